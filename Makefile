@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` runs the main job on real data, `make test` runs the tests. Both set everything up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_PYTHON := $(CURDIR)/$(BIN)/python
+export PYTHONWARNINGS :=
+
+.PHONY: demo test test-fast check docs bench lock generate clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo ## train the flight-delay model on the flights of 2013
+	gitml check
+	gitml train delay
+	gitml show delay@latest
+
+test: test-fast ## everything, fast tests first
+	python -m pytest -m slow
+
+test-fast: $(VENV)/.dev
+	python -m pytest -m "not slow"
+
+check: $(VENV)/.dev ## format, lint, types, layers, generated files
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	python docs/generate.py --check
+
+docs: $(VENV)/.dev
+	sphinx-build -W --keep-going -q docs docs/_build
+
+bench: $(VENV)/.dev
+	python -m benchmarks
+
+generate: $(VENV)/.dev ## JSON schemas and the reference pages
+	python docs/generate.py
+
+$(VENV)/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gitml needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+
+$(VENV)/.demo: $(VENV)/bin/uv pyproject.toml pipelines/requirements.lock constraints/ci.txt
+	uv pip install -q -e . -r pipelines/requirements.lock -c constraints/ci.txt
+	@touch $@
+
+# torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
+$(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
+	uv pip install -q -e '.[sandbox]' --group dev -c constraints/ci.txt
+	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
+	uv pip install -q -r pipelines/requirements-torch.lock
+	@touch $@
+
+lock: $(VENV)/bin/uv ## new versions of everything that is pinned
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header pipelines/requirements.in -o pipelines/requirements.lock
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements.lock pipelines/requirements-torch.in -o pipelines/requirements-torch.lock
+	echo 'torch==2.13.0' >> pipelines/requirements-torch.lock
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements-torch.lock --all-extras --group dev pyproject.toml -o constraints/ci.txt
+
+clean:
+	rm -rf $(VENV) docs/_build dist

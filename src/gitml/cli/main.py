@@ -1,0 +1,95 @@
+"""The ``gitml`` command: finds the command's file, and is the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from gitml import __version__
+from gitml.errors import GitmlError
+
+# name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gitml.cli.{COMMANDS[name][0]}")
+        command = getattr(module, name.replace("-", "_"))
+        if not isinstance(command, click.Command):
+            raise TypeError(f"gitml.cli.{COMMANDS[name][0]}.{name} is no command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if near:
+                exc.message += f" Did you mean {near[0]}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="gitml")
+@click.option("-C", "directory", metavar="DIR", default=".", help="Work in DIR instead of here.")
+@click.pass_context
+def gitml(ctx: click.Context, directory: str) -> None:
+    """Git as the control plane of a machine-learning application.
+
+    Exit codes: 0 successful, 1 failed, 2 wrong usage or files, 3 inconclusive, 4 the outside failed (git, DVC,
+    forge, network), 70 a bug in gitml, 130 interrupted.
+    """
+    ctx.obj = directory
+
+
+def _complain(message: str, hint: str = "") -> None:
+    from gitml.output import note, paint, printable
+
+    note(paint("error: ", "red", "bold", stream=sys.stderr) + printable(message))
+    if hint:
+        note("  " + printable(hint))
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """The process boundary."""
+    try:
+        result: Any = gitml.main(args=args, standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except GitmlError as exc:
+        _complain(exc.message, exc.hint)
+        sys.exit(exc.exit_code)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (gitml models | head): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception:  # the boundary: whatever is left is a bug
+        _complain("gitml has a bug; please report the lines below", f"gitml {__version__}, Python {sys.version.split()[0]}")
+        traceback.print_exc()
+        sys.exit(70)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,80 @@
+"""All that gitml prints goes through here: results to stdout, the way there to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+
+
+def colour(stream: TextIO) -> bool:
+    """Colour only on a terminal; NO_COLOR and TERM=dumb are respected (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def paint(text: str, *styles: str, stream: TextIO | None = None) -> str:
+    if not styles or not colour(stream or sys.stdout):
+        return text
+    codes = ";".join(_STYLES[s] for s in styles)
+    return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+def printable(text: str) -> str:
+    """Control characters made visible, so that a hostile name cannot drive the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
+def show(text: str = "") -> None:
+    """One line of the result, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """One line about the way, on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def show_json(value: Any) -> None:
+    """The result for machines. NaN is not JSON and never written."""
+    show(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> str:
+    """Rows in columns two spaces apart; the columns in ``right`` are aligned to the right.
+
+    >>> print(table([["auc", "0.71"], ["log_loss", "12.5"]], ["metric", "value"], right=[1]))
+    metric    value
+    auc        0.71
+    log_loss   12.5
+    """
+    cells = [[printable(c) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]]
+    if not cells:
+        return ""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for number, row in enumerate(cells):
+        padded = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        line = "  ".join(padded).rstrip()
+        lines.append(paint(line, "bold") if header and number == 0 else line)
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(999), size(1_234_567)
+    ('999 B', '1.2 MB')
+    """
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
