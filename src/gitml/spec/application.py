@@ -1,0 +1,111 @@
+"""gitml.yaml: the application, its models, and what their stages need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gitml.spec.fields import Duration, MetricName, Name, Record, RepoPath, Text, WrongValueError
+
+Format = Literal["skops", "safetensors", "onnx", "pickle"]
+Direction = Literal["higher", "lower"]
+
+_SUFFIXES: dict[str, Format] = {
+    ".skops": "skops",
+    ".safetensors": "safetensors",
+    ".onnx": "onnx",
+    ".pkl": "pickle",
+    ".pickle": "pickle",
+    ".joblib": "pickle",
+}
+Labels = Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class Model(Record):
+    """One model: where its stages leave it, and what describes it."""
+
+    description: str = Field("", description="One line for people: what it is and does.")
+    origin: Literal["pipeline", "external"] = Field(
+        "pipeline",
+        description="`external`: bought or trained elsewhere, enters with `gitml register`, has no stages.",
+    )
+    packages: RepoPath | None = Field(
+        None, description="The locked packages its stages run with; each of its stages depends on this file."
+    )
+    artifact: RepoPath = Field(description="The model itself, a file or a folder that a stage produces.")
+    format: Format | None = Field(
+        None, description="How the artifact is stored, where its suffix does not say it."
+    )
+    metrics: RepoPath = Field(description="JSON: each metric and its value, on data the model did not see.")
+    replicates: RepoPath | None = Field(
+        None, description="JSON: each metric's bootstrap replicates, paired across versions by seed."
+    )
+    signature: RepoPath | None = Field(None, description="JSON: names and types of its inputs and outputs.")
+    slices: RepoPath | None = Field(
+        None, description="JSON: metrics by group, for the gates `slices` and `fairness`."
+    )
+    charts: RepoPath | None = Field(None, description="Folder of charts (Vega-Lite) that reports show.")
+    samples: RepoPath | None = Field(
+        None, description="Parquet: some rows with their predictions, for health checks and reproductions."
+    )
+    better: Mapping[MetricName, Direction] = Field(
+        default_factory=dict,
+        description="Which way each metric is better; the first is the one that lists show.",
+    )
+
+    @model_validator(mode="after")
+    def _has_format(self) -> Self:
+        suffix = PurePosixPath(self.artifact).suffix.lower()
+        known = _SUFFIXES.get(suffix)
+        if self.format is None and known is None:
+            raise WrongValueError(
+                f"the suffix of {self.artifact!r} does not say how it is stored",
+                "end it with .skops, .safetensors or .onnx, or add a line such as 'format: onnx'",
+            )
+        if self.format and known and self.format != known:
+            raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
+        return self
+
+    @property
+    def artifact_format(self) -> Format:
+        """How the artifact is stored: what ``format`` says, or else its suffix."""
+        return self.format or _SUFFIXES[PurePosixPath(self.artifact).suffix.lower()]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The paths that its stages produce, by the name of their key."""
+        keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
+        return {key: path for key in keys if (path := getattr(self, key)) is not None}
+
+
+class StageNeeds(Record):
+    """What one stage needs other than the default."""
+
+    hardware: Name | None = Field(
+        None, description="One of the names under `hardware`; the first there is the default."
+    )
+    timeout: Duration | None = Field(None, description="Stop the stage after this time, such as 30m.")
+
+
+class Application(Record):
+    """The whole of gitml.yaml."""
+
+    application: Name = Field(description="Name of the application.")
+    description: str = Field("", description="What question it answers, in one line.")
+    models: Mapping[Name, Model] = Field(min_length=1, description="Its models, by name.")
+    hardware: Mapping[Name, Labels] = Field(
+        default_factory=lambda: {"cpu": ("ubuntu-latest",)},
+        min_length=1,
+        description="Labels of the CI runners, by a name of yours; the first is the default.",
+    )
+    stages: Mapping[Text, StageNeeds] = Field(
+        default_factory=dict, description="Stages of dvc.yaml that need something else than the default."
+    )
+
+    def hardware_of(self, stage: str) -> str:
+        """The name under ``hardware`` that ``stage`` runs on."""
+        needs = self.stages.get(stage)
+        return needs.hardware if needs and needs.hardware else next(iter(self.hardware))

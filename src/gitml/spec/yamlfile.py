@@ -1,0 +1,270 @@
+"""YAML files with the line of every key, read as DVC reads them (YAML 1.2); odd ones are refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gitml.errors import Problem, SpecError
+
+Key = tuple[str | int, ...]
+
+MAX_BYTES = 16_000_000
+MAX_VALUES = 500_000
+MAX_DEPTH = 50
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed file: plain values, and the line (from 1) of each key, such as ``("models", "delay")``."""
+
+    file: str
+    data: dict[str, Any]
+    lines: Mapping[Key, int]
+
+    def line(self, key: Key) -> int:
+        """The line of ``key``, or of the nearest key around it that the file has; 0 when there is none."""
+        for end in range(len(key), 0, -1):
+            if key[:end] in self.lines:
+                return self.lines[key[:end]]
+        return 0
+
+    def problem(self, key: Key, message: str, hint: str = "") -> Problem:
+        return Problem(self.file, self.line(key), dotted(key), message, hint)
+
+
+def dotted(key: Key) -> str:
+    """A key path as people write it.
+
+    >>> dotted(("stages", "train", "outs", 0))
+    'stages.train.outs[0]'
+    """
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def read(path: Path, file: str, *, empty: bool = False) -> Document:
+    """The file at ``path``, called ``file`` in problems. Raises SpecError with all that is wrong."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(
+                [Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")]
+            )
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SpecError(
+            [Problem(file, 0, "", "the file is missing", "gitml init writes a first one")]
+        ) from None
+    except OSError as exc:
+        raise SpecError([Problem(file, 0, "", f"cannot be read: {exc.strerror}")]) from exc
+    return parse(content, file, empty=empty)
+
+
+def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
+    """Values and lines of one YAML mapping; ``empty`` says that a file without content is fine.
+
+    Raises SpecError: not UTF-8, not YAML, no mapping, duplicate or odd keys, NaN, tags, aliases that explode.
+    """
+    node = _compose(_decode(content, file), file)
+    if node is None or (isinstance(node, ScalarNode) and node.value == "" and node.style is None):
+        if empty:
+            return Document(file, {}, {})
+        raise SpecError([Problem(file, 0, "", "the file is empty")])
+    if not isinstance(node, MappingNode):
+        line = node.start_mark.line + 1
+        hint = "start with lines such as 'key: value'"
+        raise SpecError(
+            [Problem(file, line, "", f"must be a mapping of keys to values, but is {_kind(node)}", hint)]
+        )
+    reader = _Reader(file)
+    data = reader.mapping(node, (), 1)
+    if reader.problems:
+        raise SpecError(list(dict.fromkeys(reader.problems)))
+    return Document(file, data, reader.lines)
+
+
+def _decode(content: bytes, file: str) -> str:
+    if len(content) > MAX_BYTES:
+        raise SpecError(
+            [Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")]
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        message = f"byte 0x{content[exc.start]:02x} is not UTF-8"
+        raise SpecError([Problem(file, line, "", message, "save the file as UTF-8")]) from None
+
+
+def _compose(text: str, file: str) -> Node | None:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = MAX_DEPTH
+    yaml.composer.warn_double_anchors = False
+    try:
+        return yaml.compose(text)  # type: ignore[no-any-return]
+    except MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        raise SpecError([_syntax(file, mark.line + 1 if mark else 0, exc)]) from None
+    except YAMLError as exc:
+        line = text.count("\n", 0, getattr(exc, "position", 0) or 0) + 1
+        raise SpecError([Problem(file, line, "", f"not YAML: {_first_line(str(exc))}")]) from None
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        NotImplementedError,
+        RecursionError,
+    ):
+        # ruamel's scanner fails in its own ways on texts that no person writes (odd escapes and directives).
+        raise SpecError([Problem(file, 0, "", "not YAML")]) from None
+
+
+def _syntax(file: str, line: int, exc: MarkedYAMLError) -> Problem:
+    words = _first_line(str(exc.problem or exc.context or "not YAML"))
+    if "'\\t'" in words:
+        return Problem(file, line, "", "a tab where YAML wants spaces", "indent with spaces")
+    if "depth" in words:
+        return Problem(file, line, "", f"nested more than {MAX_DEPTH} levels deep")
+    if "another document" in words:
+        return Problem(
+            file, line, "", "a second document starts here", "one file holds one document; remove the '---'"
+        )
+    hint = "quote values that hold ': ', ' #' or start with a sign" if "mapping values" in words else ""
+    return Problem(file, line, "", f"not YAML: {words}", hint)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:200]
+
+
+def _kind(node: Node) -> str:
+    return (
+        "a list"
+        if isinstance(node, SequenceNode)
+        else "a mapping"
+        if isinstance(node, MappingNode)
+        else "one value"
+    )
+
+
+@dataclass
+class _Reader:
+    """One walk over the nodes: values, lines and problems."""
+
+    file: str
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    values: int = 0
+
+    def value(self, node: Node, key: Key, depth: int) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES or depth > MAX_DEPTH:
+            # Aliases: ten lines can stand for a billion values, or for themselves.
+            hint = "write the values out, without anchors and aliases"
+            problem = Problem(
+                self.file, node.start_mark.line + 1, "", "aliases make this file too large", hint
+            )
+            raise SpecError([*dict.fromkeys(self.problems), problem])
+        if isinstance(node, MappingNode):
+            return self.mapping(node, key, depth)
+        if isinstance(node, SequenceNode):
+            return [self._item(child, (*key, i), depth) for i, child in enumerate(node.value)]
+        return self._scalar(node, key)
+
+    def _item(self, node: Node, key: Key, depth: int) -> Any:
+        self.lines[key] = node.start_mark.line + 1
+        return self.value(node, key, depth + 1)
+
+    def mapping(self, node: MappingNode, key: Key, depth: int) -> dict[str, Any]:
+        self._tag(node, key, ("map", "omap"))
+        own = [(k, v) for k, v in node.value if str(k.tag) != _MERGE]
+        data: dict[str, Any] = {}
+        for name, child in self._keys(own, key):
+            data[name] = self.value(child, (*key, name), depth + 1)
+        for name, child in self._merged(node, key):
+            if name not in data:
+                data[name] = self.value(child, (*key, name), depth + 1)
+        return data
+
+    def _keys(self, pairs: list[tuple[Node, Node]], key: Key) -> Iterator[tuple[str, Node]]:
+        seen: dict[str, int] = {}
+        for name_node, child in pairs:
+            line, name = name_node.start_mark.line + 1, name_node.value
+            if not isinstance(name_node, ScalarNode) or not str(name_node.tag).endswith(":str"):
+                self._odd_key(name_node, key)
+            elif name in seen:
+                message = f"duplicate key, first on line {seen[name]}"
+                self.problems.append(
+                    Problem(self.file, line, dotted((*key, name)), message, "keep one of the two")
+                )
+            else:
+                seen[name] = self.lines[(*key, name)] = line
+                yield name, child
+
+    def _odd_key(self, node: Node, key: Key) -> None:
+        shown = repr(node.value) if isinstance(node, ScalarNode) else _kind(node)
+        message = f"a key must be text, but is {shown}"
+        hint = f"quote it: '{node.value}':" if isinstance(node, ScalarNode) and node.value else ""
+        self.problems.append(Problem(self.file, node.start_mark.line + 1, dotted(key), message, hint))
+
+    def _merged(self, node: MappingNode, key: Key) -> Iterator[tuple[str, Node]]:
+        for name_node, child in node.value:
+            if str(name_node.tag) != _MERGE:
+                continue
+            for source in child.value if isinstance(child, SequenceNode) else [child]:
+                self.values += 1
+                if isinstance(source, MappingNode) and source is not node and self.values < MAX_VALUES:
+                    yield from self._keys(source.value, key)
+                else:
+                    line = name_node.start_mark.line + 1
+                    self.problems.append(Problem(self.file, line, dotted(key), "'<<' must name a mapping"))
+
+    def _tag(self, node: Node, key: Key, allowed: tuple[str, ...]) -> None:
+        tag = str(node.tag)
+        if tag.removeprefix("tag:yaml.org,2002:") not in allowed:
+            message = f"the tag {_first_line(tag)} is not supported"
+            self.problems.append(
+                Problem(self.file, node.start_mark.line + 1, dotted(key), message, "remove the tag")
+            )
+
+    def _scalar(self, node: Node, key: Key) -> Any:
+        self._tag(node, key, ("null", "bool", "int", "float", "str", "timestamp", "value"))
+        try:
+            value = scalar(str(node.tag).rpartition(":")[2], node.value)
+        except ValueError:
+            return self._wrong(node, key, f"{node.value[:40]!r} is no number that can be read")
+        if isinstance(value, float) and not math.isfinite(value):
+            return self._wrong(node, key, f"{node.value[:40]} is not a finite number")
+        return value
+
+    def _wrong(self, node: Node, key: Key, message: str) -> None:
+        self.problems.append(Problem(self.file, node.start_mark.line + 1, dotted(key), message))
+
+
+def scalar(kind: str, text: str) -> str | int | float | bool | None:
+    """The value of a plain scalar under YAML 1.2. Dates stay text: whoever reads them knows their form."""
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in {"true", "yes", "y", "on"}
+    plain = text.replace("_", "")
+    if kind == "int":
+        digits = plain.lstrip("+-").lower()
+        base = {"0x": 16, "0o": 8, "0b": 2}.get(digits[:2], 10)
+        return int(plain, base)
+    if kind == "float":
+        word = plain.lower().lstrip("+-")
+        return float(plain) if word not in {".inf", ".nan"} else float(word[1:])
+    return text
