@@ -10,17 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitml.spec.application import Application, Model
+    from gitml.spec.deployment import Deployment, load_deployment, parse_deployment
     from gitml.spec.load import find_root, load_application, parse_application
+    from gitml.spec.policy import Policy, load_policy, parse_policy
 
 _HOME = {
     "Application": "application",
+    "Deployment": "deployment",
     "Model": "application",
+    "Policy": "policy",
     "find_root": "load",
     "load_application": "load",
+    "load_deployment": "deployment",
+    "load_policy": "policy",
     "parse_application": "load",
+    "parse_deployment": "deployment",
+    "parse_policy": "policy",
 }
 
-__all__ = ["Application", "Model", "find_root", "load_application", "parse_application"]
+__all__ = [
+    "Application",
+    "Deployment",
+    "Model",
+    "Policy",
+    "find_root",
+    "load_application",
+    "load_deployment",
+    "load_policy",
+    "parse_application",
+    "parse_deployment",
+    "parse_policy",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+from gitml.refs import NAME, why_no_environment
+
 _METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
-_DIGEST_LIKE = re.compile(r"[0-9a-f]{4,}")
-_TIME_LIKE = re.compile(r"\d{4}[-0-9t:.]*z?")
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
+_TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})+")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
 _LATENCY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(us|ms|s)")
 
 # Names that Windows keeps for devices: a folder of such a name cannot be checked out there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul"})
-# Words that references use after the @, now or later: an environment of that name would hide them.
-# fmt: off
-RESERVED = frozenset({
-    "all", "any", "base", "best", "canary", "challenger", "champion", "current", "head", "here",
-    "latest", "live", "local", "main", "new", "newest", "none",
-    "oldest", "previous", "shadow", "stable", "versions",
-})
-# fmt: on
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -63,8 +58,8 @@ def shown(value: Any) -> str:
 
 def check_name(name: str) -> str:
     """A name of a model, role or hardware: it becomes a folder, a branch and a word of references."""
-    if not _NAME.fullmatch(name):
-        hint = "use small letters, digits, '.', '_' and '-', at most 63, with a letter or digit at both ends"
+    if not NAME.fullmatch(name):
+        hint = "use small letters, digits, '.', '_' and '-', at most 64, with a letter or digit at both ends"
         raise WrongValueError(f"{shown(name)} is no name", hint)
     if ".." in name or name.endswith(".lock") or name.split(".")[0] in _DEVICES:
         raise WrongValueError(
@@ -76,18 +71,9 @@ def check_name(name: str) -> str:
 def check_environment(name: str) -> str:
     """A name of an environment: also not a word, digest or time that could follow the @ of a reference."""
     check_name(name)
-    if name in RESERVED:
-        raise WrongValueError(
-            f"{name!r} is a word that references use", f"choose another name, such as {name}-env"
-        )
-    if _DIGEST_LIKE.fullmatch(name):
-        raise WrongValueError(
-            f"{name!r} looks like the digest of a version", f"choose another name, such as {name}-env"
-        )
-    if _TIME_LIKE.fullmatch(name):
-        raise WrongValueError(
-            f"{name!r} looks like the time of a version", f"choose another name, such as env-{name}"
-        )
+    why = why_no_environment(name)
+    if why:
+        raise WrongValueError(why, f"choose another name, such as {name}-env")
     return name
 
 
@@ -166,6 +152,89 @@ def parse_latency(value: Any) -> float:
     return float(number) * _MILLISECONDS[unit]
 
 
+def check_login(text: str) -> str:
+    if not _LOGIN.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no login", "write it as the forge does, without @")
+    return text
+
+
+def check_team(text: str) -> str:
+    if not _TEAM.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no team", "write it as organisation/team")
+    return text
+
+
+def person(value: Any) -> Any:
+    """A login alone stands for a person of that login."""
+    return {"login": value} if isinstance(value, str) else value
+
+
+def check_digest(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise WrongValueError(f"{shown(text)} is no SHA-256", "write its 64 digits, 0-9 and a-f")
+    return text
+
+
+def check_public_key(text: str) -> str:
+    """An ed25519 key in OpenSSH's form (RFC 8709): type, base64 of type and 32 bytes, and maybe a comment."""
+    if "PRIVATE" in text:
+        raise WrongValueError(
+            "this is a private key", "it is known now: make a new pair, and put the .pub file here"
+        )
+    words = text.split()
+    try:
+        blob = base64.b64decode(words[1], validate=True) if len(words) >= 2 else b""
+    except binascii.Error:
+        blob = b""
+    if (
+        words[:1] != ["ssh-ed25519"]
+        or len(blob) != 51
+        or not blob.startswith(b"\0\0\0\x0bssh-ed25519\0\0\0 ")
+    ):
+        hint = "paste the line of the .pub file that 'ssh-keygen -t ed25519' writes"
+        raise WrongValueError(f"{shown(text)} is no ed25519 public key", hint)
+    return text
+
+
+def _moment(value: Any, *, end: bool) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    hint = "write a day such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z"
+    try:
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            day = date.fromisoformat(value) + timedelta(days=end)
+            return datetime.combine(day, time(), UTC)
+        parsed = datetime.fromisoformat(value)
+        if parsed.tzinfo is None:
+            raise WrongValueError(
+                f"{shown(value)} does not say its time zone",
+                "end it with Z, or with an offset such as +01:00",
+            )
+        return parsed.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as exc:
+        if isinstance(exc, WrongValueError):
+            raise
+        raise WrongValueError(f"{shown(value)} is no day or time", hint) from exc
+
+
+def parse_moment(value: Any) -> datetime:
+    """A day starts at 00:00 UTC.
+
+    >>> parse_moment("2026-01-31").isoformat()
+    '2026-01-31T00:00:00+00:00'
+    """
+    return _moment(value, end=False)
+
+
+def parse_until(value: Any) -> datetime:
+    """A day is included: it ends at the next midnight UTC.
+
+    >>> parse_until("2026-01-31").isoformat()
+    '2026-02-01T00:00:00+00:00'
+    """
+    return _moment(value, end=True)
+
+
 def _text(pattern: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
 
@@ -174,8 +243,8 @@ Flag = Annotated[bool, Strict()]
 Number = Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Name = Annotated[str, AfterValidator(check_name), _text(_NAME.pattern, "delay")]
-EnvironmentName = Annotated[str, AfterValidator(check_environment), _text(_NAME.pattern, "staging")]
+Name = Annotated[str, AfterValidator(check_name), _text(NAME.pattern, "delay")]
+EnvironmentName = Annotated[str, AfterValidator(check_environment), _text(NAME.pattern, "staging")]
 MetricName = Annotated[str, AfterValidator(check_metric), _text(_METRIC.pattern, "auc")]
 RepoPath = Annotated[
     str, AfterValidator(check_path), WithJsonSchema({"type": "string", "examples": ["artifacts/m.skops"]})
@@ -183,3 +252,10 @@ RepoPath = Annotated[
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(_DURATION.pattern, "30m", "90d")]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), _text(_SIZE.pattern, "50MB")]
 Latency = Annotated[float, BeforeValidator(parse_latency), Field(gt=0), _text(_LATENCY.pattern, "20ms")]
+
+_DAY = r"\d{4}-\d\d-\d\d([Tt ].+)?"
+Login = Annotated[str, AfterValidator(check_login), _text(_LOGIN.pattern, "ada")]
+TeamName = Annotated[str, AfterValidator(check_team), _text(_TEAM.pattern, "acme/operations")]
+PublicKey = Annotated[str, AfterValidator(check_public_key), _text("ssh-ed25519 .+", "ssh-ed25519 AAAA…")]
+Moment = Annotated[datetime, BeforeValidator(parse_moment), _text(_DAY, "2026-01-31")]
+Until = Annotated[datetime, BeforeValidator(parse_until), _text(_DAY, "2026-01-31")]

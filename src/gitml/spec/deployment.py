@@ -1,0 +1,86 @@
+"""models/<model>/<environment>.yaml: which versions of a model one environment should run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gitml.refs import VERSION
+from gitml.spec.fields import Login, Number, Record, Text, Until, WrongValueError, check_digest, shown
+from gitml.spec.validate import build
+from gitml.spec.yamlfile import parse, read
+
+
+def _check_version(text: str) -> str:
+    if not VERSION.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no version", "write it as its record is named: TIME-DIGEST8")
+    return text
+
+
+VersionName = Annotated[
+    str, AfterValidator(_check_version), Field(json_schema_extra={"pattern": f"^{VERSION.pattern}$"})
+]
+Sha256 = Annotated[str, AfterValidator(check_digest), Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})]
+
+
+class Pin(Record):
+    """A version, and the SHA-256 of its artifact."""
+
+    version: VersionName = Field(description="Name of the version record, such as 20260131T080000Z-3f2a90bc.")
+    digest: Sha256 = Field(description="SHA-256 of the artifact, as the record says it.")
+
+
+class Canary(Pin):
+    """A version that gets a part of the traffic."""
+
+    weight: Annotated[Number, Field(gt=0, lt=100)] = Field(
+        description="Percent of the traffic that it answers."
+    )
+
+
+class Hold(Record):
+    """Nothing automatic changes this environment while it lasts."""
+
+    by: Login = Field(description="Login of the person who holds.")
+    reason: Text = Field(description="Why.")
+    until: Until | None = Field(
+        None, description="End, a day or a time; without it the hold lasts until it is removed."
+    )
+
+
+class Deployment(Record):
+    """The whole file."""
+
+    champion: Pin = Field(description="The version whose answers count.")
+    canary: Canary | None = Field(None, description="A candidate that answers a part of the traffic.")
+    shadow: tuple[Pin, ...] = Field(
+        (), description="Versions that see the traffic, but nobody sees their answers."
+    )
+    hold: Hold | None = Field(None, description="Stops automation, as after a rollback.")
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """All versions: champion, canary, shadows."""
+        return (self.champion, *([self.canary] if self.canary else []), *self.shadow)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        versions = [pin.version for pin in self.pins]
+        twice = {v for v in versions if versions.count(v) > 1}
+        if twice:
+            raise WrongValueError(
+                f"{min(twice)} is named twice", "a version is champion, canary or shadow, not two of them"
+            )
+        return self
+
+
+def load_deployment(path: Path, file: str = "") -> Deployment:
+    """The file at ``path``; ``file`` is its name in problems. Raises SpecError with every problem."""
+    return build(Deployment, read(path, file or "/".join(path.parts[-3:])))
+
+
+def parse_deployment(content: bytes, file: str) -> Deployment:
+    """The same from bytes, as they stand in a commit."""
+    return build(Deployment, parse(content, file))

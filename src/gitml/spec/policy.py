@@ -1,0 +1,236 @@
+"""policy.yaml: who may decide what, and what a model must show before it reaches an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from gitml.errors import Problem, SpecError
+from gitml.spec.fields import (
+    Count,
+    Duration,
+    EnvironmentName,
+    Login,
+    Moment,
+    Name,
+    PublicKey,
+    Record,
+    TeamName,
+    Text,
+    Until,
+    WrongValueError,
+    person,
+)
+from gitml.spec.gates import EvidenceKind, Gates
+from gitml.spec.validate import build, nearest
+from gitml.spec.yamlfile import Document, Key, parse, read
+
+POLICY = "policy.yaml"
+
+
+class Person(Record):
+    """One person of the forge: a login alone, or with the numeric id that survives a change of login."""
+
+    login: Login = Field(description="Login at the forge.")
+    id: Count | None = Field(
+        None, description="Numeric id at the forge: then nobody can take over a login given up."
+    )
+
+
+class Role(Record):
+    """Who may speak for this role."""
+
+    people: tuple[Annotated[Person, BeforeValidator(person)], ...] = Field(
+        (), description="Logins, or `{login: ada, id: 583231}`."
+    )
+    teams: tuple[TeamName, ...] = Field((), description="Teams of the forge, as `organisation/team`.")
+
+    @model_validator(mode="after")
+    def _has_somebody(self) -> Self:
+        logins = [p.login.lower() for p in self.people]
+        if not logins and not self.teams:
+            raise WrongValueError("the role has nobody", "add people or teams, or remove the role")
+        twice = {login for login in logins if logins.count(login) > 1}
+        if twice:
+            raise WrongValueError(
+                f"{min(twice)} is named twice", "logins differ by more than capital letters"
+            )
+        return self
+
+
+class ModelRules(Record):
+    """What one model must meet instead of the environment's own rules."""
+
+    gates: Gates = Field(description="Each gate named here replaces the environment's gate of that name.")
+
+
+class Environment(Record):
+    """A place where models answer, and the way into it."""
+
+    description: str = Field("", description="One line for people: who uses what runs here.")
+    approvals: Mapping[Name, Count] = Field(
+        default_factory=dict, description="How many people of which role must approve."
+    )
+    gates: Gates = Field(default_factory=Gates, description="What a version must show.")
+    models: Mapping[Name, ModelRules] = Field(
+        default_factory=dict, description="Gates that differ for one model."
+    )
+
+    def gates_of(self, model: str) -> Gates:
+        """The gates for ``model``: the environment's, each replaced where the model has its own."""
+        if model not in self.models:
+            return self.gates
+        own = self.models[model].gates
+        return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+class Trust(Record):
+    """What counts as having been run."""
+
+    branch_runs: Literal["accept", "reproduce"] = Field(
+        "accept",
+        description="Training on a branch: `accept` it if the forge vouches for it, or `reproduce` it on main.",
+    )
+
+
+class _Window(Record):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        start, end = getattr(self, "since", None), getattr(self, "until", None)
+        if start and end and end <= start:
+            raise WrongValueError("ends before it starts", "'until' must be later than 'from'")
+        return self
+
+
+class TrustedKey(_Window):
+    """A public key whose signatures on evidence count."""
+
+    public: PublicKey = Field(description="The key, as in a .pub file: `ssh-ed25519 AAAA…`.")
+    owner: Text = Field(description="Who holds the private half.")
+    purposes: Annotated[tuple[EvidenceKind, ...], Field(min_length=1)] = Field(
+        description="Kinds of evidence it may sign."
+    )
+    since: Moment = Field(alias="from", description="Signatures made before this do not count.")
+    until: Until | None = Field(None, description="Signatures made after this do not count.")
+
+
+class Freeze(_Window):
+    """A time in which nothing is promoted. Rollbacks still are."""
+
+    since: Moment = Field(alias="from", description="First day or moment.")
+    until: Until = Field(description="Last day (included) or moment.")
+    reason: Text = Field(description="Why.")
+    environments: tuple[EnvironmentName, ...] = Field((), description="Where; everywhere if none is named.")
+
+
+class Exemption(Record):
+    """Something forbidden that is allowed for one model for a time."""
+
+    allow: Literal["pickle"] = Field(description="What: `pickle`, a format that runs code when it is loaded.")
+    model: Name = Field(description="For which model.")
+    reason: Text = Field(description="Why.")
+    by: Login = Field(description="Login of the person who answers for it.")
+    until: Until = Field(description="Last day (included) or moment.")
+
+
+class Override(Record):
+    """Who may open a shut gate, by a signed statement with a reason and an end."""
+
+    role: Name = Field(description="The role that may.")
+    people: Annotated[Count, Field(ge=2)] = Field(
+        2, description="How many distinct people of it are needed, at least 2."
+    )
+    lasts: Duration | None = Field(None, description="The longest that an override may last, such as 7d.")
+
+
+class Policy(Record):
+    """The whole of policy.yaml."""
+
+    roles: Mapping[Name, Role] = Field(default_factory=dict, description="Who may speak for what.")
+    environments: Mapping[EnvironmentName, Environment] = Field(
+        min_length=1, description="Where models run, in the order of promotion."
+    )
+    trust: Trust = Field(default_factory=Trust, description="What counts as having been run.")
+    keys: Mapping[Name, TrustedKey] = Field(
+        default_factory=dict, description="Keys whose signatures on evidence count."
+    )
+    freezes: tuple[Freeze, ...] = Field((), description="Times in which nothing is promoted.")
+    exceptions: tuple[Exemption, ...] = Field(
+        (), description="What is allowed for a time though it is forbidden."
+    )
+    override: Override | None = Field(
+        None, description="Who may open a shut gate; nobody if this is missing."
+    )
+
+
+def load_policy(root: Path) -> Policy:
+    """policy.yaml of the application at ``root``. Raises SpecError with every problem."""
+    return _checked(read(root / POLICY, POLICY))
+
+
+def parse_policy(content: bytes, file: str = POLICY) -> Policy:
+    """The same from bytes, as they stand in a commit of the base branch."""
+    return _checked(parse(content, file))
+
+
+def _checked(document: Document) -> Policy:
+    policy = build(Policy, document)
+    problems = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    if problems:
+        raise SpecError(problems)
+    return policy
+
+
+def _approvers(policy: Policy, document: Document) -> list[Problem]:
+    wanted: list[tuple[Key, str, int]] = [
+        (("environments", name, "approvals", role), role, count)
+        for name, environment in policy.environments.items()
+        for role, count in environment.approvals.items()
+    ]
+    if policy.override:
+        wanted.append((("override", "role"), policy.override.role, policy.override.people))
+    found = []
+    for key, role, count in wanted:
+        if role not in policy.roles:
+            found.append(document.problem(key, f"there is no role {role!r}", nearest(role, policy.roles)))
+        elif not policy.roles[role].teams and len(policy.roles[role].people) < count:
+            there = len(policy.roles[role].people)
+            message = f"needs {count} people of the role {role!r}, which has {there}"
+            found.append(
+                document.problem(key, message, f"name more people under roles.{role}, or ask for fewer")
+            )
+    return found
+
+
+def _places(policy: Policy, document: Document) -> list[Problem]:
+    return [
+        document.problem(
+            ("freezes", i, "environments", j),
+            f"there is no environment {name!r}",
+            nearest(name, policy.environments),
+        )
+        for i, freeze in enumerate(policy.freezes)
+        for j, name in enumerate(freeze.environments)
+        if name not in policy.environments
+    ]
+
+
+def _shared_keys(policy: Policy, document: Document) -> list[Problem]:
+    seen: dict[str, str] = {}
+    found = []
+    for name, key in policy.keys.items():
+        blob = key.public.split()[1]
+        if blob in seen:
+            message = f"is the same key as {seen[blob]!r}"
+            found.append(
+                document.problem(
+                    ("keys", name, "public"), message, "give each purpose its own key, or merge the two"
+                )
+            )
+        seen.setdefault(blob, name)
+    return found
