@@ -92,7 +92,7 @@ class Trust(Record):
 
     branch_runs: Literal["accept", "reproduce"] = Field(
         "accept",
-        description="Training on a branch: `accept` it if the forge vouches for it, or `reproduce` it on main.",
+        description="Training on a branch: `accept` it if the forge vouches for it, or `reproduce` it.",
     )
 
 

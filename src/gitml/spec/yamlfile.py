@@ -113,6 +113,12 @@ def _compose(text: str, file: str) -> Node | None:
     try:
         return yaml.compose(text)  # type: ignore[no-any-return]
     except MarkedYAMLError as exc:
+        conflict = _conflict(text)
+        if conflict:
+            hint = "keep what is right of both sides and remove the marker lines"
+            raise SpecError(
+                [Problem(file, conflict, "", "an unfinished merge: conflict markers", hint)]
+            ) from None
         mark = exc.problem_mark or exc.context_mark
         raise SpecError([_syntax(file, mark.line + 1 if mark else 0, exc)]) from None
     except YAMLError as exc:
@@ -129,6 +135,12 @@ def _compose(text: str, file: str) -> Node | None:
     ):
         # ruamel's scanner fails in its own ways on texts that no person writes (odd escapes and directives).
         raise SpecError([Problem(file, 0, "", "not YAML")]) from None
+
+
+def _conflict(text: str) -> int:
+    """The line of the first marker that git left, or 0."""
+    marks = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+    return next((n for n, line in enumerate(text.split("\n"), 1) if line.startswith(marks)), 0)
 
 
 def _syntax(file: str, line: int, exc: MarkedYAMLError) -> Problem:

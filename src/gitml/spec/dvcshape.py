@@ -1,0 +1,129 @@
+"""The shape of dvc.yaml and dvc.lock, as DVC 3 allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from gitml.spec.fields import Flag, Record, Text, WrongValueError, shown
+
+
+class OutOptions(Record):
+    """What may follow an output's path; the last seven belong to plots."""
+
+    desc: str | None = None
+    type: str | None = None
+    labels: tuple[str, ...] | None = None
+    meta: Any = None
+    cache: Flag | None = None
+    persist: Flag | None = None
+    checkpoint: Flag | None = None
+    remote: str | None = None
+    push: Flag | None = None
+    template: str | None = None
+    x: str | None = None
+    y: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    title: str | None = None
+    header: Flag | None = None
+
+
+def _out(value: Any) -> Any:
+    if isinstance(value, str):
+        return {value: None}
+    if not isinstance(value, Mapping):
+        raise WrongValueError(
+            f"must be a path, but is {shown(value)}", "write a path, or 'path: {cache: false}'"
+        )
+    # A plot may carry several sets of options; the last one decides about the cache, as in DVC.
+    return {k: v[-1] if isinstance(v, list) and v else v for k, v in value.items()}
+
+
+def _param(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"params.yaml": [value]}
+    if not isinstance(value, Mapping):
+        raise WrongValueError(
+            f"must be the name of a param, but is {shown(value)}", "write a name, or 'file.yaml: [names]'"
+        )
+    return value
+
+
+def _command(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Outs = tuple[Annotated[Mapping[str, OutOptions | None], BeforeValidator(_out)], ...]
+Params = tuple[Annotated[Mapping[str, tuple[str, ...] | None], BeforeValidator(_param)], ...]
+
+
+class StageBody(Record):
+    cmd: Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command)] = Field(
+        description="every stage has a command, such as 'cmd: python pipelines/train.py'"
+    )
+    wdir: str | None = None
+    deps: tuple[Text, ...] = ()
+    params: Params = ()
+    outs: Outs = ()
+    metrics: Outs = ()
+    plots: Outs = ()
+    vars: tuple[Any, ...] = ()
+    matrix: Mapping[str, Any] | None = None
+    frozen: Flag = False
+    always_changed: Flag = False
+    desc: str | None = None
+    meta: Any = None
+
+
+class Foreach(Record):
+    foreach: Any
+    do: StageBody
+
+
+def _kind(value: Any) -> str:
+    return "foreach" if isinstance(value, Mapping) and ("foreach" in value or "do" in value) else "stage"
+
+
+AnyStage = Annotated[
+    Annotated[StageBody, Tag("stage")] | Annotated[Foreach, Tag("foreach")], Discriminator(_kind)
+]
+
+
+class DvcFile(Record):
+    """The whole of dvc.yaml."""
+
+    stages: Mapping[Text, AnyStage] = Field(default_factory=dict)
+    vars: tuple[Any, ...] = ()
+    params: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    plots: Any = None
+    artifacts: Any = None
+    datasets: Any = None
+
+
+class LockItem(Record):
+    """A dependency or output with its digest. DVC adds keys of its own for storage elsewhere."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    path: Text
+    md5: str | None = None
+    hash: str | None = None
+
+
+class LockStage(Record):
+    cmd: Annotated[tuple[str, ...], BeforeValidator(_command)]
+    deps: tuple[LockItem, ...] = ()
+    params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    outs: tuple[LockItem, ...] = ()
+
+
+class LockFile(Record):
+    """The whole of dvc.lock."""
+
+    schema_: Literal["2.0"] = Field(alias="schema", description="DVC 3 writes 'schema: 2.0' in quotes")
+    stages: Mapping[str, LockStage] = Field(default_factory=dict)
+    datasets: Any = None
