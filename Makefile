@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
-export PYTHONWARNINGS :=
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: demo test test-fast check docs bench lock generate clean
 .DELETE_ON_ERROR:

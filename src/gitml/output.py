@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
@@ -78,3 +81,52 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError
+
+
+def seconds(value: float) -> str:
+    """A duration for people.
+
+    >>> seconds(0.42), seconds(75.2), seconds(7325)
+    ('0.4 s', '1 min 15 s', '2 h 2 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class Live:
+    """One line on stderr that says how long something runs: repainted on a terminal, printed once elsewhere.
+
+    Holds its own copy of stderr, because the work may redirect the process's streams meanwhile.
+    """
+
+    def __init__(self, label: str, detail: Callable[[], str] = str) -> None:
+        self._label, self._detail = label, detail
+        self._stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+        self._repaint = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Live:
+        if self._repaint:
+            self._thread.start()
+        else:
+            self._stream.write(f"{self._label.rstrip()} …\n")
+            self._stream.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._repaint:
+            self._thread.join()
+            self._stream.write("\r\x1b[2K")
+        self._stream.close()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(0.2):
+            line = f"{self._label}  {seconds(time.monotonic() - began)}  {printable(self._detail())}"
+            width = shutil.get_terminal_size().columns
+            self._stream.write(f"\r\x1b[2K{line[: width - 1]}")
+            self._stream.flush()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from gitml.errors import OutsideError
 
@@ -15,7 +19,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
+    }
     return {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
 
 
@@ -32,14 +38,76 @@ def run(
     words = [str(c) for c in command]
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=environment(env), input=stdin, capture_output=True, timeout=timeout, check=False
+            words,
+            cwd=cwd,
+            env=environment(env),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except FileNotFoundError as exc:
         missing = f"the folder {cwd}" if not cwd.is_dir() else words[0]
         raise OutsideError(f"{missing} is not there", f"install {words[0]} and see that it is on PATH") from exc
     except subprocess.TimeoutExpired as exc:
-        raise OutsideError(f"{words[0]} took longer than {timeout:.0f} s", "see whether it waits for something") from exc
+        raise OutsideError(
+            f"{words[0]} took longer than {timeout:.0f} s", "see whether it waits for something"
+        ) from exc
     if check and done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise OutsideError(f"{' '.join(words[:3])} failed with exit code {done.returncode}: {said[-2000:]}")
     return done
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that ``stop`` reaches its children too; stderr is dropped."""
+    return subprocess.Popen(
+        [str(c) for c in command],
+        cwd=cwd,
+        env=environment(env),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+
+
+def stop(started: subprocess.Popen[bytes]) -> None:
+    """End what ``start`` started, with its children, at once."""
+    if started.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+
+
+@contextmanager
+def captured(log: Path) -> Iterator[None]:
+    """What this process and its children write to stdout and stderr goes to ``log`` meanwhile.
+
+    On the level of file descriptors, because DVC starts the stages' commands with ours.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in zip((1, 2), saved, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(target)

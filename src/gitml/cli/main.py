@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import gc
 import importlib
 import os
 import sys
@@ -14,7 +16,10 @@ from gitml import __version__
 from gitml.errors import GitmlError
 
 # name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("check", "Check gitml.yaml, policy.yaml and all they name, with lines and hints."),
+    "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
+}
 
 
 class LazyGroup(click.Group):
@@ -25,6 +30,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"gitml.cli.{COMMANDS[name][0]}")
+        gc.enable()
         command = getattr(module, name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"gitml.cli.{COMMANDS[name][0]}.{name} is no command")
@@ -33,15 +39,11 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as exc:
-            import difflib
-
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            if near:
-                exc.message += f" Did you mean {near[0]}?"
-            raise
+            said = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{said}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -71,6 +73,8 @@ def _complain(message: str, hint: str = "") -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """The process boundary."""
+    # Thousands of functions and classes come into being while modules load, and none of them is garbage.
+    gc.disable()
     try:
         result: Any = gitml.main(args=args, standalone_mode=False)
     except click.exceptions.Abort:
@@ -89,7 +93,10 @@ def main(args: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception:  # the boundary: whatever is left is a bug
-        _complain("gitml has a bug; please report the lines below", f"gitml {__version__}, Python {sys.version.split()[0]}")
+        _complain(
+            "gitml has a bug; please report the lines below",
+            f"gitml {__version__}, Python {sys.version.split()[0]}",
+        )
         traceback.print_exc()
         sys.exit(70)
     sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,76 @@
+"""Numbers for people: metrics with their intervals, and what changed between two versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitml.flows.compare import Comparison
+from gitml.output import paint, table
+from gitml.registry import Metric
+from gitml.stats.comparison import Difference, Reading
+
+_STYLES = {Reading.BETTER: "green", Reading.WORSE: "red", Reading.NOISE: "dim", Reading.UNKNOWN: "dim"}
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """Five significant digits, whole numbers whole.
+
+    >>> number(0.712345), number(26123.0), number(-0.01, sign=True), number(None)
+    ('0.71234', '26123', '-0.01', '–')
+    """
+    if value is None:
+        return "–"
+    plus = "+" if sign else ""
+    return f"{value:{plus}.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:{plus}.5g}"
+
+
+def interval(low: float | None, high: float | None, *, sign: bool = False) -> str:
+    return f"{number(low, sign=sign)} … {number(high, sign=sign)}" if low is not None and high is not None else ""
+
+
+def metric_rows(metrics: dict[str, Metric]) -> list[list[str]]:
+    return [[name, number(m.value), interval(m.low, m.high)] for name, m in metrics.items()]
+
+
+def difference_table(differences: tuple[Difference, ...], new: str, old: str) -> str:
+    rows = [
+        [
+            d.metric,
+            number(d.new),
+            number(d.old),
+            number(d.value, sign=True),
+            interval(d.low, d.high, sign=True),
+            d.reading.value if d.reading is not Reading.UNKNOWN else "",
+        ]
+        for d in differences
+    ]
+    text = table(rows, ["metric", new, old, "difference", "95 % interval", ""], right=[1, 2, 3])
+    lines = text.splitlines()
+    return "\n".join([lines[0], *(_paint(line, d) for line, d in zip(lines[1:], differences, strict=True))])
+
+
+def _paint(line: str, difference: Difference) -> str:
+    word = difference.reading.value
+    if difference.reading is Reading.UNKNOWN or not line.endswith(word):
+        return line
+    return line.removesuffix(word) + paint(word, _STYLES[difference.reading])
+
+
+def comparison_table(comparison: Comparison) -> str:
+    old = comparison.against
+    paired = "paired bootstrap" if any(d.paired for d in comparison.differences) else "unpaired intervals"
+    title = f"against {old.reference} of {old.created[:10]}, {comparison.why} ({paired})"
+    return title + "\n" + difference_table(comparison.differences, "new", old.digest[:8])
+
+
+def difference_json(difference: Difference) -> dict[str, Any]:
+    return {
+        "metric": difference.metric,
+        "new": difference.new,
+        "old": difference.old,
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "paired": difference.paired,
+        "reading": difference.reading.value,
+    }

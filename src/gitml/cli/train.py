@@ -1,0 +1,116 @@
+"""``gitml train``"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.tables import comparison_table, difference_json
+from gitml.flows.train import Call, Outcome, Trained
+from gitml.flows.train import train as run_train
+from gitml.output import Live, note, paint, seconds, show, show_json
+from gitml.pipelines.run import How, Ran
+
+_STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim"}
+
+
+@click.command(
+    epilog=examples(
+        "gitml train                 every model that has stages",
+        "gitml train delay           one model",
+        "gitml train delay --force   run its stages even if nothing changed",
+    )
+)
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--force", is_flag=True, help="Run every stage, whether or not a recorded run covers it.")
+@click.option("--no-run-cache", is_flag=True, help="Do not restore what an earlier run with the same inputs gave.")
+@click.option("--no-wait", is_flag=True, help="Fail at once when somebody else is training in this clone.")
+@as_json
+@click.pass_context
+def train(
+    ctx: click.Context,
+    models: tuple[str, ...],
+    *,
+    force: bool,
+    no_run_cache: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Train models: run what no recorded run covers, and write a version record.
+
+    The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
+    code, data, packages and params again makes no new version.
+    """
+    call = Call(_watch, _tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
+    root = root_of(ctx)
+    results = run_train(root, models, call)
+    if as_json:
+        show_json([_json(root, result) for result in results])
+        return
+    for result in results:
+        _show(root, result)
+
+
+@contextmanager
+def _watch(stage: str, log: Path) -> Iterator[None]:
+    with Live(f"  {stage:<16}", lambda: _last_line(log)):
+        yield
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 400))
+            lines = stream.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def _tell(ran: Ran) -> None:
+    how = paint(f"{ran.how.value:<12}", _STYLES[ran.how], stream=sys.stderr)
+    took = f"{seconds(ran.seconds):>12}" if ran.how is not How.UP_TO_DATE else " " * 12
+    why = paint(f"  {ran.why}", "dim", stream=sys.stderr) if ran.why else ""
+    note(f"  {ran.stage:<16}{how}{took}{why}".rstrip())
+
+
+def _show(root: Path, result: Trained) -> None:
+    record = result.record
+    if result.outcome is Outcome.SAME:
+        show(f"{result.model}: nothing changed, {record.reference} of {record.created[:10]} stands")
+        return
+    if result.outcome is Outcome.NEW:
+        dirty = f", not committed: {', '.join(record.dirty[:3])}" if record.dirty else ""
+        show(paint(f"{result.model}: new version {record.reference}", "bold") + f" ({record.origin}{dirty})")
+    else:
+        same = "the same metrics" if result.same_metrics else "OTHER METRICS: gitml reproduce says more"
+        show(paint(f"{result.model}: {record.reference} was reproduced", "bold") + f", with {same}")
+    if result.comparison:
+        show()
+        show(comparison_table(result.comparison))
+    if result.outcome is Outcome.NEW:
+        show()
+        show(f"record: {result.path.relative_to(root)}")
+        show(f"commit it together with dvc.lock; `gitml show {record.reference}` shows all of it")
+
+
+def _json(root: Path, result: Trained) -> dict[str, Any]:
+    comparison = result.comparison
+    return {
+        "model": result.model,
+        "outcome": result.outcome.value,
+        "version": result.record.version,
+        "digest": result.record.digest,
+        "record": result.path.relative_to(root).as_posix(),
+        "stages": [
+            {"stage": r.stage, "how": r.how.value, "seconds": round(r.seconds, 3), "why": r.why} for r in result.stages
+        ],
+        "against": comparison.against.version if comparison else None,
+        "differences": [difference_json(d) for d in comparison.differences] if comparison else [],
+    }

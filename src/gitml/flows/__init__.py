@@ -1,0 +1,1 @@
+"""One verb per file: gathers facts, calls capabilities, returns a result."""

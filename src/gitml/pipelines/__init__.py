@@ -1,0 +1,1 @@
+"""Reproducible runs of a model's stages over DVC."""

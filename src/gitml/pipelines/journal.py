@@ -1,0 +1,75 @@
+"""The runs that this clone executed: the local half of "a lock entry is believed only if a run wrote it".
+
+One small file per run below ``.dvc/tmp/gitml/runs`` (never in Git), named by the digests of the stage's inputs and of
+its whole entry. The other half are the version records in the tree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitml.repo.entries import Entry
+from gitml.repo.files import write_file
+from gitml.repo.manifest import Fingerprint
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stage that ran: its entry, the SHA-256 of its outputs by path, the seconds it took."""
+
+    stage: str
+    entry: Entry
+    outputs: Mapping[str, Fingerprint]
+    seconds: float
+
+
+def _file(root: Path, entry: Entry) -> Path:
+    folder = root / ".dvc" / "tmp" / "gitml" / "runs" / entry.inputs_digest()[:32]
+    return folder / f"{entry.digest()[:32]}.json"
+
+
+def remember(root: Path, run: Run) -> None:
+    """Write the run down, whole or not at all."""
+    path = _file(root, run.entry)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(
+        {
+            "stage": run.stage,
+            "entry": run.entry.to_dict(),
+            "outputs": {p: [f.sha256, f.size] for p, f in run.outputs.items()},
+            "seconds": round(run.seconds, 3),
+        }
+    )
+    write_file(path, text.encode())
+
+
+def recall(root: Path, entry: Entry) -> Run | None:
+    """The run that gave exactly this entry, or None. A damaged note counts as none: the stage runs again."""
+    run = _read(_file(root, entry))
+    return run if run and run.entry.digest() == entry.digest() else None
+
+
+def recall_inputs(root: Path, inputs: Entry) -> Iterator[Run]:
+    """The runs that had these inputs, newest first."""
+    folder = _file(root, inputs).parent
+    files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
+    for path in files:
+        run = _read(path)
+        if run and run.entry.inputs_digest() == inputs.inputs_digest():
+            yield run
+
+
+def _read(path: Path) -> Run | None:
+    try:
+        data = json.loads(path.read_bytes())
+        return Run(
+            stage=data["stage"],
+            entry=Entry.from_dict(data["entry"]),
+            outputs={p: Fingerprint(sha, size) for p, (sha, size) in data["outputs"].items()},
+            seconds=float(data["seconds"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,100 @@
+"""One training at a time per clone, and no stage left over from a training that was killed."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+import psutil
+
+from gitml.errors import LockedError
+
+# Stages inherit this variable, so that those which outlive a killed training can be found.
+RUN_VARIABLE = "GITML_RUN"
+
+
+@contextmanager
+def training(root: Path, *, wait: bool, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the clone's training lock.
+
+    Somebody else holds it: with ``wait`` say who and wait, otherwise raise LockedError that says who. The kernel
+    drops the lock of a killed process; stages which that process left running are stopped before ours start.
+    """
+    folder = root / ".dvc" / "tmp" / "gitml"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / "train.lock", blocking=False)
+    note = folder / "train.json"
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        holder = _holder(note)
+        if not wait:
+            raise LockedError(f"{holder} is training here", "wait for it, or leave out --no-wait") from None
+        tell(f"{holder} is training here: waiting for it to end")
+        lock.acquire(blocking=True)
+    try:
+        _stop_leftovers(note, tell)
+        run = uuid.uuid4().hex
+        note.write_text(
+            json.dumps(
+                {
+                    "run": run,
+                    "pid": os.getpid(),
+                    "user": _user(),
+                    "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+                }
+            ),
+            encoding="utf-8",
+        )
+        os.environ[RUN_VARIABLE] = run
+        yield
+    finally:
+        os.environ.pop(RUN_VARIABLE, None)
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _read(note: Path) -> dict[str, object]:
+    try:
+        data = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _holder(note: Path) -> str:
+    data = _read(note)
+    if not data:
+        return "another process"
+    return f"{data.get('user')} (process {data.get('pid')}, since {data.get('since')})"
+
+
+def _stop_leftovers(note: Path, tell: Callable[[str], None]) -> None:
+    """We hold the lock, so a note that still lies there is from a training that was killed."""
+    run = _read(note).get("run")
+    if not run:
+        return
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(RUN_VARIABLE) == run:
+                tell(f"stopping {' '.join(process.cmdline())[:80]!r} (process {process.pid}): its training was killed")
+                process.terminate()
+                with suppress(psutil.TimeoutExpired):
+                    process.wait(5)
+                    continue
+                process.kill()
+                process.wait(5)

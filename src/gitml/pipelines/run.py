@@ -1,0 +1,135 @@
+"""Bring stages up to date: believe recorded runs, restore what they made, run the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from gitml.errors import FailedError, IntegrityError
+from gitml.pipelines.journal import Run, recall, recall_inputs, remember
+from gitml.process import captured
+from gitml.repo.dvc import Dvc, State
+from gitml.repo.entries import Entry
+from gitml.repo.manifest import Fingerprint, fingerprint, verify
+
+
+class How(StrEnum):
+    UP_TO_DATE = "up to date"
+    RESTORED = "restored"
+    RAN = "ran"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What happened to one stage, and why it ran if it did."""
+
+    stage: str
+    how: How
+    seconds: float
+    entry: Entry
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to bring stages up to date.
+
+    ``believed`` and ``covering`` answer from the version records, as the journal does for this clone's own runs:
+    the SHA-256 of an entry's outputs (by path) if a record has exactly this entry; the runs with these inputs.
+    ``log`` is the folder for what the stages print. ``ready`` is called before a command runs and may refuse;
+    ``watch`` is entered around each command; ``tell`` hears what happened to each stage.
+    """
+
+    believed: Callable[[Entry], Mapping[str, Fingerprint] | None]
+    covering: Callable[[Entry], Iterable[Run]]
+    log: Path
+    ready: Callable[[], None]
+    watch: Callable[[str, Path], AbstractContextManager[None]]
+    tell: Callable[[Ran], None]
+    force: bool = False
+    run_cache: bool = True
+
+
+def bring_up_to_date(dvc: Dvc, stages: Sequence[str], options: Options) -> tuple[Ran, ...]:
+    """Each stage in order. Raises FailedError when a command fails; what ran before is kept."""
+    done = []
+    for name in stages:
+        done.append(_one(dvc, name, options))
+        options.tell(done[-1])
+    return tuple(done)
+
+
+def _one(dvc: Dvc, name: str, options: Options) -> Ran:
+    started = time.monotonic()
+    entry = dvc.entry(name)
+    if options.force:
+        return _execute(dvc, name, options, "--force")
+    outputs = _recorded(dvc.root, entry, options) if entry else None
+    with dvc.locked():
+        state = dvc.state(name)
+    if entry and outputs is not None and state is State.SAME:
+        return Ran(name, How.UP_TO_DATE, 0.0, entry)
+    if entry and outputs is not None and state is State.OUTPUTS_MISSING and dvc.restore(name):
+        verify(dvc.root, outputs)
+        return Ran(name, How.RESTORED, time.monotonic() - started, entry)
+    if state is State.CHANGED or entry is None:
+        restored = _from_earlier_run(dvc, name, options) if options.run_cache else None
+        return restored or _execute(dvc, name, options, "its dependencies changed" if entry else "it never ran")
+    if outputs is None:
+        return _execute(dvc, name, options, "no recorded run wrote its lock entry")
+    return _execute(dvc, name, options, "its outputs are gone")
+
+
+def _recorded(root: Path, entry: Entry, options: Options) -> Mapping[str, Fingerprint] | None:
+    run = recall(root, entry)
+    return run.outputs if run else options.believed(entry)
+
+
+def _from_earlier_run(dvc: Dvc, name: str, options: Options) -> Ran | None:
+    """What a recorded run with the same inputs gave. DVC's own run-cache is not asked: `dvc commit` writes to it."""
+    started = time.monotonic()
+    with dvc.locked():
+        inputs = dvc.inputs(name)
+    for run in (*recall_inputs(dvc.root, inputs), *options.covering(inputs)):
+        with captured(options.log / "restore.log"):
+            adopted = dvc.adopt(name, run.entry)
+        if adopted:
+            verify(dvc.root, run.outputs)
+            return Ran(name, How.RESTORED, time.monotonic() - started, run.entry)
+    return None
+
+
+def _execute(dvc: Dvc, name: str, options: Options, why: str) -> Ran:
+    options.ready()
+    started = time.monotonic()
+    log = options.log / f"{name.replace('/', '_')}.log"
+    with options.watch(name, log):
+        try:
+            with captured(log):
+                dvc.run(name)
+        except FailedError as exc:
+            raise FailedError(_failure(name, exc.message, log), _advice(name, log)) from exc
+    entry = dvc.entry(name)
+    if entry is None:
+        raise IntegrityError(f"stage {name} ran, but DVC has no whole lock entry for it", "report this as a bug")
+    return _note(dvc, name, entry, time.monotonic() - started, why)
+
+
+def _note(dvc: Dvc, name: str, entry: Entry, seconds: float, why: str) -> Ran:
+    outputs = {out.path: fingerprint(dvc.root / out.path) for out in entry.outs if "://" not in out.path}
+    remember(dvc.root, Run(name, entry, outputs, seconds))
+    return Ran(name, How.RAN, seconds, entry, why)
+
+
+def _failure(name: str, message: str, log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-30:] if log.exists() else []
+    said = "\n".join(f"  | {line}" for line in lines)
+    return f"stage {name} failed: {message}" + (f"\n{said}" if said else "")
+
+
+def _advice(name: str, log: Path) -> str:
+    return f"mend it and run `gitml train` again: stages that succeeded are kept. The whole output: {log}"

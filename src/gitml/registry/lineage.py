@@ -1,0 +1,33 @@
+"""The digest that makes a version: what the model was made from, not what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitml.repo.entries import Content, Entry, makers_of, sha256_of
+
+
+def lineage_digest(model: str, stages: Mapping[str, Entry]) -> str:
+    """SHA-256 in hex over the model's name and each stage's command, dependencies and params (DESIGN decision 2).
+
+    A dependency that another stage of the lineage made counts as "made by that stage": its bytes follow from that
+    stage's own inputs, and may differ between equal runs (skops files do).
+    """
+    makers = {out.path: name for name, entry in stages.items() for out in entry.outs}
+    return sha256_of({"model": model, "stages": {name: _inputs(entry, makers) for name, entry in stages.items()}})
+
+
+def external(stages: Mapping[str, Entry]) -> tuple[Content, ...]:
+    """The dependencies that no stage of the lineage made: code, data brought in, locked packages."""
+    makers = {out.path: name for name, entry in stages.items() for out in entry.outs}
+    found = {d.path: d for e in stages.values() for d in e.deps if not makers_of(d.path, makers)}
+    return tuple(found[path] for path in sorted(found))
+
+
+def _inputs(entry: Entry, makers: Mapping[str, str]) -> dict[str, Any]:
+    deps = []
+    for dep in sorted(entry.deps):
+        made = sorted(makers_of(dep.path, makers))
+        deps.append({"path": dep.path, "stages": made} if made else {"path": dep.path, "digest": dep.digest})
+    return {"cmd": list(entry.cmd), "deps": deps, "params": entry.params}

@@ -1,0 +1,95 @@
+"""The files in which a model's stages describe it: metrics and bootstrap replicates."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitml.errors import Problem, SpecError
+from gitml.registry.record import Metric
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """``values[metric][b]``: the metric on resample b of the rows that ``rows_digest`` names, drawn with ``seed``."""
+
+    rows_digest: str
+    seed: int
+    values: Mapping[str, tuple[float, ...]]
+
+    def pairs_with(self, other: Replicates) -> bool:
+        """Whether replicate b of both drew the same rows."""
+        return (self.rows_digest, self.seed) == (other.rows_digest, other.seed)
+
+
+def parse_metrics(raw: bytes, path: str) -> dict[str, Metric]:
+    """``{"auc": 0.7}`` or ``{"auc": {"value": 0.7, "low": 0.69, "high": 0.71}}``; groups become ``group.name``.
+
+    Raises SpecError that names every metric which is no finite number: a model without its evidence is no version.
+    """
+    problems: list[Problem] = []
+    found: dict[str, Metric] = {}
+    for name, value in _leaves(_object(raw, path), ""):
+        parts = value if isinstance(value, dict) else {"value": value}
+        bounds = {k: parts.get(k) for k in ("value", "low", "high") if parts.get(k) is not None}
+        wrong = [k for k, v in bounds.items() if isinstance(v, bool) or not _finite(v)]
+        if wrong or "value" not in bounds:
+            told = f"{wrong[0]} is {parts.get(wrong[0])!r}" if wrong else "has no value"
+            problems.append(Problem(path, 0, name, f"{told}, a finite number is needed"))
+        else:
+            found[name] = Metric(**{k: float(v) for k, v in bounds.items() if v is not None})
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _leaves(group: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in group.items():
+        if isinstance(value, dict) and "value" not in value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _object(raw: bytes, path: str) -> dict[str, Any]:
+    try:
+        data = json.loads(raw)
+    except ValueError as exc:
+        raise SpecError([Problem(path, 0, "", f"is not JSON: {exc}", "the stage that writes it must mend it")]) from exc
+    if not isinstance(data, dict):
+        raise SpecError([Problem(path, 0, "", "is no JSON object")])
+    return data
+
+
+def parse_replicates(raw: bytes, path: str) -> Replicates:
+    """Raises SpecError. Metrics whose replicates are not all finite are left out: they compare unpaired."""
+    data = _object(raw, path)
+    try:
+        values = {name: tuple(float(v) for v in row) for name, row in data["replicates"].items()}
+        return Replicates(
+            str(data["rows_digest"]),
+            int(data["seed"]),
+            {n: row for n, row in values.items() if all(math.isfinite(v) for v in row)},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        hint = 'expected {"rows_digest": …, "seed": …, "replicates": {metric: [number, …]}}'
+        raise SpecError([Problem(path, 0, "", f"is no file of replicates: {exc}", hint)]) from exc
+
+
+def parse_signature(raw: bytes, path: str) -> dict[str, Any]:
+    """Raises SpecError when it is no JSON object with lists of named inputs and outputs."""
+    data = _object(raw, path)
+    for side in ("inputs", "outputs"):
+        columns = data.get(side)
+        if not isinstance(columns, list) or not all(
+            isinstance(c, dict) and "name" in c and "type" in c for c in columns
+        ):
+            raise SpecError([Problem(path, 0, side, "is no list of columns with a name and a type")])
+    return data

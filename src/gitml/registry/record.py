@@ -1,0 +1,110 @@
+"""The version record: an immutable account of one trained model, kept as a JSON file in the tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gitml.refs import NAME, VERSION
+from gitml.registry.lineage import lineage_digest
+from gitml.repo.entries import Entry
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+
+class Metric(_Part):
+    """A number with its 95 % interval, where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class File(_Part):
+    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` if it is a table."""
+
+    sha256: Sha256
+    size: int
+    rows: int | None = None
+
+
+class Packages(_Part):
+    """The environment that the stages ran in: the lock file with its SHA-256, and the Python."""
+
+    path: str
+    sha256: Sha256
+    python: str
+
+
+def _is_entry(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        Entry.from_dict(value)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"is no stage entry: {exc}") from exc
+    return value
+
+
+class Record(_Part):
+    """One version. ``origin`` says who answers for it: ``local`` a laptop, ``ci`` a run on CI, ``external`` others."""
+
+    format: Literal["gitml version 1"] = "gitml version 1"
+    model: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+    version: Annotated[str, Field(pattern=f"^{VERSION.pattern.replace('?P<time>', '').replace('?P<digest>', '')}$")]
+    digest: Sha256
+    created: str
+    origin: Literal["local", "ci", "external"]
+    source: str | None = None
+    commit: str | None = None
+    dirty: tuple[str, ...] = ()
+    artifact: str
+    files: Mapping[str, File]
+    metrics: Mapping[str, Metric] = {}
+    signature: Mapping[str, Any] | None = None
+    packages: Packages | None = None
+    roles: Mapping[str, str] = {}
+    stages: Mapping[str, Annotated[dict[str, Any], AfterValidator(_is_entry)]] = {}
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Record:
+        expected = name_of(self.digest, self.created)
+        if self.version != expected:
+            raise ValueError(f"version is {self.version}, but its time and digest say {expected}")
+        if self.artifact not in self.files:
+            raise ValueError(f"files lacks the artifact {self.artifact}")
+        if self.origin != "external" and self.digest != lineage_digest(self.model, self.entries()):
+            raise ValueError("digest does not match the stages: the record was edited")
+        return self
+
+    def entries(self) -> dict[str, Entry]:
+        return {name: Entry.from_dict(raw) for name, raw in self.stages.items()}
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}@{self.digest[:8]}"
+
+    def to_json(self) -> str:
+        """Indented and ordered, so that two records diff well; ends with a newline."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n"
+
+
+def name_of(digest: str, created: str) -> str:
+    """``<time>-<digest8>``: sorts by time. Raises ValueError if ``created`` is not UTC to the second."""
+    moment = datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return f"{moment:%Y%m%dT%H%M%SZ}-{digest[:8]}"
+
+
+def parse_record(text: str | bytes) -> Record:
+    """Read a record. Raises ValueError with all that is wrong, a line each."""
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError as exc:
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'record'}: {e['msg']}" for e in exc.errors()]
+        raise ValueError("\n".join(lines)) from exc

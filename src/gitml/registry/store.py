@@ -1,0 +1,111 @@
+"""Records as files: ``models/<model>/versions/<time>-<digest8>.json``.
+
+A version's name says its time and digest, so finding one is a directory listing; only what is shown gets parsed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitml.errors import Problem, RefError, SpecError
+from gitml.refs import VERSION
+from gitml.registry.record import Record, parse_record
+from gitml.repo.files import create_file
+
+
+@dataclass(frozen=True, order=True)
+class Found:
+    """A record's file, known by its name alone. Sorts by time."""
+
+    version: str
+    path: Path
+
+    @property
+    def digest8(self) -> str:
+        return self.version.rpartition("-")[2]
+
+    @property
+    def time(self) -> str:
+        """``2026-11-24T21:15:00Z``."""
+        t = self.version
+        return f"{t[:4]}-{t[4:6]}-{t[6:8]}T{t[9:11]}:{t[11:13]}:{t[13:15]}Z"
+
+
+def folder(root: Path, model: str) -> Path:
+    return root / "models" / model / "versions"
+
+
+def find(root: Path, model: str) -> list[Found]:
+    """All records of the model, oldest first, unread. Files with other names are for ``check_records``."""
+    try:
+        names = os.listdir(folder(root, model))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    stems = (name[:-5] for name in names if name.endswith(".json"))
+    base = folder(root, model)
+    return sorted(Found(stem, base / f"{stem}.json") for stem in stems if VERSION.fullmatch(stem))
+
+
+def read_record(found: Found) -> Record:
+    """Raises SpecError when the file is not the record that its name says."""
+    where = "/".join(found.path.parts[-4:])
+    try:
+        record = parse_record(found.path.read_bytes())
+    except OSError as exc:
+        raise SpecError([Problem(where, 0, "", f"cannot be read: {exc.strerror}")]) from exc
+    except ValueError as exc:
+        lines = str(exc).splitlines() or [str(exc)]
+        hint = "records are never edited: restore it with `git checkout -- FILE` from the commit that brought it"
+        raise SpecError([Problem(where, 0, "", line, hint) for line in lines]) from exc
+    if record.version != found.version or record.model != found.path.parent.parent.name:
+        raise SpecError([Problem(where, 0, "version", f"is the record of {record.model} {record.version}")])
+    return record
+
+
+def summaries(root: Path, model: str) -> Iterator[tuple[Found, dict[str, Any] | None]]:
+    """Newest first, each with its JSON as it stands (unvalidated, for lists), or None if it is none."""
+    for found in reversed(find(root, model)):
+        try:
+            data = json.loads(found.path.read_bytes())
+        except (OSError, ValueError):
+            data = None
+        yield found, data if isinstance(data, dict) else None
+
+
+def with_digest(root: Path, model: str, digest: str) -> Found | None:
+    """The record of exactly this lineage. Eight digits find candidates; the whole digest decides."""
+    candidates = [f for f in find(root, model) if f.digest8 == digest[:8]]
+    return next((f for f in candidates if read_record(f).digest == digest), None)
+
+
+def write_record(root: Path, record: Record) -> Path:
+    """Write the record once. It appears whole or not at all; one that is there is never replaced."""
+    target = folder(root, record.model) / f"{record.version}.json"
+    try:
+        create_file(target, record.to_json().encode())
+    except FileExistsError as exc:
+        raise RefError(f"{target.name} exists already", "a version's record is written once") from exc
+    return target
+
+
+def check_records(root: Path, models: Sequence[str]) -> list[Problem]:
+    """Everything wrong with the records of these models, for ``gitml check``."""
+    problems: list[Problem] = []
+    for model in models:
+        known = {f.path for f in find(root, model)}
+        base = folder(root, model)
+        for path in sorted(base.iterdir()) if base.is_dir() else ():
+            if path not in known and not path.name.startswith("."):
+                where = path.relative_to(root).as_posix()
+                problems.append(Problem(where, 0, "", "is not named like a record", "expected <time>-<digest8>.json"))
+        for found in find(root, model):
+            try:
+                read_record(found)
+            except SpecError as exc:
+                problems += exc.problems
+    return problems

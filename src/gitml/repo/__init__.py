@@ -1,0 +1,1 @@
+"""The repository on disk: Git, DVC, and the checks that keep hostile content inside its folder."""

@@ -1,0 +1,92 @@
+"""What ``dvc.lock`` says of one stage, as data that records and run journals share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+
+@dataclass(frozen=True, order=True)
+class Content:
+    """A file or folder under its digest.
+
+    ``path`` is relative to the folder of ``gitml.yaml`` (or a URL); ``digest`` is ``md5:<hex>`` for a file,
+    ``md5:<hex>.dir`` for a folder, ``etag:…`` for what lies elsewhere; ``size`` in bytes; ``files`` counts the
+    files of a folder and is 0 for a file.
+    """
+
+    path: str
+    digest: str
+    size: int = 0
+    files: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        counted = {"files": self.files} if self.files else {}
+        return {"path": self.path, "digest": self.digest, "size": self.size, **counted}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stage as it ran: the command, on which contents and params, gave which contents."""
+
+    cmd: tuple[str, ...]
+    deps: tuple[Content, ...]
+    params: Mapping[str, Mapping[str, Any]]
+    outs: tuple[Content, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "cmd": list(self.cmd),
+            "deps": [c.to_dict() for c in self.deps],
+            "params": {file: dict(values) for file, values in self.params.items()},
+            "outs": [c.to_dict() for c in self.outs],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Entry:
+        """Raises KeyError, TypeError or AttributeError when ``data`` is no entry."""
+        return cls(
+            cmd=tuple(data["cmd"]),
+            deps=tuple(Content(**c) for c in data["deps"]),
+            params={file: dict(values) for file, values in data["params"].items()},
+            outs=tuple(Content(**c) for c in data["outs"]),
+        )
+
+    def inputs_digest(self) -> str:
+        """Covers what the stage ran on; two runs with the same inputs should give the same."""
+        return sha256_of({"cmd": list(self.cmd), "deps": _pairs(self.deps), "params": self.params})
+
+    def digest(self) -> str:
+        """Covers the whole entry. Sizes follow from the contents' digests and are left out."""
+        return sha256_of({"inputs": self.inputs_digest(), "outs": _pairs(self.outs)})
+
+
+def _pairs(contents: tuple[Content, ...]) -> list[tuple[str, str]]:
+    return sorted((c.path, c.digest) for c in contents)
+
+
+def canonical(value: Any) -> bytes:
+    """One JSON text per value: sorted keys, no spaces, UTF-8. Raises ValueError on NaN and infinities."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def sha256_of(value: Any) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def makers_of(path: str, makers: Mapping[str, str]) -> tuple[str, ...]:
+    """The stages whose outputs (``makers``: output path → stage) are ``path``, hold it, or lie inside it.
+
+    >>> makers_of("data/raw/a.csv", {"data/raw": "ingest", "model": "train"})
+    ('ingest',)
+    """
+    if path in makers:
+        return (makers[path],)
+    own = PurePosixPath(path)
+    parents = {str(p) for p in own.parents}
+    return tuple(s for out, s in makers.items() if out in parents or own in PurePosixPath(out).parents)

@@ -1,0 +1,112 @@
+"""What gitml asks of Git. Porcelain formats with -z, no shell, none of the user's GIT_* variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from gitml.errors import OutsideError
+from gitml.process import run
+
+
+class Git:
+    """The Git repository that holds ``root``, which may be a sub-folder of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+            raise OutsideError(f"{root} is not in a Git repository", "run `git init` first")
+
+    def read(self, *words: str) -> bytes:
+        """What ``git WORDS…`` prints. Raises OutsideError with Git's own words."""
+        return run(["git", *words], cwd=self.root).stdout
+
+    def text(self, *words: str) -> str:
+        return self.read(*words).decode("utf-8", "surrogateescape")
+
+    def _line(self, *words: str) -> str:
+        return self.text(*words).rstrip("\n")
+
+    def _fields(self, *words: str) -> list[str]:
+        return [f for f in self.text(*words).split("\0") if f]
+
+    @cached_property
+    def prefix(self) -> str:
+        """Where ``root`` lies in the repository: ``''``, or ``'sub/folder/'``."""
+        return self._line("rev-parse", "--show-prefix")
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that ``revision`` names, in 40 hex digits, or None."""
+        try:
+            return self._line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except OutsideError:
+            return None
+
+    def is_shallow(self) -> bool:
+        return self._line("rev-parse", "--is-shallow-repository") == "true"
+
+    def changed_files(self) -> tuple[str, ...]:
+        """Paths below ``root`` that differ from HEAD or are untracked and not ignored, relative to ``root``."""
+        fields = self._fields("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+        paths = (f[3:] for f in fields)
+        return tuple(sorted(p.removeprefix(self.prefix) for p in paths))
+
+    def main_ref(self) -> str | None:
+        """The branch that counts: origin's default, else origin/main, main, master; None if there is none."""
+        candidates = (
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/main",
+            "refs/heads/main",
+            "refs/heads/master",
+        )
+        return next((ref for ref in candidates if self.resolve(ref)), None)
+
+    def branches(self) -> tuple[str, ...]:
+        """Full names of all local and remote-tracking branches."""
+        return tuple(self.text("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").split())
+
+    def commit_that_added(self, path: str, start: str = "HEAD") -> str | None:
+        """The oldest commit that ``start`` reaches which brought the file ``path`` (relative to ``root``) in.
+
+        Along first parents when that finds it: on main this is the commit that main took, merged or squashed.
+        """
+        for line in (["--first-parent", "-m"], []):
+            found = self.text(
+                "log", *line, "--diff-filter=A", "--format=%H", "--reverse", start, "--", f":(literal){path}"
+            ).split()
+            if found:
+                return found[0]
+        return None
+
+    def list_files(self, commit: str, folder: str) -> tuple[str, ...]:
+        """Files below ``folder`` (relative to ``root``) in ``commit``, relative to ``root``."""
+        return tuple(self._fields("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{folder}/"))
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """The file ``path`` (relative to ``root``) as ``commit`` has it, or None."""
+        try:
+            return self.read("cat-file", "blob", f"{commit}:{self.prefix}{path}")
+        except OutsideError:
+            return None
+
+    @contextmanager
+    def worktree(self, commit: str, folder: Path) -> Iterator[Path]:
+        """``commit`` checked out in ``folder``, gone afterwards; yields where ``root`` lies in it."""
+        self.read("worktree", "prune")
+        self.read(
+            "-c",
+            f"core.hooksPath={os.devnull}",
+            "worktree",
+            "add",
+            "--detach",
+            "--force",
+            str(folder),
+            commit,
+        )
+        try:
+            yield folder / self.prefix
+        finally:
+            self.read("worktree", "remove", "--force", "--force", str(folder))

@@ -1,0 +1,182 @@
+"""Real repositories for tests: one template built once, a copy for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+def git(folder: Path, *words: str, check: bool = True) -> str:
+    """A git that knows nothing of the machine's own configuration."""
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_AUTHOR_EMAIL": "ada@example.com",
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.com",
+    }
+    done = subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"git {' '.join(words)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def gitml(folder: Path, *words: str, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
+    """The command as users call it, in a process of its own, outside CI unless ``env`` says otherwise."""
+    base = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "gitml", *words],
+        cwd=folder,
+        env={**base, "GIT_CONFIG_GLOBAL": os.devnull, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def commit(folder: Path, message: str, paths: Sequence[str] = (".",)) -> str:
+    git(folder, "add", "--", *paths)
+    git(folder, "commit", "-qm", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+# A pipeline of three stages in plain Python: fast, and deterministic unless `noise` is set.
+TOY = {
+    "gitml.yaml": """\
+application: toy
+models:
+  m:
+    artifact: artifacts/m/model.onnx
+    metrics: artifacts/m/metrics.json
+    replicates: artifacts/m/replicates.json
+    charts: artifacts/m/charts
+    better: {accuracy: higher, loss: lower}
+""",
+    "dvc.yaml": """\
+stages:
+  ingest:
+    cmd: python ingest.py
+    deps: [ingest.py]
+    params: [rows]
+    outs: [data]
+  train:
+    cmd: python train.py
+    deps: [data, train.py]
+    params: [rate, noise]
+    outs: [artifacts/m/model.onnx]
+  evaluate:
+    cmd: python evaluate.py
+    deps: [artifacts/m/model.onnx, evaluate.py]
+    outs:
+      - artifacts/m/charts
+      - artifacts/m/replicates.json: {cache: false}
+    metrics:
+      - artifacts/m/metrics.json: {cache: false}
+""",
+    "params.yaml": "rows: 20\nrate: 0.5\nnoise: false\n",
+    "ingest.py": """\
+import pathlib, yaml
+rows = yaml.safe_load(open("params.yaml"))["rows"]
+pathlib.Path("data").mkdir(exist_ok=True)
+pathlib.Path("data/rows.txt").write_text("".join(f"{i}\\n" for i in range(rows)))
+pathlib.Path("data/über uns.txt").write_text("names with spaces\\n")
+print("ingested", rows)
+""",
+    "train.py": """\
+import os, pathlib, uuid, yaml
+params = yaml.safe_load(open("params.yaml"))
+total = sum(int(line) for line in open("data/rows.txt"))
+salt = uuid.uuid4().hex if params["noise"] else ""
+pathlib.Path("artifacts/m").mkdir(parents=True, exist_ok=True)
+pathlib.Path("artifacts/m/model.onnx").write_text(f"{params['rate'] * total} {salt}")
+print("trained")
+""",
+    "evaluate.py": """\
+import json, pathlib, random
+value = float(open("artifacts/m/model.onnx").read().split()[0])
+accuracy = value / (value + 100)
+random.seed(1)
+noise = [random.gauss(0, 0.01) for _ in range(100)]
+out = pathlib.Path("artifacts/m")
+(out / "charts").mkdir(exist_ok=True)
+(out / "charts" / "roc.vl.json").write_text("{}")
+spread = {"value": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02}
+(out / "metrics.json").write_text(json.dumps({"accuracy": spread, "loss": 1 - accuracy}))
+replicates = {"accuracy": [accuracy + n for n in noise], "loss": [1 - accuracy - n for n in noise]}
+(out / "replicates.json").write_text(json.dumps({"rows_digest": "sha256:1", "seed": 1, "replicates": replicates}))
+""",
+    ".gitignore": "__pycache__/\n/sub/\n",
+}
+
+
+@pytest.fixture(scope="session")
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    write(folder, TOY)
+    git(folder, "init", "-q", "-b", "main")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
+    commit(folder, "start")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "app"
+    shutil.copytree(toy_template, folder, symlinks=True)
+    done = gitml(folder, "train")
+    assert done.code == 0, done.err
+    commit(folder, "train")
+    return folder
+
+
+@pytest.fixture
+def toy(toy_template: Path, tmp_path: Path) -> Path:
+    """A repository with a pipeline that never ran."""
+    return Path(shutil.copytree(toy_template, tmp_path / "app", symlinks=True))
+
+
+@pytest.fixture
+def trained(trained_template: Path, tmp_path: Path) -> Path:
+    """The same, trained and committed."""
+    return Path(shutil.copytree(trained_template, tmp_path / "app", symlinks=True))
+
+
+@pytest.fixture
+def set_params() -> Callable[[Path, str, str], None]:
+    """Replace a line of params.yaml."""
+
+    def change(folder: Path, old: str, new: str) -> None:
+        path = folder / "params.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return change
