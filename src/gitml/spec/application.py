@@ -36,17 +36,13 @@ class Model(Record):
         None, description="The locked packages its stages run with; each of its stages depends on this file."
     )
     artifact: RepoPath = Field(description="The model itself, a file or a folder that a stage produces.")
-    format: Format | None = Field(
-        None, description="How the artifact is stored, where its suffix does not say it."
-    )
+    format: Format | None = Field(None, description="How the artifact is stored, where its suffix does not say it.")
     metrics: RepoPath = Field(description="JSON: each metric and its value, on data the model did not see.")
     replicates: RepoPath | None = Field(
         None, description="JSON: each metric's bootstrap replicates, paired across versions by seed."
     )
     signature: RepoPath | None = Field(None, description="JSON: names and types of its inputs and outputs.")
-    slices: RepoPath | None = Field(
-        None, description="JSON: metrics by group, for the gates `slices` and `fairness`."
-    )
+    slices: RepoPath | None = Field(None, description="JSON: metrics by group, for the gates `slices` and `fairness`.")
     charts: RepoPath | None = Field(None, description="Folder of charts (Vega-Lite) that reports show.")
     samples: RepoPath | None = Field(
         None, description="Parquet: some rows with their predictions, for health checks and reproductions."

@@ -11,7 +11,7 @@ from gitml.spec.dvcfiles import Pipeline
 
 
 def needs(pipeline: Pipeline) -> dict[str, set[str]]:
-    """For each stage the stages whose outputs it reads: the file itself, a folder around it or files below it."""
+    """For each stage the stages whose outputs it reads: the file, a folder around it or files below it."""
     found: dict[str, set[str]] = {name: set() for name in pipeline.stages}
     makers = pipeline.producers
     folders = _prefixes(makers)

@@ -35,9 +35,7 @@ class Pin(Record):
 class Canary(Pin):
     """A version that gets a part of the traffic."""
 
-    weight: Annotated[Number, Field(gt=0, lt=100)] = Field(
-        description="Percent of the traffic that it answers."
-    )
+    weight: Annotated[Number, Field(gt=0, lt=100)] = Field(description="Percent of the traffic that it answers.")
 
 
 class Hold(Record):
@@ -55,9 +53,7 @@ class Deployment(Record):
 
     champion: Pin = Field(description="The version whose answers count.")
     canary: Canary | None = Field(None, description="A candidate that answers a part of the traffic.")
-    shadow: tuple[Pin, ...] = Field(
-        (), description="Versions that see the traffic, but nobody sees their answers."
-    )
+    shadow: tuple[Pin, ...] = Field((), description="Versions that see the traffic, but nobody sees their answers.")
     hold: Hold | None = Field(None, description="Stops automation, as after a rollback.")
 
     @property

@@ -1,7 +1,7 @@
 """dvc.yaml and dvc.lock with lines: what each stage reads and writes.
 
-Templates are filled in as DVC 3 does (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files). Nothing of
-DVC is imported: that takes half a second.
+Templates are filled in as DVC 3 does: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files. Nothing
+of DVC is imported: that takes half a second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gitml.errors import Problem, SpecError
 from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, OutOptions, StageBody
 from gitml.spec.templates import UnresolvedError, expand, resolve
 from gitml.spec.validate import build
-from gitml.spec.yamlfile import Document, Key, parse, read
+from gitml.spec.yamlfile import Document, Key, read
 
 DVC_FILE, LOCK_FILE, PARAMS_FILE = "dvc.yaml", "dvc.lock", "params.yaml"
 Reader = Callable[[str], Mapping[str, Any]]
@@ -64,9 +64,7 @@ class Pipeline:
 
 def load_pipeline(root: Path) -> Pipeline:
     """dvc.yaml of the application at ``root``. Raises SpecError with every problem."""
-    pipeline, problems = pipeline_of(
-        read(root / DVC_FILE, DVC_FILE, empty=True), lambda name: values_of(root, name)
-    )
+    pipeline, problems = pipeline_of(read(root / DVC_FILE, DVC_FILE, empty=True), lambda name: values_of(root, name))
     if problems:
         raise SpecError(problems)
     return pipeline
@@ -77,9 +75,9 @@ def values_of(root: Path, name: str) -> Mapping[str, Any]:
     return read(root / name, name, empty=True).data
 
 
-def parse_lock(content: bytes, file: str = LOCK_FILE) -> tuple[LockFile, Document]:
-    """dvc.lock from bytes. Raises SpecError with every problem."""
-    document = parse(content, file, empty=True)
+def load_lock(root: Path) -> tuple[LockFile, Document]:
+    """dvc.lock of the application at ``root``. Raises SpecError with every problem."""
+    document = read(root / LOCK_FILE, LOCK_FILE, empty=True)
     if not document.data:
         return LockFile(schema="2.0", stages={}), document
     return build(LockFile, document), document
@@ -165,9 +163,7 @@ def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, A
     outs: dict[str, Out] = {}
     for out in _outs(body, key, wdir, scope):
         if out.path in outs:
-            site.problems.append(
-                site.document.problem(out.key, f"{out.path} is an output of this stage twice")
-            )
+            site.problems.append(site.document.problem(out.key, f"{out.path} is an output of this stage twice"))
         outs[out.path] = out
     return Stage(name, key, wdir, deps, tuple(_params(body, key, wdir, scope)), outs)
 

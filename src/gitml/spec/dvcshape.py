@@ -35,9 +35,7 @@ def _out(value: Any) -> Any:
     if isinstance(value, str):
         return {value: None}
     if not isinstance(value, Mapping):
-        raise WrongValueError(
-            f"must be a path, but is {shown(value)}", "write a path, or 'path: {cache: false}'"
-        )
+        raise WrongValueError(f"must be a path, but is {shown(value)}", "write a path, or 'path: {cache: false}'")
     # A plot may carry several sets of options; the last one decides about the cache, as in DVC.
     return {k: v[-1] if isinstance(v, list) and v else v for k, v in value.items()}
 
@@ -87,9 +85,7 @@ def _kind(value: Any) -> str:
     return "foreach" if isinstance(value, Mapping) and ("foreach" in value or "do" in value) else "stage"
 
 
-AnyStage = Annotated[
-    Annotated[StageBody, Tag("stage")] | Annotated[Foreach, Tag("foreach")], Discriminator(_kind)
-]
+AnyStage = Annotated[Annotated[StageBody, Tag("stage")] | Annotated[Foreach, Tag("foreach")], Discriminator(_kind)]
 
 
 class DvcFile(Record):

@@ -79,9 +79,7 @@ def check_environment(name: str) -> str:
 
 def check_metric(name: str) -> str:
     if not _METRIC.fullmatch(name):
-        raise WrongValueError(
-            f"{shown(name)} is no name of a metric", "use letters, digits, '_', '.' and '-'"
-        )
+        raise WrongValueError(f"{shown(name)} is no name of a metric", "use letters, digits, '_', '.' and '-'")
     return name
 
 
@@ -91,19 +89,13 @@ def check_path(text: str) -> str:
     if "\\" in text:
         raise WrongValueError(f"{shown(text)} has a backslash", "write paths with '/'")
     if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
-        raise WrongValueError(
-            f"{shown(text)} is not relative", "write it relative to the folder of gitml.yaml"
-        )
+        raise WrongValueError(f"{shown(text)} is not relative", "write it relative to the folder of gitml.yaml")
     if ".." in parts:
-        raise WrongValueError(
-            f"{shown(text)} leads out of the folder", "paths stay inside the folder of gitml.yaml"
-        )
+        raise WrongValueError(f"{shown(text)} leads out of the folder", "paths stay inside the folder of gitml.yaml")
     if any(part.lower().rstrip(". ") in {".git", ".dvc"} for part in parts):
         raise WrongValueError(f"{shown(text)} is a place of Git or DVC", "choose a folder of your own")
     if not parts or str(PurePosixPath(text)) != text or not text.isprintable() or len(text) > 1000:
-        raise WrongValueError(
-            f"{shown(text)} is no path of a file", "write it plainly, such as artifacts/model.skops"
-        )
+        raise WrongValueError(f"{shown(text)} is no path of a file", "write it plainly, such as artifacts/model.skops")
     return text
 
 
@@ -178,19 +170,13 @@ def check_digest(text: str) -> str:
 def check_public_key(text: str) -> str:
     """An ed25519 key in OpenSSH's form (RFC 8709): type, base64 of type and 32 bytes, and maybe a comment."""
     if "PRIVATE" in text:
-        raise WrongValueError(
-            "this is a private key", "it is known now: make a new pair, and put the .pub file here"
-        )
+        raise WrongValueError("this is a private key", "it is known now: make a new pair, and put the .pub file here")
     words = text.split()
     try:
         blob = base64.b64decode(words[1], validate=True) if len(words) >= 2 else b""
     except binascii.Error:
         blob = b""
-    if (
-        words[:1] != ["ssh-ed25519"]
-        or len(blob) != 51
-        or not blob.startswith(b"\0\0\0\x0bssh-ed25519\0\0\0 ")
-    ):
+    if words[:1] != ["ssh-ed25519"] or len(blob) != 51 or not blob.startswith(b"\0\0\0\x0bssh-ed25519\0\0\0 "):
         hint = "paste the line of the .pub file that 'ssh-keygen -t ed25519' writes"
         raise WrongValueError(f"{shown(text)} is no ed25519 public key", hint)
     return text

@@ -47,9 +47,7 @@ class Bound(Record):
         if self.at_least is None and self.at_most is None:
             raise WrongValueError("says nothing", "write at_least or at_most with a number")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise WrongValueError(
-                "no number is both at_least and at_most this", "at_least must be the smaller one"
-            )
+            raise WrongValueError("no number is both at_least and at_most this", "at_least must be the smaller one")
         return self
 
 
@@ -87,9 +85,7 @@ class Gates(Record):
     champion: Mapping[MetricName, Margin] | None = Field(
         None, description="Not worse than what runs there now by more than a margin."
     )
-    reproduced: Flag | None = Field(
-        None, description="Trained a second time from its record, with the same result."
-    )
+    reproduced: Flag | None = Field(None, description="Trained a second time from its record, with the same result.")
     format: Annotated[tuple[Format, ...], Field(min_length=1)] | None = Field(
         None, description="Formats that the artifact may have."
     )
@@ -98,12 +94,8 @@ class Gates(Record):
     )
     data_age: Duration | None = Field(None, description="The newest training data is not older than this.")
     size: Size | None = Field(None, description="The artifact is not larger.")
-    latency: Latency | None = Field(
-        None, description="One row is answered within this time (95th percentile)."
-    )
-    slices: tuple[Slice, ...] | None = Field(
-        None, description="Bounds on a metric in every group of a column."
-    )
+    latency: Latency | None = Field(None, description="One row is answered within this time (95th percentile).")
+    slices: tuple[Slice, ...] | None = Field(None, description="Bounds on a metric in every group of a column.")
     fairness: tuple[Fairness, ...] | None = Field(None, description="How far apart groups may be.")
     evidence: Mapping[EvidenceKind, Duration] | None = Field(
         None, description="Signed evidence that must exist, and how old it may be."

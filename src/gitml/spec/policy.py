@@ -35,9 +35,7 @@ class Person(Record):
     """One person of the forge: a login alone, or with the numeric id that survives a change of login."""
 
     login: Login = Field(description="Login at the forge.")
-    id: Count | None = Field(
-        None, description="Numeric id at the forge: then nobody can take over a login given up."
-    )
+    id: Count | None = Field(None, description="Numeric id at the forge: then nobody can take over a login given up.")
 
 
 class Role(Record):
@@ -55,9 +53,7 @@ class Role(Record):
             raise WrongValueError("the role has nobody", "add people or teams, or remove the role")
         twice = {login for login in logins if logins.count(login) > 1}
         if twice:
-            raise WrongValueError(
-                f"{min(twice)} is named twice", "logins differ by more than capital letters"
-            )
+            raise WrongValueError(f"{min(twice)} is named twice", "logins differ by more than capital letters")
         return self
 
 
@@ -75,9 +71,7 @@ class Environment(Record):
         default_factory=dict, description="How many people of which role must approve."
     )
     gates: Gates = Field(default_factory=Gates, description="What a version must show.")
-    models: Mapping[Name, ModelRules] = Field(
-        default_factory=dict, description="Gates that differ for one model."
-    )
+    models: Mapping[Name, ModelRules] = Field(default_factory=dict, description="Gates that differ for one model.")
 
     def gates_of(self, model: str) -> Gates:
         """The gates for ``model``: the environment's, each replaced where the model has its own."""
@@ -160,12 +154,8 @@ class Policy(Record):
         default_factory=dict, description="Keys whose signatures on evidence count."
     )
     freezes: tuple[Freeze, ...] = Field((), description="Times in which nothing is promoted.")
-    exceptions: tuple[Exemption, ...] = Field(
-        (), description="What is allowed for a time though it is forbidden."
-    )
-    override: Override | None = Field(
-        None, description="Who may open a shut gate; nobody if this is missing."
-    )
+    exceptions: tuple[Exemption, ...] = Field((), description="What is allowed for a time though it is forbidden.")
+    override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
 
 
 def load_policy(root: Path) -> Policy:
@@ -180,10 +170,15 @@ def parse_policy(content: bytes, file: str = POLICY) -> Policy:
 
 def _checked(document: Document) -> Policy:
     policy = build(Policy, document)
-    problems = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    problems = check_policy(policy, document)
     if problems:
         raise SpecError(problems)
     return policy
+
+
+def check_policy(policy: Policy, document: Document) -> list[Problem]:
+    """What the parts of policy.yaml say of one another."""
+    return [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
 
 
 def _approvers(policy: Policy, document: Document) -> list[Problem]:
@@ -201,9 +196,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
         elif not policy.roles[role].teams and len(policy.roles[role].people) < count:
             there = len(policy.roles[role].people)
             message = f"needs {count} people of the role {role!r}, which has {there}"
-            found.append(
-                document.problem(key, message, f"name more people under roles.{role}, or ask for fewer")
-            )
+            found.append(document.problem(key, message, f"name more people under roles.{role}, or ask for fewer"))
     return found
 
 
@@ -228,9 +221,7 @@ def _shared_keys(policy: Policy, document: Document) -> list[Problem]:
         if blob in seen:
             message = f"is the same key as {seen[blob]!r}"
             found.append(
-                document.problem(
-                    ("keys", name, "public"), message, "give each purpose its own key, or merge the two"
-                )
+                document.problem(("keys", name, "public"), message, "give each purpose its own key, or merge the two")
             )
         seen.setdefault(blob, name)
     return found

@@ -25,9 +25,7 @@ def resolve(text: str, scope: Mapping[str, Any]) -> Any:
     whole = _TEMPLATE.fullmatch(text)
     if whole and text.count("${") == 1:
         return _lookup(whole["inner"], scope)
-    return _TEMPLATE.sub(lambda m: _as_text(_lookup(m["inner"], scope), m["inner"]), text).replace(
-        "\\${", "${"
-    )
+    return _TEMPLATE.sub(lambda m: _as_text(_lookup(m["inner"], scope), m["inner"]), text).replace("\\${", "${")
 
 
 def _as_text(value: Any, name: str) -> str:
@@ -52,9 +50,7 @@ def _lookup(name: str, scope: Mapping[str, Any]) -> Any:
     return value
 
 
-def expand(
-    over: Any, scope: Mapping[str, Any], *, matrix: bool = False
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def expand(over: Any, scope: Mapping[str, Any], *, matrix: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
     """For each stage that foreach (or matrix) makes: what stands behind the @, and its ``item`` and ``key``.
 
     >>> [name for name, _ in expand({"a": [1, 2], "b": ["x"]}, {}, matrix=True)]

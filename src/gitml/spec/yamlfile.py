@@ -62,9 +62,7 @@ def read(path: Path, file: str, *, empty: bool = False) -> Document:
             )
         content = path.read_bytes()
     except FileNotFoundError:
-        raise SpecError(
-            [Problem(file, 0, "", "the file is missing", "gitml init writes a first one")]
-        ) from None
+        raise SpecError([Problem(file, 0, "", "the file is missing", "gitml init writes a first one")]) from None
     except OSError as exc:
         raise SpecError([Problem(file, 0, "", f"cannot be read: {exc.strerror}")]) from exc
     return parse(content, file, empty=empty)
@@ -83,9 +81,7 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
     if not isinstance(node, MappingNode):
         line = node.start_mark.line + 1
         hint = "start with lines such as 'key: value'"
-        raise SpecError(
-            [Problem(file, line, "", f"must be a mapping of keys to values, but is {_kind(node)}", hint)]
-        )
+        raise SpecError([Problem(file, line, "", f"must be a mapping of keys to values, but is {_kind(node)}", hint)])
     reader = _Reader(file)
     data = reader.mapping(node, (), 1)
     if reader.problems:
@@ -95,9 +91,7 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
 
 def _decode(content: bytes, file: str) -> str:
     if len(content) > MAX_BYTES:
-        raise SpecError(
-            [Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")]
-        )
+        raise SpecError([Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -116,9 +110,7 @@ def _compose(text: str, file: str) -> Node | None:
         conflict = _conflict(text)
         if conflict:
             hint = "keep what is right of both sides and remove the marker lines"
-            raise SpecError(
-                [Problem(file, conflict, "", "an unfinished merge: conflict markers", hint)]
-            ) from None
+            raise SpecError([Problem(file, conflict, "", "an unfinished merge: conflict markers", hint)]) from None
         mark = exc.problem_mark or exc.context_mark
         raise SpecError([_syntax(file, mark.line + 1 if mark else 0, exc)]) from None
     except YAMLError as exc:
@@ -150,9 +142,7 @@ def _syntax(file: str, line: int, exc: MarkedYAMLError) -> Problem:
     if "depth" in words:
         return Problem(file, line, "", f"nested more than {MAX_DEPTH} levels deep")
     if "another document" in words:
-        return Problem(
-            file, line, "", "a second document starts here", "one file holds one document; remove the '---'"
-        )
+        return Problem(file, line, "", "a second document starts here", "one file holds one document; remove the '---'")
     hint = "quote values that hold ': ', ' #' or start with a sign" if "mapping values" in words else ""
     return Problem(file, line, "", f"not YAML: {words}", hint)
 
@@ -162,13 +152,7 @@ def _first_line(text: str) -> str:
 
 
 def _kind(node: Node) -> str:
-    return (
-        "a list"
-        if isinstance(node, SequenceNode)
-        else "a mapping"
-        if isinstance(node, MappingNode)
-        else "one value"
-    )
+    return "a list" if isinstance(node, SequenceNode) else "a mapping" if isinstance(node, MappingNode) else "one value"
 
 
 @dataclass
@@ -185,9 +169,7 @@ class _Reader:
         if self.values > MAX_VALUES or depth > MAX_DEPTH:
             # Aliases: ten lines can stand for a billion values, or for themselves.
             hint = "write the values out, without anchors and aliases"
-            problem = Problem(
-                self.file, node.start_mark.line + 1, "", "aliases make this file too large", hint
-            )
+            problem = Problem(self.file, node.start_mark.line + 1, "", "aliases make this file too large", hint)
             raise SpecError([*dict.fromkeys(self.problems), problem])
         if isinstance(node, MappingNode):
             return self.mapping(node, key, depth)
@@ -218,9 +200,7 @@ class _Reader:
                 self._odd_key(name_node, key)
             elif name in seen:
                 message = f"duplicate key, first on line {seen[name]}"
-                self.problems.append(
-                    Problem(self.file, line, dotted((*key, name)), message, "keep one of the two")
-                )
+                self.problems.append(Problem(self.file, line, dotted((*key, name)), message, "keep one of the two"))
             else:
                 seen[name] = self.lines[(*key, name)] = line
                 yield name, child
@@ -247,9 +227,7 @@ class _Reader:
         tag = str(node.tag)
         if tag.removeprefix("tag:yaml.org,2002:") not in allowed:
             message = f"the tag {_first_line(tag)} is not supported"
-            self.problems.append(
-                Problem(self.file, node.start_mark.line + 1, dotted(key), message, "remove the tag")
-            )
+            self.problems.append(Problem(self.file, node.start_mark.line + 1, dotted(key), message, "remove the tag"))
 
     def _scalar(self, node: Node, key: Key) -> Any:
         self._tag(node, key, ("null", "bool", "int", "float", "str", "timestamp", "value"))

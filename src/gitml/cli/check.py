@@ -1,0 +1,74 @@
+"""``gitml check``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of
+from gitml.errors import Problem
+from gitml.flows.check import Report
+from gitml.flows.check import check as check_files
+from gitml.output import paint, printable, show, show_json
+
+
+@click.command(
+    epilog=examples(
+        "gitml check                  the application here or above",
+        "gitml -C examples/iris check  the one in another folder",
+        "gitml check --json           for editors and scripts",
+    )
+)
+@as_json
+@click.pass_context
+def check(ctx: click.Context, as_json: bool) -> int:
+    """Check the files of the application, each alone and against one another.
+
+    Reads gitml.yaml, policy.yaml, dvc.yaml, params.yaml, dvc.lock, .dvc/config, the deployments and the
+    version records. Every problem is shown with its file, line and key, and what to do. Nothing is run or changed.
+
+    Exit code 0: no problem. 2: problems.
+    """
+    root = root_of(ctx)
+    report = check_files(root)
+    if as_json:
+        show_json(_as_dict(root, report))
+    elif report.problems:
+        _show(report, os.path.relpath(root))
+    else:
+        show(f"{_counted(report)}: no problem")
+    return 2 if report.problems else 0
+
+
+def _as_dict(root: Path, report: Report) -> dict[str, object]:
+    keys = ("file", "line", "key", "message", "hint")
+    problems = [{key: getattr(problem, key) for key in keys} for problem in report.problems]
+    return {"root": str(root), "counts": dict(report.counts), "problems": problems}
+
+
+def _show(report: Report, root: str) -> None:
+    for problem in report.problems:
+        show(_line(problem, root))
+        if problem.hint:
+            show(paint(f"    {printable(problem.hint)}", "dim"))
+    files = len({p.file for p in report.problems})
+    show()
+    show(paint(f"{_many(len(report.problems), 'problem')} in {_many(files, 'file')}", "red", "bold"))
+
+
+def _line(problem: Problem, root: str) -> str:
+    """The path as seen from here, so that terminals and editors can open it."""
+    path = os.path.normpath(os.path.join(root, problem.file))
+    place = f"{path}:{problem.line}" if problem.line else path
+    key = f"{problem.key}: " if problem.key else ""
+    return f"{paint(printable(place), 'bold')}: {paint(printable(key), 'cyan')}{printable(problem.message)}"
+
+
+def _counted(report: Report) -> str:
+    return ", ".join(_many(count, name[:-1]) for name, count in report.counts.items() if count or name != "deployments")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

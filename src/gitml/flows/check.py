@@ -1,0 +1,227 @@
+"""``gitml check``: every file of the application, and what they say of one another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from gitml.errors import Problem, SpecError
+from gitml.registry.store import Found, check_records, find, read_record
+from gitml.spec import crosscheck, policycheck
+from gitml.spec.application import Application
+from gitml.spec.dag import cycle_problems
+from gitml.spec.deployment import Deployment
+from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
+from gitml.spec.dvcfiles import DVC_FILE, LOCK_FILE, PARAMS_FILE, Pipeline, load_lock, pipeline_of, values_of
+from gitml.spec.load import APPLICATION
+from gitml.spec.policy import POLICY, Policy, check_policy
+from gitml.spec.validate import build, nearest
+from gitml.spec.yamlfile import Document, read
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at, by name and number, and the problems sorted by file and line."""
+
+    counts: Mapping[str, int]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Deployed:
+    model: str
+    environment: str
+    state: Deployment
+    document: Document
+
+
+@dataclass
+class _Files:
+    """What could be read; a file that is wrong stays None and the checks that need it are left out."""
+
+    root: Path
+    problems: list[Problem] = field(default_factory=list)
+    app: tuple[Application, Document] | None = None
+    policy: tuple[Policy, Document] | None = None
+    pipeline: Pipeline | None = None
+    deployments: list[_Deployed] = field(default_factory=list)
+    params: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
+
+    def attempt(self, load: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What ``load`` returns, or None with its problems noted."""
+        try:
+            return load(*args, **kwargs)
+        except SpecError as exc:
+            self.problems += exc.problems
+            return None
+
+    def exists(self, path: str) -> bool:
+        return (self.root / path).exists()
+
+    def values(self, file: str) -> Mapping[str, Any] | None:
+        """Values of a params file, read once; None, with its problems noted, when it cannot be read."""
+        if file not in self.params:
+            readable = file.endswith((".yaml", ".yml", ".json"))
+            self.params[file] = self.attempt(values_of, self.root, file) if readable else None
+        return self.params[file]
+
+    def values_for_templates(self, file: str) -> Mapping[str, Any]:
+        return self.values(file) or {}
+
+
+def check(root: Path) -> Report:
+    """Everything that can be known about the files at ``root`` without running anything."""
+    files = _Files(root)
+    _read_application(files)
+    _read_policy(files)
+    _read_pipeline(files)
+    _read_deployments(files)
+    _across(files)
+    _lock(files)
+    _dvc_config(files)
+    if files.app:
+        files.problems += check_records(root, list(files.app[0].models))
+    return Report(_counts(files), tuple(sorted(set(files.problems))))
+
+
+def _counts(files: _Files) -> dict[str, int]:
+    return {
+        "models": len(files.app[0].models) if files.app else 0,
+        "stages": len(files.pipeline.stages) if files.pipeline else 0,
+        "environments": len(files.policy[0].environments) if files.policy else 0,
+        "deployments": len(files.deployments),
+    }
+
+
+def _read_application(files: _Files) -> None:
+    document = files.attempt(read, files.root / APPLICATION, APPLICATION)
+    app = files.attempt(build, Application, document) if document else None
+    if document and app:
+        files.app = (app, document)
+
+
+def _read_policy(files: _Files) -> None:
+    if not (files.root / POLICY).exists():
+        return  # an application that only trains has no policy yet
+    document = files.attempt(read, files.root / POLICY, POLICY)
+    policy = files.attempt(build, Policy, document) if document else None
+    if document and policy:
+        files.policy = (policy, document)
+        files.problems += check_policy(policy, document)
+
+
+def _read_pipeline(files: _Files) -> None:
+    if files.exists(PARAMS_FILE):
+        files.values(PARAMS_FILE)
+    if not files.exists(DVC_FILE):
+        if files.app and any(m.origin == "pipeline" for m in files.app[0].models.values()):
+            hint = "describe the stages that make the models, or write 'origin: external' for bought ones"
+            files.problems.append(Problem(DVC_FILE, 0, "", "the file is missing", hint))
+        return
+    document = files.attempt(read, files.root / DVC_FILE, DVC_FILE, empty=True)
+    result = files.attempt(pipeline_of, document, files.values_for_templates) if document else None
+    if result:
+        pipeline, problems = result
+        files.problems += problems
+        files.pipeline = pipeline if not problems else None
+
+
+def _read_deployments(files: _Files) -> None:
+    for path in sorted((files.root / "models").glob("*/*.y*ml")):
+        name = path.relative_to(files.root).as_posix()
+        if path.is_symlink() or path.parent.is_symlink():
+            files.problems.append(Problem(name, 0, "", "is a symbolic link", "keep the file itself here"))
+        elif path.suffix != ".yaml":
+            files.problems.append(Problem(name, 0, "", "nothing reads this file", f"name it {path.stem}.yaml"))
+        else:
+            document = files.attempt(read, path, name)
+            state = files.attempt(build, Deployment, document) if document else None
+            if document and state:
+                files.deployments.append(_Deployed(path.parent.name, path.stem, state, document))
+
+
+def _across(files: _Files) -> None:
+    """Checks that need two files; each runs only on what could be read."""
+    found = files.problems
+    if files.pipeline:
+        found += crosscheck.outputs_apart(files.pipeline)
+        found += crosscheck.inputs_there(files.pipeline, files.exists)
+        found += crosscheck.params_there(files.pipeline, files.values)
+        found += cycle_problems(files.pipeline)
+    if not files.app:
+        return
+    app, document = files.app
+    found += crosscheck.hardware_known(app, document)
+    found += crosscheck.paths_distinct(app, document)
+    found += crosscheck.packages_there(app, document, files.exists)
+    if files.pipeline:
+        found += crosscheck.stages_known(app, document, files.pipeline)
+        found += crosscheck.outputs_made(app, document, files.pipeline)
+        found += crosscheck.outputs_cached(app, files.pipeline)
+        found += crosscheck.packages_followed(app, files.pipeline)
+    if files.policy:
+        found += policycheck.models_known(*files.policy, app)
+        found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
+    _deployed(files, app)
+
+
+def _measured(root: Path, app: Application) -> dict[str, set[str]]:
+    """Names in the metrics files that are there; one that cannot be read is for the training run to mend."""
+    found = {}
+    for name, model in app.models.items():
+        try:
+            content = json.loads((root / model.metrics).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        found[name] = set(content) if isinstance(content, dict) else set()
+    return found
+
+
+def _deployed(files: _Files, app: Application) -> None:
+    environments = files.policy[0].environments if files.policy else None
+    for place in files.deployments:
+        found, document = files.problems, place.document
+        if place.model not in app.models:
+            found.append(
+                document.problem((), f"gitml.yaml has no model {place.model!r}", nearest(place.model, app.models))
+            )
+            continue
+        if environments is not None and place.environment not in environments:
+            message = f"policy.yaml has no environment {place.environment!r}"
+            found.append(document.problem((), message, nearest(place.environment, environments)))
+        digests = {f.version: _artifact_digest(f) for f in find(files.root, place.model)}
+        found += policycheck.pins_known(place.state, document, model=place.model, digests=digests)
+
+
+def _artifact_digest(found: Found) -> str | None:
+    """SHA-256 of the artifact, or None for a record that is damaged: check_records says how."""
+    try:
+        record = read_record(found)
+    except SpecError:
+        return None
+    return record.files[record.artifact].sha256
+
+
+def _lock(files: _Files) -> None:
+    path = files.root / LOCK_FILE
+    if files.pipeline and path.exists():
+        parsed = files.attempt(load_lock, files.root)
+        if parsed:
+            files.problems += crosscheck.lock_matches(*parsed, files.pipeline)
+
+
+def _dvc_config(files: _Files) -> None:
+    try:
+        content = (files.root / DVC_CONFIG).read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        files.problems.append(Problem(DVC_CONFIG, 0, "", f"cannot be read: {exc.strerror}"))
+    else:
+        files.problems += config_problems(content)

@@ -1,0 +1,114 @@
+"""What policy.yaml and the deployments must say of gitml.yaml. Small pure functions over parsed files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from gitml.errors import Problem
+from gitml.spec.application import Application, Model
+from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.gates import Gates
+from gitml.spec.policy import Policy
+from gitml.spec.validate import nearest
+from gitml.spec.yamlfile import Document, Key
+
+# gate: key of the model that it reads
+_READS = {
+    "slices": "slices",
+    "fairness": "slices",
+    "signature": "signature",
+    "champion": "replicates",
+    "latency": "samples",
+}
+
+
+def models_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
+    """Models that policy.yaml names exist."""
+    named: list[tuple[Key, str]] = [
+        (("environments", place, "models", name), name)
+        for place, environment in policy.environments.items()
+        for name in environment.models
+    ]
+    named += [(("exceptions", i, "model"), e.model) for i, e in enumerate(policy.exceptions)]
+    return [
+        document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
+        for key, name in named
+        if name not in app.models
+    ]
+
+
+def gates_can_pass(
+    policy: Policy, document: Document, app: Application, measured: Mapping[str, Collection[str]]
+) -> list[Problem]:
+    """No gate waits for what a model never gives. ``measured``: names in the metrics file of a model."""
+    found = []
+    for place, environment in policy.environments.items():
+        for name, model in app.models.items():
+            gates = environment.gates_of(name)
+            own = environment.models[name].gates.model_fields_set if name in environment.models else frozenset()
+            site = _Gates(document, place, name, own)
+            found += site.metrics(gates, model, measured.get(name, ()))
+            found += site.files(gates, model)
+    return found
+
+
+class _Gates:
+    """Where in policy.yaml the gates of one model in one environment stand."""
+
+    def __init__(self, document: Document, place: str, name: str, own: Collection[str]) -> None:
+        self.document, self.place, self.name, self.own = document, place, name, own
+
+    def key(self, gate: str) -> Key:
+        if gate in self.own:
+            return ("environments", self.place, "models", self.name, "gates", gate)
+        return ("environments", self.place, "gates", gate)
+
+    def metrics(self, gates: Gates, model: Model, measured: Collection[str]) -> list[Problem]:
+        known = [*model.better, *measured]
+        found = []
+        for metric in gates.metrics or ():
+            if metric not in known:
+                message = f"the model {self.name!r} has no metric {metric!r}, so this gate stays shut"
+                found.append(self.document.problem((*self.key("metrics"), metric), message, self._hint(metric, known)))
+        for metric in gates.champion or ():
+            if metric not in model.better:
+                message = f"gitml.yaml does not say which way {metric!r} is better for {self.name!r}"
+                hint = f"add it under models.{self.name}.better: higher or lower"
+                found.append(self.document.problem((*self.key("champion"), metric), message, hint))
+        return found
+
+    def _hint(self, metric: str, known: Collection[str]) -> str:
+        near = nearest(metric, known)
+        other = f"or give it gates of its own under environments.{self.place}.models.{self.name}"
+        return f"{near} {other}" if near.startswith("did") else f"add it under models.{self.name}.better, {other}"
+
+    def files(self, gates: Gates, model: Model) -> list[Problem]:
+        found = []
+        for gate, needed in _READS.items():
+            if gate in gates.wanted and getattr(model, needed) is None:
+                message = f"reads the {needed} of a model, and {self.name!r} has none, so this gate stays shut"
+                hint = f"add a line '{needed}:' to models.{self.name} in gitml.yaml"
+                found.append(self.document.problem(self.key(gate), message, hint))
+        return found
+
+
+def pins_known(
+    state: Deployment, document: Document, *, model: str, digests: Mapping[str, str | None]
+) -> list[Problem]:
+    """The versions that a deployment pins have records, with these digests (None: not known)."""
+    found = []
+    for key, pin in _pins(state):
+        if pin.version not in digests:
+            hint = f"newest: {', '.join(sorted(digests)[-3:])}" if digests else f"it has none yet: gitml train {model}"
+            found.append(document.problem((*key, "version"), f"{model} has no version {pin.version}", hint))
+        elif digests[pin.version] not in (None, pin.digest):
+            message = f"is not the digest of the artifact of {pin.version}"
+            found.append(document.problem((*key, "digest"), message, f"its record says {digests[pin.version]}"))
+    return found
+
+
+def _pins(state: Deployment) -> list[tuple[Key, Pin]]:
+    pins: list[tuple[Key, Pin]] = [(("champion",), state.champion)]
+    if state.canary:
+        pins.append((("canary",), state.canary))
+    return pins + [(("shadow", i), pin) for i, pin in enumerate(state.shadow)]
