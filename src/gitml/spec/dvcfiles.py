@@ -80,12 +80,12 @@ def load_lock(root: Path) -> tuple[LockFile, Document]:
     document = read(root / LOCK_FILE, LOCK_FILE, empty=True)
     if not document.data:
         return LockFile(schema="2.0", stages={}), document
-    return build(LockFile, document), document
+    return build(LockFile, document, blanks=True), document
 
 
 def pipeline_of(document: Document, reader: Reader) -> tuple[Pipeline, list[Problem]]:
     """The stages of a parsed dvc.yaml, and what is wrong with it. ``reader`` gives the values of a file."""
-    shape = build(DvcFile, document)
+    shape = build(DvcFile, document, blanks=True)
     problems: list[Problem] = []
     scope = _scope(document, reader, shape.vars, ("vars",), "", problems)
     stages: dict[str, Stage] = {}

@@ -229,7 +229,7 @@ Flag = Annotated[bool, Strict()]
 Number = Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Name = Annotated[str, AfterValidator(check_name), _text(NAME.pattern, "delay")]
+Name = Annotated[str, AfterValidator(check_name), _text(NAME.pattern)]
 EnvironmentName = Annotated[str, AfterValidator(check_environment), _text(NAME.pattern, "staging")]
 MetricName = Annotated[str, AfterValidator(check_metric), _text(_METRIC.pattern, "auc")]
 RepoPath = Annotated[

@@ -81,8 +81,10 @@ class Fairness(Record):
 class Gates(Record):
     """What a version must show. A gate that is not named is not asked."""
 
-    metrics: Mapping[MetricName, Bound] | None = Field(None, description="Bounds on metrics, held-out data.")
-    champion: Mapping[MetricName, Margin] | None = Field(
+    metrics: Annotated[Mapping[MetricName, Bound], Field(min_length=1)] | None = Field(
+        None, description="Bounds on metrics, held-out data."
+    )
+    champion: Annotated[Mapping[MetricName, Margin], Field(min_length=1)] | None = Field(
         None, description="Not worse than what runs there now by more than a margin."
     )
     reproduced: Flag | None = Field(None, description="Trained a second time from its record, with the same result.")
@@ -95,9 +97,13 @@ class Gates(Record):
     data_age: Duration | None = Field(None, description="The newest training data is not older than this.")
     size: Size | None = Field(None, description="The artifact is not larger.")
     latency: Latency | None = Field(None, description="One row is answered within this time (95th percentile).")
-    slices: tuple[Slice, ...] | None = Field(None, description="Bounds on a metric in every group of a column.")
-    fairness: tuple[Fairness, ...] | None = Field(None, description="How far apart groups may be.")
-    evidence: Mapping[EvidenceKind, Duration] | None = Field(
+    slices: Annotated[tuple[Slice, ...], Field(min_length=1)] | None = Field(
+        None, description="Bounds on a metric in every group of a column."
+    )
+    fairness: Annotated[tuple[Fairness, ...], Field(min_length=1)] | None = Field(
+        None, description="How far apart groups may be."
+    )
+    evidence: Annotated[Mapping[EvidenceKind, Duration], Field(min_length=1)] | None = Field(
         None, description="Signed evidence that must exist, and how old it may be."
     )
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from gitml.errors import Problem, SpecError
 from gitml.spec.fields import (
@@ -36,6 +38,10 @@ class Person(Record):
 
     login: Login = Field(description="Login at the forge.")
     id: Count | None = Field(None, description="Numeric id at the forge: then nobody can take over a login given up.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "examples": ["ada"]}, handler(core)]}
 
 
 class Role(Record):
@@ -139,7 +145,7 @@ class Override(Record):
     people: Annotated[Count, Field(ge=2)] = Field(
         2, description="How many distinct people of it are needed, at least 2."
     )
-    lasts: Duration | None = Field(None, description="The longest that an override may last, such as 7d.")
+    lasts: Duration | None = Field(None, description="The longest that an override may last.")
 
 
 class Policy(Record):
@@ -149,7 +155,7 @@ class Policy(Record):
     environments: Mapping[EnvironmentName, Environment] = Field(
         min_length=1, description="Where models run, in the order of promotion."
     )
-    trust: Trust = Field(default_factory=Trust, description="What counts as having been run.")
+    trust: Trust = Field(default_factory=Trust, description="Which training runs are believed.")
     keys: Mapping[Name, TrustedKey] = Field(
         default_factory=dict, description="Keys whose signatures on evidence count."
     )

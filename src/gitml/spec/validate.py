@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -36,13 +36,34 @@ _WANTED = {
 }
 
 
-def build(model: type[M], document: Document) -> M:
-    """``document`` as a ``model``. Raises SpecError with every problem."""
+def build(model: type[M], document: Document, *, blanks: bool = False) -> M:
+    """``document`` as a ``model``; ``blanks`` says that keys may stand without a value.
+
+    Raises SpecError with every problem.
+    """
+    # A gate whose value was forgotten must not vanish: an empty value is never the same as no key.
+    problems = [] if blanks else list(_blank(document, document.data, ()))
     try:
-        return model.model_validate(document.data)
+        built = model.model_validate(document.data)
     except ValidationError as exc:
-        problems = [_translate(model, document, error) for error in exc.errors(include_url=False)]
+        told = {p.line for p in problems}
+        errors = (_translate(model, document, error) for error in exc.errors(include_url=False))
+        problems += [p for p in errors if p.line not in told or "but is empty" not in p.message]
         raise SpecError(list(dict.fromkeys(problems))) from None
+    if problems:
+        raise SpecError(problems)
+    return built
+
+
+def _blank(document: Document, value: Any, key: Key) -> Iterator[Problem]:
+    if value is None:
+        yield document.problem(key, "has no value", "write one, or remove the line")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _blank(document, inner, (*key, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _blank(document, inner, (*key, number))
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -1,0 +1,138 @@
+"""Writes what is made from the code: JSON schemas and the reference pages. ``--check`` says what is not up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.main import gitml
+from gitml.spec.schema import SCHEMAS, schema_of, schema_text
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "% Made by docs/generate.py from the code; edit there."
+WIDTH = 92
+
+
+def pages() -> dict[str, str]:
+    """Path below the root → text."""
+    files = {f"schemas/{name}.schema.json": schema_text(name) for name in SCHEMAS}
+    files["docs/reference/cli.md"] = cli_page()
+    for name in SCHEMAS:
+        files[f"docs/reference/{name}-yaml.md"] = yaml_page(name)
+    return files
+
+
+def cli_page() -> str:
+    parts = [NOTE, "# Commands", "Every command, as `--help` shows it."]
+    for words, command in commands(("gitml",), gitml):
+        context = click.Context(command, info_name=" ".join(words), terminal_width=WIDTH, max_content_width=WIDTH)
+        parts += [f"{'#' * min(len(words) + 1, 4)} {' '.join(words)}", f"```text\n{command.get_help(context)}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=words[-1])
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None and not inner.hidden:
+                yield from commands((*words, name), inner)
+
+
+def yaml_page(name: str) -> str:
+    schema = schema_of(name)
+    definitions: dict[str, Any] = schema.get("$defs", {})
+    parts = [NOTE, f"# {name}.yaml", schema["description"], table(schema)]
+    for title in order(schema, definitions):
+        body = record(definitions[title])
+        parts += [f"## {title}", body.get("description", ""), table(body)]
+    editors = f"# yaml-language-server: $schema=schemas/{name}.schema.json"
+    parts += [
+        "## In your editor",
+        f"Editors check and complete the file when its first line is\n\n```yaml\n{editors}\n```",
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def order(schema: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
+    """Definitions in the order in which a reader meets them."""
+    met: dict[str, None] = {}
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            reference = str(value.get("$ref", "")).rpartition("/")[2]
+            if reference and reference not in met:
+                met[reference] = None
+                walk(definitions[reference])
+            for key, inner in value.items():
+                if key != "$defs":
+                    walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(schema)
+    return [name for name in met if "properties" in record(definitions[name])]
+
+
+def record(definition: dict[str, Any]) -> dict[str, Any]:
+    """The mapping among the forms that a definition allows."""
+    return next((form for form in definition.get("anyOf", ()) if "properties" in form), definition)
+
+
+def table(schema: dict[str, Any]) -> str:
+    rows = ["| key | value | meaning |", "|---|---|---|"]
+    required = schema.get("required", [])
+    properties = schema.get("properties", {})
+    for key in sorted(properties, key=lambda k: k not in required):
+        about = properties[key]
+        star = " (required)" if key in required else ""
+        default = f" Default: `{str(about['default']).lower()}`." if "default" in about else ""
+        rows.append(f"| `{key}`{star} | {kind(about)} | {about.get('description', '')}{default} |")
+    return "\n".join(rows)
+
+
+def kind(about: dict[str, Any]) -> str:
+    """The type of a value in words."""
+    if "$ref" in about:
+        name = str(about["$ref"]).rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in about:
+        return " or ".join(kind(form) for form in about["anyOf"])
+    if "enum" in about or "const" in about:
+        return ", ".join(f"`{word}`" for word in about.get("enum", [about.get("const")]))
+    if about.get("type") == "array":
+        return f"list of {kind(about.get('items', {}))}"
+    if "additionalProperties" in about:
+        return f"mapping of names to {kind(about['additionalProperties'])}"
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
+    examples = about.get("examples")
+    suffix = f", such as {' or '.join(f'`{e}`' for e in examples)}" if examples else ""
+    return words.get(about.get("type", ""), "any value") + suffix
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for name, text in pages().items():
+        path = ROOT / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print("\n".join(f"{'out of date' if '--check' in arguments else 'written'}: {name}" for name in stale))
+    if stale and "--check" in arguments:
+        print("run: make generate")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""JSON schemas of gitml.yaml and policy.yaml, for editors; made from the models, so there is one truth."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from gitml.spec.application import Application
+from gitml.spec.policy import Policy
+
+SCHEMAS: dict[str, type[BaseModel]] = {"gitml": Application, "policy": Policy}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The schema of ``gitml`` (gitml.yaml) or ``policy`` (policy.yaml)."""
+    model = SCHEMAS[name]
+    raw = model.model_json_schema(by_alias=True, mode="validation")
+    raw.pop("title", None)
+    # Editors complete from the first line on, also before the file is whole.
+    return {"$schema": _DIALECT, "title": f"{name}.yaml", **_plain(raw)}
+
+
+def schema_text(name: str) -> str:
+    """The same as the text of a file."""
+    return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: Any, *, names: bool = False) -> Any:
+    """Without the titles and nulls that pydantic adds; ``names``: keys are names of things, not JSON schema's words."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if names:
+        return {k: _plain(v) for k, v in value.items()}
+    kept = {k: v for k, v in value.items() if k != "title" and not (k == "default" and v in (None, {}, [], ""))}
+    by_pattern = kept.pop("patternProperties", {})
+    for pattern, inner in by_pattern.items():
+        # Pydantic lets other names pass; here a name that does not fit is an error.
+        kept["propertyNames"] = {"pattern": pattern}
+        kept["additionalProperties"] = inner
+    choices = [c for c in kept.get("anyOf", ()) if c != {"type": "null"}]
+    if len(choices) == 1:
+        del kept["anyOf"]
+        kept = {**choices[0], **kept}
+    return {k: _plain(v, names=k in {"properties", "$defs"}) for k, v in kept.items()}
