@@ -1,0 +1,53 @@
+"""GitHub's way to say no: a status, a message, and which field of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gitml.errors import UsageError
+
+
+class Refused(UsageError):
+    """A request that the forge does not carry out. ``status`` is the HTTP status of the REST answer."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        errors: Sequence[Mapping[str, Any] | str] = (),
+        headers: Mapping[str, str] | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def not_found() -> Refused:
+    return Refused(404, "Not Found")
+
+
+def invalid(resource: str, field: str, code: str = "invalid", message: str = "", value: Any = None) -> Refused:
+    """422 with one error. Codes as GitHub's: missing, missing_field, invalid, already_exists, custom."""
+    error: dict[str, Any] = {"resource": resource, "field": field, "code": code}
+    if message:
+        error["message"] = message
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        error["value"] = value
+    return Refused(422, "Validation Failed", errors=[error])
+
+
+def unprocessable(message: str, *errors: str) -> Refused:
+    """422 with sentences."""
+    return Refused(422, message, errors=errors)
+
+
+def forbidden(message: str) -> Refused:
+    return Refused(403, message)
+
+
+def conflict(message: str) -> Refused:
+    return Refused(409, message)
