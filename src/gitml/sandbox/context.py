@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,18 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+class Locks:
+    """One lock for each repository: refs and the rows about them change under it, taken before tx."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._of: dict[int, threading.RLock] = {}
+
+    def of(self, repo_id: int) -> threading.RLock:
+        with self._guard:
+            return self._of.setdefault(repo_id, threading.RLock())
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """One sandbox. ``clock`` returns an aware UTC time (tests turn it); ``wake`` is set on events."""
@@ -29,6 +41,9 @@ class Sandbox:
     clock: Callable[[], datetime]
     base_url: str
     wake: threading.Event
+    locks: Locks = field(default_factory=Locks)
+    # Called for each ref that moved, as follower(sandbox, tx, refs.Move), in the transaction that records it.
+    followers: tuple[Callable[..., None], ...] = ()
 
     def now(self) -> str:
         return iso(self.clock())
@@ -42,10 +57,16 @@ class Sandbox:
         return f"{self.base_url}/api/v3"
 
 
-def open_sandbox(root: Path, *, base_url: str, clock: Callable[[], datetime] = utc_now) -> Sandbox:
+def open_sandbox(
+    root: Path,
+    *,
+    base_url: str,
+    clock: Callable[[], datetime] = utc_now,
+    followers: tuple[Callable[..., None], ...] = (),
+) -> Sandbox:
     """Open or create the state folder ``root`` (mode 0700: it holds password hashes and keys)."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("repos", "logs", "artifacts", "actions", "tmp"):
+    for name in ("repos", "logs", "artifacts", "actions", "hooks", "tmp"):
         (root / name).mkdir(exist_ok=True, mode=0o700)
     wake = threading.Event()
-    return Sandbox(root, Store(root / "sandbox.db", wake), clock, base_url, wake)
+    return Sandbox(root, Store(root / "sandbox.db", wake), clock, base_url, wake, followers=followers)

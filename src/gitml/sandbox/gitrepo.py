@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,7 @@ _CONFIG = {
 }
 
 
-def environment(
-    extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def environment(extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None) -> dict[str, str]:
     """Variables that make git deaf to system, user and repository settings that matter."""
     settings = {**_CONFIG, **(config or {})}
     numbered = {f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(settings)}
@@ -73,11 +72,7 @@ def create(path: Path, *, branch: str = "main", source: Path | None = None) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     try:
-        words = (
-            ["clone", "--bare", "--quiet", "--template=", str(source)]
-            if source
-            else ["init", "--bare", "--quiet"]
-        )
+        words = ["clone", "--bare", "--quiet", "--template=", str(source)] if source else ["init", "--bare", "--quiet"]
         extra = [] if source else ["--template=", f"--initial-branch={branch}"]
         bare = scratch / "bare"
         process.run(["git", *words, *extra, str(bare)], cwd=scratch, env=environment(), timeout=600)
@@ -117,15 +112,17 @@ def all_refs(repo: Path) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in listed.splitlines())
 
 
-def resolve(repo: Path, rev: str, kind: str = "commit") -> str | None:
+def resolve(repo: Path, rev: str, kind: str = "commit", *, env: Mapping[str, str] | None = None) -> str | None:
     """The full name of the object of this kind ('commit', 'tree', 'blob', 'tag', '' for any), or None."""
-    if "\n" in rev or "\0" in rev or not rev:
-        return None
-    asked = f"{rev}^{{{kind}}}" if kind else rev
-    words = out(
-        repo, "cat-file", "--batch-check=%(objectname)", stdin=asked.encode(errors="surrogateescape")
-    ).split(" ")
-    return words[0] if len(words) == 1 else None
+    return resolve_all(repo, [f"{rev}^{{{kind}}}" if kind else rev], env=env)[0]
+
+
+def resolve_all(repo: Path, revs: Sequence[str], *, env: Mapping[str, str] | None = None) -> list[str | None]:
+    """The full names of many objects in one call; None for each that is not there."""
+    asked = ["-" if "\n" in rev or "\0" in rev or not rev else rev for rev in revs]
+    lines = "".join(f"{rev}\n" for rev in asked).encode(errors="surrogateescape")
+    said = out(repo, "cat-file", "--batch-check=%(objectname)", stdin=lines, env=env).split("\n")
+    return [words if re.fullmatch("[0-9a-f]{40,64}", words) else None for words in said]
 
 
 def ref_sha(repo: Path, ref: str) -> str | None:

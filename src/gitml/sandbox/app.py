@@ -1,0 +1,80 @@
+"""The sandbox as one ASGI application: Git, REST, runner, web pages, behind checks of host, size and time."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gitml.sandbox.context import Sandbox
+from gitml.sandbox.gitaccess import PATH
+from gitml.sandbox.githttp import GitHttp, Limits
+from gitml.sandbox.shield import BodyLimit, HostCheck, SecurityHeaders
+
+# Modules with routes(sandbox), in the order in which they are asked: pages take what is left.
+PARTS = ("rest", "rest_actions", "web")
+
+
+def create_app(sandbox: Sandbox, limits: Limits | None = None) -> Starlette:
+    """The whole application. ``limits`` bound what one client may take."""
+    git = GitHttp(sandbox, limits)
+    return Starlette(
+        routes=[Route("/healthz", _health), *_routes(sandbox)],
+        middleware=[
+            Middleware(HostCheck),
+            Middleware(SecurityHeaders),
+            Middleware(GitFirst, git=git),
+            Middleware(BodyLimit, idle=git.limits.idle),
+        ],
+        exception_handlers={HTTPException: _http_error, Exception: _bug},
+    )
+
+
+class GitFirst:
+    """Git's paths go to ``git``, before anything reads the body."""
+
+    def __init__(self, app: ASGIApp, git: GitHttp) -> None:
+        self.app = app
+        self.git = git
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and PATH.fullmatch(scope["path"]) and not _is_api(scope["path"])
+        await (self.git if ours else self.app)(scope, receive, send)
+
+
+def _routes(sandbox: Sandbox) -> list[BaseRoute]:
+    found: list[BaseRoute] = []
+    for name in PARTS:
+        path = f"gitml.sandbox.{name}"
+        if importlib.util.find_spec(path) is not None:
+            found += importlib.import_module(path).routes(sandbox)
+    return found
+
+
+def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _is_api(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
+
+
+def _http_error(request: Request, exc: Exception) -> Response:
+    status = exc.status_code if isinstance(exc, HTTPException) else 500
+    text = exc.detail if isinstance(exc, HTTPException) else "Server Error"
+    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
+    if _is_api(request.scope["path"]):
+        body = {"message": text, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+        return JSONResponse(body, status, headers)
+    return PlainTextResponse(f"{status} {text}\n", status, headers)
+
+
+def _bug(request: Request, exc: Exception) -> Response:
+    return _http_error(request, HTTPException(500, "Server Error"))

@@ -1,0 +1,120 @@
+"""What every request passes: the right host, a bounded body that arrives in time, headers that bind browsers."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_BYTES = 64 << 20
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class HostCheck:
+    """Only names of this machine: a page elsewhere that rebinds its DNS name to us is refused."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_local(Headers(scope=scope).get("host", "")):
+            refusal = PlainTextResponse("421 The sandbox answers to localhost only.\n", 421)
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Whether a Host header names this machine.
+
+    >>> is_local("localhost:80"), is_local("127.0.0.1"), is_local("[::1]:1"), is_local("evil.example")
+    (True, True, True, False)
+    """
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class SecurityHeaders:
+    """Added where the answer has not set them itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """Reads the body before the application is called: bounded in bytes, and in seconds between two pieces."""
+
+    def __init__(self, app: ASGIApp, idle: float, limit: int = BODY_BYTES) -> None:
+        self.app = app
+        self.idle = idle
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > self.limit:
+            await _close(413, "The request is too large.")(scope, receive, send)
+            return
+        body = await self._read(receive)
+        if isinstance(body, PlainTextResponse):
+            await body(scope, receive, send)
+        elif body is not None:
+            await self.app(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | PlainTextResponse | None:
+        parts, size, more = [], 0, True
+        while more:
+            try:
+                message = await asyncio.wait_for(receive(), self.idle)
+            except TimeoutError:
+                return _close(408, "The client was silent for too long.")
+            if message["type"] == "http.disconnect":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size > self.limit:
+                return _close(413, "The request is too large.")
+        return b"".join(parts)
+
+
+def _close(status: int, text: str) -> PlainTextResponse:
+    return PlainTextResponse(f"{status} {text}\n", status, {"Connection": "close"})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending = [body]
+
+    async def again() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return again
