@@ -14,7 +14,7 @@ GitmlError                 a message and a hint that says what to do next
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class GitmlError(Exception):
@@ -32,8 +32,7 @@ class UsageError(GitmlError):
     exit_code = 2
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong in one file. ``line`` counts from 1; 0 means the file as a whole."""
 
     file: str

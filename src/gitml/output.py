@@ -30,6 +30,8 @@ def paint(text: str, *styles: str, stream: TextIO | None = None) -> str:
 
 def printable(text: str) -> str:
     """Control characters made visible, so that a hostile name cannot drive the terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 

@@ -26,3 +26,19 @@ def root_of(ctx: click.Context) -> Path:
 def examples(*lines: str) -> str:
     """An epilog that click leaves as it is."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """Five significant digits, whole numbers whole.
+
+    >>> number(0.712345), number(26123.0), number(-0.01, sign=True), number(None)
+    ('0.71234', '26123', '-0.01', '–')
+    """
+    if value is None:
+        return "–"
+    plus = "+" if sign else ""
+    return f"{value:{plus}.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:{plus}.5g}"
+
+
+def interval(low: float | None, high: float | None, *, sign: bool = False) -> str:
+    return f"{number(low, sign=sign)} … {number(high, sign=sign)}" if low is not None and high is not None else ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import gc
 import importlib
 import os
 import sys
-import traceback
 from typing import Any, NoReturn
 
 import click
@@ -18,6 +16,9 @@ from gitml.errors import GitmlError
 # name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Check gitml.yaml, policy.yaml and all they name, with lines and hints."),
+    "models": ("models", "List the models, or the versions of one."),
+    "show": ("show", "Show one version with its full lineage."),
+    "diff": ("diff", "Show two versions side by side."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
 }
 
@@ -40,6 +41,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             said = f" Did you mean '{near[0]}'?" if near else ""
             ctx.fail(f"No such command '{args[0]}'.{said}")
@@ -97,6 +100,8 @@ def main(args: list[str] | None = None) -> NoReturn:
             "gitml has a bug; please report the lines below",
             f"gitml {__version__}, Python {sys.version.split()[0]}",
         )
+        import traceback
+
         traceback.print_exc()
         sys.exit(70)
     sys.exit(result if isinstance(result, int) else 0)

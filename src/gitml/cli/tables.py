@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gitml.cli.common import interval, number
 from gitml.flows.compare import Comparison
 from gitml.output import paint, table
-from gitml.registry import Metric
 from gitml.stats.comparison import Difference, Reading
 
 _STYLES = {Reading.BETTER: "green", Reading.WORSE: "red", Reading.NOISE: "dim", Reading.UNKNOWN: "dim"}
-
-
-def number(value: float | None, *, sign: bool = False) -> str:
-    """Five significant digits, whole numbers whole.
-
-    >>> number(0.712345), number(26123.0), number(-0.01, sign=True), number(None)
-    ('0.71234', '26123', '-0.01', '–')
-    """
-    if value is None:
-        return "–"
-    plus = "+" if sign else ""
-    return f"{value:{plus}.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:{plus}.5g}"
-
-
-def interval(low: float | None, high: float | None, *, sign: bool = False) -> str:
-    return f"{number(low, sign=sign)} … {number(high, sign=sign)}" if low is not None and high is not None else ""
-
-
-def metric_rows(metrics: dict[str, Metric]) -> list[list[str]]:
-    return [[name, number(m.value), interval(m.low, m.high)] for name, m in metrics.items()]
 
 
 def difference_table(differences: tuple[Difference, ...], new: str, old: str) -> str:

@@ -3,7 +3,7 @@
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric, Packages, Record, parse_record
 from gitml.registry.resolve import Deployed, deployed, resolve
-from gitml.registry.store import Found, check_records, find, read_record, summaries, write_record
+from gitml.registry.store import Found, check_records, find, read_json, read_record, write_record
 
 __all__ = [
     "Deployed",
@@ -16,8 +16,8 @@ __all__ = [
     "find",
     "lineage_digest",
     "parse_record",
+    "read_json",
     "read_record",
     "resolve",
-    "summaries",
     "write_record",
 ]

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitml.errors import Problem, RefError, SpecError
 from gitml.refs import VERSION
@@ -18,12 +17,15 @@ from gitml.registry.record import Record, parse_record
 from gitml.repo.files import create_file
 
 
-@dataclass(frozen=True, order=True)
-class Found:
-    """A record's file, known by its name alone. Sorts by time."""
+class Found(NamedTuple):
+    """A record's file, known by its name alone. Sorts by time. Light, because lists make thousands of them."""
 
     version: str
-    path: Path
+    folder: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder, f"{self.version}.json")
 
     @property
     def digest8(self) -> str:
@@ -47,8 +49,8 @@ def find(root: Path, model: str) -> list[Found]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     stems = (name[:-5] for name in names if name.endswith(".json"))
-    base = folder(root, model)
-    return sorted(Found(stem, base / f"{stem}.json") for stem in stems if VERSION.fullmatch(stem))
+    base = str(folder(root, model))
+    return sorted(Found(stem, base) for stem in stems if VERSION.fullmatch(stem))
 
 
 def read_record(found: Found) -> Record:
@@ -67,14 +69,14 @@ def read_record(found: Found) -> Record:
     return record
 
 
-def summaries(root: Path, model: str) -> Iterator[tuple[Found, dict[str, Any] | None]]:
-    """Newest first, each with its JSON as it stands (unvalidated, for lists), or None if it is none."""
-    for found in reversed(find(root, model)):
-        try:
-            data = json.loads(found.path.read_bytes())
-        except (OSError, ValueError):
-            data = None
-        yield found, data if isinstance(data, dict) else None
+def read_json(found: Found) -> dict[str, Any] | None:
+    """The record's JSON as it stands, unvalidated, for lists; None if it is none."""
+    try:
+        with open(f"{found.folder}/{found.version}.json", "rb") as stream:
+            data = json.loads(stream.read())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def with_digest(root: Path, model: str, digest: str) -> Found | None:

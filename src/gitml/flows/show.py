@@ -1,0 +1,25 @@
+"""``gitml show``: one version with all that its record and the deployments say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitml.refs import parse
+from gitml.registry import Deployed, Record, deployed, read_record, resolve
+from gitml.spec import load_application
+
+
+@dataclass(frozen=True)
+class Shown:
+    record: Record
+    path: Path
+    places: tuple[Deployed, ...]
+
+
+def show(root: Path, reference: str) -> Shown:
+    """Raises RefError when the reference names no version, SpecError when the record does not hold together."""
+    found = resolve(root, parse(reference), list(load_application(root).models))
+    record = read_record(found)
+    places = tuple(p for p in deployed(root, record.model) if p.version == record.version)
+    return Shown(record, found.path, places)
