@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
-from gitml.errors import FailedError, IntegrityError, LockedError, OutsideError, Problem, SpecError
+from gitml.errors import IntegrityError, Problem, SpecError
+from gitml.repo.dvcerrors import as_ours, corrupt_object, translated
 from gitml.repo.entries import Content, Entry, makers_of
 from gitml.repo.files import copy_file
 from gitml.repo.safety import check_listing, refuse_escape, refuse_symlinks
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class State(Enum):
@@ -38,39 +34,10 @@ class State(Enum):
     CHANGED = "changed"
 
 
-def _translated(function: Callable[P, T]) -> Callable[P, T]:
-    """DVC's exceptions as ours."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except DvcException as exc:
-            raise _as_ours(exc) from exc
-
-    return call
-
-
-def _as_ours(exc: BaseException) -> Exception:
-    chain = []
-    cause: BaseException | None = exc
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    failed = next((c for c in chain if isinstance(c, StageCmdFailedError)), None)
-    if failed:
-        return FailedError(str(failed))
-    full = next((c for c in chain if isinstance(c, OSError)), None)
-    text = str(exc) if not full or str(full) in str(exc) else f"{exc}: {full}"
-    if "LockError" in {type(c).__name__ for c in chain}:
-        return LockedError(text, "another DVC command is running in this repository: wait for it")
-    return OutsideError(f"DVC: {text}")
-
-
 class Dvc:
     """The DVC repository at ``root``. Use as a context manager; ``close`` releases DVC's databases."""
 
-    @_translated
+    @translated
     def __init__(self, root: Path) -> None:
         self.root = root
         # DVC speaks through logging; without a handler Python would print its warnings between our lines.
@@ -111,9 +78,9 @@ class Dvc:
             with self._repo.lock:
                 yield
         except DvcException as exc:
-            raise _as_ours(exc) from exc
+            raise as_ours(exc) from exc
 
-    @_translated
+    @translated
     def producers(self) -> dict[str, str]:
         """Output path → name of the stage that makes it. Outputs outside the repository are refused."""
         found: dict[str, str] = {}
@@ -125,7 +92,7 @@ class Dvc:
                 found[path] = stage.addressing
         return found
 
-    @_translated
+    @translated
     def lineage(self, targets: Sequence[str]) -> tuple[str, ...]:
         """The stages ``targets`` and all that they build on, each after those it needs.
 
@@ -151,12 +118,12 @@ class Dvc:
             visit(target, ())
         return tuple(order)
 
-    @_translated
+    @translated
     def check_graph(self) -> None:
         """Raise OutsideError when outputs overlap or two stages make the same one."""
         self._repo.index.check_graph()
 
-    @_translated
+    @translated
     def entry(self, name: str) -> Entry | None:
         """What ``dvc.lock`` says of the stage, or None if it says nothing or not all."""
         stage = self._stage(name)
@@ -168,7 +135,7 @@ class Dvc:
     def _deps(self, stage: Any) -> tuple[Content, ...]:
         return tuple(sorted(self._content(d) for d in stage.deps if not _is_params(d)))
 
-    @_translated
+    @translated
     def state(self, name: str) -> State:
         stage = self._stage(name)
         if stage.changed_stage() or stage.changed_deps():
@@ -178,14 +145,14 @@ class Dvc:
             return State.SAME
         return State.OUTPUTS_MISSING
 
-    @_translated
+    @translated
     def inputs(self, name: str) -> Entry:
         """The stage's command, deps and params as the workspace has them now; ``outs`` is empty."""
         stage = self._fresh(name)
         stage.save_deps()
         return Entry(_commands(stage), self._deps(stage), _params(stage), ())
 
-    @_translated
+    @translated
     def run(self, name: str) -> None:
         """Run the stage's command, whatever DVC thinks of its entry, and write the new entry."""
         self.refuse_links(name)
@@ -201,7 +168,7 @@ class Dvc:
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_file(Path(out.fs_path), target)
 
-    @_translated
+    @translated
     def restore(self, name: str) -> bool:
         """Put the outputs that the lock entry names into the workspace, from the cache or the remote.
 
@@ -209,7 +176,7 @@ class Dvc:
         """
         return self._restore(self._stage(name))
 
-    @_translated
+    @translated
     def adopt(self, name: str, entry: Entry) -> bool:
         """Make ``entry``, which an earlier run gave, the stage's lock entry and restore its outputs, or False."""
         stage = self._fresh(name)
@@ -259,7 +226,7 @@ class Dvc:
             for odb, objects in stage.get_used_objs().items():
                 self._repo.cloud.pull(objects, odb=odb)
         except DvcException as exc:
-            swapped = _corrupt_object(exc)
+            swapped = corrupt_object(exc)
             if swapped:
                 raise IntegrityError(
                     f"the remote's object {swapped} for stage {stage.addressing} is not what its digest says",
@@ -292,7 +259,7 @@ class Dvc:
                 refuse_escape(path, f"stage {name} in dvc.yaml")
                 refuse_symlinks(self.root, path, cache=self.cache_folder)
 
-    @_translated
+    @translated
     def push(self, names: Sequence[str]) -> int:
         """Upload the outputs of the stages; the number of files sent."""
         return int(self._repo.push(targets=list(names)))
@@ -345,12 +312,3 @@ def _params(stage: Any) -> dict[str, dict[str, Any]]:
     """File → key → value, as the lock entry has them."""
     files = {Path(dep.def_path).as_posix(): dep.hash_info.value for dep in stage.deps if _is_params(dep)}
     return {file: dict(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
-
-
-def _corrupt_object(exc: BaseException) -> str | None:
-    cause: BaseException | None = exc
-    while cause is not None:
-        if type(cause).__name__ == "ObjectFormatError":
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return None
