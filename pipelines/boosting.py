@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -66,5 +67,5 @@ def load(path: Path) -> Pipeline:
     """Load the model; no type is trusted beyond TRUSTED and those that skops knows."""
     try:
         return skops.io.load(path, trusted=list(TRUSTED))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, BadZipFile, KeyError, ValueError, TypeError) as error:
         raise StageError(f"{path} cannot be loaded: {error}. Run the stage `train`") from error

@@ -22,7 +22,9 @@ def score(rows: pd.DataFrame, predicted: Floats, threshold: float, cost: Cost, b
     """The rows as numbers; refuses predictions that are not probabilities."""
     if not np.all((predicted >= 0) & (predicted <= 1)):
         raise StageError("the model predicts values that are not probabilities between 0 and 1")
-    _, days = np.unique(rows[DAY], return_inverse=True)
+    names, days = np.unique(rows[DAY], return_inverse=True)
+    if len(names) < 2:
+        raise StageError(f"flights of one day only ({names[0]}): no interval without several, hold out more days")
     return Scored(rows[LABEL].to_numpy(float), predicted, equal_bins(predicted, bins), days, threshold, cost)
 
 

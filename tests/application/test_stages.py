@@ -1,0 +1,166 @@
+"""The stages as DVC runs them, on real flights."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from application.staging import PIPELINES, ROOT, change_params, run, stage
+from flights import AFTER_DEPARTURE, OUTPUT, WEATHER
+from scoring import rows_digest
+
+MODELS = {"delay": ("train", "evaluate", "model.skops"), "mlp": ("mlp_train", "mlp_evaluate", "model.safetensors")}
+NAMES = {"auc", "log_loss", "brier", "calibration_error", "cost_per_flight", "recall", "precision", "false_alarm_rate"}
+
+
+def read(folder: Path, model: str, name: str) -> Any:
+    return json.loads((folder / "artifacts" / model / f"{name}.json").read_text())
+
+
+def local_imports(script: Path) -> set[str]:
+    """Modules beside the script that it imports, directly or not."""
+    tree = ast.parse(script.read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found = {PIPELINES / f"{name}.py" for name in names if (PIPELINES / f"{name}.py").exists()}
+    return {script.name}.union(*(local_imports(path) for path in found))
+
+
+def test_each_stage_depends_on_every_module_it_imports_and_on_its_lock() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert set(stages) == {"ingest", "prepare", "train", "evaluate", "mlp-train", "mlp-evaluate"}
+    for name, settings in stages.items():
+        script = PIPELINES / settings["cmd"].split("/")[-1]
+        lock = "requirements-torch.lock" if name.startswith("mlp") else "requirements.lock"
+        declared = {dep.removeprefix("pipelines/") for dep in settings["deps"] if dep.startswith("pipelines/")}
+        assert declared == local_imports(script) | {lock}, name
+        asked = re.findall(r"params\(([^)]*)\)", "".join((PIPELINES / m).read_text() for m in local_imports(script)))
+        groups = {group for call in asked for group in re.findall(r'"(\w+)"', call)}
+        assert set(settings.get("params", [])) == groups, name
+
+
+def test_the_scripts_stand_alone() -> None:
+    for script in PIPELINES.glob("*.py"):
+        assert "gitml" not in script.read_text(), script
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_numbers_have_intervals_and_replicates(trained: Path, model: str) -> None:
+    found, paired = read(trained, model, "metrics"), read(trained, model, "replicates")
+    assert set(found) == NAMES | {"threshold", "rows"}
+    for name in NAMES:
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+    assert set(paired["replicates"]) == NAMES
+    assert {len(values) for values in paired["replicates"].values()} == {60}
+    assert (trained / "artifacts" / model / "replicates.json").stat().st_size < 30_000
+    assert found["threshold"]["value"] == read(trained, model, "threshold")["threshold"]
+    assert found["auc"]["value"] > 0.55
+
+
+@pytest.mark.slow
+def test_both_models_were_judged_on_the_same_held_out_rows(trained: Path) -> None:
+    rows = pd.read_parquet(trained / "data/features/2013-01.parquet")
+    held = rows[rows["day"].between("2013-01-19", "2013-01-24")]
+    digest = rows_digest(held["flight_id"], held["late"])
+    for model in MODELS:
+        assert read(trained, model, "replicates")["rows_digest"] == digest
+        assert read(trained, model, "metrics")["rows"] == {"value": len(held)}
+        sizes = [entry["rows"] for entry in read(trained, model, "slices") if entry["column"] == "origin"]
+        assert sum(sizes) == len(held)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_samples_fit_the_signature(trained: Path, model: str) -> None:
+    rows = pd.read_parquet(trained / "artifacts" / model / "samples.parquet")
+    fields = read(trained, model, "signature")["inputs"]
+    assert [field["name"] for field in fields] + [OUTPUT] == list(rows.columns)
+    assert len(rows) == 50
+    assert not set(rows.columns) & set(AFTER_DEPARTURE)
+    for field in fields:
+        assert field.get("nullable") or rows[field["name"]].notna().all()
+        if field["type"] != "string":
+            assert str(rows[field["name"]].dtype) == field["type"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_number_of_threads_changes_no_byte_of_predictions(copy: Path, model: str) -> None:
+    train, evaluate, artifact = MODELS[model]
+    written = []
+    for threads in ("1", "2"):
+        # With every row of two more weeks the work is large enough to be shared out among threads.
+        change_params(copy, {"window": {"last_day": "2013-02-07"}})
+        for script in (train, evaluate):
+            stage(copy, script, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads, PYTHONHASHSEED=threads)
+        files = ["samples.parquet", "replicates.json", "metrics.json", "slices.json"]
+        # Equal skops files differ: zip entries carry the time and ids of objects.
+        files += [] if artifact.endswith("skops") else [artifact]
+        written.append([(copy / "artifacts" / model / name).read_bytes() for name in files])
+    assert written[0] == written[1]
+
+
+@pytest.mark.slow
+def test_the_threshold_and_the_fit_do_not_see_the_holdout(copy: Path) -> None:
+    before = read(copy, "delay", "threshold")
+    predicted = pd.read_parquet(copy / "artifacts/delay/samples.parquet")[OUTPUT]
+    path = copy / "data/features/2013-01.parquet"
+    rows = pd.read_parquet(path)
+    held = rows["day"] >= "2013-01-19"
+    path.unlink()  # DVC may have linked it to its cache
+    rows.assign(late=rows["late"].where(~held, 1 - rows["late"])).to_parquet(path)
+    for script in ("train", "evaluate"):
+        stage(copy, script)
+    assert read(copy, "delay", "threshold") == before
+    assert pd.read_parquet(copy / "artifacts/delay/samples.parquet")[OUTPUT].equals(predicted)
+    assert read(copy, "delay", "metrics")["auc"]["value"] < 0.5
+
+
+@pytest.mark.slow
+def test_weather_is_a_switch_that_leaves_the_rows_as_they_are(copy: Path) -> None:
+    seen = read(copy, "delay", "replicates")
+    change_params(copy, {"train": {"weather": False}})
+    for script in ("train", "evaluate"):
+        stage(copy, script)
+    names = {field["name"] for field in read(copy, "delay", "signature")["inputs"]}
+    assert not names & set(WEATHER)
+    blind = read(copy, "delay", "replicates")
+    assert blind["rows_digest"] == seen["rows_digest"]
+    assert blind["replicates"]["auc"] != seen["replicates"]["auc"]
+
+
+@pytest.mark.slow
+def test_a_second_run_has_nothing_to_do_and_prepare_writes_the_same_bytes(trained: Path, copy: Path) -> None:
+    said = run(trained, "dvc", "repro", "evaluate", "mlp-evaluate")
+    assert "up to date" in said
+    assert "Running stage" not in said
+    before = {path.name: path.read_bytes() for path in (copy / "data/features").iterdir()}
+    for path in (copy / "data/features").iterdir():
+        path.unlink()
+    stage(copy, "prepare")
+    assert {path.name: path.read_bytes() for path in (copy / "data/features").iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_stage_that_cannot_go_on_says_why_in_one_line(copy: Path) -> None:
+    (copy / "data/features/2013-01.parquet").unlink()
+    with pytest.raises(AssertionError, match=r"^fit|error: data/features/2013-01\.parquet does not exist") as failed:
+        stage(copy, "train")
+    assert "Traceback" not in str(failed.value)
+
+
+@pytest.mark.slow
+def test_counts_add_up(trained: Path) -> None:
+    counts = json.loads((trained / "data/counts.json").read_text())
+    assert sum(month["flights"] for month in counts.values()) == 336_776
+    for month in counts.values():
+        assert month["flights"] == month["cancelled"] + month["diverted_or_lost"] + month["kept"]
+    late = [counts[f"2013-{month:02}"]["late_share"] for month in (3, 7, 9, 12)]
+    assert np.allclose(late, [0.23, 0.31, 0.13, 0.33], atol=0.01)
