@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from gitml.sandbox import context, receive, refs
+from gitml.sandbox import context, pull_follow, receive, refs
 from gitml.sandbox.context import Sandbox
 
 
 def open_forge(root: Path, *, base_url: str, clock: Callable[[], datetime] = context.utc_now) -> Sandbox:
     """Open the state folder for work on refs. Use this rather than ``context.open_sandbox``."""
-    return context.open_sandbox(root, base_url=base_url, clock=clock, followers=_followers())
+    return context.open_sandbox(root, base_url=base_url, clock=clock, followers=(pull_follow.follow,))
 
 
 def recover(sandbox: Sandbox) -> int:
@@ -23,12 +21,5 @@ def recover(sandbox: Sandbox) -> int:
     Returns how many refs had moved without being recorded. Raises LockedError when an old backend does not end.
     """
     with receive.receiving(sandbox, exclusive=True):
-        receive.write_hook(sandbox)
+        receive.ensure_hook(sandbox)
         return refs.settle_all(sandbox)
-
-
-def _followers() -> tuple[Callable[..., None], ...]:
-    if importlib.util.find_spec("gitml.sandbox.pulls") is None:
-        return ()
-    pulls = importlib.import_module("gitml.sandbox.pulls")
-    return (pulls.head_moved,) if hasattr(pulls, "head_moved") else ()

@@ -23,7 +23,7 @@ from gitml.errors import GitmlError
 from gitml.sandbox import gitrepo
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitaccess import Refusal, Wanted, admit
-from gitml.sandbox.receive import Push, receive
+from gitml.sandbox.receive import Push, configuration, receive
 
 T = TypeVar("T")
 CHUNK = 65536
@@ -128,7 +128,7 @@ class GitHttp:
 
     async def _fetch(self, cgi: dict[str, str], body: IO[bytes], send: Send) -> None:
         async with self._slot(self._fetches):
-            env = gitrepo.environment(cgi, {"http.receivepack": "true", "http.getanyfile": "false"})
+            env = gitrepo.environment(cgi, configuration(self.sandbox, self.limits.body))
             running = process.start(["git", "http-backend"], cwd=self.sandbox.repositories, env=env, stdin=body)
             assert running.stdout is not None
             try:

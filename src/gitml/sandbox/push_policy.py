@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import FailedError
-from gitml.sandbox import gitrepo, protections, repos, users
+from gitml.sandbox import checks, gitrepo, protections, repos, users
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitrepo import ZERO, Change
 from gitml.sandbox.protections import Actors, Protection
@@ -105,7 +105,8 @@ def _by_rule(tx: sqlite3.Connection, repo: Repo, rule: Protection, change: Chang
     if reviews is not None and not listed(tx, repo, reviews.bypass_pull_request_allowances, actor.user):
         yield "Changes must be made through a pull request."
     if rule.required_status_checks is not None:
-        yield "Required status checks are expected."
+        # A commit that is pushed directly needs the required statuses as much as one that is merged.
+        yield from checks.missing(tx, repo.id, change.new, rule.required_status_checks)
 
 
 def _by_history(bare: Path, rule: Protection, change: Change, env: Mapping[str, str] | None) -> Iterator[str]:

@@ -14,15 +14,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import IO
 
 from gitml import process
 from gitml.errors import GitmlError, LockedError, OutsideError
-from gitml.sandbox import gitrepo, push_policy, refs
+from gitml.sandbox import gitrepo, push_policy, refs, repos
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.failpoints import failpoint
-from gitml.sandbox.gitrepo import Change
+from gitml.sandbox.gitrepo import ZERO, Change
 from gitml.sandbox.push_policy import Actor
 from gitml.sandbox.repos import Repo
 
@@ -52,12 +53,31 @@ class Push:
     seconds: float
 
 
-def write_hook(sandbox: Sandbox) -> None:
+def ensure_hook(sandbox: Sandbox) -> None:
+    """Put the hook where git looks for it. Without one, or with one that cannot run, git lets everything pass."""
     path = sandbox.root / "hooks" / "pre-receive"
-    fresh = path.with_name(".pre-receive.new")
+    if path.is_file() and path.stat().st_mode & 0o100 and path.read_text() == HOOK:
+        return
+    fresh = Path(tempfile.mkdtemp(dir=sandbox.root / "tmp")) / "pre-receive"
     fresh.write_text(HOOK)
     fresh.chmod(0o500)
     os.replace(fresh, path)
+    fresh.parent.rmdir()
+
+
+def configuration(sandbox: Sandbox, max_bytes: int) -> dict[str, str]:
+    """Settings that beat those of the repository, for the advertisement of refs and the push alike."""
+    return {
+        "core.hooksPath": str(sandbox.root / "hooks"),
+        "http.getanyfile": "false",
+        "http.receivepack": "true",
+        "receive.advertisePushOptions": "false",
+        "receive.denyDeletes": "false",
+        "receive.denyNonFastForwards": "false",
+        "receive.fsckObjects": "true",
+        "receive.fsck.zeroPaddedFilemode": "ignore",
+        "receive.maxInputSize": str(max_bytes),
+    }
 
 
 def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
@@ -74,6 +94,7 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
             question = _question(ask, deadline)
             if question is None:
                 _wait(running, deadline)
+                _undo_unasked(sandbox, push.repo)
             else:
                 _decide(sandbox, push, question, running, say, deadline)
     except BaseException:
@@ -116,6 +137,7 @@ def _start(
     sandbox: Sandbox, push: Push, body: IO[bytes], answer: IO[bytes], stack: ExitStack
 ) -> tuple[int, int, Popen[bytes]]:
     guard = stack.enter_context(receiving(sandbox))
+    ensure_hook(sandbox)
     ask, ask_child = os.pipe()
     answer_child, say = os.pipe()
     for ours in (ask, say):
@@ -137,18 +159,8 @@ def _start(
 
 
 def _environment(sandbox: Sandbox, push: Push, ask: int, answer: int) -> dict[str, str]:
-    config = {
-        "core.hooksPath": str(sandbox.root / "hooks"),
-        "http.receivepack": "true",
-        "receive.advertisePushOptions": "false",
-        "receive.denyDeletes": "false",
-        "receive.denyNonFastForwards": "false",
-        "receive.fsckObjects": "true",
-        "receive.fsck.zeroPaddedFilemode": "ignore",
-        "receive.maxInputSize": str(push.max_bytes),
-    }
     names = {"GITML_ASK": str(ask), "GITML_ANSWER": str(answer)}
-    return gitrepo.environment({**push.cgi, **names}, config)
+    return gitrepo.environment({**push.cgi, **names}, configuration(sandbox, push.max_bytes))
 
 
 def _question(ask: int, deadline: float) -> list[str] | None:
@@ -184,6 +196,19 @@ def _decide(
             refs.settle(sandbox, push.repo)
     finally:
         lock.release()
+
+
+def _undo_unasked(sandbox: Sandbox, repo: Repo) -> None:
+    """Nobody asked, so no ref may have moved. Should one have, put it back."""
+    with sandbox.locks.of(repo.id):
+        with sandbox.store.read() as tx:
+            before = refs.stored(tx, repo.id)
+        now = refs.current(sandbox, repo)
+        names = [name for name in {*before, *now} if before.get(name) != now.get(name)]
+        moved = [Change(name, now.get(name, ZERO), before.get(name, ZERO)) for name in names]
+        if moved:
+            gitrepo.update_refs(repos.path(sandbox, repo), moved)
+            raise OutsideError("the hook that judges pushes did not run: the push was undone", "push again")
 
 
 def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
