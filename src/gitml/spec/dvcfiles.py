@@ -14,7 +14,7 @@ from typing import Any
 
 from gitml.errors import Problem, SpecError
 from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, OutOptions, StageBody
-from gitml.spec.templates import UnresolvedError, expand, resolve
+from gitml.spec.templates import UnresolvedError, expand, resolve_text
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key, read
 
@@ -153,7 +153,7 @@ def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: dict[st
 
 
 def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, Any]) -> Stage:
-    wdir = str(resolve(body.wdir, scope)) if body.wdir else ""
+    wdir = resolve_text(body.wdir, scope) if body.wdir else ""
     if body.vars:
         scope = {
             **scope,
@@ -184,9 +184,9 @@ def _params(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iter
             if not names:
                 yield Param(place, None, at)
             for name in names or ():
-                yield Param(place, str(resolve(name, scope)), at)
+                yield Param(place, resolve_text(name, scope), at)
 
 
 def _place(wdir: str, path: str, scope: dict[str, Any]) -> str:
-    text = str(resolve(path, scope))
+    text = resolve_text(path, scope)
     return text if "://" in text else posixpath.normpath(posixpath.join(wdir, text))

@@ -82,10 +82,10 @@ class Foreach(Record):
 
 
 def _kind(value: Any) -> str:
-    return "foreach" if isinstance(value, Mapping) and ("foreach" in value or "do" in value) else "stage"
+    return "<foreach>" if isinstance(value, Mapping) and ("foreach" in value or "do" in value) else "<stage>"
 
 
-AnyStage = Annotated[Annotated[StageBody, Tag("stage")] | Annotated[Foreach, Tag("foreach")], Discriminator(_kind)]
+AnyStage = Annotated[Annotated[StageBody, Tag("<stage>")] | Annotated[Foreach, Tag("<foreach>")], Discriminator(_kind)]
 
 
 class DvcFile(Record):

@@ -126,8 +126,6 @@ def parse_size(value: Any) -> int:
     >>> parse_size("50MB")
     50000000
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     number, unit = _parse(value, _SIZE, "size", "800kB, 50MB or 2GB").groups()
     return round(float(number) * _BYTES[unit])
 
@@ -138,8 +136,6 @@ def parse_latency(value: Any) -> float:
     >>> parse_latency("20ms")
     20.0
     """
-    if isinstance(value, float):
-        return value
     number, unit = _parse(value, _LATENCY, "time", "500us, 20ms or 1s").groups()
     return float(number) * _MILLISECONDS[unit]
 

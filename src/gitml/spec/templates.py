@@ -28,6 +28,11 @@ def resolve(text: str, scope: Mapping[str, Any]) -> Any:
     return _TEMPLATE.sub(lambda m: _as_text(_lookup(m["inner"], scope), m["inner"]), text).replace("\\${", "${")
 
 
+def resolve_text(text: str, scope: Mapping[str, Any]) -> str:
+    """The same where only a text will do, as in paths."""
+    return _as_text(resolve(text, scope), text.removeprefix("${").removesuffix("}"))
+
+
 def _as_text(value: Any, name: str) -> str:
     if isinstance(value, Mapping | list):
         raise UnresolvedError(

@@ -47,12 +47,21 @@ def build(model: type[M], document: Document, *, blanks: bool = False) -> M:
         built = model.model_validate(document.data)
     except ValidationError as exc:
         told = {p.line for p in problems}
-        errors = (_translate(model, document, error) for error in exc.errors(include_url=False))
-        problems += [p for p in errors if p.line not in told or "but is empty" not in p.message]
+        errors = [e for e in exc.errors(include_url=False) if not _is_echo(e)]
+        problems += [
+            p
+            for p in (_translate(model, document, e) for e in errors)
+            if p.line not in told or "but is empty" not in p.message
+        ]
         raise SpecError(list(dict.fromkeys(problems))) from None
     if problems:
         raise SpecError(problems)
     return built
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Pydantic calls a list too short when all its items are wrong; the items say that themselves."""
+    return error["type"] == "too_short" and len(error["input"]) > 0
 
 
 def _blank(document: Document, value: Any, key: Key) -> Iterator[Problem]:

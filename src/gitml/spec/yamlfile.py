@@ -118,6 +118,7 @@ def _compose(text: str, file: str) -> Node | None:
         raise SpecError([Problem(file, line, "", f"not YAML: {_first_line(str(exc))}")]) from None
     except (
         ValueError,
+        ArithmeticError,
         LookupError,
         TypeError,
         AttributeError,
@@ -165,17 +166,20 @@ class _Reader:
     values: int = 0
 
     def value(self, node: Node, key: Key, depth: int) -> Any:
+        self._count(node, depth)
+        if isinstance(node, MappingNode):
+            return self.mapping(node, key, depth)
+        if isinstance(node, SequenceNode):
+            return [self._item(child, (*key, i), depth) for i, child in enumerate(node.value)]
+        return self._scalar(node, key)
+
+    def _count(self, node: Node, depth: int) -> None:
         self.values += 1
         if self.values > MAX_VALUES or depth > MAX_DEPTH:
             # Aliases: ten lines can stand for a billion values, or for themselves.
             hint = "write the values out, without anchors and aliases"
             problem = Problem(self.file, node.start_mark.line + 1, "", "aliases make this file too large", hint)
             raise SpecError([*dict.fromkeys(self.problems), problem])
-        if isinstance(node, MappingNode):
-            return self.mapping(node, key, depth)
-        if isinstance(node, SequenceNode):
-            return [self._item(child, (*key, i), depth) for i, child in enumerate(node.value)]
-        return self._scalar(node, key)
 
     def _item(self, node: Node, key: Key, depth: int) -> Any:
         self.lines[key] = node.start_mark.line + 1
@@ -183,26 +187,37 @@ class _Reader:
 
     def mapping(self, node: MappingNode, key: Key, depth: int) -> dict[str, Any]:
         self._tag(node, key, ("map", "omap"))
-        own = [(k, v) for k, v in node.value if str(k.tag) != _MERGE]
         data: dict[str, Any] = {}
-        for name, child in self._keys(own, key):
-            data[name] = self.value(child, (*key, name), depth + 1)
-        for name, child in self._merged(node, key):
+        for name, child in self._pairs(node, key, depth):
             if name not in data:
                 data[name] = self.value(child, (*key, name), depth + 1)
         return data
+
+    def _pairs(self, node: MappingNode, key: Key, depth: int) -> Iterator[tuple[str, Node]]:
+        """Own keys first, then those that ``<<`` merges in, which give way."""
+        yield from self._keys([(k, v) for k, v in node.value if str(k.tag) != _MERGE], key)
+        for name_node, child in node.value:
+            if str(name_node.tag) != _MERGE:
+                continue
+            for source in child.value if isinstance(child, SequenceNode) else [child]:
+                self._count(source, depth)
+                if isinstance(source, MappingNode):
+                    yield from self._pairs(source, key, depth + 1)
+                else:
+                    self._wrong(name_node, key, "'<<' must name a mapping")
 
     def _keys(self, pairs: list[tuple[Node, Node]], key: Key) -> Iterator[tuple[str, Node]]:
         seen: dict[str, int] = {}
         for name_node, child in pairs:
             line, name = name_node.start_mark.line + 1, name_node.value
-            if not isinstance(name_node, ScalarNode) or not str(name_node.tag).endswith(":str"):
+            if not (isinstance(name_node, ScalarNode) and str(name_node.tag).endswith(":str") and _joined(name)):
                 self._odd_key(name_node, key)
             elif name in seen:
                 message = f"duplicate key, first on line {seen[name]}"
                 self.problems.append(Problem(self.file, line, dotted((*key, name)), message, "keep one of the two"))
             else:
-                seen[name] = self.lines[(*key, name)] = line
+                seen[name] = line
+                self.lines.setdefault((*key, name), line)
                 yield name, child
 
     def _odd_key(self, node: Node, key: Key) -> None:
@@ -210,18 +225,6 @@ class _Reader:
         message = f"a key must be text, but is {shown}"
         hint = f"quote it: '{node.value}':" if isinstance(node, ScalarNode) and node.value else ""
         self.problems.append(Problem(self.file, node.start_mark.line + 1, dotted(key), message, hint))
-
-    def _merged(self, node: MappingNode, key: Key) -> Iterator[tuple[str, Node]]:
-        for name_node, child in node.value:
-            if str(name_node.tag) != _MERGE:
-                continue
-            for source in child.value if isinstance(child, SequenceNode) else [child]:
-                self.values += 1
-                if isinstance(source, MappingNode) and source is not node and self.values < MAX_VALUES:
-                    yield from self._keys(source.value, key)
-                else:
-                    line = name_node.start_mark.line + 1
-                    self.problems.append(Problem(self.file, line, dotted(key), "'<<' must name a mapping"))
 
     def _tag(self, node: Node, key: Key, allowed: tuple[str, ...]) -> None:
         tag = str(node.tag)
@@ -235,12 +238,24 @@ class _Reader:
             value = scalar(str(node.tag).rpartition(":")[2], node.value)
         except ValueError:
             return self._wrong(node, key, f"{node.value[:40]!r} is no number that can be read")
+        if isinstance(value, str) and not value.isascii():
+            value = _joined(value)
+            if value is None:
+                return self._wrong(node, key, "holds half a character (a lone surrogate)")
         if isinstance(value, float) and not math.isfinite(value):
             return self._wrong(node, key, f"{node.value[:40]} is not a finite number")
         return value
 
     def _wrong(self, node: Node, key: Key, message: str) -> None:
         self.problems.append(Problem(self.file, node.start_mark.line + 1, dotted(key), message))
+
+
+def _joined(text: str) -> str | None:
+    """``text`` with the two halves of a character joined, as JSON escapes them; None if one half is alone."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
 
 
 def scalar(kind: str, text: str) -> str | int | float | bool | None:

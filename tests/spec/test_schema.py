@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gitml.spec.schema import schema_of
+from gitml.spec.yamlfile import parse
+
+ROOT = Path(__file__).parents[2]
+
+
+def errors(name: str, text: str) -> list[str]:
+    schema: dict[str, Any] = schema_of(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    data = parse(text.encode(), f"{name}.yaml").data
+    return [e.message for e in jsonschema.Draft202012Validator(schema).iter_errors(data)]
+
+
+@pytest.mark.parametrize("name", ["gitml", "policy"])
+def test_the_reference_application_fits_its_schemas(name: str) -> None:
+    assert errors(name, (ROOT / f"{name}.yaml").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gitml", "application: a\nmodels: {m: {artefact: x.onnx, metrics: y}}\n"),
+        ("gitml", "application: a\nmodels: {Bad Name: {artifact: x.onnx, metrics: y}}\n"),
+        ("gitml", "application: a\nmodels: {m: {artifact: x.onnx, metrics: y, better: {auc: up}}}\n"),
+        ("policy", "environments: {p: {gates: {latency: 20}}}\n"),
+        ("policy", "environments: {p: {gates: {metrics: {auc: {minimum: 1}}}}}\n"),
+        ("policy", "environments: {}\n"),
+        ("policy", "environments: {p: {}}\nroles: {r: {people: [{name: ada}]}}\n"),
+    ],
+)
+def test_editors_see_the_same_mistakes(name: str, text: str) -> None:
+    assert errors(name, text)
+
+
+def test_generated_files_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
