@@ -5,11 +5,12 @@ A version's name says its time and digest, so finding one is a directory listing
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pydantic_core
 
 from gitml.errors import Problem, RefError, SpecError
 from gitml.refs import VERSION
@@ -73,7 +74,8 @@ def read_json(found: Found) -> dict[str, Any] | None:
     """The record's JSON as it stands, unvalidated, for lists; None if it is none."""
     try:
         with open(f"{found.folder}/{found.version}.json", "rb") as stream:
-            data = json.loads(stream.read())
+            # A third of the time of json.loads, and pydantic is there anyway.
+            data = pydantic_core.from_json(stream.read(), allow_inf_nan=False)
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

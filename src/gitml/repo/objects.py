@@ -1,0 +1,124 @@
+"""The objects of DVC's cache or of a remote: listed, read and deleted one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dvc_data.hashfile.db import get_index
+
+from gitml.errors import OutsideError
+
+OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
+_NAMES = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-f]{32}(?:\.dir)?(?![0-9A-Za-z_])")
+_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object. ``oid`` is its MD5 (``….dir`` for a folder's listing), ``size`` in bytes, ``modified`` in seconds.
+
+    ``modified`` is None where the storage does not tell.
+    """
+
+    oid: str
+    size: int
+    modified: float | None
+
+
+def names_in(raw: bytes) -> frozenset[str]:
+    """Whatever looks like DVC's name of an object, wherever in the file it stands.
+
+    Nothing is parsed: a file in the middle of a merge, or of another DVC, keeps what it names too.
+
+    >>> sorted(names_in(b"md5: d41d8cd98f00b204e9800998ecf8427e.dir"))
+    ['d41d8cd98f00b204e9800998ecf8427e.dir']
+    """
+    return frozenset(found.decode() for found in _NAMES.findall(raw))
+
+
+class Store:
+    """The objects at one place; ``name`` is for people."""
+
+    def __init__(self, name: str, odb: Any) -> None:
+        self.name = name
+        self._odb = odb
+        self._local = odb.fs.protocol == "local"
+
+    @property
+    def place(self) -> str:
+        """Where the objects lie, as a path or URL."""
+        return str(self._odb.fs.unstrip_protocol(self._odb.path))
+
+    def listed(self) -> dict[str, Stored]:
+        """Every object, by its name. Files that are no objects are left out."""
+        try:
+            return {s.oid: s for s in (self._on_disk() if self._local else self._elsewhere())}
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"the objects of the {self.name} cannot be listed: {exc}") from exc
+
+    def _on_disk(self) -> Iterator[Stored]:
+        base = Path(self._odb.path)
+        for prefix in sorted(base.iterdir()) if base.is_dir() else ():
+            for entry in os.scandir(prefix) if prefix.is_dir() and not prefix.is_symlink() else ():
+                found = entry.stat(follow_symlinks=False)
+                oid = prefix.name + entry.name
+                if stat.S_ISREG(found.st_mode) and OID.fullmatch(oid):
+                    # DVC moves files in with their old time of writing; the time of the move is in ctime.
+                    yield Stored(oid, found.st_size, max(found.st_mtime, found.st_ctime))
+
+    def _elsewhere(self) -> Iterator[Stored]:
+        found: Mapping[str, Mapping[str, Any]] = self._odb.fs.find(self._odb.path, detail=True)
+        for path, info in found.items():
+            oid = "".join(self._odb.fs.parts(path)[-2:])
+            if OID.fullmatch(oid):
+                yield Stored(oid, int(info.get("size") or 0), _seconds(info))
+
+    def read(self, oid: str) -> bytes | None:
+        """The object's bytes, or None if it is not there or they are not what its name says."""
+        path = self._odb.oid_to_path(oid)
+        try:
+            raw = bytes(self._odb.fs.cat_file(path))
+        except Exception:  # missing, unreachable, forbidden: it cannot be read, whatever the storage calls it
+            return None
+        return raw if hashlib.md5(raw, usedforsecurity=False).hexdigest() == oid.removesuffix(".dir") else None
+
+    def delete(self, oids: Iterable[str]) -> Iterator[str]:
+        """Delete one object after another and say which is gone.
+
+        Listings go before the files that they list: a deletion that is killed leaves no listing without its files.
+        """
+        # DVC remembers what it saw on a remote, and would not push there again what we delete.
+        index = get_index(self._odb)
+        index.clear()
+        index.close()
+        for oid in sorted(oids, key=lambda o: (not o.endswith(".dir"), o)):
+            self._delete(oid)
+            yield oid
+
+    def _delete(self, oid: str) -> None:
+        path = self._odb.oid_to_path(oid)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path) if self._local else self._odb.fs.remove(path)
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"{oid} of the {self.name} cannot be deleted: {exc}") from exc
+
+
+def _seconds(info: Mapping[str, Any]) -> float | None:
+    value = next((info[key] for key in _MODIFIED if info.get(key) is not None), None)
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value).timestamp()
+        return None
+    return float(value) if isinstance(value, int | float) else None

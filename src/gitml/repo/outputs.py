@@ -1,0 +1,128 @@
+"""The outputs of stages, brought back from DVC's cache and remotes, each byte checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc_objects.errors import ObjectFormatError
+
+from gitml.errors import IntegrityError
+from gitml.repo.files import copy_file
+from gitml.repo.safety import check_listing, refuse_escape, refuse_symlinks
+
+
+class Outputs:
+    """Works on DVC's own stages and outputs, for ``gitml.repo.dvc`` alone."""
+
+    def __init__(self, root: Path, repo: Any) -> None:
+        self.root = root
+        self._repo = repo
+
+    def relative(self, item: Any) -> str:
+        """The path below ``root``, or the URL, of a dependency or output."""
+        if item.protocol != "local":
+            return str(item.def_path)
+        return Path(os.path.relpath(item.fs_path, self.root)).as_posix()
+
+    def keep(self, stage: Any) -> None:
+        """Outputs with ``cache: false`` live in Git; a copy in the cache lets an earlier run be restored."""
+        for out in stage.outs:
+            target = Path(self._repo.cache.local.oid_to_path(out.hash_info.value))
+            if not out.use_cache and not target.exists() and Path(out.fs_path).is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_file(Path(out.fs_path), target)
+
+    def restore(self, stage: Any) -> bool:
+        """From the cache or the remote into the workspace; False if they are to be had nowhere."""
+        self.refuse_links(stage)
+        self._fetch_listings(stage)
+        self._check_listings(stage)
+        cached = [out for out in stage.outs if out.use_cache]
+        if any(out.changed_cache() for out in cached) and not self._fetch(stage, cached):
+            return False
+        if not all(self._put_back(out) for out in stage.outs if not out.use_cache):
+            return False
+        with self._repo.lock:
+            for out in cached:
+                out.checkout(force=True)
+        return not any(out.status() for out in stage.outs)
+
+    def _put_back(self, out: Any) -> bool:
+        if not out.status():
+            return True
+        kept = Path(self._repo.cache.local.oid_to_path(out.hash_info.value))
+        if not kept.is_file():
+            return False
+        copy_file(kept, Path(out.fs_path))
+        return True
+
+    def _fetch(self, stage: Any, outs: Sequence[Any]) -> bool:
+        """Get what the cache lacks, and hold each object against its own digest before anybody reads it."""
+        if not self._has_remote(outs):
+            return False
+        lacking = {oid: name for out in outs for oid, name in self._objects(out).items() if not self._in_cache(oid)}
+        with suppress(DvcException):
+            for odb, objects in stage.get_used_objs().items():
+                self._repo.cloud.pull(objects, odb=odb)
+        for oid, name in lacking.items():
+            self._check_object(oid, name)
+        return not any(out.changed_cache() for out in outs)
+
+    def _fetch_listings(self, stage: Any) -> None:
+        for out in stage.outs:
+            if out.use_cache and out.is_dir_checksum and self._has_remote([out]) and not self._listing(out).exists():
+                with suppress(DvcException):
+                    self._repo.cloud.pull([out.hash_info])
+                self._check_object(out.hash_info.value, f"the listing of {self.relative(out)}")
+
+    def _has_remote(self, outs: Sequence[Any]) -> bool:
+        return bool(self._repo.config["remote"]) or any(out.remote for out in outs)
+
+    def _objects(self, out: Any) -> dict[str, str]:
+        """Digest → path of every file of the output, and of its listing."""
+        path = self.relative(out)
+        found = {out.hash_info.value: path}
+        if out.is_dir_checksum and self._listing(out).exists():
+            entries = json.loads(self._listing(out).read_bytes())
+            found |= {entry["md5"]: f"{path}/{entry['relpath']}" for entry in entries}
+        return found
+
+    def _in_cache(self, oid: str) -> bool:
+        return Path(self._repo.cache.local.oid_to_path(oid)).exists()
+
+    def _check_object(self, oid: str, name: str) -> None:
+        """Raise IntegrityError if the fetched object is not what its digest says; a missing one is for the caller."""
+        try:
+            self._repo.cache.local.check(oid, check_hash=True)
+        except FileNotFoundError:
+            return
+        except ObjectFormatError as exc:
+            raise IntegrityError(
+                f"{name} on the remote is not what its digest {oid} says",
+                "it was swapped or damaged there; it was not used, and the remote still has it for you to look at",
+            ) from exc
+
+    def _listing(self, out: Any) -> Path:
+        refuse_escape(str(out.hash_info.value), f"the lock entry of {self.relative(out)}")
+        return Path(self._repo.cache.local.oid_to_path(out.hash_info.value))
+
+    def _check_listings(self, stage: Any) -> None:
+        for out in stage.outs:
+            if out.use_cache and out.hash_info and out.is_dir_checksum:
+                listing = self._listing(out)
+                if listing.exists():
+                    check_listing(listing.read_bytes(), self.relative(out))
+
+    def refuse_links(self, stage: Any) -> None:
+        """Raise IntegrityError if an output of the stage lies behind a symlink."""
+        for out in stage.outs:
+            if out.protocol == "local":
+                path = self.relative(out)
+                refuse_escape(path, f"stage {stage.name} in dvc.yaml")
+                refuse_symlinks(self.root, path, cache=Path(self._repo.cache.local.path))
