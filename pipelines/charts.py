@@ -122,13 +122,13 @@ def roc(scored: Scored) -> alt.LayerChart:
     x = alt.X("false:Q", title="on-time flights alerted", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     y = alt.Y("hit:Q", title="late flights alerted", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     chance = alt.Chart(_table({"at": [0.0, 1.0]})).mark_line(color=RULE, strokeDash=[4, 4]).encode(x="at:Q", y="at:Q")
-    base = alt.Chart(curve).encode(x=x, y=y.stack(None), order="order:Q")
-    area, line = base.mark_area(color=SOFT, opacity=0.35), base.mark_line(color=ACCENT, strokeWidth=2.5)
+    base = alt.Chart(curve).encode(x=x, y=y, order="order:Q")
+    line = base.mark_line(color=ACCENT, strokeWidth=2.5)
     spot = alt.Chart(here).encode(x=x, y=y)
     dot = spot.mark_circle(color=WARN, size=120, opacity=1)
     text = spot.mark_text(align="right", dx=-10, dy=-6, color=WARN, fontSize=12, fontWeight=600).encode(text="label:N")
     below = f"late {now_hit:.0%} caught, on time {now_false:.0%} alarmed; dashed: guessing"
-    return alt.layer(area, chance, line, dot, text).properties(
+    return alt.layer(chance, line, dot, text).properties(
         width=380, height=340, title=_title("How well are late flights told apart?", below)
     )
 

