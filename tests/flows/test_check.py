@@ -148,6 +148,26 @@ def test_a_metric_in_the_metrics_file_is_known_and_a_models_own_gates_count(app:
     }
 
 
+def test_slices_gates_name_columns_and_metrics_of_the_slices_file(app: Path) -> None:
+    edit(app, "gitml.yaml", "    better", "    slices: out/s.json\n    better")
+    edit(app, "dvc.yaml", "[out/m.onnx]", "[out/m.onnx, out/s.json]")
+    rule = "{column: origin, metric: recall, ratio_at_least: 0.8, min_rows: 9}"
+    edit(app, "policy.yaml", "{metrics: {auc: {at_least: 0.6}}}", f"{{fairness: [{rule}]}}")
+    assert check(app).problems == ()
+    groups = [
+        {"column": "origin", "value": "a", "rows": 9, "metrics": {"recall": 1}},
+        {"column": "x", "too_small": True},
+    ]
+    write(app, {"out/s.json": json.dumps(groups)})
+    assert check(app).problems == ()
+    edit(app, "policy.yaml", "metric: recall", "metric: recal")
+    found = only(app)
+    assert (found.line, found.key) == (5, "environments.staging.gates.fairness[0].metric")
+    assert found.hint == "did you mean 'recall'?"
+    edit(app, "policy.yaml", "column: origin", "column: orign")
+    assert "have no column 'orign'" in only(app).message
+
+
 def test_a_model_from_elsewhere_needs_no_stages(app: Path) -> None:
     bought = "  bought: {origin: external, artifact: bought/b.onnx, metrics: bought/b.json, better: {auc: higher}}\n"
     edit(app, "gitml.yaml", "hardware", bought + "hardware")

@@ -16,9 +16,9 @@ from gitml.output import paint, printable, show, show_json
 
 @click.command(
     epilog=examples(
-        "gitml check                  the application here or above",
+        "gitml check                   the application here or above",
         "gitml -C examples/iris check  the one in another folder",
-        "gitml check --json           for editors and scripts",
+        "gitml check --json            for editors and scripts",
     )
 )
 @as_json

@@ -171,16 +171,28 @@ def _across(files: _Files) -> None:
     _deployed(files, app)
 
 
-def _measured(root: Path, app: Application) -> dict[str, set[str]]:
-    """Names in the metrics files that are there; one that cannot be read is for the training run to mend."""
+def _measured(root: Path, app: Application) -> dict[str, policycheck.Measured]:
+    """What the files of the last runs hold; one that cannot be read is for the training run to mend."""
     found = {}
     for name, model in app.models.items():
-        try:
-            content = json.loads((root / model.metrics).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            continue
-        found[name] = set(content) if isinstance(content, dict) else set()
+        metrics = _json(root / model.metrics)
+        slices = _json(root / model.slices) if model.slices else None
+        columns: dict[str, set[str]] = {}
+        for entry in slices if isinstance(slices, list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("metrics"), dict):
+                columns.setdefault(str(entry.get("column")), set()).update(entry["metrics"])
+        found[name] = policycheck.Measured(
+            frozenset(metrics) if isinstance(metrics, dict) else frozenset(),
+            {column: frozenset(names) for column, names in columns.items()},
+        )
     return found
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _deployed(files: _Files, app: Application) -> None:

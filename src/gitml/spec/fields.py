@@ -39,7 +39,7 @@ class WrongValueError(ValueError):
 class Record(BaseModel):
     """A part of a file: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from gitml.errors import Problem
 from gitml.spec.application import Application, Model
@@ -22,6 +23,14 @@ _READS = {
 }
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Names in the files that a model's last run left: its metrics, and its slices' metrics by column."""
+
+    metrics: frozenset[str] = frozenset()
+    slices: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
 def models_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
     """Models that policy.yaml names exist."""
     named: list[tuple[Key, str]] = [
@@ -38,17 +47,19 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
 
 
 def gates_can_pass(
-    policy: Policy, document: Document, app: Application, measured: Mapping[str, Collection[str]]
+    policy: Policy, document: Document, app: Application, measured: Mapping[str, Measured]
 ) -> list[Problem]:
-    """No gate waits for what a model never gives. ``measured``: names in the metrics file of a model."""
+    """No gate waits for what a model never gives. ``measured``: what the models' files hold, if there."""
     found = []
     for place, environment in policy.environments.items():
         for name, model in app.models.items():
             gates = environment.gates_of(name)
             own = environment.models[name].gates.model_fields_set if name in environment.models else frozenset()
             site = _Gates(document, place, name, own)
-            found += site.metrics(gates, model, measured.get(name, ()))
+            files = measured.get(name, Measured())
+            found += site.metrics(gates, model, files.metrics)
             found += site.files(gates, model)
+            found += site.slices(gates, files.slices)
     return found
 
 
@@ -75,6 +86,20 @@ class _Gates:
                 message = f"gitml.yaml does not say which way {metric!r} is better for {self.name!r}"
                 hint = f"add it under models.{self.name}.better: higher or lower"
                 found.append(self.document.problem((*self.key("champion"), metric), message, hint))
+        return found
+
+    def slices(self, gates: Gates, known: Mapping[str, frozenset[str]]) -> list[Problem]:
+        found = []
+        for gate in ("slices", "fairness") if known else ():
+            for number, rule in enumerate(getattr(gates, gate) or ()):
+                key = (*self.key(gate), number)
+                if rule.column not in known:
+                    message = f"the slices of {self.name!r} have no column {rule.column!r}"
+                    found.append(self.document.problem((*key, "column"), message, nearest(rule.column, sorted(known))))
+                elif rule.metric not in known[rule.column]:
+                    message = f"the slices of {self.name!r} have no metric {rule.metric!r}"
+                    hint = nearest(rule.metric, sorted(known[rule.column]))
+                    found.append(self.document.problem((*key, "metric"), message, hint))
         return found
 
     def _hint(self, metric: str, known: Collection[str]) -> str:
