@@ -1,0 +1,116 @@
+"""One job as a workflow of its own for act: stand-ins for the jobs it needs, the job, and a reader of its
+outputs.
+
+act then evaluates steps, `env`, `needs`, `matrix` and `outputs` itself, as GitHub's runner would, while the
+queue decides
+what act does not know: `if` of jobs, concurrency, Environments, labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gitml.sandbox.expressions import literal, replace_context, replace_in_expression
+from gitml.sandbox.workflows import Job, Workflow
+
+LABEL = "gitml-sandbox"
+# What the queue has done already, or what act would do wrongly.
+_DONE = frozenset(
+    {
+        "if",
+        "needs",
+        "strategy",
+        "concurrency",
+        "environment",
+        "permissions",
+        "timeout-minutes",
+        "continue-on-error",
+        "name",
+    }
+)
+
+
+def workflow(
+    source: Workflow,
+    job: Job,
+    *,
+    event: str,
+    needs: Mapping[str, Any],
+    matrix: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    strategy: Mapping[str, Any],
+    outputs_file: str,
+) -> dict[str, Any]:
+    """The workflow for act. JSON is YAML, so the caller writes it with json.dumps."""
+    reader = _free_id("gitml-outputs", {job.id, *needs})
+    kept = {k: v for k, v in job.raw.items() if k not in _DONE}
+    if matrix:
+        kept["strategy"] = {"matrix": {name: [value] for name, value in matrix.items()}}
+    kept |= {"runs-on": LABEL, "needs": list(needs), "if": "always()"}
+    shared = {k: source.raw[k] for k in ("env", "defaults") if source.raw.get(k)}
+    body = _with_inputs({**shared, "jobs": {job.id: kept}}, "inputs", literal(dict(inputs)))
+    body = _with_inputs(body, "strategy", literal(dict(strategy)))
+    body["jobs"] = {
+        **{name: _needed(need) for name, need in needs.items()},
+        **body["jobs"],
+        reader: _reader(job.id, outputs_file),
+    }
+    return {"name": source.name, "on": _on(event), **body}
+
+
+def _free_id(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "-"
+    return name
+
+
+def _on(event: str) -> Any:
+    return {"schedule": [{"cron": "0 0 * * *"}]} if event == "schedule" else [event]
+
+
+def _needed(need: Mapping[str, Any]) -> dict[str, Any]:
+    """A job that does nothing but have the result and the outputs of one that ran before."""
+    outputs = {name: "${{ " + literal(value) + " }}" for name, value in need["outputs"].items()}
+    body: dict[str, Any] = {"runs-on": LABEL, "if": "always()", "steps": [{"run": ":"}]}
+    if outputs:
+        body["outputs"] = outputs
+    if need["result"] == "skipped":
+        body["if"] = False
+    elif need["result"] != "success":
+        body["steps"] = [{"run": "exit 1"}]
+    return body
+
+
+def _reader(job_id: str, file: str) -> dict[str, Any]:
+    found = {"FOUND": "${{ toJSON(needs) }}", "FILE": "${{ " + literal(file) + " }}"}
+    step = {"run": 'printf %s "$FOUND" > "$FILE"', "env": found, "shell": "sh"}
+    return {"runs-on": LABEL, "needs": [job_id], "if": "always()", "steps": [step]}
+
+
+def _with_inputs(value: Any, name: str, replacement: str) -> Any:
+    """Put a context's value where it is named; `if:` needs no `${{ }}`, so its text is an expression anyway."""
+    if isinstance(value, dict):
+        return {
+            k: _condition(v, name, replacement) if k == "if" else _with_inputs(v, name, replacement)
+            for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_inputs(v, name, replacement) for v in value]
+    return replace_context(value, name, replacement)
+
+
+def _condition(value: Any, name: str, replacement: str) -> Any:
+    if not isinstance(value, str) or "${{" in value:
+        return replace_context(value, name, replacement)
+    return replace_in_expression(value, name, replacement)
+
+
+def read_outputs(text: str, job_id: str) -> dict[str, str]:
+    """What the reader wrote down about the job; empty if it never came to it."""
+    try:
+        found = json.loads(text)[job_id]["outputs"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {str(k): str(v) for k, v in (found or {}).items()}
