@@ -20,6 +20,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show one version with its full lineage."),
     "diff": ("diff", "Show two versions side by side."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
+    "reproduce": ("reproduce", "Run a version's lineage again and compare with its record."),
+    "register": ("register", "Make a version of a model bought or trained elsewhere."),
+    "sandbox": ("sandbox", "A forge and a runner on this machine, in GitHub's formats, without internet."),
 }
 
 

@@ -12,10 +12,16 @@ def lineage_digest(model: str, stages: Mapping[str, Entry]) -> str:
     """SHA-256 in hex over the model's name and each stage's command, dependencies and params (DESIGN decision 2).
 
     A dependency that another stage of the lineage made counts as "made by that stage": its bytes follow from that
-    stage's own inputs, and may differ between equal runs (skops files do).
+    stage's own inputs, and may differ between equal runs (skops files do). What ``dvc add`` brought in has no inputs:
+    there the bytes themselves count.
     """
     makers = {out.path: name for name, entry in stages.items() for out in entry.outs}
     return sha256_of({"model": model, "stages": {name: _inputs(entry, makers) for name, entry in stages.items()}})
+
+
+def external_digest(model: str, artifact: str, source: str) -> str:
+    """The same for a model made elsewhere: known of its lineage are its artifact's SHA-256 and its source."""
+    return sha256_of({"model": model, "artifact": artifact, "source": source})
 
 
 def external(stages: Mapping[str, Entry]) -> tuple[Content, ...]:
@@ -30,4 +36,5 @@ def _inputs(entry: Entry, makers: Mapping[str, str]) -> dict[str, Any]:
     for dep in sorted(entry.deps):
         made = sorted(makers_of(dep.path, makers))
         deps.append({"path": dep.path, "stages": made} if made else {"path": dep.path, "digest": dep.digest})
-    return {"cmd": list(entry.cmd), "deps": deps, "params": entry.params}
+    brought = {"brought": [[c.path, c.digest] for c in sorted(entry.outs)]} if entry.is_source else {}
+    return {"cmd": list(entry.cmd), "deps": deps, "params": entry.params, **brought}

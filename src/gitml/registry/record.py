@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.refs import NAME, VERSION
-from gitml.registry.lineage import lineage_digest
-from gitml.repo.entries import Entry
+from gitml.registry.lineage import external_digest, lineage_digest
+from gitml.repo.entries import Content, Entry
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -29,11 +29,15 @@ class Metric(_Part):
 
 
 class File(_Part):
-    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` if it is a table."""
+    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` if it is a table.
+
+    ``dvc`` is the digest under which DVC keeps it, where no stage's entry says so.
+    """
 
     sha256: Sha256
     size: int
     rows: int | None = None
+    dvc: Annotated[str, Field(pattern=r"^md5:[0-9a-f]{32}(\.dir)?$")] | None = None
 
 
 class Packages(_Part):
@@ -79,9 +83,25 @@ class Record(_Part):
             raise ValueError(f"version is {self.version}, but its time and digest say {expected}")
         if self.artifact not in self.files:
             raise ValueError(f"files lacks the artifact {self.artifact}")
-        if self.origin != "external" and self.digest != lineage_digest(self.model, self.entries()):
+        if self.origin == "external":
+            self._external_holds_together()
+        elif self.digest != lineage_digest(self.model, self.entries()):
             raise ValueError("digest does not match the stages: the record was edited")
         return self
+
+    def _external_holds_together(self) -> None:
+        if self.stages:
+            raise ValueError("an external model has no stages")
+        if not self.source:
+            raise ValueError("source is missing: where did the model come from?")
+        if self.digest != external_digest(self.model, self.files[self.artifact].sha256, self.source):
+            raise ValueError("digest does not match the artifact and the source: the record was edited")
+
+    def contents(self) -> dict[str, Content]:
+        """What DVC keeps of this version, by path."""
+        outs = {c.path: c for entry in self.entries().values() for c in entry.outs}
+        own = {path: Content(path, file.dvc, file.size) for path, file in self.files.items() if file.dvc}
+        return {**outs, **own}
 
     def entries(self) -> dict[str, Entry]:
         return {name: Entry.from_dict(raw) for name, raw in self.stages.items()}

@@ -38,6 +38,11 @@ class Entry:
     params: Mapping[str, Mapping[str, Any]]
     outs: tuple[Content, ...]
 
+    @property
+    def is_source(self) -> bool:
+        """Data that `dvc add` or `dvc import` brought in: nothing runs, the bytes are the input."""
+        return not any(self.cmd)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "cmd": list(self.cmd),

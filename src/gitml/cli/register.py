@@ -1,0 +1,92 @@
+"""``gitml register``"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.tables import comparison_table, difference_json
+from gitml.flows.register import Call, Delivery, Outcome, Registered
+from gitml.flows.register import register as register_version
+from gitml.output import note, paint, show, show_json, size
+
+
+@click.command(
+    epilog=examples(
+        'gitml register fraud --artifact ~/Downloads/fraud.onnx --source "Acme Ltd, contract 4711"',
+        "gitml register embed --artifact embed.safetensors --metrics metrics.json --source https://models.example/embed",
+    )
+)
+@click.argument("model")
+@click.option("--artifact", required=True, type=click.Path(path_type=Path), help="The model: a file or a folder.")
+@click.option("--source", required=True, metavar="TEXT", help="Where it is from: an address, a contract, a person.")
+@click.option("--metrics", type=click.Path(path_type=Path), help="JSON: what it scores, on data of yours.")
+@click.option("--signature", type=click.Path(path_type=Path), help="JSON: names and types of its inputs and outputs.")
+@click.option("-y", "--yes", is_flag=True, help="Replace an artifact that no version keeps, without asking.")
+@click.option("--no-wait", is_flag=True, help="Fail at once when somebody else is training in this clone.")
+@as_json
+@click.pass_context
+def register(
+    ctx: click.Context,
+    /,
+    model: str,
+    *,
+    yes: bool,
+    no_wait: bool,
+    as_json: bool,
+    **delivery: Any,
+) -> None:
+    """Make a version of a MODEL that was bought or trained elsewhere.
+
+    In gitml.yaml the model says `origin: external`. Its artifact goes to its place there and into DVC's cache, and a
+    record with its origin to models/MODEL/versions. The same artifact from the same source is registered once.
+    """
+    root = root_of(ctx)
+    call = Call(lambda question: _may(question, yes=yes), note, wait=not no_wait)
+    result = register_version(root, model, Delivery(**delivery), call)
+    if as_json:
+        show_json(_json(root, result))
+    else:
+        _show(root, result)
+
+
+def _may(question: str, *, yes: bool) -> bool:
+    if yes:
+        note(question + " yes")
+        return True
+    return sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+def _show(root: Path, result: Registered) -> None:
+    record = result.record
+    if result.outcome is Outcome.SAME:
+        show(f"{record.model}: registered already, {record.reference} of {record.created[:10]} stands")
+        return
+    show(paint(f"{record.model}: new version {record.reference}", "bold") + f" (external, from {record.source})")
+    artifact = record.files[record.artifact]
+    show(f"{record.artifact}  {size(artifact.size)}  SHA-256 {artifact.sha256}")
+    if result.comparison:
+        show("\n" + comparison_table(result.comparison))
+    if not record.metrics:
+        note("it has no metrics: gates that read them stay shut")
+    show("\ncommit it: git add " + " ".join(result.changed))
+    show("and share the artifact: dvc push " + record.artifact)
+
+
+def _json(root: Path, result: Registered) -> dict[str, Any]:
+    comparison = result.comparison
+    return {
+        "model": result.record.model,
+        "outcome": result.outcome.value,
+        "version": result.record.version,
+        "digest": result.record.digest,
+        "source": result.record.source,
+        "record": result.path.relative_to(root).as_posix(),
+        "changed": list(result.changed),
+        "against": comparison.against.version if comparison else None,
+        "differences": [difference_json(d) for d in comparison.differences] if comparison else [],
+    }

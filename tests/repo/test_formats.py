@@ -1,0 +1,106 @@
+"""Whole, damaged and disguised model files."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from gitml.errors import IntegrityError
+from gitml.repo.formats import check_format
+
+
+def onnx(words: bytes = b"graph") -> bytes:
+    """A ModelProto with an ir_version, a producer and a graph."""
+    return b"\x08\x08" + b"\x12\x04acme" + b"\x3a" + bytes([len(words)]) + words
+
+
+def safetensors(data: bytes = b"\0" * 8, *, end: int | None = None) -> bytes:
+    header = {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, len(data) if end is None else end]}}
+    raw = json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + data
+
+
+def zipped(path: Path, name: str, content: str | bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def saved(folder: Path, content: bytes) -> Path:
+    path = folder / "model"
+    path.write_bytes(content)
+    return path
+
+
+def test_what_the_libraries_write_is_accepted(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(np.array([[0.0], [1.0]]), [0, 1])
+    (tmp_path / "m.skops").write_bytes(skops.io.dumps(model))
+    check_format(tmp_path / "m.skops", "skops", "m")
+    check_format(saved(tmp_path, safetensors()), "safetensors", "m")
+    check_format(saved(tmp_path, onnx()), "onnx", "m")
+    check_format(saved(tmp_path, pickle.dumps(model)), "pickle", "m")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "content", "said"),
+    [
+        ("onnx", b"hello world", "fields are not those"),
+        ("onnx", b"", "no graph"),
+        ("onnx", onnx()[:-2], "middle of a field"),
+        ("onnx", b"\x08\x08", "no graph"),
+        ("onnx", onnx() + b"\x08", "middle of a field"),
+        ("safetensors", b"", "no header"),
+        ("safetensors", b"\xff" * 40, "no header"),
+        ("safetensors", safetensors() + b"hidden", "do not fill"),
+        ("safetensors", safetensors(end=4), "do not fill"),
+        ("safetensors", struct.pack("<Q", 2) + b"[]", "no tensors"),
+        ("skops", b"PK\x03\x04 broken", "damaged"),
+        ("skops", b"", "damaged"),
+        ("pickle", b"", "empty"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path: Path, wanted: str, content: bytes, said: str) -> None:
+    with pytest.raises(IntegrityError, match=said):
+        check_format(saved(tmp_path, content), wanted, "m")
+
+
+@pytest.mark.parametrize("wanted", ["onnx", "safetensors", "skops"])
+def test_a_pickle_is_refused_under_every_other_name(tmp_path: Path, wanted: str) -> None:
+    for protocol in range(2, 6):
+        with pytest.raises(IntegrityError, match="is a pickle"):
+            check_format(saved(tmp_path, pickle.dumps({"a": 1}, protocol)), wanted, "m")
+    with pytest.raises(IntegrityError, match="is a pickle"):
+        check_format(zipped(tmp_path / "torch", "archive/data.pkl", pickle.dumps(1)), wanted, "m")
+    for protocol in (0, 1):  # without a mark at the start: not recognised as pickles, refused all the same
+        with pytest.raises(IntegrityError, match="is not"):
+            check_format(saved(tmp_path, pickle.dumps({"a": 1}, protocol)), wanted, "m")
+
+
+def test_a_zip_file_needs_the_schema_of_skops(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"no schema\.json"):
+        check_format(zipped(tmp_path / "m", "other.json", "{}"), "skops", "m")
+    with pytest.raises(IntegrityError, match="describes no object"):
+        check_format(zipped(tmp_path / "m", "schema.json", "[]"), "skops", "m")
+    with pytest.raises(IntegrityError, match="damaged"):
+        check_format(zipped(tmp_path / "m", "schema.json", "[" * 100_000), "skops", "m")
+
+
+@given(st.sampled_from(["onnx", "safetensors", "skops"]), st.binary(max_size=200))
+def test_any_bytes_are_judged_without_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, wanted: str, content: bytes
+) -> None:
+    path = saved(tmp_path_factory.getbasetemp(), content)
+    with suppress(IntegrityError):
+        check_format(path, wanted, "m")
+        assert content.startswith((b"\x08", b"\x3a", b"\x12")) or wanted == "safetensors"
