@@ -66,19 +66,39 @@ def start(
     env: Mapping[str, str] | None = None,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, so that ``stop`` reaches its children too; stderr is dropped."""
+    """Start a program in a session of its own, so that ``stop`` reaches its children too."""
     return subprocess.Popen(
         [str(c) for c in command],
         cwd=cwd,
         env=environment(env),
         stdin=stdin,
         stdout=stdout,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         pass_fds=pass_fds,
         start_new_session=True,
     )
+
+
+def run_logged(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path) -> int:
+    """Run to the end with all that it prints going to ``log``; the exit code. It does not outlive an interruption."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        started = subprocess.Popen(
+            [str(c) for c in command],
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return started.wait()
+        finally:
+            stop(started)
 
 
 def stop(started: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ import psutil
 import uvicorn
 
 from gitml.errors import LockedError, OutsideError
-from gitml.sandbox import context, forge, tls
+from gitml.sandbox import context, forge, tls, welcome
 from gitml.sandbox.app import create_app
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.githttp import Limits
@@ -36,6 +36,7 @@ class Options:
     port: int | None = None
     tls: bool = False
     runner: bool = True
+    first_users: bool = False
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = context.utc_now
 
@@ -65,7 +66,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
     chosen = options or Options()
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        stack.enter_context(_only_one(root))
+        stack.enter_context(only_one(root))
         listener = stack.enter_context(_listen(root, chosen.port))
         files = tls.certificates(root) if chosen.tls else None
         scheme = "https" if files else "http"
@@ -73,6 +74,8 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         shutil.rmtree(root / "tmp", ignore_errors=True)
         sandbox = forge.open_forge(root, base_url=url, clock=chosen.clock)
         stack.callback(sandbox.store.close)
+        if chosen.first_users:
+            welcome.ensure_users(sandbox)
         forge.recover(sandbox)
         thread = stack.enter_context(_server(sandbox, listener, files, chosen.limits))
         if chosen.runner:
@@ -107,7 +110,8 @@ def _born(pid: int) -> float:
 
 
 @contextmanager
-def _only_one(root: Path) -> Iterator[None]:
+def only_one(root: Path) -> Iterator[None]:
+    """Be the one process that serves the folder. Raises LockedError."""
     descriptor = os.open(root / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

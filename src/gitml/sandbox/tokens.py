@@ -91,9 +91,7 @@ def mint(
     """Make a token and return it: the only time that it can be seen. Times are ISO ...Z."""
     for word, level in (permissions or {}).items():
         if word not in PERMISSIONS or level not in _LEVELS:
-            raise UsageError(
-                f"{word}: {level} is no permission of a token", "known: " + ", ".join(PERMISSIONS)
-            )
+            raise UsageError(f"{word}: {level} is no permission of a token", "known: " + ", ".join(PERMISSIONS))
     token = _PREFIX[kind] + secrets.token_urlsafe(27).replace("-", "A").replace("_", "B")
     limits = json.dumps(dict(permissions)) if permissions is not None else None
     tx.execute(
@@ -107,8 +105,7 @@ def mint(
 def find(tx: sqlite3.Connection, token: str, now: str) -> Token | None:
     """The token if it exists, is not revoked and has not expired at ``now`` (ISO ...Z)."""
     row = tx.execute(
-        "SELECT * FROM tokens WHERE digest = ? AND revoked_at IS NULL"
-        " AND (expires_at IS NULL OR expires_at > ?)",
+        "SELECT * FROM tokens WHERE digest = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
         (digest(token), now),
     ).fetchone()
     if row is None:
@@ -122,13 +119,15 @@ def revoke(tx: sqlite3.Connection, token: str) -> None:
     _revoke(tx, "digest", digest(token))
 
 
-def revoke_id(tx: sqlite3.Connection, token_id: int) -> None:
-    _revoke(tx, "id", token_id)
+def revoke_id(tx: sqlite3.Connection, token_id: int) -> bool:
+    """Whether there was a token to revoke."""
+    return _revoke(tx, "id", token_id)
 
 
-def _revoke(tx: sqlite3.Connection, column: str, value: str | int) -> None:
+def _revoke(tx: sqlite3.Connection, column: str, value: str | int) -> bool:
     now = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
-    tx.execute(f"UPDATE tokens SET revoked_at = {now} WHERE {column} = ? AND revoked_at IS NULL", (value,))  # noqa: S608
+    sql = f"UPDATE tokens SET revoked_at = {now} WHERE {column} = ? AND revoked_at IS NULL"  # noqa: S608
+    return tx.execute(sql, (value,)).rowcount > 0
 
 
 def listing(tx: sqlite3.Connection, user_id: int | None = None) -> list[sqlite3.Row]:
