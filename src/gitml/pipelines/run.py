@@ -95,9 +95,7 @@ def _from_earlier_run(dvc: Dvc, name: str, options: Options) -> Ran | None:
     with dvc.locked():
         inputs = dvc.inputs(name)
     for run in (*recall_inputs(dvc.root, inputs), *options.covering(inputs)):
-        with captured(options.log / "restore.log"):
-            adopted = dvc.adopt(name, run.entry)
-        if adopted:
+        if dvc.adopt(name, run.entry):
             verify(dvc.root, run.outputs)
             return Ran(name, How.RESTORED, time.monotonic() - started, run.entry)
     return None

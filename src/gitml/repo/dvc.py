@@ -42,10 +42,9 @@ class Dvc:
     def __init__(self, root: Path, config: Mapping[str, Any] | None = None) -> None:
         """``config`` goes over what DVC's own files say."""
         self.root = root
-        # DVC speaks through logging; without a handler Python would print its warnings between our lines.
-        logger = logging.getLogger("dvc")
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
+        # DVC prints through logging, with handlers of its own, between our lines. What matters it raises.
+        for name in ("dvc", "dvc_objects", "dvc_data"):
+            logging.getLogger(name).handlers[:] = [logging.NullHandler()]
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         self._drop_torn_rwlock()
         self._repo = Repo(str(root), config=dict(config or {}))

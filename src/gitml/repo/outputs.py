@@ -45,6 +45,8 @@ class Outputs:
         self._fetch_listings(stage)
         self._check_listings(stage)
         cached = [out for out in stage.outs if out.use_cache]
+        if any(out.is_dir_checksum and not self._listing(out).exists() for out in cached):
+            return False
         if any(out.changed_cache() for out in cached) and not self._fetch(stage, cached):
             return False
         if not all(self._put_back(out) for out in stage.outs if not out.use_cache):
