@@ -281,6 +281,40 @@ def test_a_deployment_pins_the_artifact_of_its_record(trained: Path) -> None:
     assert (found.file, found.line, found.key) == ("models/m/staging.yaml", 3, "champion.digest")
 
 
+@pytest.mark.parametrize("place", ["/etc/secret.yaml", "../secret.yaml", "sub/../../secret.yaml"])
+def test_templates_read_nothing_outside(app: Path, place: str) -> None:
+    edit(app, "dvc.yaml", "stages:", f"vars: [{place}]\nstages:")
+    found = only(app)
+    assert (found.file, found.line) == ("dvc.yaml", 1)
+    assert "lies outside the folder" in found.message
+
+
+def test_no_params_yaml_is_fine_as_long_as_no_stage_asks_for_one(app: Path) -> None:
+    (app / "params.yaml").unlink()
+    found = only(app)
+    assert (found.file, found.message) == ("params.yaml", "the file is missing")
+    edit(app, "dvc.yaml", "    params: [model.rate]\n", "")
+    assert check(app).problems == ()
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, '"a\\0b"'])
+def test_names_that_no_file_can_have(app: Path, name: str) -> None:
+    edit(app, "dvc.yaml", "train.py, ", f"{name}, ")
+    assert "is not there" in only(app).message
+    edit(
+        app, "dvc.yaml", "stages:", f"vars: [{name.rstrip(chr(34))}.yaml{chr(34) * name.startswith(chr(34))}]\nstages:"
+    )
+    assert any(p.key == "vars[0]" for p in check(app).problems)
+
+
+def test_endless_files_in_place_of_metrics(app: Path) -> None:
+    (app / "out").mkdir()
+    (app / "out" / "m.json").symlink_to("/dev/zero")
+    (app / "models" / "m").mkdir(parents=True)
+    (app / "models" / "m" / "staging.yaml").mkdir()
+    assert [(p.file, p.message) for p in check(app).problems] == [("models/m/staging.yaml", "is no regular file")]
+
+
 def test_links_and_misnamed_deployments(app: Path) -> None:
     write(app, {"elsewhere": PINNED, "models/m/staging.yml": PINNED})
     (app / "models" / "m" / "other.yaml").symlink_to(app / "elsewhere")

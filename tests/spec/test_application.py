@@ -128,6 +128,13 @@ def test_a_key_without_a_value_is_no_missing_key(line: str) -> None:
     assert [(p.line, p.message) for p in found] == [(6, "has no value")]
 
 
+def test_texts_have_an_end() -> None:
+    (found,) = problems(
+        f"application: toy\nmodels: {{m: {{artifact: m.onnx, metrics: m}}}}\nhardware: {{a: [{'x' * 2001}]}}\n"
+    )
+    assert found.message == "must have at most 2000 characters, but has 2001"
+
+
 def test_better_has_two_directions() -> None:
     (found,) = problems(with_model("    better: {auc: hihger}\n"))
     assert (found.line, found.key, found.hint) == (6, "models.m.better.auc", "did you mean 'higher'?")

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import doctest
+import importlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitml.errors import Problem, SpecError
 from gitml.spec.application import Model
@@ -172,3 +177,57 @@ def test_cycles_name_their_stages() -> None:
     assert {"a", "b"} <= set(found.message.replace(":", "").split())
     with pytest.raises(SpecError, match="wait for one another"):
         stages_of(built, Model(artifact="p.onnx", metrics="q"))
+
+
+words = st.sampled_from(
+    [
+        "cmd",
+        "deps",
+        "outs",
+        "params",
+        "foreach",
+        "do",
+        "matrix",
+        "vars",
+        "wdir",
+        "a",
+        "${a}",
+        "${a.b}",
+        "../x",
+        "s3://y",
+    ]
+)
+trees = st.recursive(
+    words | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(
+    st.dictionaries(
+        words,
+        st.fixed_dictionaries(
+            {"cmd": st.just("x")}, optional=dict.fromkeys(("deps", "outs", "params", "matrix", "vars", "wdir"), trees)
+        )
+        | trees,
+        max_size=3,
+    ),
+    trees,
+)
+def test_no_dvc_yaml_does_more_than_problems(stages: dict[str, Any], variables: Any) -> None:
+    text = json.dumps({"vars": [variables], "stages": stages})
+    try:
+        built, _ = pipeline(text, {"params.yaml": {"a": {"b": [1]}}})
+    except SpecError as exc:
+        assert exc.problems  # noqa: PT017
+    else:
+        assert all(isinstance(path, str) for stage in built.stages.values() for path in [*stage.deps, *stage.outs])
+        cycle_problems(built)
+
+
+def test_doctests() -> None:
+    for module in ("dvcconfig", "fields", "templates", "validate", "yamlfile"):
+        result = doctest.testmod(importlib.import_module(f"gitml.spec.{module}"))
+        assert result.attempted
+        assert not result.failed

@@ -113,8 +113,11 @@ def test_yaml_1_2_words_and_numbers() -> None:
 def test_missing_unreadable_and_huge_files(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="the file is missing"):
         read(tmp_path / "none.yaml", "none.yaml")
-    with pytest.raises(SpecError, match="cannot be read"):
+    with pytest.raises(SpecError, match="is no regular file"):
         read(tmp_path, "folder")
+    (tmp_path / "endless.yaml").symlink_to("/dev/zero")
+    with pytest.raises(SpecError, match="is no regular file"):
+        read(tmp_path / "endless.yaml", "endless.yaml")
     with (tmp_path / "huge.yaml").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(SpecError, match="larger than 16 MB"):

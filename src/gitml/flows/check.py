@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,12 @@ from gitml.spec.dvcfiles import DVC_FILE, LOCK_FILE, PARAMS_FILE, Pipeline, load
 from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
 from gitml.spec.validate import build, nearest
-from gitml.spec.yamlfile import Document, read
+from gitml.spec.yamlfile import MAX_BYTES, Document, read
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+_READABLE = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,21 @@ class _Files:
             return None
 
     def exists(self, path: str) -> bool:
-        return (self.root / path).exists()
+        return os.path.exists(self.root / path)  # False, where pathlib raises, for names no file can have
 
     def values(self, file: str) -> Mapping[str, Any] | None:
         """Values of a params file, read once; None, with its problems noted, when it cannot be read."""
         if file not in self.params:
-            readable = file.endswith((".yaml", ".yml", ".json"))
-            self.params[file] = self.attempt(values_of, self.root, file) if readable else None
+            self.params[file] = self.attempt(values_of, self.root, file) if file.endswith(_READABLE) else None
         return self.params[file]
 
     def values_for_templates(self, file: str) -> Mapping[str, Any]:
-        return self.values(file) or {}
+        """The same for ``vars`` of dvc.yaml, which says itself where it names a file that cannot be read."""
+        if file == PARAMS_FILE and not self.exists(file):
+            return {}
+        if file == PARAMS_FILE or not file.endswith(_READABLE):
+            return self.values(file) or {}
+        return values_of(self.root, file)
 
 
 def check(root: Path) -> Report:
@@ -190,6 +197,8 @@ def _measured(root: Path, app: Application) -> dict[str, policycheck.Measured]:
 
 def _json(path: Path) -> Any:
     try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None

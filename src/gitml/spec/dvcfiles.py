@@ -72,6 +72,8 @@ def load_pipeline(root: Path) -> Pipeline:
 
 def values_of(root: Path, name: str) -> Mapping[str, Any]:
     """The values of a YAML or JSON file of params. Raises SpecError when it is missing or wrong."""
+    if posixpath.isabs(name) or name.split("/")[0] == "..":
+        raise SpecError([Problem(name, 0, "", "lies outside the folder of dvc.yaml")])
     return read(root / name, name, empty=True).data
 
 
@@ -122,7 +124,7 @@ def _scope(
         try:
             values = reader(posixpath.normpath(posixpath.join(wdir, file)))
         except SpecError as exc:
-            problems.append(document.problem((*key, number), f"{file}: {exc.problems[0].message}"))
+            problems.append(document.problem((*key, number), str(exc.problems[0])))
             continue
         scope.update({k: v for k, v in values.items() if not names or k in names.split(",")})
     return scope

@@ -119,6 +119,8 @@ def _limit(error: ErrorDetails) -> tuple[str, str]:
     context = error.get("ctx", {})
     if error["type"] in {"too_short", "string_too_short"}:
         return "must not be empty", ""
+    if error["type"] == "string_too_long":
+        return f"must have at most {context['max_length']} characters, but has {len(error['input'])}", ""
     for name, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
         if name in context:
             return f"must be {words} {context[name]}, but is {shown(error['input'])}", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,13 +57,15 @@ def dotted(key: Key) -> str:
 def read(path: Path, file: str, *, empty: bool = False) -> Document:
     """The file at ``path``, called ``file`` in problems. Raises SpecError with all that is wrong."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(
-                [Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")]
-            )
-        content = path.read_bytes()
+        # A device or pipe in place of the file would be read without end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SpecError([Problem(file, 0, "", "is no regular file")])
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpecError([Problem(file, 0, "", "the file is missing", "gitml init writes a first one")]) from None
+    except ValueError:
+        raise SpecError([Problem(file, 0, "", "no file can have this name")]) from None
     except OSError as exc:
         raise SpecError([Problem(file, 0, "", f"cannot be read: {exc.strerror}")]) from exc
     return parse(content, file, empty=empty)
