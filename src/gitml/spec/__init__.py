@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitml.spec.application import Application, Model
+    from gitml.spec.dag import stages_of
     from gitml.spec.deployment import Deployment, load_deployment, parse_deployment
+    from gitml.spec.dvcfiles import Pipeline, load_pipeline
     from gitml.spec.load import find_root, load_application, parse_application
     from gitml.spec.policy import Policy, load_policy, parse_policy
 
@@ -18,28 +20,34 @@ _HOME = {
     "Application": "application",
     "Deployment": "deployment",
     "Model": "application",
+    "Pipeline": "dvcfiles",
     "Policy": "policy",
     "find_root": "load",
     "load_application": "load",
     "load_deployment": "deployment",
+    "load_pipeline": "dvcfiles",
     "load_policy": "policy",
     "parse_application": "load",
     "parse_deployment": "deployment",
     "parse_policy": "policy",
+    "stages_of": "dag",
 }
 
 __all__ = [
     "Application",
     "Deployment",
     "Model",
+    "Pipeline",
     "Policy",
     "find_root",
     "load_application",
     "load_deployment",
+    "load_pipeline",
     "load_policy",
     "parse_application",
     "parse_deployment",
     "parse_policy",
+    "stages_of",
 ]
 
 
