@@ -37,7 +37,7 @@ MAX_TEXT = 65535
 def create(
     tx: sqlite3.Connection, *, repo_id: int, sha: str, app_id: int, given: Mapping[str, Any], now: str
 ) -> sqlite3.Row:
-    """Add a check run. ``given`` is GitHub's request body. Raises Refused 422."""
+    """Add a check run. ``given`` is GitHub's request body. Raises RefusalError 422."""
     values = {"status": "queued", "external_id": "", **_values(given, now)}
     values |= {"repo_id": repo_id, "sha": sha, "app_id": app_id, "created_at": now}
     values.setdefault("started_at", now)
@@ -52,7 +52,7 @@ def _insert(tx: sqlite3.Connection, values: Mapping[str, Any]) -> int:
 
 
 def update(tx: sqlite3.Connection, run: sqlite3.Row, *, given: Mapping[str, Any], now: str) -> sqlite3.Row:
-    """Change what is given, keep the rest; annotations are added. Raises Refused 422."""
+    """Change what is given, keep the rest; annotations are added. Raises RefusalError 422."""
     values = _values(given, now, json.loads(run["output"]))
     if values.get("status") in ("queued", "in_progress"):
         values |= {"conclusion": None, "completed_at": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from gitml.sandbox.issues import MAX_BODY, touch
+from gitml.sandbox.issues import MAX_BODY, source, touch
 from gitml.sandbox.push_policy import Actor
 from gitml.sandbox.refusals import invalid, not_found
 
@@ -46,11 +46,12 @@ def _checked(resource: str, body: str) -> str:
 def add(tx: sqlite3.Connection, *, issue_id: int, by: Actor, body: str, now: str) -> sqlite3.Row:
     """Add a comment to an issue or pull request. Emits no event: ``announce.comment`` does."""
     done = tx.execute(
-        "INSERT INTO issue_comments (issue_id, user_id, app_id, body, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO issue_comments (issue_id, user_id, app_id, body, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         (
             issue_id,
             by.user.id,
-            None if by.token_kind == "user" else by.user.id,
+            source(by),
             _checked("IssueComment", body),
             now,
             now,
@@ -62,7 +63,7 @@ def add(tx: sqlite3.Connection, *, issue_id: int, by: Actor, body: str, now: str
 
 
 def get(tx: sqlite3.Connection, repo_id: int, comment_id: int) -> sqlite3.Row:
-    """A comment of this repository. Raises Refused 404."""
+    """A comment of this repository. Raises RefusalError 404."""
     row: sqlite3.Row | None = tx.execute(
         "SELECT issue_comments.* FROM issue_comments JOIN issues ON issues.id = issue_id"
         " WHERE repo_id = ? AND issue_comments.id = ?",

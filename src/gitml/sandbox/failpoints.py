@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import signal
 
-# git: pushes and changes from inside. The REST parts add theirs here.
+# In the order in which a push, a change from inside, the record of both, and a new repository pass them.
 NAMES = (
     "push-spooled",
     "push-before-journal",
     "push-journaled",
+    "push-refused",
     "push-hook-answered",
     "push-received",
-    "push-before-commit",
-    "push-committed",
+    "push-recorded",
     "push-before-answer",
     "update-before-journal",
     "update-journaled",
     "update-refs-moved",
-    "update-before-commit",
-    "update-committed",
+    "update-recorded",
+    "settle-before-record",
+    "settle-before-commit",
+    "settle-recorded",
+    "repo-before-commit",
+    "repo-created",
+    "repo-rows-deleted",
+    "merge-before-delete",
+    "rest-before-commit",
+    "rest-committed",
 )
 
 

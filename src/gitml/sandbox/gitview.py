@@ -180,10 +180,10 @@ def diff(repo: Path, old: str, new: str) -> str:
     return git(repo, "diff-tree", "-p", "--binary", "--full-index", *_DIFF, old, new).stdout.decode(errors="replace")
 
 
-def patch(repo: Path, span: str) -> str:
-    """`git format-patch` of a range, as one mailbox."""
+def patch(repo: Path, span: Sequence[str]) -> str:
+    """`git format-patch` of ["-1", commit] or ["a..b"], as one mailbox."""
     words = ["format-patch", "--stdout", "--no-signature", "--no-ext-diff", "--no-textconv", "--binary"]
-    return git(repo, *words, span).stdout.decode(errors="replace")
+    return git(repo, *words, *span).stdout.decode(errors="replace")
 
 
 def files(repo: Path, old: str, new: str) -> list[FileDiff]:
@@ -225,6 +225,12 @@ def _counts(text_: str) -> dict[str, tuple[int, int]]:
             path = next(cells)
         found[path] = (_number(added), _number(removed))
     return found
+
+
+def counts(repo: Path, old: str, new: str) -> tuple[int, int, int]:
+    """Files changed, lines added, lines removed."""
+    found = _counts(out(repo, "diff-tree", "-z", "--numstat", *_DIFF, old, new))
+    return len(found), sum(a for a, _ in found.values()), sum(r for _, r in found.values())
 
 
 def _number(word: str) -> int:

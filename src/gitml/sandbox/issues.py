@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gitml.sandbox.push_policy import Actor
-from gitml.sandbox.refusals import Refused, invalid, not_found
+from gitml.sandbox.refusals import RefusalError, invalid, not_found
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS issues (
@@ -53,6 +53,11 @@ MAX_BODY = 65536
 DEFAULT_COLOR = "ededed"
 
 
+def source(by: Actor) -> int | None:
+    """The app that acts: a bot is its app."""
+    return by.user.id if by.user.type == "Bot" else None
+
+
 def checked_title(resource: str, title: str) -> str:
     if not title.strip():
         raise invalid(resource, "title", "missing_field")
@@ -91,7 +96,7 @@ def create(
             checked_title(resource, title),
             checked_body(resource, body),
             int(is_pull),
-            by.user.id if by.token_kind != "user" else None,
+            source(by),
             now,
             now,
         ),
@@ -107,7 +112,7 @@ def by_id(tx: sqlite3.Connection, issue_id: int) -> sqlite3.Row:
 
 
 def get(tx: sqlite3.Connection, repo_id: int, number: int) -> sqlite3.Row:
-    """An issue or pull request by its number. Raises Refused 404."""
+    """An issue or pull request by its number. Raises RefusalError 404."""
     row: sqlite3.Row | None = tx.execute(
         "SELECT * FROM issues WHERE repo_id = ? AND number = ?", (repo_id, number)
     ).fetchone()
@@ -136,8 +141,8 @@ def listing(tx: sqlite3.Connection, repo_id: int, wanted: Wanted) -> list[sqlite
     """Issues and pull requests, newest first unless asked otherwise."""
     order = "ASC" if wanted.ascending else "DESC"
     column = _SORTS[wanted.sort]
-    rows = tx.execute(
-        "SELECT * FROM issues WHERE repo_id = ?1 AND (?2 = 'all' OR state = ?2)"
+    rows = tx.execute(  # both words of the order come from our own tables
+        "SELECT * FROM issues WHERE repo_id = ?1 AND (?2 = 'all' OR state = ?2)"  # noqa: S608
         " AND (?3 IS NULL OR user_id = ?3) AND updated_at >= ?4"
         " AND (?5 IS NULL OR id IN (SELECT issue_id FROM assignees WHERE user_id = ?5))"
         f" ORDER BY {column} {order}, issues.id {order}",
@@ -177,7 +182,7 @@ def touch(tx: sqlite3.Connection, issue_id: int, now: str) -> None:
 def add_label(
     tx: sqlite3.Connection, repo_id: int, name: str, color: str | None = None, description: str | None = None
 ) -> sqlite3.Row:
-    """Create a label of the repository. Raises Refused 422 when it exists or is not allowed."""
+    """Create a label of the repository. Raises RefusalError 422 when it exists or is not allowed."""
     if not name.strip() or len(name) > 50:
         raise invalid("Label", "name", "invalid")
     shade = (color or DEFAULT_COLOR).lower()
@@ -193,7 +198,7 @@ def add_label(
     )
     found = find_label(tx, repo_id, name)
     if found is None:
-        raise Refused(500, "the label was not kept")
+        raise RefusalError(500, "the label was not kept")
     return found
 
 
@@ -229,10 +234,10 @@ def put_labels(tx: sqlite3.Connection, issue: sqlite3.Row, names: Iterable[str])
 
 
 def drop_label(tx: sqlite3.Connection, issue: sqlite3.Row, name: str) -> sqlite3.Row:
-    """Take a label off. Raises Refused 404 when it is not on."""
+    """Take a label off. Raises RefusalError 404 when it is not on."""
     found = next((r for r in labels_of(tx, issue["id"]) if r["name"].lower() == name.lower()), None)
     if found is None:
-        raise Refused(404, "Label does not exist")
+        raise RefusalError(404, "Label does not exist")
     tx.execute("DELETE FROM issue_labels WHERE issue_id = ? AND label_id = ?", (issue["id"], found["id"]))
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 from gitml.errors import UsageError
 
 
-class Refused(UsageError):
+class RefusalError(UsageError):
     """A request that the forge does not carry out. ``status`` is the HTTP status of the REST answer."""
 
     def __init__(
@@ -26,28 +26,28 @@ class Refused(UsageError):
         self.headers = dict(headers or {})
 
 
-def not_found() -> Refused:
-    return Refused(404, "Not Found")
+def not_found() -> RefusalError:
+    return RefusalError(404, "Not Found")
 
 
-def invalid(resource: str, field: str, code: str = "invalid", message: str = "", value: Any = None) -> Refused:
+def invalid(resource: str, field: str, code: str = "invalid", message: str = "", value: Any = None) -> RefusalError:
     """422 with one error. Codes as GitHub's: missing, missing_field, invalid, already_exists, custom."""
     error: dict[str, Any] = {"resource": resource, "field": field, "code": code}
     if message:
         error["message"] = message
     if isinstance(value, str | int) and not isinstance(value, bool):
         error["value"] = value
-    return Refused(422, "Validation Failed", errors=[error])
+    return RefusalError(422, "Validation Failed", errors=[error])
 
 
-def unprocessable(message: str, *errors: str) -> Refused:
+def unprocessable(message: str, *errors: str) -> RefusalError:
     """422 with sentences."""
-    return Refused(422, message, errors=errors)
+    return RefusalError(422, message, errors=errors)
 
 
-def forbidden(message: str) -> Refused:
-    return Refused(403, message)
+def forbidden(message: str) -> RefusalError:
+    return RefusalError(403, message)
 
 
-def conflict(message: str) -> Refused:
-    return Refused(409, message)
+def conflict(message: str) -> RefusalError:
+    return RefusalError(409, message)

@@ -13,6 +13,7 @@ from typing import Any
 from gitml.errors import RefError, UsageError
 from gitml.sandbox import gitrepo
 from gitml.sandbox.context import Sandbox
+from gitml.sandbox.failpoints import failpoint
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS repos (
@@ -114,9 +115,7 @@ def create(
     committed; what a kill leaves behind between the two is replaced by the next one of that name.
     """
     if not valid_name(name):
-        raise UsageError(
-            f"{name!r} cannot be the name of a repository", "letters, digits, '.', '_', '-'; at most 100"
-        )
+        raise UsageError(f"{name!r} cannot be the name of a repository", "letters, digits, '.', '_', '-'; at most 100")
     with sandbox.store.write() as tx:
         taken = tx.execute("SELECT 1 FROM repos WHERE owner_id = ? AND name = ?", (owner_id, name)).fetchone()
         if taken:
@@ -134,6 +133,8 @@ def create(
             "INSERT INTO refs (repo_id, ref, sha) VALUES (?, ?, ?)",
             [(repo.id, ref, sha) for ref, sha in gitrepo.all_refs(path(sandbox, repo)).items()],
         )
+        failpoint("repo-before-commit")
+    failpoint("repo-created")
     return repo
 
 
@@ -170,6 +171,7 @@ def delete(sandbox: Sandbox, repo: Repo) -> None:
     """Remove the rows, then the files: after a kill in between only unused files are left."""
     with sandbox.store.write() as tx:
         tx.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
+    failpoint("repo-rows-deleted")
     gitrepo.remove(path(sandbox, repo))
 
 
@@ -231,3 +233,9 @@ def _granted(tx: sqlite3.Connection, repo: Repo, user_id: int) -> list[str]:
         " UNION SELECT 'read' FROM org_members WHERE org_id = ?3 AND user_id = ?2"
     )
     return [row["permission"] for row in tx.execute(sql, (repo.id, user_id, repo.owner_id))]
+
+
+def set_settings(tx: sqlite3.Connection, repo: Repo, settings: Mapping[str, Any]) -> None:
+    """Change some of GitHub's switches of the repository; the others stay."""
+    merged = json.dumps({**repo.settings, **settings})
+    tx.execute("UPDATE repos SET settings = ? WHERE id = ?", (merged, repo.id))
