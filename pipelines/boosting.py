@@ -43,7 +43,7 @@ def build(settings: Mapping[str, Any]) -> Pipeline:
 
 
 def fit(model: Pipeline, rows: pd.DataFrame, truth: pd.Series) -> Pipeline:
-    """Fit on one thread: sums of floats depend on how threads share the rows, and so would the model."""
+    """Fit on one thread: scikit-learn does not promise equal sums of floats for other numbers of threads."""
     with threadpool_limits(limits=1):
         return model.fit(rows, truth)
 
