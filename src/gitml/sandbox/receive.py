@@ -194,6 +194,7 @@ def _decide(
             process.stop(running)
             failpoint("push-received")
             refs.settle(sandbox, push.repo)
+            failpoint("push-recorded")
     finally:
         lock.release()
 
@@ -223,6 +224,7 @@ def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
             check(tx)
             refs.intend(tx, repo, changes, push.actor, {})
     except GitmlError as exc:
+        failpoint("push-refused")
         said = "\n".join(line for line in exc.message.splitlines() if line not in ("ok", "."))
         return f"{said}\n.\n".encode(errors="replace")
     failpoint("push-journaled")

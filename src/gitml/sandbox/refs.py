@@ -92,7 +92,7 @@ def update(
         finally:
             failpoint("update-refs-moved")
             settle(sandbox, repo)
-        failpoint("update-committed")
+        failpoint("update-recorded")
 
 
 def intend(
@@ -121,6 +121,7 @@ def settle(sandbox: Sandbox, repo: Repo) -> list[Move]:
     with sandbox.store.read() as tx:
         moves = _attribute(tx, repo, (before, now), intents)
     ready = [(m, payloads.for_move(sandbox, m.repo, m.change, m.actor)) for m in moves]
+    failpoint("settle-before-record")
     with sandbox.store.write() as tx:
         _adopt_default_branch(sandbox, tx, repo, (before, now))
         for move, events in ready:
@@ -130,7 +131,8 @@ def settle(sandbox: Sandbox, repo: Repo) -> list[Move]:
             for follower in sandbox.followers:
                 follower(sandbox, tx, move)
         tx.execute("DELETE FROM ref_journal WHERE repo_id = ?", (repo.id,))
-        failpoint("update-before-commit")
+        failpoint("settle-before-commit")
+    failpoint("settle-recorded")
     return moves
 
 
