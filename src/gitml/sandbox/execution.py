@@ -110,8 +110,6 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
         shown = _passed_secrets(caller, shown, Scope({**scope.contexts, "secrets": shown}, scope.functions))
     given = _permissions(tx, repo, run, chain, source, job, read_only=trust.read_only)
     bot = jobstatus.bot(tx)
-    if repos.permission(tx, repo, bot.id) != "write":
-        repos.set_collaborator(tx, repo.id, bot.id, "write")
     name = f"job {row['id']}"
     return Assignment(
         repo=repo,
