@@ -7,11 +7,12 @@ its whole entry. The other half are the version records in the tree.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.repo.entries import Entry
+from gitml.repo.entries import Content, Entry
 from gitml.repo.files import write_file
 from gitml.repo.manifest import Fingerprint
 
@@ -60,6 +61,35 @@ def recall_inputs(root: Path, inputs: Entry) -> Iterator[Run]:
         run = _read(path)
         if run and run.entry.inputs_digest() == inputs.inputs_digest():
             yield run
+
+
+def known_outputs(root: Path) -> Iterator[tuple[str, Content]]:
+    """Each stage that ran here with each content that it gave."""
+    for path in _notes(root):
+        run = _read(path)
+        if run:
+            yield from ((run.stage, out) for out in run.entry.outs)
+
+
+def forget(root: Path, needed: Collection[str], *, before: float) -> int:
+    """Drop notes last written before the time ``before`` whose outputs are not all among the MD5s in ``needed``.
+
+    Nothing can be restored by such a note. Returns how many went.
+    """
+    gone = 0
+    for path in _notes(root):
+        run = _read(path)
+        oids = [o.digest.removeprefix("md5:") for o in run.entry.outs if o.digest.startswith("md5:")] if run else []
+        if path.stat().st_mtime < before and (run is None or not all(oid in needed for oid in oids)):
+            path.unlink(missing_ok=True)
+            gone += 1
+            with suppress(OSError):  # its folder still holds other runs
+                path.parent.rmdir()
+    return gone
+
+
+def _notes(root: Path) -> list[Path]:
+    return sorted((root / ".dvc" / "tmp" / "gitml" / "runs").glob("*/*.json"))
 
 
 def _read(path: Path) -> Run | None:

@@ -21,8 +21,8 @@ RUN_VARIABLE = "GITML_RUN"
 
 
 @contextmanager
-def training(root: Path, *, wait: bool, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the clone's training lock.
+def training(root: Path, *, wait: bool, tell: Callable[[str], None], doing: str = "training") -> Iterator[None]:
+    """Hold the clone's training lock; ``doing`` is what others are told who want it.
 
     Somebody else holds it: with ``wait`` say who and wait, otherwise raise LockedError that says who. The kernel
     drops the lock of a killed process; stages which that process left running are stopped before ours start.
@@ -36,8 +36,8 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None]) -> Iterator
     except filelock.Timeout:
         holder = _holder(note)
         if not wait:
-            raise LockedError(f"{holder} is training here", "wait for it, or leave out --no-wait") from None
-        tell(f"{holder} is training here: waiting for it to end")
+            raise LockedError(f"{holder} here", "wait for it, or leave out --no-wait") from None
+        tell(f"{holder} here: waiting for it to end")
         lock.acquire(blocking=True)
     try:
         _stop_leftovers(note, tell)
@@ -48,6 +48,7 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None]) -> Iterator
                     "run": run,
                     "pid": os.getpid(),
                     "user": _user(),
+                    "doing": doing,
                     "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
                 }
             ),
@@ -79,8 +80,8 @@ def _read(note: Path) -> dict[str, object]:
 def _holder(note: Path) -> str:
     data = _read(note)
     if not data:
-        return "another process"
-    return f"{data.get('user')} (process {data.get('pid')}, since {data.get('since')})"
+        return "another process is training"
+    return f"{data.get('user')} (process {data.get('pid')}, since {data.get('since')}) is {data.get('doing')}"
 
 
 def _stop_leftovers(note: Path, tell: Callable[[str], None]) -> None:

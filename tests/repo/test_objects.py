@@ -1,0 +1,48 @@
+"""Objects of a real cache: deleted one by one, listings first."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitml.repo.dvc import Dvc
+from gitml.repo.objects import names_in
+
+
+def test_a_killed_deletion_leaves_no_listing_without_its_files(trained: Path) -> None:
+    with Dvc(trained) as dvc:
+        store = dvc.store()
+        before = store.listed()
+        listings = {oid for oid in before if oid.endswith(".dir")}
+        assert listings
+        deletion = store.delete(before)
+        gone = {next(deletion) for _ in range(len(listings))}  # and no further: as if killed here
+        assert gone == listings
+        assert set(store.listed()) == set(before) - listings
+
+
+def test_read_refuses_bytes_that_are_not_what_the_name_says(trained: Path) -> None:
+    with Dvc(trained) as dvc:
+        store = dvc.store()
+        oid = next(iter(store.listed()))
+        raw = store.read(oid)
+        assert raw is not None
+        assert hashlib.md5(raw, usedforsecurity=False).hexdigest() == oid.removesuffix(".dir")
+        path = trained / ".dvc/cache/files/md5" / oid[:2] / oid[2:]
+        path.unlink()
+        path.write_bytes(raw + b" ")
+        assert store.read(oid) is None
+        assert store.read("0" * 32) is None
+
+
+@given(st.lists(st.from_regex(r"[0-9a-f]{32}(\.dir)?", fullmatch=True)), st.sampled_from(["\n", ": ", '","', " md5:"]))
+def test_names_are_found_whatever_stands_around_them(oids: list[str], between: str) -> None:
+    assert names_in(between.join(["", *oids, ""]).encode()) == set(oids)
+
+
+@given(st.from_regex(r"[0-9a-f]{33,64}", fullmatch=True))
+def test_longer_digests_are_no_names(digest: str) -> None:
+    assert not names_in(f"sha256: {digest}\n".encode())
