@@ -31,7 +31,7 @@ def examples(*lines: str) -> str:
 def number(value: float | None, *, sign: bool = False) -> str:
     """Five significant digits, whole numbers whole.
 
-    >>> number(0.712345), number(26123.0), number(-0.01, sign=True), number(None)
+    >>> number(0.71234), number(26123.0), number(-0.01, sign=True), number(None)
     ('0.71234', '26123', '-0.01', '–')
     """
     if value is None:
