@@ -9,6 +9,7 @@ import shutil
 import signal
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,8 @@ def _answering(root: Path, started: Popen[bytes]) -> Address:
     while time.monotonic() < deadline:
         found = serve.address(root)
         if found is not None and found.pid == started.pid and healthy(found):
+            # It outlives us; should we live longer (a test, a demo), somebody must take its exit code.
+            threading.Thread(target=started.wait, daemon=True).start()
             return found
         if started.poll() is not None:
             raise OutsideError(_last_words(root), f"the whole log: {root / 'logs' / 'server.log'}")
