@@ -52,6 +52,8 @@ class Dvc:
         # each object in our own cache: the same protection, and whoever looks into it still finds the evidence.
         for remote in self._repo.config["remote"].values():
             remote["verify"] = False
+        # Our own notes say what ran. DVC's run-cache is not written: it fails when the process stands outside `root`.
+        self._repo.stage_cache.save = lambda stage: None
         self._outputs = Outputs(root, self._repo)
 
     def _drop_torn_rwlock(self) -> None:

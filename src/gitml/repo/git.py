@@ -93,20 +93,29 @@ class Git:
             return None
 
     @contextmanager
-    def worktree(self, commit: str, folder: Path) -> Iterator[Path]:
-        """``commit`` checked out in ``folder``, gone afterwards; yields where ``root`` lies in it."""
-        self.read("worktree", "prune")
-        self.read(
-            "-c",
-            f"core.hooksPath={os.devnull}",
-            "worktree",
-            "add",
-            "--detach",
-            "--force",
-            str(folder),
-            commit,
-        )
+    def worktree(self, commit: str, folder: Path, *, keep: bool = False) -> Iterator[Path]:
+        """``commit`` checked out in ``folder``, whole and byte for byte; yields where ``root`` lies in it.
+
+        Gone afterwards, unless ``keep``. No hook runs, and the user's line endings and sparse checkout do not count.
+        """
+        settings = (f"core.hooksPath={os.devnull}", "core.autocrlf=false", "core.sparseCheckout=false")
+        options = [word for setting in settings for word in ("-c", setting)]
         try:
+            self.read(*options, "worktree", "add", "--quiet", "--detach", "--force", str(folder), commit)
             yield folder / self.prefix
         finally:
-            self.read("worktree", "remove", "--force", "--force", str(folder))
+            if not keep:
+                self.forget_worktree(folder)
+
+    def forget_worktree(self, folder: Path) -> None:
+        """Remove a worktree and its registration, whatever state it is in."""
+        run(["git", "worktree", "remove", "--force", "--force", str(folder)], cwd=self.root, check=False)
+
+    def worktrees(self) -> tuple[Path, ...]:
+        """All that are registered, also those whose folder is gone."""
+        fields = self._fields("worktree", "list", "--porcelain", "-z")
+        return tuple(Path(f.removeprefix("worktree ")) for f in fields if f.startswith("worktree "))
+
+    def is_boundary(self, commit: str) -> bool:
+        """Whether a shallow clone ends at ``commit``: it then seems to bring in every file it has."""
+        return self.is_shallow() and self.resolve(f"{commit}^") is None

@@ -124,7 +124,7 @@ class Outputs:
         for out in stage.outs:
             if out.protocol == "local":
                 path = self.relative(out)
-                refuse_escape(path, f"stage {stage.name} in dvc.yaml")
+                refuse_escape(path, f"stage {getattr(stage, 'name', None) or path}")
                 refuse_symlinks(self.root, path, cache=Path(self._repo.cache.local.path))
 
 
