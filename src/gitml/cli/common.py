@@ -29,15 +29,15 @@ def examples(*lines: str) -> str:
 
 
 def number(value: float | None, *, sign: bool = False) -> str:
-    """Five significant digits, whole numbers whole.
+    """Four significant digits, whole numbers whole.
 
-    >>> number(0.71234), number(26123.0), number(-0.01, sign=True), number(None)
-    ('0.71234', '26123', '-0.01', '–')
+    >>> number(0.712345), number(26123.0), number(-0.01, sign=True), number(None)
+    ('0.7123', '26123', '-0.01', '–')
     """
     if value is None:
         return "–"
     plus = "+" if sign else ""
-    return f"{value:{plus}.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:{plus}.5g}"
+    return f"{value:{plus}.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:{plus}.4g}"
 
 
 def interval(low: float | None, high: float | None, *, sign: bool = False) -> str:

@@ -78,8 +78,7 @@ def _stages(record: Record) -> str:
     blocks = []
     for name, entry in record.entries().items():
         rows = [["  needs", c.path, _short(c.digest), size(c.size)] for c in entry.deps]
-        params = [(k, v) for values in entry.params.values() for k, v in values.items()]
-        rows += [["  param", key, json.dumps(value, ensure_ascii=False), ""] for key, value in params]
+        rows += [["  param", k, json.dumps(v, ensure_ascii=False), ""] for k, v in entry.single_params()]
         rows += [["  gives", c.path, _short(c.digest), _amount(record, c.path, c.size)] for c in entry.outs]
         title = paint(f"stage {name}", "bold") + "  " + printable(" && ".join(entry.cmd))
         blocks.append(title + "\n" + table(rows) if rows else title)

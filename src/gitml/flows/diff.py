@@ -63,23 +63,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ..
 
 
 def _params(record: Record) -> dict[str, str]:
-    """Every single value, nested ones as ``train.rate``; the file is named unless it is params.yaml."""
-    found: dict[str, str] = {}
-    for entry in record.entries().values():
-        for file, values in entry.params.items():
-            prefix = "" if file == "params.yaml" else f"{file}:"
-            found.update(_leaves(values, prefix))
-    return found
-
-
-def _leaves(value: Any, name: str) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {name: str(value)}
-    return {k: v for key, part in value.items() for k, v in _leaves(part, _join(name, key)).items()}
-
-
-def _join(name: str, key: object) -> str:
-    return f"{name}{key}" if not name or name.endswith(":") else f"{name}.{key}"
+    return {name: str(value) for entry in record.entries().values() for name, value in entry.single_params()}
 
 
 def _data(record: Record) -> dict[str, str]:

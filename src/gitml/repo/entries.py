@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,6 +61,15 @@ class Entry:
             outs=tuple(Content(**c) for c in data["outs"]),
         )
 
+    def single_params(self) -> Iterator[tuple[str, Any]]:
+        """Every value by its name, nested ones as ``train.rate``; the file is named unless it is params.yaml.
+
+        >>> list(Entry((), (), {"params.yaml": {"train": {"rate": 1}}, "b.yaml": {"x": 2}}, ()).single_params())
+        [('train.rate', 1), ('b.yaml:x', 2)]
+        """
+        for file, values in self.params.items():
+            yield from _leaves(values, "" if file == "params.yaml" else f"{file}:")
+
     def inputs_digest(self) -> str:
         """Covers what the stage ran on; two runs with the same inputs should give the same."""
         return sha256_of({"cmd": list(self.cmd), "deps": _pairs(self.deps), "params": self.params})
@@ -68,6 +77,15 @@ class Entry:
     def digest(self) -> str:
         """Covers the whole entry. Sizes follow from the contents' digests and are left out."""
         return sha256_of({"inputs": self.inputs_digest(), "outs": _pairs(self.outs)})
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for key, part in value.items():
+        dot = "" if not name or name.endswith(":") else "."
+        yield from _leaves(part, f"{name}{dot}{key}")
 
 
 def _pairs(contents: tuple[Content, ...]) -> list[tuple[str, str]]:
