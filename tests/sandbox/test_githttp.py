@@ -16,7 +16,7 @@ def test_push_clone_fetch(kit: Kit, tmp_path: Path) -> None:
     repo, clone = kit.seeded(tmp_path / "a")
     other = kit.clone(repo, tmp_path / "b", "olga")
     sha = commit(clone, "x.txt", "x")
-    git(clone, "push", "-q", "origin", "HEAD:main")
+    assert "remote:" not in git(clone, "push", "origin", "HEAD:main")
     git(other, "fetch", "-q")
     assert git(other, "rev-parse", "origin/main").strip() == sha
     assert kit.events(repo) == ["create", "push", "push"]

@@ -25,7 +25,7 @@ PARTS = ("rest", "rest_actions", "web")
 def create_app(sandbox: Sandbox, limits: Limits | None = None) -> Starlette:
     """The whole application. ``limits`` bound what one client may take."""
     git = GitHttp(sandbox, limits)
-    return Starlette(
+    app = Starlette(
         routes=[Route("/healthz", _health), *_routes(sandbox)],
         middleware=[
             Middleware(HostCheck),
@@ -35,6 +35,8 @@ def create_app(sandbox: Sandbox, limits: Limits | None = None) -> Starlette:
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
+    app.state.git = git  # whoever serves it closes it
+    return app
 
 
 class GitFirst:

@@ -1,14 +1,17 @@
-"""Who may fetch from and push to which repository, as GitHub answers: strangers cannot tell private from absent."""
+"""Who may fetch from and push to which repository, as GitHub answers: strangers cannot tell private from
+absent.
+"""
 
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from gitml.sandbox import auth, repos
+from gitml.sandbox import access, auth, repos
 from gitml.sandbox.auth import BadCredentialsError, Caller
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.repos import Repo
@@ -21,12 +24,14 @@ _SERVICES = ("git-upload-pack", "git-receive-pack")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """Ends a request with a status and a line that git shows. The connection ends: a body may be half read."""
+    """Ends a request with a status and a line that git shows."""
+
+    body_read = False
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
         more = _CHALLENGE if status == 401 else {}
-        self.response = PlainTextResponse(text + "\n", status, {"Connection": "close", **more, **(headers or {})})
+        self.response = PlainTextResponse(text + "\n", status, {**more, **(headers or {})})
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def admit(sandbox: Sandbox, request: Request) -> Wanted:
         except BadCredentialsError:
             raise Refusal(401, "Invalid username or token.") from None
         repo = repos.find(tx, match["owner"], match["name"])
-        level = repos.permission(tx, repo, caller.user.id if caller else None) if repo else "none"
+        level = _role(tx, repo, caller) if repo else "none"
     if caller is None and (repo is None or writes or level == "none"):
         raise Refusal(401, "A token is needed: give it as the password.")
     if repo is None or level == "none" or not _token_reads(caller, repo):
@@ -75,6 +80,10 @@ def admit(sandbox: Sandbox, request: Request) -> Wanted:
         who = caller.user.login if caller else "strangers"
         raise Refusal(403, f"Permission to {repo.full_name}.git denied to {who}.")
     return Wanted(repo, caller, service)
+
+
+def _role(tx: sqlite3.Connection, repo: Repo, caller: Caller | None) -> str:
+    return access.role(tx, repo, caller.user.id if caller else None, caller.token if caller else None)
 
 
 def _service(request: Request, service: str) -> tuple[str, bool]:

@@ -24,6 +24,7 @@ from gitml.sandbox import gitrepo
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitaccess import Refusal, Wanted, admit
 from gitml.sandbox.receive import Push, configuration, receive
+from gitml.sandbox.shield import refuse
 
 T = TypeVar("T")
 CHUNK = 65536
@@ -64,7 +65,10 @@ class GitHttp:
             wanted = await self._thread(lambda: admit(self.sandbox, request))
             await self._serve(request, wanted, send)
         except Refusal as refusal:
-            await refusal.response(scope, incoming, send)
+            if request.method == "GET" or refusal.body_read:
+                await refusal.response(scope, incoming, send)
+            else:
+                await refuse(refusal.response, incoming, send)
         except (ClientDisconnect, TimeoutError):
             return  # the server drops the connection: there is nobody to answer
 
@@ -76,10 +80,14 @@ class GitHttp:
             async with self._slot(self._uploads):
                 size = await self._spool(request, wanted, body)
             cgi = wanted.cgi(request, size)
-            if wanted.service == "git-receive-pack":
-                await self._push(wanted, cgi, body, send)
-            else:
-                await self._fetch(cgi, body, send)
+            try:
+                if wanted.service == "git-receive-pack":
+                    await self._push(wanted, cgi, body, send)
+                else:
+                    await self._fetch(cgi, body, send)
+            except Refusal as refusal:
+                refusal.body_read = True
+                raise
 
     async def _spool(self, request: Request, wanted: Wanted, body: IO[bytes]) -> int:
         """Take the whole body to a nameless file: a slow client costs a file, never a backend."""

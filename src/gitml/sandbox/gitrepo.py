@@ -19,7 +19,7 @@ ZERO = "0" * 40
 # Configuration given by environment beats what is in a repository, so that no file in it can weaken these.
 _CONFIG = {
     "advice.detachedHead": "false",
-    "core.alternateRefsCommand": "",
+    "core.alternateRefsCommand": "true",
     "core.fsmonitor": "false",
     "core.quotePath": "false",
     "gc.auto": "0",

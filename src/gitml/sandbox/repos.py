@@ -169,10 +169,11 @@ def listing(tx: sqlite3.Connection, user_id: int | None = None, *, everything: b
 
 def delete(sandbox: Sandbox, repo: Repo) -> None:
     """Remove the rows, then the files: after a kill in between only unused files are left."""
-    with sandbox.store.write() as tx:
-        tx.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
-    failpoint("repo-rows-deleted")
-    gitrepo.remove(path(sandbox, repo))
+    with sandbox.locks.of(repo.id):
+        with sandbox.store.write() as tx:
+            tx.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
+        failpoint("repo-rows-deleted")
+        gitrepo.remove(path(sandbox, repo))
 
 
 def set_default_branch(sandbox: Sandbox, tx: sqlite3.Connection, repo: Repo, branch: str) -> None:

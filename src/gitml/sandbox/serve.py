@@ -24,6 +24,7 @@ from gitml.sandbox import context, forge, tls, welcome
 from gitml.sandbox.app import create_app
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.githttp import Limits
+from gitml.sandbox.patience import patient
 
 PORT = 8471  # tried first in a new state folder
 _START_SECONDS = 30.0
@@ -151,9 +152,10 @@ def _bind(port: int) -> socket.socket | None:
 def _server(
     sandbox: Sandbox, listener: socket.socket, files: tls.Certificates | None, limits: Limits
 ) -> Iterator[threading.Thread]:
+    app = create_app(sandbox, limits)
     config = uvicorn.Config(
-        create_app(sandbox, limits),
-        http="h11",
+        app,
+        http=patient(limits.idle),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -175,6 +177,7 @@ def _server(
     finally:
         server.should_exit = True
         thread.join(timeout=_START_SECONDS)
+        app.state.git.close()
 
 
 def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 64 << 20
+_LINGER_BYTES = 32 << 20
+_LINGER_SECONDS = 2.0
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -80,11 +83,11 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > self.limit:
-            await _close(413, "The request is too large.")(scope, receive, send)
+            await refuse(_close(413, "The request is too large."), receive, send)
             return
         body = await self._read(receive)
         if isinstance(body, PlainTextResponse):
-            await body(scope, receive, send)
+            await refuse(body, receive, send)
         elif body is not None:
             await self.app(scope, _replay(body, receive), send)
 
@@ -105,8 +108,28 @@ class BodyLimit:
         return b"".join(parts)
 
 
+async def refuse(response: Response, receive: Receive, send: Send) -> None:
+    """Answer at once, then take a little more of the body: a client that is cut off while it sends sees no answer."""
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            await _discard(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _discard(receive: Receive) -> None:
+    size = 0
+    while size < _LINGER_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
+
+
 def _close(status: int, text: str) -> PlainTextResponse:
-    return PlainTextResponse(f"{status} {text}\n", status, {"Connection": "close"})
+    return PlainTextResponse(f"{status} {text}\n", status)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
