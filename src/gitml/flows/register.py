@@ -87,11 +87,11 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
         digest = external_digest(name, found.sha256, delivery.source)
         known = with_digest(root, name, digest)
         if known is not None:
-            record = read_record(known)
+            place, record = known
             _refuse_other_evidence(record, told)
-            if known == find(root, name)[-1]:
+            if place == find(root, name)[-1]:
                 _mend(root, dvc, model, copy, found)
-            return Registered(Outcome.SAME, record, known.path, None)
+            return Registered(Outcome.SAME, record, place.path, None)
         _ask_before_replacing(root, dvc, name, model, found, call)
         return _enter(root, git, dvc, _Entering(name, model, delivery, told, copy, found, digest))
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +20,7 @@ from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
 from gitml.pipelines.rows import count_rows
 from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
-from gitml.registry import Packages, Record, lineage_digest, read_record, write_record
+from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
@@ -94,6 +94,7 @@ class _Run:
     dvc: Dvc
     call: Call
     origin: str
+    done: dict[str, Ran] = field(default_factory=dict)
 
     @cached_property
     def dirty(self) -> tuple[str, ...]:
@@ -141,15 +142,16 @@ def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
 
 def _train_model(run: _Run, name: str) -> Trained:
     model = run.application.models[name]
-    done = bring_up_to_date(run.dvc, stages_of(run.dvc, name, model), _options(run, model))
+    done = bring_up_to_date(run.dvc, stages_of(run.dvc, name, model), _options(run, model), run.done)
+    run.done.update({ran.stage: ran for ran in done})
     entries = {ran.stage: ran.entry for ran in done}
     digest = lineage_digest(name, entries)
-    found = with_digest(run.root, name, digest)
-    if found is None:
+    known = with_digest(run.root, name, digest)
+    if known is None:
         record = _record(run, name, entries, digest)
         path = write_record(run.root, record)
         return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
-    record = read_record(found)
+    found, record = known
     if all(ran.how is not How.RAN for ran in done):
         return Trained(name, Outcome.SAME, record, found.path, done, None)
     comparison = compare(run.root, run.git, run.dvc, record)

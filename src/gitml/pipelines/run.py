@@ -54,12 +54,20 @@ class Options:
     run_cache: bool = True
 
 
-def bring_up_to_date(dvc: Dvc, stages: Sequence[str], options: Options) -> tuple[Ran, ...]:
-    """Each stage in order. Raises FailedError when a command fails; what ran before is kept."""
+def bring_up_to_date(
+    dvc: Dvc, stages: Sequence[str], options: Options, before: Mapping[str, Ran] | None = None
+) -> tuple[Ran, ...]:
+    """Each stage in order. Raises FailedError when a command fails; what ran before is kept.
+
+    ``before`` holds the stages that were seen to for another model just now.
+    """
     done = []
     for name in stages:
-        done.append(_one(dvc, name, options))
-        options.tell(done[-1])
+        ran = before.get(name) if before else None
+        if ran is None:
+            ran = _one(dvc, name, options)
+            options.tell(ran)
+        done.append(ran)
     return tuple(done)
 
 

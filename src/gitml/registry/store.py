@@ -81,10 +81,10 @@ def read_json(found: Found) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def with_digest(root: Path, model: str, digest: str) -> Found | None:
+def with_digest(root: Path, model: str, digest: str) -> tuple[Found, Record] | None:
     """The record of exactly this lineage. Eight digits find candidates; the whole digest decides."""
-    candidates = [f for f in find(root, model) if f.digest8 == digest[:8]]
-    return next((f for f in candidates if read_record(f).digest == digest), None)
+    candidates = ((f, read_record(f)) for f in find(root, model) if f.digest8 == digest[:8])
+    return next(((found, record) for found, record in candidates if record.digest == digest), None)
 
 
 def write_record(root: Path, record: Record) -> Path:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 
@@ -110,6 +109,4 @@ def makers_of(path: str, makers: Mapping[str, str]) -> tuple[str, ...]:
     """
     if path in makers:
         return (makers[path],)
-    own = PurePosixPath(path)
-    parents = {str(p) for p in own.parents}
-    return tuple(s for out, s in makers.items() if out in parents or own in PurePosixPath(out).parents)
+    return tuple(s for out, s in makers.items() if path.startswith(f"{out}/") or out.startswith(f"{path}/"))
