@@ -24,7 +24,7 @@ from referencing.jsonschema import DRAFT202012
 FILE = Path(__file__).parents[1] / "data" / "github-rest-slice.json.gz"
 PREFIX = "/api/v3"
 # GitHub answers these anywhere; the description names them only here and there.
-ANYWHERE = {400, 401, 403, 404, 413, 415, 422, 429}
+ANYWHERE = {304, 400, 401, 403, 404, 413, 415, 422, 429}
 _FORMATS = jsonschema.FormatChecker(formats=())
 
 
@@ -80,7 +80,7 @@ def _routes() -> tuple[tuple[re.Pattern[str], str, dict[str, Any]], ...]:
         # Only these parameters may hold slashes.
         pattern = re.sub(r"\\{(path|ref|branch|basehead)\\}", "(.*)", re.escape(path))
         pattern = re.sub(r"\\{\w+\\}", "([^/]+)", pattern)
-        found.append((re.compile(pattern), path, methods))
+        found.append((re.compile(pattern, re.S), path, methods))
     return tuple(sorted(found, key=lambda f: (f[1].count("{"), -len(f[1]))))
 
 
@@ -90,6 +90,14 @@ def operation(method: str, path: str) -> dict[str, Any] | None:
         if pattern.fullmatch(path) and method.lower() in methods:
             return methods[method.lower()]
     return None
+
+
+def template(method: str, path: str) -> str:
+    """The described path that a request falls under."""
+    for pattern, name, methods in _routes():
+        if pattern.fullmatch(unquote(path)) and method.lower() in methods:
+            return name
+    raise Mismatch(f"{method} {path} is not in the description")
 
 
 def operations() -> Iterator[tuple[str, str]]:
@@ -148,7 +156,10 @@ def _body(response: httpx.Response, described: Mapping[str, Any]) -> Iterator[st
         yield from _error_body(response)
         return
     content = resolve(answer or {}).get("content", {})
-    if media in content and media != "application/json":
+    # The description names these media types only for some operations; GitHub documents them for these as well.
+    kind = media.removeprefix("application/vnd.github.")
+    asked = kind in ("raw", "diff", "patch") and f".{kind}" in response.request.headers.get("accept", "")
+    if (media in content and media != "application/json") or asked:
         return
     if "application/json" not in content:
         return
@@ -180,15 +191,20 @@ def _paging(response: httpx.Response, query: str) -> Iterator[str]:
         return
     asked = parse_qs(query)
     body = response.json()
-    size = min(int(asked.get("per_page", ["30"])[0]), 100)
+    size = min(_number(asked, "per_page", 30), 100)
     link = response.headers.get("link", "")
     if isinstance(body, list) and ("per_page" in asked or "page" in asked):
         if len(body) > size:
             yield f"{len(body)} items on a page of {size}"
-        if int(asked.get("page", ["1"])[0]) > 1 and ('rel="prev"' not in link or 'rel="first"' not in link):
+        if _number(asked, "page", 1) > 1 and ('rel="prev"' not in link or 'rel="first"' not in link):
             yield f"a later page without first and prev in Link: {link!r}"
     if link and not re.fullmatch(r'(<[^<>]+>; rel="(next|last|first|prev)"(, )?)+', link):
         yield f"Link is malformed: {link!r}"
+
+
+def _number(asked: Mapping[str, list[str]], name: str, default: int) -> int:
+    word = asked.get(name, [""])[0]
+    return int(word) if word.isdigit() else default
 
 
 def without(body: Any, key: str) -> Any:

@@ -93,6 +93,7 @@ def create_ref(call: Call) -> Reply:
     wanted = call.body(NewRef)
     if not gitrepo.valid_ref(wanted.ref) or wanted.ref.count("/") < 2:
         raise RefusalError(422, "Reference name must start with 'refs/' and have at least two slashes")
+    _changeable(wanted.ref)
     bare = bare_of(call)
     if not _is_object(bare, wanted.sha):
         raise RefusalError(422, "Object does not exist")
@@ -115,6 +116,7 @@ def _shown(call: Call, ref: str) -> dict[str, object]:
 
 def move_ref(call: Call) -> Reply:
     name, wanted, bare = f"refs/{call.path['ref']}", call.body(MoveRef), bare_of(call)
+    _changeable(name)
     old = gitrepo.ref_sha(bare, name)
     if old is None:
         raise RefusalError(422, "Reference does not exist")
@@ -129,6 +131,7 @@ def move_ref(call: Call) -> Reply:
 
 def delete_ref(call: Call) -> Reply:
     name = f"refs/{call.path['ref']}"
+    _changeable(name)
     old = gitrepo.ref_sha(bare_of(call), name)
     if old is None:
         raise RefusalError(422, "Reference does not exist")
@@ -136,9 +139,12 @@ def delete_ref(call: Call) -> Reply:
     return Reply(status=204)
 
 
-def _move(call: Call, change: Change) -> None:
-    if not change.ref.startswith(("refs/heads/", "refs/tags/")):
+def _changeable(ref: str) -> None:
+    if not ref.startswith(("refs/heads/", "refs/tags/")):
         raise invalid("Reference", "ref", "custom", "only branches and tags can be changed")
+
+
+def _move(call: Call, change: Change) -> None:
     refs.update(call.sandbox, call.repo, [change], call.by)
 
 

@@ -143,13 +143,15 @@ class RestRoute(BaseRoute):
     def _admit(self, tx: sqlite3.Connection, asked: _Asked, headers: dict[str, str]) -> Call:
         """Let the request in, or raise; what is private stays hidden before anything else is looked at."""
         operation, request = asked.operation, asked.request
-        caller = _identify(tx, self.sandbox, request)
+        caller, wrong = _identify(tx, self.sandbox, request)
         who = f"token:{caller.token.id}" if caller else "nobody"
         headers |= self.limiter.count(who, int(self.sandbox.clock().timestamp()))
         if caller and caller.token.kind == "user":
             headers |= {"X-OAuth-Scopes": "repo, workflow, read:org", "X-Accepted-OAuth-Scopes": ""}
         if int(headers["X-RateLimit-Used"]) > self.limiter.limit:
             raise RefusalError(403, "API rate limit exceeded", headers={"Retry-After": "60"})
+        if wrong:
+            raise RefusalError(401, "Bad credentials")
         repo = _admit_repo(tx, operation, caller, asked.path) if "owner" in asked.path else None
         if caller is None and (operation.login or operation.writes):
             raise RefusalError(401, "Requires authentication")
@@ -180,11 +182,12 @@ def _pattern(path: str, *, long: bool) -> re.Pattern[str]:
     return re.compile(re.escape(PREFIX) + re.sub(r"\{(\w+)\}", word, path.replace(".", r"\.")) + "/?")
 
 
-def _identify(tx: sqlite3.Connection, sandbox: Sandbox, request: Request) -> Caller | None:
+def _identify(tx: sqlite3.Connection, sandbox: Sandbox, request: Request) -> tuple[Caller | None, bool]:
+    """Who asks, and whether they showed a token that is none."""
     try:
-        return auth.identify(tx, request.headers.get("authorization"), sandbox.now())
+        return auth.identify(tx, request.headers.get("authorization"), sandbox.now()), False
     except auth.BadCredentialsError:
-        raise RefusalError(401, "Bad credentials") from None
+        return None, True
 
 
 def _admit_repo(tx: sqlite3.Connection, operation: Operation, caller: Caller | None, path: Mapping[str, str]) -> Repo:
@@ -226,6 +229,8 @@ def read_body(kind: type[Body] | None, raw: bytes) -> Body | None:
         return None
     try:
         given = json.loads(raw or b"{}", parse_constant=_no_constant)
+        # Half a surrogate pair is JSON, but no text that could be kept.
+        json.dumps(given, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RefusalError(400, "Problems parsing JSON") from None
     if not isinstance(given, dict) and "root" not in kind.model_fields:
