@@ -15,6 +15,7 @@ from gitml.errors import GitmlError
 
 # name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Start an application here: a small pipeline, or a whole example."),
     "check": ("check", "Check gitml.yaml, policy.yaml and all they name, with lines and hints."),
     "models": ("models", "List the models, or the versions of one."),
     "show": ("show", "Show one version with its full lineage."),

@@ -79,7 +79,7 @@ def refuse_symlinks(root: Path, path: str, *, cache: Path | None = None) -> None
         current = current / part
         try:
             mode = current.lstat().st_mode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         if stat.S_ISLNK(mode) and not _inside(current, cache):
             raise IntegrityError(

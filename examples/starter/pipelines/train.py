@@ -1,0 +1,27 @@
+"""Fit the model, and write down what goes in and out of it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import skops.io
+import yaml
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["train"]
+rows = pd.read_parquet("data/train.parquet")
+inputs = rows.drop(columns="target")
+model = make_pipeline(StandardScaler(), LogisticRegression(C=params["regularization"], max_iter=1000))
+model.fit(inputs.to_numpy(), rows["target"].to_numpy())
+
+folder = Path("artifacts/tumour")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "model.skops").write_bytes(skops.io.dumps(model))
+signature = {
+    "inputs": [{"name": name, "type": "float"} for name in inputs.columns],
+    "outputs": [{"name": "benign", "type": "float"}],
+}
+(folder / "signature.json").write_text(json.dumps(signature, indent=1) + "\n", encoding="utf-8")
+print(f"fitted on {len(rows)} rows")

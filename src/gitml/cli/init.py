@@ -1,0 +1,80 @@
+"""``gitml init``"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.common import as_json, examples
+from gitml.flows.init import Started, Status
+from gitml.flows.init import init as start_application
+from gitml.flows.templates import EXAMPLES
+from gitml.output import note, paint, printable, show, show_json
+
+_STYLES = {Status.CREATED: "green", Status.EXTENDED: "green", Status.KEPT: "dim", Status.DIFFERS: "yellow"}
+
+
+@click.command(
+    epilog=examples(
+        "gitml init                           a small pipeline to replace by yours, here",
+        "gitml init flights --example flight-delay   the reference application, in the new folder flights",
+        "gitml init --diff                    and how files of yours would have to change",
+    )
+)
+@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@click.option("--example", metavar="NAME", help=f"Start from a whole application: {', '.join(EXAMPLES)}.")
+@click.option("--diff", is_flag=True, help="Show how files that are there differ.")
+@as_json
+@click.pass_context
+def init(ctx: click.Context, /, directory: Path, *, example: str | None, diff: bool, as_json: bool) -> None:
+    """Start an application in DIR, or here.
+
+    Writes gitml.yaml, policy.yaml, a pipeline that runs, and what Git and DVC need. In a repository that exists,
+    only what is missing is written: no file is replaced (.gitignore gets lines), and nothing is committed.
+    Calling it again is harmless.
+    """
+    started = start_application(Path(ctx.obj or ".") / directory, example)
+    if as_json:
+        show_json(_json(started))
+    else:
+        _show(started, diff=diff)
+
+
+def _show(started: Started, *, diff: bool) -> None:
+    if started.new_git:
+        show(f"{Status.CREATED.value:<14}.git")
+    for placed in started.files:
+        show(paint(f"{placed.status.value:<14}", _STYLES[placed.status]) + printable(placed.path))
+        if diff and placed.diff:
+            show(printable(placed.diff))
+    differing = [p for p in started.files if p.status is Status.DIFFERS]
+    if differing and not diff:
+        note("\nfiles of yours were left alone: --diff shows how they would have to change")
+    show("\nnext:")
+    for line in _next(started):
+        show(f"  {line}")
+
+
+def _next(started: Started) -> list[str]:
+    here = os.path.relpath(started.root)
+    locks = [p.path for p in started.files if p.path == "pipelines/requirements.lock"]
+    return [
+        *([f"cd {shlex.quote(here)}"] if here != "." else []),
+        *(f"python -m pip install -r {lock}" for lock in locks),
+        "gitml check          # then put your people into policy.yaml",
+        'git add . && git commit -m "Start"',
+        "gitml train",
+    ]
+
+
+def _json(started: Started) -> dict[str, Any]:
+    return {
+        "root": str(started.root),
+        "new_git": started.new_git,
+        "files": [{"path": p.path, "status": p.status.value, "diff": p.diff} for p in started.files],
+        "next": _next(started),
+    }

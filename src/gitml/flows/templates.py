@@ -1,0 +1,53 @@
+"""What ``gitml init`` writes: one copy in the source tree, which the wheel carries below ``gitml/_templates``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gitml
+from gitml.errors import OutsideError, UsageError
+
+# Name → place in the applications written → place in the source tree. pyproject.toml maps the same for the wheel.
+TEMPLATES = {
+    "starter": {"": "examples/starter", "schemas": "schemas"},
+    "flight-delay": {
+        "gitml.yaml": "gitml.yaml",
+        "policy.yaml": "policy.yaml",
+        "dvc.yaml": "dvc.yaml",
+        "params.yaml": "params.yaml",
+        "pipelines": "pipelines",
+        "schemas": "schemas",
+    },
+}
+EXAMPLES = tuple(name for name in TEMPLATES if name != "starter")
+# What `dvc init` writes, with its usage statistics turned off.
+_DVC = {
+    ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
+    ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
+    ".dvcignore": b"# Patterns of files that DVC need not look at: https://dvc.org/doc/user-guide/dvcignore\n",
+}
+IGNORED = ("__pycache__/", ".venv/")
+
+
+def template(name: str) -> dict[str, bytes]:
+    """Path → content of every file of the template."""
+    if name not in TEMPLATES:
+        raise UsageError(f"there is no example {name}", f"examples: {', '.join(EXAMPLES)}")
+    package = Path(gitml.__file__).parent
+    packaged = package / "_templates" / name
+    places = {"": packaged} if packaged.is_dir() else _in_checkout(package.parent.parent, name)
+    files = {path: file.read_bytes() for place, source in places.items() for path, file in _files(place, source)}
+    if "gitml.yaml" not in files:
+        raise OutsideError("this installation of gitml came without its templates", "install it again")
+    return {**_DVC, **files}
+
+
+def _in_checkout(top: Path, name: str) -> dict[str, Path]:
+    return {place: top / source for place, source in TEMPLATES[name].items()}
+
+
+def _files(place: str, source: Path) -> list[tuple[str, Path]]:
+    if source.is_file():
+        return [(place, source)]
+    found = sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts and p.suffix != ".pyc")
+    return [((Path(place) / file.relative_to(source)).as_posix(), file) for file in found]
