@@ -9,14 +9,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitaccess import PATH
 from gitml.sandbox.githttp import GitHttp, Limits
-from gitml.sandbox.shield import BodyLimit, HostCheck, SecurityHeaders
+from gitml.sandbox.shield import BodyLimit, HostCheck, SecurityHeaders, is_api, problem
 
 # Modules with routes(sandbox), in the order in which they are asked: pages take what is left.
 PARTS = ("rest", "rest_actions", "web")
@@ -47,7 +47,7 @@ class GitFirst:
         self.git = git
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and PATH.fullmatch(scope["path"]) and not _is_api(scope["path"])
+        ours = scope["type"] == "http" and PATH.fullmatch(scope["path"]) and not is_api(scope["path"])
         await (self.git if ours else self.app)(scope, receive, send)
 
 
@@ -64,19 +64,11 @@ def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _is_api(path: str) -> bool:
-    return path == "/api" or path.startswith("/api/")
-
-
 def _http_error(request: Request, exc: Exception) -> Response:
-    status = exc.status_code if isinstance(exc, HTTPException) else 500
-    text = exc.detail if isinstance(exc, HTTPException) else "Server Error"
-    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
-    if _is_api(request.scope["path"]):
-        body = {"message": text, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
-        return JSONResponse(body, status, headers)
-    return PlainTextResponse(f"{status} {text}\n", status, headers)
+    if not isinstance(exc, HTTPException):
+        return _bug(request, exc)
+    return problem(request.scope["path"], exc.status_code, exc.detail, exc.headers)
 
 
 def _bug(request: Request, exc: Exception) -> Response:
-    return _http_error(request, HTTPException(500, "Server Error"))
+    return problem(request.scope["path"], 500, "Server Error")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 64 << 20
+_TOO_LARGE = (413, "The request is too large.")
 _LINGER_BYTES = 32 << 20
 _LINGER_SECONDS = 2.0
 _HEADERS = {
@@ -31,8 +33,7 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_local(Headers(scope=scope).get("host", "")):
-            refusal = PlainTextResponse("421 The sandbox answers to localhost only.\n", 421)
-            await refusal(scope, receive, send)
+            await problem(scope["path"], 421, "The sandbox answers to localhost only.")(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -83,28 +84,29 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > self.limit:
-            await refuse(_close(413, "The request is too large."), receive, send)
+            await refuse(problem(scope["path"], *_TOO_LARGE), receive, send)
             return
         body = await self._read(receive)
-        if isinstance(body, PlainTextResponse):
-            await refuse(body, receive, send)
-        elif body is not None:
+        if isinstance(body, bytes):
             await self.app(scope, _replay(body, receive), send)
+        elif body is not None:
+            await refuse(problem(scope["path"], *body), receive, send)
 
-    async def _read(self, receive: Receive) -> bytes | PlainTextResponse | None:
+    async def _read(self, receive: Receive) -> bytes | tuple[int, str] | None:
+        """The body, or the status and words of a refusal, or None when the client has gone."""
         parts, size, more = [], 0, True
         while more:
             try:
                 message = await asyncio.wait_for(receive(), self.idle)
             except TimeoutError:
-                return _close(408, "The client was silent for too long.")
+                return 408, "The client was silent for too long."
             if message["type"] == "http.disconnect":
                 return None
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
             if size > self.limit:
-                return _close(413, "The request is too large.")
+                return _TOO_LARGE
         return b"".join(parts)
 
 
@@ -128,8 +130,16 @@ async def _discard(receive: Receive) -> None:
             return
 
 
-def _close(status: int, text: str) -> PlainTextResponse:
-    return PlainTextResponse(f"{status} {text}\n", status)
+def problem(path: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error page: JSON below /api, as GitHub words it, and text elsewhere."""
+    if is_api(path):
+        body = {"message": text, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+        return JSONResponse(body, status, headers)
+    return PlainTextResponse(f"{status} {text}\n", status, headers)
+
+
+def is_api(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
