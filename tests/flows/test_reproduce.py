@@ -1,59 +1,21 @@
-"""Every test runs the real command on a real repository, in the environment of the tests unless it says otherwise."""
+"""Every test runs the real command on a real repository, in the environment of the tests."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import TOY, commit, git, gitml, write
-from gitml.registry.lineage import lineage_digest
-from gitml.registry.record import name_of
-from gitml.repo.entries import Entry
+from conftest import commit, git, gitml, write
+from reproducing import SAMPLED, edit, everything, record_of, reproduce, start
 
-# The toy with sample rows; `shift` moves the predictions by so much times a random number.
-SAMPLED = {
-    **TOY,
-    "gitml.yaml": TOY["gitml.yaml"].replace("    charts:", "    samples: artifacts/m/samples.parquet\n    charts:"),
-    "dvc.yaml": TOY["dvc.yaml"]
-    .replace("      - artifacts/m/charts\n", "      - artifacts/m/charts\n      - artifacts/m/samples.parquet\n")
-    .replace(
-        "deps: [artifacts/m/model.onnx, evaluate.py]",
-        "deps: [artifacts/m/model.onnx, evaluate.py]\n    params: [shift]",
-    ),
-    "params.yaml": TOY["params.yaml"].replace("noise: false", "noise: true") + "shift: 0\n",
-    "evaluate.py": TOY["evaluate.py"]
-    + """
-import os, yaml, pyarrow, pyarrow.parquet
-shift = yaml.safe_load(open("params.yaml"))["shift"] * int.from_bytes(os.urandom(2), "big")
-rows = {"id": ["a", "b", "c"], "x": [1, 2, 3], "prediction": [value + shift, None, 0.25]}
-pyarrow.parquet.write_table(pyarrow.table(rows), out / "samples.parquet")
-""",
-}
-
-
-def start(folder: Path, files: dict[str, str], *, train: bool = True, dvc: str = ".") -> Path:
-    """A repository of its own, trained and committed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder, files)
-    git(folder, "init", "-q", "-b", "main")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder / dvc, check=True)
-    commit(folder, "start")
-    if train:
-        done = gitml(folder, "train")
-        assert done.code == 0, done.err
-        commit(folder, "train")
-    return folder
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -66,52 +28,6 @@ def sampled(sampled_template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sampled_template, tmp_path / "app", symlinks=True))
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    """Where temporary folders go, so that a test can see what is left of them."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    return folder
-
-
-def reproduce(root: Path, *words: str, environment: str = "current", **env: str) -> dict[str, Any]:
-    done = gitml(root, "reproduce", "m", "--environment", environment, "--json", *words, env=env)
-    assert done.code in (0, 1, 3), done.err
-    found: dict[str, Any] = json.loads(done.out)
-    assert found["exit_code"] == done.code
-    assert {"successful": 0, "failed": 1, "inconclusive": 3}[found["phase"]] == done.code
-    return found
-
-
-def record_of(root: Path) -> Path:
-    (path,) = (root / "models" / "m" / "versions").glob("*.json")
-    return path
-
-
-def edit(root: Path, change: Callable[[dict[str, Any]], None], *, renamed: bool = False) -> Path:
-    """Change the record; with ``renamed`` its digest and name are made to fit again, as a forger would."""
-    path = record_of(root)
-    data = json.loads(path.read_bytes())
-    change(data)
-    if renamed:
-        entries = {name: Entry.from_dict(raw) for name, raw in data["stages"].items()}
-        data["digest"] = lineage_digest("m", entries)
-        data["version"] = name_of(data["digest"], data["created"])
-        path.unlink()
-        path = path.with_name(f"{data['version']}.json")
-    path.write_text(json.dumps(data, indent=1) + "\n")
-    return path
-
-
-def everything(root: Path) -> dict[str, tuple[int, int, str]]:
-    """Size, time of change and kind of every file of the clone, those of Git and DVC too."""
-    found = {}
-    for path in [root, *root.rglob("*")]:
-        about = path.lstat()
-        found[str(path.relative_to(root))] = (about.st_size, about.st_mtime_ns, oct(about.st_mode))
-    return found
-
-
 def test_the_same_bytes(trained: Path) -> None:
     found = reproduce(trained)
     assert found["phase"] == "successful"
@@ -120,27 +36,59 @@ def test_the_same_bytes(trained: Path) -> None:
     assert "not in the recorded one" in found["reason"]
 
 
-def test_nothing_of_the_clone_changes(trained: Path, scratch: Path) -> None:
-    (trained / "unfinished.txt").write_text("work of the user")
-    write(trained, {"train.py": "raise SystemExit('half done')\n"})
-    git(trained, "add", "unfinished.txt")
-    status, before = git(trained, "status", "--porcelain"), everything(trained)
-    found = reproduce(trained, TMPDIR=str(scratch))
-    assert found["phase"] == "successful"
-    after = everything(trained)
-    # Git makes the folder of worktrees and takes it away again.
-    changed = {p for p in before | after if before.get(p) != after.get(p)}
-    assert changed <= {".git"}
-    assert git(trained, "status", "--porcelain") == status
-    assert list(scratch.iterdir()) == []
-    assert git(trained, "worktree", "list").count("\n") == 0
-
-
 def test_other_bytes_and_the_same_predictions(sampled: Path) -> None:
     found = reproduce(sampled)
     assert found["phase"] == "successful"
     assert found["measurements"]["level"] == "prediction-identical"
     assert "within 1e-06 (SHA-256 of artifacts/m/model.onnx: recorded " in found["reason"]
+
+
+def swap(root: Path, content: bytes, *, kept: bool = True) -> None:
+    """Let the record name a model that was not trained, and let the cache have it."""
+    digest = hashlib.md5(content).hexdigest()
+    if kept:
+        write(root / ".dvc" / "cache" / "files" / "md5", {f"{digest[:2]}/{digest[2:]}": content.decode()})
+
+    def other(data: dict[str, Any]) -> None:
+        (out,) = data["stages"]["train"]["outs"]
+        out.update(digest=f"md5:{digest}", size=len(content))
+        sha = hashlib.sha256(content).hexdigest()
+        data["files"]["artifacts/m/model.onnx"] = {"sha256": sha, "size": len(content)}
+
+    edit(root, other)
+
+
+@pytest.fixture
+def before_the_record(sampled: Path) -> Path:
+    """The same, as if the record had not been committed yet: whoever commits it may write what he likes."""
+    record = record_of(sampled)
+    text = record.read_text()
+    git(sampled, "rm", "-q", str(record))
+    git(sampled, "commit", "-q", "--amend", "-m", "train")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(text)
+    return sampled
+
+
+def test_the_recorded_model_is_evaluated_too(before_the_record: Path) -> None:
+    swap(before_the_record, b"95.0 other bytes")
+    found = reproduce(before_the_record)
+    assert found["phase"] == "successful", found["reason"]
+    assert "so does the recorded model, evaluated again" in found["reason"]
+
+
+def test_a_model_swapped_in_record_and_cache(before_the_record: Path) -> None:
+    swap(before_the_record, b"96.0 with a back door")
+    found = reproduce(before_the_record)
+    assert found["phase"] == "failed"
+    assert "because the recorded model gives other numbers: metric accuracy: recorded 0.487" in found["reason"]
+
+
+def test_a_recorded_model_that_is_gone_is_said_not_to_be_evaluated(before_the_record: Path) -> None:
+    swap(before_the_record, b"96.0 with a back door", kept=False)
+    found = reproduce(before_the_record)
+    assert found["phase"] == "successful"
+    assert "the recorded model itself was not evaluated: artifacts/m/model.onnx is neither" in found["reason"]
 
 
 def moved(sampled: Path, by: str) -> Path:
@@ -270,249 +218,3 @@ def test_a_record_that_names_another_object_for_the_same_file(trained: Path) -> 
     found = reproduce(trained)
     assert found["phase"] == "failed"
     assert "DVC's digest of artifacts/m/model.onnx" in found["reason"]
-
-
-def test_before_the_record_is_committed(toy: Path) -> None:
-    gitml(toy, "train")
-    found = reproduce(toy)
-    assert found["phase"] == "successful"
-    assert "the commit it was trained at" in found["reason"]
-
-
-def test_a_record_of_no_commit_that_is_here(toy: Path) -> None:
-    gitml(toy, "train")
-    edit(toy, lambda data: data.update(commit="1" * 40))
-    found = reproduce(toy)
-    assert found["phase"] == "inconclusive"
-    assert "no commit here brought in" in found["reason"]
-    assert "fetch the branch" in found["reason"]
-
-
-def test_after_a_squash_merge(toy: Path, set_params: Callable[[Path, str, str], None]) -> None:
-    git(toy, "switch", "-qc", "faster")
-    set_params(toy, "rate: 0.5", "rate: 0.7")
-    commit(toy, "faster")
-    gitml(toy, "train")
-    commit(toy, "train")
-    git(toy, "switch", "-q", "main")
-    git(toy, "merge", "-q", "--squash", "faster")
-    squashed = commit(toy, "faster, as one")
-    git(toy, "branch", "-qD", "faster")
-    git(toy, "commit", "--allow-empty", "-qm", "later")
-    found = reproduce(toy)
-    assert found["phase"] == "successful"
-    assert found["measurements"]["commit"] == squashed
-
-
-def test_a_squash_that_took_later_code_along(toy: Path, set_params: Callable[[Path, str, str], None]) -> None:
-    git(toy, "switch", "-qc", "faster")
-    gitml(toy, "train")
-    trained_at = git(toy, "rev-parse", "HEAD")
-    commit(toy, "train")
-    set_params(toy, "rate: 0.5", "rate: 0.7")
-    commit(toy, "not trained again")
-    git(toy, "switch", "-q", "main")
-    git(toy, "merge", "-q", "--squash", "faster")
-    commit(toy, "as one")
-    found = reproduce(toy)
-    assert found["phase"] == "successful"
-    assert found["measurements"]["commit"] == trained_at
-
-
-def test_a_shallow_clone(toy: Path, tmp_path: Path, set_params: Callable[[Path, str, str], None]) -> None:
-    gitml(toy, "train")
-    edit(toy, lambda data: data.update(commit="1" * 40))
-    commit(toy, "train")
-    whole = f"file://{toy}"
-    git(tmp_path, "clone", "-q", "--depth", "1", whole, "same")
-    assert reproduce(tmp_path / "same")["phase"] == "successful"
-    set_params(toy, "rate: 0.5", "rate: 0.7")
-    commit(toy, "later code")
-    git(tmp_path, "clone", "-q", "--depth", "1", whole, "later")
-    found = reproduce(tmp_path / "later")
-    assert found["phase"] == "inconclusive"
-    assert "git fetch --unshallow" in found["reason"]
-    git(tmp_path / "later", "fetch", "-q", "--unshallow")
-    assert reproduce(tmp_path / "later")["phase"] == "successful"
-
-
-def test_trained_with_uncommitted_params(toy: Path, set_params: Callable[[Path, str, str], None]) -> None:
-    set_params(toy, "rate: 0.5", "rate: 0.7")
-    gitml(toy, "train")
-    git(toy, "checkout", "--", "params.yaml")
-    commit(toy, "train")
-    found = reproduce(toy)
-    assert found["phase"] == "inconclusive"
-    assert "trained with a params.yaml that was not committed" in found["reason"]
-
-
-def test_trained_dirty_and_committed_whole(toy: Path, set_params: Callable[[Path, str, str], None]) -> None:
-    set_params(toy, "rate: 0.5", "rate: 0.7")
-    gitml(toy, "train")
-    commit(toy, "train")
-    found = reproduce(toy)
-    assert found["phase"] == "successful"
-    assert "although it was trained with uncommitted changes: params.yaml" in found["reason"]
-    assert found["measurements"]["dirty"] == ["params.yaml"]
-
-
-@pytest.mark.parametrize("dvc", [".", "apps/late flights"])
-def test_in_a_folder_of_a_larger_repository(tmp_path: Path, dvc: str) -> None:
-    top = tmp_path / "top"
-    root = top / "apps" / "late flights"
-    write(root, TOY)
-    git(top, "init", "-q", "-b", "main")
-    words = ["init", "-q", *(["--subdir"] if dvc != "." else [])]
-    subprocess.run([sys.executable, "-m", "dvc", *words], cwd=top / dvc, check=True)
-    commit(top, "start")
-    assert gitml(root, "train").code == 0
-    commit(top, "train")
-    found = reproduce(root)
-    assert found["phase"] == "successful", found["reason"]
-    assert found["measurements"]["level"] == "byte-identical"
-
-
-def with_data(toy: Path) -> None:
-    """The toy with a data set that `dvc add` keeps, in the cache alone."""
-    write(toy, {"extra/one.txt": "5\n", "extra/two.txt": "7\n"})
-    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "extra"], cwd=toy, check=True)
-    text = TOY["dvc.yaml"].replace("deps: [data, train.py]", "deps: [data, extra, train.py]")
-    write(toy, {"dvc.yaml": text, "train.py": "open('extra/two.txt').read()\n" + TOY["train.py"]})
-    commit(toy, "data")
-    done = gitml(toy, "train")
-    assert done.code == 0, done.err
-    commit(toy, "train")
-
-
-def test_data_that_dvc_keeps(toy: Path) -> None:
-    with_data(toy)
-    shutil.rmtree(toy / "extra")
-    before = everything(toy / ".dvc" / "cache")
-    assert reproduce(toy)["measurements"]["level"] == "byte-identical"
-    assert everything(toy / ".dvc" / "cache") == before
-    assert not (toy / "extra").exists()
-    shutil.rmtree(toy / ".dvc" / "cache")
-    found = reproduce(toy)
-    assert found["phase"] == "inconclusive"
-    assert "neither in DVC's cache nor on a remote" in found["reason"]
-
-
-def test_other_data_make_another_version(toy: Path) -> None:
-    with_data(toy)
-    write(toy, {"extra/two.txt": "8\n"})
-    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "extra"], cwd=toy, check=True)
-    done = gitml(toy, "train")
-    assert done.code == 0, done.err
-    assert len(list((toy / "models" / "m" / "versions").glob("*.json"))) == 2
-
-
-def test_a_stage_that_fails_here_proves_nothing(toy: Path) -> None:
-    write(toy, {"train.py": "import os\nassert 'TOKEN' in os.environ, 'no token'\n" + TOY["train.py"]})
-    commit(toy, "needs a token")
-    assert gitml(toy, "train", env={"TOKEN": "1"}).code == 0
-    commit(toy, "train")
-    found = reproduce(toy)
-    assert found["phase"] == "inconclusive"
-    assert "no token" in found["reason"]
-    assert reproduce(toy, TOKEN="1")["phase"] == "successful"
-
-
-def test_a_hook_of_the_clone_does_not_run(trained: Path, tmp_path: Path) -> None:
-    hook = trained / ".git" / "hooks" / "post-checkout"
-    hook.write_text(f"#!/bin/sh\ntouch '{tmp_path / 'ran'}'\n")
-    hook.chmod(0o755)
-    assert reproduce(trained)["phase"] == "successful"
-    assert not (tmp_path / "ran").exists()
-
-
-def started(trained: Path, scratch: Path) -> subprocess.Popen[bytes]:
-    """A reproduction in the middle of its stage `train`."""
-    here = {k: v for k, v in os.environ.items() if k != "CI"}
-    words = [sys.executable, "-m", "gitml", "reproduce", "m", "--environment", "current"]
-    env = {**here, "TMPDIR": str(scratch), "SLOW": "1", "MARK": str(scratch / "mark")}
-    running = subprocess.Popen(words, cwd=trained, env=env, stderr=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not (scratch / "mark").exists():
-        assert time.monotonic() < deadline
-        assert running.poll() is None, running.stderr and running.stderr.read()
-        time.sleep(0.05)
-    return running
-
-
-@pytest.fixture
-def slow_stage(toy: Path) -> Path:
-    wait = "import os, time\nif 'SLOW' in os.environ:\n    open(os.environ['MARK'], 'w')\n    time.sleep(60)\n"
-    write(toy, {"train.py": wait + TOY["train.py"]})
-    commit(toy, "slow")
-    gitml(toy, "train")
-    commit(toy, "train")
-    return toy
-
-
-def test_ctrl_c_leaves_nothing(slow_stage: Path, scratch: Path) -> None:
-    running = started(slow_stage, scratch)
-    os.killpg(running.pid, signal.SIGINT)
-    _, said = running.communicate(timeout=30)
-    assert running.returncode == 130, said
-    assert [p.name for p in scratch.iterdir()] == ["mark"]
-    assert git(slow_stage, "worktree", "list").count("\n") == 0
-
-
-def test_a_killed_run_does_not_block_the_next(slow_stage: Path, scratch: Path) -> None:
-    running = started(slow_stage, scratch)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.communicate(timeout=30)
-    assert git(slow_stage, "worktree", "list").count("\n") == 1
-    assert reproduce(slow_stage, TMPDIR=str(scratch))["phase"] == "successful"
-    assert [p.name for p in scratch.iterdir()] == ["mark"]
-    assert git(slow_stage, "worktree", "list").count("\n") == 0
-
-
-def test_two_at_once(trained: Path) -> None:
-    words = [sys.executable, "-m", "gitml", "reproduce", "m", "--environment", "current"]
-    running = [subprocess.Popen(words, cwd=trained, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    for process in running:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-        assert b"byte-identical" in out
-
-
-def test_keep(trained: Path) -> None:
-    found = reproduce(trained, "--keep")
-    kept = Path(found["kept"])
-    (tree,) = (p for p in kept.iterdir() if (p / "gitml.yaml").exists())
-    try:
-        assert (tree / "artifacts" / "m" / "model.onnx").read_text() == (trained / "artifacts/m/model.onnx").read_text()
-        assert reproduce(trained)["phase"] == "successful"
-        assert tree.exists()
-    finally:
-        git(trained, "worktree", "remove", "--force", str(tree))
-        shutil.rmtree(kept)
-
-
-def test_without_recorded_packages(trained: Path) -> None:
-    found = reproduce(trained, environment="recorded")
-    assert found["phase"] == "inconclusive"
-    assert "--environment current" in found["reason"]
-
-
-def test_words_for_people(trained: Path) -> None:
-    done = gitml(trained, "reproduce", "m", "--environment", "current")
-    assert done.code == 0
-    assert "successful\n  byte-identical: all 5 outputs have their recorded SHA-256\n" in done.out
-    assert "train" in done.err
-
-
-@pytest.mark.parametrize("tolerance", ["nan", "-1", "inf", "some"])
-def test_a_tolerance_that_is_none(trained: Path, tolerance: str) -> None:
-    assert gitml(trained, "reproduce", "m", "--tolerance", tolerance).code == 2
-
-
-def test_an_unknown_version(trained: Path) -> None:
-    done = gitml(trained, "reproduce", "m@beef")
-    assert done.code == 2
-    assert "candidates" in done.err
-
-
-def test_nothing_is_left_in_the_folder_for_temporary_files() -> None:
-    assert [p for p in Path(tempfile.gettempdir()).glob("gitml-reproduce-*") if p.is_dir()] == []

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError
 from gitml.flows.origin import Origin, Origins, origins
-from gitml.flows.rerun import Rerun, compare, recorded_samples
+from gitml.flows.rerun import Level, Rerun, Shelf, compare
 from gitml.pipelines.run import Options, Ran, bring_up_to_date
 from gitml.pipelines.venv import Environment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
 from gitml.registry import Record, lineage_digest, read_record, resolve
 from gitml.registry.agreement import Disagreement, input_differences
-from gitml.repo.entries import Entry
+from gitml.repo.entries import Entry, makers_of
+from gitml.repo.files import copy_file
 from gitml.repo.git import Git
 from gitml.repo.manifest import Fingerprint, fingerprint, verify
 from gitml.repo.scratch import ScratchDvc, Source, forget_dead_worktrees, scratch_folder, source_of
@@ -153,10 +155,9 @@ def _refusal(work: _Work, origin: Origin, first: Disagreement) -> Verdict:
             facts,
         )
     gone = record.commit and work.git.resolve(record.commit) is None
-    more = f"; the commit it names, {record.commit[:10]}, is not here" if gone and record.commit else ""
-    return Verdict(
-        Phase.FAILED, f"not reproduced: {first}. Found in {short}, {origin.why}, where nothing else ran{more}", facts
-    )
+    more = f" (the commit that it was trained at, {record.commit[:10]}, is not here)" if gone and record.commit else ""
+    reason = f"not reproduced: {first}; at {short}, {origin.why}{more}; nothing was run"
+    return Verdict(Phase.FAILED, reason, {"level": Level.NONE.value, **facts})
 
 
 def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
@@ -166,7 +167,6 @@ def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
     for name in names:
         if name in dvc.sources():
             _bring(work, dvc, name)
-    samples = recorded_samples(record, dvc, work.folder / "recorded")
     commands = [name for name in names if name not in dvc.sources()]
     for name in commands:
         dvc.clear_outputs(name)
@@ -174,10 +174,56 @@ def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
     entries = {name: ran.get(name) or _before(dvc, name) for name in names}
     if lineage_digest(record.model, entries) != record.digest:
         first = next(input_differences(record.entries(), entries), Disagreement("lineage", record.digest, "another"))
-        return Verdict(Phase.FAILED, f"not reproduced: {first}, after the stages ran", {"commit": origin.commit})
-    rerun = Rerun(root, entries, _fingerprints(root, entries), environment, samples)
+        facts = {"level": Level.NONE.value, "commit": origin.commit, "differs": first.what}
+        return Verdict(Phase.FAILED, f"not reproduced: {first}, after the stages ran", facts)
+    shelf = Shelf(record, dvc, work.git, origin.commit, work.folder / "recorded")
+    rerun = Rerun(root, entries, _fingerprints(root, entries), environment, shelf)
     found = compare(record, rerun, work.call.tolerance)
+    if found.phase is Phase.SUCCESSFUL and found.measurements["level"] != Level.BYTES:
+        found = _with_its_own_model(work, rerun, found)
     return _told(work, origin, environment, found)
+
+
+def _with_its_own_model(work: _Work, rerun: Rerun, found: Verdict) -> Verdict:
+    """Other bytes may be another model: the recorded one must give the recorded numbers too."""
+    record, shelf = work.record, rerun.shelf
+    maker = next((n for n, e in rerun.entries.items() if record.artifact in {c.path for c in e.outs}), None)
+    if maker is None or record.artifact not in {str(f) for f in _listed(found, "differing_files")}:
+        return found
+    try:
+        kept = {out.path: shelf.get(out.path) for out in rerun.entries[maker].outs}
+    except InconclusiveError as exc:
+        return replace(found, reason=f"{found.reason}; the recorded model itself was not evaluated: {exc.message}")
+    work.call.say("  the model has other bytes: evaluating the recorded one too")
+    shelf.dvc.clear_outputs(maker)
+    for path, copy in kept.items():
+        (shutil.copytree if copy.is_dir() else copy_file)(copy, rerun.root / path)
+    ran = _run(work, shelf.dvc, _after(maker, rerun.entries), rerun.environment)
+    entries = {**rerun.entries, **ran, maker: record.entries()[maker]}
+    again = compare(
+        record, replace(rerun, entries=entries, files=_fingerprints(rerun.root, entries)), work.call.tolerance
+    )
+    if again.phase is not Phase.SUCCESSFUL:
+        reason = again.reason.replace(Level.NONE, f"{Level.NONE}, because the recorded model gives other numbers", 1)
+        return replace(again, reason=reason)
+    return replace(
+        found, reason=f"{found.reason}; so does the recorded model, evaluated again: {again.measurements['level']}"
+    )
+
+
+def _listed(verdict: Verdict, name: str) -> list[object]:
+    value = verdict.measurements.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _after(maker: str, stages: Mapping[str, Entry]) -> list[str]:
+    """The stages that build on what ``maker`` makes, in order."""
+    makers = {out.path: name for name, entry in stages.items() for out in entry.outs}
+    reached = {maker}
+    for name, entry in stages.items():
+        if any(reached & set(makers_of(dep.path, makers)) for dep in entry.deps):
+            reached.add(name)
+    return [name for name in stages if name in reached and name != maker]
 
 
 def _environment(work: _Work, root: Path) -> Environment:

@@ -15,7 +15,8 @@ from gitml.registry import Metric, Record
 from gitml.registry.agreement import Disagreement, contradictions, file_disagreements, metric_disagreements
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.repo.entries import Entry
-from gitml.repo.files import copy_file
+from gitml.repo.files import write_file
+from gitml.repo.git import Git
 from gitml.repo.manifest import Fingerprint, verify
 from gitml.repo.scratch import ScratchDvc
 from gitml.verdict import Phase, Verdict
@@ -29,44 +30,44 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Samples:
-    """The samples that the record names, verified by their SHA-256; or why they cannot be had."""
+class Shelf:
+    """The outputs that the record speaks of: from the clone's cache, the remote, or Git at ``commit``."""
 
-    path: Path | None
-    why: str = ""
+    record: Record
+    dvc: ScratchDvc
+    git: Git
+    commit: str
+    folder: Path
+
+    def get(self, path: str) -> Path:
+        """A copy, verified by the record's SHA-256. Raises InconclusiveError that says why there is none."""
+        target = self.folder / path
+        expected = self.record.files.get(path)
+        if expected is None:
+            raise InconclusiveError(f"the record has no SHA-256 of {path}")
+        content = next((c for e in self.record.entries().values() for c in e.outs if c.path == path), None)
+        try:
+            found = content is not None and self.dvc.materialise(content, target)
+            raw = None if found else self.git.read_file(self.commit, path)
+            if raw is not None:
+                write_file(target, raw)
+            elif not found:
+                raise InconclusiveError(f"{path} is neither in DVC's cache nor on a remote")
+            verify(self.folder, {path: Fingerprint(expected.sha256, expected.size)})
+        except IntegrityError:
+            raise InconclusiveError(f"{path} in DVC's cache is not what the record says") from None
+        return target
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Below ``root``: the stages' entries and the SHA-256 of their outputs; and the samples to compare with."""
+    """Below ``root``: the stages' entries and the SHA-256 of their outputs; ``shelf`` has what to compare with."""
 
     root: Path
     entries: Mapping[str, Entry]
     files: Mapping[str, Fingerprint]
     environment: Environment
-    samples: Samples
-
-
-def recorded_samples(record: Record, dvc: ScratchDvc, folder: Path) -> Samples:
-    """From Git, the clone's cache or the remote, before a run replaces them."""
-    path = record.roles.get("samples")
-    if path is None:
-        return Samples(None, "the record names no samples")
-    if path not in record.files:
-        return Samples(None, f"the record has no SHA-256 of {path}")
-    content = next((c for e in record.entries().values() for c in e.outs if c.path == path), None)
-    kept = dvc.recorded_object(content) if content else None
-    source = kept or dvc.root / path
-    if not source.is_file():
-        return Samples(None, f"{path} is neither in DVC's cache nor on a remote")
-    target = folder / Path(path).name
-    copy_file(source, target)
-    expected = record.files[path]
-    try:
-        verify(folder, {target.name: Fingerprint(expected.sha256, expected.size)})
-    except IntegrityError:
-        return Samples(None, f"{path} in DVC's cache is not what the record says")
-    return Samples(target)
+    shelf: Shelf
 
 
 def compare(record: Record, rerun: Rerun, tolerance: float) -> Verdict:
@@ -128,10 +129,14 @@ def _signature(record: Record, rerun: Rerun) -> tuple[Disagreement, ...]:
 
 def _samples(record: Record, rerun: Rerun, tolerance: float) -> SamplesCompared:
     path = record.roles.get("samples")
-    if path and path in rerun.files and path not in (d.file for d in file_disagreements(record, rerun.files)):
+    if path is None:
+        return SamplesCompared(error="predictions were not compared: the record names no samples")
+    if path in rerun.files and path not in (d.file for d in file_disagreements(record, rerun.files)):
         return SamplesCompared(largest=0.0)
-    if path is None or rerun.samples.path is None:
-        return SamplesCompared(error=f"predictions were not compared: {rerun.samples.why}")
+    try:
+        recorded = rerun.shelf.get(path)
+    except InconclusiveError as exc:
+        return SamplesCompared(error=f"predictions were not compared: {exc.message}")
     outputs = [column["name"] for column in (record.signature or {}).get("outputs", [])]
-    found = compare_samples(rerun.environment.python, rerun.samples.path, rerun.root / path, tolerance, outputs)
+    found = compare_samples(rerun.environment.python, recorded, rerun.root / path, tolerance, outputs)
     return SamplesCompared(error=f"predictions were not compared: {found.error}") if found.error else found

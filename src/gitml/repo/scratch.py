@@ -123,16 +123,36 @@ class ScratchDvc(Dvc):
         except OutsideError as exc:
             raise InconclusiveError(f"the data of {name} cannot be had: {exc.message}", exc.hint) from exc
 
-    def recorded_object(self, content: Content) -> Path | None:
-        """The file ``content``, from the clone's cache or the remote; None if neither has it. Unverified."""
-        self._copy_object(content)
-        kept = self.object_path(content)
-        if kept or not self.remote_names():
-            return kept
+    def materialise(self, content: Content, target: Path) -> bool:
+        """Write the file or folder ``content`` to ``target``, from the clone's cache or the remote. Unverified.
+
+        False if neither has all of it.
+        """
         kind, _, value = content.digest.partition(":")
-        with suppress(DvcException, OSError):
-            self._repo.cloud.pull([HashInfo(kind, value)])
-        return self.object_path(content)
+        self._copy_object(content)
+        if not self._has(content) and self.remote_names():
+            with suppress(DvcException, OSError):
+                self._repo.cloud.pull([HashInfo(kind, value)])
+        if not self._has(content):
+            return False
+        own = self._own(value)
+        if not value.endswith(".dir"):
+            copy_file(own, target)
+            return True
+        raw = own.read_bytes()
+        check_listing(raw, content.path)
+        for entry in json.loads(raw):
+            copy_file(self._own(entry["md5"]), target / entry["relpath"])
+        return True
+
+    def _has(self, content: Content) -> bool:
+        kept = self.object_path(content)
+        if kept is None or not content.digest.endswith(".dir"):
+            return kept is not None
+        return all(self._own(digest).is_file() for digest in _digests(kept.read_bytes(), content.path))
+
+    def _own(self, value: str) -> Path:
+        return Path(self._repo.cache.local.oid_to_path(value))
 
     def _copy_object(self, content: Content) -> None:
         kind, _, value = content.digest.partition(":")
@@ -141,14 +161,12 @@ class ScratchDvc(Dvc):
         refuse_escape(value, f"the digest of {content.path}")
         listing = self._copy(value)
         if listing and value.endswith(".dir"):
-            raw = listing.read_bytes()
-            check_listing(raw, content.path)
-            for digest in _digests(raw):
+            for digest in _digests(listing.read_bytes(), content.path):
                 self._copy(digest)
 
     def _copy(self, value: str) -> Path | None:
         """One object by its MD5; ``restore`` compares the copy with its name."""
-        own = Path(self._repo.cache.local.oid_to_path(value))
+        own = self._own(value)
         theirs = self._source / own.relative_to(self.cache_folder) if own.is_relative_to(self.cache_folder) else None
         theirs = theirs if theirs and theirs.exists() else self._source / "files" / "md5" / value[:2] / value[2:]
         if not own.exists() and theirs.is_file():
@@ -192,5 +210,6 @@ class ScratchDvc(Dvc):
                     path.unlink(missing_ok=True)
 
 
-def _digests(raw: bytes) -> list[str]:
+def _digests(raw: bytes, path: str) -> list[str]:
+    check_listing(raw, path)
     return [entry["md5"] for entry in json.loads(raw)]
