@@ -48,6 +48,8 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}(\[bot\])
 RESERVED = frozenset(
     {
         "api",
+        "apps",
+        "avatars",
         "login",
         "logout",
         "settings",
