@@ -8,12 +8,16 @@ import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitml.sandbox import joblog, repos, runs_store
+import httpx
+
+from gitml.sandbox import joblog
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.runner import Runner
+from sandbox import description
 from sandbox.forge_kit import Kit, git
 
 PATIENCE = 30.0
@@ -21,6 +25,19 @@ PATIENCE = 30.0
 
 def workflow(text: str) -> str:
     return textwrap.dedent(text).lstrip()
+
+
+class Clock:
+    """The real time, turned forwards by as much as tests say."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def turn(self, **by: float) -> None:
+        self._ahead += timedelta(**by)
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,27 @@ class Works:
         )
         return str(rows[0]["description"])
 
+    def api(
+        self, method: str, path: str, body: Any = None, *, token: str = "ada", checked: bool = False
+    ) -> httpx.Response:
+        """A call of REST below the repository; `checked` judges the answer by GitHub's description."""
+        url = f"{self.kit.url}/api/v3/repos/{self.repo.full_name}{path}"
+        headers = {"Authorization": f"token {self.kit.token.get(token, token)}"}
+        response = httpx.request(method, url, json=body, headers=headers, timeout=30)
+        return description.check(response) if checked else response
+
+    def pull(self, branch: str, *, base: str = "main", head: str = "", token: str = "ada") -> dict[str, Any]:
+        """Open a pull request."""
+        body = {"title": f"from {branch}", "head": head or branch, "base": base}
+        response = self.api("POST", "/pulls", body, token=token)
+        assert response.status_code == 201, response.text
+        return dict(response.json())
+
+    def only(self, event: str | None = None) -> dict[str, sqlite3.Row]:
+        """The jobs of the one run there is, once it is over."""
+        (run,) = self.done(event)
+        return self.jobs(run)
+
     def outputs(self, job: sqlite3.Row) -> dict[str, str]:
         return dict(json.loads(job["outputs"]))
 
@@ -111,6 +149,3 @@ class Works:
 def works(kit: Kit, runner: Runner, folder: Path) -> Works:
     repo, clone = kit.seeded(folder)
     return Works(kit, runner, repo, clone)
-
-
-__all__ = ["Works", "repos", "runs_store", "workflow", "works"]

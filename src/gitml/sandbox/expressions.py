@@ -68,9 +68,7 @@ def tokenize(text: str) -> list[Token]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            raise ExpressionError(
-                f"the expression {text.strip()!r} makes no sense from {text[at:].strip()[:20]!r} on"
-            )
+            raise ExpressionError(f"the expression {text.strip()!r} makes no sense from {text[at:].strip()[:20]!r} on")
         kind = match.lastgroup
         tokens.append(Token(kind, match[kind], match.start(kind), match.end()))
         at = match.end()
@@ -117,6 +115,12 @@ def calls_status(text: str) -> bool:
     """True if an `if:` calls always(), success(), failure() or cancelled()."""
     bare = re.sub(r"'(?:[^']|'')*'", "''", text)
     return re.search(r"\b(?:always|success|failure|cancelled)\s*\(", bare, re.I) is not None
+
+
+def outlives_cancel(text: Value) -> bool:
+    """True if an `if:` keeps its job going when the run is cancelled."""
+    bare = re.sub(r"'(?:[^']|'')*'", "''", str(text or ""))
+    return re.search(r"\b(?:always|cancelled)\s*\(", bare, re.I) is not None
 
 
 def replace_context(value: Value, name: str, replacement: str) -> Value:
@@ -170,15 +174,11 @@ class _Parser:
 
     def _expect(self, op: str) -> None:
         if (token := self._take()).text != op:
-            raise ExpressionError(
-                f"the expression {self._text.strip()!r} has {token.text!r} where {op!r} should be"
-            )
+            raise ExpressionError(f"the expression {self._text.strip()!r} has {token.text!r} where {op!r} should be")
 
     def end(self) -> None:
         if self._at < len(self._tokens):
-            raise ExpressionError(
-                f"the expression {self._text.strip()!r} goes on after its end: {self._take().text!r}"
-            )
+            raise ExpressionError(f"the expression {self._text.strip()!r} goes on after its end: {self._take().text!r}")
 
     def alternatives(self) -> Value:
         value = self._all()
@@ -234,9 +234,7 @@ class _Parser:
             value = self.alternatives()
             self._expect(")")
             return value
-        raise ExpressionError(
-            f"the expression {self._text.strip()!r} has {token.text!r} where a value should be"
-        )
+        raise ExpressionError(f"the expression {self._text.strip()!r} has {token.text!r} where a value should be")
 
     def _named(self, name: str) -> Value:
         if self._peek() == "(":
@@ -261,9 +259,7 @@ class _Parser:
             return self._scope.functions[name](args)
         low, high, function = BUILTIN.get(name, (0, -1, lambda _: None))
         if not low <= len(args) <= high:
-            raise ExpressionError(
-                f"{name}() with {len(args)} values cannot be used in {self._text.strip()!r}"
-            )
+            raise ExpressionError(f"{name}() with {len(args)} values cannot be used in {self._text.strip()!r}")
         return function(args)
 
     def _members(self, value: Value) -> Value:

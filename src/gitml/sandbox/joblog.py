@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 MAX_BYTES = 16 * 1024 * 1024
 _MARK = re.compile(r"^\S+ ##\[step (\d+)\](.*)$")
+_NOISE = re.compile(r"Error: Job '.*' failed$|For more information, see: |Actions YAML Schema Validation Error")
 _COMMANDS = frozenset({"error", "warning", "notice", "group", "endgroup", "debug"})
 _HIDDEN = frozenset({"set-output", "set-env", "add-path", "add-mask", "summary", "save-state"})
 _CONCLUSION = {"success": "success", "failure": "failure", "skipped": "skipped"}
@@ -93,7 +94,7 @@ class Reader:
     def _plain(self, line: str) -> None:
         # act's own words: a workflow that it refuses, an action that it cannot find.
         text = line.strip()
-        if text and not re.fullmatch(r"Error: Job '.*' failed", text):
+        if text and not _NOISE.match(text):
             self.said.append(self.mask(text))
             self.write(text)
 

@@ -14,7 +14,7 @@ from typing import Any
 from gitml.errors import GitmlError
 from gitml.sandbox import called, contexts, gates, groups, jobstatus, needs, plan, runs, runs_store, secrets
 from gitml.sandbox.context import Sandbox
-from gitml.sandbox.expressions import calls_status
+from gitml.sandbox.expressions import outlives_cancel
 from gitml.sandbox.plan import Planned
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.runs_store import change
@@ -86,16 +86,15 @@ def _step(
         if not all(needs.over(groups_of[n]) for n in job.needs):
             return False
         return _resolve(turn, workflow, job, row, groups_of)
-    if status in {"waiting", "pending", "queued"} and (turn.cancelled or row["cancel_asked"]):
+    cancelled = row["cancel_asked"] or (turn.cancelled and not outlives_cancel(job.raw.get("if")))
+    if status in {"waiting", "pending", "queued"} and cancelled:
         complete(turn, row, "cancelled", row["reason"] or turn.run["reason"])
         return True
     if status == "in_progress" and job.uses:
         return _inside(turn, job, row)
-    if status == "in_progress" and turn.cancelled and not row["cancel_asked"]:
-        if not calls_status(str(job.raw.get("if") or "")):
-            change(turn.tx, "jobs", row["id"], cancel_asked=1)
-        return False
     if status == "in_progress":
+        if cancelled and not row["cancel_asked"]:
+            change(turn.tx, "jobs", row["id"], cancel_asked=1, reason=turn.run["reason"])
         return False
     return _unlock(turn, row)
 

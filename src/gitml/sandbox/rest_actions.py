@@ -25,7 +25,7 @@ from gitml.sandbox.rest_serve import RestRoute
 
 _RUN = "/repos/{owner}/{repo}/actions/runs/{run_id}"
 _SELECT = """
-SELECT runs.*, workflows.path AS path, workflows.name AS workflow_name, users.login AS actor
+SELECT runs.*, workflows.path AS path, runs.name AS workflow_name, users.login AS actor
 FROM runs JOIN workflows ON workflows.id = workflow_id JOIN users ON users.id = actor_id WHERE runs.repo_id =
 ?
 """

@@ -9,6 +9,8 @@ from gitml.sandbox.environments import Environment
 from gitml.sandbox.refusals import not_found, unprocessable
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply, paged
 
+_MAY_APPROVE = "can_approve_pull_request_reviews"
+
 
 def list_environments(call: Call) -> Reply:
     assert call.tx is not None
@@ -182,15 +184,19 @@ class TokenDefaults(Body):
 def get_defaults(call: Call) -> Reply:
     assert call.tx is not None
     level = runs_store.default_permissions(call.tx, call.repo.id)
-    return Reply({"default_workflow_permissions": level, "can_approve_pull_request_reviews": False})
+    may_approve = bool(call.repo.settings.get(_MAY_APPROVE, False))
+    return Reply({"default_workflow_permissions": level, _MAY_APPROVE: may_approve})
 
 
 def put_defaults(call: Call) -> Reply:
     assert call.tx is not None
-    level = call.body(TokenDefaults).default_workflow_permissions
+    body = call.body(TokenDefaults)
+    level = body.default_workflow_permissions
     if level not in {"read", "write"}:
         raise unprocessable("default_workflow_permissions is read or write")
     call.tx.execute("INSERT OR REPLACE INTO actions_settings VALUES (?, ?)", (call.repo.id, level))
+    settings = {**call.repo.settings, _MAY_APPROVE: body.can_approve_pull_request_reviews}
+    call.tx.execute("UPDATE repos SET settings = ? WHERE id = ?", (json.dumps(settings), call.repo.id))
     return Reply(None, 204)
 
 

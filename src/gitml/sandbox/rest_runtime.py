@@ -84,7 +84,7 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     async def upload(request: Request) -> Response:
         job = await run_in_threadpool(_job, sandbox, request)
         body = await request.body()
-        name = request.path_params["name"]
+        name = request.query_params.get("name", "")
         await run_in_threadpool(artifacts.receive, sandbox, job, name, _number(request, "offset"), body)
         return Response(status_code=204)
 
@@ -92,7 +92,7 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
         row = artifacts.finish(
             sandbox,
             _job(sandbox, request),
-            request.path_params["name"],
+            request.query_params.get("name", ""),
             size=_number(request, "size"),
             overwrite=request.query_params.get("overwrite") == "true",
             days=_number(request, "days"),
@@ -134,8 +134,8 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     return [
         Route("/_runner/artifacts", _refusing(listing)),
         Route("/_runner/artifacts/{number:int}", _refusing(fetch)),
-        Route("/_runner/artifacts/{name}", _refusing_async(upload), methods=["PUT"]),
-        Route("/_runner/artifacts/{name}", _refusing(finish), methods=["POST"]),
+        Route("/_runner/upload", _refusing_async(upload), methods=["PUT"]),
+        Route("/_runner/upload", _refusing(finish), methods=["POST"]),
         Route("/_runner/logs/{number:int}", _refusing(log)),
         Route("/_runner/files/{number:int}", _refusing(file)),
     ]

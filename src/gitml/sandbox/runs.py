@@ -44,6 +44,7 @@ def create(
             "event_id": event_id,
             "workflow_id": workflow_id,
             "run_number": runs_store.next_run_number(tx, workflow_id),
+            "name": name,
             "title": _title(event, message),
             "event": event.name,
             "action": event.action,

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS runs (
     workflow_id INTEGER NOT NULL REFERENCES workflows(id),
     run_number INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 1,
+    name TEXT NOT NULL,
     title TEXT NOT NULL,
     event TEXT NOT NULL,
     action TEXT NOT NULL DEFAULT '',
@@ -172,7 +173,7 @@ def open_runs(tx: sqlite3.Connection) -> list[sqlite3.Row]:
 
 
 _RUN = """
-SELECT runs.*, workflows.path AS path, workflows.name AS workflow_name, users.login AS actor
+SELECT runs.*, workflows.path AS path, runs.name AS workflow_name, users.login AS actor
 FROM runs JOIN workflows ON workflows.id = workflow_id JOIN users ON users.id = actor_id
 """
 

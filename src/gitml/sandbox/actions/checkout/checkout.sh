@@ -35,8 +35,6 @@ depth=()
 [ "$IN_DEPTH" = 0 ] || depth=(--depth="$IN_DEPTH")
 tags=--no-tags
 [ "$IN_TAGS" = true ] && tags=--tags
-everything=()
-[ "$IN_DEPTH" != 0 ] || everything=('+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*')
 
 ref="$IN_REF"
 commit=''
@@ -65,7 +63,11 @@ case "$ref" in
 esac
 
 source="${commit:-$ref}"
-with_token fetch --quiet --no-progress "$tags" "${depth[@]}" origin "+$source${target:+:$target}" "${everything[@]}"
+if [ "$IN_DEPTH" = 0 ]; then
+  with_token fetch --quiet --no-progress origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*'
+fi
+# A second fetch: the commit of the event may be older than its branch by now.
+with_token fetch --quiet --no-progress "$tags" "${depth[@]}" origin "+$source${target:+:$target}"
 [ -n "$commit" ] || commit="$(git rev-parse "${target}^{commit}")"
 [ -z "$target" ] || [[ "$target" = refs/tags/* ]] || git update-ref "$target" "$commit"
 case "$ref" in

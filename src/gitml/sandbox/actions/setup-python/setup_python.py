@@ -53,7 +53,8 @@ def make(python: str, folder: Path) -> None:
     if version(python).split(".")[:2] == version(sys.executable).split(".")[:2]:
         purelib = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
         shared = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()])
-        (purelib / "gitml-sandbox.pth").write_text("".join(f"{path}\n" for path in shared))
+        lines = (f"import site; site.addsitedir({path!r})\n" for path in shared)
+        (purelib / "gitml-sandbox.pth").write_text("".join(lines))
     for name in ("pip", "pip3"):
         script = folder / "bin" / name
         script.write_text(f'#!/bin/sh\nexec "{inside}" -m pip "$@"\n')
