@@ -174,6 +174,7 @@ def test_nothing_goes_when_a_listing_cannot_be_read(trained: Path, damage: str) 
     done = gc(trained, "--yes")
     assert done.code == 3
     assert listing.name in done.err
+    assert ".json names" in done.err or "dvc.lock names" in done.err
     assert "nothing was deleted" in done.err
     assert loose in objects(trained)
     listing.unlink(missing_ok=True)
@@ -279,6 +280,14 @@ def test_a_cache_outside_the_repository_is_not_touched(trained: Path, tmp_path: 
     done = gc(trained, "--yes")
     assert done.code == 3
     assert "outside this repository" in done.err
+
+
+def test_links_into_the_cache_keep_what_they_point_to(trained: Path) -> None:
+    loose = put(trained, "linked")
+    (trained / "linked.bin").symlink_to(trained / ".dvc/cache/files/md5" / loose[:2] / loose[2:])
+    age()
+    assert gc(trained, "--yes").code == 0
+    assert (trained / "linked.bin").read_text() == "linked"
 
 
 def test_waits_for_a_training_or_says_who_trains(trained: Path) -> None:

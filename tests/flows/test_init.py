@@ -110,6 +110,28 @@ def test_a_dvc_repository_keeps_its_configuration(toy: Path) -> None:
     }
 
 
+def test_a_pipeline_that_exists_gets_its_application_and_trains(toy: Path) -> None:
+    (toy / "gitml.yaml").unlink()
+    told = statuses(gitml(toy, "init", "--json"))
+    assert {path for path, status in told.items() if status == "created"} == {
+        "gitml.yaml",
+        "policy.yaml",
+        "schemas/gitml.schema.json",
+        "schemas/policy.schema.json",
+    }
+    checked = gitml(toy, "check")
+    assert checked.code == 0, checked.out
+    trained = gitml(toy, "train", "--json")
+    assert trained.code == 0, trained.err
+    assert json.loads(trained.out)[0]["model"] == "m"
+    pipeline = (toy / "dvc.yaml").read_text()
+    (toy / "gitml.yaml").unlink()
+    (toy / "dvc.yaml").write_text(pipeline.replace("model.onnx", "model.txt"))
+    refused = gitml(toy, "init")
+    assert refused.code == 2
+    assert "no stage of dvc.yaml writes a model" in refused.err
+
+
 def test_what_is_in_the_way_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     outside, here = tmp_path / "outside", tmp_path / "here"
     outside.mkdir()

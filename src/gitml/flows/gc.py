@@ -128,14 +128,16 @@ def _judge(root: Path, dvc: Dvc, call: Call) -> _Judged:
     young = {s.oid for objects in listed for s in objects.values() if _is_young(s, call.min_age)}
     others = [dvc.store(name) for name in dvc.remote_names() if name != call.remote]
     listings = _Listings([*stores, *others])
-    needed = listings.closure(names, "which a version, deployment, branch, tag, stash or the work tree names")
-    kept = needed | listings.closure(young, "which is young")
+    needed = listings.closure(
+        {oid: f"which {path} names, here or in a branch, tag or stash" for oid, path in names.items()}
+    )
+    kept = needed | listings.closure(dict.fromkeys(young, "which is young"))
     labels = _labels(root, listings)
     plans = (_plan(s, objects, needed, kept, labels) for s, objects in zip(stores, listed, strict=True))
     return _Judged(stores, tuple(plans), needed)
 
 
-def _named(dvc: Dvc, call: Call) -> set[str]:
+def _named(dvc: Dvc, call: Call) -> dict[str, str]:
     cache = dvc.cache_folder.resolve()
     if not cache.is_relative_to(dvc.top.resolve()):
         raise InconclusiveError(
@@ -165,8 +167,8 @@ class _Listings:
             self._known[oid] = None if raw is None else names_in(raw)
         return self._known[oid]
 
-    def closure(self, oids: set[str], why: str) -> set[str]:
-        """``oids`` and the files of the folders among them.
+    def closure(self, oids: Mapping[str, str]) -> set[str]:
+        """``oids``, each with why it is kept, and the files of the folders among them.
 
         Raises InconclusiveError for a folder whose listing cannot be read: its files may be among those that nothing
         else names, so nothing at all may go.
@@ -176,7 +178,7 @@ class _Listings:
             members = self.members(oid)
             if members is None:
                 raise InconclusiveError(
-                    f"the listing {oid}, {why}, cannot be read here or from a remote: its files are not known",
+                    f"the listing {oid}, {oids[oid]}, cannot be read here or from a remote: its files are not known",
                     "nothing was deleted; bring it back with `dvc fetch --all-branches --all-tags`, or train it again",
                 )
             found |= members

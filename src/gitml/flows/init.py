@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gitml.errors import OutsideError, UsageError
+from gitml.flows.adopt import adoptable, adopted
 from gitml.flows.templates import IGNORED, template
 from gitml.process import run
 from gitml.repo.safety import refuse_symlinks
@@ -46,9 +47,15 @@ class Started:
 
 
 def init(target: Path, example: str | None) -> Started:
-    """Write what is missing. Whatever is there stays as it is; if anything fails, nothing was written."""
-    wanted = template(example or "starter")
+    """Write what is missing: the example, or a small application, or one for the pipeline of DVC that is there.
+
+    Whatever is there stays as it is; if anything fails, nothing was written.
+    """
     root = _resolved(target)
+    wanted = template(example or "starter")
+    if example is None and adoptable(root):
+        kept = {path: raw for path, raw in wanted.items() if path.startswith((".dvc", "schemas/"))}
+        wanted = {**kept, **adopted(root)}
     if (root / ".dvc" / "config").is_file():
         wanted = {path: raw for path, raw in wanted.items() if not path.startswith(".dvc")}
     _refuse_what_is_in_the_way(root, [*wanted, ".gitignore"])

@@ -32,9 +32,12 @@ _PSEUDO = (
 
 @dataclass
 class Named:
-    """``oids``: names of objects. ``records``: paths of version records. ``pinned``: those that deployments want."""
+    """``oids``: names of objects, each with a file that has it. ``records``: paths of version records.
 
-    oids: set[str] = field(default_factory=set)
+    ``pinned``: paths of those that deployments want.
+    """
+
+    oids: dict[str, str] = field(default_factory=dict)
     records: set[str] = field(default_factory=set)
     pinned: set[str] = field(default_factory=set)
 
@@ -46,7 +49,7 @@ class Named:
             return
         if _RECORD.fullmatch(path):
             self.records.add(path)
-        self.oids |= names_in(raw)
+        self.oids.update(dict.fromkeys(names_in(raw), path))
 
 
 def _speaks(path: str) -> bool:
@@ -172,7 +175,7 @@ def _in_folder(top: Path, cache: Path, found: Named) -> None:
         if entry.is_symlink():
             target = Path(os.path.realpath(entry.path))
             if target.is_relative_to(cache):
-                found.oids.add("".join(target.parts[-2:]))
+                found.oids["".join(target.parts[-2:])] = str(entry.path)
         if _speaks(path := Path(entry.path).relative_to(top).as_posix()) and entry.is_file():
             found.add(path, _read(Path(entry.path)))
 
