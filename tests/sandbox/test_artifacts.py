@@ -16,6 +16,7 @@ from gitml.sandbox.refusals import RefusalError
 from sandbox.runner_kit import Works
 
 
+@pytest.mark.slow
 def test_files_travel_between_jobs_by_name_by_pattern_and_all_together(works: Works) -> None:
     works.flow(
         """

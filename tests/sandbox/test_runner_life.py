@@ -109,6 +109,7 @@ def test_what_a_job_leaves_behind_is_ended_and_does_not_hold_it_up(works: Works)
     works.until(lambda: not marked(job))
 
 
+@pytest.mark.slow
 def test_one_runs_one_waits_and_a_newer_one_takes_its_place(works: Works) -> None:
     """Row run/concurrency, without cancel-in-progress."""
     works.flow(long("concurrency: {group: 'g-${{ github.ref }}'}"))
@@ -137,6 +138,7 @@ def test_cancel_in_progress_ends_the_one_that_runs(works: Works) -> None:
     assert marked(job) == []
 
 
+@pytest.mark.slow
 def test_a_cron_line_runs_when_the_clock_says_so(works: Works, clock: Clock) -> None:
     """Row run/schedule."""
     job = "{runs-on: ubuntu-latest, steps: [{run: 'echo ${{ github.event.schedule }}'}]}"
@@ -154,6 +156,7 @@ def test_a_cron_line_runs_when_the_clock_says_so(works: Works, clock: Clock) -> 
     assert len(works.runs()) == 1
 
 
+@pytest.mark.slow
 def test_workflows_follow_one_another_three_levels_deep(works: Works) -> None:
     for number in range(1, 6):
         on = (
@@ -207,6 +210,7 @@ def test_dispatch_with_typed_inputs(works: Works) -> None:
     assert "prod false three" in works.log(works.jobs(run)["a"])
 
 
+@pytest.mark.slow
 def test_run_again_all_or_what_failed(works: Works) -> None:
     works.flow(
         """

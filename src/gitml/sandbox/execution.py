@@ -26,6 +26,7 @@ from gitml.sandbox import (
     runs_store,
     secrets,
     standins,
+    tls,
     tokenrules,
     tokens,
 )
@@ -289,6 +290,7 @@ def _environment(sandbox: Sandbox, task: Assignment, mark: str) -> dict[str, str
     shared = {f"GITHUB_{name.upper()}": str(task.github[name]) for name in names.split()}
     return {
         **shared,
+        **_trust(sandbox),
         "RUNNER_NAME": task.row["runner"],
         "RUNNER_ENVIRONMENT": "self-hosted",
         act.MARK: mark,
@@ -300,6 +302,15 @@ def _environment(sandbox: Sandbox, task: Assignment, mark: str) -> dict[str, str
         "GIT_PAGER": "cat",
         "GIT_CONFIG_NOSYSTEM": "1",
     }
+
+
+def _trust(sandbox: Sandbox) -> dict[str, str]:
+    """With TLS, every client in a job must know the sandbox's own authority."""
+    if not sandbox.base_url.startswith("https:"):
+        return {}
+    file = str(tls.certificates(sandbox.root).authority)
+    names = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return dict.fromkeys(names, file)
 
 
 def _outcome(task: Assignment, folder: Path, reader: joblog.Reader, process: act.Process) -> Outcome:

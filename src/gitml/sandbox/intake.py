@@ -30,13 +30,7 @@ def handle(sandbox: Sandbox, row: sqlite3.Row, cache: Cache) -> int:
         repo = repos.by_id(tx, row["repo_id"])
         event = _event(tx, row)
     facts = RepoFacts(sandbox, repo, cache)
-    try:
-        judged = judge(event, facts)
-    except (GitmlError, KeyError, TypeError, ValueError) as exc:
-        # A payload or repository that cannot be judged must not keep the events behind it waiting.
-        judged, failure = [], f"{type(exc).__name__}: {exc}"
-    else:
-        failure = ""
+    judged = judge(event, facts)
     messages = {d.place.sha: _message(facts, d) for _, d in judged if d.starts}
     with sandbox.store.write() as tx:
         taken = tx.execute(
@@ -44,9 +38,14 @@ def handle(sandbox: Sandbox, row: sqlite3.Row, cache: Cache) -> int:
         )
         if taken.rowcount == 0:
             return 0
-        if failure:
-            _note(tx, row["id"], "", event.name, failure)
         return _start(tx, sandbox, repo, row, judged, messages)
+
+
+def give_up(sandbox: Sandbox, row: sqlite3.Row, reason: str) -> None:
+    """Put an event aside that cannot be judged, with the reason."""
+    with sandbox.store.write() as tx:
+        tx.execute("UPDATE events SET handled_at = ? WHERE id = ?", (sandbox.now(), row["id"]))
+        _note(tx, row["id"], "", row["name"], reason)
 
 
 def _event(tx: sqlite3.Connection, row: sqlite3.Row) -> Event:

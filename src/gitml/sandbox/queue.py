@@ -245,3 +245,14 @@ def _finish(turn: Turn) -> None:
         change(turn.tx, "runs", run_id, status=status, updated_at=now)
         if status == "in_progress":
             runs.announce(turn.tx, turn.sandbox, turn.repo, run_id, "in_progress")
+
+
+def give_up(tx: sqlite3.Connection, sandbox: Sandbox, run_id: int, reason: str) -> None:
+    """End a run that cannot be advanced, and whatever of it has not begun; jobs that go on end by themselves."""
+    now = sandbox.now()
+    tx.execute(
+        "UPDATE jobs SET status = 'completed', conclusion = 'failure', reason = ?, completed_at = ?"
+        " WHERE run_id = ? AND status NOT IN ('completed', 'in_progress')",
+        (reason, now, run_id),
+    )
+    change(tx, "runs", run_id, status="completed", conclusion="failure", reason=reason, updated_at=now)

@@ -44,43 +44,21 @@ def workflow(
     outputs_file: str,
 ) -> dict[str, Any]:
     """The workflow for act. JSON is YAML, so the caller writes it with json.dumps."""
-    reader = _free_id("gitml-outputs", {job.id, *needs})
+    reader = "gitml-outputs" if job.id != "gitml-outputs" else "gitml-outputs-"
     kept = {k: v for k, v in job.raw.items() if k not in _DONE}
     if matrix:
         kept["strategy"] = {"matrix": {name: [value] for name, value in matrix.items()}}
-    kept |= {"runs-on": LABEL, "needs": list(needs), "if": "always()"}
+    kept |= {"runs-on": LABEL}
     shared = {k: source.raw[k] for k in ("env", "defaults") if source.raw.get(k)}
-    body = _with_inputs({**shared, "jobs": {job.id: kept}}, "inputs", literal(dict(inputs)))
-    body = _with_inputs(body, "strategy", literal(dict(strategy)))
-    body["jobs"] = {
-        **{name: _needed(need) for name, need in needs.items()},
-        **body["jobs"],
-        reader: _reader(job.id, outputs_file),
-    }
+    body: Any = {**shared, "jobs": {job.id: kept}}
+    for name, value in (("inputs", inputs), ("strategy", strategy), ("needs", needs)):
+        body = _with_literal(body, name, literal(dict(value)))
+    body["jobs"][reader] = _reader(job.id, outputs_file)
     return {"name": source.name, "on": _on(event), **body}
-
-
-def _free_id(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "-"
-    return name
 
 
 def _on(event: str) -> Any:
     return {"schedule": [{"cron": "0 0 * * *"}]} if event == "schedule" else [event]
-
-
-def _needed(need: Mapping[str, Any]) -> dict[str, Any]:
-    """A job that does nothing but have the result and the outputs of one that ran before."""
-    outputs = {name: "${{ " + literal(value) + " }}" for name, value in need["outputs"].items()}
-    body: dict[str, Any] = {"runs-on": LABEL, "if": "always()", "steps": [{"run": ":"}]}
-    if outputs:
-        body["outputs"] = outputs
-    if need["result"] == "skipped":
-        body["if"] = False
-    elif need["result"] != "success":
-        body["steps"] = [{"run": "exit 1"}]
-    return body
 
 
 def _reader(job_id: str, file: str) -> dict[str, Any]:
@@ -89,15 +67,15 @@ def _reader(job_id: str, file: str) -> dict[str, Any]:
     return {"runs-on": LABEL, "needs": [job_id], "if": "always()", "steps": [step]}
 
 
-def _with_inputs(value: Any, name: str, replacement: str) -> Any:
+def _with_literal(value: Any, name: str, replacement: str) -> Any:
     """Put a context's value where it is named; `if:` needs no `${{ }}`, so its text is an expression anyway."""
     if isinstance(value, dict):
         return {
-            k: _condition(v, name, replacement) if k == "if" else _with_inputs(v, name, replacement)
+            k: _condition(v, name, replacement) if k == "if" else _with_literal(v, name, replacement)
             for k, v in value.items()
         }
     if isinstance(value, list):
-        return [_with_inputs(v, name, replacement) for v in value]
+        return [_with_literal(v, name, replacement) for v in value]
     return replace_context(value, name, replacement)
 
 

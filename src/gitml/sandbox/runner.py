@@ -81,7 +81,7 @@ class Runner:
         self._clock()
         while found := intake.pending(self.sandbox):
             for row in found:
-                intake.handle(self.sandbox, row, self._cache)
+                self._intake(row)
         self._advance()
         self._dispatch()
 
@@ -99,12 +99,24 @@ class Runner:
         with self.sandbox.store.read() as tx:
             open_ids = [(row["id"], row["repo_id"]) for row in runs_store.open_runs(tx)]
         for run_id, repo_id in open_ids:
-            with self.sandbox.store.write() as tx:
-                repo = repos.by_id(tx, repo_id)
-                try:
-                    queue.advance(tx, self.sandbox, repo, run_id)
-                except GitmlError as exc:
-                    change(tx, "runs", run_id, status="completed", conclusion="failure", reason=exc.message)
+            try:
+                with self.sandbox.store.write() as tx:
+                    queue.advance(tx, self.sandbox, repos.by_id(tx, repo_id), run_id)
+            except sqlite3.OperationalError:
+                raise
+            except Exception as exc:  # one run that cannot go on must not stop the others
+                _log.exception("run %s cannot go on", run_id)
+                with self.sandbox.store.write() as tx:
+                    queue.give_up(tx, self.sandbox, run_id, f"{type(exc).__name__}: {exc}")
+
+    def _intake(self, row: sqlite3.Row) -> None:
+        try:
+            intake.handle(self.sandbox, row, self._cache)
+        except sqlite3.OperationalError:
+            raise  # the disk is full or the file is locked: the event stays and is judged later
+        except Exception as exc:  # one event that cannot be judged must not keep those behind it waiting
+            _log.exception("event %s cannot be judged", row["id"])
+            intake.give_up(self.sandbox, row, f"{type(exc).__name__}: {exc}")
 
     def _dispatch(self) -> None:
         with self.sandbox.store.read() as tx:
