@@ -51,6 +51,7 @@ def test_two_gigabytes_declared(kit: Kit) -> None:
     assert status(dial(kit, kit.repo(), f"Content-Length: {2 << 30}")) == 413
 
 
+@pytest.mark.slow
 def test_two_gigabytes_in_pieces(kit: Kit) -> None:
     repo = kit.repo()
     line = dial(kit, repo, "Transfer-Encoding: chunked")
@@ -95,6 +96,7 @@ def test_slow_clients_hold_nobody_up(tight: Kit, tmp_path: Path) -> None:
     assert [status(line) for line in slow] == [408] * 12
 
 
+@pytest.mark.slow
 def test_heads_that_never_end(tight: Kit) -> None:
     """A connection that sends no whole request head in time is dropped; one in use is not."""
     port = int(tight.url.rpartition(":")[2])
@@ -108,6 +110,38 @@ def test_heads_that_never_end(tight: Kit) -> None:
     for line in (slow, silent):
         assert line.recv(100) == b""
         line.close()
+
+
+@pytest.mark.slow
+def test_clients_that_do_not_read(tight: Kit, tmp_path: Path) -> None:
+    repo, clone = tight.seeded(tmp_path / "a")
+    for number in range(3):
+        (clone / f"big{number}").write_bytes(random.Random(number).randbytes(7 << 20))
+        git(clone, "add", ".")
+        git(clone, "commit", "-q", "-m", "big")
+        git(clone, "push", "-q", "origin", "HEAD:main")
+    sha = git(clone, "rev-parse", "HEAD").strip()
+    want = f"0032want {sha}\n00000009done\n".encode()
+    head = f"POST /{repo.full_name}.git/git-upload-pack HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(want)}\r\n\r\n"
+    lines = []
+    for _ in range(4):
+        line = socket.create_connection(("127.0.0.1", int(tight.url.rpartition(":")[2])), timeout=20)
+        line.sendall(head.encode() + want)
+        lines.append(line)
+    assert lines[0].recv(100).startswith(b"HTTP/1.1 200")
+
+    def backends() -> list[psutil.Process]:
+        return [p for p in psutil.Process().children(recursive=True) if p.name().startswith("git")]
+
+    assert backends()
+    deadline = time.monotonic() + 15
+    while backends() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert backends() == []
+    for line in lines:
+        line.close()
+    git(tmp_path, "clone", "-q", tight.remote(repo), "again")
 
 
 def test_slow_clients_of_the_rest(tight: Kit) -> None:

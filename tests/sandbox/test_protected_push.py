@@ -1,5 +1,6 @@
 """Each rule of a protected branch, and a push that tries to break it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,30 @@ def test_default_branch_and_pull_refs_are_the_forges(kit: Kit, tmp_path: Path) -
     assert "default branch" in refused(kit, repo, clone, "ada", ":main")
     assert "kept by the forge" in refused(kit, repo, clone, "ada", "HEAD:refs/pull/1/head")
     assert "kept by the forge" in refused(kit, repo, clone, "root", "HEAD:refs/pull/1/merge")
+
+
+def test_a_name_that_is_no_text(kit: Kit, tmp_path: Path) -> None:
+    repo, clone = kit.seeded(tmp_path / "a")
+    commit(clone, "x", "x")
+    words = ["git", "push", kit.remote(repo, "ada").encode(), b"HEAD:refs/heads/caf\xe9"]
+    done = subprocess.run(words, cwd=clone, capture_output=True)
+    assert done.returncode == 1
+    assert b"is no name for a ref" in done.stderr
+    git(clone, "push", "-q", kit.remote(repo, "ada"), "HEAD:refs/heads/café")
+    assert kit.events(repo, "push") == ["refs/heads/main", "refs/heads/café"]
+
+
+def test_many_tags_make_no_events(kit: Kit, tmp_path: Path) -> None:
+    repo, clone = kit.seeded(tmp_path / "a")
+    git(clone, "tag", "v0")
+    git(clone, "push", "-q", "--tags", "origin")
+    assert kit.events(repo)[2:] == ["create", "push"]
+    for number in range(1, 5):
+        git(clone, "tag", "-a", "-m", "x", f"v{number}")
+    git(clone, "push", "-q", "--tags", "origin")
+    assert kit.events(repo)[4:] == []
+    with kit.sandbox.store.read() as tx:
+        assert len(refs.stored(tx, repo.id)) == 6
 
 
 def test_linear_history(kit: Kit, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def set_head(repo: Path, branch: str) -> None:
 def valid_ref(ref: str) -> bool:
     """Whether git would take it as a full ref name. Pure: the rules of git-check-ref-format(1)."""
     parts = ref.split("/")
+    if any("\ud800" <= c <= "\udfff" for c in ref):
+        return False  # no UTF-8: git would take it, JSON and SQLite would not
     if len(parts) < 2 or parts[0] != "refs" or len(ref.encode(errors="replace")) > 255 or ref.endswith("."):
         return False
     if any(not p or p.startswith(".") or p.endswith(".lock") for p in parts):

@@ -67,6 +67,9 @@ def refusals(
 ) -> Iterator[str]:
     """Every reason against one change, in the words that GitHub uses where it has some."""
     bare = repos.path(sandbox, repo)
+    if not gitrepo.valid_ref(change.ref):
+        yield f"error: {change.ref!r} is no name for a ref"
+        return
     yield from _by_name(repo, change)
     if change.new != ZERO and not _may_write_workflows(actor, repo):
         yield from _workflow_changes(bare, change, env)
@@ -84,9 +87,7 @@ def refusals(
 
 
 def _by_name(repo: Repo, change: Change) -> Iterator[str]:
-    if not gitrepo.valid_ref(change.ref):
-        yield f"error: {change.ref!r} is no name for a ref"
-    elif change.ref.startswith(("refs/pull/", "refs/gitml/")):
+    if change.ref.startswith(("refs/pull/", "refs/gitml/")):
         yield f"error: {change.ref} is kept by the forge and cannot be pushed to"
     elif change.new == ZERO and change.ref == f"{HEADS}{repo.default_branch}":
         yield f"error: {change.ref} is the default branch and cannot be deleted"

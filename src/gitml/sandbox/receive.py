@@ -12,7 +12,7 @@ import select
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
@@ -172,8 +172,10 @@ def _question(ask: int, deadline: float) -> list[str] | None:
             raise OutsideError("the push took too long", "push fewer or smaller objects at a time")
         part = os.read(ask, 65536)
         said += part
-        if not part or len(said) > MAX_QUESTION:
+        if not part:
             return None
+        if len(said) > MAX_QUESTION:
+            raise OutsideError("too many refs in one push", "push them in several parts")
     return said.decode(errors="surrogateescape").split("\n")[:-2]
 
 
@@ -186,7 +188,8 @@ def _decide(
         raise OutsideError("other pushes to this repository took too long", "push again")
     try:
         refs.settle(sandbox, push.repo)
-        os.write(say, _verdict(sandbox, push, question))
+        with suppress(BrokenPipeError):  # the hook has died: git then refuses
+            os.write(say, _verdict(sandbox, push, question))
         failpoint("push-hook-answered")
         try:
             _wait(running, deadline)
