@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -207,3 +209,43 @@ def test_a_killed_registration_is_finished_by_the_next(app: Path) -> None:
     shutil.rmtree(app / "models")  # as if killed before the record, the last thing that is written
     assert register(app, artifact).code == 0
     assert len(records(app)) == 1
+
+
+def test_registers_what_lies_at_its_place_already(app: Path) -> None:
+    (app / "artifacts/m").mkdir(parents=True)
+    (app / "artifacts/m/model.onnx").write_bytes(onnx())
+    assert register(app, app / "artifacts/m/model.onnx").code == 0
+    assert (app / "artifacts/m/model.onnx").read_bytes() == onnx()
+    assert len(records(app)) == 1
+
+
+def test_gc_keeps_every_registered_version(app: Path) -> None:
+    assert register(app, delivered(app)).code == 0
+    assert register(app, delivered(app, onnx(b"newer"))).code == 0
+    cache = app / ".dvc/cache/files/md5"
+    before = set(cache.glob("??/*"))
+    assert len(before) == 2
+    time.sleep(1.2)
+    done = gitml(app, "gc", "--yes", "--min-age", "1s")
+    assert done.code == 0, done.err
+    assert set(cache.glob("??/*")) == before
+    compared = gitml(app, "diff", f"m@{records(app)[0].stem}", "m@latest")
+    assert compared.code == 0, compared.err
+
+
+def test_a_full_disk_leaves_no_version(app: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        copy = Path(shutil.copytree(app, small / "app", symlinks=True))
+        big = b"\x08\x08\x3a" + bytes([0x80, 0x80, 0x80, 0x02]) + b"\0" * (4 * 1024 * 1024)
+        done = register(copy, delivered(app, big, "big.onnx"))
+        assert done.code == 4, done.err
+        assert "No space left" in done.err
+        assert not records(copy)
+        assert not list((copy / ".dvc/tmp/gitml").glob("register-*"))
+    finally:
+        subprocess.run(["umount", small], check=True)

@@ -81,7 +81,12 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
     _refuse_links(delivery.artifact)
     told = _Told.read(model, delivery)
     git = Git(root)
-    with training(root, wait=call.wait, tell=call.say), Dvc(root) as dvc, _copied(root, delivery.artifact) as copy:
+    with (
+        training(root, wait=call.wait, tell=call.say, doing="registering a model"),
+        Dvc(root) as dvc,
+        _copied(root, delivery.artifact) as copy,
+        _disk_errors(),
+    ):
         check_format(copy, model.artifact_format, str(delivery.artifact))
         found = fingerprint(copy)
         digest = external_digest(name, found.sha256, delivery.source)
@@ -194,6 +199,17 @@ def _copied(root: Path, source: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        place = f"{exc.filename}: " if exc.filename else ""
+        raise OutsideError(
+            f"the model cannot be registered: {place}{exc.strerror}", "there is no version; mend this and try again"
+        ) from exc
+
+
 def _refuse_other_evidence(record: Record, told: _Told) -> None:
     if told.metrics and told.metrics != dict(record.metrics):
         raise FailedError(
@@ -249,19 +265,28 @@ def _enter(root: Path, git: Git, dvc: Dvc, entering: _Entering) -> Registered:
 
 def _put_in_place(root: Path, dvc: Dvc, artifact: str, copy: Path, new: Fingerprint) -> Content:
     target = root / artifact
-    try:
-        if not target.exists() or fingerprint(target) != new:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir() and not target.is_symlink():
-                os.rename(target, copy.with_name("replaced"))
-            os.replace(copy, target)
-    except OSError as exc:
-        raise OutsideError(f"{artifact} cannot be written: {exc.strerror}") from exc
+    if not target.exists() or fingerprint(target) != new:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _swap(copy, target)
     with captured(root / ".dvc" / "tmp" / "gitml" / "logs" / "register.log"):
         content = dvc.add(artifact)
     if fingerprint(target) != new:
         raise IntegrityError(f"{artifact} changed while it was registered", "see who writes there, and try again")
     return content
+
+
+def _swap(copy: Path, target: Path) -> None:
+    """A folder is not replaced in one step: the old one comes back when the new one cannot take its place."""
+    if not target.is_dir() or target.is_symlink():
+        os.replace(copy, target)
+        return
+    old = copy.with_name("replaced")
+    os.rename(target, old)
+    try:
+        os.rename(copy, target)
+    except OSError:
+        os.rename(old, target)
+        raise
 
 
 def _files_of(root: Path, artifact: str) -> tuple[str, ...]:

@@ -79,12 +79,14 @@ def named(git: Git, tips: Iterable[str], *, cache: Path) -> Named:
 
 def local_tips(git: Git) -> set[str]:
     """Branches (local and remote-tracking), tags, stashes, HEADs of all work trees, and all other refs."""
-    tips = set()
-    for line in git.text("for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)").split(
-        "\n"
-    ):
-        words = line.split()
-        tips |= {words[i + 1] for i in range(0, len(words) - 1, 2) if words[i] in ("commit", "tree")}
+    tips: set[str] = set()
+    form = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)"
+    for line in git.text("for-each-ref", form).splitlines():
+        kind, name = line.split()[-2:]
+        if kind in ("commit", "tree"):
+            tips.add(name)
+        elif kind == "tag" and (commit := git.resolve(name)):  # a tag of a tag
+            tips.add(commit)
     if git.resolve("refs/stash"):
         # A stash is a merge: its second parent is the index, its third the untracked files.
         tips |= set(git.text("log", "-g", "--format=%H %P", "refs/stash").split())
