@@ -317,6 +317,9 @@ def test_a_deleted_branch_closes_and_a_closed_one_reopens(kit: Kit) -> None:
     path = f"pulls/{pull['number']}"
     assert ada.patch(path, state="closed")["state"] == "closed"
     assert ada.patch(path, state="open")["state"] == "open"
+    assert ada.patch(f"issues/{pull['number']}", state="closed")["pull_request"]["merged_at"] is None
+    assert ada.get(path)["state"] == "closed"
+    assert ada.patch(path, state="open")["mergeable"]
     ada.delete("git/refs/heads/feature")
     assert ada.get(path)["state"] == "closed"
     assert "has been deleted" in ada.patch(path, expect=422, state="open")["errors"][0]["message"]

@@ -84,6 +84,25 @@ def test_a_job_token_does_what_its_permissions_say(
     Api(strong.http, strong.headers, hidden.full_name, set()).call("GET", "", expect=404)
 
 
+def test_a_job_speaks_on_pull_requests_with_either_permission(kit: Kit) -> None:
+    repo, ada, _, _ = seeded(kit)
+    pull, issue = ada.pull()["number"], ada.post("issues", title="x")["number"]
+    job = api(kit, repo, minted(kit, repo.id, "gitml-bot[bot]", **{"pull-requests": "write"}))
+    made = job.post(f"issues/{pull}/comments", body="report")
+    assert job.patch(f"issues/comments/{made['id']}", body="newer")["body"] == "newer"
+    assert job.post(f"issues/{pull}/labels", expect=200, labels=["gitml"])[0]["name"] == "gitml"
+    job.call("POST", f"issues/{issue}/comments", expect=403, json={"body": "x"})
+    job.call("POST", f"issues/{issue}/labels", expect=403, json={"labels": ["x"]})
+    job.call("POST", "issues", expect=403, json={"title": "x"})
+    other = api(kit, repo, minted(kit, repo.id, "gitml-bot[bot]", issues="write"))
+    other.post(f"issues/{pull}/comments", body="report")
+    other.post(f"issues/{issue}/comments", body="report")
+    hidden, theirs, _, _ = seeded(kit, private=True)
+    number = theirs.post("issues", title="x")["number"]
+    weak = api(kit, hidden, minted(kit, hidden.id, "gitml-bot[bot]", **{"pull-requests": "read"}))
+    weak.call("GET", f"issues/{number}", expect=403)
+
+
 def test_a_read_only_token_of_a_person(kit: Kit) -> None:
     repo, _, _, _ = seeded(kit)
     reader = api(kit, repo, minted(kit, None, "ada", "user", contents="read", issues="read"))

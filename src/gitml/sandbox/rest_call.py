@@ -16,6 +16,7 @@ from gitml.sandbox.push_policy import Actor
 from gitml.sandbox.refusals import RefusalError, not_found
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.serial import View
+from gitml.sandbox.tokens import Token
 
 Row = TypeVar("Row")
 MAX_PAGE = 100
@@ -44,6 +45,7 @@ class Call:
     body_: Body | None
     url: str
     accept: str
+    method: str = "GET"
 
     @property
     def view(self) -> View:
@@ -113,8 +115,9 @@ Handler = Callable[[Call], Reply]
 class Operation:
     """One row of the table of routes.
 
-    ``scope`` and ``level`` are what a limited token needs; ``role`` what a person needs in the repository. ``tx`` is
-    'read', 'write' (committed before the answer), or 'none' for what moves refs and has transactions of its own.
+    ``scope`` (``a|b``: one of them) and ``level`` are what a limited token needs; ``role`` what a person needs in the
+    repository. ``tx`` is 'read', 'write' (committed before the answer), or 'none' for what moves refs and has
+    transactions of its own.
     """
 
     method: str
@@ -129,6 +132,10 @@ class Operation:
     @property
     def level(self) -> str:
         return "read" if self.method == "GET" else "write"
+
+    def within(self, token: Token, repo_id: int | None = None) -> bool:
+        """Whether the token itself permits it."""
+        return any(token.allows(scope, self.level, repo_id) for scope in self.scope.split("|"))
 
     @property
     def writes(self) -> bool:

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from gitml.sandbox import announce, comments, issues, pulls, repos, users
 from gitml.sandbox import serial_pulls as json_of
-from gitml.sandbox.refusals import RefusalError, forbidden, invalid
+from gitml.sandbox.pulls import Pull
+from gitml.sandbox.refusals import forbidden, invalid
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply, created, paged
 from gitml.sandbox.rest_git import commit_of
-from gitml.sandbox.rest_labels import Names
+from gitml.sandbox.rest_labels import EITHER, Names, issue_of, permitted
 
 
 class NewIssue(Body):
@@ -98,20 +99,14 @@ def create(call: Call) -> Reply:
     return created(json_of.issue(view, call.repo, issues.by_id(view.tx, row["id"])))
 
 
-def _issue(call: Call) -> sqlite3.Row:
-    return issues.get(call.view.tx, call.repo.id, call.number("issue_number"))
-
-
 def one(call: Call) -> Reply:
-    return Reply(json_of.issue(call.view, call.repo, _issue(call)))
+    return Reply(json_of.issue(call.view, call.repo, issue_of(call)))
 
 
 def edit(call: Call) -> Reply:
-    view, wanted, row = call.view, call.body(EditIssue), _issue(call)
+    view, wanted, row = call.view, call.body(EditIssue), issue_of(call)
     if row["user_id"] != call.by.user.id and not may_triage(call):
         raise forbidden("Must have triage access to edit the issue of somebody else.")
-    if row["is_pull"] and wanted.state is not None:
-        raise RefusalError(422, "Change the state of a pull request through /pulls")
     title = str(wanted.title) if wanted.title is not None else None
     if title is not None or wanted.body is not None:
         issues.edit(view.tx, row, title=title, body=wanted.body, now=call.sandbox.now())
@@ -146,6 +141,9 @@ def _replace(call: Call, row: sqlite3.Row, wanted: EditIssue) -> None:
 
 def _set_state(call: Call, row: sqlite3.Row, wanted: EditIssue) -> None:
     closing = wanted.state == "closed"
+    if row["is_pull"]:
+        change_state(call, pulls.by_id(call.view.tx, row["id"]), str(wanted.state))
+        return
     reason = wanted.state_reason or ("completed" if closing else "reopened")
     issues.set_state(
         call.view.tx, row["id"], state=str(wanted.state), reason=reason, by=call.by, now=call.sandbox.now()
@@ -153,20 +151,34 @@ def _set_state(call: Call, row: sqlite3.Row, wanted: EditIssue) -> None:
     announce.issue(call.view, row, "closed" if closing else "reopened", call.by)
 
 
+def change_state(call: Call, pull: Pull, state: str) -> Pull:
+    """Close a pull request, or open it again, and say so."""
+    view = call.view
+    if state == "closed":
+        pull = pulls.close(view.tx, pull, by=call.by, now=call.sandbox.now())
+        announce.pull(view, pull, "closed", call.by)
+    else:
+        pull = pulls.reopen(call.sandbox, view.tx, pull, by=call.by)
+        announce.pull(view, pull, "reopened", call.by)
+    return pull
+
+
 def comments_of(call: Call) -> Reply:
-    rows = comments.of_issue(call.view.tx, _issue(call)["id"], call.query.get("since", ""))
+    rows = comments.of_issue(call.view.tx, issue_of(call)["id"], call.query.get("since", ""))
     return paged(call, rows, lambda r: json_of.comment(call.view, call.repo, r))
 
 
 def add_comment(call: Call) -> Reply:
-    view, row = call.view, _issue(call)
+    view, row = call.view, issue_of(call)
     made = comments.add(view.tx, issue_id=row["id"], by=call.by, body=call.body(Text).body, now=call.sandbox.now())
     announce.comment(view, made, "created", call.by)
     return created(json_of.comment(view, call.repo, made))
 
 
 def _comment(call: Call) -> sqlite3.Row:
-    return comments.get(call.view.tx, call.repo.id, call.number("comment_id"))
+    row = comments.get(call.view.tx, call.repo.id, call.number("comment_id"))
+    permitted(call, issues.by_id(call.view.tx, row["issue_id"]))
+    return row
 
 
 def one_comment(call: Call) -> Reply:
@@ -251,13 +263,13 @@ _NUMBER, _ON_COMMIT = f"{_ISSUES}/{{issue_number}}", f"{_ONE}/commits/{{commit_s
 OPERATIONS = (
     Operation("GET", _ISSUES, listing, scope="issues"),
     Operation("POST", _ISSUES, create, scope="issues", tx="write", body=NewIssue),
-    Operation("GET", _NUMBER, one, scope="issues"),
-    Operation("PATCH", _NUMBER, edit, scope="issues", tx="write", body=EditIssue),
-    Operation("GET", f"{_NUMBER}/comments", comments_of, scope="issues"),
-    Operation("POST", f"{_NUMBER}/comments", add_comment, scope="issues", tx="write", body=Text),
-    Operation("GET", _COMMENT, one_comment, scope="issues"),
-    Operation("PATCH", _COMMENT, edit_comment, scope="issues", tx="write", body=Text),
-    Operation("DELETE", _COMMENT, delete_comment, scope="issues", tx="write"),
+    Operation("GET", _NUMBER, one, scope=EITHER),
+    Operation("PATCH", _NUMBER, edit, scope=EITHER, tx="write", body=EditIssue),
+    Operation("GET", f"{_NUMBER}/comments", comments_of, scope=EITHER),
+    Operation("POST", f"{_NUMBER}/comments", add_comment, scope=EITHER, tx="write", body=Text),
+    Operation("GET", _COMMENT, one_comment, scope=EITHER),
+    Operation("PATCH", _COMMENT, edit_comment, scope=EITHER, tx="write", body=Text),
+    Operation("DELETE", _COMMENT, delete_comment, scope=EITHER, tx="write"),
     Operation("GET", _ON_COMMIT, commit_comments, scope="contents"),
     Operation("POST", _ON_COMMIT, add_commit_comment, scope="contents", tx="write", body=CommitText),
     Operation("GET", _COMMIT, one_commit_comment, scope="contents"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitml.sandbox import announce, issues
 from gitml.sandbox import serial_pulls as json_of
-from gitml.sandbox.refusals import invalid
+from gitml.sandbox.refusals import forbidden, invalid
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply, created, paged
 
 
@@ -30,8 +30,23 @@ class Names(Body):
         return [str(n) for n in found]
 
 
-def _issue(call: Call) -> sqlite3.Row:
-    return issues.get(call.view.tx, call.repo.id, call.number("issue_number"))
+# What is said and labelled on a pull request needs either permission, on an issue that of issues.
+EITHER = "issues|pull-requests"
+
+
+def permitted(call: Call, row: sqlite3.Row) -> sqlite3.Row:
+    """The row, unless the token is for pull requests alone and this is none. Raises RefusalError 403."""
+    token, level = call.caller.token if call.caller else None, "read" if call.method == "GET" else "write"
+    wanted = "pull-requests" if row["is_pull"] else "issues"
+    public_read = level == "read" and not call.repo.private
+    allowed = token is None or public_read or token.allows("issues", level, call.repo.id)
+    if not allowed and not (token and token.allows(wanted, level, call.repo.id)):
+        raise forbidden("Resource not accessible by integration")
+    return row
+
+
+def issue_of(call: Call) -> sqlite3.Row:
+    return permitted(call, issues.get(call.view.tx, call.repo.id, call.number("issue_number")))
 
 
 def listing(call: Call) -> Reply:
@@ -46,12 +61,12 @@ def create(call: Call) -> Reply:
 
 
 def of_issue(call: Call) -> Reply:
-    rows = issues.labels_of(call.view.tx, _issue(call)["id"])
+    rows = issues.labels_of(call.view.tx, issue_of(call)["id"])
     return paged(call, rows, lambda r: json_of.label(call.view, call.repo, r))
 
 
 def add(call: Call) -> Reply:
-    view, row = call.view, _issue(call)
+    view, row = call.view, issue_of(call)
     added = issues.put_labels(view.tx, row, call.body(Names).names())
     issues.touch(view.tx, row["id"], call.sandbox.now())
     announce.labels(view, row, added, "labeled", call.by)
@@ -59,7 +74,7 @@ def add(call: Call) -> Reply:
 
 
 def remove(call: Call) -> Reply:
-    view, row = call.view, _issue(call)
+    view, row = call.view, issue_of(call)
     gone = issues.drop_label(view.tx, row, call.path["name"])
     issues.touch(view.tx, row["id"], call.sandbox.now())
     announce.labels(view, row, [gone], "unlabeled", call.by)
@@ -71,7 +86,7 @@ _ISSUE = f"{_ONE}/issues/{{issue_number}}/labels"
 OPERATIONS = (
     Operation("GET", f"{_ONE}/labels", listing, scope="issues"),
     Operation("POST", f"{_ONE}/labels", create, scope="issues", role="write", tx="write", body=Label),
-    Operation("GET", _ISSUE, of_issue, scope="issues"),
-    Operation("POST", _ISSUE, add, scope="issues", role="triage", tx="write", body=Names),
-    Operation("DELETE", f"{_ISSUE}/{{name}}", remove, scope="issues", role="triage", tx="write"),
+    Operation("GET", _ISSUE, of_issue, scope=EITHER),
+    Operation("POST", _ISSUE, add, scope=EITHER, role="triage", tx="write", body=Names),
+    Operation("DELETE", f"{_ISSUE}/{{name}}", remove, scope=EITHER, role="triage", tx="write"),
 )

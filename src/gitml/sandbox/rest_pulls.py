@@ -12,6 +12,7 @@ from gitml.sandbox.pulls import Pull
 from gitml.sandbox.refusals import RefusalError, forbidden, invalid, not_found
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply, created, page_bounds, paged, text
+from gitml.sandbox.rest_issues import change_state
 
 
 class NewPull(Body):
@@ -160,7 +161,7 @@ def edit(call: Call) -> Reply:
         announce.pull(view, pull, "converted_to_draft" if pull.draft else "ready_for_review", call.by)
         _ask_owners(call, pull)
     if wanted.state is not None and wanted.state != pull.state:
-        pull = _set_state(call, pull, wanted.state)
+        pull = change_state(call, pull, wanted.state)
     return Reply(shown(call, pull))
 
 
@@ -180,17 +181,6 @@ def _edit_text(call: Call, pull: Pull, wanted: EditPull) -> Pull:
         pull = pulls.set_base(call.sandbox, view.tx, pull, wanted.base)
     if changes:
         announce.pull(view, pull, "edited", call.by, changes=changes)
-    return pull
-
-
-def _set_state(call: Call, pull: Pull, state: str) -> Pull:
-    view = call.view
-    if state == "closed":
-        pull = pulls.close(view.tx, pull, by=call.by, now=call.sandbox.now())
-        announce.pull(view, pull, "closed", call.by)
-    else:
-        pull = pulls.reopen(call.sandbox, view.tx, pull, by=call.by)
-        announce.pull(view, pull, "reopened", call.by)
     return pull
 
 

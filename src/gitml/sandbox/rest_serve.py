@@ -155,7 +155,7 @@ class RestRoute(BaseRoute):
         repo = _admit_repo(tx, operation, caller, asked.path) if "owner" in asked.path else None
         if caller is None and (operation.login or operation.writes):
             raise RefusalError(401, "Requires authentication")
-        if repo is None and caller is not None and not caller.token.allows(operation.scope, operation.level):
+        if repo is None and caller is not None and not operation.within(caller.token):
             raise _inaccessible(caller)
         return Call(
             sandbox=self.sandbox,
@@ -167,6 +167,7 @@ class RestRoute(BaseRoute):
             body_=read_body(operation.body, asked.raw),
             url=f"{self.sandbox.base_url}{request.url.path}",
             accept=request.headers.get("accept", ""),
+            method=operation.method,
         )
 
 
@@ -201,7 +202,7 @@ def _admit_repo(tx: sqlite3.Connection, operation: Operation, caller: Caller | N
             raise RefusalError(401, "Requires authentication")
         return repo
     public_read = not repo.private and not operation.writes and operation.role == "read"
-    if not public_read and not caller.token.allows(operation.scope, operation.level, repo.id):
+    if not public_read and not operation.within(caller.token, repo.id):
         raise _inaccessible(caller)
     if not repos.at_least(role, operation.role) and not _by_permission(caller, operation, repo):
         raise RefusalError(403, _MISSING.get(operation.role, "Must have write access to the repository."))
@@ -214,8 +215,8 @@ _MISSING = {"admin": "Must have admin rights to Repository.", "write": "Must hav
 def _by_permission(caller: Caller, operation: Operation, repo: Repo) -> bool:
     """A job's token that says `administration: write` may do that here, though its bot has no role."""
     token = caller.token
-    named = token.permissions is not None and operation.scope in token.permissions
-    return token.kind != "user" and token.repo_id == repo.id and named
+    limited = token.kind != "user" and token.permissions is not None
+    return limited and token.repo_id == repo.id and operation.within(token, repo.id)
 
 
 def _inaccessible(caller: Caller) -> RefusalError:
