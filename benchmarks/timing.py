@@ -22,11 +22,13 @@ class Timing:
 
 def in_turn(commands: Mapping[str, Sequence[str]], *, cwd: Path, rounds: int = 9) -> dict[str, Timing]:
     """Run each command once unmeasured, then ``rounds`` times A B A B …; a command that fails stops it all."""
+    # Installed packages have their bytecode; ours would be compiled at every start where it may not be written.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
         for name, command in commands.items():
             before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(command, cwd=cwd, check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             if turn:
