@@ -218,3 +218,14 @@ def test_a_record_that_names_another_object_for_the_same_file(trained: Path) -> 
     found = reproduce(trained)
     assert found["phase"] == "failed"
     assert "DVC's digest of artifacts/m/model.onnx" in found["reason"]
+
+
+def test_a_record_that_names_files_outside_the_repository(sampled: Path, tmp_path: Path) -> None:
+    def outside(data: dict[str, Any]) -> None:
+        data["roles"]["samples"] = "../../../caught.parquet"
+        data["files"]["../../../caught.parquet"] = data["files"]["artifacts/m/samples.parquet"]
+
+    edit(sampled, outside)
+    found = reproduce(sampled, TMPDIR=str(tmp_path))
+    assert found["phase"] == "inconclusive"
+    assert "no stage makes ../../../caught.parquet" in found["reason"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError
+from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, SpecError
 from gitml.flows.origin import Origin, Origins, origins
 from gitml.flows.rerun import Level, Rerun, Shelf, compare
 from gitml.pipelines.run import Options, Ran, bring_up_to_date
@@ -22,6 +22,7 @@ from gitml.repo.entries import Entry, makers_of
 from gitml.repo.files import copy_file
 from gitml.repo.git import Git
 from gitml.repo.manifest import Fingerprint, fingerprint, verify
+from gitml.repo.safety import refuse_escape
 from gitml.repo.scratch import ScratchDvc, Source, forget_dead_worktrees, scratch_folder, source_of
 from gitml.spec import load_application
 from gitml.verdict import Phase, Verdict
@@ -79,8 +80,8 @@ def reproduce(root: Path, reference: str, call: Call) -> Reproduction:
         return Reproduction(record, _inconclusive(exc))
 
 
-def _inconclusive(exc: GitmlError) -> Verdict:
-    return Verdict(Phase.INCONCLUSIVE, exc.message + (f"; {exc.hint}" if exc.hint else ""))
+def _inconclusive(exc: GitmlError, before: str = "") -> Verdict:
+    return Verdict(Phase.INCONCLUSIVE, before + exc.message + (f"; {exc.hint}" if exc.hint else ""))
 
 
 def _refuse_the_hopeless(record: Record, call: Call) -> None:
@@ -100,22 +101,33 @@ def _attempt(work: _Work) -> Verdict:
     refusals: list[Verdict] = []
     for number, origin in enumerate(work.origins.candidates):
         tree = work.folder / f"{work.folder.name}-{number}"
-        with work.git.worktree(origin.commit, tree, keep=work.call.keep) as place:
+        with work.git.worktree(origin.commit, tree, keep=work.call.keep) as place, ExitStack() as stack:
             try:
-                with ScratchDvc(place, work.folder, work.source) as dvc:
-                    refusal = _why_not(work, origin, dvc)
-                    if refusal is None:
-                        return _rerun(work, origin, dvc)
-            except InconclusiveError as exc:
-                refusal = _inconclusive(exc)
+                dvc = stack.enter_context(ScratchDvc(place, work.folder, work.source))
+                refusal = _why_not(work, origin, dvc)
+            except (InconclusiveError, OutsideError, SpecError) as exc:
+                refusal = _inconclusive(exc, f"{origin.commit[:10]}, {origin.why}, cannot be run: ")
+            if refusal is None:
+                return _run_or_say_why(work, origin, dvc)
             refusals.append(refusal)
     return refusals[0]
+
+
+def _run_or_say_why(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
+    """The commit is the right one: if it cannot be judged, another would not be better."""
+    try:
+        return _rerun(work, origin, dvc)
+    except (InconclusiveError, IntegrityError) as exc:
+        return _inconclusive(exc)
 
 
 def _stages(record: Record, dvc: ScratchDvc) -> tuple[str, ...]:
     producers = dvc.producers()
     outputs = [record.artifact, *record.roles.values()]
-    return dvc.lineage(list(dict.fromkeys(producers[path] for path in outputs if path in producers)))
+    strange = next((path for path in outputs if path not in producers), None)
+    if strange is not None:
+        raise InconclusiveError(f"no stage makes {strange}, which the record names")
+    return dvc.lineage(list(dict.fromkeys(producers[path] for path in outputs)))
 
 
 def _why_not(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict | None:
@@ -230,6 +242,7 @@ def _environment(work: _Work, root: Path) -> Environment:
     packages = work.record.packages
     if work.call.environment == "current" or packages is None:
         return current_environment()
+    refuse_escape(packages.path, "the record")
     try:
         found = fingerprint(root / packages.path)
     except FileNotFoundError:

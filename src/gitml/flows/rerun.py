@@ -18,6 +18,7 @@ from gitml.repo.entries import Entry
 from gitml.repo.files import write_file
 from gitml.repo.git import Git
 from gitml.repo.manifest import Fingerprint, verify
+from gitml.repo.safety import refuse_escape
 from gitml.repo.scratch import ScratchDvc
 from gitml.verdict import Phase, Verdict
 
@@ -41,6 +42,7 @@ class Shelf:
 
     def get(self, path: str) -> Path:
         """A copy, verified by the record's SHA-256. Raises InconclusiveError that says why there is none."""
+        refuse_escape(path, "the record")
         target = self.folder / path
         expected = self.record.files.get(path)
         if expected is None:
