@@ -1,0 +1,89 @@
+"""A browser without JavaScript for the pages, and a repository with something to look at."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gitml.sandbox import protections
+from gitml.sandbox.protections import Protection
+from gitml.sandbox.repos import Repo
+from sandbox.forge_kit import Kit, commit, git
+
+_CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Cookies, forms with their tokens, and the origin that a browser sends. Redirects are not followed."""
+
+    client: httpx.Client
+    url: str
+
+    def get(self, path: str, status: int = 200) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == status, f"{path}: {answer.status_code}\n{answer.text[:2000]}"
+        return answer.text
+
+    def post(self, page: str, form: Mapping[str, str], *, to: str | None = None) -> httpx.Response:
+        """Fill in a form of a page and send it."""
+        found = _CSRF.search(self.client.get(page).text)
+        return self.send(to or page, {"csrf": found[1] if found else "", **form})
+
+    def send(self, path: str, form: Mapping[str, str], origin: str | None = None) -> httpx.Response:
+        return self.client.post(path, data=dict(form), headers={"Origin": origin or self.url})
+
+    def login(self, login: str, password: str | None = None) -> httpx.Response:
+        return self.post("/login", {"login": login, "password": password or f"{login} password"})
+
+
+def browser(kit: Kit, login: str | None = None) -> Browser:
+    made = Browser(httpx.Client(base_url=kit.url, timeout=30), kit.url)
+    if login:
+        answer = made.login(login)
+        assert answer.status_code == 303, answer.text
+    return made
+
+
+def api(kit: Kit, login: str, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+    """One call of the REST API."""
+    headers = {"Authorization": f"Bearer {kit.token[login]}"}
+    answer = httpx.request(method, f"{kit.url}/api/v3{path}", json=body, headers=headers, timeout=60)
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+def png(width: int, height: int, at: Any) -> bytes:
+    """A picture: ``at(x, y)`` gives red, green, blue."""
+    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in at(x, y)) for y in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def pull(kit: Kit, repo: Repo, clone: Path, *, branch: str = "work", body: str = "", by: str = "ada") -> int:
+    """A branch with one commit, pushed, and a pull request for it; its number."""
+    git(clone, "checkout", "-q", "-B", branch, "origin/main")
+    commit(clone, f"{branch}.txt", "one\ntwo\nthree\n", f"Add {branch}")
+    git(clone, "push", "-q", kit.remote(repo, by), f"HEAD:refs/heads/{branch}")
+    new = {"title": f"Add {branch}", "head": branch, "base": "main", "body": body}
+    return int(api(kit, by, "POST", f"/repos/{repo.full_name}/pulls", new, 201)["number"])
+
+
+def protect(kit: Kit, repo: Repo, body: dict[str, Any], branch: str = "main") -> Protection:
+    rule = protections.from_request(body)
+    with kit.sandbox.store.write() as tx:
+        protections.save(tx, repo.id, branch, rule)
+    return rule
+
+
