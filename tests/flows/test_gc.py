@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,21 @@ def test_dry_run_and_no_terminal_delete_nothing(trained: Path) -> None:
     assert "--yes" in refused.err
     assert "1 object that nothing names (9 B)" in refused.out
     assert objects(trained) == before
+
+
+def test_asks_on_a_terminal(trained: Path) -> None:
+    loose = put(trained, "left over")
+    age()
+    for answer, gone in (("n", False), ("y", True)):
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{answer}\n".encode())
+        command = [sys.executable, "-m", "gitml", "gc", "--min-age", "1s"]
+        done = subprocess.run(command, cwd=trained, stdin=theirs, capture_output=True, text=True, timeout=120)
+        os.close(ours)
+        os.close(theirs)
+        assert "delete 1 object from the cache?" in done.stderr
+        assert done.returncode == 0
+        assert (loose not in objects(trained)) == gone
 
 
 def test_what_is_young_stays(trained: Path) -> None:

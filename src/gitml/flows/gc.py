@@ -132,7 +132,7 @@ def _judge(root: Path, dvc: Dvc, call: Call) -> _Judged:
         {oid: f"which {path} names, here or in a branch, tag or stash" for oid, path in names.items()}
     )
     kept = needed | listings.closure(dict.fromkeys(young, "which is young"))
-    labels = _labels(root, listings)
+    labels = _labels(root, listings, {oid for objects in listed for oid in objects})
     plans = (_plan(s, objects, needed, kept, labels) for s, objects in zip(stores, listed, strict=True))
     return _Judged(stores, tuple(plans), needed)
 
@@ -185,12 +185,13 @@ class _Listings:
         return found
 
 
-def _labels(root: Path, listings: _Listings) -> dict[str, str]:
+def _labels(root: Path, listings: _Listings, present: set[str]) -> dict[str, str]:
     """What objects were, as far as this clone ran the stages that made them."""
     labels: dict[str, str] = {}
     for stage, content in known_outputs(root):
         oid = content.digest.removeprefix("md5:")
-        for name in (oid, *((listings.members(oid) or ()) if oid.endswith(".dir") else ())):
+        members = listings.members(oid) if oid.endswith(".dir") and oid in present else None
+        for name in (oid, *(members or ())):
             labels.setdefault(name, f"{stage}: {content.path}")
     return labels
 
