@@ -13,13 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gitml.sandbox import rest, rest_actions
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitaccess import PATH
 from gitml.sandbox.githttp import GitHttp, Limits
 from gitml.sandbox.shield import BodyLimit, HostCheck, SecurityHeaders, is_api, problem
-
-# Modules with routes(sandbox), in the order in which they are asked: pages take what is left.
-PARTS = ("rest", "rest_actions", "web")
 
 
 def create_app(sandbox: Sandbox, limits: Limits | None = None) -> Starlette:
@@ -52,12 +50,10 @@ class GitFirst:
 
 
 def _routes(sandbox: Sandbox) -> list[BaseRoute]:
-    found: list[BaseRoute] = []
-    for name in PARTS:
-        path = f"gitml.sandbox.{name}"
-        if importlib.util.find_spec(path) is not None:
-            found += importlib.import_module(path).routes(sandbox)
-    return found
+    """Pages take what the API leaves; they can be left out."""
+    web = "gitml.sandbox.web"
+    pages = importlib.import_module(web).routes(sandbox) if importlib.util.find_spec(web) else []
+    return [*rest.routes(sandbox), *rest_actions.routes(sandbox), *pages]
 
 
 def _health(request: Request) -> Response:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -25,6 +23,7 @@ from gitml.sandbox.app import create_app
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.githttp import Limits
 from gitml.sandbox.patience import patient
+from gitml.sandbox.runner import Runner
 
 PORT = 8471  # tried first in a new state folder
 _START_SECONDS = 30.0
@@ -191,11 +190,7 @@ def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 @contextmanager
 def _runner(sandbox: Sandbox) -> Iterator[None]:
-    """The runner of workflows, where it is part of this installation."""
-    if importlib.util.find_spec("gitml.sandbox.runner") is None:
-        yield
-        return
-    runner = importlib.import_module("gitml.sandbox.runner").Runner(sandbox)
+    runner = Runner(sandbox)
     runner.start()
     try:
         yield
