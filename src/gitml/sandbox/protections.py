@@ -111,10 +111,10 @@ def from_request(body: dict[str, Any]) -> Protection:
 
 
 def _checks(given: dict[str, Any]) -> dict[str, Any]:
-    """`contexts` is the old list of names, `checks` the new one with the app; app -1 means whoever."""
-    listed = given.get("checks") if isinstance(given.get("checks"), list) else None
-    if listed is None:
-        listed = [{"context": c} for c in given.get("contexts") or []]
+    """`contexts` is the old list of names, `checks` the new one with the app (-1: whoever): what either asks holds."""
+    listed = [c for c in given.get("checks") or [] if c is not None]
+    named = {c.get("context") for c in listed if isinstance(c, dict)}
+    listed += [{"context": c} for c in given.get("contexts") or [] if c not in named]
     plain = [{**c, "app_id": None} if isinstance(c, dict) and c.get("app_id") == -1 else c for c in listed]
     rest = {k: v for k, v in given.items() if k not in ("checks", "contexts")}
     return {**rest, "checks": plain}

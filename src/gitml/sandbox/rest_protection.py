@@ -8,7 +8,7 @@ from pydantic import ConfigDict, ValidationError
 
 from gitml.sandbox import gitrepo, protections, repos, statuses, users
 from gitml.sandbox import serial_checks as json_of
-from gitml.sandbox.protections import Actors, Check, Protection
+from gitml.sandbox.protections import Actors, Protection
 from gitml.sandbox.refusals import RefusalError, invalid
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply, paged
 
@@ -60,11 +60,11 @@ def _with_sources(call: Call, rule: Protection, body: dict[str, Any]) -> Protect
     listed = (body.get("required_status_checks") or {}).get("checks")
     if wanted is None or not isinstance(listed, list):
         return rule
-    open_ = {c["context"] for c in listed if c.get("app_id") is not None}
+    free = {c.get("context") for c in listed if isinstance(c, dict) and c.get("app_id") is None}
     pinned = tuple(
-        c
-        if c.context in open_
-        else Check(context=c.context, app_id=statuses.newest_source(call.view.tx, call.repo.id, c.context))
+        c.model_copy(update={"app_id": statuses.newest_source(call.view.tx, call.repo.id, c.context)})
+        if c.context in free
+        else c
         for c in wanted.checks
     )
     return rule.model_copy(update={"required_status_checks": wanted.model_copy(update={"checks": pinned})})
