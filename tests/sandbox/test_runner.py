@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -196,6 +198,15 @@ def test_a_workspace_is_empty_and_shared_with_nobody(works: Works) -> None:
     )
     jobs = works.only()
     assert jobs["b"]["conclusion"] == "success", works.log(jobs["b"])
+
+
+def test_a_job_finds_gitml_but_not_the_python_that_runs_the_sandbox(works: Works) -> None:
+    step = "{run: 'gitml --version; which -a python python3 pip || true'}"
+    works.flow(f"on: push\njobs:\n  a: {{runs-on: ubuntu-latest, steps: [{step}]}}\n")
+    job = works.only()["a"]
+    assert job["conclusion"] == "success", works.log(job)
+    own = str(Path(sys.executable).parent)
+    assert not [line for line in works.log(job).splitlines() if f"Z {own}/" in line]
 
 
 def test_checkout_in_all_its_ways(works: Works) -> None:

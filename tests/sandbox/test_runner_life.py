@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gitml.sandbox import joblog
+from gitml.sandbox import events, joblog
 from gitml.sandbox.runner import Runner
 from gitml.sandbox.serve import Options, serving
 from sandbox.forge_kit import Kit, people
@@ -174,6 +174,26 @@ def test_workflows_follow_one_another_three_levels_deep(works: Works) -> None:
     last = [r for r in works.runs() if r["head_branch"] == "main"]
     assert [r["path"][-6:] for r in last] == ["w1.yml", "w2.yml", "w3.yml", "w4.yml"]
     assert "success" in works.log(works.jobs(last[1])["a"])
+
+
+def test_one_event_that_makes_no_sense_does_not_stop_those_behind_it(works: Works) -> None:
+    works.flow(f"on: push\njobs:\n  a: {SIMPLE}\n")
+    works.done()
+    with works.kit.sandbox.store.write() as tx:
+        for payload in ({}, {"pull_request": 3}, {"pull_request": {"number": 99}}):
+            events.emit(
+                tx,
+                repo_id=works.repo.id,
+                name="pull_request",
+                action="opened",
+                actor_id=None,
+                token_kind="user",
+                payload=payload,
+            )
+    works.push({"x": "1"})
+    assert [r["conclusion"] for r in works.done(count=2)] == ["success", "success"]
+    sql = "SELECT reason FROM not_started JOIN events ON events.id = event_id WHERE repo_id = ? AND path = ''"
+    assert len(works.query(sql, works.repo.id)) == 3
 
 
 def test_dispatch_with_typed_inputs(works: Works) -> None:

@@ -20,6 +20,7 @@ import psutil
 from gitml.errors import OutsideError
 from gitml.sandbox.render import LABEL
 
+_OWN = ("python", "pip", "activate", "wheel", "easy_install", "uv", "act")
 GRACE_SECONDS = 5.0
 MARK = "RUNNER_TRACKING_ID"  # GitHub's runner finds orphans by the same variable
 
@@ -46,9 +47,8 @@ def binary() -> str:
 
 def clean_environment(folder: Path, mark: str) -> dict[str, str]:
     """All that a job sees of the host: PATH, a locale, a home and a cache of its own, plain terminals."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
-        "PATH": path,
+        "PATH": os.pathsep.join([str(folder / "bin"), *_foreign_path()]),
         "HOME": str(folder / "home"),
         "XDG_CACHE_HOME": str(folder / "cache"),
         "XDG_CONFIG_HOME": str(folder / "home" / ".config"),
@@ -62,6 +62,22 @@ def clean_environment(folder: Path, mark: str) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         MARK: mark,
     }
+
+
+def _foreign_path() -> list[str]:
+    """PATH without the folder of our own Python: `pip install` in a job must not change what runs the
+    sandbox.
+    """
+    own = Path(sys.executable).parent.resolve()
+    return [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p and Path(p).resolve() != own]
+
+
+def link_tools(folder: Path) -> None:
+    """The commands installed beside gitml (gitml, dvc ...) for a job, but no python and no pip."""
+    (folder / "bin").mkdir()
+    for tool in Path(sys.executable).parent.iterdir():
+        if not tool.name.lower().startswith(_OWN) and tool.is_file() and os.access(tool, os.X_OK):
+            (folder / "bin" / tool.name).symlink_to(tool.absolute())
 
 
 def command(call: Invocation) -> list[str]:

@@ -224,6 +224,7 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     commit = task.run["sha"]
     extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
     jobfolder.at_commit(folder, bare, commit)
+    act.link_tools(folder)
     mark = f"gitml-{task.run['id']}-{task.row['id']}-{task.runtime_token[-8:]}"
     jobfolder.write(folder, _files(sandbox, task, folder, mark))
     minutes = _timeout(task)

@@ -125,7 +125,8 @@ class Runner:
             ).fetchall()
         for row in rows:
             if row["status"] == "in_progress":
-                if row["cancel_asked"] and (handle := self._handles.get(row["id"])):
+                handle = self._handles.get(row["id"])
+                if row["cancel_asked"] and handle and not handle.stopped:
                     threading.Thread(target=handle.stop, args=[row["reason"] or "the run was cancelled"]).start()
             elif not self._give(row):
                 self._explain(row)
