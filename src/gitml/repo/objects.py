@@ -19,7 +19,7 @@ from gitml.errors import OutsideError
 
 OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _NAMES = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-f]{32}(?:\.dir)?(?![0-9A-Za-z_])")
-_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified")
+_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Store:
         """Every object, by its name. Files that are no objects are left out."""
         try:
             return {s.oid: s for s in (self._on_disk() if self._local else self._elsewhere())}
+        except FileNotFoundError:  # nothing was ever pushed there
+            return {}
         except Exception as exc:  # each kind of storage has errors of its own
             raise OutsideError(f"the objects of the {self.name} cannot be listed: {exc}") from exc
 
@@ -76,11 +78,12 @@ class Store:
                     yield Stored(oid, found.st_size, max(found.st_mtime, found.st_ctime))
 
     def _elsewhere(self) -> Iterator[Stored]:
-        found: Mapping[str, Mapping[str, Any]] = self._odb.fs.find(self._odb.path, detail=True)
+        # The storage's own class below DVC's, which hands on the names alone.
+        found: Mapping[str, Mapping[str, Any]] = self._odb.fs.fs.find(self._odb.path, detail=True)
         for path, info in found.items():
-            oid = "".join(self._odb.fs.parts(path)[-2:])
+            oid = "".join(path.split("/")[-2:])
             if OID.fullmatch(oid):
-                yield Stored(oid, int(info.get("size") or 0), _seconds(info))
+                yield Stored(oid, int(info.get("size") or 0), modified_of(info))
 
     def read(self, oid: str) -> bytes | None:
         """The object's bytes, or None if it is not there or they are not what its name says."""
@@ -113,7 +116,8 @@ class Store:
             raise OutsideError(f"{oid} of the {self.name} cannot be deleted: {exc}") from exc
 
 
-def _seconds(info: Mapping[str, Any]) -> float | None:
+def modified_of(info: Mapping[str, Any]) -> float | None:
+    """When the object was written, in seconds, as the storage's ``info`` of it says; None if it does not."""
     value = next((info[key] for key in _MODIFIED if info.get(key) is not None), None)
     if isinstance(value, datetime):
         return value.timestamp()
