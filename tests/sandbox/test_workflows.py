@@ -53,6 +53,8 @@ def test_filters_are_tuples_of_text() -> None:
         (GOOD.replace("on: push", "on: {workflow_run: {types: [completed]}}"), "needs `workflows:`"),
         (GOOD.replace("on: push", "on: {schedule: {cron: x}}"), "list of `cron:`"),
         ("on: push\non: push\njobs: {}", "not valid YAML"),
+        (GOOD.replace("on: push", "on: {schedule: [{cron: '@daily'}]}"), "no cron line"),
+        (GOOD.replace("on: push", "on: {schedule: [{cron: '61 * * * *'}]}"), "no cron line"),
     ],
 )
 def test_refused_files_say_why(text: str, reason: str) -> None:

@@ -13,10 +13,9 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from croniter import croniter
-
 from gitml.sandbox import events
 from gitml.sandbox.context import Sandbox, iso
+from gitml.sandbox.cronline import due
 from gitml.sandbox.repofacts import RepoFacts
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.workflows import Workflow
@@ -24,23 +23,12 @@ from gitml.sandbox.workflows import Workflow
 SHORTEST = timedelta(minutes=5)
 
 
-def valid(line: str) -> bool:
-    """Five POSIX fields; `@daily` and seconds are not GitHub's."""
-    return len(line.split()) == 5 and not line.startswith("@") and bool(croniter.is_valid(line))
-
-
-def due(line: str, after: datetime, now: datetime) -> datetime | None:
-    """The last time of a cron line in (after, now], None if there is none."""
-    last: datetime = croniter(line, now + timedelta(seconds=1)).get_prev(datetime)
-    return last if after < last <= now else None
-
-
 def lines(facts: RepoFacts) -> Iterable[tuple[str, str]]:
     """(path, cron line) of every schedule on the default branch."""
     head = facts.resolve(f"refs/heads/{facts.default_branch}")
     for workflow in facts.workflows(head) if head else ():
         if isinstance(workflow, Workflow) and "schedule" in workflow.on:
-            yield from ((workflow.path, line) for line in workflow.on["schedule"].crons if valid(line))
+            yield from ((workflow.path, line) for line in workflow.on["schedule"].crons)
 
 
 def forget_missed(tx: sqlite3.Connection, now: datetime) -> None:

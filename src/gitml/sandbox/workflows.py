@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from gitml.errors import UsageError
 from gitml.process import run
+from gitml.sandbox import cronline
 
 FOLDER = ".github/workflows"
 MAX_BYTES = 512 * 1024
@@ -33,9 +34,7 @@ class Trigger:
     """One event under `on:`. An empty tuple with `given` False means that the filter is not there."""
 
     event: str
-    filters: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # branches, paths-ignore, types, workflows ...
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # branches, paths-ignore, types, workflows ...
     crons: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -187,6 +186,9 @@ def _trigger(path: str, event: str, config: Any) -> Trigger:
     if event == "schedule":
         if not isinstance(config, list) or not all(isinstance(c, dict) and c.get("cron") for c in config):
             raise WorkflowError(f"{path}: `schedule` needs a list of `cron:`")
+        wrong = [str(c["cron"]) for c in config if not cronline.valid(str(c["cron"]))]
+        if wrong:
+            raise WorkflowError(f"{path}: {wrong[0]!r} is no cron line of five POSIX fields")
         return Trigger(event, crons=tuple(str(c["cron"]) for c in config))
     if config is None:
         return Trigger(event)
@@ -232,9 +234,7 @@ def _refuse_cycles(path: str, jobs: Mapping[str, Job]) -> None:
     while len(done) < len(jobs):
         ready = {j.id for j in jobs.values() if j.id not in done and done.issuperset(j.needs)}
         if not ready:
-            raise WorkflowError(
-                f"{path}: the `needs:` of {', '.join(sorted(jobs.keys() - done))} go in a circle"
-            )
+            raise WorkflowError(f"{path}: the `needs:` of {', '.join(sorted(jobs.keys() - done))} go in a circle")
         done |= ready
 
 
