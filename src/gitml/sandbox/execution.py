@@ -268,10 +268,7 @@ def _files(sandbox: Sandbox, task: Assignment, folder: Path, mark: str) -> dict[
         task.source,
         task.job,
         event=task.run["event"],
-        needs=task.needs,
-        matrix=json.loads(task.row["matrix"] or "{}"),
-        inputs=task.inputs,
-        strategy=task.strategy,
+        known=render.Known(task.needs, json.loads(task.row["matrix"] or "{}"), task.inputs, task.strategy),
         outputs_file=str(folder / "outputs.json"),
     )
     return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gitml.sandbox.expressions import literal, replace_context, replace_in_expression
@@ -32,26 +33,33 @@ _DONE = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Known:
+    """The contexts that act cannot know by itself."""
+
+    needs: Mapping[str, Any]
+    matrix: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+
+
 def workflow(
     source: Workflow,
     job: Job,
     *,
     event: str,
-    needs: Mapping[str, Any],
-    matrix: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    strategy: Mapping[str, Any],
+    known: Known,
     outputs_file: str,
 ) -> dict[str, Any]:
     """The workflow for act. JSON is YAML, so the caller writes it with json.dumps."""
     reader = "gitml-outputs" if job.id != "gitml-outputs" else "gitml-outputs-"
     kept = {k: v for k, v in job.raw.items() if k not in _DONE}
-    if matrix:
-        kept["strategy"] = {"matrix": {name: [value] for name, value in matrix.items()}}
+    if known.matrix:
+        kept["strategy"] = {"matrix": {name: [value] for name, value in known.matrix.items()}}
     kept |= {"runs-on": LABEL}
     shared = {k: source.raw[k] for k in ("env", "defaults") if source.raw.get(k)}
     body: Any = {**shared, "jobs": {job.id: kept}}
-    for name, value in (("inputs", inputs), ("strategy", strategy), ("needs", needs)):
+    for name, value in (("inputs", known.inputs), ("strategy", known.strategy), ("needs", known.needs)):
         body = _with_literal(body, name, literal(dict(value)))
     body["jobs"][reader] = _reader(job.id, outputs_file)
     return {"name": source.name, "on": _on(event), **body}

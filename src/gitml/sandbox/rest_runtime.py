@@ -114,6 +114,18 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
             raise not_found()
         return FileResponse(artifacts.path(sandbox, found), media_type="application/zip")
 
+    return [
+        Route("/_runner/artifacts", _refusing(listing)),
+        Route("/_runner/artifacts/{number:int}", _refusing(fetch)),
+        Route("/_runner/upload", _refusing_async(upload), methods=["PUT"]),
+        Route("/_runner/upload", _refusing(finish), methods=["POST"]),
+        *_links(sandbox),
+    ]
+
+
+def _links(sandbox: Sandbox) -> list[BaseRoute]:
+    """What a signed address leads to."""
+
     def log(request: Request) -> Response:
         number = _signed(sandbox, request, "logs")
         with sandbox.store.read() as tx:
@@ -132,10 +144,6 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
         return FileResponse(artifacts.path(sandbox, row), media_type="application/zip")
 
     return [
-        Route("/_runner/artifacts", _refusing(listing)),
-        Route("/_runner/artifacts/{number:int}", _refusing(fetch)),
-        Route("/_runner/upload", _refusing_async(upload), methods=["PUT"]),
-        Route("/_runner/upload", _refusing(finish), methods=["POST"]),
         Route("/_runner/logs/{number:int}", _refusing(log)),
         Route("/_runner/files/{number:int}", _refusing(file)),
     ]
