@@ -45,7 +45,9 @@ class Browser:
 
 
 def browser(kit: Kit, login: str | None = None) -> Browser:
-    made = Browser(httpx.Client(base_url=kit.url, timeout=30), kit.url)
+    # No connection is kept, so that none is left open when the test ends.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    made = Browser(httpx.Client(base_url=kit.url, timeout=30, limits=limits), kit.url)
     if login:
         answer = made.login(login)
         assert answer.status_code == 303, answer.text

@@ -190,15 +190,17 @@ def _run_and_job(visit: Visit) -> tuple[sqlite3.Row, sqlite3.Row]:
 def _steps(row: sqlite3.Row, logs: list[joblog.StepLog]) -> list[StepLog]:
     known = {s["number"]: s for s in json.loads(row["steps"])}
     said = {log.number: log for log in logs}
+    numbers = sorted({*known, *said})
     found = []
-    for number in sorted({*known, *said}):
+    for number in numbers:
         step, log = known.get(number, {}), said.get(number)
         body = log.lines if log else ()
+        goes_on = row["status"] == "in_progress" and number == numbers[-1]
         found.append(
             StepLog(
                 number,
                 step.get("name") or (log.name if log else "") or "Before the first step",
-                step.get("conclusion") or step.get("status") or "",
+                step.get("conclusion") or step.get("status") or ("in_progress" if goes_on else ""),
                 step.get("started_at"),
                 step.get("completed_at"),
                 [web_code.log_line(line) for line in body[-MAX_STEP_LINES:]],
