@@ -87,5 +87,3 @@ def protect(kit: Kit, repo: Repo, body: dict[str, Any], branch: str = "main") ->
     with kit.sandbox.store.write() as tx:
         protections.save(tx, repo.id, branch, rule)
     return rule
-
-

@@ -148,7 +148,11 @@ def _promotion(kit: Kit, repo: Repo, clone: Path) -> int:
     api(kit, "olga", "POST", f"/repos/{full}/issues/{number}/labels", {"labels": ["promotion", "model: delay"]})
     api(kit, "olga", "POST", f"{one}/requested_reviewers", {"reviewers": ["rita"]}, 201)
     note = {"path": "models/delay/production.yaml", "line": 4, "side": "RIGHT", "body": "Ten percent first, please."}
-    changes = {"event": "REQUEST_CHANGES", "body": "`dep_delay` has drifted. Start with a **canary**.", "comments": [note]}
+    changes = {
+        "event": "REQUEST_CHANGES",
+        "body": "`dep_delay` has drifted. Start with a **canary**.",
+        "comments": [note],
+    }
     api(kit, "olga", "POST", f"{one}/reviews", changes)
     text = _deployment("2026-11-21-8d41c2e9").replace("canary: 0", "canary: 10")
     sha = commit(clone, "models/delay/production.yaml", text, "Canary at ten percent")
