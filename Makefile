@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo test test-fast check docs bench lock generate clean
+.PHONY: demo test test-fast browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model on the flights of 2013
@@ -14,8 +14,14 @@ demo: $(VENV)/.demo ## train the flight-delay model on the flights of 2013
 	gitml train delay
 	gitml show delay@latest
 
-test: test-fast ## everything, fast tests first
+test: test-fast browser ## everything, fast tests first
 	python -m pytest -m slow
+
+browser: ## Chromium, for the test that walks through the sandbox's web pages
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
+	  echo 'The browser test will be skipped. It needs chromium and chromedriver; on Debian: apt-get install chromium chromium-driver'
 
 test-fast: $(VENV)/.dev
 	python -m pytest -m "not slow"
