@@ -1,6 +1,7 @@
 # Two commands matter: `make demo` runs the main job on real data, `make test` runs the tests. Both set everything up.
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
@@ -15,7 +16,7 @@ demo: $(VENV)/.demo ## train the flight-delay model on the flights of 2013
 	gitml show delay@latest
 
 test: test-fast browser ## everything, fast tests first
-	python -m pytest -m slow
+	python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 browser: ## Chromium, for the test that walks through the sandbox's web pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
@@ -24,7 +25,7 @@ browser: ## Chromium, for the test that walks through the sandbox's web pages
 	  echo 'The browser test will be skipped. It needs chromium and chromedriver; on Debian: apt-get install chromium chromium-driver'
 
 test-fast: $(VENV)/.dev
-	python -m pytest -m "not slow"
+	python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 check: $(VENV)/.dev ## format, lint, types, layers, generated files
 	ruff format --check .

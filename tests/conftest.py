@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes examples slow, not wrong.
+settings.register_profile("gitml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gitml")
 
 DATA = Path(__file__).parent / "data"
 

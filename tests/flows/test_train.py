@@ -258,18 +258,23 @@ def test_ci_refuses_a_dirty_tree_and_trains_a_clean_one(toy: Path, set_params: S
 
 
 def test_two_trainings_at_once(toy: Path) -> None:
-    slow = (toy / "train.py").read_text() + "import time; time.sleep(4)\n"
-    (toy / "train.py").write_text(slow)
+    good = (toy / "train.py").read_text()
+    (toy / "train.py").write_text(good + "import time\nwhile not os.path.exists('../go'): time.sleep(0.05)\n")
     first = subprocess.Popen([sys.executable, "-m", "gitml", "train"], cwd=toy, stderr=subprocess.DEVNULL)
     wait_for(lambda: (toy / "artifacts/m/model.onnx").exists())
     refused = gitml(toy, "train", "--no-wait")
     assert refused.code == 4
     assert f"process {first.pid}" in refused.err
-    waited = gitml(toy, "train")
-    assert first.wait(30) == 0
-    assert f"process {first.pid}" in waited.err
-    assert "waiting for it to end" in waited.err
-    assert "nothing changed" in waited.out
+    second = subprocess.Popen(
+        [sys.executable, "-m", "gitml", "train"], cwd=toy, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert second.stderr
+    assert f"process {first.pid}" in (said := second.stderr.readline())
+    assert "waiting for it to end" in said
+    (toy.parent / "go").touch()
+    out, _ = second.communicate(timeout=60)
+    assert first.wait(60) == 0
+    assert "nothing changed" in out
     assert len(records(toy)) == 1
 
 
@@ -301,7 +306,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
