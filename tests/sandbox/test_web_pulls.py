@@ -4,47 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gitml.sandbox import merge, repos, reviews, web_checks, web_diff, web_serve
-from gitml.sandbox.gitview import FileDiff
+from gitml.sandbox import merge, repos, reviews, web_checks, web_serve
 from gitml.sandbox.repos import Repo
 from sandbox.forge_kit import Kit, commit, git
-from sandbox.web_kit import Browser, api, browser, png, protect, pull
+from sandbox.web_kit import Case, api, browser, png, protect
 
 ONE_REVIEW = {"required_pull_request_reviews": {"required_approving_review_count": 1, "dismiss_stale_reviews": True}}
-
-
-class Case:
-    """A repository with one pull request by ada."""
-
-    def __init__(self, kit: Kit, folder: Path) -> None:
-        self.kit = kit
-        self.repo, self.clone = kit.seeded(folder)
-        self.number = pull(kit, self.repo, self.clone, body="Please look.")
-        self.home = f"/{self.repo.full_name}"
-        self.page = f"{self.home}/pull/{self.number}"
-        self.sha = self.head()
-
-    def head(self) -> str:
-        return git(self.clone, "rev-parse", "HEAD").strip()
-
-    def api(self, login: str, method: str, path: str = "", body: Any = None, status: int = 200) -> Any:
-        return api(self.kit, login, method, f"/repos/{self.repo.full_name}/pulls/{self.number}{path}", body, status)
-
-    def push(self, text: str = "more\n") -> str:
-        sha = commit(self.clone, "work.txt", text, "More work")
-        git(self.clone, "push", "-q", "origin", "HEAD:work")
-        return sha
-
-    def review(self, who: Browser, event: str, body: str = "", sha: str = "") -> Any:
-        form = {"do": "review", "event": event, "body": body, "commit_id": sha or self.sha}
-        return who.post(self.page, form)
-
-    def merge(self, who: Browser, **form: str) -> Any:
-        return who.post(self.page, {"do": "merge", "sha": self.sha, "method": "merge", **form})
 
 
 @pytest.fixture
@@ -249,44 +217,6 @@ def test_dismissing_a_review(case: Case) -> None:
     assert "She is on holiday" in ada.get(case.page)
 
 
-def test_opening_one(case: Case) -> None:
-    git(case.clone, "checkout", "-q", "-b", "next-step", "origin/main")
-    commit(case.clone, "next.txt", "x\n", "Next step\n\nBecause.")
-    git(case.clone, "push", "-q", "origin", "HEAD:next-step")
-    ada = browser(case.kit, "ada")
-    page = f"{case.home}/compare?base=main&head=next-step"
-    assert 'value="Next step"' in ada.get(page)
-    form = {"base": "main", "head": "next-step", "title": "Next", "body": "By the page", "draft": "1"}
-    refused = ada.post(page, {**form, "title": " "}, to=f"{case.home}/compare")
-    assert refused.status_code == 422
-    assert "By the page" in refused.text
-    answer = ada.post(page, form, to=f"{case.home}/compare")
-    assert answer.headers["location"] == f"{case.home}/pull/{case.number + 1}"
-    assert "Draft" in ada.get(answer.headers["location"])
-    again = ada.post(page, form, to=f"{case.home}/compare")
-    assert again.status_code == 422
-    assert "A pull request already exists" in again.text
-    assert "already has everything" in ada.get(f"{case.home}/compare?base=main&head=main")
-    assert "no such branch" in ada.get(f"{case.home}/compare?base=main&head=nothing")
-    stranger = browser(case.kit, "eve").post(page, form, to=f"{case.home}/compare")
-    assert stranger.status_code == 403
-
-
-def test_from_a_fork(kit: Kit, case: Case, tmp_path: Path) -> None:
-    fork = repos.create(kit.sandbox, kit.user("eve").id, case.repo.name, fork_of=case.repo)
-    clone = kit.clone(fork, tmp_path / "fork", "eve")
-    commit(clone, "fork.txt", "x\n", "From outside")
-    git(clone, "push", "-q", "origin", "HEAD:idea")
-    eve = browser(kit, "eve")
-    page = f"{case.home}/compare?base=main&head=eve:idea"
-    assert "From outside" in eve.get(page)
-    form = {"base": "main", "head": "eve:idea", "title": "An idea", "body": ""}
-    answer = eve.post(page, form, to=f"{case.home}/compare")
-    assert answer.status_code == 303
-    assert "eve:idea" in eve.get(answer.headers["location"])
-    assert "From outside" in eve.get(f"{answer.headers['location']}/commits")
-
-
 def test_a_force_push_is_told(case: Case) -> None:
     git(case.clone, "commit", "-q", "--amend", "-m", "Said better")
     git(case.clone, "push", "-q", "--force", "origin", "HEAD:work")
@@ -330,30 +260,6 @@ def test_a_conflict_is_a_reason(case: Case) -> None:
         assert time.monotonic() < deadline
     assert "it has conflicts with the base branch" in page
     assert 'value="merge" disabled' in page
-
-
-def diff_of(count: int, path: str = "a") -> FileDiff:
-    body = "\n".join([f"@@ -0,0 +1,{count} @@", *(f"+{n}" for n in range(count))])
-    return FileDiff(path, None, "added", "0" * 40, count, 0, body)
-
-
-def test_long_differences_are_cut() -> None:
-    shown = web_diff.shown([diff_of(10_000, "long"), *(diff_of(5, f"f{n}") for n in range(400))])
-    assert shown.files[0].left_out == 10_001 - web_diff.MAX_FILE_LINES
-    assert len(shown.files) == web_diff.MAX_FILES
-    assert shown.files_left_out == 401 - web_diff.MAX_FILES
-    alone = web_diff.shown([diff_of(10_000, "long"), diff_of(1)], only="long")
-    assert alone.files[0].left_out == 0
-    assert sum(len(f.lines) for f in web_diff.shown([diff_of(399, str(n)) for n in range(300)]).files) <= 4_000
-
-
-def test_a_large_file_is_behind_a_link(case: Case) -> None:
-    case.push("".join(f"{n}\n" for n in range(3_000)))
-    me = browser(case.kit)
-    page = me.get(f"{case.page}/files")
-    assert "Show this file alone" in page
-    assert "2999" not in page
-    assert "2999" in me.get(f"{case.page}/files?file=work.txt")
 
 
 def test_words_of_a_refusal() -> None:

@@ -87,3 +87,33 @@ def protect(kit: Kit, repo: Repo, body: dict[str, Any], branch: str = "main") ->
     with kit.sandbox.store.write() as tx:
         protections.save(tx, repo.id, branch, rule)
     return rule
+
+
+class Case:
+    """A repository with one pull request by ada."""
+
+    def __init__(self, kit: Kit, folder: Path) -> None:
+        self.kit = kit
+        self.repo, self.clone = kit.seeded(folder)
+        self.number = pull(kit, self.repo, self.clone, body="Please look.")
+        self.home = f"/{self.repo.full_name}"
+        self.page = f"{self.home}/pull/{self.number}"
+        self.sha = self.head()
+
+    def head(self) -> str:
+        return git(self.clone, "rev-parse", "HEAD").strip()
+
+    def api(self, login: str, method: str, path: str = "", body: Any = None, status: int = 200) -> Any:
+        return api(self.kit, login, method, f"/repos/{self.repo.full_name}/pulls/{self.number}{path}", body, status)
+
+    def push(self, text: str = "more\n") -> str:
+        sha = commit(self.clone, "work.txt", text, "More work")
+        git(self.clone, "push", "-q", "origin", "HEAD:work")
+        return sha
+
+    def review(self, who: Browser, event: str, body: str = "", sha: str = "") -> Any:
+        form = {"do": "review", "event": event, "body": body, "commit_id": sha or self.sha}
+        return who.post(self.page, form)
+
+    def merge(self, who: Browser, **form: str) -> Any:
+        return who.post(self.page, {"do": "merge", "sha": self.sha, "method": "merge", **form})
