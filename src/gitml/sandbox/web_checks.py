@@ -131,7 +131,10 @@ class MergeBox:
 def merge_box(visit: Visit, pull: Pull) -> MergeBox:
     """What the visitor may do with the pull request, and every reason why not."""
     allowed = [name for name, switch in merge.METHODS.items() if serial.switch(visit.repo, switch)]
-    judged = {name: judging.judge(visit.view, pull, by=visit.actor, method=name) for name in allowed}
+    # To the rules, squash and rebase are the same: neither makes a merge commit.
+    kinds = {name: "merge" if name == "merge" else "squash" for name in allowed}
+    verdicts = {k: judging.judge(visit.view, pull, by=visit.actor, method=k) for k in dict.fromkeys(kinds.values())}
+    judged = {name: verdicts[kind] for name, kind in kinds.items()}
     methods = {name: METHOD_WORDS[name] for name, verdict in judged.items() if verdict.allowed}
     shown = next((judged[n] for n in allowed if n in methods), None) or next(
         (judged[n] for n in reversed(allowed)), rules.Judgement(())
