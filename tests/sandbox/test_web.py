@@ -5,17 +5,17 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
-import tomllib
+import ssl
 from datetime import timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
 import pytest
 
-from gitml.sandbox import users, web, web_guard, web_sessions
-from sandbox.forge_kit import Kit, commit, git
-from sandbox.web_kit import Browser, browser, png, pull
+from gitml.sandbox import tokens, users, web_guard, web_sessions
+from gitml.sandbox.serve import Options, serving
+from sandbox.forge_kit import Kit, commit, git, people
+from sandbox.web_kit import Browser, browser, check_accessible, png, pull
 
 LOGIN = {"login": "ada", "password": "ada password"}
 
@@ -211,6 +211,32 @@ def test_raw_files_by_token(kit: Kit, tmp_path: Path) -> None:
     for login, status in (("olga", 200), ("eve", 404)):
         assert httpx.get(url, headers={"Authorization": f"Bearer {kit.token[login]}"}).status_code == status
     assert httpx.get(url, headers={"Authorization": "Bearer ghp_wrong"}).status_code == 401
+    page = f"{kit.url}/{repo.full_name}"
+    assert httpx.get(page, headers={"Authorization": f"Bearer {kit.token['olga']}"}).status_code == 404
+
+
+@pytest.mark.parametrize(("permissions", "status"), [({"contents": "read"}, 200), ({"statuses": "write"}, 403)])
+def test_a_limited_token_reads_what_it_may(kit: Kit, tmp_path: Path, permissions: dict[str, str], status: int) -> None:
+    repo, _ = kit.seeded(tmp_path / "a", private=True)
+    other, _ = kit.seeded(tmp_path / "b", private=True)
+    with kit.sandbox.store.write() as tx:
+        who = users.get(tx, "ada").id
+        token = tokens.mint(tx, user_id=who, kind="app", repo_id=repo.id, permissions=permissions)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{kit.url}/{repo.full_name}/raw/main/README.md", headers=headers).status_code == status
+    assert httpx.get(f"{kit.url}/{other.full_name}/raw/main/README.md", headers=headers).status_code == 404
+
+
+def test_over_tls_the_cookie_is_for_this_host_alone(tmp_path: Path) -> None:
+    with serving(tmp_path / "state", Options(port=0, runner=False, tls=True)) as running:
+        people(running.sandbox)
+        trust = ssl.create_default_context(cafile=running.address.ca)
+        with httpx.Client(base_url=running.address.url, verify=trust) as client:
+            me = Browser(client, running.address.url)
+            cookie = me.login("ada").headers["set-cookie"]
+            assert cookie.startswith("__Host-gitml_session_")
+            assert "; Secure" in cookie
+            assert "Log out" in me.get("/")
 
 
 def test_headers_that_bind_the_browser(kit: Kit) -> None:
@@ -259,89 +285,3 @@ def test_addresses_that_are_none(kit: Kit) -> None:
         assert "There is nothing here" in answer.text
     assert me.client.get("/api/v3/nothing").headers["content-type"] == "application/json"
     assert me.send("/nothing", {}).status_code == 404
-
-
-def test_files_of_the_package_are_complete_and_small() -> None:
-    folder = Path(str(web.__file__)).parent
-    names = {path.name for path in (folder / "static").iterdir()}
-    assert names == set(web.STATIC)
-    assert (folder / "static/gitml.css").stat().st_size < 25_000
-    config = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    assert config["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/gitml"]
-    for template in (folder / "templates").iterdir():
-        text = template.read_text()
-        assert "<script" not in text
-        assert not re.search(r"\sstyle=|\son[a-z]+=", text)
-
-
-def _luminance(colour: str) -> float:
-    full = "".join(c * 2 for c in colour) if len(colour) == 3 else colour
-    parts = [int(full[n : n + 2], 16) / 255 for n in (0, 2, 4)]
-    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2, success criterion 1.4.3."""
-    dark, light = sorted((_luminance(one.lstrip("#")), _luminance(other.lstrip("#"))))
-    return (light + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_is_aa(scheme: str) -> None:
-    css = (Path(str(web.__file__)).parent / "static/gitml.css").read_text()
-    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
-    sets = [dict(re.findall(r"--([\w-]+): (#[0-9a-fA-F]{3,6});", block)) for block in blocks[:2]]
-    colours = sets[0] if scheme == "light" else {**sets[0], **sets[1]}
-    texts = ("ink", "dim", "link", "good", "bad", "wait", "merged")
-    pairs = [(text, ground) for text in texts for ground in ("ground", "sheet", "raised", "dim-bg")]
-    pairs += [("good", "good-bg"), ("bad", "bad-bg"), ("merged", "merged-bg"), ("ink", "wait-bg"), ("ink", "bad-bg")]
-    pairs += [("on-accent", "accent"), ("on-accent", "accent-hover"), ("ink", "add"), ("ink", "del"), ("dim", "hunk")]
-    pairs += [("ink", "add-n"), ("ink", "del-n")]
-    pairs += [(f"k-{name}", "sheet") for name in ("key", "str", "num", "com", "name", "fun")]
-    weak = {pair: round(contrast(colours[pair[0]], colours[pair[1]]), 2) for pair in pairs}
-    assert {pair: value for pair, value in weak.items() if value < 4.5} == {}
-    assert all(contrast(colour, "#fff") >= 4.5 for colour in web.COLOURS)
-
-
-class Outline(HTMLParser):
-    """Landmarks, labels and names of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.labels: set[str] = set()
-        self.fields: list[dict[str, str | None]] = []
-        self.tags: list[str] = []
-        self.pictures: list[dict[str, str | None]] = []
-        self._in_label = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append(tag)
-        if given.get("id"):
-            self.ids.append(str(given["id"]))
-        if tag == "label":
-            self._in_label += 1
-            self.labels.add(given.get("for") or "")
-        if tag in ("input", "textarea", "select") and given.get("type") != "hidden" and not self._in_label:
-            self.fields.append(given)
-        if tag == "img":
-            self.pictures.append(given)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "label":
-            self._in_label -= 1
-
-
-def check_accessible(text: str) -> None:
-    """One main, one h1 or h2 at least, every field has a label, every picture a text, no id twice."""
-    page = Outline()
-    page.feed(text)
-    assert page.tags.count("main") == 1
-    assert {"header", "nav"} <= set(page.tags)
-    assert 'href="#main"' in text
-    assert '<html lang="en">' in text
-    assert len(page.ids) == len(set(page.ids))
-    assert [f for f in page.fields if f.get("id") not in page.labels] == []
-    assert [p for p in page.pictures if "alt" not in p] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -111,8 +112,18 @@ def test_any_mix_of_markdown(parts: list[str], glue: str) -> None:
 
 
 def test_deep_nesting_and_long_texts_end() -> None:
-    for text in ("> " * 5_000 + "x", "[" * 20_000, "*a_ " * 20_000, "<div>" * 5_000, "- " * 3_000, "x" * 500_000):
+    begun = time.process_time()
+    for text in (
+        "> " * 5_000 + "x",
+        "[" * 65_000,
+        "![" * 32_000,
+        "*a_ " * 20_000,
+        "<div>" * 5_000,
+        "- " * 3_000,
+        "x" * 500_000,
+    ):
         check(str(render(text, PLACE)))
+    assert time.process_time() - begun < 20
 
 
 def test_pictures_come_from_repositories_here_alone() -> None:

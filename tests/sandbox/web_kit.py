@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,46 @@ class Case:
 
     def merge(self, who: Browser, **form: str) -> Any:
         return who.post(self.page, {"do": "merge", "sha": self.sha, "method": "merge", **form})
+
+
+class Outline(HTMLParser):
+    """Landmarks, labels and names of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.labels: set[str] = set()
+        self.fields: list[dict[str, str | None]] = []
+        self.tags: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self._in_label = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        if tag == "label":
+            self._in_label += 1
+            self.labels.add(given.get("for") or "")
+        if tag in ("input", "textarea", "select") and given.get("type") != "hidden" and not self._in_label:
+            self.fields.append(given)
+        if tag == "img":
+            self.pictures.append(given)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "label":
+            self._in_label -= 1
+
+
+def check_accessible(text: str) -> None:
+    """One main, one h1 or h2 at least, every field has a label, every picture a text, no id twice."""
+    page = Outline()
+    page.feed(text)
+    assert page.tags.count("main") == 1
+    assert {"header", "nav"} <= set(page.tags)
+    assert 'href="#main"' in text
+    assert '<html lang="en">' in text
+    assert len(page.ids) == len(set(page.ids))
+    assert [f for f in page.fields if f.get("id") not in page.labels] == []
+    assert [p for p in page.pictures if "alt" not in p] == []

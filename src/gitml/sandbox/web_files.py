@@ -246,6 +246,6 @@ PAGES = (
     Page(_R, home),
     Page(f"{_R}/tree/{{rest:path}}", tree),
     Page(f"{_R}/blob/{{rest:path}}", blob),
-    Page(f"{_R}/raw/{{rest:path}}", raw),
+    Page(f"{_R}/raw/{{rest:path}}", raw, scope="contents"),
     Page(f"{_R}/branches", branches),
 )

@@ -275,4 +275,4 @@ PAGES = (
     Page(f"{_R}/runs/{{run}}/job/{{job}}", job),
     Page(f"{_R}/artifacts/{{artifact}}", artifact, login=True),
 )
-LOG = Page(f"{_R}/runs/{{run}}/job/{{job}}/log", job, login=True)
+LOG = Page(f"{_R}/runs/{{run}}/job/{{job}}/log", job, login=True, scope="actions")

@@ -30,6 +30,9 @@ from gitml.sandbox.tokens import Token
 from gitml.sandbox.users import User
 
 MAX_FORM = 1 << 20
+_REFUSALS = (UsageError, OutsideError, push_policy.RefusedError, ValidationError)
+# SQLite is busy, read-only, has an I/O error, is full, cannot open: the machine's fault.
+_OUTSIDE = (5, 8, 10, 13, 14)
 
 
 def templates(sandbox: Sandbox) -> jinja2.Environment:
@@ -133,7 +136,8 @@ Handler = Callable[[Visit], Response]
 class Page:
     """One address. ``change`` is what a form sent there does: it returns where to go next.
 
-    ``role`` is what a visitor needs in the repository, for the page and the change alike.
+    ``role`` is what a visitor needs in the repository, for the page and the change alike. ``scope``: the page is also
+    for programs, with a token that may read that.
     """
 
     path: str
@@ -141,6 +145,7 @@ class Page:
     change: Callable[[Visit], str] | None = None
     role: str = "read"
     login: bool = False
+    scope: str = ""
 
 
 def html(text: str, status: int = 200, after: Callable[[], None] | None = None) -> Response:
@@ -176,8 +181,12 @@ def respond(site: Site, page: Page, request: Request, raw: bytes) -> Response:
                 return page.handler(visit)
             admit_change(visit)
         return _change(site, page, visit)
-    except RefusalError as exc:
-        return refusal(site, request, exc)
+    except _REFUSALS as exc:
+        return refusal(site, request, as_refusal(exc))
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF not in _OUTSIDE:
+            raise
+        return refusal(site, request, RefusalError(503, f"The sandbox cannot reach its files: {exc}"))
 
 
 def _change(site: Site, page: Page, visit: Visit) -> Response:
@@ -186,7 +195,7 @@ def _change(site: Site, page: Page, visit: Visit) -> Response:
         raise RefusalError(405, "Method Not Allowed")
     try:
         return RedirectResponse(page.change(visit), 303)
-    except (UsageError, OutsideError, push_policy.RefusedError, ValidationError) as exc:
+    except _REFUSALS as exc:
         no = as_refusal(exc)
         if no.status in (401, 404):
             raise no from exc
@@ -217,13 +226,15 @@ def read_form(raw: bytes) -> dict[str, str]:
 def arrive(site: Site, page: Page, request: Request, tx: sqlite3.Connection, form: Mapping[str, str]) -> Visit:
     """Who it is and whether the page exists for them: what is private is not there, before anything else."""
     path = _words(request)
-    user, token = _who(site, request, tx)
+    user, token = _who(site, page, request, tx)
     repo, role = None, "none"
     if "owner" in path:
         repo = repos.find(tx, path["owner"], path["repo"])
         role = access.role(tx, repo, user.id if user else None, token) if repo else "none"
         if repo is None or not access.sees(repo, role, token):
             raise not_found()
+        if token is not None and repo.private and not token.allows(page.scope, "read", repo.id):
+            raise RefusalError(403, f"This token may not read {page.scope}.")
     if user is None and page.login:
         raise RefusalError(401, "Log in first.")
     if repo is not None and not repos.at_least(role, page.role):
@@ -232,19 +243,16 @@ def arrive(site: Site, page: Page, request: Request, tx: sqlite3.Connection, for
     return Visit(site, request, tx, user, token, repo, role, path, query, form)
 
 
-def _who(site: Site, request: Request, tx: sqlite3.Connection) -> tuple[User | None, Token | None]:
-    """By cookie; by token where a program asks for a page or a raw file, never for a change."""
-    now = site.sandbox.clock()
-    if request.method == "GET" and "authorization" in request.headers:
+def _who(site: Site, page: Page, request: Request, tx: sqlite3.Connection) -> tuple[User | None, Token | None]:
+    """By cookie; by token where a program asks for a raw file or a log, never for a change."""
+    if page.scope and request.method != "POST" and "authorization" in request.headers:
         try:
             caller = auth.identify(tx, request.headers["authorization"], site.sandbox.now())
         except auth.BadCredentialsError:
             raise RefusalError(401, "Bad credentials") from None
-        if caller and caller.token.allows("contents", "read"):
-            return caller.user, caller.token
-        raise RefusalError(403, "This token may not read contents.")
+        return (caller.user, caller.token) if caller else (None, None)
     secret = web_guard.cookie(request, "session")
-    return (web_sessions.find(tx, secret, now) if secret else None), None
+    return (web_sessions.find(tx, secret, site.sandbox.clock()) if secret else None), None
 
 
 def _words(request: Request) -> dict[str, str]:
