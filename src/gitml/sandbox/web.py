@@ -20,6 +20,7 @@ from gitml.sandbox import (
     web_runs,
     web_serve,
     web_settings,
+    web_texts,
     web_words,
 )
 from gitml.sandbox.context import Sandbox
@@ -44,6 +45,7 @@ def pages() -> tuple[Page, ...]:
         *web_compare.PAGES,
         *web_runs.PAGES,
         *web_settings.PAGES,
+        *web_texts.PAGES,
         *web_commits.PAGES,
         *web_files.PAGES,
     )

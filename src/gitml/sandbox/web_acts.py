@@ -41,7 +41,7 @@ def _comment(visit: Visit, number: int) -> str:
     if body.strip() or not visit.form.get("then"):
         text = rest_issues.Text(body=body)
         reply = perform(visit, operation(rest_issues.OPERATIONS, rest_issues.add_comment), text, issue_number=number)
-        anchor = f"#comment-{reply.body['id']}"
+        anchor = f"#issuecomment-{reply.body['id']}"
     else:
         anchor = ""
     then = visit.form.get("then", "")
@@ -79,7 +79,7 @@ def _review(visit: Visit, number: int) -> str:
         raise conflict("The head moved while you were looking. See what is new, then review again.")
     body = rest_reviews.NewReview(event=_event(event), body=visit.form.get("body", ""), commit_id=seen or None)
     reply = perform(visit, operation(rest_reviews.OPERATIONS, rest_reviews.create), body, pull_number=number)
-    return _page(visit, number, f"#review-{reply.body['id']}")
+    return _page(visit, number, f"#pullrequestreview-{reply.body['id']}")
 
 
 def _event(word: str) -> Any:
@@ -125,7 +125,7 @@ def _resolve(visit: Visit, number: int) -> str:
             raise not_found()
         now = visit.sandbox.now() if visit.form["do"] == "resolve" else None
         reviews.resolve(tx, int(word), by=actor, now=now)
-    return _page(visit, number, f"#note-{word}")
+    return _page(visit, number, f"#discussion_r{word}")
 
 
 def _merge(visit: Visit, number: int) -> str:

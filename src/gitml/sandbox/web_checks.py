@@ -62,7 +62,7 @@ def _run(visit: Visit, row: sqlite3.Row, needed: tuple[str, ...]) -> CheckLine:
     state = rules.check_run_state(row["status"], row["conclusion"])
     output = json.loads(row["output"])
     words = output.get("title") or (row["conclusion"] or row["status"]).replace("_", " ")
-    url = local_url(visit, row["details_url"] or "")
+    url = local_url(visit, row["details_url"] or "") or f"{visit.home}/runs/{row['id']}"
     return CheckLine(
         row["name"], state, words, url, by, row["name"] in needed, row["completed_at"] or row["created_at"]
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from gitml.sandbox import gitrepo, gitview, pulls, repos, rest_pulls, web_diff
 from gitml.sandbox.refusals import RefusalError
@@ -108,4 +109,14 @@ def create(visit: Visit) -> str:
     return f"{visit.home}/pull/{reply.body['number']}"
 
 
-PAGES = (Page("/{owner}/{repo}/compare", page, change=create),)
+def linked(visit: Visit) -> Response:
+    """The form of address that the API gives: compare/base...head."""
+    base, _, head = visit.path["rest"].partition("...")
+    return RedirectResponse(f"{visit.home}/compare?{urlencode({'base': base, 'head': head})}", 303)
+
+
+_R = "/{owner}/{repo}"
+PAGES = (
+    Page(f"{_R}/compare", page, change=create),
+    Page(f"{_R}/compare/{{rest:path}}", linked),
+)

@@ -88,7 +88,7 @@ def _path(path: str) -> str:
 
 def index(visit: Visit) -> Response:
     """All repositories that the visitor can see."""
-    owner = visit.query.get("owner", "")
+    owner = visit.path.get("login", "")
     found = repos.listing(visit.tx, visit.user.id if visit.user else None)
     rows = [r for r in found if not owner or r.owner.lower() == owner.lower()]
     rows.sort(key=lambda r: r.pushed_at, reverse=True)

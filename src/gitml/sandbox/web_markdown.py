@@ -120,7 +120,7 @@ def render(source: str, place: Place) -> Markup:
 
 def _scrollable(html: str) -> str:
     """Wide tables scroll in a box of their own; it can be reached by keyboard."""
-    opened = html.replace("<table>", '<div class="scroll" tabindex="0" role="group"><table>')
+    opened = html.replace("<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>')
     return opened.replace("</table>", "</table></div>")
 
 
@@ -158,7 +158,7 @@ def _split(token: Token, place: Place) -> Iterator[Token]:
         if login and not place.is_user(login):
             continue
         yield _text(token.content[at : match.start()])
-        address = f"/?owner={login}" if login else f"{place.home}/pull/{number}"
+        address = f"/{login}" if login else f"{place.home}/issues/{number}"
         yield Token("link_open", "a", 1, attrs={"href": address})
         yield _text(match.group())
         yield Token("link_close", "a", -1)

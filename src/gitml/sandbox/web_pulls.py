@@ -88,7 +88,7 @@ def conversation(visit: Visit) -> Response:
         labels=issues.labels_of(visit.tx, pull.id),
         hint=web_checks.review_hint(visit, pull),
         may_edit=_may_edit(visit, pull),
-        refresh=1 if stale else 0,
+        refresh=1 if stale and visit.request.method == "GET" else 0,
     )
 
 

@@ -66,7 +66,7 @@ def listing(visit: Visit) -> Response:
 
 def _refresh(visit: Visit, *, live: bool) -> dict[str, Any]:
     """Pages of what goes on load themselves again, unless the visitor wants to read in peace."""
-    off = visit.query.get("live") == "off"
+    off = visit.query.get("live") == "off" or visit.request.method == "POST"
     return {"live": live, "paused": off, "refresh": LIVE_SECONDS if live and not off else 0}
 
 

@@ -125,4 +125,5 @@ _R = "/{owner}/{repo}"
 PAGES = (
     Page(f"{_R}/settings", settings),
     Page(f"{_R}/deployments", deployed),
+    Page(f"{_R}/deployments/activity_log", deployed),
 )
