@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,20 @@ def colour(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
+
+
+def prepare_streams() -> None:
+    """Whatever has no letter in the terminal's encoding is escaped, and closed streams swallow what is said."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, before a file of ours does
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 — open to the end
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def paint(text: str, *styles: str, stream: TextIO | None = None) -> str:
@@ -48,7 +63,8 @@ def note(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """The result for machines. NaN is not JSON and never written."""
-    show(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    other = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    show(json.dumps(value, indent=2, ensure_ascii=other, allow_nan=False))
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> str:

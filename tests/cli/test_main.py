@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import gitml
+from conftest import gitml, write
 from gitml.cli.main import COMMANDS
 
 HEAVY = (
@@ -105,3 +106,33 @@ def test_a_bug_says_so(trained: Path) -> None:
     assert done.returncode == 70
     assert "gitml has a bug" in done.stderr
     assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "code"),
+    [
+        (">&-", 0),
+        (">&- 2>&-", 0),
+        (">/dev/full", 4),
+        ("| true", 0),
+    ],
+)
+def test_output_that_nobody_takes_is_no_bug(trained: Path, redirected: str, code: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m gitml show m {redirected}"],
+        cwd=trained,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_a_terminal_without_our_letters_gets_them_escaped_and_json_stays_json(trained: Path) -> None:
+    env = {"PYTHONIOENCODING": "latin-1"}
+    assert "\\u2192" in gitml(trained, "diff", "m", "m", env=env).out
+    spec = (trained / "gitml.yaml").read_text()
+    write(trained, {"gitml.yaml": spec.replace("artifact:", "description: 😀→\n    artifact:", 1)})
+    assert json.loads(gitml(trained, "models", "--json", env=env).out)[0]["description"] == "😀→"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from gitml.output import Live
 from gitml.spec import find_root
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +28,23 @@ def root_of(ctx: click.Context) -> Path:
 def examples(*lines: str) -> str:
     """An epilog that click leaves as it is."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@contextmanager
+def watch(stage: str, log: Path) -> Iterator[None]:
+    """The stage that runs, how long, and the last line that it wrote to ``log``."""
+    with Live(f"  {stage:<16}", lambda: _last_line(log)):
+        yield
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 400))
+            lines = stream.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
 
 
 def number(value: float | None, *, sign: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -12,6 +13,7 @@ import click
 
 from gitml import __version__
 from gitml.errors import GitmlError
+from gitml.output import prepare_streams
 
 # name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,6 +27,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "register": ("register", "Make a version of a model bought or trained elsewhere."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),
     "sandbox": ("sandbox", "A forge and a runner on this machine, in GitHub's formats, without internet."),
+}
+
+
+# What the machine refuses, and what to do about it. Any other OSError is a bug.
+_MACHINE = {
+    errno.EACCES: "see who owns it and who may write there",
+    errno.EPERM: "see who owns it and who may write there",
+    errno.EROFS: "it can only be read here: work in a clone that can be written to",
+    errno.ENOSPC: "make room on the disk, and call it again",
+    errno.EDQUOT: "make room within your quota, and call it again",
+    errno.EIO: "the disk fails: look into the system's log",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EISDIR: "a file belongs there: move the folder away",
+    errno.ENOTDIR: "a folder belongs there: move the file away",
+    errno.ELOOP: "remove the symlinks that lead back to themselves",
 }
 
 
@@ -79,10 +97,19 @@ def _complain(message: str, hint: str = "") -> None:
         note("  " + printable(hint))
 
 
+def _bug() -> NoReturn:
+    _complain("gitml has a bug; please report the lines below", f"gitml {__version__}, Python {sys.version.split()[0]}")
+    import traceback
+
+    traceback.print_exc()
+    sys.exit(70)
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """The process boundary."""
     # Thousands of functions and classes come into being while modules load, and none of them is garbage.
     gc.disable()
+    prepare_streams()
     try:
         result: Any = gitml.main(args=args, standalone_mode=False)
     except click.exceptions.Abort:
@@ -100,13 +127,12 @@ def main(args: list[str] | None = None) -> NoReturn:
         # The reader of our output went away (gitml models | head): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as exc:
+        if exc.errno not in _MACHINE:
+            _bug()
+        place = f"{os.fsdecode(exc.filename)}: " if isinstance(exc.filename, str | bytes) else ""
+        _complain(f"{place}{exc.strerror}", _MACHINE[exc.errno])
+        sys.exit(4)
     except Exception:  # the boundary: whatever is left is a bug
-        _complain(
-            "gitml has a bug; please report the lines below",
-            f"gitml {__version__}, Python {sys.version.split()[0]}",
-        )
-        import traceback
-
-        traceback.print_exc()
-        sys.exit(70)
+        _bug()
     sys.exit(result if isinstance(result, int) else 0)

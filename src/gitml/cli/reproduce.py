@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.flows.reproduce import TOLERANCE, Call, Reproduction
 from gitml.flows.reproduce import reproduce as run_again
-from gitml.output import Live, note, paint, printable, seconds, show, show_json
+from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.pipelines.run import Ran
 from gitml.verdict import Phase
 
@@ -77,29 +74,13 @@ def reproduce(
 
     Exit code 0: reproduced. 1: not reproduced. 3: there was not enough to judge on.
     """
-    call = Call(_watch, _tell, note, tolerance, environment, keep)
+    call = Call(watch, _tell, note, tolerance, environment, keep)
     result = run_again(root_of(ctx), reference, call)
     if as_json:
         show_json(_json(result))
     else:
         _show(result)
     return result.verdict.exit_code
-
-
-@contextmanager
-def _watch(stage: str, log: Path) -> Iterator[None]:
-    with Live(f"  {stage:<16}", lambda: _last_line(log)):
-        yield
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 400))
-            lines = stream.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
 
 
 def _tell(ran: Ran) -> None:

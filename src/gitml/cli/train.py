@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
 from gitml.flows.train import Call, Outcome, Trained
 from gitml.flows.train import train as run_train
-from gitml.output import Live, note, paint, seconds, show, show_json
+from gitml.output import note, paint, seconds, show, show_json
 from gitml.pipelines.run import How, Ran
 
 _STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim"}
@@ -47,7 +45,7 @@ def train(
     The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
     code, data, packages and params again makes no new version.
     """
-    call = Call(_watch, _tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
+    call = Call(watch, _tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
     root = root_of(ctx)
     results = run_train(root, models, call)
     if as_json:
@@ -55,22 +53,6 @@ def train(
         return
     for result in results:
         _show(root, result)
-
-
-@contextmanager
-def _watch(stage: str, log: Path) -> Iterator[None]:
-    with Live(f"  {stage:<16}", lambda: _last_line(log)):
-        yield
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 400))
-            lines = stream.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
 
 
 def _tell(ran: Ran) -> None:
