@@ -395,6 +395,8 @@ def test_a_record_edited_by_hand_vouches_for_nothing(trained: Path) -> None:
 def test_packages_that_are_not_the_locked_ones_are_refused(toy: Path) -> None:
     spec = (toy / "gitml.yaml").read_text()
     (toy / "gitml.yaml").write_text(spec.replace("    artifact:", "    packages: requirements.lock\n    artifact:"))
+    pipeline = (toy / "dvc.yaml").read_text()
+    (toy / "dvc.yaml").write_text(pipeline.replace("deps: [", "deps: [requirements.lock, "))
     (toy / "requirements.lock").write_text("click==0.0.1\nnot-there==1.0 ; python_version < '3'\n")
     done = gitml(toy, "train")
     assert done.code == 1

@@ -23,7 +23,7 @@ from gitml.registry import Metric, Record, find, read_record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
-from gitml.registry.store import with_digest
+from gitml.registry.store import refuse_file_in_the_way, with_digest
 from gitml.repo.dvc import Dvc
 from gitml.repo.entries import Content
 from gitml.repo.files import write_file
@@ -31,6 +31,7 @@ from gitml.repo.formats import check_format
 from gitml.repo.git import Git
 from gitml.repo.manifest import Fingerprint, fingerprint
 from gitml.repo.safety import refuse_symlinks
+from gitml.repo.scratch import source_of
 from gitml.spec import load_application
 from gitml.spec.application import Model
 
@@ -76,8 +77,9 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
     """Raises UsageError and SpecError before anything is changed; IntegrityError when the file is not its format."""
     model = _external(root, name)
     _check_source(delivery.source)
+    refuse_file_in_the_way(root, name)
     for place in (model.artifact, model.metrics, *([model.signature] if model.signature else ())):
-        refuse_symlinks(root, place, cache=root / ".dvc" / "cache")
+        refuse_symlinks(root, place, cache=source_of(root).cache)
     _refuse_links(delivery.artifact)
     told = _Told.read(model, delivery)
     git = Git(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -10,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, SpecError
+from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 from gitml.flows.origin import Origin, Origins, origins
 from gitml.flows.rerun import Level, Rerun, Shelf, compare
+from gitml.pipelines.lock import refuse_without_dvc
 from gitml.pipelines.run import Options, Ran, bring_up_to_date
 from gitml.pipelines.venv import Environment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
@@ -66,6 +66,7 @@ class _Work:
 
 def reproduce(root: Path, reference: str, call: Call) -> Reproduction:
     """Nothing in the clone at ``root`` changes. Raises RefError or SpecError when there is no sound record to judge."""
+    refuse_without_dvc(root)
     found = resolve(root, parse(reference), list(load_application(root).models))
     record = read_record(found)
     git = Git(root)
@@ -105,7 +106,7 @@ def _attempt(work: _Work) -> Verdict:
             try:
                 dvc = stack.enter_context(ScratchDvc(place, work.folder, work.source))
                 refusal = _why_not(work, origin, dvc)
-            except (InconclusiveError, OutsideError, SpecError) as exc:
+            except (InconclusiveError, OutsideError, UsageError) as exc:
                 refusal = _inconclusive(exc, f"{origin.commit[:10]}, {origin.why}, cannot be run: ")
             if refusal is None:
                 return _run_or_say_why(work, origin, dvc)
@@ -136,7 +137,7 @@ def _why_not(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict | None:
     frozen = sorted(dvc.frozen() & set(names))
     if frozen:
         raise InconclusiveError(f"stage {frozen[0]} is frozen in dvc.yaml: DVC never runs it")
-    found = {name: _before(dvc, name) for name in names}
+    found = {name: _assumed(record, name, _before(dvc, name)) for name in names}
     if lineage_digest(record.model, found) == record.digest:
         return None
     first = next(input_differences(record.entries(), found), Disagreement("lineage", record.digest, "another"))
@@ -148,6 +149,13 @@ def _before(dvc: ScratchDvc, name: str) -> Entry:
     if entry is None:
         raise InconclusiveError(f"{name} does not say which data it brought in")
     return entry
+
+
+def _assumed(record: Record, name: str, entry: Entry) -> Entry:
+    """What other stages make is not there yet: where its bytes count, they are looked at after the run."""
+    recorded = record.entries().get(name)
+    known = {c.path: c.digest for c in recorded.deps} if recorded else {}
+    return replace(entry, deps=tuple(replace(c, digest=c.digest or known.get(c.path, "")) for c in entry.deps))
 
 
 def _refusal(work: _Work, origin: Origin, first: Disagreement) -> Verdict:
@@ -287,9 +295,6 @@ def _run(work: _Work, dvc: ScratchDvc, names: Sequence[str], environment: Enviro
         with stages_run_in(environment, isolated=call.environment == "recorded"):
             return {ran.stage: ran.entry for ran in bring_up_to_date(dvc, names, options)}
     except FailedError as exc:
-        # DVC ignores the user's Ctrl-C while a stage runs and reports the stage that it stopped.
-        if re.search(r"exited with (-2|130)\b", exc.message):
-            raise KeyboardInterrupt from exc
         raise InconclusiveError(exc.message) from exc
 
 

@@ -24,7 +24,7 @@ from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
-from gitml.registry.store import with_digest
+from gitml.registry.store import refuse_file_in_the_way, with_digest
 from gitml.repo.dvc import Dvc
 from gitml.repo.entries import Entry
 from gitml.repo.git import Git
@@ -140,9 +140,23 @@ def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
     return dvc.lineage(list(dict.fromkeys(producers[path] for path in model.outputs.values())))
 
 
+def _refuse_loose_packages(run: _Run, model: Model, stages: Sequence[str]) -> None:
+    """With other packages a stage may give another model: the lineage must see them, through a dependency."""
+    locks = {m.packages for m in run.application.models.values() if m.packages}
+    below = {str(place) for lock in locks for place in (PurePosixPath(lock), *PurePosixPath(lock).parents)}
+    loose = [s for s in stages if run.dvc.has_command(s) and not below & run.dvc.reads(s)] if model.packages else []
+    if loose:
+        told = f"does not depend on {model.packages}, the packages of the model"
+        hint = f"add '- {model.packages}' to its deps"
+        raise SpecError([Problem("dvc.yaml", 0, f"stages.{stage}", told, hint) for stage in loose])
+
+
 def _train_model(run: _Run, name: str) -> Trained:
     model = run.application.models[name]
-    done = bring_up_to_date(run.dvc, stages_of(run.dvc, name, model), _options(run, model), run.done)
+    refuse_file_in_the_way(run.root, name)
+    stages = stages_of(run.dvc, name, model)
+    _refuse_loose_packages(run, model, stages)
+    done = bring_up_to_date(run.dvc, stages, _options(run, model), run.done)
     run.done.update({ran.stage: ran for ran in done})
     entries = {ran.stage: ran.entry for ran in done}
     digest = lineage_digest(name, entries)

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 import psutil
 
-from gitml.errors import LockedError
+from gitml.errors import LockedError, UsageError
 
 # Stages inherit this variable, so that those which outlive a killed training can be found.
 RUN_VARIABLE = "GITML_RUN"
@@ -27,6 +27,7 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None], doing: str 
     Somebody else holds it: with ``wait`` say who and wait, otherwise raise LockedError that says who. The kernel
     drops the lock of a killed process; stages which that process left running are stopped before ours start.
     """
+    refuse_without_dvc(root)
     folder = root / ".dvc" / "tmp" / "gitml"
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "train.lock", blocking=False)
@@ -35,6 +36,10 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None], doing: str 
         lock.acquire()
     except filelock.Timeout:
         holder = _holder(note)
+        if _read(note).get("run") == os.environ.get(RUN_VARIABLE, ""):
+            raise LockedError(
+                f"{holder} here, and runs the stage that asks for it", "a stage cannot train: call gitml outside of it"
+            ) from None
         if not wait:
             raise LockedError(f"{holder} here", "wait for it, or leave out --no-wait") from None
         tell(f"{holder} here: waiting for it to end")
@@ -60,6 +65,21 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None], doing: str 
         os.environ.pop(RUN_VARIABLE, None)
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def refuse_without_dvc(root: Path) -> None:
+    """Raise UsageError unless DVC's own folder lies in ``root``: a folder of ours there would pass for DVC's."""
+    if (root / ".dvc" / "config").is_file():
+        return
+    above = next((folder for folder in root.parents if (folder / ".dvc").is_dir()), None)
+    how = "dvc init" if (root / ".git").exists() else "dvc init --subdir"
+    if above is not None:
+        raise UsageError(
+            f"DVC works in {above}, above the folder of gitml.yaml ({root})",
+            f"give the application a DVC of its own: run `{how}` in the folder of gitml.yaml",
+        )
+    if not (root / ".dvc").is_dir():
+        raise UsageError(f"{root} is no DVC repository", f"run `gitml init` or `{how}` there")
 
 
 def _user() -> str:

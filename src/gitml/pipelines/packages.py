@@ -15,7 +15,7 @@ from gitml.errors import FailedError, Problem, SpecError
 def read_lock(root: Path, path: str) -> Iterator[Requirement]:
     """The pinned packages that apply to this Python. Raises SpecError with the lines that pin nothing."""
     problems = []
-    for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(root, path).splitlines(), 1):
         text = line.partition(" #")[0].partition("--hash")[0].strip().rstrip("\\").strip()
         if not text or text.startswith(("#", "--")):
             continue
@@ -30,6 +30,15 @@ def read_lock(root: Path, path: str) -> Iterator[Requirement]:
             yield found
     if problems:
         raise SpecError(problems)
+
+
+def _text(root: Path, path: str) -> str:
+    try:
+        return (root / path).read_text(encoding="utf-8")
+    except OSError as exc:
+        raise SpecError([Problem(path, 0, "", f"cannot be read: {exc.strerror}", "lock the packages into it")]) from exc
+    except UnicodeDecodeError as exc:
+        raise SpecError([Problem(path, 0, "", "is not UTF-8", "save the file as UTF-8")]) from exc
 
 
 def check_installed(root: Path, path: str) -> None:

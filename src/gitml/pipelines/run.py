@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gitml.errors import FailedError, IntegrityError
+from gitml.errors import FailedError, IntegrityError, UsageError
+from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import Run, recall, recall_inputs, remember
 from gitml.process import captured
 from gitml.repo.dvc import Dvc, State
-from gitml.repo.entries import Entry
+from gitml.repo.entries import Entry, sha256_of
 from gitml.repo.manifest import Fingerprint, fingerprint, verify
 
 
@@ -76,20 +78,33 @@ def _one(dvc: Dvc, name: str, options: Options) -> Ran:
     entry = dvc.entry(name)
     if options.force:
         return _execute(dvc, name, options, "--force")
+    if dvc.always_changed(name):
+        return _execute(dvc, name, options, "always changed, says dvc.yaml")
     outputs = _recorded(dvc.root, entry, options) if entry else None
     with dvc.locked():
         state = dvc.state(name)
+    if state is State.OUTPUTS_CHANGED and entry and not entry.cmd:
+        raise _other_data(name, entry)
     if entry and outputs is not None and state is State.SAME:
         return Ran(name, How.UP_TO_DATE, 0.0, entry)
-    if entry and outputs is not None and state is State.OUTPUTS_MISSING and dvc.restore(name):
+    if entry and outputs is not None and state is not State.CHANGED and dvc.restore(name):
         verify(dvc.root, outputs)
         return Ran(name, How.RESTORED, time.monotonic() - started, entry)
     if state is State.CHANGED or entry is None:
-        restored = _from_earlier_run(dvc, name, options) if options.run_cache else None
+        restored = _from_earlier_run(dvc, name, options) if options.run_cache and dvc.has_command(name) else None
         return restored or _execute(dvc, name, options, "its dependencies changed" if entry else "it never ran")
     if outputs is None:
         return _execute(dvc, name, options, "no recorded run wrote its lock entry")
     return _execute(dvc, name, options, "its outputs are gone")
+
+
+def _other_data(name: str, entry: Entry) -> UsageError:
+    """Nobody but the user knows whether the file or the note about it is right; neither is overwritten."""
+    paths = ", ".join(out.path for out in entry.outs)
+    return UsageError(
+        f"{paths} is not what {name} says",
+        f"take it in as the new data with `dvc add {paths}`, or put the old data back with `dvc checkout {name}`",
+    )
 
 
 def _recorded(root: Path, entry: Entry, options: Options) -> Mapping[str, Fingerprint] | None:
@@ -112,17 +127,28 @@ def _from_earlier_run(dvc: Dvc, name: str, options: Options) -> Ran | None:
 def _execute(dvc: Dvc, name: str, options: Options, why: str) -> Ran:
     options.ready()
     started = time.monotonic()
-    log = options.log / f"{name.replace('/', '_')}.log"
+    log = options.log / f"{_file_name(name)}.log"
+    before = Watched.now(dvc, name)
     with options.watch(name, log):
         try:
             with captured(log):
                 dvc.run(name)
         except FailedError as exc:
+            # DVC ignores the user's Ctrl-C while a stage runs and reports the stage that it stopped.
+            if re.search(r"exited with (-2|130)\b", exc.message):
+                raise KeyboardInterrupt from exc
             raise FailedError(_failure(name, exc.message, log), _advice(name, log)) from exc
     entry = dvc.entry(name)
     if entry is None:
         raise IntegrityError(f"stage {name} ran, but DVC has no whole lock entry for it", "report this as a bug")
+    if before:
+        before.refuse_changes(dvc.root, entry)
     return _note(dvc, name, entry, time.monotonic() - started, why)
+
+
+def _file_name(stage: str) -> str:
+    name = stage.replace("/", "_")
+    return name if len(name.encode()) < 200 else f"{name[:40]}-{sha256_of(stage)[:8]}"
 
 
 def _note(dvc: Dvc, name: str, entry: Entry, seconds: float, why: str) -> Ran:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitml.registry.record import Metric, Record
-from gitml.repo.entries import Entry, makers_of
+from gitml.repo.entries import Entry, holds_more, makers_of
 from gitml.repo.manifest import Fingerprint
 
 
@@ -82,8 +82,8 @@ def _outside(name: str, stages: Mapping[str, Entry]) -> dict[str, str]:
     found = {}
     for dep in stages[name].deps:
         made = sorted(makers_of(dep.path, makers))
-        found[dep.path] = f"made by {', '.join(made)}" if made else dep.digest
-    if stages[name].is_source:
+        found[dep.path] = f"made by {', '.join(made)}" if made and not holds_more(dep.path, makers) else dep.digest
+    if stages[name].brings_in:
         found |= {out.path: out.digest for out in stages[name].outs}
     return found
 

@@ -35,6 +35,9 @@ def parse_metrics(raw: bytes, path: str) -> dict[str, Metric]:
     for name, value in _leaves(_object(raw, path), ""):
         parts = value if isinstance(value, dict) else {"value": value}
         bounds = {k: parts.get(k) for k in ("value", "low", "high") if parts.get(k) is not None}
+        if not name:
+            problems.append(Problem(path, 0, "", "has a metric without a name", "give it one"))
+            continue
         wrong = [k for k, v in bounds.items() if isinstance(v, bool) or not _finite(v)]
         if wrong or "value" not in bounds:
             told = f"{wrong[0]} is {parts.get(wrong[0])!r}" if wrong else "has no value"
@@ -55,13 +58,16 @@ def _leaves(group: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number larger than any float
+        return False
 
 
 def _object(raw: bytes, path: str) -> dict[str, Any]:
     try:
         data = json.loads(raw)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise SpecError([Problem(path, 0, "", f"is not JSON: {exc}", "the stage that writes it must mend it")]) from exc
     if not isinstance(data, dict):
         raise SpecError([Problem(path, 0, "", "is no JSON object")])

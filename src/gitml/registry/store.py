@@ -89,6 +89,7 @@ def with_digest(root: Path, model: str, digest: str) -> tuple[Found, Record] | N
 
 def write_record(root: Path, record: Record) -> Path:
     """Write the record once. It appears whole or not at all; one that is there is never replaced."""
+    refuse_file_in_the_way(root, record.model)
     target = folder(root, record.model) / f"{record.version}.json"
     try:
         create_file(target, record.to_json().encode())
@@ -97,10 +98,25 @@ def write_record(root: Path, record: Record) -> Path:
     return target
 
 
+def refuse_file_in_the_way(root: Path, model: str) -> None:
+    """Raise SpecError when a file lies where the folder of the model's records belongs."""
+    for place in (folder(root, model), folder(root, model).parent, root / "models"):
+        if os.path.lexists(place) and not place.is_dir():
+            where = place.relative_to(root).as_posix()
+            raise SpecError(
+                [Problem(where, 0, "", "is a file, the version records need a folder here", "move it away")]
+            )
+
+
 def check_records(root: Path, models: Sequence[str]) -> list[Problem]:
     """Everything wrong with the records of these models, for ``gitml check``."""
     problems: list[Problem] = []
     for model in models:
+        try:
+            refuse_file_in_the_way(root, model)
+        except SpecError as exc:
+            problems += exc.problems
+            continue
         known = {f.path for f in find(root, model)}
         base = folder(root, model)
         for path in sorted(base.iterdir()) if base.is_dir() else ():

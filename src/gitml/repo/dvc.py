@@ -19,9 +19,9 @@ from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
-from gitml.errors import Problem, SpecError
+from gitml.errors import Problem, SpecError, UsageError
 from gitml.repo.dvcerrors import as_ours, translated
-from gitml.repo.entries import Content, Entry, makers_of
+from gitml.repo.entries import Content, Entry, canonical, makers_of, plain
 from gitml.repo.objects import Store
 from gitml.repo.outputs import Outputs
 from gitml.repo.safety import refuse_escape, refuse_symlinks
@@ -32,6 +32,7 @@ class State(Enum):
 
     SAME = "same"
     OUTPUTS_MISSING = "outputs missing"
+    OUTPUTS_CHANGED = "outputs changed"
     CHANGED = "changed"
 
 
@@ -145,10 +146,10 @@ class Dvc:
     def entry(self, name: str) -> Entry | None:
         """What ``dvc.lock`` says of the stage, or None if it says nothing or not all."""
         stage = self._stage(name)
-        if any(not item.hash_info for item in [*stage.deps, *stage.outs] if not is_params(item)):
+        if any(self._outputs.digest(item) is None for item in [*stage.deps, *stage.outs] if not is_params(item)):
             return None
         outs = tuple(sorted(self._content(o) for o in stage.outs))
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), outs)
+        return Entry(commands_of(stage), self._deps(stage), params_of(stage), outs, bool(stage.always_changed))
 
     def _deps(self, stage: Any) -> tuple[Content, ...]:
         return tuple(sorted(self._content(d) for d in stage.deps if not is_params(d)))
@@ -161,18 +162,37 @@ class Dvc:
         statuses = {status for out in stage.outs for status in out.status().values()}
         if not statuses:
             return State.SAME
-        return State.OUTPUTS_MISSING
+        if "not in cache" in statuses:  # DVC looks no further then
+            statuses |= {status for out in stage.outs for status in out.workspace_status().values()}
+        return State.OUTPUTS_CHANGED if statuses & {"modified", "new"} else State.OUTPUTS_MISSING
 
     @translated
     def inputs(self, name: str) -> Entry:
         """The stage's command, deps and params as the workspace has them now; ``outs`` is empty."""
         stage = self._fresh(name)
         stage.save_deps()
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), ())
+        return Entry(commands_of(stage), self._deps(stage), params_of(stage), (), bool(stage.always_changed))
+
+    def has_command(self, name: str) -> bool:
+        """False for data that `dvc add` or `dvc import` brought in."""
+        return bool(self._stage(name).cmd)
+
+    def reads(self, name: str) -> frozenset[str]:
+        """The paths of the stage's dependencies, without files of params."""
+        return frozenset(self._outputs.relative(d) for d in self._stage(name).deps if not is_params(d))
+
+    def always_changed(self, name: str) -> bool:
+        return bool(self._stage(name).always_changed)
 
     @translated
     def run(self, name: str) -> None:
-        """Run the stage's command, whatever DVC thinks of its entry, and write the new entry."""
+        """Run the stage's command, whatever DVC thinks of its entry, and write the new entry.
+
+        Raises UsageError for a stage with a command that is frozen: DVC would take what lies there for its outputs.
+        """
+        if self._stage(name).frozen and self._stage(name).cmd:
+            hint = f"let it run again with `dvc unfreeze {name}`, or restore what it gave and its entry in dvc.lock"
+            raise UsageError(f"stage {name} is frozen, and no recorded run gave what it should give", hint)
         self.refuse_links(name)
         self._repo.reproduce(targets=[self._target(name)], single_item=True, force=True, run_cache=False)
         self._outputs.keep(self._stage(name))
@@ -251,7 +271,7 @@ class Dvc:
         meta = item.meta
         size = (meta.size if meta else None) or 0
         files = (meta.nfiles if meta else None) or 0
-        return Content(self._outputs.relative(item), f"{item.hash_info.name}:{item.hash_info.value}", size, files)
+        return Content(self._outputs.relative(item), self._outputs.digest(item) or "", size, files)
 
     def _name(self, stage: Any) -> str:
         """``train``, or ``folder/dvc.yaml:train`` for a pipeline in a folder below. DVC's own name for a stage depends
@@ -271,10 +291,19 @@ def is_params(dep: Any) -> bool:
 
 
 def commands_of(stage: Any) -> tuple[str, ...]:
-    return tuple(stage.cmd) if isinstance(stage.cmd, list) else (stage.cmd,)
+    """None for data that `dvc add` or `dvc import` brought in."""
+    return tuple(stage.cmd) if isinstance(stage.cmd, list) else (stage.cmd,) if stage.cmd else ()
 
 
 def params_of(stage: Any) -> dict[str, dict[str, Any]]:
-    """File → key → value, as the lock entry has them."""
+    """File → key → value, as the lock entry has them. Raises SpecError for a number that is not finite."""
     files = {Path(dep.def_path).as_posix(): dep.hash_info.value for dep in stage.deps if is_params(dep)}
-    return {file: dict(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
+    found = {file: plain(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
+    for file, values in found.items():
+        for key, value in values.items():
+            try:
+                canonical(value)
+            except ValueError as exc:
+                told = "holds a number that is not finite (.nan, .inf)"
+                raise SpecError([Problem(file, 0, key, told, "write a number, or leave it out")]) from exc
+    return found

@@ -9,10 +9,12 @@ from typing import ParamSpec, TypeVar
 from dvc.exceptions import DvcException
 from dvc.stage.exceptions import StageCmdFailedError
 
-from gitml.errors import FailedError, LockedError, OutsideError
+from gitml.errors import FailedError, LockedError, OutsideError, UsageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# Classes of DVC that say that a file of the user is wrong.
+_OF_THE_USER = {"YAMLValidationError", "ParseError", "ConfigError", "ResolveError", "ContextError", "BadParamFileError"}
 
 
 def translated(function: Callable[P, T]) -> Callable[P, T]:
@@ -24,6 +26,14 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except DvcException as exc:
             raise as_ours(exc) from exc
+        except ImportError as exc:
+            if "to be installed" not in str(exc):
+                raise
+            raise OutsideError(f"DVC: {exc}", "install it with pip: it knows how to talk to this remote") from exc
+        except TypeError as exc:
+            if "Unsupported value" not in str(exc):  # DVC's words for a date in a file of params
+                raise
+            raise UsageError(f"DVC: {exc}", "quote a date or time: since: '2013-01-31'") from exc
 
     return call
 
@@ -39,9 +49,12 @@ def as_ours(exc: BaseException) -> Exception:
     if failed:
         return FailedError(str(failed))
     full = next((c for c in chain if isinstance(c, OSError)), None)
-    text = str(exc) if not full or str(full) in str(exc) else f"{exc}: {full}"
+    cause = full or (chain[1] if type(exc).__name__ == "ReproductionError" and len(chain) > 1 else None)
+    text = str(exc) if not cause or str(cause) in str(exc) else f"{exc}: {cause}"
     if "LockError" in {type(c).__name__ for c in chain}:
         return LockedError(text, "another DVC command is running in this repository: wait for it")
+    if _OF_THE_USER & {base.__name__ for base in type(exc).__mro__}:
+        return UsageError(f"DVC: {text}", "`gitml check` says in which line, and what to do")
     return OutsideError(f"DVC: {text}")
 
 

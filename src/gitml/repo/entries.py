@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -30,20 +31,25 @@ class Content:
 
 @dataclass(frozen=True)
 class Entry:
-    """One stage as it ran: the command, on which contents and params, gave which contents."""
+    """One stage as it ran: the command, on which contents and params, gave which contents.
+
+    ``always`` stands for DVC's ``always_changed``: the stage reads something that no digest covers, such as a database.
+    """
 
     cmd: tuple[str, ...]
     deps: tuple[Content, ...]
     params: Mapping[str, Mapping[str, Any]]
     outs: tuple[Content, ...]
+    always: bool = False
 
     @property
-    def is_source(self) -> bool:
-        """Data that `dvc add` or `dvc import` brought in: nothing runs, the bytes are the input."""
-        return not any(self.cmd)
+    def brings_in(self) -> bool:
+        """Its bytes are an input of their own: of `dvc add`, `dvc import`, or of a stage that is always changed."""
+        return self.always or not any(self.cmd)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        always = {"always": True} if self.always else {}
+        return always | {
             "cmd": list(self.cmd),
             "deps": [c.to_dict() for c in self.deps],
             "params": {file: dict(values) for file, values in self.params.items()},
@@ -58,6 +64,7 @@ class Entry:
             deps=tuple(Content(**c) for c in data["deps"]),
             params={file: dict(values) for file, values in data["params"].items()},
             outs=tuple(Content(**c) for c in data["outs"]),
+            always=bool(data.get("always")),
         )
 
     def single_params(self) -> Iterator[tuple[str, Any]]:
@@ -87,6 +94,19 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(part, f"{name}{dot}{key}")
 
 
+def plain(value: Any) -> Any:
+    """A value of YAML as JSON has it, so that it is the same before and after it was written down.
+
+    >>> plain({10: 0.5, "since": datetime.date(2013, 1, 31)})
+    {'10': 0.5, 'since': '2013-01-31'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
 def _pairs(contents: tuple[Content, ...]) -> list[tuple[str, str]]:
     return sorted((c.path, c.digest) for c in contents)
 
@@ -110,3 +130,13 @@ def makers_of(path: str, makers: Mapping[str, str]) -> tuple[str, ...]:
     if path in makers:
         return (makers[path],)
     return tuple(s for out, s in makers.items() if path.startswith(f"{out}/") or out.startswith(f"{path}/"))
+
+
+def holds_more(path: str, makers: Mapping[str, str]) -> bool:
+    """Whether ``path`` is a folder around outputs: there may be other files in it, which no stage makes.
+
+    >>> holds_more("data", {"data/raw": "ingest"}), holds_more("data/raw/a.csv", {"data/raw": "ingest"})
+    (True, False)
+    """
+    above = [path, *(path.rsplit("/", n)[0] for n in range(1, path.count("/") + 1))]
+    return not any(place in makers for place in above) and bool(makers_of(path, makers))

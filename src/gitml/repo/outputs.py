@@ -27,9 +27,18 @@ class Outputs:
 
     def relative(self, item: Any) -> str:
         """The path below ``root``, or the URL, of a dependency or output."""
+        if hasattr(item, "def_repo"):  # `dvc import`: a path in another repository
+            return f"{item.def_repo['url']}#{item.def_path}"
         if item.protocol != "local":
             return str(item.def_path)
         return Path(os.path.relpath(item.fs_path, self.root)).as_posix()
+
+    def digest(self, item: Any) -> str | None:
+        """``md5:…``, or the commit of what `dvc import` brought; None if DVC does not know it yet."""
+        if hasattr(item, "def_repo"):
+            commit = item.def_repo.get("rev_lock")
+            return f"commit:{commit}" if commit else None
+        return f"{item.hash_info.name}:{item.hash_info.value}" if item.hash_info else None
 
     def keep(self, stage: Any) -> None:
         """Outputs with ``cache: false`` live in Git; a copy in the cache lets an earlier run be restored."""

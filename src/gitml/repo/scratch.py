@@ -103,8 +103,8 @@ class ScratchDvc(Dvc):
         return self
 
     def sources(self) -> frozenset[str]:
-        """The stages that have no command: data which ``dvc add`` or ``dvc import`` brought in."""
-        return frozenset(name for name, stage in self._stages().items() if not stage.cmd)
+        """What is not run again: data of ``dvc add`` or ``dvc import``, and stages that are always changed."""
+        return frozenset(name for name, stage in self._stages().items() if not stage.cmd or stage.always_changed)
 
     def frozen(self) -> frozenset[str]:
         """The stages that have a command which DVC is told never to run."""
