@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitml.sandbox import codeowners
-from gitml.sandbox.codeowners import parse, to_regex
+from gitml.sandbox.codeowners import compiled, parse
 
 # Pattern, paths that it owns, paths that it does not: the examples of GitHub's page first.
 CASES = [
@@ -37,7 +37,7 @@ CASES = [
 
 @pytest.mark.parametrize(("pattern", "owned", "not_owned"), CASES, ids=[c[0] for c in CASES])
 def test_patterns(pattern: str, owned: list[str], not_owned: list[str]) -> None:
-    match = to_regex(pattern).fullmatch
+    match = compiled(pattern).fullmatch
     assert [p for p in owned if not match(p)] == []
     assert [p for p in not_owned if match(p)] == []
 
@@ -96,6 +96,6 @@ def test_a_path_written_out_owns_itself_and_what_is_below(path: str) -> None:
 )
 def test_only_the_last_match_counts(lines: list[tuple[str, str]], path: str) -> None:
     found = parse("\n".join(f"{p} {o}" for p, o in lines))
-    matching = [o for p, o in lines if to_regex(p).fullmatch(path)]
+    matching = [o for p, o in lines if compiled(p).fullmatch(path)]
     expected = (matching[-1],) if matching and matching[-1] else ()
     assert found.owners(path) == expected

@@ -134,3 +134,32 @@ def test_json_survives_the_functions(value: object) -> None:
 def test_any_text_is_a_value_or_a_named_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):
         evaluate(text, Scope({"a": {"b": 1}}))
+
+
+def _doubled(times: int) -> str:
+    text = "'aaaaaaaaaa'"
+    for _ in range(times):
+        text = f"format('{{0}}{{0}}', {text})"
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (_doubled(26), "more than"),
+        ("(" * 5000 + "1" + ")" * 5000, "nested too deeply"),
+        ("!" * 20000 + "1", "nested too deeply"),
+        ("fromJSON('" + "[" * 100_000 + "')", "no JSON"),
+        ("join(fromJSON('[" + "1," * 3000 + "1]'), '" + "x" * 2000 + "')", "more than"),
+    ],
+)
+def test_an_expression_made_to_grow_is_an_error(text: str, reason: str) -> None:
+    with pytest.raises(ExpressionError, match=reason):
+        evaluate(text, scope())
+    with pytest.raises(ExpressionError):
+        interpolate("a ${{ " + text + " }}", scope())
+
+
+def test_many_values_in_one_text_are_bounded() -> None:
+    with pytest.raises(ExpressionError, match="more than"):
+        interpolate("${{ " + _doubled(18) + " }} and ${{ " + _doubled(18) + " }}", scope())

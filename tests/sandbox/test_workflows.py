@@ -92,3 +92,26 @@ def test_a_commit_without_workflows(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     commit(tmp_path, "a", "b")
     assert workflows.read_all(tmp_path, "HEAD") == []
+
+
+def test_large_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    dense = "# " + "x" * 300_000 + "\n"
+    for name in ("a", "b", "c", "d"):
+        commit(tmp_path, f".github/workflows/{name}.yml", GOOD + dense)
+    commit(tmp_path, ".github/workflows/huge.yml", GOOD + "# " + "x" * workflows.MAX_BYTES)
+    found = {f.path.rpartition("/")[2]: f for f in workflows.read_all(tmp_path, "HEAD")}
+    assert [name for name, f in found.items() if isinstance(f, Workflow)] == ["a.yml", "b.yml", "c.yml"]
+    assert "together" in found["d.yml"].reason  # type: ignore[union-attr]
+    assert "larger than 512 KiB" in found["huge.yml"].reason  # type: ignore[union-attr]
+    with pytest.raises(WorkflowError, match="larger than 512 KiB"):
+        workflows.read_one(tmp_path, "HEAD", ".github/workflows/huge.yml")
+
+
+def test_the_same_file_is_read_once(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    commit(tmp_path, ".github/workflows/a.yml", GOOD)
+    (first,) = workflows.read_all(tmp_path, "HEAD")
+    commit(tmp_path, "other", "x")
+    (second,) = workflows.read_all(tmp_path, "HEAD")
+    assert second is first

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from gitml.sandbox.linear import FOLDERS, Part, Pattern, anything, exactly, maybe, no_slash
+
 LOCATIONS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 MAX_BYTES = 3 * 1024 * 1024
 
@@ -23,7 +25,7 @@ class Rule:
     pattern: str
     owners: tuple[str, ...]
     line: int
-    matches: re.Pattern[str]
+    matches: Pattern
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def parse(text: str, path: str = LOCATIONS[0]) -> CodeOwners:
         bad = [(c, w) for c, w in words[1:] if (c, w) not in good]
         mistakes += [Mistake(number, c, "Invalid owner", raw.strip(), None, path) for c, _ in bad]
         # A line of which no owner can be read still takes its paths away from the lines above: it is kept.
-        rules.append(Rule(pattern, tuple(w for _, w in good), number, to_regex(pattern)))
+        rules.append(Rule(pattern, tuple(w for _, w in good), number, compiled(pattern)))
     return CodeOwners(path, tuple(rules), tuple(mistakes))
 
 
@@ -118,7 +120,7 @@ def _bad_pattern(pattern: str) -> str | None:
     return None
 
 
-def to_regex(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> Pattern:
     """As in .gitignore, but `dir/*` is the files of dir alone, not those of the folders below."""
     text = pattern.replace("\\ ", " ")
     folder = text.endswith("/")
@@ -126,26 +128,25 @@ def to_regex(pattern: str) -> re.Pattern[str]:
     anchored = text.startswith("/") or "/" in body
     segments = body.split("/")
     only_children = segments[-1] == "*" and len(segments) > 1 and not folder
-    below = "/.+" if folder else "" if only_children else "(?:/.+)?"
-    start = "" if anchored else "(?:.*/)?"
-    return re.compile(start + _join(segments) + below, re.S)
+    inside = [exactly("/"), Part(anything), Part(anything, many=True)]
+    below = inside if folder else [] if only_children else maybe(inside)
+    return Pattern((*(() if anchored else FOLDERS), *_joined(segments), *below))
 
 
-def _join(segments: Sequence[str]) -> str:
-    out = ""
+def _joined(segments: Sequence[str]) -> list[Part]:
+    out: list[Part] = []
     last = len(segments) - 1
     for at, segment in enumerate(segments):
         if segment == "**":
-            out += ".*" if at == last else "(?:.*/)?"
+            out += [Part(anything, many=True)] if at == last else FOLDERS
         else:
-            out += _segment(segment) + ("/" if at < last else "")
+            out += _segment(segment) + ([exactly("/")] if at < last else [])
     return out
 
 
-def _segment(segment: str) -> str:
-    pieces = re.split(r"(\*+|\?)", segment)
-    globs = {"?": "[^/]"}
-    return "".join(globs.get(p, "[^/]*") if p and p[0] in "*?" else re.escape(p.replace("\\", "")) for p in pieces)
+def _segment(segment: str) -> list[Part]:
+    globs = {"?": Part(no_slash), "*": Part(no_slash, many=True)}
+    return [globs.get(char) or exactly(char) for char in segment if char != "\\"]
 
 
 def owned(owners: CodeOwners, paths: Iterable[str]) -> dict[tuple[str, ...], list[str]]:

@@ -12,6 +12,7 @@ from gitml.errors import UsageError
 
 Value = Any  # None, bool, float, int, str, list or dict: what JSON can say
 Function = Callable[[Sequence[Value]], Value]
+MAX_TEXT = 4 << 20
 
 
 class ExpressionError(UsageError):
@@ -24,10 +25,7 @@ def is_number(value: Value) -> bool:
 
 def truthy(value: Value) -> bool:
     return not (
-        value is None
-        or value is False
-        or value == ""
-        or (is_number(value) and (value == 0 or math.isnan(value)))
+        value is None or value is False or value == "" or (is_number(value) and (value == 0 or math.isnan(value)))
     )
 
 
@@ -92,18 +90,35 @@ def _format(args: Sequence[Value]) -> Value:
             raise ExpressionError(f"format({to_string(args[0])!r}) has no value for {match[0]}")
         return values[int(match[1])]
 
-    return re.sub(r"\{\{|\}\}|\{(\d+)\}", put, to_string(args[0]))
+    pattern = to_string(args[0])
+    # A format in a format in a format doubles each time: its length is known before it is made.
+    longest = max((len(v) for v in values), default=0)
+    _check_length(len(pattern) + longest * pattern.count("{"))
+    return re.sub(r"\{\{|\}\}|\{([0-9]{1,4})\}", put, pattern)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_TEXT:
+        raise ExpressionError(f"an expression yields more than {MAX_TEXT} characters")
+
+
+def bounded(text: str) -> str:
+    """The text, unless it is longer than any value of a workflow may be. Raises ExpressionError."""
+    _check_length(len(text))
+    return text
 
 
 def _join(args: Sequence[Value]) -> Value:
     items = args[0] if isinstance(args[0], list) else [args[0]]
-    return (to_string(args[1]) if len(args) > 1 else ",").join(to_string(i) for i in items)
+    glue = to_string(args[1]) if len(args) > 1 else ","
+    _check_length(len(glue) * len(items))
+    return bounded(glue.join(to_string(i) for i in items))
 
 
 def _from_json(args: Sequence[Value]) -> Value:
     try:
         return json.loads(to_string(args[0]))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ExpressionError(f"fromJSON got no JSON: {to_string(args[0])[:80]!r}") from exc
 
 

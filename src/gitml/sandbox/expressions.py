@@ -18,6 +18,7 @@ from gitml.sandbox.coercions import (
     ExpressionError,
     Function,
     Value,
+    bounded,
     is_number,
     ordered,
     same,
@@ -78,7 +79,10 @@ def tokenize(text: str) -> list[Token]:
 def evaluate(text: str, scope: Scope) -> Value:
     """The value of one bare expression."""
     parser = _Parser(tokenize(text), scope, text)
-    value = parser.alternatives()
+    try:
+        value = parser.alternatives()
+    except RecursionError:
+        raise ExpressionError(f"the expression {text.strip()[:80]!r} ... is nested too deeply") from None
     parser.end()
     return value
 
@@ -96,7 +100,7 @@ def interpolate(value: Value, scope: Scope) -> Value:
     whole = _EMBEDDED.fullmatch(value.strip())
     if whole:
         return evaluate(whole["body"], scope)
-    return _EMBEDDED.sub(lambda m: to_string(evaluate(m["body"], scope)), value)
+    return bounded(_EMBEDDED.sub(lambda m: to_string(evaluate(m["body"], scope)), value))
 
 
 def condition(text: Value, scope: Scope) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gitml.sandbox import cronline
 
 FOLDER = ".github/workflows"
 MAX_BYTES = 512 * 1024
+MAX_FOLDER_BYTES = 1024 * 1024  # reading YAML takes a minute a megabyte
 _MAX_NODES = 100_000
 
 FILTERED = frozenset({"push", "pull_request", "pull_request_target", "workflow_run"})
@@ -71,26 +73,49 @@ class Broken:
 
 def read_all(repository: Path, commit: str) -> list[Workflow | Broken]:
     """Every workflow file of a commit, sorted by path. A commit without the folder yields nothing."""
-    return [parse_or_broken(path, text) for path, text in sorted(_files(repository, commit).items())]
+    sizes = _files(repository, commit)
+    kept, refused, total = {}, [], 0
+    for path, (oid, size) in sorted(sizes.items()):
+        total += size
+        if size > MAX_BYTES:
+            refused.append(Broken(path, f"{path} is larger than {MAX_BYTES // 1024} KiB"))
+        elif total > MAX_FOLDER_BYTES:
+            words = f"the workflow files up to {path} are larger than {MAX_FOLDER_BYTES // 1024} KiB together"
+            refused.append(Broken(path, words))
+        else:
+            kept[path] = oid
+    found = [parse_or_broken(path, text) for path, text in _blobs(repository, kept).items()]
+    return sorted([*found, *refused], key=lambda one: one.path)
 
 
 def read_one(repository: Path, commit: str, path: str) -> Workflow | None:
     """The workflow file at `path`, None if it is not there. Raises WorkflowError if it is wrong."""
-    done = run(["git", "cat-file", "blob", f"{commit}:{path}"], cwd=repository, check=False)
-    return parse(path, _decode(path, done.stdout)) if done.returncode == 0 else None
+    size = run(["git", "cat-file", "-s", f"{commit}:{path}"], cwd=repository, check=False)
+    if size.returncode != 0:
+        return None
+    if int(size.stdout) > MAX_BYTES:
+        raise WorkflowError(f"{path} is larger than {MAX_BYTES // 1024} KiB")
+    text = run(["git", "cat-file", "blob", f"{commit}:{path}"], cwd=repository, check=False)
+    if text.returncode != 0:
+        return None
+    found = parse_or_broken(path, text.stdout)
+    if isinstance(found, Broken):
+        raise WorkflowError(found.reason)
+    return found
 
 
-def _files(repository: Path, commit: str) -> dict[str, bytes]:
-    listing = run(["git", "ls-tree", "-z", commit, FOLDER + "/"], cwd=repository, check=False)
+def _files(repository: Path, commit: str) -> dict[str, tuple[str, int]]:
+    """Object and size of each workflow file."""
+    listing = run(["git", "ls-tree", "-z", "-l", commit, FOLDER + "/"], cwd=repository, check=False)
     if listing.returncode != 0:
         return {}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, int]] = {}
     for entry in filter(None, listing.stdout.decode(errors="surrogateescape").split("\0")):
         meta, path = entry.split("\t", 1)
-        mode, kind, oid = meta.split(" ")
+        mode, kind, oid, size = meta.split()
         if kind == "blob" and mode != "120000" and path.endswith((".yml", ".yaml")):
-            found[path] = oid
-    return _blobs(repository, found)
+            found[path] = (oid, int(size))
+    return found
 
 
 def _blobs(repository: Path, oids: Mapping[str, str]) -> dict[str, bytes]:
@@ -108,6 +133,8 @@ def _blobs(repository: Path, oids: Mapping[str, str]) -> dict[str, bytes]:
     return blobs
 
 
+# Every commit of every branch brings the same files again, and the queue asks for called ones at each turn.
+@lru_cache(maxsize=128)
 def parse_or_broken(path: str, text: bytes) -> Workflow | Broken:
     """Like `parse`, with the reason kept instead of raised."""
     try:
