@@ -238,6 +238,9 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     try:
         handle.started(process)
         process.lines(reader.feed)
+    except BaseException:
+        process.stop("the sandbox could not follow the job")  # a full disk must not leave it running unwatched
+        raise
     finally:
         timer.cancel()
     return _outcome(task, folder, reader, process)

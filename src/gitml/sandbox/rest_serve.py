@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -34,6 +36,7 @@ from gitml.sandbox.rest_call import Body, Call, Operation, Reply
 PREFIX = "/api/v3"
 # Busy, read-only, I/O error, full, cannot open: the machine's fault, not ours.
 _OUTSIDE = (5, 8, 10, 13, 14)
+FULL = "The disk of the sandbox is full."
 DOCS = "https://docs.github.com/rest"
 # Words of the URL that may hold slashes when they are not encoded.
 _LONG = ("branch", "ref", "path", "basehead")
@@ -113,11 +116,8 @@ class RestRoute(BaseRoute):
             reply = self._answer(asked, headers)
         except (UsageError, OutsideError, push_policy.RefusedError, ValidationError) as exc:
             reply = error_reply(as_refusal(exc))
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF not in _OUTSIDE:
-                raise
-            # The disk is full, or the file is gone: nothing was written, and the client has to know.
-            reply = error_reply(RefusalError(503, f"Service unavailable: {exc}"))
+        except (sqlite3.OperationalError, OSError) as exc:
+            reply = error_reply(outside(exc))
         return _response(asked.request, reply, headers)
 
     def _answer(self, asked: _Asked, headers: dict[str, str]) -> Reply:
@@ -274,7 +274,20 @@ def as_refusal(exc: Exception) -> RefusalError:
         return body_refusal(BaseModel, exc)
     if isinstance(exc, UsageError):
         return RefusalError(422, exc.message)
+    if isinstance(exc, OutsideError) and os.strerror(errno.ENOSPC) in exc.message:
+        return RefusalError(507, FULL)
     return RefusalError(500, "Server Error")
+
+
+def outside(exc: sqlite3.OperationalError | OSError) -> RefusalError:
+    """What this machine could not do: nothing was written, and the client has to know. Our own faults go on."""
+    if isinstance(exc, OSError):
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise exc
+        return RefusalError(507, FULL)
+    if exc.sqlite_errorcode & 0xFF not in _OUTSIDE:
+        raise exc
+    return RefusalError(503, f"Service unavailable: {exc}")
 
 
 def error_reply(exc: RefusalError) -> Reply:

@@ -125,11 +125,24 @@ class Runner:
             ).fetchall()
         for row in rows:
             if row["status"] == "in_progress":
-                handle = self._handles.get(row["id"])
-                if row["cancel_asked"] and handle and not handle.stopped:
-                    threading.Thread(target=handle.stop, args=[row["reason"] or "the run was cancelled"]).start()
+                self._watch(row)
             elif not self._give(row):
                 self._explain(row)
+
+    def _watch(self, row: sqlite3.Row) -> None:
+        """Stop a running job that is to be cancelled; end one whose thread could not write down how it ended."""
+        handle = self._handles.get(row["id"])
+        if handle is None and row["runner"]:
+            self._lost(row)
+        elif row["cancel_asked"] and handle and not handle.stopped:
+            threading.Thread(target=handle.stop, args=[row["reason"] or "the run was cancelled"]).start()
+
+    def _lost(self, row: sqlite3.Row) -> None:
+        with self.sandbox.store.read() as tx:
+            fresh = runs_store.job_row(tx, row["id"])
+        # The thread may have ended, and written so, since the row was read.
+        if fresh is not None and fresh["status"] == "in_progress":
+            self._failed(row, None, "how the job ended could not be written down: is the disk full?")
 
     def _give(self, row: sqlite3.Row) -> bool:
         """Hand a queued job to a free machine; True if it was, or if it only has to wait for its turn."""

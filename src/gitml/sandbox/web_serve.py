@@ -24,15 +24,13 @@ from gitml.sandbox.push_policy import Actor
 from gitml.sandbox.refusals import RefusalError, not_found
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.rest_call import Body, Call, Operation, Reply
-from gitml.sandbox.rest_serve import as_refusal
+from gitml.sandbox.rest_serve import as_refusal, outside
 from gitml.sandbox.serial import View
 from gitml.sandbox.tokens import Token
 from gitml.sandbox.users import User
 
 MAX_FORM = 1 << 20
 _REFUSALS = (UsageError, OutsideError, push_policy.RefusedError, ValidationError)
-# SQLite is busy, read-only, has an I/O error, is full, cannot open: the machine's fault.
-_OUTSIDE = (5, 8, 10, 13, 14)
 
 
 def templates(sandbox: Sandbox) -> jinja2.Environment:
@@ -183,10 +181,8 @@ def respond(site: Site, page: Page, request: Request, raw: bytes) -> Response:
         return _change(site, page, visit)
     except _REFUSALS as exc:
         return refusal(site, request, as_refusal(exc))
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode & 0xFF not in _OUTSIDE:
-            raise
-        return refusal(site, request, RefusalError(503, f"The sandbox cannot reach its files: {exc}"))
+    except (sqlite3.OperationalError, OSError) as exc:
+        return refusal(site, request, outside(exc))
 
 
 def _change(site: Site, page: Page, visit: Visit) -> Response:
