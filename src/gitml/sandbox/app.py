@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gitml.sandbox import rest, rest_actions
+from gitml.sandbox import rest, rest_actions, web
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.gitaccess import PATH
 from gitml.sandbox.githttp import GitHttp, Limits
@@ -50,10 +47,8 @@ class GitFirst:
 
 
 def _routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Pages take what the API leaves; they can be left out."""
-    web = "gitml.sandbox.web"
-    pages = importlib.import_module(web).routes(sandbox) if importlib.util.find_spec(web) else []
-    return [*rest.routes(sandbox), *rest_actions.routes(sandbox), *pages]
+    """Pages take what the API leaves."""
+    return [*rest.routes(sandbox), *rest_actions.routes(sandbox), *web.routes(sandbox)]
 
 
 def _health(request: Request) -> Response:

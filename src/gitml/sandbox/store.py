@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -32,20 +31,13 @@ TABLES = (
     "web_sessions",
 )
 
-# The web pages can be left out; what the forge rests on cannot.
-PAGES = ("web_sessions",)
 BUSY_SECONDS = 30.0
 
 
 def schema() -> str:
     """The DDL of all tables."""
     # Imported by name: these modules are given transactions of this one, and some import it.
-    paths = [f"gitml.sandbox.{name}" for name in TABLES if name not in PAGES or _installed(name)]
-    return "\n".join(str(importlib.import_module(path).SCHEMA) for path in paths)
-
-
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(f"gitml.sandbox.{name}") is not None
+    return "\n".join(str(importlib.import_module(f"gitml.sandbox.{name}").SCHEMA) for name in TABLES)
 
 
 class Store:
