@@ -119,7 +119,7 @@ class Works:
             sha,
             context,
         )
-        return str(rows[0]["description"])
+        return str(rows[0]["description"]) if rows else ""
 
     def api(
         self, method: str, path: str, body: Any = None, *, token: str = "ada", checked: bool = False

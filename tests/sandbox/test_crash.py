@@ -21,6 +21,7 @@ from gitml.sandbox.protections import Protection, Reviews
 from gitml.sandbox.repos import Repo
 from gitml.sandbox.serve import Options, serving
 from sandbox.forge_kit import Kit, commit, git, people
+from sandbox.nursery import Forked, nursery
 
 pytestmark = pytest.mark.slow
 
@@ -67,24 +68,20 @@ def state(template: Template, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def server(state: Path, point: str = "") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def server(state: Path, point: str = "") -> Iterator[tuple[Forked, str]]:
     """The real command in a process of its own; killed at the end."""
     words = ["sandbox", "up", "--foreground", "--no-runner", "--port", "0", "--state", str(state)]
-    log = (state.parent / "log").open("ab")
-    running = subprocess.Popen(
-        [sys.executable, "-m", "gitml", *words], env={**os.environ, "GITML_FAILPOINT": point}, stdout=log, stderr=log
-    )
+    running = nursery().start(words, {"GITML_FAILPOINT": point}, state.parent / "log")
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (found := serve.address(state)) is None or found.pid != running.pid:
             assert running.poll() is None, (state.parent / "log").read_text()
             assert time.monotonic() < deadline
-            time.sleep(0.02)
+            time.sleep(0.01)
         yield running, found.url
     finally:
         running.kill()
-        running.wait()
-        log.close()
+        running.wait(20)
 
 
 def push(url: str, template: Template, words: str, who: str = "olga") -> bool:
@@ -205,22 +202,25 @@ def test_killed_at_random_moments(template: Template, state: Path) -> None:
     acknowledged: dict[str, str] = {}
     for round_ in range(20):
         with server(state) as (running, url):
-            stop = threading.Event()
+            more = threading.Semaphore(0)
 
-            def client(number: int, url: str = url, round_: int = round_, stop: threading.Event = stop) -> None:
-                count = 0
-                while not stop.is_set():
+            def client(number: int, url: str = url, round_: int = round_, more: threading.Semaphore = more) -> None:
+                # A push that is not acknowledged has met the kill: there is nobody to push to any more.
+                for count in range(20):
                     ref = f"refs/heads/r{round_}-{number}-{count}"
-                    if push(url, template, f"{template.new}:{ref}"):
-                        acknowledged[ref] = template.new
-                    count += 1
+                    if not push(url, template, f"{template.new}:{ref}"):
+                        break
+                    acknowledged[ref] = template.new
+                    more.release()
 
             clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
             for one in clients:
                 one.start()
-            time.sleep(chance.uniform(0.1, 0.9))
+            # After so many pushes, at any moment of the next one: however busy the machine is.
+            for _ in range(chance.randrange(4)):
+                assert more.acquire(timeout=60)
+            time.sleep(chance.uniform(0, 0.15))
             running.kill()
-            stop.set()
             for one in clients:
                 one.join(30)
         with recovered(state) as box:

@@ -143,7 +143,7 @@ def test_restricted_pushers(kit: Kit, tmp_path: Path) -> None:
 
 def test_restricted_to_a_team(kit: Kit, tmp_path: Path) -> None:
     with kit.sandbox.store.write() as tx:
-        org = users.add(tx, "acme", type="Organization")
+        org = users.add(tx, "apex", type="Organization")
         ada, olga = users.get(tx, "ada"), users.get(tx, "olga")
         for who in (ada, olga):
             users.add_member(tx, org.id, who.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,8 @@ from sandbox.test_crash import Template, recovered, server
 
 pytestmark = pytest.mark.slow
 
-# The fixtures of the pushes' tests serve here, too.
+# The fixture of the pushes' tests serves here, too.
 template = crash.template
-state = crash.state
 
 
 def request(template: Template, url: str, who: str, method: str, path: str, body: Any) -> httpx.Response | None:
@@ -36,13 +36,21 @@ def request(template: Template, url: str, who: str, method: str, path: str, body
         return None
 
 
-def with_pull(template: Template, state: Path) -> None:
-    """Pull request 1, from the branch topic."""
-    with server(state) as (_, url):
+@pytest.fixture(scope="module")
+def with_pull(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with pull request 1, from the branch topic."""
+    made = Path(shutil.copytree(template.state, tmp_path_factory.mktemp("pull") / "state"))
+    with server(made) as (_, url):
         body = {"title": "t", "head": "topic", "base": "main"}
-        made = request(template, url, "ada", "POST", "pulls", body)
-        assert made is not None
-        assert made.status_code == 201, made.text
+        answer = request(template, url, "ada", "POST", "pulls", body)
+        assert answer is not None
+        assert answer.status_code == 201, answer.text
+    return made
+
+
+@pytest.fixture
+def state(with_pull: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(with_pull, tmp_path / "state"))
 
 
 POINTS = (
@@ -61,7 +69,6 @@ POINTS = (
 
 @pytest.mark.parametrize("point", [p for p in POINTS if not p.startswith("rest-before")])
 def test_a_merge_killed_at(template: Template, state: Path, point: str) -> None:
-    with_pull(template, state)
     with server(state, point) as (running, url):
         answer = request(template, url, "ada", "PUT", "pulls/1/merge", {"merge_method": "squash"})
         assert running.wait(20) == -9, "the point was not passed"
@@ -82,7 +89,6 @@ def test_a_merge_killed_at(template: Template, state: Path, point: str) -> None:
 
 @pytest.mark.parametrize("point", ["rest-before-commit", "rest-committed"])
 def test_a_review_killed_at(template: Template, state: Path, point: str) -> None:
-    with_pull(template, state)
     with server(state, point) as (running, url):
         assert request(template, url, "olga", "POST", "pulls/1/reviews", {"event": "APPROVE"}) is None
         assert running.wait(20) == -9
@@ -96,9 +102,8 @@ def test_a_review_killed_at(template: Template, state: Path, point: str) -> None
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_random(template: Template, state: Path, seed: int) -> None:
     """Four clients write as fast as they can until the process is gone; what they were told is there."""
-    with_pull(template, state)
     told: dict[str, list[str]] = {"review": [], "comment": [], "status": []}
-    guard, dead = threading.Lock(), threading.Event()
+    guard, dead, answered = threading.Lock(), threading.Event(), threading.Semaphore(0)
 
     def work(number: int) -> None:
         for count in range(10_000):
@@ -115,10 +120,15 @@ def test_killed_at_random(template: Template, state: Path, seed: int) -> None:
             assert answer.status_code in (200, 201), answer.text
             with guard:
                 told[kind].append(word)
+            answered.release()
 
     with server(state) as (running, url), ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(work, n) for n in range(4)]
-        time.sleep(random.Random(seed).uniform(0.2, 1.2))
+        chance = random.Random(seed)
+        # After so many answers, at any moment of the next one: however busy the machine is.
+        for _ in range(chance.randrange(1, 24)):
+            assert answered.acquire(timeout=60)
+        time.sleep(chance.uniform(0, 0.05))
         running.kill()
         dead.set()
         for job in jobs:
