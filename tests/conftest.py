@@ -66,6 +66,24 @@ def write(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def dvc(folder: Path, *words: str) -> None:
+    """``dvc WORDS…``; what only writes files of settings is done without the second that its start takes."""
+    if words[0] == "init":
+        settings = {
+            ".dvc/config": "[core]\n    analytics = false\n",
+            ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        }
+        write(folder, {**settings, ".dvcignore": "# patterns of files that DVC leaves out\n"})
+    elif words[:3] == ("remote", "add", "-d"):
+        name, url = words[3:]
+        place = url if url.startswith("/") else f"../{url}"  # DVC counts from its own folder
+        config = (folder / ".dvc/config").read_text(encoding="utf-8") or "[core]\n"
+        added = f"{config}    remote = {name}\n['remote \"{name}\"']\n    url = {place}\n"
+        (folder / ".dvc/config").write_text(added, encoding="utf-8")
+    else:
+        subprocess.run([sys.executable, "-m", "dvc", *words, "-q"], cwd=folder, check=True, capture_output=True)
+
+
 def commit(folder: Path, message: str, paths: Sequence[str] = (".",)) -> str:
     git(folder, "add", "--", *paths)
     git(folder, "commit", "-qm", message)
@@ -146,8 +164,7 @@ def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     write(folder, TOY)
     git(folder, "init", "-q", "-b", "main")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
+    dvc(folder, "init")
     commit(folder, "start")
     return folder
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from conftest import TOY, commit, git, gitml, write
+from conftest import dvc as dvc_command
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import name_of
 from gitml.repo.entries import Entry
@@ -40,7 +39,7 @@ def start(folder: Path, files: dict[str, str], *, train: bool = True, dvc: str =
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, files)
     git(folder, "init", "-q", "-b", "main")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder / dvc, check=True)
+    dvc_command(folder / dvc, "init")
     commit(folder, "start")
     if train:
         done = gitml(folder, "train")

@@ -16,14 +16,10 @@ from pathlib import Path
 import filelock
 import pytest
 
-from conftest import Ran, commit, git, gitml
+from conftest import Ran, commit, dvc, git, gitml
 
+pytestmark = pytest.mark.slow
 SetParams = Callable[[Path, str, str], None]
-
-
-def dvc(app: Path, *words: str) -> None:
-    env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    subprocess.run([sys.executable, "-m", "dvc", *words], cwd=app, check=True, capture_output=True, env=env)
 
 
 def gc(app: Path, *words: str) -> Ran:
@@ -121,7 +117,6 @@ def test_what_is_young_stays(trained: Path) -> None:
     assert loose in objects(trained)
 
 
-@pytest.mark.slow
 def test_branches_tags_stashes_index_and_other_work_trees_keep_what_they_name(
     trained: Path, set_params: SetParams, tmp_path: Path
 ) -> None:
@@ -208,7 +203,6 @@ def with_remote(app: Path, tmp_path: Path) -> Path:
     return store
 
 
-@pytest.mark.slow
 def test_the_remote_is_cleaned_too_and_fills_again(twice: Path, tmp_path: Path) -> None:
     with_remote(twice, tmp_path)
     (newest,) = sorted((twice / "models/m/versions").glob("*.json"))[1:]
@@ -235,7 +229,6 @@ def test_the_remote_is_cleaned_too_and_fills_again(twice: Path, tmp_path: Path) 
     assert gitml(twice, "gc", "--remote", "nowhere").code == 2
 
 
-@pytest.mark.slow
 def test_the_remote_is_left_alone_while_others_may_know_more(trained: Path, tmp_path: Path) -> None:
     store = with_remote(trained, tmp_path)
     hub = tmp_path / "hub.git"
@@ -313,7 +306,6 @@ def test_waits_for_a_training_or_says_who_trains(trained: Path) -> None:
     assert "training here" in done.err
 
 
-@pytest.mark.slow
 def test_works_in_a_sub_folder_of_a_larger_repository(trained: Path, tmp_path: Path) -> None:
     top = tmp_path / "mono"
     shutil.copytree(trained, top / "apps/toy app", symlinks=True, ignore=shutil.ignore_patterns(".git"))

@@ -13,6 +13,8 @@ import pytest
 
 from conftest import Ran, commit, git, gitml, write
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "Acme Ltd, contract 4711"
 EXTERNAL = """\
 application: bought

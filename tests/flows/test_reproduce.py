@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import commit, git, gitml, write
+from conftest import commit, dvc, git, gitml, write
 from reproducing import SAMPLED, edit, everything, record_of, reproduce, start
 
 pytestmark = pytest.mark.slow
@@ -135,8 +133,8 @@ def test_samples_swapped_in_the_cache_are_not_compared(sampled: Path) -> None:
 
 
 def test_samples_come_from_the_remote(sampled: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "-d", "store", "../store"], cwd=sampled, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "push", "-q"], cwd=sampled, check=True)
+    dvc(sampled, "remote", "add", "-d", "store", "../store")
+    dvc(sampled, "push")
     shutil.rmtree(sampled / ".dvc" / "cache")
     stored = everything(tmp_path / "store")
     found = reproduce(sampled)

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import TOY, commit, git, gitml, write
+from conftest import TOY, commit, dvc, git, gitml, write
 
+pytestmark = pytest.mark.slow
 SetParams = Callable[[Path, str, str], None]
 
 
@@ -86,12 +87,8 @@ def test_force_runs_everything_and_reports_a_reproduction(trained: Path) -> None
 
 
 def test_a_clone_with_the_remote_restores_and_one_without_reproduces(trained: Path, tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store")],
-        cwd=trained,
-        check=True,
-    )
-    subprocess.run([sys.executable, "-m", "dvc", "push", "-q"], cwd=trained, check=True)
+    dvc(trained, "remote", "add", "-d", "store", str(tmp_path / "store"))
+    dvc(trained, "push")
     commit(trained, "remote")
     git(tmp_path, "clone", "-q", str(trained), "with remote")
     clone = tmp_path / "with remote"
@@ -131,8 +128,8 @@ def test_two_branches_that_merge_cleanly_into_a_model_nobody_trained(trained: Pa
     git(trained, "switch", "-q", "main")
     git(trained, "merge", "-q", "--no-edit", "params")
     git(trained, "merge", "-q", "--no-edit", "code")
-    dvc = subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q"], cwd=trained, check=False)
-    assert dvc.returncode == 0
+    checkout = subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q"], cwd=trained, check=False)
+    assert checkout.returncode == 0
     status = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"], cwd=trained, capture_output=True, text=True
     )
@@ -160,8 +157,8 @@ def test_a_forged_lock_entry_is_not_believed(trained: Path) -> None:
 
 def test_an_artifact_swapped_on_the_remote_is_refused_by_name(trained: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", "s", str(store)], cwd=trained, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "push", "-q"], cwd=trained, check=True)
+    dvc(trained, "remote", "add", "-d", "s", str(store))
+    dvc(trained, "push")
     commit(trained, "remote")
     lock = yaml.safe_load((trained / "dvc.lock").read_text())
     md5 = lock["stages"]["train"]["outs"][0]["md5"]
@@ -347,7 +344,7 @@ def test_it_works_in_a_sub_folder_of_a_larger_repository(toy_template: Path, tmp
     git(top, "init", "-q", "-b", "main")
     app = top / "teams" / "flight delay"
     write(app, TOY)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--subdir"], cwd=app, check=True)
+    dvc(app, "init", "--subdir")
     commit(top, "start")
     assert stages(app, env={"CI": "1"}) == ALL_RAN
     assert gitml(app / "artifacts", "train").out.startswith("m: nothing changed")
@@ -370,7 +367,7 @@ def test_detached_shallow_and_without_identity(trained: Path, tmp_path: Path) ->
 def test_a_repository_without_a_commit_trains(tmp_path: Path) -> None:
     write(tmp_path, TOY)
     git(tmp_path, "init", "-q", "-b", "main")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=tmp_path, check=True)
+    dvc(tmp_path, "init")
     assert stages(tmp_path) == ALL_RAN
     assert "commit" not in json.loads(records(tmp_path)[0].read_text())
 

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import commit, git, gitml
+from conftest import commit, dvc, git, gitml
 
 pytestmark = pytest.mark.slow
 SetParams = Callable[[Path, str, str], None]
-
-
-def dvc(root: Path, *words: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *words, "-q"], cwd=root, check=True)
 
 
 def edit(path: Path, old: str, new: str) -> None:
