@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import stat
 import subprocess
 import sys
@@ -177,7 +178,13 @@ def test_tls(state: Path, tmp_path: Path) -> None:
         ["curl", "-sS", f"{up['url']}/healthz"], env={**os.environ, **up["exports"]["curl"]}, capture_output=True
     )
     assert seen.stdout == b'{"status":"ok"}', seen.stderr
-    authority = Path(up["ca"]).read_bytes()
+    authority = (state / "tls" / "ca.pem").read_bytes()
+    # What a client is told to trust is what the machine trusts, and the sandbox besides.
+    trusted = Path(up["ca"]).read_bytes()
+    roots = Path(ssl.get_default_verify_paths().cafile or os.devnull)
+    assert authority in trusted
+    assert roots.read_bytes() in trusted
     gitml("down", *where)
     assert json.loads(gitml("up", "--tls", "--no-runner", "--json", *where)) == up
-    assert Path(up["ca"]).read_bytes() == authority
+    assert (state / "tls" / "ca.pem").read_bytes() == authority
+    assert Path(up["ca"]).read_bytes() == trusted

@@ -309,7 +309,7 @@ def _trust(sandbox: Sandbox) -> dict[str, str]:
     """With TLS, every client in a job must know the sandbox's own authority."""
     if not sandbox.base_url.startswith("https:"):
         return {}
-    file = str(tls.certificates(sandbox.root).authority)
+    file = str(sandbox.root / "tls" / tls.BUNDLE)
     names = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
     return dict.fromkeys(names, file)
 

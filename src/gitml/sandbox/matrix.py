@@ -28,9 +28,7 @@ def expand(matrix: Any) -> list[dict[str, Any]]:
     for name, values in axes.items():
         if not isinstance(values, list) or not values:
             raise WorkflowError(f"strategy.matrix.{name} is not a list with at least one value")
-    base = (
-        [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
-    )
+    base = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
     excluded = _entries(matrix, "exclude")
     kept = [combination for combination in base if not any(_matches(combination, e) for e in excluded)]
     combinations = _include(kept, _entries(matrix, "include"), axes)

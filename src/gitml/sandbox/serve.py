@@ -69,6 +69,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         stack.enter_context(only_one(root))
         listener = stack.enter_context(_listen(root, chosen.port))
         files = tls.certificates(root) if chosen.tls else None
+        trusted = tls.bundle(root) if files else None
         scheme = "https" if files else "http"
         url = f"{scheme}://{'localhost' if files else '127.0.0.1'}:{listener.getsockname()[1]}"
         shutil.rmtree(root / "tmp", ignore_errors=True)
@@ -80,7 +81,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         thread = stack.enter_context(_server(sandbox, listener, files, chosen.limits))
         if chosen.runner:
             stack.enter_context(_runner(sandbox))
-        address = Address(os.getpid(), _born(os.getpid()), url, str(files.authority) if files else None)
+        address = Address(os.getpid(), _born(os.getpid()), url, str(trusted) if trusted else None)
         stack.enter_context(_announced(root, address))
         yield Running(sandbox, address, thread)
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+BUNDLE = "bundle.pem"
 NAMES = ("localhost", "127.0.0.1", "::1")
+# Where Debian, Fedora, macOS and Alpine keep what they trust.
+_SYSTEMS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,26 @@ def certificates(root: Path) -> Certificates:
     if not all(path.exists() for path in (found.authority, found.chain, found.key)):
         _make(folder, found)
     return found
+
+
+def bundle(root: Path) -> Path:
+    """The authority and those that this machine trusts in one file, written anew at each call.
+
+    Most clients trust one file only: with the authority alone they would reach the sandbox and nothing else.
+    """
+    own = certificates(root).authority.read_bytes()
+    known = _machine_roots()
+    path = root / "tls" / BUNDLE
+    _write(path, known if own in known else own + known)
+    return path
+
+
+def _machine_roots() -> bytes:
+    default = ssl.get_default_verify_paths()
+    for name in (os.environ.get("SSL_CERT_FILE"), default.cafile, *_SYSTEMS):
+        if name and os.path.isfile(name):
+            return Path(name).read_bytes()
+    return b""
 
 
 def _make(folder: Path, files: Certificates) -> None:
