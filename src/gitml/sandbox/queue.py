@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitml.errors import GitmlError
-from gitml.sandbox import called, contexts, gates, groups, jobstatus, needs, plan, runs, runs_store, secrets
+from gitml.sandbox import called, contexts, gates, groups, jobdeploy, jobstatus, needs, plan, runs, runs_store, secrets
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.expressions import outlives_cancel
 from gitml.sandbox.plan import Planned
@@ -212,6 +212,7 @@ def complete(turn: Turn, row: sqlite3.Row, conclusion: str, reason: str = "", *,
         started_at=row["started_at"] or now,
         completed_at=now,
     )
+    jobdeploy.end(turn.tx, turn.sandbox, turn.repo, row["id"], conclusion)
     if not quiet:
         _post(turn, row["name"], conclusion, reason)
     if conclusion == "failure" and row["fail_fast"] and not row["forgiven"]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitml.errors import GitmlError
-from gitml.sandbox import cron, execution, gates, intake, jobstatus, queue, recovery, repos, runs_store
+from gitml.sandbox import cron, execution, gates, intake, jobdeploy, jobstatus, queue, recovery, repos, runs_store
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.execution import Assignment, Handle, Outcome
 from gitml.sandbox.repofacts import Cache, RepoFacts
@@ -224,7 +224,9 @@ class Runner:
             queue.advance(tx, self.sandbox, repo, run["id"])
             jobstatus.post(tx, self.sandbox, repo, run, job=fresh["name"], state="pending", words="In progress")
             try:
-                return execution.assign(tx, self.sandbox, repo, fresh)
+                task = execution.assign(tx, self.sandbox, repo, fresh)
+                jobdeploy.begin(tx, self.sandbox, repo, run, fresh, task.job)
+                return task
             except GitmlError as exc:
                 queue.complete(queue.turn_of(tx, self.sandbox, repo, run), fresh, "failure", exc.message)
                 queue.advance(tx, self.sandbox, repo, run["id"])

@@ -73,6 +73,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     outputs TEXT NOT NULL DEFAULT '{}',
     steps TEXT NOT NULL DEFAULT '[]',
     runner TEXT NOT NULL DEFAULT '',
+    deployment_id INTEGER,
     created_at TEXT NOT NULL,
     started_at TEXT,
     completed_at TEXT
