@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import TOY, commit, git, gitml, write
+from conftest import TOY, commit, dvc, git, gitml, write
 from reproducing import edit, everything, reproduce
 
 pytestmark = pytest.mark.slow
@@ -51,10 +50,11 @@ def test_before_the_record_is_committed(toy: Path) -> None:
     assert "the commit it was trained at" in found["reason"]
 
 
-def test_a_record_of_no_commit_that_is_here(toy: Path) -> None:
+def test_a_record_of_no_commit_that_is_here(toy: Path, scratch: Path) -> None:
     gitml(toy, "train")
     edit(toy, lambda data: data.update(commit="1" * 40))
-    found = reproduce(toy)
+    found = reproduce(toy, TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
     assert found["phase"] == "inconclusive"
     assert "no commit here brought in" in found["reason"]
     assert "fetch the branch" in found["reason"]
@@ -128,26 +128,29 @@ def test_trained_dirty_and_committed_whole(toy: Path, set_params: Callable[[Path
     assert found["measurements"]["dirty"] == ["params.yaml"]
 
 
-@pytest.mark.parametrize("dvc", [".", "apps/late flights"])
-def test_in_a_folder_of_a_larger_repository(tmp_path: Path, dvc: str) -> None:
+def test_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
     top = tmp_path / "top"
     root = top / "apps" / "late flights"
     write(root, TOY)
     git(top, "init", "-q", "-b", "main")
-    words = ["init", "-q", *(["--subdir"] if dvc != "." else [])]
-    subprocess.run([sys.executable, "-m", "dvc", *words], cwd=top / dvc, check=True)
+    dvc(root, "init", "--subdir")
     commit(top, "start")
     assert gitml(root, "train").code == 0
     commit(top, "train")
     found = reproduce(root)
     assert found["phase"] == "successful", found["reason"]
     assert found["measurements"]["level"] == "byte-identical"
+    shutil.rmtree(root / ".dvc")
+    dvc(top, "init")
+    refused = gitml(root, "reproduce", "m")
+    assert refused.code == 2
+    assert "dvc init --subdir" in refused.err
 
 
 def with_data(toy: Path) -> None:
     """The toy with a data set that `dvc add` keeps, in the cache alone."""
     write(toy, {"extra/one.txt": "5\n", "extra/two.txt": "7\n"})
-    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "extra"], cwd=toy, check=True)
+    dvc(toy, "add", "extra")
     text = TOY["dvc.yaml"].replace("deps: [data, train.py]", "deps: [data, extra, train.py]")
     write(toy, {"dvc.yaml": text, "train.py": "open('extra/two.txt').read()\n" + TOY["train.py"]})
     commit(toy, "data")
@@ -172,7 +175,7 @@ def test_data_that_dvc_keeps(toy: Path) -> None:
 def test_other_data_make_another_version(toy: Path) -> None:
     with_data(toy)
     write(toy, {"extra/two.txt": "8\n"})
-    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "extra"], cwd=toy, check=True)
+    dvc(toy, "add", "extra")
     done = gitml(toy, "train")
     assert done.code == 0, done.err
     assert len(list((toy / "models" / "m" / "versions").glob("*.json"))) == 2
@@ -278,7 +281,3 @@ def test_an_unknown_version(trained: Path) -> None:
     done = gitml(trained, "reproduce", "m@beef")
     assert done.code == 2
     assert "candidates" in done.err
-
-
-def test_nothing_is_left_in_the_folder_for_temporary_files() -> None:
-    assert [p for p in Path(tempfile.gettempdir()).glob("gitml-reproduce-*") if p.is_dir()] == []
