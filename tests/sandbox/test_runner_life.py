@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -154,6 +155,20 @@ def test_a_cron_line_runs_when_the_clock_says_so(works: Works, clock: Clock) -> 
     clock.turn(minutes=2)
     time.sleep(1)
     assert len(works.runs()) == 1
+
+
+def test_a_clock_that_is_turned_back_stops_no_schedule(works: Works, clock: Clock) -> None:
+    """Nor does a day that never comes, in a workflow or in another repository."""
+    job = "{runs-on: ubuntu-latest, steps: [{run: ls}]}"
+    works.flow(f"on:\n  schedule: [{{cron: '*/5 * * * *'}}, {{cron: '0 0 31 2 *'}}]\njobs:\n  a: {job}\n")
+    ahead = (clock() + timedelta(days=300)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    works.until(
+        lambda: clock.turn(minutes=1) or works.query("SELECT 1 FROM schedules WHERE repo_id = ?", works.repo.id)
+    )
+    with works.kit.sandbox.store.write() as tx:
+        tx.execute("UPDATE schedules SET seen_until = ? WHERE repo_id = ?", (ahead, works.repo.id))
+    works.until(lambda: clock.turn(minutes=1) or time.sleep(0.6) or works.runs("schedule"))
+    assert works.done("schedule")
 
 
 @pytest.mark.slow

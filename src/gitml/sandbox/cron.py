@@ -43,7 +43,9 @@ def tick(sandbox: Sandbox, repo: Repo, facts: RepoFacts) -> int:
     with sandbox.store.read() as tx:
         rows = tx.execute("SELECT path, cron, seen_until FROM schedules WHERE repo_id = ?", (repo.id,)).fetchall()
     seen = {(row["path"], row["cron"]): row["seen_until"] for row in rows}
-    fallen = [(path, line, due(line, _time(seen[path, line]), now)) for path, line in wanted if (path, line) in seen]
+    fallen = [
+        (path, line, due(line, _since(seen[path, line], now), now)) for path, line in wanted if (path, line) in seen
+    ]
     fired = [(path, line, at) for path, line, at in fallen if at is not None]
     if not fired and seen.keys() == set(wanted):
         return 0
@@ -57,8 +59,10 @@ def tick(sandbox: Sandbox, repo: Repo, facts: RepoFacts) -> int:
     return len(fired)
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _since(text: str, now: datetime) -> datetime:
+    """What was looked at up to a moment ahead of now is of a clock that was turned back since."""
+    seen = datetime.fromisoformat(text)
+    return seen if seen <= now + SHORTEST else now - timedelta(minutes=1)
 
 
 def _fire(tx: sqlite3.Connection, repo: Repo, path: str, line: str, at: datetime, now: datetime) -> None:

@@ -124,10 +124,10 @@ class Reader:
         if key not in self._by_id:
             name = self.names.get(key[1], key[1])
             title = f"Post {name}" if stage == "Post" else name
-            step = Step(len(self.steps) + 1, self.mask(title), self.now())
+            step = Step(len(self.steps) + 1, self.mask(" ".join(title.split())), self.now())
             self._by_id[key] = step
             self.steps.append(step)
-            self.write(f"##[step {step.number}]{title}")
+            self._put(f"##[step {step.number}]{step.name}")
             self.changed(self.steps)
         return self._by_id[key]
 
@@ -147,9 +147,13 @@ class Reader:
 
     def write(self, text: str) -> None:
         """Append to the log, masked, with the time in front of every line; a log has a size limit."""
+        # What a job prints is no beginning of a step, whatever it says.
+        self._put("\n".join(f" {x}" if x.startswith("##[step ") else x for x in self.mask(text).split("\n")))
+
+    def _put(self, text: str) -> None:
         if self._written > MAX_BYTES:
             return
-        for line in self.mask(text).split("\n"):
+        for line in text.split("\n"):
             full = f"{self.now()} {line}\n"
             self._written += len(full)
             self.out.write(full)

@@ -93,7 +93,12 @@ class Runner:
         with self.sandbox.store.read() as tx:
             found = repos.listing(tx, everything=True)
         for repo in found:
-            cron.tick(self.sandbox, repo, RepoFacts(self.sandbox, repo, self._cache))
+            try:
+                cron.tick(self.sandbox, repo, RepoFacts(self.sandbox, repo, self._cache))
+            except sqlite3.OperationalError:
+                raise
+            except Exception:  # one repository that cannot be read must not keep the others from their hour
+                _log.exception("the schedules of %s cannot be read", repo.full_name)
 
     def _advance(self) -> None:
         with self.sandbox.store.read() as tx:
