@@ -412,3 +412,16 @@ def test_unknown_models_and_outputs_that_no_stage_makes(toy: Path) -> None:
     done = gitml(toy, "train")
     assert done.code == 2
     assert "models.m.charts: no stage makes artifacts/m/chart" in done.err
+
+
+def test_a_remote_that_does_not_answer_is_named(trained: Path) -> None:
+    config = trained / ".dvc/config"
+    config.write_text(
+        config.read_text().replace("[core]", "[core]\n    remote = gone")
+        + "['remote \"gone\"']\n    url = http://127.0.0.1:9/store\n"
+    )
+    shutil.rmtree(trained / ".dvc/cache")
+    shutil.rmtree(trained / "data")
+    done = gitml(trained, "train", timeout=180)
+    assert done.code == 0, done.err
+    assert "its outputs are gone, the remote did not give them" in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gitml.errors import RefError, SpecError
 from gitml.refs import parse
 from gitml.registry import Record, find, lineage_digest, parse_record, read_record, resolve, write_record
 from gitml.registry.record import name_of
+from gitml.registry.store import next_time
 from gitml.repo.entries import Content, Entry
 
 names = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True)
@@ -145,6 +147,18 @@ def test_a_renamed_record_is_seen(tmp_path: Path) -> None:
     (found,) = find(tmp_path, "m")
     with pytest.raises(SpecError, match="is the record of m 2026"):
         read_record(found)
+
+
+def test_a_clock_set_back_does_not_hide_a_new_version(tmp_path: Path) -> None:
+    assert next_time(tmp_path, "m") < "2999"
+    write_record(tmp_path, record("m", ONE, "2999-12-31T23:59:58Z"))
+    assert next_time(tmp_path, "m") == "2999-12-31T23:59:59Z"
+
+
+def test_a_pipe_named_like_a_record_hangs_nobody(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record("m", ONE))
+    os.mkfifo(path.with_name("20300101T000000Z-00000000.json"))
+    assert [f.path for f in find(tmp_path, "m")] == [path]
 
 
 def versions(root: Path, count: int) -> list[Record]:

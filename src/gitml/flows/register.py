@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from gitml.registry import Metric, Record, find, read_record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
-from gitml.registry.store import refuse_file_in_the_way, with_digest
+from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.repo.dvc import Dvc
 from gitml.repo.entries import Content
 from gitml.repo.files import write_file
@@ -259,7 +258,7 @@ def _enter(root: Path, git: Git, dvc: Dvc, entering: _Entering) -> Registered:
     content = _put_in_place(root, dvc, artifact, entering.copy, entering.found)
     for place, raw in entering.told.texts.items():
         write_file(root / place, raw)
-    record = _record(entering, content)
+    record = _record(entering, content, next_time(root, entering.name))
     path = write_record(root, record)
     changed = (*_files_of(root, artifact), *entering.told.texts, path.relative_to(root).as_posix())
     return Registered(Outcome.NEW, record, path, compare(root, git, dvc, record), changed)
@@ -297,9 +296,8 @@ def _files_of(root: Path, artifact: str) -> tuple[str, ...]:
     return (f"{artifact}.dvc", *([ignore] if (root / ignore).is_file() else ()))
 
 
-def _record(entering: _Entering, content: Content) -> Record:
+def _record(entering: _Entering, content: Content, created: str) -> Record:
     model, found = entering.model, entering.found
-    created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     beside = {place: _file_of(raw) for place, raw in entering.told.texts.items()}
     roles = {"metrics": model.metrics, "signature": model.signature}
     return Record.model_validate(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -24,7 +23,7 @@ from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
-from gitml.registry.store import refuse_file_in_the_way, with_digest
+from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.repo.dvc import Dvc
 from gitml.repo.entries import Entry
 from gitml.repo.git import Git
@@ -198,7 +197,7 @@ def _options(run: _Run, model: Model) -> Options:
 
 def _record(run: _Run, name: str, entries: Mapping[str, Entry], digest: str) -> Record:
     model = run.application.models[name]
-    created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    created = next_time(run.root, name)
     files = {out.path: _file(run.root, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
     metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
     if not metrics:

@@ -95,7 +95,9 @@ def _one(dvc: Dvc, name: str, options: Options) -> Ran:
         return restored or _execute(dvc, name, options, "its dependencies changed" if entry else "it never ran")
     if outputs is None:
         return _execute(dvc, name, options, "no recorded run wrote its lock entry")
-    return _execute(dvc, name, options, "its outputs are gone")
+    return _execute(
+        dvc, name, options, "its outputs are gone" + (", the remote did not give them" if dvc.remote_names() else "")
+    )
 
 
 def _other_data(name: str, entry: Entry) -> UsageError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from gitml.errors import Problem, RefError, SpecError
 from gitml.refs import VERSION
 from gitml.registry.record import Record, parse_record
 from gitml.repo.files import create_file
+
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Found(NamedTuple):
@@ -46,12 +49,23 @@ def folder(root: Path, model: str) -> Path:
 def find(root: Path, model: str) -> list[Found]:
     """All records of the model, oldest first, unread. Files with other names are for ``check_records``."""
     try:
-        names = os.listdir(folder(root, model))
+        with os.scandir(folder(root, model)) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     stems = (name[:-5] for name in names if name.endswith(".json"))
     base = str(folder(root, model))
     return sorted(Found(stem, base) for stem in stems if VERSION.fullmatch(stem))
+
+
+def next_time(root: Path, model: str) -> str:
+    """Now, in UTC to the second; but after the newest record, so that a clock set back does not hide a new version."""
+    now = datetime.now(UTC)
+    records = find(root, model)
+    if records:
+        newest = datetime.strptime(records[-1].time, TIME).replace(tzinfo=UTC)
+        now = max(now, newest + timedelta(seconds=1))
+    return f"{now:{TIME}}"
 
 
 def read_record(found: Found) -> Record:
