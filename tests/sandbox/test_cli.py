@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import ssl
 import stat
@@ -58,6 +59,13 @@ def test_up_is_idempotent_and_down_forgets(state: Path, tmp_path: Path) -> None:
     assert [u["login"] for u in first["users"]] == ["ada", "olga", "rita", "gitml-bot[bot]"]
     assert httpx.get(f"{first['url']}/healthz").status_code == 200
     assert json.loads(gitml("status", "--json", *where))["up"] is True
+    assert "stop it first" in gitml("up", "--port", "1", *where, ok=2)
+    # What a newcomer is told to do next works as it is printed.
+    said = gitml("up", *where).splitlines()
+    steps = [line for line in said if line[:3] in ("1. ", "2. ", "3. ")]
+    assert gitml(*shlex.split(steps[0])[3:]).strip() == f"{first['url']}/ada/demo.git"
+    assert f"git push {first['url'].replace('://', '://ada@')}/ada/demo HEAD:main" in steps[1]
+    assert httpx.get(shlex.split(steps[2])[4]).status_code == 200
 
     token = {u["login"]: u["token"] for u in first["users"]}
     made = json.loads(gitml("repo", "create", "ada/flights", "--private", "--json", *where))

@@ -58,6 +58,7 @@ def up(*, state: Path, port: int | None, tls: bool, runner: bool, foreground: bo
         _serve(state, Options(port=port, tls=tls, runner=runner, first_users=True), as_json=as_json)
         return
     words = [*(["--port", str(port)] if port is not None else []), *(["--tls"] if tls else [])]
+    control.check_port(state, port)
     address = control.up(state, [*words, *([] if runner else ["--no-runner"])], tls=tls)
     _welcome(state, address, as_json=as_json)
 
@@ -124,12 +125,24 @@ def _welcome(state: Path, address: Address, *, as_json: bool) -> None:
     if people:
         show(table([[p.login, p.password or "", p.token, p.name] for p in people], ["user", "password", "token", ""]))
         show()
-        show(f"git clone {_with_login(address.url, people[0].login)}/OWNER/REPOSITORY   (the token is the password)")
+        for line in _next_steps(state, address.url, people[0].login):
+            show(line)
     for client, variables in exports.items():
         show()
         show(paint(f"# {client}", "dim"))
         for name, value in variables.items():
             show(f"export {name}={shlex.quote(value)}")
+
+
+def _next_steps(state: Path, url: str, login: str) -> list[str]:
+    """From nothing to a first pull request."""
+    where = [] if state == control.default_state() else ["--state", str(state)]
+    create = shlex.join(["gitml", "sandbox", "repo", "create", f"{login}/demo", *where])
+    return [
+        f"1. {create}",
+        f"2. git push {_with_login(url, login)}/{login}/demo HEAD:main   (the token is the password)",
+        f"3. log in at {url}/login as {login}; open a pull request; review it as another user",
+    ]
 
 
 def _with_login(url: str, login: str) -> str:

@@ -60,6 +60,13 @@ def up(root: Path, words: Sequence[str], *, tls: bool) -> Address:
         return _answering(root, started)
 
 
+def check_port(root: Path, port: int | None) -> None:
+    """Raises UsageError when the sandbox is up on another port than the one that is asked for."""
+    found = serve.address(root)
+    if found is not None and port and found.url.rpartition(":")[2] != str(port):
+        raise UsageError(f"the sandbox is up at {found.url}", "stop it first: gitml sandbox down")
+
+
 def down(root: Path) -> Address | None:
     """Stop what serves the folder, and only that. Returns what was stopped, None when nothing was up."""
     found = serve.address(root)

@@ -86,12 +86,22 @@ def _head_moved(view: View, pull: Pull, new: str, by: Actor) -> None:
     if same:
         reviews.carry_over(view.tx, pull, old, new)
     else:
-        _dismiss_stale(view, moved, by)
+        _dismiss_stale(view, moved, by, f"the head moved to {moved.head_sha[:7]}")
     if gitrepo.is_ancestor(bare, new, base):
         # Nothing is left to merge (a reset to the base): GitHub closes it.
         _close(view, moved, by)
         return
     announce.pull(view, moved, "synchronize", by, before=old, after=new)
+
+
+def base_changed(view: View, before: Pull, pull: Pull, by: Actor) -> None:
+    """Approvals go stale when the new base makes another difference of the same head: nobody has seen that one."""
+    bare = repos.path(view.sandbox, repos.by_id(view.tx, pull.repo_id))
+    old = gitrepo.ref_sha(bare, f"{HEADS}{before.base_ref}") or before.base_sha
+    starts = [gitrepo.merge_base(bare, base, pull.head_sha) or git.EMPTY_TREE for base in (old, pull.base_sha)]
+    if not git.same_changes(bare, (starts[0], pull.head_sha), (starts[1], pull.head_sha)):
+        _dismiss_stale(view, pull, by, f"the base changed to {pull.base_ref}")
+        reviews.speak_for_nothing(view.tx, pull)
 
 
 def _same(bare: Path, base: str, old: str, new: str) -> bool:
@@ -100,13 +110,12 @@ def _same(bare: Path, base: str, old: str, new: str) -> bool:
     return git.same_changes(bare, sides[0], sides[1])
 
 
-def _dismiss_stale(view: View, pull: Pull, by: Actor) -> None:
+def _dismiss_stale(view: View, pull: Pull, by: Actor, words: str) -> None:
     rule = protections.find(view.tx, pull.repo_id, pull.base_ref)
     wanted = rule.required_pull_request_reviews if rule else None
     if wanted is None or not wanted.dismiss_stale_reviews:
         return
     for row in reviews.listing(view.tx, pull.id):
         if row["state"] == "APPROVED":
-            words = f"the head moved to {pull.head_sha[:7]}"
             gone = reviews.dismiss(view.tx, row, message=words, by=by, now=view.sandbox.now())
             announce.review(view, pull, gone, "dismissed", by)

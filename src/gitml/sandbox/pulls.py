@@ -268,11 +268,16 @@ def set_draft(tx: sqlite3.Connection, pull: Pull, *, draft: bool, now: str) -> P
 
 
 def set_base(sandbox: Sandbox, tx: sqlite3.Connection, pull: Pull, base: str) -> Pull:
-    """Point it at another branch of the same repository."""
+    """Point it at another branch of the same repository. Raises RefusalError 422 as ``open_pull`` does."""
     repo = repos.by_id(tx, pull.repo_id)
     sha = gitrepo.ref_sha(repos.path(sandbox, repo), f"refs/heads/{base}")
     if sha is None:
         raise invalid("PullRequest", "base", "invalid")
+    if not gitrepo.commits_between(repos.path(sandbox, repo), sha, pull.head_sha, limit=1):
+        raise invalid("PullRequest", "base", "custom", f"There are no new commits between {base} and {pull.head_ref}")
+    others = open_with_head(tx, pull.head_repo_id, pull.head_ref) if pull.head_repo_id else []
+    if any(p.repo_id == pull.repo_id and p.base_ref == base for p in others):
+        raise invalid("PullRequest", "base", "custom", f"A pull request already exists for base branch '{base}'")
     tx.execute("UPDATE pulls SET base_ref = ?, base_sha = ? WHERE id = ?", (base, sha, pull.id))
     return compute(sandbox, tx, by_id(tx, pull.id))
 

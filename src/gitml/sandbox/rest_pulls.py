@@ -5,7 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-from gitml.sandbox import access, announce, gitrepo, gitview, issues, judging, merge, pulls, repos, serial, users
+from gitml.sandbox import (
+    access,
+    announce,
+    gitrepo,
+    gitview,
+    issues,
+    judging,
+    merge,
+    pull_follow,
+    pulls,
+    repos,
+    serial,
+    users,
+)
 from gitml.sandbox import serial_git as git_json
 from gitml.sandbox import serial_pulls as json_of
 from gitml.sandbox.pulls import Pull
@@ -178,7 +191,8 @@ def _edit_text(call: Call, pull: Pull, wanted: EditPull) -> Pull:
         pull = pulls.by_id(view.tx, pull.id)
     if wanted.base is not None and wanted.base != pull.base_ref:
         changes["base"] = {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}
-        pull = pulls.set_base(call.sandbox, view.tx, pull, wanted.base)
+        before, pull = pull, pulls.set_base(call.sandbox, view.tx, pull, wanted.base)
+        pull_follow.base_changed(view, before, pull, call.by)
     if changes:
         announce.pull(view, pull, "edited", call.by, changes=changes)
     return pull

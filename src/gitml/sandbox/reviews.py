@@ -125,6 +125,11 @@ def carry_over(tx: sqlite3.Connection, pull: Pull, old: str, new: str) -> None:
     tx.execute("UPDATE reviews SET covers = ? WHERE pull_id = ? AND covers = ?", (new, pull.id, old))
 
 
+def speak_for_nothing(tx: sqlite3.Connection, pull: Pull) -> None:
+    """What was reviewed was another difference: no review speaks for the head as it stands now."""
+    tx.execute("UPDATE reviews SET covers = '' WHERE pull_id = ?", (pull.id,))
+
+
 def conversation(tx: sqlite3.Connection, pull_id: int) -> list[sqlite3.Row]:
     """Comments on lines, oldest first, with the login of who wrote them."""
     return tx.execute(
