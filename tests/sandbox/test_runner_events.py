@@ -99,7 +99,7 @@ def test_a_called_workflow_gets_the_secrets_and_rights_that_its_caller_passes(wo
     sandbox = works.kit.sandbox
     with sandbox.store.write() as tx:
         for name in ("ONE", "SOURCE"):
-            secrets.put(tx, sandbox.root, repo_id=works.repo.id, name=name, value="precious", now=sandbox.now())
+            secrets.put(tx, sandbox.root, secrets.Secret(works.repo.id, name, "precious"), now=sandbox.now())
     works.push({".github/workflows/called.yml": workflow(CALLED)})
     works.flow(
         """

@@ -16,9 +16,8 @@ from sandbox.runner_kit import Works, workflow
 def secret(works: Works, name: str, value: str, environment: str = "") -> None:
     sandbox = works.kit.sandbox
     with sandbox.store.write() as tx:
-        secrets.put(
-            tx, sandbox.root, repo_id=works.repo.id, name=name, value=value, now=sandbox.now(), environment=environment
-        )
+        one = secrets.Secret(works.repo.id, name, value, environment)
+        secrets.put(tx, sandbox.root, one, now=sandbox.now())
 
 
 def environment(works: Works, name: str, branches: list[str] | None) -> None:
@@ -312,3 +311,42 @@ def test_a_job_with_an_environment_is_a_deployment(works: Works) -> None:
     assert told == {"staging": ["success", "in_progress"], "production": ["failure", "in_progress"]}
     works.settled()
     assert len(works.runs()) == 1, "what a job's own token does starts nothing"
+
+
+def test_what_a_call_leaves_out_no_deeper_call_gets_back(works: Works) -> None:
+    """Row run/called: secrets and permissions, over two levels."""
+    secret(works, "KEY", "precious")
+    inner = """
+        on: workflow_call
+        permissions: {contents: write, statuses: write}
+        jobs:
+          show:
+            runs-on: ubuntu-latest
+            steps:
+              - env: {TOKEN: "${{ github.token }}", KEY: "${{ secrets.KEY }}"}
+                run: |
+                  echo "key of ${#KEY} letters"
+                  auth="Authorization: Bearer $TOKEN"
+                  url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/statuses/$GITHUB_SHA"
+                  curl -s -o /dev/null -w 'answer %{http_code}' -H "$auth" "$url" -d '{"state":"success"}'
+        """
+    middle = """
+        on: workflow_call
+        jobs:
+          deeper: {uses: ./.github/workflows/inner.yml, secrets: inherit, permissions: {contents: read}}
+        """
+    outer = """
+        on: push
+        permissions: write-all
+        jobs:
+          none: {uses: ./.github/workflows/middle.yml}
+          all: {uses: ./.github/workflows/middle.yml, secrets: inherit}
+        """
+    names = {"inner": inner, "middle": middle, "ci": outer}
+    works.push({f".github/workflows/{name}.yml": workflow(text) for name, text in names.items()})
+    jobs = works.only()
+    none, every = (works.log(jobs[f"{name} / deeper / show"]) for name in ("none", "all"))
+    assert "key of 0 letters" in none
+    assert "key of 8 letters" in every
+    assert "answer 403" in none
+    assert "answer 403" in every

@@ -300,7 +300,7 @@ def secret_set(*, state: Path, environment: str, full_name: str, name: str) -> N
     value: str = click.prompt("Value", hide_input=True) if typed else stream.read().rstrip("\n")
     with opened(state) as box, box.store.write() as tx:
         repo_id = repos.get(tx, full_name).id
-        secrets.put(tx, box.root, repo_id=repo_id, name=name, value=value, now=box.now(), environment=environment)
+        secrets.put(tx, box.root, secrets.Secret(repo_id, name, value, environment), now=box.now())
 
 
 @secret.command("list", epilog=examples("gitml sandbox secret list ada/flights"))

@@ -69,17 +69,20 @@ def finish(sandbox: Sandbox, job: sqlite3.Row, name: str, *, size: int, overwrit
         raise unprocessable("The upload is not complete")
     try:
         check_archive(part)
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        return _keep(sandbox, job, name, part, digest, overwrite=overwrite, days=days)
+        return _keep(sandbox, job, name, part, overwrite=overwrite, days=days)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _keep(
-    sandbox: Sandbox, job: sqlite3.Row, name: str, part: Path, digest: str, *, overwrite: bool, days: int
-) -> sqlite3.Row:
+def _on_disk(part: Path) -> str:
+    """The digest of a file that is there after a power cut, too."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _keep(sandbox: Sandbox, job: sqlite3.Row, name: str, part: Path, *, overwrite: bool, days: int) -> sqlite3.Row:
+    digest = _on_disk(part)
     size = part.stat().st_size
     now = sandbox.clock()
     with sandbox.store.write() as tx:

@@ -16,7 +16,7 @@ from gitml.sandbox.context import Sandbox
 from gitml.sandbox.expressions import Scope, interpolate
 from gitml.sandbox.plan import MAX_DEPTH
 from gitml.sandbox.repos import Repo
-from gitml.sandbox.runs_store import change, job_row
+from gitml.sandbox.runs_store import change, job_row, run_row
 from gitml.sandbox.workflows import Job, Workflow, WorkflowError
 
 
@@ -36,12 +36,13 @@ def begin(
     tx: sqlite3.Connection,
     sandbox: Sandbox,
     repo: Repo,
-    run: sqlite3.Row,
     job: Job,
     row: sqlite3.Row,
     scope: Scope,
 ) -> None:
     """Plan the jobs of the called workflow below the calling job."""
+    run = run_row(tx, row["run_id"])
+    assert run is not None
     if "strategy" in job.raw:
         raise WorkflowError(f"job `{job.id}`: the sandbox does not unfold a matrix of called workflows")
     if depth(tx, row) >= MAX_DEPTH:

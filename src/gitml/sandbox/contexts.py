@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gitml.sandbox.context import Sandbox
@@ -52,6 +53,14 @@ def github(sandbox: Sandbox, repo: Repo, run: Mapping[str, Any] | sqlite3.Row) -
     }
 
 
+@dataclass(frozen=True)
+class Before:
+    """`results` of every job before a job, direct or not; whether the run is cancelled."""
+
+    results: Sequence[str]
+    cancelled: bool
+
+
 def scope(
     github_context: Mapping[str, Any],
     *,
@@ -59,10 +68,10 @@ def scope(
     variables: Mapping[str, str],
     needs: Mapping[str, Any] | None = None,
     matrix: Mapping[str, Any] | None = None,
-    results: Sequence[str] = (),
-    cancelled: bool = False,
+    before: Before | None = None,
 ) -> Scope:
-    """A scope for a job-level key. `results` are those of every job before it, direct or not."""
+    """A scope for a job-level key."""
+    results, cancelled = (before.results, before.cancelled) if before else ((), False)
     failed = any(r == "failure" for r in results)
     fine = all(r == "success" for r in results) and not cancelled
     return Scope(

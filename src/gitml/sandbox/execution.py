@@ -98,7 +98,7 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
     run = runs_store.run_row(tx, row["run_id"])
     assert run is not None
     chain = _callers(tx, row)
-    source, caller = _source(sandbox, repo, run, chain)
+    callers, source = _sources(sandbox, repo, run, chain)
     job = source.jobs[row["key"]]
     groups = _groups(tx, run, row, source)
     trust = tokenrules.trust(run["event"], fork=bool(run["fork"]))
@@ -106,10 +106,12 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
     github = contexts.github(sandbox, repo, run)
     variables = secrets.variables(tx, repo.id, row["environment"])
     shown = secrets.reveal(tx, sandbox.root, repo.id, row["environment"]) if trust.secrets else {}
-    if caller is not None:
-        scope = contexts.scope(github, inputs=inputs, variables=variables)
+    asked = [contexts.dispatch_inputs(run), *(json.loads(above["inputs"]) for above in chain)]
+    for (_, caller), theirs in zip(callers, asked, strict=False):
+        scope = contexts.scope(github, inputs=theirs, variables=variables)
         shown = _passed_secrets(caller, shown, Scope({**scope.contexts, "secrets": shown}, scope.functions))
-    given = _permissions(tx, repo, run, chain, source, job, read_only=trust.read_only)
+    default = runs_store.default_permissions(tx, repo.id)
+    given = _permissions([*callers, (source, job)], default, read_only=trust.read_only)
     bot = jobstatus.bot(tx)
     name = f"job {row['id']}"
     return Assignment(
@@ -143,16 +145,17 @@ def _callers(tx: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
     return found
 
 
-def _source(
+def _sources(
     sandbox: Sandbox, repo: Repo, run: sqlite3.Row, chain: Sequence[sqlite3.Row]
-) -> tuple[Workflow, Job | None]:
-    """The workflow that a job is written in, and the job that called it."""
+) -> tuple[list[tuple[Workflow, Job]], Workflow]:
+    """Each calling workflow with the job that calls, outermost first, and the workflow that a job is written in."""
     source = build(run["path"], json.loads(run["workflow"]))
-    caller = None
+    callers = []
     for row in chain:
         caller = source.jobs[row["key"]]
+        callers.append((source, caller))
         source = called.workflow(sandbox, repo, run, caller)
-    return source, caller
+    return callers, source
 
 
 def _groups(
@@ -170,23 +173,16 @@ def _passed_secrets(caller: Job, shown: Mapping[str, str], scope: Scope) -> dict
     return {str(k): to_string(v) for k, v in (interpolate(passed or {}, scope)).items()}
 
 
-def _permissions(
-    tx: sqlite3.Connection,
-    repo: Repo,
-    run: sqlite3.Row,
-    chain: Sequence[sqlite3.Row],
-    source: Workflow,
-    job: Job,
-    *,
-    read_only: bool,
-) -> dict[str, str]:
-    default = runs_store.default_permissions(tx, repo.id)
-    own = tokenrules.permissions(source.raw, job.raw, default=default, read_only=read_only)
-    if not chain:
-        return own
-    outer = build(run["path"], json.loads(run["workflow"]))
-    top = tokenrules.permissions(outer.raw, outer.jobs[chain[0]["key"]].raw, default=default, read_only=read_only)
-    return tokenrules.lower(top, own) if "permissions" in job.raw or "permissions" in source.raw else top
+def _permissions(levels: Sequence[tuple[Workflow, Job]], default: str, *, read_only: bool) -> dict[str, str]:
+    """Each level of calls keeps or lowers what the one above it has."""
+    given: dict[str, str] | None = None
+    for source, job in levels:
+        own = tokenrules.permissions(source.raw, job.raw, default=default, read_only=read_only)
+        if given is None:
+            given = own
+        elif "permissions" in job.raw or "permissions" in source.raw:
+            given = tokenrules.lower(given, own)
+    return given or {}
 
 
 def _strategy(brothers: Sequence[sqlite3.Row], row: sqlite3.Row) -> dict[str, Any]:

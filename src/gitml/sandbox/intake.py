@@ -85,16 +85,8 @@ def _start(
         if not decision.starts:
             _note(tx, row["id"], decision.workflow.path, event.name, decision.reason)
             continue
-        runs.create(
-            tx,
-            sandbox,
-            repo,
-            event,
-            decision,
-            event_id=row["id"],
-            actor_id=row["actor_id"] or repo.owner_id,
-            message=messages.get(decision.place.sha, ""),
-        )
+        cause = runs.Cause(row["id"], row["actor_id"] or repo.owner_id, messages.get(decision.place.sha, ""))
+        runs.create(tx, sandbox, repo, event, decision, cause)
         started += 1
     return started
 

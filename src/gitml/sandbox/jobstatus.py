@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
 from gitml.sandbox import statuses, users
 from gitml.sandbox.context import Sandbox
@@ -23,17 +24,24 @@ def context(workflow: str, job: str) -> str:
     return f"{workflow} / {job}"[:255]
 
 
-def post(
-    tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, *, job: str, state: str, words: str
-) -> None:
-    """Set a job's status on the head commit of its run. `state` is pending or a conclusion."""
+@dataclass(frozen=True)
+class Said:
+    """What is said of a job. `state` is pending or a conclusion; without `words` the state's own are taken."""
+
+    job: str
+    state: str
+    words: str = ""
+
+
+def post(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, said: Said) -> None:
+    """Set a job's status on the head commit of its run."""
     statuses.create(
         tx,
         repo_id=repo.id,
         sha=run["head_sha"],
-        state=_STATE.get(state, "error"),
-        context=context(run["workflow_name"], job),
-        description=(words or _WORDS.get(state, ""))[: statuses.MAX_DESCRIPTION],
+        state=_STATE.get(said.state, "error"),
+        context=context(run["workflow_name"], said.job),
+        description=(said.words or _WORDS.get(said.state, ""))[: statuses.MAX_DESCRIPTION],
         target_url=f"{sandbox.base_url}/{repo.full_name}/actions/runs/{run['id']}",
         creator_id=bot(tx).id,
         now=sandbox.now(),

@@ -127,14 +127,13 @@ def _resolve(
         inputs=json.loads(row["inputs"]) or contexts.dispatch_inputs(turn.run),
         variables=turn.variables,
         needs=needs.context(job, groups_of),
-        results=before,
-        cancelled=turn.cancelled,
+        before=contexts.Before(before, cancelled=turn.cancelled),
     )
     try:
         if not plan.wanted(job, scope):
             complete(turn, row, "cancelled" if turn.cancelled else "skipped")
         elif job.uses:
-            called.begin(turn.tx, turn.sandbox, turn.repo, turn.run, job, row, scope)
+            called.begin(turn.tx, turn.sandbox, turn.repo, job, row, scope)
         else:
             _unfold(turn, row, plan.expand(job, scope))
     except GitmlError as exc:
@@ -225,7 +224,7 @@ def complete(turn: Turn, row: sqlite3.Row, conclusion: str, reason: str = "", *,
 
 
 def _post(turn: Turn, job: str, state: str, words: str) -> None:
-    jobstatus.post(turn.tx, turn.sandbox, turn.repo, turn.run, job=job, state=state, words=words)
+    jobstatus.post(turn.tx, turn.sandbox, turn.repo, turn.run, jobstatus.Said(job, state, words))
 
 
 def _finish(turn: Turn) -> None:

@@ -44,7 +44,7 @@ def approve(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.R
     _reset(tx, sandbox, run, attempt=run["attempt"])
     fresh = runs_store.run_row(tx, run["id"])
     assert fresh is not None
-    jobstatus.post(tx, sandbox, repo, fresh, job="approval", state="success", words="Approved")
+    jobstatus.post(tx, sandbox, repo, fresh, jobstatus.Said("approval", "success", "Approved"))
     runs.start(tx, sandbox, repo, fresh, build(run["path"], json.loads(run["workflow"])))
 
 

@@ -129,15 +129,8 @@ def put_secret(call: Call) -> Reply:
     environment = _found(call).name if "environment_name" in call.path else ""
     old = {row["name"] for row in secrets.names(call.tx, call.repo.id, environment)}
     name = secrets.checked_name(call.path["secret_name"])
-    secrets.put(
-        call.tx,
-        call.sandbox.root,
-        repo_id=call.repo.id,
-        name=name,
-        value=call.body(NewSecret).value,
-        now=call.sandbox.now(),
-        environment=environment,
-    )
+    secret = secrets.Secret(call.repo.id, name, call.body(NewSecret).value, environment)
+    secrets.put(call.tx, call.sandbox.root, secret, now=call.sandbox.now())
     return Reply(None, 204) if name in old else Reply({}, 201)
 
 

@@ -193,7 +193,7 @@ class Runner:
                 queue.advance(tx, self.sandbox, turn.repo, run["id"])
             else:
                 change(tx, "jobs", row["id"], reason=reason)
-                jobstatus.post(tx, self.sandbox, turn.repo, run, job=row["name"], state="pending", words=reason)
+                jobstatus.post(tx, self.sandbox, turn.repo, run, jobstatus.Said(row["name"], "pending", reason))
 
     def _work(self, row: sqlite3.Row, machine: str, handle: Handle) -> None:
         """The life of one job, on a thread of its own."""
@@ -227,7 +227,7 @@ class Runner:
                 return None
             repo = repos.by_id(tx, run["repo_id"])
             queue.advance(tx, self.sandbox, repo, run["id"])
-            jobstatus.post(tx, self.sandbox, repo, run, job=fresh["name"], state="pending", words="In progress")
+            jobstatus.post(tx, self.sandbox, repo, run, jobstatus.Said(fresh["name"], "pending", "In progress"))
             try:
                 task = execution.assign(tx, self.sandbox, repo, fresh)
                 jobdeploy.begin(tx, self.sandbox, repo, run, fresh, task.job)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gitml.errors import GitmlError
@@ -18,16 +19,22 @@ from gitml.sandbox.triggers import Decision, Event, is_fork
 from gitml.sandbox.workflows import Broken, Workflow
 
 
+@dataclass(frozen=True)
+class Cause:
+    """The row of the event, who caused it, and the message of the commit that the run is made at."""
+
+    event_id: int | None
+    actor_id: int
+    message: str
+
+
 def create(
     tx: sqlite3.Connection,
     sandbox: Sandbox,
     repo: Repo,
     event: Event,
     decision: Decision,
-    *,
-    event_id: int | None,
-    actor_id: int,
-    message: str,
+    cause: Cause,
 ) -> int:
     """Add the run of one decision that starts, with its jobs and their pending statuses. Returns its id."""
     now = sandbox.now()
@@ -41,11 +48,11 @@ def create(
         "runs",
         {
             "repo_id": repo.id,
-            "event_id": event_id,
+            "event_id": cause.event_id,
             "workflow_id": workflow_id,
             "run_number": runs_store.next_run_number(tx, workflow_id),
             "name": name,
-            "title": _title(event, message),
+            "title": _title(event, cause.message),
             "event": event.name,
             "action": event.action,
             "ref": decision.place.ref,
@@ -55,7 +62,7 @@ def create(
             "status": "completed" if broken or decision.approval else "queued",
             "conclusion": "startup_failure" if broken else "action_required" if decision.approval else None,
             "reason": workflow.reason if isinstance(workflow, Broken) else "",
-            "actor_id": actor_id,
+            "actor_id": cause.actor_id,
             "token_kind": event.token_kind,
             "fork": int(is_fork(event.payload)),
             "chain": event.chain + 1 if event.name == "workflow_run" else 0,
@@ -82,10 +89,10 @@ def _begin(
     run = runs_store.run_row(tx, run_id)
     assert run is not None
     if isinstance(workflow, Broken):
-        jobstatus.post(tx, sandbox, repo, run, job="workflow file", state="error", words=workflow.reason)
+        jobstatus.post(tx, sandbox, repo, run, jobstatus.Said("workflow file", "error", workflow.reason))
     elif approval:
         words = "Waits for approval by somebody with write access"
-        jobstatus.post(tx, sandbox, repo, run, job="approval", state="pending", words=words)
+        jobstatus.post(tx, sandbox, repo, run, jobstatus.Said("approval", "pending", words))
     else:
         start(tx, sandbox, repo, run, workflow)
     announce(tx, sandbox, repo, run_id, "requested")
@@ -98,7 +105,7 @@ def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row
     plan_jobs(tx, sandbox, run, workflow.jobs, caller=None)
     for job in workflow.jobs.values():
         if (name := plan.plain_name(job)) and not job.uses:
-            jobstatus.post(tx, sandbox, repo, run, job=name, state="pending", words="Queued")
+            jobstatus.post(tx, sandbox, repo, run, jobstatus.Said(name, "pending", "Queued"))
     scope = contexts.scope(
         contexts.github(sandbox, repo, run),
         inputs=contexts.dispatch_inputs(run),

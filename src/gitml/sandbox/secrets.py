@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -46,25 +47,26 @@ def checked_name(name: str) -> str:
     return name.upper()
 
 
-def put(
-    tx: sqlite3.Connection,
-    root: Path,
-    *,
-    repo_id: int,
-    name: str,
-    value: str,
-    now: str,
-    environment: str = "",
-) -> None:
+@dataclass(frozen=True)
+class Secret:
+    """``environment`` empty: a secret of the repository."""
+
+    repo_id: int
+    name: str
+    value: str
+    environment: str = ""
+
+
+def put(tx: sqlite3.Connection, root: Path, secret: Secret, *, now: str) -> None:
     """Set a secret. Raises UsageError for a bad name or a value that is empty or too long."""
-    plain = value.encode()
+    plain = secret.value.encode()
     if not plain or len(plain) > MAX_BYTES:
         raise UsageError("a secret must hold something", f"between 1 byte and {MAX_BYTES // 1024} KiB")
     tx.execute(
         "INSERT INTO secrets (repo_id, environment, name, sealed, created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at",
-        (repo_id, environment, checked_name(name), key(root).encrypt(plain), now, now),
+        (secret.repo_id, secret.environment, checked_name(secret.name), key(root).encrypt(plain), now, now),
     )
 
 
