@@ -1,4 +1,4 @@
-"""What a job prints cannot pretend to be the log's own."""
+"""What a job prints cannot pretend to be the log's own, nor fill memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gitml.sandbox import joblog
+from sandbox.runner_kit import Works
 
 
 def _log(tmp_path: Path, *printed: str, name: str = "one") -> list[joblog.StepLog]:
@@ -36,3 +37,19 @@ def test_a_step_cannot_be_forged(tmp_path: Path) -> None:
 def test_a_name_of_many_lines_is_one_line_and_masked(tmp_path: Path) -> None:
     (step,) = _log(tmp_path, name="first\n##[step 5] precious")
     assert step.name == "first ##[step 5] ***"
+
+
+def test_a_line_without_end_is_left_out(works: Works) -> None:
+    works.flow(
+        """
+        on: push
+        jobs:
+          a: {runs-on: ubuntu-latest, steps: [{run: "head -c 5000000 /dev/zero | tr '\\\\0' x; echo; echo after"}]}
+        """
+    )
+    job = works.only()["a"]
+    log = works.log(job)
+    assert job["conclusion"] == "success"
+    assert len(log) < 10_000
+    assert "more than 1048576 bytes is left out" in log
+    assert "Z after" in log

@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -22,6 +23,7 @@ from gitml.sandbox.render import LABEL
 
 _OWN = ("python", "pip", "activate", "wheel", "easy_install", "uv", "act")
 GRACE_SECONDS = 5.0
+MAX_LINE = 1 << 20
 MARK = "RUNNER_TRACKING_ID"  # GitHub's runner finds orphans by the same variable
 
 
@@ -132,7 +134,7 @@ class Process:
         orphans = threading.Thread(target=self._reap, daemon=True)
         orphans.start()
         with self._popen.stdout as out:
-            for line in out:
+            for line in _bounded(out):
                 feed(line.decode(errors="replace"))
         orphans.join()
 
@@ -157,6 +159,17 @@ class Process:
             _kill([*alive, *_marked(self._mark)])
             with contextlib.suppress(ProcessLookupError):
                 self._popen.kill()
+
+
+def _bounded(out: IO[bytes]) -> Iterator[bytes]:
+    """Lines; one that is too long is left out without ever being held."""
+    while line := out.readline(MAX_LINE):
+        if line.endswith(b"\n") or len(line) < MAX_LINE:
+            yield line
+            continue
+        while (rest := out.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+            pass
+        yield f"a line of more than {MAX_LINE} bytes is left out\n".encode()
 
 
 def _marked(mark: str) -> list[psutil.Process]:

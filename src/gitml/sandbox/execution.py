@@ -320,7 +320,7 @@ def _outcome(task: Assignment, folder: Path, reader: joblog.Reader, process: act
         return Outcome("cancelled", process.reason, {}, steps)
     if reader.result is None:
         # No line about the job's result is no success, whatever the exit code says.
-        said = "; ".join(reader.said[:6]) or "act ended without a result for the job"
+        said = "; ".join(reader.said) or "act ended without a result for the job"
         reader.write(f"##[error]{said}")
         return Outcome("failure", said[:1000], {}, steps)
     file = folder / "outputs.json"

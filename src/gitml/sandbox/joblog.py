@@ -95,7 +95,7 @@ class Reader:
         # act's own words: a workflow that it refuses, an action that it cannot find.
         text = line.strip()
         if text and not _NOISE.match(text):
-            self.said.append(self.mask(text))
+            self.said = [*self.said, self.mask(text)][:6]
             self.write(text)
 
     def _entry(self, entry: Mapping[str, Any]) -> None:
