@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from gitml.errors import OutsideError
-from gitml.sandbox.act import MARK
+from gitml.sandbox.act import MARK, mark_of
 from gitml.sandbox.rest_serve import as_refusal, outside
 from gitml.sandbox.runner import Runner
 from sandbox.runner_kit import Works
@@ -25,12 +25,12 @@ jobs:
 """
 
 
-def _of_job(run: int) -> list[int]:
-    """Processes of a run."""
+def _of_job(mark: str) -> list[int]:
+    """Processes of a job."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK, "").startswith(f"gitml-{run}-"):
+            if process.environ().get(MARK, "").startswith(mark):
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue
@@ -50,7 +50,7 @@ def test_a_job_that_cannot_be_followed_is_ended(works: Works, monkeypatch: pytes
     (run,) = works.done()
     assert run["conclusion"] == "failure"
     assert "No space left" in works.jobs(run)["a"]["reason"]
-    assert _of_job(run["id"]) == []
+    assert _of_job(mark_of(works.kit.sandbox.root, run["id"], works.jobs(run)["a"]["id"])) == []
 
 
 def test_a_job_whose_end_could_not_be_written_ends_when_there_is_room(
