@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from gitml.sandbox import events, joblog
+from gitml.sandbox.act import mark_of
 from gitml.sandbox.runner import Runner
 from gitml.sandbox.serve import Options, serving
 from sandbox.forge_kit import Kit, people
@@ -40,8 +41,8 @@ def running(works: Works, number: int = 0) -> sqlite3.Row:
     return found
 
 
-def marked(job: sqlite3.Row) -> list[int]:
-    prefix = f"gitml-{job['run_id']}-{job['id']}-"
+def marked(works: Works, job: sqlite3.Row) -> list[int]:
+    prefix = mark_of(works.kit.sandbox.root, job["run_id"], job["id"])
     found = []
     for process in psutil.process_iter():
         try:
@@ -72,13 +73,13 @@ def long(concurrency: str = "") -> str:
 def test_cancel_ends_every_process_and_runs_what_always_runs(works: Works) -> None:
     sha = works.flow(long())
     job = running(works)
-    assert len(marked(job)) >= 3
+    assert len(marked(works, job)) >= 3
     path = f"/actions/runs/{job['run_id']}/cancel"
     assert works.api("POST", path, token="eve").status_code == 403
     works.api("POST", path, checked=True)
     jobs = works.only()
     assert {n: j["conclusion"] for n, j in jobs.items()} == {"a": "cancelled", "b": "success", "c": "cancelled"}
-    assert marked(job) == []
+    assert marked(works, job) == []
     assert "never" not in works.log(jobs["a"]).split("##[step 1]", 1)[1].replace("Run echo never", "")
     assert "cancelled by ada" in works.log(jobs["a"])
     assert works.runs()[0]["conclusion"] == "cancelled"
@@ -98,7 +99,7 @@ def test_a_job_that_takes_too_long_is_cancelled_with_the_reason(works: Works) ->
     assert jobs["a"]["conclusion"] == "cancelled"
     assert jobs["a"]["reason"] == "the job ran longer than its limit of 0.02 minutes"
     assert jobs["b"]["conclusion"] == "success"
-    assert marked(jobs["a"]) == []
+    assert marked(works, jobs["a"]) == []
 
 
 def test_what_a_job_leaves_behind_is_ended_and_does_not_hold_it_up(works: Works) -> None:
@@ -107,7 +108,7 @@ def test_what_a_job_leaves_behind_is_ended_and_does_not_hold_it_up(works: Works)
     job = works.only()["a"]
     assert job["conclusion"] == "success"
     assert time.monotonic() - began < 15
-    works.until(lambda: not marked(job))
+    works.until(lambda: not marked(works, job))
 
 
 @pytest.mark.slow
@@ -136,7 +137,7 @@ def test_cancel_in_progress_ends_the_one_that_runs(works: Works) -> None:
     works.flow(f"on: push\nconcurrency: {{group: g, cancel-in-progress: true}}\njobs:\n  a: {SIMPLE}\n")
     runs = works.done(count=3)
     assert [r["conclusion"] for r in runs] == ["cancelled", "cancelled", "success"]
-    assert marked(job) == []
+    assert marked(works, job) == []
 
 
 @pytest.mark.slow
@@ -302,7 +303,7 @@ def test_after_a_kill_running_jobs_fail_with_a_reason_and_queued_ones_go_on(tmp_
     server.stdout.close()
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert marked(job)
+    assert marked(works, job)
     with serving(root, Options(port=0, runner=False)) as again:
         after = Works(Kit(again.sandbox, again.address.url, kit.token), Runner(again.sandbox), works.repo, works.clone)
         after.runner.start()
@@ -312,7 +313,7 @@ def test_after_a_kill_running_jobs_fail_with_a_reason_and_queued_ones_go_on(tmp_
             assert (lost["conclusion"], queued["conclusion"]) == ("failure", "success")
             assert "ended while the job ran" in jobs["a"]["reason"]
             assert jobs["b"]["conclusion"] == "success"
-            assert marked(job) == []
+            assert marked(works, job) == []
             assert after.statuses(lost["head_sha"])["Long / a"] == "failure"
             live = after.query("SELECT name FROM tokens WHERE kind = 'job' AND revoked_at IS NULL")
             assert live == []

@@ -5,6 +5,7 @@ ends.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -25,6 +26,12 @@ _OWN = ("python", "pip", "activate", "wheel", "easy_install", "uv", "act")
 GRACE_SECONDS = 5.0
 MAX_LINE = 1 << 20
 MARK = "RUNNER_TRACKING_ID"  # GitHub's runner finds orphans by the same variable
+
+
+def mark_of(root: Path, run_id: int, job_id: int) -> str:
+    """What the marks of a job's processes begin with. Two sandboxes on one machine count their runs alike."""
+    place = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return f"gitml-{place}-{run_id}-{job_id}-"
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
     jobfolder.at_commit(folder, bare, commit)
     act.link_tools(folder)
-    mark = f"gitml-{task.run['id']}-{task.row['id']}-{task.runtime_token[-8:]}"
+    mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
     jobfolder.write(folder, _files(sandbox, task, folder, mark))
     minutes = _timeout(task)
     _head(reader, task, minutes)

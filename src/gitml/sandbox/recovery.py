@@ -25,7 +25,7 @@ def recover(sandbox: Sandbox, machines: Mapping[str, Collection[str]]) -> int:
         for row in lost:
             _fail(tx, sandbox, row)
     for row in lost:
-        act.end_marked(f"gitml-{row['run_id']}-{row['id']}-")
+        act.end_marked(act.mark_of(sandbox.root, row["run_id"], row["id"]))
     for folder in (sandbox.root / "tmp").glob("job-*"):
         jobfolder.remove(folder)
     return len(lost)
