@@ -130,9 +130,9 @@ def test_a_key_without_a_value_is_no_missing_key(line: str) -> None:
 
 def test_texts_have_an_end() -> None:
     (found,) = problems(
-        f"application: toy\nmodels: {{m: {{artifact: m.onnx, metrics: m}}}}\nhardware: {{a: [{'x' * 2001}]}}\n"
+        f"application: toy\nmodels: {{m: {{artifact: m.onnx, metrics: m}}}}\nhardware: {{a: [{'x' * 201}]}}\n"
     )
-    assert found.message == "must have at most 2000 characters, but has 2001"
+    assert found.message == "must have at most 200 characters, but has 201"
 
 
 def test_better_has_two_directions() -> None:
@@ -166,3 +166,38 @@ def test_valid_documents_round_trip(data: dict[str, object]) -> None:
     app = parse_application(json.dumps(data).encode())
     assert app.model_dump(mode="json", exclude_unset=True) == data
     assert parse_application(json.dumps(app.model_dump(mode="json", exclude_unset=True)).encode()) == app
+
+
+def test_ci_has_defaults_that_need_no_line() -> None:
+    app = parse_application(MINIMAL)
+    assert (app.train.commit, app.publisher, app.ci.python) == ("ready", "auto", "3.12")
+    assert (app.ci.gitml, app.ci.oidc, app.ci.secrets, app.ci.app, app.ci.forks) == (None, None, (), False, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("train: {commit: reddy}", "must be 'ready', 'push' or 'label'", "did you mean 'ready'?"),
+        ("publisher: clm", "must be 'auto', 'gitml' or 'cml'", "did you mean 'cml'?"),
+        ("ci: {python: 3.10}", "3.1 is a number", 'such as "3.12"'),
+        ("ci: {python: '2.7'}", "is no version of Python", '"3.12"'),
+        ("ci: {gitml: flask}", "does not say which gitml", "gitml==0.1.0"),
+        ("ci: {gitml: 'gitml>=1'}", "does not say which gitml", "gitml==0.1.0"),
+        ("ci: {gitml: 'gitml @ https://x/${{github.token}}'}", "does not say which gitml", "gitml==0.1.0"),
+        ("ci: {secrets: [aws-key]}", "is no name of a secret", "capital letters"),
+        ("ci: {secrets: [GITHUB_TOKEN]}", "belongs to the CI system", "another name"),
+        ("ci: {secrets: ['A }} ${{ B']}", "is no name of a secret", "capital letters"),
+        ("hardware: {cpu: ['${{ github.head_ref }}']}", "is no label", "plainly"),
+        ('hardware: {cpu: ["a\\nb"]}', "is no label", "plainly"),
+    ],
+)
+def test_what_ci_could_not_take_is_refused(line: str, message: str, hint: str) -> None:
+    (problem,) = problems(f"{MINIMAL.decode()}{line}\n")
+    assert message in problem.message
+    assert hint in problem.hint
+    assert problem.line == 4
+
+
+@pytest.mark.parametrize("place", ["gitml==1.2.0rc1", "gitml @ git+https://git.example.org/gitml@v0.1.0"])
+def test_gitml_comes_from_one_version_or_place(place: str) -> None:
+    assert parse_application(f"{MINIMAL.decode()}ci: {{gitml: '{place}'}}\n".encode()).ci.gitml == place

@@ -8,7 +8,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gitml.spec.fields import Duration, MetricName, Name, Record, RepoPath, Text, WrongValueError
+from gitml.spec.fields import (
+    Duration,
+    Flag,
+    GitmlSource,
+    Label,
+    MetricName,
+    Name,
+    Python,
+    Record,
+    RepoPath,
+    SecretName,
+    Text,
+    WrongValueError,
+)
 
 Format = Literal["skops", "safetensors", "onnx", "pickle"]
 Direction = Literal["higher", "lower"]
@@ -21,7 +34,7 @@ _SUFFIXES: dict[str, Format] = {
     ".pickle": "pickle",
     ".joblib": "pickle",
 }
-Labels = Annotated[tuple[Text, ...], Field(min_length=1)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=1)]
 
 
 class Model(Record):
@@ -86,6 +99,36 @@ class StageNeeds(Record):
     timeout: Duration | None = Field(None, description="Stop the stage after this time, such as 30m.")
 
 
+class Train(Record):
+    """What training in CI leaves in the repository."""
+
+    commit: Literal["ready", "push", "label"] = Field(
+        "ready",
+        description="When the bot commits dvc.lock and the version record to the branch: once the pull request is "
+        "ready for review, at every push, or when it has the label `gitml:commit`. It reports at every push.",
+    )
+
+
+class Ci(Record):
+    """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
+
+    python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
+    gitml: GitmlSource | None = Field(
+        None, description="What pip installs gitml from; by default the version that rendered the workflows."
+    )
+    oidc: Literal["aws", "google"] | None = Field(
+        None, description="Sign in where DVC's remote is with the job's own identity, so that no key is stored."
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        (), description="Secrets of the forge that jobs see as environment variables, such as keys of DVC's remote."
+    )
+    app: Flag = Field(
+        False,
+        description="The bot acts as a GitHub app: variable `GITML_APP_CLIENT_ID` and secret `GITML_APP_PRIVATE_KEY`.",
+    )
+    forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
+
+
 class Application(Record):
     """The whole of gitml.yaml."""
 
@@ -100,6 +143,12 @@ class Application(Record):
     stages: Mapping[Text, StageNeeds] = Field(
         default_factory=dict, description="Stages of dvc.yaml that need something else than the default."
     )
+    train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
+    publisher: Literal["auto", "gitml", "cml"] = Field(
+        "auto",
+        description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
+    )
+    ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
 
     def hardware_of(self, stage: str) -> str:
         """The name under ``hardware`` that ``stage`` runs on."""

@@ -37,6 +37,17 @@ def config_problems(content: bytes) -> list[Problem]:
     ]
 
 
+def default_remote(content: bytes) -> str:
+    """The URL of the remote that DVC takes when none is named; empty when there is none, or no telling."""
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    try:
+        parser.read_string(content.decode())
+    except (UnicodeDecodeError, configparser.Error):
+        return ""
+    name = parser.get("core", "remote", fallback="")
+    return parser.get(f"'remote \"{name}\"'", "url", fallback="") if name else ""
+
+
 def _secret(text: str, section: str, option: str, value: str) -> Iterator[Problem]:
     place = f"{_spoken(section)}.{option}"
     hint = f"make a new one, and keep it out of Git: dvc config --local {place} ..."

@@ -16,6 +16,9 @@ from gitml.refs import NAME, why_no_environment
 _METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})+")
+_PYTHON = re.compile(r"3\.\d{1,2}")
+_GITML = re.compile(r"gitml(==[0-9A-Za-z.!+]+| @ [!-~]+)")
+_SECRET = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
 _LATENCY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(us|ms|s)")
@@ -96,6 +99,42 @@ def check_path(text: str) -> str:
         raise WrongValueError(f"{shown(text)} is a place of Git or DVC", "choose a folder of your own")
     if not parts or str(PurePosixPath(text)) != text or not text.isprintable() or len(text) > 1000:
         raise WrongValueError(f"{shown(text)} is no path of a file", "write it plainly, such as artifacts/model.skops")
+    return text
+
+
+def check_label(text: str) -> str:
+    """A label of a runner. CI systems fill in expressions wherever they stand, so a label holds none."""
+    if not text.isprintable() or text != text.strip() or "${{" in text:
+        raise WrongValueError(f"{shown(text)} is no label of a runner", "write it plainly, such as self-hosted")
+    return text
+
+
+def check_python(value: Any) -> str:
+    """
+    >>> check_python("3.12")
+    '3.12'
+    """
+    if isinstance(value, float):
+        raise WrongValueError(
+            f"{value} is a number, and 3.10 would be the same one as 3.1", 'write it in quotes, such as "3.12"'
+        )
+    return _parse(value, _PYTHON, "version of Python", '"3.12"').group()
+
+
+def check_secret(text: str) -> str:
+    """The name of a secret, which becomes an environment variable."""
+    if not _SECRET.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no name of a secret", "use capital letters, digits and '_'")
+    if text.startswith(("GITHUB_", "GITML_", "ACTIONS_", "RUNNER_")) or text in {"CI", "PATH", "HOME"}:
+        raise WrongValueError(f"{text} belongs to the CI system or to gitml", "give the secret another name")
+    return text
+
+
+def check_gitml(text: str) -> str:
+    """What pip installs gitml from: one version, or a place."""
+    if not _GITML.fullmatch(text) or "${{" in text:
+        hint = "such as gitml==0.1.0, or gitml @ git+https://git.example.org/gitml@v0.1.0"
+        raise WrongValueError(f"{shown(text)} does not say which gitml to install", hint)
     return text
 
 
@@ -231,6 +270,10 @@ MetricName = Annotated[str, AfterValidator(check_metric), _text(_METRIC.pattern,
 RepoPath = Annotated[
     str, AfterValidator(check_path), WithJsonSchema({"type": "string", "examples": ["artifacts/m.skops"]})
 ]
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_label)]
+Python = Annotated[str, BeforeValidator(check_python), _text(_PYTHON.pattern, "3.12")]
+SecretName = Annotated[str, AfterValidator(check_secret), _text(_SECRET.pattern, "AWS_ACCESS_KEY_ID")]
+GitmlSource = Annotated[str, AfterValidator(check_gitml), _text(_GITML.pattern, "gitml==0.1.0")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(_DURATION.pattern, "30m", "90d")]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), _text(_SIZE.pattern, "50MB")]
 Latency = Annotated[float, BeforeValidator(parse_latency), Field(gt=0), _text(_LATENCY.pattern, "20ms")]
