@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httpx
@@ -93,15 +92,19 @@ class Api:
         return self.put(f"branches/{branch}/protection", **{**rule, **changes})
 
 
-@cache
+_CLIENTS: dict[str, httpx.Client] = {}
+
+
 def client(url: str) -> httpx.Client:
-    """One pool of connections for all tests; ``close_clients`` ends it."""
-    return httpx.Client(base_url=url, timeout=60, limits=httpx.Limits(keepalive_expiry=5))
+    """One pool of connections to each sandbox for all tests; ``close_clients`` ends it."""
+    if url not in _CLIENTS:
+        _CLIENTS[url] = httpx.Client(base_url=url, timeout=60, limits=httpx.Limits(keepalive_expiry=5))
+    return _CLIENTS[url]
 
 
 def close_clients(url: str) -> None:
-    client(url).close()
-    client.cache_clear()
+    if url in _CLIENTS:
+        _CLIENTS.pop(url).close()
 
 
 def api(kit: Kit, repo: Repo | str, login: str | None, seen: set[tuple[str, str]] | None = None) -> Api:

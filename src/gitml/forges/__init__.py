@@ -1,0 +1,1 @@
+"""Forges: pull requests, comments, statuses and runs, behind one Protocol."""

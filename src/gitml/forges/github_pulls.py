@@ -1,0 +1,80 @@
+"""Pull requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
+from gitml.forges.github_rest import Rest, Shape
+from gitml.http import HttpError, UnsureError
+
+
+class GithubPulls:
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def of_branch(self, branch: str, owner: str = "") -> tuple[PullRequest, ...]:
+        home = self._rest.repository
+        head = f"{owner or home.partition('/')[0]}:{branch}"
+        found = (_pull(s) for s in self._rest.pages("pulls", state="open", head=head))
+        # A server that does not know the filter answers with all of them.
+        same = [p for p in found if p.head.branch == branch and _owner(p) == (owner or home.partition("/")[0]).lower()]
+        if not owner:
+            same = [p for p in same if p.head.repository.lower() == home.lower()]
+        return tuple(sorted(same, key=lambda p: p.number))
+
+    def of_commit(self, commit: str) -> tuple[PullRequest, ...]:
+        return tuple(_pull(s) for s in self._rest.pages(f"commits/{commit}/pulls"))
+
+    def get(self, number: int) -> PullRequest:
+        return _pull(self._rest.one("GET", f"pulls/{number}"))
+
+    def files(self, number: int) -> tuple[ChangedFile, ...]:
+        return tuple(
+            ChangedFile(s.text("filename"), s.text("status"), s.text_or("previous_filename"))
+            for s in self._rest.pages(f"pulls/{number}/files")
+        )
+
+    def open(self, new: NewPull) -> PullRequest:
+        body = {"title": new.title, "head": new.head, "base": new.base, "body": new.body, "draft": new.draft}
+        try:
+            return _pull(self._rest.one("POST", "pulls", body, repeatable=False))
+        except HttpError as exc:
+            # Lost on the way, or there is one already: either way it can be looked up.
+            if not isinstance(exc, UnsureError) and exc.status != 422:
+                raise
+            there = [p for p in self.of_branch(new.head) if p.base.branch == new.base]
+            if not there:
+                raise
+            return there[0]
+
+    def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> PullRequest:
+        wanted: dict[str, Any] = {k: v for k, v in {"title": title, "body": body}.items() if v is not None}
+        return _pull(self._rest.one("PATCH", f"pulls/{number}", wanted))
+
+    def label(self, number: int, labels: Sequence[str]) -> None:
+        self._rest.call("POST", f"issues/{number}/labels", {"labels": list(labels)})
+
+
+def _owner(pull: PullRequest) -> str:
+    return pull.head.repository.partition("/")[0].lower()
+
+
+def _side(shape: Shape, side: str) -> Side:
+    return Side(shape.text_or(side, "repo", "full_name"), shape.text(side, "ref"), shape.text(side, "sha"))
+
+
+def _pull(shape: Shape) -> PullRequest:
+    return PullRequest(
+        number=shape.number("number"),
+        title=shape.text_or("title"),
+        url=shape.text("html_url"),
+        author=shape.text_or("user", "login"),
+        head=_side(shape, "head"),
+        base=_side(shape, "base"),
+        is_open=shape.text("state") == "open",
+        is_draft=shape.flag("draft"),
+        is_merged=bool(shape.text_or("merged_at")),
+        labels=tuple(label.text("name") for label in shape.objects("labels")),
+    )

@@ -1,0 +1,52 @@
+"""Runs of workflows and their jobs."""
+
+from __future__ import annotations
+
+from gitml.forges.base import Job, Run
+from gitml.forges.github_rest import Rest, Shape
+
+
+class GithubRuns:
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def get(self, run: int) -> Run:
+        return _run(self._rest.one("GET", f"actions/runs/{run}"))
+
+    def jobs(self, run: int) -> tuple[Job, ...]:
+        return tuple(_job(s) for s in self._rest.pages(f"actions/runs/{run}/jobs", wrap="jobs"))
+
+    def of_commit(self, commit: str) -> tuple[Run, ...]:
+        return tuple(_run(s) for s in self._rest.pages("actions/runs", wrap="workflow_runs", head_sha=commit))
+
+    def start(self, workflow: str, branch: str) -> None:
+        # Twice does no harm: runs of one branch wait for each other, and the second has nothing to train.
+        self._rest.call("POST", f"actions/workflows/{workflow}/dispatches", {"ref": branch})
+
+
+def _run(shape: Shape) -> Run:
+    return Run(
+        id=shape.number("id"),
+        attempt=shape.number_or("run_attempt", default=1),
+        event=shape.text("event"),
+        workflow=shape.text_or("path"),
+        branch=shape.text_or("head_branch"),
+        commit=shape.text("head_sha"),
+        repository=shape.text_or("head_repository", "full_name"),
+        status=shape.text_or("status"),
+        conclusion=shape.text_or("conclusion"),
+        url=shape.text("html_url"),
+    )
+
+
+def _job(shape: Shape) -> Job:
+    return Job(
+        id=shape.number("id"),
+        name=shape.text("name"),
+        status=shape.text("status"),
+        conclusion=shape.text_or("conclusion"),
+        labels=shape.words("labels"),
+        runner=shape.text_or("runner_name"),
+        created=shape.text_or("created_at"),
+        url=shape.text_or("html_url"),
+    )
