@@ -1,0 +1,248 @@
+"""All that one report says: records without behaviour, with bounds that hold when they come from a stranger.
+
+The bounds stand in the types. ``gitml.reports.exchange`` writes and reads them as JSON: what is too long is cut
+when it is written, and refused when it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from gitml.stats.comparison import Difference, Reading
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Name = Annotated[str, Field(max_length=200)]
+Line = Annotated[str, Field(max_length=1000)]
+Log = Annotated[str, Field(max_length=20_000)]
+Url = Annotated[str, Field(max_length=500)]
+# A file below the assets' folder: no scheme, no dot-dot, nothing that Markdown or a URL gives a meaning.
+Asset = Annotated[
+    str, Field(max_length=300, pattern=r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
+]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Seconds = Annotated[float, Field(ge=0, le=10**9)]
+
+
+class Outcome(StrEnum):
+    """What became of one model. The first three are those of ``gitml train``."""
+
+    NEW = "new version"
+    SAME = "nothing changed"
+    REPRODUCED = "reproduced"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class How(StrEnum):
+    """What happened to one stage. The first three are those of ``gitml train``."""
+
+    UP_TO_DATE = "up to date"
+    RESTORED = "restored"
+    RAN = "ran"
+    FAILED = "failed"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``why`` says why it ran or failed; ``log_tail`` holds the last lines, redacted, of one that failed."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    how: How
+    seconds: Seconds = 0.0
+    why: Line = ""
+    log_tail: Log = ""
+    job: Name = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of this version with its 95 % interval; ``better`` is the direction that gitml.yaml gives it."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    better: Literal["higher", "lower"] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """``new - old`` of one metric: ``gitml.stats.comparison.Difference`` with bounds."""
+
+    __pydantic_config__ = _STRICT
+    metric: Name
+    new: float | None
+    old: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    paired: bool = False
+    reading: Reading = Reading.UNKNOWN
+
+    @classmethod
+    def of(cls, found: Difference) -> Row:
+        return cls(found.metric, found.new, found.old, found.value, found.low, found.high, found.paired, found.reading)
+
+
+class Role(StrEnum):
+    """What the other version of a comparison is."""
+
+    BASE = "base"
+    ENVIRONMENT = "environment"
+    BEFORE = "before"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """With the version on the base branch, with an environment's champion, or with the version before.
+
+    ``name`` is the branch or the environment. ``version`` is empty when there is none to compare with; ``why`` says
+    so ("main has no version of delay"), or that both are the same.
+    """
+
+    __pydantic_config__ = _STRICT
+    role: Role
+    name: Name
+    version: Name = ""
+    rows: Annotated[tuple[Row, ...], Field(max_length=200)] = ()
+    why: Line = ""
+
+
+@dataclass(frozen=True)
+class SliceMetric:
+    """One metric on one group of rows; ``old`` is the same of the base branch's version."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    old: float | None = None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows where ``column`` is ``value``. No metrics means that there are too few rows to judge."""
+
+    __pydantic_config__ = _STRICT
+    column: Name
+    value: Name
+    rows: Count
+    metrics: Annotated[tuple[SliceMetric, ...], Field(max_length=50)] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that differs: ``old`` or ``new`` is None where one side lacks it."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    old: Line | None
+    new: Line | None
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A share of rows (0 to 1) before and after: of missing values in a column, of a label; None: not known."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    old: Annotated[float, Field(ge=0, le=1)] | None
+    new: Annotated[float, Field(ge=0, le=1)] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One data set that changed: rows, columns that came and went, shares of missing values and labels."""
+
+    __pydantic_config__ = _STRICT
+    path: Name
+    old_rows: Count | None = None
+    new_rows: Count | None = None
+    added: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
+    removed: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
+    missing: Annotated[tuple[Shift, ...], Field(max_length=500)] = ()
+    labels: Annotated[tuple[Shift, ...], Field(max_length=100)] = ()
+    old_digest: Name = ""
+    new_digest: Name = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """``image`` is the PNG's path on the branch of pictures (empty: none drawn); ``spec`` the Vega-Lite file's."""
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    title: Line = ""
+    image: Asset = ""
+    spec: Name = ""
+    width: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model. ``reason`` says in a sentence why it failed, was refused, or was not trained.
+
+    ``reproduce`` is one shell command that gives the same on a laptop.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    outcome: Outcome
+    reason: Line = ""
+    version: Name = ""
+    origin: Name = ""
+    seconds: Seconds = 0.0
+    stages: Annotated[tuple[Stage, ...], Field(max_length=200)] = ()
+    metrics: Annotated[tuple[Metric, ...], Field(max_length=200)] = ()
+    comparisons: Annotated[tuple[Comparison, ...], Field(max_length=20)] = ()
+    slices: Annotated[tuple[Slice, ...], Field(max_length=1000)] = ()
+    data: Annotated[tuple[Table, ...], Field(max_length=100)] = ()
+    params: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
+    code: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
+    packages: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
+    signature: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
+    charts: Annotated[tuple[Chart, ...], Field(max_length=30)] = ()
+    reproduce: Line = ""
+    notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the change that is reported on."""
+
+    __pydantic_config__ = _STRICT
+    sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    subject: Line
+    author: Name
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of one push. ``problem`` is what kept the run as a whole from judging (no runner, no lock …).
+
+    ``committed`` is the bot's commit with the new version on top of ``commit``; empty when there is none.
+    """
+
+    __pydantic_config__ = _STRICT
+    application: Name
+    repository: Name = ""
+    branch: Name = ""
+    base: Name = ""
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}([0-9a-f]{24})?)?$")] = ""
+    committed: Annotated[str, Field(pattern=r"^([0-9a-f]{40}([0-9a-f]{24})?)?$")] = ""
+    run_url: Url = ""
+    seconds: Seconds = 0.0
+    models: Annotated[tuple[Model, ...], Field(max_length=50)] = ()
+    commits: Annotated[tuple[Commit, ...], Field(max_length=250)] = ()
+    problem: Line = ""
+    notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+    format: Literal["gitml report 1"] = "gitml report 1"

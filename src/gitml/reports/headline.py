@@ -1,0 +1,168 @@
+"""The first lines of a report: what a reviewer must know if nothing else is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitml.reports.escape import code, prose
+from gitml.reports.facts import Comparison, How, Model, Outcome, Report, Role, Row
+from gitml.reports.figures import decimals, figure, plural
+from gitml.reports.noise import Judged, Word, judge
+from gitml.stats.comparison import Reading
+
+_MARKS = {Word.BETTER: "🟢", Word.WORSE: "🔴", Word.MIXED: "🟡", Word.NOISE: "⚪", Word.UNKNOWN: "🟡"}
+_NAMED = 2
+
+
+def summary(report: Report) -> str:
+    """The verdict of the whole: one line for one model, else a line that counts and is followed by one each."""
+    if report.problem:
+        return f"**🔴 No verdict: {prose(report.problem)}**"
+    if not report.models:
+        return "**⚪ Nothing to train: no model has stages.**"
+    if len(report.models) == 1:
+        return f"**{verdict(report.models[0])}**{_environments(report.models[0])}"
+    counts: dict[str, int] = {}
+    for model in sorted(report.models, key=lambda m: _ORDER.index(_state(m))):
+        counts[_state(model)] = counts.get(_state(model), 0) + 1
+    return "**" + ", ".join(f"{plural(n, 'model')} {state}" for state, n in counts.items()) + ".**"
+
+
+_ORDER = ("failed", "refused", "worse", "mixed", "better", "not comparable", "new", "within noise", "not changed")
+
+
+def _state(model: Model) -> str:
+    if model.outcome in (Outcome.FAILED, Outcome.REFUSED):
+        return model.outcome.value
+    lead = leading(model)
+    if lead is None:
+        return "new" if model.outcome is Outcome.NEW else "not changed"
+    words = {Word.MIXED: "mixed", Word.UNKNOWN: "not comparable"}
+    word = judge(lead.rows).word
+    return words.get(word, word.value)
+
+
+def bullets(report: Report) -> tuple[str, ...]:
+    """One line a model, where there are several."""
+    if len(report.models) < 2:
+        return ()
+    return tuple(f"- {verdict(model)}{_environments(model)}" for model in report.models)
+
+
+def leading(model: Model) -> Comparison | None:
+    """The comparison that the verdict speaks of: the base branch first, then the version before, then environments."""
+    order = (Role.BASE, Role.BEFORE, Role.ENVIRONMENT)
+    known = [c for c in model.comparisons if c.rows]
+    return min(known, key=lambda c: order.index(c.role), default=None)
+
+
+def verdict(model: Model) -> str:
+    """A mark and a sentence."""
+    name = code(model.name)
+    if model.outcome is Outcome.FAILED:
+        stage = next((s for s in model.stages if s.how is How.FAILED), None)
+        place = f" in stage {code(stage.name)}" if stage else ""
+        return f"🔴 {name} failed{place}{_because(model.reason or (stage.why if stage else ''))}"
+    if model.outcome is Outcome.REFUSED:
+        return f"🔴 {name} was refused{_because(model.reason)}"
+    if leading(model) is None and model.outcome in _UNCHANGED:
+        return f"⚪ {name} {_UNCHANGED[model.outcome]}{_because(model.reason)}"
+    return _compared(model, name)
+
+
+_UNCHANGED = {Outcome.SAME: "did not change", Outcome.REPRODUCED: "was trained again and is the same version"}
+
+
+def _because(reason: str) -> str:
+    return f": {prose(reason).rstrip('.')}." if reason else "."
+
+
+def _compared(model: Model, name: str) -> str:
+    lead = leading(model)
+    if lead is None:
+        why = next((c.why for c in model.comparisons if c.why), model.reason)
+        return f"🔵 {name} has a new version with nothing to compare it to{_because(why)}"
+    judged = judge(lead.rows)
+    return f"{_MARKS[judged.word]} {name} {_sentence(judged, other(lead))}"
+
+
+def other(comparison: Comparison) -> str:
+    """What this one was compared with, in words."""
+    if comparison.role is Role.BEFORE:
+        return "the version before"
+    return code(comparison.name)
+
+
+def _sentence(judged: Judged, against: str) -> str:
+    if judged.word is Word.UNKNOWN:
+        return f"cannot be judged against {against}: no metric has a direction and an interval on both sides."
+    if judged.word is Word.NOISE:
+        return f"is within noise of {against}{_hints(judged.hints)}."
+    if judged.word is Word.MIXED:
+        return f"against {against}: better in {_named(judged.better)}, worse in {_named(judged.worse)}."
+    rows = judged.better or judged.worse
+    return f"is {judged.word.value} than {against}: {_named(rows)}{_rest(judged)}."
+
+
+def _hints(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    words: dict[Reading, list[str]] = {}
+    for row in rows:
+        words.setdefault(row.reading, []).append(code(row.metric))
+    said = [f"{', '.join(names[:_NAMED])} perhaps {reading.value}" for reading, names in words.items()]
+    return f" ({'; '.join(said)})"
+
+
+def _named(rows: Sequence[Row]) -> str:
+    said = [f"{code(row.metric)} {_from_to(row)}" for row in rows[:_NAMED]]
+    more = len(rows) - _NAMED
+    return ", ".join(said) + (f" and {more} more" if more > 0 else "")
+
+
+def _from_to(row: Row) -> str:
+    places = places_of(row)
+    return f"{figure(row.old, places)} → {figure(row.new, places)}"
+
+
+def places_of(row: Row) -> int:
+    """Decimals for a row: two digits of the narrower half of the difference's interval."""
+    if row.value is None or row.low is None or row.high is None:
+        return decimals(row.value)
+    return decimals(row.high - row.low)
+
+
+def _rest(judged: Judged) -> str:
+    left = len(judged.noise) + len(judged.hints)
+    return f"; {left} within noise" if left else ""
+
+
+def _environments(model: Model) -> str:
+    """A sentence about what runs, where the verdict does not speak of it already."""
+    lead = leading(model)
+    if lead is None:
+        return ""
+    others = [c for c in model.comparisons if c.role is Role.ENVIRONMENT and c is not lead]
+    same = [code(c.name) for c in others if c.version and c.version == lead.version]
+    said = [f"In {code(c.name)}: {_short(c)}." for c in others if not c.version or c.version != lead.version]
+    if same:
+        said.append(f"{' and '.join(same)} {'runs' if len(same) == 1 else 'run'} what {other(lead)} has.")
+    return f" {' '.join(said)}" if said else ""
+
+
+def _short(comparison: Comparison) -> str:
+    if not comparison.rows:
+        return prose(comparison.why).rstrip(".") or "nothing to compare with"
+    word = judge(comparison.rows).word
+    if word is Word.MIXED:
+        return f"{word.value} of the metrics"
+    if word is Word.NOISE:
+        return "within noise of what runs there"
+    return "not comparable" if word is Word.UNKNOWN else f"{word.value} than what runs there"
+
+
+def reading(row: Row, judged: Judged) -> str:
+    """The last cell of a row: what it says, weaker where it does not hold among all metrics."""
+    if row in judged.hints:
+        return "△ perhaps better" if row.reading is Reading.BETTER else "▽ perhaps worse"
+    return {Reading.BETTER: "▲ better", Reading.WORSE: "▼ worse", Reading.NOISE: "within noise"}.get(row.reading, "–")
