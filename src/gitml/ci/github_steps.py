@@ -1,0 +1,129 @@
+"""Steps of GitHub's workflows, as lines of YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from gitml.ci.actions import pinned
+from gitml.ci.base import Source
+
+Step = Sequence[str]
+
+HANDOVER = ".gitml-ci"
+MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
+# What YAML, GitHub's expressions, its globs and a shell all take as it stands.
+_BARE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
+_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"}
+
+
+def scalar(text: str) -> str:
+    """``text`` as a YAML value: bare where it stays text, else in double quotes."""
+    number = re.match(r"\.?\d|\.(nan|inf)$", text.lower()) and "/" not in text  # a date, too
+    bare = _BARE.fullmatch(text) and text.lower() not in _WORDS and not number
+    return text if bare else json.dumps(text, ensure_ascii=False)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """One text as it is, several as a list."""
+    return scalar(texts[0]) if len(texts) == 1 else f"[{', '.join(scalar(t) for t in texts)}]"
+
+
+def run(command: str, *, env: Mapping[str, str] | None = None, more: Sequence[str] = (), why: str = "") -> Step:
+    lines = command.split("\n")
+    plain = len(lines) == 1 and not re.search(r": | #|^\W", command)
+    block = [f"run: {command}{why and f' # {why}'}"] if plain else ["run: |", *(f"  {line}" for line in lines)]
+    return [*block, *more, *mapping("env", env or {})]
+
+
+def use(action: str, given: Mapping[str, str], *, more: Sequence[str] = ()) -> Step:
+    return [f"uses: {pinned(action)}", *more, *mapping("with", given)]
+
+
+def mapping(name: str, values: Mapping[str, str]) -> list[str]:
+    """A key with keys below it, which hold YAML; nothing when there are none. A value of several lines is a block."""
+    inner = [
+        line
+        for key, value in values.items()
+        for line in ([f"  {key}: {value}"] if "\n" not in value else [f"  {key}: |", *_indented(value)])
+    ]
+    return [f"{name}:", *inner] if inner else []
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.split("\n")]
+
+
+def checkout(*, whole: bool, ref: str = "") -> Step:
+    """Without the token: what runs afterwards, training code among it, must not find one in .git/config."""
+    given = {"ref": ref} if ref else {}
+    return use("actions/checkout", {**given, **({"fetch-depth": "0"} if whole else {}), "persist-credentials": "false"})
+
+
+def install(source: Source, packages: Sequence[str], cached_by: str, *, extra: str = "") -> list[Step]:
+    """Python with gitml and the locked packages; pip's downloads are kept as long as the lock files stay the same."""
+    files = [source.in_repository(p) for p in packages] or [cached_by]
+    python = {
+        "python-version": f'"{source.application.ci.python}"',
+        "cache": "pip",
+        "cache-dependency-path": scalar(files[0]) if len(files) == 1 else "\n".join(files),
+    }
+    own = shlex.quote(source.requirement(extra))
+    locks = " ".join(f"-r {shlex.quote(p)}" for p in packages)
+    if locks and source.hashed:
+        command = f"pip install {own}\npip install {locks}\npip check"
+    else:
+        command = f"pip install {own} {locks}".rstrip()
+    return [use("actions/setup-python", python), run(command)]
+
+
+def sign_in(source: Source) -> list[Step]:
+    """DVC's remote by the job's own identity; the default branch may have a role of its own."""
+    if source.application.ci.oidc == "aws":
+        given = {
+            "role-to-assume": f"${{{{ github.ref == {MAIN} && vars.AWS_ROLE_MAIN || vars.AWS_ROLE }}}}",
+            "role-duration-seconds": "${{ vars.AWS_ROLE_SECONDS || 3600 }}",
+            "aws-region": "${{ vars.AWS_REGION }}",
+        }
+        return [use("aws-actions/configure-aws-credentials", given)]
+    if source.application.ci.oidc == "google":
+        given = {
+            "workload_identity_provider": "${{ vars.GOOGLE_PROVIDER }}",
+            "service_account": f"${{{{ github.ref == {MAIN} && vars.GOOGLE_ACCOUNT_MAIN || vars.GOOGLE_ACCOUNT }}}}",
+        }
+        return [use("google-github-actions/auth", given)]
+    return []
+
+
+def secrets(source: Source) -> dict[str, str]:
+    return {name: f"${{{{ secrets.{name} }}}}" for name in source.application.ci.secrets}
+
+
+def app_token(source: Source, permissions: Mapping[str, str]) -> tuple[list[Step], str]:
+    """The step that signs in as the app, if there is one, and the token to act with."""
+    if not source.application.ci.app:
+        return [], "${{ github.token }}"
+    given = {
+        "client-id": "${{ vars.GITML_APP_CLIENT_ID }}",
+        "private-key": "${{ secrets.GITML_APP_PRIVATE_KEY }}",
+        **{f"permission-{name}": level for name, level in permissions.items()},
+    }
+    step = use("actions/create-github-app-token", given, more=["id: app"])
+    return [step], "${{ steps.app.outputs.token }}"
+
+
+def upload(source: Source, name: str, files: str) -> Step:
+    given = {
+        "name": name,
+        "path": scalar(source.in_repository(f"{HANDOVER}/{files}")),
+        "include-hidden-files": "true",
+        "if-no-files-found": "ignore",
+    }
+    return use("actions/upload-artifact", given, more=["if: always()"])
+
+
+def download_fragments(source: Source) -> Step:
+    given = {"pattern": "fragment-*", "path": scalar(source.in_repository(HANDOVER)), "merge-multiple": "true"}
+    return use("actions/download-artifact", given)
