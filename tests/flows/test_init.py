@@ -77,7 +77,7 @@ def test_files_that_are_there_are_left_alone_and_their_difference_is_shown(tmp_p
     assert told[".gitignore"] == "extended"
     assert (tmp_path / "params.yaml").read_text() == "mine: 1\n"
     assert (tmp_path / "pipelines/train.py").read_text() == "print('mine')\n"
-    assert (tmp_path / ".gitignore").read_text() == "*.tmp\n__pycache__/\n.venv/\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.tmp\n__pycache__/\n.venv/\n.gitml-ci/\n"
     assert git(tmp_path, "symbolic-ref", "HEAD") == "refs/heads/trunk"
     shown = gitml(tmp_path, "init", "--diff")
     assert "-mine: 1" in shown.out

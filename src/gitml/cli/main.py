@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
     "reproduce": ("reproduce", "Run a version's lineage again and compare with its record."),
     "register": ("register", "Make a version of a model bought or trained elsewhere."),
+    "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
+    "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),
     "sandbox": ("sandbox", "A forge and a runner on this machine, in GitHub's formats, without internet."),
 }

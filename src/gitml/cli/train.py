@@ -45,7 +45,7 @@ def train(
     The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
     code, data, packages and params again makes no new version.
     """
-    call = Call(watch, _tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
+    call = Call(watch, tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
     root = root_of(ctx)
     results = run_train(root, models, call)
     if as_json:
@@ -55,7 +55,7 @@ def train(
         _show(root, result)
 
 
-def _tell(ran: Ran) -> None:
+def tell(ran: Ran) -> None:
     how = paint(f"{ran.how.value:<12}", _STYLES[ran.how], stream=sys.stderr)
     took = f"{seconds(ran.seconds):>12}" if ran.how is not How.UP_TO_DATE else " " * 12
     why = paint(f"  {ran.why}", "dim", stream=sys.stderr) if ran.why else ""

@@ -41,9 +41,13 @@ class Diff:
 def diff(root: Path, old: str, new: str) -> Diff:
     """What changed from version ``old`` to version ``new``; both are references."""
     a, b = show(root, old).record, show(root, new).record
-    git = Git(root)
     with Dvc(root) as dvc:
-        metrics = tuple(metric_differences(root, git, dvc, b, a))
+        return diff_records(root, Git(root), dvc, a, b)
+
+
+def diff_records(root: Path, git: Git, dvc: Dvc, a: Record, b: Record) -> Diff:
+    """The same for two records at hand, which need not be in the tree."""
+    metrics = tuple(metric_differences(root, git, dvc, b, a))
     return Diff(
         a,
         b,

@@ -26,7 +26,7 @@ _DVC = {
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
     ".dvcignore": b"# Patterns of files that DVC need not look at: https://dvc.org/doc/user-guide/dvcignore\n",
 }
-IGNORED = ("__pycache__/", ".venv/")
+IGNORED = ("__pycache__/", ".venv/", ".gitml-ci/")
 
 
 def template(name: str) -> dict[str, bytes]:

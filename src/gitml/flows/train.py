@@ -17,7 +17,7 @@ from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.journal import Run
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
-from gitml.pipelines.rows import count_rows
+from gitml.pipelines.rows import count_rows, missing_shares
 from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
@@ -70,12 +70,9 @@ def train(root: Path, models: Sequence[str], call: Call) -> list[Trained]:
     git = Git(root)
     in_ci = is_ci()
     with training(root, wait=call.wait, tell=call.say), Dvc(root) as dvc:
-        about = _Run(root, application, git, dvc, call, "ci" if in_ci else "local")
-        if in_ci and about.dirty:
-            raise UsageError(
-                "the tree is not clean, and a version of CI must come from a commit: " + ", ".join(about.dirty[:5]),
-                "commit these files, or ignore them in .gitignore",
-            )
+        about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
+        if in_ci:
+            refuse_dirty(about)
         with stage_environment(Path(sys.executable).parent):
             return [_train_model(about, name) for name in chosen]
 
@@ -85,8 +82,19 @@ def is_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 
+def refuse_dirty(about: Training) -> None:
+    """Raise UsageError when files differ from HEAD that training does not write itself."""
+    if about.dirty:
+        raise UsageError(
+            "the tree is not clean, and a version of CI must come from a commit: " + ", ".join(about.dirty[:5]),
+            "commit these files, or ignore them in .gitignore",
+        )
+
+
 @dataclass(frozen=True)
-class _Run:
+class Training:
+    """One training in one clone: what its steps share. ``origin`` is that of the records it writes."""
+
     root: Path
     application: Application
     git: Git
@@ -139,7 +147,7 @@ def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
     return dvc.lineage(list(dict.fromkeys(producers[path] for path in model.outputs.values())))
 
 
-def _refuse_loose_packages(run: _Run, model: Model, stages: Sequence[str]) -> None:
+def refuse_loose_packages(run: Training, model: Model, stages: Sequence[str]) -> None:
     """With other packages a stage may give another model: the lineage must see them, through a dependency."""
     locks = {m.packages for m in run.application.models.values() if m.packages}
     below = {str(place) for lock in locks for place in (PurePosixPath(lock), *PurePosixPath(lock).parents)}
@@ -150,18 +158,18 @@ def _refuse_loose_packages(run: _Run, model: Model, stages: Sequence[str]) -> No
         raise SpecError([Problem("dvc.yaml", 0, f"stages.{stage}", told, hint) for stage in loose])
 
 
-def _train_model(run: _Run, name: str) -> Trained:
+def _train_model(run: Training, name: str) -> Trained:
     model = run.application.models[name]
     refuse_file_in_the_way(run.root, name)
     stages = stages_of(run.dvc, name, model)
-    _refuse_loose_packages(run, model, stages)
-    done = bring_up_to_date(run.dvc, stages, _options(run, model), run.done)
+    refuse_loose_packages(run, model, stages)
+    done = bring_up_to_date(run.dvc, stages, options_of(run, model), run.done)
     run.done.update({ran.stage: ran for ran in done})
     entries = {ran.stage: ran.entry for ran in done}
     digest = lineage_digest(name, entries)
     known = with_digest(run.root, name, digest)
     if known is None:
-        record = _record(run, name, entries, digest)
+        record = record_of(run, name, entries, _files(run.root, entries))
         path = write_record(run.root, record)
         return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
     found, record = known
@@ -172,7 +180,8 @@ def _train_model(run: _Run, name: str) -> Trained:
     return Trained(name, Outcome.REPRODUCED, record, found.path, done, comparison, metrics == dict(record.metrics))
 
 
-def _options(run: _Run, model: Model) -> Options:
+def options_of(run: Training, model: Model) -> Options:
+    """How to bring the stages of ``model`` up to date: what this clone ran and its records say is believed."""
     models = list(run.application.models)
 
     def believed(entry: Entry) -> Mapping[str, Fingerprint] | None:
@@ -195,10 +204,15 @@ def _options(run: _Run, model: Model) -> Options:
     return Options(believed, covering, log, ready, call.watch, call.tell, force=call.force, run_cache=call.run_cache)
 
 
-def _record(run: _Run, name: str, entries: Mapping[str, Entry], digest: str) -> Record:
-    model = run.application.models[name]
+def record_of(
+    run: Training, name: str, entries: Mapping[str, Entry], files: Mapping[str, File], python: str = ""
+) -> Record:
+    """The record of a new version whose description (metrics, signature) lies in the work tree.
+
+    ``python`` is the version that the stages ran with, ours unless given. Raises FailedError without a metric.
+    """
+    model, digest = run.application.models[name], lineage_digest(name, entries)
     created = next_time(run.root, name)
-    files = {out.path: _file(run.root, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
     metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
     if not metrics:
         raise FailedError(f"{model.metrics} holds no metric", "a version needs evidence: let its stage write metrics")
@@ -215,24 +229,30 @@ def _record(run: _Run, name: str, entries: Mapping[str, Entry], digest: str) -> 
             "files": files,
             "metrics": metrics,
             "signature": _signature(run.root, model),
-            "packages": _packages(run.root, model),
+            "packages": _packages(run.root, model, python),
             "roles": {key: path for key, path in model.outputs.items() if key != "artifact"},
             "stages": {stage: entry.to_dict() for stage, entry in entries.items()},
         }
     )
 
 
-def _file(root: Path, path: str) -> File:
+def _files(root: Path, entries: Mapping[str, Entry]) -> dict[str, File]:
+    return {out.path: file_of(root, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
+
+
+def file_of(root: Path, path: str) -> File:
+    """What a record says of the output ``path``."""
     found = fingerprint(root / path)
-    return File(sha256=found.sha256, size=found.size, rows=count_rows(root / path))
+    place = root / path
+    return File(sha256=found.sha256, size=found.size, rows=count_rows(place), missing=missing_shares(place))
 
 
 def _signature(root: Path, model: Model) -> dict[str, object] | None:
     return parse_signature((root / model.signature).read_bytes(), model.signature) if model.signature else None
 
 
-def _packages(root: Path, model: Model) -> Packages | None:
+def _packages(root: Path, model: Model, python: str) -> Packages | None:
     if not model.packages:
         return None
     found = fingerprint(root / model.packages)
-    return Packages(path=model.packages, sha256=found.sha256, python=python_version())
+    return Packages(path=model.packages, sha256=found.sha256, python=python or python_version())

@@ -29,14 +29,16 @@ class Metric(_Part):
 
 
 class File(_Part):
-    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` if it is a table.
+    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` and ``missing`` if it is a table.
 
-    ``dvc`` is the digest under which DVC keeps it, where no stage's entry says so.
+    ``missing`` is the share of missing values by column. ``dvc`` is the digest under which DVC keeps it, where no
+    stage's entry says so.
     """
 
     sha256: Sha256
     size: int
     rows: int | None = None
+    missing: Mapping[str, float] | None = None
     dvc: Annotated[str, Field(pattern=r"^md5:[0-9a-f]{32}(\.dir)?$")] | None = None
 
 

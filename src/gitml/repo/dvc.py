@@ -17,11 +17,11 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.meta import Meta
 
 from gitml.errors import Problem, SpecError, UsageError
 from gitml.repo.dvcerrors import as_ours, translated
-from gitml.repo.entries import Content, Entry, canonical, makers_of, plain
+from gitml.repo.dvcparts import commands_of, hold, is_params, params_of
+from gitml.repo.entries import Content, Entry, makers_of
 from gitml.repo.objects import Store
 from gitml.repo.outputs import Outputs
 from gitml.repo.safety import refuse_escape, refuse_symlinks
@@ -128,14 +128,22 @@ class Dvc:
                 raise SpecError([Problem("dvc.yaml", 0, f"stages.{name}", f"needs what it makes itself: {circle}")])
             if name in order:
                 return
-            deps = (self._outputs.relative(d) for d in stages[name].deps if not is_params(d))
-            for other in sorted({m for dep in deps for m in makers_of(dep, makers)}):
+            for other in self._makers(stages[name], makers):
                 visit(other, (*above, name))
             order[name] = None
 
         for target in targets:
             visit(target, ())
         return tuple(order)
+
+    @translated
+    def makers(self, name: str) -> tuple[str, ...]:
+        """The stages that make what the stage reads."""
+        return self._makers(self._stage(name), self.producers())
+
+    def _makers(self, stage: Any, makers: Mapping[str, str]) -> tuple[str, ...]:
+        deps = (self._outputs.relative(d) for d in stage.deps if not is_params(d))
+        return tuple(sorted({m for dep in deps for m in makers_of(dep, makers)}))
 
     @translated
     def check_graph(self) -> None:
@@ -215,15 +223,67 @@ class Dvc:
             content = by_path.get(self._outputs.relative(out))
             if content is None:
                 return False
-            kind, _, value = content.digest.partition(":")
-            out.hash_info = HashInfo(kind, value)
-            out.meta = Meta(size=content.size, nfiles=content.files or None, isdir=value.endswith(".dir"))
+            hold(out, content)
         if not self._outputs.restore(stage):
             return False
         with self._repo.lock:
             stage.dump(update_pipeline=False)
         self._repo._reset()  # noqa: SLF001 — DVC's own way to forget stages that it has read
         return True
+
+    @translated
+    def expected(self, name: str, made: Mapping[str, Content]) -> Entry | None:
+        """``inputs`` without the data that other stages make: their contents are taken from ``made``, by path.
+
+        None when a dependency is only a part of what another stage makes, or is missing here: then it is not known.
+        """
+        stage, makers = self._fresh(name), self.producers()
+        deps = []
+        for dep in stage.deps:
+            path = self._outputs.relative(dep)
+            if not is_params(dep) and path in made:
+                deps.append(made[path])
+                continue
+            if not is_params(dep) and (makers_of(path, makers) or not dep.exists):
+                return None
+            dep.save()
+            if not is_params(dep):
+                deps.append(self._content(dep))
+        return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), (), bool(stage.always_changed))
+
+    @translated
+    def note(self, name: str, entry: Entry) -> None:
+        """Make ``entry`` the stage's lock entry as it stands. Data is neither needed nor touched."""
+        stage = self._fresh(name)
+        contents = {c.path: c for c in entry.deps}
+        for dep in stage.deps:
+            if is_params(dep):
+                dep.hash_info = HashInfo("params", dict(entry.params[Path(dep.def_path).as_posix()]))
+            else:
+                hold(dep, contents[self._outputs.relative(dep)])
+        by_path = {c.path: c for c in entry.outs}
+        for out in stage.outs:
+            hold(out, by_path[self._outputs.relative(out)])
+            if out.use_cache:
+                out.ignore()
+        with self._repo.lock:
+            stage.dump(update_pipeline=False)
+        self._repo._reset()  # noqa: SLF001 — DVC's own way to forget stages that it has read
+
+    @translated
+    def stored(self, name: str, entry: Entry) -> bool:
+        """Whether the cache or the remote has each cached output of ``entry``; of a folder, its listing."""
+        contents = {c.path: c for c in entry.outs}
+        return all(
+            self.object_path(content) is not None or self._outputs.on_remote(out, content)
+            for out in self._stage(name).outs
+            if out.use_cache and (content := contents.get(self._outputs.relative(out)))
+        )
+
+    @translated
+    def keep(self, name: str) -> None:
+        """Copy the stage's outputs that live in Git into the cache, where comparisons look for them."""
+        self._outputs.keep(self._stage(name))
 
     def refuse_links(self, name: str) -> None:
         """Raise IntegrityError if an output of the stage lies outside the repository or behind a symlink."""
@@ -284,26 +344,3 @@ class Dvc:
         """The stage as DVC finds it from everywhere."""
         stage = self._stage(name)
         return f"{stage.path}:{stage.name}" if getattr(stage, "name", None) else str(stage.path)
-
-
-def is_params(dep: Any) -> bool:
-    return hasattr(dep, "params")
-
-
-def commands_of(stage: Any) -> tuple[str, ...]:
-    """None for data that `dvc add` or `dvc import` brought in."""
-    return tuple(stage.cmd) if isinstance(stage.cmd, list) else (stage.cmd,) if stage.cmd else ()
-
-
-def params_of(stage: Any) -> dict[str, dict[str, Any]]:
-    """File → key → value, as the lock entry has them. Raises SpecError for a number that is not finite."""
-    files = {Path(dep.def_path).as_posix(): dep.hash_info.value for dep in stage.deps if is_params(dep)}
-    found = {file: plain(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
-    for file, values in found.items():
-        for key, value in values.items():
-            try:
-                canonical(value)
-            except ValueError as exc:
-                told = "holds a number that is not finite (.nan, .inf)"
-                raise SpecError([Problem(file, 0, key, told, "write a number, or leave it out")]) from exc
-    return found

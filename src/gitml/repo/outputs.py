@@ -105,6 +105,15 @@ class Outputs:
     def _has_remote(self, outs: Sequence[Any]) -> bool:
         return bool(self._repo.config["remote"]) or any(out.remote for out in outs)
 
+    def on_remote(self, out: Any, content: Any) -> bool:
+        """Whether the output's remote has ``content``; its bytes are checked when they are fetched."""
+        if not self._has_remote([out]):
+            return False
+        kind, _, value = content.digest.partition(":")
+        refuse_escape(value, f"the entry of {content.path}")
+        odb = self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind)
+        return bool(odb.exists(value))
+
     def _objects(self, out: Any) -> dict[str, str]:
         """Digest → path of every file of the output, and of its listing."""
         path = self.relative(out)

@@ -17,8 +17,9 @@ from dvc.exceptions import DvcException
 from dvc_data.hashfile.hash_info import HashInfo
 
 from gitml.errors import InconclusiveError, OutsideError
-from gitml.repo.dvc import Dvc, commands_of, is_params, params_of
+from gitml.repo.dvc import Dvc
 from gitml.repo.dvcerrors import as_ours
+from gitml.repo.dvcparts import commands_of, is_params, params_of
 from gitml.repo.entries import Content, Entry, makers_of
 from gitml.repo.files import copy_file
 from gitml.repo.git import Git

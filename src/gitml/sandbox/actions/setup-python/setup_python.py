@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import site
 import subprocess
 import sys
 import sysconfig
+import venv
 from pathlib import Path
 
 VERSION = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
@@ -24,6 +26,8 @@ def wanted() -> list[str]:
 
 
 def version(python: str) -> str:
+    if python == sys.executable:
+        return platform.python_version()
     return subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -31,9 +35,17 @@ def find(prefix: str) -> str | None:
     """A Python of this machine whose version begins with the prefix."""
     short = ".".join(prefix.split(".")[:2])
     for name in (sys.executable, shutil.which(f"python{short}"), shutil.which("python3")):
-        if name and f"{version(name)}.".startswith(f"{prefix}."):
+        if name and f"{known_version(name)}.".startswith(f"{prefix}."):
             return name
     return None
+
+
+def known_version(python: str) -> str:
+    """Empty for what only looks like a Python, such as a shim for a version that is not installed."""
+    try:
+        return version(python)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def choose() -> str:
@@ -48,16 +60,20 @@ def choose() -> str:
 
 
 def make(python: str, folder: Path) -> None:
-    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
+    if python == sys.executable:
+        venv.EnvBuilder(symlinks=True).create(folder)
+    else:
+        subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
     inside = folder / "bin" / "python"
     if version(python).split(".")[:2] == version(sys.executable).split(".")[:2]:
         purelib = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
         shared = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()])
         lines = (f"import site; site.addsitedir({path!r})\n" for path in shared)
         (purelib / "gitml-sandbox.pth").write_text("".join(lines))
+    shutil.copy(Path(__file__).with_name("quick_pip.py"), folder / "quick_pip.py")
     for name in ("pip", "pip3"):
         script = folder / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec "{inside}" -m pip "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec "{inside}" "{folder / "quick_pip.py"}" "$@"\n')
         script.chmod(0o755)
 
 
@@ -72,11 +88,12 @@ def main() -> None:
     make(python, folder)
     inside = folder / "bin" / "python"
     append("GITHUB_PATH", str(folder / "bin"))
-    append("GITHUB_ENV", f"pythonLocation={folder}", f"VIRTUAL_ENV={folder}")
-    append("GITHUB_OUTPUT", f"python-version={version(str(inside))}", f"python-path={inside}")
+    append("GITHUB_ENV", f"pythonLocation={folder}", f"VIRTUAL_ENV={folder}", "PIP_DISABLE_PIP_VERSION_CHECK=1")
+    found = version(python)
+    append("GITHUB_OUTPUT", f"python-version={found}", f"python-path={inside}")
     if packages := os.environ["IN_INSTALL"].split():
         subprocess.run([inside, "-m", "pip", "install", *packages], check=True)
-    print(f"Python {version(str(inside))} in {folder}")
+    print(f"Python {found} in {folder}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""``gitml ci run`` and ``gitml ci commit``: the two halves of training in CI."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import AbstractContextManager, ExitStack
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of, watch
+from gitml.cli.train import tell
+from gitml.flows.cicommit import cicommit
+from gitml.flows.ciplace import Push, push_of
+from gitml.flows.cirun import cirun
+from gitml.flows.train import Call
+from gitml.forges.base import Forge
+from gitml.forges.github import github, settings_from
+from gitml.output import note, paint, printable, seconds, show, show_json
+from gitml.reports.redact import redact
+from gitml.spec import load_application
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|ACCESS_KEY|API_?KEY", re.IGNORECASE)
+
+
+@click.command(
+    epilog=examples(
+        "gitml ci run train-cpu           in the job of that name of the rendered workflow",
+        "gitml ci run --fork train-cpu    for a pull request of a fork: nothing is pushed",
+    )
+)
+@click.argument("job")
+@click.option("--fork", is_flag=True, help="The pull request comes from a fork: push nothing to the remote.")
+@as_json
+@click.pass_context
+def run(ctx: click.Context, job: str, *, fork: bool, as_json: bool) -> int:
+    """Run the stages of one CI job, and hand them over to the next.
+
+    Stages that a recorded run covers do not run, and their data is fetched only when another stage reads it. Outputs
+    go to the DVC remote; $GITML_CI/fragment-JOB.json says what happened, also when a stage failed (exit code 1).
+    """
+    root = root_of(ctx)
+    hidden = _secrets(load_application(root).ci.secrets)
+    call = Call(watch, tell, note)
+    fragment = cirun(root, job, push_of(fork=fork), call, lambda text: redact(text, hidden))
+    if as_json:
+        show_json(fragment.model_dump(mode="json", exclude={"files"}, exclude_none=True))
+        return 0 if fragment.status == "successful" else 1
+    for stage in fragment.stages:
+        took = f"  {seconds(stage.seconds)}" if stage.seconds else ""
+        show(printable(f"{stage.stage}: {stage.how}{took}"))
+        for line in stage.log_tail.splitlines():
+            show(f"  | {printable(line)}")
+    if fragment.status == "failed":
+        note(paint("failed: ", "red", "bold") + printable(fragment.error))
+        return 1
+    return 0
+
+
+@click.command(
+    epilog=examples("gitml ci commit", "gitml ci commit --fork    for a pull request of a fork: a report and no commit")
+)
+@click.option("--fork", is_flag=True, help="The pull request comes from a fork: write the report, ask no forge.")
+@as_json
+@click.pass_context
+def commit(ctx: click.Context, *, fork: bool, as_json: bool) -> int:
+    """Merge what the jobs handed over into a report and, when it is time, one commit of the bot.
+
+    Writes $GITML_CI/report.json for `gitml ci publish`. Commits dvc.lock, the version record and the outputs that live
+    in Git to the pushed branch, as `train.commit` in gitml.yaml says; a branch that has moved is left alone. On the
+    default branch nothing is committed: when it is stale, the retrain pull request is opened.
+    """
+    push = push_of(fork=fork)
+    with ExitStack() as stack:
+        forge: Forge | None = stack.enter_context(_forge(push)) if push.token and push.repository else None
+        done = cicommit(root_of(ctx), push, forge, Call(watch, tell, note))
+    if as_json:
+        show_json({"outcome": done.outcome.value, "reason": done.reason, "commit": done.head or None})
+    else:
+        show(printable(f"{done.outcome.value}: {done.reason}" + (f" ({done.head[:12]})" if done.head else "")))
+    return done.exit_code
+
+
+def _secrets(named: tuple[str, ...]) -> list[str]:
+    """What a log must not show: the secrets that gitml.yaml names, and whatever the environment calls a secret."""
+    return [value for name, value in os.environ.items() if value and (name in named or _SECRET.search(name))]
+
+
+def _forge(push: Push) -> AbstractContextManager[Forge]:
+    return github(settings_from(os.environ, push.git_url), note=lambda text: note(printable(text)))

@@ -1,0 +1,68 @@
+"""``gitml ci dispatch``: a pull request that opens or becomes ready is no push, so its branch is trained by hand.
+
+Whatever ran before is restored, so this costs minutes at most; it is what finds the pull request, comments on it and,
+when it is ready, commits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitml.ci.github_layout import file_name
+from gitml.errors import UsageError
+from gitml.forges.base import Runs
+from gitml.repo.git import Git
+from gitml.spec import load_application
+
+LABEL = "gitml:commit"
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """The workflow file that was started on ``branch``; without one, ``reason`` says why not."""
+
+    workflow: str
+    branch: str
+    reason: str
+
+
+def dispatch(root: Path, env: Mapping[str, str], runs: Runs) -> Dispatched:
+    """Start training on the branch of the pull request that the event in ``env`` is about, where that is of use.
+
+    Raises UsageError when this job was not started by a pull request, HttpError when the forge refuses.
+    """
+    event = _event(env)
+    try:
+        head = event["pull_request"]["head"]
+        branch, home = str(head["ref"]), str((head["repo"] or {}).get("full_name", ""))
+        action, here = str(event.get("action")), str(event["repository"]["full_name"])
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise _no_event() from exc
+    if home.lower() != here.lower():
+        return Dispatched("", branch, "it comes from a fork, whose training is a workflow of its own")
+    if action == "labeled" and (event.get("label") or {}).get("name") != LABEL:
+        return Dispatched("", branch, f"the label is not {LABEL}")
+    application = load_application(root).application
+    workflow = file_name(application, Git(root).prefix, "train")
+    runs.start(workflow, branch)
+    return Dispatched(workflow, branch, f"the pull request was {action.replace('_', ' ')}")
+
+
+def _event(env: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_bytes())
+    except (KeyError, OSError, ValueError) as exc:
+        raise _no_event() from exc
+    if not isinstance(event, dict):
+        raise _no_event()
+    return event
+
+
+def _no_event() -> UsageError:
+    return UsageError(
+        "this job was not started by a pull request", "call it in the workflow that `gitml ci render` writes"
+    )
