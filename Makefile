@@ -7,13 +7,17 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo test test-fast browser check docs bench lock generate clean
+.PHONY: demo demo-stop test test-fast browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.demo ## train the flight-delay model on the flights of 2013
+demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
 	gitml check
 	gitml train delay
 	gitml show delay@latest
+	python demo/loop.py up
+
+demo-stop: ## end the sandbox that `make demo` left running
+	python demo/loop.py stop
 
 test: test-fast browser ## everything, fast tests first
 	python -m pytest -n $(JOBS) --dist worksteal -m slow
@@ -49,12 +53,12 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml pipelines/requirements.lock constraints/ci.txt
-	uv pip install -q -e . -r pipelines/requirements.lock -c constraints/ci.txt
+	uv pip install -q -e '.[report,sandbox]' -r pipelines/requirements.lock -c constraints/ci.txt
 	@touch $@
 
 # torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
 $(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
-	uv pip install -q -e '.[sandbox]' --group dev -c constraints/ci.txt
+	uv pip install -q -e '.[report,sandbox]' --group dev -c constraints/ci.txt
 	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
 	uv pip install -q -r pipelines/requirements-torch.lock
 	@touch $@

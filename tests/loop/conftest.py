@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitml.sandbox.runner import HOSTED, Runner
+from gitml.sandbox.serve import Options, serving
+from loop.loop_kit import Loop, new_loop
+from sandbox.forge_kit import Kit, people
+from sandbox.runner_kit import Clock
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kit, Runner, Clock]]:
+    """A running sandbox with a runner of three machines; each test makes its own repository."""
+    clock = Clock()
+    root = tmp_path_factory.mktemp("loop") / "state"
+    with serving(root, Options(port=0, runner=False, clock=clock)) as running:
+        runner = Runner(running.sandbox, dict.fromkeys(("m1", "m2", "m3"), HOSTED))
+        runner.start()
+        try:
+            yield Kit(running.sandbox, running.address.url, people(running.sandbox)), runner, clock
+        finally:
+            runner.stop()
+
+
+@pytest.fixture
+def loop(forge: tuple[Kit, Runner, Clock], tmp_path: Path) -> Loop:
+    """The toy application in a repository of its own, with workflows and a DVC remote; main is trained."""
+    kit, runner, _ = forge
+    return new_loop(kit, runner, tmp_path)
