@@ -44,13 +44,17 @@ class Ran:
     err: str
 
 
+def at_home() -> dict[str, str]:
+    """The environment of a person's machine: no CI, and none of Git's variables."""
+    return {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT_")}
+
+
 def gitml(folder: Path, *words: str, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
     """The command as users call it, in a process of its own, outside CI unless ``env`` says otherwise."""
-    base = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT_")}
     done = subprocess.run(
         [sys.executable, "-m", "gitml", *words],
         cwd=folder,
-        env={**base, "GIT_CONFIG_GLOBAL": os.devnull, **(env or {})},
+        env={**at_home(), "GIT_CONFIG_GLOBAL": os.devnull, **(env or {})},
         capture_output=True,
         text=True,
         timeout=timeout,

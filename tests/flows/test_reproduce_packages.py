@@ -23,7 +23,7 @@ LOCKED = {
     **TOY,
     "requirements.lock": LOCK,
     "gitml.yaml": TOY["gitml.yaml"].replace("    artifact:", "    packages: requirements.lock\n    artifact:"),
-    "dvc.yaml": TOY["dvc.yaml"].replace("deps: [data, train.py]", "deps: [data, train.py, requirements.lock]"),
+    "dvc.yaml": TOY["dvc.yaml"].replace(".py]", ".py, requirements.lock]"),
     # Which packages the stage saw: the environment of the tests has pytest, the recorded one has not.
     "train.py": TOY["train.py"]
     + "import importlib.util\nprint('pytest:', importlib.util.find_spec('pytest') is not None)\n",

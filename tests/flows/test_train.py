@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import TOY, commit, dvc, git, gitml, write
+from conftest import TOY, at_home, commit, dvc, git, gitml, write
 
 pytestmark = pytest.mark.slow
 SetParams = Callable[[Path, str, str], None]
@@ -257,13 +257,20 @@ def test_ci_refuses_a_dirty_tree_and_trains_a_clean_one(toy: Path, set_params: S
 def test_two_trainings_at_once(toy: Path) -> None:
     good = (toy / "train.py").read_text()
     (toy / "train.py").write_text(good + "import time\nwhile not os.path.exists('../go'): time.sleep(0.05)\n")
-    first = subprocess.Popen([sys.executable, "-m", "gitml", "train"], cwd=toy, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "gitml", "train"], cwd=toy, env=at_home(), stderr=subprocess.DEVNULL
+    )
     wait_for(lambda: (toy / "artifacts/m/model.onnx").exists())
     refused = gitml(toy, "train", "--no-wait")
     assert refused.code == 4
     assert f"process {first.pid}" in refused.err
     second = subprocess.Popen(
-        [sys.executable, "-m", "gitml", "train"], cwd=toy, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "gitml", "train"],
+        cwd=toy,
+        env=at_home(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert second.stderr
     assert f"process {first.pid}" in (said := second.stderr.readline())
@@ -280,7 +287,9 @@ def test_a_killed_training_is_repaired_and_its_stage_stopped(toy: Path) -> None:
     (toy / "train.py").write_text(
         good + "open('artifacts/m/pid', 'w').write(str(os.getpid()))\nimport time; time.sleep(60)\n"
     )
-    killed = subprocess.Popen([sys.executable, "-m", "gitml", "train"], cwd=toy, stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "gitml", "train"], cwd=toy, env=at_home(), stderr=subprocess.DEVNULL
+    )
     wait_for(lambda: (toy / "artifacts/m/pid").exists() and (toy / "artifacts/m/pid").read_text())
     orphan = int((toy / "artifacts/m/pid").read_text())
     killed.send_signal(signal.SIGKILL)
