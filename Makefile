@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
+PYTEST := python -m pytest -n $(JOBS) --dist worksteal
+# Many tests start servers and training runs and wait for them: what failed side by side is run once more, alone.
+AGAIN := python -m pytest --last-failed --last-failed-no-failures none
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
@@ -20,7 +23,7 @@ demo-stop: ## end the sandbox that `make demo` left running
 	python demo/loop.py stop
 
 test: test-fast browser ## everything, fast tests first
-	python -m pytest -n $(JOBS) --dist worksteal -m slow
+	$(PYTEST) -m slow || $(AGAIN) -m slow
 
 browser: ## Chromium, for the test that walks through the sandbox's web pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
@@ -29,7 +32,7 @@ browser: ## Chromium, for the test that walks through the sandbox's web pages
 	  echo 'The browser test will be skipped. It needs chromium and chromedriver; on Debian: apt-get install chromium chromium-driver'
 
 test-fast: $(VENV)/.dev
-	python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+	$(PYTEST) -m "not slow" || $(AGAIN) -m "not slow"
 
 check: $(VENV)/.dev ## format, lint, types, layers, generated files
 	ruff format --check .
