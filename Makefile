@@ -4,8 +4,6 @@ VENV := .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 PYTEST := python -m pytest -n $(JOBS) --dist worksteal
-# Many tests start servers and training runs and wait for them: what failed side by side is run once more, alone.
-AGAIN := python -m pytest --last-failed --last-failed-no-failures none
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
@@ -23,7 +21,7 @@ demo-stop: ## end the sandbox that `make demo` left running
 	python demo/loop.py stop
 
 test: test-fast browser ## everything, fast tests first
-	$(PYTEST) -m slow || $(AGAIN) -m slow
+	$(PYTEST) -m slow
 
 browser: ## Chromium, for the test that walks through the sandbox's web pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
@@ -32,7 +30,7 @@ browser: ## Chromium, for the test that walks through the sandbox's web pages
 	  echo 'The browser test will be skipped. It needs chromium and chromedriver; on Debian: apt-get install chromium chromium-driver'
 
 test-fast: $(VENV)/.dev
-	$(PYTEST) -m "not slow" || $(AGAIN) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev ## format, lint, types, layers, generated files
 	ruff format --check .

@@ -205,7 +205,10 @@ def started(trained: Path, scratch: Path) -> subprocess.Popen[bytes]:
     here = {k: v for k, v in os.environ.items() if k != "CI"}
     words = [sys.executable, "-m", "gitml", "reproduce", "m", "--environment", "current"]
     env = {**here, "TMPDIR": str(scratch), "SLOW": "1", "MARK": str(scratch / "mark")}
+    # Shells start background jobs with SIGINT ignored, and children inherit that: a person's terminal does not.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     running = subprocess.Popen(words, cwd=trained, env=env, stderr=subprocess.PIPE, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not (scratch / "mark").exists():
         assert time.monotonic() < deadline
