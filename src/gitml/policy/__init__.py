@@ -1,0 +1,1 @@
+"""What policy.yaml says of one change of a deployment: gates, approvals, freezes, holds, overrides. Pure: facts in, verdicts out."""
