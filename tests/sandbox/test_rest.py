@@ -26,6 +26,7 @@ def test_every_described_operation_is_in_the_table() -> None:
     assert {o for o in ours if not description.operation(*o)} == {
         ("PATCH", "/repos/{owner}/{repo}"),
         ("GET", "/repos/{owner}/{repo}/contents"),
+        ("GET", "/orgs/{org}/teams/{team_slug}/members"),
     }
 
 

@@ -13,8 +13,13 @@ from gitml.errors import UsageError
 from gitml.forges.base import About
 from gitml.forges.github_comments import GithubComments
 from gitml.forges.github_commits import GithubCommits
+from gitml.forges.github_deployments import GithubDeployments
+from gitml.forges.github_guards import GithubGuards
+from gitml.forges.github_merges import GithubMerges
+from gitml.forges.github_people import GithubPeople
 from gitml.forges.github_pulls import GithubPulls
 from gitml.forges.github_rest import Rest, absent_is_none
+from gitml.forges.github_reviews import GithubReviews
 from gitml.forges.github_runs import GithubRuns
 from gitml.http import HttpError, Patience, connected
 
@@ -85,7 +90,7 @@ def _of_remote(url: str) -> tuple[str, str]:
 
 
 class Github:
-    """One repository, as ``base.Forge`` describes it."""
+    """One repository, as ``base.Forge`` and ``governed.GovernedForge`` describe it."""
 
     def __init__(self, rest: Rest, bot: str = "") -> None:
         self._rest, self._bot = rest, bot
@@ -93,6 +98,11 @@ class Github:
         self.comments = GithubComments(rest)
         self.commits = GithubCommits(rest)
         self.runs = GithubRuns(rest)
+        self.reviews = GithubReviews(rest)
+        self.merges = GithubMerges(rest)
+        self.people = GithubPeople(rest)
+        self.deployments = GithubDeployments(rest)
+        self.guards = GithubGuards(rest)
 
     def about(self) -> About:
         shape = self._rest.one("GET", "")

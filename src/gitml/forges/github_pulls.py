@@ -17,7 +17,7 @@ class GithubPulls:
     def of_branch(self, branch: str, owner: str = "") -> tuple[PullRequest, ...]:
         home = self._rest.repository
         head = f"{owner or home.partition('/')[0]}:{branch}"
-        found = (_pull(s) for s in self._rest.pages("pulls", state="open", head=head))
+        found = (pull_of(s) for s in self._rest.pages("pulls", state="open", head=head))
         # A server that does not know the filter answers with all of them.
         same = [p for p in found if p.head.branch == branch and _owner(p) == (owner or home.partition("/")[0]).lower()]
         if not owner:
@@ -25,10 +25,10 @@ class GithubPulls:
         return tuple(sorted(same, key=lambda p: p.number))
 
     def of_commit(self, commit: str) -> tuple[PullRequest, ...]:
-        return tuple(_pull(s) for s in self._rest.pages(f"commits/{commit}/pulls"))
+        return tuple(pull_of(s) for s in self._rest.pages(f"commits/{commit}/pulls"))
 
     def get(self, number: int) -> PullRequest:
-        return _pull(self._rest.one("GET", f"pulls/{number}"))
+        return pull_of(self._rest.one("GET", f"pulls/{number}"))
 
     def files(self, number: int) -> tuple[ChangedFile, ...]:
         return tuple(
@@ -39,7 +39,7 @@ class GithubPulls:
     def open(self, new: NewPull) -> PullRequest:
         body = {"title": new.title, "head": new.head, "base": new.base, "body": new.body, "draft": new.draft}
         try:
-            return _pull(self._rest.one("POST", "pulls", body, repeatable=False))
+            return pull_of(self._rest.one("POST", "pulls", body, repeatable=False))
         except HttpError as exc:
             # Lost on the way, or there is one already: either way it can be looked up.
             if not isinstance(exc, UnsureError) and exc.status != 422:
@@ -51,7 +51,7 @@ class GithubPulls:
 
     def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> PullRequest:
         wanted: dict[str, Any] = {k: v for k, v in {"title": title, "body": body}.items() if v is not None}
-        return _pull(self._rest.one("PATCH", f"pulls/{number}", wanted))
+        return pull_of(self._rest.one("PATCH", f"pulls/{number}", wanted))
 
     def label(self, number: int, labels: Sequence[str]) -> None:
         self._rest.call("POST", f"issues/{number}/labels", {"labels": list(labels)})
@@ -65,7 +65,7 @@ def _side(shape: Shape, side: str) -> Side:
     return Side(shape.text_or(side, "repo", "full_name"), shape.text(side, "ref"), shape.text(side, "sha"))
 
 
-def _pull(shape: Shape) -> PullRequest:
+def pull_of(shape: Shape) -> PullRequest:
     return PullRequest(
         number=shape.number("number"),
         title=shape.text_or("title"),

@@ -82,6 +82,29 @@ def org_repos(call: Call) -> Reply:
     return paged(call, kept, lambda r: serial.repository(view, r))
 
 
+def team_members(call: Call) -> Reply:
+    """Of a team, for members of its organisation; the token of a job sees none, as on GitHub."""
+    view, org = call.view, users.find(call.view.tx, call.path["org"])
+    if org is None or org.type != "Organization" or call.by_job or not _belongs(call, org):
+        raise not_found()
+    team = "SELECT user_id FROM teams JOIN team_members ON team_id = teams.id WHERE org_id = ? AND slug = ?"
+    known = view.tx.execute("SELECT 1 FROM teams WHERE org_id = ? AND slug = ?", (org.id, call.path["team_slug"]))
+    if known.fetchone() is None:
+        raise not_found()
+    rows = view.tx.execute(f"{team} ORDER BY user_id", (org.id, call.path["team_slug"])).fetchall()
+    return paged(call, rows, lambda r: serial.user_id(view, r["user_id"]))
+
+
+def _belongs(call: Call, org: User) -> bool:
+    """Members of the organisation, and apps that are installed in a repository of it."""
+    who = call.by.user
+    member = "SELECT 1 FROM org_members WHERE org_id = ? AND user_id = ?"
+    if who.site_admin or call.view.tx.execute(member, (org.id, who.id)).fetchone() is not None:
+        return True
+    mine = [r for r in repos.listing(call.view.tx, who.id) if r.owner_id == org.id] if who.type == "Bot" else []
+    return any(repos.at_least(repos.permission(call.view.tx, r, who.id), "triage") for r in mine)
+
+
 def create_mine(call: Call) -> Reply:
     if not call.by_person:
         raise forbidden("Resource not accessible by integration")
@@ -146,5 +169,6 @@ OPERATIONS = (
     Operation("GET", "/user/repos", my_repos, login=True),
     Operation("POST", "/user/repos", create_mine, scope="administration", tx="none", body=Repository),
     Operation("GET", "/orgs/{org}/repos", org_repos),
+    Operation("GET", "/orgs/{org}/teams/{team_slug}/members", team_members, login=True),
     Operation("POST", "/orgs/{org}/repos", create_in_org, scope="administration", tx="none", body=Repository),
 )

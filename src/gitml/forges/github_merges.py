@@ -1,0 +1,121 @@
+"""What becomes of pull requests: merged, closed, pushed to by whom."""
+
+from __future__ import annotations
+
+import re
+
+from gitml.errors import FailedError
+from gitml.forges.base import OnPull, PullRequest
+from gitml.forges.github_comments import GithubComments
+from gitml.forges.github_people import person
+from gitml.forges.github_pulls import pull_of
+from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.governed import Merged, Person, PullCommit, Pushed, Readiness, Signature
+from gitml.http import HttpError, UnsureError
+
+_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*(?P<name>[^<\n]*?)[ \t]*<(?P<email>[^>\n]+)>[ \t]*$", re.I | re.M)
+_NOBODY = Person("", 0)
+
+
+class GithubMerges:
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def under(self, prefix: str) -> tuple[PullRequest, ...]:
+        found = (pull_of(s) for s in self._rest.pages("pulls", state="open"))
+        home = self._rest.repository.lower()
+        mine = [p for p in found if p.head.branch.startswith(prefix) and p.head.repository.lower() == home]
+        return tuple(sorted(mine, key=lambda p: p.number))
+
+    def readiness(self, number: int) -> Readiness:
+        shape = self._rest.one("GET", f"pulls/{number}")
+        return Readiness(
+            head=shape.text("head", "sha"),
+            mergeable=shape.flag_or_none("mergeable"),
+            state=shape.text_or("mergeable_state", default="unknown"),
+            is_open=shape.text("state") == "open",
+            author=person(shape, "user"),
+        )
+
+    def merge(self, number: int, head: str, *, method: str = "merge", title: str = "", message: str = "") -> str:
+        body = {"sha": head, "merge_method": method}
+        body |= {k: v for k, v in {"commit_title": title, "commit_message": message}.items() if v}
+        try:
+            return self._rest.one("PUT", f"pulls/{number}/merge", body, repeatable=False).text("sha")
+        except UnsureError:
+            # The answer was lost, not necessarily the merge.
+            there = self.merged(number)
+            if there is None:
+                raise
+            return there.commit
+        except HttpError as exc:
+            if exc.status not in (405, 409, 422):
+                raise
+            raise self._refusal(number, head, exc) from exc
+
+    def _refusal(self, number: int, head: str, exc: HttpError) -> FailedError:
+        now = self.readiness(number).head
+        if now != head:
+            message = f"pull request {number} is at {now[:12]} by now, not at {head[:12]}: nothing was merged"
+            return FailedError(message, "look at what came, and call it again")
+        return FailedError(f"pull request {number} cannot be merged: {exc.message}", "see the pull request's page")
+
+    def merged(self, number: int) -> Merged | None:
+        shape = self._rest.one("GET", f"pulls/{number}")
+        if not shape.text_or("merged_at"):
+            return None
+        return Merged(shape.text_or("merge_commit_sha"), person(shape, "merged_by"), shape.text("merged_at"))
+
+    def close(self, number: int, comment: str = "") -> None:
+        if self._rest.one("GET", f"pulls/{number}").text("state") != "open":
+            return
+        if comment:
+            GithubComments(self._rest).add(OnPull(number), comment)
+        self._rest.call("PATCH", f"pulls/{number}", {"state": "closed"})
+
+    def commits(self, number: int) -> tuple[PullCommit, ...]:
+        told = self._rest.one("GET", f"pulls/{number}").number("commits")
+        found = tuple(_commit(s) for s in self._rest.pages(f"pulls/{number}/commits"))
+        if len(found) < told:
+            raise HttpError(
+                f"pull request {number} has {told} commits, of which the forge shows {len(found)}",
+                "squash it, or make several pull requests of it",
+            )
+        return found
+
+    def pushes(self, branch: str, repository: str = "") -> tuple[Pushed, ...]:
+        home = f"/repos/{repository or self._rest.repository}"
+        return tuple(_pushed(s) for s in self._rest.pages(f"{home}/activity", ref=f"refs/heads/{branch}"))
+
+
+def _commit(shape: Shape) -> PullCommit:
+    message = shape.text("commit", "message")
+    roles = ("author", "committer")
+    own = tuple(Signature(shape.text_or("commit", r, "name"), shape.text_or("commit", r, "email")) for r in roles)
+    author, committer = (person(shape, role) for role in roles)
+    return PullCommit(
+        commit=shape.text("sha"),
+        author=author if author != _NOBODY else None,
+        committer=committer if committer != _NOBODY else None,
+        claims=tuple(dict.fromkeys((*own, *co_authors(message)))),
+        message=message,
+    )
+
+
+def co_authors(message: str) -> tuple[Signature, ...]:
+    """Whom the trailers of a commit's message name.
+
+    >>> co_authors("Train\\n\\nCo-authored-by: Rita <rita@example.org>\\n")
+    (Signature(name='Rita', email='rita@example.org'),)
+    """
+    return tuple(Signature(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
+
+
+def _pushed(shape: Shape) -> Pushed:
+    return Pushed(
+        by=person(shape, "actor"),
+        before=shape.text("before"),
+        after=shape.text("after"),
+        time=shape.text("timestamp"),
+        kind=shape.text("activity_type"),
+    )

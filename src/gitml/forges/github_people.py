@@ -1,0 +1,44 @@
+"""Accounts, teams, and what an account may do."""
+
+from __future__ import annotations
+
+from gitml.forges.github_rest import Rest, Shape, absent_is_none, word
+from gitml.forges.governed import Person
+from gitml.http import HttpError
+
+
+class GithubPeople:
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def find(self, login: str) -> Person | None:
+        with absent_is_none():
+            return person(self._rest.one("GET", f"/users/{word(login)}"))
+        return None
+
+    def members(self, team: str) -> tuple[Person, ...] | None:
+        organisation, _, slug = team.partition("/")
+        try:
+            path = f"/orgs/{word(organisation)}/teams/{word(slug)}/members"
+            return tuple(person(s) for s in self._rest.pages(path))
+        except HttpError as exc:
+            # A job's token sees no teams, and is told 403 or 404.
+            if exc.status not in (403, 404):
+                raise
+        return None
+
+    def permission(self, login: str) -> str:
+        with absent_is_none():
+            shape = self._rest.one("GET", f"collaborators/{word(login)}/permission")
+            return shape.text_or("role_name") or shape.text("permission")
+        return "none"
+
+
+def person(shape: Shape, *words: str) -> Person:
+    """The account at ``words`` of an answer; ``Person("", 0)`` when it is gone."""
+    login, number = shape.text_or(*words, "login"), shape.number_or(*words, "id")
+    return Person(login, number) if login and number else Person("", 0)
+
+
+def of_organisation(team: str, owner: str) -> bool:
+    return team.partition("/")[0].lower() == owner.lower()

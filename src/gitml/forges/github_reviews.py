@@ -1,0 +1,63 @@
+"""Reviews: those handed in, and who is asked for one."""
+
+from __future__ import annotations
+
+from gitml.forges.github_people import of_organisation, person
+from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.governed import Asked, Review, Reviewers
+from gitml.http import HttpError
+
+
+class GithubReviews:
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def list(self, number: int) -> tuple[Review, ...]:
+        found = (_review(s) for s in self._rest.pages(f"pulls/{number}/reviews"))
+        return tuple(sorted((r for r in found if r.state != "PENDING"), key=lambda r: (r.time, r.id)))
+
+    def asked(self, number: int) -> Reviewers:
+        return self._reviewers(self._rest.one("GET", f"pulls/{number}/requested_reviewers"))
+
+    def _reviewers(self, shape: Shape) -> Reviewers:
+        people = tuple(s.text("login") for s in shape.objects("users"))
+        owner = self._rest.repository.partition("/")[0]
+        return Reviewers(people, tuple(f"{owner}/{s.text('slug')}" for s in shape.objects("teams")))
+
+    def ask(self, number: int, wanted: Reviewers) -> Asked:
+        owner = self._rest.repository.partition("/")[0].lower()
+        foreign = {t: f"is no team of {owner}" for t in wanted.teams if not of_organisation(t, owner)}
+        usable = Reviewers(wanted.people, tuple(t for t in wanted.teams if t not in foreign))
+        if not usable.people and not usable.teams:
+            return Asked(Reviewers(), foreign)
+        refused = self._refused(number, usable)
+        if refused is None:
+            return Asked(usable, foreign)
+        # One who may not be asked makes the forge refuse all of them.
+        people = {login: self._refused(number, Reviewers(people=(login,))) for login in usable.people}
+        teams = {team: self._refused(number, Reviewers(teams=(team,))) for team in usable.teams}
+        done = Reviewers(tuple(p for p, why in people.items() if why is None), tuple(t for t in teams if not teams[t]))
+        return Asked(done, {**foreign, **{name: why for name, why in {**people, **teams}.items() if why}})
+
+    def _refused(self, number: int, who: Reviewers) -> str | None:
+        """Why the forge refuses to ask them, None when it did ask."""
+        slugs = [team.partition("/")[2] for team in who.teams]
+        body = {"reviewers": list(who.people), "team_reviewers": slugs}
+        try:
+            self._rest.call("POST", f"pulls/{number}/requested_reviewers", body)
+        except HttpError as exc:
+            if exc.status not in (404, 422):
+                raise
+            return exc.message.rpartition(": ")[2] or exc.message
+        return None
+
+
+def _review(shape: Shape) -> Review:
+    return Review(
+        id=shape.number("id"),
+        person=person(shape, "user"),
+        state=shape.text("state"),
+        commit=shape.text_or("commit_id"),
+        time=shape.text_or("submitted_at"),
+        url=shape.text_or("html_url"),
+    )
