@@ -1,0 +1,111 @@
+"""Folders and files by path or URL: the local disk, or whatever pyarrow or fsspec can reach."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from gitml.errors import OutsideError, UsageError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_BLOCK = 8 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file or folder. ``local`` is its path on this machine, None for an object store."""
+
+    filesystem: Any
+    path: str
+    local: Path | None = None
+
+    def __truediv__(self, name: str) -> Place:
+        return Place(self.filesystem, f"{self.path}/{name}", self.local / name if self.local else None)
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    def exists(self) -> bool:
+        return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
+
+    def files(self) -> list[tuple[str, int]]:
+        """Path below this folder and size of each file, sorted; hidden ones (``.x``, ``_x``) are left out."""
+        found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
+        names = [(f.path[len(self.path) :].lstrip("/"), f.size) for f in found if f.is_file]
+        return sorted((n, s or 0) for n, s in names if not any(part[0] in "._" for part in n.split("/")))
+
+    def write(self, fill: Callable[[Any], None]) -> None:
+        """Let ``fill`` write to a stream; the file appears whole at the end, or not at all.
+
+        Locally it is flushed to the disk under a hidden name and renamed. Object stores show an object when its
+        upload is complete.
+        """
+        if self.local is None:
+            folder = self.path.rpartition("/")[0]
+            self.filesystem.create_dir(folder, recursive=True)
+            _upload(self.filesystem, self.path, fill)
+            return
+        self.local.parent.mkdir(parents=True, exist_ok=True)
+        hidden = self.local.with_name(f".{self.local.name}.{os.getpid()}.tmp")
+        try:
+            with hidden.open("wb") as stream:
+                fill(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(hidden, self.local)
+        finally:
+            hidden.unlink(missing_ok=True)
+
+    def read_bytes(self) -> bytes:
+        with self.filesystem.open_input_stream(self.path) as stream:
+            return bytes(stream.read())
+
+    def delete(self) -> None:
+        self.filesystem.delete_file(self.path)
+
+
+def _upload(filesystem: Any, path: str, fill: Callable[[Any], None]) -> None:
+    """Made on the local disk first: an upload that is closed by an error of ours would be a whole object of half the
+    bytes."""
+    with tempfile.TemporaryFile() as made:
+        fill(made)
+        made.seek(0)
+        with filesystem.open_output_stream(path) as stream:
+            while block := made.read(_BLOCK):
+                stream.write(block)
+
+
+def place_of(text: str | Path) -> Place:
+    """A path or URL. Raises UsageError for a URL that nothing here can open, OutsideError for one without access."""
+    words = str(text)
+    if words.startswith("file://"):
+        words = words.removeprefix("file://")
+    if not _URL.match(words):
+        local = Path(words).absolute()
+        return Place(pafs.LocalFileSystem(), str(local), local)
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(words)
+        return Place(filesystem, path.rstrip("/"))
+    except pa.ArrowInvalid:
+        return _by_fsspec(words)
+    except (OSError, pa.ArrowException) as exc:
+        raise OutsideError(f"{words} cannot be reached: {exc}", "see the address and the credentials") from exc
+
+
+def _by_fsspec(url: str) -> Place:
+    import fsspec
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as exc:
+        raise UsageError(f"nothing here opens {url}: {exc}", "install fsspec's package for it, such as adlfs") from exc
+    return Place(pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path.rstrip("/"))

@@ -1,0 +1,151 @@
+"""Predictions as rows of one Arrow table: what a line of the prediction log holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+FIXED = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("row", pa.int32()),
+        ("unit", pa.string()),
+        ("variant", pa.string()),
+        ("version", pa.string()),
+        ("latency_ms", pa.float32()),
+        ("time", pa.timestamp("us", tz="UTC")),
+    ]
+)
+MODEL, DATE = b"model", b"date"
+_FIRST, _LAST = 0.0, 253402300799.0  # 1970 to 9999
+
+
+class Event(NamedTuple):
+    """One answered request, of one row or more.
+
+    ``features`` and ``output``: column → the n values (an array of shape (n, …) or a list); they are kept, not
+    copied: nobody may write to them afterwards. ``unit`` is what the router chose by. ``latency`` is in seconds,
+    ``time`` seconds since 1970 UTC, ``size`` the bytes of the request, to bound memory by.
+    """
+
+    request_id: str
+    unit: str | None
+    model: str
+    variant: str
+    version: str
+    features: Mapping[str, Any]
+    output: Mapping[str, Any]
+    latency: float
+    time: float
+    size: int = 0
+
+    @property
+    def rows(self) -> int:
+        return next((len(values) for values in self.output.values()), 0)
+
+
+def batches_of(events: Iterable[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch | Exception]]:
+    """One batch for all events of a model, a day and a set of columns; an error for those that make no table."""
+    groups: dict[tuple[Any, ...], list[Event]] = {}
+    for event in events:
+        groups.setdefault(_group(event), []).append(event)
+    for some in groups.values():
+        yield from _batches(some)
+
+
+def merged(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Fewer and longer ones: those of equal columns, model and day become one, in their order."""
+    groups: dict[bytes, list[pa.RecordBatch]] = {}
+    for batch in batches:
+        groups.setdefault(bytes(batch.schema.serialize()), []).append(batch)
+    return [some[0] if len(some) == 1 else pa.concat_batches(some) for some in groups.values()]
+
+
+def _batches(events: list[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch | Exception]]:
+    try:
+        yield events, _batch(events)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:
+        if len(events) == 1:
+            yield events, exc
+        else:
+            # One event that fits nothing takes no other with it.
+            for event in events:
+                yield from _batches([event])
+
+
+def _group(event: Event) -> tuple[Any, ...]:
+    return event.model, _moment(event.time) // 86400, tuple(event.features), tuple(event.output)
+
+
+def _moment(time: float) -> float:
+    return min(max(time, _FIRST), _LAST) if math.isfinite(time) else _FIRST
+
+
+def _date(time: float) -> str:
+    return f"{datetime.fromtimestamp(_moment(time), UTC):%Y-%m-%d}"
+
+
+def _batch(events: Sequence[Event]) -> pa.RecordBatch:
+    counts = [event.rows for event in events]
+    arrays = _fixed(events, np.array(counts))
+    names = list(FIXED.names)
+    first = events[0]
+    for side, prefix in (("features", "feature_"), ("output", "output_")):
+        for name in getattr(first, side):
+            arrays.append(_column([getattr(e, side)[name] for e in events], nan_is_missing=side == "features"))
+            names.append(prefix + name)
+    lengths = {name: len(array) for name, array in zip(names, arrays, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns of {first.model} have different numbers of rows: {lengths}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"two columns of {first.model} have one name")
+    fields = [*FIXED, *(pa.field(n, a.type) for n, a in zip(names[len(FIXED) :], arrays[len(FIXED) :], strict=True))]
+    metadata = {MODEL: first.model.encode(), DATE: _date(first.time).encode()}
+    return pa.record_batch(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+def _fixed(events: Sequence[Event], counts: np.ndarray[Any, Any]) -> list[pa.Array]:
+    total = int(counts.sum())
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    each = np.repeat(np.arange(len(events)), counts)
+    micros = np.array([round(_moment(e.time) * 1e6) for e in events], dtype=np.int64)
+    latencies = np.array([e.latency * 1000 for e in events], dtype=np.float32)
+    return [
+        _text([e.request_id for e in events]).take(each),
+        pa.array(np.arange(total, dtype=np.int32) - starts.astype(np.int32), pa.int32()),
+        _text([e.unit for e in events]).take(each),
+        _text([e.variant for e in events]).take(each),
+        _text([e.version for e in events]).take(each),
+        pa.array(latencies[each]),
+        pa.array(micros[each]).cast(pa.timestamp("us", tz="UTC")),
+    ]
+
+
+def _text(values: Sequence[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # half of a surrogate pair: JSON may bring it, UTF-8 cannot keep it
+        return pa.array([v if v is None else v.encode("utf-8", "replace").decode() for v in values], pa.string())
+
+
+def _column(parts: Sequence[Any], *, nan_is_missing: bool) -> pa.Array:
+    arrays = [np.asarray(part) for part in parts]
+    values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    if values.ndim > 1:
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+        return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))
+    if values.dtype.kind in "OU" or not nan_is_missing:
+        return _objects(values, nan_is_missing=nan_is_missing)
+    return pa.array(values, from_pandas=True)
+
+
+def _objects(values: np.ndarray[Any, Any], *, nan_is_missing: bool) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=nan_is_missing or values.dtype.kind == "O")
+    except UnicodeEncodeError:
+        return _text([None if v is None else str(v) for v in values.tolist()])
