@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gitml.cli.main import gitml
-from gitml.spec.schema import SCHEMAS, schema_of, schema_text
+from gitml.spec.schema import FILES, SCHEMAS, schema_of, schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "% Made by docs/generate.py from the code; edit there."
@@ -47,11 +47,12 @@ def commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[t
 def yaml_page(name: str) -> str:
     schema = schema_of(name)
     definitions: dict[str, Any] = schema.get("$defs", {})
-    parts = [NOTE, f"# {name}.yaml", schema["description"], table(schema)]
+    parts = [NOTE, f"# {FILES[name]}", schema["description"], table(schema)]
     for title in order(schema, definitions):
         body = record(definitions[title])
         parts += [f"## {title}", body.get("description", ""), table(body)]
-    editors = f"# yaml-language-server: $schema=schemas/{name}.schema.json"
+    up = "../" * FILES[name].count("/")
+    editors = f"# yaml-language-server: $schema={up}schemas/{name}.schema.json"
     parts += [
         "## In your editor",
         f"Editors check and complete the file when its first line is\n\n```yaml\n{editors}\n```",

@@ -34,12 +34,14 @@ def test_the_reference_application_fits_its_schemas(name: str) -> None:
         ("policy", "environments: {p: {gates: {metrics: {auc: {minimum: 1}}}}}\n"),
         ("policy", "environments: {}\n"),
         ("policy", "environments: {p: {}}\nroles: {r: {people: [{name: ada}]}}\n"),
+        ("policy", "environments: {p: {propose: sometimes}}\n"),
+        ("deployment", "champion: {version: latest, digest: abc}\n"),
     ],
 )
 def test_editors_see_the_same_mistakes(name: str, text: str) -> None:
     assert errors(name, text)
 
 
-@pytest.mark.parametrize("name", ["gitml", "policy"])
+@pytest.mark.parametrize("name", ["gitml", "policy", "deployment"])
 def test_the_schemas_in_the_tree_are_up_to_date(name: str) -> None:
     assert (ROOT / "schemas" / f"{name}.schema.json").read_text() == schema_text(name), "run: make generate"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gitml.spec.application import Application, Model
     from gitml.spec.dag import stages_of
-    from gitml.spec.deployment import Deployment, load_deployment, parse_deployment
+    from gitml.spec.deployment import Deployment, load_deployment, parse_deployment, render_deployment
     from gitml.spec.dvcfiles import Pipeline, load_pipeline
     from gitml.spec.load import find_root, load_application, parse_application
     from gitml.spec.policy import Policy, load_policy, parse_policy
@@ -30,6 +30,7 @@ _HOME = {
     "parse_application": "load",
     "parse_deployment": "deployment",
     "parse_policy": "policy",
+    "render_deployment": "deployment",
     "stages_of": "dag",
 }
 
@@ -47,6 +48,7 @@ __all__ = [
     "parse_application",
     "parse_deployment",
     "parse_policy",
+    "render_deployment",
     "stages_of",
 ]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -70,6 +74,56 @@ class Deployment(Record):
                 f"{min(twice)} is named twice", "a version is champion, canary or shadow, not two of them"
             )
         return self
+
+
+SCHEMA_LINE = "# yaml-language-server: $schema=../../schemas/deployment.schema.json"
+
+
+def render_deployment(deployment: Deployment) -> str:
+    """The text of the file. Parsing it gives ``deployment`` again, and the same deployment gives the same bytes."""
+    lines = [SCHEMA_LINE, "champion:", *_pin(deployment.champion)]
+    if deployment.canary:
+        lines += ["canary:", *_pin(deployment.canary), f"  weight: {_number(deployment.canary.weight)}"]
+    if deployment.shadow:
+        lines.append("shadow:")
+        for pin in deployment.shadow:
+            first, *rest = _pin(pin)
+            lines += [f"  - {first.strip()}", *(f"  {line}" for line in rest)]
+    if deployment.hold:
+        lines += ["hold:", *_hold(deployment.hold)]
+    return "\n".join(lines) + "\n"
+
+
+def _pin(pin: Pin) -> list[str]:
+    # In quotes: 64 digits may look like a number.
+    return [f"  version: {pin.version}", f'  digest: "{pin.digest}"']
+
+
+def _hold(hold: Hold) -> Iterator[str]:
+    yield f"  by: {_quoted(hold.by)}"
+    yield f"  reason: {_quoted(hold.reason)}"
+    if hold.until:
+        yield f'  until: "{_time(hold.until)}"'
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _number(value: float) -> str:
+    """Decimal digits without an exponent, whole numbers without a point."""
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _quoted(text: str) -> str:
+    """A YAML 1.2 double-quoted scalar: JSON's, with everything that cannot be seen escaped."""
+    inner = json.dumps(text, ensure_ascii=False)[1:-1]
+    return '"' + "".join(c if c.isprintable() else _escape(ord(c)) for c in inner) + '"'
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def load_deployment(path: Path, file: str = "") -> Deployment:

@@ -15,6 +15,7 @@ from gitml.spec.fields import (
     Count,
     Duration,
     EnvironmentName,
+    Flag,
     Login,
     Moment,
     Name,
@@ -78,6 +79,11 @@ class Environment(Record):
     )
     gates: Gates = Field(default_factory=Gates, description="What a version must show.")
     models: Mapping[Name, ModelRules] = Field(default_factory=dict, description="Gates that differ for one model.")
+    propose: Flag | None = Field(
+        None,
+        description="Whether the bot opens promotions to here: to the first environment of each new version, to the "
+        "others of what runs in the one before. Without it the bot does so for the first environment only.",
+    )
 
     def gates_of(self, model: str) -> Gates:
         """The gates for ``model``: the environment's, each replaced where the model has its own."""
@@ -162,6 +168,17 @@ class Policy(Record):
     freezes: tuple[Freeze, ...] = Field((), description="Times in which nothing is promoted.")
     exceptions: tuple[Exemption, ...] = Field((), description="What is allowed for a time though it is forbidden.")
     override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
+
+    def before(self, environment: str) -> str | None:
+        """The environment that a version must have reached first; None for the first one."""
+        order = list(self.environments)
+        place = order.index(environment)
+        return order[place - 1] if place else None
+
+    def proposes(self, environment: str) -> bool:
+        """Whether the bot opens promotions to ``environment`` by itself."""
+        wanted = self.environments[environment].propose
+        return self.before(environment) is None if wanted is None else wanted
 
 
 def load_policy(root: Path) -> Policy:

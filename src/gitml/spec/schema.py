@@ -1,4 +1,4 @@
-"""JSON schemas of gitml.yaml and policy.yaml, for editors; made from the models, so there is one truth."""
+"""JSON schemas of gitml.yaml, policy.yaml and the deployments, for editors; made from the models: one truth."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from gitml.spec.application import Application
+from gitml.spec.deployment import Deployment
 from gitml.spec.policy import Policy
 
-SCHEMAS: dict[str, type[BaseModel]] = {"gitml": Application, "policy": Policy}
+SCHEMAS: dict[str, type[BaseModel]] = {"gitml": Application, "policy": Policy, "deployment": Deployment}
+FILES = {"gitml": "gitml.yaml", "policy": "policy.yaml", "deployment": "models/MODEL/ENVIRONMENT.yaml"}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """The schema of ``gitml`` (gitml.yaml) or ``policy`` (policy.yaml)."""
+    """The schema of one of FILES."""
     model = SCHEMAS[name]
     raw = model.model_json_schema(by_alias=True, mode="validation")
     raw.pop("title", None)
     # Editors complete from the first line on, also before the file is whole.
-    return {"$schema": _DIALECT, "title": f"{name}.yaml", **_plain(raw)}
+    return {"$schema": _DIALECT, "title": FILES[name], **_plain(raw)}
 
 
 def schema_text(name: str) -> str:
