@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from gitml.policy import approvals
+from gitml.policy import (
+    approvals,
+    builtin,
+    champion,
+    change,
+    data_age,
+    evidence,
+    fairness,
+    format,  # noqa: A004 - the gate's name
+    freezes,
+    latency,
+    metrics,
+    override,
+    reproduced,
+    signature,
+    size,
+    slices,
+)
 from gitml.policy.approvals import Approvals
-from gitml.policy.facts import Case, Facts
+from gitml.policy.change import Change, Move
+from gitml.policy.facts import Case, Facts, Unknown
+from gitml.policy.override import Overrule
+from gitml.policy.steps import Step, next_steps
+from gitml.policy.verdicts import passed, unclear
 from gitml.spec.policy import Policy
 from gitml.verdict import Phase, Verdict, worst
 
 Judge = Callable[[Facts, Any], Verdict]
 
-# Every field of spec.gates.Gates; one that is missing here is inconclusive wherever policy.yaml asks for it.
-GATES: dict[str, Judge] = {}
-
-
-class Move(StrEnum):
-    """What a change does. Each has rules of its own."""
-
-    PROMOTION = "promotion"  # a version gets more to do: gates, approvals, no freeze, no hold
-    ROLLBACK = "rollback"  # back to a champion that ran here, with a hold
-    STOP = "stop"  # less traffic for a canary or shadow, or a hold: nothing new runs
-    RESUME = "resume"  # a hold ends: approvals
-    NOTHING = "nothing"  # nothing that runs changes
-    REFUSED = "refused"  # nothing that may be merged
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one kind of person does next."""
-
-    who: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Overrule:
-    """Signed statements that open shut gates: ``gates`` are the names opened, ``until`` in ISO form."""
-
-    verdict: Verdict
-    gates: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
-    reason: str = ""
-    until: str = ""
+# Every field of spec.gates.Gates. A test holds the two together; a gate without a judge would be inconclusive.
+GATES: dict[str, Judge] = {
+    "metrics": metrics.judge,
+    "champion": champion.judge,
+    "reproduced": reproduced.judge,
+    "format": format.judge,
+    "signature": signature.judge,
+    "data_age": data_age.judge,
+    "size": size.judge,
+    "latency": latency.judge,
+    "slices": slices.judge,
+    "fairness": fairness.judge,
+    "evidence": evidence.judge,
+}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``verdicts`` are as the gates gave them; ``phase`` has the override's openings taken into account."""
+    """``verdicts`` are as the gates gave them, by name; where several versions are judged a name begins with its own.
+
+    ``phase`` is that of the whole, with what ``override`` opens.
+    """
 
     move: Move
     model: str
@@ -68,31 +73,86 @@ class Decision:
     def is_open(self) -> bool:
         return self.phase is Phase.SUCCESSFUL
 
-    def to_dict(self) -> dict[str, Any]:
-        """For evidence and ``--json``."""
-        return {
-            "move": self.move.value,
-            "model": self.model,
-            "environment": self.environment,
-            "phase": self.phase.value,
-            "gates": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
-            "freeze": self.freeze.to_dict(),
-            "hold": self.hold.to_dict(),
-        }
+    @property
+    def opened(self) -> frozenset[str]:
+        """Names of verdicts that do not count, because people opened them."""
+        return frozenset(self.override.gates) if self.override else frozenset()
 
 
 def decide(policy: Policy, case: Case) -> Decision:
     """Everything that policy.yaml says of the case. ``policy`` is the one of the base branch."""
-    waiting = Verdict(Phase.INCONCLUSIVE, "cannot be judged yet")
-    found = approvals.judge(policy, case)
-    return Decision(
-        move=Move.REFUSED,
-        model=case.model,
-        environment=case.environment,
-        verdicts={},
-        approvals=found,
-        freeze=waiting,
-        hold=waiting,
-        override=None,
-        phase=worst([waiting]),
-    )
+    edit = _edit(case)
+    verdicts = dict(_verdicts(policy, case, edit))
+    freeze, hold = _times(policy, case, edit.move)
+    heard = _approvals(policy, case, edit.move)
+    shut = {name: v for name, v in {**verdicts, "freeze": freeze}.items() if v.phase is not Phase.SUCCESSFUL}
+    overrule = override.judge(policy, case, tuple(shut)) if edit.move is Move.PROMOTION and shut else None
+    opened = overrule.gates if overrule else ()
+    counted = [v for name, v in {**verdicts, "freeze": freeze, "hold": hold}.items() if name not in opened]
+    phase = worst([*counted, Verdict(heard.phase, heard.reason)])
+    left = {name: v for name, v in shut.items() if name not in opened and name != "freeze"}
+    waiting = passed("") if "freeze" in opened else freeze
+    steps = next_steps(edit.move, left, heard, waiting, hold)
+    return Decision(edit.move, case.model, case.environment, verdicts, heard, freeze, hold, overrule, phase, steps)
+
+
+def _edit(case: Case) -> Change:
+    if case.refused or isinstance(case.old, Unknown) or isinstance(case.new, Unknown):
+        return Change(Move.REFUSED)
+    return change.classify(case.old, case.new, case.now)
+
+
+def _approvals(policy: Policy, case: Case, move: Move) -> Approvals:
+    if case.environment not in policy.environments:
+        return Approvals(Phase.INCONCLUSIVE, f"policy.yaml has no environment {case.environment}")
+    return approvals.judge(policy, case, move)
+
+
+def _times(policy: Policy, case: Case, move: Move) -> tuple[Verdict, Verdict]:
+    """Freeze and hold stop promotions alone."""
+    if move is not Move.PROMOTION:
+        told = passed(f"does not concern a {move.value}")
+        return told, told
+    old = case.old if not isinstance(case.old, Unknown) else None
+    freeze = freezes.judge_freeze(policy.freezes, case.environment, case.now)
+    return freeze, freezes.judge_hold(old.hold if old else None, case.now)
+
+
+def _verdicts(policy: Policy, case: Case, edit: Change) -> Iterator[tuple[str, Verdict]]:
+    yield "change", change.judge(case)
+    if edit.move not in (Move.PROMOTION, Move.ROLLBACK):
+        return
+    known = {(part, version): facts for part, version, facts in case.candidates}
+    for part, pin in edit.judged:
+        nothing = Unknown(f"nothing is known of {pin.version}")
+        facts = _fitting(known.get((part, pin.version), nothing), pin.digest, case)
+        prefix = f"{part} {pin.version.rpartition('-')[2]}: " if len(edit.judged) > 1 else ""
+        for name, verdict in _of_version(policy, facts, edit.move):
+            yield prefix + name, verdict
+
+
+def _fitting(facts: Facts | Unknown, digest: str, case: Case) -> Facts | Unknown:
+    """Facts that speak of something else than the case and its pin are none."""
+    if isinstance(facts, Unknown):
+        return facts
+    if facts.candidate.artifact != digest:
+        return Unknown(f"its record says the digest {facts.candidate.artifact[:12]}, the file says {digest[:12]}")
+    told = (facts.repository, facts.environment, facts.candidate.model, facts.now)
+    if told != (case.repository, case.environment, case.model, case.now):
+        return Unknown("what is known of it was gathered for another case")
+    return facts
+
+
+def _of_version(policy: Policy, facts: Facts | Unknown, move: Move) -> Iterator[tuple[str, Verdict]]:
+    if isinstance(facts, Unknown):
+        yield "version", unclear(facts.reason)
+        return
+    if move is Move.ROLLBACK:
+        yield "ran before", builtin.ran_before(facts)
+        return
+    for name, asked in builtin.BUILT_IN.items():
+        yield name, asked(facts, policy)
+    here = policy.environments.get(facts.environment)
+    for name, wanted in (here.gates_of(facts.candidate.model).wanted if here else {}).items():
+        judge = GATES.get(name)
+        yield name, judge(facts, wanted) if judge else unclear(f"nobody knows how to judge {name}")

@@ -1,0 +1,87 @@
+"""Gate ``champion``: not worse than what answers there now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gitml.policy.facts import Facts, Unknown, Version
+from gitml.policy.verdicts import failed, number, passed, shown, together, unclear
+from gitml.spec.gates import Margin
+from gitml.stats.comparison import Difference, Estimate, difference
+from gitml.verdict import Verdict
+
+
+def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
+    """Each metric named is not worse than the running champion's by more than the margin.
+
+        champion:
+          auc: {margin: 0.01}
+          cost_per_flight: {margin: 0.2}
+
+    Judged is the 95 % interval of the difference, not the difference: successful if all of it is better than the
+    margin allows, failed if all of it is worse, inconclusive if the margin lies inside: then the data cannot tell, and
+    more of it, or a wider margin, is needed. The interval is paired where both versions kept replicates of the same
+    rows and seed, else it is the wider one of independent estimates; with neither there is nothing to judge on.
+    Which direction is better, gitml.yaml says under ``better``. Where no champion runs, there is nothing to be worse
+    than: successful.
+    """
+    champion = facts.champion
+    if champion is None:
+        return passed(f"nothing answers in {facts.environment} yet, so there is nothing to be worse than")
+    if isinstance(champion, Unknown):
+        return unclear(f"the running champion is not known: {champion.reason}")
+    if champion.model != facts.candidate.model:
+        return unclear(f"the champion is one of the model {champion.model}")
+    same = (champion.version, champion.artifact) == (facts.candidate.version, facts.candidate.artifact)
+    if same:
+        return passed("it is what answers there now")
+    parts = [_judge(name, margin.margin, facts.candidate, champion) for name, margin in wanted.items()]
+    return together(parts, f"not worse than {champion.short} by more than the margins")
+
+
+def _judge(name: str, margin: float, candidate: Version, champion: Version) -> Verdict:
+    direction = candidate.better.get(name)
+    if direction not in ("higher", "lower"):
+        return unclear(f"gitml.yaml does not say whether {name} is better higher or lower")
+    new, old = _estimate(name, candidate), _estimate(name, champion)
+    if isinstance(new, Unknown) or isinstance(old, Unknown):
+        return unclear(_gap(new, old))
+    paired = bool(candidate.resamples) and candidate.resamples == champion.resamples
+    found = difference(name, new, old, better=direction, paired=paired)
+    low, high = number(found.low), number(found.high)
+    if low is None or high is None or number(found.value) is None:
+        return unclear(f"{name} has no interval to judge the difference on")
+    if not low <= new.value - old.value <= high:
+        return unclear(f"the replicates of {name} do not belong to its values")
+    worst, best = (low, high) if direction == "higher" else (-high, -low)
+    return _compared(found, margin, worst, best)
+
+
+def _gap(new: Estimate | Unknown, old: Estimate | Unknown) -> str:
+    return "; ".join(side.reason for side in (new, old) if isinstance(side, Unknown))
+
+
+def _estimate(name: str, version: Version) -> Estimate | Unknown:
+    if isinstance(version.metrics, Unknown):
+        return version.metrics
+    found = version.metrics.get(name)
+    if found is None or number(found.value) is None:
+        return Unknown(f"{name} of {version.short} is {'missing' if found is None else 'no finite number'}")
+    return found
+
+
+def _compared(found: Difference, margin: float, worst: float, best: float) -> Verdict:
+    how = "paired" if found.paired else "unpaired"
+    interval = f"{shown(found.low or 0.0)} to {shown(found.high or 0.0)}, {how}"
+    told = f"{found.metric} differs by {shown(found.value or 0.0)} ({interval})"
+    measured = {
+        found.metric: found.new,
+        f"{found.metric} of the champion": found.old,
+        f"{found.metric} difference": found.value,
+        f"{found.metric} interval": [found.low, found.high],
+    }
+    if worst >= -margin:
+        return passed(told, measured)
+    if best < -margin:
+        return failed(f"{told}: worse by more than {shown(margin)}", measured)
+    return unclear(f"{told}: it may be worse by more than {shown(margin)}, the data cannot tell", measured)

@@ -1,0 +1,94 @@
+"""What one edit of a deployment file does, and which of its versions have to be judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitml.policy.facts import Case, Part, Unknown
+from gitml.policy.verdicts import failed, listed, passed, unclear
+from gitml.spec.deployment import Deployment, Hold, Pin
+from gitml.verdict import Verdict
+
+
+class Move(StrEnum):
+    """What a change does. Each has rules of its own."""
+
+    PROMOTION = "promotion"  # a version gets more to do: gates, approvals, no freeze, no hold
+    ROLLBACK = "rollback"  # another champion together with a hold: it must have run there
+    STOP = "stop"  # less traffic for a canary, a canary or shadow gone, a hold set: nothing new runs
+    RESUME = "resume"  # a hold ends earlier: approvals
+    NOTHING = "nothing"  # what runs stays as it is
+    REFUSED = "refused"  # nothing that may be merged
+
+
+@dataclass(frozen=True)
+class Change:
+    """``judged`` are the pins that get more to do than before, by their part."""
+
+    move: Move
+    judged: tuple[tuple[Part, Pin], ...] = ()
+
+
+def classify(old: Deployment | None, new: Deployment | None, now: datetime) -> Change:
+    """What the edit from ``old`` to ``new`` does; None stands for no file."""
+    if new is None:
+        return Change(Move.NOTHING if old is None else Move.REFUSED)
+    judged = _given_more(old, new)
+    if judged and _is_rollback(old, new, judged, now):
+        return Change(Move.ROLLBACK, judged)
+    if judged:
+        return Change(Move.PROMOTION, judged)
+    if old is None or old == new:
+        return Change(Move.NOTHING)
+    return Change(Move.RESUME if _ends_sooner(old.hold, new.hold) else Move.STOP)
+
+
+def _given_more(old: Deployment | None, new: Deployment) -> tuple[tuple[Part, Pin], ...]:
+    found: list[tuple[Part, Pin]] = []
+    if old is None or new.champion != old.champion:
+        found.append(("champion", new.champion))
+    if new.canary and _canary_has_more(old, new):
+        found.append(("canary", new.canary))
+    found += [("shadow", pin) for pin in new.shadow if old is None or _plain(pin) not in map(_plain, old.pins)]
+    return tuple(found)
+
+
+def _plain(pin: Pin) -> tuple[str, str]:
+    return pin.version, pin.digest
+
+
+def _canary_has_more(old: Deployment | None, new: Deployment) -> bool:
+    if new.canary is None or old is None or old.canary is None:
+        return new.canary is not None
+    return _plain(new.canary) != _plain(old.canary) or new.canary.weight > old.canary.weight
+
+
+def _is_rollback(old: Deployment | None, new: Deployment, judged: tuple[tuple[Part, Pin], ...], now: datetime) -> bool:
+    """Another champion alone, with a hold that is in force."""
+    return old is not None and [part for part, _ in judged] == ["champion"] and in_force(new.hold, now) is not None
+
+
+def in_force(hold: Hold | None, now: datetime) -> Hold | None:
+    return hold if hold and (hold.until is None or hold.until > now) else None
+
+
+def _ends_sooner(old: Hold | None, new: Hold | None) -> bool:
+    if old is None:
+        return False
+    if new is None:
+        return True
+    return new.until is not None and (old.until is None or new.until < old.until)
+
+
+def judge(case: Case) -> Verdict:
+    """Built-in verdict ``change``: the pull request is an edit that may be judged at all."""
+    if case.refused:
+        return failed(listed(case.refused))
+    unknown = [side.reason for side in (case.old, case.new) if isinstance(side, Unknown)]
+    if unknown:
+        return unclear(listed(unknown))
+    if case.new is None and case.old is not None:
+        return failed("the deployment file would be deleted: set a hold, or promote or roll back to a version instead")
+    return passed("one deployment file, in a form that can be judged")

@@ -1,0 +1,71 @@
+"""Which statements of the ledger speak of this version, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from gitml.policy.facts import Facts, Proof, Unknown
+from gitml.policy.verdicts import listed
+
+# They hold for the version wherever it goes; all other kinds speak of one environment.
+EVERYWHERE = frozenset({"trained", "evaluated", "reproduced"})
+# A version "ran" in an environment when one of these says so.
+RAN = ("promoted", "deployed", "rolled-back")
+
+
+def counting(facts: Facts, kind: str, places: Collection[str] | None = None) -> tuple[Proof, ...] | Unknown:
+    """The believed statements of ``kind`` on exactly this version, newest first; or why there are none.
+
+    ``places`` are the environments that they may speak of, by default the one judged.
+    """
+    if isinstance(facts.proofs, Unknown):
+        return facts.proofs
+    mine = [p for p in facts.proofs if p.kind == kind]
+    doubts = {id(p): _doubt(facts, p, places or (facts.environment,)) for p in mine}
+    found = sorted((p for p in mine if not doubts[id(p)]), key=lambda p: p.time, reverse=True)
+    if found:
+        return tuple(found)
+    why = listed((d for d in doubts.values() if d), most=4)
+    version = facts.candidate.short
+    return Unknown(f"no evidence `{kind}` of {version} counts: {why}" if why else f"no evidence `{kind}` of {version}")
+
+
+def _doubt(facts: Facts, proof: Proof, places: Collection[str]) -> str:
+    """Why the statement does not count here, or ""."""
+    version = facts.candidate
+    if proof.reason:
+        return proof.reason
+    if proof.repository != facts.repository:
+        return "one is of another repository"
+    if (proof.model, proof.version) != (version.model, version.version):
+        return "one is of another version"
+    if proof.artifact != version.artifact:
+        return "one is of another artifact"
+    if proof.environment not in ("", *places) or (proof.kind not in EVERYWHERE and not proof.environment):
+        return "one is of another environment"
+    if proof.time > facts.now:
+        return "one says that it is from the future"
+    return ""
+
+
+def standing(proofs: tuple[Proof, ...]) -> Proof:
+    """The one that decides. What a version is does not change: a failure is not undone by trying until it passes.
+
+    Of kinds that speak of an environment the newest decides: what was observed there does change.
+    """
+    if proofs[0].kind in EVERYWHERE:
+        return next((p for p in proofs if p.result == "failed"), proofs[0])
+    return proofs[0]
+
+
+def days(age: timedelta) -> str:
+    """
+    >>> days(timedelta(hours=30)), days(timedelta(days=90)), days(timedelta(minutes=5))
+    ('1 day', '90 days', '5 minutes')
+    """
+    for unit, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count = int(age.total_seconds() // seconds)
+        if count >= 1 or unit == "second":
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return ""
