@@ -53,7 +53,7 @@ def test_neither_linter_finds_anything(path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
     used = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if " uses: " in line]
-    assert used
+    assert used or path.name == "gitml-review.yml", "the listener uses none"
     assert [line for line in used if not PINNED.match(line)] == []
 
 

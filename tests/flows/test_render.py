@@ -159,4 +159,55 @@ def test_this_repository_has_what_would_be_rendered() -> None:
     done = gitml(root, "ci", "check")
     assert done.code == 0, done.out + done.err
     assert "pip install ." in (root / TRAIN).read_text()
-    assert git(root, "ls-files", "--", *FILES).splitlines() == FILES
+    governed = [f".github/workflows/gitml-{kind}.yml" for kind in ("gate", "main", "reproduce", "review")]
+    there = sorted([".github/CODEOWNERS", *FILES, *governed])
+    assert git(root, "ls-files", "--", *there).splitlines() == there
+
+
+POLICY = """\
+roles: {operations: {people: [olga]}, risk: {people: [rita], teams: [acme/risk]}}
+environments:
+  staging: {approvals: {operations: 1}}
+  production: {approvals: {operations: 1, risk: 1}}
+"""
+MINE = "# ours\n*.md @docs\n"
+
+
+def test_a_policy_brings_the_gate_and_owners_and_takes_them_along_when_it_goes(toy: Path) -> None:
+    write(toy, {"policy.yaml": POLICY, "CODEOWNERS": MINE})
+    did = says(toy)
+    kinds = ("fork-report", "fork", "gate", "main", "ready", "review", "train")
+    workflow = {f".github/workflows/gitml-{kind}.yml": "created" for kind in kinds}
+    assert did == {"CODEOWNERS": "changed", **workflow}
+    owned = (toy / "CODEOWNERS").read_text()
+    assert owned.startswith(MINE)
+    assert "/models/*/staging.yaml @olga\n/models/*/production.yaml @olga @rita @acme/risk\n" in owned
+    assert not (toy / ".github" / "CODEOWNERS").exists()
+    assert set(says(toy).values()) == {"same"}
+    (toy / "policy.yaml").unlink()
+    did = says(toy)
+    assert {path for path, what in did.items() if what == "removed"} == {
+        f".github/workflows/gitml-{kind}.yml" for kind in ("gate", "main", "review")
+    }
+    assert (toy / "CODEOWNERS").read_text() == MINE
+
+
+def test_reproducing_is_a_workflow_where_somebody_asks_for_it(toy: Path) -> None:
+    path = toy / ".github/workflows/gitml-reproduce.yml"
+    for policy, wanted in (
+        (POLICY, False),
+        (POLICY + "trust: {branch_runs: reproduce}\n", True),
+        (POLICY.replace("risk: 1}", "risk: 1}, models: {m: {gates: {reproduced: true}}}"), True),
+        (POLICY.replace("risk: 1}", "risk: 1}, gates: {evidence: {reproduced: 90d}}"), True),
+    ):
+        write(toy, {"policy.yaml": policy})
+        says(toy)
+        assert path.exists() is wanted
+
+
+def test_models_of_others_have_a_gate_without_any_training(toy: Path) -> None:
+    text = "application: toy\nmodels:\n  m: {origin: external, artifact: x.onnx, metrics: x.json}\n"
+    write(toy, {"gitml.yaml": text, "policy.yaml": POLICY})
+    assert [p for p in says(toy) if p.endswith(".yml")] == [
+        f".github/workflows/gitml-{kind}.yml" for kind in ("gate", "main", "review")
+    ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from gitml.spec.application import Application
+from gitml.spec.policy import Policy
 
 
 class Job(Protocol):
@@ -31,7 +32,7 @@ class Source:
 
     ``folder`` is the folder of gitml.yaml, ``''`` at the top. ``gitml`` is what pip installs it from: ``gitml==1.2``,
     ``gitml @ URL``, or ``.`` where the repository is gitml's own. ``hashed`` says that a lock file has hashes, and pip
-    then takes nothing without one beside it.
+    then takes nothing without one beside it. ``policy`` is None where nobody has to approve anything.
     """
 
     application: Application
@@ -39,6 +40,7 @@ class Source:
     folder: str
     gitml: str
     hashed: bool
+    policy: Policy | None = None
 
     def in_repository(self, path: str) -> str:
         """``path``, which is relative to gitml.yaml, from the top of the repository."""

@@ -1,4 +1,4 @@
-"""Workflows of GitHub: training at every push, and at pull requests from forks.
+"""Workflows of GitHub: training at every push and at pull requests from forks; with a policy, all that promotes.
 
 Each job gets what it needs and no more: jobs that execute the repository's code hold no token that writes, the one that
 commits and the one that posts execute none of it. What a user can name reaches a shell only through the environment.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
 from gitml.ci.github_forks import fork, fork_report
+from gitml.ci.github_gate import gate, review
 from gitml.ci.github_layout import (
     ALWAYS,
     REPORT,
@@ -24,6 +25,7 @@ from gitml.ci.github_layout import (
     small_labels,
     workflow,
 )
+from gitml.ci.github_main import main, reproduce, wants_reproduction
 from gitml.ci.github_steps import MAIN, Step, listed, mapping, scalar
 from gitml.errors import UsageError
 
@@ -36,8 +38,11 @@ def render(source: Source) -> dict[str, str]:
     for path in (source.folder, *(p for job in source.jobs for p in job.packages)):
         if "${{" in path or not path.isprintable():
             raise UsageError(f"{path!r} cannot stand in a workflow: GitHub would fill it in", "rename it")
-    files = {"train": _train(source), "ready": _ready(source)}
-    if source.application.ci.forks:
+    files = {"train": _train(source), "ready": _ready(source)} if source.jobs else {}
+    if source.policy is not None:
+        files |= {"gate": gate(source), "review": review(source), "main": main(source)}
+        files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
+    if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
 

@@ -62,14 +62,16 @@ def checkout(*, whole: bool, ref: str = "") -> Step:
     return use("actions/checkout", {**given, **({"fetch-depth": "0"} if whole else {}), "persist-credentials": "false"})
 
 
-def install(source: Source, packages: Sequence[str], cached_by: str, *, extra: str = "") -> list[Step]:
-    """Python with gitml and the locked packages; pip's downloads are kept as long as the lock files stay the same."""
+def install(source: Source, packages: Sequence[str], cached_by: str = "", *, extra: str = "") -> list[Step]:
+    """Python with gitml and the locked packages; pip's downloads are kept as long as the lock files stay the same.
+
+    Without ``cached_by`` nothing is taken from a cache: what another job left there may be poisoned.
+    """
     files = [source.in_repository(p) for p in packages] or [cached_by]
-    python = {
-        "python-version": f'"{source.application.ci.python}"',
-        "cache": "pip",
-        "cache-dependency-path": scalar(files[0]) if len(files) == 1 else "\n".join(files),
-    }
+    python = {"python-version": f'"{source.application.ci.python}"'}
+    if cached_by:
+        path = scalar(files[0]) if len(files) == 1 else "\n".join(files)
+        python |= {"cache": "pip", "cache-dependency-path": path}
     own = shlex.quote(source.requirement(extra))
     locks = " ".join(f"-r {shlex.quote(p)}" for p in packages)
     if locks and source.hashed:
@@ -79,11 +81,11 @@ def install(source: Source, packages: Sequence[str], cached_by: str, *, extra: s
     return [use("actions/setup-python", python), run(command)]
 
 
-def sign_in(source: Source) -> list[Step]:
-    """DVC's remote by the job's own identity; the default branch may have a role of its own."""
+def sign_in(source: Source, *, writes: bool = True) -> list[Step]:
+    """DVC's remote by the job's own identity; the default branch may have a role of its own, to write with."""
     if source.application.ci.oidc == "aws":
         given = {
-            "role-to-assume": f"${{{{ github.ref == {MAIN} && vars.AWS_ROLE_MAIN || vars.AWS_ROLE }}}}",
+            "role-to-assume": _role("AWS_ROLE", writes=writes),
             "role-duration-seconds": "${{ vars.AWS_ROLE_SECONDS || 3600 }}",
             "aws-region": "${{ vars.AWS_REGION }}",
         }
@@ -91,10 +93,14 @@ def sign_in(source: Source) -> list[Step]:
     if source.application.ci.oidc == "google":
         given = {
             "workload_identity_provider": "${{ vars.GOOGLE_PROVIDER }}",
-            "service_account": f"${{{{ github.ref == {MAIN} && vars.GOOGLE_ACCOUNT_MAIN || vars.GOOGLE_ACCOUNT }}}}",
+            "service_account": _role("GOOGLE_ACCOUNT", writes=writes),
         }
         return [use("google-github-actions/auth", given)]
     return []
+
+
+def _role(name: str, *, writes: bool) -> str:
+    return f"${{{{ {f'github.ref == {MAIN} && vars.{name}_MAIN || ' if writes else ''}vars.{name} }}}}"
 
 
 def secrets(source: Source) -> dict[str, str]:

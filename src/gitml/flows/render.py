@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gitml import __version__
+from gitml.ci import codeowners
 from gitml.ci.base import Source
 from gitml.ci.github import render
 from gitml.ci.github_layout import FOLDER, header
@@ -20,6 +21,7 @@ from gitml.repo.git import Git
 from gitml.spec import load_application
 from gitml.spec.application import Application
 from gitml.spec.dvcfiles import DVC_FILE, load_pipeline
+from gitml.spec.policy import POLICY, load_policy
 
 
 class Did(StrEnum):
@@ -31,7 +33,8 @@ class Did(StrEnum):
 
 @dataclass(frozen=True)
 class Workflow:
-    """One workflow file: ``wanted`` as it is rendered (None: not any more), ``found`` as it lies there (None: not)."""
+    """One file, a workflow or CODEOWNERS: ``wanted`` as it is rendered (None: not any more), ``found`` as it lies
+    there (None: not)."""
 
     path: str
     wanted: bytes | None
@@ -61,14 +64,15 @@ def _lines(content: bytes | None) -> list[str]:
 
 
 def workflows(root: Path) -> tuple[Workflow, ...]:
-    """Every workflow of the application at ``root``, rendered and found. Nothing is written.
+    """Every workflow of the application at ``root``, and CODEOWNERS, rendered and found. Nothing is written.
 
     Raises UsageError for an application without stages, and for a file that is in the way and is not gitml's.
     """
     git = Git(root)
     top = Path(git.text("rev-parse", "--show-toplevel").removesuffix("\n"))
     folder = git.prefix.rstrip("/")
-    wanted = {path: text.encode() for path, text in render(_source(root, folder)).items()}
+    source = _source(root, folder)
+    wanted = {path: text.encode() for path, text in render(source).items()}
     ours = header(folder).encode()
     found = {path: _read(top, path) for path in (*wanted, *_others(top, wanted))}
     for path in wanted:
@@ -76,7 +80,24 @@ def workflows(root: Path) -> tuple[Workflow, ...]:
         if content is not None and content.split(b"\n")[0].rstrip() != ours:
             raise UsageError(f"{path} is in the way: gitml did not render it", "rename it, or delete it if it may go")
     stale = {p: c for p, c in found.items() if p in wanted or (c and c.split(b"\n")[0].rstrip() == ours)}
-    return tuple(Workflow(path, wanted.get(path), content) for path, content in sorted(stale.items()))
+    files = [Workflow(path, wanted.get(path), content) for path, content in sorted(stale.items())]
+    return (*_codeowners(top, source), *files)
+
+
+def _codeowners(top: Path, source: Source) -> Sequence[Workflow]:
+    """The one CODEOWNERS that the forge reads, with gitml's block; nothing where neither is there nor wanted."""
+    there = {path: content for path in codeowners.PLACES if (content := _read(top, path)) is not None}
+    path, found = next(iter(there.items()), (codeowners.PLACES[0], None))
+    if found is None and source.policy is None:
+        return []
+    try:
+        text = (found or b"").decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path} is no UTF-8 text, so no owners can be added", "save it as UTF-8") from exc
+    wanted = codeowners.with_block(text, source).encode()
+    if source.policy is None and wanted == found:
+        return []
+    return [Workflow(path, wanted or None, found)]
 
 
 def render_workflows(root: Path) -> tuple[Workflow, ...]:
@@ -96,12 +117,14 @@ def render_workflows(root: Path) -> tuple[Workflow, ...]:
 
 def _source(root: Path, folder: str) -> Source:
     application = load_application(root)
-    if not any(m.origin == "pipeline" for m in application.models.values()):
+    policy = load_policy(root) if (root / POLICY).is_file() else None
+    trains = any(m.origin == "pipeline" for m in application.models.values())
+    if not trains and policy is None:
         raise UsageError("no model here has stages", f"there is nothing to train in CI before {DVC_FILE} makes one")
-    jobs = jobs_of(application, load_pipeline(root))
+    jobs = jobs_of(application, load_pipeline(root)) if trains else ()
     locks = [root / path for job in jobs for path in job.packages]
     hashed = any("--hash=" in lock.read_text(encoding="utf-8", errors="replace") for lock in locks if lock.is_file())
-    return Source(application, jobs, folder, _gitml(root, application), hashed)
+    return Source(application, jobs, folder, _gitml(root, application), hashed, policy)
 
 
 def _gitml(root: Path, application: Application) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gitml.spec.fields import (
+    BranchName,
     Duration,
     Flag,
     GitmlSource,
@@ -126,6 +127,7 @@ class Ci(Record):
         False,
         description="The bot acts as a GitHub app: variable `GITML_APP_CLIENT_ID` and secret `GITML_APP_PRIVATE_KEY`.",
     )
+    branch: BranchName = Field("main", description="The default branch: the one that machines converge to.")
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 

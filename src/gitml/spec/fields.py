@@ -18,6 +18,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})+")
 _PYTHON = re.compile(r"3\.\d{1,2}")
 _GITML = re.compile(r"gitml(==[0-9A-Za-z.!+]+| @ [!-~]+)")
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _SECRET = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
@@ -127,6 +128,13 @@ def check_secret(text: str) -> str:
         raise WrongValueError(f"{shown(text)} is no name of a secret", "use capital letters, digits and '_'")
     if text.startswith(("GITHUB_", "GITML_", "ACTIONS_", "RUNNER_")) or text in {"CI", "PATH", "HOME"}:
         raise WrongValueError(f"{text} belongs to the CI system or to gitml", "give the secret another name")
+    return text
+
+
+def check_branch(text: str) -> str:
+    """The name of a branch, without what a pattern of branches gives another meaning to."""
+    if not _BRANCH.fullmatch(text) or ".." in text or "//" in text or text.endswith((".lock", "/", ".")):
+        raise WrongValueError(f"{shown(text)} is no name of a branch", "such as main")
     return text
 
 
@@ -273,6 +281,7 @@ RepoPath = Annotated[
 Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_label)]
 Python = Annotated[str, BeforeValidator(check_python), _text(_PYTHON.pattern, "3.12")]
 SecretName = Annotated[str, AfterValidator(check_secret), _text(_SECRET.pattern, "AWS_ACCESS_KEY_ID")]
+BranchName = Annotated[str, AfterValidator(check_branch), _text(_BRANCH.pattern, "main")]
 GitmlSource = Annotated[str, AfterValidator(check_gitml), _text(_GITML.pattern, "gitml==0.1.0")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(_DURATION.pattern, "30m", "90d")]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), _text(_SIZE.pattern, "50MB")]

@@ -1,0 +1,154 @@
+"""What happens on the default branch after a merge: versions are tried, evidence is signed, promotions proposed.
+
+Jobs that load models or execute pipelines hold no key and no token that writes; the one that signs executes neither.
+Reproducing may take as long as training, so it is a workflow of its own and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gitml.ci import github_steps as steps
+from gitml.ci.base import Job, Source
+from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY, on_main
+from gitml.ci.github_layout import job_of, minutes_of, path_of, small, workflow
+from gitml.ci.github_steps import listed, mapping, scalar
+from gitml.spec.policy import Policy
+
+_LONGEST = timedelta(hours=6)
+# Time passes: evidence gets old, and what a run that failed left undone is made up for.
+_EVERY_DAY = {"main": '"41 3 * * *"', "reproduce": '"53 3 * * *"'}
+
+_IF_MAIN = f"if: ${{{{ {on_main()} }}}}"
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Models that are loaded with the same locked packages. ``name`` is that of the first."""
+
+    name: str
+    models: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+def main(source: Source) -> str:
+    """What was decided is signed at once; what versions show, when it is known."""
+    tried = [_verify(source, group) for group in _groups(source)]
+    decided = _record(source, "record")
+    evidence = _record(source, "evidence", ["record", *map(_name, tried)])
+    return _workflow(source, "main", [decided, *tried, evidence, _propose(source)])
+
+
+def reproduce(source: Source) -> str:
+    """Every model's new versions, trained again."""
+    again = [_reproduce(source, group) for group in _groups(source)]
+    return _workflow(source, "reproduce", [*again, _record(source, "evidence", list(map(_name, again)))])
+
+
+def _name(job: Sequence[str]) -> str:
+    return job[0].removesuffix(":")
+
+
+def _workflow(source: Source, kind: str, jobs: Sequence[Sequence[str]]) -> str:
+    """One run at a time; one that waits gives way to a newer one, which sees all that it would have seen."""
+    on = [
+        "push:",
+        f"  branches: [{scalar(source.application.ci.branch)}]",
+        "schedule:",
+        f"  - cron: {_EVERY_DAY[kind]}",
+        "workflow_dispatch:",
+    ]
+    return workflow(source, kind, on, ["group: ${{ github.workflow }}", "cancel-in-progress: false"], jobs)
+
+
+def wants_reproduction(policy: Policy) -> bool:
+    """Whether some version has to be trained a second time before it gets anywhere."""
+    gates = [e.gates_of(m) for e in policy.environments.values() for m in ("", *e.models)]
+    asked = any(g.reproduced or "reproduced" in (g.evidence or {}) for g in gates)
+    return asked or policy.trust.branch_runs == "reproduce"
+
+
+def _groups(source: Source) -> list[_Group]:
+    found: dict[str | None, list[str]] = {}
+    for name, model in source.application.models.items():
+        found.setdefault(model.packages, []).append(name)
+    return [_Group(names[0], tuple(names), (lock,) if lock else ()) for lock, names in found.items()]
+
+
+def _verify(source: Source, group: _Group) -> list[str]:
+    """A model file is data, but who knows: it is opened where there is nothing to take."""
+    head = [_IF_MAIN, *small(source, minutes=30), *_reading(source)]
+    return job_of(f"verify-{group.name}", head, _trying(source, group, "verify", "serve"))
+
+
+def _reproduce(source: Source, group: _Group) -> list[str]:
+    """Executes the pipeline, so what it says is kept apart from what the other job says."""
+    jobs = [job for job in source.jobs if set(group.packages) & set(job.packages)] or list(source.jobs)
+    where = [f"runs-on: {listed(jobs[-1].labels)}"] if jobs else small(source)[:1]
+    head = [_IF_MAIN, *where, f"timeout-minutes: {_minutes(jobs)}", *_reading(source)]
+    return job_of(f"reproduce-{group.name}", head, _trying(source, group, "reproduce", ""))
+
+
+def _minutes(jobs: Sequence[Job]) -> int:
+    return minutes_of(min(_LONGEST, sum((job.timeout for job in jobs), timedelta(minutes=30))))
+
+
+def _trying(source: Source, group: _Group, kind: str, extra: str) -> list[steps.Step]:
+    flag, file = ("", "main") if kind == "verify" else (" --reproduce", "reproduce")
+    return [
+        steps.checkout(whole=True),
+        *steps.install(source, group.packages, path_of(source, file), extra=extra),
+        *steps.sign_in(source, writes=False),
+        steps.run(f"gitml ci verify{flag} {' '.join(group.models)}", env=steps.secrets(source)),
+        steps.upload(source, f"gitml-{kind}-{group.name}", f"{kind}-{group.name}.json"),
+    ]
+
+
+def _reading(source: Source) -> list[str]:
+    """They only read the remote, so the keys of branches will do."""
+    identity = {"id-token": "write"} if source.application.ci.oidc else {}
+    environment = ["environment: gitml-branches"] if source.application.ci.secrets else []
+    return [*environment, *mapping("permissions", {"contents": "read", **identity})]
+
+
+def _record(source: Source, name: str, needs: Sequence[str] = ()) -> list[str]:
+    wanted = {"actions": "read", "contents": "write", "pull-requests": "read"}
+    sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
+    head = [
+        *([f"needs: {listed(needs)}"] if needs else []),
+        f"if: ${{{{ !cancelled() && {on_main()} }}}}" if needs else _IF_MAIN,
+        *small(source),
+        f"environment: {ENVIRONMENT}",
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    # Each artifact into a folder of its own name: a job cannot speak for another.
+    said = {"pattern": "gitml-*", "path": scalar(source.in_repository(steps.HANDOVER))}
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, ()),
+        *sign_in,
+        *([steps.use("actions/download-artifact", said, more=["continue-on-error: true"])] if needs else []),
+        steps.run("gitml ci record", env={"GITHUB_TOKEN": token, SIGNING_KEY: f"${{{{ secrets.{SIGNING_KEY} }}}}"}),
+    ]
+    return job_of(name, head, body)
+
+
+def _propose(source: Source) -> list[str]:
+    # What the job's own token opens starts no workflow; the gate listens to the end of this one.
+    wanted = {"contents": "write", "pull-requests": "write"}
+    sign_in, token = steps.app_token(source, wanted)
+    head = [
+        "needs: evidence",
+        f"if: ${{{{ needs.evidence.result == 'success' && {on_main()} }}}}",
+        *small(source),
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, (), path_of(source, "main")),
+        *sign_in,
+        steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
+    ]
+    return job_of("propose", head, body)
