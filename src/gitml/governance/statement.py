@@ -1,0 +1,265 @@
+"""What evidence says: in-toto statements, https://github.com/in-toto/attestation/tree/main/spec/v1."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gitml.refs import NAME, VERSION
+from gitml.spec.gates import EvidenceKind
+
+TYPE = "https://in-toto.io/Statement/v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+BINDING, DETAILS = "gitml", "gitml_details"
+MAX_PAYLOAD = 700_000
+_BUILD_TYPE = "https://gitml.dev/training/v1"
+_RESULTS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "WARNED"}
+_OID = r"[0-9a-f]{40}|[0-9a-f]{64}"
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_.-]{1,100})+"
+_LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?(\[bot\])?"
+
+
+def _is_time(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+        raise ValueError("is no time in UTC such as 2026-01-31T08:00:00Z")
+    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    return text
+
+
+def _is_path(text: str) -> str:
+    if not text.isprintable() or "\\" in text or any(part in ("", ".", "..") for part in text.split("/")):
+        raise ValueError("is no path from the top of the repository")
+    return text
+
+
+def _is_printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return text
+
+
+_Oid = Annotated[str, Field(pattern=f"^({_OID})?$")]
+_Sha256 = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+_Name = Annotated[str, Field(pattern=f"^({NAME.pattern})?$")]
+_Line = Annotated[str, Field(max_length=1000), AfterValidator(_is_printable)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Change(_Part):
+    """What a file becomes: Git's names of its old and new content, empty where there is no file.
+
+    ``path`` counts from the top of the repository.
+    """
+
+    path: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_is_path)]
+    old: _Oid
+    new: _Oid
+
+    @model_validator(mode="after")
+    def _changes(self) -> Self:
+        if self.old == self.new:
+            raise ValueError("old and new are the same")
+        return self
+
+
+class Binding(_Part):
+    """What a statement is about and bound to, so that it says nothing anywhere else.
+
+    ``artifact`` is the model file's SHA-256, ``policy`` the SHA-256 of policy.yaml as ``base`` has it, ``head`` and
+    ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it.
+    """
+
+    kind: EvidenceKind
+    repository: Annotated[str, Field(pattern=f"^{_REPOSITORY}$", max_length=250)]
+    time: Annotated[str, AfterValidator(_is_time)]
+    model: _Name = ""
+    environment: _Name = ""
+    version: Annotated[str, Field(pattern=f"^({re.sub(r'[?]P<[a-z]+>', '', VERSION.pattern)})?$")] = ""
+    artifact: _Sha256 = ""
+    change: Change | None = None
+    pull: Annotated[int, Field(ge=1)] | None = None
+    head: _Oid = ""
+    base: _Oid = ""
+    policy: _Sha256 = ""
+    run: _Line = ""
+    by: Annotated[str, Field(pattern=f"^({_LOGIN})?$")] = ""
+    result: Literal["passed", "failed", "inconclusive"] = "passed"
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if not (self.artifact or self.change or self.head):
+            raise ValueError("names no artifact, no change and no head: it is about nothing")
+        return self
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.strptime(self.time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One piece of evidence. ``details``: what its kind knows beyond the binding, as JSON has it."""
+
+    binding: Binding
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def predicate_type(self) -> str:
+        """The in-toto predicate that says this."""
+        known = {"trained": PROVENANCE, "gate": TEST_RESULT}
+        return known.get(self.binding.kind, f"https://gitml.dev/evidence/{self.binding.kind}/v1")
+
+
+def to_payload(statement: Statement) -> bytes:
+    """The statement as JSON, the same bytes for the same statement.
+
+    Raises ValueError for details that are no JSON (NaN, bytes, keys that are no text) or too many.
+    """
+    payload = {
+        "_type": TYPE,
+        "subject": _subjects(statement.binding),
+        "predicateType": statement.predicate_type,
+        "predicate": {
+            **_standard(statement),
+            BINDING: statement.binding.model_dump(mode="json"),
+            DETAILS: _checked(statement.details),
+        },
+    }
+    try:
+        raw = json.dumps(payload, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    except (TypeError, RecursionError) as exc:
+        raise ValueError(f"the details are no JSON: {exc}") from exc
+    if len(raw) > MAX_PAYLOAD:
+        raise ValueError(f"the statement has {len(raw):,} bytes, more than {MAX_PAYLOAD:,}")
+    return raw
+
+
+def _checked(details: Any) -> Any:
+    """``details`` as plain containers; json itself would write a key that is no text as one."""
+    if isinstance(details, Mapping):
+        if wrong := [key for key in details if not isinstance(key, str)]:
+            raise ValueError(f"the details have a key that is no text: {wrong[0]!r}")
+        return {key: _checked(value) for key, value in details.items()}
+    return [_checked(value) for value in details] if isinstance(details, list | tuple) else details
+
+
+def _subjects(about: Binding) -> list[dict[str, Any]]:
+    """What in-toto's tools match on: the artifact and the file; if there is neither, the commit."""
+    found: list[dict[str, Any]] = []
+    if about.artifact:
+        found.append({"name": f"{about.model}@{about.version}", "digest": {"sha256": about.artifact}})
+    if about.change and about.change.new:
+        found.append({"name": about.change.path, "digest": {"gitBlob": about.change.new}})
+    if not found:
+        commit = about.head or (about.change.old if about.change else "")
+        found.append({"name": about.repository, "digest": {"gitCommit": commit}})
+    return found
+
+
+def _standard(statement: Statement) -> dict[str, Any]:
+    """The fields that the predicate's own specification asks for."""
+    about = statement.binding
+    if about.kind == "gate":
+        policy = (
+            {"name": "policy.yaml", "digest": {"sha256": about.policy}} if about.policy else {"name": "policy.yaml"}
+        )
+        return {"result": _RESULTS[about.result], "configuration": [policy], "url": about.run}
+    if about.kind == "trained":
+        source = {"uri": f"git+https://{about.repository}", "digest": {"gitCommit": about.head}}
+        return {
+            "buildDefinition": {
+                "buildType": _BUILD_TYPE,
+                "externalParameters": {"model": about.model, "version": about.version},
+                "resolvedDependencies": [source] if about.head else [],
+            },
+            "runDetails": {
+                "builder": {"id": about.run or "local"},
+                "metadata": {"invocationId": about.run, "finishedOn": about.time},
+            },
+        }
+    return {}
+
+
+def parse_payload(payload: bytes) -> Statement:
+    """Read a statement. Raises ValueError with all that is wrong, a line each.
+
+    The parts that in-toto's own tools read must say the same as the binding.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"the statement has {len(payload):,} bytes, more than {MAX_PAYLOAD:,}")
+    data = strict_json(payload)
+    predicate = data.get("predicate") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(predicate, dict):
+        raise ValueError("is no in-toto statement: there is no predicate")
+    statement = Statement(_binding(predicate.get(BINDING)), predicate.get(DETAILS, {}))
+    wrong = _contradictions(data, statement)
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return statement
+
+
+def _binding(value: Any) -> Binding:
+    try:
+        return Binding.model_validate(value)
+    except ValidationError as exc:
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or BINDING}: {e['msg']}" for e in exc.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _contradictions(data: Mapping[str, Any], statement: Statement) -> list[str]:
+    expected = {
+        "_type": TYPE,
+        "subject": _subjects(statement.binding),
+        "predicateType": statement.predicate_type,
+    }
+    wrong = [f"{key}: is not what the binding says" for key, value in expected.items() if data.get(key) != value]
+    wrong += [f"{key}: unknown key" for key in data if key not in {*expected, "predicate"}]
+    if not isinstance(statement.details, dict):
+        wrong.append(f"{DETAILS}: is no mapping")
+    given = {k: v for k, v in data["predicate"].items() if k not in (BINDING, DETAILS)}
+    if given != _standard(statement):
+        wrong.append("predicate: is not what the binding says")
+    return wrong
+
+
+def strict_json(raw: bytes) -> Any:
+    """JSON in which a key stands once and every number is finite. Raises ValueError."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    # A lone surrogate is valid in JSON's escapes and nowhere else.
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)[:100]!r} stands twice")
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return value

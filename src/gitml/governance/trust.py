@@ -1,0 +1,74 @@
+"""Whom to believe: evidence counts when a key of policy.yaml, of the right purpose and time, signed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gitml.governance.dsse import Envelope, unpack
+from gitml.governance.keys import fingerprint, is_signed
+from gitml.governance.statement import Binding, Statement, parse_payload
+from gitml.spec.policy import TrustedKey
+
+# Clocks of machines differ; what is dated later than this from now is refused.
+LEEWAY = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Believed:
+    """``statement`` counts only if ``reason`` is empty; otherwise that says why it does not.
+
+    ``signer`` is the key's name in policy.yaml, or empty when no key of it made the signature. ``statement`` is None
+    when nothing can be read.
+    """
+
+    statement: Statement | None
+    signer: str
+    reason: str
+
+    def __bool__(self) -> bool:
+        return not self.reason
+
+
+def believe(envelope: bytes, keys: Mapping[str, TrustedKey], repository: str, now: datetime) -> Believed:
+    """Judge one envelope by the ``keys`` of policy.yaml on the base branch. Never raises for what is in it."""
+    try:
+        unpacked = unpack(envelope)
+    except ValueError as exc:
+        return Believed(None, "", f"cannot be read: {exc}")
+    try:
+        statement = parse_payload(unpacked.payload)
+    except ValueError as exc:
+        return Believed(None, "", f"cannot be read: {exc}")
+    signer, reason = _signer(unpacked, keys)
+    return Believed(statement, signer, reason or _wrong(statement.binding, keys[signer], repository, now))
+
+
+def _signer(envelope: Envelope, keys: Mapping[str, TrustedKey]) -> tuple[str, str]:
+    """The name of the key that signed, or why there is none."""
+    by_id = {fingerprint(key.public): name for name, key in keys.items()}
+    known = [(by_id[s.keyid], s.sig) for s in envelope.signatures if s.keyid in by_id]
+    # A signature without a hint may be of any key.
+    known += [(name, s.sig) for s in envelope.signatures if not s.keyid for name in keys]
+    if not known:
+        return "", f"is signed by a key that policy.yaml does not name: {envelope.signatures[0].keyid[:60]}"
+    for name, sig in known:
+        if is_signed(keys[name].public, sig, envelope.signed):
+            return name, ""
+    return "", f"has a signature that is not of the key {known[0][0]}: it was edited, or forged"
+
+
+def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime) -> str:
+    """Why the statement, though its signature is good, does not count; or empty."""
+    if about.kind not in key.purposes:
+        return f"is of the kind {about.kind}, which this key may not sign"
+    if about.repository.lower() != repository.lower():
+        return f"is about the repository {about.repository}"
+    if about.moment > now + LEEWAY:
+        return f"is dated {about.time}, which is in the future"
+    if about.moment < key.since:
+        return f"is dated {about.time}, before the key counts"
+    if key.until and about.moment >= key.until:
+        return f"is dated {about.time}, after the key expired"
+    return ""

@@ -1,0 +1,128 @@
+"""The ledger: an orphan branch with one file for each event, to which files are only ever added."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitml.errors import IntegrityError, OutsideError
+from gitml.process import run
+from gitml.repo.orphan import Addition, Remote, add
+
+__all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
+
+BRANCH = "gitml-ledger"
+LOCAL = f"refs/remotes/gitml/{BRANCH}"
+MAX_EVENT = 1_000_000
+NAME = re.compile(
+    r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
+)
+_ABSENT = "couldn't find remote ref"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One file of the ledger: its path there, its bytes, and the commit that brought it in, where that was asked."""
+
+    name: str
+    content: bytes
+    commit: str = ""
+
+
+def event_name(time: str, kind: str, envelope: bytes) -> str:
+    """Where an event lies: names sort by time, and say what the content must be.
+
+    >>> event_name("2026-01-31T08:00:00Z", "gate", b"{}")
+    '2026/01/20260131T080000Z-gate-44136fa355b3.json'
+    """
+    stamp = time.replace("-", "").replace(":", "")
+    name = f"{time[:4]}/{time[5:7]}/{stamp}-{kind}-{hashlib.sha256(envelope).hexdigest()[:12]}.json"
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name[:100]!r} is no name of an event")
+    return name
+
+
+def append(remote: Remote, events: Mapping[str, bytes], *, parents: Sequence[str] = ()) -> str:
+    """Add events, by ``event_name``, in one commit and return it; those that are there already add nothing.
+
+    ``parents``: commits, on the same server, that the ledger keeps reachable. Raises IntegrityError for a name that is
+    not the content's, OutsideError when the server refuses or cannot be reached.
+    """
+    for name, content in events.items():
+        if why := wrong_name(name, content):
+            raise IntegrityError(f"{name[:200]!r} {why}")
+    kinds = ", ".join(sorted({m["kind"] for m in map(NAME.fullmatch, events) if m}))
+    return add(remote, Addition(BRANCH, events, f"Evidence: {kinds}\n", tuple(parents)))
+
+
+def wrong_name(name: str, content: bytes) -> str:
+    """Why an event may not be called this, or empty."""
+    found = NAME.fullmatch(name)
+    if not found:
+        return "is no name of an event"
+    if len(content) > MAX_EVENT:
+        return f"is larger than {MAX_EVENT:,} bytes"
+    return (
+        "" if hashlib.sha256(content).hexdigest().startswith(found["digest"]) else "holds something else than it says"
+    )
+
+
+def fetch(root: Path, remote: Remote) -> str | None:
+    """Have the remote's ledger in the clone at ``root``; its newest commit, or None if there is no ledger yet.
+
+    Raises IntegrityError when it was rewritten, or is gone, since this clone saw it.
+    """
+    try:
+        remote.git(
+            root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, f"refs/heads/{BRANCH}:{LOCAL}"
+        )
+    except OutsideError as exc:
+        if "non-fast-forward" in exc.message:
+            raise IntegrityError(
+                f"the branch {BRANCH} was rewritten since this clone last fetched it",
+                f"`gitml audit` says what is missing; `git update-ref -d {LOCAL}` forgets what was there",
+            ) from None
+        if _ABSENT not in exc.message:
+            raise
+        if head(root):
+            raise IntegrityError(
+                f"the branch {BRANCH} is gone from the server", "push it again from a clone that has it"
+            ) from None
+        return None
+    return head(root)
+
+
+def head(root: Path, revision: str = LOCAL) -> str | None:
+    """The commit that ``revision`` names in the clone at ``root``, or None."""
+    words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    done = run(words, cwd=root, check=False)
+    return done.stdout.decode().strip() or None if done.returncode == 0 else None
+
+
+def read(root: Path, revision: str = LOCAL) -> list[Event]:
+    """The events at ``revision`` of the clone at ``root``, newest last; other files of the branch are left out."""
+    listed = run(["git", "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", revision], cwd=root).stdout
+    entries = [line.split("\t", 1) for line in listed.decode("utf-8", "surrogateescape").split("\0") if line]
+    wanted = {
+        name: about.split() for about, name in entries if about.startswith("100644 blob ") and NAME.fullmatch(name)
+    }
+    names = sorted(wanted)
+    contents = blobs(root, [wanted[name][2] for name in names])
+    return [Event(name, content) for name, content in zip(names, contents, strict=True)]
+
+
+def blobs(root: Path, ids: Sequence[str]) -> Iterator[bytes]:
+    """Contents in the order of ``ids``, all from one process. Raises IntegrityError for one that is not there."""
+    said = run(["git", "cat-file", "--batch"], cwd=root, stdin="".join(f"{i}\n" for i in ids).encode()).stdout
+    place = 0
+    for oid in ids:
+        end = said.index(b"\n", place)
+        words = said[place:end].split()
+        if len(words) != 3 or words[1] != b"blob":
+            raise IntegrityError(f"the clone lacks the object {oid}", "run `git fetch`, or `git fsck` to see more")
+        place = end + 1 + int(words[2])
+        yield said[end + 1 : place]
+        place += 1

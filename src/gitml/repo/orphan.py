@@ -1,0 +1,234 @@
+"""Branches that share no history with main: files are added without a clone or a work tree, safe with many writers.
+
+A push starts from the branch's newest commit and is taken only while the branch is still there. Nothing is ever
+overwritten. The files that the branch holds are left on the server where it can do that.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gitml.errors import IntegrityError, OutsideError
+from gitml.process import run
+
+_MOVED = re.compile(
+    "stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|already exists|incorrect old value"
+)
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ABSENT = "couldn't find remote ref"
+_TRIES = 40
+_SECONDS = 120.0
+# .invalid is reserved (RFC 2606): no forge can take the address for a person's.
+_WHO = b"gitml-bot <gitml-bot@noreply.invalid>"
+# Trees of months are fetched one by one when they are needed: a branch may have thousands of files.
+_CONFIG = """\
+[core]
+    repositoryformatversion = 1
+    bare = true
+[extensions]
+    partialClone = there
+[fastimport]
+    unpackLimit = 1
+[gc]
+    auto = 0
+[maintenance]
+    auto = false
+"""
+
+
+class _MovedError(OutsideError):
+    """Somebody else pushed in between."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where to push: a URL without a password, and the token. The token reaches git by the environment alone."""
+
+    url: str
+    token: str = field(default="", repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """Git's settings for a child process: the token for this server, no hooks, no questions."""
+        settings = {"core.hooksPath": os.devnull, "credential.helper": ""}
+        parts = urlsplit(self.url)
+        if self.token and parts.scheme in ("http", "https"):
+            settings[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {self._basic}"
+        env = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings.items()):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return env
+
+    @property
+    def _basic(self) -> str:
+        return base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+
+    def clean(self, text: str) -> str:
+        """The text without the token, plain or encoded."""
+        if not self.token:
+            return text
+        return text.replace(self.token, "***").replace(self._basic, "***")
+
+    def git(self, folder: Path, *words: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+        """What ``git WORDS…`` prints in ``folder``. Raises OutsideError without the token in it."""
+        given = {**self.environment(), **(env or {})}
+        try:
+            return run(["git", *words], cwd=folder, env=given, stdin=stdin, timeout=_SECONDS).stdout
+        except OutsideError as exc:
+            raise OutsideError(self.clean(exc.message), exc.hint) from None
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Files for a branch by their paths there, and the message of the commit that brings them.
+
+    ``parents``: commits of other branches that it keeps reachable.
+    """
+
+    branch: str
+    files: Mapping[str, bytes]
+    message: str
+    parents: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        wrong = [path for path in self.files if not _PATH.fullmatch(path)]
+        wrong += [parent for parent in self.parents if not _COMMIT.fullmatch(parent)]
+        if wrong:
+            raise IntegrityError(f"{wrong[0][:200]!r} is no path or commit for the branch {self.branch}")
+
+    @property
+    def ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+    @property
+    def folders(self) -> list[str]:
+        """All folders on the way to the files."""
+        parts = (path.split("/")[:-1] for path in self.files)
+        return sorted({"/".join(p[: i + 1]) for p in parts for i in range(len(p))})
+
+
+def add(remote: Remote, addition: Addition) -> str:
+    """Bring the files to the branch and return its commit; those that are there already add nothing.
+
+    When the branch moved meanwhile it starts over on top. Raises IntegrityError when the branch holds something else
+    under one of the paths, OutsideError when the server refuses or cannot be reached.
+    """
+    began = time.monotonic()
+    for tries in range(1, _TRIES + 1):
+        with tempfile.TemporaryDirectory(prefix="gitml-branch-") as folder:
+            try:
+                return _Scratch(Path(folder), remote, addition).push()
+            except _MovedError:
+                if tries == _TRIES or time.monotonic() - began > _SECONDS:
+                    raise
+        # Writers that met are spread out, the longer the more often they met.
+        time.sleep(random.uniform(0.01, 0.05) * min(tries, 20))  # noqa: S311
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """A bare repository that knows the tip of the branch, and of its files none."""
+
+    folder: Path
+    remote: Remote
+    addition: Addition
+
+    def push(self) -> str:
+        self._init()
+        tip = self._fetch()
+        commit, is_new = self._import(tip)
+        if is_new:
+            self._push(commit, tip)
+        return commit
+
+    def _init(self) -> None:
+        """What `git init` would do, without the process."""
+        for name in ("objects", "refs"):
+            (self.folder / name).mkdir()
+        url = self.remote.url.replace("\\", "\\\\").replace('"', '\\"')
+        there = f'[remote "there"]\n    url = "{url}"\n    promisor = true\n'
+        # Without a negotiation the other parents would be sent again, as no branch may point at them.
+        push = f"[push]\n    negotiate = {str(bool(self.addition.parents)).lower()}\n"
+        (self.folder / "config").write_text(_CONFIG + there + push, encoding="utf-8")
+        (self.folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
+
+    def _fetch(self) -> str | None:
+        """The branch's tip; None when there is no such branch yet."""
+        ref = self.addition.ref
+        words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=tree:2", "there")
+        try:
+            self._git(*words, f"+{ref}:{ref}", *self.addition.parents)
+        except OutsideError as exc:
+            if f"{_ABSENT} {ref}" not in exc.message:
+                raise
+            if self.addition.parents:
+                self._git(*words, *self.addition.parents)
+            return None
+        return (self.folder / ref).read_text(encoding="utf-8").strip()
+
+    def _import(self, tip: str | None) -> tuple[str, bool]:
+        """Blobs, trees and commit in one process; the commit, and whether it brings anything that is not there."""
+        ask = [f'ls {tip} ""', *(f"ls {tip} {path}" for path in (*self.addition.folders, *self.addition.files))]
+        asked = [f"{line}\n".encode() for line in ask if tip]
+        stdin = b"".join([*asked, *self._commands(tip), b'get-mark :1\nls :1 ""\n'])
+        said = self._git("fast-import", "--quiet", stdin=stdin)
+        *before, commit, tree = said.decode("utf-8", "surrogateescape").splitlines()
+        if tip:
+            self._refuse_overwriting(before[1:])
+        return (tip, False) if tip and tree == before[0] else (commit, True)
+
+    def _commands(self, tip: str | None) -> list[bytes]:
+        message = self.addition.message.encode("utf-8")
+        lines = [b"commit refs/gitml/new\nmark :1\ncommitter %s %d +0000\n" % (_WHO, int(time.time()))]
+        lines.append(b"data %d\n%s\n" % (len(message), message))
+        if tip:
+            lines.append(f"from {tip}\n".encode())
+        lines += [f"merge {parent}\n".encode() for parent in self.addition.parents]
+        for path, content in self.addition.files.items():
+            lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(content), content))
+        return lines
+
+    def _refuse_overwriting(self, listed: Sequence[str]) -> None:
+        """``listed``: what the tip has under the folders and the paths, in their order."""
+        folders = self.addition.folders
+        for path, line in zip((*folders, *self.addition.files), listed, strict=True):
+            if line == f"missing {path}":
+                continue
+            wanted = "040000 tree" if path in folders else f"100644 blob {_blob_id(self.addition.files[path], line)}"
+            if not line.startswith(wanted):
+                raise IntegrityError(
+                    f"the branch {self.addition.branch} holds something else as {path}",
+                    "see who put it there; nothing was written",
+                )
+
+    def _push(self, commit: str, tip: str | None) -> None:
+        """Compare and swap: the server takes it only while the branch is where we saw it."""
+        ref = self.addition.ref
+        lease = f"--force-with-lease={ref}:{tip or ''}"
+        try:
+            self._git("push", "--quiet", "--no-verify", lease, "there", f"{commit}:{ref}")
+        except OutsideError as exc:
+            if _MOVED.search(exc.message):
+                branch = self.addition.branch
+                raise _MovedError(f"{branch} moved again and again: {exc.message}", "try again") from exc
+            raise
+
+    def _git(self, *words: str, stdin: bytes | None = None) -> bytes:
+        return self.remote.git(self.folder, *words, stdin=stdin)
+
+
+def _blob_id(content: bytes, line: str) -> str:
+    """Git's name of ``content`` in the hash that ``line`` of a listing uses."""
+    hashed = hashlib.sha256 if len(line.split("\t")[0].split(" ")[-1]) == 64 else hashlib.sha1
+    return hashed(b"blob %d\0%s" % (len(content), content)).hexdigest()
