@@ -146,6 +146,9 @@ def _column(parts: Sequence[Any], *, nan_is_missing: bool) -> pa.Array:
 
 def _objects(values: np.ndarray[Any, Any], *, nan_is_missing: bool) -> pa.Array:
     try:
-        return pa.array(values, from_pandas=nan_is_missing or values.dtype.kind == "O")
+        found = pa.array(values, from_pandas=nan_is_missing or values.dtype.kind == "O")
     except UnicodeEncodeError:
         return _text([None if v is None else str(v) for v in values.tolist()])
+    if pa.types.is_nested(found.type):
+        raise TypeError(f"a value is {found.type}, not a number or a word")
+    return found

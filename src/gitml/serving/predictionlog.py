@@ -34,7 +34,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class LogStats:
-    """Rows since the start. ``pending`` wait in memory; ``error`` is the last reason why rows could not be kept,
+    """Rows since the start. ``pending`` wait in memory; ``error`` says why rows could not be kept,
     empty while all is well."""
 
     kept: int = 0
@@ -81,7 +81,7 @@ class PredictionLog:
         self._queue: deque[Event] = deque()
         self._lock = threading.Lock()
         self._rows = self._bytes = self._kept = self._dropped = 0
-        self._error = ""
+        self._errors: dict[str, str] = {}
         self._waiting: list[pa.RecordBatch] = []
         self._rolled = time.monotonic()
         self._over, self._wake = threading.Event(), threading.Event()
@@ -103,7 +103,8 @@ class PredictionLog:
 
     def stats(self) -> LogStats:
         with self._lock:
-            return LogStats(self._kept, self._dropped, self._rows, self._spool.files, self._error)
+            reasons = "; ".join(self._errors.values())
+            return LogStats(self._kept, self._dropped, self._rows, self._spool.files, reasons)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until nothing waits in memory; False if that takes longer."""
@@ -127,23 +128,28 @@ class PredictionLog:
             self._wake.wait(self._limits.window)
             self._wake.clear()
             self._guarded(self._write)
-            self._guarded(self._roll_when_due)
+            if self._is_due():
+                self._guarded(self._spool.tidy)
         self._guarded(self._write)
-        self._guarded(self._spool.roll)
+        self._guarded(self._spool.tidy)
         self._guarded(self._spool.close)
 
     def _guarded(self, step: Callable[[], object]) -> None:
+        name = step.__name__
         try:
             step()
         except Exception as exc:  # the thread's boundary: whatever fails, the next window tries again
             with self._lock:
-                self._error = f"{type(exc).__name__}: {exc}"[:500]
+                self._errors[name] = f"{type(exc).__name__}: {exc}"[:500]
+        else:
+            with self._lock:
+                self._errors.pop(name, None)
 
     def _write(self) -> None:
         while events := self._take():
             for some, batch in batches_of(events):
                 if isinstance(batch, Exception):
-                    self._settle(-sum(e.rows for e in some), sum(e.size for e in some), f"cannot be kept: {batch}")
+                    self._refuse(some, batch)
                 else:
                     self._waiting.append(batch)
                     self._settle(0, sum(e.size for e in some) - batch.nbytes)
@@ -160,21 +166,26 @@ class PredictionLog:
     def _take(self) -> list[Event]:
         return [self._queue.popleft() for _ in range(min(_CHUNK, len(self._queue)))]
 
-    def _settle(self, rows: int, size: int, error: str = "") -> None:
+    def _settle(self, rows: int, size: int) -> None:
         """``rows`` are kept, or dropped if negative; ``size`` bytes of memory are free again."""
         with self._lock:
             self._kept += max(rows, 0)
             self._dropped += max(-rows, 0)
             self._rows -= abs(rows)
             self._bytes -= size
-            self._error = error if error or rows > 0 else self._error
+
+    def _refuse(self, events: list[Event], reason: Exception) -> None:
+        self._settle(-sum(e.rows for e in events), sum(e.size for e in events))
+        with self._lock:
+            self._errors["event"] = f"an event is no row of a table: {reason}"[:500]
 
     def _refuse_over_spool(self) -> None:
         if self._spool.bytes > self._limits.spool_bytes:
             raise OSError(f"the spool holds {self._spool.bytes} bytes that its store did not take")
 
-    def _roll_when_due(self) -> None:
+    def _is_due(self) -> bool:
         age = time.monotonic() - self._rolled
-        if self._spool.size > self._limits.roll_bytes or age > self._limits.roll_seconds:
-            self._rolled = time.monotonic()
-            self._spool.tidy()
+        if self._spool.size < self._limits.roll_bytes and age < self._limits.roll_seconds:
+            return False
+        self._rolled = time.monotonic()
+        return True

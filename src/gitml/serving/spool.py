@@ -9,40 +9,38 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from gitml.engines.places import Place, place_of
 from gitml.errors import OutsideError, UsageError
-from gitml.serving.eventcolumns import DATE, MODEL
+from gitml.serving.compaction import compact
 from gitml.serving.journal import SUFFIX, Journal, frames, take_over
-
-
-class Part(NamedTuple):
-    """Where rows belong: their model, their day, and which of the day's sets of columns they have."""
-
-    model: str
-    date: str
-    number: int
+from gitml.serving.parts import Part, as_schema, numbered
 
 
 class Spool:
     """The journals of one ``kind`` of rows. Not for several threads at once."""
 
-    def __init__(self, target: Place, folder: Path) -> None:
-        self.target, self.folder = target, folder
+    def __init__(self, target: Place, folder: Path, now: Callable[[], float]) -> None:
+        self.target, self.folder, self._now = target, folder, now
         self.files = self.bytes = 0
         self._journal: Journal | None = None
 
     @classmethod
-    def open(cls, folder: str | Path, kind: str, spool: Path | None = None) -> Spool:
-        """Raises UsageError for an object store without ``spool``, OutsideError when that cannot be written."""
+    def open(
+        cls, folder: str | Path, kind: str, spool: Path | None = None, now: Callable[[], float] = time.time
+    ) -> Spool:
+        """``now`` is what journals are named after, in seconds since 1970.
+
+        Raises UsageError for an object store without ``spool``, OutsideError when that cannot be written.
+        """
         target = place_of(folder)
         place = spool or (target.local / ".spool" if target.local else None)
         if place is None:
@@ -51,7 +49,7 @@ class Spool:
             (place / kind).mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutsideError(f"{place} cannot be written: {exc.strerror}", "name a folder that can") from exc
-        return cls(target / kind, place / kind)
+        return cls(target / kind, place / kind, now)
 
     @property
     def size(self) -> int:
@@ -61,7 +59,7 @@ class Spool:
     def append(self, batch: pa.RecordBatch) -> None:
         """Raises OSError when the disk does not take it; then nothing of it is there."""
         if self._journal is None:
-            self._journal = Journal(self.folder / f"{_new_name()}{SUFFIX}")
+            self._journal = Journal(self.folder / f"{_new_name(self._now())}{SUFFIX}")
         before = self._journal.size
         self._journal.append(batch)
         self.bytes += self._journal.size - before
@@ -81,6 +79,7 @@ class Spool:
         for path in self.folder.glob(f".*{SUFFIX}.new"):
             _remove_orphan(path)
         self.bytes = sum(_size(path) for path in self.folder.glob(f"*{SUFFIX}"))
+        compact(self.target, self.folder)
 
     def close(self) -> None:
         """Leave the open journal, if rolling failed, to whoever comes next."""
@@ -102,12 +101,13 @@ class Spool:
     def _write(self, journal: str, part: Part, schema: pa.Schema, file: IO[bytes]) -> None:
         place = self.target / f"model={part.model}" / f"date={part.date}" / f"{journal}-{part.number}.parquet"
         if not place.exists():
+            _remove_halves(place)
             place.write(lambda stream: _fill(stream, part, schema, file))
             self.files += 1
 
 
-def _new_name() -> str:
-    return f"{datetime.fromtimestamp(max(time.time(), 0), UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:12]}"
+def _new_name(now: float) -> str:
+    return f"{datetime.fromtimestamp(max(now, 0), UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:12]}"
 
 
 def _size(path: Path) -> int:
@@ -117,35 +117,17 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _remove_halves(place: Place) -> None:
+    """What a process left that was killed while it wrote this file; who holds the journal is the only one to."""
+    for path in place.local.parent.glob(f".{place.name}.*.tmp") if place.local else ():
+        path.unlink(missing_ok=True)
+
+
 def _remove_orphan(path: Path) -> None:
     file = take_over(path)
     if file is not None:
         with file, suppress(FileNotFoundError):
             path.unlink()
-
-
-def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Part, pa.RecordBatch, pa.Schema]]:
-    """Each batch with its part and the part's columns so far.
-
-    Rows of one day whose columns agree, or differ only in being there or all missing, share a part.
-    """
-    known: dict[tuple[str, str], list[pa.Schema]] = {}
-    for batch in batches:
-        metadata = batch.schema.metadata or {}
-        key = metadata[MODEL].decode(), metadata[DATE].decode()
-        schemas = known.setdefault(key, [])
-        bare = batch.schema.remove_metadata()
-        number = next((n for n, s in enumerate(schemas) if _fits(s, bare)), len(schemas))
-        schemas[number : number + 1] = [pa.unify_schemas([schemas[number], bare]) if number < len(schemas) else bare]
-        yield Part(*key, number), batch, schemas[number]
-
-
-def _fits(known: pa.Schema, new: pa.Schema) -> bool:
-    try:
-        pa.unify_schemas([known, new])
-    except pa.ArrowException:
-        return False
-    return True
 
 
 def _parts(file: IO[bytes]) -> list[tuple[Part, pa.Schema]]:
@@ -159,12 +141,3 @@ def _fill(stream: Any, part: Part, schema: pa.Schema, file: IO[bytes]) -> None:
         for found, batch, _ in numbered(frames(file)):
             if found == part:
                 writer.write_table(as_schema(batch, schema))
-
-
-def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
-    """The batch with these columns, in their order; what it lacks is missing."""
-    columns = [
-        batch.column(f.name).cast(f.type) if f.name in batch.schema.names else pa.nulls(batch.num_rows, f.type)
-        for f in schema
-    ]
-    return pa.table(columns, schema=schema)
