@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gitml.policy.change import Move
 from gitml.policy.facts import Case, Person, Pull, Review, Unknown
@@ -26,9 +27,15 @@ class Heard:
     person: Person
     state: str
     counts: bool
+    commit: str = ""
     seat: str = ""
     roles: tuple[str, ...] = ()
     reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("state", "commit", "counts", "seat", "reason")
+        told = {name: getattr(self, name) for name in names}
+        return {"login": self.person.login, "id": self.person.id, **told, "roles": list(self.roles)}
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,16 @@ class Seats:
     def missing(self) -> int:
         return max(0, self.needed - len(self.filled))
 
+    def to_dict(self) -> dict[str, Any]:
+        filled, could = ([p.name for p in people] for people in (self.filled, self.could))
+        return {
+            "role": self.role,
+            "needed": self.needed,
+            "filled": filled,
+            "could": could,
+            "unknown": list(self.unknown),
+        }
+
 
 @dataclass(frozen=True)
 class Approvals:
@@ -59,6 +76,15 @@ class Approvals:
     reason: str
     seats: tuple[Seats, ...] = ()
     heard: tuple[Heard, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON: a snapshot of who was heard."""
+        return {
+            "phase": self.phase.value,
+            "reason": self.reason,
+            "seats": [seats.to_dict() for seats in self.seats],
+            "reviews": [heard.to_dict() for heard in self.heard],
+        }
 
 
 def judge(policy: Policy, case: Case, move: Move) -> Approvals:
@@ -114,7 +140,7 @@ def _heard(
     teams = tuple(dict.fromkeys(team for holding in found.values() for team in holding.unknown))
     state = review.state.upper()
     reason = _why_not(review, state, pull, roles, asked, teams, made)
-    return Heard(review.person, state, not reason, "", roles, reason)
+    return Heard(review.person, state, not reason, review.commit, "", roles, reason)
 
 
 def _why_not(

@@ -78,6 +78,21 @@ class Decision:
         """Names of verdicts that do not count, because people opened them."""
         return frozenset(self.override.gates) if self.override else frozenset()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, for evidence and ``--json``."""
+        return {
+            "move": self.move.value,
+            "model": self.model,
+            "environment": self.environment,
+            "phase": self.phase.value,
+            "gates": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
+            "approvals": self.approvals.to_dict(),
+            "freeze": self.freeze.to_dict(),
+            "hold": self.hold.to_dict(),
+            "override": self.override.to_dict() if self.override else None,
+            "next": [{"who": step.who, "what": step.what} for step in self.next_steps],
+        }
+
 
 def decide(policy: Policy, case: Case) -> Decision:
     """Everything that policy.yaml says of the case. ``policy`` is the one of the base branch."""

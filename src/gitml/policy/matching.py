@@ -33,4 +33,4 @@ def assign(seats: Mapping[str, int], roles: Sequence[Sequence[str]]) -> dict[int
 
     for person in range(len(roles)):
         place(person, set())
-    return {person: role for role in seats for person in sorted(taken[role])}
+    return dict(sorted((person, role) for role, people in taken.items() for person in people))

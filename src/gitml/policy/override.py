@@ -28,6 +28,12 @@ class Overrule:
     reason: str = ""
     until: datetime | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        end = self.until.isoformat() if self.until else ""
+        told = {"gates": list(self.gates), "by": list(self.by), "reason": self.reason, "until": end}
+        return {"verdict": self.verdict.to_dict(), **told}
+
 
 @dataclass(frozen=True)
 class _Signed:

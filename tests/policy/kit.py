@@ -1,0 +1,158 @@
+"""Facts that pass everything, to be spoiled one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gitml.policy.facts import Case, Commit, Facts, Person, Proof, Pull, Review, Unknown, Version
+from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.policy import Policy
+from gitml.stats.comparison import Estimate
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+REPOSITORY = "acme/flights"
+HEAD = "a" * 40
+NEW, OLD = "20261124T120000Z-aaaaaaaa", "20261101T120000Z-bbbbbbbb"
+NEW_FILE, OLD_FILE = "1" * 64, "2" * 64
+ADA, OLGA, RITA, BOB = Person("ada", 1), Person("olga", 2), Person("rita", 3), Person("bob", 4)
+BOT = Person("gitml[bot]", 99, bot=True)
+
+
+def near(value: float, apart: float = 0.0005) -> Estimate:
+    return Estimate(value, value - 0.01, value + 0.01, tuple(value + apart * (i - 20) for i in range(41)))
+
+
+def version(name: str = NEW, artifact: str = NEW_FILE, **changes: Any) -> Version:
+    start = Version(
+        model="delay",
+        version=name,
+        digest=name[-8:] * 8,
+        artifact=artifact,
+        format="skops",
+        size=1_500_000,
+        verified="read from the cache",
+        metrics={"auc": near(0.7), "cost": near(11.0)},
+        better={"auc": "higher", "cost": "lower"},
+        resamples="rows:7",
+        slices=[
+            {"column": "origin", "value": "EWR", "rows": 6000, "metrics": {"recall": {"value": 0.6}, "auc": 0.7}},
+            {"column": "origin", "value": "JFK", "rows": 6000, "metrics": {"recall": {"value": 0.5}, "auc": 0.65}},
+            {"column": "origin", "value": "TTN", "rows": 3, "too_small": True},
+        ],
+        signature={
+            "inputs": [
+                {"name": "carrier", "type": "string", "categories": ["AA", "UA"]},
+                {"name": "age", "type": "float64", "nullable": True},
+            ],
+            "outputs": [{"name": "p_late", "type": "float64"}],
+        },
+        data_until=NOW - timedelta(days=30),
+        authors=(Commit("c" * 40, (ADA,)),),
+    )
+    return replace(start, **changes)
+
+
+def proof(kind: str, **changes: Any) -> Proof:
+    start = Proof(
+        kind=kind,
+        time=NOW - timedelta(days=1),
+        result="passed",
+        model="delay",
+        version=NEW,
+        artifact=NEW_FILE,
+        repository=REPOSITORY,
+    )
+    return replace(start, **changes)
+
+
+PROOFS = (
+    proof("trained", by="ada"),
+    proof("evaluated", details={"latency_ms_p95": 4.5, "rows": 300, "parity": True}),
+    proof("reproduced"),
+    proof("promoted", environment="staging"),
+)
+
+
+def facts(**changes: Any) -> Facts:
+    start = Facts(
+        now=NOW,
+        repository=REPOSITORY,
+        environment="production",
+        candidate=version(),
+        champion=version(OLD, OLD_FILE),
+        order=("staging", "production"),
+        pinned=frozenset({"staging"}),
+        proofs=PROOFS,
+    )
+    return replace(start, **changes)
+
+
+def review(person: Person, state: str = "APPROVED", commit: str = HEAD, minutes: int = 0) -> Review:
+    return Review(person, state, commit, NOW - timedelta(hours=1) + timedelta(minutes=minutes))
+
+
+def pull(**changes: Any) -> Pull:
+    start = Pull(
+        head=HEAD,
+        author=BOT,
+        last_pusher=BOT,
+        number=7,
+        asked_by=ADA,
+        commits=(Commit(HEAD, (BOT,)),),
+        reviews=(review(OLGA), review(RITA)),
+    )
+    return replace(start, **changes)
+
+
+def pin(name: str = NEW, artifact: str = NEW_FILE) -> Pin:
+    return Pin(version=name, digest=artifact)
+
+
+def case(**changes: Any) -> Case:
+    found = changes.pop("facts", None) or facts()
+    known: Facts | Unknown = found
+    start = Case(
+        now=NOW,
+        repository=REPOSITORY,
+        model="delay",
+        environment="production",
+        old=Deployment(champion=pin(OLD, OLD_FILE)),
+        new=Deployment(champion=pin()),
+        candidates=(("champion", NEW, known),),
+        pull=pull(),
+        blob="f" * 40,
+        proofs=PROOFS,
+    )
+    return replace(start, **changes)
+
+
+def rules(**changes: Any) -> Policy:
+    start: dict[str, Any] = {
+        "roles": {
+            "data-science": {"people": ["ada"]},
+            "operations": {"people": ["olga", {"login": "bob", "id": 4}]},
+            "risk": {"people": ["rita"]},
+        },
+        "environments": {
+            "staging": {"approvals": {"operations": 1}},
+            "production": {
+                "approvals": {"operations": 1, "risk": 1},
+                "gates": {
+                    "format": ["skops", "safetensors"],
+                    "metrics": {"auc": {"at_least": 0.65}},
+                    "champion": {"auc": {"margin": 0.01}, "cost": {"margin": 0.2}},
+                    "reproduced": True,
+                    "signature": "compatible",
+                    "data_age": "60d",
+                    "size": "50MB",
+                    "latency": "20ms",
+                    "slices": [{"column": "origin", "metric": "auc", "at_least": 0.6, "min_rows": 500}],
+                    "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
+                    "evidence": {"trained": "90d", "evaluated": "30d"},
+                },
+            },
+        },
+    }
+    return Policy.model_validate({**start, **changes})

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitml.policy import approvals
+from gitml.policy.approvals import Approvals
+from gitml.policy.change import Move
+from gitml.policy.facts import Case, Commit, Person, Review, Unknown
+from gitml.policy.matching import assign
+from gitml.policy.people import same
+from gitml.verdict import Phase
+from policy.kit import ADA, BOB, BOT, HEAD, OLGA, RITA, case, facts, proof, pull, review, rules, version
+
+
+def judged(found: Case | None = None, *, policy: Any = None, **changes: Any) -> Approvals:
+    """For changes of the pull request."""
+    return approvals.judge(policy or rules(), found or case(pull=pull(**changes)), Move.PROMOTION)
+
+
+def why(found: Approvals, login: str) -> str:
+    return next(h.reason for h in found.heard if h.person.login == login)
+
+
+def test_one_of_each_role() -> None:
+    found = judged()
+    assert found.phase is Phase.SUCCESSFUL
+    assert {h.person.login: h.seat for h in found.heard} == {"olga": "operations", "rita": "risk"}
+
+
+def test_who_still_has_to_is_named() -> None:
+    found = judged(reviews=(review(OLGA),))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert [(s.role, s.missing, [p.login for p in s.could]) for s in found.seats] == [
+        ("operations", 0, ["bob"]),
+        ("risk", 1, ["rita"]),
+    ]
+
+
+def test_an_approval_of_an_older_commit_does_not_count() -> None:
+    found = judged(reviews=(review(OLGA), review(RITA, commit="b" * 40)))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert "the head is aaaaaaaa" in why(found, "rita")
+
+
+@pytest.mark.parametrize("state", ["COMMENTED", "PENDING", "commented"])
+def test_a_comment_later_changes_nothing(state: str) -> None:
+    assert judged(reviews=(review(OLGA), review(RITA), review(RITA, state, minutes=5))).phase is Phase.SUCCESSFUL
+
+
+def test_what_comes_last_decides() -> None:
+    back = review(RITA, "DISMISSED", minutes=5)
+    assert judged(reviews=(review(OLGA), review(RITA), back)).phase is Phase.INCONCLUSIVE
+    against = review(RITA, "CHANGES_REQUESTED", minutes=5)
+    assert judged(reviews=(review(OLGA), review(RITA), against)).phase is Phase.FAILED
+    again = review(RITA, minutes=9)
+    assert judged(reviews=(review(OLGA), review(RITA), against, again)).phase is Phase.SUCCESSFUL
+    # the forge's order is not that of time
+    assert judged(reviews=(again, against, review(OLGA), review(RITA))).phase is Phase.SUCCESSFUL
+
+
+def test_an_objection_of_one_who_may_decide_stands_though_others_approve() -> None:
+    found = judged(reviews=(review(OLGA), review(RITA), review(BOB, "CHANGES_REQUESTED", commit="b" * 40)))
+    assert found.phase is Phase.FAILED
+    assert "bob asks for changes" in found.reason
+    outsider = review(Person("mallory", 66), "CHANGES_REQUESTED")
+    assert judged(reviews=(review(OLGA), review(RITA), outsider)).phase is Phase.SUCCESSFUL
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"author": RITA}, "the author of the pull request"),
+        ({"last_pusher": RITA}, "the last who pushed"),
+        ({"asked_by": RITA}, "who made the bot open the pull request"),
+        ({"commits": (Commit("d" * 40, (BOT, RITA)),)}, "author, committer or co-author of the commit dddddddd"),
+        ({"author": Person("RiTa")}, "the author of the pull request"),
+        ({"author": Person("renamed", 3)}, "the author of the pull request"),
+    ],
+)
+def test_nobody_approves_what_they_made(changes: dict[str, Any], said: str) -> None:
+    found = judged(**changes)
+    assert found.phase is Phase.INCONCLUSIVE
+    assert said in why(found, "rita")
+
+
+def test_nobody_approves_the_model_that_they_trained() -> None:
+    made = version(authors=(Commit("c" * 40, (ADA,)), Commit("d" * 40, (ADA, RITA))))
+    found = judged(case(facts=facts(candidate=made)))
+    assert "lineage commit dddddddd" in why(found, "rita")
+    signed = facts(candidate=version(), proofs=(proof("trained", by="Rita"),))
+    assert "who trained" in why(judged(case(facts=signed)), "rita")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"author": Unknown("the forge did not say")},
+        {"last_pusher": Unknown("the forge did not say")},
+        {"last_pusher": Person()},
+        {"asked_by": None},
+        {"commits": Unknown("more than 250")},
+        {"commits": (Commit("d" * 40, ()),)},
+        {"commits": (Commit("d" * 40, (Person(email="who@example.com"),)),)},
+    ],
+)
+def test_where_it_is_not_known_who_made_it_nobodys_approval_is_safe(changes: dict[str, Any]) -> None:
+    found = judged(**changes)
+    assert found.phase is Phase.INCONCLUSIVE
+    assert "known" in found.reason or "no account claims" in found.reason
+
+
+@pytest.mark.parametrize("authors", [Unknown("shallow clone"), (Commit("d" * 40, (Person(email="x@y.z"),)),)])
+def test_a_lineage_of_somebody_unknown_is_not_safe_either(authors: Any) -> None:
+    assert judged(case(facts=facts(candidate=version(authors=authors)))).phase is Phase.INCONCLUSIVE
+
+
+def test_unknown_reviews_and_no_pull_request() -> None:
+    assert judged(reviews=Unknown("502")).phase is Phase.INCONCLUSIVE
+    found = judged(case(pull=Unknown("a preview without a forge")))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert [s.missing for s in found.seats] == [1, 1]
+
+
+def test_login_in_other_case_is_the_same_person() -> None:
+    assert judged(reviews=(review(OLGA), review(Person("RITA", 3)))).phase is Phase.SUCCESSFUL
+    two = rules(environments={"production": {"approvals": {"operations": 2}}})
+    both = (review(OLGA), review(Person("OLGA", None)))
+    assert judged(policy=two, reviews=both).phase is Phase.INCONCLUSIVE
+    renamed = (review(OLGA), review(Person("olga-new", 2)))
+    assert judged(policy=two, reviews=renamed).phase is Phase.INCONCLUSIVE
+
+
+def test_where_policy_gives_an_id_the_login_alone_is_nothing() -> None:
+    two = rules(environments={"production": {"approvals": {"operations": 2}}})
+    assert judged(policy=two, reviews=(review(OLGA), review(BOB))).phase is Phase.SUCCESSFUL
+    for other in (Person("bob", 5), Person("bob", None)):
+        assert judged(policy=two, reviews=(review(OLGA), review(other))).phase is Phase.INCONCLUSIVE
+    assert judged(policy=two, reviews=(review(OLGA), review(Person("robert", 4)))).phase is Phase.SUCCESSFUL
+
+
+def test_a_role_that_is_taken_away_is_gone() -> None:
+    roles = {"operations": {"people": ["olga"]}, "risk": {"people": ["sam"]}}
+    found = judged(policy=rules(roles=roles))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert "does not hold the role" in why(found, "rita")
+
+
+def test_bots_approve_nothing() -> None:
+    roles = {"operations": {"people": ["olga"]}, "risk": {"people": ["gitml[bot]".replace("[bot]", "-bot")]}}
+    bot = Person("gitml-bot", 98, bot=True)
+    found = judged(policy=rules(roles=roles), reviews=(review(OLGA), review(bot)))
+    assert "a bot approves nothing" in why(found, "gitml-bot")
+
+
+# one person, two roles
+
+
+BOTH = {"operations": {"people": ["rita", "olga"]}, "risk": {"people": ["rita"]}}
+
+
+def test_one_person_with_two_roles_counts_once() -> None:
+    found = judged(policy=rules(roles=BOTH), reviews=(review(RITA),))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert sum(s.missing for s in found.seats) == 1
+
+
+def test_whoever_holds_two_roles_takes_the_seat_that_nobody_else_can() -> None:
+    for order in itertools.permutations([review(RITA), review(OLGA, minutes=3)]):
+        found = judged(policy=rules(roles=BOTH), reviews=order)
+        assert found.phase is Phase.SUCCESSFUL
+        assert {h.person.login: h.seat for h in found.heard} == {"olga": "operations", "rita": "risk"}
+
+
+# teams
+
+
+TEAMS = {"operations": {"teams": ["acme/ops"]}, "risk": {"people": ["rita"]}}
+
+
+def test_members_of_a_team_hold_its_role() -> None:
+    here = case(teams={"Acme/Ops": (Person("Olga", 2),)})
+    assert judged(here, policy=rules(roles=TEAMS)).phase is Phase.SUCCESSFUL
+    taken_over = case(teams={"acme/ops": (Person("olga", 77),)})
+    assert judged(taken_over, policy=rules(roles=TEAMS)).phase is Phase.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("teams", [{}, {"acme/ops": Unknown("the token may not see it")}])
+def test_a_team_whose_members_are_not_known_fills_no_seat(teams: Any) -> None:
+    found = judged(case(teams=teams), policy=rules(roles=TEAMS))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert found.seats[0].unknown == ("acme/ops",)
+    assert "not known" in why(found, "olga")
+
+
+# properties
+
+
+PEOPLE = [OLGA, RITA, BOB, ADA, Person("mallory", 66), Person("OLGA", None), Person("rita", 33), BOT]
+STATES = ["APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"]
+reviews_of = st.lists(
+    st.builds(
+        review,
+        st.sampled_from(PEOPLE),
+        st.sampled_from(STATES),
+        st.sampled_from([HEAD, "b" * 40]),
+        st.integers(0, 50),
+    ),
+    max_size=8,
+)
+
+
+@given(reviews_of, st.data())
+def test_one_more_review_that_does_not_count_opens_nothing(reviews: list[Review], data: st.DataObject) -> None:
+    policy = rules(roles={**BOTH, "data-science": {"people": ["ada"]}})
+    before = judged(policy=policy, reviews=tuple(reviews))
+    outsider = data.draw(st.sampled_from([Person("mallory", 67), Person("eve"), BOT, Person()]))
+    late = data.draw(st.integers(51, 60))
+    extra = data.draw(
+        st.sampled_from(
+            [
+                review(outsider, "APPROVED", minutes=late),
+                review(RITA, "COMMENTED", minutes=late),
+                review(ADA, "APPROVED", minutes=late),
+            ]
+        )
+    )
+    after = judged(policy=policy, reviews=(*reviews, extra))
+    assert before.phase is Phase.SUCCESSFUL or after.phase is not Phase.SUCCESSFUL
+
+
+@given(reviews_of)
+def test_whatever_opens_it_is_distinct_people_who_approve_the_head(reviews: list[Review]) -> None:
+    found = judged(reviews=tuple(reviews))
+    seated = [p for s in found.seats for p in s.filled]
+    assert all(not same(a, b) for a, b in itertools.combinations(seated, 2))
+    assert all(any(r.person == p and r.commit == HEAD and r.state == "APPROVED" for r in reviews) for p in seated)
+    if found.phase is Phase.SUCCESSFUL:
+        assert len(seated) == 2
+        # taking any one of them away shuts it, unless somebody else could sit there
+        for person in seated:
+            left = [r for r in reviews if not same(r.person, person)]
+            counting = [h for h in judged(reviews=tuple(left)).heard if h.counts]
+            assert judged(reviews=tuple(left)).phase is not Phase.SUCCESSFUL or len(counting) >= 2
+
+
+@given(reviews_of, st.randoms())
+def test_the_order_of_reviews_of_different_people_does_not_matter(reviews: list[Review], random: Any) -> None:
+    timed = [dataclasses.replace(r, time=review(OLGA, minutes=i).time) for i, r in enumerate(reviews)]
+    mixed = list(timed)
+    random.shuffle(mixed)
+    assert judged(reviews=tuple(mixed)) == judged(reviews=tuple(timed))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(1, 2), min_size=1),
+    st.lists(st.lists(st.sampled_from("abc"), unique=True, max_size=3), max_size=5),
+)
+def test_the_matching_is_the_largest_there_is(seats: dict[str, int], roles: list[list[str]]) -> None:
+    found = assign(seats, roles)
+    assert all(role in roles[person] for person, role in found.items())
+    assert all(list(found.values()).count(role) <= count for role, count in seats.items())
+    options = [[None, *(r for r in mine if r in seats)] for mine in roles]
+    largest = max(
+        sum(role is not None for role in chosen)
+        for chosen in itertools.product(*options)
+        if all(chosen.count(role) <= count for role, count in seats.items())
+    )
+    assert len(found) == largest
