@@ -23,7 +23,7 @@ from gitml.engines.places import Place, place_of
 from gitml.errors import UsageError
 from gitml.serving import compaction
 from gitml.serving.journal import Journal, frames, take_over
-from gitml.serving.predictionlog import Event, Limits, PredictionLog
+from gitml.serving.predictionlog import Encoded, Event, Limits, PredictionLog
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 QUICK = Limits(window=0.02)
@@ -71,6 +71,22 @@ def test_a_column_of_several_dimensions_and_missing_values_keep_their_meaning(tm
     assert found["feature_word"].to_pylist() == ["x", None]
     assert found["feature_pixels"].to_pylist() == [[1.0, 0.0], [0.0, 1.0]]
     assert np.isnan(found["output_p"].to_pylist()[0]), "an answer that is no number is not the same as none"
+
+
+def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -> None:
+    def decode(rows: np.ndarray) -> dict[str, list[object]]:
+        decoded.append(len(rows))
+        return {"carrier": [["UA", "AA", None][int(r)] for r in rows[:, 0]], "seats": rows[:, 1].tolist()}
+
+    decoded: list[int] = []
+    log = PredictionLog(tmp_path, limits=Limits(window=30))
+    for number in range(3):
+        log.put(event(number, features=Encoded(np.array([[number, np.nan if number else 7.0]]), decode)))
+    log.close()
+    assert decoded == [3], "of many requests at once"
+    found = table(tmp_path)
+    assert found["feature_carrier"].to_pylist() == ["UA", "AA", None]
+    assert found["feature_seats"].to_pylist() == [7.0, None, None]
 
 
 def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -25,11 +25,21 @@ MODEL, DATE = b"model", b"date"
 _FIRST, _LAST = 0.0, 253402300799.0  # 1970 to 9999
 
 
+class Encoded(NamedTuple):
+    """Features as the model took them: a matrix (n, inputs), and what makes columns of it when there is time for it.
+
+    ``decode`` is called on the rows of many requests at once: those whose ``decode`` is the same.
+    """
+
+    rows: np.ndarray[Any, Any]
+    decode: Callable[[np.ndarray[Any, Any]], Mapping[str, Any]]
+
+
 class Event(NamedTuple):
     """One answered request, of one row or more.
 
     ``features`` and ``output``: column → the n values (an array of shape (n, …) or a list); they are kept, not
-    copied: nobody may write to them afterwards. ``unit`` is what the router chose by. ``latency`` is in seconds,
+    copied: nobody may write to them afterwards. ``features`` may be ``Encoded`` instead. ``unit`` is what the router chose by. ``latency`` is in seconds,
     ``time`` seconds since 1970 UTC, ``size`` the bytes of the request, to bound memory by.
     """
 
@@ -38,7 +48,7 @@ class Event(NamedTuple):
     model: str
     variant: str
     version: str
-    features: Mapping[str, Any]
+    features: Mapping[str, Any] | Encoded
     output: Mapping[str, Any]
     latency: float
     time: float
@@ -79,7 +89,9 @@ def _batches(events: list[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch 
 
 
 def _group(event: Event) -> tuple[Any, ...]:
-    return event.model, _moment(event.time) // 86400, tuple(event.features), tuple(event.output)
+    features = event.features
+    columns = features.decode if isinstance(features, Encoded) else tuple(features)
+    return event.model, _moment(event.time) // 86400, columns, tuple(event.output)
 
 
 def _moment(time: float) -> float:
@@ -95,10 +107,12 @@ def _batch(events: Sequence[Event]) -> pa.RecordBatch:
     arrays = _fixed(events, np.array(counts))
     names = list(FIXED.names)
     first = events[0]
-    for side, prefix in (("features", "feature_"), ("output", "output_")):
-        for name in getattr(first, side):
-            arrays.append(_column([getattr(e, side)[name] for e in events], nan_is_missing=side == "features"))
-            names.append(prefix + name)
+    for name, array in _features([e.features for e in events]):
+        arrays.append(array)
+        names.append(f"feature_{name}")
+    for name in first.output:
+        arrays.append(_column([e.output[name] for e in events], nan_is_missing=False))
+        names.append(f"output_{name}")
     lengths = {name: len(array) for name, array in zip(names, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"columns of {first.model} have different numbers of rows: {lengths}")
@@ -107,6 +121,16 @@ def _batch(events: Sequence[Event]) -> pa.RecordBatch:
     fields = [*FIXED, *(pa.field(n, a.type) for n, a in zip(names[len(FIXED) :], arrays[len(FIXED) :], strict=True))]
     metadata = {MODEL: first.model.encode(), DATE: _date(first.time).encode()}
     return pa.record_batch(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+def _features(parts: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
+    if not isinstance(parts[0], Encoded):
+        for name in parts[0]:
+            yield name, _column([part[name] for part in parts], nan_is_missing=True)
+        return
+    rows = parts[0].rows if len(parts) == 1 else np.concatenate([part.rows for part in parts])
+    for name, values in parts[0].decode(rows).items():
+        yield name, _column([values], nan_is_missing=True)
 
 
 def _fixed(events: Sequence[Event], counts: np.ndarray[Any, Any]) -> list[pa.Array]:
@@ -134,7 +158,7 @@ def _text(values: Sequence[str | None]) -> pa.Array:
 
 
 def _column(parts: Sequence[Any], *, nan_is_missing: bool) -> pa.Array:
-    arrays = [np.asarray(part) for part in parts]
+    arrays = [_array(part) for part in parts]
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     if values.ndim > 1:
         flat = pa.array(np.ascontiguousarray(values).reshape(-1))
@@ -142,6 +166,13 @@ def _column(parts: Sequence[Any], *, nan_is_missing: bool) -> pa.Array:
     if values.dtype.kind in "OU" or not nan_is_missing:
         return _objects(values, nan_is_missing=nan_is_missing)
     return pa.array(values, from_pandas=True)
+
+
+def _array(part: Any) -> np.ndarray[Any, Any]:
+    """A list with holes becomes objects: numpy would make words of them, or fail."""
+    if isinstance(part, list) and any(value is None or isinstance(value, str) for value in part):
+        return np.array([*part, None], dtype=object)[:-1]
+    return np.asarray(part)
 
 
 def _objects(values: np.ndarray[Any, Any], *, nan_is_missing: bool) -> pa.Array:

@@ -17,10 +17,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from gitml.serving.eventcolumns import Event, batches_of, merged
+from gitml.serving.eventcolumns import Encoded, Event, batches_of, merged
 from gitml.serving.spool import Spool
 
-__all__ = ["Event", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
+__all__ = ["Encoded", "Event", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
 _CHUNK = 128
 
 
