@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from gitml.governance.dsse import Envelope, unpack
 from gitml.governance.keys import fingerprint, is_signed
@@ -13,6 +14,19 @@ from gitml.spec.policy import TrustedKey
 
 # Clocks of machines differ; what is dated later than this from now is refused.
 LEEWAY = timedelta(minutes=2)
+
+
+class Cause(StrEnum):
+    """Why a statement does not count."""
+
+    NONE = ""
+    UNREADABLE = "unreadable"
+    UNKNOWN_KEY = "unknown-key"
+    BAD_SIGNATURE = "bad-signature"
+    WRONG_PURPOSE = "wrong-purpose"
+    OTHER_REPOSITORY = "other-repository"
+    FUTURE = "future"
+    EXPIRED_KEY = "expired-key"
 
 
 @dataclass(frozen=True)
@@ -35,40 +49,44 @@ def believe(envelope: bytes, keys: Mapping[str, TrustedKey], repository: str, no
     """Judge one envelope by the ``keys`` of policy.yaml on the base branch. Never raises for what is in it."""
     try:
         unpacked = unpack(envelope)
-    except ValueError as exc:
-        return Believed(None, "", f"cannot be read: {exc}")
-    try:
         statement = parse_payload(unpacked.payload)
     except ValueError as exc:
-        return Believed(None, "", f"cannot be read: {exc}")
-    signer, reason = _signer(unpacked, keys)
-    return Believed(statement, signer, reason or _wrong(statement.binding, keys[signer], repository, now))
+        return Believed(None, "", f"cannot be read: {exc}", Cause.UNREADABLE)
+    signer, (cause, reason) = _signer(unpacked, keys)
+    if not cause:
+        cause, reason = _wrong(statement.binding, keys[signer], repository, now)
+    return Believed(statement, signer, reason, cause)
 
 
-def _signer(envelope: Envelope, keys: Mapping[str, TrustedKey]) -> tuple[str, str]:
+_Why = tuple[Cause, str]
+_FINE: _Why = (Cause.NONE, "")
+
+
+def _signer(envelope: Envelope, keys: Mapping[str, TrustedKey]) -> tuple[str, _Why]:
     """The name of the key that signed, or why there is none."""
     by_id = {fingerprint(key.public): name for name, key in keys.items()}
     known = [(by_id[s.keyid], s.sig) for s in envelope.signatures if s.keyid in by_id]
     # A signature without a hint may be of any key.
     known += [(name, s.sig) for s in envelope.signatures if not s.keyid for name in keys]
     if not known:
-        return "", f"is signed by a key that policy.yaml does not name: {envelope.signatures[0].keyid[:60]}"
+        shown = envelope.signatures[0].keyid[:60]
+        return "", (Cause.UNKNOWN_KEY, f"is signed by a key that policy.yaml does not name: {shown}")
     for name, sig in known:
         if is_signed(keys[name].public, sig, envelope.signed):
-            return name, ""
-    return "", f"has a signature that is not of the key {known[0][0]}: it was edited, or forged"
+            return name, _FINE
+    return "", (Cause.BAD_SIGNATURE, f"has a signature that is not of the key {known[0][0]}: it was edited, or forged")
 
 
-def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime) -> str:
-    """Why the statement, though its signature is good, does not count; or empty."""
+def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime) -> _Why:
+    """Why the statement, though its signature is good, does not count."""
     if about.kind not in key.purposes:
-        return f"is of the kind {about.kind}, which this key may not sign"
+        return Cause.WRONG_PURPOSE, f"is of the kind {about.kind}, which its key may not sign"
     if about.repository.lower() != repository.lower():
-        return f"is about the repository {about.repository}"
+        return Cause.OTHER_REPOSITORY, f"is about the repository {about.repository}"
     if about.moment > now + LEEWAY:
-        return f"is dated {about.time}, which is in the future"
+        return Cause.FUTURE, f"is dated {about.time}, which is in the future"
     if about.moment < key.since:
-        return f"is dated {about.time}, before the key counts"
+        return Cause.EXPIRED_KEY, f"is dated {about.time}, before its key counts"
     if key.until and about.moment >= key.until:
-        return f"is dated {about.time}, after the key expired"
-    return ""
+        return Cause.EXPIRED_KEY, f"is dated {about.time}, after its key expired"
+    return _FINE

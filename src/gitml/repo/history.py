@@ -1,0 +1,82 @@
+"""The first-parent line of a branch: each commit with what it does to files, as Git itself has it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitml.process import run
+
+# What a clone could lie with about its own history.
+_PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+_FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
+
+
+@dataclass(frozen=True)
+class Touch:
+    """One file in one commit. ``how`` is Git's letter (A, M, D, T); blobs and modes are empty where there is no file."""
+
+    how: str
+    path: str
+    old: str
+    new: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A commit of the line. ``time`` is its committer's, UTC; people are as the commit says, ``Name <address>``."""
+
+    commit: str
+    parents: tuple[str, ...]
+    time: datetime
+    author: str
+    committer: str
+    touches: tuple[Touch, ...] = ()
+
+
+def line(root: Path, revision: str, paths: Sequence[str] = ()) -> tuple[Landed, ...]:
+    """The line that ends at ``revision``, oldest first; with ``paths`` (Git's pathspecs) what touches them.
+
+    A merge is compared with its first parent: it brings in what its branch changed.
+    """
+    words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
+    command = ["git", "log", "--first-parent", "--reverse", *words, "--end-of-options", revision, "--", *paths]
+    said = run(command, cwd=root, env=_PLAIN).stdout.decode("utf-8", "surrogateescape")
+    return tuple(_parsed(said.split("\0")))
+
+
+def _parsed(tokens: list[str]) -> Iterator[Landed]:
+    place = 0
+    while place + 7 <= len(tokens):
+        commit, parents, when, *people = tokens[place : place + 7]
+        place += 7
+        touches = []
+        while place < len(tokens) and tokens[place].lstrip("\n").startswith(":"):
+            touches.append(_touch(tokens[place], tokens[place + 1]))
+            place += 2
+        time = datetime.fromtimestamp(int(when), UTC)
+        author, committer = (f"{people[i]} <{people[i + 1]}>" for i in (0, 2))
+        yield Landed(commit.strip(), tuple(parents.split()), time, author, committer, tuple(touches))
+
+
+def _touch(about: str, path: str) -> Touch:
+    _, mode, old, new, how = about.strip().lstrip(":").split()
+    there = {old: old.strip("0") and old, new: new.strip("0") and new}
+    return Touch(how[0], path, there[old], there[new], "" if how[0] == "D" else mode)
+
+
+def commits(root: Path, revision: str) -> tuple[str, ...]:
+    """All commits of the first-parent line, oldest first."""
+    words = ["git", "rev-list", "--first-parent", "--reverse", "--end-of-options", revision, "--"]
+    return tuple(run(words, cwd=root, env=_PLAIN).stdout.decode().split())
+
+
+def files(root: Path, commit: str, folder: str = "") -> tuple[str, ...]:
+    """The paths of all files of ``commit`` from the top, or of those below ``folder``."""
+    words = ["git", "ls-tree", "-r", "-z", "--full-tree", "--name-only", "--end-of-options", commit]
+    said = run([*words, *([f"{folder}/"] if folder else [])], cwd=root, env=_PLAIN).stdout
+    return tuple(path for path in said.decode("utf-8", "surrogateescape").split("\0") if path)
