@@ -34,12 +34,13 @@ class Believed:
     """``statement`` counts only if ``reason`` is empty; otherwise that says why it does not.
 
     ``signer`` is the key's name in policy.yaml, or empty when no key of it made the signature. ``statement`` is None
-    when nothing can be read.
+    when nothing can be read. ``cause`` is the reason in one word.
     """
 
     statement: Statement | None
     signer: str
     reason: str
+    cause: Cause = Cause.NONE
 
     def __bool__(self) -> bool:
         return not self.reason

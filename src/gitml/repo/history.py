@@ -17,7 +17,7 @@ _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
 
 @dataclass(frozen=True)
 class Touch:
-    """One file in one commit. ``how`` is Git's letter (A, M, D, T); blobs and modes are empty where there is no file."""
+    """One file in one commit. ``how`` is Git's letter: A, M, D, T. Blobs and modes are empty where there is no file."""
 
     how: str
     path: str
