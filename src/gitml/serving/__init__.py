@@ -1,0 +1,1 @@
+"""Answers of models: loading, signature, router, ensemble, batching, HTTP, prediction log."""

@@ -1,0 +1,61 @@
+"""Are the trees of a loaded model trees? Compiled code walks their nodes without looking.
+
+A child that points beyond the nodes reads foreign memory, one that points back never ends. No honest model has either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gitml.errors import IntegrityError
+
+
+def check(model: Any) -> None:
+    """Raises IntegrityError if any tree in ``model`` has a node that leads nowhere, back, or to no feature."""
+    for tree, features in _inside(model):
+        if not _sound(tree, features):
+            raise IntegrityError(
+                "a tree of the model has nodes that lead nowhere: the file was made to harm", "train the model again"
+            )
+
+
+def _inside(model: Any) -> Iterator[tuple[Any, int]]:
+    """Every tree that the model holds, however deep, with the number of features of the estimator around it."""
+    waiting, seen = [(model, 0)], set[int]()
+    while waiting:
+        found, features = waiting.pop()
+        if id(found) in seen or isinstance(found, str | bytes | int | float | type(None)):
+            continue
+        seen.add(id(found))
+        if type(found).__name__ in ("Tree", "TreePredictor"):
+            yield found, features
+        elif isinstance(found, dict):
+            waiting += [(v, features) for v in found.values()]
+        elif isinstance(found, list | tuple | set):
+            waiting += [(v, features) for v in found]
+        elif isinstance(found, np.ndarray):
+            waiting += [(v, features) for v in found.ravel().tolist()] if found.dtype == object else []
+        elif hasattr(found, "__dict__"):
+            own = vars(found).get("n_features_in_", features)
+            waiting += [(v, own) for v in vars(found).values()]
+
+
+def _sound(tree: Any, width: int) -> bool:
+    if type(tree).__name__ == "TreePredictor":
+        nodes = tree.nodes
+        inner = nodes["is_leaf"] == 0
+        children, features = (nodes["left"], nodes["right"]), nodes["feature_idx"]
+        categorical = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
+        if categorical.size and int(categorical.max()) >= len(tree.raw_left_cat_bitsets):
+            return False
+    else:
+        inner = tree.children_left != -1
+        children, features = (tree.children_left, tree.children_right), tree.feature
+        width = min(width, tree.n_features)
+    count, places = len(inner), np.arange(len(inner))[inner]
+    forward = all(bool(((c[inner] > places) & (c[inner] < count)).all()) for c in children)
+    used = features[inner].astype(np.int64)
+    return count > 0 and forward and bool(((used >= 0) & (used < width)).all())
