@@ -7,23 +7,33 @@ import os
 import click
 
 from gitml.cli.common import as_json, examples, root_of
-from gitml.flows.doctor import Mark
 from gitml.flows.doctor import doctor as run_doctor
+from gitml.flows.doctorpoint import Mark
 from gitml.output import note, paint, printable, show, show_json
 
 _STYLES = {Mark.OK: "green", Mark.MISSING: "red", Mark.UNKNOWN: "yellow"}
 
 
-@click.command(epilog=examples("gitml doctor", "GITHUB_TOKEN=… gitml doctor --json"))
+@click.command(
+    epilog=examples(
+        "gitml doctor",
+        "GITHUB_TOKEN=… gitml doctor --json",
+        "GITHUB_TOKEN=… gitml doctor --fix    as an administrator of the repository",
+    )
+)
+@click.option("--fix", is_flag=True, help="Set on the forge what can be set: protection, the Environment, the ledger.")
 @as_json
 @click.pass_context
-def doctor(ctx: click.Context, /, *, as_json: bool) -> int:
-    """Check whether repository, forge and tokens are set up for training and reporting in CI.
+def doctor(ctx: click.Context, /, *, fix: bool, as_json: bool) -> int:
+    """Check whether repository, forge and tokens are set up for training, reporting and promoting in CI.
 
     Which repository is asked comes from GITHUB_REPOSITORY and the like, else from the Git remote origin; as whom,
-    from GITHUB_TOKEN. Nothing is written. Exit code 0: all is well. 1: something is missing. 3: something is unknown.
+    from GITHUB_TOKEN. With a policy.yaml it also compares the forge's guards with it. Nothing is written without
+    --fix, which only ever asks for more and can be called twice.
+
+    Exit code 0: all is well. 1: something is missing. 3: something is unknown.
     """
-    points = run_doctor(root_of(ctx), os.environ, lambda text: note(printable(text)))
+    points = run_doctor(root_of(ctx), os.environ, lambda text: note(printable(text)), fix=fix)
     if as_json:
         show_json([{"point": p.name, "mark": p.mark.value, "what": p.what, "todo": p.todo} for p in points])
     else:

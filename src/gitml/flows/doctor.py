@@ -1,20 +1,22 @@
 """``gitml doctor``: whether a repository, its forge and its tokens are set up for the loop, point by point.
 
-Nothing is written anywhere: what could be found out by a write alone is unknown, and said.
+Without ``fix`` nothing is written anywhere: what could be found out by a write alone is unknown, and said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from gitml.errors import GitmlError, OutsideError, UsageError
+from gitml.flows.doctorfix import mend
+from gitml.flows.doctorpoint import Mark, Point
+from gitml.flows.doctorpolicy import guarding
 from gitml.flows.render import Did, workflows
 from gitml.flows.reportstatus import CONTEXT
 from gitml.forges.base import About, Branch, Forge, OnCommit
 from gitml.forges.github import Settings, github, settings_from
+from gitml.forges.governed import GovernedForge
 from gitml.http import HttpError, Patience
 from gitml.repo.git import Git
 from gitml.spec import load_application
@@ -25,24 +27,10 @@ from gitml.spec.dvcconfig import DVC_CONFIG, config_problems, default_remote
 _PATIENCE = Patience(tries=3, total=20.0, answer=10.0)
 
 
-class Mark(StrEnum):
-    OK = "ok"
-    MISSING = "missing"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point: ``what`` was found, and what ``todo``."""
-
-    name: str
-    mark: Mark
-    what: str
-    todo: str = ""
-
-
-def doctor(root: Path, env: Mapping[str, str], note: Callable[[str], None] = lambda _: None) -> tuple[Point, ...]:
-    """Every point, in the order in which they are best put right."""
+def doctor(
+    root: Path, env: Mapping[str, str], note: Callable[[str], None] = lambda _: None, *, fix: bool = False
+) -> tuple[Point, ...]:
+    """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
     points = [_workflows(root), *_data(root, application)]
     try:
@@ -56,7 +44,9 @@ def doctor(root: Path, env: Mapping[str, str], note: Callable[[str], None] = lam
         return (*points, *(_unasked(name) for name in ("forge", "permissions", "protection")))
     try:
         with github(settings, patience=_PATIENCE, note=note) as forge:
-            return (*points, *_forge(forge, settings, root))
+            if fix:
+                points += mend(root, application, forge)
+            return (*points, *_forge(forge, root, application))
     except (HttpError, UsageError) as exc:
         return (*points, Point("forge", Mark.MISSING, exc.message, exc.hint))
 
@@ -133,7 +123,7 @@ def _token(settings: Settings, env: Mapping[str, str], application: Application)
     return Point("token", Mark.OK, f"{kind}; in CI the job's own: {_COST}", "ci.app: true in gitml.yaml, and an app")
 
 
-def _forge(forge: Forge, settings: Settings, root: Path) -> Iterator[Point]:
+def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterator[Point]:
     about = forge.about()
     said = "private" if about.is_private else "public"
     yield Point("forge", Mark.OK, f"{about.name} is {said}, its default branch is {about.default_branch}")
@@ -144,6 +134,7 @@ def _forge(forge: Forge, settings: Settings, root: Path) -> Iterator[Point]:
     yield from _permissions(forge, about, main)
     yield from _protection(forge, main)
     yield _checked_in(forge, root, main)
+    yield from guarding(root, application, forge, main)
 
 
 def _permissions(forge: Forge, about: About, main: Branch) -> Iterator[Point]:

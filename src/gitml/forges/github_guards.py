@@ -36,7 +36,8 @@ class GithubGuards:
         return ForgeEnvironment(shape.text("name"), tuple(s.text("name") for s in pages), protected)
 
     def secrets(self, environment: str) -> tuple[str, ...]:
-        pages = self._rest.pages(f"environments/{word(environment)}/secrets", wrap="secrets")
+        place = f"environments/{word(environment)}" if environment else "actions"
+        pages = self._rest.pages(f"{place}/secrets", wrap="secrets")
         return tuple(s.text("name") for s in pages)
 
     def set_environment(self, name: str, branches: Sequence[str]) -> ForgeEnvironment:

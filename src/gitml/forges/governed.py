@@ -69,6 +69,11 @@ class PullCommit:
     claims: tuple[Signature, ...]
     message: str
 
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The accounts behind it."""
+        return tuple(p for p in dict.fromkeys((self.author, self.committer)) if p is not None)
+
 
 @dataclass(frozen=True)
 class Pushed:
@@ -242,7 +247,7 @@ class Guards(Protocol):
     def environment(self, name: str) -> ForgeEnvironment | None: ...
 
     def secrets(self, environment: str) -> tuple[str, ...]:
-        """The names of an Environment's secrets. Nobody can read their values."""
+        """The names of an Environment's secrets, or of the repository's own for ``""``. Nobody can read values."""
         ...
 
     def set_environment(self, name: str, branches: Sequence[str]) -> ForgeEnvironment:
