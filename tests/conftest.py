@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from forkserver import call, needs_new_interpreter
+
 # A busy machine makes examples slow, not wrong.
 settings.register_profile("gitml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gitml")
@@ -51,10 +53,19 @@ def at_home() -> dict[str, str]:
 
 def gitml(folder: Path, *words: str, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
     """The command as users call it, in a process of its own, outside CI unless ``env`` says otherwise."""
+    return program(
+        folder, "gitml", *words, env={**at_home(), "GIT_CONFIG_GLOBAL": os.devnull, **(env or {})}, timeout=timeout
+    )
+
+
+def program(folder: Path, *words: str, env: dict[str, str], timeout: float = 120) -> Ran:
+    """``gitml`` or ``dvc``: a fork of a process that has imported them, or a new one where that makes a difference."""
+    if not needs_new_interpreter(words, env):
+        return Ran(*call(words, folder, env, timeout))
     done = subprocess.run(
-        [sys.executable, "-m", "gitml", *words],
+        [sys.executable, "-m", *words],
         cwd=folder,
-        env={**at_home(), "GIT_CONFIG_GLOBAL": os.devnull, **(env or {})},
+        env=env,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -85,7 +96,12 @@ def dvc(folder: Path, *words: str) -> None:
         added = f"{config}    remote = {name}\n['remote \"{name}\"']\n    url = {place}\n"
         (folder / ".dvc/config").write_text(added, encoding="utf-8")
     else:
-        subprocess.run([sys.executable, "-m", "dvc", *words, "-q"], cwd=folder, check=True, capture_output=True)
+        done = dvc_ran(folder, *words, "-q")
+        assert done.code == 0, done.err
+
+
+def dvc_ran(folder: Path, *words: str) -> Ran:
+    return program(folder, "dvc", *words, env=dict(os.environ))
 
 
 def commit(folder: Path, message: str, paths: Sequence[str] = (".",)) -> str:

@@ -6,13 +6,11 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import Ran, git, gitml
+from conftest import Ran, dvc, git, gitml
 
 JOB = "train-cpu"
 
@@ -103,9 +101,8 @@ def new_ci(trained: Path, folder: Path, yaml: str = "train: {commit: push}\n") -
     ci = Ci(folder, trained, folder / "remote")
     with (trained / "gitml.yaml").open("a") as file:
         file.write(yaml)
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run([*dvc, "remote", "add", "-q", "-d", "r", str(ci.remote)], cwd=trained, check=True)
-    subprocess.run([*dvc, "push", "-q"], cwd=trained, check=True)
+    dvc(trained, "remote", "add", "-d", "r", str(ci.remote))
+    dvc(trained, "push")
     ci.bare.parent.mkdir(parents=True)
     git(folder, "init", "-q", "--bare", "-b", "main", str(ci.bare))
     ci.push("main", "remote")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import TOY, git, gitml
+from conftest import TOY, dvc, git, gitml
 from flows.ci_kit import JOB, Ci, killing_git, new_ci
 
 pytestmark = pytest.mark.slow
@@ -170,7 +168,7 @@ def test_a_job_that_never_came_is_named_with_its_labels(ci: Ci) -> None:
 
 
 def test_without_a_remote_nothing_is_trained_for_the_bin(ci: Ci, set_params: Set) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", "remote", "remove", "-q", "r"], cwd=ci.app, check=True)
+    dvc(ci.app, "remote", "remove", "r")
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
     sha = ci.push("faster")
     assert ci.run(sha, "faster").code == 1
@@ -197,7 +195,7 @@ def test_main_is_checked_and_never_trained(ci: Ci, set_params: Set) -> None:
 
 def test_a_lock_that_nobody_ran_is_not_believed(ci: Ci, set_params: Set) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
-    subprocess.run([sys.executable, "-m", "dvc", "commit", "-q", "--force"], cwd=ci.app, check=True)
+    dvc(ci.app, "commit", "--force")
     sha = ci.push("forged")
     ci.run(sha, "forged")
     assert ci.how()["train"] == "ran"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Ran, commit, git, gitml, write
+from conftest import Ran, commit, dvc_ran, git, gitml, write
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,12 +90,10 @@ def test_in_a_sub_folder_of_a_git_repository_dvc_gets_a_folder_of_its_own(tmp_pa
     app = tmp_path / "apps/tumour"
     assert not (app / ".git").exists()
     assert not (tmp_path / ".dvc").exists()
-    done = subprocess.run([sys.executable, "-m", "dvc", "root"], cwd=app, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "."
-    status = subprocess.run(
-        [sys.executable, "-m", "dvc", "status"], cwd=app, capture_output=True, text=True, check=True
-    )
-    assert "evaluate" in status.stdout
+    assert dvc_ran(app, "root").out.strip() == "."
+    status = dvc_ran(app, "status")
+    assert status.code == 0, status.err
+    assert "evaluate" in status.out
 
 
 def test_a_dvc_repository_keeps_its_configuration(toy: Path) -> None:

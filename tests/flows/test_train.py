@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import TOY, at_home, commit, dvc, git, gitml, write
+from conftest import TOY, at_home, commit, dvc, dvc_ran, git, gitml, write
 
 pytestmark = pytest.mark.slow
 SetParams = Callable[[Path, str, str], None]
@@ -128,12 +128,9 @@ def test_two_branches_that_merge_cleanly_into_a_model_nobody_trained(trained: Pa
     git(trained, "switch", "-q", "main")
     git(trained, "merge", "-q", "--no-edit", "params")
     git(trained, "merge", "-q", "--no-edit", "code")
-    checkout = subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q"], cwd=trained, check=False)
-    assert checkout.returncode == 0
-    status = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"], cwd=trained, capture_output=True, text=True
-    )
-    assert json.loads(status.stdout) == {}, "DVC takes the merged lock for up to date: that is the trap"
+    dvc(trained, "checkout")
+    status = dvc_ran(trained, "status", "--json")
+    assert json.loads(status.out) == {}, "DVC takes the merged lock for up to date: that is the trap"
     done = gitml(trained, "train", "--json")
     (result,) = json.loads(done.out)
     how = {s["stage"]: (s["how"], s["why"]) for s in result["stages"]}
@@ -144,8 +141,7 @@ def test_two_branches_that_merge_cleanly_into_a_model_nobody_trained(trained: Pa
 
 def test_a_forged_lock_entry_is_not_believed(trained: Path) -> None:
     (trained / "artifacts/m/model.onnx").write_text("99999 forged")
-    forge = subprocess.run([sys.executable, "-m", "dvc", "commit", "-f", "-q"], cwd=trained, check=False)
-    assert forge.returncode == 0
+    dvc(trained, "commit", "-f")
     commit(trained, "a better model, honest")
     assert "forged" in (trained / "artifacts/m/model.onnx").read_text()
     done = gitml(trained, "train", "--json")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import TOY, gitml, write
+from conftest import TOY, dvc, gitml, write
 from gitml.sandbox.runner import Runner
 from sandbox.forge_kit import Kit, commit, git
 from sandbox.runner_kit import Works
@@ -135,13 +133,8 @@ def new_loop(
     app.mkdir()
     write(app, {**TOY, "gitml.yaml": GITML_YAML, **(files or {})})
     git(app, "init", "-q", "-b", "main")
-    dvc = [sys.executable, "-m", "dvc"]
-    for words in (
-        ["init", "-q"],
-        ["config", "core.analytics", "false"],
-        ["remote", "add", "-q", "-d", "r", str(remote)],
-    ):
-        subprocess.run([*dvc, *words], cwd=app, check=True)
+    dvc(app, "init")
+    dvc(app, "remote", "add", "-d", "r", str(remote))
     rendered = gitml(app, "ci", "render")
     assert rendered.code == 0, rendered.err
     commit(app, "notes.txt", "start\n")
@@ -152,7 +145,7 @@ def new_loop(
         assert done.code == 0, done.err
         git(app, "add", ".")
         git(app, "commit", "-qm", "train")
-        subprocess.run([*dvc, "push", "-q"], cwd=app, check=True)
+        dvc(app, "push")
     git(app, "push", "-q", kit.remote(repo, "ada"), "HEAD:refs/heads/main")
     loop = Loop(Works(kit, runner, repo, app), remote)
     loop.settled()
