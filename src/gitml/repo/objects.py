@@ -15,10 +15,11 @@ from typing import Any
 
 from dvc_data.hashfile.db import get_index
 
-from gitml.errors import OutsideError
+from gitml.errors import IntegrityError, OutsideError
 
 OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _NAMES = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-f]{32}(?:\.dir)?(?![0-9A-Za-z_])")
+_PART = 1_000_000  # bytes
 _MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
@@ -93,6 +94,28 @@ class Store:
         except Exception:  # missing, unreachable, forbidden: it cannot be read, whatever the storage calls it
             return None
         return raw if hashlib.md5(raw, usedforsecurity=False).hexdigest() == oid.removesuffix(".dir") else None
+
+    def fetch(self, oid: str, target: Path) -> bool:
+        """Copy one object to ``target``; False if it is not there. However large, it is never held in memory.
+
+        Raises IntegrityError when its bytes are not what its name says, OutsideError when the storage gives none.
+        """
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with self._odb.fs.open(self._odb.oid_to_path(oid), "rb") as source, target.open("wb") as copy:
+                while part := source.read(_PART):
+                    digest.update(part)
+                    copy.write(part)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except FileNotFoundError:
+            return False
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"{oid} cannot be fetched from the {self.name}: {exc}") from exc
+        if digest.hexdigest() != oid.removesuffix(".dir"):
+            hint = "it was swapped or damaged there; it was not used, and the remote still has it for you to look at"
+            raise IntegrityError(f"{oid} on the {self.name} has other bytes than its name says", hint)
+        return True
 
     def delete(self, oids: Iterable[str]) -> Iterator[str]:
         """Delete one object after another and say which is gone.

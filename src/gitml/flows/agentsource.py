@@ -1,0 +1,243 @@
+"""What main says, and how it came to say it: the agent's own mirror of the repository, read and never written to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitml.errors import OutsideError
+from gitml.process import run
+from gitml.repo.ledger import BRANCH as LEDGER
+from gitml.repo.orphan import Remote
+
+MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
+MAX_FILE = 5_000_000
+_SECONDS = 300.0
+_REGULAR = ("100644", "100755")
+_ZERO = "0" * 40
+
+
+class LostError(OutsideError):
+    """Main, or the ledger, is no continuation of what was seen before."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Tips as the server has them now; ``ledger`` is empty before the first evidence."""
+
+    main: str
+    ledger: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A deployment file at one commit. ``blob`` is empty where the file is gone, or is no regular file."""
+
+    model: str
+    path: str
+    blob: str
+    content: bytes = b""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A first-parent change of one file: ``parent`` is empty for the first commit, ``old`` where it was added."""
+
+    commit: str
+    parent: str
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A bare clone in ``folder`` of ``branch`` and the ledger; ``prefix`` is where gitml.yaml lies: '' or 'sub/'."""
+
+    folder: Path
+    remote: Remote
+    branch: str
+    prefix: str = ""
+
+    def _git(self, *words: str, check: bool = True) -> bytes:
+        # Nobody's configuration decides what these commands print, and nothing that is fetched may run.
+        env = {
+            **self.remote.environment(),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_DIR": str(self.folder),
+            "GIT_NO_REPLACE_OBJECTS": "1",
+        }
+        try:
+            return run(["git", *words], cwd=self.folder, env=env, timeout=_SECONDS, check=check).stdout
+        except OutsideError as exc:
+            raise OutsideError(self.remote.clean(exc.message), exc.hint) from None
+
+    def _text(self, *words: str) -> str:
+        return self._git(*words).decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def prepare(self) -> None:
+        """Make the mirror, or mend what a killed process left: locks of Git are dropped, nobody else writes here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "HEAD").exists():
+            self._git("init", "--quiet", "--bare", "--template=", str(self.folder))
+        for lock in [*self.folder.glob("*.lock"), *self.folder.glob("refs/gitml/*.lock")]:
+            lock.unlink(missing_ok=True)
+
+    def fetch(self) -> Heads:
+        """Bring both branches as the server has them. Raises OutsideError when it cannot be asked, or has no main."""
+        main, ledger = f"refs/heads/{self.branch}", f"refs/heads/{LEDGER}"
+        listed = self._text("ls-remote", self.remote.url, main, ledger).splitlines()
+        tips = {ref: commit for commit, _, ref in (line.partition("\t") for line in listed)}
+        if main not in tips:
+            raise LostError(f"{self.branch} is not on the remote", "was the branch renamed or deleted?")
+        wanted = {MAIN_REF: tips[main], **({LEDGER_REF: tips[ledger]} if ledger in tips else {})}
+        if any(self.resolve(ref) != commit for ref, commit in wanted.items()):
+            names = {MAIN_REF: main, LEDGER_REF: ledger}
+            specs = [f"+{names[ref]}:{ref}" for ref in wanted]
+            settings = ("-c", "transfer.fsckObjects=false", "-c", "gc.auto=0", "-c", "fetch.recurseSubmodules=false")
+            self._git(*settings, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.remote.url, *specs)
+        return self.heads()
+
+    def heads(self) -> Heads:
+        """Of the last fetch. Raises OutsideError before the first one."""
+        main = self.resolve(MAIN_REF)
+        if main is None:
+            raise OutsideError("the repository was never fetched", "see whether its URL can be reached from here")
+        return Heads(main, self.resolve(LEDGER_REF) or "")
+
+    def keep(self, name: str, commit: str) -> None:
+        """Hold on to a commit under ``name``, whatever happens to the branches."""
+        self._git("update-ref", f"{KEPT_REF}/{name}", commit)
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit, or None where the mirror has none of that name."""
+        found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
+        return found.decode().strip() or None
+
+    def is_descendant(self, commit: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is ``commit`` or in its history; False when one is not here."""
+        if self.resolve(ancestor) is None or self.resolve(commit) is None:
+            return False
+        return self._text("merge-base", "--all", ancestor, commit).split() == [ancestor]
+
+    def continues(self, commit: str, before: str) -> bool:
+        """Whether ``commit`` lies on main's own line behind ``before``.
+
+        Along first parents: a branch that merged main into itself and took its place is another line, force or not.
+        """
+        if self.resolve(before) is None or self.resolve(commit) is None:
+            return False
+        if commit == before:
+            return True
+        line = self._text("rev-list", "--first-parent", commit, f"^{before}").split()
+        return bool(line) and self.parent(line[-1]) == before
+
+    def parent(self, commit: str) -> str:
+        """The first parent; empty for a first commit."""
+        return self.resolve(f"{commit}^1") or ""
+
+    def last_change(self, commit: str, path: str) -> Moved | None:
+        """The newest first-parent change of ``path`` (from the top of the repository), or None: it was never there."""
+        words = ("-c", "log.showRoot=true", "log", "-1", "--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames")
+        found = self._text(
+            *words, "--no-show-signature", "-z", "--format=%H%x00", commit, "--", f":(top,literal){path}"
+        )
+        fields = [f.strip("\n") for f in found.split("\0")]
+        raw = next((f for f in fields if f.startswith(":")), None)
+        if raw is None:
+            return None
+        _, _, old, new, _ = raw.split(" ")
+        parent = self.parent(fields[0])
+        return Moved(fields[0], parent, path, old.replace(_ZERO, ""), new.replace(_ZERO, ""))
+
+    def unchanged(self, path: str, since: str, until: str) -> bool:
+        """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
+        if not self.continues(until, since):
+            return False
+        return not self._text("rev-list", "-1", "--first-parent", until, f"^{since}", "--", f":(top,literal){path}")
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """A regular file ``path`` below the folder of gitml.yaml; None when it is not there, or is a link or folder."""
+        return self.top_file(commit, self.prefix + path)
+
+    def top_file(self, commit: str, path: str) -> bytes | None:
+        """The same, by its path from the top of the repository."""
+        found = self._entry(commit, path)
+        return self._blob(found) if found else None
+
+    def _entry(self, commit: str, path: str) -> str:
+        """The blob of a regular file, empty if there is none."""
+        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", f":(top,literal){path}", check=False)
+        for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+            facts, _, name = line.partition("\t")
+            if name == path and facts.split()[0] in _REGULAR:
+                return facts.split()[2]
+        return ""
+
+    def _blob(self, blob: str) -> bytes:
+        size = int(self._text("cat-file", "-s", blob))
+        if size > MAX_FILE:
+            raise OutsideError(f"a file of {size:,} bytes in Git is too large to read", "the limit is 5 MB")
+        return self._git("cat-file", "blob", blob)
+
+    def wanted(self, commit: str, environment: str) -> dict[str, Wanted]:
+        """Model → its deployment file for ``environment`` at ``commit``."""
+        folder = f"{self.prefix}models/"
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit, "--", f":(top,literal){folder}")
+        pattern = re.compile(re.escape(folder) + r"([^/]+)/" + re.escape(environment) + r"\.yaml")
+        found = {}
+        for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+            facts, _, path = line.partition("\t")
+            match = pattern.fullmatch(path)
+            if match:
+                found[match[1]] = self._wanted(match[1], path, facts.split())
+        return found
+
+    def _wanted(self, model: str, path: str, facts: Sequence[str]) -> Wanted:
+        if facts[0] not in _REGULAR:
+            return Wanted(model, path, "", problem=f"{path} is no regular file")
+        try:
+            return Wanted(model, path, facts[2], self._blob(facts[2]))
+        except OutsideError as exc:
+            return Wanted(model, path, facts[2], problem=exc.message)
+
+    def version_names(self, commit: str, model: str) -> tuple[str, ...]:
+        """Names of the model's version records at ``commit``."""
+        folder = f"{self.prefix}models/{model}/versions/"
+        listed = self._git("ls-tree", "-z", "--name-only", "--full-tree", commit, "--", f":(top,literal){folder}")
+        names = listed.decode("utf-8", "surrogateescape").split("\0")
+        return tuple(Path(name).stem for name in names if name.endswith(".json"))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Both tips as they were last verified; empty before."""
+
+    main: str = ""
+    ledger: str = ""
+
+
+def look(mirror: Mirror, seen: Seen) -> Heads:
+    """Fetch. Raises LostError when main or the ledger no longer continues what was seen."""
+    heads = mirror.fetch()
+    if seen.main and not mirror.continues(heads.main, seen.main):
+        raise LostError(
+            f"{mirror.branch} was rewritten: {heads.main[:10]} does not continue {seen.main[:10]}",
+            "restore the branch, or let the agent begin anew with an empty --state once you know why",
+        )
+    if seen.ledger and not mirror.is_descendant(heads.ledger or _ZERO, seen.ledger):
+        raise LostError(
+            f"{LEDGER} was rewritten: it no longer holds {seen.ledger[:10]}",
+            "restore the branch from a clone that has this commit; `gitml audit` says what is missing",
+        )
+    return heads
+
+
+def token_of(env: Mapping[str, str]) -> str:
+    """The token for reading the repository, where it needs one."""
+    return (env.get("GITML_AGENT_TOKEN") or env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or "").strip()

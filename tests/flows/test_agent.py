@@ -1,0 +1,321 @@
+"""An agent converges to what main says, and to nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from conftest import git, write
+from flows.agent_kit import World, policy, template
+from flows.agents import start
+from gitml.errors import LockedError, OutsideError
+from gitml.flows.agentstate import owned
+from gitml.flows.agenttry import Backoff
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Main with three versions of `m` and one of `n`, and `m` promoted to production."""
+    world = World(tmp_path_factory.mktemp("world")).begin()
+    first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
+    world.version(5.0, "n")
+    world.promote(first)
+    return world.folder
+
+
+@pytest.fixture
+def world(made: Path, tmp_path: Path) -> World:
+    return template(tmp_path / "world", made)
+
+
+def version(world: World, slope: float) -> str:
+    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
+
+
+def test_the_first_start_serves_what_main_says(world: World) -> None:
+    running = start(world)
+    seen = running.one()
+    assert (seen.sync, seen.health, seen.reason) == ("synced", "healthy", "")
+    assert running.shop.ask("m") == 3.0
+    assert seen.applied["champion"] == version(world, 1.0)
+    assert seen.applied["checked"][version(world, 1.0)] == {"sample_rows": 10, "largest_difference": 0.0}
+    assert running.agent.view.verdict.exit_code == 0
+
+
+def test_a_merged_promotion_and_a_merged_rollback_are_followed(world: World) -> None:
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    assert running.one().sync == "synced"
+    assert running.shop.ask("m") == 6.0
+    world.rollback(version(world, 1.0))
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("synced", "suspended")
+    assert seen.reason.startswith("held by olga: broken, until ")
+    assert running.shop.ask("m") == 3.0
+
+
+def test_nothing_is_loaded_again_when_nothing_changed(world: World) -> None:
+    running = start(world)
+    for _ in range(3):
+        running.one()
+    assert len(running.shop.shown) == 1
+    world.promote(version(world, 2.0), canary=world.pin(version(world, 1.0), weight=10))
+    running.one()
+    before, after = running.shop.shown
+    kept = version(world, 1.0)
+    assert after.members[kept].model is before.members[kept].model
+
+
+def test_each_model_has_its_own_file(world: World) -> None:
+    running = start(world)
+    world.promote(version(world, 5.0), "n")
+    assert running.one("n").sync == "synced"
+    assert (running.shop.ask("m"), running.shop.ask("n")) == (3.0, 15.0)
+
+
+def test_another_environment_is_none_of_its_business(world: World) -> None:
+    running = start(world, "staging")
+    assert running.agent.round().models == ()
+    assert running.agent.view.verdict.exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["", "champion: {version: x}\n", "- 1\n", "champion: &a [*a]\n", "\0\xff"])
+def test_a_file_that_cannot_be_read_unloads_nothing(world: World, content: str) -> None:
+    running = start(world)
+    running.one()
+    world.merge(content)
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("out of sync", "healthy")
+    assert "cannot be read" in seen.reason
+    assert running.shop.ask("m") == 3.0
+
+
+def test_a_deleted_file_unloads_nothing(world: World) -> None:
+    running = start(world)
+    running.one()
+    git(world.clone, "rm", "-q", "models/m/production.yaml")
+    world.push()
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("out of sync", "healthy")
+    assert "nothing is unloaded" in seen.reason
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(world: World) -> None:
+    running = start(world)
+    running.one()
+    path = world.clone / "models/m/production.yaml"
+    shutil.copy(path, world.clone / "models/m/other.yaml")
+    path.unlink()
+    os.symlink("other.yaml", path)
+    world.push()
+    seen = running.one()
+    assert seen.sync == "out of sync"
+    assert "no regular file" in seen.reason
+
+
+def test_a_restart_without_network_serves_the_last_state(world: World) -> None:
+    start(world).one()
+    world.forge.rename(world.folder / "away")
+    shutil.rmtree(world.store)
+    running = start(world)
+    assert running.shop.ask("m") == 3.0
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("unknown", "healthy")
+    assert running.agent.view.verdict.exit_code == 4
+    (world.folder / "away").rename(world.forge)
+    assert running.one().sync == "synced"
+
+
+def test_a_damaged_cache_is_noticed_and_fetched_again(world: World) -> None:
+    running = start(world)
+    running.one()
+    (artifact,) = (running.folder / "cache").glob("*/*/model.skops")
+    artifact.write_bytes(b"PK\x03\x04 something else")
+    again = start(world)
+    assert again.shop.ask("m") == 3.0
+    artifact.write_bytes(b"PK\x03\x04 something else")
+    shutil.rmtree(world.store)
+    third = start(world)
+    assert third.shop.shown == []
+    seen = third.one()
+    assert seen.health == "degraded"
+    assert "cannot be loaded" in seen.reason
+
+
+def test_a_swapped_object_on_the_remote_is_not_loaded_and_serves_on(world: World) -> None:
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    artifact = world.artifact(version(world, 2.0))
+    sound = artifact.read_bytes()
+    artifact.write_bytes(world.artifact(version(world, 3.0)).read_bytes())
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("out of sync", "degraded")
+    assert "other bytes" in seen.reason
+    assert running.shop.ask("m") == 3.0
+    assert artifact.exists(), "the evidence stays on the remote"
+    artifact.write_bytes(sound)
+    assert running.one().sync == "synced"
+
+
+def test_a_model_that_answers_otherwise_than_its_samples_is_not_served(world: World) -> None:
+    record = world.versions[version(world, 2.0)]
+    other = world.versions[version(world, 3.0)].files["artifacts/m/samples.parquet"]
+    name = f"models/m/versions/{record.version}.json"
+    lying = record.model_copy(update={"files": {**record.files, "artifacts/m/samples.parquet": other}})
+    write(world.clone, {name: lying.to_json()})
+    world.push()
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    seen = running.one()
+    assert seen.health == "degraded"
+    assert "answers otherwise than its sample rows say" in seen.reason
+    assert running.shop.ask("m") == 3.0
+
+
+def test_failures_are_counted_and_tried_again_later(world: World) -> None:
+    running = start(world, backoff=Backoff(first=60.0))
+    running.one()
+    world.promote(version(world, 2.0))
+    artifact = world.artifact(version(world, 2.0))
+    artifact.rename(artifact.with_suffix(".away"))
+    assert "is on no DVC remote" in running.one().reason
+    artifact.with_suffix(".away").rename(artifact)
+    assert "tried 1 times, again at" in running.one().reason
+    running.clock.ahead = 61.0
+    assert running.one().sync == "synced"
+
+
+def test_the_wait_survives_a_restart_and_a_clock_that_is_set_back(world: World) -> None:
+    running = start(world, backoff=Backoff(first=600.0))
+    running.one()
+    world.promote(version(world, 2.0))
+    artifact = world.artifact(version(world, 2.0))
+    artifact.rename(artifact.with_suffix(".away"))
+    running.one()
+    artifact.with_suffix(".away").rename(artifact)
+    again = start(world, backoff=Backoff(first=600.0))
+    assert "again at" in again.one().reason
+    again.clock.ahead = -86_400.0
+    world.say("gate", _last(world))  # evidence of now lies in this clock's future, and is not believed
+    assert "in the future" in again.one().reason
+    again.clock.ahead = 0.0
+    assert "again at" in again.one().reason
+
+
+def _last(world: World) -> object:
+    from flows.agent_kit import Merged
+
+    head = git(world.clone, "rev-parse", "HEAD")
+    base = git(world.clone, "rev-parse", "HEAD^1")
+    path = "models/m/production.yaml"
+    old, new = (git(world.clone, "rev-parse", f"{c}:{path}") for c in (base, head))
+    return Merged(path, old, new, base, git(world.clone, "rev-parse", "HEAD^2"), head, "m", "production")
+
+
+def test_a_process_that_died_while_loading_counts_as_a_failure(world: World) -> None:
+    running = start(world, backoff=Backoff(first=600.0))
+    running.one()
+    world.promote(version(world, 2.0))
+    state = running.agent.state
+    head = git(world.clone, "rev-parse", "HEAD")
+    blob = git(world.clone, "rev-parse", "HEAD:models/m/production.yaml")
+    from gitml.flows.agentstate import Attempt, save_state, stamp
+
+    attempt = Attempt(commit=head, blob=blob, started=stamp(datetime.now(UTC)), failures=1, over=False)
+    save_state(running.folder, state.with_attempt("m", attempt))
+    again = start(world, backoff=Backoff(first=600.0))
+    seen = again.one()
+    assert "the agent ended while it loaded this; tried 1 times" in seen.reason
+    assert again.shop.ask("m") == 3.0
+
+
+def test_two_agents_do_not_share_a_folder(tmp_path: Path) -> None:
+    with owned(tmp_path / "state"), pytest.raises(LockedError, match="another agent works"), owned(tmp_path / "state"):
+        pass
+
+
+def test_a_folder_of_another_environment_is_refused(world: World) -> None:
+    running = start(world)
+    running.one()
+    with pytest.raises(OutsideError, match="is the state of production"):
+        start(world, "staging", folder=running.folder)
+
+
+def test_a_torn_state_file_is_said_and_not_guessed(world: World) -> None:
+    running = start(world)
+    running.one()
+    (running.folder / "state.json").write_text("{", encoding="utf-8")
+    with pytest.raises(OutsideError, match="is no state of an agent"):
+        start(world)
+
+
+def test_observing_changes_nothing(world: World) -> None:
+    running = start(world, observe=True)
+    seen = running.one()
+    assert (seen.sync, seen.reason) == ("out of sync", "would be applied: its evidence is believed")
+    assert running.shop.shown == []
+    assert not (running.folder / "state.json").exists()
+    assert running.agent.view.verdict.exit_code != 0
+
+
+def test_a_freeze_suspends_and_a_rollback_passes(world: World) -> None:
+    running = start(world)
+    running.one()
+    now = datetime.now(UTC)
+    freeze = {
+        "from": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "until": "2099-01-01T00:00:00Z",
+        "reason": "sale",
+    }
+    write(world.clone, {"policy.yaml": policy(freezes=[freeze])})
+    world.push()
+    world.promote(version(world, 2.0))
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("out of sync", "suspended")
+    assert seen.reason == "frozen: sale, until 2099-01-01T00:00:00Z"
+    assert running.agent.view.verdict.exit_code == 3
+    assert running.shop.ask("m") == 3.0
+    world.rollback(version(world, 3.0))
+    assert running.one().sync == "synced"
+    assert running.shop.ask("m") == 9.0
+
+
+def test_what_was_there_before_a_freeze_comes_up_on_a_new_machine(world: World) -> None:
+    freeze = {"from": "2026-01-01", "until": "2099-01-01", "reason": "sale"}
+    later = {
+        "from": f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "until": "2099-01-01",
+        "reason": "x",
+    }
+    write(world.clone, {"policy.yaml": policy(freezes=[later])})
+    world.push()
+    running = start(world)
+    running.clock.ahead = 2 * 3600.0
+    assert running.one().sync == "synced"
+    write(world.clone, {"policy.yaml": policy(freezes=[freeze])})
+    world.push()
+    fresh = start(world, folder=world.folder / "new")
+    assert fresh.one().health == "degraded", "approved in the middle of the freeze"
+
+
+def test_a_hold_stops_what_comes_next_until_it_ends(world: World) -> None:
+    running = start(world)
+    running.one()
+    until = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    hold = {"by": "olga", "reason": "looking into it", "until": until}
+    world.promote(version(world, 1.0), hold=hold)
+    seen = running.one()
+    assert (seen.sync, seen.health, seen.until) == ("synced", "suspended", until)
+    world.promote(version(world, 2.0))
+    seen = running.one()
+    assert (seen.sync, seen.health, seen.until) == ("out of sync", "suspended", until)
+    running.clock.ahead = 3 * 3600.0
+    assert running.one().sync == "synced"
+    assert running.shop.ask("m") == 6.0
