@@ -45,16 +45,17 @@ class News:
 
 def statement_of(news: News, repository: str, mirror: Mirror) -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
-    raw = mirror.file(news.change.parent, POLICY) if news.change.parent else None
     change = news.change
+    raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
         repository=repository,
         time=news.time,
         model=news.model,
         environment=news.environment,
-        version=news.deployment.champion.version,
-        artifact=news.deployment.champion.digest,
+        # What a person pinned by hand ran here without approval: no rollback or promotion may rest on that.
+        version="" if news.by else news.deployment.champion.version,
+        artifact="" if news.by else news.deployment.champion.digest,
         change=Change(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
         head=change.commit,
         base=change.parent,

@@ -123,7 +123,7 @@ class Mirror:
         """Whether ``ancestor`` is ``commit`` or in its history; False when one is not here."""
         if self.resolve(ancestor) is None or self.resolve(commit) is None:
             return False
-        return self._text("merge-base", "--all", ancestor, commit).split() == [ancestor]
+        return not self._text("rev-list", "-1", ancestor, f"^{commit}")
 
     def continues(self, commit: str, before: str) -> bool:
         """Whether ``commit`` lies on main's own line behind ``before``.
