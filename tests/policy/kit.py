@@ -99,7 +99,7 @@ def pull(**changes: Any) -> Pull:
         author=BOT,
         last_pusher=BOT,
         number=7,
-        asked_by=ADA,
+        asked_by=(ADA,),
         commits=(Commit(HEAD, (BOT,)),),
         reviews=(review(OLGA), review(RITA)),
     )

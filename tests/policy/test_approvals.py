@@ -77,7 +77,7 @@ def test_an_objection_of_one_who_may_decide_stands_though_others_approve() -> No
     [
         ({"author": RITA}, "the author of the pull request"),
         ({"last_pusher": RITA}, "the last who pushed"),
-        ({"asked_by": RITA}, "who made the bot open the pull request"),
+        ({"asked_by": (RITA,)}, "who made the bot open the pull request"),
         ({"commits": (Commit("d" * 40, (BOT, RITA)),)}, "author, committer or co-author of the commit dddddddd"),
         ({"author": Person("RiTa")}, "the author of the pull request"),
         ({"author": Person("renamed", 3)}, "the author of the pull request"),
@@ -103,7 +103,8 @@ def test_nobody_approves_the_model_that_they_trained() -> None:
         {"author": Unknown("the forge did not say")},
         {"last_pusher": Unknown("the forge did not say")},
         {"last_pusher": Person()},
-        {"asked_by": None},
+        {"asked_by": ()},
+        {"asked_by": (BOT,)},
         {"commits": Unknown("more than 250")},
         {"commits": (Commit("d" * 40, ()),)},
         {"commits": (Commit("d" * 40, (Person(email="who@example.com"),)),)},

@@ -186,9 +186,9 @@ def test_a_rollback_goes_through_a_hold() -> None:
 
 
 def test_a_rollback_needs_somebody_else() -> None:
-    assert not judged(rollback(pull=pull(asked_by=OLGA, reviews=(review(OLGA),)))).is_open
+    assert not judged(rollback(pull=pull(asked_by=(OLGA,), reviews=(review(OLGA),)))).is_open
     assert not judged(rollback(pull=pull(reviews=()))).is_open
-    assert judged(rollback(pull=pull(asked_by=OLGA, reviews=(review(RITA),)))).is_open
+    assert judged(rollback(pull=pull(asked_by=(OLGA,), reviews=(review(RITA),)))).is_open
 
 
 @pytest.mark.parametrize(

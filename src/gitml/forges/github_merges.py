@@ -9,7 +9,7 @@ from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.github_comments import GithubComments
 from gitml.forges.github_people import person
 from gitml.forges.github_pulls import pull_of
-from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.github_rest import Rest, Shape, word
 from gitml.forges.governed import Merged, Person, PullCommit, Pushed, Readiness, Signature
 from gitml.http import HttpError, UnsureError
 
@@ -82,6 +82,9 @@ class GithubMerges:
                 "squash it, or make several pull requests of it",
             )
         return found
+
+    def commit(self, commit: str) -> PullCommit:
+        return _commit(self._rest.one("GET", f"commits/{word(commit)}"))
 
     def pushes(self, branch: str, repository: str = "") -> tuple[Pushed, ...]:
         home = f"/repos/{repository or self._rest.repository}"

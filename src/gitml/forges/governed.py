@@ -210,6 +210,10 @@ class Merges(Protocol):
         """All of them, oldest first. Raises HttpError when the forge does not list them all (more than 250)."""
         ...
 
+    def commit(self, commit: str) -> PullCommit:
+        """One commit, of a pull request or not, and the accounts behind it."""
+        ...
+
     def pushes(self, branch: str, repository: str = "") -> tuple[Pushed, ...]:
         """Who moved a branch, newest first, as far back as the forge remembers."""
         ...

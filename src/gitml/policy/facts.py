@@ -66,14 +66,14 @@ class Commit:
 class Pull:
     """The pull request that would bring the change. ``head`` is its newest commit.
 
-    ``asked_by`` made the bot open it; None where nobody is known to have. ``commits`` are those that base lacks.
+    ``asked_by`` made the bot open it; empty where nobody is known to have. ``commits`` are those that base lacks.
     """
 
     head: str
     author: Person | Unknown
     last_pusher: Person | Unknown
     number: int | None = None
-    asked_by: Person | None = None
+    asked_by: tuple[Person, ...] = ()
     commits: tuple[Commit, ...] | Unknown = ()
     reviews: tuple[Review, ...] | Unknown = ()
 

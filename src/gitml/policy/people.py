@@ -87,9 +87,10 @@ def _of_pull(pull: Pull) -> Iterator[Involved | Unknown]:
         else:
             bots = bots or person.bot
             yield Involved(person, how)
-    if pull.asked_by is not None and pull.asked_by.is_known:
-        yield Involved(pull.asked_by, "who made the bot open the pull request")
-    elif bots:
+    asked = [person for person in pull.asked_by if person.is_known]
+    for person in asked:
+        yield Involved(person, "who made the bot open the pull request")
+    if bots and not any(not person.bot for person in asked):
         yield Unknown("who made the bot open the pull request is not known")
     yield from _of_commits(pull.commits, "commit", "the pull request")
 

@@ -36,7 +36,7 @@ def _doubt(facts: Facts, proof: Proof, places: Collection[str]) -> str:
     version = facts.candidate
     if proof.reason:
         return proof.reason
-    if proof.repository != facts.repository:
+    if proof.repository.lower() != facts.repository.lower():
         return "one is of another repository"
     if (proof.model, proof.version) != (version.model, version.version):
         return "one is of another version"

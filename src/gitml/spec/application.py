@@ -38,6 +38,15 @@ _SUFFIXES: dict[str, Format] = {
 Labels = Annotated[tuple[Label, ...], Field(min_length=1)]
 
 
+def stored_as(path: str) -> Format | None:
+    """The format that the suffix of an artifact says, None if it says none.
+
+    >>> stored_as("artifacts/model.SKOPS")
+    'skops'
+    """
+    return _SUFFIXES.get(PurePosixPath(path).suffix.lower())
+
+
 class Model(Record):
     """One model: where its stages leave it, and what describes it."""
 
@@ -68,8 +77,7 @@ class Model(Record):
 
     @model_validator(mode="after")
     def _has_format(self) -> Self:
-        suffix = PurePosixPath(self.artifact).suffix.lower()
-        known = _SUFFIXES.get(suffix)
+        known = stored_as(self.artifact)
         if self.format is None and known is None:
             raise WrongValueError(
                 f"the suffix of {self.artifact!r} does not say how it is stored",

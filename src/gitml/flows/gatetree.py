@@ -1,0 +1,134 @@
+"""What a pull request changes, told from Git's trees alone: nothing of its head is checked out or run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitml.errors import GitmlError, SpecError
+from gitml.policy.facts import Unknown
+from gitml.refs import NAME
+from gitml.repo.git import Git
+from gitml.spec.deployment import Deployment, parse_deployment
+
+_DEPLOYMENT = re.compile(rf"models/(?P<model>{NAME.pattern})/(?P<environment>[^/]+)\.yaml")
+_FILE = "100644"
+_NONE = "0" * 40
+_LARGEST = 100_000
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One deployment file that changes. ``path`` counts from the top of the repository.
+
+    ``old`` and ``new`` are Git's names of its content on the base branch now and on the head, "" where it is not there.
+    """
+
+    path: str
+    model: str
+    environment: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Edits:
+    """``deployments`` are the edits to judge; none: the pull request is no promotion.
+
+    ``refused`` are reasons why it may not be merged as it is, ``stale`` why it cannot be judged before it is brought
+    up to date.
+    """
+
+    deployments: tuple[Edit, ...] = ()
+    refused: tuple[str, ...] = ()
+    stale: str = ""
+
+
+@dataclass(frozen=True)
+class _Row:
+    path: str
+    old_mode: str
+    new_mode: str
+    old: str
+    new: str
+
+
+def edits(git: Git, base: str, head: str) -> Edits:
+    """What merging ``head`` into ``base`` would change. Both are commits that the clone has."""
+    forks = _merge_bases(git, base, head)
+    if not forks:
+        return Edits(refused=("the branch has no history in common with its base",))
+    rows = tuple(_rows(git, forks[0], head))
+    mine = [(row, match) for row in rows if (match := _matched(git, row))]
+    if not mine:
+        return Edits()
+    refused = [*_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
+    found = tuple(
+        Edit(row.path, match["model"], match["environment"], _blob(git, base, row.path), _there(row.new))
+        for row, match in mine
+    )
+    moved = [edit.path for (row, _), edit in zip(mine, found, strict=True) if edit.old != _there(row.old)]
+    stale = f"{', '.join(moved)} changed on the base branch meanwhile" if moved else ""
+    stale = stale or ("the branch and its base were merged crosswise" if len(forks) > 1 else "")
+    return Edits(found, tuple(refused), stale)
+
+
+def _merge_bases(git: Git, base: str, head: str) -> list[str]:
+    try:
+        return git.text("merge-base", "--all", base, head).split()
+    except GitmlError:
+        return []
+
+
+def _rows(git: Git, old: str, new: str) -> Iterator[_Row]:
+    raw = git.text("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
+    fields = raw.split("\0")
+    for told, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, before, after, _ = told.lstrip(":").split(" ")
+        yield _Row(path, old_mode, new_mode, before, after)
+
+
+def _matched(git: Git, row: _Row) -> re.Match[str] | None:
+    inside = row.path.startswith(git.prefix)
+    return _DEPLOYMENT.fullmatch(row.path.removeprefix(git.prefix)) if inside else None
+
+
+def _others(rows: tuple[_Row, ...], mine: list[_Row]) -> Iterator[str]:
+    """Policy, roles, keys, workflows, records: whatever else changes could be what the promotion is judged by."""
+    others = [row.path for row in rows if row not in mine]
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        yield f"changes {', '.join(others[:_SHOWN])}{more} as well: a promotion is a pull request of its own"
+
+
+def _odd(row: _Row) -> str:
+    if row.new_mode not in (_FILE, "000000"):
+        return f"{row.path} is no plain file any more (mode {row.new_mode})"
+    return ""
+
+
+def _there(blob: str) -> str:
+    return "" if set(blob) == {"0"} else blob
+
+
+def _blob(git: Git, commit: str, path: str) -> str:
+    """Git's name of the file at ``path`` (from the top), "" where there is none."""
+    raw = git.text("ls-tree", "-z", "--full-tree", commit, "--", f":(literal){path}")
+    head, _, name = raw.rstrip("\0").partition("\t")
+    return head.split(" ")[2] if name == path else ""
+
+
+def deployment(git: Git, blob: str, path: str) -> Deployment | Unknown | None:
+    """The deployment file with Git's name ``blob``, None for none, or why it cannot be read."""
+    if not blob:
+        return None
+    try:
+        if int(git.text("cat-file", "-s", blob)) > _LARGEST:
+            return Unknown(f"{path} is larger than {_LARGEST:,} bytes")
+        return parse_deployment(git.read("cat-file", "blob", blob), path)
+    except SpecError as exc:
+        return Unknown("; ".join(str(p) for p in exc.problems[:3]))
+    except (GitmlError, ValueError) as exc:
+        return Unknown(f"{path} cannot be read: {str(exc).splitlines()[0]}")
