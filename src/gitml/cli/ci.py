@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ci_train", "Run the stages of one CI job, and hand them over to the next."),
     "commit": ("ci_train", "Merge what the jobs handed over into a report and, when it is time, one commit."),
     "publish": ("publish", "Post the report of a CI run: one comment, the job summary, a commit status."),
+    "propose": ("ci_propose", "Open the promotions that are due after a merge; close those that are overtaken."),
+    "collect": ("ci_collect", "Append what agents report to the ledger, if a trusted key signed it."),
     "wait": ("ci_wait", "Report on a job that no runner takes."),
     "dispatch": ("ci_dispatch", "Train the branch of a pull request that opened or became ready."),
 }

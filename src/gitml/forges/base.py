@@ -29,6 +29,7 @@ class PullRequest:
     is_draft: bool
     is_merged: bool = False
     labels: tuple[str, ...] = ()
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,8 @@ class Comments(Protocol):
 
 
 class Pulls(Protocol):
-    def of_branch(self, branch: str, owner: str = "") -> tuple[PullRequest, ...]:
-        """The open ones whose head is ``branch`` of this repository, or of the fork of ``owner``."""
+    def of_branch(self, branch: str, owner: str = "", *, closed: bool = False) -> tuple[PullRequest, ...]:
+        """The open ones whose head is ``branch`` of this repository, or of a fork of ``owner``; with the ``closed``."""
         ...
 
     def of_commit(self, commit: str) -> tuple[PullRequest, ...]:

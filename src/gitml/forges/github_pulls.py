@@ -14,10 +14,10 @@ class GithubPulls:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def of_branch(self, branch: str, owner: str = "") -> tuple[PullRequest, ...]:
+    def of_branch(self, branch: str, owner: str = "", *, closed: bool = False) -> tuple[PullRequest, ...]:
         home = self._rest.repository
         head = f"{owner or home.partition('/')[0]}:{branch}"
-        found = (pull_of(s) for s in self._rest.pages("pulls", state="open", head=head))
+        found = (pull_of(s) for s in self._rest.pages("pulls", state="all" if closed else "open", head=head))
         # A server that does not know the filter answers with all of them.
         same = [p for p in found if p.head.branch == branch and _owner(p) == (owner or home.partition("/")[0]).lower()]
         if not owner:
@@ -77,4 +77,5 @@ def pull_of(shape: Shape) -> PullRequest:
         is_draft=shape.flag("draft"),
         is_merged=bool(shape.text_or("merged_at")),
         labels=tuple(label.text("name") for label in shape.objects("labels")),
+        body=shape.text_or("body"),
     )

@@ -1,0 +1,91 @@
+"""What `promote`, `rollback` and `resume` share: where they work, and how they tell what they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from gitml.cli.common import root_of
+from gitml.errors import OutsideError
+from gitml.flows.place import Place
+from gitml.flows.promote import Proposed
+from gitml.forges.github import github, settings_from
+from gitml.output import note, paint, printable, show, show_json
+from gitml.repo.git import Git
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@contextmanager
+def placed(ctx: click.Context) -> Iterator[Place]:
+    """The clone where the user stands, and its forge, as GITHUB_TOKEN."""
+    root = root_of(ctx)
+    try:
+        remote = Git(root).text("remote", "get-url", "origin").strip()
+    except OutsideError:
+        remote = ""
+    settings = settings_from(os.environ, remote)
+
+    def say(text: str) -> None:
+        note(printable(text))
+
+    with github(settings, note=say) as forge:
+        yield Place(root, forge, settings, say)
+
+
+def tell(done: Proposed, *, as_json: bool) -> None:
+    """On stdout the pull request; what else is worth knowing on stderr."""
+    if as_json:
+        show_json(as_dict(done))
+        return
+    for warning in done.warnings:
+        note(paint("note: ", "yellow") + printable(warning))
+    show(printable(f"#{done.pull.number} {done.how}: {done.pull.title}"))
+    show(printable(done.pull.url))
+    asked = [*done.asked.done.people, *done.asked.done.teams]
+    if asked:
+        show(printable(f"asked for a review: {', '.join(asked)}"))
+    for name, why in done.asked.skipped.items():
+        note(printable(f"{name} could not be asked: {why}"))
+    for number in done.closed:
+        show(f"closed #{number}, which this one overtakes")
+
+
+def as_dict(done: Proposed) -> dict[str, Any]:
+    return {
+        "model": done.model,
+        "version": done.version,
+        "environment": done.environment,
+        "pull": done.pull.number,
+        "url": done.pull.url,
+        "how": done.how,
+        "asked": [*done.asked.done.people, *done.asked.done.teams],
+        "not_asked": dict(done.asked.skipped),
+        "closed": list(done.closed),
+        "warnings": list(done.warnings),
+    }
+
+
+def reason_option(command: F) -> F:
+    """The option ``--reason`` that must be given."""
+    return click.option("--reason", required=True, callback=plain_text, help="Why, for those who read it later.")(
+        command
+    )
+
+
+def plain_text(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
+    """A text that can be written to a file and read again."""
+    text = (value or "").strip()
+    if value is not None and not text:
+        raise click.BadParameter("is empty")
+    if len(text) > 2000:
+        raise click.BadParameter("is longer than 2,000 characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise click.BadParameter("is no text in UTF-8") from exc
+    return text

@@ -1,0 +1,58 @@
+"""``gitml rollback`` and ``gitml resume``"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from gitml.cli.common import as_json, examples
+from gitml.cli.proposed import placed, reason_option, tell
+from gitml.flows.rollback import Order
+from gitml.flows.rollback import resume as run_resume
+from gitml.flows.rollback import rollback as run_rollback
+from gitml.spec.fields import WrongValueError, parse_until
+
+
+def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return parse_until(value) if value else None
+    except WrongValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
+@click.command(
+    epilog=examples(
+        "gitml rollback delay --in production --reason 'alerts doubled since noon'",
+        "gitml rollback delay --in production --to 8d6bbf4c --until 2026-12-01 --reason 'known to be good'",
+    )
+)
+@click.argument("model")
+@click.option("--in", "environment", required=True, metavar="ENVIRONMENT", help="Where.")
+@click.option("--to", metavar="VERSION", default="", help="A version that ran there; by default the last good one.")
+@click.option("--until", callback=_until, metavar="DAY", help="End of the hold; without it somebody has to end it.")
+@reason_option
+@as_json
+@click.pass_context
+def rollback(ctx: click.Context, /, *, as_json: bool, **words: str) -> None:
+    """Go back to the last good version, by a pull request that also stops promotions.
+
+    Needs the history of the deployment file and nothing else: freezes, broken records, deleted artifacts or a CI that
+    cannot train do not matter. One approval is enough. `gitml resume` ends the hold.
+    """
+    with placed(ctx) as place:
+        done = run_rollback(place, Order(**words))  # type: ignore[arg-type]  # until is a datetime
+    tell(done, as_json=as_json)
+
+
+@click.command(epilog=examples("gitml resume delay --in production --reason 'the feed is repaired'"))
+@click.argument("model")
+@click.option("--in", "environment", required=True, metavar="ENVIRONMENT", help="Where.")
+@reason_option
+@as_json
+@click.pass_context
+def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, as_json: bool) -> None:
+    """End a hold, by a pull request that takes it out of the deployment file."""
+    with placed(ctx) as place:
+        done = run_resume(place, Order(model, environment, reason))
+    tell(done, as_json=as_json)

@@ -1,0 +1,112 @@
+"""``gitml status``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gitml.cli.common import as_json, examples
+from gitml.cli.proposed import placed
+from gitml.flows.live import Live
+from gitml.flows.status import Status, Wanted
+from gitml.flows.status import status as run_status
+from gitml.output import note, paint, printable, show, show_json, table
+from gitml.policy.freezes import moment
+from gitml.reports.promotion import short
+from gitml.spec.deployment import Deployment, Hold
+from gitml.spec.policy import Freeze
+
+
+@click.command(epilog=examples("gitml status", "gitml status delay --json"))
+@click.argument("model", default="")
+@as_json
+@click.pass_context
+def status(ctx: click.Context, /, model: str, *, as_json: bool) -> None:
+    """What the default branch wants to run where, since when, by whose approval; what runs; what is pending."""
+    with placed(ctx) as place:
+        found = run_status(place, model)
+    if as_json:
+        show_json(_json(found))
+        return
+    rows = [_row(w) for w in found.wanted]
+    show(table(rows, ["model", "environment", "wanted", "since", "by", "approved by", "live"]) if rows else "no model")
+    _notes(found)
+
+
+def _row(wanted: Wanted) -> list[str]:
+    state = "unreadable" if wanted.problem else (_wanted(wanted.state) if wanted.state else "–")
+    return [
+        wanted.model,
+        wanted.environment,
+        state,
+        wanted.since.replace("T", " ").removesuffix("Z")[:16],
+        f"#{wanted.pull}" if wanted.pull else wanted.commit[:8],
+        ", ".join(wanted.approved_by) or ("–" if not wanted.commit else "nobody known"),
+        _live(wanted.live),
+    ]
+
+
+def _wanted(state: Deployment) -> str:
+    parts = [short(state.champion.version)]
+    parts += [f"canary {short(state.canary.version)} {state.canary.weight:g} %"] if state.canary else []
+    parts += [f"shadow {short(pin.version)}" for pin in state.shadow]
+    return ", ".join(parts)
+
+
+def _live(live: Live | None) -> str:
+    if live is None:
+        return "not reported"
+    return short(live.version) if live.is_up else f"{live.state} {short(live.version)}"
+
+
+def _notes(found: Status) -> None:
+    for wanted in found.wanted:
+        place = f"{wanted.model} in {wanted.environment}"
+        if wanted.hold:
+            show(paint("held    ", "yellow") + printable(f"{place}, {_hold(wanted.hold)}"))
+        if wanted.problem:
+            show(paint("problem ", "red") + printable(wanted.problem))
+    for freeze in found.freezes:
+        show(paint("freeze  ", "yellow") + printable(_freeze(freeze)))
+    for pending in found.pending:
+        show(paint("pending ", "cyan") + printable(f"#{pending.number} {pending.title}, by {pending.author}"))
+    for text in found.notes:
+        note(printable(text))
+
+
+def _hold(hold: Hold) -> str:
+    end = f" until {moment(hold.until)}" if hold.until else ""
+    return f"by {hold.by}{end}: {hold.reason}"
+
+
+def _freeze(freeze: Freeze) -> str:
+    where = ", ".join(freeze.environments) or "everywhere"
+    return f"{where}, from {moment(freeze.since)} to {moment(freeze.until)}: {freeze.reason}"
+
+
+def _json(found: Status) -> dict[str, Any]:
+    return {
+        "commit": found.commit,
+        "wanted": [_wanted_json(w) for w in found.wanted],
+        "pending": [vars(p) for p in found.pending],
+        "freezes": [f.model_dump(mode="json", by_alias=True) for f in found.freezes],
+        "notes": list(found.notes),
+    }
+
+
+def _wanted_json(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "model": wanted.model,
+        "environment": wanted.environment,
+        "state": wanted.state.model_dump(mode="json") if wanted.state else None,
+        "since": wanted.since or None,
+        "commit": wanted.commit or None,
+        "pull": wanted.pull,
+        "approved_by": list(wanted.approved_by),
+        "approvals_from": wanted.approvals_from or None,
+        "hold": wanted.hold.model_dump(mode="json") if wanted.hold else None,
+        "frozen": bool(wanted.freezes),
+        "live": vars(wanted.live) if wanted.live else None,
+        "problem": wanted.problem or None,
+    }

@@ -1,0 +1,125 @@
+"""``gitml merge``: merge a pull request at exactly the head whose gate is open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
+from gitml.flows.changepull import drop_branch
+from gitml.flows.place import Place
+from gitml.forges.base import PullRequest, State, Status
+from gitml.forges.governed import Readiness
+from gitml.repo.onefile import bring
+
+GATE = "gitml/gate"
+_OURS = "gitml/"
+
+
+@dataclass(frozen=True)
+class Order:
+    """``head``: the commit that was looked at, or its beginning; empty takes the one that is there now.
+
+    ``wait``: seconds for the forge to work out whether it can be merged.
+    """
+
+    number: int
+    head: str = ""
+    method: str = "merge"
+    wait: float = 60.0
+    context: str = GATE
+
+
+@dataclass(frozen=True)
+class Done:
+    """``commit`` is what the merge made of ``head`` on the default branch."""
+
+    number: int
+    head: str
+    commit: str
+    was_merged: bool
+
+
+def merge(place: Place, order: Order, *, sleep: Callable[[float], None] = time.sleep) -> Done:
+    """Merge it, once: of one that is merged already its commit is told.
+
+    Raises FailedError for a shut gate, another head or what the forge refuses, InconclusiveError while there is no
+    verdict or it cannot be told whether it can be merged.
+    """
+    forge = place.forge
+    pull = forge.pulls.get(order.number)
+    done = forge.merges.merged(order.number)
+    if done is not None:
+        return Done(order.number, pull.head.commit, done.commit, was_merged=True)
+    head = _expected(order, pull)
+    _refuse_shut(order, head, forge.commits.statuses(head))
+    _await(place, order, head, sleep)
+    commit = forge.merges.merge(order.number, head, method=order.method)
+    if pull.head.branch.startswith(_OURS) and pull.head.repository.lower() == place.settings.repository.lower():
+        drop_branch(place, pull.head.branch, head)
+    _bring(place, commit)
+    return Done(order.number, head, commit, was_merged=False)
+
+
+def _expected(order: Order, pull: PullRequest) -> str:
+    if not pull.is_open:
+        raise UsageError(f"pull request {order.number} is closed", "open it again on its page")
+    if pull.is_draft:
+        raise UsageError(f"pull request {order.number} is a draft", "mark it as ready for review on its page")
+    head = pull.head.commit
+    if order.head and (len(order.head) < 7 or not head.startswith(order.head.lower())):
+        raise FailedError(
+            f"pull request {order.number} is at {head[:12]}, not at {order.head[:12]}: nothing was merged",
+            "look at what came, and call it again",
+        )
+    return head
+
+
+def _refuse_shut(order: Order, head: str, statuses: tuple[Status, ...]) -> None:
+    found = next((s for s in statuses if s.context == order.context), None)
+    if found is None:
+        raise InconclusiveError(
+            f"there is no {order.context} for {head[:12]} yet: nothing was merged",
+            "it runs when the pull request changes; its page shows how far it is",
+        )
+    said = f"{order.context} is {found.state.value} for {head[:12]}: {found.description or 'without a reason'}"
+    if found.state is State.PENDING:
+        raise InconclusiveError(said, "wait for it, and call this again")
+    if found.state is not State.SUCCESS:
+        raise FailedError(said, f"the comment of the gate on the pull request says what is missing {found.url}".strip())
+
+
+def _await(place: Place, order: Order, head: str, sleep: Callable[[float], None]) -> Readiness:
+    """Until the forge knows whether it can be merged; it works that out when it is asked."""
+    pause, waited = 0.5, 0.0
+    while True:
+        ready = place.forge.merges.readiness(order.number)
+        if ready.mergeable is not None:
+            break
+        if waited >= order.wait:
+            raise InconclusiveError(
+                f"the forge does not say yet whether pull request {order.number} can be merged", "call this again later"
+            )
+        place.say("waiting for the forge to say whether it can be merged")
+        sleep(pause)
+        waited, pause = waited + pause, min(pause * 2, 8.0)
+    if ready.head != head:
+        raise FailedError(
+            f"pull request {order.number} moved from {head[:12]} to {ready.head[:12]}: nothing was merged",
+            "look at what came, and call it again",
+        )
+    if not ready.mergeable:
+        raise FailedError(
+            f"pull request {order.number} conflicts with {place.branch}",
+            "call `gitml promote` or `gitml rollback` again: it starts from the newest state",
+        )
+    return ready
+
+
+def _bring(place: Place, commit: str) -> None:
+    """Have the merge in the clone, so that the next command sees it; the merge counts without it."""
+    try:
+        bring(place.root, place.remote, commit)
+    except OutsideError as exc:
+        place.say(f"the merge could not be fetched: {exc.message.splitlines()[0]}")

@@ -1,0 +1,219 @@
+"""What a promotion's pull request says, gathered from the mainline, the ledger and the forge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from gitml.errors import GitmlError, SpecError
+from gitml.flows.mainline import Mainline, record_path
+from gitml.flows.place import Place
+from gitml.flows.proofs import Ledger
+from gitml.forges.base import PullRequest
+from gitml.forges.governed import Person
+from gitml.output import size
+from gitml.registry.outputs import Replicates, parse_replicates
+from gitml.registry.record import Record
+from gitml.reports.escape import code, link
+from gitml.reports.facts import Metric, Row
+from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, short
+from gitml.spec import Application, Deployment, Policy
+from gitml.stats.comparison import Estimate, differences
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a version came from: the commit that brought its record to the mainline, its pull requests, who made it."""
+
+    commit: str = ""
+    pulls: tuple[PullRequest, ...] = ()
+    makers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the text is about. ``policy`` and ``application`` are None where the mainline's file is broken."""
+
+    place: Place
+    main: Mainline
+    record: Record | None
+    model: str
+    environment: str
+    version: str
+    old: Deployment | None
+    new: Deployment
+    policy: Policy | None
+    application: Application | None
+    ledger: Ledger
+    origin: Origin
+    reason: str = ""
+    asked_by: Person | None = None
+    warnings: tuple[str, ...] = ()
+    is_rollback: bool = False
+
+    def proposal(self) -> Proposal:
+        champion = self.old.champion.version if self.old else ""
+        rows, why = self._rows(champion)
+        environment = self.policy.environments.get(self.environment) if self.policy else None
+        model = self.application.models.get(self.model) if self.application else None
+        return Proposal(
+            model=self.model,
+            environment=self.environment,
+            version=self.version,
+            home=self.place.settings.home,
+            edits=tuple(edits(self.old, self.new)),
+            environment_is=environment.description if environment else "",
+            model_is=model.description if model else "",
+            reason=self.reason,
+            asked_by=self.asked_by.login if self.asked_by else "",
+            metrics=tuple(self._metrics()),
+            champion=champion,
+            rows=rows,
+            why_no_rows=why,
+            lineage=tuple(self._lineage()),
+            evidence=tuple(self._evidence()),
+            no_evidence=self.ledger.problem,
+            seats=tuple(seats_of(self.policy, self.environment)),
+            warnings=self.warnings,
+            previous=champion,
+            is_rollback=self.is_rollback,
+            shut_out=self.shut_out,
+        )
+
+    @property
+    def better(self) -> Mapping[str, Literal["higher", "lower"]]:
+        model = self.application.models.get(self.model) if self.application else None
+        return model.better if model else {}
+
+    @property
+    def shut_out(self) -> tuple[str, ...]:
+        """Who holds a needed role and yet cannot approve."""
+        made = {m.lower() for m in self.origin.makers if not self.is_rollback}
+        made |= {self.asked_by.login.lower()} if self.asked_by else set()
+        people = {p for seat in seats_of(self.policy, self.environment) for p in seat.people}
+        return tuple(sorted(p for p in people if p.lower() in made))
+
+    def _metrics(self) -> Iterator[Metric]:
+        found = self.record.metrics if self.record else {}
+        names = [*(n for n in self.better if n in found), *sorted(set(found) - set(self.better))]
+        return (Metric(n, found[n].value, found[n].low, found[n].high, self.better.get(n)) for n in names)
+
+    def _rows(self, champion: str) -> tuple[tuple[Row, ...], str]:
+        if not champion:
+            return (), "nothing runs there yet"
+        if champion == self.version:
+            return (), "it is what answers there now"
+        if self.record is None:
+            return (), "its record cannot be read"
+        try:
+            other = self.main.record(self.model, champion)
+        except SpecError:
+            return (), f"the record of {short(champion)}, which runs there, cannot be read"
+        return tuple(compared(self.main, self.record, other, self.better)), "they have no metric in common"
+
+    def _lineage(self) -> Iterator[tuple[str, str]]:
+        record, home = self.record, self.place.settings.home
+        if record is None:
+            return
+        path = record_path(self.model, self.version)
+        yield "version", link(code(record.version), f"{home}/blob/{self.main.commit}/{self.main.git.prefix}{path}")
+        yield "made", f"{record.created} ({_ORIGINS[record.origin]})"
+        if self.origin.commit:
+            commit = self.origin.commit
+            by = ", ".join(f"#{pull.number}" for pull in self.origin.pulls)
+            yield "brought in by", link(code(commit[:12]), f"{home}/commit/{commit}") + (f", {by}" if by else "")
+        if self.origin.makers:
+            yield "made by", ", ".join(code(m) for m in self.origin.makers)
+        if record.source:
+            yield "source", code(record.source)
+        for stage, entry in list(record.entries().items())[:20]:
+            yield f"stage {stage}", ", ".join(f"{code(c.path)} {code(_digits(c.digest))}" for c in entry.deps[:12])
+        if record.packages:
+            yield "packages", f"{code(record.packages.path)} {code(record.packages.sha256[:8])}"
+        file = record.files[record.artifact]
+        yield "artifact", f"{code(record.artifact)}, {size(file.size)}, SHA-256 {code(file.sha256)}"
+
+    def _evidence(self) -> Iterator[Evidence]:
+        for told in self.ledger.of(self.model, self.version):
+            about = told.binding
+            yield Evidence(about.kind, about.time, about.result, about.environment, told.doubt)
+
+
+_ORIGINS = {"local": "outside CI", "ci": "by CI", "external": "elsewhere, registered here"}
+
+
+def _digits(digest: str) -> str:
+    return digest.rpartition(":")[2][:8]
+
+
+def edits(old: Deployment | None, new: Deployment) -> Iterator[Edit]:
+    """What changes, part by part."""
+    before, after = (_parts(state) for state in (old, new))
+    for part in dict.fromkeys([*before, *after]):
+        if before.get(part, "") != after.get(part, ""):
+            yield Edit(part, before.get(part, ""), after.get(part, ""))
+
+
+def _parts(state: Deployment | None) -> dict[str, str]:
+    if state is None:
+        return {}
+    parts = {"champion, which answers": state.champion.version}
+    if state.canary:
+        parts["canary, which answers a part"] = f"{state.canary.version}, {state.canary.weight:g} %"
+    if state.shadow:
+        parts["shadow, whose answers nobody sees"] = ", ".join(pin.version for pin in state.shadow)
+    if state.hold:
+        end = f" until {state.hold.until:%Y-%m-%d %H:%M} UTC" if state.hold.until else ""
+        parts["hold, which stops promotions"] = f"by {state.hold.by}{end}: {state.hold.reason}"
+    return parts
+
+
+def compared(main: Mainline, new: Record, old: Record, better: Mapping[str, str]) -> Iterator[Row]:
+    """``new - old`` of each metric, paired where both kept replicates of the same rows in Git."""
+    ours, theirs = _replicates(main, new), _replicates(main, old)
+    paired = ours is not None and theirs is not None and ours.pairs_with(theirs)
+    found = differences(_estimates(new, ours), _estimates(old, theirs), better=better, paired=paired)
+    return (Row.of(difference) for difference in found)
+
+
+def _estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:
+    values = replicates.values if replicates else {}
+    return {n: Estimate(m.value, m.low, m.high, values.get(n, ())) for n, m in record.metrics.items()}
+
+
+def _replicates(main: Mainline, record: Record) -> Replicates | None:
+    path = record.roles.get("replicates", "")
+    brought = main.added(record_path(record.model, record.version)) if path in record.files else None
+    raw = main.git.read_file(brought, path) if brought else None
+    if raw is None or hashlib.sha256(raw).hexdigest() != record.files[path].sha256:
+        return None
+    try:
+        return parse_replicates(raw, path)
+    except SpecError:
+        return None
+
+
+def seats_of(policy: Policy | None, environment: str) -> Iterator[Seat]:
+    """The approvals that an environment asks for."""
+    if policy is None or environment not in policy.environments:
+        return
+    for role, needed in policy.environments[environment].approvals.items():
+        holders = policy.roles[role]
+        yield Seat(role, needed, tuple(p.login for p in holders.people), holders.teams)
+
+
+def origin_of(place: Place, main: Mainline, model: str, version: str) -> Origin:
+    """What the forge says of the commit that brought a version; without an answer the commit alone."""
+    commit = main.added(record_path(model, version)) or ""
+    if not commit:
+        return Origin()
+    try:
+        pulls = place.forge.pulls.of_commit(commit)
+        people = [person for pull in pulls for c in place.forge.merges.commits(pull.number) for person in c.people]
+    except GitmlError as exc:
+        place.say(f"who made {version} is not known: {exc.message.splitlines()[0]}")
+        return Origin(commit)
+    makers = [*(pull.author for pull in pulls), *(p.login for p in people)]
+    return Origin(commit, pulls, tuple(m for m in dict.fromkeys(makers) if m and not m.endswith("[bot]")))
