@@ -47,6 +47,9 @@ def record_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
         record = main.record(model, pin.version)
     except SpecError as exc:
         return Unknown(exc.problems[0].message if main.file(path) is None else f"{path} {exc.problems[0].message}")
+    brought = main.added(path)
+    if brought is None or main.git.read_file(brought, path) != main.file(path):
+        return Unknown(f"{path} is not the record that came in with its training: records are never edited")
     said = record.files[record.artifact].sha256
     if said != pin.digest:
         return Unknown(f"{pin.version} is pinned with the artifact {pin.digest[:12]}, its record says {said[:12]}")
