@@ -10,16 +10,13 @@ import hmac
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.serving import magic, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.serving.model import Model
-from gitml.serving.signature import Signature, parse
+from gitml.serving.signature import Signature, parse, probe
 
 LARGEST = 4 << 30
 
@@ -91,23 +88,11 @@ def read_checked(path: Path, sha256: str) -> bytes:
     return content
 
 
-@dataclass(frozen=True)
-class _Probe:
-    """Rows that every model must be able to answer, made from its signature."""
-
-    signature: Signature
-
-    def rows(self, count: int) -> Any:
-        cells = [0.0 if f.categories is not None or f.type != "string" else "" for f in self.signature.inputs]
-        return np.array([cells] * count, self.signature.dtype).reshape(count, len(cells))
-
-
 def warmed(model: Model) -> Model:
     """The same model after its first calls; raises UsageError where model and signature do not fit together."""
-    probe = _Probe(model.signature)
     try:
         for count in (1, 1, 32, 32):
-            model.predict(probe.rows(count))
+            model.answers(probe(model.signature, count))
     except Exception as exc:
         raise UsageError(
             f"the model cannot answer a row made from its signature: {exc}",

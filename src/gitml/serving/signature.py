@@ -176,6 +176,12 @@ def parse(raw: Mapping[str, Any]) -> Signature:
     return Signature(inputs, outputs, converters, words)
 
 
+def probe(signature: Signature, count: int) -> Rows:
+    """Rows that fit the signature: first categories, zeros, empty words."""
+    cells = ["" if f.type == "string" and f.categories is None else 0.0 for f in signature.inputs]
+    return np.array([cells] * count, signature.dtype).reshape(count, len(cells))
+
+
 def _fields(raw: Mapping[str, Any], key: str) -> tuple[Field, ...]:
     found = raw.get(key) if isinstance(raw, Mapping) else None
     if not isinstance(found, Sequence) or isinstance(found, str) or not found:

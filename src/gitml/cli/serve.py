@@ -1,0 +1,53 @@
+"""``gitml serve``"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.common import examples, root_of
+from gitml.output import note, paint, show
+
+
+@click.command(
+    epilog=examples(
+        "gitml serve delay                     the newest version, on http://127.0.0.1:8080",
+        "gitml serve delay@3f2a --port 9000",
+        "gitml serve delay --log predictions/  with a prediction log",
+    )
+)
+@click.argument("reference", metavar="MODEL[@VERSION]")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--log", metavar="FOLDER", help="Keep requests and answers there as Parquet: a folder or its URL.")
+@click.option(
+    "--tokens",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Answer only callers with a token of this file: lines of CALLER TOKEN.",
+)
+@click.pass_context
+def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
+    """Serve one version on this machine, to try it out.
+
+    The server is that of `gitml agent` without the agent: no evidence is asked for, and nothing follows main.
+    """
+    from gitml.serving.cores import one_core_each
+
+    one_core_each()
+    from gitml.flows.serve import Options
+    from gitml.flows.serve import serve as run
+    from gitml.serving.server import Listen
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    chosen = Options(Listen(options["host"], options["port"]), options["log"], options["tokens"])
+    with run(root_of(ctx), reference, chosen) as trial:
+        show(f"{paint(trial.running.url, 'bold')}/docs   {trial.record.reference}, to try it out")
+        while trial.running.thread.is_alive() and not stop.wait(0.5):
+            pass
+        note("finishing what is in work")

@@ -1,0 +1,61 @@
+"""``gitml serve``: one version behind HTTP on this machine, to try it out; no evidence is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitml.errors import UsageError
+from gitml.flows.artifact import artifact_of
+from gitml.refs import parse
+from gitml.registry import Record, read_record, resolve
+from gitml.serving.app import create_app
+from gitml.serving.auth import read_tokens
+from gitml.serving.loading import load
+from gitml.serving.predictionlog import NoLog, PredictionLog
+from gitml.serving.server import Listen, Running, serving
+from gitml.serving.state import State
+from gitml.spec import load_application
+from gitml.spec.deployment import Deployment, Pin
+
+
+@dataclass(frozen=True)
+class Options:
+    """``log``: folder or URL of the prediction log; ``tokens``: file of callers and their tokens."""
+
+    listen: Listen = field(default_factory=Listen)
+    log: str | None = None
+    tokens: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is served, and where."""
+
+    record: Record
+    running: Running
+    state: State
+
+
+@contextmanager
+def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
+    """Serve the version until the block ends. Raises RefError, IntegrityError, OutsideError, UsageError."""
+    models = load_application(root).models
+    record = read_record(resolve(root, parse(reference), list(models)))
+    if record.signature is None:
+        raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
+    sha256 = record.files[record.artifact].sha256
+    form = models[record.model].artifact_format
+    model = load(artifact_of(root, record), form, record.signature, sha256=sha256)
+    state = State("trial")
+    deployment = Deployment(champion=Pin(version=record.version, digest=sha256))
+    state.swap(state.prepare(record.model, deployment, {record.version: model}))
+    log = PredictionLog(options.log) if options.log else NoLog()
+    tokens = read_tokens(options.tokens) if options.tokens else {}
+    try:
+        with serving(create_app(state, log, tokens=tokens), state, options.listen) as running:
+            yield Trial(record, running, state)
+    finally:
+        log.close()

@@ -1,0 +1,193 @@
+"""The server as an ASGI application: plain JSON, the Open Inference Protocol v2, metrics, a page about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import orjson
+
+from gitml import __version__
+from gitml.errors import GitmlError
+from gitml.serving import openapi, plain, v2
+from gitml.serving.answering import Answering, Ask, head_lines
+from gitml.serving.auth import caller
+from gitml.serving.metrics import CONTENT_TYPE, Metrics
+from gitml.serving.plain import Asked
+from gitml.serving.predictionlog import NoLog, Sink
+from gitml.serving.state import Served, State
+from gitml.serving.wire import (
+    GoneError,
+    HttpError,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    error,
+    header,
+    read_body,
+    request_id,
+    respond,
+)
+
+# What needs no token: load balancers ask without one.
+_OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
+
+
+def create_app(state: State, log: Sink | None = None, *, tokens: Mapping[str, str] | None = None) -> App:
+    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its caller."""
+    return App(state, log or NoLog(), tokens or {})
+
+
+class App:
+    """One server. Requests come in by ``__call__``; nothing raises out of it."""
+
+    def __init__(self, state: State, log: Sink, tokens: Mapping[str, str]) -> None:
+        self.metrics = Metrics(state, log.stats)
+        self._state, self._tokens = state, tokens
+        self._answering = Answering(self.metrics, log, state.limits)
+        self._open_requests = 0
+        self._pages: dict[str, Callable[[], Response]] = {
+            "/": self._front,
+            "/docs": lambda: Response(openapi.page(state.served), content_type=b"text/html; charset=utf-8"),
+            "/openapi.json": lambda: _json(openapi.document(state.served)),
+            "/metrics": lambda: Response(self.metrics.text(), content_type=CONTENT_TYPE.encode()),
+            "/v2": lambda: _json({"name": "gitml", "version": __version__, "extensions": ["binary_tensor_data"]}),
+            "/v2/health/live": lambda: _json({"live": True}),
+            "/v2/health/ready": self._ready,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        self._open_requests += 1
+        try:
+            response = await self._responded(scope, receive)
+        except GoneError:
+            return
+        finally:
+            self._open_requests -= 1
+        await respond(send, response)
+
+    async def _responded(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._routed(scope, receive)
+        except HttpError as exc:
+            if exc.code not in (200, 422):
+                self.metrics.refused(exc.reason)
+            return error(exc)
+        except GoneError:
+            raise
+        except GitmlError as exc:
+            return error(HttpError(500, "bug", exc.message, hint=exc.hint))
+        except Exception as exc:  # the request's boundary: one broken request must not harm another
+            self.metrics.refused("bug")
+            return error(HttpError(500, "bug", f"the server failed on this request: {type(exc).__name__}"))
+
+    async def _routed(self, scope: Scope, receive: Receive) -> Response:
+        path, method = scope["path"], scope["method"]
+        if path not in _OPEN:
+            caller(scope, self._tokens)
+        if method in ("GET", "HEAD"):
+            return self._got(path.rstrip("/") or "/")
+        if method != "POST":
+            raise HttpError(405, "method", f"{method} is not answered here", headers=[(b"allow", b"GET, POST")])
+        if self._open_requests > self._state.limits.requests:
+            raise HttpError(429, "busy", "too many requests are in work", headers=[(b"retry-after", b"1")])
+        return await self._asked(path, scope, receive)
+
+    async def _asked(self, path: str, scope: Scope, receive: Receive) -> Response:
+        began = time.perf_counter()
+        match path.strip("/").split("/"):
+            case ["models", name, "predict"]:
+                is_v2, version = False, ""
+            case ["v2", "models", name, "infer"]:
+                is_v2, version = True, ""
+            case ["v2", "models", name, "versions", version, "infer"]:
+                is_v2 = True
+            case _:
+                raise _nothing(path)
+        if header(scope, b"content-encoding") not in (b"", b"identity"):
+            raise HttpError(415, "encoding", "the body is compressed", hint="send it as it is")
+        body = await read_body(scope, receive, self._state.limits)
+        served = self._served(name, version)
+        read = self._reader(scope, body, served, version, is_v2=is_v2)
+        unit = header(scope, b"gitml-unit").decode("latin-1")
+        ask = Ask(served, version, read, len(body), unit, partial(request_id, scope), began)
+        found = await self._answering.answer(ask)
+        signature = found.variant.model.signature
+        if is_v2:
+            response = v2.answered(found.head, signature, found.answers, found.asked.extra)
+        else:
+            response = Response(plain.answer(found.head, signature, found.answers))
+        response.headers += head_lines(found.head)
+        return response
+
+    def _reader(self, scope: Scope, body: bytes, served: Served, version: str, *, is_v2: bool) -> Callable[[], Asked]:
+        limits = self._state.limits
+        if not is_v2:
+            return lambda: plain.asked(body, limits)
+        length = header(scope, b"inference-header-content-length")
+        if length and not length.isdigit():
+            raise HttpError(400, "json", "inference-header-content-length is no number")
+        variant = served.variants[version] if version else served.champion
+        return lambda: v2.asked(body, int(length[:20]) if length else None, variant.model.signature, limits)
+
+    def _served(self, name: str, version: str = "") -> Served:
+        served = self._state.served.get(name)
+        if served is None:
+            names = ", ".join(sorted(self._state.served)) or "none yet"
+            raise HttpError(404, "model", f"no model {name[:64]!r} is served here", hint=f"models: {names}")
+        if version and version not in served.variants:
+            raise HttpError(404, "version", f"{name} {version[:64]!r} is not served", hint=", ".join(served.variants))
+        return served
+
+    def _got(self, path: str) -> Response:
+        page = self._pages.get(path)
+        if page:
+            return page()
+        match path.strip("/").split("/"):
+            case ["v2", "models", name]:
+                return self._metadata(name, "")
+            case ["v2", "models", name, "versions", version]:
+                return self._metadata(name, version)
+            case ["v2", "models", name, "ready"] | ["v2", "models", name, "versions", _, "ready"]:
+                version = path.split("/")[5] if "/versions/" in path else ""
+                return _json({"name": self._served(name, version).name, "ready": True})
+            case ["models", name]:
+                return _json(openapi.described(self._served(name)))
+        raise _nothing(path)
+
+    def _metadata(self, name: str, version: str) -> Response:
+        served = self._served(name, version)
+        variant = served.variants[version] if version else served.champion
+        return _json(v2.metadata(name, list(served.variants), variant.model.format, variant.model.signature))
+
+    def _ready(self) -> Response:
+        ready = bool(self._state.served) and not self._state.closing
+        return Response(orjson.dumps({"ready": ready}), 200 if ready else 503)
+
+    def _front(self) -> Response:
+        models = {name: openapi.described(served) for name, served in self._state.served.items()}
+        shown = models if not self._tokens else sorted(models)
+        return _json({"gitml": __version__, "environment": self._state.environment, "models": shown})
+
+
+def _json(value: object) -> Response:
+    return Response(orjson.dumps(value))
+
+
+def _nothing(path: str) -> HttpError:
+    return HttpError(404, "path", f"nothing is at {path[:100]!r}", hint="GET /docs shows what there is")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

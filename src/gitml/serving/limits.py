@@ -1,0 +1,23 @@
+"""What one server takes on; beyond it, it says no at once instead of getting stuck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``body`` in bytes. ``rows`` of one request. ``requests`` in work at once, ``waiting`` rows before one model.
+    ``seconds`` for an answer, ``body_seconds`` for a body to arrive, ``head_seconds`` for a request's first lines.
+    ``batch`` rows that a model is given at once. ``shadows``: requests that wait for shadow versions.
+    """
+
+    body: int = 16 << 20
+    rows: int = 10_000
+    requests: int = 1024
+    waiting: int = 20_000
+    seconds: float = 10.0
+    body_seconds: float = 10.0
+    head_seconds: float = 10.0
+    batch: int = 1024
+    shadows: int = 256

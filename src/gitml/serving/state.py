@@ -1,0 +1,152 @@
+"""What one server serves now: a snapshot that is never changed, only replaced.
+
+A request takes the snapshot of its model once and keeps it until it is answered, so it sees the old versions or the new
+ones, never some of each. The old ones are dropped when the last request that holds them is answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from gitml.errors import UsageError
+from gitml.serving.batching import Runner
+from gitml.serving.limits import Limits
+from gitml.serving.model import Model
+from gitml.serving.router import route, takes
+from gitml.spec.deployment import Deployment, Pin
+
+Role = Literal["champion", "canary", "shadow"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One loaded version and its role. ``percent`` of the traffic that a shadow sees."""
+
+    role: Role
+    version: str
+    digest: str
+    runner: Runner
+    percent: float = 100.0
+
+    @property
+    def model(self) -> Model:
+        return self.runner.model
+
+
+@dataclass
+class InFlight:
+    """Requests that hold a snapshot; counted on the event loop's thread alone."""
+
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Served:
+    """All that is loaded of one model. ``commit`` is main's that said so, empty where there is none."""
+
+    name: str
+    environment: str
+    deployment: Deployment
+    variants: Mapping[str, Variant]  # by version
+    commit: str = ""
+    since: float = field(default_factory=time.time)
+    in_flight: InFlight = field(default_factory=InFlight, compare=False)
+
+    @property
+    def champion(self) -> Variant:
+        return self.variants[self.deployment.champion.version]
+
+    @property
+    def shadows(self) -> tuple[Variant, ...]:
+        return tuple(v for v in self.variants.values() if v.role == "shadow")
+
+    def choose(self, unit: str) -> Variant:
+        """The variant whose answer this unit gets."""
+        if self.deployment.canary is None:
+            return self.champion
+        chosen = route(self.deployment, unit, model=self.name, environment=self.environment)
+        return self.variants[self.deployment.canary.version] if chosen == "canary" else self.champion
+
+    def watching(self, unit: str) -> list[Variant]:
+        """The shadows that see this unit's request."""
+        key = ("shadow", self.name, self.environment)
+        return [s for s in self.shadows if takes(unit, s.percent, *key, s.version)]
+
+
+class State:
+    """The server's models by name. ``swap`` and the readers may be called from any thread."""
+
+    def __init__(self, environment: str, limits: Limits | None = None) -> None:
+        self.environment = environment
+        self.limits = limits or Limits()
+        self.started = time.time()
+        self.closing = False
+        self._lock = threading.Lock()
+        self._served: Mapping[str, Served] = MappingProxyType({})
+
+    @property
+    def served(self) -> Mapping[str, Served]:
+        """The snapshots by model, as of now."""
+        return self._served
+
+    def prepare(self, name: str, deployment: Deployment, models: Mapping[str, Model], *, commit: str = "") -> Served:
+        """A snapshot ready to swap in: every pinned version measured; versions that serve already are taken over.
+
+        Raises UsageError if a pinned version is not among ``models``, has another digest than its pin, or takes other
+        inputs than the champion.
+        """
+        before = self._served.get(name)
+        variants: dict[str, Variant] = {}
+        for role, pin in _roles(deployment):
+            model = models.get(pin.version)
+            if model is None or model.digest != pin.digest:
+                what = "is not loaded" if model is None else "was loaded from another file than the one that is pinned"
+                raise UsageError(f"{name} {pin.version} {what}")
+            old = before.variants.get(pin.version) if before else None
+            runner = old.runner if old and old.model is model else Runner(model, self.limits)
+            percent = float(getattr(pin, "sample", 100.0))
+            variants[pin.version] = Variant(role, pin.version, pin.digest, runner, percent)
+        self._same_inputs(name, variants)
+        return Served(name, self.environment, deployment, MappingProxyType(variants), commit)
+
+    def swap(self, fresh: Served) -> Served | None:
+        """Serve ``fresh`` from the next request on; returns what served before."""
+        with self._lock:
+            before = self._served.get(fresh.name)
+            self._served = MappingProxyType({**self._served, fresh.name: fresh})
+        return before
+
+    def remove(self, name: str) -> Served | None:
+        """Serve the model no more."""
+        with self._lock:
+            before = self._served.get(name)
+            self._served = MappingProxyType({n: s for n, s in self._served.items() if n != name})
+        return before
+
+    def drain(self, old: Served, timeout: float = 30.0) -> bool:
+        """Wait until no request holds ``old``; False if some still do. Not for the loop's own thread."""
+        until = time.monotonic() + timeout
+        while old.in_flight.count and time.monotonic() < until:
+            time.sleep(0.005)
+        return not old.in_flight.count
+
+    def _same_inputs(self, name: str, variants: Mapping[str, Variant]) -> None:
+        champion = next(v for v in variants.values() if v.role == "champion")
+        taken = {f.name for f in champion.model.signature.inputs}
+        for variant in variants.values():
+            strange = sorted({f.name for f in variant.model.signature.inputs} - taken)
+            if strange:
+                raise UsageError(
+                    f"the {variant.role} of {name} wants {strange[0]}, which callers of the champion do not send",
+                    "promote it as champion, so that callers know, or train it on the champion's inputs",
+                )
+
+
+def _roles(deployment: Deployment) -> list[tuple[Role, Pin]]:
+    canary: list[tuple[Role, Pin]] = [("canary", deployment.canary)] if deployment.canary else []
+    return [("champion", deployment.champion), *canary, *(("shadow", pin) for pin in deployment.shadow)]

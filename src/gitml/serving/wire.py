@@ -1,0 +1,144 @@
+"""Requests and responses of HTTP over ASGI, with limits on size and time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gitml.errors import GitmlError
+from gitml.serving.limits import Limits
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+
+
+class GoneError(Exception):
+    """The caller hung up."""
+
+
+class HttpError(GitmlError):
+    """An answer with an error code. ``reason`` is a word for the metrics; ``problems`` go into the body."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        hint: str = "",
+        problems: Any = (),
+        headers: Headers | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.code, self.reason, self.problems, self.headers = code, reason, problems, headers or []
+
+
+@dataclass
+class Response:
+    """``headers`` come without content-type and content-length."""
+
+    body: bytes
+    code: int = 200
+    content_type: bytes = JSON
+    headers: Headers = field(default_factory=list)
+
+
+def error(exc: HttpError, request_id: str = "") -> Response:
+    """The body of an error: what is wrong, what to do next, and each problem of its own."""
+    body: dict[str, Any] = {"error": exc.message}
+    if exc.hint:
+        body["hint"] = exc.hint
+    if exc.problems:
+        body["problems"] = exc.problems
+    if request_id:
+        body["id"] = request_id
+    return Response(orjson.dumps(body), exc.code, headers=list(exc.headers))
+
+
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    """The whole body. Raises HttpError 413 above the limit, 408 if it comes too slowly, GoneError if it never ends."""
+    declared = header(scope, b"content-length")
+    if declared and (not declared.isdigit() or int(declared[:20]) > limits.body):
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                return _checked(message.get("body", b""), limits)
+            parts, size = [], 0
+            while True:
+                if message["type"] != "http.request":
+                    raise GoneError
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limits.body:
+                    raise _too_large(limits)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                message = await receive()
+    except TimeoutError:
+        words = f"the body did not arrive within {limits.body_seconds:g} s"
+        raise HttpError(408, "slow", words, headers=[(b"connection", b"close")]) from None
+
+
+def _checked(body: bytes, limits: Limits) -> bytes:
+    if len(body) > limits.body:
+        raise _too_large(limits)
+    return body
+
+
+def _too_large(limits: Limits) -> HttpError:
+    # Whoever sends on is cut off, or the rest of the body would be read for nothing.
+    words = f"the body is larger than {limits.body:,} bytes"
+    return HttpError(413, "large", words, hint="send fewer rows at once", headers=[(b"connection", b"close")])
+
+
+async def respond(send: Send, response: Response) -> None:
+    """Send it."""
+    headers = [
+        (b"content-type", response.content_type),
+        (b"content-length", str(len(response.body)).encode()),
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """Value of the first header of this name (small letters), or nothing."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
+
+
+def request_id(scope: Scope, own: object = None) -> str:
+    """The caller's id, from the body or the header ``x-request-id``, if it is short and plain; otherwise a new one."""
+    for found in (own, header(scope, b"x-request-id").decode("latin-1")):
+        if isinstance(found, str) and 0 < len(found) <= 128 and found.isascii() and found.isprintable():
+            return found
+    return os.urandom(16).hex()
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises HttpError 400."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise HttpError(400, "json", f"the body is no JSON: {exc}", hint="NaN is written as null") from None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The body as an object. Raises HttpError 400."""
+    if isinstance(value, dict):
+        return value
+    raise HttpError(400, "json", "the body is no JSON object")
