@@ -27,6 +27,7 @@ class Cause(StrEnum):
     OTHER_REPOSITORY = "other-repository"
     FUTURE = "future"
     EXPIRED_KEY = "expired-key"
+    REMOVED_KEY = "removed-key"  # said by audits alone, which know what policy.yaml said before
 
 
 @dataclass(frozen=True)

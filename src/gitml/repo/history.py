@@ -45,7 +45,8 @@ def line(root: Path, revision: str, paths: Sequence[str] = ()) -> tuple[Landed, 
     """
     words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
     command = ["git", "log", "--first-parent", "--reverse", *words, "--end-of-options", revision, "--", *paths]
-    said = run(command, cwd=root, env=_PLAIN).stdout.decode("utf-8", "surrogateescape")
+    # A path that is no UTF-8 is shown, and matches nothing.
+    said = run(command, cwd=root, env=_PLAIN).stdout.decode("utf-8", "backslashreplace")
     return tuple(_parsed(said.split("\0")))
 
 
@@ -79,4 +80,4 @@ def files(root: Path, commit: str, folder: str = "") -> tuple[str, ...]:
     """The paths of all files of ``commit`` from the top, or of those below ``folder``."""
     words = ["git", "ls-tree", "-r", "-z", "--full-tree", "--name-only", "--end-of-options", commit]
     said = run([*words, *([f"{folder}/"] if folder else [])], cwd=root, env=_PLAIN).stdout
-    return tuple(path for path in said.decode("utf-8", "surrogateescape").split("\0") if path)
+    return tuple(path for path in said.decode("utf-8", "backslashreplace").split("\0") if path)

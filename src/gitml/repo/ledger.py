@@ -21,6 +21,7 @@ NAME = re.compile(
     r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
 )
 _ABSENT = "couldn't find remote ref"
+_FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,13 @@ def fetch(root: Path, remote: Remote) -> str | None:
     Raises IntegrityError when it was rewritten, or is gone, since this clone saw it.
     """
     try:
-        remote.git(
-            root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote.url, f"refs/heads/{BRANCH}:{LOCAL}"
-        )
+        # Without --quiet: Git would not say why it refuses.
+        remote.git(root, *_FETCH, remote.url, f"refs/heads/{BRANCH}:{LOCAL}")
     except OutsideError as exc:
         if "non-fast-forward" in exc.message:
             raise IntegrityError(
                 f"the branch {BRANCH} was rewritten since this clone last fetched it",
-                f"`gitml audit` says what is missing; `git update-ref -d {LOCAL}` forgets what was there",
+                f"`gitml audit --fetch` says what is missing; `git update-ref -d {LOCAL}` forgets what was there",
             ) from None
         if _ABSENT not in exc.message:
             raise
@@ -93,6 +93,15 @@ def fetch(root: Path, remote: Remote) -> str | None:
             ) from None
         return None
     return head(root)
+
+
+def fetch_as_is(root: Path, remote: Remote) -> str | None:
+    """The newest commit of the remote's ledger, however it stands to what this clone saw before; None if it is gone."""
+    listed = remote.git(root, "ls-remote", remote.url, f"refs/heads/{BRANCH}").split()
+    if not listed:
+        return None
+    remote.git(root, *_FETCH, remote.url, f"+refs/heads/{BRANCH}:{LOCAL}-now")
+    return head(root, f"{LOCAL}-now")
 
 
 def head(root: Path, revision: str = LOCAL) -> str | None:
@@ -116,13 +125,18 @@ def read(root: Path, revision: str = LOCAL) -> list[Event]:
 
 def blobs(root: Path, ids: Sequence[str]) -> Iterator[bytes]:
     """Contents in the order of ``ids``, all from one process. Raises IntegrityError for one that is not there."""
-    said = run(["git", "cat-file", "--batch"], cwd=root, stdin="".join(f"{i}\n" for i in ids).encode()).stdout
+    return objects(root, ids, b"blob")
+
+
+def objects(root: Path, names: Sequence[str], kind: bytes) -> Iterator[bytes]:
+    """The same for objects of one ``kind`` by Git's names of them."""
+    said = run(["git", "cat-file", "--batch"], cwd=root, stdin="".join(f"{n}\n" for n in names).encode()).stdout
     place = 0
-    for oid in ids:
+    for name in names:
         end = said.index(b"\n", place)
         words = said[place:end].split()
-        if len(words) != 3 or words[1] != b"blob":
-            raise IntegrityError(f"the clone lacks the object {oid}", "run `git fetch`, or `git fsck` to see more")
+        if len(words) != 3 or words[1] != kind:
+            raise IntegrityError(f"the clone lacks the object {name}", "run `git fetch`, or `git fsck` to see more")
         place = end + 1 + int(words[2])
         yield said[end + 1 : place]
         place += 1

@@ -30,7 +30,7 @@ _ABSENT = "couldn't find remote ref"
 _TRIES = 40
 _SECONDS = 120.0
 # .invalid is reserved (RFC 2606): no forge can take the address for a person's.
-_WHO = b"gitml-bot <gitml-bot@noreply.invalid>"
+WHO = "gitml-bot <gitml-bot@noreply.invalid>"
 # Trees of months are fetched one by one when they are needed: a branch may have thousands of files.
 _CONFIG = """\
 [core]
@@ -190,7 +190,7 @@ class _Scratch:
 
     def _commands(self, tip: str | None) -> list[bytes]:
         message = self.addition.message.encode("utf-8")
-        lines = [b"commit refs/gitml/new\nmark :1\ncommitter %s %d +0000\n" % (_WHO, int(time.time()))]
+        lines = [b"commit refs/gitml/new\nmark :1\ncommitter %s %d +0000\n" % (WHO.encode(), int(time.time()))]
         lines.append(b"data %d\n%s\n" % (len(message), message))
         if tip:
             lines.append(f"from {tip}\n".encode())

@@ -1,0 +1,197 @@
+"""``gitml evidence``"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from gitml.cli.common import F, as_json, examples, root_of
+from gitml.flows.evidence import Shown, Wanted, find, here
+from gitml.flows.evidence import evidence as listed
+from gitml.flows.evidence import keygen as make_pair
+from gitml.flows.evidence import verify as verify_events
+from gitml.flows.ledgerhere import Here
+from gitml.output import note, paint, printable, show, show_json, table
+from gitml.spec.gates import EvidenceKind
+
+
+@click.group(
+    epilog=examples(
+        "gitml evidence ls --model delay    what was signed about a model, newest first",
+        "gitml evidence show 3f2a90bc11d2   one event whole",
+        "gitml evidence verify              exit code 1 when an event does not count",
+    )
+)
+def evidence() -> None:
+    """Signed evidence of the ledger: listed, shown, verified; and keys to sign with.
+
+    Read from this clone's copy of the branch gitml-ledger, judged by the keys that policy.yaml names on main.
+    """
+
+
+def _clone(command: F) -> F:
+    """The options that say which clone and repository."""
+    command = click.option("--fetch", is_flag=True, help="First fetch main and the ledger from origin.")(command)
+    return click.option(
+        "--repository", metavar="OWNER/NAME", default="", help="The repository, where origin does not say it."
+    )(command)
+
+
+def _here(ctx: click.Context, repository: str, *, fetch: bool) -> Here:
+    return here(root_of(ctx), os.environ, repository, fetch=fetch)
+
+
+@evidence.command(
+    epilog=examples("gitml evidence ls", "gitml evidence ls --kind approved --environment production --json")
+)
+@click.option("--model", default="", help="About this model only.")
+@click.option("--environment", default="", help="About this environment only.")
+@click.option("--kind", default="", help="Of this kind only: trained, gate, approved, …")
+@click.option("--pull", type=click.IntRange(1), help="About this pull request only.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=30, show_default=True, help="Events to list.")
+@click.option("--all", "everything", is_flag=True, help="List all.")
+@_clone
+@as_json
+@click.pass_context
+def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **asked: Any) -> None:
+    """List events, newest first, and say which count."""
+    most = None if asked.pop("everything") else asked["limit"]
+    wanted = Wanted(asked["model"], asked["environment"], asked["kind"], asked["pull"], most)
+    found = listed(_here(ctx, repository, fetch=fetch), wanted)
+    if as_json:
+        show_json([_json(shown) for shown in found])
+        return
+    if not found:
+        note("there are no such events")
+        return
+    show(table([_row(shown) for shown in found], ["time (UTC)", "kind", "about", "result", "by", "event", "counts"]))
+
+
+def _row(shown: Shown) -> list[str]:
+    about, event = shown.binding, shown.event.name.rpartition("-")[2].removesuffix(".json")
+    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.reason.splitlines()[0]}"
+    if about is None:
+        return ["", "", "", "", "", event, why]
+    where = f"{about.model} in {about.environment}" if about.environment else about.model
+    what = " ".join(word for word in (where, about.version[-8:], f"#{about.pull}" if about.pull else "") if word)
+    return [about.time.replace("T", " ").rstrip("Z"), about.kind, what, about.result, about.by, event, why]
+
+
+def _json(shown: Shown, *, whole: bool = False) -> dict[str, Any]:
+    statement = shown.believed.statement
+    return {
+        "event": shown.event.name,
+        "believed": bool(shown.believed),
+        "reason": shown.believed.reason,
+        "signer": shown.believed.signer,
+        "binding": statement.binding.model_dump(mode="json") if statement else None,
+        **({"details": dict(statement.details) if statement else None} if whole else {}),
+    }
+
+
+@evidence.command(
+    "show", epilog=examples("gitml evidence show 3f2a90bc11d2", "gitml evidence show 3f2a90bc11d2 --json")
+)
+@click.argument("event")
+@_clone
+@as_json
+@click.pass_context
+def show_one(ctx: click.Context, /, event: str, *, repository: str, fetch: bool, as_json: bool) -> int:
+    """Show one event whole. EVENT is its path, or the 12 digits at its end.
+
+    Exit code 1: it does not count.
+    """
+    shown = find(_here(ctx, repository, fetch=fetch), event)
+    if as_json:
+        show_json(_json(shown, whole=True))
+        return 0 if shown.believed else 1
+    show(printable(shown.event.name))
+    show(_says(shown))
+    statement = shown.believed.statement
+    if statement:
+        about = statement.binding.model_dump(mode="json", exclude_defaults=True)
+        rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in about.items()]
+        show(table(rows))
+        if statement.details:
+            show(printable(json.dumps(dict(statement.details), indent=2, ensure_ascii=False)))
+    return 0 if shown.believed else 1
+
+
+def _says(shown: Shown) -> str:
+    if shown.believed:
+        return paint(f"counts: signed by {printable(shown.believed.signer)}", "green")
+    return paint(f"does not count: it {printable(shown.believed.reason)}", "red")
+
+
+@evidence.command(
+    epilog=examples(
+        "gitml evidence verify", "gitml evidence verify 3f2a90bc11d2", "gitml evidence verify envelope.json"
+    )
+)
+@click.argument("names", nargs=-1, metavar="[EVENT|FILE]...")
+@_clone
+@as_json
+@click.pass_context
+def verify(ctx: click.Context, /, names: Sequence[str], *, repository: str, fetch: bool, as_json: bool) -> int:
+    """Verify signatures, keys, purposes and times: of all events, of some, or of envelopes in files.
+
+    `gitml audit` compares them with main as well. Exit code 0: all count. 1: some do not. 3: there are none.
+    """
+    found, verdict = verify_events(_here(ctx, repository, fetch=fetch), names)
+    if as_json:
+        show_json({"verdict": verdict.to_dict(), "events": [_json(shown) for shown in found]})
+        return verdict.exit_code
+    for shown in found if names or verdict.exit_code else ():
+        show(f"{printable(shown.event.name)}  {_says(shown)}")
+    show(printable(verdict.reason))
+    return verdict.exit_code
+
+
+@evidence.command(
+    epilog=examples("gitml evidence keygen ci.key --owner 'CI of acme/app' --purpose gate --purpose approved")
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--owner", default="", help="Who holds the private key, for policy.yaml.")
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    type=click.Choice(get_args(EvidenceKind)),
+    help="A kind of evidence that it may sign; again for more.",
+)
+@as_json
+def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) -> None:
+    """Make a signing key: the private half to FILE, the public half as lines for policy.yaml.
+
+    Give the private half to the forge as the secret GITML_SIGNING_KEY of the Environment gitml, then delete FILE.
+    """
+    name = file.stem or "gitml"
+    pair = make_pair(file, name)
+    if as_json:
+        show_json({"private": str(pair.private), "public": pair.public})
+        return
+    note(
+        f"the private key is in {printable(str(pair.private))}: give it to the secret GITML_SIGNING_KEY, then delete it"
+    )
+    note("add this to policy.yaml, by a pull request:")
+    show(_snippet(name, pair.public, owner, purposes))
+
+
+def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str:
+    from datetime import UTC, datetime
+
+    kinds = ", ".join(purposes) or "trained, evaluated, reproduced, gate, approved, promoted, rolled-back, overridden"
+    lines = [
+        "keys:",
+        f"  {json.dumps(name)}:",
+        f"    public: {public}",
+        f"    owner: {json.dumps(owner or 'name who holds the private half')}",
+        f"    purposes: [{kinds}]",
+        f'    from: "{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"',
+    ]
+    return "\n".join(lines)
