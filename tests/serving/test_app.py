@@ -1,0 +1,259 @@
+"""The server over real HTTP: answers, what is said of broken requests, limits."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gitml.serving.auth import hashed
+from gitml.serving.limits import Limits
+from gitml.serving.model import Model
+from serving_models import SIGNATURE, columns, fitted
+from serving_server import ROW, VERSIONS, Served, constant
+
+Start = Callable[..., Served]
+
+
+@pytest.fixture
+def server(start: Start, boosting: Model) -> Served:
+    return start({VERSIONS[0]: boosting})
+
+
+def test_named_columns_get_the_models_answers_and_headers_name_it(server: Served) -> None:
+    table = columns(20)
+    rows = [{k: None if v != v else v for k, v in r.items()} for r in table.to_dict("records")]
+    answer = server.predict({"rows": rows}, **{"X-Request-Id": "abc"})
+    assert answer.status_code == 200
+    assert answer.json()["outputs"]["p_late"] == fitted("boosting").predict_proba(table)[:, 1].tolist()
+    head = {"gitml-model": "delay", "gitml-version": VERSIONS[0], "gitml-variant": "champion", "x-request-id": "abc"}
+    assert {k: answer.headers[k] for k in head} == head
+    by_column = server.predict({"columns": {k: [r[k] for r in rows] for k in rows[0]}})
+    assert by_column.json()["outputs"] == answer.json()["outputs"]
+
+
+def test_what_is_wrong_is_named_with_expected_and_got(server: Served) -> None:
+    rows = [ROW, {"carrier": 7, "distance": "far", "orign": "EWR", "age": None}]
+    answer = server.predict({"rows": rows})
+    assert answer.status_code == 422
+    problems = {p["input"]: (p["expected"], p["got"], p["row"]) for p in answer.json()["problems"]}
+    assert problems == {
+        "carrier": ("a word", "7", 1),
+        "distance": ("a whole number", '"far"', 1),
+        "origin": ("a word", "nothing", 1),
+        "orign": ("no such input (is it origin?)", '"EWR"', 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("distance", 2**53 + 1, "a whole number from"),
+        ("distance", 10**400, "JSON"),
+        ("distance", 1.5, "a whole number"),
+        ("distance", None, "a whole number"),
+        ("distance", True, "a whole number"),
+        ("age", True, "a number or null"),
+        ("age", [1], "a number or null"),
+        ("carrier", None, "a word"),
+    ],
+)
+def test_values_that_no_model_should_see_are_refused(server: Served, field: str, value: Any, expected: str) -> None:
+    answer = server.predict({"rows": [{**ROW, field: value}]})
+    assert answer.status_code in (400, 422)
+    assert expected in answer.text
+
+
+@pytest.mark.parametrize("age", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_nan_and_infinite_numbers_are_refused(server: Served, age: str) -> None:
+    body = f'{{"rows": [{{"carrier": "AA", "distance": 1, "origin": "EWR", "age": {age}}}]}}'
+    assert server.client.post("/models/delay/predict", content=body).status_code in (400, 422)
+
+
+def test_missing_and_huge_but_finite_numbers_are_answered(server: Served) -> None:
+    for age in (None, 1e300, -1e300):
+        assert server.predict({"rows": [{**ROW, "age": age}]}).status_code == 200
+    without = {k: v for k, v in ROW.items() if k != "age"}
+    with_null = server.predict({"rows": [{**ROW, "age": None}]}).json()["outputs"]
+    assert server.predict({"rows": [without]}).json()["outputs"] == with_null
+
+
+def test_unknown_words_are_answered_counted_and_kept_in_the_log(server: Served) -> None:
+    assert server.predict({"rows": [{**ROW, "carrier": "ZZ"}, ROW]}).status_code == 200
+    text = server.client.get("/metrics").text
+    assert 'gitml_unknown_words_total{input="carrier",model="delay"} 1.0' in text
+    assert server.log.events[-1].features["carrier"] == ["ZZ", "AA"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"{}", b'{"rows": 1}', b'{"rows": []}', b'{"rows": [1]}', b"\xff", b'{"row": [{}]}'),
+        b'{"columns": {"carrier": "AA"}}',
+        b'{"columns": {"carrier": ["AA"], "distance": []}}',
+        b'{"rows": [], "columns": {}}',
+    ],
+)
+def test_broken_bodies_are_told_so(server: Served, body: bytes) -> None:
+    answer = server.client.post("/models/delay/predict", content=body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]
+
+
+def test_paths_methods_and_models_that_are_not_there(server: Served) -> None:
+    client = server.client
+    assert client.post("/models/none/predict", json={"rows": [ROW]}).status_code == 404
+    assert client.post("/v2/models/delay/versions/none/infer", json={}).status_code == 404
+    assert client.get("/nothing").status_code == 404
+    assert client.delete("/models/delay/predict").status_code == 405
+    assert client.post("/models/delay/predict", content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
+
+
+def test_a_model_that_raises_harms_nobody_else(start: Start, boosting: Model) -> None:
+    def broken(rows: Any) -> Any:
+        if (rows[:, 1] == 13).any():
+            raise RuntimeError("unlucky")
+        return np.zeros(len(rows))
+
+    server = start({VERSIONS[0]: constant(0, score=broken)})
+    bad = {"rows": [{**ROW, "distance": 13}]}
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda n: server.predict(bad if n % 4 == 0 else {"rows": [ROW]}).status_code, range(80)))
+    assert codes == [500 if n % 4 == 0 else 200 for n in range(80)]
+    assert "unlucky" in server.predict(bad).json()["error"]
+    assert f'gitml_requests_total{{code="500",model="delay",variant="champion",version="{VERSIONS[0]}"}} 21.0' in (
+        server.client.get("/metrics").text
+    )
+
+
+def test_a_model_that_answers_nan_is_an_error_not_an_answer(start: Start) -> None:
+    def nan_at_13(rows: Any) -> Any:
+        return np.where(rows[:, 1] == 13, np.nan, 1.0)
+
+    server = start({VERSIONS[0]: constant(0, score=nan_at_13)})
+    assert server.predict({"rows": [{**ROW, "distance": 13}]}).status_code == 500
+    assert server.predict({"rows": [ROW]}).json()["outputs"] == {"p_late": [1.0]}
+
+
+def test_bodies_and_rows_above_the_limits_are_refused(start: Start, boosting: Model) -> None:
+    server = start({VERSIONS[0]: boosting}, limits=Limits(body=4000, rows=10))
+    assert server.predict({"rows": [ROW] * 11}).status_code == 413
+    assert server.predict({"rows": [ROW] * 100}).status_code == 413
+
+    def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 1000
+
+    assert server.client.post("/models/delay/predict", content=endless()).status_code == 413
+    assert server.predict({"rows": [ROW]}).status_code == 200
+
+
+def test_a_hanging_model_is_given_up_and_a_full_queue_says_try_again(start: Start) -> None:
+    free = threading.Event()
+
+    def slow(rows: Any) -> Any:
+        if (rows[:, 1] == 13).any():
+            free.wait(20)
+        time.sleep(0.005)
+        return np.zeros(len(rows))
+
+    limits = Limits(seconds=1.0, waiting=4)
+    server = start({VERSIONS[0]: constant(0, score=slow)}, limits=limits)
+    try:
+        with ThreadPoolExecutor(10) as pool:
+            first = pool.submit(server.predict, {"rows": [{**ROW, "distance": 13}]})
+            time.sleep(0.2)
+            rest = [pool.submit(server.predict, {"rows": [ROW]}) for _ in range(9)]
+            answers = [r.result() for r in (first, *rest)]
+        codes = sorted(a.status_code for a in answers)
+        assert set(codes) == {429, 504}
+        assert codes.count(429) == 5
+        assert {a.headers.get("retry-after") for a in answers if a.status_code == 429} == {"1"}
+    finally:
+        free.set()
+    for _ in range(50):
+        if (answer := server.predict({"rows": [ROW]})).status_code == 200:
+            break
+    assert answer.status_code == 200
+
+
+def test_slow_callers_lose_their_connection_and_hold_up_nobody(start: Start, boosting: Model) -> None:
+    server = start({VERSIONS[0]: boosting}, limits=Limits(head_seconds=0.5, body_seconds=0.5))
+    half = [b"POST /models/delay/predict HTTP/1.1\r\nhost: x\r\n", b"content-length: 100\r\n\r\n{"]
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as head,
+        socket.create_connection(("127.0.0.1", server.port)) as body,
+    ):
+        head.sendall(half[0])
+        body.sendall(b"".join(half))
+        for each in (head, body):
+            each.settimeout(5)
+        assert server.predict({"rows": [ROW]}).status_code == 200
+        assert body.recv(1000).startswith(b"HTTP/1.1 408")
+        assert head.recv(1000) == b""
+
+
+def test_ten_thousand_rows_at_once_are_answered_while_others_are(server: Served) -> None:
+    many = {"rows": [ROW] * 10_000}
+    with ThreadPoolExecutor(2) as pool:
+        large = pool.submit(server.client.post, "/models/delay/predict", json=many, timeout=60)
+        waits = []
+        while not large.done():
+            began = time.monotonic()
+            assert server.predict({"rows": [ROW]}).status_code == 200
+            waits.append(time.monotonic() - began)
+    assert len(large.result().json()["outputs"]["p_late"]) == 10_000
+    assert max(waits) < 2
+
+
+def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Model) -> None:
+    server = start({VERSIONS[0]: boosting}, tokens={hashed("s3cret-s3cret-s3cret"): "reports"})
+    assert server.predict({"rows": [ROW]}).status_code == 401
+    assert server.client.get("/metrics").status_code == 401
+    assert server.client.get("/v2/health/ready").status_code == 200
+    assert server.predict({"rows": [ROW]}, Authorization="Bearer wrong").status_code == 401
+    assert server.predict({"rows": [ROW]}, Authorization="Bearer s3cret-s3cret-s3cret").status_code == 200
+
+
+def test_every_answer_is_in_the_log_with_features_and_outputs(server: Served) -> None:
+    answer = server.predict({"rows": [ROW, {**ROW, "age": None}], "unit": "N123"}).json()
+    (event,) = server.log.events
+    assert (event.request_id, event.unit, event.model, event.variant) == (answer["id"], "N123", "delay", "champion")
+    assert event.features.decode(event.features.rows)["age"] == [3.5, None]
+    assert event.output == answer["outputs"]
+    assert 0 < event.latency < 5
+
+
+def test_openapi_and_the_page_speak_of_the_model(server: Served) -> None:
+    document = server.client.get("/openapi.json").json()
+    body = document["paths"]["/models/delay/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(body["properties"]["rows"]["items"]["properties"]) == [f["name"] for f in SIGNATURE["inputs"]]
+    assert server.predict(body["example"]).status_code == 200
+    assert "/models/delay/predict" in server.client.get("/docs").text
+
+
+def test_nothing_is_ready_before_a_model_is(start: Start, boosting: Model) -> None:
+    server = start({})
+    assert server.client.get("/v2/health/live").status_code == 200
+    assert server.client.get("/v2/health/ready").status_code == 503
+    server.deploy({VERSIONS[0]: boosting})
+    assert server.client.get("/v2/health/ready").status_code == 200
+
+
+def test_requests_of_any_bytes_never_break_the_server(server: Served) -> None:
+    for junk in (
+        b"\x00" * 100,
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /models/delay/predict HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port)) as broken:
+            broken.sendall(junk)
+            broken.settimeout(3)
+            broken.recv(100)
+    assert server.predict({"rows": [ROW]}).status_code == 200
