@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gitml.cli.main import gitml
+from gitml.policy import approvals, builtin, change, decision, freezes, override
 from gitml.spec.schema import FILES, SCHEMAS, schema_of, schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +25,7 @@ def pages() -> dict[str, str]:
     """Path below the root → text."""
     files = {f"schemas/{name}.schema.json": schema_text(name) for name in SCHEMAS}
     files["docs/reference/cli.md"] = cli_page()
+    files["docs/reference/gates.md"] = gates_page()
     for name in SCHEMAS:
         files[f"docs/reference/{name}-yaml.md"] = yaml_page(name)
     return files
@@ -42,6 +47,44 @@ def commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[t
             inner = command.get_command(context, name)
             if inner is not None and not inner.hidden:
                 yield from commands((*words, name), inner)
+
+
+GATES = """\
+What a version must show before a pull request may bring it into an environment. The gates of an environment stand in
+`policy.yaml` ([](policy-yaml.md)); a gate that is not named is not asked. Each answers *successful*, *failed* or
+*inconclusive*, with a reason and its numbers, and the way in is open only when all are successful. What is missing, no
+number, too old, or of another model, version, environment or repository is inconclusive, and keeps it shut.
+
+Whose approval counts, and why, is in [](../explanation/approvals.md)."""
+ALWAYS = (
+    "Asked of every version, whether `policy.yaml` names them or not. The way in stays shut until they are successful."
+)
+TIMES = "Dates and people stop a promotion too, or open a gate that is shut."
+
+
+def gates_page() -> str:
+    """From the docstrings of gitml.policy: each gate documents itself."""
+    parts = [NOTE, "# Gates", GATES]
+    parts += [part for name, judge in decision.GATES.items() for part in (f"## {name}", prose(judge))]
+    parts += ["## Without being asked", ALWAYS]
+    always = {**builtin.BUILT_IN, "ran before": builtin.ran_before, "change": change.judge}
+    parts += [part for name, judge in always.items() for part in (f"### {name}", prose(judge))]
+    parts += ["## Freezes, holds, overrides, approvals", TIMES]
+    times = {
+        "freeze": freezes.judge_freeze,
+        "hold": freezes.judge_hold,
+        "override": override.judge,
+        "approvals": approvals.judge,
+    }
+    parts += [part for name, judge in times.items() for part in (f"### {name}", prose(judge))]
+    return "\n\n".join(parts) + "\n"
+
+
+def prose(what: Callable[..., object]) -> str:
+    """A docstring as Markdown: indented lines are YAML."""
+    text = inspect.cleandoc(what.__doc__ or "").replace("``", "`")
+    blocks = re.sub(r"(?m)(?:^    .*\n?)+", lambda m: f"```yaml\n{textwrap.dedent(m.group()).strip()}\n```\n", text)
+    return blocks.strip()
 
 
 def yaml_page(name: str) -> str:

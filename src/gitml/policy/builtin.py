@@ -20,7 +20,7 @@ def artifact(facts: Facts, _: Policy) -> Verdict:
 
 
 def trained(facts: Facts, policy: Policy) -> Verdict:
-    """A job of the default branch vouches that this version was trained (DESIGN decision 3).
+    """A job of the default branch vouches that this version was trained.
 
     There is believed evidence ``trained``; for a model made elsewhere ``evaluated`` stands for it. Until then the
     version is local, and inconclusive. With ``trust.branch_runs: reproduce`` evidence ``reproduced`` is needed as well.

@@ -83,7 +83,11 @@ def _ends_sooner(old: Hold | None, new: Hold | None) -> bool:
 
 
 def judge(case: Case) -> Verdict:
-    """Built-in verdict ``change``: the pull request is an edit that may be judged at all."""
+    """The pull request is an edit that may be judged at all.
+
+    It changes deployment files and nothing else, none of them is deleted or anything but a plain file, each can be
+    read, and none changed on the base branch since the branch began.
+    """
     if case.refused:
         return failed(listed(case.refused))
     unknown = [side.reason for side in (case.old, case.new) if isinstance(side, Unknown)]

@@ -22,8 +22,10 @@ def frozen(freezes: Sequence[Freeze], environment: str, now: datetime) -> tuple[
 def judge_freeze(freezes: Sequence[Freeze], environment: str, now: datetime) -> Verdict:
     """No promotion while a freeze of policy.yaml is in force; rollbacks, stops and the end of a hold still are.
 
-    freezes:
-      - {from: 2026-12-20, until: 2027-01-03, reason: Year-end closing, environments: [production]}
+        freezes:
+          - {from: 2026-12-20, until: 2027-01-03, reason: Year-end closing, environments: [production]}
+
+    A day that is named last is included. Without ``environments`` it holds everywhere.
     """
     active = frozen(freezes, environment, now)
     if active:

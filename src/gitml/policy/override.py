@@ -44,7 +44,7 @@ class _Signed:
 
 
 def judge(policy: Policy, case: Case, shut: Collection[str]) -> Overrule | None:
-    """Which of the ``shut`` gates signed statements open; None where nobody asks for it.
+    """People of one role open gates that are ``shut``, with signed statements; None where nobody asks for it.
 
         override: {role: risk, people: 2, lasts: 7d}
 
