@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from gitml.flows.agentload import Loaded
 from gitml.serving.state import Served, State
 
-# A request that took the old snapshot in this very moment has not been counted yet.
-_GRACE = 0.2
 _DRAIN = 60.0
 
 
@@ -32,6 +30,7 @@ class Server:
             threading.Thread(target=self._drain, args=(old,), daemon=True, name="gitml-drain").start()
 
     def _drain(self, old: Served) -> None:
-        time.sleep(_GRACE)
+        # A request holds its snapshot from its first line on, and is counted when its body is there.
+        time.sleep(self.state.limits.body_seconds + 1.0)
         if not self.state.drain(old, _DRAIN):
             self.note(f"{old.name}: requests still hold the versions before, after {_DRAIN:.0f} s")

@@ -1,0 +1,69 @@
+"""What agents report comes into the ledger: a job on a schedule, because nothing on GitHub happens when they write.
+
+It holds no signing key: it checks signatures and appends. Where what it collected makes a promotion due, the next job
+opens it.
+"""
+
+from __future__ import annotations
+
+from gitml.ci import github_steps as steps
+from gitml.ci.base import Source
+from gitml.ci.github_layout import job_of, path_of, small, workflow
+from gitml.ci.github_steps import MAIN, mapping
+from gitml.spec.policy import Policy
+
+OUTBOX = "GITML_OUTBOX"
+_EVERY_QUARTER = '"7,22,37,52 * * * *"'
+
+
+def wants_collection(policy: Policy) -> bool:
+    """Whether agents report at all: some key may sign what they deployed."""
+    return any("deployed" in key.purposes for key in policy.keys.values())
+
+
+def collect(source: Source) -> str:
+    """Does nothing until somebody sets the variable GITML_OUTBOX."""
+    on = ["schedule:", f"  - cron: {_EVERY_QUARTER}", "workflow_dispatch:"]
+    group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
+    return workflow(source, "collect", on, group, [_collect(source), _propose(source)])
+
+
+def _here() -> str:
+    return f"vars.{OUTBOX} != '' && github.ref == {MAIN}"
+
+
+def _collect(source: Source) -> list[str]:
+    # Reads the outbox with what reads DVC's remote, so keep both in one account or bucket.
+    identity = {"id-token": "write"} if source.application.ci.oidc else {}
+    environment = ["environment: gitml-main"] if source.application.ci.secrets else []
+    sign_in, token = steps.app_token(source, {"contents": "write"})
+    own = {"contents": "read"} if sign_in else {"contents": "write"}
+    head = [f"if: ${{{{ {_here()} }}}}", *small(source), *environment, *mapping("permissions", {**own, **identity})]
+    env = {"GITHUB_TOKEN": token, OUTBOX: f"${{{{ vars.{OUTBOX} }}}}", **steps.secrets(source)}
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, (), path_of(source, "collect")),
+        *steps.sign_in(source),
+        *sign_in,
+        steps.run("gitml ci collect", env=env),
+    ]
+    return job_of("collect", head, body)
+
+
+def _propose(source: Source) -> list[str]:
+    wanted = {"contents": "write", "pull-requests": "write"}
+    sign_in, token = steps.app_token(source, wanted)
+    # Something that was refused makes the job before this one red, and holds nothing else up.
+    head = [
+        "needs: collect",
+        f"if: ${{{{ !cancelled() && {_here()} }}}}",
+        *small(source),
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, (), path_of(source, "collect")),
+        *sign_in,
+        steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
+    ]
+    return job_of("propose", head, body)

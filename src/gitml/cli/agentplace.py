@@ -1,0 +1,204 @@
+"""Where an agent works, from the words of its call and the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitml.errors import OutsideError, UsageError
+from gitml.flows.agentstate import MIRROR, default_state, load_state, owned, stamp
+from gitml.forges.github import Settings, github, settings_from
+from gitml.output import note, paint, printable, show, table
+from gitml.refs import why_no_environment
+from gitml.repo.git import Git
+from gitml.repo.orphan import Remote
+from gitml.spec import find_root
+
+if TYPE_CHECKING:
+    from gitml.flows.agent import Agent
+    from gitml.flows.agentpin import LocalPin
+    from gitml.serving.state import State
+
+_COLOURS = {"synced": "green", "healthy": "green", "degraded": "red", "unknown": "red"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the call says: the repository, the branch, the folder of gitml.yaml in it, the state folder."""
+
+    environment: str
+    settings: Settings
+    remote: Remote
+    branch: str
+    prefix: str
+    folder: Path
+    outbox: str = ""
+    trust: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Working:
+    """An agent, and what its server answers from."""
+
+    agent: Agent
+    state: State
+
+
+def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) -> Told:
+    """Raises UsageError when no repository is named, or the environment's name is none."""
+    why = why_no_environment(environment)
+    if why:
+        raise UsageError(why, "write for example: gitml agent production")
+    source, prefix = _source(ctx, options["source"])
+    env = {**os.environ, **({"GITHUB_REPOSITORY": options["repository"]} if options["repository"] else {})}
+    settings = settings_from(env, source)
+    given = options["folder"]
+    if given is not None:
+        prefix = f"{given.strip('/')}/" if given.strip("/.") else ""
+    folder = (options["state"] or default_state(settings.repository, environment)).absolute()
+    return Told(
+        environment,
+        settings,
+        Remote(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
+        options["branch"],
+        prefix,
+        folder,
+        options.get("outbox", ""),
+        frozenset(options.get("trust", ())),
+    )
+
+
+def _source(ctx: click.Context, given: str) -> tuple[str, str]:
+    """The repository's URL, and where gitml.yaml lies in it as far as this clone tells."""
+    if given:
+        return str(Path(given).absolute()) if Path(given).is_dir() else given, ""
+    try:
+        git = Git(find_root(Path(ctx.obj or ".")))
+        return git.text("remote", "get-url", "origin").strip(), git.prefix
+    except (OutsideError, UsageError) as exc:
+        raise UsageError("there is no repository to follow", "give --from URL, or call it in a clone of it") from exc
+
+
+@contextmanager
+def setting(told: Told, *, serving: bool, url: str = "") -> Iterator[Working]:
+    """The agent that owns the state folder; nobody else may until the end."""
+    with ExitStack() as stack:
+        stack.enter_context(owned(told.folder))
+        yield _working(told, stack, told.folder / MIRROR, serving=serving, url=url)
+
+
+@contextmanager
+def observing(told: Told) -> Iterator[Working]:
+    """One that reads the state folder, which may be a running agent's, and has a mirror of its own."""
+    with TemporaryDirectory(prefix="gitml-observe-") as folder, ExitStack() as stack:
+        yield _working(told, stack, Path(folder) / MIRROR, serving=False, observe=True)
+
+
+def _working(
+    told: Told, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
+) -> Working:
+    from gitml.flows.agent import Agent, Nowhere, Setup
+    from gitml.flows.agentfront import Server
+    from gitml.flows.agentnews import Reporter
+    from gitml.flows.agentreport import Outbox, Page
+    from gitml.flows.agentsource import Mirror
+    from gitml.governance.keys import VARIABLE, signing_key
+    from gitml.serving.state import State
+
+    def say(text: str) -> None:
+        note(printable(f"{datetime.now(UTC):%H:%M:%S} {text}"))
+
+    source = Mirror(mirror, told.remote, told.branch, told.prefix)
+    secret = os.environ.get(VARIABLE, "")
+    page = None
+    if told.settings.token and not observe:
+        page = Page(stack.enter_context(github(told.settings, note=say)).deployments, url, say)
+    reporter = Reporter(
+        told.environment,
+        told.settings.repository,
+        source,
+        Outbox(told.folder, told.outbox),
+        signing_key(secret) if secret else None,
+        page,
+        say,
+    )
+    if not secret and not observe:
+        say(f"{VARIABLE} is not set: what is deployed is not reported as evidence")
+    state = State(told.environment)
+    setup = Setup(
+        told.environment,
+        told.settings.repository,
+        source,
+        told.folder,
+        Server(state, say) if serving else Nowhere(),
+        reporter,
+        only=told.trust,
+        observe=observe,
+        note=say,
+    )
+    return Working(Agent(setup), state)
+
+
+def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[LocalPin, Path]:
+    """Write a pin for the agent of this state folder; the version is one that its mirror knows."""
+    from gitml.flows.agentpin import LocalPin, check_times, find_record, write_pin
+    from gitml.flows.agentsource import MAIN_REF, Mirror
+    from gitml.flows.agentstate import State
+    from gitml.refs import parse
+    from gitml.spec.fields import WrongValueError, check_login, parse_until
+
+    now = datetime.now(UTC)
+    try:
+        until, owner = parse_until(options["until"]), check_login(options["owner"])
+    except WrongValueError as exc:
+        raise UsageError(exc.message, exc.hint) from exc
+    mirror = Mirror(told.folder / MIRROR, told.remote, told.branch, told.prefix)
+    if not (mirror.folder / "HEAD").exists():
+        raise UsageError(f"no agent ever worked in {told.folder}", "give the --state of the agent")
+    fresh = State(environment=told.environment, repository=told.settings.repository, branch=told.branch)
+    commit = load_state(told.folder, fresh).verified or mirror.resolve(MAIN_REF) or ""
+    record = find_record(mirror, commit, parse(reference))
+    made = LocalPin(
+        model=record.model,
+        version=record.version,
+        digest=record.files[record.artifact].sha256,
+        owner=owner,
+        reason=options["reason"],
+        since=stamp(now),
+        until=stamp(until),
+    )
+    check_times(made, now)
+    return made, write_pin(told.folder, made)
+
+
+def shown_state(found: Mapping[str, Any]) -> None:
+    """The agent's state for people."""
+    show(f"{found['environment']} of {found['repository']}: {_axes(found)}")
+    if found.get("reason"):
+        show(printable(f"  {found['reason']}"))
+    rows = []
+    for model in found["models"]:
+        applied, wanted = model.get("applied") or {}, model.get("wanted") or {}
+        rows.append(
+            [
+                model["model"],
+                str(wanted.get("champion") or "–"),
+                str(applied.get("champion") or applied.get("version") or "–"),
+                _axes(model),
+                printable(model.get("reason") or ""),
+            ]
+        )
+    if rows:
+        show(table(rows, ["model", "main says", "answers", "state", "why"]))
+
+
+def _axes(found: Mapping[str, Any]) -> str:
+    return ", ".join(paint(str(found[axis]), _COLOURS.get(str(found[axis]), "yellow")) for axis in ("sync", "health"))

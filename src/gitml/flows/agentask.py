@@ -1,0 +1,22 @@
+"""What a running agent says of itself, asked over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitml.errors import OutsideError
+from gitml.flows.agenthttp import STATE
+from gitml.http import HttpError, Patience, Request, connected
+
+
+def ask(url: str, token: str = "") -> dict[str, Any]:
+    """The agent's state as it tells it. Raises HttpError, or OutsideError for an answer that is none of an agent."""
+    with connected(url, token, patience=Patience(tries=2, total=10.0, answer=5.0)) as http:
+        try:
+            found = http.send(Request("GET", STATE.lstrip("/"))).value
+        except HttpError as exc:
+            hint = "is it running, and is this its address? " + exc.hint if not exc.status else exc.hint
+            raise HttpError(exc.message, hint.strip(), status=exc.status) from exc
+    if not isinstance(found, dict) or not isinstance(found.get("models"), list):
+        raise OutsideError(f"{url} answers, but not as an agent does", "is it the address of `gitml agent`?")
+    return found
