@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -78,14 +79,7 @@ def _facts(audit: Audit) -> dict[str, Any]:
     named |= {commit for change in facts.changes for commit in change.parents[:1]}
     named |= {word for e in audit.events if e.binding for word in (e.binding.base, e.binding.head)}
     order = {commit: place for commit, place in facts.order.items() if commit in named}
-    known = {
-        **facts.__dict__,
-        "order": order,
-        "contents": {},
-        "versions": sorted(facts.versions),
-        "lines": sorted(facts.lines),
-    }
-    plain = TypeAdapter(Facts).dump_python(Facts(**known), mode="json")
+    plain = TypeAdapter(Facts).dump_python(replace(facts, order=order, contents={}), mode="json")
     contents = {oid: base64.b64encode(content).decode() for oid, content in sorted(facts.contents.items())}
     return {
         "format": _FORMAT,
@@ -104,7 +98,7 @@ def parse_facts(raw: bytes) -> Facts:
     try:
         contents = {oid: base64.b64decode(text, validate=True) for oid, text in data.pop("contents").items()}
         facts = TypeAdapter(Facts).validate_python({**data, "contents": {}})
-        return Facts(**{**facts.__dict__, "contents": contents})
+        return replace(facts, contents=contents)
     except (ValidationError, KeyError, AttributeError, TypeError, ValueError) as exc:
         raise ValueError(f"{FACTS} cannot be read: {exc}") from exc
 
