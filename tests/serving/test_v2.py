@@ -1,0 +1,154 @@
+"""The Open Inference Protocol v2, by hand and by a client that others wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gitml.serving.model import Model
+from serving_models import columns, fitted
+from serving_server import ROW, VERSIONS, Served
+
+Start = Callable[..., Served]
+_TYPES = {"carrier": "BYTES", "distance": "INT64", "origin": "BYTES", "age": "FP64"}
+
+
+@pytest.fixture
+def server(start: Start, boosting: Model) -> Served:
+    return start({VERSIONS[0]: boosting})
+
+
+def tensors(rows: list[dict[str, Any]], width: int | None = None) -> list[dict[str, Any]]:
+    shape = [len(rows)] if width is None else [len(rows), width]
+    return [{"name": n, "shape": shape, "datatype": t, "data": [r[n] for r in rows]} for n, t in _TYPES.items()]
+
+
+def infer(server: Served, body: Any, path: str = "/v2/models/delay/infer") -> Any:
+    return server.client.post(path, json=body)
+
+
+def test_tensors_by_column_get_the_same_answers_as_plain_json(server: Served) -> None:
+    rows = [ROW, {**ROW, "age": None, "carrier": "ZZ"}]
+    plain = server.predict({"rows": rows}).json()["outputs"]["p_late"]
+    for width in (None, 1):
+        answer = infer(server, {"id": "7", "inputs": tensors(rows, width)})
+        assert answer.json() == {
+            "model_name": "delay",
+            "model_version": VERSIONS[0],
+            "id": "7",
+            "outputs": [{"name": "p_late", "shape": [2], "datatype": "FP64", "data": plain}],
+        }
+    path = f"/v2/models/delay/versions/{VERSIONS[0]}/infer"
+    assert infer(server, {"inputs": tensors(rows)}, path).json()["outputs"][0]["data"] == plain
+
+
+def test_metadata_and_health_are_as_the_protocol_says(server: Served) -> None:
+    client = server.client
+    assert client.get("/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert client.get("/v2/health/live").status_code == client.get("/v2/health/ready").status_code == 200
+    assert client.get("/v2/models/delay/ready").status_code == 200
+    assert client.get(f"/v2/models/delay/versions/{VERSIONS[0]}/ready").status_code == 200
+    assert client.get("/v2/models/other/ready").status_code == 404
+    found = client.get("/v2/models/delay").json()
+    assert found["versions"] == [VERSIONS[0]]
+    assert {i["name"]: i["datatype"] for i in found["inputs"]} == _TYPES
+    assert found["outputs"] == [{"name": "p_late", "datatype": "FP64", "shape": [-1]}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [2]},
+        {"shape": [1, 2]},
+        {"shape": "x"},
+        {"shape": [-1]},
+        {"shape": []},
+        {"datatype": "FLOAT"},
+        {"data": 1},
+        {"data": [[1], 2]},
+        {"name": "other"},
+        {"parameters": {"binary_data_size": 8}},
+        {"shape": [1 << 39, 1 << 39]},
+    ],
+)
+def test_broken_tensors_are_told_so(server: Served, change: dict[str, Any]) -> None:
+    inputs = tensors([ROW])
+    inputs[1] |= change
+    answer = infer(server, {"inputs": inputs})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]
+
+
+def test_binary_tensors_go_both_ways(server: Served) -> None:
+    ages = np.array([1.0, np.nan])
+    parts = [b"\2\0\0\0AA\2\0\0\0UA", np.array([5, 6]).tobytes(), b"\3\0\0\0EWR\3\0\0\0JFK", ages.tobytes()]
+    inputs = [
+        {"name": n, "shape": [2], "datatype": t, "parameters": {"binary_data_size": len(part)}}
+        for (n, t), part in zip(_TYPES.items(), parts, strict=True)
+    ]
+    head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = server.client.post("/v2/models/delay/infer", content=head + b"".join(parts), headers=headers)
+    length = int(answer.headers["inference-header-content-length"])
+    assert json.loads(answer.content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 16}
+    rows = [
+        {"carrier": "AA", "distance": 5, "origin": "EWR", "age": 1.0},
+        {"carrier": "UA", "distance": 6, "origin": "JFK", "age": None},
+    ]
+    assert np.frombuffer(answer.content[length:]).tolist() == server.predict({"rows": rows}).json()["outputs"]["p_late"]
+    for wrong in ("0", "x", str(len(head) + 10_000), "-3"):
+        bad = server.client.post(
+            "/v2/models/delay/infer",
+            content=head + b"".join(parts),
+            headers={"Inference-Header-Content-Length": wrong},
+        )
+        assert bad.status_code == 400
+
+
+_CLIENT = """
+import json, sys
+import numpy as np
+import tritonclient.http as http
+url, rows = sys.argv[1], json.loads(sys.argv[2])
+client = http.InferenceServerClient(url)
+assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("delay")
+version = client.get_model_metadata("delay")["versions"][0]
+kinds = {"BYTES": np.object_, "INT64": np.int64, "FP64": np.float64}
+found = []
+for binary in (True, False):
+    inputs = []
+    for tensor in client.get_model_metadata("delay")["inputs"]:
+        values = np.array([row[tensor["name"]] for row in rows], kinds[tensor["datatype"]]).reshape(-1, 1)
+        entry = http.InferInput(tensor["name"], list(values.shape), tensor["datatype"])
+        entry.set_data_from_numpy(values, binary_data=binary)
+        inputs.append(entry)
+    outputs = [http.InferRequestedOutput("p_late", binary_data=binary)]
+    result = client.infer("delay", inputs, model_version=version, outputs=outputs)
+    found.append(result.as_numpy("p_late").reshape(-1).tolist())
+found.append(client.infer("delay", inputs).as_numpy("p_late").reshape(-1).tolist())
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_tritons_own_client_works_unchanged(server: Served, tmp_path: Path) -> None:
+    uv = shutil.which("uv")
+    assert uv, "make test installs uv"
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", tmp_path / "venv"], check=True)
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, "tritonclient[http]"], check=True)
+    table = columns(8).fillna({"age": 1.0})
+    rows = table.to_dict("records")
+    done = subprocess.run(
+        [python, "-c", _CLIENT, f"127.0.0.1:{server.port}", json.dumps(rows)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    wanted = fitted("boosting").predict_proba(table)[:, 1].tolist()
+    assert json.loads(done.stdout) == [wanted] * 3
