@@ -52,20 +52,24 @@ def gate(source: Source) -> str:
 def _judge(source: Source) -> list[str]:
     wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
+    identity = {"id-token": "write"} if source.application.ci.oidc else {}
     head = [
         f"if: ${{{{ github.event_name != 'merge_group' && {_from_here()} }}}}",
         *small(source),
         f"environment: {ENVIRONMENT}",
-        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+        *mapping("permissions", {**({"contents": "read"} if sign_in else wanted), **identity}),
     ]
     env = {
         "GITHUB_TOKEN": token,
         SIGNING_KEY: f"${{{{ secrets.{SIGNING_KEY} }}}}",
         "GITML_PULL": "${{ inputs.pull }}",
+        # What describes a version may lie on DVC's remote. It is only read.
+        **steps.secrets(source),
     }
     body = [
         steps.checkout(whole=True),
         *steps.install(source, ()),
+        *steps.sign_in(source, writes=False),
         *sign_in,
         steps.run("gitml gate", env=env),
     ]

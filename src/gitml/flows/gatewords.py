@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gitml.flows.gatejudge import Judged
 from gitml.forges.base import State
-from gitml.policy.decision import Decision
 from gitml.reports.gatecomment import Footer, Gate, Judgement, Said, Seat, comment, status_line
 from gitml.verdict import Phase, Verdict
 
@@ -79,29 +78,3 @@ def cut(text: str) -> str:
     """One line as long as a status takes."""
     line = " ".join(text.split())
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
-
-
-def result_of(judged: Judged) -> str:
-    """The word of evidence."""
-    if judged.refused:
-        return "failed"
-    decision = judged.decision
-    return {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}.get(
-        decision.phase if decision else Phase.ERROR, "inconclusive"
-    )
-
-
-def gist_of(decision: Decision | None, result: str) -> dict[str, object]:
-    """What makes two judgements the same: phases and people, not ages and numbers that change by the hour."""
-    if decision is None:
-        return {"result": result}
-    told = decision.to_dict()
-    return {
-        "result": result,
-        "move": told["move"],
-        "gates": {name: verdict["phase"] for name, verdict in told["gates"].items()},
-        "freeze": told["freeze"]["phase"],
-        "hold": told["hold"]["phase"],
-        "override": told["override"],
-        "seats": [(seat["role"], seat["needed"], sorted(seat["filled"])) for seat in told["approvals"]["seats"]],
-    }

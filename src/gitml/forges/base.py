@@ -195,6 +195,10 @@ class Pulls(Protocol):
 
     def get(self, number: int) -> PullRequest: ...
 
+    def all_open(self) -> tuple[PullRequest, ...]:
+        """Those of forks too, oldest first."""
+        ...
+
     def files(self, number: int) -> tuple[ChangedFile, ...]: ...
 
     def open(self, new: NewPull) -> PullRequest:

@@ -30,6 +30,10 @@ class GithubPulls:
     def get(self, number: int) -> PullRequest:
         return pull_of(self._rest.one("GET", f"pulls/{number}"))
 
+    def all_open(self) -> tuple[PullRequest, ...]:
+        found = (pull_of(s) for s in self._rest.pages("pulls", state="open"))
+        return tuple(sorted(found, key=lambda p: p.number))
+
     def files(self, number: int) -> tuple[ChangedFile, ...]:
         return tuple(
             ChangedFile(s.text("filename"), s.text("status"), s.text_or("previous_filename"))
