@@ -308,7 +308,7 @@ def test_an_object_store_gets_whole_files_and_needs_a_local_spool(store: Store, 
     log = PredictionLog(store.url, spool=tmp_path, limits=QUICK)
     log.put(event(1))
     log.close()
-    ((name, size),) = (store.place / "predictions").files()
+    ((name, size, _),) = (store.place / "predictions").files()
     assert name.startswith("model=delay/date=2025-11-25/")
     assert size > 0
 
@@ -328,7 +328,7 @@ def test_an_object_store_that_is_away_is_waited_for_on_the_disk(
         assert "away" in log.stats().error
     log.close()
     assert not list(tmp_path.rglob("*.journal"))
-    places = [store.place / "predictions" / name for name, _ in (store.place / "predictions").files()]
+    places = [store.place / "predictions" / name for name, *_ in (store.place / "predictions").files()]
     tables = [parquet.read_table(p.filesystem.open_input_file(p.path)) for p in places]
     assert sum(t.num_rows for t in tables) == 5
 

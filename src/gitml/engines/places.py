@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -19,16 +19,34 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK = 8 << 20
 
 
+class Entry(NamedTuple):
+    """A file: its path below a folder, bytes, and nanoseconds since 1970 of its last change, 0 if unknown."""
+
+    name: str
+    size: int
+    modified: int
+
+
 @dataclass(frozen=True)
 class Place:
-    """A file or folder. ``local`` is its path on this machine, None for an object store."""
+    """A file or folder. ``local`` is its path on this machine, None for an object store; ``address`` gives the same
+    place to ``place_of``."""
 
     filesystem: Any
     path: str
+    address: str
     local: Path | None = None
 
     def __truediv__(self, name: str) -> Place:
-        return Place(self.filesystem, f"{self.path}/{name}", self.local / name if self.local else None)
+        address, mark, options = self.address.partition("?")
+        local = self.local / name if self.local else None
+        return Place(self.filesystem, f"{self.path}/{name}", f"{address}/{name}{mark}{options}", local)
+
+    @property
+    def parent(self) -> Place:
+        address, mark, options = self.address.partition("?")
+        above = f"{address.rpartition('/')[0]}{mark}{options}"
+        return Place(self.filesystem, self.path.rpartition("/")[0], above, self.local.parent if self.local else None)
 
     @property
     def name(self) -> str:
@@ -37,11 +55,19 @@ class Place:
     def exists(self) -> bool:
         return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
 
-    def files(self) -> list[tuple[str, int]]:
-        """Path below this folder and size of each file, sorted; hidden ones (``.x``, ``_x``) are left out."""
+    def is_folder(self) -> bool:
+        return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.Directory)
+
+    def files(self) -> list[Entry]:
+        """The files below this folder, sorted; hidden ones (``.x``, ``_x``, or below such) are left out."""
         found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
-        names = [(f.path[len(self.path) :].lstrip("/"), f.size) for f in found if f.is_file]
-        return sorted((n, s or 0) for n, s in names if not any(part[0] in "._" for part in n.split("/")))
+        entries = [_entry(f, f.path[len(self.path) :].lstrip("/")) for f in found if f.is_file]
+        return sorted(e for e in entries if not any(part[0] in "._" for part in e.name.split("/")))
+
+    def entry(self) -> Entry | None:
+        """This file, under its own name; None if it is not there."""
+        found = self.filesystem.get_file_info(self.path)
+        return _entry(found, self.name) if found.is_file else None
 
     def write(self, fill: Callable[[Any], None]) -> None:
         """Let ``fill`` write to a stream; the file appears whole at the end, or not at all.
@@ -73,6 +99,10 @@ class Place:
         self.filesystem.delete_file(self.path)
 
 
+def _entry(found: Any, name: str) -> Entry:
+    return Entry(name, found.size or 0, found.mtime_ns or 0)
+
+
 def _upload(filesystem: Any, path: str, fill: Callable[[Any], None]) -> None:
     """Made on the local disk first: an upload that is closed by an error of ours would be a whole object of half the
     bytes."""
@@ -91,10 +121,10 @@ def place_of(text: str | Path) -> Place:
         words = words.removeprefix("file://")
     if not _URL.match(words):
         local = Path(words).absolute()
-        return Place(pafs.LocalFileSystem(), str(local), local)
+        return Place(pafs.LocalFileSystem(), str(local), str(local), local)
     try:
         filesystem, path = pafs.FileSystem.from_uri(words)
-        return Place(filesystem, path.rstrip("/"))
+        return Place(filesystem, path.rstrip("/"), words.rstrip("/"))
     except pa.ArrowInvalid:
         return _by_fsspec(words)
     except (OSError, pa.ArrowException) as exc:
@@ -108,4 +138,4 @@ def _by_fsspec(url: str) -> Place:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as exc:
         raise UsageError(f"nothing here opens {url}: {exc}", "install fsspec's package for it, such as adlfs") from exc
-    return Place(pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path.rstrip("/"))
+    return Place(pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path.rstrip("/"), url.rstrip("/"))

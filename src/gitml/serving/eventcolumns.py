@@ -39,8 +39,9 @@ class Event(NamedTuple):
     """One answered request, of one row or more.
 
     ``features`` and ``output``: column → the n values (an array of shape (n, …) or a list); they are kept, not
-    copied: nobody may write to them afterwards. ``features`` may be ``Encoded`` instead. ``unit`` is what the router chose by. ``latency`` is in seconds,
-    ``time`` seconds since 1970 UTC, ``size`` the bytes of the request, to bound memory by.
+    copied: nobody may write to them afterwards. ``features`` may be ``Encoded`` instead. ``unit`` is what the router
+    chose by. ``latency`` is in seconds, ``time`` seconds since 1970 UTC, ``size`` the bytes of the request, to bound
+    memory by.
     """
 
     request_id: str

@@ -76,7 +76,7 @@ def reading(folder: str | Path, kind: str, model: str, since: datetime | None, s
             _hold_off_compaction(place, stack)
         opened = _open(place / kind, stack) if place is not None else {}
         base = target / kind / f"model={model}"
-        names = [name for name, _ in base.files() if _wanted(name, day, opened)]
+        names = [name for name, *_ in base.files() if _wanted(name, day, opened)]
         yield Rows(tuple(base / name for name in names), tuple(opened.values()), model, day)
 
 

@@ -100,7 +100,7 @@ def newest_order(spool: Spool) -> int:
     for path in spool.folder.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             found += [pc.max(batch["order"]).as_py() for batch in frames(file) if batch.num_rows]
-    times = {name: _seconds(name) for name, _ in spool.target.files()}
+    times = {name: _seconds(name) for name, *_ in spool.target.files()}
     newest = max(times.values(), default=0.0)
     for name in (name for name, at in times.items() if at >= newest - 2 * _ROLL_SECONDS):
         place = spool.target / name

@@ -1,0 +1,109 @@
+"""``gitml score``"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of
+from gitml.output import Live, note, paint, printable, seconds, show, show_json
+
+
+@click.command(
+    epilog=examples(
+        "gitml score delay@production --input flights/ --output scores/   all tables there, with what runs",
+        "gitml score delay@3f2a --input april.csv --output april/ --keep flight",
+        "gitml score delay --input s3://bucket/flights --output s3://bucket/scores --workers 4",
+    )
+)
+@click.argument("reference", metavar="MODEL@ENVIRONMENT|DIGEST")
+@click.option("--input", "source", required=True, metavar="PATH", help="A table or a folder of tables, or its URL.")
+@click.option("--output", required=True, metavar="FOLDER", help="Where the scores go: an own folder, or its URL.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["parquet", "csv", "arrow"]),
+    default="parquet",
+    show_default=True,
+    help="How the scores are written.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Pass this column on; '*' for all. Default: those that the model does not take.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes; each takes a file at a time.",
+)
+@as_json
+@click.pass_context
+def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: Any) -> None:
+    """Score whole data sets with a version: Parquet, CSV or Arrow files, however large.
+
+    One file of scores for each file of the input, in its order of rows. A file is scored exactly once: what is done is
+    noted in the output folder, and the same call goes on where an earlier one stopped. Rows that do not fit the
+    version's signature end it with the row and what is wrong there.
+    """
+    # Libraries read this when they are loaded; a worker takes one core, not all.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from gitml.flows.score import Call
+    from gitml.flows.score import score as run
+
+    options["input"], options["keep"] = options.pop("source"), options["keep"] or None
+    progress = _Progress()
+    with Live("  scoring", progress.line):
+        result = run(root_of(ctx), reference, Call(**options, tell=progress.read, say=progress.done))
+    if as_json:
+        show_json(_json(result))
+    else:
+        _show(result, options["output"], progress)
+
+
+class _Progress:
+    """What the line on the terminal says."""
+
+    def __init__(self) -> None:
+        self.rows = self.files = 0
+        self.began = time.monotonic()
+
+    def read(self, rows: int) -> None:
+        self.rows += rows
+
+    def done(self, _: object) -> None:
+        self.files += 1
+
+    def line(self) -> str:
+        rate = self.rows / max(time.monotonic() - self.began, 1e-9)
+        return f"{self.files:,} files done, {self.rows:,} rows, {rate:,.0f} rows a second"
+
+
+def _show(result: Any, output: str, progress: _Progress) -> None:
+    took = time.monotonic() - progress.began
+    head = paint(f"{result.record.reference}: {len(result.scored)} files scored", "bold")
+    again = f", {len(result.before)} were scored before" if result.before else ""
+    show(f"{head}{again}, {result.rows:,} rows in {printable(output)}  ({seconds(took)})")
+    for column, count in sorted(result.unknown.items()):
+        note(f"{printable(column)}: {count:,} words that the model does not know")
+    if result.left_out:
+        more = f" and {len(result.left_out) - 1} more" if len(result.left_out) > 1 else ""
+        note(f"left out, no table by its ending: {printable(result.left_out[0])}{more}")
+
+
+def _json(result: Any) -> dict[str, Any]:
+    return {
+        "model": result.record.model,
+        "version": result.record.version,
+        "rows": result.rows,
+        "scored": [{"input": n.input, "output": n.output, "rows": n.rows} for n in result.scored],
+        "before": [{"input": n.input, "output": n.output, "rows": n.rows} for n in result.before],
+        "unknown": result.unknown,
+        "left_out": list(result.left_out),
+    }

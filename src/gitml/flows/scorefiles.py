@@ -1,0 +1,176 @@
+"""Which input file becomes which output file, and the notes of what is done: a file is scored once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from gitml.engines.places import Entry, Place, place_of
+from gitml.engines.tables import ENDINGS, format_of
+from gitml.errors import LockedError, OutsideError, UsageError
+
+_NOTES = "_gitml"
+MANIFEST = "_manifest.json"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The note of one file: ``size`` and ``modified`` of the input as it was, ``unknown`` words by column."""
+
+    input: str
+    size: int
+    modified: int
+    output: str
+    rows: int
+    unknown: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """``files`` by their path below ``base``; ``left_out`` have an ending that is no table's."""
+
+    base: Place
+    files: tuple[Entry, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def inputs_at(text: str) -> Inputs:
+    """A file, or all tables below a folder. Raises UsageError when there is none."""
+    place = place_of(text)
+    entry = place.entry()
+    if entry is not None:
+        if format_of(entry.name) is None:
+            raise UsageError(f"{text} has no ending of a table", "rename it: .parquet, .csv, .csv.gz, .arrow, .arrows")
+        return Inputs(place.parent, (entry,))
+    if not place.exists():
+        raise UsageError(f"{text} is not there", "--input takes a file or a folder, or its URL")
+    found = place.files()
+    tables = tuple(e for e in found if format_of(e.name))
+    if not tables:
+        raise UsageError(f"{text} holds no table", "tables end with .parquet, .csv, .csv.gz, .arrow or .arrows")
+    return Inputs(place, tables, tuple(e.name for e in found if not format_of(e.name)))
+
+
+def targets(files: Sequence[Entry], kind: str) -> dict[str, str]:
+    """Input → output, below their folders. Raises UsageError when two inputs would become one output."""
+    ending = ENDINGS[kind]
+    found: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for name, *_ in files:
+        target = name if name.endswith(ending) else name + ending
+        if target in taken:
+            raise UsageError(f"{taken[target]} and {name} would both become {target}", "score them apart")
+        taken[target], found[name] = name, target
+    return found
+
+
+class Notes:
+    """What is done in the output folder ``place``; one process at a time on a local disk."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._folder = place / _NOTES
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Raises LockedError when another process scores into the folder, OutsideError when it cannot be written."""
+        if self._folder.local is None:
+            yield
+            return
+        try:
+            self._folder.local.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self._folder.local / "lock", blocking=False)
+            lock.acquire()
+        except filelock.Timeout:
+            raise LockedError(f"another process scores into {self.place.path}", "wait for it to end") from None
+        except OSError as exc:
+            raise OutsideError(f"{self.place.path} cannot be written: {exc.strerror}") from exc
+        with lock:
+            yield
+
+    def bind(self, run: Mapping[str, Any]) -> None:
+        """Raise UsageError when the folder holds something else than scores of this model with these options."""
+        place = self._folder / "run.json"
+        if not place.exists():
+            if self.place.is_folder() and self.place.files():
+                raise UsageError(f"{self.place.path} holds files already", "name a new folder with --output")
+            _write(place, run)
+            return
+        before = _read(place)
+        for key, value in run.items():
+            if before.get(key) != value:
+                raise UsageError(
+                    f"{self.place.path} holds scores with {key} {before.get(key)}, asked for is {value}",
+                    "name another folder with --output",
+                )
+
+    def done(self, entry: Entry, target: str) -> Scored | None:
+        """The note of the file if it is scored, and is still what it was then."""
+        place = self._note(entry.name)
+        if not place.exists():
+            return None
+        try:
+            note = Scored(**_read(place))
+        except (TypeError, ValueError):
+            return None
+        same = (note.input, note.size, note.modified, note.output) == (*entry, target)
+        return note if same and (self.place / target).exists() else None
+
+    def clear(self, name: str, target: str) -> None:
+        """Before a file is scored: no note, and nothing of a process that was killed at it."""
+        place = self._note(name)
+        if place.exists():
+            place.delete()
+        output = self.place / target
+        for half in output.local.parent.glob(f".{output.name}.*.tmp") if output.local else ():
+            half.unlink(missing_ok=True)
+
+    def add(self, note: Scored) -> None:
+        _write(self._note(note.input), asdict(note))
+
+    def finish(self, run: Mapping[str, Any], notes: Sequence[Scored]) -> None:
+        """The list of all files, written when all are there."""
+        files = [asdict(note) for note in sorted(notes, key=lambda n: n.input)]
+        _write(self.place / MANIFEST, {**run, "rows": sum(n.rows for n in notes), "files": files})
+
+    def unfinished(self) -> None:
+        place = self.place / MANIFEST
+        if place.exists():
+            place.delete()
+
+    def _note(self, name: str) -> Place:
+        return (
+            self._folder / "files" / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+        )
+
+
+def _write(place: Place, value: Mapping[str, Any]) -> None:
+    raw = json.dumps(value, indent=1).encode() + b"\n"
+    try:
+        place.write(lambda stream: stream.write(raw))
+    except OSError as exc:
+        raise OutsideError(f"{place.path} cannot be written: {exc}", "make room, and call it again") from exc
+
+
+def _read(place: Place) -> dict[str, Any]:
+    found = json.loads(place.read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError(f"{place.path} is no note of gitml")
+    return found
+
+
+def refuse_overlap(inputs: Inputs, output: Place) -> None:
+    """Scores inside the input would be input the next time."""
+    if inputs.base.local is None or output.local is None:
+        return
+    inside, outside = Path(output.local).resolve(), Path(inputs.base.local).resolve()
+    single = len(inputs.files) == 1 and inside != outside
+    if inside == outside or (inside.is_relative_to(outside) and not single):
+        raise UsageError(f"--output {inside} lies in --input", "name a folder beside it")
