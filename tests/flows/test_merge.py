@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from flows.promoting import Town, pin, town
+from flows.test_rollback import tell
 from forges.chaos_kit import Chaos
 from gitml.errors import FailedError, InconclusiveError, UsageError
 from gitml.flows.merge import Done, Order, merge
 from gitml.forges.base import State
+from gitml.governance.keys import generate
 from gitml.spec import Deployment
 from sandbox.forge_kit import Kit
 
@@ -62,6 +64,24 @@ def test_a_push_in_between_is_not_merged(build: Build, chaos: Chaos) -> None:
     assert t.ada.tip("main") == tip
     with pytest.raises(InconclusiveError, match="there is no gitml/gate"):
         merged(t, number)
+
+
+def test_a_status_posted_by_hand_is_not_enough(build: Build) -> None:
+    t = build()
+    private, public = generate()
+    t.policy(keys={"gate": {"public": public, "owner": "ci", "purposes": ["gate"], "from": "2020-01-01"}})
+    done = t.promote(t.train(1))
+    number, head = done.pull.number, done.pull.head.commit
+    t.gate(number)
+    with pytest.raises(InconclusiveError, match=r"no signed verdict that lets .* pass: there is none"):
+        merged(t, number)
+    about = {"model": "delay", "environment": "staging", "version": done.version, "pull": number, "head": head}
+    tell(t, private, "gate", {**about, "pull": number + 1})
+    tell(t, private, "gate", {**about, "result": "inconclusive"})
+    with pytest.raises(InconclusiveError, match="the newest says inconclusive"):
+        merged(t, number)
+    tell(t, private, "gate", {**about, "time": "2026-02-28T13:00:00Z"})
+    assert not merged(t, number).was_merged
 
 
 def test_what_cannot_be_merged_says_why(build: Build) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flows.promoting import NOW, POLICY, Town, pin, record, town, untouched
 from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
-from gitml.flows.changepull import requested_by
+from gitml.flows.changepull import PROMOTE, branch_of, requested_by
 from gitml.forges.governed import Person
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Canary, Hold
@@ -106,6 +106,7 @@ def test_an_older_promotion_is_closed_with_a_link(build: Build) -> None:
     assert (third.closed, third.how) == ((), "opened")
 
 
+@pytest.mark.slow
 def test_canary_and_shadow(build: Build) -> None:
     t = build()
     one, two, three = t.train(1), t.train(2), t.train(3)
@@ -150,6 +151,7 @@ def test_what_cannot_be_promoted(build: Build) -> None:
     assert [p["head"]["ref"] for p in t.pulls()] == [f"gitml/promote/delay/production/{one.version}"]
 
 
+@pytest.mark.slow
 def test_freezes_and_holds_are_shown_and_respected(build: Build) -> None:
     t = build()
     one, two = t.train(1), t.train(2)
@@ -258,3 +260,31 @@ def test_hostile_words_stay_words(build: Build) -> None:
     with t.place() as place:
         assert [c.name for c in place.forge.merges.commits(done.pull.number)[0].claims] == ["ada"]
     assert len(made["commit"]["message"].splitlines()) == 7
+
+
+def test_an_application_in_a_folder_has_branches_of_its_own(build: Build) -> None:
+    t = build()
+    git(t.main, "mv", "-k", "gitml.yaml", "policy.yaml", "train.py", "models", ".")
+    moved: dict[str, str | None] = {f"apps/x/{n}": (t.main / n).read_text() for n in ("gitml.yaml", "policy.yaml")}
+    t.push({**moved, "gitml.yaml": None, "policy.yaml": None})
+    one = record(1)
+    t.push({f"apps/x/models/delay/versions/{one.version}.json": one.to_json()})
+    git(t.here, "pull", "-q")
+    t.here = t.here / "apps/x"
+    done = t.promote(one)
+    assert done.pull.head.branch == f"gitml/promote/apps+x+delay/staging/{one.version}"
+    files = [f["filename"] for f in t.ada.get(f"pulls/{done.pull.number}/files")]
+    assert files == ["apps/x/models/delay/staging.yaml"]
+    assert t.promote(one).how == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [("a..b", "a-.b-"), ("x.lock", "x-lock-"), ("delay", "delay"), ("a.b-c_d", "a.b-c_d")],
+)
+def test_branches_have_names_that_git_takes(build: Build, model: str, part: str) -> None:
+    t = build()
+    with t.place() as place:
+        name = branch_of(place.newest(), PROMOTE, model, "staging")
+    assert name.startswith(f"gitml/promote/{part}")
+    git(t.here, "check-ref-format", "--branch", name)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.promoting import POLICY, Town, pin, town
+from flows.promoting import POLICY, Town, pin, record, town
 from flows.test_rollback import tell
 from gitml.flows.changepull import requested_by
-from gitml.flows.propose import Turn, propose, requester
+from gitml.flows.propose import Turn, propose, starter
 from gitml.forges.governed import Person
 from gitml.governance.keys import generate
 from gitml.spec import Deployment
 from gitml.spec.deployment import Hold
-from sandbox.forge_kit import Kit
+from sandbox.forge_kit import Kit, commit, git
 
 Build = Callable[..., Town]
 BOT = "gitml-bot[bot]"
@@ -29,16 +29,16 @@ def build(kit: Kit, tmp_path: Path) -> Build:
     return made
 
 
-def proposed(t: Town, by: str = "rita") -> dict[str, Turn]:
+def proposed(t: Town, by: str = "") -> dict[str, Turn]:
     with t.place(BOT) as place:
-        return {turn.environment: turn for turn in propose(place, Person(by, t.kit.user(by).id))}
+        return {turn.environment: turn for turn in propose(place, Person(by, t.kit.user(by).id) if by else None)}
 
 
 def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) -> None:
     t = build()
     t.train(1)
     two = t.train(2)
-    first = proposed(t)
+    first = proposed(t, "rita")
     assert set(first) == {"staging"}
     done = first["staging"].proposed
     assert done is not None
@@ -47,8 +47,9 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     assert pull["user"]["login"] == BOT
     (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
     assert made["commit"]["author"]["name"] == "gitml-bot"
-    assert requested_by(made["commit"]["message"]) == (Person("rita", t.kit.user("rita").id),)
-    assert "Asked for by `rita`" in pull["body"]
+    people = tuple(Person(login, t.kit.user(login).id) for login in ("ada", "rita"))
+    assert requested_by(made["commit"]["message"]) == people
+    assert "Asked for by `ada`, `rita`" in pull["body"]
     again = proposed(t)["staging"].proposed
     assert again is not None
     assert again.how == "unchanged"
@@ -111,9 +112,30 @@ def test_the_next_environment_when_policy_says_so(build: Build) -> None:
     assert (done.environment, done.version) == ("production", one.version)
 
 
-def test_who_made_it_run() -> None:
-    env = {"GITHUB_ACTOR": "ada", "GITHUB_ACTOR_ID": "5", "GITHUB_EVENT_NAME": "push"}
-    assert requester(env) == Person("ada", 5)
-    assert requester({**env, "GITHUB_EVENT_NAME": "schedule"}) is None
-    assert requester({**env, "GITHUB_ACTOR": BOT}) is None
-    assert requester({}) is None
+def test_who_merged_the_training_asked_for_it(build: Build) -> None:
+    t = build()
+    git(t.main, "checkout", "-q", "-b", "feature")
+    made = record(77)
+    commit(t.main, f"models/delay/versions/{made.version}.json", made.to_json())
+    git(t.main, "push", "-q", "origin", "HEAD:feature")
+    git(t.main, "checkout", "-q", "main")
+    number = t.ada.post("pulls", title="x", head="feature", base="main")["number"]
+    t.as_("olga").merge(number, merge_method="squash")
+    done = proposed(t)["staging"].proposed
+    assert done is not None
+    (head,) = t.ada.get(f"pulls/{done.pull.number}/commits")
+    assert requested_by(head["commit"]["message"]) == (Person("olga", t.kit.user("olga").id),)
+    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    assert f"#{number}" in body
+    assert "made by | `ada`" in body
+    assert done.asked.done.people == ()
+
+
+def test_who_started_it_by_hand() -> None:
+    env = {"GITHUB_ACTOR": "ada", "GITHUB_ACTOR_ID": "5", "GITHUB_EVENT_NAME": "workflow_dispatch"}
+    assert starter(env) == Person("ada", 5)
+    assert starter({**env, "GITHUB_EVENT_NAME": "push"}) is None
+    assert starter({**env, "GITHUB_EVENT_NAME": "push", "GITHUB_TRIGGERING_ACTOR": "eve"}) == Person("eve", 0)
+    assert starter({**env, "GITHUB_ACTOR": BOT}) is None
+    assert starter({}) is None
+    assert requested_by("x\n\nGitml-Requested-By: eve\n") == (Person("eve", 0),)

@@ -73,6 +73,18 @@ def test_it_works_when_everything_else_is_broken(build: Build) -> None:
     assert any("goes on without it" in text for text in t.said)
 
 
+def test_a_deployment_file_that_cannot_be_read(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    t.put("production", Deployment(champion=pin(one)))
+    t.put("production", Deployment(champion=pin(two)))
+    t.push({"models/delay/production.yaml": "champion: {version: latest}\n"})
+    done = back(t)
+    assert done.version == two.version
+    assert t.state("production", done.pull.head.commit).champion == pin(two)
+
+
+@pytest.mark.slow
 def test_what_a_rollback_took_away_is_not_gone_back_to(build: Build) -> None:
     t = build()
     one, two, three, four = (t.train(i) for i in range(1, 5))
@@ -121,6 +133,7 @@ def test_a_shallow_clone_has_enough(build: Build, tmp_path: Path) -> None:
     assert back(t, root=shallow).version == one.version
 
 
+@pytest.mark.slow
 def test_the_ledger_knows_what_ran(build: Build) -> None:
     t = build()
     one, two, three = t.train(1), t.train(2), t.train(3)

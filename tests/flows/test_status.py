@@ -62,8 +62,9 @@ def test_what_the_ledger_and_the_agents_say(build: Build) -> None:
     raw = render_deployment(state).encode()
     blob = hashlib.sha1(b"blob %d\0%s" % (len(raw), raw), usedforsecurity=False).hexdigest()
     change = {"path": "models/delay/staging.yaml", "old": "", "new": blob}
+    reviews = [{"login": login, "counts": login != "ada"} for login in ("olga", "ada", "rita")]
     about = {"model": "delay", "environment": "staging", "version": one.version, "change": change, "pull": 7}
-    tell(t, private, "approved", about, {"approvers": ["olga", "rita"]})
+    tell(t, private, "approved", about, {"approvals": {"reviews": reviews}})
     with t.place() as place:
         new = NewDeployment(t.tip, "staging", "deploy:delay", payload={"champion": one.version})
         made = place.forge.deployments.create(new)

@@ -8,7 +8,7 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import as_dict, placed
-from gitml.flows.propose import Turn, requester
+from gitml.flows.propose import Turn, starter
 from gitml.flows.propose import propose as run_propose
 from gitml.output import printable, show, show_json
 
@@ -24,7 +24,7 @@ def propose(ctx: click.Context, as_json: bool) -> int:
     closed is not opened again. Exit code 4: one that is due could not be opened.
     """
     with placed(ctx) as place:
-        turns = run_propose(place, requester(os.environ))
+        turns = run_propose(place, starter(os.environ))
     if as_json:
         show_json([_json(turn) for turn in turns])
     for turn in () if as_json else turns:

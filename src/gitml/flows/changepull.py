@@ -19,12 +19,12 @@ PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"
 CHANGE, REQUESTED = "Gitml-Change", "Gitml-Requested-By"
 BEGIN, END = "<!-- gitml:change:begin -->", "<!-- gitml:change:end -->"
 _TRIES = 5
-_REQUEST = re.compile(r"(?P<login>\S+) (?P<id>\d+)")
+_REQUEST = re.compile(r"(?P<login>\S+)(?: (?P<id>\d{1,18}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a deployment file shall become, and the words for it. ``asked_by`` is who wants it.
+    """What a deployment file shall become, and the words for it. ``asked_by`` are those who want it.
 
     ``reason`` is whatever somebody typed; ``words`` are gitml's own.
     """
@@ -36,7 +36,7 @@ class Wish:
     title: str
     words: str
     reason: str
-    asked_by: Person | None
+    asked_by: tuple[Person, ...]
 
     @property
     def path(self) -> str:
@@ -48,7 +48,7 @@ class Wish:
 
     def message(self) -> str:
         trailers = [f"{CHANGE}: {self.model} {self.environment}"]
-        trailers += [f"{REQUESTED}: {self.asked_by.login} {self.asked_by.id}"] if self.asked_by else []
+        trailers += [f"{REQUESTED}: {p.login} {p.id}" if p.id else f"{REQUESTED}: {p.login}" for p in self.asked_by]
         # On one line, so that no word of it is read as a trailer.
         why = [f"Why: {' '.join(self.reason.split())}"] if self.reason else []
         return "\n".join([self.title, "", self.words.strip(), *why, "", *trailers, ""])
@@ -110,7 +110,9 @@ def _still_fits(place: Place, wish: Wish, main: Mainline, there: str) -> bool:
 def _refuse_foreign(place: Place, wish: Wish, main: Mainline, there: str) -> None:
     fork = _merge_base(place, main.commit, there)
     span = f"{fork}..{there}" if fork else there
-    fields = place.git.text("log", "-z", f"--format=%H%x1f%an%x1f%(trailers:key={CHANGE},valueonly)", span).split("\0")
+    fields = place.git.text(
+        "log", "--no-show-signature", "-z", f"--format=%H%x1f%an%x1f%(trailers:key={CHANGE},valueonly)", span
+    ).split("\0")
     for field in fields:
         commit, author, trailer = (*field.split("\x1f"), "", "")[:3]
         if commit.strip() and trailer.strip() != f"{wish.model} {wish.environment}":
@@ -168,7 +170,7 @@ def requested_by(message: str) -> tuple[Person, ...]:
     """Who asked for a change, as the trailers of its commit say."""
     values = re.findall(rf"^{REQUESTED}:[ \t]*(.+?)[ \t]*$", message, re.M)
     found = (_REQUEST.fullmatch(value) for value in values)
-    return tuple(Person(m["login"], int(m["id"])) for m in found if m)
+    return tuple(Person(m["login"], int(m["id"] or 0)) for m in found if m)
 
 
 def drop_branch(place: Place, branch: str, commit: str) -> bool:

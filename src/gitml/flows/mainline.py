@@ -90,7 +90,16 @@ class Mainline:
 
     def history(self, path: str) -> Iterator[Past]:
         """Along first parents, newest first."""
-        words = ("log", "--first-parent", "-m", "--format=%H %cI", self.commit, "--", f":(literal){path}")
+        words = (
+            "log",
+            "--no-show-signature",
+            "--first-parent",
+            "-m",
+            "--format=%H %cI",
+            self.commit,
+            "--",
+            f":(literal){path}",
+        )
         for line in self.git.text(*words).splitlines():
             commit, _, time = line.partition(" ")
             if commit:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
 from gitml.flows.changepull import drop_branch
+from gitml.flows.gatestatus import context_of
+from gitml.flows.mainline import Mainline
 from gitml.flows.place import Place
+from gitml.flows.signing import heard
 from gitml.forges.base import PullRequest, State, Status
 from gitml.forges.governed import Readiness
 from gitml.repo.onefile import bring
 
-GATE = "gitml/gate"
 _OURS = "gitml/"
 
 
@@ -28,7 +31,6 @@ class Order:
     head: str = ""
     method: str = "merge"
     wait: float = 60.0
-    context: str = GATE
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ def merge(place: Place, order: Order, *, sleep: Callable[[float], None] = time.s
     if done is not None:
         return Done(order.number, pull.head.commit, done.commit, was_merged=True)
     head = _expected(order, pull)
-    _refuse_shut(order, head, forge.commits.statuses(head))
+    main = place.newest()
+    context = context_of(main.application().application if main.git.prefix else "", main.git.prefix)
+    _refuse_shut(context, head, forge.commits.statuses(head))
+    _refuse_unsigned(place, main, order.number, head)
     _await(place, order, head, sleep)
     commit = forge.merges.merge(order.number, head, method=order.method)
     if pull.head.branch.startswith(_OURS) and pull.head.repository.lower() == place.settings.repository.lower():
@@ -76,18 +81,37 @@ def _expected(order: Order, pull: PullRequest) -> str:
     return head
 
 
-def _refuse_shut(order: Order, head: str, statuses: tuple[Status, ...]) -> None:
-    found = next((s for s in statuses if s.context == order.context), None)
+def _refuse_shut(context: str, head: str, statuses: tuple[Status, ...]) -> None:
+    found = next((s for s in statuses if s.context == context), None)
     if found is None:
         raise InconclusiveError(
-            f"there is no {order.context} for {head[:12]} yet: nothing was merged",
+            f"there is no {context} for {head[:12]} yet: nothing was merged",
             "it runs when the pull request changes; its page shows how far it is",
         )
-    said = f"{order.context} is {found.state.value} for {head[:12]}: {found.description or 'without a reason'}"
+    said = f"{context} is {found.state.value} for {head[:12]}: {found.description or 'without a reason'}"
     if found.state is State.PENDING:
         raise InconclusiveError(said, "wait for it, and call this again")
     if found.state is not State.SUCCESS:
         raise FailedError(said, f"the comment of the gate on the pull request says what is missing {found.url}".strip())
+
+
+def _refuse_unsigned(place: Place, main: Mainline, number: int, head: str) -> None:
+    """Anybody who may write can post a status; what the gate signed cannot be made up."""
+    folder = re.escape(f"{main.git.prefix}models/")
+    paths = [f.path for f in place.forge.pulls.files(number)]
+    if not any(re.fullmatch(rf"{folder}[^/]+/[^/]+\.yaml", path) for path in paths):
+        return
+    policy = main.policy()
+    if not any("gate" in key.purposes for key in policy.keys.values()):
+        place.say("policy.yaml names no key that signs for the gate, so its status is all there is")
+        return
+    found = heard(place, policy).newest("gate", pull=number, head=head)
+    if found is None or found.binding.result != "passed":
+        what = f"the newest says {found.binding.result}" if found else "there is none"
+        raise InconclusiveError(
+            f"the status is green, but the ledger has no signed verdict that lets {head[:12]} pass: {what}",
+            "was the status posted by hand? `gitml gate` in CI signs what it judged",
+        )
 
 
 def _await(place: Place, order: Order, head: str, sleep: Callable[[float], None]) -> Readiness:

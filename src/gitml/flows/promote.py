@@ -26,7 +26,7 @@ from gitml.policy.freezes import frozen, moment
 from gitml.refs import Reference
 from gitml.registry.desired import Part, part_of, with_canary, with_champion, with_shadow
 from gitml.registry.record import Record
-from gitml.reports.promotion import promotion, short
+from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
 from gitml.spec.deployment import Pin
 
@@ -38,7 +38,7 @@ _MOST_REVIEWERS = 15
 class Order:
     """What is asked. ``weight`` in percent, of a canary. ``anyway``: also while a freeze or hold keeps the gate shut.
 
-    ``asked_by`` is who wants it where that is not the token's account.
+    ``asked_by`` are those who want it, where that is not the token's account.
     """
 
     reference: Reference
@@ -47,7 +47,7 @@ class Order:
     weight: float | None = None
     reason: str = ""
     anyway: bool = False
-    asked_by: Person | None = None
+    asked_by: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,18 @@ def promote(place: Place, order: Order) -> Proposed:
         ledger=ledger_of(place, main),
         origin=origin_of(place, main, record.model, record.version),
         reason=order.reason,
-        asked_by=order.asked_by or place.me,
+        asked_by=order.asked_by or askers(place),
         warnings=warnings,
     )
     put = _put(story, order)
     asked = ask(place, put.pull, policy, environment, without=story.shut_out)
     closed = _close_older(story, order, put.pull)
     return Proposed(record.model, record.version, environment, put.pull, put.how, asked, closed, warnings)
+
+
+def askers(place: Place) -> tuple[Person, ...]:
+    """The account of the token; a job's or an app's is nobody's."""
+    return (place.me,) if place.me else ()
 
 
 def _wanted(order: Order, old: Deployment | None, record: Record, place: Place) -> Deployment:
@@ -179,7 +184,7 @@ def _put(story: Story, order: Order) -> Put:
         asked_by=story.asked_by,
     )
     branch = put_branch(story.place, wish, story.main)
-    return put_pull(story.place, wish, branch, lambda _: promotion(story.proposal()))
+    return put_pull(story.place, wish, branch, story.text)
 
 
 def ask(place: Place, pull: PullRequest, policy: Policy, environment: str, *, without: tuple[str, ...]) -> Asked:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gitml.errors import GitmlError, SpecError
+from gitml.flows.changepull import requested_by
 from gitml.flows.mainline import Mainline, record_path
 from gitml.flows.place import Place
 from gitml.flows.proofs import Ledger
@@ -18,7 +19,7 @@ from gitml.registry.outputs import Replicates, parse_replicates
 from gitml.registry.record import Record
 from gitml.reports.escape import code, link
 from gitml.reports.facts import Metric, Row
-from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, short
+from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, promotion, short
 from gitml.spec import Application, Deployment, Policy
 from gitml.stats.comparison import Estimate, differences
 
@@ -49,9 +50,14 @@ class Story:
     ledger: Ledger
     origin: Origin
     reason: str = ""
-    asked_by: Person | None = None
+    asked_by: tuple[Person, ...] = ()
     warnings: tuple[str, ...] = ()
     is_rollback: bool = False
+
+    def text(self, commit: str) -> str:
+        """Of the pull request whose head is ``commit``: it says who asked, also where others call this again."""
+        message = self.place.git.text("show", "-s", "--format=%B", "--no-show-signature", commit)
+        return promotion(replace(self, asked_by=requested_by(message)).proposal())
 
     def proposal(self) -> Proposal:
         champion = self.old.champion.version if self.old else ""
@@ -67,7 +73,7 @@ class Story:
             environment_is=environment.description if environment else "",
             model_is=model.description if model else "",
             reason=self.reason,
-            asked_by=self.asked_by.login if self.asked_by else "",
+            asked_by=tuple(p.login for p in self.asked_by),
             metrics=tuple(self._metrics()),
             champion=champion,
             rows=rows,
@@ -91,7 +97,7 @@ class Story:
     def shut_out(self) -> tuple[str, ...]:
         """Who holds a needed role and yet cannot approve."""
         made = {m.lower() for m in self.origin.makers if not self.is_rollback}
-        made |= {self.asked_by.login.lower()} if self.asked_by else set()
+        made |= {p.login.lower() for p in self.asked_by}
         people = {p for seat in seats_of(self.policy, self.environment) for p in seat.people}
         return tuple(sorted(p for p in people if p.lower() in made))
 

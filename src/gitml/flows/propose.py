@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.flows.changepull import PROMOTE, branch_of, close_overtaken
-from gitml.flows.mainline import Mainline, deployment_path
+from gitml.flows.mainline import Mainline, deployment_path, record_path
 from gitml.flows.place import Place
 from gitml.flows.promote import Order, Proposed, open_promotions, promote
 from gitml.flows.proofs import Ledger, ledger_of
@@ -37,8 +37,11 @@ class Turn:
     problem: bool = False
 
 
-def propose(place: Place, asked_by: Person | None) -> tuple[Turn, ...]:
-    """Each model in each environment, in the order of policy.yaml. One that fails does not keep the others back."""
+def propose(place: Place, started_by: Person | None = None) -> tuple[Turn, ...]:
+    """Each model in each environment, in the order of policy.yaml. One that fails does not keep the others back.
+
+    ``started_by`` is who started this run by hand.
+    """
     main = place.newest(whole=True)
     policy, proofs = main.policy(), ledger_of(place, main)
     models = [m for m in main.application().models if main.versions(m)]
@@ -46,7 +49,7 @@ def propose(place: Place, asked_by: Person | None) -> tuple[Turn, ...]:
         turn
         for model in models
         for environment in policy.environments
-        for turn in _turn(place, main, policy, proofs, Due(model, environment, asked_by))
+        for turn in _turn(place, main, policy, proofs, Due(model, environment, started_by))
     )
 
 
@@ -56,7 +59,7 @@ class Due:
 
     model: str
     environment: str
-    asked_by: Person | None
+    started_by: Person | None
 
 
 def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Due) -> Iterator[Turn]:
@@ -72,7 +75,8 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Due
                 yield Turn(model, environment, why, closed=closed)
             return
         reference = Reference(model, version)
-        done = promote(place, Order(reference, environment, asked_by=due.asked_by))
+        asked_by = requesters(place, main, policy, due, version)
+        done = promote(place, Order(reference, environment, asked_by=asked_by))
         said = f"{model}@{short(version)}: #{done.pull.number} {done.how}"
         yield Turn(model, environment, said, done, (*closed, *done.closed))
     except InconclusiveError as exc:
@@ -161,11 +165,43 @@ def _brought_by(place: Place, main: Mainline, model: str, environment: str) -> s
     return f", by #{merged[0].number}" if merged else f", by {past.commit}" if past else ""
 
 
-def requester(env: Mapping[str, str]) -> Person | None:
-    """Who made CI run: whoever merged, or started it again. A schedule has nobody behind it."""
-    login, number = env.get("GITHUB_ACTOR", ""), env.get("GITHUB_ACTOR_ID", "")
-    if not login or login.endswith("[bot]") or env.get("GITHUB_EVENT_NAME") == "schedule":
+def requesters(place: Place, main: Mainline, policy: Policy, due: Due, version: str) -> tuple[Person, ...]:
+    """Who made the bot open a promotion: whoever merged what makes it due, and whoever started this run by hand.
+
+    For the first environment that is the version's record, for the others the deployment before.
+    """
+    before = policy.before(due.environment)
+    path = record_path(due.model, version)
+    commit = main.added(path) if before is None else _newest(main, deployment_path(due.model, before))
+    merged = merger(place, commit) if commit else None
+    return tuple(dict.fromkeys(p for p in (merged, due.started_by) if p is not None))
+
+
+def _newest(main: Mainline, path: str) -> str:
+    past = next(main.history(path), None)
+    return past.commit if past else ""
+
+
+def merger(place: Place, commit: str) -> Person | None:
+    """Who brought a commit to the default branch: merged its pull request, or pushed it. None when nobody says."""
+    try:
+        for pull in place.forge.pulls.of_commit(commit):
+            merged = place.forge.merges.merged(pull.number) if pull.base.branch == place.branch else None
+            if merged is not None and merged.by.login:
+                return merged.by
+        pushes = place.forge.merges.pushes(place.branch)
+    except GitmlError as exc:
+        place.say(f"who brought {commit[:12]} is not known: {exc.message.splitlines()[0]}")
         return None
-    return (
-        Person(login, int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else Person(login, 0)
-    )
+    return next((push.by for push in pushes if push.after == commit and push.by.login), None)
+
+
+def starter(env: Mapping[str, str]) -> Person | None:
+    """Who started a run of CI by hand, or started it again; None when an event did."""
+    first, again = env.get("GITHUB_ACTOR", ""), env.get("GITHUB_TRIGGERING_ACTOR", "")
+    if env.get("GITHUB_EVENT_NAME") != "workflow_dispatch" and again in ("", first):
+        return None
+    login = again or first
+    number = env.get("GITHUB_ACTOR_ID", "") if login == first else ""
+    known = number.isascii() and number.isdigit() and len(number) < 18
+    return Person(login, int(number) if known else 0) if login and not login.endswith("[bot]") else None

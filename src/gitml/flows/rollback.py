@@ -16,15 +16,15 @@ from gitml.errors import GitmlError, RefError, SpecError, UsageError
 from gitml.flows.changepull import RESUME, ROLLBACK, Wish, branch_of, put_branch, put_pull
 from gitml.flows.mainline import Mainline, deployment_path, known_environment
 from gitml.flows.place import Place
-from gitml.flows.promote import Proposed, ask
+from gitml.flows.promote import Proposed, ask, askers
 from gitml.flows.promotiontext import Origin, Story
 from gitml.flows.proofs import Ledger, ledger_of
-from gitml.forges.governed import Asked, Person, Reviewers
+from gitml.forges.governed import Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.refs import DIGEST, VERSION
 from gitml.registry.desired import resumed, rolled_back
 from gitml.registry.record import Record
-from gitml.reports.promotion import promotion, short
+from gitml.reports.promotion import short
 from gitml.spec import Deployment, parse_deployment
 from gitml.spec.deployment import Hold, Pin
 
@@ -43,7 +43,6 @@ class Order:
     reason: str
     to: str = ""
     until: datetime | None = None
-    asked_by: Person | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,11 @@ def rollback(place: Place, order: Order) -> Proposed:
     if policy is not None:
         known_environment(policy, order.environment)
     past = tuple(states(place, main, order.model, order.environment))
-    old = _now(main, order)
+    old = _readable(place, lambda: _now(main, order))
     proofs = ledger_of(place, main)
-    pin, warnings = _target(order, old, past, proofs)
-    by = order.asked_by or place.me
+    pin, warnings = _target(order, past, proofs, is_broken=old is None)
+    old = old or past[0].deployment
+    by = place.me
     if by is None:
         raise UsageError("nobody is named who holds the environment", "use a token of a person: GITHUB_TOKEN")
     new = rolled_back(old, pin, Hold(by=by.login, reason=order.reason, until=order.until))
@@ -85,7 +85,7 @@ def rollback(place: Place, order: Order) -> Proposed:
         ledger=proofs,
         origin=Origin(),
         reason=order.reason,
-        asked_by=by,
+        asked_by=(by,),
         warnings=warnings,
         is_rollback=True,
     )
@@ -117,7 +117,7 @@ def resume(place: Place, order: Order) -> Proposed:
         ledger=ledger_of(place, main),
         origin=Origin(),
         reason=order.reason,
-        asked_by=order.asked_by or place.me,
+        asked_by=askers(place),
     )
     branch = branch_of(main, RESUME, order.model, order.environment)
     return _proposed(story, branch, f"End the hold of {order.model} in {order.environment}", f"{version} stays.")
@@ -126,7 +126,7 @@ def resume(place: Place, order: Order) -> Proposed:
 def _proposed(story: Story, branch: str, title: str, words: str) -> Proposed:
     place = story.place
     wish = Wish(story.model, story.environment, branch, story.new, title, words, story.reason, story.asked_by)
-    put = put_pull(place, wish, put_branch(place, wish, story.main), lambda _: promotion(story.proposal()))
+    put = put_pull(place, wish, put_branch(place, wish, story.main), story.text)
     asked = Asked(Reviewers())
     if story.policy is not None:
         asked = ask(place, put.pull, story.policy, story.environment, without=story.shut_out)
@@ -161,8 +161,11 @@ def _now(main: Mainline, order: Order) -> Deployment:
     return old
 
 
-def _target(order: Order, old: Deployment, past: tuple[State, ...], proofs: Ledger) -> tuple[Pin, tuple[str, ...]]:
-    """The pin to go back to, exactly as it was, and what is to be said about it."""
+def _target(order: Order, past: tuple[State, ...], proofs: Ledger, *, is_broken: bool) -> tuple[Pin, tuple[str, ...]]:
+    """The pin to go back to, exactly as it was, and what is to be said about it.
+
+    ``is_broken``: the file as it is now cannot be read; what ran before it was is good.
+    """
     if order.to:
         pins = {p.version: p for state in reversed(past) for p in state.deployment.pins}
         pin = _chosen(order, pins)
@@ -171,7 +174,7 @@ def _target(order: Order, old: Deployment, past: tuple[State, ...], proofs: Ledg
             said = f"{short(pin.version)} never answered in {order.environment}: the gate asks for proof that it ran"
             return pin, (said,)
         return pin, _unproven(order, pin, proofs)
-    good = tuple(last_good(past))
+    good = (*([past[0].deployment.champion] if is_broken and past else []), *last_good(past))
     if not good:
         raise RefError(
             f"nothing else ran in {order.environment} before that was good",

@@ -164,8 +164,10 @@ def _decision(
 
 def _approvers(told: Told) -> tuple[str, ...]:
     """The logins that the snapshot of the reviews counted."""
-    listed = told.details.get("approvers")
-    return tuple(str(login) for login in listed) if isinstance(listed, list) else ()
+    snapshot = told.details.get("approvals")
+    listed = snapshot.get("reviews") if isinstance(snapshot, dict) else None
+    reviews = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
+    return tuple(str(r.get("login")) for r in reviews if r.get("counts") is True)
 
 
 def _pending(pull: PullRequest, main: Mainline, models: list[str]) -> Iterator[Pending]:

@@ -58,7 +58,7 @@ class Proposal:
     environment_is: str = ""
     model_is: str = ""
     reason: str = ""
-    asked_by: str = ""
+    asked_by: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     champion: str = ""
     rows: tuple[Row, ...] = ()
@@ -91,7 +91,7 @@ def short(version: str) -> str:
 def _top(about: Proposal) -> Iterator[str]:
     yield f"**{_compared(about)}**"
     said = [f"Why: {prose(about.reason, 2000)}"] if about.reason else []
-    said += [f"Asked for by {code(about.asked_by)}."] if about.asked_by else []
+    said += [f"Asked for by {_list(about.asked_by)}."] if about.asked_by else []
     if said:
         yield "  \n".join(said)
     yield "\n".join(f"> ⚠️ {prose(text, 600)}" for text in about.warnings) if about.warnings else "### What changes"

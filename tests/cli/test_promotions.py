@@ -1,0 +1,114 @@
+"""promote, merge, status, rollback, resume and ci propose as people call them; against the sandbox."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.promoting import Town, pin, town
+from forges.fixtures import kit
+from gitml.cli.main import main
+from gitml.spec import Deployment
+from sandbox.forge_kit import Kit
+
+__all__ = ["kit"]
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """A town, and `gitml WORDS…` in a clone of it as somebody."""
+    t = town(kit, tmp_path)
+    for name in ("GH_TOKEN", "GITML_BOT", "GITHUB_ACTOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_API_URL", f"{kit.url}/api/v3")
+    monkeypatch.setenv("GITHUB_SERVER_URL", kit.url)
+    monkeypatch.setenv("GITHUB_REPOSITORY", t.repo.full_name)
+
+    def call(*words: str, login: str = "ada") -> tuple[int, str, str]:
+        monkeypatch.setenv("GITHUB_TOKEN", kit.token[login])
+        with pytest.raises(SystemExit) as left:
+            main(["-C", str(t.here), *words])
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return t, call
+
+
+@pytest.mark.slow
+def test_from_a_proposal_to_a_merge_and_back(here: tuple[Town, Call]) -> None:
+    t, call = here
+    one, two = t.train(1), t.train(2)
+    t.put("staging", Deployment(champion=pin(one)))
+    code, out, _ = call("promote", "delay@latest", "--to", "staging", "--reason", "better")
+    assert code == 0
+    number = t.pulls()[0]["number"]
+    assert out.splitlines() == [
+        f"#{number} opened: Promote delay@{two.digest[:8]} to staging",
+        f"{t.kit.url}/{t.repo.full_name}/pull/{number}",
+        "asked for a review: olga",
+    ]
+    code, out, _ = call("promote", "delay@latest", "--to", "staging", "--json")
+    assert (code, json.loads(out)["how"], json.loads(out)["pull"]) == (0, "updated", number)
+    code, _, err = call("merge", str(number))
+    assert (code, "no gitml/gate" in err) == (3, True)
+    t.gate(number)
+    code, out, _ = call("merge", str(number), login="olga")
+    assert code == 0
+    assert out.startswith(f"#{number} merged: ")
+    code, out, _ = call("status", "delay")
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+        ["delay", "staging", two.digest[:8]],
+        ["delay", "production", "–"],
+    ]
+    code, out, _ = call(
+        "rollback", "delay", "--in", "staging", "--until", "2100-01-01", "--reason", "bad", login="olga"
+    )
+    assert code == 0
+    assert f"Roll back delay to {one.digest[:8]} in staging" in out
+    back = t.pulls()[0]["number"]
+    t.merge(back)
+    code, _, err = call("promote", "delay@latest", "--to", "staging")
+    assert (code, "is held by olga" in err, "gitml resume" in err) == (3, True, True)
+    code, out, _ = call("status", "--json")
+    held = json.loads(out)["wanted"][0]
+    assert (held["hold"]["reason"], held["pull"], held["live"]) == ("bad", back, None)
+    code, out, _ = call("status")
+    assert "held    delay in staging, by olga until 2100-01-02 00:00 UTC: bad" in out
+    code, out, _ = call("resume", "delay", "--in", "staging", "--reason", "repaired")
+    assert "End the hold of delay in staging" in out
+    code, out, _ = call("ci", "propose", "--json", login="gitml-bot[bot]")
+    assert (code, [turn["said"] for turn in json.loads(out)]) == (
+        0,
+        [f"{two.digest[:8]} ran there before, and was replaced"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["promote", "delay", "--to", "nowhere"], 2, "there is no environment nowhere"),
+        (["promote", "delay", "--to", "production"], 1, "must be champion in staging"),
+        (["promote", "delay", "--to", "staging", "--weight", "100"], 2, "--weight"),
+        (["promote", "delay", "--to", "staging", "--reason", " "], 2, "is empty"),
+        (["rollback", "delay", "--in", "staging", "--reason", "x", "--until", "soon"], 2, "--until"),
+        (["rollback", "delay", "--in", "staging"], 2, "--reason"),
+        (["rollback", "delay", "--in", "staging", "--reason", "x"], 2, "does not run in staging"),
+        (["merge", "9999"], 4, "404"),
+    ],
+)
+def test_exit_codes(here: tuple[Town, Call], words: list[str], code: int, said: str) -> None:
+    t, call = here
+    t.train(1)
+    left, _, err = call(*words)
+    assert (left, said in err) == (code, True), err
+
+
+def test_without_a_token_it_says_so(here: tuple[Town, Call], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, call = here
+    monkeypatch.setitem(here[0].kit.token, "nobody", "")
+    code, _, err = call("status", login="nobody")
+    assert (code, "GITHUB_TOKEN" in err) == (2, True)
