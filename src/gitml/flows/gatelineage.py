@@ -97,7 +97,7 @@ def _touches(place: Place, record: Record, commit: str) -> bool:
 
 
 def _addresses(main: Mainline, commit: str) -> tuple[Person, ...]:
-    text = main.git.text("show", "-s", "--format=%ae%x00%ce%x00%B", commit)
-    author, committer, message = (*text.split("\0", 2), "", "")[:3]
+    """Author and co-authors. The committer of what was rebased is who merged it."""
+    author, _, message = main.git.text("show", "-s", "--format=%ae%x00%B", commit).partition("\0")
     more = [match["email"] for match in CO_AUTHOR.finditer(message)]
-    return tuple(dict.fromkeys(by_address(email) for email in (author, committer, *more)))
+    return tuple(dict.fromkeys(by_address(email) for email in (author, *more)))
