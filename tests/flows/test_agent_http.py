@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pytest
 
 from conftest import at_home
 from flows.agent_kit import REPOSITORY, World, keys, template
+from flows.agents import start
 from flows.swapping import Counted, Load
 
 SECRET = "a secret of the webhook"
@@ -119,35 +121,6 @@ def version(world: World, slope: float) -> str:
 
 
 @pytest.mark.slow
-def test_a_merge_is_live_seconds_later_and_a_killed_agent_comes_back_without_network(world: World) -> None:
-    with running(world) as process:
-        process.wait(lambda s: s["sync"] == "synced" and len(s["models"]) == 1)
-        first = process.ask()
-        assert first["outputs"] == {"y": [3.0]}
-        assert first["version"] == version(world, 1.0)
-        world.promote(version(world, 2.0))
-        assert knock(process, secret="another") == 401
-        assert httpx.get(f"{process.url}/gitml/wake", timeout=10).status_code == 405
-        assert knock(process) == 202
-        process.wait(lambda s: s["models"][0]["applied"]["champion"] == version(world, 2.0))
-        assert process.ask()["outputs"] == {"y": [6.0]}
-        reports = list((world.folder / "state" / "outbox").glob("*-deployed-*.json"))
-        assert len(reports) == 2
-        busy = subprocess.run(words(world, "--once"), env=environment(), capture_output=True, text=True, check=False)
-        assert busy.returncode == 4
-        assert "another agent works in" in busy.stderr
-        os.kill(process.process.pid, signal.SIGKILL)
-        process.process.wait()
-    world.forge.rename(world.folder / "away")
-    with running(world) as process:
-        assert process.ask()["outputs"] == {"y": [6.0]}, "served before main was asked"
-        state = process.wait(lambda s: s["sync"] == "unknown")
-        assert state["health"] == "healthy"
-        process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(20) == 0
-
-
-@pytest.mark.slow
 def test_swaps_under_load_lose_no_request_and_every_answer_is_of_the_version_it_names(world: World) -> None:
     slopes = {name: float((record.source or "").removeprefix("slope ")) for name, record in world.versions.items()}
     for model in ("m", "n"):
@@ -177,3 +150,27 @@ def test_swaps_under_load_lose_no_request_and_every_answer_is_of_the_version_it_
         assert counted.total > 0.9 * 200 * took
         assert {version for _, version in counted.answers} >= {by_slope["m", s] for s in (1.0, 2.0, 3.0, 4.0)}
         assert {version for _, version in counted.answers} >= {by_slope["n", s] for s in (3.0, 4.0, 5.0)}
+        assert knock(process, secret="another") == 401
+        assert httpx.get(f"{process.url}/gitml/wake", timeout=10).status_code == 405
+        refused = subprocess.run(words(world, "--once"), env=environment(), capture_output=True, text=True, check=False)
+        assert refused.returncode == 4
+        assert "another agent works in" in refused.stderr
+        os.kill(process.process.pid, signal.SIGKILL)
+        process.process.wait()
+    after = start(world, folder=world.folder / "state")
+    assert (after.shop.ask("m"), after.shop.ask("n")) == (12.0, 15.0), "what a killed agent left is whole"
+    assert len(list((world.folder / "state" / "outbox").glob("*-deployed-*.json"))) == 7
+
+
+@pytest.mark.slow
+def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World) -> None:
+    start(world, folder=world.folder / "state").one()
+    world.forge.rename(world.folder / "away")
+    shutil.rmtree(world.store)
+    with running(world) as process:
+        answer = process.ask()
+        assert (answer["outputs"], answer["version"]) == ({"y": [3.0]}, version(world, 1.0))
+        state = process.wait(lambda s: s["sync"] == "unknown")
+        assert (state["health"], state["models"][0]["health"]) == ("healthy", "healthy")
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(20) == 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
+from gitml.ci.github_collect import collect, wants_collection
 from gitml.ci.github_forks import fork, fork_report
 from gitml.ci.github_gate import gate, review
 from gitml.ci.github_layout import (
@@ -42,6 +43,7 @@ def render(source: Source) -> dict[str, str]:
     if source.policy is not None:
         files |= {"gate": gate(source), "review": review(source), "main": main(source)}
         files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
+        files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
