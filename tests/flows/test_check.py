@@ -354,3 +354,18 @@ def test_no_application_here(tmp_path: Path) -> None:
 
 def test_the_reference_application_has_no_problem() -> None:
     assert check(Path(__file__).parents[2]).problems == ()
+
+
+def test_members_of_an_ensemble_are_versions_that_there_are(app: Path) -> None:
+    edit(app, "gitml.yaml", "  m:\n", "  blend: {artifact: out/b.yaml, format: ensemble, metrics: out/b.json}\n  m:\n")
+    edit(app, "dvc.yaml", "stages:\n", "stages:\n  blend: {cmd: x, outs: [{out/b.yaml: {cache: false}}, out/b.json]}\n")
+    version = "20260101T000000Z-00000001"
+    pin = f"version: {version}, digest: '{'1' * 64}'"
+    member = f"  - {{model: {{}}, {pin}}}\n".replace("{}", "%s")
+    write(app, {"out/b.yaml": f"ensemble: mean\nmembers:\n{member % 'm'}{member % 'n'}{member % 'blend'}"})
+    said = [(p.line, p.message) for p in check(app).problems if p.file == "out/b.yaml"]
+    assert said == [
+        (3, f"m has no version {version}"),
+        (4, "gitml.yaml has no model 'n'"),
+        (5, "blend is an ensemble itself"),
+    ]

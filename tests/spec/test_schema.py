@@ -42,6 +42,6 @@ def test_editors_see_the_same_mistakes(name: str, text: str) -> None:
     assert errors(name, text)
 
 
-@pytest.mark.parametrize("name", ["gitml", "policy", "deployment"])
+@pytest.mark.parametrize("name", ["gitml", "policy", "deployment", "ensemble"])
 def test_the_schemas_in_the_tree_are_up_to_date(name: str) -> None:
     assert (ROOT / "schemas" / f"{name}.schema.json").read_text() == schema_text(name), "run: make generate"

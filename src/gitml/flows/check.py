@@ -17,6 +17,7 @@ from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
 from gitml.spec.dvcfiles import DVC_FILE, LOCK_FILE, PARAMS_FILE, Pipeline, load_lock, pipeline_of, values_of
+from gitml.spec.ensemble import Ensemble
 from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
 from gitml.spec.validate import build, nearest
@@ -176,6 +177,7 @@ def _across(files: _Files) -> None:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _deployed(files, app)
+    _ensembles(files, app)
 
 
 def _measured(root: Path, app: Application) -> dict[str, policycheck.Measured]:
@@ -216,8 +218,23 @@ def _deployed(files: _Files, app: Application) -> None:
         if environments is not None and place.environment not in environments:
             message = f"policy.yaml has no environment {place.environment!r}"
             found.append(document.problem((), message, nearest(place.environment, environments)))
-        digests = {f.version: _artifact_digest(f) for f in find(files.root, place.model)}
+        digests = _digests(files.root, place.model)
         found += policycheck.pins_known(place.state, document, model=place.model, digests=digests)
+
+
+def _ensembles(files: _Files, app: Application) -> None:
+    """Ensembles whose file is here, as a stage left it or Git keeps it."""
+    for model in app.models.values():
+        if model.format != "ensemble" or not files.exists(model.artifact):
+            continue
+        document = files.attempt(read, files.root / model.artifact, model.artifact)
+        wanted = files.attempt(build, Ensemble, document) if document else None
+        if document and wanted:
+            files.problems += policycheck.members_known(wanted, document, app, lambda name: _digests(files.root, name))
+
+
+def _digests(root: Path, model: str) -> dict[str, str | None]:
+    return {f.version: _artifact_digest(f) for f in find(root, model)}
 
 
 def _artifact_digest(found: Found) -> str | None:

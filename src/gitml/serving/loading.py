@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.serving import magic, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
+from gitml.serving import ensemble, magic, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.serving.model import Model
 from gitml.serving.signature import Signature, parse, probe
 
@@ -42,22 +42,27 @@ def load(
     *,
     sha256: str,
     allow_pickle: bool = False,
+    members: ensemble.Members | None = None,
 ) -> Model:
     """The model in the file at ``path``, warmed up and safe to call from many threads.
 
     ``format``: skops, safetensors, onnx or pickle; ``signature``: as the version record holds it; ``sha256``: of the
     file, from the record. Raises IntegrityError if the bytes are not those, are of another format, or cut off;
     UsageError if they are sound but cannot be served. A pickle is code: without ``allow_pickle`` no byte of it is
-    interpreted, whatever its name.
+    interpreted, whatever its name. ``members`` loads the versions that an ensemble pins.
     """
-    if format not in OPENERS:
-        raise UsageError(f"{format!r} is no format that can be served", f"the formats are {', '.join(OPENERS)}")
+    if format not in (*OPENERS, "ensemble"):
+        known = ", ".join([*OPENERS, "ensemble"])
+        raise UsageError(f"{format!r} is no format that can be served", f"the formats are {known}")
     if format == "pickle" and not allow_pickle:
         raise IntegrityError(f"{path.name} is a pickle, which runs code when it is loaded", magic.NO_PICKLE)
     wanted = parse(signature)
     content = read_checked(path, sha256)
     magic.check(content, format, path.name)
-    score, how = OPENERS[format](content, wanted)
+    if format == "ensemble":
+        score, how = ensemble.opened(content, wanted, members)
+    else:
+        score, how = OPENERS[format](content, wanted)
     return warmed(Model(wanted, format, sha256, how, score))
 
 

@@ -83,7 +83,16 @@ def _pickle(content: bytes) -> str:
     return "" if looks_pickled(content) else "it does not begin like a pickle"
 
 
+def _ensemble(content: bytes) -> str:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return "it is no text"
+    return "" if content.strip() and b"\0" not in content else "it is no text"
+
+
 _CHECKS: dict[str, Callable[[bytes], str]] = {
+    "ensemble": _ensemble,
     "skops": _skops,
     "safetensors": _safetensors,
     "onnx": _onnx,

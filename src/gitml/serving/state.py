@@ -18,7 +18,7 @@ from gitml.serving.batching import Runner
 from gitml.serving.limits import Limits
 from gitml.serving.model import Model
 from gitml.serving.router import route, takes
-from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.deployment import Deployment, Pin, Shadow
 
 Role = Literal["champion", "canary", "shadow"]
 
@@ -109,7 +109,7 @@ class State:
                 raise UsageError(f"{name} {pin.version} {what}")
             old = before.variants.get(pin.version) if before else None
             runner = old.runner if old and old.model is model else Runner(model, self.limits)
-            percent = float(getattr(pin, "sample", 100.0))
+            percent = float(pin.sample) if isinstance(pin, Shadow) else 100.0
             variants[pin.version] = Variant(role, pin.version, pin.digest, runner, percent)
         self._same_inputs(name, variants)
         return Served(name, self.environment, deployment, MappingProxyType(variants), commit)

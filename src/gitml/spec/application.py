@@ -24,7 +24,7 @@ from gitml.spec.fields import (
     WrongValueError,
 )
 
-Format = Literal["skops", "safetensors", "onnx", "pickle"]
+Format = Literal["skops", "safetensors", "onnx", "pickle", "ensemble"]
 Direction = Literal["higher", "lower"]
 
 _SUFFIXES: dict[str, Format] = {
@@ -59,7 +59,10 @@ class Model(Record):
         None, description="The locked packages its stages run with; each of its stages depends on this file."
     )
     artifact: RepoPath = Field(description="The model itself, a file or a folder that a stage produces.")
-    format: Format | None = Field(None, description="How the artifact is stored, where its suffix does not say it.")
+    format: Format | None = Field(
+        None,
+        description="How the artifact is stored, where its suffix does not say it; `ensemble`: YAML that pins others.",
+    )
     metrics: RepoPath = Field(description="JSON: each metric and its value, on data the model did not see.")
     replicates: RepoPath | None = Field(
         None, description="JSON: each metric's bootstrap replicates, paired across versions by seed."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gitml.errors import Problem
-from gitml.spec.application import Application
+from gitml.spec.application import Application, Model
 from gitml.spec.dag import cycle_problems, stages_of
 from gitml.spec.dvcfiles import Out, Pipeline, Stage
 from gitml.spec.dvcshape import LockFile, LockItem
@@ -92,8 +92,13 @@ def outputs_cached(app: Application, pipeline: Pipeline) -> list[Problem]:
         )
         for name, model in app.models.items()
         for what, path in model.outputs.items()
-        if what in _IN_CACHE and path in outs and not outs[path].cached
+        if what in _IN_CACHE and path in outs and not outs[path].cached and not _is_text(model, what)
     ]
+
+
+def _is_text(model: Model, what: str) -> bool:
+    """The artifact of an ensemble is a few lines, which reviewers want to see in Git."""
+    return what == "artifact" and model.format == "ensemble"
 
 
 def packages_followed(app: Application, pipeline: Pipeline) -> list[Problem]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from gitml.refs import VERSION
 from gitml.spec.fields import Login, Number, Record, Text, Until, WrongValueError, check_digest, shown
@@ -42,6 +42,12 @@ class Canary(Pin):
     weight: Annotated[Number, Field(gt=0, lt=100)] = Field(description="Percent of the traffic that it answers.")
 
 
+class Shadow(Pin):
+    """A version that sees the traffic without answering it."""
+
+    sample: Annotated[Number, Field(gt=0, le=100)] = Field(100, description="Percent of the traffic that it sees.")
+
+
 class Hold(Record):
     """Nothing automatic changes this environment while it lasts."""
 
@@ -57,8 +63,15 @@ class Deployment(Record):
 
     champion: Pin = Field(description="The version whose answers count.")
     canary: Canary | None = Field(None, description="A candidate that answers a part of the traffic.")
-    shadow: tuple[Pin, ...] = Field((), description="Versions that see the traffic, but nobody sees their answers.")
+    shadow: tuple[Shadow, ...] = Field((), description="Versions that see the traffic, but nobody sees their answers.")
     hold: Hold | None = Field(None, description="Stops automation, as after a rollback.")
+
+    @field_validator("shadow", mode="before")
+    @classmethod
+    def _shadows(cls, value: Any) -> Any:
+        """A pin that becomes a shadow sees all the traffic."""
+        plain = isinstance(value, tuple) and any(type(pin) is Pin for pin in value)
+        return tuple(Shadow(**p.model_dump()) if type(p) is Pin else p for p in value) if plain else value
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -87,7 +100,7 @@ def render_deployment(deployment: Deployment) -> str:
     if deployment.shadow:
         lines.append("shadow:")
         for pin in deployment.shadow:
-            first, *rest = _pin(pin)
+            first, *rest = [*_pin(pin), *([f"  sample: {_number(pin.sample)}"] if pin.sample != 100 else [])]
             lines += [f"  - {first.strip()}", *(f"  {line}" for line in rest)]
     if deployment.hold:
         lines += ["hold:", *_hold(deployment.hold)]

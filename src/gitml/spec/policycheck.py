@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gitml.errors import Problem
 from gitml.spec.application import Application, Model
 from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.gates import Gates
 from gitml.spec.policy import Policy
 from gitml.spec.validate import nearest
@@ -121,14 +122,38 @@ def pins_known(
     state: Deployment, document: Document, *, model: str, digests: Mapping[str, str | None]
 ) -> list[Problem]:
     """The versions that a deployment pins have records, with these digests (None: not known)."""
+    return [
+        problem for key, pin in _pins(state) for problem in _pin_known(pin, document, key, model=model, digests=digests)
+    ]
+
+
+def _pin_known(
+    pin: Pin, document: Document, key: Key, *, model: str, digests: Mapping[str, str | None]
+) -> list[Problem]:
+    if pin.version not in digests:
+        hint = f"newest: {', '.join(sorted(digests)[-3:])}" if digests else f"it has none yet: gitml train {model}"
+        return [document.problem((*key, "version"), f"{model} has no version {pin.version}", hint)]
+    if digests[pin.version] not in (None, pin.digest):
+        message = f"is not the digest of the artifact of {pin.version}"
+        return [document.problem((*key, "digest"), message, f"its record says {digests[pin.version]}")]
+    return []
+
+
+def members_known(
+    wanted: Ensemble, document: Document, app: Application, digests: Callable[[str], Mapping[str, str | None]]
+) -> list[Problem]:
+    """What an ensemble pins are versions of other models, no ensembles, that have records with these digests."""
     found = []
-    for key, pin in _pins(state):
-        if pin.version not in digests:
-            hint = f"newest: {', '.join(sorted(digests)[-3:])}" if digests else f"it has none yet: gitml train {model}"
-            found.append(document.problem((*key, "version"), f"{model} has no version {pin.version}", hint))
-        elif digests[pin.version] not in (None, pin.digest):
-            message = f"is not the digest of the artifact of {pin.version}"
-            found.append(document.problem((*key, "digest"), message, f"its record says {digests[pin.version]}"))
+    pins: list[tuple[Key, Member | Combiner]] = [(("members", i), member) for i, member in enumerate(wanted.members)]
+    for key, pin in [*pins, *([(("combiner",), wanted.combiner)] if wanted.combiner else [])]:
+        model = app.models.get(pin.model)
+        if model is None:
+            message = f"gitml.yaml has no model {pin.model!r}"
+            found.append(document.problem((*key, "model"), message, nearest(pin.model, app.models)))
+        elif model.format == "ensemble":
+            found.append(document.problem((*key, "model"), f"{pin.model} is an ensemble itself", "pin its members"))
+        else:
+            found += _pin_known(pin, document, key, model=pin.model, digests=digests(pin.model))
     return found
 
 

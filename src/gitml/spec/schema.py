@@ -9,10 +9,21 @@ from pydantic import BaseModel
 
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment
+from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import Policy
 
-SCHEMAS: dict[str, type[BaseModel]] = {"gitml": Application, "policy": Policy, "deployment": Deployment}
-FILES = {"gitml": "gitml.yaml", "policy": "policy.yaml", "deployment": "models/MODEL/ENVIRONMENT.yaml"}
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "gitml": Application,
+    "policy": Policy,
+    "deployment": Deployment,
+    "ensemble": Ensemble,
+}
+FILES = {
+    "gitml": "gitml.yaml",
+    "policy": "policy.yaml",
+    "deployment": "models/MODEL/ENVIRONMENT.yaml",
+    "ensemble": "the artifact of an ensemble",
+}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
