@@ -145,11 +145,29 @@ def predict(model: Trained, rows: pd.DataFrame) -> NDArray[np.float64]:
     return torch.cat(parts).numpy()
 
 
+def described(config: Config) -> dict[str, Any]:
+    """The network in the words that gitml's server knows, which runs no code of ours."""
+    features: list[dict[str, Any]] = [
+        {"kind": "words", "column": column, "words": words, "tensor": f"embeddings.{place}.weight"}
+        for place, (column, words) in enumerate(config.words.items())
+    ]
+    scaling = zip(config.numbers, config.mean, config.deviation, strict=True)
+    features += [{"kind": "number", "column": c, "mean": m, "deviation": d} for c, m, d in scaling]
+    features += [{"kind": "missing", "column": column} for column in config.numbers]
+    layers: list[dict[str, Any]] = []
+    # Between two linear layers there are two more modules: activation and dropout.
+    for place in range(len(config.hidden) + 1):
+        name = f"layers.{3 * place}"
+        layers += [{"kind": "linear", "weight": f"{name}.weight", "bias": f"{name}.bias"}, {"kind": "relu"}]
+    return {"network": 1, "features": features, "layers": [*layers[:-1], {"kind": "sigmoid"}]}
+
+
 def save(model: Trained, path: Path) -> None:
-    """Weights, and the configuration as JSON in the file's metadata."""
+    """Weights, and as JSON in the file's metadata the configuration and what gitml's server needs to know."""
     weights = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
+    metadata = {"config": json.dumps(asdict(model.config)), "gitml": json.dumps(described(model.config))}
     with replacing(path) as temporary:
-        save_file(weights, temporary, metadata={"config": json.dumps(asdict(model.config))})
+        save_file(weights, temporary, metadata=metadata)
 
 
 def load(path: Path) -> Trained:
