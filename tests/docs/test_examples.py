@@ -11,6 +11,7 @@ from pathlib import Path
 import filelock
 import pytest
 
+import forkserver
 from conftest import git
 from docs.examples import Example, agrees, read
 
@@ -21,6 +22,7 @@ BIN = Path(sys.executable).parent
 NOT_EXECUTED = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
+    "docs/how-to/audit.md": 1,
     "docs/how-to/ci-github.md": 3,
     "docs/how-to/free-disk-space.md": 1,
     "docs/how-to/promote.md": 4,
@@ -39,7 +41,11 @@ def pages() -> list[str]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+    """The home of who reads the pages; its `bin` has the `gitml` that forks."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "bin").mkdir()
+    forkserver.command(folder / "bin")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +71,7 @@ def shell(command: str, folder: Path, home: Path) -> tuple[int, str, Path]:
     where = home / "pwd"
     env = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT")}
     person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in ADA.items()}
-    env |= {**person, "GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    env |= {**person, "GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(home), "PATH": f"{home / 'bin'}:{BIN}:{os.environ['PATH']}"}
     env |= {"XDG_STATE_HOME": str(home / "state"), "XDG_CACHE_HOME": str(home / "cache"), "COLUMNS": "120"}
     done = subprocess.run(
         ["bash", "-c", f"trap 'pwd > \"{where}\"' EXIT\n{command}"],

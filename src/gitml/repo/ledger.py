@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import IntegrityError, OutsideError
-from gitml.process import run
+from gitml.process import run, start, stop
 from gitml.repo.orphan import Addition, Remote, add
 
 __all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
@@ -130,7 +131,7 @@ def blobs(root: Path, ids: Sequence[str]) -> Iterator[bytes]:
 
 def objects(root: Path, names: Sequence[str], kind: bytes) -> Iterator[bytes]:
     """The same for objects of one ``kind`` by Git's names of them."""
-    said = run(["git", "cat-file", "--batch"], cwd=root, stdin="".join(f"{n}\n" for n in names).encode()).stdout
+    said = _batch(root, "".join(f"{n}\n" for n in names).encode())
     place = 0
     for name in names:
         end = said.index(b"\n", place)
@@ -140,3 +141,18 @@ def objects(root: Path, names: Sequence[str], kind: bytes) -> Iterator[bytes]:
         place = end + 1 + int(words[2])
         yield said[end + 1 : place]
         place += 1
+
+
+def _batch(root: Path, asked: bytes) -> bytes:
+    """What `git cat-file --batch` answers. By way of files: through pipes ten thousand events take twice as long."""
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
+        stdin.write(asked)
+        stdin.seek(0)
+        started = start(["git", "cat-file", "--batch", "--buffer"], cwd=root, stdin=stdin, stdout=stdout)
+        try:
+            if started.wait() != 0:
+                raise OutsideError(f"git cat-file failed with exit code {started.returncode}", "run `git fsck`")
+        finally:
+            stop(started)
+        stdout.seek(0)
+        return stdout.read()
