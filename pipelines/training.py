@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from files import StageError, rounded, say, write_json
-from flights import LABEL, inputs, read_days, signature, window
+from flights import DAY, LABEL, inputs, read_days, signature, window
 from scoring import Cost, auc, best_threshold
 
 
@@ -37,10 +37,14 @@ def splits(settings: Mapping[str, Any], *, weather: bool) -> Split:
 
 
 def finish(folder: Path, split: Split, predicted: NDArray[np.float64], cost: Mapping[str, float]) -> None:
-    """Write the signature and the threshold that costs least on the validation days."""
+    """Write the signature and the threshold that costs least on the validation days.
+
+    The signature says the newest day that fitting or the choice of threshold has seen, for the gate `data_age`.
+    """
     truth = split.validation[LABEL].to_numpy(float)
     threshold = best_threshold(truth, predicted, Cost(**cost))
-    write_json(folder / "signature.json", signature(split.fit, split.columns))
+    newest = {"data_until": split.validation[DAY].max()}
+    write_json(folder / "signature.json", signature(split.fit, split.columns) | newest)
     write_json(folder / "threshold.json", {"threshold": rounded(threshold)})
     area = auc(truth, predicted, np.ones_like(truth))
     say(f"validation: AUC {area:.3f}, cheapest threshold {threshold:.2f}")

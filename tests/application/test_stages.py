@@ -80,7 +80,9 @@ def test_both_models_were_judged_on_the_same_held_out_rows(trained: Path) -> Non
 @pytest.mark.parametrize("model", MODELS)
 def test_samples_fit_the_signature(trained: Path, model: str) -> None:
     rows = pd.read_parquet(trained / "artifacts" / model / "samples.parquet")
-    fields = read(trained, model, "signature")["inputs"]
+    signature = read(trained, model, "signature")
+    fields = signature["inputs"]
+    assert signature["data_until"] == "2013-01-18"  # the last day before those held out
     assert [field["name"] for field in fields] + [OUTPUT] == list(rows.columns)
     assert len(rows) == 50
     assert not set(rows.columns) & set(AFTER_DEPARTURE)

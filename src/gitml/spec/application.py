@@ -67,7 +67,10 @@ class Model(Record):
     replicates: RepoPath | None = Field(
         None, description="JSON: each metric's bootstrap replicates, paired across versions by seed."
     )
-    signature: RepoPath | None = Field(None, description="JSON: names and types of its inputs and outputs.")
+    signature: RepoPath | None = Field(
+        None,
+        description="JSON: names and types of inputs and outputs; `data_until`: when the newest training data is from.",
+    )
     slices: RepoPath | None = Field(None, description="JSON: metrics by group, for the gates `slices` and `fairness`.")
     charts: RepoPath | None = Field(None, description="Folder of charts (Vega-Lite) that reports show.")
     samples: RepoPath | None = Field(
