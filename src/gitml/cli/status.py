@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
+from gitml.errors import GitmlError
 from gitml.flows.live import Live
 from gitml.flows.status import Status, Wanted
 from gitml.flows.status import status as run_status
@@ -18,20 +21,47 @@ from gitml.spec.deployment import Deployment, Hold
 from gitml.spec.policy import Freeze
 
 
-@click.command(epilog=examples("gitml status", "gitml status delay --json"))
+@click.command(
+    epilog=examples(
+        "gitml status",
+        "gitml status delay --json",
+        "gitml status --agent http://10.0.0.7:8470    ask a running agent itself, not the forge",
+    )
+)
 @click.argument("model", default="")
+@click.option("--agent", "agents", multiple=True, metavar="URL", help="Ask this agent what it runs; may be repeated.")
 @as_json
 @click.pass_context
-def status(ctx: click.Context, /, model: str, *, as_json: bool) -> None:
-    """What the default branch wants to run where, since when, by whose approval; what runs; what is pending."""
+def status(ctx: click.Context, /, model: str, *, agents: tuple[str, ...], as_json: bool) -> None:
+    """What the default branch wants to run where, since when, by whose approval; what runs; what is pending.
+
+    What runs is what agents reported to the forge's deployments. GITML_AGENT_TOKEN is sent to agents that ask for one.
+    """
     with placed(ctx) as place:
         found = run_status(place, model)
+    if agents:
+        found = _asked(found, agents)
     if as_json:
         show_json(_json(found))
         return
     rows = [_row(w) for w in found.wanted]
     show(table(rows, ["model", "environment", "wanted", "since", "by", "approved by", "live"]) if rows else "no model")
     _notes(found)
+
+
+def _asked(found: Status, agents: tuple[str, ...]) -> Status:
+    """With what the agents themselves say where they were asked; one that does not answer is noted."""
+    from gitml.flows.agentask import answers
+
+    told: dict[tuple[str, str], Live] = {}
+    notes = list(found.notes)
+    for url in agents:
+        try:
+            told |= answers(url, os.environ.get("GITML_AGENT_TOKEN", ""))
+        except GitmlError as exc:
+            notes.append(f"{url} does not say what it runs: {exc.message}")
+    wanted = tuple(replace(w, live=told.get((w.model, w.environment), w.live)) for w in found.wanted)
+    return replace(found, wanted=wanted, notes=tuple(notes))
 
 
 def _row(wanted: Wanted) -> list[str]:

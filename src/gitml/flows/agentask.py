@@ -6,6 +6,7 @@ from typing import Any
 
 from gitml.errors import OutsideError
 from gitml.flows.agenthttp import STATE
+from gitml.flows.live import Live
 from gitml.http import HttpError, Patience, Request, connected
 
 
@@ -20,3 +21,19 @@ def ask(url: str, token: str = "") -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("models"), list):
         raise OutsideError(f"{url} answers, but not as an agent does", "is it the address of `gitml agent`?")
     return found
+
+
+def answers(url: str, token: str = "") -> dict[tuple[str, str], Live]:
+    """(model, environment) → what a running agent answers with now."""
+    found = ask(url, token)
+    environment, agent = str(found.get("environment", "")), str(found.get("agent", ""))
+    told = {}
+    for model in found["models"]:
+        applied = model.get("applied") if isinstance(model, dict) else None
+        if not isinstance(applied, dict):
+            continue
+        version = str(applied.get("champion") or applied.get("version") or "")
+        state = "success" if model.get("health") in ("healthy", "suspended") else str(model.get("health"))
+        said = Live(version, state, str(applied.get("since", "")), str(model.get("reason") or ""), agent)
+        told[str(model.get("model")), environment] = said
+    return told

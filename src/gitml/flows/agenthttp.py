@@ -56,19 +56,19 @@ async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Even
     if body is None:
         return await _answer(send, 413, {"error": f"more than {_MOST:,} bytes"})
     headers = dict(scope.get("headers", ()))
-    if secret and not is_signed(body, headers.get(b"x-hub-signature-256", b"").decode("latin-1"), secret):
+    if secret and not is_signed(body, headers.get(b"x-hub-signature-256", b""), secret):
         return await _answer(send, 401, {"error": "the signature is not that of the secret"})
     wake.set()
     return await _answer(send, 202, {"woken": True})
 
 
-def is_signed(body: bytes, signature: str, secret: str) -> bool:
+def is_signed(body: bytes, signature: bytes, secret: str) -> bool:
     """Whether ``signature`` is what GitHub's header X-Hub-Signature-256 says for this body.
 
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     """
     wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(wanted, signature)
+    return hmac.compare_digest(wanted.encode(), signature)
 
 
 async def _body(receive: Receive) -> bytes | None:
