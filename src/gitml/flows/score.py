@@ -21,6 +21,7 @@ from gitml.spec import load_application, load_deployment
 
 # So many inputs are looked at before anything is scored: an hour of scoring should not end at a missing column.
 _LOOKED_AT = 200
+BATCH_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _look_at(tasks: Sequence[Task], scoring: Scoring) -> None:
 
 def _score(work: _Work) -> Iterator[Scored]:
     known = {entry.name: entry for entry in work.inputs.files}
-    job, call = Job(work.scoring), work.call
+    job, call = Job(work.scoring, BATCH_ROWS), work.call
     with ENGINES[call.engine](call.workers) as engine:
         for done in engine.map(job, iter(work.tasks), call.tell):
             entry = known[done.task.name]
