@@ -20,7 +20,7 @@ from gitml.repo import history, ledger
 from gitml.repo.history import Landed
 from gitml.spec.policy import POLICY
 
-_NOREPLY = re.compile(r"<(?:\d+\+)?(?P<login>[^@<>+]+)@users\.noreply\.")
+_DIRECT = ("push", "force_push", "branch_creation")
 _RECORD = re.compile(rf"models/(?P<model>[^/]+)/versions/(?P<version>{VERSION.pattern})\.json")
 _YEAR = re.compile(rb"40000 \d{4}\0")
 
@@ -181,9 +181,7 @@ def _pushed(pushes: Sequence[Pushed], commits: Sequence[str]) -> dict[str, Pushe
 
 def _way(forge: GovernedForge, landed: Landed, branch: str, push: Pushed | None) -> Way:
     by = push.by.login if push else ""
-    said = _NOREPLY.search(landed.author)
-    author = said["login"] if said else ""
-    if push and push.kind in ("push", "force_push", "branch_creation"):
-        return Way(None, by, author)
+    if push and push.kind in _DIRECT:
+        return Way(None, by, forge.commits.author(landed.commit))
     pulls = [p for p in forge.pulls.of_commit(landed.commit) if p.is_merged and p.base.branch == branch]
-    return Way(pulls[0].number if pulls else None, by, author)
+    return Way(pulls[0].number, by) if pulls else Way(None, by, forge.commits.author(landed.commit))

@@ -157,6 +157,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """Files that a run left, as one zip archive. ``is_expired``: the forge has deleted them."""
+
+    id: int
+    name: str
+    size: int
+    is_expired: bool
+
+
+@dataclass(frozen=True)
 class About:
     """A repository as the token sees it. ``may_write`` is None when the forge does not say."""
 
@@ -225,6 +235,10 @@ class Commits(Protocol):
         """How ``head`` stands to ``base``; None when one of them is not there."""
         ...
 
+    def author(self, commit: str) -> str:
+        """The login that the forge takes a commit's author for; empty for nobody, and for a commit it does not have."""
+        ...
+
     def branch(self, name: str) -> Branch | None: ...
 
     def rules(self, branch: str) -> tuple[tuple[str, dict[str, object]], ...]:
@@ -244,6 +258,12 @@ class Runs(Protocol):
         ...
 
     def of_commit(self, commit: str) -> tuple[Run, ...]: ...
+
+    def artifacts(self, run: int) -> tuple[Artifact, ...]: ...
+
+    def download(self, artifact: int) -> bytes:
+        """The zip archive."""
+        ...
 
     def start(self, workflow: str, branch: str) -> None:
         """Run the workflow file ``workflow`` on a branch."""

@@ -40,6 +40,11 @@ class GithubCommits:
                 raise HttpError(f"the comparison of two commits is {found!r}, which means nothing here") from exc
         return None
 
+    def author(self, commit: str) -> str:
+        with absent_is_none():
+            return self._rest.one("GET", f"commits/{word(commit)}", per_page="1").text_or("author", "login", default="")
+        return ""
+
     def branch(self, name: str) -> Branch | None:
         with absent_is_none():
             shape = self._rest.one("GET", f"branches/{word(name)}")
