@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,7 +35,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 @pytest.fixture
-def scene(template: Scene, tmp_path: Path) -> Scene:
+def scene(template: Scene) -> Scene:
+    """For tests that leave main and the remote as they are: they share one."""
+    return template
+
+
+@pytest.fixture
+def own(template: Scene, tmp_path: Path) -> Scene:
     shutil.copytree(template.root, tmp_path / "repo", symlinks=True)
     shutil.copytree(template.remote, tmp_path / "remote")
     return replace(template, root=tmp_path / "repo", remote=tmp_path / "remote")
@@ -43,7 +50,7 @@ def scene(template: Scene, tmp_path: Path) -> Scene:
 @contextmanager
 def remotes(scene: Scene) -> Iterator[Depot]:
     config = f"[core]\n    remote = r\n['remote \"r\"']\n    url = {scene.remote}\n"
-    with depot(scene.root.parent / "depot", config.encode()) as found:
+    with tempfile.TemporaryDirectory() as folder, depot(Path(folder), config.encode()) as found:
         yield found
 
 
@@ -138,21 +145,21 @@ def test_a_folder_that_becomes_a_symlink_deletes_deployments(scene: Scene) -> No
     assert {e.new for e in what.deployments} == {""}
 
 
-def test_two_promotions_at_once_are_judged_one_after_the_other(scene: Scene) -> None:
-    head = promoted(scene)
-    scene.write(PRODUCTION, f"champion: {scene.pin(scene.old)}\nhold: {{by: olga, reason: looking}}\n")
-    scene.commit("a hold came first")
-    what = found(scene, head)
+def test_two_promotions_at_once_are_judged_one_after_the_other(own: Scene) -> None:
+    head = promoted(own)
+    own.write(PRODUCTION, f"champion: {own.pin(own.old)}\nhold: {{by: olga, reason: looking}}\n")
+    own.commit("a hold came first")
+    what = found(own, head)
     assert "changed on the base branch meanwhile" in what.stale
-    assert decided(case(scene, head)).phase is Phase.INCONCLUSIVE
+    assert decided(case(own, head)).phase is Phase.INCONCLUSIVE
 
 
-def test_a_branch_without_common_history_is_refused(scene: Scene) -> None:
-    git(scene.root, "switch", "-q", "--orphan", "alone")
-    scene.write(PRODUCTION, f"champion: {scene.pin(scene.new)}\n")
-    head = scene.commit()
-    git(scene.root, "switch", "-q", "-f", "main")
-    assert "no history" in found(scene, head).refused[0]
+def test_a_branch_without_common_history_is_refused(own: Scene) -> None:
+    git(own.root, "switch", "-q", "--orphan", "alone")
+    own.write(PRODUCTION, f"champion: {own.pin(own.new)}\n")
+    head = own.commit()
+    git(own.root, "switch", "-q", "-f", "main")
+    assert "no history" in found(own, head).refused[0]
 
 
 @pytest.mark.parametrize(
@@ -199,37 +206,37 @@ def test_the_champion_is_what_base_pins_with_its_own_files(scene: Scene) -> None
     assert facts.order == ("staging", "production")
 
 
-def test_a_record_that_was_edited_after_it_came_in_is_none(scene: Scene) -> None:
+def test_a_record_that_was_edited_after_it_came_in_is_none(own: Scene) -> None:
     """Its digest covers what the model was made from, and not its metrics: whoever edits these must not get through."""
-    raised = {"auc": scene.new.metrics["auc"].model_copy(update={"value": 0.99, "high": 1.0})}
-    other = scene.new.model_copy(update={"metrics": raised})
-    scene.write(f"models/delay/versions/{scene.new.version}.json", other.to_json())
-    scene.commit("tidy up")
-    what = decided(case(scene, promoted(scene)))
+    raised = {"auc": own.new.metrics["auc"].model_copy(update={"value": 0.99, "high": 1.0})}
+    other = own.new.model_copy(update={"metrics": raised})
+    own.write(f"models/delay/versions/{own.new.version}.json", other.to_json())
+    own.commit("tidy up")
+    what = decided(case(own, promoted(own)))
     assert "never edited" in what.verdicts["version"].reason
 
 
-def test_a_record_that_says_other_metrics_than_its_file(scene: Scene) -> None:
-    other = scene.add({}, metrics={"auc": {"value": 0.99}})
-    what = candidate(case(scene, scene.branch({PRODUCTION: f"champion: {scene.pin(other)}\n"})))
+def test_a_record_that_says_other_metrics_than_its_file(own: Scene) -> None:
+    other = own.add({}, metrics={"auc": {"value": 0.99}})
+    what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
     assert isinstance(what.metrics, Unknown)
     assert "says other metrics" in what.metrics.reason
 
 
-def test_a_file_that_is_not_the_one_of_the_record(scene: Scene) -> None:
-    other = scene.add({"metrics.json": b"{}"}, written={"metrics.json": b'{"auc": 0.99}'})
-    what = candidate(case(scene, scene.branch({PRODUCTION: f"champion: {scene.pin(other)}\n"})))
+def test_a_file_that_is_not_the_one_of_the_record(own: Scene) -> None:
+    other = own.add({"metrics.json": b"{}"}, written={"metrics.json": b'{"auc": 0.99}'})
+    what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
     assert isinstance(what.metrics, Unknown)
     assert "nowhere to be had" in what.metrics.reason
 
 
-def test_a_version_that_only_the_head_has_is_not_known(scene: Scene) -> None:
-    path = f"models/delay/versions/{scene.new.version}.json"
-    git(scene.root, "rm", "-q", "--cached", path)
-    raw = (scene.root / path).read_text()
-    (scene.root / path).unlink()
-    scene.commit("gone")
-    what = case(scene, scene.branch({PRODUCTION: f"champion: {scene.pin(scene.new)}\n", path: raw}))
+def test_a_version_that_only_the_head_has_is_not_known(own: Scene) -> None:
+    path = f"models/delay/versions/{own.new.version}.json"
+    git(own.root, "rm", "-q", "--cached", path)
+    raw = (own.root / path).read_text()
+    (own.root / path).unlink()
+    own.commit("gone")
+    what = case(own, own.branch({PRODUCTION: f"champion: {own.pin(own.new)}\n", path: raw}))
     assert isinstance(what.candidates[0][2], Unknown)
     assert decided(what).phase is Phase.FAILED
 
@@ -253,10 +260,10 @@ def test_a_digest_that_is_not_the_record_s(scene: Scene) -> None:
         ("signature.json", b'{"inputs": [], "outputs": []}', "data_until", "does not say"),
     ],
 )
-def test_files_that_are_not_what_they_should_be(scene: Scene, name: str, raw: bytes, field: str, said: str) -> None:
-    other = scene.add({name: raw})
-    head = scene.branch({PRODUCTION: f"champion: {scene.pin(other)}\n"})
-    value = getattr(candidate(case(scene, head)), field)
+def test_files_that_are_not_what_they_should_be(own: Scene, name: str, raw: bytes, field: str, said: str) -> None:
+    other = own.add({name: raw})
+    head = own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})
+    value = getattr(candidate(case(own, head)), field)
     assert isinstance(value, Unknown), value
     assert said in value.reason
 
@@ -271,17 +278,17 @@ def test_the_artifact_s_bytes_on_the_remote_are_compared(scene: Scene) -> None:
         )
 
 
-def test_an_artifact_that_was_swapped_or_is_gone(scene: Scene) -> None:
-    objects = [p for p in scene.remote.rglob("*") if p.is_file()]
+def test_an_artifact_that_was_swapped_or_is_gone(own: Scene) -> None:
+    objects = [p for p in own.remote.rglob("*") if p.is_file()]
     for path in objects:
         path.write_bytes(b"\x80\x04evil")
-    with remotes(scene) as there:
-        swapped = candidate(case(scene, promoted(scene), depot=there)).verified
+    with remotes(own) as there:
+        swapped = candidate(case(own, promoted(own), depot=there)).verified
         assert isinstance(swapped, Unknown)
         assert "cannot be compared" in swapped.reason
         for path in objects:
             path.unlink()
-        what = case(scene, scene.branch({PRODUCTION: f"champion: {scene.pin(scene.new)}\n\n"}), depot=there)
+        what = case(own, own.branch({PRODUCTION: f"champion: {own.pin(own.new)}\n\n"}), depot=there)
         gone = candidate(what).verified
         assert isinstance(gone, Unknown)
         assert gone.reason == "no DVC remote has the artifact"
@@ -340,15 +347,15 @@ def test_from_trees_and_ledger_to_an_open_gate(scene: Scene) -> None:
     assert shut.verdicts["trained"].phase is Phase.INCONCLUSIVE
 
 
-def test_a_rollback_from_trees(scene: Scene) -> None:
-    scene.write(PRODUCTION, f"champion: {scene.pin(scene.new)}\n")
-    scene.commit("promoted")
-    back = f"champion: {scene.pin(scene.old)}\nhold: {{by: olga, reason: wrong alerts}}\n"
-    head = scene.branch({PRODUCTION: back})
-    ran = believed("promoted", scene.old, environment="production")
-    what = decided(case(scene, head, ran, pull=approved(head)))
+def test_a_rollback_from_trees(own: Scene) -> None:
+    own.write(PRODUCTION, f"champion: {own.pin(own.new)}\n")
+    own.commit("promoted")
+    back = f"champion: {own.pin(own.old)}\nhold: {{by: olga, reason: wrong alerts}}\n"
+    head = own.branch({PRODUCTION: back})
+    ran = believed("promoted", own.old, environment="production")
+    what = decided(case(own, head, ran, pull=approved(head)))
     assert (what.move, what.is_open) == (Move.ROLLBACK, True)
-    assert not decided(case(scene, head, pull=approved(head))).is_open
+    assert not decided(case(own, head, pull=approved(head))).is_open
 
 
 def test_nothing_of_the_head_is_checked_out(scene: Scene) -> None:
