@@ -121,7 +121,10 @@ def test_canary_and_shadow(build: Build) -> None:
     assert heavier.pull.number == canary.pull.number
     assert t.state("staging", heavier.pull.head.commit).canary == expected.model_copy(update={"weight": 20})
     shadow = t.promote(three, part="shadow")
-    assert t.state("staging", shadow.pull.head.commit).shadow == (pin(two), pin(three))
+    assert (
+        t.state("staging", shadow.pull.head.commit).shadow
+        == Deployment(champion=pin(one), shadow=(pin(two), pin(three))).shadow
+    )
     t.put("staging", Deployment(champion=pin(one), canary=expected, shadow=(pin(three),)))
     champion = t.promote(two)
     assert t.state("staging", champion.pull.head.commit) == Deployment(champion=pin(two), shadow=(pin(three),))

@@ -169,7 +169,8 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     if state.canary:
         parts["canary, which answers a part"] = f"{state.canary.version}, {state.canary.weight:g} %"
     if state.shadow:
-        parts["shadow, whose answers nobody sees"] = ", ".join(pin.version for pin in state.shadow)
+        seen = (f"{p.version}{'' if p.sample == 100 else f', {p.sample:g} %'}" for p in state.shadow)
+        parts["shadow, whose answers nobody sees"] = ", ".join(seen)
     if state.hold:
         end = f" until {state.hold.until:%Y-%m-%d %H:%M} UTC" if state.hold.until else ""
         parts["hold, which stops promotions"] = f"by {state.hold.by}{end}: {state.hold.reason}"

@@ -167,7 +167,8 @@ def _target(order: Order, past: tuple[State, ...], proofs: Ledger, *, is_broken:
     ``is_broken``: the file as it is now cannot be read; what ran before it was is good.
     """
     if order.to:
-        pins = {p.version: p for state in reversed(past) for p in state.deployment.pins}
+        pinned = (p for state in reversed(past) for p in state.deployment.pins)
+        pins = {p.version: Pin(version=p.version, digest=p.digest) for p in pinned}
         pin = _chosen(order, pins)
         champions = {state.deployment.champion.version for state in past}
         if pin.version not in champions:
