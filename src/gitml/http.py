@@ -118,6 +118,22 @@ class Http:
             self._note(self.clean(f"{request}: {result.what}; again in {wait:.1f} s"))
             time.sleep(wait)
 
+    def download(self, path: str, *, most: int = MAX_BODY) -> bytes:
+        """The bytes at ``path``, also where it leads to a store on another server: that one never sees the token."""
+        request = Request("GET", path)
+        try:
+            response, body = self._ask(request)
+            if response.status_code in (302, 303) and (place := response.headers.get("location")):
+                body = _fetched(self._client, response.url.join(place), most)
+            elif response.status_code != 200:
+                said = f"{request}: {response.status_code}{_message_of(body)}"
+                raise HttpError(self.clean(said), status=response.status_code)
+        except httpx.HTTPError as exc:
+            raise HttpError(self.clean(f"{request}: {exc}"), "try again later") from exc
+        if len(body) > most:
+            raise HttpError(f"{request}: larger than {most:,} bytes")
+        return body
+
     def clean(self, text: str) -> str:
         """The text without the token."""
         return text.replace(self._token, "***") if self._token else text
@@ -184,6 +200,15 @@ class Http:
         # Somebody else wrote at the same moment: a call that can be repeated may pass a little later.
         passing = status == 408 or (status == 409 and request.repeatable and request.method != "GET")
         return _Failure(said, status, passing=passing, hint=_hint(response), most=4)
+
+
+def _fetched(client: httpx.Client, url: httpx.URL, most: int) -> bytes:
+    with client.stream("GET", url, follow_redirects=False) as response:
+        if response.status_code != 200:
+            raise HttpError(f"the store answers {response.status_code}", status=response.status_code)
+        if int(response.headers.get("content-length") or 0) > most:
+            raise HttpError(f"what the store has is larger than {most:,} bytes")
+        return _body_of(response)
 
 
 def _body_of(response: httpx.Response) -> bytes:

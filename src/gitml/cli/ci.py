@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Post the report of a CI run: one comment, the job summary, a commit status."),
     "propose": ("ci_propose", "Open the promotions that are due after a merge; close those that are overtaken."),
     "collect": ("ci_collect", "Append what agents report to the ledger, if a trusted key signed it."),
+    "verify": ("ci_record", "Try the versions of main that have no evidence yet."),
+    "record": ("ci_record", "Sign what became of main: decisions, trainings, and what versions showed."),
     "wait": ("ci_wait", "Report on a job that no runner takes."),
     "dispatch": ("ci_dispatch", "Train the branch of a pull request that opened or became ready."),
 }

@@ -133,7 +133,7 @@ class _Work:
             (event,) = Signer(self.place, self.ground.policy, self.order.key).sign([statement])
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)
-        self.ground = replace(self.ground, heard=heard_or_unknown(self.place, self.ground.policy))
+        self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
         return replace(outcome, signed=event)
 
     def _post(self, outcome: Outcome) -> Outcome:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,6 +38,10 @@ class Ground:
     digest: str
     heard: Heard | Unknown
     depot: Depot | None = None
+
+    def listening(self, heard: Heard | Unknown) -> Ground:
+        """The same with the ledger as it is now."""
+        return replace(self, heard=heard)
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,11 @@ def _remotes(place: Place, main: Mainline, folder: Path, stack: ExitStack) -> De
         return None
 
 
-def judge(place: Place, ground: Ground, pull: PullRequest) -> Judged:
-    """What policy says of merging the pull request's head into the base branch. Raises OutsideError when that fails."""
+def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | None = None) -> Judged:
+    """What policy says of merging the pull request's head into the base branch. Raises OutsideError when that fails.
+
+    ``until``: reviews handed in later do not count, because it was merged then.
+    """
     head, git = pull.head.commit, ground.main.git
     have_head(place, pull)
     found = edits(git, ground.main.commit, head)
@@ -99,6 +107,8 @@ def judge(place: Place, ground: Ground, pull: PullRequest) -> Judged:
         raise OutsideError(
             f"pull request {pull.number} moved from {head[:12]} while it was judged", "it is judged again"
         )
+    if until and not isinstance(people, Unknown) and not isinstance(people.reviews, Unknown):
+        people = replace(people, reviews=tuple(r for r in people.reviews if r.time <= until))
     case = case_of(_sources(place, ground), found, edit, people)
     return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused)
 

@@ -91,9 +91,11 @@ def _last_pusher(place: Place, pull: PullRequest, head: str) -> Person | Unknown
     pushes = asked(lambda: place.forge.merges.pushes(pull.head.branch, pull.head.repository))
     if isinstance(pushes, Unknown):
         return pushes
-    if not pushes or pushes[0].after != head:
+    # A merged branch may be gone by now; what counts is who brought it to its head.
+    last = next((p for p in pushes if p.after.strip("0")), None)
+    if last is None or last.after != head:
         return Unknown(f"the forge does not say who pushed {head[:8]}")
-    return person_of(pushes[0].by)
+    return person_of(last.by)
 
 
 def teams_of(place: Place, policy: Policy) -> dict[str, tuple[Person, ...] | Unknown]:

@@ -87,6 +87,9 @@ class Rest:
         """The JSON of the answer, None when it has none."""
         return self.http.send(Request(method, self._path(path), query, body, repeatable)).value
 
+    def download(self, path: str) -> bytes:
+        return self.http.download(self._path(path))
+
     def one(self, method: str, path: str, body: Any = None, *, repeatable: bool = True, **query: str) -> Shape:
         found = self.call(method, path, body, repeatable=repeatable, **query)
         return Shape(found, f"{method} {self._path(path)}")

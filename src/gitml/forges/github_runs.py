@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitml.forges.base import Job, Run
+from gitml.forges.base import Artifact, Job, Run
 from gitml.forges.github_rest import Rest, Shape
 
 
@@ -18,6 +18,12 @@ class GithubRuns:
 
     def of_commit(self, commit: str) -> tuple[Run, ...]:
         return tuple(_run(s) for s in self._rest.pages("actions/runs", wrap="workflow_runs", head_sha=commit))
+
+    def artifacts(self, run: int) -> tuple[Artifact, ...]:
+        return tuple(_artifact(s) for s in self._rest.pages(f"actions/runs/{run}/artifacts", wrap="artifacts"))
+
+    def download(self, artifact: int) -> bytes:
+        return self._rest.download(f"actions/artifacts/{artifact}/zip")
 
     def start(self, workflow: str, branch: str) -> None:
         # Twice does no harm: runs of one branch wait for each other, and the second has nothing to train.
@@ -37,6 +43,11 @@ def _run(shape: Shape) -> Run:
         conclusion=shape.text_or("conclusion"),
         url=shape.text("html_url"),
     )
+
+
+def _artifact(shape: Shape) -> Artifact:
+    size = shape.number_or("size_in_bytes")
+    return Artifact(shape.number("id"), shape.text("name"), size, shape.flag("expired"))
 
 
 def _job(shape: Shape) -> Job:

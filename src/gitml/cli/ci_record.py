@@ -1,0 +1,96 @@
+"""``gitml ci verify`` and ``gitml ci record``: what follows a merge."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of, watch
+from gitml.cli.proposed import placed
+from gitml.cli.train import tell
+from gitml.flows.cirecord import Order, Recorded
+from gitml.flows.cirecord import record as run_record
+from gitml.flows.civerify import Order as Trial
+from gitml.flows.civerify import civerify
+from gitml.flows.ledgerhere import Here
+from gitml.flows.reproduce import Call
+from gitml.governance.keys import VARIABLE, signing_key
+from gitml.output import note, paint, printable, show, show_json
+
+_STYLES = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
+
+
+@click.command(
+    epilog=examples(
+        "gitml ci verify delay                in the rendered workflow gitml-main.yml",
+        "gitml ci verify --reproduce delay    in the rendered workflow gitml-reproduce.yml",
+    )
+)
+@click.argument("models", nargs=-1, required=True)
+@click.option("--reproduce", "again", is_flag=True, help="Train versions again instead of loading them.")
+@as_json
+@click.pass_context
+def verify(ctx: click.Context, models: tuple[str, ...], *, again: bool, as_json: bool) -> int:
+    """Try the versions of main that have no evidence yet, and hand over what was found.
+
+    Loads each artifact as data, compares its answers on the version's own samples, and measures how long one row
+    takes. With --reproduce trains where some environment wants it. $GITML_CI/verify-MODEL.json (or
+    reproduce-MODEL.json) says what was found; nothing is signed here. Exit code 0 also for versions that
+    fail: the evidence says so.
+    """
+    root = root_of(ctx)
+    call = Call(watch, tell, lambda text: note(printable(text)))
+    done = civerify(root, Here(root, os.environ), Trial(models, call, again=again))
+    if as_json:
+        show_json(done.model_dump(mode="json"))
+        return 0
+    for one in done.tried:
+        mark = paint(f"{one.result:<12}", _STYLES[one.result])
+        show(f"{mark}  {one.model} {one.version}: {printable(str(one.details.get('reason', '')))}")
+    if not done.tried:
+        show("nothing is due: evidence is there for every version")
+    return 0
+
+
+@click.command(epilog=examples("gitml ci record    in the rendered workflows gitml-main.yml and gitml-reproduce.yml"))
+@as_json
+@click.pass_context
+def record(ctx: click.Context, as_json: bool) -> int:
+    """Sign what became of main: decisions, trainings, and what versions showed.
+
+    For each deployment that changed: the reviews at the merge, judged again, and that it was promoted or rolled back.
+    For each version: that the forge vouches for its training. Also what `gitml ci verify` handed over. Called twice it
+    signs nothing twice; what a run that failed left undone is made up for.
+
+    The key is GITML_SIGNING_KEY; without one it is only said what would be signed. Exit code 4: something could not be
+    looked up or signed.
+    """
+    env = os.environ
+    secret, run = env.get(VARIABLE, "").strip(), env.get("GITHUB_RUN_ID", "")
+    with placed(ctx) as place:
+        url = place.page(f"actions/runs/{run}") if run.isdigit() else ""
+        done = run_record(place, Order(signing_key(secret) if secret else None, url))
+    if as_json:
+        show_json([_json(one) for one in done])
+    else:
+        for one in done:
+            _show(one)
+        if not done:
+            show("nothing is due: everything of main is signed")
+    if not secret:
+        note(f"there is no {VARIABLE}: nothing was signed")
+    return 0 if all(one.is_fine for one in done) else 4
+
+
+def _show(one: Recorded) -> None:
+    if one.events:
+        show(f"{paint('signed', 'green')}   {printable(one.due.said)}")
+    elif one.error:
+        show(f"{paint('refused', 'red')}  {printable(one.due.said)}: {printable(one.error)}")
+    else:
+        show(f"{paint('-', 'dim')}        {printable(one.due.said)}")
+
+
+def _json(one: Recorded) -> dict[str, object]:
+    return {"said": one.due.said, "events": list(one.events), "error": one.error or None, "fine": one.is_fine}

@@ -1,0 +1,72 @@
+"""``gitml ci record``: what became of main is signed. What was decided, what trained, what versions showed.
+
+What is due is read from main and the ledger, not from the push: a run that was killed is made up for by the next one,
+and one that runs twice signs nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gitml.errors import GitmlError
+from gitml.flows.gatejudge import Ground, ground
+from gitml.flows.place import Place
+from gitml.flows.recorddecided import decided
+from gitml.flows.recorddue import Due
+from gitml.flows.recordtrained import trained
+from gitml.flows.recordtried import showed
+from gitml.flows.signing import Signer, heard
+from gitml.governance.keys import SigningKey
+
+
+@dataclass(frozen=True)
+class Order:
+    """``key`` signs; without one it is only said what would be signed. ``run`` is the address of the CI run."""
+
+    key: SigningKey | None
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One thing that was due, and the names of its events; none without a key, or when nothing can be signed."""
+
+    due: Due
+    events: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        return not self.error and not self.due.problem
+
+
+Source = Callable[[Place, Ground, str], Sequence[Due]]
+
+
+def record(place: Place, order: Order) -> tuple[Recorded, ...]:
+    """Sign what is due, one thing after the other. One that fails does not keep the others back.
+
+    Raises SpecError without a policy.yaml on main, OutsideError when the ledger cannot be read.
+    """
+    done: list[Recorded] = []
+    with ground(place) as known:
+        for source in (decided, trained, showed):
+            known = _again(place, known)
+            done += [_signed(place, known, order, due) for due in source(place, known, order.run)]
+    return tuple(done)
+
+
+def _again(place: Place, known: Ground) -> Ground:
+    """With the ledger as it is now. What cannot be read must stop it: it would sign everything again."""
+    return known.listening(heard(place, known.policy))
+
+
+def _signed(place: Place, known: Ground, order: Order, due: Due) -> Recorded:
+    if order.key is None or not due.statements:
+        return Recorded(due)
+    try:
+        signer = Signer(place, known.policy, order.key)
+        return Recorded(due, signer.sign(due.statements, parents=due.parents))
+    except GitmlError as exc:
+        return Recorded(due, error=exc.message)

@@ -1,0 +1,162 @@
+"""One version tried: its bytes loaded as data, its answers compared with those it was recorded with, its speed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from gitml.errors import GitmlError, IntegrityError
+from gitml.flows.gateversion import format_of
+from gitml.flows.mainline import Mainline, record_path
+from gitml.flows.tried import Tried
+from gitml.registry.record import Record
+from gitml.repo.depot import Depot
+from gitml.spec.application import Application
+from gitml.spec.policy import Policy
+
+# Answers of one model on one row differ by rounding from machine to machine, and by no more.
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+CALLS, WARM = 300, 30
+_LARGEST = 500_000_000
+Result = Literal["passed", "failed", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where versions lie: main, and the DVC remotes that it names, if they can be read."""
+
+    main: Mainline
+    depot: Depot | None
+    application: Application
+    policy: Policy
+    now: datetime
+
+
+def try_model(shelf: Shelf, record: Record) -> Tried:
+    """Load it, compare it, time it. Whatever goes wrong is the result."""
+    result, details = _tried(shelf, record)
+    return Tried(
+        kind="evaluated",
+        model=record.model,
+        version=record.version,
+        artifact=record.files[record.artifact].sha256,
+        result=result,
+        details=details,
+    )
+
+
+def _tried(shelf: Shelf, record: Record) -> tuple[Result, dict[str, Any]]:
+    from gitml.serving.loading import load
+
+    if record.signature is None:
+        return "inconclusive", {"reason": "the record holds no signature, so nobody can call the model"}
+    with tempfile.TemporaryDirectory(prefix="gitml-model-") as folder:
+        try:
+            path = _file(shelf, record, record.artifact, Path(folder))
+            if path is None:
+                return "inconclusive", {"reason": "no DVC remote has the artifact"}
+            wanted = record.files[record.artifact].sha256
+            kind = format_of(record, shelf.application)
+            model = load(path, kind, record.signature, sha256=wanted, allow_pickle=_may_pickle(shelf, record))
+            columns = _samples(shelf, record, Path(folder))
+        except IntegrityError as exc:
+            return "failed", {"reason": exc.message.splitlines()[0][:500]}
+        except GitmlError as exc:
+            return "inconclusive", {"reason": exc.message.splitlines()[0][:500]}
+        except ImportError as exc:
+            return "inconclusive", {"reason": f"the package {exc.name} is not installed here"}
+        try:
+            return _measured(model, columns)
+        except GitmlError as exc:
+            return "failed", {"reason": exc.message.splitlines()[0][:500]}
+
+
+def _may_pickle(shelf: Shelf, record: Record) -> bool:
+    return any(e.allow == "pickle" and e.model == record.model and shelf.now < e.until for e in shelf.policy.exceptions)
+
+
+def _samples(shelf: Shelf, record: Record, folder: Path) -> Mapping[str, list[Any]] | None:
+    """The sample rows with their recorded answers, by column; None where the version has none."""
+    path = record.roles.get("samples")
+    place = _file(shelf, record, path, folder) if path in record.files and path else None
+    if place is None:
+        return None
+    import pyarrow.parquet
+
+    try:
+        found: dict[str, list[Any]] = pyarrow.parquet.read_table(io.BytesIO(place.read_bytes())).to_pydict()
+    except (OSError, ValueError) as exc:
+        raise IntegrityError(f"{path} is no Parquet: {str(exc).splitlines()[0][:200]}") from exc
+    return found
+
+
+def _measured(model: Any, columns: Mapping[str, list[Any]] | None) -> tuple[Result, dict[str, Any]]:
+    from gitml.serving.signature import probe
+
+    names = [field.name for field in model.signature.inputs]
+    outputs = [field.name for field in model.signature.outputs]
+    if columns is None or any(name not in columns for name in (*names, *outputs)):
+        speed = _speed(model, probe(model.signature, 32))
+        told = "there are no samples with all inputs and outputs to compare its answers with"
+        return "inconclusive", {**speed, "rows": 0, "reason": told}
+    rows = model.signature.columns({name: columns[name] for name in names})
+    answers = model.answers(rows)
+    gaps = [
+        _gap(float(found), float(wanted))
+        for place, name in enumerate(outputs)
+        for found, wanted in zip(answers[:, place].tolist(), columns[name], strict=True)
+    ]
+    details = {**_speed(model, rows), "rows": len(rows), "parity": max(gaps, default=0.0)}
+    if not gaps:
+        return "inconclusive", {**details, "reason": "the samples hold no row"}
+    if not all(gap <= 1.0 for gap in gaps):
+        return "failed", {**details, "parity": None, "reason": "it answers its own samples with other values"}
+    return "passed", {**details, "reason": "loaded, and answers its own samples with the recorded values"}
+
+
+def _gap(found: float, wanted: float) -> float:
+    """How far apart, in units of what is tolerated; infinite for NaN."""
+    if not (math.isfinite(found) and math.isfinite(wanted)):
+        return math.inf
+    return abs(found - wanted) / (ABSOLUTE + RELATIVE * abs(wanted))
+
+
+def _speed(model: Any, rows: Any) -> dict[str, Any]:
+    """The 95th percentile of the time for one row, in milliseconds."""
+    times = []
+    for number in range(WARM + CALLS):
+        row = rows[number % len(rows) :][:1]
+        start = time.perf_counter()
+        model.answers(row)
+        times.append((time.perf_counter() - start) * 1000)
+    ordered = sorted(times[WARM:])
+    return {"latency_ms_p95": round(ordered[math.ceil(0.95 * len(ordered)) - 1], 4), "calls": CALLS}
+
+
+def _file(shelf: Shelf, record: Record, path: str, folder: Path) -> Path | None:
+    """A file of the version whose SHA-256 is the record's: from the commit that brought it, else from the remotes.
+
+    Raises IntegrityError where the remote has something else under its name.
+    """
+    wanted, target = record.files[path], folder / PurePosixPath(path).name
+    if wanted.size > _LARGEST:
+        raise GitmlError(f"{path} has {wanted.size:,} bytes, more than {_LARGEST:,}")
+    brought = shelf.main.added(record_path(record.model, record.version))
+    raw = shelf.main.git.read_file(brought, path) if brought else None
+    if raw is not None and hashlib.sha256(raw).hexdigest() == wanted.sha256:
+        target.write_bytes(raw)
+        return target
+    content = record.contents().get(path)
+    if shelf.depot is None or content is None or not shelf.depot.fetch(content, target):
+        return None
+    if not target.is_file() or hashlib.sha256(target.read_bytes()).hexdigest() != wanted.sha256:
+        raise IntegrityError(f"the remote has another {path} than the record says")
+    return target
