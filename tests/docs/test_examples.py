@@ -30,6 +30,8 @@ NOT_EXECUTED = {
     "docs/how-to/report-on-pull-requests.md": 3,
     "docs/how-to/reproduce.md": 1,
     "docs/how-to/rollback.md": 3,
+    "docs/how-to/run-the-agent.md": 6,
+    "docs/how-to/serve.md": 2,
 }
 
 

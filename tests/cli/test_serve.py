@@ -1,0 +1,92 @@
+"""`gitml serve` as a process: a version on loopback, ended by a signal without a failed request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pyarrow.dataset as dataset
+import pytest
+
+from conftest import write
+from gitml.registry import Record, write_record
+from gitml.registry.lineage import external_digest
+from gitml.registry.record import File, name_of
+from serving_models import SIGNATURE, fitted, saved
+from serving_server import ROW
+
+APPLICATION = """\
+application: flights
+models:
+  delay: {origin: external, artifact: model.skops, metrics: metrics.json}
+"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("app")
+    write(root, {"gitml.yaml": APPLICATION})
+    artifact = saved(fitted("boosting"), root / "model.skops")
+    sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
+    digest, created = external_digest("delay", sha256, "here"), "2026-01-01T00:00:00Z"
+    record = Record(
+        model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
+        source="here", artifact="model.skops", files={"model.skops": File(sha256=sha256, size=artifact.stat().st_size)},
+        signature=SIGNATURE,
+    )  # fmt: skip
+    write_record(root, record)
+    return root
+
+
+@contextmanager
+def served(root: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    command = [sys.executable, "-m", "gitml", "-C", str(root), "serve", "delay", "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline().decode()
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert found, (process.stderr.read() if process.stderr else b"").decode()
+            yield found[0], process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_a_version_is_served_logged_and_ended_cleanly(app: Path, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# who may call\nreports  6f1c0a4f9b2d4e7f8a3b\n")
+    with served(app, "--log", str(tmp_path / "log"), "--tokens", str(tokens)) as (url, process):
+        asked = {"rows": [ROW], "id": "one"}
+        assert httpx.post(f"{url}/models/delay/predict", json=asked, trust_env=False).status_code == 401
+        headers = {"Authorization": "Bearer 6f1c0a4f9b2d4e7f8a3b"}
+        answer = httpx.post(f"{url}/models/delay/predict", json=asked, headers=headers, trust_env=False)
+        assert answer.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    # What the process kept is whole although it ended at once.
+    files = [str(p) for p in (tmp_path / "log").rglob("*.parquet")]
+    table = dataset.dataset(files).to_table().to_pylist()
+    assert [(row["request_id"], row["output_p_late"]) for row in table] == [
+        ("one", answer.json()["outputs"]["p_late"][0])
+    ]
+
+
+def test_a_changed_artifact_is_not_served(app: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "app"
+    for path in app.rglob("*"):
+        if path.is_file():
+            write(copy, {path.relative_to(app).as_posix(): ""})
+            (copy / path.relative_to(app)).write_bytes(path.read_bytes())
+    (copy / "model.skops").write_bytes(b"PK\x03\x04 something else")
+    command = [sys.executable, "-m", "gitml", "-C", str(copy), "serve", "delay", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert b"delay@" in done.stderr
