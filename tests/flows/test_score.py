@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as dataset
 import pyarrow.parquet as parquet
 import pytest
+from threadpoolctl import threadpool_limits
 
 from conftest import gitml, write
 from gitml.engines.places import place_of
@@ -49,6 +50,13 @@ def register(root: Path, artifact: Path, created: str) -> Record:
     )  # fmt: skip
     write_record(root, record)
     return record
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the command sees to: on a busy machine OpenMP's threads wait for each other by spinning."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

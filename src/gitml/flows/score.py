@@ -71,7 +71,6 @@ class _Work:
     tasks: Sequence[Task]
     notes: Notes
     call: Call
-    scoring: Scoring
 
 
 def score(root: Path, reference: str, call: Call) -> Result:
@@ -87,12 +86,10 @@ def score(root: Path, reference: str, call: Call) -> Result:
         notes.bind(run)
         before = {e.name: note for e in inputs.files if (note := notes.done(e, plan[e.name]))}
         tasks = [_task(inputs, n, output / plan[n], call, types) for n in plan if n not in before]
-        _look_at(tasks, scoring)
-        if tasks:
-            notes.unfinished()
+        job = _job(tasks, scoring, call) if tasks else None
         for task in tasks:
             notes.clear(task.name, plan[task.name])
-        scored = tuple(_score(_Work(inputs, plan, tasks, notes, call, scoring)))
+        scored = tuple(_score(_Work(inputs, plan, tasks, notes, call), job)) if job else ()
         notes.finish(run, [*before.values(), *scored])
     return Result(record, scored, tuple(before.values()), inputs.left_out)
 
@@ -137,26 +134,24 @@ def _task(inputs: Inputs, name: str, target: Place, call: Call, types: Mapping[s
     return Task(name, (inputs.base / name).address, target.address, kind, call.output_format, types)
 
 
-def _look_at(tasks: Sequence[Task], scoring: Scoring) -> None:
-    """Raise UsageError for the first input whose columns do not fit."""
-    if not tasks:
-        return
+def _job(tasks: Sequence[Task], scoring: Scoring, call: Call) -> Job:
+    """Raises UsageError for the first input whose columns do not fit."""
     work = scoring()
     for task in tasks[:_LOOKED_AT]:
         with naming(task.name):
             work.schema(schema_of(place_of(task.source), task.format, task.types))
+    return Job((lambda: work) if call.workers == 1 else scoring, BATCH_ROWS)
 
 
-def _score(work: _Work) -> Iterator[Scored]:
+def _score(work: _Work, job: Job) -> Iterator[Scored]:
     known = {entry.name: entry for entry in work.inputs.files}
-    job, call = Job(work.scoring, BATCH_ROWS), work.call
-    with ENGINES[call.engine](call.workers) as engine:
-        for done in engine.map(job, iter(work.tasks), call.tell):
+    with ENGINES[work.call.engine](work.call.workers) as engine:
+        for done in engine.map(job, iter(work.tasks), work.call.tell):
             entry = known[done.task.name]
             _refuse_changed(work.inputs, entry)
             note = Scored(*entry, work.plan[entry.name], done.rows, dict(done.facts))
             work.notes.add(note)
-            call.say(note)
+            work.call.say(note)
             yield note
 
 

@@ -124,7 +124,10 @@ class Notes:
         return note if same and (self.place / target).exists() else None
 
     def clear(self, name: str, target: str) -> None:
-        """Before a file is scored: no note, and nothing of a process that was killed at it."""
+        """Before a file is scored: no list of all, no note, and nothing of a process that was killed at it."""
+        whole = self.place / MANIFEST
+        if whole.exists():
+            whole.delete()
         place = self._note(name)
         if place.exists():
             place.delete()
@@ -139,11 +142,6 @@ class Notes:
         """The list of all files, written when all are there."""
         files = [asdict(note) for note in sorted(notes, key=lambda n: n.input)]
         _write(self.place / MANIFEST, {**run, "rows": sum(n.rows for n in notes), "files": files})
-
-    def unfinished(self) -> None:
-        place = self.place / MANIFEST
-        if place.exists():
-            place.delete()
 
     def _note(self, name: str) -> Place:
         return (
