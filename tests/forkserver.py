@@ -40,6 +40,19 @@ PRELOAD = (
     "gitml.cli.doctor",
     "dvc.commands.data_sync",
 )
+_CLIENT = """\
+import json, os, socket, sys
+line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+line.connect(ADDRESS)
+asked = {"words": [NAME, *sys.argv[1:]], "folder": os.getcwd(), "env": dict(os.environ)}
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+line.sendmsg([b"{"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+line.sendall(json.dumps(asked).encode()[1:] + b"\\n")
+code = int(line.makefile().readline())
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
 # What an interpreter reads when it starts, or a library when it is imported.
 _AT_START = ("PYTHON", "LC_", "LANG", "TZ", "HOME", "XDG_", "DVC_", "OMP_", "MALLOC_", "VIRTUAL_ENV")
 
@@ -63,7 +76,7 @@ def call(words: tuple[str, ...], folder: Path, env: Mapping[str, str], timeout: 
         tempfile.TemporaryFile("w+", encoding="utf-8") as err,
         open(os.devnull, "rb") as nothing,
     ):
-        code = forked(_server(), words, folder, env, (nothing.fileno(), out.fileno(), err.fileno()), timeout)
+        code = forked(server_address(), words, folder, env, (nothing.fileno(), out.fileno(), err.fileno()), timeout)
         out.seek(0)
         err.seek(0)
         return code, out.read(), err.read()
@@ -95,16 +108,24 @@ def forked(
 
 
 @functools.cache
-def _server() -> str:
+def server_address() -> str:
     """The address of this process's server, which ends with this process."""
     address = str(Path(tempfile.mkdtemp(prefix="gitml-forks-")) / "line")
-    server = subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, __file__, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
-    atexit.register(server.communicate)  # closes its stdin, and waits
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    atexit.register(started.communicate)  # closes its stdin, and waits
     return address
+
+
+def commands(folder: Path) -> None:
+    """Write programs ``gitml`` and ``dvc`` that have this process's server fork, for shells and jobs of a sandbox."""
+    for name in ("gitml", "dvc"):
+        program = folder / name
+        program.write_text(f"#!{sys.executable} -IS\nNAME, ADDRESS = {name!r}, {server_address()!r}\n{_CLIENT}")
+        program.chmod(0o755)
 
 
 def serve(address: str) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import forkserver
 from gitml.sandbox.runner import HOSTED, Runner
 from gitml.sandbox.serve import Options, serving
-from loop.loop_kit import Loop, new_loop
+from loop.loop_kit import Loop, Template, new_loop, new_template
 from sandbox.forge_kit import Kit, people
 from sandbox.runner_kit import Clock
 
@@ -16,9 +17,10 @@ from sandbox.runner_kit import Clock
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kit, Runner, Clock]]:
     """A running sandbox with a runner of three machines; each test makes its own repository."""
     clock = Clock()
-    root = tmp_path_factory.mktemp("loop") / "state"
+    root, tools = tmp_path_factory.mktemp("loop") / "state", tmp_path_factory.mktemp("tools")
+    forkserver.commands(tools)
     with serving(root, Options(port=0, runner=False, clock=clock)) as running:
-        runner = Runner(running.sandbox, dict.fromkeys(("m1", "m2", "m3"), HOSTED))
+        runner = Runner(running.sandbox, dict.fromkeys(("m1", "m2", "m3"), HOSTED), tools=tools)
         runner.start()
         try:
             yield Kit(running.sandbox, running.address.url, people(running.sandbox)), runner, clock
@@ -26,8 +28,13 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kit, Runne
             runner.stop()
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return new_template(tmp_path_factory.mktemp("template"))
+
+
 @pytest.fixture
-def loop(forge: tuple[Kit, Runner, Clock], tmp_path: Path) -> Loop:
+def loop(forge: tuple[Kit, Runner, Clock], template: Template, tmp_path: Path) -> Loop:
     """The toy application in a repository of its own, with workflows and a DVC remote; main is trained."""
     kit, runner, _ = forge
-    return new_loop(kit, runner, tmp_path)
+    return new_loop(kit, runner, tmp_path, template)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,13 +125,17 @@ class Loop:
         return folder
 
 
-def new_loop(
-    kit: Kit, runner: Runner, folder: Path, files: dict[str, str] | None = None, *, train: bool = True
-) -> Loop:
-    """Everything that a user does once: init, remote, render, train, push."""
+@dataclass(frozen=True)
+class Template:
+    """The toy application with workflows and a DVC remote, trained or not: ``app`` and ``remote`` in ``folder``."""
+
+    folder: Path
+
+
+def new_template(folder: Path, files: dict[str, str] | None = None, *, train: bool = True) -> Template:
+    """Everything that a user does once: init, remote, render, train."""
     app, remote = folder / "app", folder / "remote"
-    repo = kit.repo()
-    app.mkdir()
+    app.mkdir(parents=True)
     write(app, {**TOY, "gitml.yaml": GITML_YAML, **(files or {})})
     git(app, "init", "-q", "-b", "main")
     dvc(app, "init")
@@ -146,6 +151,17 @@ def new_loop(
         git(app, "add", ".")
         git(app, "commit", "-qm", "train")
         dvc(app, "push")
+    return Template(folder)
+
+
+def new_loop(kit: Kit, runner: Runner, folder: Path, template: Template) -> Loop:
+    """A copy of the template in a repository of its own, whose main is pushed and stands."""
+    app, remote = folder / "app", folder / "remote"
+    shutil.copytree(template.folder, folder, symlinks=True, dirs_exist_ok=True)
+    config = app / ".dvc/config"
+    config.write_text(config.read_text().replace(str(template.folder / "remote"), str(remote)))
+    git(app, "commit", "-qam", "where its data are [skip ci]")
+    repo = kit.repo()
     git(app, "push", "-q", kit.remote(repo, "ada"), "HEAD:refs/heads/main")
     loop = Loop(Works(kit, runner, repo, app), remote)
     loop.settled()

@@ -81,10 +81,12 @@ def _foreign_path() -> list[str]:
     return [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p and Path(p).resolve() != own]
 
 
-def link_tools(folder: Path) -> None:
-    """The commands installed beside gitml (gitml, dvc ...) for a job, but no python and no pip."""
+def link_tools(folder: Path, tools: Path | None = None) -> None:
+    """The commands of the folder ``tools``, or those installed beside gitml (gitml, dvc ...), for a job; but no python
+    and no pip.
+    """
     (folder / "bin").mkdir()
-    for tool in Path(sys.executable).parent.iterdir():
+    for tool in (tools or Path(sys.executable).parent).iterdir():
         if not tool.name.lower().startswith(_OWN) and tool.is_file() and os.access(tool, os.X_OK):
             (folder / "bin" / tool.name).symlink_to(tool.absolute())
 

@@ -60,8 +60,12 @@ class Assignment:
 
 @dataclass
 class Handle:
-    """How the runner reaches a job that goes on: `stop` before or after act has started."""
+    """How the runner reaches a job that goes on: `stop` before or after act has started.
 
+    `tools` is the folder whose commands the job finds, when it is not the one beside our Python.
+    """
+
+    tools: Path | None = None
     stopped: str = ""
     _process: act.Process | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -220,7 +224,7 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     commit = task.run["sha"]
     extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
     jobfolder.at_commit(folder, bare, commit)
-    act.link_tools(folder)
+    act.link_tools(folder, handle.tools)
     mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
     jobfolder.write(folder, _files(sandbox, task, folder, mark))
     minutes = _timeout(task)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from gitml.errors import GitmlError
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 class Runner:
     """One per sandbox. `labels` names the machines and what each can do; every machine runs one job at a
-    time.
+    time. `tools` is a folder of commands that its jobs find instead of those beside our Python.
 
     A job whose labels no machine has stays queued, says so, and fails after `queue_limit`.
     """
@@ -38,8 +39,9 @@ class Runner:
         *,
         queue_limit: timedelta = timedelta(hours=1),
         poll_seconds: float = 0.5,
+        tools: Path | None = None,
     ) -> None:
-        self.sandbox = sandbox
+        self.sandbox, self._tools = sandbox, tools
         self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or DEFAULT_RUNNERS).items()}
         self._queue_limit, self._poll = queue_limit, poll_seconds
         self._cache: Cache = {}
@@ -160,7 +162,7 @@ class Runner:
             if machine is None or row["id"] in self._handles or self._at_limit(row):
                 return True
             self._busy[machine] = row["id"]
-            handle = self._handles[row["id"]] = Handle()
+            handle = self._handles[row["id"]] = Handle(self._tools)
         thread = threading.Thread(target=self._work, args=[row, machine, handle], name=f"job {row['id']}", daemon=True)
         self._threads.add(thread)
         thread.start()
