@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -55,17 +56,34 @@ def satisfied(wanted: list[Requirement]) -> bool:
         if requirement.url:
             return False
         try:
-            have = metadata.distribution(requirement.name)
+            have = head(requirement.name)
         except metadata.PackageNotFoundError:
             return False
-        if not requirement.specifier.contains(have.version, prereleases=True):
+        if not requirement.specifier.contains(*have["version"], prereleases=True):
             return False
-        waiting += needed(have, extras)
+        waiting += needed(have.get("requires-dist", []), extras)
     return True
 
 
-def needed(have: metadata.Distribution, extras: tuple[str, ...]) -> Iterator[Requirement]:
-    for text in have.requires or ():
+@cache
+def head(name: str) -> dict[str, list[str]]:
+    """The fields of a package's METADATA, without the whole page that follows and that `metadata` reads as a mail.
+
+    Raises PackageNotFoundError.
+    """
+    found: dict[str, list[str]] = {}
+    for line in (metadata.distribution(name).read_text("METADATA") or "").partition("\n\n")[0].splitlines():
+        field, _, value = line.partition(": ")
+        found.setdefault(field.lower(), []).append(value)
+    if len(found.get("version", ())) != 1:
+        raise metadata.PackageNotFoundError(name)
+    return found
+
+
+def needed(lines: list[str], extras: tuple[str, ...]) -> Iterator[Requirement]:
+    for text in lines:
+        if not extras and re.search(r";\s*extra\s*==\s*['\"][^'\"]+['\"]\s*$", text):
+            continue  # most lines of most packages, and nobody asked
         requirement = Requirement(text)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in (*extras, "")):
