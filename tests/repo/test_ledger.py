@@ -123,6 +123,31 @@ def test_twenty_processes_and_those_that_are_killed(server: Remote, tmp_path: Pa
     assert bare(server, "fsck", "--full", "--no-dangling") == ""
 
 
+def test_near_a_clone_that_knows_the_ledger(server: Remote, tmp_path: Path) -> None:
+    """The same commits as without it, whether the clone is up to date, behind, or knows nothing; no other ref moves."""
+    near = tmp_path / "clone"
+    git(near, "commit", "-q", "--allow-empty", "-m", "start")
+    git(near, "push", "-q", server.url, "HEAD:main")
+    refs = git(near, "for-each-ref")
+    heads = [append(server, dict([event(0)]), near=near)]
+    assert git(near, "for-each-ref") == refs
+    fetch(near, server)
+    heads.append(append(server, dict([event(1)]), near=near))
+    heads.append(append(server, dict([event(2)]), near=near, parents=[git(near, "rev-parse", "HEAD")]))
+    assert ledger.head(near) == heads[-1]
+    assert append(server, dict([event(1)]), near=near) == heads[-1]
+    heads.append(append(server, dict([event(3)])))
+    heads.append(append(server, dict([event(4)]), near=near))
+    with pytest.raises(OutsideError):
+        append(server, dict([event(5)]), near=near, parents=["f" * 40])
+    assert bare(server, "rev-list", "--first-parent", "--reverse", BRANCH).split() == heads
+    assert [e.content for e in there(tmp_path, server)] == sorted(
+        (event(n)[1] for n in range(5)), key=lambda c: event_name(TIME, "gate", c)
+    )
+    assert len(git(near, "for-each-ref").splitlines()) == 2
+    assert not list((near / ".git").glob("fast_import_crash_*"))
+
+
 def test_through_the_sandbox(kit: Kit, tmp_path: Path) -> None:
     """Over HTTP, with tokens: who may not write appends nothing, and no error shows the token."""
     _, ada, _, _ = seeded(kit, private=True)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import random
 import re
+import secrets
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -126,8 +127,9 @@ def add(remote: Remote, addition: Addition) -> str:
     began = time.monotonic()
     for tries in range(1, _TRIES + 1):
         with tempfile.TemporaryDirectory(prefix="gitml-branch-") as folder:
+            work = _Work(Path(folder), remote, addition, "there")
             try:
-                return _Scratch(Path(folder), remote, addition).push()
+                return work.add_to(_fetched(work))
             except _MovedError:
                 if tries == _TRIES or time.monotonic() - began > _SECONDS:
                     raise
@@ -136,61 +138,76 @@ def add(remote: Remote, addition: Addition) -> str:
     raise AssertionError
 
 
+def add_to(tip: str, near: Path, remote: Remote, addition: Addition) -> str | None:
+    """The same without a fetch, where the clone ``near`` has the branch's ``tip``; None if it is not the tip any more.
+
+    The objects are made in the clone; no ref of it moves.
+    """
+    try:
+        return _Work(near, remote, addition, remote.url).add_to(tip)
+    except _MovedError:
+        return None
+
+
+def _fetched(work: _Work) -> str | None:
+    """The branch's tip in a new bare repository, and of its files none; None when there is no such branch yet."""
+    _init(work)
+    ref, parents = work.addition.ref, work.addition.parents
+    words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=tree:2", work.there)
+    try:
+        work.git(*words, f"+{ref}:{ref}", *parents)
+    except OutsideError as exc:
+        if f"{_ABSENT} {ref}" not in exc.message:
+            raise
+        if parents:
+            work.git(*words, *parents)
+        return None
+    return (work.folder / ref).read_text(encoding="utf-8").strip()
+
+
+def _init(work: _Work) -> None:
+    """What `git init` would do, without the process."""
+    for name in ("objects", "refs"):
+        (work.folder / name).mkdir()
+    url = work.remote.url.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    there = f'[remote "{work.there}"]\n    url = "{url}"\n    promisor = true\n'
+    (work.folder / "config").write_text(_CONFIG + there, encoding="utf-8")
+    (work.folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
+
+
 @dataclass(frozen=True)
-class _Scratch:
-    """A bare repository that knows the tip of the branch, and of its files none."""
+class _Work:
+    """A repository to make a commit in; ``there`` is what it calls the remote."""
 
     folder: Path
     remote: Remote
     addition: Addition
+    there: str
 
-    def push(self) -> str:
-        self._init()
-        tip = self._fetch()
+    def add_to(self, tip: str | None) -> str:
+        """The commit on top of ``tip``, pushed; the tip itself when it has all of the files."""
         commit, is_new = self._import(tip)
         if is_new:
             self._push(commit, tip)
         return commit
 
-    def _init(self) -> None:
-        """What `git init` would do, without the process."""
-        for name in ("objects", "refs"):
-            (self.folder / name).mkdir()
-        url = self.remote.url.replace("\\", "\\\\").replace('"', '\\"')
-        there = f'[remote "there"]\n    url = "{url}"\n    promisor = true\n'
-        # Without a negotiation the other parents would be sent again, as no branch may point at them.
-        push = f"[push]\n    negotiate = {str(bool(self.addition.parents)).lower()}\n"
-        (self.folder / "config").write_text(_CONFIG + there + push, encoding="utf-8")
-        (self.folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
-
-    def _fetch(self) -> str | None:
-        """The branch's tip; None when there is no such branch yet."""
-        ref = self.addition.ref
-        words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=tree:2", "there")
-        try:
-            self._git(*words, f"+{ref}:{ref}", *self.addition.parents)
-        except OutsideError as exc:
-            if f"{_ABSENT} {ref}" not in exc.message:
-                raise
-            if self.addition.parents:
-                self._git(*words, *self.addition.parents)
-            return None
-        return (self.folder / ref).read_text(encoding="utf-8").strip()
-
     def _import(self, tip: str | None) -> tuple[str, bool]:
         """Blobs, trees and commit in one process; the commit, and whether it brings anything that is not there."""
         ask = [f'ls {tip} ""', *(f"ls {tip} {path}" for path in (*self.addition.folders, *self.addition.files))]
         asked = [f"{line}\n".encode() for line in ask if tip]
-        stdin = b"".join([*asked, *self._commands(tip), b'get-mark :1\nls :1 ""\n'])
-        said = self._git("fast-import", "--quiet", stdin=stdin)
+        # fast-import commits to a branch only: this one is nobody else's, and gone before it is written.
+        branch = f"refs/gitml/new-{secrets.token_hex(8)}".encode()
+        forget = b"reset %s\nfrom %s\n\n" % (branch, b"0" * len(tip or "0" * 40))
+        stdin = b"".join([*asked, *self._commands(tip, branch), b'get-mark :1\nls :1 ""\n', forget])
+        said = self.git("fast-import", "--quiet", stdin=stdin)
         *before, commit, tree = said.decode("utf-8", "surrogateescape").splitlines()
         if tip:
             self._refuse_overwriting(before[1:])
         return (tip, False) if tip and tree == before[0] else (commit, True)
 
-    def _commands(self, tip: str | None) -> list[bytes]:
+    def _commands(self, tip: str | None, branch: bytes) -> list[bytes]:
         message = self.addition.message.encode("utf-8")
-        lines = [b"commit refs/gitml/new\nmark :1\ncommitter %s %d +0000\n" % (WHO.encode(), int(time.time()))]
+        lines = [b"commit %s\nmark :1\ncommitter %s %d +0000\n" % (branch, WHO.encode(), int(time.time()))]
         lines.append(b"data %d\n%s\n" % (len(message), message))
         if tip:
             lines.append(f"from {tip}\n".encode())
@@ -216,15 +233,17 @@ class _Scratch:
         """Compare and swap: the server takes it only while the branch is where we saw it."""
         ref = self.addition.ref
         lease = f"--force-with-lease={ref}:{tip or ''}"
+        # Without a negotiation the other parents would be sent again, as no branch may point at them.
+        negotiate = f"push.negotiate={str(bool(self.addition.parents)).lower()}"
         try:
-            self._git("push", "--quiet", "--no-verify", lease, "there", f"{commit}:{ref}")
+            self.git("-c", negotiate, "push", "--quiet", "--no-verify", lease, self.there, f"{commit}:{ref}")
         except OutsideError as exc:
             if _MOVED.search(exc.message):
                 branch = self.addition.branch
                 raise _MovedError(f"{branch} moved again and again: {exc.message}", "try again") from exc
             raise
 
-    def _git(self, *words: str, stdin: bytes | None = None) -> bytes:
+    def git(self, *words: str, stdin: bytes | None = None) -> bytes:
         return self.remote.git(self.folder, *words, stdin=stdin)
 
 
