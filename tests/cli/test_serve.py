@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pandas as pd
 import pyarrow.dataset as dataset
 import pytest
 
 from conftest import write
+from gitml.flows.serve import Options, serve
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, name_of
+from gitml.serving.server import Listen
 from serving_models import SIGNATURE, fitted, saved
 from serving_server import ROW
 
@@ -34,15 +38,20 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("app")
     write(root, {"gitml.yaml": APPLICATION})
     artifact = saved(fitted("boosting"), root / "model.skops")
+    register(root, "delay", artifact)
+    return root
+
+
+def register(root: Path, model: str, artifact: Path) -> Record:
     sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
-    digest, created = external_digest("delay", sha256, "here"), "2026-01-01T00:00:00Z"
+    digest, created = external_digest(model, sha256, "here"), "2026-01-01T00:00:00Z"
     record = Record(
-        model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
-        source="here", artifact="model.skops", files={"model.skops": File(sha256=sha256, size=artifact.stat().st_size)},
+        model=model, version=name_of(digest, created), digest=digest, created=created, origin="external", source="here",
+        artifact=artifact.name, files={artifact.name: File(sha256=sha256, size=artifact.stat().st_size)},
         signature=SIGNATURE,
     )  # fmt: skip
     write_record(root, record)
-    return root
+    return record
 
 
 @contextmanager
@@ -77,6 +86,23 @@ def test_a_version_is_served_logged_and_ended_cleanly(app: Path, tmp_path: Path)
     assert [(row["request_id"], row["output_p_late"]) for row in table] == [
         ("one", answer.json()["outputs"]["p_late"][0])
     ]
+
+
+def test_an_ensemble_finds_its_members_by_pin(tmp_path: Path) -> None:
+    application = APPLICATION + "".join(
+        f"  {name}: {{origin: external, artifact: {name}.{end}, format: {form}, metrics: {name}.json}}\n"
+        for name, end, form in (("other", "skops", "skops"), ("blend", "yaml", "ensemble"))
+    )
+    write(tmp_path, {"gitml.yaml": application.replace("model.skops", "delay.skops")})
+    pipelines = {"delay": fitted("boosting"), "other": fitted("onehot")}
+    records = [register(tmp_path, name, saved(p, tmp_path / f"{name}.skops")) for name, p in pipelines.items()]
+    lines = [f"  - {{model: {r.model}, version: {r.version}, digest: '{r.files[r.artifact].sha256}'}}" for r in records]
+    write(tmp_path, {"blend.yaml": "\n".join(["ensemble: mean", "members:", *lines])})
+    register(tmp_path, "blend", tmp_path / "blend.yaml")
+    with serve(tmp_path, "blend", Options(Listen(port=0))) as trial:
+        answer = httpx.post(f"{trial.running.url}/models/blend/predict", json={"rows": [ROW]}, trust_env=False).json()
+    wanted = np.mean([p.predict_proba(pd.DataFrame([ROW]))[0, 1] for p in pipelines.values()])
+    assert answer["outputs"]["p_late"] == [pytest.approx(wanted, abs=1e-12)]
 
 
 def test_a_changed_artifact_is_not_served(app: Path, tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitml.errors import UsageError
-from gitml.flows.artifact import artifact_of
+from gitml.flows.members import version_loaded
 from gitml.refs import parse
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
-from gitml.serving.loading import load
 from gitml.serving.predictionlog import NoLog, PredictionLog
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import State
@@ -44,11 +42,7 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     """Serve the version until the block ends. Raises RefError, IntegrityError, OutsideError, UsageError."""
     models = load_application(root).models
     record = read_record(resolve(root, parse(reference), list(models)))
-    if record.signature is None:
-        raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
-    sha256 = record.files[record.artifact].sha256
-    form = models[record.model].artifact_format
-    model = load(artifact_of(root, record), form, record.signature, sha256=sha256)
+    model, sha256 = version_loaded(root, models, record), record.files[record.artifact].sha256
     state = State("trial")
     deployment = Deployment(champion=Pin(version=record.version, digest=sha256))
     state.swap(state.prepare(record.model, deployment, {record.version: model}))

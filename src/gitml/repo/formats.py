@@ -17,11 +17,12 @@ _PICKLE = tuple(b"\x80" + bytes([version]) for version in range(2, 6))
 # Fields of ONNX's ModelProto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): number → wire type.
 _ONNX = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _ONNX_GRAPH, _ONNX_IR_VERSION = 7, 1
+_LARGEST_TEXT = 1_000_000
 _SUFFIXES = {".skops": "skops", ".safetensors": "safetensors", ".onnx": "onnx"}
 
 
 def check_format(path: Path, wanted: str, name: str) -> None:
-    """Raise IntegrityError unless ``path`` is stored as ``wanted`` (skops, safetensors, onnx or pickle).
+    """Raise IntegrityError unless ``path`` is stored as ``wanted`` (skops, safetensors, onnx, ensemble or pickle).
 
     Of a folder every file counts: each with a suffix of a format is of that format, none is a pickle (unless pickles
     are wanted), at least one is of the wanted format. ``name`` stands for the path in errors.
@@ -167,4 +168,18 @@ def _varint(stream: BinaryIO) -> int | None:
     return None
 
 
-_READERS: dict[str, Callable[[Path], str | None]] = {"skops": _skops, "safetensors": _safetensors, "onnx": _onnx}
+def _ensemble(path: Path) -> str | None:
+    """A few lines of YAML; what they say is checked by whoever reads them."""
+    content = path.read_bytes() if path.stat().st_size <= _LARGEST_TEXT else b"\0"
+    try:
+        return None if content.decode().strip() and b"\0" not in content else "it is no text"
+    except UnicodeDecodeError:
+        return "it is no text"
+
+
+_READERS: dict[str, Callable[[Path], str | None]] = {
+    "skops": _skops,
+    "safetensors": _safetensors,
+    "onnx": _onnx,
+    "ensemble": _ensemble,
+}
