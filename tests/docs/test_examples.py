@@ -43,10 +43,10 @@ def pages() -> list[str]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of who reads the pages; its `bin` has the `gitml` that forks."""
+    """The home of who reads the pages; its `bin` has a `gitml` and a `dvc` that fork."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "bin").mkdir()
-    forkserver.command(folder / "bin")
+    forkserver.commands(folder / "bin")
     return folder
 
 
@@ -73,7 +73,12 @@ def shell(command: str, folder: Path, home: Path) -> tuple[int, str, Path]:
     where = home / "pwd"
     env = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT")}
     person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in ADA.items()}
-    env |= {**person, "GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(home), "PATH": f"{home / 'bin'}:{BIN}:{os.environ['PATH']}"}
+    env |= {
+        **person,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "HOME": str(home),
+        "PATH": f"{home}/bin:{BIN}:{os.environ['PATH']}",
+    }
     env |= {"XDG_STATE_HOME": str(home / "state"), "XDG_CACHE_HOME": str(home / "cache"), "COLUMNS": "120"}
     done = subprocess.run(
         ["bash", "-c", f"trap 'pwd > \"{where}\"' EXIT\n{command}"],

@@ -62,10 +62,10 @@ def refused(running: Running, *words: str) -> None:
 
 def test_a_merge_without_evidence_waits_for_it(world: World, running: Running) -> None:
     change = merged(world)
-    refused(running, "no 'gate' evidence that counts")
-    world.say("gate", change)
     refused(running, "no 'approved' evidence that counts")
     world.say("approved", change)
+    refused(running, "no 'gate' evidence that counts")
+    world.say("gate", change)
     assert running.one().sync == "synced"
     assert running.shop.ask("m") == 6.0
 
@@ -73,7 +73,7 @@ def test_a_merge_without_evidence_waits_for_it(world: World, running: Running) -
 def test_a_direct_push_is_not_followed(world: World, running: Running) -> None:
     write(world.clone, {"models/m/production.yaml": yaml.safe_dump(world.desired(version(world, 2.0)))})
     world.push("trust me")
-    refused(running, "has no 'gate' evidence")
+    refused(running, "has no 'approved' evidence")
 
 
 def test_an_unevidenced_file_is_not_followed_at_the_first_start_either(world: World) -> None:
@@ -97,6 +97,8 @@ def test_an_unevidenced_file_is_not_followed_at_the_first_start_either(world: Wo
         ("gate", {"environment": "staging"}, "speaks of m in staging"),
         ("gate", {"base": ""}, "does not say on which commit"),
         ("gate", {"base": "1" * 40}, "is not on main"),
+        ("gate", {"head": "1" * 40}, "another head, than was approved"),
+        ("gate", {"pull": 99}, "another pull request"),
         ("gate", {"result": "failed"}, "says failed"),
         ("gate", {"result": "inconclusive"}, "says inconclusive"),
         ("approved", {"result": "failed"}, "says failed"),
@@ -120,6 +122,13 @@ def test_a_gate_that_shut_again_is_shut(world: World, running: Running) -> None:
     refused(running, "says failed")
 
 
+def test_another_pull_request_with_the_same_change_shuts_nothing(world: World, running: Running) -> None:
+    change = merged(world)
+    world.tell(change, "gate", "approved")
+    world.say("gate", change, pull=8, result="failed")
+    assert running.one().sync == "synced"
+
+
 def test_evidence_of_another_environment_is_none(world: World) -> None:
     change = world.promote(version(world, 2.0), environment="staging")
     running = start(world)
@@ -128,7 +137,7 @@ def test_evidence_of_another_environment_is_none(world: World) -> None:
     assert change.new == other.new
     world.say("gate", change)
     world.say("approved", change)
-    refused(running, "no 'gate' evidence")
+    refused(running, "no 'approved' evidence")
 
 
 def test_evidence_is_not_replayed_after_a_rollback(world: World, running: Running) -> None:
@@ -280,7 +289,7 @@ def test_a_lost_main_that_comes_back_is_followed(world: World, running: Running)
     """What was never believed may be taken off main by force: only what was verified must stay."""
     before = world.tip
     merged(world)
-    refused(running, "has no 'gate' evidence")
+    refused(running, "has no 'approved' evidence")
     git(world.clone, "reset", "-q", "--hard", before)
     git(world.clone, "push", "-q", "-f", "origin", "main")
     assert running.one().sync == "synced"

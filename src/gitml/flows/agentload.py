@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gitml.errors import FailedError, IntegrityError
 from gitml.flows.agentfetch import Shelf, Version, application_at, fetched, record_of
+from gitml.flows.modeltrial import ABSOLUTE, RELATIVE
 from gitml.registry.record import Record
 from gitml.serving.loading import load
 from gitml.serving.model import Model
-from gitml.spec.deployment import Deployment
+from gitml.spec.application import Application
+from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 
-TOLERANCE = 1e-6
 _ROWS = 1000
+_DEEPEST = 3
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class Member:
-    """One version, ready to answer."""
+    """One version, ready to answer. ``inner``: the records of an ensemble's own versions."""
 
     record: Record
     model: Model
     checked: Checked
+    inner: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Loaded:
     @property
     def digests(self) -> frozenset[str]:
         """SHA-256 of all files that it was loaded from."""
-        return frozenset(f.sha256 for m in self.members.values() for f in m.record.files.values())
+        records = [record for member in self.members.values() for record in (member.record, *member.inner)]
+        return frozenset(file.sha256 for record in records for file in record.files.values())
 
 
 @dataclass(frozen=True)
@@ -73,30 +76,60 @@ def bring_up(shelf: Shelf, order: Order) -> Loaded:
 
     Raises IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the sample rows.
     """
-    application = application_at(shelf.mirror, shelf.commit)
+    loading = _Loading(shelf, application_at(shelf.mirror, shelf.commit), order.pickle)
     members: dict[str, Member] = {}
     for pin in order.deployment.pins:
-        record = record_of(shelf.mirror, shelf.commit, order.name, pin)
         kept = (order.there or {}).get(pin.version)
         if kept is not None and kept.model.digest == pin.digest:
             members[pin.version] = kept
-            continue
-        version = fetched(shelf, record, application, pickle=order.pickle)
-        members[pin.version] = _member(version)
+        else:
+            members[pin.version] = loading.member(order.name, pin)
     return Loaded(order.name, order.deployment, members, order.commit)
 
 
-def _member(version: Version) -> Member:
-    record = version.record
-    if record.signature is None:
-        raise IntegrityError(
-            f"{record.reference} has no signature, so no request could be checked",
-            "name a file under `signature` in gitml.yaml, and train it again",
+@dataclass(frozen=True)
+class _Loading:
+    """Versions at one commit. ``inside``: the ensembles around what is loaded, outermost first."""
+
+    shelf: Shelf
+    application: Application | None
+    pickle: bool
+    inside: tuple[str, ...] = ()
+
+    def member(self, name: str, pin: Pin) -> Member:
+        record = record_of(self.shelf.mirror, self.shelf.commit, name, pin)
+        version = fetched(self.shelf, record, self.application, pickle=self.pickle)
+        if record.signature is None:
+            raise IntegrityError(
+                f"{record.reference} has no signature, so no request could be checked",
+                "name a file under `signature` in gitml.yaml, and train it again",
+            )
+        if version.artifact.is_dir():
+            raise IntegrityError(f"{record.artifact} is a folder, and a model that is served is one file")
+        inner: list[Record] = []
+        model = load(
+            version.artifact,
+            version.format,
+            record.signature,
+            sha256=version.sha256,
+            allow_pickle=version.pickle,
+            members=self._members(record, inner),
         )
-    if version.artifact.is_dir():
-        raise IntegrityError(f"{record.artifact} is a folder, and a model that is served is one file")
-    model = load(version.artifact, version.format, record.signature, sha256=version.sha256, allow_pickle=version.pickle)
-    return Member(record, model, _check(model, version))
+        return Member(record, model, _check(model, version), tuple(inner))
+
+    def _members(self, record: Record, inner: list[Record]) -> Callable[[str, Pin], Model]:
+        """Each version of an ensemble is fetched, checked and tried like one that is served alone."""
+        if len(self.inside) >= _DEEPEST:
+            raise IntegrityError(f"{record.reference} is an ensemble inside {' inside '.join(self.inside)}: too deep")
+        # An exception for pickles is for the model that policy.yaml names, not for what an ensemble brings in.
+        deeper = replace(self, inside=(*self.inside, record.reference), pickle=False)
+
+        def member(name: str, pin: Pin) -> Model:
+            found = deeper.member(name, pin)
+            inner.extend((found.record, *found.inner))
+            return found.model
+
+        return member
 
 
 def _check(model: Model, version: Version) -> Checked:
@@ -104,23 +137,34 @@ def _check(model: Model, version: Version) -> Checked:
     if version.samples is None:
         return Checked()
     inputs, expected = _samples(model, version.samples)
-    rows = len(expected)
+    rows = len(next(iter(expected.values()), []))
     if rows == 0:
         return Checked()
-    found = np.asarray(model.answers(model.signature.columns(inputs)), dtype=np.float64)
-    gap = np.abs(found - expected)
-    largest = float(gap.max())
-    if not largest <= TOLERANCE:
-        row = int(gap.max(axis=1).argmax())
-        raise FailedError(
-            f"{version.record.reference} answers otherwise than its sample rows say: {largest:g} apart in row {row}",
-            f"the tolerance is {TOLERANCE:g}; was it trained with other releases of its libraries than serve here?",
-        )
+    answers = model.answers(model.signature.columns(inputs))
+    largest = 0.0
+    for place, (name, wanted) in enumerate(expected.items()):
+        for row, (a, b) in enumerate(zip(answers[:, place].tolist(), wanted, strict=True)):
+            gap, tolerated = _apart(a, b)
+            if not gap <= tolerated:
+                raise FailedError(
+                    f"{version.record.reference} answers otherwise than its sample rows say: {name} in row {row} is "
+                    f"{a!r}, and {b!r} was recorded",
+                    "was it trained with other releases of its libraries than serve here?",
+                )
+            largest = max(largest, gap)
     return Checked(rows, largest)
 
 
-def _samples(model: Model, path: Path) -> tuple[dict[str, Any], Any]:
-    """Input columns by name, and predictions of shape (rows, outputs)."""
+def _apart(found: Any, wanted: Any) -> tuple[float, float]:
+    """How far apart two answers are, and how far they may be; words are the same or infinitely far apart."""
+    if isinstance(found, str) or isinstance(wanted, str) or wanted is None:
+        return (0.0 if found == wanted else math.inf), 0.0
+    gap = abs(float(found) - float(wanted))
+    return (gap if math.isfinite(gap) else math.inf), ABSOLUTE + RELATIVE * abs(float(wanted))
+
+
+def _samples(model: Model, path: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Input columns and recorded predictions, by name."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -132,12 +176,9 @@ def _samples(model: Model, path: Path) -> tuple[dict[str, Any], Any]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise IntegrityError(f"the sample rows have no column {missing[0]}", "they must hold all inputs and outputs")
-    inputs = {f.name: table.column(f.name).to_pylist() for f in model.signature.inputs}
-    try:
-        outputs = [np.array(table.column(f.name).to_pylist(), dtype=np.float64) for f in model.signature.outputs]
-    except (TypeError, ValueError) as exc:
-        raise IntegrityError(f"the predictions among the sample rows are no numbers: {exc}") from exc
-    return inputs, np.stack(outputs, axis=1) if outputs else np.empty((table.num_rows, 0))
+    columns = {name: table.column(name).to_pylist() for name in names}
+    inputs = {f.name: columns[f.name] for f in model.signature.inputs}
+    return inputs, {f.name: columns[f.name] for f in model.signature.outputs}
 
 
 def may_pickle(policy: Policy, model: str, now: datetime) -> bool:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -106,8 +106,10 @@ def trust(grounds: Grounds, change: Moved) -> Trusted:
         heard = _hear(grounds, change, event, keys)
         if heard.kind in told:
             told[heard.kind].append(heard)
-    gate, approved = (_newest(kind, told[kind], change) for kind in ("gate", "approved"))
-    rolled = [h for h in told["rolled-back"] if not h.reason and h.statement and h.statement.binding.result == "passed"]
+    approved = _newest("approved", told["approved"], change)
+    gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
+    rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
+    rolled = [h for h in rolled if not h.reason and h.statement and h.statement.binding.result == "passed"]
     return Trusted(
         change,
         _time(approved),
@@ -186,6 +188,16 @@ def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
     if mirror.resolve(binding.base) is None or not mirror.unchanged(change.path, binding.base, change.parent):
         return f"it was judged on {binding.base[:10]}, and the file has changed since, or that is not on main"
     return ""
+
+
+def _of_the_same(heard: _Heard, approved: _Heard) -> _Heard:
+    """Two pull requests may make the same change, and one be shut: what was approved is what must have passed."""
+    if heard.reason or heard.statement is None or approved.statement is None:
+        return heard
+    ours, theirs = heard.statement.binding, approved.statement.binding
+    if (ours.pull, ours.head) == (theirs.pull, theirs.head):
+        return heard
+    return replace(heard, reason="it speaks of another pull request, or another head, than was approved")
 
 
 def _newest(kind: str, told: Sequence[_Heard], change: Moved) -> _Heard:
