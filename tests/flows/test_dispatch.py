@@ -11,6 +11,7 @@ import pytest
 
 from conftest import Ran, commit, git, gitml
 from gitml.flows.render import render_workflows
+from gitml.sandbox.runner import Runner
 from gitml.sandbox.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
@@ -81,6 +82,21 @@ def test_only_one_label_and_no_fork_start_anything(kit: Kit, toy: Path, tmp_path
     assert dispatched(kit, repo) == []
     done = called(kit, toy, tmp_path, repo, event(repo, "weather", "labeled", label={"name": "gitml:commit"}))
     assert (done.code, len(dispatched(kit, repo))) == (0, 1)
+
+
+def test_beside_a_run_that_will_find_the_pull_request_none_is_started(kit: Kit, toy: Path, tmp_path: Path) -> None:
+    repo = pushed(kit, toy, "weather")
+    Runner(kit.sandbox, {"far": ["elsewhere"]}).turn()  # every job waits for a machine
+    opened = event(repo, "weather")
+    opened["pull_request"]["head"]["sha"] = git(toy, "rev-parse", "HEAD")
+    done = called(kit, toy, tmp_path, repo, opened)
+    assert (done.code, done.out.startswith("nothing started")) == (0, True), done.out + done.err
+    assert "trains this commit already" in done.out
+    with kit.sandbox.store.write() as tx:
+        tx.execute("UPDATE jobs SET status = 'in_progress' WHERE name = 'commit'")
+    done = called(kit, toy, tmp_path, repo, opened)
+    assert done.out.startswith("started gitml-train.yml on weather"), "that run may have looked for it in vain"
+    assert len(dispatched(kit, repo)) == 1
 
 
 def test_a_branch_that_is_gone_is_an_error_of_the_outside(kit: Kit, toy: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """``gitml ci dispatch``: a pull request that opens or becomes ready is no push, so its branch is trained by hand.
 
-Whatever ran before is restored, so this costs minutes at most; it is what finds the pull request, comments on it and,
-when it is ready, commits.
+That run finds the pull request, comments on it and, when it is ready, commits; what a record covers is restored. A run
+that is on its way does the same, so nothing is started beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from gitml.ci.github_layout import file_name
 from gitml.errors import UsageError
-from gitml.forges.base import Runs
+from gitml.forges.base import Run, Runs
 from gitml.repo.git import Git
 from gitml.spec import load_application
 
@@ -48,8 +48,21 @@ def dispatch(root: Path, env: Mapping[str, str], runs: Runs) -> Dispatched:
         return Dispatched("", branch, f"the label is not {LABEL}")
     application = load_application(root).application
     workflow = file_name(application, Git(root).prefix, "train")
+    if run := _on_its_way(runs, workflow, branch, str(head.get("sha", ""))):
+        return Dispatched("", branch, f"{run.url} trains this commit already, and will find the pull request")
     runs.start(workflow, branch)
     return Dispatched(workflow, branch, f"the pull request was {action.replace('_', ' ')}")
+
+
+def _on_its_way(runs: Runs, workflow: str, branch: str, commit: str) -> Run | None:
+    """A run that trains this commit and has not begun to look for its pull request, which its job `commit` does."""
+    for run in runs.of_commit(commit) if commit else ():
+        mine = run.workflow.rpartition("/")[2] == workflow and run.branch == branch
+        if mine and run.event in ("push", "workflow_dispatch") and run.status != "completed":
+            jobs = [job for job in runs.jobs(run.id) if job.name == "commit"]
+            if all(job.status not in ("in_progress", "completed") for job in jobs):
+                return run
+    return None
 
 
 def _event(env: Mapping[str, str]) -> dict[str, Any]:
