@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -50,20 +51,26 @@ def fill(server: Path, events: dict[str, bytes]) -> None:
     subprocess.run(["git", "fast-import", "--quiet"], cwd=server, input=bytes(stream), check=True)
 
 
-def timed(work: Callable[[], object], rounds: int = 9) -> tuple[float, float]:
-    """Median and best wall time, in seconds."""
-    taken = []
+def timed(work: Callable[[], object], rounds: int = 9) -> tuple[float, float, float]:
+    """Median and best wall time, and median CPU time with that of children, in seconds."""
+    taken, used = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        before, began = cpu(), time.perf_counter()
         work()
         taken.append(time.perf_counter() - began)
-    return statistics.median(taken), min(taken)
+        used.append(cpu() - before)
+    return statistics.median(taken), min(taken), statistics.median(used)
 
 
-def report(what: str, times: tuple[float, float], budget: float | None) -> None:
-    median, best = times
+def cpu() -> float:
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, who))
+
+
+def report(what: str, times: tuple[float, float, float], budget: float | None) -> None:
+    median, best, used = (1000 * t for t in times)
     allowed = f"  budget {1000 * budget:6.0f} ms" if budget else ""
-    print(f"{what:40} {1000 * median:8.1f} ms median  {1000 * best:8.1f} ms best{allowed}")
+    print(f"{what:40} {median:8.1f} ms median  {best:8.1f} ms best  {used:8.1f} ms CPU{allowed}")
 
 
 def appending(folder: Path, key: SigningKey, there: dict[str, bytes], label: str) -> tuple[Path, Path]:
