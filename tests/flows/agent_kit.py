@@ -34,6 +34,7 @@ application: toy
 models:
   m: {origin: external, artifact: artifacts/m/model.skops, metrics: artifacts/m/metrics.json}
   n: {origin: external, artifact: artifacts/n/model.skops, metrics: artifacts/n/metrics.json}
+  e: {origin: external, artifact: artifacts/e/ensemble.yaml, format: ensemble, metrics: artifacts/e/metrics.json}
 """
 
 
@@ -113,22 +114,39 @@ class World:
     def version(self, slope: float, model: str = "m", *, minute: int | None = None) -> str:
         """A version on main whose model answers slope·a + b, with its artifact and samples in the DVC remote."""
         artifact, samples = trained(self.folder / "made", model, slope)
-        files = {f"artifacts/{model}/model.skops": artifact, f"artifacts/{model}/samples.parquet": samples}
-        sha = sha256(artifact)
+        return self._record(model, f"slope {slope}", artifact, samples, minute)
+
+    def ensemble(self, *versions: str) -> str:
+        """A version of the model `e` that answers with the mean of ``versions``."""
+        records = [self.versions[name] for name in versions]
+        members = [
+            {"model": r.model, "version": r.version, "digest": r.files[r.artifact].sha256, "name": f"x{n}"}
+            for n, r in enumerate(records)
+        ]
+        place = self.folder / "made" / "e"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "ensemble.yaml").write_text(yaml.safe_dump({"ensemble": "mean", "members": members}), "utf-8")
+        slopes = [float((r.source or "").removeprefix("slope ")) for r in records]
+        samples = sample_rows(place, sum(slopes) / len(slopes))
+        return self._record("e", f"mean of {', '.join(versions)}", place / "ensemble.yaml", samples, None)
+
+    def _record(self, model: str, source: str, artifact: Path, samples: Path, minute: int | None) -> str:
+        name = f"artifacts/{model}/{artifact.name}"
+        files = {name: artifact, f"artifacts/{model}/samples.parquet": samples}
         minute = len(self.versions) if minute is None else minute
         created = f"2026-01-01T00:{minute // 60:02}:{minute % 60:02}Z"
-        digest = external_digest(model, sha, f"slope {slope}")
+        digest = external_digest(model, sha256(artifact), source)
         record = Record(
             model=model,
             version=name_of(digest, created),
             digest=digest,
             created=created,
             origin="external",
-            source=f"slope {slope}",
-            artifact=f"artifacts/{model}/model.skops",
+            source=source,
+            artifact=name,
             files={
-                name: File(sha256=sha256(path), size=path.stat().st_size, dvc=f"md5:{self.keep(path)}")
-                for name, path in files.items()
+                path: File(sha256=sha256(file), size=file.stat().st_size, dvc=f"md5:{self.keep(file)}")
+                for path, file in files.items()
             },
             signature=SIGNATURE,
             roles={"samples": f"artifacts/{model}/samples.parquet"},
@@ -240,8 +258,6 @@ def sha256(path: Path) -> str:
 
 def trained(folder: Path, model: str, slope: float) -> tuple[Path, Path]:
     """A linear model slope·a + b as skops, and ten sample rows with its answers."""
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
     import skops.io
     from sklearn.linear_model import LinearRegression
 
@@ -250,10 +266,16 @@ def trained(folder: Path, model: str, slope: float) -> tuple[Path, Path]:
     made = LinearRegression()
     made.coef_, made.intercept_, made.n_features_in_ = np.array([slope, 1.0]), 0.0, 2
     skops.io.dump(made, place / "model.skops")
+    return place / "model.skops", sample_rows(place, slope)
+
+
+def sample_rows(folder: Path, slope: float) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
     a, b = np.arange(10.0), np.arange(10.0) / 2
-    table = pa.table({"a": a, "b": b, "y": slope * a + b})
-    parquet.write_table(table, place / "samples.parquet")
-    return place / "model.skops", place / "samples.parquet"
+    parquet.write_table(pa.table({"a": a, "b": b, "y": slope * a + b}), folder / "samples.parquet")
+    return folder / "samples.parquet"
 
 
 def template(folder: Path, made: Path) -> World:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import git, write
 from flows.agent_kit import World, policy, template
@@ -317,5 +320,77 @@ def test_a_hold_stops_what_comes_next_until_it_ends(world: World) -> None:
     seen = running.one()
     assert (seen.sync, seen.health, seen.until) == ("out of sync", "suspended", until)
     running.clock.ahead = 3 * 3600.0
+    assert running.one().sync == "synced"
+    assert running.shop.ask("m") == 6.0
+
+
+def test_an_ensemble_comes_up_with_all_its_versions(world: World) -> None:
+    running = start(world)
+    made = world.ensemble(version(world, 1.0), version(world, 3.0), version(world, 5.0))
+    world.promote(made, "e")
+    seen = running.one("e")
+    assert (seen.sync, seen.health, seen.reason) == ("synced", "healthy", "")
+    assert running.shop.ask("e") == 9.0
+    kept = {path.name for path in (running.folder / "cache").glob("*/*")}
+    assert {world.versions[version(world, s)].files[f"artifacts/{m}/model.skops"].sha256 for m, s in _members()} <= kept
+    shutil.rmtree(world.store)
+    assert start(world).shop.ask("e") == 9.0, "from disk alone"
+
+
+def _members() -> tuple[tuple[str, float], ...]:
+    return ("m", 1.0), ("m", 3.0), ("n", 5.0)
+
+
+def test_an_ensemble_whose_version_is_damaged_is_not_served(world: World) -> None:
+    running = start(world)
+    made = world.ensemble(version(world, 1.0), version(world, 2.0))
+    artifact = world.artifact(version(world, 2.0))
+    artifact.write_bytes(artifact.read_bytes()[:-1])
+    world.promote(made, "e")
+    seen = running.one("e")
+    assert (seen.sync, seen.health) == ("out of sync", "degraded")
+    assert "other bytes" in seen.reason
+    assert running.one("m").sync == "synced"
+
+
+@pytest.mark.parametrize(("hours", "health"), [(2, "synced"), (-1, "out of sync")])
+def test_an_override_opens_a_freeze_as_long_as_it_lasts(world: World, hours: int, health: str) -> None:
+    running = start(world)
+    running.one()
+    now = datetime.now(UTC)
+    freeze = {
+        "from": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "until": "2099-01-01T00:00:00Z",
+        "reason": "sale",
+    }
+    write(world.clone, {"policy.yaml": policy(freezes=[freeze])})
+    world.push()
+    change = world.merge(yaml.safe_dump(world.desired(version(world, 2.0))))
+    until = (now + timedelta(hours=hours)).isoformat()
+    world.say("gate", change, details={"override": {"gates": ["freeze"], "by": ["rita", "olga"], "until": until}})
+    world.say("approved", change)
+    assert running.one().sync == health
+
+
+def test_a_state_that_cannot_be_written_changes_nothing_that_serves(world: World) -> None:
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    file = running.folder / "state.json"
+    file.rename(running.folder / "before")
+    file.mkdir()
+    stop = threading.Event()
+    loop = threading.Thread(target=running.agent.run, args=(stop, threading.Event(), 0.05))
+    loop.start()
+    end = time.monotonic() + 20
+    while "the last round failed" not in running.agent.view.reason and time.monotonic() < end:
+        time.sleep(0.02)
+    stop.set()
+    loop.join(20)
+    assert "directory" in running.agent.view.reason
+    assert running.agent.view.sync == "unknown"
+    assert running.shop.ask("m") == 3.0
+    file.rmdir()
+    (running.folder / "before").rename(file)
     assert running.one().sync == "synced"
     assert running.shop.ask("m") == 6.0
