@@ -21,7 +21,7 @@ from sandbox.runner_kit import Clock
 pytestmark = pytest.mark.slow
 
 PATIENCE = 150.0
-STAGING = "models/m/staging.yaml"
+BRANCHES = "gitml/promote/m/staging/"
 GATE = "gitml/gate"
 PURPOSES = "trained, evaluated, reproduced, gate, approved, promoted, rolled-back"
 POLICY = """\
@@ -75,7 +75,8 @@ out = pathlib.Path("artifacts/m")
 out.mkdir(parents=True, exist_ok=True)
 column = lambda name: helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1])
 constant = helper.make_tensor("rate", TensorProto.DOUBLE, [1, 1], [rate])
-graph = helper.make_graph([helper.make_node("Mul", ["x", "rate"], ["y"])], "m", [column("x")], [column("y")], [constant])
+node = helper.make_node("Mul", ["x", "rate"], ["y"])
+graph = helper.make_graph([node], "m", [column("x")], [column("y")], [constant])
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 (out / "model.onnx").write_bytes(model.SerializeToString())
 rows = [float(i) for i in range(8)]
@@ -120,6 +121,9 @@ class City:
 @pytest.fixture
 def city(forge: tuple[Kit, Runner, Clock], tmp_path: Path) -> City:
     kit, runner, _ = forge
+    with kit.sandbox.store.write() as tx:
+        # The forge knows whose address stands in the commits of main.
+        tx.execute("UPDATE users SET email = 'ada@example.org' WHERE login = 'ada'")
     secret, public = generate()
     files = {
         "gitml.yaml": APPLICATION,
@@ -148,9 +152,7 @@ def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None
     loop.settled()
     loop.merge(training)
 
-    promotions = loop.until(
-        lambda: [p for p in city.api("GET", "/pulls") if STAGING_BRANCH in p["head"]["ref"]], PATIENCE
-    )
+    promotions = loop.until(lambda: [p for p in city.api("GET", "/pulls") if BRANCHES in p["head"]["ref"]], PATIENCE)
     (pull,) = promotions
     number, head = pull["number"], pull["head"]["sha"]
     city.until_gate(head, "pending")
@@ -176,6 +178,3 @@ def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None
     approved = next(b.statement for b in found if b.statement and b.statement.binding.kind == "approved")
     assert sorted(approved.details["approvers"]) == ["olga", "rita"]
     assert (approved.binding.head, approved.binding.pull) == (head, number)
-
-
-STAGING_BRANCH = "gitml/promote/m/staging/"
