@@ -19,7 +19,11 @@ class Counted:
     answers: dict[tuple[str, str], int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    slowest: float = 0.0
+    times: list[float] = field(default_factory=list)
+
+    def at(self, share: float) -> float:
+        """Seconds within which this share of the requests was answered."""
+        return sorted(self.times)[min(len(self.times) - 1, int(share * len(self.times)))]
 
     @property
     def total(self) -> int:
@@ -98,7 +102,7 @@ class Load:
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as exc:
             counted.failed.append(f"{model}: {type(exc).__name__} {exc}")
             return
-        counted.slowest = max(counted.slowest, time.monotonic() - began)
+        counted.times.append(time.monotonic() - began)
         if status != 200:
             counted.failed.append(f"{model}: {status} {answer}")
             return

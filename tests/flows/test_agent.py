@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -394,3 +395,26 @@ def test_a_state_that_cannot_be_written_changes_nothing_that_serves(world: World
     (running.folder / "before").rename(file)
     assert running.one().sync == "synced"
     assert running.shop.ask("m") == 6.0
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_an_agent_goes_on_from_a_whole_state(world: World) -> None:
+    start(world).one()
+    world.promote(version(world, 2.0), canary=world.pin(version(world, 3.0), weight=10))
+    for number in range(9):
+        child = os.fork()
+        if child == 0:  # in a copy of this process, which has everything imported
+            try:
+                start(world).one()
+            finally:
+                os._exit(0)
+        time.sleep(0.03 + 0.07 * number)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert start(world).shop.ask("m") in (3.0, 6.0)
+    after = start(world)
+    seen = after.one()
+    assert (seen.sync, seen.health) == ("synced", "healthy")
+    assert after.shop.ask("m") == 6.0
+    assert len(list((after.folder / "outbox").glob("*-deployed-*.json"))) == 2
+    assert not list((after.folder / "cache").glob(".*")), "what a killed process left is swept"
