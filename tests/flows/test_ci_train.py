@@ -11,6 +11,8 @@ import pytest
 
 from conftest import TOY, dvc, git, gitml
 from flows.ci_kit import JOB, Ci, killing_git, new_ci
+from gitml.reports.exchange import parse_report
+from gitml.reports.markdown import render
 
 pytestmark = pytest.mark.slow
 
@@ -141,17 +143,25 @@ def test_a_newer_version_replaces_the_bots_own_record_and_no_persons(ci: Ci, set
 
 def test_a_failing_stage_hands_over_its_log_without_secrets(ci: Ci) -> None:
     (ci.app / "train.py").write_text(
-        "import os\nprint('key', os.environ['API_KEY'])\nraise SystemExit('no gradient')\n"
+        "import base64, os\nkey = os.environ['API_KEY']\nprint('key', key, base64.b64encode(key.encode()).decode())\n"
+        "print('named', os.environ['WAREHOUSE'])\nraise SystemExit('no gradient for ' + key)\n"
     )
+    with (ci.app / "gitml.yaml").open("a") as spec:
+        spec.write("ci: {secrets: [WAREHOUSE]}\n")
     sha = ci.push("broken")
-    ran = ci.run(sha, "broken", env={"API_KEY": "hunter2-and-more"})
+    ran = ci.run(sha, "broken", env={"API_KEY": "hunter2-and-more", "WAREHOUSE": "open sesame"})
     assert ran.code == 1
+    hidden = ("hunter2", "aHVudGVyMi1hbmQtbW9yZ", "open sesame")
+    assert not [text for text in hidden if text in ran.out + ran.err]
     assert ci.how() == {"ingest": "restored", "train": "failed", "evaluate": "not reached"}
     tail = ci.fragment()["stages"][1]["log_tail"]
     assert "no gradient" in tail
-    assert "hunter2" not in json.dumps(ci.fragment())
+    assert not [text for text in hidden if text in json.dumps(ci.fragment())]
     done = ci.commit(sha, "broken")
     assert done.code == 1
+    comment = render(parse_report(json.dumps(ci.report()).encode()))
+    assert "no gradient" in comment
+    assert not [text for text in hidden if text in json.dumps(ci.report()) + comment + done.out + done.err]
     assert ci.tip("broken") == sha
     (model,) = ci.report()["models"]
     assert model["outcome"] == "failed"
