@@ -13,10 +13,10 @@ from conftest import write
 from flows.agent_kit import REPOSITORY, World, key, keys, policy, template
 from flows.agents import start
 from flows.promoting import Town, pin, town
-from gitml.errors import RefError, UsageError
+from gitml.errors import OutsideError, RefError, UsageError
 from gitml.flows.agentpin import LocalPin, check_times, find_record, unpin, write_pin
 from gitml.flows.agentreport import News, Page
-from gitml.flows.agentsource import Moved
+from gitml.flows.agentsource import Mirror, Moved, Seen, look
 from gitml.flows.agentstate import stamp
 from gitml.flows.collect import collect
 from gitml.flows.live import live
@@ -29,6 +29,7 @@ from gitml.http import Patience
 from gitml.refs import parse
 from gitml.repo import ledger
 from gitml.repo.ledger import event_name
+from gitml.repo.orphan import Remote
 from gitml.spec import Deployment, parse_policy
 from sandbox.forge_kit import Kit
 
@@ -326,3 +327,20 @@ def test_the_forges_page_shows_what_runs_and_its_absence_stops_nothing(build: Bu
             seen = live(forge, "delay", "staging", notes.append)
             assert seen is not None
             assert (seen.version, seen.is_up) == (one.version, result == "passed")
+
+
+def test_main_is_followed_over_http_with_a_token_that_no_error_shows(build: Build, tmp_path: Path) -> None:
+    t = build()
+    url, token = f"{t.kit.url}/{t.repo.full_name}.git", t.kit.token["ada"]
+    mirror = Mirror(tmp_path / "mirror.git", Remote(url, token), "main")
+    mirror.prepare()
+    assert mirror.fetch().main == t.tip
+    t.train(1)
+    seen = look(mirror, Seen(main=mirror.heads().main))
+    assert (seen.main, seen.ledger) == (t.tip, "")
+    assert token not in (mirror.folder / "config").read_text(encoding="utf-8")
+    for wrong in (Remote(f"{t.kit.url}/ada/nothing.git", token), Remote("http://127.0.0.1:1/ada/flights.git", token)):
+        with pytest.raises(OutsideError) as caught:
+            Mirror(tmp_path / "mirror.git", wrong, "main").fetch()
+        assert token not in caught.value.message
+    assert mirror.heads().main == t.tip

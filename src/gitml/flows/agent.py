@@ -23,11 +23,10 @@ from gitml.flows.agentload import Loaded, Order, bring_up, may_pickle, why_not_l
 from gitml.flows.agentnews import Reporter
 from gitml.flows.agentpin import LocalPin, active, pins_in
 from gitml.flows.agentreport import pins_of
-from gitml.flows.agentsource import LEDGER_REF, MAIN_REF, Heads, Mirror, Seen, Wanted, look
+from gitml.flows.agentsource import MAIN_REF, Heads, Mirror, Seen, Wanted, look
 from gitml.flows.agentstate import CACHE, DVC, Applied, State, agent_name, load_state, save_state, stamp
-from gitml.flows.agenttrust import Grounds, Ledger, index
+from gitml.flows.agenttrust import Grounds, Ledger, brought_up
 from gitml.flows.agentview import Health, ModelView, Sync, View
-from gitml.repo.ledger import read
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 
@@ -83,7 +82,7 @@ class Agent:
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
         self._loaded: dict[str, Loaded] = {}
-        self._ledger: tuple[str, Ledger] = ("", Ledger({}))
+        self._ledger = Ledger()
         self._told: dict[str, str] = {}
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
@@ -139,8 +138,7 @@ class Agent:
     def _look(self) -> tuple[Heads | None, str]:
         try:
             heads = look(self.setup.mirror, Seen(self.state.verified, self.state.ledger))
-            if self._ledger[0] != heads.ledger:
-                self._ledger = heads.ledger, index(read(self.setup.mirror.folder, LEDGER_REF))
+            self._ledger = brought_up(self._ledger, self.setup.mirror, heads.ledger)
         except OutsideError as exc:
             self._say("main", exc.message)
             return None, exc.message + (f"; {exc.hint}" if exc.hint else "")
@@ -162,7 +160,7 @@ class Agent:
         if case.heads is None:
             return replace(view, sync=Sync.UNKNOWN, reason=case.trouble)
         grounds = Grounds(
-            self.setup.mirror, case.heads.main, self._ledger[1], self.setup.repository, case.now, self.setup.only
+            self.setup.mirror, case.heads.main, self._ledger, self.setup.repository, case.now, self.setup.only
         )
         found = judge(grounds, case.wanted, applied, self.setup.environment)
         if isinstance(found, Same):

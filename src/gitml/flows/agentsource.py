@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import OutsideError
 from gitml.process import run
 from gitml.repo.ledger import BRANCH as LEDGER
+from gitml.repo.ledger import NAME, Event
+from gitml.repo.ledger import blobs as blobs_of
 from gitml.repo.orphan import Remote
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
@@ -205,6 +207,19 @@ class Mirror:
             return Wanted(model, path, facts[2], self._blob(facts[2]))
         except OutsideError as exc:
             return Wanted(model, path, facts[2], problem=exc.message)
+
+    def events(self, kinds: Collection[str], known: Collection[str] = ()) -> list[Event]:
+        """The ledger's events of these kinds, oldest first, without those that are ``known`` by their names."""
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", LEDGER_REF).decode("utf-8", "surrogateescape")
+        blobs = {}
+        for line in listed.split("\0"):
+            facts, _, name = line.partition("\t")
+            match = NAME.fullmatch(name)
+            if match and match["kind"] in kinds and facts.startswith("100644 blob ") and name not in known:
+                blobs[name] = facts.split()[2]
+        names = sorted(blobs)
+        contents = blobs_of(self.folder, [blobs[name] for name in names])
+        return [Event(name, content) for name, content in zip(names, contents, strict=True)]
 
     def version_names(self, commit: str, model: str) -> tuple[str, ...]:
         """Names of the model's version records at ``commit``."""

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from gitml.governance.trust import believe
 from gitml.repo.ledger import Event
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
-_KINDS = ("gate", "approved", "rolled-back")
+KINDS = ("gate", "approved", "rolled-back")
 
 
 class UntrustedError(GitmlError):
@@ -35,22 +35,33 @@ class UntrustedError(GitmlError):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The events that speak of deployment files, by (path, old blob, new blob), oldest first."""
+    """The events that speak of deployment files, by (path, old blob, new blob), oldest first.
 
-    by_change: Mapping[tuple[str, str, str], tuple[Event, ...]]
+    ``head`` is the ledger's tip that they were read at, ``names`` all that were looked at.
+    """
+
+    head: str = ""
+    names: frozenset[str] = frozenset()
+    by_change: Mapping[tuple[str, str, str], tuple[Event, ...]] = field(default_factory=dict)
 
     def of(self, change: Moved) -> tuple[Event, ...]:
         return self.by_change.get((change.path, change.old, change.new), ())
 
 
-def index(events: Sequence[Event]) -> Ledger:
-    """Nothing is believed yet: what an event says of itself only decides where it is looked up."""
-    found: dict[tuple[str, str, str], list[Event]] = {}
-    for event in events:
+def brought_up(before: Ledger, mirror: Mirror, head: str) -> Ledger:
+    """The ledger at ``head``. Only what is new is read: a ledger has thousands of events, and a server has little time.
+
+    Nothing is believed yet: what an event says of itself only decides where it is looked up.
+    """
+    if head == before.head or not head:
+        return before
+    fresh = mirror.events(KINDS, before.names)
+    found = dict(before.by_change)
+    for event in fresh:
         change = _change_in(event.content)
         if change:
-            found.setdefault(change, []).append(event)
-    return Ledger({change: tuple(listed) for change, listed in found.items()})
+            found[change] = tuple(sorted((*found.get(change, ()), event), key=lambda e: e.name))
+    return Ledger(head, before.names | {event.name for event in fresh}, found)
 
 
 def _change_in(envelope: bytes) -> tuple[str, str, str] | None:
@@ -101,7 +112,7 @@ def trust(grounds: Grounds, change: Moved) -> Trusted:
             "promote by a pull request: gitml promote",
         )
     keys = _keys(grounds, change)
-    told: dict[str, list[_Heard]] = {kind: [] for kind in _KINDS}
+    told: dict[str, list[_Heard]] = {kind: [] for kind in KINDS}
     for event in grounds.ledger.of(change):
         heard = _hear(grounds, change, event, keys)
         if heard.kind in told:
@@ -172,7 +183,7 @@ def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> _Heard:
 def _kind_of(name: str) -> str:
     """From ``…/<time>-<kind>-<digest>.json``."""
     stem = name.rpartition("/")[2].removesuffix(".json")
-    return next((kind for kind in _KINDS if f"-{kind}-" in stem), "")
+    return next((kind for kind in KINDS if f"-{kind}-" in stem), "")
 
 
 def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
