@@ -143,6 +143,7 @@ def city(forge: tuple[Kit, Runner, Clock], tmp_path: Path) -> City:
 
 def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None:
     loop = city.loop
+    began = loop.tip("main")
     pushed = loop.change({"params.yaml": "rate: 0.7\n"}, branch="faster")
     training = loop.pull("faster")
     loop.until(lambda: loop.tip("faster") != pushed and loop.status(loop.tip("faster")), PATIENCE)
@@ -171,6 +172,10 @@ def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None
     loop.settled()
 
     found = city.evidence(tmp_path / "audit")
+    env = {"GITHUB_TOKEN": loop.works.kit.token["ada"], "GITHUB_REPOSITORY": loop.works.repo.full_name}
+    env |= {"GITHUB_SERVER_URL": loop.works.kit.url, "GITHUB_API_URL": f"{loop.works.kit.url}/api/v3"}
+    audited = gitml(tmp_path / "audit", "audit", "--since", began, env=env)
+    assert audited.code == 0, audited.out + audited.err
     assert all(found), [b.reason for b in found]
     said = [(b.statement.binding.kind, b.statement.binding.result) for b in found if b.statement]
     for wanted in ("trained", "evaluated", "gate", "approved", "promoted"):

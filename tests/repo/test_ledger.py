@@ -72,7 +72,8 @@ def test_training_commits_stay_reachable(server: Remote, tmp_path: Path) -> None
     trained = git(clone, "rev-parse", "HEAD")
     git(clone, "push", "-q", server.url, "HEAD:topic")
     alone = append(server, dict([event(1)]), parents=[trained])
-    assert bare(server, "rev-parse", f"{alone}^@") == trained
+    first, second = bare(server, "rev-parse", f"{alone}^@").split()
+    assert (second, bare(server, "ls-tree", first)) == (trained, ""), "main's past is not the ledger's own"
     made = append(server, dict([event(2, kind="trained")]), parents=[trained])
     assert bare(server, "rev-parse", f"{made}^@").split() == [alone, trained]
     bare(server, "update-ref", "-d", "refs/heads/topic")

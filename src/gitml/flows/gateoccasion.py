@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gitml.errors import UsageError
-from gitml.forges.base import Forge
+from gitml.forges.base import Forge, PullRequest
+from gitml.http import HttpError
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REVIEW = "pull_request_review"
@@ -61,9 +62,19 @@ def _reviewed(event: Any, forge: Forge) -> tuple[int, ...]:
     owner = str(_at(run, "head_repository", "full_name") or "").partition("/")[0]
     linked = list(forge.pulls.of_branch(branch, owner)) if branch and owner else []
     if _SHA.fullmatch(head):
-        linked += [pull for pull in forge.pulls.of_commit(head) if pull.is_open]
+        linked += [pull for pull in _of_commit(forge, head) if pull.is_open]
     numbers = [*(n for n in named if isinstance(n, int)), *(pull.number for pull in linked)]
     return tuple(dict.fromkeys(numbers))
+
+
+def _of_commit(forge: Forge, commit: str) -> tuple[PullRequest, ...]:
+    """A commit that the forge does not know (any more) belongs to no pull request."""
+    try:
+        return forge.pulls.of_commit(commit)
+    except HttpError as exc:
+        if exc.status not in (404, 422):
+            raise
+        return ()
 
 
 def _queue(event: Any) -> Queue:

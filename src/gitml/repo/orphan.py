@@ -207,10 +207,14 @@ class _Work:
 
     def _commands(self, tip: str | None, branch: bytes) -> list[bytes]:
         message = self.addition.message.encode("utf-8")
-        lines = [b"commit %s\nmark :1\ncommitter %s %d +0000\n" % (branch, WHO.encode(), int(time.time()))]
-        lines.append(b"data %d\n%s\n" % (len(message), message))
-        if tip:
-            lines.append(f"from {tip}\n".encode())
+        head = b"commit %s\nmark :%d\ncommitter %s %d +0000\n"
+        who, now = WHO.encode(), int(time.time())
+        # Without a commit before it, the first of the other parents would become the branch's own past.
+        first = tip is None and bool(self.addition.parents)
+        lines = [head % (branch, 2, who, now) + b"data 6\nBegin\n\n"] if first else []
+        lines += [head % (branch, 1, who, now), b"data %d\n%s\n" % (len(message), message)]
+        if tip or first:
+            lines.append(f"from {tip or ':2'}\n".encode())
         lines += [f"merge {parent}\n".encode() for parent in self.addition.parents]
         for path, content in self.addition.files.items():
             lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(content), content))
