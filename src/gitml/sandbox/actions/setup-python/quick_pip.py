@@ -44,6 +44,7 @@ def listed(path: str) -> Iterator[Requirement]:
 def satisfied(wanted: list[Requirement]) -> bool:
     """Whether these and all that they need are here in versions that fit."""
     waiting, seen = list(wanted), set()
+    spread: set[tuple[str, tuple[str, ...]]] = set()
     while waiting:
         requirement = waiting.pop()
         extras = tuple(sorted(requirement.extras))
@@ -59,9 +60,11 @@ def satisfied(wanted: list[Requirement]) -> bool:
             have = head(requirement.name)
         except metadata.PackageNotFoundError:
             return False
-        if not requirement.specifier.contains(*have["version"], prereleases=True):
+        if not requirement.specifier.contains(have["version"][0], prereleases=True):
             return False
-        waiting += needed(have.get("requires-dist", []), extras)
+        if (requirement.name, extras) not in spread:
+            spread.add((requirement.name, extras))
+            waiting += needed(have.get("requires-dist", []), extras)
     return True
 
 
