@@ -102,6 +102,14 @@ def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:
     assert len(ids(tmp_path)) == 11
 
 
+def test_rows_reach_the_disk_while_ever_more_come_in(tmp_path: Path) -> None:
+    log, end = PredictionLog(tmp_path, limits=Limits(window=0.1)), time.monotonic() + 1
+    while time.monotonic() < end:
+        log.put(event(1))
+    assert log.stats().kept > 0
+    log.close()
+
+
 def test_an_event_that_is_no_table_is_counted_and_takes_no_other_with_it(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, limits=QUICK)
     uneven = {"carrier": np.array(["UA", "AA"], dtype=object), "distance": np.array([1, 2])}

@@ -17,11 +17,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from gitml.serving.eventcolumns import Encoded, Event, batches_of, merged
+from gitml.serving.eventcolumns import Encoded, Event, batches_of, merged, warm_up
 from gitml.serving.spool import Spool
 
 __all__ = ["Encoded", "Event", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
-_CHUNK = 128
+_CHUNK, _LARGEST_CHUNK = 128, 1024
 
 
 class Sink(Protocol):
@@ -84,6 +84,7 @@ class PredictionLog:
         self._errors: dict[str, str] = {}
         self._waiting: list[pa.RecordBatch] = []
         self._rolled = time.monotonic()
+        warm_up()
         self._over, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -146,15 +147,27 @@ class PredictionLog:
                 self._errors.pop(name, None)
 
     def _write(self) -> None:
-        while events := self._take():
-            for some, batch in batches_of(events):
-                if isinstance(batch, Exception):
-                    self._refuse(some, batch)
-                else:
-                    self._waiting.append(batch)
-                    self._settle(0, sum(e.size for e in some) - batch.nbytes)
-            # Answers come first: each chunk takes about a millisecond of the interpreter, then it is theirs.
-            time.sleep(0.001)
+        """All that waits now, on the disk at least once in a window, however much comes in meanwhile."""
+        left = len(self._queue)
+        while left > 0 or self._waiting:
+            began = time.monotonic()
+            while left > 0 and time.monotonic() < began + self._limits.window / 2:
+                events = self._take(left)
+                left -= len(events)
+                self._convert(events)
+                # Answers come first: each chunk takes about a millisecond of the interpreter, then it is theirs.
+                time.sleep(0.0005)
+            self._append()
+
+    def _convert(self, events: list[Event]) -> None:
+        for some, batch in batches_of(events):
+            if isinstance(batch, Exception):
+                self._refuse(some, batch)
+            else:
+                self._waiting.append(batch)
+                self._settle(0, sum(e.size for e in some) - batch.nbytes)
+
+    def _append(self) -> None:
         self._waiting = merged(self._waiting)
         while self._waiting:
             self._refuse_over_spool()
@@ -163,8 +176,9 @@ class PredictionLog:
             del self._waiting[0]
             self._settle(batch.num_rows, batch.nbytes)
 
-    def _take(self) -> list[Event]:
-        return [self._queue.popleft() for _ in range(min(_CHUNK, len(self._queue)))]
+    def _take(self, left: int) -> list[Event]:
+        """A chunk, larger where much waits: each costs a turn of the interpreter that answers want too."""
+        return [self._queue.popleft() for _ in range(min(left, max(_CHUNK, left // 16), _LARGEST_CHUNK))]
 
     def _settle(self, rows: int, size: int) -> None:
         """``rows`` are kept, or dropped if negative; ``size`` bytes of memory are free again."""
