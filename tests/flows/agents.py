@@ -8,14 +8,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from flows.agent_kit import REPOSITORY, World, key
+from flows.agent_kit import REPOSITORY, World, key, template
 from gitml.flows.agent import Agent, Setup
 from gitml.flows.agentload import Loaded
 from gitml.flows.agentnews import Reporter
 from gitml.flows.agentreport import Outbox, Page
 from gitml.flows.agentsource import Mirror
 from gitml.flows.agenttry import Backoff
+
+
+@pytest.fixture(scope="session")
+def agent_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Main with three versions of `m` and one of `n`, and the first of `m` promoted to production."""
+    world = World(tmp_path_factory.mktemp("agent")).begin()
+    first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
+    world.version(5.0, "n")
+    world.promote(first)
+    return world.folder
+
+
+@pytest.fixture
+def world(agent_world: Path, tmp_path: Path) -> World:
+    """A copy of it, for one test."""
+    return template(tmp_path / "world", agent_world)
+
+
+def version(world: World, slope: float) -> str:
+    """The first version whose model has this slope."""
+    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 @dataclass

@@ -1,3 +1,4 @@
+from flows.agents import agent_world, world
 from forges.fixtures import chaos, kit
 
-__all__ = ["chaos", "kit"]
+__all__ = ["agent_world", "chaos", "kit", "world"]

@@ -14,30 +14,11 @@ import pytest
 import yaml
 
 from conftest import git, write
-from flows.agent_kit import World, policy, template
-from flows.agents import start
+from flows.agent_kit import World, policy
+from flows.agents import start, version
 from gitml.errors import LockedError, OutsideError
 from gitml.flows.agentstate import owned
 from gitml.flows.agenttry import Backoff
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Main with three versions of `m` and one of `n`, and `m` promoted to production."""
-    world = World(tmp_path_factory.mktemp("world")).begin()
-    first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
-    world.version(5.0, "n")
-    world.promote(first)
-    return world.folder
-
-
-@pytest.fixture
-def world(made: Path, tmp_path: Path) -> World:
-    return template(tmp_path / "world", made)
-
-
-def version(world: World, slope: float) -> str:
-    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 def test_the_first_start_serves_what_main_says(world: World) -> None:

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.agent_kit import REPOSITORY, World, keys, template
-from flows.agents import start
+from flows.agent_kit import REPOSITORY, World, keys
+from flows.agents import start, version
 from gitml.cli.main import gitml
 from gitml.errors import GitmlError, UsageError
 from gitml.flows.agentask import answers, ask
@@ -30,26 +30,12 @@ from gitml.serving.state import State
 from gitml.verdict import Phase
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Main with two versions of `m`, the first promoted to production."""
-    world = World(tmp_path_factory.mktemp("world")).begin()
-    first, _ = (world.version(slope) for slope in (1.0, 2.0))
-    world.promote(first)
-    return world.folder
-
-
-@pytest.fixture
-def world(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITML_OUTBOX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITML_SIGNING_KEY", keys()["agent"][0])
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
-    return template(tmp_path / "world", made)
-
-
-def version(world: World, slope: float) -> str:
-    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 def call(world: World, *words: str, repository: bool = True) -> Result:

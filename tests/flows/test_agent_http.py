@@ -15,32 +15,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from conftest import at_home
-from flows.agent_kit import REPOSITORY, World, keys, template
-from flows.agents import start
+from flows.agent_kit import REPOSITORY, World, keys
+from flows.agents import start, version
 from flows.swapping import Counted, Load
 
 SECRET = "a secret of the webhook"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Main with two versions of `m`, the first promoted to production."""
-    world = World(tmp_path_factory.mktemp("world")).begin()
-    first, _ = (world.version(slope) for slope in (1.0, 2.0))
-    world.promote(first)
-    return world.folder
-
-
-@pytest.fixture
-def world(made: Path, tmp_path: Path) -> World:
-    return template(tmp_path / "world", made)
 
 
 @dataclass
@@ -114,10 +99,6 @@ def knock(process: Process, *, secret: str = SECRET) -> int:
     signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"x-hub-signature-256": signature}
     return httpx.post(f"{process.url}/gitml/wake", content=body, headers=headers, timeout=10).status_code
-
-
-def version(world: World, slope: float) -> str:
-    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 @pytest.mark.slow

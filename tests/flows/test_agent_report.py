@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from conftest import write
-from flows.agent_kit import REPOSITORY, World, key, keys, policy, template
-from flows.agents import start
+from flows.agent_kit import REPOSITORY, World, key, keys, policy
+from flows.agents import start, version
 from flows.promoting import Town, pin, town
 from gitml.errors import OutsideError, RefError, UsageError
 from gitml.flows.agentpin import LocalPin, check_times, find_record, unpin, write_pin
@@ -34,24 +34,6 @@ from gitml.spec import Deployment, parse_policy
 from sandbox.forge_kit import Kit
 
 Build = Callable[..., Town]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Main with two versions of `m`, the first promoted to production."""
-    world = World(tmp_path_factory.mktemp("world")).begin()
-    first, _ = (world.version(slope) for slope in (1.0, 2.0))
-    world.promote(first)
-    return world.folder
-
-
-@pytest.fixture
-def world(made: Path, tmp_path: Path) -> World:
-    return template(tmp_path / "world", made)
-
-
-def version(world: World, slope: float) -> str:
-    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 def reports(folder: Path) -> list[Statement]:
@@ -209,7 +191,7 @@ def test_a_pin_names_a_version_that_the_mirror_knows(world: World) -> None:
     mirror, commit = running.agent.setup.mirror, running.agent.state.verified
     short = version(world, 2.0).rpartition("-")[2]
     assert find_record(mirror, commit, parse(f"m@{short}")).version == version(world, 2.0)
-    assert find_record(mirror, commit, parse("m")).version == version(world, 2.0)
+    assert find_record(mirror, commit, parse("m")).version == version(world, 3.0)
     for wrong in ("m@00000000", "other@latest", "m@production"):
         with pytest.raises(RefError):
             find_record(mirror, commit, parse(wrong))

@@ -5,33 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from conftest import commit, git, write
-from flows.agent_kit import Merged, World, keys, policy, template
-from flows.agents import Running, start
+from flows.agent_kit import Merged, World, keys, policy
+from flows.agents import Running, start, version
 from gitml.governance.dsse import unpack
 from gitml.governance.keys import fingerprint
 from gitml.governance.statement import Statement, parse_payload, to_payload
 from gitml.repo.ledger import append, event_name, read
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Main with two versions of `m`, the first promoted to production."""
-    world = World(tmp_path_factory.mktemp("world")).begin()
-    first, _ = (world.version(slope) for slope in (1.0, 2.0))
-    world.promote(first)
-    return world.folder
-
-
-@pytest.fixture
-def world(made: Path, tmp_path: Path) -> World:
-    return template(tmp_path / "world", made)
 
 
 @pytest.fixture
@@ -40,10 +25,6 @@ def running(world: World) -> Running:
     running = start(world)
     assert running.one().sync == "synced"
     return running
-
-
-def version(world: World, slope: float) -> str:
-    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
 
 
 def merged(world: World, slope: float = 2.0, **more: Any) -> Merged:
