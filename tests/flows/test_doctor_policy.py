@@ -19,6 +19,7 @@ environments:
 """
 PURPOSES = "trained, evaluated, reproduced, gate, approved, promoted, rolled-back"
 GATE = "gate on main"
+pytestmark = pytest.mark.slow
 
 
 def keys(purposes: str = PURPOSES, more: str = "") -> str:
@@ -91,18 +92,7 @@ def test_what_is_asked_already_is_kept(place: Place) -> None:
     assert rule["required_status_checks"]["strict"] is True
 
 
-@pytest.mark.parametrize(
-    ("loosened", "said"),
-    [
-        ({"enforce_admins": False}, "administrators"),
-        ({"allow_force_pushes": True}, "rewritten"),
-        ({"required_status_checks": {"strict": False, "contexts": ["gitml/train"]}}, "the status gitml/gate"),
-        ({"required_pull_request_reviews": {"required_approving_review_count": 1}}, "a review of code owners"),
-        ({"required_pull_request_reviews": {"required_approving_review_count": 1}}, "a push dismisses approvals"),
-        ({"required_pull_request_reviews": None}, "a pull request for every change"),
-    ],
-)
-def test_each_gap_in_the_rules_is_named(place: Place, loosened: dict[str, Any], said: str) -> None:
+def test_each_gap_in_the_rules_is_named(place: Place) -> None:
     reviews = {
         "required_approving_review_count": 1,
         "require_code_owner_reviews": True,
@@ -117,10 +107,18 @@ def test_each_gap_in_the_rules_is_named(place: Place, loosened: dict[str, Any], 
     }
     place.ada.put("branches/main/protection", **good)
     assert place.mark(GATE) == "ok"
-    place.ada.put("branches/main/protection", **{**good, **loosened})
-    found = place.points()[GATE]
-    assert found["mark"] == "missing"
-    assert said in found["what"]
+    few = {"required_pull_request_reviews": {"required_approving_review_count": 1}}
+    for loosened, said in (
+        ({"enforce_admins": False}, ["administrators"]),
+        ({"allow_force_pushes": True}, ["rewritten"]),
+        ({"required_status_checks": {"strict": False, "contexts": ["gitml/train"]}}, ["the status gitml/gate"]),
+        (few, ["a review of code owners", "a push dismisses approvals", "somebody else than the last who pushed"]),
+        ({"required_pull_request_reviews": None}, ["a pull request for every change", "an approval"]),
+    ):
+        place.ada.put("branches/main/protection", **{**good, **loosened})
+        found = place.points()[GATE]
+        assert found["mark"] == "missing"
+        assert [word for word in said if word not in found["what"]] == []
 
 
 def test_a_key_that_branches_could_read_is_no_secret(place: Place) -> None:
