@@ -11,6 +11,7 @@ from gitml.flows.agent import Agent
 from gitml.flows.agenthttp import Scope, with_agent
 from gitml.serving.app import create_app
 from gitml.serving.auth import caller
+from gitml.serving.labels import LabelStore
 from gitml.serving.predictionlog import NoLog, PredictionLog, Sink
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
@@ -45,6 +46,7 @@ def serve(
     wake = threading.Event()
     agent.restore()
     log: Sink = PredictionLog(listening.log, spool=listening.spool) if listening.log else NoLog()
+    labels = LabelStore(listening.log, spool=listening.spool) if listening.log else None
     loop = threading.Thread(target=agent.run, args=(stop, wake, listening.interval), name="gitml-agent", daemon=True)
 
     def allowed(scope: Scope) -> bool:
@@ -54,7 +56,7 @@ def serve(
             return False
         return True
 
-    inner = create_app(state, log, tokens=listening.tokens)
+    inner = create_app(state, log, tokens=listening.tokens, labels=labels)
     app = with_agent(inner, lambda: agent.view, wake, secret=listening.secret, allowed=allowed)
     try:
         with serving(app, state, listening.listen) as running:
@@ -67,3 +69,5 @@ def serve(
         loop.join(_END)
     finally:
         log.close()
+        if labels:
+            labels.close()

@@ -47,9 +47,12 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     deployment = Deployment(champion=Pin(version=record.version, digest=sha256))
     state.swap(state.prepare(record.model, deployment, {record.version: model}))
     log = PredictionLog(options.log) if options.log else NoLog()
+    labels = LabelStore(options.log) if options.log else None
     tokens = read_tokens(options.tokens) if options.tokens else {}
     try:
-        with serving(create_app(state, log, tokens=tokens), state, options.listen) as running:
+        with serving(create_app(state, log, tokens=tokens, labels=labels), state, options.listen) as running:
             yield Trial(record, running, state)
     finally:
         log.close()
+        if labels:
+            labels.close()

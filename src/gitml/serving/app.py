@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,9 +11,11 @@ import orjson
 
 from gitml import __version__
 from gitml.errors import GitmlError
+from gitml.serving import labels as labelling
 from gitml.serving import openapi, plain, v2
 from gitml.serving.answering import Answering, Ask, head_lines
 from gitml.serving.auth import caller
+from gitml.serving.labels import LabelStore
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
 from gitml.serving.plain import Asked
 from gitml.serving.predictionlog import NoLog, Sink
@@ -35,15 +38,21 @@ from gitml.serving.wire import (
 _OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
 
 
-def create_app(state: State, log: Sink | None = None, *, tokens: Mapping[str, str] | None = None) -> App:
-    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its caller."""
-    return App(state, log or NoLog(), tokens or {})
+def create_app(
+    state: State, log: Sink | None = None, *, tokens: Mapping[str, str] | None = None, labels: LabelStore | None = None
+) -> App:
+    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its caller.
+
+    ``labels`` takes what really happened; without it nobody can tell.
+    """
+    return App(state, log or NoLog(), tokens or {}, labels)
 
 
 class App:
     """One server. Requests come in by ``__call__``; nothing raises out of it."""
 
-    def __init__(self, state: State, log: Sink, tokens: Mapping[str, str]) -> None:
+    def __init__(self, state: State, log: Sink, tokens: Mapping[str, str], labels: LabelStore | None = None) -> None:
+        self._labels = labels
         self.metrics = Metrics(state, log.stats)
         self._state, self._tokens = state, tokens
         self._answering = Answering(self.metrics, log, state.limits)
@@ -109,6 +118,8 @@ class App:
                 is_v2, version = True, ""
             case ["v2", "models", name, "versions", version, "infer"]:
                 is_v2 = True
+            case ["models", name, "labels"]:
+                return await self._labelled(name, await read_body(scope, receive, self._state.limits))
             case _:
                 raise _nothing(path)
         if header(scope, b"content-encoding") not in (b"", b"identity"):
@@ -126,6 +137,13 @@ class App:
             response = Response(plain.answer(found.head, signature, found.answers))
         response.headers += head_lines(found.head)
         return response
+
+    async def _labelled(self, name: str, body: bytes) -> Response:
+        if self._labels is None:
+            raise HttpError(404, "labels", "no labels are taken here", hint="start the server with a prediction log")
+        # It waits for the disk: nobody else should.
+        status, said = await asyncio.to_thread(labelling.receive, self._labels, self._served(name).name, body)
+        return Response(orjson.dumps(said), status)
 
     def _reader(self, scope: Scope, body: bytes, served: Served, version: str, *, is_v2: bool) -> Callable[[], Asked]:
         limits = self._state.limits

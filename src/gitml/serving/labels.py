@@ -75,14 +75,10 @@ class LabelStore:
         return len(labels)
 
     def close(self) -> None:
-        """Close the journal into Parquet. Raises OutsideError when the folder cannot take it: it is kept then."""
+        """Close the journal into Parquet; where the folder does not take it, it is kept for the next server."""
         with self._lock:
-            try:
-                self._spool.roll()
-            except OSError as exc:
-                raise OutsideError(f"the labels stay in {self._spool.folder}: {exc}", "make room") from exc
-            finally:
-                self._spool.close()
+            self._tidy()
+            self._spool.close()
 
     def _roll_when_due(self) -> None:
         if time.monotonic() - self._rolled > _ROLL_SECONDS or self._spool.size > _ROLL_BYTES:

@@ -1,0 +1,40 @@
+"""From a request over HTTP, and what really happened later over HTTP, to rows that a monitor reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from gitml.serving.app import create_app
+from gitml.serving.joined import joined
+from gitml.serving.labels import LabelStore
+from gitml.serving.model import Model
+from gitml.serving.predictionlog import PredictionLog
+from gitml.serving.server import Listen, serving
+from gitml.serving.state import State
+from serving_server import ROW, VERSIONS, deployment
+
+
+def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
+    state, log, labels = State("production"), PredictionLog(tmp_path), LabelStore(tmp_path)
+    models = {VERSIONS[0]: boosting}
+    state.swap(state.prepare("delay", deployment(models), models))
+    app = create_app(state, log, labels=labels)
+    with serving(app, state, Listen(port=0, grace=2)) as running:
+        with httpx.Client(base_url=running.url, trust_env=False) as client:
+            answered = client.post("/models/delay/predict", json={"rows": [ROW, ROW], "unit": "N1"}).json()
+            body = {"labels": [{"request_id": answered["id"], "row": 1, "label": 1}]}
+            told = client.post("/models/delay/labels", json=body)
+            assert (told.status_code, told.json()) == (200, {"kept": 1})
+            assert client.post("/models/delay/labels", json={"labels": [{"label": 1}]}).status_code == 422
+            assert client.post("/models/other/labels", json=body).status_code == 404
+    log.close()
+    labels.close()
+    rows = [row for batch in joined(tmp_path, "delay") for row in batch.to_pylist()]
+    assert [(r["row"], r["unit"], r["version"], r["label"]) for r in rows] == [
+        (0, "N1", VERSIONS[0], None),
+        (1, "N1", VERSIONS[0], 1.0),
+    ]
+    assert [r["output_p_late"] for r in rows] == answered["outputs"]["p_late"]
+    assert {f"feature_{name}" for name in ROW} <= set(rows[0])
