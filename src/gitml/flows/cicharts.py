@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gitml.errors import GitmlError
 from gitml.repo.files import write_file
@@ -34,26 +36,52 @@ class Pictures:
         files = sorted(p for p in place.glob(f"*{_SUFFIX}") if p.is_file() and not p.is_symlink())
         if len(files) > _MOST:
             self.notes.append(f"{name} has {len(files)} charts: the first {_MOST} are shown")
-        return tuple(self._chart(name, path, path.relative_to(root).as_posix()) for path in files[:_MOST])
+        read = [self._read(name, path) for path in files[:_MOST]]
+        drawn = iter(self._draw([spec for spec in read if spec is not None]))
+        return tuple(
+            self._chart(name, path.relative_to(root).as_posix(), spec, None if spec is None else next(drawn))
+            for path, spec in zip(files, read, strict=False)
+        )
 
-    def _chart(self, model: str, path: Path, spec: str) -> facts.Chart:
-        name = path.name.removesuffix(_SUFFIX)
+    def _read(self, model: str, path: Path) -> dict[str, Any] | None:
         try:
             if path.stat().st_size > _LARGEST:
                 raise ValueError(f"is larger than {_LARGEST:,} bytes")
             content = json.loads(path.read_bytes())
-            picture = self._draw(content)
-        except (GitmlError, ImportError, ValueError, RecursionError) as exc:
-            self.notes.append(f"the chart {name} of {model} was not drawn: {str(exc).splitlines()[0][:200]}")
-            return facts.Chart(name, spec=spec)
+            if not isinstance(content, dict):
+                raise ValueError("is no chart")
+        except (OSError, ValueError, RecursionError) as exc:
+            self._note(_name(path.name), model, exc)
+            return None
+        return content
+
+    def _draw(self, specs: list[dict[str, Any]]) -> Sequence[bytes | GitmlError]:
+        """All by one process: starting it takes longer than a picture."""
+        from gitml.reports.charts import pngs
+
+        if not specs:
+            return []
+        try:
+            return pngs(specs)
+        except GitmlError as exc:
+            return [exc] * len(specs)
+
+    def _chart(self, model: str, path: str, spec: object, picture: bytes | GitmlError | None) -> facts.Chart:
+        name = _name(path)
+        if not isinstance(picture, bytes):
+            if picture is not None:
+                self._note(name, model, picture)
+            return facts.Chart(name, spec=path)
         image = f"{re.sub('[^A-Za-z0-9_-]', '-', model)}-{re.sub('[^A-Za-z0-9_-]', '-', name)}.png".lstrip(".")
         write_file(self.folder / FOLDER / image, picture)
-        return facts.Chart(name, _title(content), image, spec)
+        return facts.Chart(name, _title(spec), image, path)
 
-    def _draw(self, spec: object) -> bytes:
-        from gitml.reports.charts import png
+    def _note(self, chart: str, model: str, exc: Exception) -> None:
+        self.notes.append(f"the chart {chart} of {model} was not drawn: {str(exc).splitlines()[0][:200]}")
 
-        return png(spec)
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(_SUFFIX)
 
 
 def _title(spec: object) -> str:
