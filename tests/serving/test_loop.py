@@ -21,14 +21,16 @@ def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
     models = {VERSIONS[0]: boosting}
     state.swap(state.prepare("delay", deployment(models), models))
     app = create_app(state, log, labels=labels)
-    with serving(app, state, Listen(port=0, grace=2)) as running:
-        with httpx.Client(base_url=running.url, trust_env=False) as client:
-            answered = client.post("/models/delay/predict", json={"rows": [ROW, ROW], "unit": "N1"}).json()
-            body = {"labels": [{"request_id": answered["id"], "row": 1, "label": 1}]}
-            told = client.post("/models/delay/labels", json=body)
-            assert (told.status_code, told.json()) == (200, {"kept": 1})
-            assert client.post("/models/delay/labels", json={"labels": [{"label": 1}]}).status_code == 422
-            assert client.post("/models/other/labels", json=body).status_code == 404
+    with (
+        serving(app, state, Listen(port=0, grace=2)) as running,
+        httpx.Client(base_url=running.url, trust_env=False) as client,
+    ):
+        answered = client.post("/models/delay/predict", json={"rows": [ROW, ROW], "unit": "N1"}).json()
+        body = {"labels": [{"request_id": answered["id"], "row": 1, "label": 1}]}
+        told = client.post("/models/delay/labels", json=body)
+        assert (told.status_code, told.json()) == (200, {"kept": 1})
+        assert client.post("/models/delay/labels", json={"labels": [{"label": 1}]}).status_code == 422
+        assert client.post("/models/other/labels", json=body).status_code == 404
     log.close()
     labels.close()
     rows = [row for batch in joined(tmp_path, "delay") for row in batch.to_pylist()]

@@ -87,14 +87,18 @@ class _Progress:
 
 def _show(result: Any, output: str, progress: _Progress) -> None:
     took = time.monotonic() - progress.began
-    head = paint(f"{result.record.reference}: {len(result.scored)} files scored", "bold")
-    again = f", {len(result.before)} were scored before" if result.before else ""
+    head = paint(f"{result.record.reference}: {_files(len(result.scored))} scored", "bold")
+    again = f", {_files(len(result.before))} before" if result.before else ""
     show(f"{head}{again}, {result.rows:,} rows in {printable(output)}  ({seconds(took)})")
     for column, count in sorted(result.unknown.items()):
         note(f"{printable(column)}: {count:,} words that the model does not know")
     if result.left_out:
         more = f" and {len(result.left_out) - 1} more" if len(result.left_out) > 1 else ""
         note(f"left out, no table by its ending: {printable(result.left_out[0])}{more}")
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file" if count == 1 else f"{count:,} files"
 
 
 def _json(result: Any) -> dict[str, Any]:

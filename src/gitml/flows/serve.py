@@ -12,6 +12,7 @@ from gitml.refs import parse
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
+from gitml.serving.labels import LabelStore
 from gitml.serving.predictionlog import NoLog, PredictionLog
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import State
