@@ -123,6 +123,8 @@ class Mirror:
 
     def is_descendant(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is ``commit`` or in its history; False when one is not here."""
+        if ancestor == commit:
+            return True
         if self.resolve(ancestor) is None or self.resolve(commit) is None:
             return False
         return not self._text("rev-list", "-1", ancestor, f"^{commit}")
@@ -132,12 +134,11 @@ class Mirror:
 
         Along first parents: a branch that merged main into itself and took its place is another line, force or not.
         """
-        if self.resolve(before) is None or self.resolve(commit) is None:
-            return False
         if commit == before:
-            return True
-        line = self._text("rev-list", "--first-parent", commit, f"^{before}").split()
-        return bool(line) and self.parent(line[-1]) == before
+            return self.resolve(commit) is not None
+        # One process, because a look asks this often. It prints nothing when one of them is not here.
+        line = self._git("rev-list", "--first-parent", "--parents", commit, f"^{before}", check=False).decode()
+        return line.splitlines()[-1].split()[1:2] == [before] if line else False
 
     def parent(self, commit: str) -> str:
         """The first parent; empty for a first commit."""
@@ -169,20 +170,15 @@ class Mirror:
 
     def top_file(self, commit: str, path: str) -> bytes | None:
         """The same, by its path from the top of the repository."""
-        found = self._entry(commit, path)
-        return self._blob(found) if found else None
-
-    def _entry(self, commit: str, path: str) -> str:
-        """The blob of a regular file, empty if there is none."""
-        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", f":(top,literal){path}", check=False)
+        listed = self._git("ls-tree", "-z", "-l", "--full-tree", commit, "--", f":(top,literal){path}", check=False)
         for line in listed.decode("utf-8", "surrogateescape").split("\0"):
             facts, _, name = line.partition("\t")
             if name == path and facts.split()[0] in _REGULAR:
-                return facts.split()[2]
-        return ""
+                _, _, blob, size = facts.split()
+                return self._blob(blob, int(size))
+        return None
 
-    def _blob(self, blob: str) -> bytes:
-        size = int(self._text("cat-file", "-s", blob))
+    def _blob(self, blob: str, size: int) -> bytes:
         if size > MAX_FILE:
             raise OutsideError(f"a file of {size:,} bytes in Git is too large to read", "the limit is 5 MB")
         return self._git("cat-file", "blob", blob)
@@ -204,7 +200,8 @@ class Mirror:
         if facts[0] not in _REGULAR:
             return Wanted(model, path, "", problem=f"{path} is no regular file")
         try:
-            return Wanted(model, path, facts[2], self._blob(facts[2]))
+            size = int(self._text("cat-file", "-s", facts[2]))
+            return Wanted(model, path, facts[2], self._blob(facts[2], size))
         except OutsideError as exc:
             return Wanted(model, path, facts[2], problem=exc.message)
 

@@ -196,7 +196,7 @@ def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
         return f"it speaks of {binding.model} in {binding.environment}"
     if binding.base == change.commit or not binding.base:
         return "it does not say on which commit of main it was judged"
-    if mirror.resolve(binding.base) is None or not mirror.unchanged(change.path, binding.base, change.parent):
+    if not mirror.unchanged(change.path, binding.base, change.parent):
         return f"it was judged on {binding.base[:10]}, and the file has changed since, or that is not on main"
     return ""
 
