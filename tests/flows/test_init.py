@@ -114,6 +114,8 @@ def test_a_pipeline_that_exists_gets_its_application_and_trains(toy: Path) -> No
     assert {path for path, status in told.items() if status == "created"} == {
         "gitml.yaml",
         "policy.yaml",
+        "schemas/deployment.schema.json",
+        "schemas/ensemble.schema.json",
         "schemas/gitml.schema.json",
         "schemas/policy.schema.json",
     }
