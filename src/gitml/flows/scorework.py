@@ -38,12 +38,9 @@ class Scoring:
 
 
 def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:
-    """How the inputs stand in text. Whole numbers may be written with a point and zeros: the model's check decides."""
-    found = {}
-    for column in signature["inputs"]:
-        kind = column["type"]
-        found[column["name"]] = pa.float64() if kind in FLOATS else _TYPES[kind]
-    return found
+    """How the inputs are read from text, whatever they look like: an id of digits stays a word."""
+    kinds = {column["name"]: column["type"] for column in signature["inputs"]}
+    return {name: pa.float64() if kind in FLOATS else _TYPES[kind] for name, kind in kinds.items()}
 
 
 @dataclass(frozen=True)

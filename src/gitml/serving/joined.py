@@ -9,7 +9,7 @@ import fcntl
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,8 +81,9 @@ def reading(folder: str | Path, kind: str, model: str, since: datetime | None, s
 
 
 def _hold_off_compaction(place: Path, stack: ExitStack) -> None:
-    lock = stack.enter_context((place / COMPACTING).open("a"))
-    fcntl.flock(lock, fcntl.LOCK_SH)
+    with suppress(PermissionError, FileNotFoundError):  # who may only read finds no lock before the first compaction
+        lock = stack.enter_context((place / COMPACTING).open("rb"))
+        fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _open(folder: Path, stack: ExitStack) -> Mapping[str, IO[bytes]]:

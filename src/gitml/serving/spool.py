@@ -20,7 +20,7 @@ import pyarrow.parquet as parquet
 
 from gitml.engines.places import Place, place_of
 from gitml.errors import OutsideError, UsageError
-from gitml.serving.compaction import compact
+from gitml.serving.compaction import COMPACTING, compact
 from gitml.serving.journal import SUFFIX, Journal, frames, take_over
 from gitml.serving.parts import Part, as_schema, numbered
 
@@ -47,6 +47,7 @@ class Spool:
             raise UsageError(f"{folder} is no local folder: its log needs one to gather in", "name a spool folder")
         try:
             (place / kind).mkdir(parents=True, exist_ok=True)
+            (place / COMPACTING).touch()
         except OSError as exc:
             raise OutsideError(f"{place} cannot be written: {exc.strerror}", "name a folder that can") from exc
         return cls(target / kind, place / kind, now)
