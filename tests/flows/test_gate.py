@@ -96,7 +96,10 @@ def test_a_promotion_that_brings_something_else_along_is_refused(build: Build) -
     g.prove(version, "trained", "evaluated")
     state = render_deployment(Deployment(champion=pin(version)))
     places = (".github/workflows/gitml-gate.yml", ".github/CODEOWNERS", ".dvc/config", "policy.yaml", "train.py")
-    numbers = {g.pull({STAGING: state, place: "a: {}\n"}, "with-" + place.strip(".").replace("/", "-")): place for place in places}
+    numbers = {
+        g.pull({STAGING: state, place: "a: {}\n"}, "with-" + place.strip(".").replace("/", "-")): place
+        for place in places
+    }
     for number in numbers:
         g.approve(number)
     for done in g.judge(*numbers):

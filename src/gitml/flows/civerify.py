@@ -6,7 +6,7 @@ What is found out goes into a file for the job that signs. What was tried before
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,18 +19,19 @@ from gitml.flows.mainline import Mainline
 from gitml.flows.modeltrial import Shelf, try_model
 from gitml.flows.reproduce import Call, reproduce
 from gitml.flows.signing import Heard
-from gitml.flows.tried import Kind, Trials, Tried, write_trials
+from gitml.flows.tried import Kind, Result, Trials, Tried, write_trials
 from gitml.governance.trust import believe
 from gitml.registry.record import Record
 from gitml.repo import ledger
 from gitml.repo.depot import depot
 from gitml.repo.git import Git
+from gitml.spec.deployment import Pin
 from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.policy import Policy
 from gitml.verdict import Phase
 
 MOST = 10
-_RESULTS = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}
+_RESULTS: Mapping[Phase, Result] = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _due(main: Mainline, policy: Policy, known: Heard, order: Order) -> Iterator
                 yield record
 
 
-def _pins(main: Mainline, model: str, environment: str) -> tuple[object, ...]:
+def _pins(main: Mainline, model: str, environment: str) -> tuple[Pin, ...]:
     try:
         state = main.deployment(model, environment)
     except (GitmlError, ValueError):
@@ -106,11 +107,8 @@ def _is_fresh(policy: Policy, known: Heard, kind: Kind, record: Record, now: dat
     settled = [s for s in found if s.binding.result != "inconclusive"]
     if any(s.binding.result == "failed" for s in settled):
         return True
-    ages = [
-        environment.gates_of(record.model).evidence[kind]
-        for environment in policy.environments.values()
-        if kind in (environment.gates_of(record.model).evidence or {})
-    ]
+    wanted = (environment.gates_of(record.model).evidence or {} for environment in policy.environments.values())
+    ages = [evidence[kind] for evidence in wanted if kind in evidence]
     oldest = min(ages, default=timedelta(days=36_500)) / 2
     return any(now - s.binding.moment < oldest for s in settled)
 
@@ -132,6 +130,7 @@ def _loaded(main: Mainline, policy: Policy, order: Order, due: Sequence[Record])
 def _again(root: Path, order: Order, due: Sequence[Record]) -> Iterator[Tried]:
     for record in due:
         order.call.say(f"training {record.reference} again")
+        result: Result
         try:
             verdict = reproduce(root, f"{record.model}@{record.version}", replace(order.call)).verdict
             result, reason = _RESULTS.get(verdict.phase, "inconclusive"), verdict.reason

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from gitml.errors import GitmlError, IntegrityError
 from gitml.flows.gateversion import format_of
 from gitml.flows.mainline import Mainline, record_path
-from gitml.flows.tried import Tried
+from gitml.flows.tried import Result, Tried
 from gitml.registry.record import Record
 from gitml.repo.depot import Depot
 from gitml.spec.application import Application
@@ -26,7 +26,6 @@ from gitml.spec.policy import Policy
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 CALLS, WARM = 300, 30
 _LARGEST = 500_000_000
-Result = Literal["passed", "failed", "inconclusive"]
 
 
 @dataclass(frozen=True)

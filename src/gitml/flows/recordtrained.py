@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -50,7 +51,7 @@ def _version(place: Place, ground: Ground, known: Heard, name: tuple[str, str], 
     except GitmlError as exc:
         yield Due(f"{model} {version}: {exc.message.splitlines()[0]}")
         return
-    about = {"model": model, "version": version, "artifact": record.files[record.artifact].sha256}
+    about: dict[str, Any] = {"model": model, "version": version, "artifact": record.files[record.artifact].sha256}
     if record.origin == "external" or known.newest("trained", **about):
         return
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from gitml.errors import GitmlError, SpecError
 from gitml.flows.fragments import folder_of
@@ -36,7 +37,7 @@ def _due(place: Place, ground: Ground, known: Heard, tried: Tried, run: str) -> 
         return Due(f"{said}, but main has no such version", problem=True)
     if record.files[record.artifact].sha256 != tried.artifact:
         return Due(f"{said}, but of another artifact than main's record says", problem=True)
-    about = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
+    about: dict[str, Any] = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
     before = known.newest(tried.kind, **about)
     if before is not None and _is_no_news(before, tried, run):
         return Due(f"{said}, as signed before")

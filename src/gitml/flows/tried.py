@@ -14,6 +14,7 @@ from gitml.refs import NAME, VERSION
 from gitml.repo.files import write_file
 
 Kind = Literal["evaluated", "reproduced"]
+Result = Literal["passed", "failed", "inconclusive"]
 MAX_BYTES = 4_000_000
 _JOBS: Mapping[str, Kind] = {"verify": "evaluated", "reproduce": "reproduced"}
 _VERSION = re.sub(r"[?]P<[a-z]+>", "", VERSION.pattern)
@@ -30,7 +31,7 @@ class Tried(_Part):
     model: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     version: Annotated[str, Field(pattern=f"^{_VERSION}$")]
     artifact: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    result: Literal["passed", "failed", "inconclusive"]
+    result: Result
     details: dict[str, Any] = {}
 
 

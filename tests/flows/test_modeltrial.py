@@ -1,0 +1,39 @@
+"""What a version shows when it is tried: its answers on its own samples, and its speed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from gitml.flows.modeltrial import _measured
+from gitml.serving.model import Model
+from gitml.serving.signature import parse
+
+SIGNATURE = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]})
+DOUBLE = Model(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
+ROWS = [0.0, 1.0, 1e6]
+
+
+def tried(answers: list[Any] | None, model: Model = DOUBLE) -> tuple[str, dict[str, Any]]:
+    return _measured(model, None if answers is None else {"x": ROWS[: len(answers)], "y": answers})
+
+
+def test_a_model_that_answers_its_samples_passes_and_is_timed() -> None:
+    result, details = tried([0.0, 2.0, 2e6 * (1 + 1e-9)])
+    assert (result, details["rows"]) == ("passed", 3)
+    assert 0 < details["latency_ms_p95"] < 1000
+    assert 0 <= details["parity"] < 1
+
+
+@pytest.mark.parametrize("answers", [[0.0, 2.0, 2.1e6], [0.001, 2.0, 2e6], [math.nan, 2.0, 2e6], [0.0, 2.0, math.inf]])
+def test_other_answers_than_those_recorded_fail(answers: list[float]) -> None:
+    assert tried(answers)[0] == "failed"
+
+
+@pytest.mark.parametrize("answers", [None, []])
+def test_without_samples_nothing_is_settled_but_the_speed(answers: list[float] | None) -> None:
+    result, details = tried(answers) if answers is None else _measured(DOUBLE, {"x": [1.0]})
+    assert (result, details["rows"]) == ("inconclusive", 0)
+    assert details["latency_ms_p95"] > 0
