@@ -1,14 +1,14 @@
 """What agents report comes into the ledger: a job on a schedule, because nothing on GitHub happens when they write.
 
 It holds no signing key: it checks signatures and appends. Where what it collected makes a promotion due, the next job
-opens it.
+opens it. Both may write, so neither takes anything from a cache that other jobs fill.
 """
 
 from __future__ import annotations
 
 from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
-from gitml.ci.github_layout import job_of, path_of, small, workflow
+from gitml.ci.github_layout import job_of, small, workflow
 from gitml.ci.github_steps import MAIN, mapping
 from gitml.spec.policy import Policy
 
@@ -42,7 +42,7 @@ def _collect(source: Source) -> list[str]:
     env = {"GITHUB_TOKEN": token, OUTBOX: f"${{{{ vars.{OUTBOX} }}}}", **steps.secrets(source)}
     body = [
         steps.checkout(whole=True),
-        *steps.install(source, (), path_of(source, "collect")),
+        *steps.install(source, ()),
         *steps.sign_in(source),
         *sign_in,
         steps.run("gitml ci collect", env=env),
@@ -62,7 +62,7 @@ def _propose(source: Source) -> list[str]:
     ]
     body = [
         steps.checkout(whole=True),
-        *steps.install(source, (), path_of(source, "collect")),
+        *steps.install(source, ()),
         *sign_in,
         steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
+from gitml.ci.github_collect import wants_collection
 from gitml.ci.github_layout import job_of, name_of, small, workflow
 from gitml.ci.github_steps import MAIN, mapping, scalar
 
@@ -22,7 +23,8 @@ _READ_ONLY = "the head is read as data: never checked out, never executed"
 def gate(source: Source) -> str:
     """Judges a promotion whenever something that it depends on may have changed."""
     run = "github.event.workflow_run"
-    listens = [scalar(name_of(source, kind)) for kind in ("review", "main", "reproduce")]
+    collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
+    listens = [scalar(name_of(source, kind)) for kind in ("review", "main", "reproduce", *collects)]
     on = [
         f"pull_request_target: # zizmor: ignore[dangerous-triggers] {_READ_ONLY}",
         "  types: [opened, reopened, synchronize, edited, ready_for_review]",
