@@ -15,10 +15,10 @@ demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, 
 	gitml check
 	gitml train delay
 	gitml show delay@latest
-	python demo/loop.py up
+	python demo/run.py up
 
 demo-stop: ## end the sandbox that `make demo` left running
-	python demo/loop.py stop
+	python demo/run.py stop
 
 test: test-fast browser ## everything, fast tests first
 	$(PYTEST) -m slow
@@ -54,12 +54,12 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml pipelines/requirements.lock constraints/ci.txt
-	uv pip install -q -e '.[report,sandbox]' -r pipelines/requirements.lock -c constraints/ci.txt
+	uv pip install -q -e '.[report,sandbox,serve]' -r pipelines/requirements.lock -c constraints/ci.txt
 	@touch $@
 
 # torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
 $(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
-	uv pip install -q -e '.[report,sandbox]' --group dev -c constraints/ci.txt
+	uv pip install -q -e '.[report,sandbox,serve,onnx]' --group dev -c constraints/ci.txt
 	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
 	uv pip install -q -r pipelines/requirements-torch.lock
 	@touch $@

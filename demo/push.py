@@ -1,98 +1,40 @@
-"""The loop on this machine: a sandbox forge, a push, a training under act, a report on the pull request.
-
-    python demo/loop.py up      start over, show every step; on a terminal the sandbox stays up for a look
-    python demo/loop.py stop    stop the sandbox and forget it
-
-Exit code 0 only if every step held.
-"""
+"""Push: a pull request with a real change, trained in CI, reported on, and committed by the bot."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
+import promote
+from box import APP, REMOTE, REPOSITORY, STATE, Box, StepError, dvc, git, gitml, need, say, step, until
 
-PLACE = Path(__file__).resolve().parent.parent / ".demo"
-STATE, APP, REMOTE = PLACE / "state", PLACE / "flight-delay", PLACE / "dvc-remote"
-REPOSITORY, BRANCH = "ada/flight-delay", "weather"
-PATIENCE = 600.0
-COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-LOUD = "\x1b[1m{}\x1b[0m" if COLOUR else "{}"
+BRANCH = "weather"
 
 
-class StepError(Exception):
-    """A step of the demo did not hold."""
+def show_training(box: Box) -> int:
+    """The number of the pull request, trained and reported on."""
+    application(box)
+    push_main(box)
+    with box.api("ada") as api:
+        number = open_pull(api, box)
+        show_report(api, number, wait_for_report(api, number))
+    return number
 
 
-def main() -> int:
-    action = sys.argv[1] if len(sys.argv) == 2 else ""
-    if action == "stop":
-        stop()
-        return 0
-    if action != "up":
-        sys.exit(str(__doc__))
-    stays = sys.stdin.isatty() and sys.stdout.isatty()
-    held = False
-    try:
-        show_loop(start())
-        held = True
-    except StepError as exc:
-        print(f"\nthe demo stopped here: {exc}", file=sys.stderr)
-    finally:
-        if not (held and stays):
-            stop()
-    if held and stays:
-        print("\nThe sandbox stays up: look around, review, merge. `make demo-stop` ends it.")
-    return 0 if held else 1
-
-
-def start() -> dict[str, Any]:
-    """A sandbox without a past; what it says of itself."""
-    stop()
-    PLACE.mkdir(parents=True, exist_ok=True)
-    step("A forge and a runner on this machine")
-    box: dict[str, Any] = json.loads(gitml("sandbox", "up", "--state", str(STATE), "--json"))
-    say(f"{box['url']}   log in as {box['users'][0]['login']}, password {box['users'][0]['password']}")
-    return box
-
-
-def stop() -> None:
-    if (STATE / "sandbox.db").exists():
-        subprocess.run([*GITML, "sandbox", "down", "--state", str(STATE), "--delete"], check=False, capture_output=True)
-    shutil.rmtree(PLACE, ignore_errors=True)
-
-
-def show_loop(box: Mapping[str, Any]) -> None:
-    ada = next(user["token"] for user in box["users"] if user["login"] == "ada")
-    url = box["url"].replace("://", f"://ada:{ada}@") + f"/{REPOSITORY}.git"
-    api = httpx.Client(
-        base_url=f"{box['api_url']}/repos/{REPOSITORY}/", headers={"Authorization": f"Bearer {ada}"}, timeout=60
-    )
-    home = f"{box['url']}/{REPOSITORY}"
-    with api:
-        application()
-        push_main(url, home)
-        number = open_pull(api, url, home)
-        comment = wait_for_report(api, number)
-        show_report(api, number, comment)
-
-
-def application() -> None:
+def application(box: Box) -> None:
     step("The reference application, its model not knowing the weather yet")
     # A repository of its own first: inside another one, `gitml init` would start none, and we would commit there.
     APP.mkdir()
     git("init", "-q", "-b", "main")
+    git("config", "user.name", "Ada")
+    git("config", "user.email", box.address("ada"))
     gitml("init", "--example", "flight-delay", folder=APP)
     only_delay()
     weather("true", "false")
+    promote.make_keys()
+    propose_onwards()
     dvc("remote", "add", "-q", "--default", "demo", str(REMOTE))
     gitml("ci", "render", folder=APP)
     commit("The application")
@@ -111,27 +53,26 @@ def only_delay() -> None:
     path.write_text(f"{head}\nhardware:\n  cpu: [ubuntu-latest]\npublisher: gitml\n")
 
 
-def push_main(url: str, home: str) -> None:
+def push_main(box: Box) -> None:
     step("Pushed: data to DVC's remote, everything else to Git; main takes reviewed pull requests only")
     dvc("push", "-q")
     gitml("sandbox", "repo", "create", "--state", str(STATE), REPOSITORY)
-    git("push", "-q", url, "main")
-    protect = ["sandbox", "repo", "protect", "--state", str(STATE), REPOSITORY, "--reviews", "1"]
-    gitml(*protect, "--check", "gitml/train")
-    say(home)
+    git("push", "-q", box.git_url("ada"), "main")
+    say(box.home)
+    promote.guard(box)
 
 
-def open_pull(api: httpx.Client, url: str, home: str) -> int:
+def open_pull(api: httpx.Client, box: Box) -> int:
     step("A pull request: the model may see the weather of the hour before departure")
     git("checkout", "-q", "-b", BRANCH)
     weather("false", "true")
     commit("Let the model see the weather")
-    git("push", "-q", url, BRANCH)
+    git("push", "-q", box.git_url("ada"), BRANCH)
     body = {"title": "Let the model see the weather", "head": BRANCH, "base": "main"}
     answer = api.post("pulls", json=body)
     need(answer.status_code == 201, f"the pull request was refused: {answer.text[:300]}")
     number = int(answer.json()["number"])
-    say(f"{home}/pull/{number}")
+    say(f"{box.home}/pull/{number}")
     return number
 
 
@@ -184,13 +125,12 @@ def show_report(api: httpx.Client, number: int, comment: Mapping[str, Any]) -> N
         say(name)
 
 
-def until(what: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.5)
-    raise StepError(f"nothing within {PATIENCE:.0f} s")
+def propose_onwards() -> None:
+    """What runs in staging is proposed for production, too."""
+    path = APP / "policy.yaml"
+    head, key, tail = path.read_text().partition("\n  production:\n")
+    need(bool(key), "policy.yaml has no environment production")
+    path.write_text(f"{head}{key}    propose: true\n{tail}")
 
 
 def weather(old: str, new: str) -> None:
@@ -205,45 +145,3 @@ def commit(message: str) -> None:
     need((APP / ".git").is_dir(), f"{APP} is no repository of its own")
     git("add", ".")
     git("commit", "-q", "-m", message)
-
-
-def need(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise StepError(otherwise)
-
-
-def step(text: str) -> None:
-    print(f"\n{LOUD.format(text)}", flush=True)
-
-
-def say(text: str) -> None:
-    print(f"  {text}", flush=True)
-
-
-GITML = [sys.executable, "-m", "gitml"]
-
-
-def gitml(*words: str, folder: Path | None = None) -> str:
-    return run([*GITML, *words], folder=folder)
-
-
-def dvc(*words: str) -> None:
-    run([sys.executable, "-m", "dvc", *words], folder=APP)
-
-
-def git(*words: str) -> None:
-    """As Ada, deaf to the configuration of this machine."""
-    run(["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *words], folder=APP)
-
-
-def run(words: list[str], folder: Path | None = None) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-    outside = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith(("GIT_", "GITHUB_"))}
-    done = subprocess.run(words, cwd=folder, env={**outside, **quiet}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StepError(f"{' '.join(words[-4:])}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
-if __name__ == "__main__":
-    sys.exit(main())
