@@ -64,7 +64,10 @@ def test_what_the_ledger_and_the_agents_say(build: Build) -> None:
     change = {"path": "models/delay/staging.yaml", "old": "", "new": blob}
     reviews = [{"login": login, "counts": login != "ada"} for login in ("olga", "ada", "rita")]
     about = {"model": "delay", "environment": "staging", "version": one.version, "change": change, "pull": 7}
-    tell(t, private, "approved", about, {"approvals": {"reviews": reviews}})
+    tell(t, private, "approved", about, {"reviews": reviews})
+    elsewhere = {**change, "path": "models/delay/production.yaml"}
+    same_bytes = {**about, "environment": "production", "change": elsewhere, "pull": 9}
+    tell(t, private, "approved", same_bytes, {"reviews": [{"login": "olga", "counts": True}]})
     with t.place() as place:
         new = NewDeployment(t.tip, "staging", "deploy:delay", payload={"champion": one.version})
         made = place.forge.deployments.create(new)

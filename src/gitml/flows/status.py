@@ -146,7 +146,9 @@ def _decision(
     blob = place.git.text("rev-parse", f"{past.commit}:{main.git.prefix}{path}").strip()
     for told in reversed(proofs.told):
         about = told.binding
-        if not told.doubt and about.kind == "approved" and about.change and about.change.new == blob:
+        # Environments often hold the same bytes: the path tells their decisions apart.
+        where = (about.change.path, about.change.new) if about.change else None
+        if not told.doubt and about.kind == "approved" and where == (f"{main.git.prefix}{path}", blob):
             return about.pull, _approvers(told), "the ledger"
     try:
         pulls = [p for p in place.forge.pulls.of_commit(past.commit) if p.is_merged]
@@ -164,8 +166,7 @@ def _decision(
 
 def _approvers(told: Told) -> tuple[str, ...]:
     """The logins that the snapshot of the reviews counted."""
-    snapshot = told.details.get("approvals")
-    listed = snapshot.get("reviews") if isinstance(snapshot, dict) else None
+    listed = told.details.get("reviews")
     reviews = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
     return tuple(str(r.get("login")) for r in reviews if r.get("counts") is True)
 
