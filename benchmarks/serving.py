@@ -7,6 +7,7 @@ what is best for them: rows already encoded as numbers, and the bare trees, call
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -145,14 +146,15 @@ SERVERS = (
 
 
 def prepare() -> Prepared:
-    """Train the model in a clone, once for each commit, and take it apart."""
+    """Train the model in a clone, once for each state of its pipeline, and take it apart."""
     import joblib
     import pyarrow.parquet as parquet
     import skops.io
 
     root = HERE.parent
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True).stdout
-    app = CACHE / f"app-{commit[:12]}"
+    what = ["HEAD:pipelines", "HEAD:params.yaml", "HEAD:dvc.yaml", "HEAD:gitml.yaml"]
+    state = subprocess.run(["git", "rev-parse", *what], cwd=root, check=True, capture_output=True).stdout
+    app = CACHE / f"app-{hashlib.sha256(state).hexdigest()[:12]}"
     if not (app / "trained").exists():
         shutil.rmtree(app, ignore_errors=True)
         subprocess.run(["git", "clone", "-q", str(root), str(app)], check=True)
@@ -163,12 +165,12 @@ def prepare() -> Prepared:
     model = skops.io.load(folder / "model.skops", trusted=types)
     signature = json.loads((folder / "signature.json").read_text())
     frame = parquet.read_table(folder / "samples.parquet").to_pandas()[[c["name"] for c in signature["inputs"]]][:64]
-    trees = CACHE / "trees.joblib"
-    joblib.dump(model[-1], trees)
+    bare = CACHE / "trees.joblib"
+    joblib.dump(model[-1], bare)
     words = json.loads(frame.to_json(orient="records"))
     encoded = [[None if v != v else float(v) for v in row] for row in model[:-1].transform(frame)]
     expected = model.predict_proba(frame)[:, 1].tolist()
-    return Prepared(app, folder / "model.skops", folder / "signature.json", trees, words, encoded, expected)
+    return Prepared(app, folder / "model.skops", folder / "signature.json", bare, words, encoded, expected)
 
 
 def environment_of(server: Server) -> Path:

@@ -16,7 +16,7 @@ from gitml.errors import UsageError
 from gitml.serving.fields import FLOATS, INTEGERS
 from gitml.serving.loading import load
 from gitml.serving.model import Model
-from gitml.serving.signature import InputError
+from gitml.serving.signature import InputError, parse
 
 _TYPES = {"string": pa.string(), "bool": pa.bool_(), **{name: getattr(pa, name)() for name in (*INTEGERS, *FLOATS)}}
 
@@ -38,9 +38,11 @@ class Scoring:
 
 
 def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:
-    """How the inputs are read from text, whatever they look like: an id of digits stays a word."""
-    kinds = {column["name"]: column["type"] for column in signature["inputs"]}
-    return {name: pa.float64() if kind in FLOATS else _TYPES[kind] for name, kind in kinds.items()}
+    """How the inputs are read from text, whatever they look like: an id of digits stays a word.
+
+    Raises UsageError for a signature that nothing can be scored by.
+    """
+    return {f.name: pa.float64() if f.type in FLOATS else _TYPES[f.type] for f in parse(signature).inputs}
 
 
 @dataclass(frozen=True)
