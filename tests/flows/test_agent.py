@@ -399,3 +399,17 @@ def test_killed_at_any_moment_an_agent_goes_on_from_a_whole_state(world: World) 
     assert after.shop.ask("m") == 6.0
     assert len(list((after.folder / "outbox").glob("*-deployed-*.json"))) == 2
     assert not list((after.folder / "cache").glob(".*")), "what a killed process left is swept"
+
+
+def test_a_file_that_the_mirror_lost_is_trouble_of_one_model_alone(world: World) -> None:
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    world.promote(version(world, 5.0), "n")
+    mirror = running.agent.setup.mirror
+    mirror.fetch()
+    blob = git(world.clone, "rev-parse", "HEAD:models/m/production.yaml")
+    (mirror.folder / "objects" / blob[:2] / blob[2:]).unlink()
+    seen = {m.model: m for m in running.agent.round().models}
+    assert (seen["m"].sync, seen["m"].health, seen["n"].sync) == ("out of sync", "healthy", "synced")
+    assert (running.shop.ask("m"), running.shop.ask("n")) == (3.0, 15.0)

@@ -22,7 +22,7 @@ from gitml.flows.agentjudge import Go, Keep, Same, Wait, hold_of, judge
 from gitml.flows.agentload import Loaded, Order, bring_up, may_pickle, why_not_loaded
 from gitml.flows.agentnews import Reporter
 from gitml.flows.agentpin import LocalPin, active, pins_in
-from gitml.flows.agentreport import pins_of
+from gitml.flows.agentreport import facts_of, facts_of_wanted
 from gitml.flows.agentsource import MAIN_REF, Heads, Mirror, Seen, Wanted, look
 from gitml.flows.agentstate import CACHE, DVC, Applied, State, agent_name, load_state, save_state, stamp
 from gitml.flows.agenttrust import Grounds, Ledger, brought_up
@@ -117,8 +117,7 @@ class Agent:
         views = []
         for model in sorted({*wanted, *self.state.applied, *pins}):
             case = _Case(model, now, heads, wanted.get(model), trouble)
-            is_pinned = model in pins and not self.setup.observe
-            views.append(self._pinned(case, pins[model]) if is_pinned else self._one(case))
+            views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
             self._say(model, f"{views[-1].sync.value}, {views[-1].health.value}: {views[-1].reason or 'as main says'}")
         if heads and not self.setup.observe:
             self._advance(heads, views)
@@ -153,6 +152,13 @@ class Agent:
             if verified:
                 self.setup.mirror.keep("verified", verified)
 
+    def _safely(self, case: _Case, pin: LocalPin | None) -> ModelView:
+        try:
+            return self._pinned(case, pin) if pin else self._one(case)
+        except Exception as exc:  # the agent's loop: trouble with one model is none of the others'
+            view = self._standing(case, self.state.applied.get(case.model), "")
+            return replace(view, sync=Sync.UNKNOWN, reason=f"not judged: {why_not_loaded(exc)}", failed=True)
+
     def _one(self, case: _Case) -> ModelView:
         applied = self.state.applied.get(case.model)
         broken = self._serve_applied(case.model) if applied and not self.setup.observe else ""
@@ -181,8 +187,8 @@ class Agent:
             Sync.SYNCED,
             Health.HEALTHY if applied and not broken else Health.DEGRADED,
             broken or ("" if applied else "nothing serves it yet"),
-            wanted=_facts_of_wanted(case),
-            applied=_facts_of(applied) if applied else None,
+            wanted=facts_of_wanted(case.wanted),
+            applied=facts_of(applied) if applied else None,
             attempted=attempt.model_dump(mode="json") if attempt else None,
         )
         hold = hold_of(applied, case.now) if applied and not broken else None
@@ -275,7 +281,7 @@ class Agent:
             health=Health.DEGRADED if broken else Health.SUSPENDED,
             reason=f"{pin.said}; {broken}" if broken else pin.said,
             until=pin.until,
-            applied=pinned if not broken else _facts_of(applied) if applied else None,
+            applied=pinned if not broken else facts_of(applied) if applied else None,
         )
 
     def _serve_pin(self, pin: LocalPin) -> str:
@@ -328,21 +334,3 @@ def _applied(case: _Case, found: Go, loaded: Loaded, began: float, *, pickle: bo
         seconds=round(time.monotonic() - began, 3),
         checked={version: member.checked.to_dict() for version, member in loaded.members.items()},
     )
-
-
-def _facts_of(applied: Applied) -> dict[str, Any]:
-    told = applied.model_dump(mode="json", include={"commit", "blob", "since", "evidence", "rollback", "checked"})
-    return {**told, **_pins_in(applied.text.encode(), applied.path)}
-
-
-def _facts_of_wanted(case: _Case) -> dict[str, Any] | None:
-    if case.wanted is None:
-        return None
-    return {"blob": case.wanted.blob, **_pins_in(case.wanted.content, case.wanted.path)}
-
-
-def _pins_in(content: bytes, path: str) -> dict[str, Any]:
-    try:
-        return pins_of(parse_deployment(content, path))
-    except SpecError:
-        return {}

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gitml.errors import GitmlError, OutsideError
-from gitml.flows.agentsource import Mirror, Moved
-from gitml.flows.agentstate import OUTBOX
+from gitml.errors import GitmlError, OutsideError, SpecError
+from gitml.flows.agentsource import Mirror, Moved, Wanted
+from gitml.flows.agentstate import OUTBOX, Applied
 from gitml.forges.governed import Deployments, DeploymentState, NewDeployment
 from gitml.governance.dsse import sign
 from gitml.governance.keys import SigningKey
 from gitml.governance.statement import Binding, Change, Statement, to_payload
 from gitml.repo.files import write_file
 from gitml.repo.ledger import MAX_EVENT, event_name, wrong_name
-from gitml.spec.deployment import Deployment
+from gitml.spec.deployment import Deployment, parse_deployment
 from gitml.spec.policy import POLICY
 
 TASK = "deploy"
@@ -76,6 +76,24 @@ def pins_of(deployment: Deployment) -> dict[str, Any]:
         "canary": {"version": canary.version, "weight": canary.weight} if canary else None,
         "shadow": [pin.version for pin in deployment.shadow],
     }
+
+
+def facts_of(applied: Applied) -> dict[str, Any]:
+    """What is applied, for those who ask the agent."""
+    told = applied.model_dump(mode="json", include={"commit", "blob", "since", "evidence", "rollback", "checked"})
+    return {**told, **_pins_in(applied.text.encode(), applied.path)}
+
+
+def facts_of_wanted(wanted: Wanted | None) -> dict[str, Any] | None:
+    """What main says; None where it says nothing."""
+    return {"blob": wanted.blob, **_pins_in(wanted.content, wanted.path)} if wanted else None
+
+
+def _pins_in(content: bytes, path: str) -> dict[str, Any]:
+    try:
+        return pins_of(parse_deployment(content, path))
+    except SpecError:
+        return {}
 
 
 @dataclass(frozen=True)
