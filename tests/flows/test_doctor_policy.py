@@ -9,7 +9,7 @@ import pytest
 from conftest import gitml, write
 from gitml.governance.keys import generate
 from sandbox.forge_kit import Kit, git
-from sandbox.rest_kit import Api, seeded
+from sandbox.rest_kit import Api, api, seeded
 
 POLICY = """\
 roles: {operations: {people: [olga]}, risk: {people: [rita]}}
@@ -32,7 +32,7 @@ class Place:
 
     def __init__(self, kit: Kit, toy: Path) -> None:
         self.kit, self.toy = kit, toy
-        repo, self.ada, _, _ = seeded(kit)
+        repo, self.ada, _, _ = seeded(kit, writers=("olga", "rita", "gitml-bot[bot]"))
         write(toy, {"policy.yaml": POLICY})
         git(toy, "remote", "add", "origin", kit.remote(repo, "ada"))
         assert gitml(toy, "ci", "render").code == 0
@@ -119,6 +119,19 @@ def test_each_gap_in_the_rules_is_named(place: Place) -> None:
         found = place.points()[GATE]
         assert found["mark"] == "missing"
         assert [word for word in said if word not in found["what"]] == []
+
+
+def test_the_status_is_pinned_to_the_jobs_app_once_the_gate_has_run(place: Place) -> None:
+    source = "source of the status"
+    found = place.points("--fix")[source]
+    assert (found["mark"], "anybody" in found["what"], "--fix" in found["todo"]) == ("unknown", True, True)
+    sha = place.ada.tip("main")
+    api(place.kit, place.ada.repo, "gitml-bot[bot]").status(sha, context="gitml/gate")
+    found = place.points("--fix")
+    assert found["fixed"]["what"] == "main asks for what the policy needs"
+    assert (found[source]["mark"], "only the jobs' app" in found[source]["what"]) == ("ok", True)
+    place.ada.status(sha, context="gitml/gate")
+    assert "fixed" not in place.points("--fix"), "whoever posts it afterwards"
 
 
 def test_a_key_that_branches_could_read_is_no_secret(place: Place) -> None:

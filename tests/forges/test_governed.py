@@ -9,7 +9,7 @@ from forges.chaos_kit import Chaos
 from forges.test_github import forge, settings
 from gitml.errors import FailedError
 from gitml.forges.base import OnPull, State, Status
-from gitml.forges.governed import DeploymentState, NewDeployment, Person, Protection, Reviewers
+from gitml.forges.governed import POSTED_LAST, DeploymentState, NewDeployment, Person, Protection, Reviewers
 from gitml.http import HttpError
 from gitml.sandbox import tokens, users
 from sandbox import description
@@ -218,6 +218,21 @@ def test_protection_is_raised_and_never_lowered(kit: Kit) -> None:
     assert [a["slug"] for a in shown["restrictions"]["apps"]] == ["gitml-bot"]
     reviews = shown["required_pull_request_reviews"]
     assert [u["login"] for u in reviews["dismissal_restrictions"]["users"]] == ["ada"]
+
+
+def test_a_status_is_pinned_to_the_app_that_posted_it_last_and_stays_so(kit: Kit) -> None:
+    _, ada, _, _ = seeded(kit, writers=("gitml-bot[bot]",))
+    bot, app = api(kit, ada.repo, "gitml-bot[bot]"), kit.user("gitml-bot[bot]").id
+    wanted = Protection({"gitml/train": None, "gitml/gate": POSTED_LAST}, pull_request=True)
+    with forge(settings(kit, ada.repo)) as hub:
+        assert dict(hub.guards.protect("main", wanted).checks) == {"gitml/train": None, "gitml/gate": None}
+        for context in wanted.checks:
+            bot.status(ada.tip("main"), context=context)
+        pinned = {"gitml/train": None, "gitml/gate": app}
+        assert dict(hub.guards.protect("main", wanted).checks) == pinned
+        ada.status(ada.tip("main"), context="gitml/gate")
+        assert dict(hub.guards.protect("main", wanted).checks) == pinned
+        assert dict(hub.guards.protect("main", Protection({"gitml/gate": None})).checks) == pinned
 
 
 def test_the_environment_that_holds_the_key(kit: Kit) -> None:

@@ -13,7 +13,7 @@ from gitml.flows.doctorpoint import Mark, Point
 from gitml.flows.gatestatus import context_of
 from gitml.flows.reportstatus import CONTEXT
 from gitml.forges.base import Branch
-from gitml.forges.governed import GovernedForge, Protection
+from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection
 from gitml.http import HttpError
 from gitml.repo.git import Git
 from gitml.repo.ledger import BRANCH as LEDGER
@@ -65,9 +65,12 @@ def _default_branch(application: Application, main: Branch) -> Iterator[Point]:
 
 
 def wanted(contexts: tuple[str, ...]) -> Protection:
-    """What the default branch needs so that nothing gets past the gate."""
+    """What the default branch needs so that nothing gets past the gate, whose status comes last in ``contexts``.
+
+    Only that one has a single source: training's is also posted for promotions, by the app of the gate.
+    """
     return Protection(
-        checks=dict.fromkeys(contexts),
+        checks={**dict.fromkeys(contexts), contexts[-1]: POSTED_LAST},
         pull_request=True,
         approvals=1,
         code_owners=True,
@@ -97,13 +100,23 @@ def _rules(root: Path, application: Application, forge: GovernedForge, main: Bra
         yield Point(name, Mark.MISSING, f"not asked: {'; '.join(lacks)}", "gitml doctor --fix, as an administrator")
     else:
         yield Point(name, Mark.OK, "status, stale reviews, code owners and administrators as the policy needs them")
-    app = there.checks.get(contexts[-1])
-    if application.ci.app and app is None and contexts[-1] in there.checks:
-        todo = f"in the branch's rules, choose your app as the expected source of {contexts[-1]}"
-        yield Point("source of the status", Mark.MISSING, "anybody who may write can post it", todo)
-    elif app is None and not lacks:
-        what = "anybody who may write can post it, and agents believe signatures alone"
-        yield Point("source of the status", Mark.OK, what, "an app of its own (ci.app) closes the gap")
+    if contexts[-1] in there.checks:
+        yield _source(application, contexts[-1], there.checks[contexts[-1]])
+
+
+def _source(application: Application, context: str, app: int | None) -> Point:
+    """Who may post the gate's status. Nobody can tell a workflow of main from one of a branch by the jobs' app."""
+    name, gap = "source of the status", "anybody who may write can post it"
+    believed = "agents believe signatures alone"
+    if app is None and application.ci.app:
+        return Point(name, Mark.MISSING, gap, f"choose your app as the expected source of {context} in the rules")
+    if app is None:
+        todo = "gitml doctor --fix, as an administrator, once the gate has run: that pins it to the jobs' app"
+        return Point(name, Mark.UNKNOWN, f"{gap}, and {believed}", todo)
+    if application.ci.app:
+        return Point(name, Mark.OK, "only an app can post it")
+    what = f"only the jobs' app can post it; a workflow of a branch acts as it too, and {believed}"
+    return Point(name, Mark.OK, what, "an app of its own (ci.app) closes the gap")
 
 
 def _lacks(there: Protection, needed: Protection) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gitml.forges.github_rest import Rest, Shape, absent_is_none, word
-from gitml.forges.governed import ForgeEnvironment, Protection
+from gitml.forges.governed import POSTED_LAST, ForgeEnvironment, Protection
 
 _FLAGS = (
     "required_linear_history",
@@ -120,7 +120,7 @@ def _raised(there: Shape, wanted: Protection) -> dict[str, Any]:
     now = _protection(there)
     checks: dict[str, int | None] = {**now.checks}
     for context, app in wanted.checks.items():
-        checks[context] = app if app is not None else now.checks.get(context)
+        checks[context] = app or now.checks.get(context) or app
     strict = there.flag("required_status_checks", "strict")
     asked = {"strict": strict, "contexts": [], "checks": [_check(c, app) for c, app in checks.items()]}
     flags = {flag: there.flag(flag, "enabled") for flag in _FLAGS}
@@ -136,8 +136,8 @@ def _raised(there: Shape, wanted: Protection) -> dict[str, Any]:
 
 
 def _check(context: str, app: int | None) -> dict[str, Any]:
-    # Left out, GitHub pins it to the app that posted it last; -1 says anybody.
-    return {"context": context, "app_id": -1 if app is None else app}
+    # GitHub pins a check without a number to the app that posted it last; -1 says anybody.
+    return {"context": context, **({} if app == POSTED_LAST else {"app_id": -1 if app is None else app})}
 
 
 def _reviews(there: Shape, now: Protection, wanted: Protection) -> dict[str, Any] | None:

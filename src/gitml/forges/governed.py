@@ -154,9 +154,15 @@ class ForgeEnvironment:
     protected_only: bool = False
 
 
+# In place of an app's number: the app that posted it last; anybody as long as none has.
+POSTED_LAST = 0
+
+
 @dataclass(frozen=True)
 class Protection:
     """What is asked of a branch. ``checks``: context → number of the app that must post it, None for anybody.
+
+    POSTED_LAST is only for asking; the answer says which app it is.
 
     Without ``pull_request`` people may push to it; history is never rewritten and the branch never deleted, unless
     ``may_rewrite``.
