@@ -49,6 +49,19 @@ def test_tensors_by_column_get_the_same_answers_as_plain_json(server: Served) ->
     assert infer(server, {"inputs": tensors(rows)}, path).json()["outputs"][0]["data"] == plain
 
 
+def test_a_nullable_column_that_is_not_sent_is_missing_in_each_row(server: Served) -> None:
+    """The gate calls a new input compatible if it is nullable: callers who do not know it must be answered."""
+    rows = [ROW, {**ROW, "distance": 90}]
+    few = [{k: v for k, v in row.items() if k != "age"} for row in rows]
+    wanted = server.predict({"rows": [{**row, "age": None} for row in rows]}).json()["outputs"]
+    answer = infer(server, {"inputs": [t for t in tensors(rows) if t["name"] != "age"]})
+    assert answer.json()["outputs"][0]["data"] == wanted["p_late"]
+    assert server.predict({"columns": {k: [r[k] for r in few] for k in few[0]}}).json()["outputs"] == wanted
+    for body in (tensors(rows)[:2], [t for t in tensors(rows) if t["name"] == "age"]):
+        answer = infer(server, {"inputs": body})
+        assert (answer.status_code, "origin" in answer.text) == (422, True)
+
+
 def test_metadata_and_health_are_as_the_protocol_says(server: Served) -> None:
     client = server.client
     assert client.get("/v2").json()["extensions"] == ["binary_tensor_data"]

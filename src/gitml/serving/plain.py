@@ -44,7 +44,8 @@ class Asked:
         if self.rows is not None:
             return {f.name: [row.get(f.name) for row in self.rows] for f in signature.inputs}
         columns = self.columns or {}
-        return {f.name: list(columns[f.name]) for f in signature.inputs}
+        length = len(next(iter(columns.values()), ()))
+        return {f.name: list(columns.get(f.name, [None] * length)) for f in signature.inputs}
 
 
 def asked(body: bytes, limits: Limits) -> Asked:

@@ -73,19 +73,26 @@ class Signature:
         return np.array(encoded, self.dtype).reshape(len(encoded), len(self.inputs))
 
     def columns(self, columns: Columns) -> Rows:
-        """Columns of equal length: arrays or lists, by name. Raises InputError."""
-        problems = self._names(columns, -1, whole=True)
+        """Columns of equal length: arrays or lists, by name. A nullable one that is not there is missing in each row.
+
+        Raises InputError.
+        """
+        problems = self._names(columns, -1)
+        if not problems and not columns:
+            # Nobody says how many rows there are.
+            problems = [Wrong("columns", "a list of values for at least one input", "nothing")]
         if problems:
             raise InputError(problems)
-        lists = [_as_list(columns[f.name]) for f in self.inputs]
-        length = len(lists[0]) if lists else 0
-        uneven = [f for f, found in zip(self.inputs, lists, strict=True) if len(found) != length]
+        lists = {name: _as_list(values) for name, values in columns.items()}
+        length = len(next(iter(lists.values())))
+        uneven = [name for name, found in lists.items() if len(found) != length]
         if uneven:
-            got = len(lists[self.inputs.index(uneven[0])])
-            raise InputError([Wrong(uneven[0].name, f"{length} values like the first column", f"{got}")])
-        matrix: Rows = np.empty((length, len(lists)), self.dtype)
-        for place, (found, (_, convert)) in enumerate(zip(lists, self._converters, strict=True)):
-            quick = self._numbers(place, columns[self.inputs[place].name])
+            got = len(lists[uneven[0]])
+            raise InputError([Wrong(uneven[0], f"{length} values like the first column", f"{got}")])
+        matrix: Rows = np.empty((length, len(self.inputs)), self.dtype)
+        for place, (name, convert) in enumerate(self._converters):
+            quick = self._numbers(place, columns.get(name))
+            found = lists[name] if name in lists else [None] * length
             matrix[:, place] = quick if quick is not None else self._column(place, found, convert)
         return matrix
 
@@ -156,9 +163,9 @@ class Signature:
             raise InputError(problems)
         return encoded
 
-    def _names(self, values: Mapping[str, Any], number: int, *, whole: bool = False) -> list[Wrong]:
+    def _names(self, values: Mapping[str, Any], number: int) -> list[Wrong]:
         names = [f.name for f in self.inputs]
-        absent = [f for f in self.inputs if f.name not in values and (whole or not f.nullable)]
+        absent = [f for f in self.inputs if f.name not in values and not f.nullable]
         problems = [Wrong(f.name, f.expected, "nothing", number) for f in absent]
         for name in values:
             if name not in names:
