@@ -11,138 +11,25 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from benchmarks.servers.table import CACHE, SERVERS, Prepared, Server, environment, free_port
+
 HERE = Path(__file__).parent
-CACHE = Path(tempfile.gettempdir()) / "gitml-benchmarks"
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SECONDS = int(os.environ.get("SECONDS_EACH", "4"))
 CONCURRENCIES = (1, 32)
 READY = 120.0
-# No more threads than the machine has cores, for anybody.
-QUIET = {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "True"}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """``app``: a clone in which the model is trained. ``trees``: the model without its encoder, for joblib."""
-
-    app: Path
-    artifact: Path
-    signature: Path
-    trees: Path
-    words: list[dict[str, Any]]
-    numbers: list[list[float | None]]
-    expected: list[float]
-
-
-@dataclass(frozen=True)
-class Server:
-    """``command(python, prepared, port)`` starts it; ``body`` asks it for one row, ``answer`` finds the probability."""
-
-    name: str
-    packages: tuple[str, ...]
-    path: str
-    command: Callable[[Path, Prepared, int], Sequence[str]]
-    body: Callable[[Prepared, int], Any]
-    answer: Callable[[Any], float]
-    prepare: Callable[[Path, Prepared], None] = lambda python, prepared: None
-
-
-def _numbers(prepared: Prepared, n: int) -> list[float]:
-    """Missing numbers as 0: JSON has no NaN, and not every server takes null. Trees do the same work."""
-    return [0.0 if v is None else v for v in prepared.numbers[n]]
-
-
-def _mlserver(python: Path, prepared: Prepared) -> None:
-    folder = CACHE / "mlserver-model"
-    folder.mkdir(exist_ok=True)
-    model = {"name": "delay", "implementation": "mlserver_sklearn.SKLearnModel"}
-    model["parameters"] = {"uri": str(prepared.trees), "version": "v1"}
-    (folder / "model-settings.json").write_text(json.dumps(model))
-
-
-def _mlserver_command(python: Path, prepared: Prepared, port: int) -> list[str]:
-    # Its ports are settings, not options; no workers of its own: one process answers, as for the others.
-    settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": _free(), "metrics_port": _free()}
-    settings |= {"parallel_workers": 0, "debug": False, "metrics_endpoint": None}
-    (CACHE / "mlserver-model" / "settings.json").write_text(json.dumps(settings))
-    return [str(python.with_name("mlserver")), "start", str(CACHE / "mlserver-model")]
-
-
-def _mlserver_body(prepared: Prepared, n: int) -> dict[str, Any]:
-    row = _numbers(prepared, n)
-    tensor = {"name": "rows", "shape": [1, len(row)], "datatype": "FP64", "data": row}
-    return {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
-
-
-def _mlflow(python: Path, prepared: Prepared) -> None:
-    shutil.rmtree(CACHE / "mlflow-model", ignore_errors=True)
-    words = [str(python), str(HERE / "servers/mlflow_save.py"), str(prepared.trees), str(CACHE / "mlflow-model")]
-    subprocess.run(words, check=True, capture_output=True, env=_environment(python, prepared))
-
-
-SERVERS = (
-    Server(
-        "gitml", (), "/models/delay/predict",
-        lambda python, p, port: [
-            str(python), "-m", "gitml", "-C", str(p.app), "serve", "delay", "--port", str(port),
-            "--log", str(CACHE / "log"),
-        ],
-        lambda p, n: {"rows": [p.words[n]]},
-        lambda found: found["outputs"]["p_late"][0],
-    ),
-    Server(
-        "starlette + uvicorn", (), "/predict",
-        lambda python, p, port: [
-            str(python), str(HERE / "servers/bare.py"), str(p.artifact), str(p.signature), str(port),
-        ],
-        lambda p, n: {"rows": [p.words[n]]},
-        lambda found: found["p_late"][0],
-    ),
-    Server(
-        "MLServer", ("mlserver", "mlserver-sklearn"), "/v2/models/delay/infer", _mlserver_command, _mlserver_body,
-        lambda found: found["outputs"][0]["data"][1], _mlserver,
-    ),
-    Server(
-        "LitServe", ("litserve",), "/predict",
-        lambda python, p, port: [str(python), str(HERE / "servers/litserve_app.py"), str(p.trees), str(port)],
-        lambda p, n: {"rows": [_numbers(p, n)]},
-        lambda found: found["p_late"][0],
-    ),
-    Server(
-        "BentoML", ("bentoml",), "/predict",
-        lambda python, p, port: [
-            str(python), "-m", "bentoml", "serve", "bentoml_app:Delay", "--working-dir", str(HERE / "servers"),
-            "--host", "127.0.0.1", "--port", str(port),
-        ],
-        lambda p, n: {"rows": [_numbers(p, n)]},
-        lambda found: found[0],
-    ),
-    Server(
-        "MLflow", ("mlflow",), "/invocations",
-        lambda python, p, port: [
-            str(python), "-m", "mlflow", "models", "serve", "-m", str(CACHE / "mlflow-model"), "--env-manager", "local",
-            "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        ],
-        lambda p, n: {"inputs": [_numbers(p, n)]},
-        lambda found: found["predictions"][0][1],
-        _mlflow,
-    ),
-)  # fmt: skip
 
 
 def prepare() -> Prepared:
@@ -197,25 +84,15 @@ def version_of(server: Server, python: Path) -> str:
     return subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _environment(python: Path, prepared: Prepared) -> dict[str, str]:
-    return {**os.environ, **QUIET, "MODEL": str(prepared.trees), "PATH": f"{python.parent}:{os.environ['PATH']}"}
-
-
-def _free() -> int:
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
-
-
 @contextmanager
 def running(server: Server, python: Path, prepared: Prepared) -> Iterator[tuple[str, psutil.Process]]:
     """The address that takes requests, when it does, and the process, which is stopped with its children."""
-    port = _free()
+    port = free_port()
     log = CACHE / f"{server.name.replace(' ', '')}.log"
     with log.open("wb") as said:
         process = subprocess.Popen(
             server.command(python, prepared, port), stdout=said, stderr=said, cwd=CACHE, start_new_session=True,
-            env=_environment(python, prepared),
+            env=environment(python, prepared),
         )  # fmt: skip
     whole = psutil.Process(process.pid)
     try:
@@ -259,6 +136,11 @@ def check(server: Server, url: str, prepared: Prepared) -> None:
                 raise RuntimeError(f"it answers {found} for row {n}, the model says {expected}")
 
 
+def spent(whole: psutil.Process) -> float:
+    """CPU seconds of the server with its children so far. Of these, other work on the machine changes little."""
+    return sum(p.cpu_times().user + p.cpu_times().system for p in [whole, *whole.children(recursive=True)])
+
+
 def load(server: Server, url: str, prepared: Prepared, concurrency: int, seconds: int) -> dict[str, float]:
     bodies = CACHE / "bodies.txt"
     bodies.write_text("".join(json.dumps(server.body(prepared, n)) + "\n" for n in range(len(prepared.words))))
@@ -275,7 +157,8 @@ def load(server: Server, url: str, prepared: Prepared, concurrency: int, seconds
     found: dict[str, float] = json.loads(line.removeprefix("RESULT "))
     if found["failed"]:
         raise RuntimeError(f"{found['failed']:.0f} of {found['requests']:.0f} requests failed")
-    return {"rps": found["requests"] / found["seconds"], "p50": found["p50"], "p99": found["p99"]}
+    requests = found["requests"]
+    return {"requests": requests, "rps": requests / found["seconds"], "p50": found["p50"], "p99": found["p99"]}
 
 
 def memory(whole: psutil.Process) -> float:
@@ -284,14 +167,15 @@ def memory(whole: psutil.Process) -> float:
 
 
 def measure(server: Server, python: Path, prepared: Prepared) -> dict[str, float]:
+    found: dict[str, float] = {}
     with running(server, python, prepared) as (url, whole):
         check(server, url, prepared)
         load(server, url, prepared, max(CONCURRENCIES), 1)
-        found = {
-            f"{key} at {c}": value
-            for c in CONCURRENCIES
-            for key, value in load(server, url, prepared, c, SECONDS).items()
-        }
+        for c in CONCURRENCIES:
+            before = spent(whole)
+            taken = load(server, url, prepared, c, SECONDS)
+            taken["cpu"] = 1000 * (spent(whole) - before) / taken.pop("requests")
+            found |= {f"{key} at {c}": value for key, value in taken.items()}
         return {**found, "memory": memory(whole)}
 
 
@@ -335,14 +219,20 @@ def main() -> None:
     CACHE.mkdir(exist_ok=True)
     medians, missing = compare(prepare())
     ours = medians.get("gitml", {})
-    columns = ["rps at 1", "p50 at 1", "p99 at 1", "rps at 32", "p50 at 32", "p99 at 32", "memory"]
+    columns = [f"{key} at {c}" for c in CONCURRENCIES for key in ("rps", "p50", "p99", "cpu")] + ["memory"]
     print(f"{'':28}" + "".join(f"{column:>18}" for column in columns))
     for name, found in medians.items():
         cells = [f"{found[c]:.4g}" + (f" ({ours[c] / found[c]:.2f} ×)" if ours else "") for c in columns]
         print(f"{name + ' ' + found['version']:28}" + "".join(f"{cell:>18}" for cell in cells))
     for name, reason in missing.items():
         print(f"{name:28}  not measured: {reason}")
-    print("requests/s; ms; MB; in brackets gitml ÷ the other. Medians of", ROUNDS, "rounds, of", SECONDS, "s each")
+    print(
+        "requests/s; ms; ms of CPU a request; MB; in brackets gitml ÷ the other. Medians of",
+        ROUNDS,
+        "rounds, of",
+        SECONDS,
+        "s each",
+    )
     print(json.dumps({"benchmark": "serving", "rounds": ROUNDS, "medians": medians, "missing": missing}))
 
 
