@@ -57,6 +57,21 @@ def test_shut_until_the_right_people_approve_then_green_signed_and_said_once(bui
     assert g.status(done.head, "gitml/train")[0] == "success", "the bot's branch starts no training"
 
 
+def test_what_was_signed_before_the_file_went_away_and_came_back_is_signed_again(build: Build) -> None:
+    g = build()
+    one, other = g.town.train(1), g.town.train(2)
+    first = Deployment(champion=pin(one))
+    g.town.put("staging", first)
+    _, number = g.ready(3)
+    g.approve(number)
+    assert g.one(number).signed
+    assert g.one(number).known
+    g.town.put("staging", Deployment(champion=pin(other)))
+    g.town.put("staging", first)
+    assert g.one(number).signed, "no agent believes what was signed on a base before that"
+    assert g.results() == ["passed", "passed"]
+
+
 def test_without_a_key_it_is_never_green(build: Build) -> None:
     g = build()
     _, number = g.ready()

@@ -7,6 +7,7 @@ import json
 from pydantic import ValidationError
 
 from gitml.flows.gatejudge import Judged
+from gitml.flows.mainline import deployment_path
 from gitml.flows.place import Place
 from gitml.flows.signing import Heard, bound
 from gitml.governance.statement import Binding, Change, Statement
@@ -21,10 +22,20 @@ def statement_of(place: Place, heard: Heard, judged: Judged, run: str) -> Statem
     """The judgement as evidence, dated after what was signed of the same change; its details are the decision."""
     result = result_of(judged)
     decision = judged.decision.to_dict() if judged.decision else {}
-    details = {**decision, "refused": list(judged.refused), "gist": _gist_of(judged.decision, result)}
+    gist = {**_gist_of(judged.decision, result), "since": _since(judged)}
+    details = {**decision, "refused": list(judged.refused), "gist": gist}
     change = _change(judged)
     before = heard.newest("gate", change=change) if change else heard.newest("gate", pull=judged.pull.number)
     return Statement(_binding(place, judged, run, before), json.loads(json.dumps(details)))
+
+
+def _since(judged: Judged) -> str:
+    """The commit that made the file what it is on base. Evidence from before it is believed by no agent any more."""
+    edit = judged.edit
+    if edit is None or not edit.old:
+        return ""
+    past = next(judged.ground.main.history(deployment_path(edit.model, edit.environment)), None)
+    return past.commit if past else ""
 
 
 def _change(judged: Judged) -> Change | None:
