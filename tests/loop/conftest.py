@@ -8,6 +8,7 @@ import pytest
 import forkserver
 from gitml.sandbox.runner import HOSTED, Runner
 from gitml.sandbox.serve import Options, serving
+from loop.city_kit import City, new_city
 from loop.loop_kit import Loop, Template, new_loop, new_template
 from sandbox.forge_kit import Kit, people
 from sandbox.runner_kit import Clock
@@ -38,3 +39,10 @@ def loop(forge: tuple[Kit, Runner, Clock], template: Template, tmp_path: Path) -
     """The toy application in a repository of its own, with workflows and a DVC remote; main is trained."""
     kit, runner, _ = forge
     return new_loop(kit, runner, tmp_path, template)
+
+
+@pytest.fixture
+def city(forge: tuple[Kit, Runner, Clock], tmp_path: Path) -> City:
+    """An application whose promotions need a signed gate and approvals by role, in a repository of its own."""
+    kit, runner, _ = forge
+    return new_city(kit, runner, tmp_path)

@@ -53,9 +53,15 @@ def test_a_shut_gate_says_why_who_and_what_next() -> None:
     assert "| 🔴 failed | `metrics` | auc is 0.6, at least 0.65 is needed | `auc` 0.6000 |" in text
     assert "| 🟡 cannot tell | `reproduced` | no evidence `reproduced` of" in text
     assert "| `risk` | 1 | nobody | `rita`; members of `acme/risk` are not known |" in text
-    assert "1 review that does not count" in text
+    assert "**1 review that does not count**" in text
     assert "is who trained" in text
     assert "- **who trains the model**: train a version that is good enough" in text
+
+
+def test_many_reviews_that_do_not_count_are_folded() -> None:
+    crowd = tuple(Said(f"p{i}", "APPROVED", "", "holds no role") for i in range(6))
+    text = comment([replace(SHUT, said=crowd)], FOOTER)
+    assert "<summary>6 reviews that do not count</summary>" in text
 
 
 def test_what_people_overrode_stays_visible() -> None:
@@ -130,7 +136,7 @@ def check(text: str) -> None:
     assert not {"link_open", "image", "heading_open", "fence", "code_block"} & {t.type for t in every}
     html = "".join(t.content for t in every if t.type in ("html_block", "html_inline"))
     assert set(re.findall(r"<[^>]*>?", html)) <= OURS
-    assert html.count("<details>") == html.count("</details>") == 2
+    assert html.count("<details>") == html.count("</details>") == 1
     assert "<!--" not in shown
 
 

@@ -20,6 +20,8 @@ _WORDS = {
     Phase.ERROR: "cannot tell",
 }
 _NUMBERS = 6
+# So many reviews that do not count are shown without a click: who wrote one must see why.
+_READ = 5
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,11 @@ def _approvals(one: Judgement) -> Iterator[Section]:
         lines = [row([code(s.person, 40), prose(_state(s), 30), prose(s.reason)]) for s in not_counting]
         verb = "does" if len(lines) == 1 else "do"
         head = header(["who", "said", "does not count because"], "lll")
-        yield folded(f"{plural(len(lines), 'review')} that {verb} not count", head, lines, 2)
+        title = f"{plural(len(lines), 'review')} that {verb} not count"
+        if len(lines) > _READ:
+            yield folded(title, head, lines, 2)
+        else:
+            yield Section(1, f"**{title}**\n\n{head}", tuple(lines), "", MORE_ROWS)
 
 
 def _state(said: Said) -> str:

@@ -144,7 +144,7 @@ def _origin(about: Proposal) -> Iterator[str]:
     if about.lineage:
         yield "### Where it comes from"
         lines = [row([prose(name), value]) for name, value in about.lineage]
-        yield "\n".join([header(["", ""], "ll"), *lines])
+        yield "\n".join([header(["part", f"of {code(f'{about.model}@{short(about.version)}')}"], "ll"), *lines])
 
 
 def _evidence(about: Proposal) -> Iterator[str]:
@@ -152,11 +152,16 @@ def _evidence(about: Proposal) -> Iterator[str]:
     if not about.evidence:
         yield prose(about.no_evidence or "None yet: the gate says below what it waits for.")
         return
-    lines = [
-        row([code(e.kind), code(e.environment) if e.environment else "", prose(e.result), prose(e.time), _doubt(e)])
-        for e in about.evidence[-30:]
-    ]
-    yield "\n".join([header(["kind", "for", "result", "signed", ""], "lllll"), *lines])
+    shown = about.evidence[-30:]
+    columns = {
+        "kind": [code(e.kind) for e in shown],
+        "for": [code(e.environment) if e.environment else "" for e in shown],
+        "result": [prose(e.result) for e in shown],
+        "signed": [prose(e.time) for e in shown],
+        "doubt": [_doubt(e) for e in shown],
+    }
+    told = {name: cells for name, cells in columns.items() if any(cells)}
+    yield "\n".join([header(list(told), "l" * len(told)), *(row(cells) for cells in zip(*told.values(), strict=True))])
 
 
 def _doubt(found: Evidence) -> str:

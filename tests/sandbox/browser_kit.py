@@ -1,0 +1,63 @@
+"""A real browser, headless and without scripts, and what a person does with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.chrome.options import Options as ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+from sandbox.forge_kit import Kit
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="needs chromium and chromedriver: see `make browser`"
+)
+
+
+@contextmanager
+def chrome() -> Iterator[Chrome]:
+    """A browser for one test, which closes it."""
+    options = ChromeOptions()
+    options.binary_location = BROWSER or ""
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
+        options.add_argument(word)
+    options.add_argument("--window-size=1240,900")
+    driver = Chrome(options=options, service=Service(DRIVER))
+    # Whatever the pages do, they do it without scripts.
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def press(chrome: Chrome, css: str) -> None:
+    """Click, and wait until the next page is there."""
+    page = chrome.find_element(By.TAG_NAME, "html")
+    chrome.find_element(By.CSS_SELECTOR, css).click()
+    WebDriverWait(chrome, 30).until(staleness_of(page))
+    WebDriverWait(chrome, 30).until(lambda d: d.find_elements(By.CSS_SELECTOR, "footer"))
+
+
+def login(chrome: Chrome, kit: Kit, who: str) -> None:
+    chrome.get(f"{kit.url}/login")
+    chrome.find_element(By.ID, "login").send_keys(who, Keys.TAB, f"{who} password")
+    press(chrome, "main button.primary")
+    assert who in chrome.find_element(By.CSS_SELECTOR, "nav.me").text
+
+
+def seen(chrome: Chrome) -> str:
+    return chrome.find_element(By.TAG_NAME, "body").text
+
+
+def quiet(chrome: Chrome) -> None:
+    """Nothing was refused by the page's policy, and nothing is missing."""
+    assert [entry["message"] for entry in chrome.get_log("browser")] == []
