@@ -1,5 +1,6 @@
 """Merging what the gate let through, and nothing else; against the sandbox."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gitml.flows.merge import Done, Order, merge
 from gitml.forges.base import State
 from gitml.governance.keys import generate
 from gitml.spec import Deployment
-from sandbox.forge_kit import Kit
+from sandbox.forge_kit import Kit, git
 
 Build = Callable[..., Town]
 
@@ -76,11 +77,23 @@ def test_a_status_posted_by_hand_is_not_enough(build: Build) -> None:
     with pytest.raises(InconclusiveError, match=r"no signed verdict that lets .* pass: there is none"):
         merged(t, number)
     about = {"model": "delay", "environment": "staging", "version": done.version, "pull": number, "head": head}
+    git(t.here, "fetch", "-q", "origin", head)
+    path = "models/delay/staging.yaml"
+    change = {"path": path, "old": "", "new": git(t.here, "rev-parse", f"{head}:{path}").strip()}
+    policy = hashlib.sha256((t.main / "policy.yaml").read_bytes()).hexdigest()
     tell(t, private, "gate", {**about, "pull": number + 1})
     tell(t, private, "gate", {**about, "result": "inconclusive"})
     with pytest.raises(InconclusiveError, match="the newest says inconclusive"):
         merged(t, number)
-    tell(t, private, "gate", {**about, "time": "2026-02-28T13:00:00Z"})
+    for hour, more, said in (
+        (13, {"change": change}, "policy.yaml has changed"),
+        (14, {"change": {**change, "old": "1" * 40}, "policy": policy}, "staging.yaml has changed"),
+        (15, {"policy": policy}, "the deployment file has changed"),
+    ):
+        tell(t, private, "gate", {**about, **more, "time": f"2026-02-28T{hour}:00:00Z"})
+        with pytest.raises(InconclusiveError, match=said):
+            merged(t, number)
+    tell(t, private, "gate", {**about, "change": change, "policy": policy, "time": "2026-02-28T16:00:00Z"})
     assert not merged(t, number).was_merged
 
 

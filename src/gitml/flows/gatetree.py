@@ -66,7 +66,7 @@ def edits(git: Git, base: str, head: str) -> Edits:
         return Edits()
     refused = [*_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
     found = tuple(
-        Edit(row.path, match["model"], match["environment"], _blob(git, base, row.path), _there(row.new))
+        Edit(row.path, match["model"], match["environment"], blob_at(git, base, row.path), _there(row.new))
         for row, match in mine
     )
     moved = [edit.path for (row, _), edit in zip(mine, found, strict=True) if edit.old != _there(row.old)]
@@ -113,7 +113,7 @@ def _there(blob: str) -> str:
     return "" if set(blob) == {"0"} else blob
 
 
-def _blob(git: Git, commit: str, path: str) -> str:
+def blob_at(git: Git, commit: str, path: str) -> str:
     """Git's name of the file at ``path`` (from the top), "" where there is none."""
     raw = git.text("ls-tree", "-z", "--full-tree", commit, "--", f":(literal){path}")
     head, _, name = raw.rstrip("\0").partition("\t")

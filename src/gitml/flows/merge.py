@@ -6,16 +6,20 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
 from gitml.flows.changepull import drop_branch
 from gitml.flows.gatestatus import context_of
+from gitml.flows.gatetree import blob_at
 from gitml.flows.mainline import Mainline
 from gitml.flows.place import Place
 from gitml.flows.signing import heard
 from gitml.forges.base import PullRequest, State, Status
 from gitml.forges.governed import Readiness
+from gitml.governance.statement import Binding
 from gitml.repo.onefile import bring
+from gitml.spec.policy import POLICY
 
 _OURS = "gitml/"
 
@@ -112,6 +116,22 @@ def _refuse_unsigned(place: Place, main: Mainline, number: int, head: str) -> No
             f"the status is green, but the ledger has no signed verdict that lets {head[:12]} pass: {what}",
             "was the status posted by hand? `gitml gate` in CI signs what it judged",
         )
+    _refuse_overtaken(main, found.binding)
+
+
+def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
+    """The gate looks again when main moves, but that takes a while: roles, keys and the file may be others by now."""
+    change = signed.change
+    if signed.policy != sha256(main.file(POLICY) or b"").hexdigest():
+        moved = POLICY
+    elif change is None or blob_at(main.git, main.commit, change.path) != change.old:
+        moved = change.path if change else "the deployment file"
+    else:
+        return
+    raise InconclusiveError(
+        f"{moved} has changed on the default branch since the gate was signed: nothing was merged",
+        "the gate looks again when the branch moves; call this again then",
+    )
 
 
 def _await(place: Place, order: Order, head: str, sleep: Callable[[float], None]) -> Readiness:
