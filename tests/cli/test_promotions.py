@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows.promoting import Town, pin, town
 from forges.fixtures import kit
@@ -112,3 +113,30 @@ def test_without_a_token_it_says_so(here: tuple[Town, Call], monkeypatch: pytest
     monkeypatch.setitem(here[0].kit.token, "nobody", "")
     code, _, err = call("status", login="nobody")
     assert (code, "GITHUB_TOKEN" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[Town, Call], tmp_path: Path) -> None:
+    t, call = here
+    key = tmp_path / "rita.key"
+    code, out, err = call("evidence", "keygen", str(key), "--owner", "rita", "--purpose", "overridden")
+    assert (code, "keep it where nobody else can read it" in err) == (0, True)
+    trusted = yaml.safe_load(out)["keys"]
+    trusted["rita"]["from"] = "2026-01-01"
+    strict = {"description": "x", "approvals": {"operations": 1}, "gates": {"metrics": {"auc": {"at_least": 0.9}}}}
+    t.policy(environments={"staging": strict}, keys=trusted, override={"role": "risk", "people": 2})
+    call("promote", t.train(1).reference, "--to", "staging")
+    number = str(t.pulls()[0]["number"])
+    words = ("override", number, "--gate", "metrics", "--until", "3d", "--reason", "known", "--key", str(key))
+    code, out, err = call(*words, login="rita")
+    assert (code, err.count("error")) == (3, 0), err
+    assert f"rita overrides metrics of delay in staging, #{number}, until " in out
+    assert "2 people of risk must sign for the same gate" in out
+    assert f"`gitml gate {number}` says what still keeps it shut" in err
+    code, out, _ = call(*words, "--json", login="rita")
+    told = json.loads(out)
+    assert (code, told["by"], told["gates"], told["open"]) == (3, "rita", ["metrics"], False)
+    code, out, err = call(*words[:-2], login="rita")
+    assert (code, "there is no signing key" in err) == (2, True)
+    code, _, err = call(*words[:4], "--reason", "x", "--until", "soon", "--key", str(key))
+    assert (code, "a duration such as 3d does as well" in err) == (2, True)

@@ -168,16 +168,19 @@ def verify(ctx: click.Context, /, names: Sequence[str], *, repository: str, fetc
 def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) -> None:
     """Make a signing key: the private half to FILE, the public half as lines for policy.yaml.
 
-    Give the private half to the forge as the secret GITML_SIGNING_KEY of the Environment gitml, then delete FILE.
+    Give the private half to the forge as the secret GITML_SIGNING_KEY of the Environment gitml, then delete FILE. A
+    person's own key, which `gitml override` signs with, has the purpose overridden alone and their login as owner.
     """
     name = file.stem or "gitml"
     pair = make_pair(file, name)
     if as_json:
         show_json({"private": str(pair.private), "public": pair.public})
         return
-    note(
-        f"the private key is in {printable(str(pair.private))}: give it to the secret GITML_SIGNING_KEY, then delete it"
-    )
+    private = printable(str(pair.private))
+    if set(purposes) == {"overridden"}:
+        note(f"the private key is in {private}: it is the owner's alone, keep it where nobody else can read it")
+    else:
+        note(f"the private key is in {private}: give it to the secret GITML_SIGNING_KEY, then delete it")
     note("add this to policy.yaml, by a pull request:")
     show(_snippet(name, pair.public, owner, purposes))
 
@@ -185,7 +188,7 @@ def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) ->
 def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str:
     from datetime import UTC, datetime
 
-    kinds = ", ".join(purposes) or "trained, evaluated, reproduced, gate, approved, promoted, rolled-back, overridden"
+    kinds = ", ".join(purposes) or "trained, evaluated, reproduced, gate, approved, promoted, rolled-back"
     lines = [
         "keys:",
         f"  {json.dumps(name)}:",

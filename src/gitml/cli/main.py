@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("rollback", "Go back to the last good version, by a pull request with a hold."),
     "resume": ("rollback", "End a hold, by a pull request."),
     "gate": ("gate", "Judge whether a pull request may promote: policy, evidence, reviews."),
+    "override": ("override", "Sign that shut gates of a promotion may be passed, with a reason and an end."),
     "merge": ("merge", "Merge a pull request at exactly the commit whose gate is open."),
     "status": ("status", "What is wanted where, since when, by whose approval; what runs; what is pending."),
     "evidence": ("evidence", "Signed evidence of the ledger: list, show, verify; make signing keys."),

@@ -107,9 +107,14 @@ def _read(policy: Policy, rule: Override, case: Case, proof: Proof) -> _Signed |
 
 
 def _why_not(policy: Policy, rule: Override, case: Case, proof: Proof) -> str:
-    person = Person(proof.owner)
-    if not same(Person(proof.by), person):
+    if not same(Person(proof.by), Person(proof.owner)):
         return f"owns the key, and the statement is by {proof.by or 'nobody'}"
+    return why_may_not(policy, rule, case, proof.owner)
+
+
+def why_may_not(policy: Policy, rule: Override, case: Case, login: str) -> str:
+    """What keeps a person from overriding this change, as the rest of a sentence that begins with the login; or ""."""
+    person = Person(login)
     if not _is_of(policy, rule.role, case, person):
         return f"does not hold the role {rule.role}"
     if isinstance(case.pull, Unknown):
