@@ -11,6 +11,7 @@ from gitml.flows.agent import Agent
 from gitml.flows.agenthttp import Scope, with_agent
 from gitml.serving.app import create_app
 from gitml.serving.auth import caller
+from gitml.serving.cores import leave_out_of_collections
 from gitml.serving.labels import LabelStore
 from gitml.serving.predictionlog import NoLog, PredictionLog, Sink
 from gitml.serving.server import Listen, serving
@@ -58,6 +59,7 @@ def serve(
 
     inner = create_app(state, log, tokens=listening.tokens, labels=labels)
     app = with_agent(inner, lambda: agent.view, wake, secret=listening.secret, allowed=allowed)
+    leave_out_of_collections()
     try:
         with serving(app, state, listening.listen) as running:
             loop.start()

@@ -12,6 +12,7 @@ from gitml.refs import parse
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
+from gitml.serving.cores import leave_out_of_collections
 from gitml.serving.labels import LabelStore
 from gitml.serving.predictionlog import NoLog, PredictionLog
 from gitml.serving.server import Listen, Running, serving
@@ -50,6 +51,7 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     log = PredictionLog(options.log) if options.log else NoLog()
     labels = LabelStore(options.log) if options.log else None
     tokens = read_tokens(options.tokens) if options.tokens else {}
+    leave_out_of_collections()
     try:
         with serving(create_app(state, log, tokens=tokens, labels=labels), state, options.listen) as running:
             yield Trial(record, running, state)
