@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gitml.flows.modeltrial import _measured
+from flows.agent_kit import World
+from flows.agents import version
+from gitml.flows.mainline import Mainline
+from gitml.flows.modeltrial import Shelf, _measured, try_model
+from gitml.repo.depot import depot
+from gitml.repo.git import Git
 from gitml.serving.model import Model
 from gitml.serving.signature import parse
 
@@ -37,3 +45,22 @@ def test_without_samples_nothing_is_settled_but_the_speed(answers: list[float] |
     result, details = tried(answers) if answers is None else _measured(DOUBLE, {"x": [1.0]})
     assert (result, details["rows"]) == ("inconclusive", 0)
     assert details["latency_ms_p95"] > 0
+
+
+def test_words_are_compared_as_words() -> None:
+    signature = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "string"}]})
+    model = Model(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
+    assert tried(["early", "late", "late"], model)[0] == "passed"
+    for other in (["late", "late", "late"], ["early", None, "late"], [0.0, 1.0, 1.0]):
+        assert tried(other, model)[0] == "failed"
+
+
+def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World, tmp_path: Path) -> None:
+    name = world.ensemble(version(world, 1.0), version(world, 3.0))
+    main = Mainline(Git(world.clone), world.tip)
+    with depot(tmp_path / "dvc", main.file(".dvc/config") or b"") as store:
+        shelf = Shelf(main, store, main.application(), main.policy(), datetime.now(UTC))
+        found = try_model(shelf, world.versions[name])
+        assert (found.result, found.details["rows"]) == ("passed", 10), found.details
+        world.artifact(version(world, 3.0)).write_bytes(b"another")
+        assert try_model(shelf, world.versions[name]).result != "passed"

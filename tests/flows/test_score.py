@@ -38,13 +38,13 @@ models:
 """
 
 
-def register(root: Path, artifact: Path, created: str) -> Record:
+def register(root: Path, artifact: Path, created: str, model: str = "delay") -> Record:
     """A version of the model as it stands, without the time that `gitml register` takes."""
     sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
-    digest = external_digest("delay", sha256, "here")
-    name = "artifacts/delay/model.skops"
+    digest = external_digest(model, sha256, "here")
+    name = artifact.relative_to(root).as_posix()
     record = Record(
-        model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
+        model=model, version=name_of(digest, created), digest=digest, created=created, origin="external",
         source="here", artifact=name, files={name: File(sha256=sha256, size=artifact.stat().st_size)},
         signature=SIGNATURE,
     )  # fmt: skip
@@ -253,6 +253,24 @@ def test_an_input_that_changes_meanwhile_is_not_called_done(app: Path, data: Pat
     with pytest.raises(OutsideError, match=r"b\.csv changed while it was scored"):
         score(app, "delay", call(data / "b.csv", tell=touch))
     assert len(score(app, "delay", call(data / "b.csv")).scored) == 1
+
+
+def test_an_ensemble_is_scored_with_the_members_that_it_pins(app: Path, data: Path) -> None:
+    declared = (
+        "  both: {origin: external, artifact: artifacts/both/e.yaml, format: ensemble, metrics: artifacts/m.json}\n"
+    )
+    first = Record.model_validate_json(next(app.glob("models/delay/versions/*.json")).read_bytes())
+    pin = {"model": "delay", "version": first.version, "digest": first.files[first.artifact].sha256}
+    members = {"ensemble": "mean", "members": [{**pin, "name": "a"}, {**pin, "name": "b"}]}
+    write(app, {"gitml.yaml": APPLICATION + declared, "artifacts/both/e.yaml": json.dumps(members)})
+    register(app, app / "artifacts/both/e.yaml", "2026-03-01T00:00:00Z", "both")
+    score(app, "both", call(data))
+    pd.testing.assert_frame_equal(found(data.parent / "scores"), expected(0, 1, 2))
+    other = {**members, "members": [{**pin, "name": "a", "digest": "0" * 64}, {**pin, "name": "b"}]}
+    write(app, {"artifacts/both/e.yaml": json.dumps(other)})
+    register(app, app / "artifacts/both/e.yaml", "2026-04-01T00:00:00Z", "both")
+    with pytest.raises(IntegrityError, match="pins another artifact"):
+        score(app, "both", call(data, output=str(data.parent / "other")))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,16 +10,16 @@ from typing import Any
 
 from gitml.errors import FailedError, IntegrityError
 from gitml.flows.agentfetch import Shelf, Version, application_at, fetched, record_of
-from gitml.flows.modeltrial import ABSOLUTE, RELATIVE
 from gitml.registry.record import Record
 from gitml.serving.loading import load
 from gitml.serving.model import Model
+from gitml.serving.parity import apart
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.ensemble import DEEPEST
 from gitml.spec.policy import Policy
 
 _ROWS = 1000
-_DEEPEST = 3
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class _Loading:
 
     def _members(self, record: Record, inner: list[Record]) -> Callable[[str, Pin], Model]:
         """Each version of an ensemble is fetched, checked and tried like one that is served alone."""
-        if len(self.inside) >= _DEEPEST:
+        if len(self.inside) >= DEEPEST:
             raise IntegrityError(f"{record.reference} is an ensemble inside {' inside '.join(self.inside)}: too deep")
         # An exception for pickles is for the model that policy.yaml names, not for what an ensemble brings in.
         deeper = replace(self, inside=(*self.inside, record.reference), pickle=False)
@@ -144,7 +143,7 @@ def _check(model: Model, version: Version) -> Checked:
     largest = 0.0
     for place, (name, wanted) in enumerate(expected.items()):
         for row, (a, b) in enumerate(zip(answers[:, place].tolist(), wanted, strict=True)):
-            gap, tolerated = _apart(a, b)
+            gap, tolerated = apart(a, b)
             if not gap <= tolerated:
                 raise FailedError(
                     f"{version.record.reference} answers otherwise than its sample rows say: {name} in row {row} is "
@@ -153,14 +152,6 @@ def _check(model: Model, version: Version) -> Checked:
                 )
             largest = max(largest, gap)
     return Checked(rows, largest)
-
-
-def _apart(found: Any, wanted: Any) -> tuple[float, float]:
-    """How far apart two answers are, and how far they may be; words are the same or infinitely far apart."""
-    if isinstance(found, str) or isinstance(wanted, str) or wanted is None:
-        return (0.0 if found == wanted else math.inf), 0.0
-    gap = abs(float(found) - float(wanted))
-    return (gap if math.isfinite(gap) else math.inf), ABSOLUTE + RELATIVE * abs(float(wanted))
 
 
 def _samples(model: Model, path: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:

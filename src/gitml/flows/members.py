@@ -13,27 +13,31 @@ from gitml.serving.loading import load
 from gitml.serving.model import Model
 from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Pin
+from gitml.spec.ensemble import DEEPEST
 
 
-def version_loaded(root: Path, models: Mapping[str, Declared], record: Record) -> Model:
-    """The version, ready to answer. Raises IntegrityError, OutsideError, UsageError."""
+def version_loaded(root: Path, models: Mapping[str, Declared], record: Record, depth: int = 0) -> Model:
+    """The version, ready to answer; ``depth``: so many ensembles are around it.
+
+    Raises IntegrityError, OutsideError, UsageError.
+    """
     if record.signature is None:
         raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
     sha256 = record.files[record.artifact].sha256
     form = models[record.model].artifact_format
     path = artifact_of(root, record)
-    return load(path, form, record.signature, sha256=sha256, members=members_at(root, models))
+    return load(path, form, record.signature, sha256=sha256, members=members_at(root, models, depth))
 
 
-def members_at(root: Path, models: Mapping[str, Declared]) -> Callable[[str, Pin], Model]:
-    """Loads what an ensemble pins from the records at ``root``; a member is no ensemble itself."""
+def members_at(root: Path, models: Mapping[str, Declared], depth: int = 0) -> Callable[[str, Pin], Model]:
+    """Loads what an ensemble pins from the records at ``root``."""
 
     def member(name: str, pin: Pin) -> Model:
+        if depth >= DEEPEST:
+            raise UsageError(f"{name} {pin.version} is inside {DEEPEST + 1} ensembles", "pin its members instead")
         record = read_record(resolve(root, Reference(name, pin.version), list(models)))
-        if models[name].format == "ensemble":
-            raise UsageError(f"{name} is an ensemble itself", "pin its members")
         if record.files[record.artifact].sha256 != pin.digest:
             raise IntegrityError(f"the ensemble pins another artifact of {record.reference} than its record names")
-        return version_loaded(root, models, record)
+        return version_loaded(root, models, record, depth + 1)
 
     return member

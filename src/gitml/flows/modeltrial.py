@@ -8,22 +8,26 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gitml.errors import GitmlError, IntegrityError
+from gitml.errors import GitmlError, IntegrityError, OutsideError, UsageError
 from gitml.flows.gateversion import format_of
 from gitml.flows.mainline import Mainline, record_path
 from gitml.flows.tried import Result, Tried
 from gitml.registry.record import Record
 from gitml.repo.depot import Depot
+from gitml.serving.parity import apart
 from gitml.spec.application import Application
+from gitml.spec.deployment import Pin
+from gitml.spec.ensemble import DEEPEST
 from gitml.spec.policy import Policy
 
-# Answers of one model on one row differ by rounding from machine to machine, and by no more.
-RELATIVE, ABSOLUTE = 1e-5, 1e-6
+if TYPE_CHECKING:
+    from gitml.serving.model import Model
+
 CALLS, WARM = 300, 30
 _LARGEST = 500_000_000
 
@@ -53,18 +57,11 @@ def try_model(shelf: Shelf, record: Record) -> Tried:
 
 
 def _tried(shelf: Shelf, record: Record) -> tuple[Result, dict[str, Any]]:
-    from gitml.serving.loading import load
-
     if record.signature is None:
         return "inconclusive", {"reason": "the record holds no signature, so nobody can call the model"}
     with tempfile.TemporaryDirectory(prefix="gitml-model-") as folder:
         try:
-            path = _file(shelf, record, record.artifact, Path(folder))
-            if path is None:
-                return "inconclusive", {"reason": "no DVC remote has the artifact"}
-            wanted = record.files[record.artifact].sha256
-            kind = format_of(record, shelf.application)
-            model = load(path, kind, record.signature, sha256=wanted, allow_pickle=_may_pickle(shelf, record))
+            model = _Loading(shelf, Path(folder), pickle=_may_pickle(shelf, record)).model(record)
             columns = _samples(shelf, record, Path(folder))
         except IntegrityError as exc:
             return "failed", {"reason": exc.message.splitlines()[0][:500]}
@@ -76,6 +73,37 @@ def _tried(shelf: Shelf, record: Record) -> tuple[Result, dict[str, Any]]:
             return _measured(model, columns)
         except GitmlError as exc:
             return "failed", {"reason": exc.message.splitlines()[0][:500]}
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """Versions of main, loaded one inside the other as an ensemble pins them."""
+
+    shelf: Shelf
+    folder: Path
+    pickle: bool = False
+    depth: int = 0
+
+    def model(self, record: Record) -> Model:
+        """Raises IntegrityError for other bytes than recorded, other GitmlErrors where it cannot be had or used."""
+        from gitml.serving.loading import load
+
+        if record.signature is None:
+            raise UsageError(f"{record.reference} has no signature")
+        path = _file(self.shelf, record, record.artifact, self.folder)
+        if path is None:
+            raise OutsideError(f"no DVC remote has the artifact of {record.reference}")
+        kind, wanted = format_of(record, self.shelf.application), record.files[record.artifact].sha256
+        return load(path, kind, record.signature, sha256=wanted, allow_pickle=self.pickle, members=self._member)
+
+    def _member(self, name: str, pin: Pin) -> Model:
+        if self.depth >= DEEPEST:
+            raise IntegrityError(f"{name} {pin.version} is an ensemble inside {DEEPEST} others: too deep")
+        record = self.shelf.main.record(name, pin.version)
+        if record.files[record.artifact].sha256 != pin.digest:
+            raise IntegrityError(f"the ensemble pins another artifact of {record.reference} than its record names")
+        # An exception for pickles is for the model that policy.yaml names, not for what an ensemble brings in.
+        return replace(self, pickle=False, depth=self.depth + 1).model(record)
 
 
 def _may_pickle(shelf: Shelf, record: Record) -> bool:
@@ -109,7 +137,7 @@ def _measured(model: Any, columns: Mapping[str, list[Any]] | None) -> tuple[Resu
     rows = model.signature.columns({name: columns[name] for name in names})
     answers = model.answers(rows)
     gaps = [
-        _gap(float(found), float(wanted))
+        _gap(found, wanted)
         for place, name in enumerate(outputs)
         for found, wanted in zip(answers[:, place].tolist(), columns[name], strict=True)
     ]
@@ -121,11 +149,10 @@ def _measured(model: Any, columns: Mapping[str, list[Any]] | None) -> tuple[Resu
     return "passed", {**details, "reason": "loaded, and answers its own samples with the recorded values"}
 
 
-def _gap(found: float, wanted: float) -> float:
-    """How far apart, in units of what is tolerated; infinite for NaN."""
-    if not (math.isfinite(found) and math.isfinite(wanted)):
-        return math.inf
-    return abs(found - wanted) / (ABSOLUTE + RELATIVE * abs(wanted))
+def _gap(found: Any, wanted: Any) -> float:
+    """How far apart, in units of what is tolerated; infinite for NaN, and for another word."""
+    gap, tolerated = apart(found, wanted)
+    return gap / tolerated if tolerated else gap
 
 
 def _speed(model: Any, rows: Any) -> dict[str, Any]:

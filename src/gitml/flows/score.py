@@ -75,8 +75,7 @@ class _Work:
 
 def score(root: Path, reference: str, call: Call) -> Result:
     """Called again it goes on where it stopped. Raises RefError, OutsideError, UsageError for a wrong input."""
-    record, scoring = _scoring(root, parse(reference), call)
-    types = csv_types(scoring.signature)
+    record, types, scoring = _scoring(root, parse(reference), call)
     inputs, output = inputs_at(call.input), place_of(call.output)
     refuse_overlap(inputs, output)
     plan = targets(inputs.files, call.output_format)
@@ -94,15 +93,15 @@ def score(root: Path, reference: str, call: Call) -> Result:
     return Result(record, scored, tuple(before.values()), inputs.left_out)
 
 
-def _scoring(root: Path, reference: Reference, call: Call) -> tuple[Record, Scoring]:
+def _scoring(root: Path, reference: Reference, call: Call) -> tuple[Record, Mapping[str, Any], Scoring]:
     models = load_application(root).models
     record = read_record(resolve(root, reference, list(models)))
     if record.signature is None:
         raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
-    sha256 = record.files[record.artifact].sha256
-    _refuse_another_pin(root, reference, record, sha256)
-    kind = models[record.model].artifact_format
-    return record, Scoring(artifact_of(root, record), kind, sha256, record.signature, call.keep)
+    types = csv_types(record.signature)
+    _refuse_another_pin(root, reference, record, record.files[record.artifact].sha256)
+    artifact_of(root, record)  # what is not to be had is said before anything is written
+    return record, types, Scoring(root, models, record, call.keep)
 
 
 def _refuse_another_pin(root: Path, reference: Reference, record: Record, sha256: str) -> None:

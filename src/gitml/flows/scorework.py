@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from gitml.engines.base import Batches
 from gitml.errors import UsageError
+from gitml.flows.members import version_loaded
+from gitml.registry import Record
 from gitml.serving.fields import FLOATS, INTEGERS
-from gitml.serving.loading import load
 from gitml.serving.model import Model
 from gitml.serving.signature import InputError, parse
+from gitml.spec.application import Model as Declared
 
 _TYPES = {"string": pa.string(), "bool": pa.bool_(), **{name: getattr(pa, name)() for name in (*INTEGERS, *FLOATS)}}
 
@@ -26,15 +28,13 @@ class Scoring:
     """What a worker needs to score. ``keep``: names of columns to pass on, ``("*",)`` for all, None for those that the
     model does not take."""
 
-    artifact: Path
-    format: str
-    sha256: str
-    signature: Mapping[str, Any]
+    root: Path
+    models: Mapping[str, Declared]
+    record: Record
     keep: tuple[str, ...] | None = None
 
     def __call__(self) -> ScoreWork:
-        model = load(self.artifact, self.format, self.signature, sha256=self.sha256)
-        return ScoreWork(model, self.keep)
+        return ScoreWork(version_loaded(self.root, self.models, self.record), self.keep)
 
 
 def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
@@ -21,12 +23,26 @@ TRUSTED = (
 )
 
 
-def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
-    """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
+def library() -> Any:
+    """The library. It walks through all of scikit-learn, one file of which imports torch where that is installed:
+    seconds and 300 MB for nothing, so that file is passed over."""
+    name = "sklearn.externals.array_api_compat.torch"
+    absent = name not in sys.modules
+    if absent:
+        sys.modules[name] = ModuleType(name)
     try:
         import skops.io
     except ImportError as exc:
         raise UsageError("skops and scikit-learn are not installed", "pip install 'gitml[serve]'") from exc
+    finally:
+        if absent:
+            sys.modules.pop(name, None)
+    return skops
+
+
+def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+    """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
+    skops = library()
     try:
         untrusted = sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED))
     except Exception as exc:  # the file is a stranger's: whatever skops raises on it means that it is not sound

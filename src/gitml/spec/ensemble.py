@@ -11,6 +11,9 @@ from gitml.spec.fields import Name, Number, Record, WrongValueError
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse
 
+# So many ensembles may lie inside one another.
+DEEPEST = 3
+
 
 class Member(Pin):
     """One version whose answers are combined."""
