@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,19 @@ def test_slow_callers_lose_their_connection_and_hold_up_nobody(start: Start, boo
         assert server.predict({"rows": [ROW]}).status_code == 200
         assert body.recv(1000).startswith(b"HTTP/1.1 408")
         assert head.recv(1000) == b""
+
+
+@pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\nhost: x\r\nx-long: ", b"GET / HTTP/1.1\r\n"])
+def test_a_head_without_end_is_cut_off(server: Served, begin: bytes) -> None:
+    piece = b"x: 1\r\n" * 20_000 if begin.endswith(b"\r\n") else b"a" * 100_000
+    with socket.create_connection(("127.0.0.1", server.port)) as endless, suppress(ConnectionError):
+        endless.settimeout(5)
+        endless.sendall(begin)
+        for _ in range(1000):
+            endless.sendall(piece)
+        pytest.fail("100 MB of headers were taken")
+    large = {"rows": [ROW] * 2000}
+    assert server.predict(large).status_code == server.predict(large).status_code == 200, "bodies are no heads"
 
 
 def test_ten_thousand_rows_at_once_are_answered_while_others_are(server: Served) -> None:

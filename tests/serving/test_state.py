@@ -42,6 +42,17 @@ def test_the_canary_answers_its_units_and_the_headers_say_so(start: Start) -> No
     assert again == {n: chosen[n] for n in range(50)}
 
 
+def test_a_unit_is_the_same_in_header_and_body(start: Start) -> None:
+    server = start({VERSIONS[0]: constant(0, 0), VERSIONS[1]: constant(1, 1)}, weight=50)
+    for n in range(20):
+        by_header = server.client.post(
+            "/models/delay/predict", json={"rows": [ROW]}, headers={"Gitml-Unit": f"Zoë {n}".encode()}
+        )
+        by_body = server.predict({"rows": [ROW], "unit": f"Zoë {n}"})
+        assert by_header.headers["gitml-version"] == by_body.headers["gitml-version"]
+    assert {event.unit for event in server.log.events} == {f"Zoë {n}" for n in range(20)}
+
+
 def test_shadows_see_the_traffic_and_hold_up_nobody(start: Start) -> None:
     seen: list[int] = []
 

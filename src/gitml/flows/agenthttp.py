@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gitml.flows.agentview import View
+from gitml.serving.limits import Limits
+from gitml.serving.wire import GoneError, HttpError, read_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,7 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STATE, WAKE = "/gitml/state", "/gitml/wake"
-_MOST = 1_000_000
+_LIMITS = Limits(body=1_000_000)
 
 
 def with_agent(
@@ -52,9 +54,12 @@ async def _state(scope: Scope, send: Send, view: Callable[[], View], allowed: Ca
 async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Event, secret: str) -> None:
     if scope["method"] != "POST":
         return await _answer(send, 405, {"error": "POST only"})
-    body = await _body(receive)
-    if body is None:
-        return await _answer(send, 413, {"error": f"more than {_MOST:,} bytes"})
+    try:
+        body = await read_body(scope, receive, _LIMITS)
+    except HttpError as exc:
+        return await _answer(send, exc.code, {"error": exc.message})
+    except GoneError:
+        return None
     headers = dict(scope.get("headers", ()))
     if secret and not is_signed(body, headers.get(b"x-hub-signature-256", b""), secret):
         return await _answer(send, 401, {"error": "the signature is not that of the secret"})
@@ -69,21 +74,6 @@ def is_signed(body: bytes, signature: bytes, secret: str) -> bool:
     """
     wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(wanted.encode(), signature)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    parts: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"".join(parts)
-        parts.append(message.get("body", b""))
-        length += len(parts[-1])
-        if length > _MOST:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 async def _answer(send: Send, status: int, value: Mapping[str, Any]) -> None:

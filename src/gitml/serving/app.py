@@ -127,7 +127,7 @@ class App:
         body = await read_body(scope, receive, self._state.limits)
         served = self._served(name, version)
         read = self._reader(scope, body, served, version, is_v2=is_v2)
-        unit = header(scope, b"gitml-unit").decode("latin-1")
+        unit = header(scope, b"gitml-unit").decode("utf-8", "surrogateescape")
         ask = Ask(served, version, read, len(body), unit, partial(request_id, scope), began)
         found = await self._answering.answer(ask)
         signature = found.variant.model.signature
