@@ -413,3 +413,13 @@ def test_a_file_that_the_mirror_lost_is_trouble_of_one_model_alone(world: World)
     seen = {m.model: m for m in running.agent.round().models}
     assert (seen["m"].sync, seen["m"].health, seen["n"].sync) == ("out of sync", "healthy", "synced")
     assert (running.shop.ask("m"), running.shop.ask("n")) == (3.0, 15.0)
+
+
+def test_locks_of_git_that_a_killed_agent_left_are_dropped(world: World) -> None:
+    start(world).one()
+    refs = world.folder / "agent-production/mirror.git/refs/gitml"
+    for name in ("main.lock", "kept/verified.lock", "kept/applied/m.lock"):
+        (refs / name).touch()
+    world.promote(version(world, 2.0))
+    again = start(world)
+    assert (again.one().health.value, again.agent.view.verified) == ("healthy", world.tip)

@@ -87,7 +87,7 @@ class Mirror:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "HEAD").exists():
             self._git("init", "--quiet", "--bare", "--template=", str(self.folder))
-        for lock in [*self.folder.glob("*.lock"), *self.folder.glob("refs/gitml/*.lock")]:
+        for lock in [*self.folder.glob("*.lock"), *self.folder.glob("refs/**/*.lock")]:
             lock.unlink(missing_ok=True)
 
     def fetch(self) -> Heads:
