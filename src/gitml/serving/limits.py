@@ -8,9 +8,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Limits:
     """``body`` in bytes, ``head`` of a request's first lines. ``rows`` of one request. ``requests`` in work at once,
-    ``waiting`` rows before one model. ``seconds`` for an answer, ``body_seconds`` for a body to arrive, ``head_seconds``
-    for a request's first lines. ``batch`` rows that a model is given at once. ``shadows``: requests that wait for shadow
-    versions.
+    ``waiting`` rows before one model. ``seconds`` for an answer, ``body_seconds`` for a body to arrive,
+    ``head_seconds`` for a request's first lines. ``batch`` rows that a model is given at once. ``shadows``: requests
+    that wait for shadow versions.
     """
 
     body: int = 16 << 20
