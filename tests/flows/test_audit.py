@@ -144,6 +144,10 @@ def foreign_content(app: World) -> None:
     app.rewrite_ledger(f"echo hi > {app.names[0][:-17]}000000000000.json")
 
 
+def huge(app: World) -> None:
+    app.rewrite_ledger(f"head -c 1000001 /dev/zero > {app.names[0][:-17]}000000000000.json")
+
+
 def foreign_file(app: World) -> None:
     app.rewrite_ledger("echo hi > README.md")
 
@@ -206,6 +210,7 @@ BROKEN: dict[Callable[[World], None], set[str]] = {
     deleted_and_back: {"event-deleted", "event-reordered", "foreign-writer"},
     renamed: {"event-misnamed", "foreign-writer"},
     foreign_content: {"event-misnamed", "foreign-writer", "unreadable"},
+    huge: {"event-misnamed", "foreign-writer", "unreadable"},
     linked: {"event-misnamed", "foreign-writer", "unreadable"},
     bypassed: {"ledger-bypassed"},
     unknown_key: {"unknown-key", "change-without-evidence", "way-unknown"},
@@ -225,6 +230,13 @@ def test_broken(app: World, breaks: Callable[[World], None], found: set[str]) ->
     assert extra <= (
         {"change-without-evidence", "way-unknown", "foreign-writer", "event-reordered"} if breaks is bypassed else set()
     ), result.findings
+
+
+def test_what_is_too_large_for_an_event_is_said_and_not_loaded(app: World) -> None:
+    huge(app)
+    result = judged(app)
+    assert [f.message for f in result.findings if f.kind.value == "event-misnamed"] == ["is too large for an event"]
+    assert max(map(len, result.facts.contents.values())) < 100_000
 
 
 def test_a_key_that_came_with_what_it_signs(app: World) -> None:

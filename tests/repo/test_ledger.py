@@ -237,3 +237,11 @@ def test_a_lost_object_is_said(server: Remote, tmp_path: Path) -> None:
     stored.unlink()
     with pytest.raises(IntegrityError, match=blob):
         read(tmp_path / "clone")
+
+
+def test_a_huge_file_under_an_events_name_is_no_event(server: Remote, tmp_path: Path) -> None:
+    small, large = event(1), b"0" * (ledger.MAX_EVENT + 1)
+    append(server, dict([small]))
+    # Past gitml, as whoever may push could.
+    add(server, Addition(BRANCH, {event_name(TIME, "gate", large): large}, "x"))
+    assert [e.name for e in there(tmp_path, server)] == [small[0]]

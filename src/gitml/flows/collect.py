@@ -50,7 +50,8 @@ def collect(place: Place, outbox: str, *, prune: bool = False) -> Collected:
     fresh = {one.full: one.envelope for one in found if not one.why and not one.known}
     names = sorted(fresh)
     for first in range(0, len(names), _AT_ONCE):
-        ledger.append(place.remote, {n: fresh[n] for n in names[first : first + _AT_ONCE]})
+        part = {n: fresh[n] for n in names[first : first + _AT_ONCE]}
+        ledger.append(place.remote, part, near=place.root)
     gone = [one.name for one in found if not one.why] if prune else []
     for name in gone:
         remove(outbox, name)

@@ -33,7 +33,7 @@ class Signer:
         """
         events = dict(self._event(statement) for statement in statements)
         if events:
-            ledger.append(self.place.remote, events, parents=parents)
+            ledger.append(self.place.remote, events, parents=parents, near=self.place.root)
         return tuple(events)
 
     def _event(self, statement: Statement) -> tuple[str, bytes]:

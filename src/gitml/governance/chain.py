@@ -49,12 +49,12 @@ def walk(facts: Facts, now: datetime) -> Chain:
     for place, landed in enumerate(facts.ledger):
         findings += _commit(facts, landed)
         for touch in landed.touches:
-            content = facts.contents.get(touch.new, b"")
+            content = facts.contents.get(touch.new)
             wrong = _touch(touch, content, landed, again=touch.path in events)
             findings += [wrong] if wrong else []
             if touch.how == "A" and touch.path not in events and NAME.fullmatch(touch.path):
-                believed = _believe(facts, content, now)
-                events[touch.path] = Recorded(touch.path, content, landed.commit, place, believed)
+                believed = _believe(facts, content or b"", now)
+                events[touch.path] = Recorded(touch.path, content or b"", landed.commit, place, believed)
     listed = tuple(events.values())
     findings += [*_kept(facts), *_doubts(listed), *_order(facts, listed)]
     return Chain(listed, tuple(findings))
@@ -71,7 +71,7 @@ def _commit(facts: Facts, landed: Landed) -> Iterator[Finding]:
         yield Finding(Kind.FOREIGN_WRITER, BRANCH, message, landed.commit)
 
 
-def _touch(touch: Touch, content: bytes, landed: Landed, *, again: bool) -> Finding | None:
+def _touch(touch: Touch, content: bytes | None, landed: Landed, *, again: bool) -> Finding | None:
     if not NAME.fullmatch(touch.path):
         return Finding(Kind.FOREIGN_FILE, touch.path, "is no event; the ledger holds nothing else", landed.commit)
     if touch.how == "D":
@@ -80,7 +80,7 @@ def _touch(touch: Touch, content: bytes, landed: Landed, *, again: bool) -> Find
         return Finding(Kind.EVENT_EDITED, touch.path, "was edited in the ledger", landed.commit)
     if touch.mode != "100644":
         return Finding(Kind.EVENT_MISNAMED, touch.path, f"is no plain file (mode {touch.mode})", landed.commit)
-    why = wrong_name(touch.path, content)
+    why = "is too large for an event" if content is None else wrong_name(touch.path, content)
     if why:
         return Finding(Kind.EVENT_MISNAMED, touch.path, why, landed.commit)
     if again:

@@ -129,15 +129,34 @@ def head(root: Path, revision: str = LOCAL) -> str | None:
 
 
 def read(root: Path, revision: str = LOCAL) -> list[Event]:
-    """The events at ``revision`` of the clone at ``root``, newest last; other files of the branch are left out."""
-    listed = run(["git", "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", revision], cwd=root).stdout
-    entries = [line.split("\t", 1) for line in listed.decode("utf-8", "surrogateescape").split("\0") if line]
-    wanted = {
-        name: about.split() for about, name in entries if about.startswith("100644 blob ") and NAME.fullmatch(name)
-    }
+    """The events at ``revision`` of the clone at ``root``, newest last; other files of the branch are left out.
+
+    A file that is too large for an event is one of the others: whoever may push could not make every reader load it.
+    """
+    words = ["git", "ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", revision]
+    listed = run(words, cwd=root).stdout.decode("utf-8", "surrogateescape")
+    entries = (line.split("\t", 1) for line in listed.split("\0") if line)
+    wanted = {name: about.split()[2] for about, name in entries if _is_event(about, name)}
     names = sorted(wanted)
-    contents = blobs(root, [wanted[name][2] for name in names])
+    contents = blobs(root, [wanted[name] for name in names])
     return [Event(name, content) for name, content in zip(names, contents, strict=True)]
+
+
+def _is_event(about: str, name: str) -> bool:
+    """``about``: mode, type, id and size in bytes, as Git lists a file."""
+    if not about.startswith("100644 blob ") or not NAME.fullmatch(name):
+        return False
+    size = about.split()[3]
+    # Git prints BAD for an object that is not there: reading it says so.
+    return not size.isdigit() or int(size) <= MAX_EVENT
+
+
+def small(root: Path, ids: Sequence[str]) -> list[str]:
+    """The blobs that are not too large for an event; one that is not there is among them, and reading it says so."""
+    asked = "".join(f"{name}\n" for name in ids).encode()
+    said = run(["git", "cat-file", "--batch-check=%(objectsize)", "--buffer"], cwd=root, stdin=asked).stdout
+    sizes = said.decode().splitlines()
+    return [name for name, size in zip(ids, sizes, strict=True) if not size.isdigit() or int(size) <= MAX_EVENT]
 
 
 def blobs(root: Path, ids: Sequence[str]) -> Iterator[bytes]:
