@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from gitml.errors import RefError
 from gitml.sandbox import gitrepo, repos, serial, users
 from gitml.sandbox.context import Sandbox
 from gitml.sandbox.environments import Environment
@@ -19,7 +20,6 @@ def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON
     """workflow-run. `whole` False leaves out the head commit, which costs a call of git."""
     api, web = serial.repo_api(view, repo), serial.repo_web(view, repo)
     url = f"{api}/actions/runs/{row['id']}"
-    repository = serial.repository(view, repo)
     actor = serial.user(view, users.by_id(view.tx, row["actor_id"]))
     return {
         "id": row["id"],
@@ -55,10 +55,21 @@ def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON
         "pull_requests": _pulls(view, repo, row),
         "referenced_workflows": [],
         "head_commit": head_commit(view, repo, row["head_sha"]) if whole else None,
-        "repository": repository,
-        "head_repository": repository,
-        "head_repository_id": repo.id,
+        "repository": serial.repository(view, repo),
+        **_head_repository(view, repo, row),
     }
+
+
+def _head_repository(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
+    """Where the commit of the run comes from: a fork, which may be gone by now, or the repository itself."""
+    if not row["fork"]:
+        return {"head_repository": serial.repository(view, repo), "head_repository_id": repo.id}
+    head = json.loads(row["payload"])["pull_request"]["head"]["repo"]
+    try:
+        home = repos.by_id(view.tx, head["id"] if head else 0)
+    except RefError:
+        return {"head_repository": None, "head_repository_id": None}
+    return {"head_repository": serial.repository(view, home), "head_repository_id": home.id}
 
 
 def _pulls(view: View, repo: Repo, row: sqlite3.Row) -> list[JSON]:
