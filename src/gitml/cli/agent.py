@@ -84,7 +84,7 @@ def agent() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer at; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8470, show_default=True, help="0 takes a free one.")
 @click.option(
-    "--interval", type=click.FloatRange(1, 86_400), default=30.0, show_default=True, help="Seconds between looks."
+    "--interval", type=click.FloatRange(1, 86_400), default=10.0, show_default=True, help="Seconds between looks."
 )
 @click.option("--once", is_flag=True, help="Converge once, without a server; the exit code tells how it went.")
 @click.option("--observe", is_flag=True, help="Judge and report, change nothing.")

@@ -30,7 +30,7 @@ class Listening:
     """
 
     listen: Listen
-    interval: float = 30.0
+    interval: float = 10.0
     tokens: Mapping[str, str] = field(default_factory=dict)
     secret: str = field(default="", repr=False)
     log: str = ""
