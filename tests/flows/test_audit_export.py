@@ -18,8 +18,9 @@ from gitml.flows.auditexport import export, reread
 from gitml.governance.audit import Audit
 from gitml.governance.audit import audit as judge
 from gitml.governance.facts import Facts
+from gitml.repo import ledger
 from gitml.verdict import Phase
-from governance.evidence_kit import REPOSITORY, START, World, key_pair, world
+from governance.evidence_kit import REPOSITORY, START, World, enveloped, key_pair, named, world
 
 NOW = START + timedelta(days=2)
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -146,3 +147,29 @@ def test_the_page_is_whole_and_harmless(audited: Audit, tmp_path: Path) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
     assert not re.search(r"https?://|url\(", text)
     assert "The audit found failures" in text
+
+
+def test_who_approved_and_who_overrode_is_told_in_words(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    about = made.deploy("one")
+    words = "size opened by rita, olga until 2026-04-01 12:00 UTC: the holiday week"
+    details: dict[str, dict[str, object]] = {
+        "gate": {"override": {"gates": ["size"], "verdict": {"reason": words}}},
+        "approved": {"approvers": ["olga", "rita"]},
+        "promoted": {},
+    }
+    for kind, said in details.items():
+        mine = about.model_copy(update={"kind": kind})
+        envelope = enveloped(mine, made.key, said)
+        ledger.append(made.server, {named(mine, envelope): envelope})
+    made.publish()
+    found = audit(made.root, {}, Asked(repository=REPOSITORY), now=NOW)
+    (row,) = found.changes
+    assert (row.approvers, row.overridden, row.phase) == (("olga", "rita"), words, Phase.SUCCESSFUL)
+    export(found, tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<td>olga, rita</td>" in page
+    assert f"passed; overridden: {words}" in page
+    (line,) = csv.DictReader(io.StringIO((tmp_path / "out" / "changes.csv").read_text()))
+    assert (line["approvers"], line["overridden"]) == ("olga rita", words)
+    assert reread(tmp_path / "out", now=NOW).changes == found.changes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from gitml.governance.chain import Chain, Recorded, walk
 from gitml.governance.facts import Facts
@@ -24,7 +25,8 @@ class ChangeRow:
     """A change of a deployment file on main, and the evidence that counts for it.
 
     ``gate`` and ``approval`` are results (passed, failed, inconclusive) or empty, ``placed`` is promoted, rolled-back
-    or empty; ``by`` is who is behind it as the evidence says, ``events`` the evidence. ``phase`` is the worst finding.
+    or empty. ``approvers`` filled the roles' seats at the merge, ``overridden`` tells of gates that people opened.
+    ``by`` is who is behind it as the evidence says, ``events`` the evidence. ``phase`` is the worst finding.
     """
 
     path: str
@@ -37,6 +39,8 @@ class ChangeRow:
     pull: int | None
     gate: str
     approval: str
+    approvers: tuple[str, ...]
+    overridden: str
     placed: str
     by: str
     version: str
@@ -105,6 +109,11 @@ class _Match:
     def newest(self, *kinds: str) -> Binding | None:
         found = [e.binding for e in self.events if e.binding and e.binding.kind in kinds]
         return found[-1] if found else None
+
+    def told(self, kind: str) -> Mapping[str, Any]:
+        """The details of the newest evidence of a kind."""
+        found = [e.believed.statement for e in self.events if e.believed.statement]
+        return next((s.details for s in reversed(found) if s.binding.kind == kind), {})
 
     @property
     def pull(self) -> int | None:
@@ -247,12 +256,25 @@ def _row(match: _Match, findings: Sequence[Finding]) -> ChangeRow:
         pull=told.pull if told else None,
         gate=gate.result if gate else "",
         approval=approved.result if approved else "",
+        approvers=_texts(match.told("approved").get("approvers")),
+        overridden=_overridden(match.told("gate").get("override")),
         placed=placed.kind if placed else "",
         by=told.by if told else "",
         version=told.version if told else "",
         events=tuple(event.name for event in match.events),
         phase=_worst(findings),
     )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list | tuple) else ()
+
+
+def _overridden(value: Any) -> str:
+    """The gate's own words about what people opened, if they opened anything."""
+    verdict = value.get("verdict") if isinstance(value, Mapping) and _texts(value.get("gates")) else None
+    reason = verdict.get("reason") if isinstance(verdict, Mapping) else None
+    return reason if isinstance(reason, str) else ""
 
 
 def _worst(findings: Sequence[Finding]) -> Phase:

@@ -50,7 +50,7 @@ def files(audit: Audit) -> dict[str, bytes]:
 
 def change_row(row: ChangeRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in ChangeRow.__dataclass_fields__}
-    return {**values, "events": list(row.events), "phase": row.phase.value}
+    return {**values, "approvers": list(row.approvers), "events": list(row.events), "phase": row.phase.value}
 
 
 def event_row_columns() -> tuple[str, ...]:

@@ -102,6 +102,7 @@ def _changes(audit: Audit) -> Iterator[str]:
         "pull request",
         "gate",
         "approvals",
+        "approved by",
         "recorded as",
         "by",
     )
@@ -116,11 +117,16 @@ def _change(row: ChangeRow) -> Sequence[str]:
         _text(row.environment),
         _code(row.version),
         f"#{row.pull}" if row.pull else "–",
-        _text(row.gate or "–"),
+        _gate(row),
         _text(row.approval or "–"),
+        _text(", ".join(row.approvers) or "–"),
         _text(row.placed or "–"),
         _text(row.by or "–"),
     )
+
+
+def _gate(row: ChangeRow) -> str:
+    return _text(f"{row.gate}; overridden: {row.overridden}" if row.overridden else row.gate or "–")
 
 
 def _events(audit: Audit) -> Iterator[str]:
