@@ -54,6 +54,7 @@ def test_ls(app: World) -> None:
     assert len(json.loads(call(app, "evidence", "ls", "-n", "1", "--json").stdout)) == 1
     for words in (("--model", "other"), ("--environment", "staging"), ("--pull", "8")):
         assert json.loads(call(app, "evidence", "ls", *words, "--json").stdout) == []
+    assert "is not one of" in str(call(app, "evidence", "ls", "--kind", "gates").exception)
     assert len(json.loads(call(app, "evidence", "ls", "--pull", "7", "--model", "m", "--json").stdout)) == 4
 
 

@@ -48,7 +48,7 @@ def test_a_promotion_that_meets_everything_is_open() -> None:
     assert {n: v.reason for n, v in found.verdicts.items() if v.phase is not Phase.SUCCESSFUL} == {}
     assert found.is_open, found
     assert list(found.verdicts) == ["change", "artifact", "trained", "order", *GATES]
-    assert [s.what for s in found.next_steps] == ["merge it: `gitml merge`"]
+    assert [s.what for s in found.next_steps] == ["merge it: here, or with `gitml merge NUMBER`"]
 
 
 def test_each_gate_alone_keeps_it_shut() -> None:

@@ -23,7 +23,7 @@ FINE = Judgement(
     gates=(Gate("metrics", GOOD),),
     seats=(Seat("operations", 1, ("olga",), ("bob",)),),
     said=(Said("olga", "APPROVED", "operations"),),
-    steps=(("whoever merges", "merge it: `gitml merge`"),),
+    steps=(("whoever merges", "merge it: here, or with `gitml merge NUMBER`"),),
 )
 SHUT = replace(
     FINE,
@@ -39,7 +39,7 @@ SHUT = replace(
 def test_an_open_gate_says_so_first_and_what_to_do() -> None:
     text = comment([FINE], FOOTER)
     assert text.splitlines()[0] == "🟢 **Promotion of `delay` in `production`: may be merged.**"
-    assert "merge it: `gitml merge`" in text
+    assert "merge it: here, or with `gitml merge NUMBER`" in text
     assert "1 gate passed" in text
     assert "| 🟢 passed | `metrics` | all within bounds | `auc` 0.7123 |" in text
     assert "`aaaaaaaaaaaa`" in text.splitlines()[-1]

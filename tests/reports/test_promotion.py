@@ -40,6 +40,8 @@ def test_all_three_readers_find_their_part() -> None:
     ):
         assert line in text
     assert text.count("- **You ") == 3
+    asks = promotion(replace(WHOLE, model_is="Will it be late?"))
+    assert "Its alerts reach passengers. `delay`: Will it be late?\n" in asks
 
 
 def test_what_is_missing_is_said() -> None:

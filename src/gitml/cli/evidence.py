@@ -51,7 +51,7 @@ def _here(ctx: click.Context, repository: str, *, fetch: bool) -> Here:
 )
 @click.option("--model", default="", help="About this model only.")
 @click.option("--environment", default="", help="About this environment only.")
-@click.option("--kind", default="", help="Of this kind only: trained, gate, approved, …")
+@click.option("--kind", type=click.Choice(get_args(EvidenceKind)), default=None, help="Of this kind only.")
 @click.option("--pull", type=click.IntRange(1), help="About this pull request only.")
 @click.option("-n", "--limit", type=click.IntRange(1), default=30, show_default=True, help="Events to list.")
 @click.option("--all", "everything", is_flag=True, help="List all.")
@@ -61,7 +61,7 @@ def _here(ctx: click.Context, repository: str, *, fetch: bool) -> Here:
 def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **asked: Any) -> None:
     """List events, newest first, and say which count."""
     most = None if asked.pop("everything") else asked["limit"]
-    wanted = Wanted(asked["model"], asked["environment"], asked["kind"], asked["pull"], most)
+    wanted = Wanted(asked["model"], asked["environment"], asked["kind"] or "", asked["pull"], most)
     found = listed(_here(ctx, repository, fetch=fetch), wanted)
     if as_json:
         show_json([_json(shown) for shown in found])

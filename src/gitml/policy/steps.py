@@ -94,7 +94,8 @@ def next_steps(
     """``shut`` are the verdicts that keep the gate shut, after what an override opened."""
     found = [*_gates(shut), *_times(freeze, hold), *_people(approvals)]
     if not found:
-        told = "merge it: `gitml merge`" if move is not Move.NOTHING else "nothing: what runs stays as it is"
+        merge = "merge it: here, or with `gitml merge NUMBER`"
+        told = merge if move is not Move.NOTHING else "nothing: what runs stays as it is"
         return (Step(EVERYBODY, told),)
     return tuple(dict.fromkeys(found))
 

@@ -102,7 +102,7 @@ def _top(about: Proposal) -> Iterator[str]:
     if about.environment_is or about.model_is:
         told = [f"{code(about.environment)}: {prose(about.environment_is)}"] if about.environment_is else []
         told += [f"{code(about.model)}: {prose(about.model_is)}"] if about.model_is else []
-        yield "For whom. " + ". ".join(text.rstrip(".") for text in told) + "."
+        yield "For whom. " + " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in told)
 
 
 def _version(text: str) -> str:
