@@ -99,6 +99,48 @@ def test_beside_a_run_that_will_find_the_pull_request_none_is_started(kit: Kit, 
     assert len(dispatched(kit, repo)) == 1
 
 
+@pytest.mark.parametrize(
+    ("conclusion", "expires", "again"),
+    [("success", "2100", True), ("success", "", False), ("failure", "2100", False)],
+)
+def test_of_a_run_that_went_well_its_commit_alone_goes_again(
+    kit: Kit, toy: Path, tmp_path: Path, conclusion: str, expires: str, again: bool
+) -> None:
+    repo = pushed(kit, toy, "weather")
+    Runner(kit.sandbox, {"far": ["elsewhere"]}).turn()
+    sha = git(toy, "rev-parse", "HEAD")
+    with kit.sandbox.store.write() as tx:
+        run = tx.execute("SELECT * FROM runs WHERE head_branch = 'weather' ORDER BY id DESC").fetchone()
+        assert run["head_sha"] == sha
+        for table, column in (("runs", "id"), ("jobs", "run_id")):
+            done = f"UPDATE {table} SET status = 'completed', conclusion = ? WHERE {column} = ?"
+            tx.execute(done, (conclusion, run["id"]))
+        if expires:
+            row = (
+                run["repo_id"],
+                run["id"],
+                "fragment-train-cpu",
+                1,
+                "0" * 64,
+                run["created_at"],
+                f"{expires}-01-01T00:00:00Z",
+            )
+            names = "repo_id, run_id, name, size, digest, created_at, expires_at"
+            tx.execute(f"INSERT INTO artifacts ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    opened = event(repo, "weather")
+    opened["pull_request"]["head"]["sha"] = sha
+    done = called(kit, toy, tmp_path, repo, opened)
+    assert done.code == 0, done.err
+    assert done.out.startswith("job commit goes again on weather" if again else "started gitml-train.yml"), done.out
+    assert len(dispatched(kit, repo)) == (not again)
+    with kit.sandbox.store.read() as tx:
+        assert tx.execute("SELECT attempt FROM runs WHERE id = ?", (run["id"],)).fetchone()[0] == 1 + again
+        kept = tx.execute(
+            "SELECT key FROM jobs WHERE run_id = ? AND attempt = 2 AND status = 'completed'", (run["id"],)
+        )
+        assert [row["key"] for row in kept] == ["train-cpu"] * again
+
+
 def test_a_branch_that_is_gone_is_an_error_of_the_outside(kit: Kit, toy: Path, tmp_path: Path) -> None:
     repo = pushed(kit, toy, "weather")
     done = called(kit, toy, tmp_path, repo, event(repo, "gone"))

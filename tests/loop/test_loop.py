@@ -56,6 +56,27 @@ def test_ready_gets_one_commit_with_lock_and_record_and_main_is_right_after_the_
     assert loop.tip("main") == merged
 
 
+def test_a_pull_request_that_opens_after_the_training_takes_over_what_it_left(loop: Loop) -> None:
+    pushed = loop.rate(0.7, branch="faster")
+    assert loop.judged(pushed)["state"] == "success", loop.logs()
+    (run,) = (r for r in loop.works.runs("push") if r["head_branch"] == "faster")
+    began = loop.works.jobs(run)["train-cpu"]["started_at"]
+    number = loop.pull("faster")
+    loop.until(lambda: loop.tip("faster") != pushed and loop.comments(number))
+    loop.settled()
+    assert not loop.works.runs("workflow_dispatch"), "nothing is trained again"
+    again = next(r for r in loop.works.runs("push") if r["id"] == run["id"])
+    assert (again["attempt"], again["conclusion"]) == (2, "success"), loop.logs()
+    newest = [job for job in loop.works.query("SELECT * FROM jobs WHERE run_id = ?", run["id"]) if job["attempt"] == 2]
+    assert {job["name"]: job["started_at"] == began for job in newest} == {
+        "train-cpu": True,
+        "commit": False,
+        "publish": False,
+    }
+    assert len(loop.files("faster")) == len(loop.files("main")) + 1
+    assert len(loop.comments(number)) == 1
+
+
 def test_a_second_push_replaces_the_bots_own_unmerged_record(loop: Loop) -> None:
     first = loop.rate(0.7, branch="faster")
     loop.pull("faster")

@@ -272,7 +272,13 @@ def test_run_again_all_or_what_failed(works: Works) -> None:
     works.api("POST", f"/actions/runs/{run['id']}/rerun", checked=True)
     works.until(lambda: works.done()[0]["attempt"] == 3)
     assert works.done()[0]["conclusion"] == "failure"
-    assert "good was 3" in works.log(works.jobs(works.runs()[0])["bad"])
+    bad = works.jobs(works.runs()[0])["bad"]
+    assert "good was 3" in works.log(bad)
+    assert works.api("POST", f"/actions/jobs/{bad['id']}/rerun").status_code == 201
+    works.until(lambda: works.done()[0]["attempt"] == 4)
+    bad = works.jobs(works.done()[0])["bad"]
+    assert "good was 3" in works.log(bad), "what it needs stands as it was"
+    assert bad["attempt"] == 4
 
 
 SERVER = """

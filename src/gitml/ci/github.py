@@ -31,6 +31,8 @@ from gitml.ci.github_steps import MAIN, Step, listed, mapping, scalar
 from gitml.errors import UsageError
 
 CML = "@dvcorg/cml@0.20.6"
+# A run that goes again is no newer push than one that came after it.
+_NEW_PUSH = "github.event_name == 'push' && github.run_attempt == 1"
 
 
 def render(source: Source) -> dict[str, str]:
@@ -62,7 +64,7 @@ def _train(source: Source) -> str:
         [
             "group: ${{ github.workflow }}-${{ github.ref }}",
             "# Of a branch only the newest push is of interest; what the default branch has begun is finished.",
-            f"cancel-in-progress: ${{{{ github.event_name == 'push' && github.ref != {MAIN} }}}}",
+            f"cancel-in-progress: ${{{{ {_NEW_PUSH} && github.ref != {MAIN} }}}}",
         ],
         [
             *(_training(source, job) for job in source.jobs),

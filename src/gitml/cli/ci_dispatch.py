@@ -19,13 +19,22 @@ def dispatch(ctx: click.Context, as_json: bool) -> None:
     """Train the branch of a pull request that opened or became ready.
 
     That is no push, and a run of a pull request cannot commit to its branch: so the training workflow is started on the
-    branch itself. It runs no stage a second time, finds the pull request, reports on it and commits when it is ready.
+    branch itself. It finds the pull request, reports on it and commits when it is ready. A run of this commit that went
+    well is not trained again: its job `commit` goes once more, with what the training left.
     """
     root = root_of(ctx)
     with github(settings_from(os.environ), note=lambda text: note(printable(text))) as forge:
         done = run_dispatch(root, os.environ, forge.runs)
     if as_json:
-        show_json({"workflow": done.workflow or None, "branch": done.branch, "reason": done.reason})
+        show_json(
+            {
+                "workflow": done.workflow or None,
+                "branch": done.branch,
+                "reason": done.reason,
+                "again": done.again or None,
+            }
+        )
     else:
-        what = f"started {done.workflow} on {done.branch}" if done.workflow else "nothing started"
+        started = f"started {done.workflow} on {done.branch}" if done.workflow else "nothing started"
+        what = f"job commit goes again on {done.branch}" if done.again else started
         show(printable(f"{what}: {done.reason}"))

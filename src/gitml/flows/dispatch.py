@@ -1,13 +1,14 @@
 """``gitml ci dispatch``: a pull request that opens or becomes ready is no push, so its branch is trained by hand.
 
 That run finds the pull request, comments on it and, when it is ready, commits; what a record covers is restored. A run
-that is on its way does the same, so nothing is started beside it.
+that is on its way does the same, so nothing is started beside it. Of a run that is over its job `commit` goes again: it
+takes the fragments that the training left, and checks them as it did the first time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,15 @@ LABEL = "gitml:commit"
 
 @dataclass(frozen=True)
 class Dispatched:
-    """The workflow file that was started on ``branch``; without one, ``reason`` says why not."""
+    """The workflow file that was started on ``branch``; without one, ``reason`` says why not.
+
+    ``again`` is the address of a run that goes on from its job `commit` instead.
+    """
 
     workflow: str
     branch: str
     reason: str
+    again: str = ""
 
 
 def dispatch(root: Path, env: Mapping[str, str], runs: Runs) -> Dispatched:
@@ -48,21 +53,41 @@ def dispatch(root: Path, env: Mapping[str, str], runs: Runs) -> Dispatched:
         return Dispatched("", branch, f"the label is not {LABEL}")
     application = load_application(root).application
     workflow = file_name(application, Git(root).prefix, "train")
-    if run := _on_its_way(runs, workflow, branch, str(head.get("sha", ""))):
+    commit, why = str(head.get("sha", "")), f"the pull request was {action.replace('_', ' ')}"
+    trainings = [run for run in runs.of_commit(commit) if _trains(run, workflow, branch)] if commit else []
+    if run := _on_its_way(runs, trainings):
         return Dispatched("", branch, f"{run.url} trains this commit already, and will find the pull request")
+    if run := _again(runs, trainings):
+        return Dispatched("", branch, f"{why}, and nothing has changed since {run.url}", run.url)
     runs.start(workflow, branch)
-    return Dispatched(workflow, branch, f"the pull request was {action.replace('_', ' ')}")
+    return Dispatched(workflow, branch, why)
 
 
-def _on_its_way(runs: Runs, workflow: str, branch: str, commit: str) -> Run | None:
-    """A run that trains this commit and has not begun to look for its pull request, which its job `commit` does."""
-    for run in runs.of_commit(commit) if commit else ():
-        mine = run.workflow.rpartition("/")[2] == workflow and run.branch == branch
-        if mine and run.event in ("push", "workflow_dispatch") and run.status != "completed":
+def _trains(run: Run, workflow: str, branch: str) -> bool:
+    mine = run.workflow.rpartition("/")[2] == workflow and run.branch == branch
+    return mine and run.event in ("push", "workflow_dispatch")
+
+
+def _on_its_way(runs: Runs, trainings: Sequence[Run]) -> Run | None:
+    """A run that has not begun to look for its pull request, which its job `commit` does."""
+    for run in trainings:
+        if not run.is_over:
             jobs = [job for job in runs.jobs(run.id) if job.name == "commit"]
             if all(job.status not in ("in_progress", "completed") for job in jobs):
                 return run
     return None
+
+
+def _again(runs: Runs, trainings: Sequence[Run]) -> Run | None:
+    """The newest run, when it is over and went well, with its job `commit` begun again; None when that cannot be."""
+    run = max(trainings, key=lambda run: run.id, default=None)
+    if run is None or not run.is_over or run.conclusion != "success":
+        return None
+    left = [artifact for artifact in runs.artifacts(run.id) if artifact.name.startswith("fragment-")]
+    job = next((job for job in runs.jobs(run.id) if job.name == "commit"), None)
+    if job is None or not left or any(artifact.is_expired for artifact in left) or not runs.rerun(job.id):
+        return None
+    return run
 
 
 def _event(env: Mapping[str, str]) -> dict[str, Any]:

@@ -269,6 +269,10 @@ class Runs(Protocol):
         """Run the workflow file ``workflow`` on a branch."""
         ...
 
+    def rerun(self, job: int) -> bool:
+        """Run a job of a run that is over again, and those that need it; False when the forge cannot any more."""
+        ...
+
 
 class Forge(Protocol):
     """One repository on a forge, as one token sees it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitml.forges.base import Artifact, Job, Run
 from gitml.forges.github_rest import Rest, Shape
+from gitml.http import HttpError
 
 
 class GithubRuns:
@@ -28,6 +29,16 @@ class GithubRuns:
     def start(self, workflow: str, branch: str) -> None:
         # Twice does no harm: runs of one branch wait for each other, and the second has nothing to train.
         self._rest.call("POST", f"actions/workflows/{workflow}/dispatches", {"ref": branch})
+
+    def rerun(self, job: int) -> bool:
+        try:
+            self._rest.call("POST", f"actions/jobs/{job}/rerun")
+        except HttpError as exc:
+            # It goes on, is older than a month, was run again fifty times: GitHub calls all of that forbidden.
+            if exc.status in (403, 404, 409, 422):
+                return False
+            raise
+        return True
 
 
 def _run(shape: Shape) -> Run:

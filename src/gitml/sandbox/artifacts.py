@@ -89,7 +89,8 @@ def _keep(sandbox: Sandbox, job: sqlite3.Row, name: str, part: Path, *, overwrit
         run = runs_store.run_row(tx, job["run_id"])
         assert run is not None
         old = tx.execute("SELECT * FROM artifacts WHERE run_id = ? AND name = ?", (run["id"], name)).fetchone()
-        if old is not None and not overwrite:
+        # An earlier attempt of the run may have left one of the same name: the newest counts.
+        if old is not None and not overwrite and old["created_at"] >= run["started_at"]:
             raise RefusalError(409, f"An artifact with the name {name} exists already in this run")
         if old is not None:
             tx.execute("DELETE FROM artifacts WHERE id = ?", (old["id"],))

@@ -17,9 +17,11 @@ _KEPT = (
 )
 
 
-def again(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, *, only_failed: bool) -> None:
-    """Begin a new attempt at the same commit with the same file. Raises RefusalError 403 while the run goes
-    on.
+def again(
+    tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, *, only_failed: bool = False, job: str = ""
+) -> None:
+    """Begin a new attempt at the same commit with the same file: of all jobs, of those that failed, or of the one with
+    the key ``job`` and those that need it. Raises RefusalError 403 while the run goes on.
     """
     if run["status"] != "completed":
         raise RefusalError(403, "This workflow run is already running")
@@ -28,13 +30,16 @@ def again(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row
     before = runs_store.jobs_of(tx, run)
     workflow = build(run["path"], json.loads(run["workflow"]))
     _reset(tx, sandbox, run, attempt=run["attempt"] + 1)
-    if not only_failed:
+    if not only_failed and not job:
         artifacts.drop_of_run(sandbox, tx, run["id"])
     fresh = runs_store.run_row(tx, run["id"])
     assert fresh is not None
     runs.start(tx, sandbox, repo, fresh, workflow)
     if only_failed:
-        _keep_successes(tx, fresh, before, workflow)
+        _keep(tx, fresh, before, workflow, [key for key in workflow.jobs if _succeeded(before, key)])
+    elif job:
+        again_too = _needing(workflow, job)
+        _keep(tx, fresh, before, workflow, [key for key in workflow.jobs if key not in again_too])
 
 
 def approve(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row) -> None:
@@ -64,12 +69,26 @@ def _reset(tx: sqlite3.Connection, sandbox: Sandbox, run: sqlite3.Row, *, attemp
     )
 
 
-def _keep_successes(tx: sqlite3.Connection, run: sqlite3.Row, before: list[sqlite3.Row], workflow: Workflow) -> None:
-    """Jobs that succeeded, every combination of them, stand as they are; the others are planned anew."""
+def _succeeded(before: list[sqlite3.Row], key: str) -> bool:
+    return all(r["conclusion"] == "success" for r in before if r["key"] == key and r["caller_id"] is None)
+
+
+def _needing(workflow: Workflow, job: str) -> set[str]:
+    """The job and all that need it, directly or through others."""
+    found = {job}
+    while more := {key for key, other in workflow.jobs.items() if found & set(other.needs)} - found:
+        found |= more
+    return found
+
+
+def _keep(
+    tx: sqlite3.Connection, run: sqlite3.Row, before: list[sqlite3.Row], workflow: Workflow, keys: list[str]
+) -> None:
+    """These jobs, every combination of them, stand as they are; the others are planned anew."""
     planned = {r["key"]: r for r in runs_store.jobs_of(tx, run)}
-    for key in workflow.jobs:
+    for key in keys:
         old = [r for r in before if r["key"] == key and r["caller_id"] is None]
-        if workflow.jobs[key].uses or not old or any(r["conclusion"] != "success" for r in old):
+        if workflow.jobs[key].uses or not old:
             continue
         tx.execute("DELETE FROM jobs WHERE id = ?", (planned[key]["id"],))
         for row in old:

@@ -120,6 +120,14 @@ def _rerun(call: Call, *, only_failed: bool) -> Reply:
     return Reply({}, 201, after=call.sandbox.wake.set)
 
 
+def rerun_job(call: Call) -> Reply:
+    """One job and those that need it."""
+    assert call.tx is not None
+    run, row = _job(call)
+    rerun.again(call.tx, call.sandbox, call.repo, run, job=row["key"])
+    return Reply({}, 201, after=call.sandbox.wake.set)
+
+
 def approve(call: Call) -> Reply:
     """Let a run go on that a job's own token caused."""
     assert call.tx is not None
@@ -206,6 +214,7 @@ OPERATIONS = (
     Operation("POST", f"{_RUN}/cancel", cancel, "actions", "write", "write"),
     Operation("POST", f"{_RUN}/rerun", rerun_all, "actions", "write", "write"),
     Operation("POST", f"{_RUN}/rerun-failed-jobs", rerun_failed, "actions", "write", "write"),
+    Operation("POST", f"{_A}/jobs/{{job_id}}/rerun", rerun_job, "actions", "write", "write"),
     Operation("POST", f"{_RUN}/approve", approve, "actions", "write", "write"),
     Operation("POST", f"{_RUN}/pending_deployments", review_deployments, "deployments", "read", "write", Review),
     Operation("GET", f"{_RUN}/artifacts", list_artifacts, "actions"),
