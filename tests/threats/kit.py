@@ -24,7 +24,7 @@ from flows.promoting import NOW, POLICY, Town, pin, write
 from flows.promoting import record as record_of
 from gitml.errors import GitmlError
 from gitml.flows import agentjudge
-from gitml.flows.agentjudge import Go, Judged, Keep
+from gitml.flows.agentjudge import Go, Keep
 from gitml.flows.agentsource import Mirror
 from gitml.flows.agenttrust import Grounds, Ledger, brought_up
 from gitml.flows.cirecord import Order as Recording
@@ -89,16 +89,16 @@ class Scene:
     def tip(self) -> str:
         return self.town.ada.tip("main")
 
-    def train(self, seed: int, metrics: str = GOOD, **more: Any) -> Record:
+    def train(self, seed: int, text: str = GOOD, **more: Any) -> Record:
         """A version on main whose metrics file has these words, with evidence."""
-        raw = metrics.encode()
+        raw = text.encode()
         files = {
             "model.skops": {"sha256": f"{seed:064x}", "size": 1_500_000},
             "metrics.json": {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)},
         }
         about = {"files": files, "roles": {"metrics": "metrics.json"}, "metrics": json.loads(GOOD), **more}
         made = record_of(seed, minute=seed, **about)
-        self.town.push({f"models/delay/versions/{made.version}.json": made.to_json(), "metrics.json": metrics}, "train")
+        self.town.push({f"models/delay/versions/{made.version}.json": made.to_json(), "metrics.json": text}, "train")
         self.g.prove(made, "trained", "evaluated")
         return made
 
@@ -130,26 +130,32 @@ class Scene:
         with self.g.place() as place:
             record(place, Recording(self.g.key, RUN))
 
-    def agent(self, environment: str = "staging", *, now: datetime | None = None) -> Judged:
-        """What a new agent of the environment makes of main."""
+    def accepted(self) -> dict[str, str]:
+        """What new agents would serve: path of the deployment file → the commit of main that they believe."""
         mirror = Mirror(self.folder / "agent", Remote(self.town.kit.remote(self.town.repo, "ada")), "main")
         mirror.prepare()
         heads = mirror.fetch()
         ledger = brought_up(Ledger(), mirror, heads.ledger)
-        grounds = Grounds(
-            mirror, heads.main, ledger, self.town.repo.full_name, now or self.clock.now + timedelta(seconds=30)
-        )
-        return agentjudge.judge(grounds, mirror.wanted(heads.main, environment).get("delay"), None, environment)
+        later = self.clock.now + timedelta(seconds=30)
+        grounds = Grounds(mirror, heads.main, ledger, self.town.repo.full_name, later)
+        found = {}
+        for environment in ("staging", "production", "nowhere"):
+            for file in mirror.wanted(heads.main, environment).values():
+                judged = agentjudge.judge(grounds, file, None, environment)
+                assert isinstance(judged, Go | Keep), judged
+                if isinstance(judged, Go):
+                    found[file.path] = judged.trusted.change.commit
+        return found
 
     def open(self, number: int) -> None:
         """An honest pull request gets through all of it."""
         outcome = self.g.one(number)
         assert outcome.state is State.SUCCESS, said(outcome)
-        self.merged(number)
+        done = self.merged(number)
         self.record()
-        assert isinstance(found := self.agent(), Go), found
+        assert self.accepted()[STAGING] == done.commit
 
-    def shut(self, expected: dict[int, tuple[str, ...]], environment: str = "staging") -> None:
+    def shut(self, expected: Mapping[int, tuple[str, ...]]) -> None:
         """Nothing gets any of the pull requests through, and all words (patterns) are said of it.
 
         They are judged; command and button are tried, also after the status was posted by hand; then an administrator
@@ -168,8 +174,9 @@ class Scene:
             self.lie(outcome.head)
             self.stays(outcome.number, tip)
         self.unguarded()
+        before = self.accepted()
         for number in expected:
-            self.forced(number, tip, environment)
+            self.forced(number, tip, before)
 
     def lie(self, head: str) -> None:
         """A writer posts the status of the gate."""
@@ -182,12 +189,12 @@ class Scene:
         assert self.click(number) in (405, 409, 422)
         assert self.tip == tip
 
-    def forced(self, number: int, tip: str, environment: str = "staging") -> None:
+    def forced(self, number: int, tip: str, before: Mapping[str, str] | None = None) -> None:
         """Merged without any rules; what CI then signs convinces no agent. Afterwards main is what it was."""
+        before = self.accepted() if before is None else before
         assert self.click(number) == 200
         self.record()
-        found = self.agent(environment)
-        assert isinstance(found, Keep), found
+        assert self.accepted().items() <= before.items()
         git(self.town.main, "push", "-q", "--force", "origin", f"{tip}:refs/heads/main")
 
     def branch(self, name: str, files: Mapping[str, str | None] | None = None, **how: Any) -> int:
@@ -262,11 +269,13 @@ def running(folder: Path, clock: Clock) -> Iterator[Kit]:
         close_clients(found.address.url)
 
 
-def template(folder: Path, **rules: Any) -> Template:
+def template(folder: Path, keys: Mapping[str, Any] | None = None) -> Template:
     clock = Clock()
     with running(folder, clock) as kit:
         kit = replace(kit, token=people(kit.sandbox))
-        g = gated(kit, folder, **{**RULES, **rules})
+        g = gated(kit, folder, **RULES)
+        if keys:
+            g.rules(keys={**g.policy["keys"], **keys})
         with kit.sandbox.store.write() as tx:
             for login in ("olga", "rita"):
                 tx.execute("UPDATE users SET email = ? WHERE login = ?", (f"{login}@example.org", login))

@@ -1,0 +1,146 @@
+"""A writer pushes to the ledger what they like. It convinces nobody: not `gitml merge`, and no agent."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gitml.errors import GitmlError
+from gitml.flows.gate import Outcome
+from gitml.governance import dsse
+from gitml.governance.keys import SigningKey, generate, signing_key
+from gitml.governance.statement import Change, Statement, parse_payload, to_payload
+from gitml.repo import ledger
+from gitml.repo.orphan import Remote
+from threats.kit import PRODUCTION, STAGING, Scene, Template, template
+
+pytestmark = pytest.mark.slow
+
+# The private halves of these leaked. One was for reports only, one is over, one was never anybody's.
+LEAKED = {name: generate(name) for name in ("reports", "old", "stranger")}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    about = {"owner": "CI", "from": "2026-01-01"}
+    keys = {
+        "reports": {**about, "public": LEAKED["reports"][1], "purposes": ["deployed", "trained", "evaluated"]},
+        "old": {**about, "public": LEAKED["old"][1], "purposes": ["gate", "approved"], "until": "2026-02-01"},
+    }
+    return template(tmp_path_factory.mktemp("threats") / "made", keys)
+
+
+def leaked(name: str) -> SigningKey:
+    return signing_key(LEAKED[name][0])
+
+
+def edited(statement: Statement, key: SigningKey) -> bytes:
+    """What the key signed says "failed"; the payload was put right afterwards."""
+    shut = Statement(statement.binding.model_copy(update={"result": "failed"}), statement.details)
+    envelope = json.loads(dsse.sign(to_payload(shut), key))
+    envelope["payload"] = base64.b64encode(to_payload(statement)).decode()
+    return json.dumps(envelope).encode()
+
+
+def honest(statement: Statement, key: SigningKey) -> bytes:
+    return dsse.sign(to_payload(statement), key)
+
+
+ELSEWHERE = Change(path=PRODUCTION, old="", new="1" * 40)
+Sign = Callable[[Statement, SigningKey], bytes]
+# Which key signs, how, and what the statement says otherwise than honest evidence of this change would.
+FORGED: dict[str, tuple[str, Sign, dict[str, Any]]] = {
+    "unknown key": ("stranger", honest, {}),
+    "wrong purpose": ("reports", honest, {}),
+    "expired key": ("old", honest, {}),
+    "edited": ("", edited, {}),
+    "other repository": ("", honest, {"repository": "ada/other"}),
+    "other pull request": ("", honest, {"pull": 999, "head": "1" * 40}),
+    "other environment": ("", honest, {"environment": "production", "change": ELSEWHERE}),
+    "other model": (
+        "",
+        honest,
+        {"model": "evil", "change": ELSEWHERE.model_copy(update={"path": "models/evil/x.yaml"})},
+    ),
+    "from the future": ("", honest, {"time": "2027-01-01T00:00:00Z"}),
+}
+
+
+def of(outcome: Outcome, scene: Scene) -> Statement:
+    """What the gate said last of the pull request."""
+    found = [b.statement for b in scene.g.events("gate") if b.statement and b.statement.binding.pull == outcome.number]
+    return found[-1]
+
+
+def test_forged_and_replayed_evidence(scene: Scene) -> None:
+    """Of each kind a gate that passed and an approval: whoever believed one of them would follow."""
+    remote = Remote(scene.town.kit.remote(scene.town.repo, "rita"))
+    tip, numbers = scene.tip, [scene.branch(f"forged-{n}") for n in range(len(FORGED))]
+    outcomes = scene.g.judge(*numbers)
+    events: dict[str, bytes] = {}
+    for outcome, (name, sign, more) in zip(outcomes, FORGED.values(), strict=True):
+        key = leaked(name) if name else scene.g.key
+        for kind in ("gate", "approved"):
+            about = of(outcome, scene).binding.model_copy(
+                update={"kind": kind, "result": "passed", "time": "2026-03-01T12:00:30Z", **more}
+            )
+            raw = sign(Statement(about, {}), key)
+            assert parse_payload(dsse.unpack(raw).payload).binding.result == "passed", "well-formed, as far as it goes"
+            events[ledger.event_name(about.time, kind, raw)] = raw
+    ledger.append(remote, events)
+    for outcome in outcomes:
+        scene.lie(outcome.head)
+        scene.stays(outcome.number, tip)
+    again = {o.number: o.state.value for o in scene.g.judge(*numbers)}
+    assert set(again.values()) == {"pending"}
+    scene.unguarded()
+    before = scene.accepted()
+    for number in numbers:
+        scene.forced(number, tip, before)
+
+
+def test_only_who_has_the_key_of_ci_is_believed(scene: Scene) -> None:
+    """The same forgery with the right key gets through: nothing else than the key stopped the others."""
+    number = scene.branch("stolen")
+    about = of(scene.g.one(number), scene).binding
+    events = {}
+    for kind in ("gate", "approved"):
+        made = about.model_copy(update={"kind": kind, "result": "passed", "time": "2026-03-01T12:00:30Z"})
+        raw = honest(Statement(made, {}), scene.g.key)
+        events[ledger.event_name(made.time, kind, raw)] = raw
+    scene.unguarded()
+    assert scene.click(number) == 200
+    assert STAGING not in scene.accepted()
+    ledger.append(Remote(scene.town.kit.remote(scene.town.repo, "rita")), events)
+    assert scene.accepted()[STAGING] == scene.tip
+
+
+def test_evidence_of_a_merge_is_worth_nothing_for_the_same_change_later(scene: Scene) -> None:
+    """The version is promoted, main goes back, and the same bytes are pushed once more."""
+    old = (scene.town.main / STAGING).read_text()
+    number = scene.opened()
+    scene.g.approve(number)
+    scene.open(number)
+    scene.unguarded()
+    new = scene.pinned()
+    scene.town.push({STAGING: old}, "back")
+    assert STAGING not in scene.accepted(), "nobody approved that either"
+    pushed = scene.town.push({STAGING: new}, "again")
+    scene.record()
+    assert scene.accepted().get(STAGING) != pushed
+    assert STAGING not in scene.accepted()
+
+
+def test_a_ledger_full_of_rubbish_keeps_nobody_from_an_honest_promotion(scene: Scene) -> None:
+    remote = Remote(scene.town.kit.remote(scene.town.repo, "rita"))
+    rubbish = [b"", b"{}", b"\xff\xfe", b"[" * 10_000, b'{"payload": 1}']
+    ledger.append(remote, {ledger.event_name("2026-03-01T12:00:00Z", "gate", raw): raw for raw in rubbish})
+    number = scene.opened()
+    with pytest.raises(GitmlError):
+        scene.merged(number)
+    scene.g.approve(number)
+    scene.open(number)
