@@ -117,13 +117,16 @@ def test_an_event_that_is_no_table_is_counted_and_takes_no_other_with_it(tmp_pat
     for number, features in enumerate([uneven, mixed, {"carrier": np.array(["\ud800"], object), "distance": [1]}]):
         log.put(event(number, features=features))
     log.put(event(7, request_id="half \ud83d"))
+    log.put(event(9, features=Encoded(np.zeros((1, 2)), lambda rows: {}[0])))
+    log.put(event(10, when=None))
     log.put(event(8))
     log.close()
     assert "r-8" in ids(tmp_path)
     assert "half ?" in ids(tmp_path)
     assert "r-0" not in ids(tmp_path)
-    assert log.stats().dropped >= 1
-    assert log.stats().kept + log.stats().dropped == 5
+    assert log.stats().dropped >= 3
+    assert log.stats().kept + log.stats().dropped == 7
+    assert log.stats().pending == 0
 
 
 @pytest.mark.parametrize("when", [float("nan"), float("-inf"), -5.0, 1e300])

@@ -64,7 +64,10 @@ def batches_of(events: Iterable[Event]) -> Iterator[tuple[list[Event], pa.Record
     """One batch for all events of a model, a day and a set of columns; an error for those that make no table."""
     groups: dict[tuple[Any, ...], list[Event]] = {}
     for event in events:
-        groups.setdefault(_group(event), []).append(event)
+        try:
+            groups.setdefault(_group(event), []).append(event)
+        except (TypeError, AttributeError) as exc:
+            yield [event], exc
     for some in groups.values():
         yield from _batches(some)
 
@@ -86,7 +89,7 @@ def merged(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
 def _batches(events: list[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch | Exception]]:
     try:
         yield events, _batch(events)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:
+    except Exception as exc:  # a boundary: features come from callers, and `decode` may raise anything
         if len(events) == 1:
             yield events, exc
         else:
@@ -98,7 +101,9 @@ def _batches(events: list[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch 
 def _group(event: Event) -> tuple[Any, ...]:
     features = event.features
     columns = features.decode if isinstance(features, Encoded) else tuple(features)
-    return event.model, _moment(event.time) // 86400, columns, tuple(event.output)
+    time = event.time
+    day = (time if _FIRST <= time <= _LAST else _moment(time)) // 86400
+    return event.model, day, columns, tuple(event.output)
 
 
 def _moment(time: float) -> float:
@@ -148,20 +153,28 @@ def _decoded(values: Any) -> pa.Array:
 
 
 def _fixed(events: Sequence[Event], counts: np.ndarray[Any, Any]) -> list[pa.Array]:
-    total = int(counts.sum())
-    starts = np.repeat(np.cumsum(counts) - counts, counts)
-    each = np.repeat(np.arange(len(events)), counts)
-    micros = np.array([round(_moment(e.time) * 1e6) for e in events], dtype=np.int64)
-    latencies = np.array([e.latency * 1000 for e in events], dtype=np.float32)
-    return [
-        _text([e.request_id for e in events]).take(each),
-        pa.array(np.arange(total, dtype=np.int32) - starts.astype(np.int32), pa.int32()),
-        _text([e.unit for e in events]).take(each),
-        _text([e.variant for e in events]).take(each),
-        _text([e.version for e in events]).take(each),
-        pa.array(latencies[each]),
-        pa.array(micros[each]).cast(pa.timestamp("us", tz="UTC")),
+    columns = [
+        _text([e.request_id for e in events]),
+        pa.array(np.zeros(len(events), dtype=np.int32)),
+        _text([e.unit for e in events]),
+        _text([e.variant for e in events]),
+        _text([e.version for e in events]),
+        pa.array(np.array([e.latency for e in events], dtype=np.float32) * np.float32(1000)),
+        pa.array(_micros([e.time for e in events])).cast(FIXED.field("time").type),
     ]
+    if int(counts.max()) == 1 == int(counts.min()):
+        return columns
+    each = np.repeat(np.arange(len(events)), counts)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    columns = [column.take(pa.array(each)) for column in columns]
+    columns[1] = pa.array((np.arange(len(each)) - starts).astype(np.int32))
+    return columns
+
+
+def _micros(times: Sequence[float]) -> np.ndarray[Any, Any]:
+    seconds = np.array(times, dtype=np.float64)
+    seconds = np.where(np.isfinite(seconds), seconds, _FIRST).clip(_FIRST, _LAST)
+    return np.rint(seconds * 1e6).astype(np.int64)
 
 
 def _text(values: Sequence[str | None]) -> pa.Array:

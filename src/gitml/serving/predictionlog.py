@@ -21,7 +21,7 @@ from gitml.serving.eventcolumns import Encoded, Event, batches_of, merged, warm_
 from gitml.serving.spool import Spool
 
 __all__ = ["Encoded", "Event", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
-_CHUNK, _LARGEST_CHUNK = 128, 1024
+_CHUNK, _LARGEST_CHUNK = 256, 1024
 
 
 class Sink(Protocol):
