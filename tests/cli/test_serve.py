@@ -18,6 +18,7 @@ import pyarrow.dataset as dataset
 import pytest
 
 from conftest import write
+from gitml.engines.places import place_of
 from gitml.flows.serve import Options, serve
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
@@ -103,6 +104,16 @@ def test_an_ensemble_finds_its_members_by_pin(tmp_path: Path) -> None:
         answer = httpx.post(f"{trial.running.url}/models/blend/predict", json={"rows": [ROW]}, trust_env=False).json()
     wanted = np.mean([p.predict_proba(pd.DataFrame([ROW]))[0, 1] for p in pipelines.values()])
     assert answer["outputs"]["p_late"] == [pytest.approx(wanted, abs=1e-12)]
+
+
+def test_an_object_store_keeps_the_log_and_this_machine_what_it_has_not_taken_yet(app: Path) -> None:
+    target = "memory://serve-test/log"
+    with serve(app, "delay", Options(Listen(port=0), target)) as trial:
+        answer = httpx.post(f"{trial.running.url}/models/delay/predict", json={"rows": [ROW]}, trust_env=False)
+        assert answer.status_code == 200
+        spool = app / ".dvc/tmp/gitml/log"
+        assert spool.is_dir()
+    assert len(place_of(f"{target}/predictions").files()) == 1
 
 
 def test_a_changed_artifact_is_not_served(app: Path, tmp_path: Path) -> None:

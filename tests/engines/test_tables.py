@@ -81,6 +81,13 @@ def test_what_is_written_appears_whole_or_not_at_all(tmp_path: Path, kind: str) 
     assert pa.Table.from_batches(read(path)).equals(TABLE)
 
 
+def test_names_of_object_stores_may_hold_empty_parts() -> None:
+    place = place_of("memory://odd")
+    for name in ("odd/a//b.csv", "odd/.hidden/c.csv", "odd/d/_e.csv"):
+        place.filesystem.handler.fs.pipe_file(name, b"n\n1\n")
+    assert [entry.name for entry in place.files()] == ["a//b.csv"]
+
+
 def test_an_address_leads_to_the_same_place_again(tmp_path: Path) -> None:
     for start in (tmp_path, "memory://bucket/a", f"file://{tmp_path}"):
         place = place_of(start) / "b" / "c.csv"

@@ -62,7 +62,7 @@ class Place:
         """The files below this folder, sorted; hidden ones (``.x``, ``_x``, or below such) are left out."""
         found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
         entries = [_entry(f, f.path[len(self.path) :].lstrip("/")) for f in found if f.is_file]
-        return sorted(e for e in entries if not any(part[0] in "._" for part in e.name.split("/")))
+        return sorted(e for e in entries if not any(part.startswith((".", "_")) for part in e.name.split("/")))
 
     def entry(self) -> Entry | None:
         """This file, under its own name; None if it is not there."""

@@ -48,8 +48,9 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     state = State("trial")
     deployment = Deployment(champion=Pin(version=record.version, digest=sha256))
     state.swap(state.prepare(record.model, deployment, {record.version: model}))
-    log = PredictionLog(options.log) if options.log else NoLog()
-    labels = LabelStore(options.log) if options.log else None
+    spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
+    log = PredictionLog(options.log, spool=spool) if options.log else NoLog()
+    labels = LabelStore(options.log, spool=spool) if options.log else None
     tokens = read_tokens(options.tokens) if options.tokens else {}
     leave_out_of_collections()
     try:
