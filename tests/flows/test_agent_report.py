@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import write
+from conftest import git, write
 from flows.agent_kit import REPOSITORY, World, key, keys, policy
 from flows.agents import start, version
 from flows.promoting import Town, pin, town
@@ -131,6 +131,20 @@ def test_a_local_pin_is_served_while_the_forge_is_down_and_reported_afterwards(w
     assert [s.details["pin"]["event"] for s in told] == ["begun", "ended"]
     assert {s.binding.by for s in told} == {"olga"}
     assert {s.binding.version for s in told} == {""}, "no rollback may rest on what nobody approved"
+
+
+def test_a_pin_is_served_though_the_mirror_is_damaged(world: World) -> None:
+    running = start(world)
+    running.one()
+    world.promote(version(world, 2.0))
+    running.one()
+    mirror = running.folder / "mirror.git"
+    tree = git(mirror, "rev-parse", "refs/gitml/main^{tree}")
+    (mirror / "objects" / tree[:2] / tree[2:]).unlink()
+    seen = running.one()
+    assert (seen.sync, seen.health, running.shop.ask("m")) == ("unknown", "healthy", 6.0)
+    write_pin(running.folder, pinned(world, 2.0, reason="main cannot be read"))
+    assert running.one().health == "suspended"
 
 
 def test_a_pin_is_ended_by_hand(world: World) -> None:

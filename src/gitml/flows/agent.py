@@ -111,8 +111,7 @@ class Agent:
     def round(self) -> View:
         """One convergence."""
         now = self.setup.clock()
-        heads, trouble = self._look()
-        wanted = self.setup.mirror.wanted(heads.main, self.setup.environment) if heads else {}
+        heads, wanted, trouble = self._look()
         pins = active(pins_in(self.setup.folder), now)
         views = []
         for model in sorted({*wanted, *self.state.applied, *pins}):
@@ -134,15 +133,17 @@ class Agent:
         )
         return self.view
 
-    def _look(self) -> tuple[Heads | None, str]:
+    def _look(self) -> tuple[Heads | None, Mapping[str, Wanted], str]:
+        """Main and its deployment files; or nothing, and why: then what is applied or pinned is served all the same."""
         try:
             heads = look(self.setup.mirror, Seen(self.state.verified, self.state.ledger))
             self._ledger = brought_up(self._ledger, self.setup.mirror, heads.ledger)
+            wanted = self.setup.mirror.wanted(heads.main, self.setup.environment)
         except OutsideError as exc:
             self._say("main", exc.message)
-            return None, exc.message + (f"; {exc.hint}" if exc.hint else "")
+            return None, {}, exc.message + (f"; {exc.hint}" if exc.hint else "")
         self._say("main", f"{self.setup.mirror.branch} is at {heads.main[:10]}")
-        return heads, ""
+        return heads, wanted, ""
 
     def _advance(self, heads: Heads, views: list[ModelView]) -> None:
         """What is verified moves on when all that main says here is believed; the ledger only ever grows."""
