@@ -91,7 +91,7 @@ def _show(result: Any, output: str, progress: _Progress) -> None:
     again = f", {_files(len(result.before))} before" if result.before else ""
     show(f"{head}{again}, {result.rows:,} rows in {printable(output)}  ({seconds(took)})")
     for column, count in sorted(result.unknown.items()):
-        note(f"{printable(column)}: {count:,} words that the model does not know")
+        note(f"{printable(column)}: {count:,} {'word' if count == 1 else 'words'} that the model does not know")
     if result.left_out:
         more = f" and {len(result.left_out) - 1} more" if len(result.left_out) > 1 else ""
         note(f"left out, no table by its ending: {printable(result.left_out[0])}{more}")

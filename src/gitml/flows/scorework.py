@@ -67,7 +67,8 @@ class ScoreWork:
             raise UsageError(f"the input has two columns {doubled[0]}")
         inputs = [f.name for f in self.model.signature.inputs]
         for lacking in (name for name in inputs if name not in names):
-            raise UsageError(f"the model needs a column {lacking}: {_near(lacking, names)}")
+            hint = "the version's signature names what the model takes, and of which types: gitml show MODEL --json"
+            raise UsageError(f"the model needs a column {lacking}: {_near(lacking, names)}", hint)
         if self.keep is None:
             return [name for name in names if name not in inputs]
         if self.keep == ("*",):
