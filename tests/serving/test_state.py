@@ -53,6 +53,15 @@ def test_a_unit_is_the_same_in_header_and_body(start: Start) -> None:
     assert {event.unit for event in server.log.events} == {f"Zoë {n}" for n in range(20)}
 
 
+def test_a_unit_that_is_not_understood_is_refused(start: Start) -> None:
+    server = start({VERSIONS[0]: constant(0, 0)})
+    for unit in (1.5, True, ["N1"], {"id": 1}):
+        assert server.predict({"rows": [ROW], "unit": unit}).status_code == 400
+    assert server.predict({"rows": [ROW], "unit": 4711}).status_code == 200
+    assert server.predict({"rows": [ROW], "unit": None}).status_code == 200
+    assert [event.unit for event in server.log.events] == ["4711", None]
+
+
 def test_shadows_see_the_traffic_and_hold_up_nobody(start: Start) -> None:
     seen: list[int] = []
 

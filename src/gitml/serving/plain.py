@@ -51,7 +51,7 @@ class Asked:
 def asked(body: bytes, limits: Limits) -> Asked:
     """The request in ``body``. Raises HttpError 400 or 413."""
     found = mapping(parse_json(body))
-    rows, columns, unit = found.get("rows"), found.get("columns"), found.get("unit", "")
+    rows, columns, unit = found.get("rows"), found.get("columns"), found.get("unit")
     strange = sorted(set(found) - _KEYS)
     if strange:
         raise HttpError(
@@ -67,7 +67,16 @@ def asked(body: bytes, limits: Limits) -> Asked:
         raise HttpError(400, "json", "columns is no object of lists")
     count = len(rows) if rows is not None else max((len(c) for c in (columns or {}).values()), default=0)
     bounded(count, limits)
-    return Asked(rows, columns, str(unit) if isinstance(unit, str | int) else "", found.get("id"))
+    return Asked(rows, columns, unit_of(unit), found.get("id"))
+
+
+def unit_of(value: object) -> str:
+    """The unit as text, empty for none. Raises HttpError 400: one that is not understood would be drawn each time."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise HttpError(400, "json", "unit is neither text nor a whole number", hint="send it as text")
 
 
 def bounded(count: int, limits: Limits) -> None:

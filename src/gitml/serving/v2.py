@@ -15,7 +15,7 @@ import orjson
 
 from gitml.serving.limits import Limits
 from gitml.serving.model import Answers
-from gitml.serving.plain import Asked, bounded
+from gitml.serving.plain import Asked, bounded, unit_of
 from gitml.serving.signature import Signature
 from gitml.serving.v2binary import from_bytes, to_bytes
 from gitml.serving.wire import HttpError, Response, mapping, parse_json
@@ -54,8 +54,9 @@ def asked(body: bytes, head_length: int | None, signature: Signature, limits: Li
     if len(binary):
         raise HttpError(400, "json", f"{len(binary)} bytes lie behind the last tensor")
     bounded(max(len(c) for c in columns.values()), limits)
-    unit = (found.get("parameters") or {}).get("unit", "") if isinstance(found.get("parameters") or {}, dict) else ""
-    return Asked(None, columns, str(unit) if isinstance(unit, str | int) else "", found.get("id"), found)
+    parameters = found.get("parameters")
+    unit = unit_of(parameters.get("unit")) if isinstance(parameters, dict) else ""
+    return Asked(None, columns, unit, found.get("id"), found)
 
 
 def answered(head: Mapping[str, str], signature: Signature, answers: Answers, found: Mapping[str, Any]) -> Response:
