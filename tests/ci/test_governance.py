@@ -146,8 +146,22 @@ def test_the_gate_listens_to_everything_that_a_judgement_depends_on() -> None:
     assert set(on) == {
         "pull_request_target", "workflow_run", "push", "merge_group", "schedule", "workflow_dispatch",
     }  # fmt: skip
-    for kind in ("main", "reproduce"):
-        assert loaded[kind]["on"]["push"] == {"branches": ["trunk"]}
+
+
+def test_a_merge_of_code_alone_costs_no_run_after_it() -> None:
+    for name, folder in (("everything", "a/b"), ("sub-folder", "apps/app"), ("plain", "")):
+        loaded = workflows(SHAPES[name])
+        at = f"{folder}/" if folder else ""
+        for kind in ("main", "reproduce"):
+            push = loaded[kind]["on"]["push"]
+            assert push["branches"] == [SHAPES[name].application.ci.branch]
+            assert push["paths"][:-1] == [
+                f"{at}models/**", f"{at}gitml.yaml", f"{at}policy.yaml", f"{at}.dvc/config",
+            ]  # fmt: skip
+            assert push["paths"][-1].startswith(".github/workflows/gitml-")
+            assert "schedule" in loaded[kind]["on"], "what the filter overlooks is made up for"
+    odd = governed(folder="apps/[x]")
+    assert "paths" not in workflows(odd)["main"]["on"]["push"], "a folder that reads as a pattern"
 
 
 def test_the_listener_to_reviews_may_do_nothing_and_takes_nothing_along() -> None:

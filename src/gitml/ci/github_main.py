@@ -21,6 +21,10 @@ _LONGEST = timedelta(hours=6)
 # Time passes: evidence gets old, and what a run that failed left undone is made up for.
 _EVERY_DAY = {"main": '"41 3 * * *"', "reproduce": '"53 3 * * *"'}
 
+# Versions and deployments, and what says how they are judged.
+_OF_USE = ("models/**", "gitml.yaml", "policy.yaml", ".dvc/config")
+_PATTERN = frozenset("*?+[]!\\")
+
 _IF_MAIN = f"if: ${{{{ {on_main()} }}}}"
 
 
@@ -56,11 +60,20 @@ def _workflow(source: Source, kind: str, jobs: Sequence[Sequence[str]]) -> str:
     on = [
         "push:",
         f"  branches: [{scalar(source.application.ci.branch)}]",
+        *_only_of_use(source, kind),
         "schedule:",
         f"  - cron: {_EVERY_DAY[kind]}",
         "workflow_dispatch:",
     ]
     return workflow(source, kind, on, ["group: ${{ github.workflow }}", "cancel-in-progress: false"], jobs)
+
+
+def _only_of_use(source: Source, kind: str) -> list[str]:
+    """A merge of code alone leaves nothing to sign, try or propose. What GitHub's filter overlooks the day makes up."""
+    if _PATTERN & set(source.folder):
+        return []
+    files = [source.in_repository(name) for name in _OF_USE]
+    return ["  paths:", *(f"    - {scalar(path)}" for path in (*files, path_of(source, kind)))]
 
 
 def wants_reproduction(policy: Policy) -> bool:
