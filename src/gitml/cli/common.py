@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gitml.errors import UsageError
 from gitml.output import Live
 from gitml.spec import find_root
 
@@ -28,6 +29,17 @@ def root_of(ctx: click.Context) -> Path:
 def examples(*lines: str) -> str:
     """An epilog that click leaves as it is."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Imports of what comes with an extra of the package; UsageError says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").startswith("gitml"):
+            raise
+        raise UsageError(f"{exc.name} is not installed", f"pip install 'gitml[{name}]'") from exc
 
 
 @contextmanager

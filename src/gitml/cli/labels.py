@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples
+from gitml.cli.common import as_json, examples, extra
 from gitml.output import note, show, show_json
 
 
@@ -31,7 +31,8 @@ def add(model: str, table: str, folder: str, *, spool: Path | None, as_json: boo
 
     A label for the same row again is a correction: the last one counts.
     """
-    from gitml.flows.labels import add_labels
+    with extra("serve"):
+        from gitml.flows.labels import add_labels
 
     count = add_labels(model, table, folder, spool)
     if as_json:

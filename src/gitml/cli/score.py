@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.common import as_json, examples, extra, root_of
 from gitml.output import Live, note, paint, printable, seconds, show, show_json
 
 
@@ -54,8 +54,9 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     """
     # Libraries read this when they are loaded; a worker takes one core, not all.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from gitml.flows.score import Call
-    from gitml.flows.score import score as run
+    with extra("serve"):
+        from gitml.flows.score import Call
+        from gitml.flows.score import score as run
 
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None
     progress = _Progress()
