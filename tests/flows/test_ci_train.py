@@ -45,6 +45,27 @@ def test_only_what_changed_runs_and_only_what_it_reads_is_fetched(ci: Ci, set_pa
     assert rows[0]["paired"]
 
 
+LABELS = """
+import pyarrow.parquet
+late = [int(i % 10 < rows // 10) for i in range(rows)]
+pyarrow.parquet.write_table(pyarrow.table({"late": late}), "labels.parquet")
+"""
+
+
+def test_the_report_says_how_the_labels_shifted(trained: Path, tmp_path: Path, set_params: Set) -> None:
+    (trained / "ingest.py").write_text(TOY["ingest.py"] + LABELS)
+    (trained / "dvc.yaml").write_text(TOY["dvc.yaml"].replace("outs: [data]", "outs: [data, labels.parquet]"))
+    assert gitml(trained, "train").code == 0
+    ci = new_ci(trained, tmp_path)
+    set_params(ci.app, "rows: 20", "rows: 30")
+    ci.both(ci.push("more"), "more")
+    (model,) = ci.report()["models"]
+    (table,) = [t for t in model["data"] if t["path"] == "labels.parquet"]
+    assert (table["old_rows"], table["new_rows"]) == (20, 30)
+    assert table["labels"] == [{"name": "late", "old": 0.2, "new": 0.3}]
+    assert "label `late` of `labels.parquet`" in render(parse_report(json.dumps(ci.report()).encode(), "report"))
+
+
 def test_what_the_bot_committed_is_what_a_laptop_calls_up_to_date(ci: Ci, set_params: Set, tmp_path: Path) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
     ci.both(ci.push("faster"), "faster")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,7 @@ def _number(value: Any) -> float | None:
 
 def _tables(differs: Diff, record: Record) -> Iterator[facts.Table]:
     """Every data set that changed, as the two records describe it: nothing is fetched for that."""
+    inputs = {str(column["name"]) for column in (record.signature or {}).get("inputs", ())}
     for change in differs.data:
         old, new = differs.old.files.get(change.name), record.files.get(change.name)
         before, after = _missing(old), _missing(new)
@@ -208,14 +209,22 @@ def _tables(differs: Diff, record: Record) -> Iterator[facts.Table]:
             new_rows=new.rows if new else None,
             added=tuple(sorted(set(after) - set(before))) if known else (),
             removed=tuple(sorted(set(before) - set(after))) if known else (),
-            missing=tuple(
-                facts.Shift(column, before.get(column), after.get(column))
-                for column in sorted(set(before) & set(after))
-                if before[column] != after[column]
-            ),
+            missing=tuple(_shifts(before, after)),
+            # A column of 0 and 1 that the model does not take is what it is to tell.
+            labels=tuple(_shifts(old.ones if old else None, new.ones if new else None, without=inputs)),
             old_digest=old.sha256 if old else "",
             new_digest=new.sha256 if new else "",
         )
+
+
+def _shifts(
+    old: Mapping[str, float] | None, new: Mapping[str, float] | None, without: Set[str] = frozenset()
+) -> Iterator[facts.Shift]:
+    """Shares by column that differ, of columns that both have."""
+    before, after = old or {}, new or {}
+    for column in sorted((set(before) & set(after)) - without):
+        if before[column] != after[column]:
+            yield facts.Shift(column, before[column], after[column])
 
 
 def _missing(file: File | None) -> Mapping[str, float]:

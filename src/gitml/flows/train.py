@@ -17,7 +17,7 @@ from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.journal import Run
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
-from gitml.pipelines.rows import count_rows, missing_shares
+from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
 from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
@@ -244,7 +244,13 @@ def file_of(root: Path, path: str) -> File:
     """What a record says of the output ``path``."""
     found = fingerprint(root / path)
     place = root / path
-    return File(sha256=found.sha256, size=found.size, rows=count_rows(place), missing=missing_shares(place))
+    return File(
+        sha256=found.sha256,
+        size=found.size,
+        rows=count_rows(place),
+        missing=missing_shares(place),
+        ones=shares_of_ones(place) or None,
+    )
 
 
 def _signature(root: Path, model: Model) -> dict[str, object] | None:

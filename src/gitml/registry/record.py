@@ -29,9 +29,10 @@ class Metric(_Part):
 
 
 class File(_Part):
-    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows`` and ``missing`` if it is a table.
+    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows``, ``missing`` and ``ones`` if it is a table.
 
-    ``missing`` is the share of missing values by column. ``dvc`` is the digest under which DVC keeps it, where no
+    ``missing`` is the share of missing values by column, ``ones`` that of 1 or true in each column of nothing but 0 and
+    1: how labels are balanced. ``dvc`` is the digest under which DVC keeps it, where no
     stage's entry says so.
     """
 
@@ -39,6 +40,7 @@ class File(_Part):
     size: int
     rows: int | None = None
     missing: Mapping[str, float] | None = None
+    ones: Mapping[str, float] | None = None
     dvc: Annotated[str, Field(pattern=r"^md5:[0-9a-f]{32}(\.dir)?$")] | None = None
 
 
