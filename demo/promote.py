@@ -11,7 +11,7 @@ import httpx
 from box import APP, PLACE, Box, gitml, need, say, set_secret, step, until
 
 KEYS = PLACE / "keys"
-CI = ("trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back", "overridden")
+CI = ("trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back")
 AGENT = ("deployed",)
 GATE = "gitml/gate"
 
