@@ -38,6 +38,9 @@ def parse_metrics(raw: bytes, path: str) -> dict[str, Metric]:
         if not name:
             problems.append(Problem(path, 0, "", "has a metric without a name", "give it one"))
             continue
+        if name in found:
+            problems.append(Problem(path, 0, name, "stands twice", "give each metric a name of its own"))
+            continue
         wrong = [k for k, v in bounds.items() if isinstance(v, bool) or not _finite(v)]
         if wrong or "value" not in bounds:
             told = f"{wrong[0]} is {parts.get(wrong[0])!r}" if wrong else "has no value"
@@ -66,12 +69,21 @@ def _finite(value: Any) -> bool:
 
 def _object(raw: bytes, path: str) -> dict[str, Any]:
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, object_pairs_hook=_once)
     except (ValueError, RecursionError) as exc:
         raise SpecError([Problem(path, 0, "", f"is not JSON: {exc}", "the stage that writes it must mend it")]) from exc
     if not isinstance(data, dict):
         raise SpecError([Problem(path, 0, "", "is no JSON object")])
     return data
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values under one key readers take the first or the last, as they like: nobody knows which was meant."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)[:100]!r} stands twice")
+    return found
 
 
 def parse_replicates(raw: bytes, path: str) -> Replicates:
