@@ -21,6 +21,7 @@ from gitml.governance.audit import deployment_of
 from gitml.governance.statement import Change, Statement
 from gitml.policy.change import Move
 from gitml.policy.facts import Unknown
+from gitml.refs import NAME
 from gitml.repo import history
 from gitml.repo.history import Landed, Touch
 from gitml.spec import Deployment
@@ -68,9 +69,12 @@ def _turns(ground: Ground) -> list[_Turn]:
 
 
 def _turn(prefix: str, landed: Landed, touch: Touch) -> _Turn | None:
-    """None for what came with the first commit: there was no policy to judge it by."""
+    """None for what came with the first commit: there was no policy to judge it by.
+
+    Also for names that evidence cannot hold and no policy has: one such file must not keep all others unrecorded.
+    """
     named = deployment_of(touch.path, prefix)
-    if named is None or not landed.parents or touch.old == touch.new:
+    if named is None or not landed.parents or touch.old == touch.new or not all(map(NAME.fullmatch, named)):
         return None
     return _Turn(landed, Change(path=touch.path, old=touch.old, new=touch.new), *named)
 
