@@ -59,7 +59,7 @@ def test_deployment_files_that_say_two_things_or_pin_what_is_not_there(scene: Sc
         number = scene.branch(name, changed)
         scene.g.approve(number)
         expected[number] = (words,)
-    scene.shut(expected)
+    scene.shut(expected, force=len(expected))
 
 
 def test_files_that_are_links_or_programs(scene: Scene) -> None:
