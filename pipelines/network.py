@@ -146,7 +146,7 @@ def predict(model: Trained, rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def described(config: Config) -> dict[str, Any]:
-    """The network in the words that gitml's server knows, which runs no code of ours."""
+    """The network in the words that the server knows, which runs no code of ours."""
     features: list[dict[str, Any]] = [
         {"kind": "words", "column": column, "words": words, "tensor": f"embeddings.{place}.weight"}
         for place, (column, words) in enumerate(config.words.items())

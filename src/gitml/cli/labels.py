@@ -10,7 +10,7 @@ from gitml.cli.common import as_json, examples, extra
 from gitml.output import note, show, show_json
 
 
-@click.group()
+@click.group(epilog=examples("gitml labels add delay april.csv --log serving/log"))
 def labels() -> None:
     """What really happened, for the predictions in a log."""
 
