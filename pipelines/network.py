@@ -163,9 +163,9 @@ def described(config: Config) -> dict[str, Any]:
 
 
 def save(model: Trained, path: Path) -> None:
-    """Weights, and as JSON in the file's metadata the configuration and what gitml's server needs to know."""
+    """Weights, and as JSON in the file's metadata the configuration and what a server needs to know."""
     weights = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
-    metadata = {"config": json.dumps(asdict(model.config)), "gitml": json.dumps(described(model.config))}
+    metadata = {"config": json.dumps(asdict(model.config)), "network": json.dumps(described(model.config))}
     with replacing(path) as temporary:
         save_file(weights, temporary, metadata=metadata)
 

@@ -160,7 +160,7 @@ def network() -> tuple[bytes, Callable[[pd.DataFrame], Any]]:
             )
         return found.double().sigmoid()[:, 0].numpy()
 
-    return save_tensors(tensors, {"gitml": json.dumps(described)}), predict
+    return save_tensors(tensors, {"network": json.dumps(described)}), predict
 
 
 def onnx_model(path: Path) -> tuple[Path, dict[str, Any]]:

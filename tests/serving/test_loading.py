@@ -192,7 +192,7 @@ def test_a_network_whose_description_is_wrong_is_refused(where: str, tmp_path: P
     layers = [{"kind": "linear", "weight": "absent"}] if where == "weight" else [{"kind": "eval", "code": "1"}]
     described = {"network": 1, "features": [{"kind": "number", "column": "distance"}], "layers": layers}
     path = tmp_path / "model.safetensors"
-    path.write_bytes(save_tensors({"weight": np.zeros((1, 1), np.float32)}, {"gitml": json.dumps(described)}))
+    path.write_bytes(save_tensors({"weight": np.zeros((1, 1), np.float32)}, {"network": json.dumps(described)}))
     with pytest.raises(UsageError, match="description"):
         load(path, "safetensors", SIGNATURE, sha256=digest(path))
 

@@ -1,7 +1,7 @@
 """Networks saved as safetensors: weights, and a description of the network in the file's metadata.
 
 gitml runs no code of the application in the server, so the file must say what to compute, in words that gitml knows:
-key `gitml` of the metadata holds JSON as ``Network`` describes it. Any other architecture is exported to ONNX.
+key `network` of the metadata holds JSON as ``Network`` describes it. Any other architecture is exported to ONNX.
 numpy computes it: for networks of this kind it is faster than torch for a row and as fast for a thousand, and a
 server without torch is a gigabyte smaller.
 """
@@ -122,13 +122,13 @@ def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], 
 def _described(content: bytes) -> Network:
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
-    if "gitml" not in metadata:
+    if "network" not in metadata:
         raise UsageError(
             "the safetensors file does not say what to compute with its weights",
             "put a description of the network into its metadata (docs/reference/serving.md), or export to ONNX",
         )
     try:
-        return Network.model_validate_json(metadata["gitml"])
+        return Network.model_validate_json(metadata["network"])
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
