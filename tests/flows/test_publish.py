@@ -76,15 +76,28 @@ def test_found_behind_many_pages(kit: Kit, tmp_path: Path) -> None:
     assert sum(MARKER in b for b in bodies) == 1
 
 
-def test_duplicates_of_ours_collapse_into_the_newest(kit: Kit, tmp_path: Path) -> None:
+def test_duplicates_of_ours_collapse_into_the_one_that_was_first(kit: Kit, tmp_path: Path) -> None:
     d = desk(kit, tmp_path)
     d.run()
     bot, body = as_person(d, d.token), d.comments()[0]["body"]
     for number in (2, 3):
         bot.post(f"issues/{d.number}/comments", body=body.replace("run=1 ", f"run={number} "))
-    kept = d.comments()[-1]["id"]
+    first = d.comments()[0]["id"]
     assert d.run(run=4).how == "updated"
-    assert [c["id"] for c in d.comments()] == [kept]
+    (kept,) = d.comments()
+    assert kept["id"] == first
+    assert "run=4 " in kept["body"]
+
+
+def test_a_newer_report_among_duplicates_is_kept_whoever_removes_them(kit: Kit, tmp_path: Path) -> None:
+    d = desk(kit, tmp_path)
+    d.run()
+    bot, (first,) = as_person(d, d.token), d.comments()
+    bot.post(f"issues/{d.number}/comments", body=first["body"].replace("run=1 ", "run=9 "))
+    assert d.run(run=4).how == "superseded"
+    (kept,) = d.comments()
+    assert kept["id"] == first["id"]
+    assert "run=9 " in kept["body"]
 
 
 def test_an_older_run_does_not_overwrite_a_newer_report(kit: Kit, tmp_path: Path) -> None:

@@ -124,6 +124,6 @@ def test_a_forge_that_is_down_opens_nothing(scene: Scene) -> None:
                 merge(place, Merging(shut), sleep=lambda _: None)
         assert scene.tip == tip
         assert scene.g.status(scene.g.head(shut))[0] != "success"
-        assert "passed" not in scene.g.results("gate")[1:]
+        assert scene.g.results("gate").count("passed") == 1, "that of the honest promotion before"
     scene.g.approve(shut)
     scene.open(shut)

@@ -158,18 +158,23 @@ class _Work:
     def _round(self, found: list[Comment], number: int) -> Posted | None:
         if not found:
             return self._nothing(number)
-        best = found[-1]
-        self._remove(found[:-1])
+        best, first = found[-1], min(found, key=lambda comment: comment.id)
         order = self.age.compare(stamp_of(best), self.sticky.stamp)
-        if order > 0:
-            return Posted("superseded", best.url, self.removed)
-        body = self.sticky.body(tail_of(best))
+        body = best.body if order > 0 else self.sticky.body(tail_of(best))
         # After a write of ours, a report of the same run that looks different is another publisher's equal one.
-        if same(best.body, body) or (order == 0 and self.written is not None):
-            return Posted(self.how, best.url, self.removed)
-        self.written = self.comments.edit(self.place, best.id, body)
-        self.how = "updated" if self.written else self.how
-        return None
+        equal = order == 0 and self.written is not None and stamp_of(first) == self.sticky.stamp
+        if not same(first.body, body) and not equal:
+            self._write(first, body, is_ours=order <= 0)
+            return None
+        # All publishers keep the comment that was there first, whatever it says by now: none deletes another's choice.
+        self._remove([comment for comment in found if comment.id != first.id])
+        return Posted("superseded" if order > 0 else self.how, first.url, self.removed)
+
+    def _write(self, first: Comment, body: str, *, is_ours: bool) -> None:
+        edited = self.comments.edit(self.place, first.id, body)
+        if is_ours:
+            self.written = edited
+            self.how = "updated" if edited else self.how
 
     def _nothing(self, number: int) -> Posted | None:
         if self.written is None:
