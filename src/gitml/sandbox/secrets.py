@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +23,14 @@ def key(root: Path) -> Fernet:
     """The key of this sandbox, made on first use (mode 0600, beside the database, never in it)."""
     path = root / "secrets.key"
     if not path.exists():
-        fresh = path.with_name(f".secrets.key.{os.getpid()}")
+        fresh = path.with_name(f".secrets.key.{uuid.uuid4().hex}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(fresh, path)  # fails when another process was first: its key is the one
+            os.link(fresh, path)  # fails when another thread or process was first: its key is the one
         except FileExistsError:
             pass
         finally:
