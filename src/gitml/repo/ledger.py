@@ -69,11 +69,7 @@ def _append_near(near: Path, remote: Remote, addition: Addition) -> str | None:
     tip = head(near)
     if not tip or not all(head(near, parent) for parent in addition.parents):
         return None
-    commit = add_to(tip, near, remote, addition)
-    if commit and commit != tip:
-        # Another process of this clone may have been faster; what it saw is at least as new.
-        run(["git", "update-ref", LOCAL, commit, tip], cwd=near, check=False)
-    return commit
+    return add_to(tip, near, remote, addition, track=LOCAL)
 
 
 def wrong_name(name: str, content: bytes) -> str:

@@ -138,13 +138,15 @@ def add(remote: Remote, addition: Addition) -> str:
     raise AssertionError
 
 
-def add_to(tip: str, near: Path, remote: Remote, addition: Addition) -> str | None:
+def add_to(tip: str, near: Path, remote: Remote, addition: Addition, *, track: str) -> str | None:
     """The same without a fetch, where the clone ``near`` has the branch's ``tip``; None if it is not the tip any more.
 
-    The objects are made in the clone; no ref of it moves.
+    The objects are made in the clone, and its ref ``track`` follows what the server took.
     """
+    name = "gitml-near"
+    known = (f"remote.{name}.url={remote.url}", f"remote.{name}.fetch=+{addition.ref}:{track}")
     try:
-        return _Work(near, remote, addition, remote.url).add_to(tip)
+        return _Work(near, remote, addition, name, known).add_to(tip)
     except _MovedError:
         return None
 
@@ -177,12 +179,13 @@ def _init(work: _Work) -> None:
 
 @dataclass(frozen=True)
 class _Work:
-    """A repository to make a commit in; ``there`` is what it calls the remote."""
+    """A repository to make a commit in; ``there`` is what it calls the remote, which ``known`` describes to it."""
 
     folder: Path
     remote: Remote
     addition: Addition
     there: str
+    known: Sequence[str] = ()
 
     def add_to(self, tip: str | None) -> str:
         """The commit on top of ``tip``, pushed; the tip itself when it has all of the files."""
@@ -239,8 +242,9 @@ class _Work:
         lease = f"--force-with-lease={ref}:{tip or ''}"
         # Without a negotiation the other parents would be sent again, as no branch may point at them.
         negotiate = f"push.negotiate={str(bool(self.addition.parents)).lower()}"
+        settings = [word for setting in (negotiate, *self.known) for word in ("-c", setting)]
         try:
-            self.git("-c", negotiate, "push", "--quiet", "--no-verify", lease, self.there, f"{commit}:{ref}")
+            self.git(*settings, "push", "--quiet", "--no-verify", lease, self.there, f"{commit}:{ref}")
         except OutsideError as exc:
             if _MOVED.search(exc.message):
                 branch = self.addition.branch
