@@ -111,6 +111,14 @@ def test_a_job_that_signs_executes_nothing_of_the_repository_and_takes_nothing_f
 
 
 @pytest.mark.parametrize("name", SHAPES)
+def test_the_job_that_proposes_may_write_and_takes_nothing_from_a_cache(name: str) -> None:
+    jobs = [loaded["jobs"] for loaded in workflows(SHAPES[name]).values()]
+    proposing = [found["propose"] for found in jobs if "propose" in found]
+    assert proposing
+    assert not any("cache" in str(job) for job in proposing)
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_jobs_that_load_or_execute_models_hold_no_token_that_writes(name: str) -> None:
     for kind in ("main", "reproduce"):
         jobs = workflows(SHAPES[name]).get(kind, {"jobs": {}})["jobs"]

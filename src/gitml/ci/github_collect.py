@@ -9,6 +9,7 @@ from __future__ import annotations
 from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
 from gitml.ci.github_layout import job_of, small, workflow
+from gitml.ci.github_propose import propose
 from gitml.ci.github_steps import MAIN, mapping
 from gitml.spec.policy import Policy
 
@@ -25,7 +26,9 @@ def collect(source: Source) -> str:
     """Does nothing until somebody sets the variable GITML_OUTBOX."""
     on = ["schedule:", f"  - cron: {_EVERY_QUARTER}", "workflow_dispatch:"]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
-    return workflow(source, "collect", on, group, [_collect(source), _propose(source)])
+    # Something that was refused makes the first job red, and holds nothing else up.
+    due = propose(source, after="collect", when=f"!cancelled() && {_here()}")
+    return workflow(source, "collect", on, group, [_collect(source), due])
 
 
 def _here() -> str:
@@ -48,22 +51,3 @@ def _collect(source: Source) -> list[str]:
         steps.run("gitml ci collect", env=env),
     ]
     return job_of("collect", head, body)
-
-
-def _propose(source: Source) -> list[str]:
-    wanted = {"contents": "write", "pull-requests": "write"}
-    sign_in, token = steps.app_token(source, wanted)
-    # Something that was refused makes the job before this one red, and holds nothing else up.
-    head = [
-        "needs: collect",
-        f"if: ${{{{ !cancelled() && {_here()} }}}}",
-        *small(source),
-        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
-    ]
-    body = [
-        steps.checkout(whole=True),
-        *steps.install(source, ()),
-        *sign_in,
-        steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
-    ]
-    return job_of("propose", head, body)

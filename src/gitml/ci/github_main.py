@@ -14,6 +14,7 @@ from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
 from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY, on_main
 from gitml.ci.github_layout import job_of, minutes_of, path_of, small, workflow
+from gitml.ci.github_propose import propose
 from gitml.ci.github_steps import listed, mapping, scalar
 from gitml.spec.policy import Policy
 
@@ -42,7 +43,8 @@ def main(source: Source) -> str:
     tried = [_verify(source, group) for group in _groups(source)]
     decided = _record(source, "record")
     evidence = _record(source, "evidence", ["record", *map(_name, tried)])
-    return _workflow(source, "main", [decided, *tried, evidence, _propose(source)])
+    due = propose(source, after="evidence", when=f"needs.evidence.result == 'success' && {on_main()}")
+    return _workflow(source, "main", [decided, *tried, evidence, due])
 
 
 def reproduce(source: Source) -> str:
@@ -146,22 +148,3 @@ def _record(source: Source, name: str, needs: Sequence[str] = ()) -> list[str]:
         steps.run("gitml ci record", env={"GITHUB_TOKEN": token, SIGNING_KEY: f"${{{{ secrets.{SIGNING_KEY} }}}}"}),
     ]
     return job_of(name, head, body)
-
-
-def _propose(source: Source) -> list[str]:
-    # What the job's own token opens starts no workflow; the gate listens to the end of this one.
-    wanted = {"contents": "write", "pull-requests": "write"}
-    sign_in, token = steps.app_token(source, wanted)
-    head = [
-        "needs: evidence",
-        f"if: ${{{{ needs.evidence.result == 'success' && {on_main()} }}}}",
-        *small(source),
-        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
-    ]
-    body = [
-        steps.checkout(whole=True),
-        *steps.install(source, (), path_of(source, "main")),
-        *sign_in,
-        steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
-    ]
-    return job_of("propose", head, body)

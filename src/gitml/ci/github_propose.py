@@ -1,0 +1,28 @@
+"""The job that opens the promotions that are due, for each workflow after which some may be."""
+
+from __future__ import annotations
+
+from gitml.ci import github_steps as steps
+from gitml.ci.base import Source
+from gitml.ci.github_layout import job_of, small
+from gitml.ci.github_steps import mapping
+
+
+def propose(source: Source, *, after: str, when: str) -> list[str]:
+    """``when`` is GitHub's expression. It may write, so it takes nothing from a cache that other jobs fill."""
+    # What the job's own token opens starts no workflow; the gate listens to the end of this one.
+    wanted = {"contents": "write", "pull-requests": "write"}
+    sign_in, token = steps.app_token(source, wanted)
+    head = [
+        f"needs: {after}",
+        f"if: ${{{{ {when} }}}}",
+        *small(source),
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, ()),
+        *sign_in,
+        steps.run("gitml ci propose", env={"GITHUB_TOKEN": token}),
+    ]
+    return job_of("propose", head, body)
