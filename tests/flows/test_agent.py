@@ -250,9 +250,8 @@ def test_observing_changes_nothing(world: World) -> None:
     assert running.agent.view.verdict.exit_code != 0
 
 
-def test_a_freeze_suspends_and_a_rollback_passes(world: World) -> None:
-    running = start(world)
-    running.one()
+def freeze_now(world: World) -> datetime:
+    """Main's policy freezes everything from an hour ago on; the time now."""
     now = datetime.now(UTC)
     freeze = {
         "from": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
@@ -261,6 +260,13 @@ def test_a_freeze_suspends_and_a_rollback_passes(world: World) -> None:
     }
     write(world.clone, {"policy.yaml": policy(freezes=[freeze])})
     world.push()
+    return now
+
+
+def test_a_freeze_suspends_and_a_rollback_passes(world: World) -> None:
+    running = start(world)
+    running.one()
+    freeze_now(world)
     world.promote(version(world, 2.0))
     seen = running.one()
     assert (seen.sync, seen.health) == ("out of sync", "suspended")
@@ -339,14 +345,7 @@ def test_an_ensemble_whose_version_is_damaged_is_not_served(world: World) -> Non
 def test_an_override_opens_a_freeze_as_long_as_it_lasts(world: World, hours: int, health: str) -> None:
     running = start(world)
     running.one()
-    now = datetime.now(UTC)
-    freeze = {
-        "from": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
-        "until": "2099-01-01T00:00:00Z",
-        "reason": "sale",
-    }
-    write(world.clone, {"policy.yaml": policy(freezes=[freeze])})
-    world.push()
+    now = freeze_now(world)
     change = world.merge(yaml.safe_dump(world.desired(version(world, 2.0))))
     until = (now + timedelta(hours=hours)).isoformat()
     world.say("gate", change, details={"override": {"gates": ["freeze"], "by": ["rita", "olga"], "until": until}})
