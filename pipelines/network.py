@@ -163,9 +163,10 @@ def described(config: Config) -> dict[str, Any]:
 
 
 def save(model: Trained, path: Path) -> None:
-    """Weights, and as JSON in the file's metadata the configuration and what a server needs to know."""
+    """Weights, and as JSON in the file's metadata what a server needs to know, with the configuration in it."""
     weights = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
-    metadata = {"config": json.dumps(asdict(model.config)), "network": json.dumps(described(model.config))}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    metadata = {"network": json.dumps({**described(model.config), "about": asdict(model.config)})}
     with replacing(path) as temporary:
         save_file(weights, temporary, metadata=metadata)
 
@@ -174,7 +175,7 @@ def load(path: Path) -> Trained:
     """Load what `save` wrote."""
     try:
         with safe_open(path, framework="pt") as file:
-            config = Config(**json.loads((file.metadata() or {})["config"]))
+            config = Config(**json.loads((file.metadata() or {})["network"])["about"])
             network = Network(config)
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -1,6 +1,7 @@
 """The stages as DVC runs them, on real flights."""
 
 import ast
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,8 @@ import yaml
 
 from application.staging import PIPELINES, ROOT, change_params, run, stage
 from flights import AFTER_DEPARTURE, OUTPUT, WEATHER
+from gitml.serving.loading import load
+from gitml.serving.parity import agree
 from scoring import rows_digest
 
 MODELS = {"delay": ("train", "evaluate", "model.skops"), "mlp": ("mlp_train", "mlp_evaluate", "model.safetensors")}
@@ -62,6 +65,19 @@ def test_numbers_have_intervals_and_replicates(trained: Path, model: str) -> Non
     assert (trained / "artifacts" / model / "replicates.json").stat().st_size < 30_000
     assert found["threshold"]["value"] == read(trained, model, "threshold")["threshold"]
     assert found["auc"]["value"] > 0.55
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_the_server_gives_the_answers_of_the_sample_rows(trained: Path, model: str) -> None:
+    folder, name = trained / "artifacts" / model, MODELS[model][2]
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    loaded = load(folder / name, name.rpartition(".")[2], read(trained, model, "signature"), sha256=digest)
+    samples = pd.read_parquet(folder / "samples.parquet")
+    rows = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in samples.to_dict("records")]
+    names = [field.name for field in loaded.signature.inputs]
+    answers = loaded.answers(loaded.signature.rows([{n: row[n] for n in names} for row in rows]))
+    assert all(agree(found, wanted) for found, wanted in zip(answers[:, 0], samples[OUTPUT], strict=True))
 
 
 @pytest.mark.slow

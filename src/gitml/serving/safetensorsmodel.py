@@ -78,9 +78,10 @@ class Activation(_Described):
 
 
 class Network(_Described):
-    """The features side by side, in order, are the first layer's input."""
+    """The features side by side, in order, are the first layer's input. ``about`` is the application's own."""
 
     network: Literal[1]
+    about: Any = None
     features: Annotated[
         tuple[Annotated[Words | Number | Missing, Field(discriminator="kind")], ...], Field(min_length=1)
     ]
