@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.chrome.options import Options as ChromeOptions
 from selenium.webdriver.chrome.service import Service
@@ -43,7 +44,8 @@ def press(chrome: Chrome, css: str) -> None:
     """Click, and wait until the next page is there."""
     page = chrome.find_element(By.TAG_NAME, "html")
     chrome.find_element(By.CSS_SELECTOR, css).click()
-    WebDriverWait(chrome, 30).until(staleness_of(page))
+    # While one document takes the place of the other, the driver may know neither: it is asked again.
+    WebDriverWait(chrome, 30, ignored_exceptions=[WebDriverException]).until(staleness_of(page))
     WebDriverWait(chrome, 30).until(lambda d: d.find_elements(By.CSS_SELECTOR, "footer"))
 
 
