@@ -18,9 +18,9 @@ SWAPS = (("m", 2.0), ("n", 4.0), ("m", 3.0), ("n", 5.0), ("m", 4.0))
 
 def main(seconds: float = 60.0) -> None:
     sys.path.append(str(TESTS))
-    from flows.agent_kit import World
-    from flows.swapping import Counted, Load
-    from flows.test_agent_http import knock, running
+    from agent.kit import World
+    from agent.swapping import Counted, Load
+    from agent.test_http import knock, running
 
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder)).begin()

@@ -1,4 +1,4 @@
-from flows.agents import agent_world, world
+from agent.running import agent_world, world
 from forges.fixtures import chaos, kit
 
 __all__ = ["agent_world", "chaos", "kit", "world"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.promoting import POLICY, Town, town
+from gitml.control.place import Place
+from gitml.control.signing import Signer, bound
 from gitml.flows.gate import Order, Outcome, gate
-from gitml.flows.gatejudge import Ground, ground
-from gitml.flows.place import Place
-from gitml.flows.signing import Signer, bound
+from gitml.gate.judge import Ground, ground
 from gitml.governance.keys import SigningKey, generate, signing_key
 from gitml.governance.statement import Statement
 from gitml.governance.trust import Believed, believe

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from gitml.flows.place import Place
+from gitml.control.place import Place
 from gitml.flows.promote import Order, Proposed, promote
 from gitml.forges.base import State
 from gitml.forges.github import Settings, github

@@ -15,14 +15,14 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.agent_kit import REPOSITORY, World, keys
-from flows.agents import start, version
+from agent.kit import REPOSITORY, World, keys
+from agent.running import start, version
+from gitml.agent.front import Server
+from gitml.agent.http import with_agent
+from gitml.agent.view import Health, ModelView, Sync, View
 from gitml.cli.main import gitml
 from gitml.errors import GitmlError, UsageError
 from gitml.flows.agentask import answers, ask
-from gitml.flows.agentfront import Server
-from gitml.flows.agenthttp import with_agent
-from gitml.flows.agentview import Health, ModelView, Sync, View
 from gitml.http import HttpError
 from gitml.serving.app import create_app
 from gitml.serving.server import Listen, serving

@@ -15,9 +15,9 @@ from conftest import gitml
 from flows.gating import Gated, gated
 from flows.promoting import pin, record
 from gitml.flows.gate import NO_KEY, Order, gate
-from gitml.flows.gateoccasion import Queue
-from gitml.flows.gatequeue import judge_queue
 from gitml.forges.base import State
+from gitml.gate.occasion import Queue
+from gitml.gate.queue import judge_queue
 from gitml.governance.keys import generate
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment

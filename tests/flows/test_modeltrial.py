@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.agent_kit import World
-from flows.agents import version
-from gitml.flows.mainline import Mainline
+from agent.kit import World
+from agent.running import version
+from gitml.control.mainline import Mainline
 from gitml.flows.modeltrial import Shelf, _measured, try_model
 from gitml.repo.depot import depot
 from gitml.repo.git import Git

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.promoting import NOW, POLICY, Town, pin, record, town, untouched
+from gitml.control.change import PROMOTE, branch_of, requested_by
 from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
-from gitml.flows.changepull import PROMOTE, branch_of, requested_by
 from gitml.forges.governed import Person
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Canary, Hold

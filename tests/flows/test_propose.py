@@ -7,7 +7,7 @@ import pytest
 
 from flows.promoting import POLICY, Town, pin, record, town
 from flows.test_rollback import tell
-from gitml.flows.changepull import requested_by
+from gitml.control.change import requested_by
 from gitml.flows.propose import Turn, propose, starter
 from gitml.forges.governed import Person
 from gitml.governance.keys import generate

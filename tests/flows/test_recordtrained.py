@@ -13,10 +13,10 @@ import pytest
 
 from flows.gating import gated
 from flows.promoting import record
+from gitml.control.signing import heard
 from gitml.errors import GitmlError, IntegrityError
 from gitml.flows.fragments import StageRun
 from gitml.flows.recordtrained import _unpacked, _Vouching
-from gitml.flows.signing import heard
 from sandbox.forge_kit import Kit
 
 COMMIT = "c" * 40

@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import sys
-import gitml.flows.agent, gitml.flows.agentserve
+import gitml.agent.loop, gitml.agent.serve
 from gitml.serving.skopsmodel import library
 library().io
 print(*sorted({m.partition('.')[0] for m in sys.modules}))

@@ -22,11 +22,11 @@ import pytest
 from flows.gating import RUN, Gated, gated
 from flows.promoting import NOW, POLICY, Town, pin, write
 from flows.promoting import record as record_of
+from gitml.agent import judge as agentjudge
+from gitml.agent.judge import Go, Keep
+from gitml.agent.source import Mirror
+from gitml.agent.trust import Grounds, Ledger, brought_up
 from gitml.errors import GitmlError
-from gitml.flows import agentjudge
-from gitml.flows.agentjudge import Go, Keep
-from gitml.flows.agentsource import Mirror
-from gitml.flows.agenttrust import Grounds, Ledger, brought_up
 from gitml.flows.cirecord import Order as Recording
 from gitml.flows.cirecord import record
 from gitml.flows.doctorpolicy import wanted

@@ -129,7 +129,7 @@ def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
 
 
 def _serve(told: Told, options: dict[str, Any], *, as_json: bool) -> int:
-    from gitml.flows.agentserve import Listening, serve
+    from gitml.agent.serve import Listening, serve
     from gitml.serving.auth import read_tokens
     from gitml.serving.server import Listen
 
@@ -190,7 +190,7 @@ def unpin(ctx: click.Context, /, model: str, environment: str, **options: Any) -
     """End a pin at once: the agent goes back to what main says."""
     from datetime import UTC, datetime
 
-    from gitml.flows.agentpin import unpin as end
+    from gitml.agent.pin import unpin as end
 
     ended = end(told_by(ctx, environment, options).folder, model, datetime.now(UTC))
     show(printable(f"{model} is no longer pinned to {ended.version}"))

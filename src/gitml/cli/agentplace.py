@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gitml.agent.state import MIRROR, default_state, load_state, owned, stamp
 from gitml.errors import OutsideError, UsageError
-from gitml.flows.agentstate import MIRROR, default_state, load_state, owned, stamp
 from gitml.forges.github import Settings, github, settings_from
 from gitml.output import note, paint, printable, show, table
 from gitml.refs import why_no_environment
@@ -23,8 +23,8 @@ from gitml.repo.orphan import Remote
 from gitml.spec import find_root
 
 if TYPE_CHECKING:
-    from gitml.flows.agent import Agent
-    from gitml.flows.agentpin import LocalPin
+    from gitml.agent.loop import Agent
+    from gitml.agent.pin import LocalPin
     from gitml.serving.state import State
 
 _COLOURS = {"synced": "green", "healthy": "green", "degraded": "red", "unknown": "red"}
@@ -105,11 +105,11 @@ def observing(told: Told) -> Iterator[Working]:
 def _working(
     told: Told, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
 ) -> Working:
-    from gitml.flows.agent import Agent, Nowhere, Setup
-    from gitml.flows.agentfront import Server
-    from gitml.flows.agentnews import Reporter
-    from gitml.flows.agentreport import Outbox, Page
-    from gitml.flows.agentsource import Mirror
+    from gitml.agent.front import Server
+    from gitml.agent.loop import Agent, Nowhere, Setup
+    from gitml.agent.news import Reporter
+    from gitml.agent.report import Outbox, Page
+    from gitml.agent.source import Mirror
     from gitml.governance.keys import VARIABLE, signing_key
     from gitml.serving.state import State
 
@@ -149,9 +149,9 @@ def _working(
 
 def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[LocalPin, Path]:
     """Write a pin for the agent of this state folder; the version is one that its mirror knows."""
-    from gitml.flows.agentpin import LocalPin, check_times, find_record, write_pin
-    from gitml.flows.agentsource import MAIN_REF, Mirror
-    from gitml.flows.agentstate import State
+    from gitml.agent.pin import LocalPin, check_times, find_record, write_pin
+    from gitml.agent.source import MAIN_REF, Mirror
+    from gitml.agent.state import State
     from gitml.refs import parse
     from gitml.spec.fields import WrongValueError, check_login, parse_until
 

@@ -9,11 +9,11 @@ import click
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.proposed import placed
 from gitml.cli.train import tell
+from gitml.control.ledger import Here
 from gitml.flows.cirecord import Order, Recorded
 from gitml.flows.cirecord import record as run_record
 from gitml.flows.civerify import Order as Trial
 from gitml.flows.civerify import civerify
-from gitml.flows.ledgerhere import Here
 from gitml.flows.reproduce import Call
 from gitml.governance.keys import VARIABLE, signing_key
 from gitml.output import note, paint, printable, show, show_json

@@ -9,14 +9,14 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
+from gitml.control.place import Place
 from gitml.errors import UsageError
 from gitml.flows.gate import Order, Outcome
 from gitml.flows.gate import gate as run_gate
-from gitml.flows.gatejudge import ground
-from gitml.flows.gateoccasion import Occasion, occasion
-from gitml.flows.gatequeue import judge_queue
-from gitml.flows.place import Place
 from gitml.forges.base import State
+from gitml.gate.judge import ground
+from gitml.gate.occasion import Occasion, occasion
+from gitml.gate.queue import judge_queue
 from gitml.governance.keys import VARIABLE, signing_key
 from gitml.output import note, paint, printable, show, show_json
 from gitml.policy.decision import Decision

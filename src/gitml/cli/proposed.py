@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from gitml.cli.common import root_of
+from gitml.control.place import Place
 from gitml.errors import OutsideError
-from gitml.flows.place import Place
 from gitml.flows.promote import Proposed
 from gitml.forges.github import github, settings_from
 from gitml.output import note, paint, printable, show, show_json

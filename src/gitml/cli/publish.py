@@ -9,11 +9,11 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.errors import UsageError
-from gitml.flows.pictures import FOLDER
 from gitml.flows.publish import Order, Published, World
 from gitml.flows.publish import publish as run_publish
 from gitml.forges.github import settings_from
 from gitml.output import note, printable, show, show_json
+from gitml.publishing.pictures import FOLDER
 from gitml.spec import find_root, load_application
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gitml.agent.http import STATE
 from gitml.errors import OutsideError
-from gitml.flows.agenthttp import STATE
 from gitml.flows.live import Live
 from gitml.http import HttpError, Patience, Request, connected
 

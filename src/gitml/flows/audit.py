@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, IntegrityError, UsageError
-from gitml.flows.ledgerhere import Here
 from gitml.forges.github import github
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.governance.audit import Audit

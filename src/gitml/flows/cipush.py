@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.errors import OutsideError
 from gitml.flows.ciplace import Push
 from gitml.process import run
 from gitml.repo.git import Git
 
-# .invalid is reserved (RFC 2606): no forge can take the address for a person's.
-BOT_NAME, BOT_EMAIL = "gitml-bot", "gitml-bot@noreply.invalid"
 TRAILER = "Gitml-Trained"
 _QUIET = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false", "-c", "commit.gpgsign=false")
 _MOVED = ("[rejected]", "non-fast-forward", "fetch first", "cannot lock ref", "stale info")

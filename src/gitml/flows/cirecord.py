@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gitml.control.place import Place
+from gitml.control.signing import Signer, heard
 from gitml.errors import GitmlError
-from gitml.flows.gatejudge import Ground, ground
-from gitml.flows.place import Place
 from gitml.flows.recorddecided import decided
 from gitml.flows.recorddue import Due
 from gitml.flows.recordtrained import trained
 from gitml.flows.recordtried import showed
-from gitml.flows.signing import Signer, heard
+from gitml.gate.judge import Ground, ground
 from gitml.governance.keys import SigningKey
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gitml.control.ledger import Here
+from gitml.control.mainline import Mainline
+from gitml.control.signing import Heard
 from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.flows.fragments import folder_of
-from gitml.flows.ledgerhere import Here
-from gitml.flows.mainline import Mainline
 from gitml.flows.modeltrial import Shelf, try_model
 from gitml.flows.reproduce import Call, reproduce
-from gitml.flows.signing import Heard
 from gitml.flows.tried import Kind, Result, Trials, Tried, write_trials
 from gitml.governance.trust import believe
 from gitml.registry.record import Record

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gitml.agent.report import contents, full_name, remove
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
 from gitml.errors import OutsideError, SpecError
-from gitml.flows.agentreport import contents, full_name, remove
-from gitml.flows.mainline import Mainline
-from gitml.flows.place import Place
 from gitml.governance.statement import Statement
 from gitml.governance.trust import believe
 from gitml.repo import ledger

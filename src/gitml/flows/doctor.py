@@ -13,11 +13,11 @@ from gitml.flows.doctorfix import mend
 from gitml.flows.doctorpoint import Mark, Point
 from gitml.flows.doctorpolicy import guarding
 from gitml.flows.render import Did, workflows
-from gitml.flows.reportstatus import CONTEXT
 from gitml.forges.base import About, Branch, Forge, OnCommit
 from gitml.forges.github import Settings, github, settings_from
 from gitml.forges.governed import GovernedForge
 from gitml.http import HttpError, Patience
+from gitml.publishing.status import CONTEXT
 from gitml.repo.git import Git
 from gitml.spec import load_application
 from gitml.spec.application import Application

@@ -10,11 +10,11 @@ from gitml.ci.codeowners import PLACES, marks
 from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY
 from gitml.errors import SpecError
 from gitml.flows.doctorpoint import Mark, Point
-from gitml.flows.gatestatus import context_of
-from gitml.flows.reportstatus import CONTEXT
 from gitml.forges.base import Branch
 from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection
+from gitml.gate.status import context_of
 from gitml.http import HttpError
+from gitml.publishing.status import CONTEXT
 from gitml.repo.git import Git
 from gitml.repo.ledger import BRANCH as LEDGER
 from gitml.spec.application import Application

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, RefError, UsageError
-from gitml.flows.ledgerhere import Here
 from gitml.governance.keys import generate
 from gitml.governance.statement import Binding
 from gitml.governance.trust import Believed, believe

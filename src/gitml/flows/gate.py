@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gitml.control.place import Place
+from gitml.control.signing import Signer, heard_or_unknown
 from gitml.errors import GitmlError
-from gitml.flows.gatejudge import Ground, Judged, ground, judge
-from gitml.flows.gatestatement import is_known, statement_of
-from gitml.flows.gatestatus import context_of
-from gitml.flows.gatewords import cut, line_of, state_of, text_of
-from gitml.flows.place import Place
-from gitml.flows.reportstatus import CONTEXT as TRAIN
-from gitml.flows.signing import Signer, heard_or_unknown
-from gitml.flows.sticky import Age, Stamp, Sticky, mine, stick
 from gitml.forges.base import OnPull, PullRequest, State, Status
 from gitml.forges.governed import Review
+from gitml.gate.judge import Ground, Judged, ground, judge
+from gitml.gate.statement import is_known, statement_of
+from gitml.gate.status import context_of
+from gitml.gate.words import cut, line_of, state_of, text_of
 from gitml.governance.keys import SigningKey
 from gitml.policy.facts import Unknown
+from gitml.publishing.status import CONTEXT as TRAIN
+from gitml.publishing.sticky import Age, Stamp, Sticky, mine, stick
 
 _ROUNDS = 3
 NO_KEY = "nothing signs here (no GITML_SIGNING_KEY), so it stays shut; `gitml doctor` says what is missing"

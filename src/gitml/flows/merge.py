@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gitml.control.change import drop_branch
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.control.signing import heard
 from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
-from gitml.flows.changepull import drop_branch
-from gitml.flows.gatestatus import context_of
-from gitml.flows.gatetree import blob_at
-from gitml.flows.mainline import Mainline
-from gitml.flows.place import Place
-from gitml.flows.signing import heard
 from gitml.forges.base import PullRequest, State, Status
 from gitml.forges.governed import Readiness
+from gitml.gate.status import context_of
+from gitml.gate.tree import blob_at
 from gitml.governance.statement import Binding
 from gitml.repo.onefile import bring
 from gitml.spec.policy import POLICY

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from gitml.control.mainline import Mainline, record_path
 from gitml.errors import GitmlError, IntegrityError, OutsideError, UsageError
-from gitml.flows.gateversion import format_of
-from gitml.flows.mainline import Mainline, record_path
 from gitml.flows.tried import Result, Tried
+from gitml.gate.version import format_of
 from gitml.registry.record import Record
 from gitml.repo.depot import Depot
 from gitml.serving.parity import apart

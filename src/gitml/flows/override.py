@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitml.ci.github_layout import file_name
+from gitml.control.place import Place
+from gitml.control.signing import Signer, bound, heard
 from gitml.errors import FailedError, GitmlError, InconclusiveError, UsageError
-from gitml.flows.gatejudge import Ground, Judged, ground, judge
-from gitml.flows.gatestatement import pin_of
-from gitml.flows.place import Place
-from gitml.flows.signing import Signer, bound, heard
 from gitml.forges.base import PullRequest
+from gitml.gate.judge import Ground, Judged, ground, judge
+from gitml.gate.statement import pin_of
 from gitml.governance.keys import SigningKey, fingerprint
 from gitml.governance.statement import Change, Statement
 from gitml.policy.change import Move

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitml.errors import FailedError, InconclusiveError, UsageError
-from gitml.flows.changepull import (
+from gitml.control.change import (
     PROMOTE,
     Put,
     Wish,
@@ -15,10 +14,11 @@ from gitml.flows.changepull import (
     put_branch,
     put_pull,
 )
-from gitml.flows.mainline import Mainline, known_environment, named
-from gitml.flows.place import Place
+from gitml.control.mainline import Mainline, known_environment, named
+from gitml.control.place import Place
+from gitml.control.proofs import ledger_of
+from gitml.errors import FailedError, InconclusiveError, UsageError
 from gitml.flows.promotiontext import Story, origin_of, seats_of
-from gitml.flows.proofs import ledger_of
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Asked, Person, Reviewers
 from gitml.policy.change import in_force

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from gitml.control.change import requested_by
+from gitml.control.mainline import Mainline, record_path
+from gitml.control.place import Place
+from gitml.control.proofs import Ledger
 from gitml.errors import GitmlError, SpecError
-from gitml.flows.changepull import requested_by
-from gitml.flows.mainline import Mainline, record_path
-from gitml.flows.place import Place
-from gitml.flows.proofs import Ledger
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
 from gitml.output import size

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gitml.control.change import PROMOTE, branch_of, close_overtaken
+from gitml.control.mainline import Mainline, deployment_path, record_path
+from gitml.control.place import Place
+from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, InconclusiveError
-from gitml.flows.changepull import PROMOTE, branch_of, close_overtaken
-from gitml.flows.mainline import Mainline, deployment_path, record_path
-from gitml.flows.place import Place
 from gitml.flows.promote import Order, Proposed, open_promotions, promote
-from gitml.flows.proofs import Ledger, ledger_of
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
 from gitml.policy.change import in_force

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from gitml.errors import GitmlError, UsageError
-from gitml.flows.forkevent import ForkRun, fork_run, pull_of, without_words
-from gitml.flows.pictures import with_pictures
-from gitml.flows.posting import Publisher, post
-from gitml.flows.reportstatus import CONTEXT, description_of, state_of, why_missing
-from gitml.flows.sticky import Age, Posted, Stamp, Sticky
 from gitml.forges.base import Forge, OnCommit, OnPull, Place, PullRequest, Relation, State, Status
 from gitml.forges.github import Settings, github
 from gitml.http import HttpError, Patience
+from gitml.publishing.forkevent import ForkRun, fork_run, pull_of, without_words
+from gitml.publishing.pictures import with_pictures
+from gitml.publishing.posting import Publisher, post
+from gitml.publishing.status import CONTEXT, description_of, state_of, why_missing
+from gitml.publishing.sticky import Age, Posted, Stamp, Sticky
 from gitml.refs import NAME
 from gitml.repo.assets import BRANCH, Remote
 from gitml.reports import markdown

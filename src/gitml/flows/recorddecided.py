@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.control.signing import Heard, bound, heard
 from gitml.errors import GitmlError, SpecError
-from gitml.flows.gatejudge import Ground, Judged, judge
-from gitml.flows.gatestatement import pin_of
-from gitml.flows.gatetree import deployment
-from gitml.flows.mainline import Mainline
-from gitml.flows.place import Place
 from gitml.flows.recorddue import Due
-from gitml.flows.signing import Heard, bound, heard
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
+from gitml.gate.judge import Ground, Judged, judge
+from gitml.gate.statement import pin_of
+from gitml.gate.tree import deployment
 from gitml.governance.audit import deployment_of
 from gitml.governance.statement import Change, Statement
 from gitml.policy.change import Move

@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from gitml.ci.github_layout import FOLDER, file_name
+from gitml.control.mainline import Mainline, record_path
+from gitml.control.place import Place
+from gitml.control.signing import Heard, bound
 from gitml.errors import GitmlError, IntegrityError, OutsideError
 from gitml.flows.fragments import Fragment, StageRun, merged
-from gitml.flows.gatejudge import Ground
-from gitml.flows.mainline import Mainline, record_path
-from gitml.flows.place import Place
 from gitml.flows.recorddue import Due
-from gitml.flows.signing import Heard, bound
 from gitml.forges.base import Run
+from gitml.gate.judge import Ground
 from gitml.governance.statement import Statement
 from gitml.policy.facts import Unknown
 from gitml.registry.record import Record

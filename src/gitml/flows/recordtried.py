@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gitml.control.place import Place
+from gitml.control.signing import Heard, bound
 from gitml.errors import GitmlError, SpecError
 from gitml.flows.fragments import folder_of
-from gitml.flows.gatejudge import Ground
-from gitml.flows.place import Place
 from gitml.flows.recorddue import Due
-from gitml.flows.signing import Heard, bound
 from gitml.flows.tried import Tried, read_trials
+from gitml.gate.judge import Ground
 from gitml.governance.statement import Statement
 from gitml.policy.facts import Unknown
 

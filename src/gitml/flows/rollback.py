@@ -12,13 +12,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TypeVar
 
+from gitml.control.change import RESUME, ROLLBACK, Wish, branch_of, put_branch, put_pull
+from gitml.control.mainline import Mainline, deployment_path, known_environment
+from gitml.control.place import Place
+from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, RefError, SpecError, UsageError
-from gitml.flows.changepull import RESUME, ROLLBACK, Wish, branch_of, put_branch, put_pull
-from gitml.flows.mainline import Mainline, deployment_path, known_environment
-from gitml.flows.place import Place
 from gitml.flows.promote import Proposed, ask, askers
 from gitml.flows.promotiontext import Origin, Story
-from gitml.flows.proofs import Ledger, ledger_of
 from gitml.forges.governed import Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.refs import DIGEST, VERSION

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gitml.control.mainline import Mainline, Past, deployment_path
+from gitml.control.place import Place
+from gitml.control.proofs import Ledger, Told, ledger_of
 from gitml.errors import GitmlError, SpecError
 from gitml.flows.live import Live, live
-from gitml.flows.mainline import Mainline, Past, deployment_path
-from gitml.flows.place import Place
-from gitml.flows.proofs import Ledger, Told, ledger_of
 from gitml.forges.base import PullRequest
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen

@@ -1,4 +1,4 @@
-"""What a decision is made from: frozen records without I/O. ``gitml.flows.gatefacts`` gathers them.
+"""What a decision is made from: frozen records without I/O. ``gitml.gate.facts`` gathers them.
 
 Wherever something can be missing, its place holds ``Unknown`` with the reason: what is not known is never passing.
 """

@@ -1,0 +1,36 @@
+"""The server's side of a swap: prepared beside what serves, put in its place at once, and the old one drained."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitml.agent.load import Loaded
+from gitml.serving.state import Served, State
+
+_DRAIN = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A front that answers over HTTP; ``state`` is what its application serves from."""
+
+    state: State
+    note: Callable[[str], None] = lambda _: None
+
+    def show(self, loaded: Loaded) -> None:
+        """Raises UsageError when the versions do not fit one another; then the old ones go on."""
+        models = {version: member.model for version, member in loaded.members.items()}
+        fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit)
+        old = self.state.swap(fresh)
+        if old is not None:
+            # Requests that take long must not hold up the next change.
+            threading.Thread(target=self._drain, args=(old,), daemon=True, name="gitml-drain").start()
+
+    def _drain(self, old: Served) -> None:
+        # A request holds its snapshot from its first line on, and is counted when its body is there.
+        time.sleep(self.state.limits.body_seconds + 1.0)
+        if not self.state.drain(old, _DRAIN):
+            self.note(f"{old.name}: requests still hold the versions before, after {_DRAIN:.0f} s")

@@ -1,0 +1,337 @@
+"""``gitml agent``: running models converge to what main says, and to nothing else.
+
+One round: look at main and the ledger, judge each deployment file of the environment, and bring what is believed into
+service beside what serves. Whatever goes wrong on the way, what serves goes on serving.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from gitml.agent import attempt as tries
+from gitml.agent.fetch import Shelf, sweep
+from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
+from gitml.agent.load import Loaded, Order, bring_up, may_pickle, why_not_loaded
+from gitml.agent.news import Reporter
+from gitml.agent.pin import LocalPin, active, pins_in
+from gitml.agent.report import facts_of, facts_of_wanted
+from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
+from gitml.agent.state import CACHE, DVC, Applied, State, agent_name, load_state, save_state, stamp
+from gitml.agent.trust import Grounds, Ledger, brought_up
+from gitml.agent.view import Health, ModelView, Sync, View
+from gitml.errors import OutsideError, SpecError
+from gitml.spec.deployment import Deployment, Pin, parse_deployment
+
+
+class Front(Protocol):
+    """What answers requests."""
+
+    def show(self, loaded: Loaded) -> None:
+        """From now on this answers for its model, at once and whole; requests under way end with what they had."""
+        ...
+
+
+class Nowhere:
+    """Answers nobody: for one convergence without a server."""
+
+    def show(self, loaded: Loaded) -> None:
+        """It was loaded and checked, and that is all."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that an agent is told. ``only``: fingerprints of keys that count; none: those of policy.yaml."""
+
+    environment: str
+    repository: str
+    mirror: Mirror
+    folder: Path
+    front: Front
+    reporter: Reporter
+    only: frozenset[str] = frozenset()
+    observe: bool = False
+    backoff: tries.Backoff = field(default_factory=tries.Backoff)
+    note: Callable[[str], None] = lambda _: None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One model in one round. ``trouble`` says why main is not known."""
+
+    model: str
+    now: datetime
+    heads: Heads | None
+    wanted: Wanted | None
+    trouble: str
+
+
+class Agent:
+    """The one that owns the state folder. Not thread-safe but for ``view``, which any thread may read."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        fresh = State(environment=setup.environment, repository=setup.repository, branch=setup.mirror.branch)
+        self.state = tries.after_restart(load_state(setup.folder, fresh))
+        self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
+        self._loaded: dict[str, Loaded] = {}
+        self._ledger = Ledger()
+        self._told: dict[str, str] = {}
+        self._retries: dict[str, tuple[int, float]] = {}
+        setup.mirror.prepare()
+
+    def restore(self) -> None:
+        """Serve what was applied last, from this machine's disk; what it lacks is fetched if that is possible."""
+        now = self.setup.clock()
+        pins = active(pins_in(self.setup.folder), now)
+        for model in self.state.applied:
+            self._serve_pin(pins[model]) if model in pins else self._serve_applied(model)
+
+    def run(self, stop: threading.Event, wake: threading.Event, interval: float) -> None:
+        """Rounds until ``stop``; ``wake`` begins the next one early."""
+        while not stop.is_set():
+            wake.clear()
+            try:
+                self.round()
+            except Exception as exc:  # the agent's loop: whatever it is, what serves goes on serving
+                self._say("agent", f"this round failed: {why_not_loaded(exc)}")
+                self.view = replace(self.view, reason=f"the last round failed: {why_not_loaded(exc)}")
+            # Many agents that started together do not come together for ever.
+            wake.wait(interval * random.uniform(0.8, 1.2))  # noqa: S311
+            if not stop.is_set() and wake.is_set():
+                stop.wait(min(1.0, interval))
+
+    def round(self) -> View:
+        """One convergence."""
+        now = self.setup.clock()
+        heads, wanted, trouble = self._look()
+        pins = active(pins_in(self.setup.folder), now)
+        views = []
+        for model in sorted({*wanted, *self.state.applied, *pins}):
+            case = _Case(model, now, heads, wanted.get(model), trouble)
+            views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
+            self._say(model, f"{views[-1].sync.value}, {views[-1].health.value}: {views[-1].reason or 'as main says'}")
+        if heads and not self.setup.observe:
+            self._advance(heads, views)
+            self._sweep()
+        self._report(now)
+        self.view = replace(
+            self.view,
+            models=tuple(views),
+            reason=trouble,
+            main=heads.main if heads else self.view.main,
+            verified=self.state.verified,
+            looked=stamp(now) if heads else self.view.looked,
+            outbox=len(self.setup.reporter.outbox.waiting()),
+        )
+        return self.view
+
+    def _look(self) -> tuple[Heads | None, Mapping[str, Wanted], str]:
+        """Main and its deployment files; or nothing, and why: then what is applied or pinned is served all the same."""
+        try:
+            heads = look(self.setup.mirror, Seen(self.state.verified, self.state.ledger))
+            self._ledger = brought_up(self._ledger, self.setup.mirror, heads.ledger)
+            wanted = self.setup.mirror.wanted(heads.main, self.setup.environment)
+        except OutsideError as exc:
+            self._say("main", exc.message)
+            return None, {}, exc.message + (f"; {exc.hint}" if exc.hint else "")
+        self._say("main", f"{self.setup.mirror.branch} is at {heads.main[:10]}")
+        return heads, wanted, ""
+
+    def _advance(self, heads: Heads, views: list[ModelView]) -> None:
+        """What is verified moves on when all that main says here is believed; the ledger only ever grows."""
+        verified = self.state.verified if any(v.failed for v in views) else heads.main
+        if (verified, heads.ledger) != (self.state.verified, self.state.ledger):
+            self._save(self.state.model_copy(update={"verified": verified, "ledger": heads.ledger}))
+            if verified:
+                self.setup.mirror.keep("verified", verified)
+
+    def _safely(self, case: _Case, pin: LocalPin | None) -> ModelView:
+        try:
+            return self._pinned(case, pin) if pin else self._one(case)
+        except Exception as exc:  # the agent's loop: trouble with one model is none of the others'
+            view = self._standing(case, self.state.applied.get(case.model), "")
+            return replace(view, sync=Sync.UNKNOWN, reason=f"not judged: {why_not_loaded(exc)}", failed=True)
+
+    def _one(self, case: _Case) -> ModelView:
+        applied = self.state.applied.get(case.model)
+        broken = self._serve_applied(case.model) if applied and not self.setup.observe else ""
+        view = self._standing(case, applied, broken)
+        if case.heads is None:
+            return replace(view, sync=Sync.UNKNOWN, reason=case.trouble)
+        grounds = Grounds(
+            self.setup.mirror, case.heads.main, self._ledger, self.setup.repository, case.now, self.setup.only
+        )
+        found = judge(grounds, case.wanted, applied, self.setup.environment)
+        if isinstance(found, Same):
+            return view
+        view = replace(view, sync=Sync.OUT)
+        if isinstance(found, Keep):
+            return replace(view, reason=found.reason, failed=found.failed, until="")
+        if isinstance(found, Wait):
+            until = stamp(found.restraint.until) if found.restraint.until else ""
+            return replace(view, health=_worse(view.health), reason=found.restraint.said, until=until)
+        return self._go(case, found, view)
+
+    def _standing(self, case: _Case, applied: Applied | None, broken: str) -> ModelView:
+        """Before main is asked: what serves, and how."""
+        attempt = self.state.attempts.get(case.model)
+        view = ModelView(
+            case.model,
+            Sync.SYNCED,
+            Health.HEALTHY if applied and not broken else Health.DEGRADED,
+            broken or ("" if applied else "nothing serves it yet"),
+            wanted=facts_of_wanted(case.wanted),
+            applied=facts_of(applied) if applied else None,
+            attempted=attempt.model_dump(mode="json") if attempt else None,
+        )
+        hold = hold_of(applied, case.now) if applied and not broken else None
+        if hold is None:
+            return view
+        until = stamp(hold.until) if hold.until else ""
+        return replace(view, health=Health.SUSPENDED, reason=hold.said, until=until)
+
+    def _go(self, case: _Case, found: Go, view: ModelView) -> ModelView:
+        attempt = self.state.attempts.get(case.model)
+        later = tries.next_try(attempt, found.trusted.change, self.setup.backoff, case.now)
+        if self.setup.observe:
+            return replace(view, reason="would be applied: its evidence is believed")
+        if later is not None and attempt is not None:
+            reason = f"{attempt.reason}; tried {attempt.failures} times, again at {stamp(later)}"
+            return replace(view, health=Health.DEGRADED, reason=reason, until=stamp(later))
+        return self._apply(case, found, view)
+
+    def _apply(self, case: _Case, found: Go, view: ModelView) -> ModelView:
+        change, began = found.trusted.change, time.monotonic()
+        attempt = tries.begun(self.state.attempts.get(case.model), change, case.now)
+        self._save(self.state.with_attempt(case.model, attempt))
+        self.view = replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING)))
+        pickle = may_pickle(found.trusted.policy, case.model, case.now)
+        order = Order(case.model, found.deployment, change.commit, pickle, self._members(case.model))
+        try:
+            loaded = bring_up(self._shelf(change.commit), order)
+            self._show(loaded)
+        except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
+            reason = f"not applied: {why_not_loaded(exc)}"
+            attempt = tries.failed(attempt, reason)
+            self._save(self.state.with_attempt(case.model, attempt))
+            self.setup.reporter.failed(found.trusted, found.deployment, attempt, time.monotonic() - began)
+            return replace(view, health=Health.DEGRADED, reason=reason, attempted=attempt.model_dump(mode="json"))
+        applied = _applied(case, found, loaded, began, pickle=pickle)
+        self._save(self.state.with_applied(case.model, applied).with_attempt(case.model, None))
+        self.setup.mirror.keep(f"applied/{case.model}", change.commit)
+        fresh = self._standing(case, applied, "")
+        return replace(fresh, attempted=None)
+
+    def _others(self, model: str) -> tuple[ModelView, ...]:
+        return tuple(m for m in self.view.models if m.model != model)
+
+    def _members(self, model: str) -> Mapping[str, Any]:
+        return self._loaded[model].members if model in self._loaded else {}
+
+    def _shelf(self, commit: str) -> Shelf:
+        newest = self.setup.mirror.resolve(MAIN_REF) or commit
+        folder = self.setup.folder
+        return Shelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest)
+
+    def _show(self, loaded: Loaded) -> None:
+        self.setup.front.show(loaded)
+        self._loaded[loaded.name] = loaded
+
+    def _serve_applied(self, model: str) -> str:
+        """Have what was applied in service, after a restart or a pin; why it is not, or empty."""
+        applied = self.state.applied[model]
+        try:
+            deployment = parse_deployment(applied.text.encode(), applied.path)
+        except SpecError as exc:
+            return f"what was applied cannot be read: {exc.message}"
+        return self._serve(model, Order(model, deployment, applied.commit, applied.pickle, self._members(model)))
+
+    def _serve(self, model: str, order: Order) -> str:
+        there = self._loaded.get(model)
+        if there is not None and (there.deployment, there.commit) == (order.deployment, order.commit):
+            return ""
+        failures, due = self._retries.get(model, (0, 0.0))
+        if time.monotonic() < due:
+            return "what was applied could not be loaded again; it is tried again soon"
+        try:
+            self._show(bring_up(self._shelf(order.commit), order))
+        except Exception as exc:  # as in _apply
+            wait = self.setup.backoff.after(failures + 1).total_seconds()
+            self._retries[model] = failures + 1, time.monotonic() + wait
+            return f"what was applied cannot be loaded: {why_not_loaded(exc)}"
+        self._retries.pop(model, None)
+        return ""
+
+    def _pinned(self, case: _Case, pin: LocalPin) -> ModelView:
+        broken = self._serve_pin(pin)
+        if broken and case.model in self.state.applied and case.model not in self._loaded:
+            self._serve_applied(case.model)
+        applied = self.state.applied.get(case.model)
+        pinned = {"version": pin.version, "since": pin.since, "owner": pin.owner, "pin": True}
+        return replace(
+            self._standing(case, applied, ""),
+            sync=Sync.OUT if case.heads else Sync.UNKNOWN,
+            health=Health.DEGRADED if broken else Health.SUSPENDED,
+            reason=f"{pin.said}; {broken}" if broken else pin.said,
+            until=pin.until,
+            applied=pinned if not broken else facts_of(applied) if applied else None,
+        )
+
+    def _serve_pin(self, pin: LocalPin) -> str:
+        deployment = Deployment(champion=Pin(version=pin.version, digest=pin.digest))
+        commit = self.state.verified or self.setup.mirror.resolve(MAIN_REF) or ""
+        there = self._loaded.get(pin.model)
+        if there is not None and there.deployment == deployment:
+            return ""
+        return self._serve(pin.model, Order(pin.model, deployment, commit, there=self._members(pin.model)))
+
+    def _report(self, now: datetime) -> None:
+        if self.setup.observe:
+            return
+        state = self.setup.reporter.report(self.state, pins_in(self.setup.folder), now)
+        if state != self.state:
+            self._save(state)
+
+    def _sweep(self) -> None:
+        sweep(self.setup.folder / CACHE, {d for one in self._loaded.values() for d in one.digests}, time.time())
+
+    def _save(self, state: State) -> None:
+        save_state(self.setup.folder, state)
+        self.state = state
+
+    def _say(self, what: str, text: str) -> None:
+        """Tell what changed, once."""
+        if self._told.get(what) != text:
+            self._told[what] = text
+            self.setup.note(f"{what}: {text}")
+
+
+def _worse(health: Health) -> Health:
+    return Health.SUSPENDED if health is Health.HEALTHY else health
+
+
+def _applied(case: _Case, found: Go, loaded: Loaded, began: float, *, pickle: bool) -> Applied:
+    change = found.trusted.change
+    content = case.wanted.content if case.wanted else b""
+    return Applied(
+        commit=change.commit,
+        path=change.path,
+        blob=change.new,
+        text=content.decode(),
+        since=stamp(case.now),
+        parent=change.parent,
+        old=change.old,
+        evidence=found.trusted.events,
+        rollback=found.trusted.rollback,
+        pickle=pickle,
+        seconds=round(time.monotonic() - began, 3),
+        checked={version: member.checked.to_dict() for version, member in loaded.members.items()},
+    )

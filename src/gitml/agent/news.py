@@ -1,0 +1,135 @@
+"""When an agent tells what: once for each change that it applied, failed to apply, or that a local pin made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gitml.agent.pin import LocalPin
+from gitml.agent.report import News, Outbox, Page, statement_of
+from gitml.agent.source import MAIN_REF, Mirror, Moved
+from gitml.agent.state import Applied, Attempt, State, agent_name
+from gitml.agent.trust import Trusted
+from gitml.errors import GitmlError, SpecError
+from gitml.governance.keys import SigningKey
+from gitml.spec.deployment import Deployment, Pin, parse_deployment
+
+
+@dataclass
+class Reporter:
+    """Tells the outbox and the forge. Without a ``key`` nothing is signed, without a ``page`` no forge is told.
+
+    What the forge did not take is told again in the next round; of old news only the newest of each model.
+    """
+
+    environment: str
+    repository: str
+    mirror: Mirror
+    outbox: Outbox
+    key: SigningKey | None = None
+    page: Page | None = None
+    note: Callable[[str], None] = lambda _: None
+    _waiting: dict[str, News] = field(default_factory=dict)
+
+    def failed(self, trusted: Trusted, deployment: Deployment, attempt: Attempt, seconds: float) -> None:
+        """The first failure of a change is told; the others are in the agent's own state."""
+        if attempt.failures > 1:
+            return
+        model = trusted.change.path.split("/")[-2]
+        news = News(
+            self.environment, model, trusted.change, deployment, "failed", attempt.reason, attempt.started, seconds
+        )
+        self._write(news)
+        self._waiting[model] = news
+
+    def report(self, state: State, pins: Mapping[str, LocalPin], now: datetime) -> State:
+        """What is new since the last call; the state that knows that it was told."""
+        for model, applied in state.applied.items():
+            if not applied.told:
+                state = self._applied(state, model, applied)
+        for pin in pins.values():
+            state = self._pin(state, pin, now)
+        self._deliver()
+        return state
+
+    def _applied(self, state: State, model: str, applied: Applied) -> State:
+        news = self._news_of(model, applied)
+        if news is None:
+            return state
+        self._waiting[model] = news
+        if not self._write(news):
+            return state
+        return state.with_applied(model, applied.model_copy(update={"told": True}))
+
+    def _news_of(self, model: str, applied: Applied) -> News | None:
+        try:
+            deployment = parse_deployment(applied.text.encode(), applied.path)
+        except SpecError:
+            return None
+        change = Moved(applied.commit, applied.parent, applied.path, applied.old, applied.blob)
+        details = {"checked": dict(applied.checked), "evidence": list(applied.evidence), "rollback": applied.rollback}
+        reason = f"{model} {deployment.champion.version} answers"
+        return News(
+            self.environment,
+            model,
+            change,
+            deployment,
+            "passed",
+            reason,
+            applied.since,
+            applied.seconds,
+            details=details,
+        )
+
+    def _pin(self, state: State, pin: LocalPin, now: datetime) -> State:
+        """Its begin and its end, each once."""
+        mark = pin.since if pin.is_active(now) else f"{pin.since}-ended"
+        if state.pins_told.get(pin.model) == mark:
+            return state
+        deployment = Deployment(champion=Pin(version=pin.version, digest=pin.digest))
+        head = state.verified or self.mirror.resolve(MAIN_REF) or ""
+        time = pin.since if pin.is_active(now) else pin.removed or pin.until
+        event = "begun" if pin.is_active(now) else "ended"
+        details: dict[str, Any] = {"pin": {**pin.model_dump(mode="json"), "event": event}}
+        news = News(
+            self.environment,
+            pin.model,
+            Moved(head, "", "", "", ""),
+            deployment,
+            "passed",
+            f"local pin {event}: {pin.said}",
+            time,
+            0.0,
+            by=pin.owner,
+            details=details,
+        )
+        self._waiting[f"{pin.model} pin"] = news
+        if not self._write(news):
+            return state
+        return state.model_copy(update={"pins_told": {**state.pins_told, pin.model: mark}})
+
+    def _write(self, news: News) -> bool:
+        """Into the outbox, signed; False when that is not possible now. Without a key there is nothing to write."""
+        if self.key is None:
+            return True
+        news = News(**{**vars(news), "details": {"agent": agent_name(), **news.details}})
+        try:
+            self.outbox.put(statement_of(news, self.repository, self.mirror), self.key)
+        except (GitmlError, OSError, ValueError) as exc:
+            self.note(f"not written to the outbox: {exc}")
+            return False
+        return True
+
+    def _deliver(self) -> None:
+        try:
+            self.outbox.deliver()
+        except (GitmlError, OSError) as exc:
+            self.note(f"the outbox waits: {exc}")
+        if self.page is None:
+            self._waiting.clear()
+            return
+        for model, news in list(self._waiting.items()):
+            if self.page.tell(news, agent_name()):
+                del self._waiting[model]

@@ -1,0 +1,234 @@
+"""Is a change of main believed? Only signed evidence for exactly it counts, judged by rules that it cannot set itself.
+
+The keys come from policy.yaml twice: as it stood before the change, so that a change which brings a key in cannot be
+signed by that key, and as it stands on main now, so that a key that was taken out stops to count at once. Evidence
+names the commit of main that it was judged on; nothing may have touched the file between that commit and the change.
+So evidence for A → B is worth nothing for a second A → B after a rollback, though path and blobs are the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from gitml.agent.source import Mirror, Moved
+from gitml.errors import GitmlError, OutsideError, SpecError
+from gitml.governance.keys import fingerprint
+from gitml.governance.statement import Binding, Statement
+from gitml.governance.trust import believe
+from gitml.repo.ledger import Event
+from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
+
+KINDS = ("gate", "approved", "rolled-back")
+
+
+class UntrustedError(GitmlError):
+    """A change of main without the evidence that it needs."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The events that speak of deployment files, by (path, old blob, new blob), oldest first.
+
+    ``head`` is the ledger's tip that they were read at, ``names`` all that were looked at.
+    """
+
+    head: str = ""
+    names: frozenset[str] = frozenset()
+    by_change: Mapping[tuple[str, str, str], tuple[Event, ...]] = field(default_factory=dict)
+
+    def of(self, change: Moved) -> tuple[Event, ...]:
+        return self.by_change.get((change.path, change.old, change.new), ())
+
+
+def brought_up(before: Ledger, mirror: Mirror, head: str) -> Ledger:
+    """The ledger at ``head``. Only what is new is read: a ledger has thousands of events, and a server has little time.
+
+    Nothing is believed yet: what an event says of itself only decides where it is looked up.
+    """
+    if head == before.head or not head:
+        return before
+    fresh = mirror.events(KINDS, before.names)
+    found = dict(before.by_change)
+    for event in fresh:
+        change = _change_in(event.content)
+        if change:
+            found[change] = tuple(sorted((*found.get(change, ()), event), key=lambda e: e.name))
+    return Ledger(head, before.names | {event.name for event in fresh}, found)
+
+
+def _change_in(envelope: bytes) -> tuple[str, str, str] | None:
+    try:
+        payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+        change = payload["predicate"]["gitml"]["change"]
+        words = (change["path"], change["old"], change["new"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return words if all(isinstance(word, str) for word in words) else None
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a change is judged on: the mirror, main's tip, the ledger, whose repository, and the time.
+
+    ``only``: fingerprints that this machine's operator trusts; empty leaves that to policy.yaml alone.
+    """
+
+    mirror: Mirror
+    head: str
+    ledger: Ledger
+    repository: str
+    now: datetime
+    only: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A believed change: ``approved`` is the time of the approval; ``events`` are the names of its evidence.
+
+    ``policy`` is main's as it stands now, ``overrides`` what overrides the gate's own evidence tells of.
+    """
+
+    change: Moved
+    approved: datetime
+    rollback: bool
+    events: tuple[str, ...]
+    policy: Policy
+    details: Mapping[str, Any]
+
+
+def trust(grounds: Grounds, change: Moved) -> Trusted:
+    """Raises UntrustedError that says what is missing and why what is there does not count."""
+    if not change.parent:
+        raise UntrustedError(
+            f"{change.path} came with the first commit of main, where nothing can be judged",
+            "promote by a pull request: gitml promote",
+        )
+    keys = _keys(grounds, change)
+    told: dict[str, list[_Heard]] = {kind: [] for kind in KINDS}
+    for event in grounds.ledger.of(change):
+        heard = _hear(grounds, change, event, keys)
+        if heard.kind in told:
+            told[heard.kind].append(heard)
+    approved = _newest("approved", told["approved"], change)
+    gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
+    rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
+    rolled = [h for h in rolled if not h.reason and h.statement and h.statement.binding.result == "passed"]
+    return Trusted(
+        change,
+        _time(approved),
+        bool(rolled),
+        tuple(h.event.name for h in (gate, approved, *rolled[-1:])),
+        keys.now,
+        dict(gate.statement.details) if gate.statement else {},
+    )
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """``before``: as the change found them; ``now``: the policy of main's tip; ``digest`` is of the former."""
+
+    before: Mapping[str, TrustedKey]
+    now: Policy
+    digest: str
+
+
+def _keys(grounds: Grounds, change: Moved) -> _Keys:
+    raw, before = policy_at(grounds.mirror, change.parent)
+    _, now = policy_at(grounds.mirror, grounds.head)
+    return _Keys(before.keys, now, hashlib.sha256(raw).hexdigest())
+
+
+def policy_at(mirror: Mirror, commit: str) -> tuple[bytes, Policy]:
+    """Bytes and meaning. Raises UntrustedError when there is none, or none that can be read."""
+    raw = mirror.file(commit, POLICY)
+    if raw is None:
+        raise UntrustedError(f"{commit[:10]} has no {POLICY}: nobody says whose signatures count", "restore it")
+    try:
+        return raw, parse_policy(raw)
+    except SpecError as exc:
+        raise UntrustedError(f"{POLICY} at {commit[:10]} cannot be read: {exc.message.splitlines()[0]}") from exc
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """One event: ``reason`` says why it does not count, "" that it does."""
+
+    event: Event
+    kind: str
+    statement: Statement | None
+    reason: str = ""
+
+
+def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> _Heard:
+    before, now = (believe(event.content, k, grounds.repository, grounds.now) for k in (keys.before, keys.now.keys))
+    statement = before.statement
+    if statement is None or not before or not now:
+        kind = statement.binding.kind if statement else _kind_of(event.name)
+        where = "" if not before else " on main now"
+        return _Heard(event, kind, statement, (before.reason or now.reason) + where)
+    signer = fingerprint(keys.before[before.signer].public)
+    if grounds.only and signer not in grounds.only:
+        return _Heard(event, statement.binding.kind, statement, f"its key {signer} is not among those of --trust")
+    return _Heard(event, statement.binding.kind, statement, _unfit(grounds.mirror, change, statement.binding))
+
+
+def _kind_of(name: str) -> str:
+    """From ``…/<time>-<kind>-<digest>.json``."""
+    stem = name.rpartition("/")[2].removesuffix(".json")
+    return next((kind for kind in KINDS if f"-{kind}-" in stem), "")
+
+
+def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
+    """Why a statement that is signed well does not fit this change; "" when it does."""
+    bound = binding.change
+    if bound is None or (bound.path, bound.old, bound.new) != (change.path, change.old, change.new):
+        return "it speaks of another change"
+    model, environment = change.path.removesuffix(".yaml").split("/")[-2:]
+    if (binding.model or model, binding.environment or environment) != (model, environment):
+        return f"it speaks of {binding.model} in {binding.environment}"
+    if binding.base == change.commit or not binding.base:
+        return "it does not say on which commit of main it was judged"
+    if not mirror.unchanged(change.path, binding.base, change.parent):
+        return f"it was judged on {binding.base[:10]}, and the file has changed since, or that is not on main"
+    return ""
+
+
+def _of_the_same(heard: _Heard, approved: _Heard) -> _Heard:
+    """Two pull requests may make the same change, and one be shut: what was approved is what must have passed."""
+    if heard.reason or heard.statement is None or approved.statement is None:
+        return heard
+    ours, theirs = heard.statement.binding, approved.statement.binding
+    if (ours.pull, ours.head) == (theirs.pull, theirs.head):
+        return heard
+    return replace(heard, reason="it speaks of another pull request, or another head, than was approved")
+
+
+def _newest(kind: str, told: Sequence[_Heard], change: Moved) -> _Heard:
+    """The last that counts decides: a gate that shut again is shut."""
+    place = f"{change.path} at {change.commit[:10]}"
+    counting = [heard for heard in told if not heard.reason]
+    if not counting:
+        why = "; ".join(dict.fromkeys(f"{heard.reason} ({heard.event.name})" for heard in told[-3:]))
+        raise UntrustedError(
+            f"{place} has no {kind!r} evidence that counts" + (f": {why}" if why else ""),
+            "was it merged past the gate, or is CI still recording? `gitml evidence ls` shows what there is",
+        )
+    newest = counting[-1]
+    if newest.statement is None or newest.statement.binding.result != "passed":
+        result = newest.statement.binding.result if newest.statement else "nothing"
+        raise UntrustedError(f"{place}: the newest {kind!r} evidence says {result} ({newest.event.name})")
+    return newest
+
+
+def _time(heard: _Heard) -> datetime:
+    if heard.statement is None:
+        raise OutsideError("a statement without its payload")
+    return heard.statement.binding.moment

@@ -1,0 +1,97 @@
+"""Evidence made: statements signed with the key of CI, believed before anybody relies on them, added to the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from gitml.control.place import Place
+from gitml.errors import GitmlError, UsageError
+from gitml.governance import dsse
+from gitml.governance.keys import SigningKey
+from gitml.governance.statement import Binding, Statement, to_payload
+from gitml.governance.trust import Believed, believe
+from gitml.policy.facts import Unknown
+from gitml.repo import ledger
+from gitml.spec.policy import Policy
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The key of this job and the policy that must name it."""
+
+    place: Place
+    policy: Policy
+    key: SigningKey
+
+    def sign(self, statements: Sequence[Statement], *, parents: Sequence[str] = ()) -> tuple[str, ...]:
+        """Add them to the ledger in one commit; the names of the events. ``parents`` stay reachable through it.
+
+        Raises UsageError when policy.yaml would not believe them: then nothing is added.
+        """
+        events = dict(self._event(statement) for statement in statements)
+        if events:
+            ledger.append(self.place.remote, events, parents=parents, near=self.place.root)
+        return tuple(events)
+
+    def _event(self, statement: Statement) -> tuple[str, bytes]:
+        envelope = dsse.sign(to_payload(statement), self.key)
+        found = believe(envelope, self.policy.keys, self.place.settings.repository, self.place.clock())
+        if not found:
+            kind = statement.binding.kind
+            raise UsageError(
+                f"the key of this job signs what policy.yaml does not believe: evidence that {found.reason}",
+                f"name its public half under `keys` in policy.yaml, with the purpose {kind}, by a pull request",
+            )
+        return ledger.event_name(statement.binding.time, statement.binding.kind, envelope), envelope
+
+
+def bound(place: Place, kind: str, run: str, *, after: Statement | None = None, **about: Any) -> Binding:
+    """A binding with what every statement says, and what this one is ``about``. ``run`` is the address of the CI run.
+
+    The ledger's order is that of seconds: what takes the place of ``after`` is dated at least one later. Raises
+    ValueError for what a statement cannot hold.
+    """
+    now = place.clock()
+    moment = max(now, after.binding.moment + timedelta(seconds=1)) if after else now
+    time = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    common = {"kind": kind, "repository": place.settings.repository, "time": time, "run": run or "local"}
+    return Binding.model_validate({**common, **about})
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The ledger as it is now, oldest first, judged by the keys of one policy."""
+
+    believed: tuple[Believed, ...]
+
+    def newest(self, kind: str, **wanted: Any) -> Statement | None:
+        """The newest believed statement of a kind whose binding says what is ``wanted``."""
+        return next(iter(self.all(kind, **wanted)), None)
+
+    def all(self, kind: str, **wanted: Any) -> tuple[Statement, ...]:
+        """The believed statements of a kind whose binding says what is ``wanted``, newest first."""
+        found = (b.statement for b in reversed(self.believed) if b and b.statement)
+        return tuple(s for s in found if s.binding.kind == kind and _says(s.binding, wanted))
+
+
+def _says(binding: Binding, wanted: Mapping[str, Any]) -> bool:
+    return all(getattr(binding, name) == value for name, value in wanted.items())
+
+
+def heard(place: Place, policy: Policy) -> Heard:
+    """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
+    head = ledger.fetch(place.root, place.remote)
+    events = ledger.read(place.root, head) if head else []
+    now, repository = place.clock(), place.settings.repository
+    return Heard(tuple(believe(e.content, policy.keys, repository, now) for e in events))
+
+
+def heard_or_unknown(place: Place, policy: Policy) -> Heard | Unknown:
+    """The same, or why there is none: what is not known never passes."""
+    try:
+        return heard(place, policy)
+    except GitmlError as exc:
+        return Unknown(f"the ledger cannot be read: {exc.message.splitlines()[0]}")

@@ -1,0 +1,165 @@
+"""What policy is judged on, gathered from Git's trees, the ledger and DVC: bytes that are read, never run.
+
+The deployment file comes from the head; versions, policy, roles and what tells which direction is better come from the
+base branch. A file of a version counts only if it has the SHA-256 that the record says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gitml.errors import SpecError
+from gitml.gate.tree import Edit, Edits, deployment
+from gitml.gate.version import Shelf, record_of, verified, version_of
+from gitml.governance.trust import Believed
+from gitml.policy.change import classify
+from gitml.policy.facts import Case, Commit, Facts, Part, Person, Proof, Pull, Unknown, Version
+from gitml.registry.record import Record
+from gitml.spec.deployment import Deployment, Pin
+from gitml.spec.policy import Policy, TrustedKey
+
+Proofs = tuple[Proof, ...] | Unknown
+Lineage = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
+
+
+def _nobody_looked(_: Record, __: Record | None) -> tuple[Commit, ...] | Unknown:
+    return Unknown("nobody looked who made the version")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where facts are looked up. ``policy`` is the base branch's, ``believed`` the whole ledger, judged by its keys.
+
+    ``lineage`` says whose commits a version came from, given its record and the champion's. ``teams`` are the members
+    of the policy's teams.
+    """
+
+    shelf: Shelf
+    repository: str
+    now: datetime
+    policy: Policy
+    believed: Sequence[Believed] | Unknown
+    lineage: Lineage = _nobody_looked
+    teams: Mapping[str, tuple[Person, ...] | Unknown] = field(default_factory=dict)
+
+
+def case_of(sources: Sources, found: Edits, edit: Edit, pull: Pull | Unknown) -> Case:
+    """One edit of a deployment file, with all that policy is judged on. Never raises for what is in the files."""
+    old, new = (deployment(sources.shelf.main.git, blob, edit.path) for blob in (edit.old, edit.new))
+    proofs = proofs_of(sources, edit.path)
+    return Case(
+        now=sources.now,
+        repository=sources.repository,
+        model=edit.model,
+        environment=edit.environment,
+        old=old,
+        new=Unknown(found.stale) if found.stale else new,
+        candidates=_candidates(sources, edit, old, new, proofs),
+        pull=pull,
+        blob=edit.new,
+        teams=sources.teams,
+        proofs=proofs,
+        refused=(*found.refused, *_unknown_places(sources, edit)),
+    )
+
+
+def _unknown_places(sources: Sources, edit: Edit) -> Iterator[str]:
+    if edit.environment not in sources.policy.environments:
+        yield f"policy.yaml of the base branch has no environment {edit.environment}"
+    if edit.model not in sources.shelf.application.models:
+        yield f"gitml.yaml of the base branch has no model {edit.model}"
+
+
+def proofs_of(sources: Sources, path: str) -> Proofs:
+    """The ledger's statements as policy reads them. ``path`` is the file that they may speak of."""
+    if isinstance(sources.believed, Unknown):
+        return sources.believed
+    found = (_proof(b, sources.policy.keys, path, sources.now) for b in sources.believed if b.statement is not None)
+    return tuple(found)
+
+
+def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: datetime) -> Proof:
+    statement = believed.statement
+    assert statement is not None
+    about = statement.binding
+    here = about.change is not None and about.change.path == path
+    return Proof(
+        kind=about.kind,
+        # Trust allows for clocks that are a little ahead; what it believes is not of the future.
+        time=about.moment if believed.reason else min(about.moment, now),
+        result=about.result,
+        model=about.model,
+        version=about.version,
+        artifact=about.artifact,
+        environment=about.environment,
+        repository=about.repository,
+        new=about.change.new if about.change and here else "",
+        by=about.by,
+        owner=keys[believed.signer].owner if believed.signer in keys else "",
+        details=statement.details,
+        reason=believed.reason,
+    )
+
+
+def _candidates(
+    sources: Sources, edit: Edit, old: Deployment | Unknown | None, new: Deployment | Unknown | None, proofs: Proofs
+) -> tuple[tuple[Part, str, Facts | Unknown], ...]:
+    if isinstance(old, Unknown) or isinstance(new, Unknown) or edit.model not in sources.shelf.application.models:
+        return ()
+    judged = classify(old, new, sources.now).judged
+    champion = _champion(sources, edit.model, old) if judged else None
+    return tuple((part, pin.version, _facts(sources, edit, part, pin, champion, proofs)) for part, pin in judged)
+
+
+@dataclass(frozen=True)
+class _Known:
+    record: Record
+    version: Version
+
+
+def _champion(sources: Sources, model: str, old: Deployment | None) -> _Known | Unknown | None:
+    if old is None:
+        return None
+    record = record_of(sources.shelf.main, model, old.champion)
+    if isinstance(record, Unknown):
+        return record
+    return _Known(record, version_of(sources.shelf, record))
+
+
+def _facts(
+    sources: Sources, edit: Edit, part: Part, pin: Pin, champion: _Known | Unknown | None, proofs: Proofs
+) -> Facts | Unknown:
+    record = record_of(sources.shelf.main, edit.model, pin)
+    if isinstance(record, Unknown):
+        return record
+    before = champion.record if isinstance(champion, _Known) else None
+    compared = verified(sources.shelf, record, proofs)
+    authors = sources.lineage(record, before)
+    candidate = version_of(sources.shelf, record, compared=compared, authors=authors)
+    return Facts(
+        now=sources.now,
+        repository=sources.repository,
+        environment=edit.environment,
+        candidate=candidate,
+        champion=champion.version if isinstance(champion, _Known) else champion,
+        part=part,
+        order=tuple(sources.policy.environments),
+        pinned=_pinned(sources, edit.model, pin),
+        proofs=proofs,
+        exceptions=sources.policy.exceptions,
+    )
+
+
+def _pinned(sources: Sources, model: str, pin: Pin) -> frozenset[str]:
+    """The environments whose champion on base is exactly this."""
+    found = set()
+    for environment in sources.policy.environments:
+        try:
+            state = sources.shelf.main.deployment(model, environment)
+        except (SpecError, ValueError):
+            continue  # what cannot be read pins nothing
+        if state and (state.champion.version, state.champion.digest) == (pin.version, pin.digest):
+            found.add(environment)
+    return frozenset(found)

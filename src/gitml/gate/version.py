@@ -1,0 +1,201 @@
+"""One version as policy judges it: read from the files that its record vouches for, never loaded or run."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from gitml.control.mainline import Mainline, record_path
+from gitml.errors import GitmlError, SpecError
+from gitml.governance.statement import strict_json
+from gitml.policy.facts import Commit, Proof, Unknown, Version
+from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
+from gitml.registry.record import Record
+from gitml.repo.depot import Depot
+from gitml.repo.formats import check_format
+from gitml.repo.manifest import fingerprint
+from gitml.spec.application import Application, stored_as
+from gitml.spec.deployment import Pin
+from gitml.spec.fields import parse_until
+from gitml.stats.comparison import Estimate
+
+_LARGEST = 50_000_000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where versions are read: ``main`` is the base branch and ``application`` its gitml.yaml.
+
+    ``depot`` are the DVC remotes, where the caller has them.
+    """
+
+    main: Mainline
+    application: Application
+    depot: Depot | None = None
+
+
+def record_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
+    """The record of the base branch that ``pin`` names, or why it is not that."""
+    path = record_path(model, pin.version)
+    try:
+        record = main.record(model, pin.version)
+    except SpecError as exc:
+        return Unknown(exc.problems[0].message if main.file(path) is None else f"{path} {exc.problems[0].message}")
+    brought = main.added(path)
+    if brought is None or main.git.read_file(brought, path) != main.file(path):
+        return Unknown(f"{path} is not the record that came in with its training: records are never edited")
+    said = record.files[record.artifact].sha256
+    if said != pin.digest:
+        return Unknown(f"{pin.version} is pinned with the artifact {pin.digest[:12]}, its record says {said[:12]}")
+    return record
+
+
+def version_of(
+    shelf: Shelf,
+    record: Record,
+    *,
+    compared: str | Unknown | None = None,
+    authors: tuple[Commit, ...] | Unknown | None = None,
+) -> Version:
+    """The version as its record and the files that the record vouches for describe it."""
+    artifact = record.files[record.artifact]
+    replicates = _role(shelf, record, "replicates", parse_replicates)
+    signature = _role(shelf, record, "signature", _signature)
+    model = shelf.application.models.get(record.model)
+    return Version(
+        model=record.model,
+        version=record.version,
+        digest=record.digest,
+        artifact=artifact.sha256,
+        format=format_of(record, shelf.application),
+        size=artifact.size,
+        verified=compared or Unknown("nobody compared the artifact with its digest"),
+        origin=record.origin,
+        metrics=_metrics(shelf, record, replicates),
+        better=dict(model.better) if model else {},
+        resamples=_resamples(replicates),
+        slices=_role(shelf, record, "slices", _slices),
+        signature=signature,
+        data_until=_data_until(signature),
+        authors=authors if authors is not None else Unknown("nobody looked who made the version"),
+    )
+
+
+def format_of(record: Record, application: Application) -> str:
+    """How the artifact is stored, as the base branch says; "" where nothing does."""
+    model = application.models.get(record.model)
+    if model is not None and model.artifact == record.artifact:
+        return model.artifact_format
+    return stored_as(record.artifact) or ""
+
+
+def _metrics(shelf: Shelf, record: Record, replicates: Replicates | Unknown) -> Mapping[str, Estimate] | Unknown:
+    """From the metrics file, which must say what the record says; it is what the record's digest vouches for."""
+    found = _role(shelf, record, "metrics", parse_metrics)
+    if isinstance(found, Unknown):
+        return found
+    if found != dict(record.metrics):
+        return Unknown(f"the record of {record.version} says other metrics than its metrics file")
+    values = {} if isinstance(replicates, Unknown) else replicates.values
+    return {name: Estimate(m.value, m.low, m.high, values.get(name, ())) for name, m in found.items()}
+
+
+def _resamples(replicates: Replicates | Unknown) -> str:
+    if isinstance(replicates, Unknown) or not replicates.rows_digest:
+        return ""
+    return f"{replicates.rows_digest}:{replicates.seed}"
+
+
+def _signature(raw: bytes, path: str) -> dict[str, Any]:
+    strict_json(raw)  # a key that stands twice, or NaN, is refused
+    return parse_signature(raw, path)
+
+
+def _slices(raw: bytes, path: str) -> list[Mapping[str, Any]]:
+    found = strict_json(raw)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError(f"{path} is no list of groups")
+    return found
+
+
+def _data_until(signature: Mapping[str, Any] | Unknown) -> datetime | Unknown:
+    if isinstance(signature, Unknown):
+        return Unknown(f"when the newest training data is from is not known: {signature.reason}")
+    said = signature.get("data_until")
+    if said is None:
+        return Unknown("the signature file does not say `data_until`: when the newest training data is from")
+    try:
+        return parse_until(said) if isinstance(said, str) else Unknown("`data_until` of the signature file is no text")
+    except ValueError as exc:
+        return Unknown(f"`data_until` of the signature file {exc}")
+
+
+def _role(shelf: Shelf, record: Record, role: str, parse: Callable[[bytes, str], _T]) -> _T | Unknown:
+    """The file that the record has in this role, read and parsed, or why not."""
+    path = record.roles.get(role)
+    if path is None or path not in record.files:
+        return Unknown(f"{record.version} has no {role} file")
+    raw = _bytes(shelf, record, path)
+    if isinstance(raw, Unknown):
+        return raw
+    try:
+        return parse(raw, path)
+    except SpecError as exc:
+        return Unknown("; ".join(f"{p.key} {p.message}".strip() for p in exc.problems[:3]))
+    except (ValueError, RecursionError) as exc:
+        return Unknown(f"{path} {str(exc)[:300]}")
+
+
+def _bytes(shelf: Shelf, record: Record, path: str) -> bytes | Unknown:
+    """A file of the version: from the commit that brought its record in, else from the DVC remotes."""
+    wanted = record.files[path]
+    if wanted.size > _LARGEST:
+        return Unknown(f"{path} has more than {_LARGEST:,} bytes")
+    brought = shelf.main.added(record_path(record.model, record.version))
+    for raw in _places(shelf, record, path, brought):
+        if raw is not None and hashlib.sha256(raw).hexdigest() == wanted.sha256:
+            return raw
+    return Unknown(f"{path} of {record.version} is nowhere to be had with the SHA-256 that its record says")
+
+
+def _places(shelf: Shelf, record: Record, path: str, brought: str | None) -> Iterator[bytes | None]:
+    yield shelf.main.git.read_file(brought, path) if brought else None
+    content = record.contents().get(path)
+    if shelf.depot is None or content is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="gitml-fact-") as folder:
+        target = Path(folder, "file")
+        try:
+            yield target.read_bytes() if shelf.depot.fetch(content, target) and target.is_file() else None
+        except GitmlError:
+            return
+
+
+def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) -> str | Unknown:
+    """How the artifact was compared with its digest: by a job of main that loaded it, else here."""
+    wanted = record.files[record.artifact]
+    for proof in () if isinstance(proofs, Unknown) else proofs:
+        same = (proof.model, proof.version, proof.artifact) == (record.model, record.version, wanted.sha256)
+        if same and proof.kind == "evaluated" and proof.result == "passed" and not proof.reason:
+            return "a job of the default branch loaded exactly these bytes"
+    content = record.contents().get(record.artifact)
+    if shelf.depot is None or content is None:
+        return Unknown("no job of the default branch has loaded the artifact yet, and here is no DVC remote to read")
+    with tempfile.TemporaryDirectory(prefix="gitml-artifact-") as folder:
+        target = Path(folder, PurePosixPath(record.artifact).name)
+        try:
+            if not shelf.depot.fetch(content, target):
+                return Unknown("no DVC remote has the artifact")
+            found = fingerprint(target)
+            if (found.sha256, found.size) != (wanted.sha256, wanted.size):
+                return Unknown(f"the remote has other bytes than the record says: SHA-256 {found.sha256[:12]}")
+            check_format(target, format_of(record, shelf.application) or "unknown", record.artifact)
+        except (GitmlError, OSError, KeyError) as exc:
+            return Unknown(f"the artifact cannot be compared: {str(exc).splitlines()[0]}")
+    return "its bytes on the DVC remote were compared"

@@ -1,0 +1,80 @@
+"""A judgement in the words of the pull request: the comment, the line of the status."""
+
+from __future__ import annotations
+
+from gitml.forges.base import State
+from gitml.gate.judge import Judged
+from gitml.reports.gatecomment import Footer, Gate, Judgement, Said, Seat, comment, status_line
+from gitml.verdict import Phase, Verdict
+
+_LINE = 140
+_STATES = {Phase.SUCCESSFUL: State.SUCCESS, Phase.FAILED: State.FAILURE, Phase.INCONCLUSIVE: State.PENDING}
+
+
+def judgement_of(judged: Judged) -> tuple[Judgement, ...]:
+    """What the comment shows; nothing for a pull request that is no promotion."""
+    decision = judged.decision
+    if decision is None:
+        return (_refused(judged),) if judged.refused else ()
+    freeze = [Gate("freeze", decision.freeze, "freeze" in decision.opened), Gate("hold", decision.hold)]
+    restraints = [gate for gate in freeze if gate.verdict.phase is not Phase.SUCCESSFUL]
+    gates = [Gate(name, verdict, name in decision.opened) for name, verdict in decision.verdicts.items()]
+    heard = decision.approvals
+    return (
+        Judgement(
+            model=decision.model,
+            environment=decision.environment,
+            move=decision.move.value,
+            phase=decision.phase,
+            approvals=Verdict(heard.phase, heard.reason),
+            gates=(*gates, *restraints),
+            seats=tuple(
+                Seat(s.role, s.needed, _names(s.filled), _names(s.could), tuple(s.unknown)) for s in heard.seats
+            ),
+            said=tuple(Said(h.person.name, h.state, h.seat, h.reason) for h in heard.heard),
+            override=decision.override.verdict.reason if decision.override else "",
+            steps=tuple((step.who, step.what) for step in decision.next_steps),
+        ),
+    )
+
+
+def _names(people: object) -> tuple[str, ...]:
+    return tuple(p.name for p in people) if isinstance(people, tuple) else ()
+
+
+def _refused(judged: Judged) -> Judgement:
+    """A pull request that changes deployments without showing it."""
+    why = Verdict(Phase.FAILED, "; ".join(judged.refused))
+    nobody = Verdict(Phase.INCONCLUSIVE, "there is nothing that could be approved")
+    steps = (("whoever opened it", "bring the branch up to date with its base, or open another one"),)
+    return Judgement("?", "?", "refused", Phase.FAILED, nobody, (Gate("change", why),), steps=steps)
+
+
+def state_of(judged: Judged) -> State:
+    """As the forge shows it, if it is signed; what cannot be told waits."""
+    if not judged.is_promotion:
+        return State.SUCCESS
+    if judged.refused or judged.decision is None:
+        return State.FAILURE
+    return _STATES.get(judged.decision.phase, State.ERROR)
+
+
+def line_of(judged: Judged) -> str:
+    """The line of the status."""
+    if judged.refused:
+        return cut(f"refused: {judged.refused[0]}")
+    return cut(status_line(judgement_of(judged)))
+
+
+def text_of(judged: Judged, run: str, note: str = "") -> str:
+    """The whole comment. ``note`` goes before it."""
+    ground = judged.ground
+    footer = Footer(judged.pull.head.commit, ground.main.commit, ground.digest, run)
+    text = comment(judgement_of(judged), footer)
+    return f"{note}\n\n{text}" if note else text
+
+
+def cut(text: str) -> str:
+    """One line as long as a status takes."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"

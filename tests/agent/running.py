@@ -1,0 +1,99 @@
+"""Agents in this process, over the worlds of agent_kit: what they serve can be looked at and asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.kit import REPOSITORY, World, key, template
+from gitml.agent.attempt import Backoff
+from gitml.agent.load import Loaded
+from gitml.agent.loop import Agent, Setup
+from gitml.agent.news import Reporter
+from gitml.agent.report import Outbox, Page
+from gitml.agent.source import Mirror
+
+
+@pytest.fixture(scope="session")
+def agent_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Main with three versions of `m` and one of `n`, and the first of `m` promoted to production."""
+    world = World(tmp_path_factory.mktemp("agent")).begin()
+    first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
+    world.version(5.0, "n")
+    world.promote(first)
+    return world.folder
+
+
+@pytest.fixture
+def world(agent_world: Path, tmp_path: Path) -> World:
+    """A copy of it, for one test."""
+    return template(tmp_path / "world", agent_world)
+
+
+def version(world: World, slope: float) -> str:
+    """The first version whose model has this slope."""
+    return next(name for name, record in world.versions.items() if record.source == f"slope {slope}")
+
+
+@dataclass
+class Shop:
+    """A front that keeps what it is shown; ``ask`` answers with it."""
+
+    shown: list[Loaded] = field(default_factory=list)
+
+    def show(self, loaded: Loaded) -> None:
+        self.shown.append(loaded)
+
+    def ask(self, model: str, a: float = 3.0, b: float = 0.0) -> float:
+        """The champion's answer to one row: slope · a + b."""
+        loaded = next(one for one in reversed(self.shown) if one.name == model)
+        champion = loaded.members[loaded.deployment.champion.version].model
+        return float(champion.predict({"a": np.array([a]), "b": np.array([b])})[0])
+
+
+@dataclass
+class Clock:
+    """The time, and how far somebody moved it."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.ahead, UTC)
+
+
+@dataclass
+class Running:
+    agent: Agent
+    shop: Shop
+    clock: Clock
+    notes: list[str]
+    folder: Path
+
+    def one(self, model: str = "m") -> Any:
+        """The model's view after one round."""
+        view = self.agent.round()
+        return next(m for m in view.models if m.model == model)
+
+
+def start(world: World, environment: str = "production", *, folder: Path | None = None, **more: Any) -> Running:
+    """An agent that has restored what its folder holds, and not yet looked at main."""
+    place = folder or world.folder / f"agent-{environment}"
+    mirror = Mirror(place / "mirror.git", world.remote, "main")
+    shop, clock, notes = Shop(), Clock(), []
+    outbox = Outbox(place, more.pop("outbox", ""))
+    page: Page | None = more.pop("page", None)
+    signer = more.pop("key", key("agent"))
+    reporter = Reporter(environment, REPOSITORY, mirror, outbox, signer, page, notes.append)
+    backoff = more.pop("backoff", Backoff(first=0.0))
+    place.mkdir(parents=True, exist_ok=True)
+    setup = Setup(
+        environment, REPOSITORY, mirror, place, shop, reporter, note=notes.append, clock=clock, backoff=backoff, **more
+    )
+    agent = Agent(setup)
+    agent.restore()
+    return Running(agent, shop, clock, notes, place)

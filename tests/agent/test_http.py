@@ -1,0 +1,157 @@
+"""The agent as a process: `gitml agent`, over HTTP, killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from agent.kit import REPOSITORY, World, keys
+from agent.running import start, version
+from agent.swapping import Counted, Load
+from conftest import at_home
+
+SECRET = "a secret of the webhook"
+
+
+@dataclass
+class Process:
+    process: subprocess.Popen[str]
+    url: str
+
+    def ask(self, a: float = 3.0) -> dict[str, Any]:
+        answer = httpx.post(f"{self.url}/models/m/predict", json={"rows": [{"a": a, "b": 0.0}]}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def state(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.url}/gitml/state", timeout=10).json())
+
+    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 20.0) -> dict[str, Any]:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(httpx.HTTPError):
+                state = self.state()
+                if seen(state):
+                    return state
+            time.sleep(0.05)
+        raise AssertionError(self.state())
+
+
+def environment() -> dict[str, str]:
+    return {
+        **at_home(),
+        "GITML_SIGNING_KEY": keys()["agent"][0],
+        "GITML_WEBHOOK_SECRET": SECRET,
+        "GITHUB_TOKEN": "",
+        "GH_TOKEN": "",
+    }
+
+
+def words(world: World, *more: str) -> list[str]:
+    options = ["--from", str(world.forge), "--repository", REPOSITORY, "--state", str(world.folder / "state")]
+    return [sys.executable, "-m", "gitml", "agent", "production", *options, *more]
+
+
+@contextlib.contextmanager
+def running(world: World, *more: str) -> Iterator[Process]:
+    log = (world.folder / "agent.log").open("a")
+    started = subprocess.Popen(
+        words(world, "--port", "0", "--interval", "3600", "--json", *more),
+        cwd=world.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    try:
+        assert started.stdout is not None
+        lines = []
+        while not lines or not lines[-1].startswith("}"):
+            line = started.stdout.readline()
+            assert line, (world.folder / "agent.log").read_text()
+            lines.append(line)
+        yield Process(started, json.loads("".join(lines))["url"])
+    finally:
+        started.kill()
+        started.wait()
+        if started.stdout is not None:
+            started.stdout.close()
+        log.close()
+
+
+def knock(process: Process, *, secret: str = SECRET) -> int:
+    body = b'{"ref": "refs/heads/main"}'
+    signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"x-hub-signature-256": signature}
+    return httpx.post(f"{process.url}/gitml/wake", content=body, headers=headers, timeout=10).status_code
+
+
+@pytest.mark.slow
+def test_swaps_under_load_lose_no_request_and_every_answer_is_of_the_version_it_names(world: World) -> None:
+    slopes = {name: float((record.source or "").removeprefix("slope ")) for name, record in world.versions.items()}
+    for model in ("m", "n"):
+        for slope in (3.0, 4.0, 5.0):
+            slopes[world.version(slope, model)] = slope
+    by_slope = {(world.versions[name].model, slope): name for name, slope in slopes.items()}
+    world.promote(by_slope["n", 3.0], "n")
+    with running(world) as process:
+        process.wait(lambda s: s["sync"] == "synced" and len(s["models"]) == 2)
+        counted = Counted()
+
+        async def swaps() -> None:
+            for model, slope in (("m", 2.0), ("n", 4.0), ("m", 3.0), ("n", 5.0), ("m", 4.0)):
+                await asyncio.sleep(0.2)
+                await asyncio.to_thread(world.promote, by_slope[model, slope], model)
+                assert await asyncio.to_thread(knock, process) == 202
+                version = by_slope[model, slope]
+                await asyncio.to_thread(
+                    process.wait,
+                    lambda s, v=version: any((m["applied"] or {}).get("champion") == v for m in s["models"]),
+                )
+
+        port = int(process.url.rpartition(":")[2])
+        took = asyncio.run(Load("127.0.0.1", port, slopes).run(counted, swaps))
+        assert counted.failed == []
+        assert counted.wrong == []
+        assert counted.total > 0.9 * 200 * took
+        assert {version for _, version in counted.answers} >= {by_slope["m", s] for s in (1.0, 2.0, 3.0, 4.0)}
+        assert {version for _, version in counted.answers} >= {by_slope["n", s] for s in (3.0, 4.0, 5.0)}
+        assert knock(process, secret="another") == 401
+        assert httpx.get(f"{process.url}/gitml/wake", timeout=10).status_code == 405
+        refused = subprocess.run(words(world, "--once"), env=environment(), capture_output=True, text=True, check=False)
+        assert refused.returncode == 4
+        assert "another agent works in" in refused.stderr
+        os.kill(process.process.pid, signal.SIGKILL)
+        process.process.wait()
+    after = start(world, folder=world.folder / "state")
+    assert (after.shop.ask("m"), after.shop.ask("n")) == (12.0, 15.0), "what a killed agent left is whole"
+    assert len(list((world.folder / "state" / "outbox").glob("*-deployed-*.json"))) == 7
+
+
+@pytest.mark.slow
+def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World) -> None:
+    start(world, folder=world.folder / "state").one()
+    world.forge.rename(world.folder / "away")
+    shutil.rmtree(world.store)
+    with running(world) as process:
+        answer = process.ask()
+        assert (answer["outputs"], answer["version"]) == ({"y": [3.0]}, version(world, 1.0))
+        state = process.wait(lambda s: s["sync"] == "unknown")
+        assert (state["health"], state["models"][0]["health"]) == ("healthy", "healthy")
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(20) == 0

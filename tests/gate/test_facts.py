@@ -1,0 +1,379 @@
+"""Facts for the gate out of real Git trees and a real DVC remote; nothing of the head is checked out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import git
+from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gitml.gate.facts import case_of
+from gitml.gate.tree import Edits, edits
+from gitml.governance.statement import Change
+from gitml.policy.change import Move
+from gitml.policy.decision import Decision, decide
+from gitml.policy.facts import Case, Commit, Facts, Person, Pull, Review, Unknown, Version
+from gitml.repo.depot import Depot, depot
+from gitml.verdict import Phase
+
+PRODUCTION = "models/delay/production.yaml"
+BOT = Person("gitml[bot]", 9, bot=True)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return new_scene(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture
+def scene(template: Scene) -> Scene:
+    """For tests that leave main and the remote as they are: they share one."""
+    return template
+
+
+@pytest.fixture
+def own(template: Scene, tmp_path: Path) -> Scene:
+    shutil.copytree(template.root, tmp_path / "repo", symlinks=True)
+    shutil.copytree(template.remote, tmp_path / "remote")
+    return replace(template, root=tmp_path / "repo", remote=tmp_path / "remote")
+
+
+@contextmanager
+def remotes(scene: Scene) -> Iterator[Depot]:
+    config = f"[core]\n    remote = r\n['remote \"r\"']\n    url = {scene.remote}\n"
+    with tempfile.TemporaryDirectory() as folder, depot(Path(folder), config.encode()) as found:
+        yield found
+
+
+def promoted(scene: Scene, **files: Any) -> str:
+    return scene.branch({PRODUCTION: f"champion: {scene.pin(scene.new)}\n", **files})
+
+
+def found(scene: Scene, head: str) -> Edits:
+    return edits(scene.main.git, scene.base, head)
+
+
+def case(scene: Scene, head: str, *statements: Any, pull: Pull | Unknown | None = None, **changes: Any) -> Case:
+    what = found(scene, head)
+    assert len(what.deployments) == 1
+    return case_of(scene.sources(*statements, **changes), what, what.deployments[0], pull or Unknown("a preview"))
+
+
+def candidate(found: Case) -> Version:
+    facts = found.candidates[0][2]
+    assert isinstance(facts, Facts), facts
+    return facts.candidate
+
+
+def approved(head: str) -> Pull:
+    review = Review(Person("olga", 2), "APPROVED", head, NOW - timedelta(hours=1))
+    commits = (Commit(head, (BOT,)),)
+    return Pull(head, BOT, BOT, 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
+
+
+def decided(found: Case) -> Decision:
+    from gitml.spec import parse_policy
+
+    return decide(parse_policy(POLICY.encode()), found)
+
+
+# edits
+
+
+def test_a_promotion_is_one_edit_with_git_s_names_of_the_file(scene: Scene) -> None:
+    head = promoted(scene)
+    what = found(scene, head)
+    (edit,) = what.deployments
+    assert (edit.path, edit.model, edit.environment) == (PRODUCTION, "delay", "production")
+    assert edit.old == git(scene.root, "rev-parse", f"main:{PRODUCTION}")
+    assert edit.new == git(scene.root, "rev-parse", f"{head}:{PRODUCTION}")
+    assert (what.refused, what.stale) == ((), "")
+
+
+def test_code_alone_is_no_promotion(scene: Scene) -> None:
+    assert found(scene, scene.branch({"train.py": "2"})) == Edits()
+
+
+@pytest.mark.parametrize(
+    "path", ["policy.yaml", ".github/workflows/x.yml", "CODEOWNERS", ".dvc/config", "gitml.yaml", "train.py", "a/\nb"]
+)
+def test_a_promotion_with_anything_else_is_refused(scene: Scene, path: str) -> None:
+    head = promoted(scene, **{path: "x: 1\n"})
+    what = found(scene, head)
+    assert "as well" in what.refused[0]
+    assert decided(case(scene, head)).phase is Phase.FAILED
+
+
+def test_a_renamed_deployment_takes_two_edits_and_one_is_refused(scene: Scene) -> None:
+    git(scene.root, "switch", "-q", "-c", "renamed")
+    git(scene.root, "mv", PRODUCTION, "models/delay/moon.yaml")
+    head = scene.commit()
+    git(scene.root, "switch", "-q", "main")
+    what = found(scene, head)
+    assert {(e.environment, bool(e.new)) for e in what.deployments} == {("production", False), ("moon", True)}
+    cases = [case_of(scene.sources(), what, e, Unknown("x")) for e in what.deployments]
+    assert all(decided(c).phase is Phase.FAILED for c in cases if c.environment == "production")
+    assert "no environment moon" in next(c.refused[0] for c in cases if c.environment == "moon")
+
+
+def test_a_symlink_in_its_place_is_refused(scene: Scene) -> None:
+    git(scene.root, "switch", "-q", "-c", "linked")
+    (scene.root / PRODUCTION).unlink()
+    os.symlink("staging.yaml", scene.root / PRODUCTION)
+    head = scene.commit()
+    git(scene.root, "switch", "-q", "main")
+    assert "no plain file" in found(scene, head).refused[0]
+
+
+def test_a_folder_that_becomes_a_symlink_deletes_deployments(scene: Scene) -> None:
+    git(scene.root, "switch", "-q", "-c", "folder")
+    shutil.move(scene.root / "models/delay", scene.root / "elsewhere")
+    os.symlink("../elsewhere", scene.root / "models/delay")
+    head = scene.commit()
+    git(scene.root, "switch", "-q", "main")
+    what = found(scene, head)
+    assert what.refused
+    assert {e.new for e in what.deployments} == {""}
+
+
+def test_two_promotions_at_once_are_judged_one_after_the_other(own: Scene) -> None:
+    head = promoted(own)
+    own.write(PRODUCTION, f"champion: {own.pin(own.old)}\nhold: {{by: olga, reason: looking}}\n")
+    own.commit("a hold came first")
+    what = found(own, head)
+    assert "changed on the base branch meanwhile" in what.stale
+    assert decided(case(own, head)).phase is Phase.INCONCLUSIVE
+
+
+def test_a_branch_without_common_history_is_refused(own: Scene) -> None:
+    git(own.root, "switch", "-q", "--orphan", "alone")
+    own.write(PRODUCTION, f"champion: {own.pin(own.new)}\n")
+    head = own.commit()
+    git(own.root, "switch", "-q", "-f", "main")
+    assert "no history" in found(own, head).refused[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("champion: {pin}\nchampion: {pin}\n", "duplicate"),
+        ("champion: {pin}\nroot: true\n", "root"),
+        ("champion: {{version: 20260101T000000Z-00000000}}\n", "digest"),
+        ("[1, 2", ""),
+        ("\xff\xfe", ""),
+    ],
+)
+def test_a_file_that_is_no_deployment_is_inconclusive(scene: Scene, text: str, said: str) -> None:
+    raw = text.encode("latin-1") if text.startswith("\xff") else text.format(pin=scene.pin(scene.new)).encode()
+    what = case(scene, scene.branch({PRODUCTION: raw}))
+    assert isinstance(what.new, Unknown)
+    assert said in what.new.reason
+    assert decided(what).phase is Phase.INCONCLUSIVE
+
+
+# versions
+
+
+def test_a_version_is_read_from_what_its_record_vouches_for(scene: Scene) -> None:
+    what = candidate(case(scene, promoted(scene)))
+    assert (what.version, what.format, what.better) == (scene.new.version, "skops", {"auc": "higher"})
+    assert not isinstance(what.metrics, Unknown)
+    assert what.metrics["auc"].value == 0.71
+    assert len(what.metrics["auc"].replicates) == 21
+    assert what.resamples == "sha256:rows:7"
+    assert what.data_until == datetime(2026, 11, 1, tzinfo=UTC)
+    assert not isinstance(what.slices, Unknown)
+    assert what.slices[0]["rows"] == 500
+    assert isinstance(what.verified, Unknown)
+
+
+def test_the_champion_is_what_base_pins_with_its_own_files(scene: Scene) -> None:
+    facts = case(scene, promoted(scene)).candidates[0][2]
+    assert isinstance(facts, Facts)
+    assert isinstance(facts.champion, Version)
+    assert not isinstance(facts.champion.metrics, Unknown)
+    assert facts.champion.metrics["auc"].value == 0.70  # not the newer file that lies at the same path
+    assert facts.pinned == frozenset({"staging"})
+    assert facts.order == ("staging", "production")
+
+
+def test_a_record_that_was_edited_after_it_came_in_is_none(own: Scene) -> None:
+    """Its digest covers what the model was made from, and not its metrics: whoever edits these must not get through."""
+    raised = {"auc": own.new.metrics["auc"].model_copy(update={"value": 0.99, "high": 1.0})}
+    other = own.new.model_copy(update={"metrics": raised})
+    own.write(f"models/delay/versions/{own.new.version}.json", other.to_json())
+    own.commit("tidy up")
+    what = decided(case(own, promoted(own)))
+    assert "never edited" in what.verdicts["version"].reason
+
+
+def test_a_record_that_says_other_metrics_than_its_file(own: Scene) -> None:
+    other = own.add({}, metrics={"auc": {"value": 0.99}})
+    what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
+    assert isinstance(what.metrics, Unknown)
+    assert "says other metrics" in what.metrics.reason
+
+
+def test_a_file_that_is_not_the_one_of_the_record(own: Scene) -> None:
+    other = own.add({"metrics.json": b"{}"}, written={"metrics.json": b'{"auc": 0.99}'})
+    what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
+    assert isinstance(what.metrics, Unknown)
+    assert "nowhere to be had" in what.metrics.reason
+
+
+def test_a_version_that_only_the_head_has_is_not_known(own: Scene) -> None:
+    path = f"models/delay/versions/{own.new.version}.json"
+    git(own.root, "rm", "-q", "--cached", path)
+    raw = (own.root / path).read_text()
+    (own.root / path).unlink()
+    own.commit("gone")
+    what = case(own, own.branch({PRODUCTION: f"champion: {own.pin(own.new)}\n", path: raw}))
+    assert isinstance(what.candidates[0][2], Unknown)
+    assert decided(what).phase is Phase.FAILED
+
+
+def test_a_digest_that_is_not_the_record_s(scene: Scene) -> None:
+    pin = f"{{version: {scene.new.version}, digest: {'a' * 64}}}"
+    what = case(scene, scene.branch({PRODUCTION: f"champion: {pin}\n"}))
+    assert "its record says" in decided(what).verdicts["version"].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "field", "said"),
+    [
+        ("signature.json", b'{"inputs": [], "inputs": [], "outputs": []}', "signature", "twice"),
+        ("slices.json", b'[{"column": "origin", "rows": NaN}]', "slices", "NaN"),
+        ("slices.json", b'{"column": "origin"}', "slices", "no list"),
+        ("metrics.json", b'{"auc": "0.9"}', "metrics", "auc"),
+        ("signature.json", b"[" * 100_000, "signature", ""),
+        ("signature.json", b'{"inputs": [], "outputs": [], "data_until": "soon"}', "data_until", "soon"),
+        ("signature.json", b'{"inputs": [], "outputs": [], "data_until": 20130331}', "data_until", "no text"),
+        ("signature.json", b'{"inputs": [], "outputs": []}', "data_until", "does not say"),
+    ],
+)
+def test_files_that_are_not_what_they_should_be(own: Scene, name: str, raw: bytes, field: str, said: str) -> None:
+    other = own.add({name: raw})
+    head = own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})
+    value = getattr(candidate(case(own, head)), field)
+    assert isinstance(value, Unknown), value
+    assert said in value.reason
+
+
+# the artifact
+
+
+def test_the_artifact_s_bytes_on_the_remote_are_compared(scene: Scene) -> None:
+    with remotes(scene) as there:
+        assert (
+            candidate(case(scene, promoted(scene), depot=there)).verified == "its bytes on the DVC remote were compared"
+        )
+
+
+def test_an_artifact_that_was_swapped_or_is_gone(own: Scene) -> None:
+    objects = [p for p in own.remote.rglob("*") if p.is_file()]
+    for path in objects:
+        path.write_bytes(b"\x80\x04evil")
+    with remotes(own) as there:
+        swapped = candidate(case(own, promoted(own), depot=there)).verified
+        assert isinstance(swapped, Unknown)
+        assert "cannot be compared" in swapped.reason
+        for path in objects:
+            path.unlink()
+        what = case(own, own.branch({PRODUCTION: f"champion: {own.pin(own.new)}\n\n"}), depot=there)
+        gone = candidate(what).verified
+        assert isinstance(gone, Unknown)
+        assert gone.reason == "no DVC remote has the artifact"
+
+
+def test_a_job_of_main_that_loaded_it_is_as_good(scene: Scene) -> None:
+    head = promoted(scene)
+    assert isinstance(candidate(case(scene, head, believed("evaluated", scene.new))).verified, str)
+    for other in (
+        believed("evaluated", scene.new, reason="its key expired"),
+        believed("evaluated", scene.old),
+        believed("evaluated", scene.new, result="failed"),
+        believed("trained", scene.new),
+    ):
+        assert isinstance(candidate(case(scene, head, other)).verified, Unknown)
+
+
+# the ledger
+
+
+def test_statements_speak_of_this_file_only_where_they_name_it(scene: Scene) -> None:
+    here, there = (
+        Change(path=path, old="", new="1" * 40) for path in (PRODUCTION, "other/models/delay/production.yaml")
+    )
+    statements = [believed("overridden", scene.new, change=change, by="olga") for change in (here, there)]
+    proofs = case(scene, promoted(scene), *statements).proofs
+    assert not isinstance(proofs, Unknown)
+    assert [p.new for p in proofs] == ["1" * 40, ""]
+
+
+def test_a_clock_that_is_a_little_ahead_is_forgiven_as_trust_does(scene: Scene) -> None:
+    soon = believed("trained", scene.new, time="2026-11-25T12:01:00Z")
+    doubted = believed("trained", scene.new, reason="is in the future", time="2027-11-25T12:01:00Z")
+    proofs = case(scene, promoted(scene), soon, doubted).proofs
+    assert not isinstance(proofs, Unknown)
+    assert proofs[0].time == NOW
+    assert proofs[1].time > NOW
+
+
+def test_a_ledger_that_cannot_be_read(scene: Scene) -> None:
+    what = decided(case(scene, promoted(scene), believed=Unknown("502")))
+    assert what.verdicts["trained"].phase is Phase.INCONCLUSIVE
+    assert "502" in what.verdicts["trained"].reason
+
+
+# the whole
+
+
+def test_from_trees_and_ledger_to_an_open_gate(scene: Scene) -> None:
+    head = promoted(scene)
+    evidence = (believed("trained", scene.new, by="ada"), believed("evaluated", scene.new))
+    what = decided(case(scene, head, *evidence, pull=approved(head)))
+    assert what.is_open, [f"{n}: {v.reason}" for n, v in what.verdicts.items() if v.phase is not Phase.SUCCESSFUL]
+    shut = decided(case(scene, head, pull=approved(head)))
+    assert shut.phase is Phase.INCONCLUSIVE
+    assert shut.verdicts["trained"].phase is Phase.INCONCLUSIVE
+
+
+def test_a_rollback_from_trees(own: Scene) -> None:
+    own.write(PRODUCTION, f"champion: {own.pin(own.new)}\n")
+    own.commit("promoted")
+    back = f"champion: {own.pin(own.old)}\nhold: {{by: olga, reason: wrong alerts}}\n"
+    head = own.branch({PRODUCTION: back})
+    ran = believed("promoted", own.old, environment="production")
+    what = decided(case(own, head, ran, pull=approved(head)))
+    assert (what.move, what.is_open) == (Move.ROLLBACK, True)
+    assert not decided(case(own, head, pull=approved(head))).is_open
+
+
+def test_nothing_of_the_head_is_checked_out(scene: Scene) -> None:
+    head = promoted(scene)
+    before = {p: p.stat().st_mtime_ns for p in scene.root.rglob("*") if ".git" not in p.parts}
+    case(scene, head)
+    assert {p: p.stat().st_mtime_ns for p in scene.root.rglob("*") if ".git" not in p.parts} == before
+    assert git(scene.root, "status", "--porcelain") == ""
+
+
+def test_an_application_below_the_top_of_the_repository(scene: Scene, tmp_path: Path) -> None:
+    root = tmp_path / "mono"
+    shutil.copytree(scene.root, root / "apps" / "flights", ignore=shutil.ignore_patterns(".git"))
+    git(root, "init", "-q", "-b", "main")
+    inner = replace(scene, root=root / "apps" / "flights")
+    inner.commit("all")
+    what = found(inner, promoted(inner))
+    assert what.deployments[0].path == f"apps/flights/{PRODUCTION}"
+    assert what.deployments[0].old
+    beside = inner.branch({"../../models/delay/production.yaml": "champion: x\n"})
+    assert found(inner, beside) == Edits()  # another application's, or nobody's

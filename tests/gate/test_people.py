@@ -1,0 +1,235 @@
+"""Who stands behind a promotion and behind a version, asked of the real sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.gating import Gated, gated
+from flows.promoting import POLICY, record
+from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.forges.governed import Person as Account
+from gitml.forges.governed import PullCommit, Signature
+from gitml.gate import lineage as gatelineage
+from gitml.gate.lineage import lineage_of
+from gitml.gate.people import by_address, commit_of, pull_of, teams_of
+from gitml.policy.facts import Commit, Person, Unknown
+from gitml.registry.record import Record
+from gitml.sandbox import repos, users
+from gitml.spec import Policy
+from sandbox.forge_kit import Kit, git
+
+APP = "gitml-bot[bot]"
+ADA, OLGA = Account("ada", 1), Account("olga", 2)
+
+
+@pytest.mark.parametrize(
+    ("email", "login", "number", "bot"),
+    [
+        ("12+ada@users.noreply.github.com", "ada", 12, False),
+        ("ada@users.noreply.github.com", "ada", None, False),
+        ("9+gitml-bot[bot]@users.noreply.localhost", "gitml-bot[bot]", 9, True),
+        (BOT_EMAIL, "gitml-bot[bot]", None, True),
+    ],
+)
+def test_addresses_that_a_forge_gives_to_accounts(email: str, login: str, number: int | None, bot: bool) -> None:
+    found = by_address(email)
+    assert (found.login, found.id, found.bot) == (login, number, bot)
+
+
+@pytest.mark.parametrize("email", ["ada@example.com", "", "ada@users.noreply.github.com.evil/x", "+a@users.noreply.x"])
+def test_any_other_address_is_of_nobody_known(email: str) -> None:
+    assert not by_address(email).is_known
+
+
+def made(author: Account | None, committer: Account | None, *emails: str, message: str = "x") -> PullCommit:
+    claims = tuple(Signature("somebody", email) for email in emails)
+    return PullCommit("c" * 40, author, committer, claims, message)
+
+
+def names(found: Commit) -> list[str]:
+    return [person.name for person in found.people]
+
+
+def test_author_committer_and_co_authors_stand_behind_a_commit() -> None:
+    trailer = "Train\n\nCo-authored-by: Rita <3+rita@users.noreply.github.com>\nco-authored-by: X <x@y.z>"
+    found = commit_of(made(ADA, OLGA, "a@x", "o@x", message=trailer))
+    assert names(found) == ["ada", "olga", "rita", "x@y.z"]
+    assert [p.is_known for p in found.people] == [True, True, True, False]
+
+
+def test_whom_the_forge_links_with_no_account_is_not_known_whatever_the_address_looks_like() -> None:
+    found = commit_of(made(None, ADA, "2+olga@users.noreply.github.com", "a@x"))
+    assert [(p.name, p.is_known) for p in found.people] == [
+        ("2+olga@users.noreply.github.com", False),
+        ("ada", True),
+    ]
+    gone = commit_of(made(ADA, None, "a@x"))
+    assert [p.is_known for p in gone.people] == [True, False]
+
+
+# the real forge
+
+
+@pytest.fixture
+def town(kit: Kit, tmp_path: Path) -> Gated:
+    return gated(kit, tmp_path)
+
+
+def people(g: Gated, version: Record, champion: Record | None = None) -> list[str]:
+    found = commits(g, version, champion)
+    return sorted({person.name for commit in found for person in commit.people})
+
+
+def commits(g: Gated, version: Record, champion: Record | None = None) -> tuple[Commit, ...]:
+    with g.place() as place:
+        found = lineage_of(place, place.newest(whole=True))(version, champion)
+    assert not isinstance(found, Unknown), found
+    return found
+
+
+def training(g: Gated, seed: int, login: str, **more: str) -> tuple[Record, int]:
+    """A pull request with code and a record."""
+    version = record(seed, minute=seed)
+    files = {
+        "train.py": f"seed = {seed}\n",
+        f"models/delay/versions/{version.version}.json": version.to_json(),
+        **more,
+    }
+    return version, g.pull(dict(files), f"train-{seed}", login)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_who_trained_it_is_known_after_every_way_to_merge_and_who_merged_is_not_one_of_them(
+    town: Gated, method: str
+) -> None:
+    old = town.town.train(1)
+    version, number = training(town, 2, "rita")
+    town.town.as_("olga").merge(number, merge_method=method)
+    assert people(town, version, old) == ["rita"]
+    assert people(town, version) == ["ada", "rita"]  # who began it counts where nothing runs yet
+
+
+@pytest.mark.slow
+def test_whose_work_came_between_the_champion_and_the_version_counts(town: Gated) -> None:
+    old = town.town.train(1)
+    side = town.pull({"train.py": "better\n"}, "code", "rita")
+    town.town.as_("olga").merge(side)
+    docs = town.pull({"notes.md": "unrelated\n"}, "notes", "olga")
+    town.town.ada.merge(docs)
+    version = town.town.train(3)
+    assert people(town, version, old) == ["ada", "rita"]
+    assert people(town, version, version) == ["ada"]
+
+
+@pytest.mark.slow
+def test_an_address_that_nobody_claims_is_named(town: Gated) -> None:
+    git(town.town.main, "config", "user.name", "x")
+    who = {f"GIT_{r}_EMAIL": "ghost@example.net" for r in ("AUTHOR", "COMMITTER")}
+    (town.town.main / "train.py").write_text("ghost\n")
+    git(town.town.main, "commit", "-qam", "ghost", env=who)
+    git(town.town.main, "push", "-q", "origin", "HEAD:main")
+    found = commits(town, town.town.train(1))
+    assert [p for c in found for p in c.people if not p.is_known] == [Person(email="ghost@example.net")]
+
+
+@pytest.mark.slow
+def test_the_bot_s_address_is_believed_where_nothing_changes_that_the_model_is_made_from(town: Gated) -> None:
+    bot = {f"GIT_{r}_{k}": v for r in ("AUTHOR", "COMMITTER") for k, v in (("NAME", BOT_NAME), ("EMAIL", BOT_EMAIL))}
+    old = town.town.train(1)
+    main = town.town.main
+
+    def with_bot(seed: int, code: str) -> Record:
+        version, number = training(town, seed, "rita")
+        branch = f"train-{seed}"
+        git(main, "fetch", "-q", "origin", branch)
+        git(main, "checkout", "-q", "--detach", "FETCH_HEAD")
+        (main / "dvc.lock").write_text(f"schema: '2.0'  # {seed}\n")
+        (main / "train.py").write_text(code)
+        git(main, "add", "-A")
+        git(main, "commit", "-qm", "trained", env=bot)
+        git(main, "push", "-q", "origin", f"HEAD:{branch}")
+        git(main, "checkout", "-q", "main")
+        town.town.as_("olga").merge(number, merge_method="squash")
+        return version
+
+    honest = with_bot(2, "seed = 2\n")
+    assert people(town, honest, old) == [f"{BOT_NAME}[bot]", "rita"]
+    forged = with_bot(3, "import evil\n")
+    unknown = [p for c in commits(town, forged, honest) for p in c.people if not p.is_known]
+    assert BOT_EMAIL in unknown[0].email
+
+
+@pytest.mark.slow
+def test_of_long_histories_the_old_part_is_read_from_git_alone(town: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatelineage, "MOST", 1)
+    old = town.town.train(1)
+    side = town.pull({"train.py": "better\n"}, "code", "rita")
+    town.town.as_("olga").merge(side, merge_method="rebase")
+    version = town.town.train(2)
+    assert people(town, version, old) == ["ada", "rita"]
+
+
+@pytest.mark.slow
+def test_behind_a_promotion_stand_who_opened_asked_for_and_pushed_it(town: Gated) -> None:
+    version = town.town.train(1)
+    with town.town.kit.sandbox.store.write() as tx:
+        repos.set_collaborator(tx, town.town.repo.id, users.get(tx, APP).id, "write")
+    number = town.town.promote(version, login=APP).pull.number
+    with town.place() as place:
+        found = pull_of(place, number)
+    assert not isinstance(found, Unknown)
+    assert isinstance(found.author, Person)
+    assert (found.author.login, found.author.bot) == (APP, True)
+    assert found.last_pusher == found.author
+    assert not isinstance(found.commits, Unknown)
+    assert [names(c) for c in found.commits] == [[APP]]
+    assert found.head == town.head(number)
+    assert [p.login for p in found.asked_by if not p.bot] == []
+    town.approve(number)
+    pushed_by(town, number, "rita")
+    with town.place() as place:
+        after = pull_of(place, number)
+    assert not isinstance(after, Unknown)
+    assert isinstance(after.last_pusher, Person)
+    assert after.last_pusher.login == "rita"
+    assert not isinstance(after.reviews, Unknown)
+    assert [(r.person.login, r.commit == after.head) for r in after.reviews] == [("olga", False)]
+
+
+def pushed_by(g: Gated, number: int, login: str) -> None:
+    branch = str(g.town.ada.get(f"pulls/{number}")["head"]["ref"])
+    git(g.town.main, "fetch", "-q", "origin", branch)
+    git(g.town.main, "checkout", "-q", "--detach", "FETCH_HEAD")
+    g.commit(branch, login)
+    git(g.town.main, "checkout", "-q", "main")
+
+
+@pytest.mark.slow
+def test_an_asker_is_named_by_the_commit(town: Gated) -> None:
+    version = town.town.train(1)
+    number = town.town.promote(version, login="olga").pull.number
+    with town.place() as place:
+        found = pull_of(place, number)
+    assert not isinstance(found, Unknown)
+    assert [p.login for p in found.asked_by] == ["olga"]
+
+
+@pytest.mark.slow
+def test_a_team_that_the_forge_does_not_show_is_unknown(town: Gated) -> None:
+    rules = {
+        **POLICY,
+        "roles": {"operations": {"people": ["olga"], "teams": ["acme/ops"]}, "risk": {"people": ["x", "y"]}},
+    }
+    with town.place() as place:
+        found = teams_of(place, Policy.model_validate(rules))
+    assert list(found) == ["acme/ops"]
+    assert isinstance(found["acme/ops"], Unknown)
+
+
+@pytest.mark.slow
+def test_a_version_that_main_does_not_have(town: Gated) -> None:
+    with town.place() as place:
+        assert isinstance(lineage_of(place, place.newest(whole=True))(record(77), None), Unknown)

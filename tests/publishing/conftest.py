@@ -1,0 +1,3 @@
+from forges.fixtures import chaos, kit
+
+__all__ = ["chaos", "kit"]
