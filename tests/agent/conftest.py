@@ -1,4 +1,4 @@
 from agent.running import agent_world, world
-from forges.fixtures import chaos, kit
+from forges.fixtures import kit
 
-__all__ = ["agent_world", "chaos", "kit", "world"]
+__all__ = ["agent_world", "kit", "world"]

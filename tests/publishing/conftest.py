@@ -1,3 +1,3 @@
-from forges.fixtures import chaos, kit
+from forges.fixtures import kit
 
-__all__ = ["chaos", "kit"]
+__all__ = ["kit"]
