@@ -71,6 +71,19 @@ def test_versions_with_data_of_dvc_add_are_shown_compared_and_their_data_restore
     )
 
 
+def test_data_that_no_version_knows_yet_are_fetched(trained: Path) -> None:
+    with_data(trained)
+    (trained / "raw.csv").unlink()
+    said, stages = outcome(trained)
+    assert (said, stages["raw.csv.dvc"]) == ("new version", "restored")
+    (trained / "raw.csv").unlink()
+    subprocess.run(["rm", "-rf", trained / ".dvc/cache"], check=True)
+    done = gitml(trained, "train")
+    assert done.code == 4
+    assert "raw.csv is neither here, nor in DVC's cache, nor on a remote" in done.err
+    assert "dvc push raw.csv.dvc" in done.err
+
+
 def test_data_of_dvc_import_count_with_their_commit(trained: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

@@ -59,7 +59,7 @@ def tell(ran: Ran) -> None:
     how = paint(f"{ran.how.value:<12}", _STYLES[ran.how], stream=sys.stderr)
     took = f"{seconds(ran.seconds):>12}" if ran.how is not How.UP_TO_DATE else " " * 12
     why = paint(f"  {ran.why}", "dim", stream=sys.stderr) if ran.why else ""
-    note(f"  {ran.stage:<16}{how}{took}{why}".rstrip())
+    note(f"  {ran.stage:<15} {how}{took}{why}".rstrip())
 
 
 def _show(root: Path, result: Trained) -> None:

@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from gitml.errors import FailedError, IntegrityError, UsageError
+from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import Run, recall, recall_inputs, remember
 from gitml.process import captured
@@ -76,13 +76,14 @@ def bring_up_to_date(
 def _one(dvc: Dvc, name: str, options: Options) -> Ran:
     started = time.monotonic()
     entry = dvc.entry(name)
+    if entry and not entry.cmd and _state(dvc, name) is State.OUTPUTS_MISSING:
+        return _brought(dvc, name, entry, options)
     if options.force:
         return _execute(dvc, name, options, "--force")
     if dvc.always_changed(name):
         return _execute(dvc, name, options, "always changed, says dvc.yaml")
     outputs = _recorded(dvc.root, entry, options) if entry else None
-    with dvc.locked():
-        state = dvc.state(name)
+    state = _state(dvc, name)
     if state is State.OUTPUTS_CHANGED and entry and not entry.cmd:
         raise _other_data(name, entry)
     if entry and outputs is not None and state is State.SAME:
@@ -107,6 +108,22 @@ def _other_data(name: str, entry: Entry) -> UsageError:
         f"{paths} is not what {name} says",
         f"take it in as the new data with `dvc add {paths}`, or put the old data back with `dvc checkout {name}`",
     )
+
+
+def _state(dvc: Dvc, name: str) -> State:
+    with dvc.locked():
+        return dvc.state(name)
+
+
+def _brought(dvc: Dvc, name: str, entry: Entry, options: Options) -> Ran:
+    """Data of `dvc add` are what their digest says, also before a recorded run has read them: nothing made them."""
+    started = time.monotonic()
+    if not dvc.restore(name):
+        paths = ", ".join(out.path for out in entry.outs)
+        hint = f"whoever brought it in should run `dvc push {name}`"
+        raise OutsideError(f"{paths} is neither here, nor in DVC's cache, nor on a remote", hint)
+    verify(dvc.root, _recorded(dvc.root, entry, options) or {})
+    return replace(_note(dvc, name, entry, time.monotonic() - started, ""), how=How.RESTORED)
 
 
 def _recorded(root: Path, entry: Entry, options: Options) -> Mapping[str, Fingerprint] | None:
