@@ -20,8 +20,8 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from gitml.errors import Problem, SpecError, UsageError
 from gitml.repo.dvcerrors import as_ours, translated
-from gitml.repo.dvcparts import commands_of, hold, is_params, params_of
-from gitml.repo.entries import Content, Entry, makers_of
+from gitml.repo.dvcparts import commands_of, hold, is_params, params_of, save_with
+from gitml.repo.entries import Content, Entry, made_inside, makers_of
 from gitml.repo.objects import Store
 from gitml.repo.outputs import Outputs
 from gitml.repo.safety import refuse_escape, refuse_symlinks
@@ -235,7 +235,8 @@ class Dvc:
     def expected(self, name: str, made: Mapping[str, Content]) -> Entry | None:
         """``inputs`` without the data that other stages make: their contents are taken from ``made``, by path.
 
-        None when a dependency is only a part of what another stage makes, or is missing here: then it is not known.
+        None when a dependency is only a part of what another stage makes, holds folders of others, or is missing here:
+        then it is not known.
         """
         stage, makers = self._fresh(name), self.producers()
         deps = []
@@ -244,9 +245,10 @@ class Dvc:
             if not is_params(dep) and path in made:
                 deps.append(made[path])
                 continue
-            if not is_params(dep) and (makers_of(path, makers) or not dep.exists):
+            inside = {} if is_params(dep) else made_inside(path, makers, made)
+            if inside is None or not (is_params(dep) or dep.exists):
                 return None
-            dep.save()
+            save_with(dep, inside)
             if not is_params(dep):
                 deps.append(self._content(dep))
         return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), (), bool(stage.always_changed))
