@@ -7,11 +7,26 @@ import pickle
 import shutil
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
 
 from conftest import Ran, commit, git, gitml, write
+from flows.promoting import POLICY
+from gitml.control.mainline import Mainline
+from gitml.errors import FailedError
+from gitml.flows.delivery import Delivery
+from gitml.flows.modeltrial import Shelf, try_model
+from gitml.flows.register import Call, Registered
+from gitml.flows.register import register as register_version
+from gitml.repo.depot import Depot
+from gitml.repo.dvc import Dvc
+from gitml.repo.git import Git
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +39,7 @@ models:
     artifact: artifacts/m/model.onnx
     signature: artifacts/m/signature.json
     metrics: artifacts/m/metrics.json
+    samples: artifacts/m/samples.parquet
     better: {auc: higher}
 """
 SIGNATURE = json.dumps({"inputs": [{"name": "x", "type": "float"}], "outputs": [{"name": "p", "type": "float"}]})
@@ -251,3 +267,38 @@ def test_a_full_disk_leaves_no_version(app: Path, tmp_path: Path) -> None:
         assert not list((copy / ".dvc/tmp/gitml").glob("register-*"))
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # of the index that DVC keeps of a folder
+def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: Path, tmp_path: Path) -> None:
+    model = app.parent / "doubling.skops"
+    skops.io.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), model)
+    write(app.parent, {"signature.json": SIGNATURE.replace("float", "float64"), "metrics.json": '{"auc": 0.8}'})
+    write(app, {"gitml.yaml": EXTERNAL.replace("model.onnx", "model.skops"), "policy.yaml": json.dumps(POLICY)})
+    heard: list[str] = []
+
+    def bring(*answers: float) -> Registered:
+        pyarrow.parquet.write_table(pa.table({"x": [1.0, 2.0], "p": list(answers)}), app.parent / "samples.parquet")
+        metrics, signature, samples = (app.parent / n for n in ("metrics.json", "signature.json", "samples.parquet"))
+        delivery = Delivery(model, SOURCE, metrics, signature, samples)
+        return register_version(app, "m", delivery, Call(lambda _: False, heard.append))
+
+    with pytest.raises(FailedError, match="answers otherwise than the samples say"):
+        bring(2.0, 4.1)
+    assert not records(app)
+    assert not (app / "artifacts").exists()
+    done = bring(2.0, 4.0)
+    assert "it answers all 2 sample rows as they say" in heard
+    assert done.record.roles["samples"] == "artifacts/m/samples.parquet"
+    git(app, "add", "--", *done.changed, "gitml.yaml", "policy.yaml")
+    git(app, "commit", "-qm", "bought")
+    assert git(app, "status", "--porcelain") == ""
+    assert bring(2.0, 4.0).outcome == "registered already"
+    with pytest.raises(FailedError, match="other samples"):
+        bring(2.0, 4.0 + 1e-9)
+
+    main = Mainline(Git(app), git(app, "rev-parse", "HEAD").strip())
+    with Dvc(app) as dvc:
+        shelf = Shelf(main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC))
+        tried = try_model(shelf, done.record)
+    assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details

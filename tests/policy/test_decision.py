@@ -278,6 +278,13 @@ def test_a_model_made_elsewhere_needs_evaluated_instead_of_trained() -> None:
     bought = version(origin="external")
     found = judged(case(facts=facts(candidate=bought, proofs=PROOFS[1:])))
     assert found.verdicts["trained"].phase is Phase.SUCCESSFUL
+    for age, phase in (("2d", Phase.SUCCESSFUL), ("1h", Phase.INCONCLUSIVE)):
+        wanted = {
+            "staging": {"approvals": {}},
+            "production": {"approvals": {}, "gates": {"evidence": {"trained": age}}},
+        }
+        asked = judged(case(facts=facts(candidate=bought, proofs=PROOFS[1:])), environments=wanted)
+        assert asked.verdicts["evidence"].phase is phase
 
 
 # overrides

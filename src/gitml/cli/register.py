@@ -10,7 +10,8 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import comparison_table, difference_json
-from gitml.flows.register import Call, Delivery, Outcome, Registered
+from gitml.flows.delivery import Delivery
+from gitml.flows.register import Call, Outcome, Registered
 from gitml.flows.register import register as register_version
 from gitml.output import note, paint, show, show_json, size
 
@@ -18,6 +19,7 @@ from gitml.output import note, paint, show, show_json, size
 @click.command(
     epilog=examples(
         'gitml register fraud --artifact ~/Downloads/fraud.onnx --source "Acme Ltd, contract 4711"',
+        "gitml register fraud --artifact fraud.onnx --signature signature.json --samples samples.parquet --source Acme",
         "gitml register embed --artifact embed.safetensors --metrics metrics.json --source https://models.example/embed",
     )
 )
@@ -26,6 +28,9 @@ from gitml.output import note, paint, show, show_json, size
 @click.option("--source", required=True, metavar="TEXT", help="Where it is from: an address, a contract, a person.")
 @click.option("--metrics", type=click.Path(path_type=Path), help="JSON: what it scores, on data of yours.")
 @click.option("--signature", type=click.Path(path_type=Path), help="JSON: names and types of its inputs and outputs.")
+@click.option(
+    "--samples", type=click.Path(path_type=Path), help="Parquet: some rows of inputs with the model's answers."
+)
 @click.option("-y", "--yes", is_flag=True, help="Replace an artifact that no version keeps, without asking.")
 @click.option("--no-wait", is_flag=True, help="Fail at once when somebody else is training in this clone.")
 @as_json
@@ -44,6 +49,9 @@ def register(
 
     In gitml.yaml the model says `origin: external`. Its artifact goes to its place there and into DVC's cache, and a
     record with its origin to models/MODEL/versions. The same artifact from the same source is registered once.
+
+    With --samples its answers can be checked: here, by CI (evidence `evaluated`, which gates ask for), and by each
+    agent before it serves. Exit code 1: it answers otherwise, or has a version with other metrics or samples.
     """
     root = root_of(ctx)
     call = Call(lambda question: _may(question, yes=yes), note, wait=not no_wait)
@@ -74,7 +82,9 @@ def _show(root: Path, result: Registered) -> None:
     if not record.metrics:
         note("it has no metrics: gates that read them stay shut")
     show("\ncommit it: git add " + " ".join(result.changed))
-    show("and share the artifact: dvc push " + record.artifact)
+    if "samples" not in record.roles:
+        note("it has no samples: nobody can check its answers, and gates that ask for `evaluated` stay shut")
+    show("and share what DVC keeps: dvc push " + " ".join(path for path, file in record.files.items() if file.dvc))
 
 
 def _json(root: Path, result: Registered) -> dict[str, Any]:

@@ -116,12 +116,20 @@ def _samples(shelf: Shelf, record: Record, folder: Path) -> Mapping[str, list[An
     place = _file(shelf, record, path, folder) if path in record.files and path else None
     if place is None:
         return None
+    return columns_of(place.read_bytes(), str(path))
+
+
+def columns_of(raw: bytes, name: str, most: int | None = None) -> dict[str, list[Any]]:
+    """A Parquet table, by column. Raises IntegrityError for what is none, or has more than ``most`` rows."""
     import pyarrow.parquet
 
     try:
-        found: dict[str, list[Any]] = pyarrow.parquet.read_table(io.BytesIO(place.read_bytes())).to_pydict()
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(raw))
+        if most is not None and file.metadata.num_rows > most:
+            raise IntegrityError(f"{name} has {file.metadata.num_rows:,} rows, more than {most:,}")
+        found: dict[str, list[Any]] = file.read().to_pydict()
     except (OSError, ValueError) as exc:
-        raise IntegrityError(f"{path} is no Parquet: {str(exc).splitlines()[0][:200]}") from exc
+        raise IntegrityError(f"{name} is no Parquet: {str(exc).splitlines()[0][:200]}") from exc
     return found
 
 
@@ -135,13 +143,19 @@ def _measured(model: Any, columns: Mapping[str, list[Any]] | None) -> tuple[Resu
         told = "there are no samples with all inputs and outputs to compare its answers with"
         return "inconclusive", {**speed, "rows": 0, "reason": told}
     rows = model.signature.columns({name: columns[name] for name in names})
+    result, found = compared(model, rows, columns)
+    return result, {**_speed(model, rows), **found}
+
+
+def compared(model: Any, rows: Any, columns: Mapping[str, list[Any]]) -> tuple[Result, dict[str, Any]]:
+    """Whether the model answers ``rows`` (as its signature encodes them) with what the columns of its outputs hold."""
     answers = model.answers(rows)
     gaps = [
         _gap(found, wanted)
-        for place, name in enumerate(outputs)
-        for found, wanted in zip(answers[:, place].tolist(), columns[name], strict=True)
+        for place, output in enumerate(model.signature.outputs)
+        for found, wanted in zip(answers[:, place].tolist(), columns[output.name], strict=True)
     ]
-    details = {**_speed(model, rows), "rows": len(rows), "parity": max(gaps, default=0.0)}
+    details = {"rows": len(rows), "parity": max(gaps, default=0.0)}
     if not gaps:
         return "inconclusive", {**details, "reason": "the samples hold no row"}
     if not all(gap <= 1.0 for gap in gaps):

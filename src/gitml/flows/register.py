@@ -8,7 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,11 +16,11 @@ from pathlib import Path
 
 from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.flows.compare import Comparison, compare
+from gitml.flows.delivery import Delivery, Told, refuse_other_answers
 from gitml.pipelines.lock import training
 from gitml.process import captured
-from gitml.registry import Metric, Record, find, read_record, write_record
+from gitml.registry import Record, find, read_record, write_record
 from gitml.registry.lineage import external_digest
-from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.repo.dvc import Dvc
@@ -34,22 +34,10 @@ from gitml.repo.scratch import source_of
 from gitml.spec import load_application
 from gitml.spec.application import Model
 
-_LARGEST_TEXT = 64 * 10**6
-
 
 class Outcome(StrEnum):
     NEW = "new version"
     SAME = "registered already"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What came from elsewhere: the model, what describes it, and where it is from (words or an address)."""
-
-    artifact: Path
-    source: str
-    metrics: Path | None = None
-    signature: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +65,10 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
     model = _external(root, name)
     _check_source(delivery.source)
     refuse_file_in_the_way(root, name)
-    for place in (model.artifact, model.metrics, *([model.signature] if model.signature else ())):
+    for place in model.outputs.values():
         refuse_symlinks(root, place, cache=source_of(root).cache)
     _refuse_links(delivery.artifact)
-    told = _Told.read(model, delivery)
+    told = Told.read(model, delivery)
     git = Git(root)
     with (
         training(root, wait=call.wait, tell=call.say, doing="registering a model"),
@@ -92,43 +80,27 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
         found = fingerprint(copy)
         digest = external_digest(name, found.sha256, delivery.source)
         known = with_digest(root, name, digest)
+        samples = _samples(copy, told)
+        goods = (_Goods(model.artifact, copy, found), *([samples] if samples else []))
         if known is not None:
-            place, record = known
-            _refuse_other_evidence(record, told)
-            if place == find(root, name)[-1]:
-                _mend(root, dvc, model, copy, found)
-            return Registered(Outcome.SAME, record, place.path, None)
-        _ask_before_replacing(root, dvc, name, model, found, call)
-        return _enter(root, git, dvc, _Entering(name, model, delivery, told, copy, found, digest))
+            version, record = known
+            _refuse_other_evidence(record, told, samples)
+            if version == find(root, name)[-1]:
+                _mend(root, dvc, goods)
+            return Registered(Outcome.SAME, record, version.path, None)
+        refuse_other_answers(model, told, copy, found, call.say)
+        for one in goods:
+            _ask_before_replacing(root, dvc, name, one, call)
+        return _enter(root, git, dvc, _Entering(name, model, delivery, told, goods, digest))
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the files beside the model say, read and checked before anything else happens."""
+class _Goods:
+    """What DVC keeps: its place in the tree, the copy that was checked, and what that holds."""
 
-    metrics: dict[str, Metric]
-    signature: dict[str, object] | None
-    texts: dict[str, bytes]
-
-    @classmethod
-    def read(cls, model: Model, delivery: Delivery) -> _Told:
-        texts: dict[str, bytes] = {}
-        metrics: dict[str, Metric] = {}
-        signature = None
-        if delivery.metrics:
-            raw = texts[model.metrics] = _text(delivery.metrics)
-            metrics = parse_metrics(raw, str(delivery.metrics))
-            if not metrics:
-                raise UsageError(f"{delivery.metrics} holds no metric", 'write {"auc": 0.81} or leave out --metrics')
-        if delivery.signature:
-            if not model.signature:
-                raise UsageError(
-                    f"gitml.yaml gives the model no place for a signature ({delivery.signature})",
-                    "add a line 'signature: artifacts/MODEL/signature.json' to the model",
-                )
-            raw = texts[model.signature] = _text(delivery.signature)
-            signature = parse_signature(raw, str(delivery.signature))
-        return cls(metrics, signature, texts)
+    place: str
+    copy: Path
+    found: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -136,9 +108,8 @@ class _Entering:
     name: str
     model: Model
     delivery: Delivery
-    told: _Told
-    copy: Path
-    found: Fingerprint
+    told: Told
+    goods: tuple[_Goods, ...]
     digest: str
 
 
@@ -174,15 +145,6 @@ def _refuse_links(path: Path) -> None:
             raise UsageError(f"{place} is a symlink to {place.readlink()}", "copy the files themselves: cp -rL FROM TO")
 
 
-def _text(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _LARGEST_TEXT:
-            raise UsageError(f"{path} is larger than {_LARGEST_TEXT // 10**6} MB", "is it the right file?")
-        return path.read_bytes()
-    except OSError as exc:
-        raise UsageError(f"{path} cannot be read: {exc.strerror}") from exc
-
-
 @contextmanager
 def _copied(root: Path, source: Path) -> Iterator[Path]:
     """A copy that nobody else writes to: what is checked is what is registered."""
@@ -211,68 +173,79 @@ def _disk_errors() -> Iterator[None]:
         ) from exc
 
 
-def _refuse_other_evidence(record: Record, told: _Told) -> None:
-    if told.metrics and told.metrics != dict(record.metrics):
+def _samples(copy: Path, told: Told) -> _Goods | None:
+    for place, raw in told.samples.items():
+        file = copy.with_name("samples")
+        write_file(file, raw)
+        return _Goods(place, file, fingerprint(file))
+    return None
+
+
+def _refuse_other_evidence(record: Record, told: Told, samples: _Goods | None) -> None:
+    recorded = record.files.get(record.roles.get("samples", ""))
+    has_other = {
+        "other metrics": bool(told.metrics) and told.metrics != dict(record.metrics),
+        "another signature": told.signature is not None and told.signature != record.signature,
+        "other samples, or none": samples is not None and (recorded is None or recorded.sha256 != samples.found.sha256),
+    }
+    for what in (what for what, is_so in has_other.items() if is_so):
         raise FailedError(
-            f"{record.reference} has this artifact and source, and other metrics",
+            f"{record.reference} has this artifact and source, and {what}",
             "a record is never changed; register again with a --source that says what is new",
         )
-    if told.signature is not None and told.signature != record.signature:
-        raise FailedError(
-            f"{record.reference} has this artifact and source, and another signature",
-            "a record is never changed; register again with a --source that says what is new",
-        )
 
 
-def _mend(root: Path, dvc: Dvc, model: Model, copy: Path, new: Fingerprint) -> None:
-    """The newest version's artifact goes back to its place when nothing lies there, and into the cache."""
-    target = root / model.artifact
-    if not target.exists() or fingerprint(target) == new:
-        _put_in_place(root, dvc, model.artifact, copy, new)
+def _mend(root: Path, dvc: Dvc, goods: Iterable[_Goods]) -> None:
+    """The newest version's files go back to their places when nothing lies there, and into the cache."""
+    for one in goods:
+        target = root / one.place
+        if not target.exists() or fingerprint(target) == one.found:
+            _put_in_place(root, dvc, one)
 
 
-def _ask_before_replacing(root: Path, dvc: Dvc, name: str, model: Model, new: Fingerprint, call: Call) -> None:
-    """What lies at the model's place is kept by a version, or is replaced only by somebody who says so."""
-    target = root / model.artifact
+def _ask_before_replacing(root: Path, dvc: Dvc, name: str, new: _Goods, call: Call) -> None:
+    """What lies at its place is kept by a version, or is replaced only by somebody who says so."""
+    target = root / new.place
     if not target.exists():
         return
     old = fingerprint(target)
-    if old == new:
+    if old == new.found or any(_keeps(read_record(found), old, dvc) for found in find(root, name)):
         return
-    for found in find(root, name):
-        record = read_record(found)
-        content = record.contents().get(record.artifact)
-        if record.files[record.artifact].sha256 == old.sha256 and content and dvc.object_path(content):
-            return
-    question = f"{model.artifact} holds another model, which no version keeps: replace it?"
-    if not call.may_replace(question):
+    what = "another model" if new.place == load_application(root).models[name].artifact else "other samples"
+    if not call.may_replace(f"{new.place} holds {what}, which no version keeps: replace it?"):
         raise UsageError(
-            f"{model.artifact} holds another model (SHA-256 {old.sha256[:12]}…), which no version keeps",
+            f"{new.place} holds {what} (SHA-256 {old.sha256[:12]}…), which no version keeps",
             "register that one first, or say --yes to replace it",
         )
 
 
+def _keeps(record: Record, old: Fingerprint, dvc: Dvc) -> bool:
+    contents = record.contents()
+    places = (path for path, file in record.files.items() if file.sha256 == old.sha256 and path in contents)
+    return any(dvc.object_path(contents[path]) for path in places)
+
+
 def _enter(root: Path, git: Git, dvc: Dvc, entering: _Entering) -> Registered:
     """The record comes last: what is killed before that is done again by the same call."""
-    artifact = entering.model.artifact
-    content = _put_in_place(root, dvc, artifact, entering.copy, entering.found)
+    contents = {one.place: _put_in_place(root, dvc, one) for one in entering.goods}
     for place, raw in entering.told.texts.items():
         write_file(root / place, raw)
-    record = _record(entering, content, next_time(root, entering.name))
+    record = _record(entering, contents, next_time(root, entering.name))
     path = write_record(root, record)
-    changed = (*_files_of(root, artifact), *entering.told.texts, path.relative_to(root).as_posix())
-    return Registered(Outcome.NEW, record, path, compare(root, git, dvc, record), changed)
+    beside = (file for one in entering.goods for file in _files_of(root, one.place))
+    changed = dict.fromkeys((*beside, *entering.told.texts, path.relative_to(root).as_posix()))
+    return Registered(Outcome.NEW, record, path, compare(root, git, dvc, record), tuple(changed))
 
 
-def _put_in_place(root: Path, dvc: Dvc, artifact: str, copy: Path, new: Fingerprint) -> Content:
-    target = root / artifact
-    if not target.exists() or fingerprint(target) != new:
+def _put_in_place(root: Path, dvc: Dvc, new: _Goods) -> Content:
+    target = root / new.place
+    if not target.exists() or fingerprint(target) != new.found:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _swap(copy, target)
+        _swap(new.copy, target)
     with captured(root / ".dvc" / "tmp" / "gitml" / "logs" / "register.log"):
-        content = dvc.add(artifact)
-    if fingerprint(target) != new:
-        raise IntegrityError(f"{artifact} changed while it was registered", "see who writes there, and try again")
+        content = dvc.add(new.place)
+    if fingerprint(target) != new.found:
+        raise IntegrityError(f"{new.place} changed while it was registered", "see who writes there, and try again")
     return content
 
 
@@ -290,16 +263,21 @@ def _swap(copy: Path, target: Path) -> None:
         raise
 
 
-def _files_of(root: Path, artifact: str) -> tuple[str, ...]:
-    """What DVC writes beside the artifact, and Git must have."""
-    ignore = (Path(artifact).parent / ".gitignore").as_posix()
-    return (f"{artifact}.dvc", *([ignore] if (root / ignore).is_file() else ()))
+def _files_of(root: Path, place: str) -> tuple[str, ...]:
+    """What DVC writes beside what it keeps, and Git must have."""
+    ignore = (Path(place).parent / ".gitignore").as_posix()
+    return (f"{place}.dvc", *([ignore] if (root / ignore).is_file() else ()))
 
 
-def _record(entering: _Entering, content: Content, created: str) -> Record:
-    model, found = entering.model, entering.found
+def _record(entering: _Entering, contents: Mapping[str, Content], created: str) -> Record:
+    model = entering.model
+    kept = {
+        one.place: File(sha256=one.found.sha256, size=one.found.size, dvc=contents[one.place].digest)
+        for one in entering.goods
+    }
     beside = {place: _file_of(raw) for place, raw in entering.told.texts.items()}
-    roles = {"metrics": model.metrics, "signature": model.signature}
+    roles = {"metrics": model.metrics, "signature": model.signature, "samples": model.samples}
+    files = {**kept, **beside}
     return Record.model_validate(
         {
             "model": entering.name,
@@ -309,10 +287,10 @@ def _record(entering: _Entering, content: Content, created: str) -> Record:
             "origin": "external",
             "source": entering.delivery.source,
             "artifact": model.artifact,
-            "files": {model.artifact: File(sha256=found.sha256, size=found.size, dvc=content.digest), **beside},
+            "files": files,
             "metrics": entering.told.metrics,
             "signature": entering.told.signature,
-            "roles": {role: place for role, place in roles.items() if place in beside},
+            "roles": {role: place for role, place in roles.items() if place in files},
         }
     )
 

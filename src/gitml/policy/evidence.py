@@ -19,6 +19,7 @@ def judge(facts: Facts, wanted: Mapping[str, timedelta]) -> Verdict:
     It counts if its signature is believed (policy.yaml ``keys``) and it is of this repository, model, version,
     artifact and environment; ``trained``, ``evaluated`` and ``reproduced`` hold in every environment, and what says
     that the version ran (``promoted``, ``deployed``, ``rolled-back``) may speak of the environment before this one.
+    For a model made elsewhere, which nobody here trained, ``evaluated`` stands for ``trained``, of its age.
     Of ``trained``, ``evaluated`` and ``reproduced`` a failure stands, also when a later one passed; of the others
     the newest decides. Missing, too old or from the future: inconclusive.
     """
@@ -27,6 +28,8 @@ def judge(facts: Facts, wanted: Mapping[str, timedelta]) -> Verdict:
 
 
 def _judge(facts: Facts, kind: str, age: timedelta) -> Verdict:
+    if kind == "trained" and facts.candidate.origin == "external":
+        kind = "evaluated"
     found = counting(facts, kind, places(facts) if kind in RAN else None)
     if isinstance(found, Unknown):
         return unclear(found.reason)
