@@ -14,15 +14,16 @@ from typing import IO
 from gitml.errors import OutsideError
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a child: ours without Git's own variables, with a fixed locale.
+def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment for a child: ours without Git's own variables, with a fixed locale; None takes one away.
 
     A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository.
     """
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
     }
-    return {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
+    wanted = {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
+    return {k: v for k, v in wanted.items() if v is not None}
 
 
 def run(
@@ -63,7 +64,7 @@ def start(
     command: Sequence[str | Path],
     *,
     cwd: Path,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
     stderr: IO[bytes] | int = subprocess.DEVNULL,

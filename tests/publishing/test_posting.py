@@ -1,14 +1,15 @@
-"""CML beside gitml: a small program on PATH stands in for it and posts through the API the way CML 0.20.6 does."""
+"""CML beside gitml. A stand-in takes its place, and where CML 0.20.6 is on PATH the same tests run with it too."""
 
-import stat
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.publishing import Desk, as_person, desk, failed
+from flows.publishing import Desk, as_person, desk, failed, png, weak, with_chart
 from forges.fixtures import many_comments
+from gitml.errors import GitmlError
 from gitml.forges import cml
 from gitml.forges.base import Comment, OnCommit, OnPull
 from gitml.forges.github import Settings
@@ -18,53 +19,23 @@ from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
 
 pytestmark = pytest.mark.slow
-STAND_IN = r"""#!PYTHON
-import json, os, re, sys, time, urllib.request
-
-here = os.path.dirname(os.path.abspath(__file__))
-mode = open(os.path.join(here, "mode")).read()
-if sys.argv[1:] == ["--version"]:
-    if mode == "hangs early":
-        time.sleep(60)
-    print("0.19.1" if mode == "old" else "0.20.6")
-    sys.exit()
-with open(os.path.join(here, "calls"), "a") as log:
-    log.write(json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}) + "\n")
-options = dict(w[2:].split("=", 1) for w in sys.argv[3:] if w.startswith("--") and "=" in w)
-token = os.environ["REPO_TOKEN"]
-if mode == "fails":
-    print("HttpError: Bad credentials for " + token, file=sys.stderr)
-    sys.exit(1)
-if mode == "lies":
-    print("https://example.org/nothing")
-    sys.exit()
-host, repo = re.fullmatch(r"https://([^/]+)/(.+)", options["repo"]).groups()
-kind, number = options["target"].split("/")
-base = f"https://{host}/api/v3/repos/{repo}"
-
-def call(method, path, body=None):
-    data = json.dumps(body).encode() if body else None
-    headers = {"Authorization": "token " + token, "Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(base + path, data, headers, method=method)) as answer:
-        return json.load(answer)
-
-title = "CML watermark " + options["watermark-title"]
-for char in "_*[<":
-    title = title.replace(char, "\\" + char)
-mark = f'![](https://cml.dev/watermark.png#{os.environ["GITHUB_SHA"]} "{title}")'
-known = re.compile(r'!\[\]\(https://cml\.dev/watermark\.png#[0-9a-fA-F]+ "' + re.escape(title) + r'"\)')
-report = open(sys.argv[-1]).read() + "\n\n" + mark
-all_ = f"/issues/{number}/comments" if kind == "pr" else f"/commits/{number}/comments"
-one = "/issues/comments/" if kind == "pr" else "/comments/"
-found = [c for c in reversed(call("GET", all_)) if known.search(c["body"])]
-if found:
-    done = call("PATCH", one + str(found[0]["id"]), {"body": report})
-else:
-    done = call("POST", all_, {"body": report})
-if mode == "hangs":
-    time.sleep(60)
-print(done["html_url"])
+STAND_IN = Path(__file__).with_name("cml_stand_in.py")
+# Notes what it is called with, and becomes the program.
+BEFORE = """#!/bin/sh
+[ "$1" = --version ] || {{ echo "CALL $*"; env; }} >> "{calls}"
+exec {program} "$@"
 """
+
+
+def has_cml() -> bool:
+    """Whether the version that is known here is on PATH."""
+    try:
+        return bool(cml.find_cml())
+    except GitmlError:
+        return False
+
+
+NO_CML = pytest.mark.skipif(not has_cml(), reason=f"CML {cml.VERSION} is not on PATH")
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +50,45 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
         close_clients(running.address.url)
 
 
-@pytest.fixture
-def bench(kit: Kit, tmp_path: Path) -> Desk:
-    """A pull request, and the stand-in on PATH."""
-    program = tmp_path / "bin" / "cml"
-    program.parent.mkdir()
-    program.write_text(STAND_IN.replace("PYTHON", sys.executable))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    d = desk(kit, tmp_path)
-    d.env["PATH"] = f"{program.parent}:/usr/bin:/bin"
-    mode(d, "good")
+def with_program(kit: Kit, folder: Path, program: str) -> Desk:
+    """A pull request, and that program on PATH as cml."""
+    before = folder / "bin" / "cml"
+    before.parent.mkdir()
+    before.write_text(BEFORE.format(calls=folder / "calls", program=program))
+    before.chmod(0o755)
+    d = desk(kit, folder)
+    d.env["PATH"] = f"{before.parent}:/usr/bin:/bin"
     return d
 
 
-def mode(d: Desk, word: str) -> None:
-    (d.folder / "bin" / "mode").write_text(word)
+@pytest.fixture(params=["stand-in", pytest.param("cml", marks=NO_CML)])
+def bench(request: pytest.FixtureRequest, kit: Kit, tmp_path: Path) -> Desk:
+    """Once with the stand-in, once with CML itself."""
+    real = request.param == "cml"
+    return with_program(kit, tmp_path, f"'{shutil.which('cml')}'" if real else f"'{sys.executable}' '{STAND_IN}'")
+
+
+@pytest.fixture
+def stood(kit: Kit, tmp_path: Path) -> Desk:
+    """With the stand-in alone, which can misbehave."""
+    return with_program(kit, tmp_path, f"'{sys.executable}' '{STAND_IN}'")
 
 
 def calls(d: Desk) -> list[str]:
-    log = d.folder / "bin" / "calls"
+    log = d.folder / "calls"
     return log.read_text().splitlines() if log.exists() else []
+
+
+def called(d: Desk) -> list[str]:
+    return [line for line in calls(d) if line.startswith("CALL ")]
+
+
+def why(d: Desk) -> str:
+    """Why CML was not used, as it was said; one line, without the token."""
+    (line,) = (line for line in d.said if line.startswith("cml is not used: "))
+    assert d.token not in line
+    assert "\n" not in line
+    return line.removeprefix("cml is not used: ")
 
 
 def test_cml_posts_and_updates(bench: Desk) -> None:
@@ -109,11 +99,11 @@ def test_cml_posts_and_updates(bench: Desk) -> None:
     assert "boom" in comment["body"]
     assert comment["body"].endswith(f'![](https://cml.dev/watermark.png#{bench.head} "CML watermark gitml toy/train")')
     assert bench.said.count("the report was posted by cml") == 2
-    argv = calls(bench)[0].split('"env"')[0]
-    for words in ('"comment", "create"', f"--target=pr/{bench.number}", "--update", "--publish=false"):
-        assert words in argv
-    assert bench.token not in argv
-    assert '"ITERATIVE_DO_NOT_TRACK": "1"' in calls(bench)[0]
+    words = called(bench)[0].split()
+    assert words[1:3] == ["comment", "create"]
+    assert {f"--target=pr/{bench.number}", "--update", "--publish=false"} <= set(words)
+    assert bench.token not in called(bench)[0]
+    assert "ITERATIVE_DO_NOT_TRACK=1" in calls(bench)
     assert bench.status()[0] == "failure"
 
 
@@ -139,68 +129,134 @@ def test_switching_there_and_back_does_not_double(bench: Desk) -> None:
 def test_nothing_to_write_calls_nobody(bench: Desk) -> None:
     bench.run(publisher="cml")
     bench.run(publisher="cml")
-    assert len(calls(bench)) == 1
+    assert len(called(bench)) == 1
 
 
 @pytest.mark.parametrize(
-    ("word", "why"), [("fails", "exit code 1: HttpError"), ("old", "version '0.19.1', known here is 0.20.6")]
+    ("word", "reason"),
+    [
+        ("fails", "cml failed with exit code 1: Bad credentials for *** ::error::x"),
+        ("crashes", "cml failed with exit code 1: SyntaxError: Unexpected token"),
+        ("old", "cml is version '0.19.1', known here is 0.20.6"),
+    ],
 )
-def test_when_cml_cannot_gitml_posts(bench: Desk, word: str, why: str) -> None:
-    mode(bench, word)
-    done = bench.run(publisher="cml")
+def test_when_cml_cannot_gitml_posts(stood: Desk, monkeypatch: pytest.MonkeyPatch, word: str, reason: str) -> None:
+    monkeypatch.setenv("STAND_IN_MODE", word)
+    done = stood.run(publisher="cml")
     assert (done.how, done.by) == ("posted", "gitml")
-    assert len(bench.comments()) == 1
-    assert any(line.startswith("cml is not used:") and why in line for line in bench.said)
-    assert all(bench.token not in line for line in bench.said)
+    assert len(stood.comments()) == 1
+    assert why(stood) == reason
 
 
 @pytest.mark.parametrize("word", ["hangs", "hangs early"])
-def test_cml_that_hangs(bench: Desk, word: str) -> None:
-    bench.cml_seconds = 2
-    mode(bench, word)
-    assert bench.run(publisher="auto").url
-    assert len(bench.comments()) == 1
-    assert any("did not end within 2 s" in line for line in bench.said)
+def test_cml_that_hangs(stood: Desk, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("STAND_IN_MODE", word)
+    stood.cml_seconds = 2
+    assert stood.run(publisher="auto").url
+    assert len(stood.comments()) == 1
+    assert why(stood) == "cml did not end within 2 s"
 
 
-def test_cml_that_says_it_posted_and_did_not(bench: Desk) -> None:
-    mode(bench, "lies")
-    done = bench.run(publisher="auto")
+def test_cml_that_says_it_posted_and_did_not(stood: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_MODE", "lies")
+    done = stood.run(publisher="auto")
     assert (done.how, done.by) == ("posted", "gitml")
-    assert len(bench.comments()) == 1
+    assert len(stood.comments()) == 1
 
 
-def test_without_cml(bench: Desk) -> None:
-    bench.env["PATH"] = "/usr/bin:/bin"
-    assert bench.run(publisher="auto").by == "gitml"
-    assert any("there is no cml on PATH" in line for line in bench.said)
+def test_the_jobs_variables_are_no_options_of_cml(bench: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "CML_TOKEN": bench.kit.token["olga"],
+        "CML_SEND_COMMENT_WATCH": "true",
+        "CML_COMMENT_RM_WATERMARK": "true",
+        "CML_COMMENT_NO_SUCH_OPTION": "1",
+        "GITHUB_EVENT_PATH": str(bench.folder / "no-event.json"),
+        "GITHUB_EVENT_NAME": "pull_request",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert bench.run(publisher="auto").by == "cml"
+    (comment,) = bench.comments()
+    assert comment["user"]["login"] == "gitml-bot[bot]"
 
 
-def test_cml_is_not_asked_when_gitml_is_wanted(bench: Desk) -> None:
-    assert bench.run(publisher="gitml").by == "gitml"
-    assert calls(bench) == []
+def test_an_authority_that_cml_does_not_know(bench: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = bench.folder / "empty.pem"
+    known.touch()
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(known))
+    monkeypatch.setenv("SSL_CERT_FILE", str(known))
+    found, place = cml.find_cml(bench.env["PATH"]), OnPull(bench.number)
+    with pytest.raises(GitmlError) as caught:
+        found.comment(bench.world().settings, place, "x", label="gitml x", commit=bench.head)
+    assert "certificate" in caught.value.message
+    assert len(caught.value.message) < 450
 
 
-def test_a_forged_watermark_keeps_cml_away(bench: Desk) -> None:
+def test_a_job_that_may_not_comment(bench: Desk) -> None:
+    bench.token = weak(bench, contents="write", statuses="write")
+    with pytest.raises(GitmlError, match="not accessible"):
+        bench.run(publisher="auto")
+    assert "exit code 1: Resource not accessible" in why(bench)
+    assert bench.status()[1].endswith("(the report could not be posted)")
+
+
+def test_pictures_stay_where_gitml_put_them(bench: Desk) -> None:
+    (bench.folder / "report-pictures").mkdir()
+    (bench.folder / "report-pictures" / "roc.png").write_bytes(png())
+    assert bench.run(with_chart(bench.report(), "roc.png"), publisher="cml").by == "cml"
+    (comment,) = bench.comments()
+    assert f"{bench.kit.url}/{bench.ada.repo}/raw/gitml-assets/" in comment["body"]
+    assert bench.said == ["the report was posted by cml"]
+
+
+@pytest.mark.parametrize("place", ["pull", "commit"])
+def test_how_many_comments_cml_reads(bench: Desk, place: str) -> None:
+    """A pull request's first page, and all of a commit's: what gitml counts with before it lets CML post."""
+    settings = bench.world().settings
+    where = OnPull(bench.number) if place == "pull" else OnCommit(bench.head)
+    many_comments(bench.kit, bench.ada.repo, bench.number, cml.PAGE)
+    if place == "commit":
+        for number in range(cml.PAGE + 1):
+            bench.ada.post(f"commits/{bench.head}/comments", body=f"c {number}")
+    program = cml.find_cml(bench.env["PATH"])
+    urls = [program.comment(settings, where, f"text {n}", label="gitml a_b/train", commit=bench.head) for n in (1, 2)]
+    assert len(set(urls)) == (2 if place == "pull" else 1)
+    path = f"issues/{bench.number}/comments" if place == "pull" else f"commits/{bench.head}/comments"
+    last = bench.ada.get(path, per_page=100)[-1]
+    assert last["body"] == f"text 2\n\n{cml.watermark('gitml a_b/train', bench.head)}"
+    assert last["html_url"] == urls[-1]
+
+
+def test_without_cml(stood: Desk) -> None:
+    stood.env["PATH"] = "/usr/bin:/bin"
+    assert stood.run(publisher="auto").by == "gitml"
+    assert any("there is no cml on PATH" in line for line in stood.said)
+
+
+def test_cml_is_not_asked_when_gitml_is_wanted(stood: Desk) -> None:
+    assert stood.run(publisher="gitml").by == "gitml"
+    assert called(stood) == []
+
+
+def test_a_forged_watermark_keeps_cml_away(stood: Desk) -> None:
     mark = cml.watermark("gitml toy/train", "a" * 40)
-    as_person(bench, "eve").post(f"issues/{bench.number}/comments", body=f"mine {mark}")
-    assert bench.run(publisher="auto").by == "gitml"
-    assert any("it would change a comment by eve" in line for line in bench.said)
-    assert bench.run(bench.report(failed()), run=2, publisher="auto").by == "gitml"
-    assert len(bench.comments()) == 1
-    assert calls(bench) == []
+    as_person(stood, "eve").post(f"issues/{stood.number}/comments", body=f"mine {mark}")
+    assert stood.run(publisher="auto").by == "gitml"
+    assert any("it would change a comment by eve" in line for line in stood.said)
+    assert stood.run(stood.report(failed()), run=2, publisher="auto").by == "gitml"
+    assert len(stood.comments()) == 1
+    assert called(stood) == []
 
 
-def test_pages_that_cml_does_not_read(bench: Desk) -> None:
-    many_comments(bench.kit, bench.ada.repo, bench.number, 35)
-    bench.run(publisher="gitml")
-    assert bench.run(bench.report(failed()), run=2, publisher="auto").by == "gitml"
-    assert any("on a page that cml does not read" in line for line in bench.said)
-    assert len(bench.comments()) == 1
-    assert calls(bench) == []
+def test_pages_that_cml_does_not_read(stood: Desk) -> None:
+    many_comments(stood.kit, stood.ada.repo, stood.number, 35)
+    stood.run(publisher="gitml")
+    assert stood.run(stood.report(failed()), run=2, publisher="auto").by == "gitml"
+    assert any("on a page that cml does not read" in line for line in stood.said)
+    assert len(stood.comments()) == 1
+    assert called(stood) == []
 
 
-def test_another_api_than_cml_would_call(bench: Desk) -> None:
+def test_another_api_than_cml_would_call() -> None:
     settings = Settings("https://api.example.org", "https://example.org", "a/b", "t")
     assert "would call https://example.org/api/v3" in cml.why_unreachable(settings)
     assert cml.why_unreachable(Settings("https://api.github.com", "https://github.com", "a/b", "t")) == ""

@@ -6,12 +6,13 @@ watermark, and has no limit for the size. Whether it can keep what gitml promise
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ VERSION = "0.20.6"
 # What octokit asks for when nothing is said: CML does not turn pages of a pull request.
 PAGE = 30
 _IMAGE = "https://cml.dev/watermark.png"
+_ERROR = re.compile(r"^[A-Za-z]*Error(?: \[\w+\])?: .*$", re.MULTILINE)
 SECONDS = 90.0
 
 
@@ -50,24 +52,35 @@ def _target(place: Place) -> str:
     return f"pr/{place.number}" if isinstance(place, OnPull) else f"commit/{place.commit}"
 
 
-def _environment(settings: Settings, folder: Path, commit: str) -> dict[str, str]:
-    """The token by the environment, never as an argument; no telemetry, and not the user's own git configuration.
-
-    CML adds safe.directory=* to the global configuration, and takes the commit of its watermark from GITHUB_SHA.
-    """
+def _environment(settings: Settings, folder: Path, commit: str) -> dict[str, str | None]:
+    """The token by the environment, never as an argument; CML takes the commit of its watermark from GITHUB_SHA."""
     return {
+        **_quiet(folder),
         "REPO_TOKEN": settings.token,
         "GITHUB_TOKEN": settings.token,
         "GITHUB_SHA": commit,
         "GITHUB_EVENT_NAME": "push",
+    }
+
+
+def _quiet(folder: Path) -> dict[str, str | None]:
+    """No telemetry, nothing written to the user's folders, and no option from the job's own variables.
+
+    CML adds safe.directory=* to the global git configuration. It reads options from CML_*: another token, a watch that
+    does not end; and it prints to stdout, or dies, when the event's file is not there or not JSON.
+    """
+    taken: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CML_")}
+    return taken | {
+        "GITHUB_EVENT_PATH": None,
         "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
         "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
         "ITERATIVE_DO_NOT_TRACK": "1",
         "NO_COLOR": "1",
     }
 
 
-def _run(words: Sequence[str], folder: Path, env: dict[str, str], seconds: float) -> str:
+def _run(words: Sequence[str], folder: Path, env: Mapping[str, str | None], seconds: float) -> str:
     try:
         started = start(words, cwd=folder, env=env, stderr=subprocess.PIPE)
     except OSError as exc:
@@ -79,12 +92,26 @@ def _run(words: Sequence[str], folder: Path, env: dict[str, str], seconds: float
             raise OutsideError(f"cml did not end within {seconds:.0f} s") from None
         finally:
             stop(started)
-    said = (err or out).decode(errors="replace").strip()
     if started.returncode != 0:
-        token = env.get("REPO_TOKEN", "")
-        last = (said.replace(token, "***") if token else said)[-400:]
-        raise OutsideError(f"cml failed with exit code {started.returncode}: {last}")
+        token = env.get("REPO_TOKEN")
+        why = " ".join(_reason((err or out).decode(errors="replace")).split())
+        why = (why.replace(token, "***") if token else why)[:400]
+        raise OutsideError(f"cml failed with exit code {started.returncode}: {why}")
     return out.decode(errors="replace")
+
+
+def _reason(said: str) -> str:
+    """Why it failed: of its JSON lines, which hold whole requests, the message; of node's own traces the error's line;
+    else the last line, below the help."""
+    for line in reversed(said.splitlines()):
+        try:
+            entry = json.loads(line) if line.startswith("{") else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and entry.get("level") == "error":
+            return str(entry.get("message", ""))
+    found = _ERROR.search(said)
+    return found[0] if found else next((line for line in reversed(said.splitlines()) if line.strip()), "")
 
 
 def find_cml(search: str | None = None, seconds: float = SECONDS) -> Cml:
@@ -93,8 +120,7 @@ def find_cml(search: str | None = None, seconds: float = SECONDS) -> Cml:
     if path is None:
         raise OutsideError("there is no cml on PATH")
     with tempfile.TemporaryDirectory(prefix="gitml-cml-") as folder:
-        env = {"HOME": folder, "GIT_CONFIG_GLOBAL": f"{folder}/gitconfig", "ITERATIVE_DO_NOT_TRACK": "1"}
-        said = _run([path, "--version"], Path(folder), env, seconds).strip()
+        said = _run([path, "--version"], Path(folder), _quiet(Path(folder)), seconds).strip()
     if said != VERSION:
         raise OutsideError(f"cml is version {said[:40]!r}, known here is {VERSION}")
     return Cml(path, seconds)
