@@ -11,6 +11,7 @@ from gitml.registry.agreement import input_differences, metric_disagreements
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric
 from gitml.repo.entries import Content, Entry
+from gitml.stats.refits import Refits
 
 SOURCE = Entry((None,), (), {}, (Content("raw", "md5:r"),))  # type: ignore[arg-type]
 TRAIN = Entry(
@@ -70,3 +71,10 @@ def test_metrics_that_only_one_side_has() -> None:
     assert [d.what for d in metric_disagreements(whole, {"m": Metric(value=1.0, high=1.5)}, 9)] == [
         "metric m, lower bound"
     ]
+
+
+def test_refits_that_lie_otherwise_apart_are_told() -> None:
+    old, new = ({"m": Metric(value=1.0, refits=Refits(5, deviation))} for deviation in (0.1, 0.2))
+    assert [d.what for d in metric_disagreements(old, new, 0.05)] == ["metric m, deviation of refits"]
+    assert not list(metric_disagreements(old, new, 0.2))
+    assert list(metric_disagreements(old, {"m": Metric(value=1.0)}, 9))

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from gitml.errors import RefError, SpecError
 from gitml.refs import parse
 from gitml.registry import Record, find, lineage_digest, parse_record, read_record, resolve, write_record
-from gitml.registry.record import name_of
+from gitml.registry.record import Metric, name_of
 from gitml.registry.store import next_time
 from gitml.repo.entries import Content, Entry
+from gitml.stats.refits import Refits
 
 names = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True)
 paths = st.lists(st.text("abcü ", min_size=1, max_size=5), min_size=1, max_size=3).map("/".join)
@@ -229,3 +230,24 @@ def test_any_reference_is_parsed_or_refused(text: str) -> None:
     except RefError:
         return
     assert str(reference) in (text, f"{text}@latest")
+
+
+@given(stages, st.integers(5, 1000), st.floats(0, 1e9))
+def test_refits_come_back_and_do_not_change_the_version(
+    lineage: dict[str, Entry], count: int, deviation: float
+) -> None:
+    known = record("m", lineage, metrics={"auc": Metric(value=0.7, refits=Refits(count, deviation))})
+    without = record("m", lineage, metrics={"auc": Metric(value=0.7)})
+    assert parse_record(known.to_json()) == known
+    assert (known.version, known.digest) == (without.version, without.digest)
+    assert json.loads(without.to_json())["metrics"] == {"auc": {"value": 0.7}}, "as records have ever been"
+
+
+@pytest.mark.parametrize(
+    "refits", [{"count": 4, "deviation": 0.1}, {"count": 5, "deviation": -0.1}, {"count": 5}, [0.7] * 5]
+)
+def test_a_record_with_refits_that_are_none_is_refused(refits: object) -> None:
+    found = json.loads(record("m", {}).to_json())
+    found["metrics"] = {"auc": {"value": 0.7, "refits": refits}}
+    with pytest.raises(ValueError, match=r"metrics\.auc\.refits"):
+        parse_record(json.dumps(found))

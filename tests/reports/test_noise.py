@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gitml.reports.facts import Row
-from gitml.reports.noise import Word, judge
+from gitml.reports.noise import Word, contained, judge
 from gitml.stats.comparison import Estimate, Reading, differences
 
 Floats = NDArray[np.float64]
@@ -95,3 +97,23 @@ def test_both_directions_are_mixed_and_unknown_is_never_noise() -> None:
     assert judge([up, down]).word is Word.MIXED
     assert judge([Row("m", 1.0, None)]).word is Word.UNKNOWN
     assert judge([Row("m", 1.0, 0.5, 0.5, reading=Reading.BETTER)]).word is Word.NOISE, "no interval, no claim"
+
+
+def test_an_interval_of_few_refits_must_be_clearer_among_many() -> None:
+    clear = row(Reading.BETTER, 0.01, 0.0035, 0.0165)
+    noise = row(Reading.NOISE, 0.0, -0.1, 0.1)
+    others = [noise] * 4
+    assert judge([clear, *others]).word is Word.BETTER
+    assert judge([replace(clear, freedom=100), *others]).word is Word.BETTER
+    assert judge([replace(clear, freedom=4), *others]).word is Word.NOISE
+    assert judge([replace(clear, freedom=4)]).word is Word.BETTER
+
+
+def test_a_report_says_which_chance_its_intervals_count() -> None:
+    alone = row(Reading.NOISE, 0.0, -0.1, 0.1)
+    told = replace(alone, metric="a|`<b>@x", freedom=8)
+    assert "not that of training" in contained([alone])
+    assert contained([told]).endswith("and that of training, from fits with other seeds.")
+    assert contained([alone, told]).endswith("training only for ``a|`<b>@x``.")
+    assert contained([alone, *[told] * 9]).endswith(" and 4 more.")
+    assert contained([Row("m", 1.0, None)]) == ""

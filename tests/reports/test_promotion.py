@@ -30,6 +30,7 @@ def test_all_three_readers_find_their_part() -> None:
     for line in (
         f"| champion, which answers | `{OLD}` | `{NEW}` |",
         "| `auc` | 0.700 | 0.750 | +0.050 | +0.040 to +0.060 | ▲ better |",
+        "The intervals count the chance of the evaluated rows, not that of training",
         "| `trained` |  | passed |",
         "not believed: old",
         "| `operations` | 1 | `olga` |",

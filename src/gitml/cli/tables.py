@@ -38,8 +38,9 @@ def _paint(line: str, difference: Difference) -> str:
 
 def comparison_table(comparison: Comparison) -> str:
     old = comparison.against
-    paired = "paired bootstrap" if any(d.paired for d in comparison.differences) else "unpaired intervals"
-    title = f"against {old.reference} of {old.created[:10]}, {comparison.why} ({paired})"
+    how = "paired bootstrap of rows" if any(d.paired for d in comparison.differences) else "unpaired intervals"
+    how += " and refits" if any(d.freedom for d in comparison.differences) else ""
+    title = f"against {old.reference} of {old.created[:10]}, {comparison.why} ({how})"
     return title + "\n" + difference_table(comparison.differences, "new", old.digest[:8])
 
 
@@ -52,5 +53,6 @@ def difference_json(difference: Difference) -> dict[str, Any]:
         "low": difference.low,
         "high": difference.high,
         "paired": difference.paired,
+        "freedom": difference.freedom,
         "reading": difference.reading.value,
     }

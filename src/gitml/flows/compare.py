@@ -9,11 +9,11 @@ from pathlib import Path
 
 from gitml.errors import SpecError
 from gitml.registry import Record, deployed, find, read_record
-from gitml.registry.outputs import Replicates, parse_replicates
+from gitml.registry.outputs import Replicates, estimates, parse_replicates
 from gitml.repo.dvc import Dvc
 from gitml.repo.git import Git
 from gitml.spec import load_application, load_policy
-from gitml.stats.comparison import Difference, Estimate, differences
+from gitml.stats.comparison import Difference, differences
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,7 @@ def metric_differences(root: Path, git: Git, dvc: Dvc, new: Record, old: Record)
     ours, theirs = _replicates(git, dvc, new), _replicates(git, dvc, old)
     paired = ours is not None and theirs is not None and ours.pairs_with(theirs)
     better: Mapping[str, str] = model.better if model else {}
-    return differences(_estimates(new, ours), _estimates(old, theirs), better=better, paired=paired)
-
-
-def _estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:
-    values = replicates.values if replicates else {}
-    return {n: Estimate(m.value, m.low, m.high, values.get(n, ())) for n, m in record.metrics.items()}
+    return differences(estimates(new, ours), estimates(old, theirs), better=better, paired=paired)
 
 
 def _replicates(git: Git, dvc: Dvc, record: Record) -> Replicates | None:

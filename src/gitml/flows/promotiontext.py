@@ -15,13 +15,13 @@ from gitml.errors import GitmlError, SpecError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
 from gitml.output import size
-from gitml.registry.outputs import Replicates, parse_replicates
+from gitml.registry.outputs import Replicates, estimates, parse_replicates
 from gitml.registry.record import Record
 from gitml.reports.escape import code, link
 from gitml.reports.facts import Metric, Row
 from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, promotion, short
 from gitml.spec import Application, Deployment, Policy
-from gitml.stats.comparison import Estimate, differences
+from gitml.stats.comparison import differences
 
 
 @dataclass(frozen=True)
@@ -181,13 +181,8 @@ def compared(main: Mainline, new: Record, old: Record, better: Mapping[str, str]
     """``new - old`` of each metric, paired where both kept replicates of the same rows in Git."""
     ours, theirs = _replicates(main, new), _replicates(main, old)
     paired = ours is not None and theirs is not None and ours.pairs_with(theirs)
-    found = differences(_estimates(new, ours), _estimates(old, theirs), better=better, paired=paired)
+    found = differences(estimates(new, ours), estimates(old, theirs), better=better, paired=paired)
     return (Row.of(difference) for difference in found)
-
-
-def _estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:
-    values = replicates.values if replicates else {}
-    return {n: Estimate(m.value, m.low, m.high, values.get(n, ())) for n, m in record.metrics.items()}
 
 
 def _replicates(main: Mainline, record: Record) -> Replicates | None:

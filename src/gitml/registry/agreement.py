@@ -97,10 +97,17 @@ def metric_disagreements(
         if old is None or new is None:
             yield Disagreement(f"metric {name}", old and old.value, new and new.value)
             continue
-        for part, text in (("value", ""), ("low", ", lower bound"), ("high", ", upper bound")):
-            a, b = getattr(old, part), getattr(new, part)
+        for text, a, b in _numbers(old, new):
             if a != b and (a is None or b is None or not abs(a - b) <= tolerance):
                 yield Disagreement(f"metric {name}{text}", a, b)
+
+
+def _numbers(old: Metric, new: Metric) -> Iterator[tuple[str, float | None, float | None]]:
+    yield "", old.value, new.value
+    yield ", lower bound", old.low, new.low
+    yield ", upper bound", old.high, new.high
+    before, after = (side.refits.deviation if side.refits else None for side in (old, new))
+    yield ", deviation of refits", before, after
 
 
 def contradictions(

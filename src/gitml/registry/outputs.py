@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitml.errors import Problem, SpecError
-from gitml.registry.record import Metric
+from gitml.registry.record import Metric, Record
+from gitml.stats.comparison import Estimate
+from gitml.stats.refits import Refits, refits_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class Replicates:
 def parse_metrics(raw: bytes, path: str) -> dict[str, Metric]:
     """``{"auc": 0.7}`` or ``{"auc": {"value": 0.7, "low": 0.69, "high": 0.71}}``; groups become ``group.name``.
 
-    Raises SpecError that names every metric which is no finite number: a model without its evidence is no version.
+    ``"refits": [0.70, 0.69, …]`` beside ``value``: the same metric of five or more fits with other seeds, as many for
+    each metric that has some. Raises SpecError that names every metric which is no finite number, or whose refits are
+    none: a model without its evidence is no version.
     """
     problems: list[Problem] = []
     found: dict[str, Metric] = {}
@@ -45,11 +49,47 @@ def parse_metrics(raw: bytes, path: str) -> dict[str, Metric]:
         if wrong or "value" not in bounds:
             told = f"{wrong[0]} is {parts.get(wrong[0])!r}" if wrong else "has no value"
             problems.append(Problem(path, 0, name, f"{told}, a finite number is needed"))
-        else:
-            found[name] = Metric(**{k: float(v) for k, v in bounds.items() if v is not None})
+            continue
+        try:
+            refits = _refits(parts.get("refits"))
+        except ValueError as exc:
+            problems.append(Problem(path, 0, name, str(exc), _REFITS))
+            continue
+        found[name] = Metric(**{k: float(v) for k, v in bounds.items() if v is not None}, refits=refits)
+    problems += _uneven(found, path)
     if problems:
         raise SpecError(problems)
     return found
+
+
+_REFITS = "`refits` holds the metric of five or more fits with other seeds, on the same rows; without any leave it out"
+
+
+def _refits(values: Any) -> Refits | None:
+    if values is None:
+        return None
+    if not isinstance(values, list):
+        raise ValueError("refits is no list of numbers")
+    wrong = next((place for place, v in enumerate(values) if isinstance(v, bool) or not _finite(v)), None)
+    if wrong is not None:
+        raise ValueError(f"refits[{wrong}] is no finite number")
+    return refits_of([float(v) for v in values])
+
+
+def _uneven(found: Mapping[str, Metric], path: str) -> Iterator[Problem]:
+    """A fit that lacks in one metric is one that failed, or was left out because of what it gave."""
+    counts = {name: metric.refits.count for name, metric in found.items() if metric.refits}
+    most = max(counts.values(), default=0)
+    for name, count in counts.items():
+        if count != most:
+            told = f"has {count} refits, another metric has {most}"
+            yield Problem(path, 0, name, told, "write each fit's value in every metric that has refits")
+
+
+def estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:
+    """A version's metrics, as they are compared with those of another."""
+    values = replicates.values if replicates else {}
+    return {n: Estimate(m.value, m.low, m.high, values.get(n, ()), m.refits) for n, m in record.metrics.items()}
 
 
 def _leaves(group: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

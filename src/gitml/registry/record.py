@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from gitml.refs import NAME, VERSION
 from gitml.registry.lineage import external_digest, lineage_digest
 from gitml.repo.entries import Content, Entry
+from gitml.stats.refits import Refits
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -21,11 +22,12 @@ class _Part(BaseModel):
 
 
 class Metric(_Part):
-    """A number with its 95 % interval, where there is one."""
+    """A number with its 95 % interval, where there is one, and how far fits with other seeds lie apart."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    refits: Refits | None = None
 
 
 class File(_Part):

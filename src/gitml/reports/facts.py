@@ -86,10 +86,12 @@ class Row:
     high: float | None = None
     paired: bool = False
     reading: Reading = Reading.UNKNOWN
+    freedom: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @classmethod
     def of(cls, found: Difference) -> Row:
-        return cls(found.metric, found.new, found.old, found.value, found.low, found.high, found.paired, found.reading)
+        bounds = found.low, found.high
+        return cls(found.metric, found.new, found.old, found.value, *bounds, found.paired, found.reading, found.freedom)
 
 
 class Role(StrEnum):

@@ -13,13 +13,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import NormalDist
 
+from gitml.reports.escape import code
 from gitml.reports.facts import Row
 from gitml.stats.comparison import Reading
+from gitml.stats.student import quantile
 
 FAMILY = 0.025
 _SINGLE = 0.05
+_NAMED = 5
 
 
 class Word(StrEnum):
@@ -72,24 +74,23 @@ def _word(better: tuple[Row, ...], worse: tuple[Row, ...], readable: Sequence[Ro
     return Word.NOISE if readable else Word.UNKNOWN
 
 
-def widening(metrics: int) -> float:
-    """By what an interval of 95 % grows so that ``metrics`` of them hold together.
+def widening(metrics: int, freedom: int | None = None) -> float:
+    """By what an interval of 95 % grows so that ``metrics`` of them hold together, by more where few refits made it.
 
-    >>> round(widening(1), 2), round(widening(5), 2)
-    (1.14, 1.43)
+    >>> round(widening(1), 2), round(widening(5), 2), round(widening(5, 8), 2)
+    (1.14, 1.43, 1.66)
     """
-    quantile = NormalDist().inv_cdf
-    return quantile(1 - FAMILY / (2 * max(metrics, 1))) / quantile(1 - _SINGLE / 2)
+    return quantile(1 - FAMILY / (2 * max(metrics, 1)), freedom) / quantile(1 - _SINGLE / 2, freedom)
 
 
 def _clear(readable: Sequence[Row]) -> list[Row]:
     """The rows that hold among all: the clearest must hold with every interval widened for all of them, the next
     with those for one fewer, and so on up to the first that does not (Holm 1979)."""
     apart = [row for row in readable if row.reading is not Reading.NOISE]
-    ordered = sorted(apart, key=_clearance, reverse=True)
+    ordered = sorted(apart, key=lambda row: _clearance(row) / widening(len(readable), row.freedom), reverse=True)
     found: list[Row] = []
     for place, row in enumerate(ordered):
-        if _clearance(row) <= widening(len(readable) - place):
+        if _clearance(row) <= widening(len(readable) - place, row.freedom):
             break
         found.append(row)
     return [row for row in apart if row in found]
@@ -101,3 +102,23 @@ def _clearance(row: Row) -> float:
         return 0.0
     reach = row.value - row.low if row.value > 0 else row.high - row.value
     return abs(row.value) / reach if reach > 0 else math.inf
+
+
+def contained(rows: Sequence[Row]) -> str:
+    """What the intervals count as chance and what they do not, as Markdown; "" where there are none.
+
+    >>> contained([Row("auc", 0.7, 0.6, 0.1, 0.08, 0.12)])
+    'The intervals count the chance of the evaluated rows, not that of training: another seed may move a metric as far.'
+    """
+    judged = [row for row in rows if row.low is not None and row.high is not None]
+    refitted = [row.metric for row in judged if row.freedom is not None]
+    if not judged:
+        return ""
+    start = "The intervals count the chance of the evaluated rows"
+    if not refitted:
+        return f"{start}, not that of training: another seed may move a metric as far."
+    if len(refitted) == len(judged):
+        return f"{start} and that of training, from fits with other seeds."
+    more = len(refitted) - _NAMED
+    named = ", ".join(code(name, 40) for name in refitted[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{start}, and that of training only for {named}."

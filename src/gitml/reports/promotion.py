@@ -9,7 +9,7 @@ from gitml.reports.escape import clip, code, prose, row
 from gitml.reports.facts import Comparison, Metric, Model, Outcome, Role, Row
 from gitml.reports.figures import between, figure, signed
 from gitml.reports.headline import places_of, reading, verdict
-from gitml.reports.noise import judge
+from gitml.reports.noise import contained, judge
 from gitml.reports.tables import header
 from gitml.stats.comparison import Reading
 
@@ -125,6 +125,8 @@ def _numbers(about: Proposal) -> Iterator[str]:
         judged = judge(about.rows)
         lines = [_line(r, reading(r, judged) if r.reading is not Reading.UNKNOWN else "") for r in about.rows[:40]]
         yield "\n".join([header(head, "lrrrrl"), *lines])
+        if said := contained(about.rows[:40]):
+            yield said
         if not any(r.paired for r in about.rows):
             yield "The intervals are of each version alone, so they are wider than those of a paired comparison."
     elif about.metrics:

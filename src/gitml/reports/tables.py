@@ -10,7 +10,7 @@ from gitml.reports.escape import code, html_code, row
 from gitml.reports.facts import Comparison, Metric, Model, Role, Row, Slice, SliceMetric
 from gitml.reports.figures import between, decimals, figure, plural, signed
 from gitml.reports.headline import leading, places_of, reading
-from gitml.reports.noise import Judged, judge
+from gitml.reports.noise import Judged, contained, judge
 from gitml.stats.comparison import Reading
 
 MORE_ROWS = "\n*and {} more*"
@@ -39,7 +39,9 @@ def metrics(model: Model) -> Iterator[Section]:
     rows = [r for r in lead.rows if r.reading is not Reading.UNKNOWN]
     rest = [r for r in lead.rows if r.reading is Reading.UNKNOWN]
     if rows:
-        yield Section(1, _head(_title(lead)), tuple(_line(r, judged) for r in rows), "", MORE_ROWS)
+        said = contained(rows)
+        tail = f"\n*{said}*" if said else ""
+        yield Section(1, _head(_title(lead)), tuple(_line(r, judged) for r in rows), tail, MORE_ROWS)
     yield from _environments(model, lead)
     if rest:
         summary = f"{plural(len(rest), 'other metric')}, not judged" if rows else plural(len(rest), "metric")

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gitml.stats.refits import Refits, widened
+
 MIN_REPLICATES = 20
 
 
@@ -21,17 +23,22 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric: its value and, where there are any, its 95 % interval and its bootstrap replicates."""
+    """A metric: its value and, where there are any, its 95 % interval, its bootstrap replicates and its refits."""
 
     value: float
     low: float | None = None
     high: float | None = None
     replicates: Sequence[float] = ()
+    refits: Refits | None = None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """``new - old`` of one metric. ``low`` and ``high`` are None when there is nothing to judge noise on."""
+    """``new - old`` of one metric. ``low`` and ``high`` are None when there is nothing to judge noise on.
+
+    ``freedom`` are the degrees of freedom of an interval that holds the variance of training too; None: that of the
+    rows alone.
+    """
 
     metric: str
     new: float | None
@@ -41,6 +48,7 @@ class Difference:
     high: float | None = None
     paired: bool = False
     reading: Reading = Reading.UNKNOWN
+    freedom: int | None = None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -64,7 +72,8 @@ def difference(
     ``paired`` says that replicate b of both drew the same rows (same rows, same seed). Then the interval is the
     percentile bootstrap of the differences (Efron and Tibshirani 1993, chapter 13), far narrower than the two
     intervals suggest. Otherwise the half-widths add in quadrature, as for independent estimates, which is too wide
-    rather than too narrow for two models on the same rows.
+    rather than too narrow for two models on the same rows. Where a side has refits with other seeds, the interval grows
+    by the variance of training (``gitml.stats.refits``).
 
     >>> a = Estimate(0.7, replicates=[0.69 + 0.0005 * i for i in range(40)])
     >>> b = Estimate(0.6, replicates=[0.59 + 0.0005 * i for i in range(40)])
@@ -79,8 +88,10 @@ def difference(
     is_paired = bounds is not None
     bounds = bounds or _independent(new, old)
     value = new.value - old.value
-    low, high = bounds or (None, None)
-    return Difference(metric, new.value, old.value, value, low, high, is_paired, _reading(bounds, better))
+    if bounds is None:
+        return Difference(metric, new.value, old.value, value)
+    low, high, freedom = widened(*bounds, new.refits, old.refits)
+    return Difference(metric, new.value, old.value, value, low, high, is_paired, _reading((low, high), better), freedom)
 
 
 def _paired(new: Estimate, old: Estimate) -> tuple[float, float] | None:
@@ -99,8 +110,8 @@ def _independent(new: Estimate, old: Estimate) -> tuple[float, float] | None:
     return value - down, value + up
 
 
-def _reading(bounds: tuple[float, float] | None, better: str | None) -> Reading:
-    if bounds is None or better is None:
+def _reading(bounds: tuple[float, float], better: str | None) -> Reading:
+    if better is None:
         return Reading.UNKNOWN
     low, high = bounds if better == "higher" else (-bounds[1], -bounds[0])
     if low > 0:
