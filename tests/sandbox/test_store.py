@@ -1,3 +1,5 @@
+import gc
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -211,3 +213,21 @@ def test_names_of_refs(box: Sandbox, ref: str, valid: bool) -> None:
     assert gitrepo.valid_ref(ref) == valid
     said = gitrepo.git(box.root, "check-ref-format", ref, check=False).returncode == 0
     assert said == valid
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_store_that_is_gone_holds_no_file(tmp_path: Path, closes: bool) -> None:
+    store = Store(tmp_path / "box.db")
+    with store.read() as outer, store.read():
+        assert outer.execute("SELECT count(*) FROM events").fetchone()[0] == 0
+        if closes:
+            store.close()
+    assert bool(_open(tmp_path)) is not closes
+    del store
+    gc.collect()
+    assert not _open(tmp_path)
+
+
+def _open(folder: Path) -> list[str]:
+    links = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
+    return [path for path in links if path.startswith(f"{folder}/")]

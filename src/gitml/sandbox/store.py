@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,9 @@ class Store:
         self.path = path
         self.wake = wake or threading.Event()
         self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        # Whoever forgets to close lets go of the files all the same.
+        weakref.finalize(self, _close, self._idle)
         self._guard = threading.Lock()
         self._writer = threading.RLock()
         self._writing = False
@@ -104,9 +108,8 @@ class Store:
     def close(self) -> None:
         """Close what is idle; a transaction still running keeps its own connection until it ends."""
         with self._guard:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            self._closed = True
+            _close(self._idle)
 
     def _take(self) -> sqlite3.Connection:
         with self._guard:
@@ -120,6 +123,13 @@ class Store:
         connection.execute("PRAGMA query_only = OFF")
         with self._guard:
             self._idle.append(connection)
+            if self._closed:
+                _close(self._idle)
+
+
+def _close(idle: list[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
