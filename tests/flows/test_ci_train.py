@@ -11,6 +11,7 @@ import pytest
 
 from conftest import TOY, dvc, git, gitml
 from flows.ci_kit import JOB, Ci, killing_git, new_ci
+from gitml.reports.charts import size
 from gitml.reports.exchange import parse_report
 from gitml.reports.markdown import render
 
@@ -48,13 +49,20 @@ def test_only_what_changed_runs_and_only_what_it_reads_is_fetched(ci: Ci, set_pa
 LABELS = """
 import pyarrow.parquet
 late = [int(i % 10 < rows // 10) for i in range(rows)]
-pyarrow.parquet.write_table(pyarrow.table({"late": late}), "labels.parquet")
+columns = {
+    "late": late,
+    "wind": [float(i % 7 + rows) for i in range(rows)],
+    "pilot": [f"pilot{i % 2}@air.example" for i in range(rows)],
+    "salary": late,
+}
+pyarrow.parquet.write_table(pyarrow.table(columns), "labels.parquet")
 """
 
 
-def test_the_report_says_how_the_labels_shifted(trained: Path, tmp_path: Path, set_params: Set) -> None:
+def test_the_report_says_how_labels_and_features_shifted(trained: Path, tmp_path: Path, set_params: Set) -> None:
     (trained / "ingest.py").write_text(TOY["ingest.py"] + LABELS)
     (trained / "dvc.yaml").write_text(TOY["dvc.yaml"].replace("outs: [data]", "outs: [data, labels.parquet]"))
+    (trained / "gitml.yaml").write_text(TOY["gitml.yaml"] + "private: [salary]\n")
     assert gitml(trained, "train").code == 0
     ci = new_ci(trained, tmp_path)
     set_params(ci.app, "rows: 20", "rows: 30")
@@ -63,7 +71,21 @@ def test_the_report_says_how_the_labels_shifted(trained: Path, tmp_path: Path, s
     (table,) = [t for t in model["data"] if t["path"] == "labels.parquet"]
     assert (table["old_rows"], table["new_rows"]) == (20, 30)
     assert table["labels"] == [{"name": "late", "old": 0.2, "new": 0.3}]
-    assert "label `late` of `labels.parquet`" in render(parse_report(json.dumps(ci.report()).encode(), "report"))
+    (wind,) = table["shifted"]
+    assert (wind["name"], wind["distance"]) == ("wind", 1.0)
+    assert (table["steady"], table["unknown"]) == (1, 2)
+    shown = render(parse_report(json.dumps(ci.report()).encode(), "report"))
+    assert "label `late` of `labels.parquet`" in shown
+    assert "| `wind` | 1.00 | mean 22.9 | mean 32.8 |" in shown
+    (chart,) = [c for c in model["charts"] if c["name"] == "feature shift"]
+    drawn = next(ci.folder.rglob(chart["image"]))
+    assert min(size(drawn.read_bytes())) > 200
+    assert json.loads((drawn.parent / "shift.m.vl.json").read_bytes())["concat"]
+    (record,) = set(ci.records("more")) - set(ci.records("main"))
+    told = git(ci.bare, "show", f"more:{record}")
+    assert '"wind": {"kind": "number"' in told
+    assert "air.example" not in told
+    assert '"salary": {"kind": "untold", "why": "private"}' in told
 
 
 def test_what_the_bot_committed_is_what_a_laptop_calls_up_to_date(ci: Ci, set_params: Set, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from gitml.flows.cicharts import FOLDER, Pictures
+from gitml.reports import facts
 from gitml.reports.charts import size
 from gitml.spec import parse_application
 
@@ -31,7 +32,9 @@ def test_good_charts_are_pictures_and_the_others_are_named_with_the_reason(tmp_p
         (tmp_path / f"charts/{name}.vl.json").write_text(text)
     yaml = b"application: toy\nmodels:\n  m: {artifact: m.onnx, metrics: m.json, charts: charts}\n"
     pictures = Pictures(tmp_path / "ci", "1" * 40)
-    charts = pictures.of_model(tmp_path, "m", parse_application(yaml).models["m"])
+    model = parse_application(yaml).models["m"]
+    told = facts.Model("m", facts.Outcome.NEW)
+    charts = pictures.drawn(tmp_path, told, model, "main").charts
     assert [(c.name, c.title, c.image) for c in charts] == [
         ("a", "Calibration", "m-a.png"),
         ("b", "", ""),

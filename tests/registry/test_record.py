@@ -83,6 +83,22 @@ def test_a_record_survives_the_round_trip(model: str, lineage: dict[str, Entry],
     assert read.to_json() == written.to_json()
 
 
+def test_a_record_is_indented_json_with_a_line_for_each_columns_profile_and_its_digest_does_not_know_of_it() -> None:
+    words = {"kind": "category", "missing": 0.0, "values": 2, "shares": {"a": 0.5, "<b>\n": 0.5}, "rest": 0.0}
+    none = {"kind": "untold", "why": "text"}
+    profile = {"rows": 40, "columns": {"word": words, 'na"me\n': none}, "left_out": 3}
+    data = {"sha256": "1" * 64, "size": 9, "rows": 40, "profile": profile}
+    plain = record("m", ONE)
+    told = record("m", ONE, files={**plain.model_dump(exclude_none=True)["files"], "data": data})
+    assert plain.to_json() == json.dumps(plain.model_dump(mode="json", exclude_none=True), indent=1) + "\n"
+    assert json.loads(told.to_json()) == told.model_dump(mode="json", exclude_none=True)
+    lines = told.to_json().splitlines()
+    assert f'     "word": {json.dumps(words)},' in lines
+    assert f'     "na\\"me\\n": {json.dumps(none)}' in lines
+    assert parse_record(told.to_json()) == told
+    assert told.digest == plain.digest
+
+
 @given(names, stages)
 def test_the_digest_ignores_order_and_outputs_but_nothing_else(model: str, lineage: dict[str, Entry]) -> None:
     digest = lineage_digest(model, lineage)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitml.reports.facts import (
+    Bin,
     Change,
     Chart,
+    ColumnShift,
     Commit,
     Comparison,
     How,
@@ -137,13 +139,18 @@ def test_a_metric_that_vanished_is_never_read_as_unchanged() -> None:
     assert "cannot be judged" in first_line(model(gone))
 
 
+def moved(name: str) -> ColumnShift:
+    return ColumnShift(name, 0.312, 0.01, bins=(Bin(name, 0.4, 0.1), Bin("missing", 0.6, 0.9)))
+
+
 def full() -> Report:
     """Something in every section."""
     slices = tuple(
         Slice("carrier", f"C{i}", 500 + i, (SliceMetric("auc", 0.5 + i / 100, 0.49 + i / 100, 0.52 + i / 100, 0.5),))
         for i in range(30)
     )
-    table = Table("data/features", 100, 120, ("wind",), (), (Shift("wind", None, 0.02),), (Shift("late", 0.2, 0.3),))
+    missing, late = (Shift("wind", None, 0.02),), (Shift("late", 0.2, 0.3),)
+    table = Table("data/features", 100, 120, ("wind",), (), missing, late, (moved("dest"),), 3, 2)
     one = model(
         BETTER,
         COST,
@@ -186,6 +193,9 @@ def test_every_section_is_there() -> None:
         "| columns of `data/features` |  | with `wind` |",
         "| missing in `wind` of `data/features` | – | 2.0 % |",
         "| label `late` of `data/features` | 20.0 % | 30.0 % |",
+        "Shift of `data/features` (Jensen–Shannon distance: 0 the same, 1 nothing in common; not judged):",
+        "| `dest` | 0.31 | `missing` 60.0 % | `missing` 90.0 % |",
+        "*3 not beyond chance; 2 not compared*",
         "| param `train.weather` | `False` | `True` |",
         "| package `numpy` | `2.0` | `2.1` |",
         "Too few rows to judge 1 group: `carrier` = `OO` (6).",
@@ -261,7 +271,11 @@ def _everywhere(text: str) -> Report:
         ),
         metrics=(Metric(text, 0.7, 0.6, 0.8, "higher"),),
         slices=(Slice(text, text, 5, (SliceMetric(text, 0.5, 0.4, 0.6, 0.5),)), Slice(text, text, 2)),
-        data=(Table(text, 1, 2, (text,), (text,), (Shift(text, 0.1, 0.2),), (Shift(text, 0.1, 0.2),)),),
+        data=(
+            Table(text, 1, 2, (text,), (text,), (Shift(text, 0.1, 0.2),), (Shift(text, 0.1, 0.2),), (moved(text),)),
+            Table(text, unprofiled=text),
+            Table(text, steady=1),
+        ),
         params=(Change(text, text, text),),
         charts=(Chart(text, text, "a/b.png"),),
         stages=(Stage(text, How.FAILED, 1.0, text, text + "\n" + text),),

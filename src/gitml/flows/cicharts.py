@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gitml.errors import GitmlError
 from gitml.repo.files import write_file
 from gitml.reports import facts
+from gitml.reports.shifts import chart
 from gitml.spec.application import Model
 
 # `gitml ci publish` looks for pictures there; the name begins like the report's, so that one pattern uploads both.
@@ -28,20 +29,35 @@ class Pictures:
     commit: str
     notes: list[str] = field(default_factory=list)
 
-    def of_model(self, root: Path, name: str, model: Model) -> tuple[facts.Chart, ...]:
-        """The charts of one model, in the order of their names."""
-        place = root / model.charts if model.charts else None
-        if place is None or not place.is_dir():
-            return ()
-        files = sorted(p for p in place.glob(f"*{_SUFFIX}") if p.is_file() and not p.is_symlink())
+    def drawn(self, root: Path, told: facts.Model, model: Model, onto: str) -> facts.Model:
+        """What is told of a model with its charts: how its data shifted, then its own in the order of their names.
+
+        ``onto`` is the branch that the report compares with.
+        """
+        files = _files(root / model.charts) if model.charts else []
         if len(files) > _MOST:
-            self.notes.append(f"{name} has {len(files)} charts: the first {_MOST} are shown")
-        read = [self._read(name, path) for path in files[:_MOST]]
-        drawn = iter(self._draw([spec for spec in read if spec is not None]))
-        return tuple(
-            self._chart(name, path.relative_to(root).as_posix(), spec, None if spec is None else next(drawn))
+            self.notes.append(f"{told.name} has {len(files)} charts: the first {_MOST} are shown")
+        read = [self._read(told.name, path) for path in files[:_MOST]]
+        shift = chart(told.data, onto)
+        pictures = iter(self._draw([spec for spec in (shift, *read) if spec is not None]))
+        first = (self._shift(told.name, shift, next(pictures)),) if shift else ()
+        own = tuple(
+            self._chart(told.name, path.relative_to(root).as_posix(), spec, None if spec is None else next(pictures))
             for path, spec in zip(files, read, strict=False)
         )
+        return replace(told, charts=(*first, *own))
+
+    def _shift(self, model: str, spec: dict[str, Any], picture: bytes | GitmlError) -> facts.Chart:
+        """The spec stands beside the picture, since no stage wrote it."""
+        # A point parts what no name of a model or chart can hold: no stage's picture has this name.
+        base = f"shift.{re.sub('[^A-Za-z0-9_-]', '-', model)}"
+        written = f"{FOLDER}/{base}{_SUFFIX}"
+        write_file(self.folder / written, (json.dumps(spec, indent=1, ensure_ascii=False) + "\n").encode())
+        if not isinstance(picture, bytes):
+            self._note("feature shift", model, picture)
+            return facts.Chart("feature shift", spec=written)
+        write_file(self.folder / FOLDER / f"{base}.png", picture)
+        return facts.Chart("feature shift", _title(spec), f"{base}.png", written)
 
     def _read(self, model: str, path: Path) -> dict[str, Any] | None:
         try:
@@ -78,6 +94,10 @@ class Pictures:
 
     def _note(self, chart: str, model: str, exc: Exception) -> None:
         self.notes.append(f"the chart {chart} of {model} was not drawn: {str(exc).splitlines()[0][:200]}")
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(p for p in place.glob(f"*{_SUFFIX}") if p.is_file() and not p.is_symlink())
 
 
 def _name(path: str) -> str:

@@ -263,11 +263,11 @@ def _report(
 ) -> facts.Report:
     pictures = Pictures(folder, work.commit)
     about = work.about
-    known = [found.name for found in judged if found.record]
-    charts = {name: pictures.of_model(work.root, name, about.application.models[name]) for name in known}
+    scene = cifacts.Scene(work.root, about.application, about.git, about.dvc, base, onto)
+    known = {found.name: about.application.models[found.name] for found in judged if found.record}
+    told = (cifacts.model_facts(scene, found) for found in judged)
+    models = tuple(pictures.drawn(work.root, m, known[m.name], onto) if m.name in known else m for m in told)
     work.notes += pictures.notes
-    scene = cifacts.Scene(work.root, about.application, about.git, about.dvc, base, onto, charts)
-    models = tuple(cifacts.model_facts(scene, found) for found in judged)
     unique = {run.stage: run.seconds for found in judged for run in found.runs if run.how in ("ran", "failed")}
     return facts.Report(
         application=about.application.application,

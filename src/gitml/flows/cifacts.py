@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gitml.errors import GitmlError, SpecError
+from gitml.flows.cishift import with_shifts
 from gitml.flows.compare import metric_differences
 from gitml.flows.diff import Change as Differs
 from gitml.flows.diff import Diff, diff_records
@@ -46,11 +47,10 @@ class Scene:
     dvc: Dvc
     base: str | None
     onto: str
-    charts: Mapping[str, tuple[facts.Chart, ...]] = field(default_factory=dict)
 
 
 def model_facts(scene: Scene, judged: Judged) -> facts.Model:
-    """All that the report says of one model."""
+    """All that the report says of one model, but for its charts."""
     stages = tuple(_stage(run, judged.jobs.get(run.stage, "")) for run in judged.runs)
     seconds = sum(run.seconds for run in judged.runs if run.how in ("ran", "failed"))
     start = facts.Model(judged.name, judged.outcome, judged.reason, seconds=seconds, stages=stages, notes=judged.notes)
@@ -70,12 +70,11 @@ def model_facts(scene: Scene, judged: Judged) -> facts.Model:
         metrics=tuple(_metrics(scene, record)),
         comparisons=tuple(_comparisons(scene, record, base, differs)),
         slices=tuple(_slices(scene, record, base)),
-        data=tuple(_tables(differs, record)) if differs else (),
+        data=tuple(_tables(differs, record, scene.onto)) if differs else (),
         params=_changes(differs.params) if differs else (),
         code=_changes((*differs.code, *differs.stages)) if differs else (),
         packages=_changes(differs.packages) if differs else (),
         signature=_changes(differs.signature) if differs else (),
-        charts=scene.charts.get(judged.name, ()),
         reproduce=_reproduce(scene, judged.name),
         notes=judged.notes,
     )
@@ -196,14 +195,14 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _tables(differs: Diff, record: Record) -> Iterator[facts.Table]:
+def _tables(differs: Diff, record: Record, onto: str) -> Iterator[facts.Table]:
     """Every data set that changed, as the two records describe it: nothing is fetched for that."""
     inputs = {str(column["name"]) for column in (record.signature or {}).get("inputs", ())}
     for change in differs.data:
         old, new = differs.old.files.get(change.name), record.files.get(change.name)
         before, after = _missing(old), _missing(new)
         known = old is not None and old.missing is not None and new is not None and new.missing is not None
-        yield facts.Table(
+        table = facts.Table(
             path=change.name,
             old_rows=old.rows if old else None,
             new_rows=new.rows if new else None,
@@ -215,6 +214,7 @@ def _tables(differs: Diff, record: Record) -> Iterator[facts.Table]:
             old_digest=old.sha256 if old else "",
             new_digest=new.sha256 if new else "",
         )
+        yield with_shifts(table, old, new, onto)
 
 
 def _shifts(

@@ -198,7 +198,7 @@ def _fetched(work: _Work, stage: str) -> bool:
 
 
 def _stage_run(work: _Work, ran: Ran) -> StageRun:
-    outputs = {c.path: file_of(work.root, c.path) for c in ran.entry.outs if "://" not in c.path}
+    outputs = {c.path: file_of(work.about, c.path) for c in ran.entry.outs if "://" not in c.path}
     return StageRun(
         stage=ran.stage,
         how=ran.how.value,

@@ -17,6 +17,7 @@ from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.journal import Run
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
+from gitml.pipelines.profiles import profile
 from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
 from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
@@ -169,7 +170,7 @@ def _train_model(run: Training, name: str) -> Trained:
     digest = lineage_digest(name, entries)
     known = with_digest(run.root, name, digest)
     if known is None:
-        record = record_of(run, name, entries, _files(run.root, entries))
+        record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
         return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
     found, record = known
@@ -236,20 +237,23 @@ def record_of(
     )
 
 
-def _files(root: Path, entries: Mapping[str, Entry]) -> dict[str, File]:
-    return {out.path: file_of(root, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
+def _files(run: Training, entries: Mapping[str, Entry]) -> dict[str, File]:
+    return {out.path: file_of(run, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
 
 
-def file_of(root: Path, path: str) -> File:
-    """What a record says of the output ``path``."""
-    found = fingerprint(root / path)
-    place = root / path
+def file_of(run: Training, path: str) -> File:
+    """What a record says of the output ``path``; how it is distributed, if it is data and describes no model."""
+    place = run.root / path
+    found = fingerprint(place)
+    private, ones = run.application.private, shares_of_ones(place) or {}
+    own = {output for model in run.application.models.values() for output in model.outputs.values()}
     return File(
         sha256=found.sha256,
         size=found.size,
         rows=count_rows(place),
         missing=missing_shares(place),
-        ones=shares_of_ones(place) or None,
+        ones={name: share for name, share in ones.items() if name not in private} or None,
+        profile=None if path in own else profile(place, private),
     )
 
 

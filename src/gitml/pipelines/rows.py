@@ -10,7 +10,7 @@ from typing import Any
 
 def count_rows(path: Path) -> int | None:
     """Rows of a Parquet file, or of all in a folder; None for anything else, or without pyarrow installed."""
-    footers = _footers(path)
+    footers = footers_of(path)
     return sum(int(f.num_rows) for f in footers) if footers else None
 
 
@@ -19,7 +19,7 @@ def missing_shares(path: Path) -> dict[str, float] | None:
 
     None for anything else than Parquet, or without pyarrow installed.
     """
-    footers = _footers(path)
+    footers = footers_of(path)
     if not footers:
         return None
     totals: dict[str, tuple[int, int]] = {}
@@ -37,7 +37,7 @@ def shares_of_ones(path: Path) -> dict[str, float] | None:
 
     None as for `missing_shares`. Only columns that the footers say are like that are read.
     """
-    footers = _footers(path)
+    footers = footers_of(path)
     if not footers:
         return None
     names = set.intersection(*(_binary(footer) for footer in footers))
@@ -48,7 +48,7 @@ def shares_of_ones(path: Path) -> dict[str, float] | None:
 
     totals = dict.fromkeys(sorted(names), (0, 0))
     try:
-        for file in _files(path):
+        for file in parquet_files(path):
             table = pyarrow.parquet.read_table(file, columns=sorted(names), partitioning=None)
             for name in totals:
                 values = table.column(name).drop_null().to_numpy()
@@ -82,8 +82,9 @@ def _columns(footer: Any) -> Iterator[tuple[str, int, int | None]]:
             yield column.path_in_schema, column.num_values, nulls
 
 
-def _footers(path: Path) -> list[Any]:
-    files = _files(path)
+def footers_of(path: Path) -> list[Any]:
+    """The metadata of each Parquet file; empty for anything else, or without pyarrow installed."""
+    files = parquet_files(path)
     if not files or any(f.suffix != ".parquet" for f in files) or importlib.util.find_spec("pyarrow") is None:
         return []
     import pyarrow
@@ -95,5 +96,6 @@ def _footers(path: Path) -> list[Any]:
         return []
 
 
-def _files(path: Path) -> list[Path]:
+def parquet_files(path: Path) -> list[Path]:
+    """The file itself, or all Parquet files below the folder, by name."""
     return sorted(path.rglob("*.parquet")) if path.is_dir() else [path]

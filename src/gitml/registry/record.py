@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from gitml.refs import NAME, VERSION
 from gitml.registry.lineage import external_digest, lineage_digest
 from gitml.repo.entries import Content, Entry
+from gitml.stats.profile import Profile
 from gitml.stats.refits import Refits
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -34,8 +35,8 @@ class File(_Part):
     """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows``, ``missing`` and ``ones`` if it is a table.
 
     ``missing`` is the share of missing values by column, ``ones`` that of 1 or true in each column of nothing but 0 and
-    1: how labels are balanced. ``dvc`` is the digest under which DVC keeps it, where no
-    stage's entry says so.
+    1: how labels are balanced. ``profile`` says how columns of data are distributed. ``dvc`` is the digest under which
+    DVC keeps it, where no stage's entry says so.
     """
 
     sha256: Sha256
@@ -43,6 +44,7 @@ class File(_Part):
     rows: int | None = None
     missing: Mapping[str, float] | None = None
     ones: Mapping[str, float] | None = None
+    profile: Profile | None = None
     dvc: Annotated[str, Field(pattern=r"^md5:[0-9a-f]{32}(\.dir)?$")] | None = None
 
 
@@ -117,8 +119,22 @@ class Record(_Part):
         return f"{self.model}@{self.digest[:8]}"
 
     def to_json(self) -> str:
-        """Indented and ordered, so that two records diff well; ends with a newline."""
-        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n"
+        """Indented and ordered, so that two records diff well; ends with a newline. A column's profile is one line."""
+        return _indented(self.model_dump(mode="json", exclude_none=True), ()) + "\n"
+
+
+def _indented(value: Any, place: tuple[str, ...]) -> str:
+    """What ``json.dumps`` gives with an indent of one, but for the parts that are one line each."""
+    is_line = place[:1] == ("files",) and place[2:4] == ("profile", "columns") and len(place) == 5
+    if is_line or not value or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(k, ensure_ascii=False)}: {_indented(v, (*place, k))}" for k, v in value.items()]
+    else:
+        parts = [_indented(v, (*place, "")) for v in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    gap = "\n" + " " * (len(place) + 1)
+    return f"{start}{gap}{f',{gap}'.join(parts)}{gap[:-1]}{end}"
 
 
 def name_of(digest: str, created: str) -> str:

@@ -162,8 +162,39 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """The share of rows (0 to 1) with values in a range, with one value, or with none, before and after."""
+
+    __pydantic_config__ = _STRICT
+    label: Name
+    old: Annotated[float, Field(ge=0, le=1)]
+    new: Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class ColumnShift:
+    """How far a column's distribution moved: the Jensen-Shannon distance, 0 the same, 1 nothing in common.
+
+    ``chance``: what two samples of the same data of this size exceed once in a thousand times. The means are of
+    numbers; ``bins`` are coarser than those that the distance is over.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Name
+    distance: Annotated[float, Field(ge=0, le=1)]
+    chance: Annotated[float, Field(ge=0, le=1)]
+    old_mean: float | None = None
+    new_mean: float | None = None
+    bins: Annotated[tuple[Bin, ...], Field(max_length=20)] = ()
+
+
+@dataclass(frozen=True)
 class Table:
-    """One data set that changed: rows, columns that came and went, shares of missing values and labels."""
+    """One data set that changed: rows, columns that came and went, shares of missing values and labels.
+
+    ``shifted`` are the columns that moved beyond chance, farthest first; ``steady`` counts the others that were
+    compared, ``unknown`` those that were not. ``unprofiled`` says why no column could be compared.
+    """
 
     __pydantic_config__ = _STRICT
     path: Name
@@ -173,6 +204,10 @@ class Table:
     removed: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
     missing: Annotated[tuple[Shift, ...], Field(max_length=500)] = ()
     labels: Annotated[tuple[Shift, ...], Field(max_length=100)] = ()
+    shifted: Annotated[tuple[ColumnShift, ...], Field(max_length=100)] = ()
+    steady: Count = 0
+    unknown: Count = 0
+    unprofiled: Line = ""
     old_digest: Name = ""
     new_digest: Name = ""
 

@@ -74,6 +74,26 @@ def share(value: float | None) -> str:
     return f"{percent:.{places}f} %"
 
 
+def interval(low: float | None, high: float | None, *, whole: bool = False) -> str:
+    """The numbers from ``low`` to below ``high``; None where there is no end.
+
+    >>> interval(2.0, 2.5), interval(None, -1.0), interval(8.0, 9.0, whole=True), interval(8.0, 12.0, whole=True)
+    ('2–2.5', '< −1', '8', '8–11')
+    """
+    if low is None or high is None:
+        return "all" if low is high else f"< {_edge(high)}" if high is not None else f"≥ {_edge(low or 0.0)}"
+    last = high - 1 if whole else high
+    return _edge(low) if last in (low, math.nextafter(low, math.inf)) else f"{_edge(low)}–{_edge(last)}"
+
+
+def _edge(value: float) -> str:
+    """Between nothing and the smallest number that rows have, edges are as small as floats go: that is zero."""
+    if abs(value) < 1e-30:
+        return "0"
+    text = f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
+    return text.replace("-", MINUS, 1) if value < 0 else text
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """
     >>> plural(1, "row"), plural(1200, "row"), plural(2, "is", "are")

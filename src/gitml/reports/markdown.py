@@ -12,6 +12,7 @@ from gitml.reports.escape import block, code, image, is_plain_url, link, path_in
 from gitml.reports.facts import Chart, How, Model, Outcome, Report, Role, Stage
 from gitml.reports.figures import plural
 from gitml.reports.headline import bullets, leading, summary
+from gitml.reports.shifts import shifted
 from gitml.reports.tables import folded, header, metrics, slices
 
 LIMIT = 60_000
@@ -66,6 +67,7 @@ def _model(model: Model, place: Place) -> Iterator[Section]:
     if model.outcome is not Outcome.SAME or leading(model):
         yield from metrics(model)
         yield from changes(model, _before(model))
+        yield from shifted(model, _before(model))
         yield from slices(model)
         yield from _charts(model, place)
     yield from _notes(model.notes)

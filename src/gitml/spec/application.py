@@ -159,6 +159,9 @@ class Application(Record):
     stages: Mapping[Text, StageNeeds] = Field(
         default_factory=dict, description="Stages of dvc.yaml that need something else than the default."
     )
+    private: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), description="Columns of data of which version records and reports tell no values, such as a person's name."
+    )
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
         "auto",
