@@ -130,6 +130,15 @@ def test_hostile_names_and_values_stay_small_and_many_columns_stay_bounded(tmp_p
     assert Profile.model_validate_json(found.model_dump_json()) == found
 
 
+def test_a_name_with_a_point_is_not_taken_for_a_part_of_a_nested_column(tmp_path: Path) -> None:
+    columns = {"a.b": [1.5] * ROWS, "a": [{"b": 2.5}] * ROWS, "c.list.element": ["x"] * ROWS, "c": [["y"]] * ROWS}
+    told = of(tmp_path, columns).columns
+    assert isinstance(told["a.b"], Numbers)
+    assert told["a.b"].mean == 1.5
+    assert isinstance(told["c.list.element"], Categories)
+    assert told["a"] == told["c"] == Untold(why="nested")
+
+
 def test_two_columns_of_one_name_are_told_by_nobody(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array([1] * ROWS), pa.array(["a"] * ROWS), pa.array([2] * ROWS)], ["a", "a", "b"])
     pq.write_table(table, tmp_path / "a.parquet")

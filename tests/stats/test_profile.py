@@ -72,6 +72,8 @@ def test_numbers_always_make_a_profile_that_can_be_read_again(ordered: list[floa
     ],
 )
 def test_a_profile_that_does_not_hold_together_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Categories(missing=0.0, values=0, shares={}, rest=0.0)
     good: dict[str, Any] = {"missing": 0.0, "edges": (), "shares": (1.0,)}
     Numbers(**good)
     with pytest.raises(ValidationError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,8 @@ def _kinds(footers: Sequence[Any]) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for number, footer in enumerate(footers):
         schema = footer.schema.to_arrow_schema()
-        here = {f.name: _kind(f.type) for f in schema if schema.names.count(f.name) == 1}
+        times = Counter(schema.names)
+        here = {f.name: _kind(f.type) for f in schema if times[f.name] == 1}
         if number == 0:
             found = here
         found = {name: _joined(kind, here[name]) for name, kind in found.items() if name in here}
@@ -149,10 +151,13 @@ def _chosen(start: int, count: int, rows: int) -> Any:
 
 def _take(batch: Any, found: dict[str, _Read], chosen: Any) -> None:
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
-        column = found[name]
+        # Asked for a column called `a.b`, pyarrow also gives the part `b` of a nested column `a`.
+        column = found.get(name)
+        if column is None or not column.is_wanted:
+            continue
         if column.kind == "number":
             _take_numbers(column, values, chosen)
-        elif column.counts is not None:
+        else:
             _take_words(column, values)
 
 

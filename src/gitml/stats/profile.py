@@ -65,6 +65,12 @@ class Categories(_Part):
     shares: Annotated[Mapping[Annotated[str, Field(max_length=LONGEST_VALUE)], Share], Field(max_length=MOST_NAMED)]
     rest: Share
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if not 0.9 < sum(self.shares.values()) + self.rest < 1.1:
+            raise ValueError("shares must add up to 1 with the rest")
+        return self
+
 
 class Untold(_Part):
     """A column of which nothing but missing values is told, and why.
