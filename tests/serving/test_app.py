@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from gitml.serving.auth import hashed
+from gitml.serving.eventcolumns import batches_of
 from gitml.serving.limits import Limits
 from gitml.serving.model import Model
 from serving_models import SIGNATURE, columns, fitted
@@ -239,7 +240,9 @@ def test_every_answer_is_in_the_log_with_features_and_outputs(server: Served) ->
     answer = server.predict({"rows": [ROW, {**ROW, "age": None}], "unit": "N123"}).json()
     (event,) = server.log.events
     assert (event.request_id, event.unit, event.model, event.variant) == (answer["id"], "N123", "delay", "champion")
-    assert event.features.decode(event.features.rows)["age"] == [3.5, None]
+    ((_, kept),) = batches_of([event])
+    assert kept["feature_age"].to_pylist() == [3.5, None]
+    assert kept["feature_carrier"].to_pylist() == [ROW["carrier"]] * 2
     assert event.output == answer["outputs"]
     assert 0 < event.latency < 5
 

@@ -188,7 +188,7 @@ def test_swaps_under_load_fail_no_request_and_mix_no_versions(start: Start, boos
     for thread in load.threads:
         thread.join()
     assert load.failures == []
-    assert len(load.answers) > 300
+    assert len(load.answers) > 100  # a machine that is busy otherwise does a fifth of what an idle one does
     assert {code for code, _, _ in load.answers} == {200}
     assert all(VERSIONS[int(value)] == version for _, version, value in load.answers)
     assert {version for _, version, _ in load.answers} == set(VERSIONS[:6])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitml.serving.batching import BusyError, SlowError
 from gitml.serving.eventcolumns import Encoded, Event
@@ -24,8 +23,7 @@ from gitml.serving.wire import HttpError
 LARGE = 64 << 10
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """One request for one model. ``read`` makes sense of its body; ``version`` is empty unless the path names one."""
 
     served: Served
@@ -37,8 +35,7 @@ class Ask:
     began: float
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """``head``: id, model, version, variant."""
 
     head: dict[str, str]
@@ -105,7 +102,7 @@ class Answering:
         if unknown:
             self._metrics.unknown(ask.served.name, unknown)
         # An unknown word is lost in the encoded rows, and the log must keep it: drift is found there.
-        features: Any = asked.raw(signature) if unknown else Encoded(rows, signature.decode)
+        features: Any = asked.raw(signature) if unknown else Encoded(rows, signature.arrays)
         event = Event(
             head["id"], unit or None, ask.served.name, variant.role, variant.version, features,
             outputs(signature, answers), seconds, time.time(), ask.size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +58,9 @@ class Event(NamedTuple):
 
     @property
     def rows(self) -> int:
-        return next((len(values) for values in self.output.values()), 0)
+        for values in self.output.values():
+            return len(values)
+        return 0
 
 
 def batches_of(events: Iterable[Event]) -> Iterator[tuple[list[Event], pa.RecordBatch | Exception]]:
@@ -185,6 +188,9 @@ def _text(values: Sequence[str | None]) -> pa.Array:
 
 
 def _column(parts: Sequence[Any], *, nan_is_missing: bool) -> pa.Array:
+    if all(isinstance(part, list) for part in parts):
+        # One array of all values, not one for each event.
+        parts = [list(chain.from_iterable(parts))]
     arrays = [_array(part) for part in parts]
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     if values.ndim > 1:

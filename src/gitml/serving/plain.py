@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +19,7 @@ from gitml.serving.wire import HttpError, mapping, parse_json
 _KEYS = {"rows", "columns", "id", "unit"}
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """Rows or columns as the caller wrote them, one of the two; ``unit`` and ``id`` if the caller gave any."""
 
     rows: list[Any] | None

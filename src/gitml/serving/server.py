@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gitml.errors import OutsideError
-from gitml.serving.limits import Limits
+from gitml.serving.patience import patient
 from gitml.serving.state import State
 
 _START_SECONDS = 30.0
-_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def serving(app: Any, state: State, listen: Listen | None = None) -> Iterator[Ru
 def _config(app: Any, state: State, listen: Listen) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_patient(state.limits),
+        http=patient(state.limits),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -103,45 +100,3 @@ def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:
             raise OutsideError("the server did not start")
         pause.wait(0.01)
         waited += 0.01
-
-
-def _patient(limits: Limits) -> type[asyncio.Protocol]:
-    """HTTP as uvicorn does it, but a request whose head takes too long, or has no end, loses its connection."""
-    seconds = limits.head_seconds
-
-    class Patient(HttpToolsProtocol):
-        _timer: asyncio.TimerHandle | None = None
-        _head = 0
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._timer = self.loop.call_later(seconds, transport.close)
-
-        def data_received(self, data: bytes) -> None:
-            self._head += len(data)
-            super().data_received(data)
-            if self._timer is not None and self._head > limits.head:
-                self.transport.write(_TOO_LONG)
-                self.transport.close()
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            # The rest of this piece is not counted: bodies of requests before may be in it.
-            self._head = 0
-            if self._timer is None:
-                self._timer = self.loop.call_later(seconds, self.transport.close)
-
-        def on_headers_complete(self) -> None:
-            self._disarm()
-            super().on_headers_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._disarm()
-            super().connection_lost(exc)
-
-        def _disarm(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-    return cast("type[asyncio.Protocol]", Patient)

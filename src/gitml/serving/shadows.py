@@ -71,7 +71,7 @@ def _work(queue: Queue[_Shown | None], metrics: Metrics, log: Sink) -> None:
             continue
         seconds = time.perf_counter() - began
         metrics.answered(shown.model, shown.variant, 200, len(rows), seconds)
-        features = shown.asked.raw(signature) if signature.unknown(rows) else Encoded(rows, signature.decode)
+        features = shown.asked.raw(signature) if signature.unknown(rows) else Encoded(rows, signature.arrays)
         log.put(
             shown.event._replace(
                 variant="shadow", version=shown.variant.version, features=features,

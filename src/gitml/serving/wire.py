@@ -19,6 +19,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
+# Key of a scope whose request has arrived as a whole.
+WHOLE = "gitml.whole"
 
 
 class GoneError(Exception):
@@ -69,31 +71,28 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     declared = header(scope, b"content-length")
     if declared and (not declared.isdigit() or int(declared[:20]) > limits.body):
         raise _too_large(limits)
+    if WHOLE in scope:
+        return await _gathered(receive, limits)
     try:
         async with asyncio.timeout(limits.body_seconds):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                return _checked(message.get("body", b""), limits)
-            parts, size = [], 0
-            while True:
-                if message["type"] != "http.request":
-                    raise GoneError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limits.body:
-                    raise _too_large(limits)
-                if not message.get("more_body"):
-                    return b"".join(parts)
-                message = await receive()
+            return await _gathered(receive, limits)
     except TimeoutError:
         words = f"the body did not arrive within {limits.body_seconds:g} s"
         raise HttpError(408, "slow", words, headers=[(b"connection", b"close")]) from None
 
 
-def _checked(body: bytes, limits: Limits) -> bytes:
-    if len(body) > limits.body:
-        raise _too_large(limits)
-    return body
+async def _gathered(receive: Receive, limits: Limits) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise GoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limits.body:
+            raise _too_large(limits)
+        if not message.get("more_body"):
+            return b"".join(parts)
 
 
 def _too_large(limits: Limits) -> HttpError:
