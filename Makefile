@@ -7,6 +7,8 @@ PYTEST := python -m pytest -n $(JOBS) --dist worksteal
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
+# Set, it makes every command compile gitml again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo demo-stop test test-fast browser check docs bench lock generate clean
 .DELETE_ON_ERROR:

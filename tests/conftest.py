@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,14 @@ settings.load_profile("gitml")
 
 # With a test in each core, threads that wait for each other burn a second core; no result depends on their number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# An interpreter that may not keep what it compiled compiles all of gitml again for every command that a test runs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+_STARTUP = str(Path(__file__).parent / "startup")
+if _STARTUP not in os.environ.get("PYTHONPATH", ""):
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_STARTUP, os.environ.get("PYTHONPATH"))))
+sys.modules.setdefault("sklearn.externals.array_api_compat.torch", ModuleType("absent"))  # see startup/sitecustomize.py
 
 DATA = Path(__file__).parent / "data"
 
