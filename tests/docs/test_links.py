@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "pipelines/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "pipelines/README.md", "examples/README.md"]
+)
 def test_local_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     links = _LINK.findall(page.read_text(encoding="utf-8"))

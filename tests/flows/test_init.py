@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Ran, commit, dvc_ran, git, gitml, write
+from gitml.flows.templates import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,24 @@ def test_the_example_is_the_application_at_the_root_of_the_sources(tmp_path: Pat
     assert (tmp_path / "pipelines/train.py").read_bytes() == (ROOT / "pipelines/train.py").read_bytes()
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "dvc.lock").exists()
+    checked = gitml(tmp_path, "check")
+    assert checked.code == 0, checked.out
+
+
+def test_the_ensemble_shares_the_files_of_the_application_at_the_root(tmp_path: Path) -> None:
+    done = gitml(tmp_path, "init", "--json", "--example", "flight-ensemble")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["next"][-3:] == [
+        "gitml train delay linear",
+        "python pipelines/pin.py delay linear",
+        "gitml train blend",
+    ]
+    own = ROOT / "examples/flight-ensemble"
+    for path in sorted((tmp_path / "pipelines").iterdir()):
+        at_root = ROOT / "pipelines" / path.name
+        assert at_root.exists() != (own / "pipelines" / path.name).exists(), path.name
+        source = at_root if at_root.exists() else own / "pipelines" / path.name
+        assert path.read_bytes() == source.read_bytes()
     checked = gitml(tmp_path, "check")
     assert checked.code == 0, checked.out
 
@@ -212,7 +231,7 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    for number, example in enumerate(([], ["--example", "flight-delay"])):
+    for number, example in enumerate(([], *(["--example", name] for name in EXAMPLES))):
         folder, reference = tmp_path / f"w{number}", tmp_path / f"c{number}"
         installed(tmp_path, "init", folder.name, *example)
         assert "no problem" in installed(folder, "check")

@@ -12,7 +12,7 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.flows.init import Started, Status
 from gitml.flows.init import init as start_application
-from gitml.flows.templates import EXAMPLES
+from gitml.flows.templates import EXAMPLES, training
 from gitml.output import note, paint, printable, show, show_json
 
 _STYLES = {Status.CREATED: "green", Status.EXTENDED: "green", Status.KEPT: "dim", Status.DIFFERS: "yellow"}
@@ -22,6 +22,7 @@ _STYLES = {Status.CREATED: "green", Status.EXTENDED: "green", Status.KEPT: "dim"
     epilog=examples(
         "gitml init                           a small pipeline to replace by yours, here",
         "gitml init flights --example flight-delay   the reference application, in the new folder flights",
+        "gitml init air --example flight-ensemble    two models that answer as one",
         "gitml init --diff                    and how files of yours would have to change",
     )
 )
@@ -39,12 +40,12 @@ def init(ctx: click.Context, /, directory: Path, *, example: str | None, diff: b
     """
     started = start_application(Path(ctx.obj or ".") / directory, example)
     if as_json:
-        show_json(_json(started))
+        show_json(_json(started, example))
     else:
-        _show(started, diff=diff)
+        _show(started, example, diff=diff)
 
 
-def _show(started: Started, *, diff: bool) -> None:
+def _show(started: Started, example: str | None, *, diff: bool) -> None:
     if started.new_git:
         show(f"{Status.CREATED.value:<14}.git")
     for placed in started.files:
@@ -55,11 +56,11 @@ def _show(started: Started, *, diff: bool) -> None:
     if differing and not diff:
         note("\nfiles of yours were left alone: --diff shows how they would have to change")
     show("\nnext:")
-    for line in _next(started):
+    for line in _next(started, example):
         show(f"  {line}")
 
 
-def _next(started: Started) -> list[str]:
+def _next(started: Started, example: str | None) -> list[str]:
     here = os.path.relpath(started.root)
     locks = [p.path for p in started.files if p.path == "pipelines/requirements.lock"]
     return [
@@ -67,14 +68,14 @@ def _next(started: Started) -> list[str]:
         *(f"python -m pip install -r {lock}" for lock in locks),
         "gitml check          # then put your people into policy.yaml",
         'git add . && git commit -m "Start"',
-        "gitml train",
+        *training(example),
     ]
 
 
-def _json(started: Started) -> dict[str, Any]:
+def _json(started: Started, example: str | None) -> dict[str, Any]:
     return {
         "root": str(started.root),
         "new_git": started.new_git,
         "files": [{"path": p.path, "status": p.status.value, "diff": p.diff} for p in started.files],
-        "next": _next(started),
+        "next": _next(started, example),
     }

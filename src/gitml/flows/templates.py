@@ -1,4 +1,8 @@
-"""What ``gitml init`` writes: one copy in the source tree, which the wheel carries below ``gitml/_templates``."""
+"""What ``gitml init`` writes: one copy in the source tree, which the wheel carries below ``gitml/_templates``.
+
+An example is a mapping of places, so that two of them can share files: the ensemble has the members' scripts from the
+reference application.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,22 @@ from pathlib import Path
 import gitml
 from gitml.errors import OutsideError, UsageError
 
-# Name → place in the applications written → place in the source tree. pyproject.toml maps the same for the wheel.
+_SHARED = (
+    "boosting.py",
+    "charts.py",
+    "evaluate.py",
+    "evaluation.py",
+    "files.py",
+    "flights.py",
+    "ingest.py",
+    "prepare.py",
+    "requirements.in",
+    "requirements.lock",
+    "scoring.py",
+    "train.py",
+    "training.py",
+)
+# Name → place in the applications written → place in the source tree, whose folders pyproject.toml puts into the wheel.
 TEMPLATES = {
     "starter": {"": "examples/starter", "schemas": "schemas"},
     "flight-delay": {
@@ -18,8 +37,17 @@ TEMPLATES = {
         "pipelines": "pipelines",
         "schemas": "schemas",
     },
+    "flight-ensemble": {
+        "": "examples/flight-ensemble",
+        **{f"pipelines/{name}": f"pipelines/{name}" for name in _SHARED},
+        "schemas": "schemas",
+    },
 }
 EXAMPLES = tuple(name for name in TEMPLATES if name != "starter")
+# What trains it for the first time, where that is more than one command.
+_TRAINING = {
+    "flight-ensemble": ("gitml train delay linear", "python pipelines/pin.py delay linear", "gitml train blend"),
+}
 # What `dvc init` writes, with its usage statistics turned off.
 _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
@@ -34,16 +62,18 @@ def template(name: str) -> dict[str, bytes]:
     if name not in TEMPLATES:
         raise UsageError(f"there is no example {name}", f"examples: {', '.join(EXAMPLES)}")
     package = Path(gitml.__file__).parent
-    packaged = package / "_templates" / name
-    places = {"": packaged} if packaged.is_dir() else _in_checkout(package.parent.parent, name)
-    files = {path: file.read_bytes() for place, source in places.items() for path, file in _files(place, source)}
+    packaged = package / "_templates"
+    top = packaged if packaged.is_dir() else package.parent.parent
+    places = TEMPLATES[name].items()
+    files = {path: file.read_bytes() for place, source in places for path, file in _files(place, top / source)}
     if "gitml.yaml" not in files:
         raise OutsideError("this installation of gitml came without its templates", "install it again")
     return {**_DVC, **files}
 
 
-def _in_checkout(top: Path, name: str) -> dict[str, Path]:
-    return {place: top / source for place, source in TEMPLATES[name].items()}
+def training(name: str | None) -> tuple[str, ...]:
+    """The commands that train the application for the first time."""
+    return _TRAINING.get(name or "", ("gitml train",))
 
 
 def _files(place: str, source: Path) -> list[tuple[str, Path]]:
