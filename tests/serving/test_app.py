@@ -252,6 +252,7 @@ def test_openapi_and_the_page_speak_of_the_model(server: Served) -> None:
     body = document["paths"]["/models/delay/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert list(body["properties"]["rows"]["items"]["properties"]) == [f["name"] for f in SIGNATURE["inputs"]]
     assert server.predict(body["example"]).status_code == 200
+    assert "/models/delay/labels" not in document["paths"]
     assert "/models/delay/predict" in server.client.get("/docs").text
 
 

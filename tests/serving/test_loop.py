@@ -25,6 +25,9 @@ def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
         serving(app, state, Listen(port=0, grace=2)) as running,
         httpx.Client(base_url=running.url, trust_env=False) as client,
     ):
+        paths = client.get("/openapi.json").json()["paths"]
+        described = paths["/models/delay/labels"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert described["properties"]["labels"]["items"]["required"] == ["request_id", "label"]
         answered = client.post("/models/delay/predict", json={"rows": [ROW, ROW], "unit": "N1"}).json()
         body = {"labels": [{"request_id": answered["id"], "row": 1, "label": 1}]}
         told = client.post("/models/delay/labels", json=body)

@@ -60,7 +60,7 @@ class App:
         self._pages: dict[str, Callable[[], Response]] = {
             "/": self._front,
             "/docs": lambda: Response(openapi.page(state.served), content_type=b"text/html; charset=utf-8"),
-            "/openapi.json": lambda: _json(openapi.document(state.served)),
+            "/openapi.json": lambda: _json(openapi.document(state.served, labels=labels is not None)),
             "/metrics": lambda: Response(self.metrics.text(), content_type=CONTENT_TYPE.encode()),
             "/v2": lambda: _json({"name": "gitml", "version": __version__, "extensions": ["binary_tensor_data"]}),
             "/v2/health/live": lambda: _json({"live": True}),

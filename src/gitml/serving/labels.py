@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
     ]
 )
 MOST = 10_000
-_LONGEST = 1000
+LONGEST = 1000
 _ROLL_SECONDS, _ROLL_BYTES = 300.0, 16 << 20
 
 
@@ -165,25 +165,25 @@ def _checked(index: int, entry: Any) -> Label | Problem:
         return Problem(index, "", "an object", type(entry).__name__)
     unknown = sorted(set(entry) - {"request_id", "label", "row"})
     if unknown:
-        return Problem(index, unknown[0][:_LONGEST], "request_id, label or row", "another field")
+        return Problem(index, unknown[0][:LONGEST], "request_id, label or row", "another field")
     return checked(index, entry.get("request_id"), entry.get("label"), entry.get("row", 0))
 
 
 def checked(index: int, request_id: Any, value: Any, row: Any) -> Label | Problem:
     """One label from what somebody sent."""
     if not _is_word(request_id) or not request_id:
-        return Problem(index, "request_id", f"text of 1 to {_LONGEST} characters", _shown(request_id))
+        return Problem(index, "request_id", f"text of 1 to {LONGEST} characters", _shown(request_id))
     if isinstance(row, bool) or not isinstance(row, int) or not 0 <= row < 2**31:
         return Problem(index, "row", "a whole number from 0 on", _shown(row))
     if not (_is_word(value) if isinstance(value, str) else _is_number(value)):
         return Problem(
-            index, "label", f"a finite number, true, false, or text up to {_LONGEST} characters", _shown(value)
+            index, "label", f"a finite number, true, false, or text up to {LONGEST} characters", _shown(value)
         )
     return Label(request_id, value if isinstance(value, str) else float(value), row)
 
 
 def _is_word(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    if not isinstance(value, str) or len(value) > LONGEST:
         return False
     return not any("\ud800" <= c <= "\udfff" for c in value)
 

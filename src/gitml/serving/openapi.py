@@ -9,6 +9,7 @@ from typing import Any
 
 from gitml import __version__
 from gitml.serving.fields import FLOATS, Field
+from gitml.serving.labels import LONGEST, MOST
 from gitml.serving.signature import Signature
 from gitml.serving.state import Served
 
@@ -30,13 +31,15 @@ def described(served: Served) -> dict[str, Any]:
     }
 
 
-def document(models: Mapping[str, Served]) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of what can be asked now."""
+def document(models: Mapping[str, Served], *, labels: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of what can be asked now; ``labels``: whether the server takes any."""
     paths: dict[str, Any] = {}
     for name, served in models.items():
         signature = served.champion.model.signature
         paths[f"/models/{name}/predict"] = {"post": _operation(name, _plain(signature), _answer(signature))}
         paths[f"/v2/models/{name}/infer"] = {"post": _operation(f"{name}-v2", _TENSORS, {"type": "object"})}
+        if labels:
+            paths[f"/models/{name}/labels"] = {"post": _labelling(name)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "gitml", "version": __version__},
@@ -90,6 +93,22 @@ def _operation(name: str, request: dict[str, Any], answer: dict[str, Any]) -> di
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": {"description": described, "content": {"application/json": {"schema": answer}}},
+            **{code: {"description": words} for code, words in codes.items()},
+        },
+    }
+
+
+def _labelling(name: str) -> dict[str, Any]:
+    codes = {
+        "400": "Not readable", "401": "No known token", "404": "No such model", "408": "The body came too slowly",
+        "413": "Too large", "422": "Some are wrong, none was kept", "503": "The disk did not take them",
+    }  # fmt: skip
+    kept = {"type": "object", "properties": {"kept": {"type": "integer"}}}
+    return {
+        "operationId": f"{name}-labels",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _LABELS}}},
+        "responses": {
+            "200": {"description": "How many were kept", "content": {"application/json": {"schema": kept}}},
             **{code: {"description": words} for code, words in codes.items()},
         },
     }
@@ -155,4 +174,25 @@ _TENSORS: dict[str, Any] = {
             },
         },
     },
+}
+_LABELS: dict[str, Any] = {
+    "type": "object",
+    "required": ["labels"],
+    "properties": {
+        "labels": {
+            "type": "array",
+            "maxItems": MOST,
+            "items": {
+                "type": "object",
+                "required": ["request_id", "label"],
+                "additionalProperties": False,
+                "properties": {
+                    "request_id": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+                    "label": {"type": ["number", "boolean", "string"]},
+                    "row": {"type": "integer", "minimum": 0, "default": 0},
+                },
+            },
+        },
+    },
+    "example": {"labels": [{"request_id": "x-request-id of the answer", "label": 1}]},
 }
