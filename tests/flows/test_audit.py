@@ -307,6 +307,37 @@ def test_recorded_a_little_later(app: World) -> None:
     assert kinds(judged(app)) == ["not-recorded"]
 
 
+def in_steps(app: World, *digests: str, **wrong: str) -> None:
+    """A rebase brings a commit for each digest; the evidence speaks of all of them together, and of its ends."""
+    abouts = [app.deploy(digest) for digest in digests]
+    first, last = abouts[0].change, abouts[-1].change
+    assert first
+    assert last
+    whole = abouts[-1].model_copy(update={"base": abouts[0].base, "change": last.model_copy(update={"old": first.old})})
+    details = {"commit": wrong.get("commit") or app.git("rev-parse", "HEAD")}
+    for kind in ("gate", "approved", "promoted"):
+        name, raw = app.sign(whole.model_copy(update={"kind": kind}), details=details)
+        ledger.append(app.server, {name: raw})
+
+
+def test_a_merge_of_several_commits_is_one_change(app: World) -> None:
+    in_steps(app, "three", "four", "five")
+    app.promote("six")
+    result = judged(app)
+    assert (result.verdict.phase, result.findings) == (Phase.SUCCESSFUL, ())
+    assert len(result.changes) == 4
+    assert result.changes[2].commit == app.git("rev-parse", "HEAD~1")
+
+
+def test_evidence_of_another_merge_makes_no_steps_one(app: World) -> None:
+    in_steps(app, "three", "four", commit=app.git("rev-parse", "HEAD"))
+    assert "change-without-evidence" in kinds(judged(app))
+    app.promote("one")
+    app.deploy("three")
+    app.deploy("four")
+    assert [r.phase for r in judged(app).changes[-2:]] == [Phase.FAILED] * 2
+
+
 def test_only_what_came_since(app: World) -> None:
     app.deploy("three")
     since = app.git("rev-parse", "HEAD")

@@ -130,8 +130,10 @@ class World:
             time=stamp(self.now()),
         )
 
-    def sign(self, about: Binding, key: SigningKey | None = None) -> tuple[str, bytes]:
-        envelope = enveloped(about, key or self.key, {"numbers": [1.5]})
+    def sign(
+        self, about: Binding, key: SigningKey | None = None, details: Mapping[str, Any] | None = None
+    ) -> tuple[str, bytes]:
+        envelope = enveloped(about, key or self.key, details or {"numbers": [1.5]})
         return named(about, envelope), envelope
 
     def record(self, *abouts: Binding, key: SigningKey | None = None, parents: tuple[str, ...] = ()) -> str:

@@ -11,12 +11,14 @@ import pytest
 
 from gitml.errors import GitmlError
 from gitml.flows.gate import Outcome
+from gitml.forges.base import State
 from gitml.governance import dsse
 from gitml.governance.keys import SigningKey, generate, signing_key
 from gitml.governance.statement import Change, Statement, parse_payload, to_payload
 from gitml.repo import ledger
 from gitml.repo.orphan import Remote
-from threats.kit import PRODUCTION, STAGING, Scene, Template, template
+from sandbox.forge_kit import git
+from threats.kit import PRODUCTION, STAGING, Scene, Template, identity, template
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +146,68 @@ def test_a_ledger_full_of_rubbish_keeps_nobody_from_an_honest_promotion(scene: S
         scene.merged(number)
     scene.g.approve(number)
     scene.open(number)
+
+
+def steps(scene: Scene, branch: str, *texts: str) -> int:
+    """A pull request with one commit for each text of the deployment file."""
+    main = scene.town.main
+    git(main, "fetch", "-q", "origin", "main")
+    git(main, "checkout", "-q", "--force", "-B", "attack", "origin/main")
+    for number, text in enumerate(texts):
+        (main / STAGING).write_text(text)
+        env = {**identity("ada", "AUTHOR"), **identity("ada", "COMMITTER")}
+        git(main, "commit", "-qam", f"{branch} {number}", env=env)
+    scene.pushed(branch, "ada")
+    number = int(scene.town.ada.post("pulls", title=branch, head=branch, base="main")["number"])
+    scene.g.approve(number)
+    assert scene.g.one(number).state is State.SUCCESS
+    return number
+
+
+def told(scene: Scene, kind: str, commit: str) -> Statement:
+    """What CI recorded of the merge that ends there."""
+    found = [b.statement for b in scene.g.events(kind) if b and b.statement]
+    (only,) = [s for s in found if s.details["commit"] == commit]
+    return only
+
+
+def test_several_commits_are_one_change_however_they_are_merged_and_only_once(scene: Scene) -> None:
+    """After an honest rebase main goes back, and the same commits come again, with evidence made up beside the old."""
+    for method in ("squash", "rebase"):
+        old, base = (scene.town.main / STAGING).read_text(), scene.tip
+        texts = [scene.pinned(f"{method} {step}") for step in range(2)]
+        done = scene.merged(steps(scene, method, *texts), method=method)
+        scene.record()
+        assert scene.accepted()[STAGING] == done.commit, method
+        for true in (told(scene, kind, done.commit) for kind in ("promoted", "approved")):
+            assert (true.binding.base, true.binding.result) == (base, "passed")
+        git(scene.town.main, "pull", "-q", "--ff-only", "origin", "main")
+    said = len(scene.g.events())
+    scene.unguarded()
+    for text in (old, *texts):
+        scene.town.push({STAGING: text}, "again")
+    scene.record()
+    assert len(scene.g.events()) == said, "no step of the merge is recorded a second time, nor what was pushed"
+    assert STAGING not in scene.accepted()
+    events = {}
+    for start in (base, done.commit):
+        about = true.binding.model_copy(update={"base": start, "time": "2026-03-01T12:00:40Z"})
+        for key in (leaked("stranger"), leaked("reports")):
+            raw = honest(Statement(about, {**true.details, "commit": scene.tip}), key)
+            events[ledger.event_name(about.time, "approved", raw)] = raw
+    ledger.append(Remote(scene.town.kit.remote(scene.town.repo, "rita")), events)
+    assert STAGING not in scene.accepted()
+
+
+def test_what_another_pull_request_brought_is_no_step_of_this_one(scene: Scene) -> None:
+    """Half of it came to main by itself: what is left was judged on a file that is gone, and merges without a clash."""
+    half, whole = (f"# a note\n{text}" for text in ((scene.town.main / STAGING).read_text(), scene.pinned()))
+    both, first = steps(scene, "both", half, whole), steps(scene, "first", half)
+    scene.unguarded()
+    for number in (first, both):
+        order = {"merge_method": "rebase"}
+        assert scene.town.ada.call("PUT", f"pulls/{number}/merge", json=order).status_code == 200
+    scene.record()
+    assert STAGING not in scene.accepted()
+    about = told(scene, "promoted", scene.tip).binding
+    assert (about.result, about.base) == ("failed", told(scene, "promoted", about.base).details["commit"])

@@ -164,6 +164,12 @@ class Mirror:
             return False
         return not self._text("rev-list", "-1", "--first-parent", until, f"^{since}", "--", f":(top,literal){path}")
 
+    def blob_id(self, commit: str, path: str) -> str:
+        """Git's name of what is at ``path`` (from the top of the repository), "" where there is nothing."""
+        words = ("ls-tree", "-z", "--full-tree", commit, "--", f":(top,literal){path}")
+        facts, _, name = self._git(*words, check=False).decode("utf-8", "surrogateescape").rstrip("\0").partition("\t")
+        return facts.split()[2] if name == path else ""
+
     def file(self, commit: str, path: str) -> bytes | None:
         """A regular file ``path`` below the folder of gitml.yaml; None when it is not there, or is a link or folder."""
         return self.top_file(commit, self.prefix + path)

@@ -4,6 +4,9 @@ The keys come from policy.yaml twice: as it stood before the change, so that a c
 signed by that key, and as it stands on main now, so that a key that was taken out stops to count at once. Evidence
 names the commit of main that it was judged on; nothing may have touched the file between that commit and the change.
 So evidence for A → B is worth nothing for a second A → B after a rollback, though path and blobs are the same.
+
+A rebase puts each commit of a pull request on main, and several may touch the file. What was judged is the whole of
+them. CI, which asked the forge, says in `approved` where that begins and ends; it counts for this one merge alone.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +30,7 @@ from gitml.repo.ledger import Event
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
 KINDS = ("gate", "approved", "rolled-back")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class UntrustedError(GitmlError):
@@ -111,13 +117,51 @@ def trust(grounds: Grounds, change: Moved) -> Trusted:
             f"{change.path} came with the first commit of main, where nothing can be judged",
             "promote by a pull request: gitml promote",
         )
+    try:
+        return _trusted(grounds, change)
+    except UntrustedError:
+        for whole, last in _merges(grounds, change):
+            with suppress(UntrustedError):
+                return _trusted(grounds, whole, last)
+        raise
+
+
+def _merges(grounds: Grounds, change: Moved) -> Iterator[tuple[Moved, str]]:
+    """Merges of several commits that this change could be the last step of, with the last commit of each.
+
+    Somebody whom main trusts said it (a ledger full of rubbish costs no time), and Git bears it out. Whether it counts
+    for this change is judged afterwards.
+    """
+    mirror = grounds.mirror
+    _, policy = policy_at(mirror, grounds.head)
+    for (path, old, new), events in grounds.ledger.by_change.items():
+        if (path, new) != (change.path, change.new) or old == change.old:
+            continue
+        told = (believe(event.content, policy.keys, grounds.repository, grounds.now) for event in events)
+        for base, last in dict.fromkeys(ends for one in told if one and (ends := _ends(one.statement))):
+            whole = Moved(change.commit, base, path, old, new)
+            before = mirror.blob_id(base, path) == old and mirror.continues(change.parent, base)
+            if before and mirror.unchanged(path, change.commit, last) and mirror.continues(grounds.head, last):
+                yield whole, last
+
+
+def _ends(statement: Statement | None) -> tuple[str, str] | None:
+    """Base and last commit of a merge, as evidence `approved` says."""
+    if statement is None or statement.binding.kind != "approved":
+        return None
+    last = statement.details.get("commit")
+    return (statement.binding.base, last) if isinstance(last, str) and _COMMIT.fullmatch(last) else None
+
+
+def _trusted(grounds: Grounds, change: Moved, last: str = "") -> Trusted:
+    """``last``: the change is a whole merge, which ends there and begins at the change's parent."""
     keys = _keys(grounds, change)
     told: dict[str, list[_Heard]] = {kind: [] for kind in KINDS}
     for event in grounds.ledger.of(change):
         heard = _hear(grounds, change, event, keys)
         if heard.kind in told:
             told[heard.kind].append(heard)
-    approved = _newest("approved", told["approved"], change)
+    approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in told["approved"]], change)
     gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
     rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
     rolled = [h for h in rolled if not h.reason and h.statement and h.statement.binding.result == "passed"]
@@ -209,6 +253,15 @@ def _of_the_same(heard: _Heard, approved: _Heard) -> _Heard:
     if (ours.pull, ours.head) == (theirs.pull, theirs.head):
         return heard
     return replace(heard, reason="it speaks of another pull request, or another head, than was approved")
+
+
+def _of_this_merge(heard: _Heard, change: Moved, last: str) -> _Heard:
+    """Where several commits are taken for one merge, CI must have said it of exactly them, or it is a replay."""
+    if not last or heard.reason or heard.statement is None:
+        return heard
+    if (heard.statement.binding.base, heard.statement.details.get("commit")) == (change.parent, last):
+        return heard
+    return replace(heard, reason="it speaks of another merge")
 
 
 def _newest(kind: str, told: Sequence[_Heard], change: Moved) -> _Heard:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
+from gitml.control.landing import Landing, landing
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import Heard, bound, heard
@@ -16,9 +17,9 @@ from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
 from gitml.gate.judge import Ground, Judged, judge
 from gitml.gate.statement import pin_of
-from gitml.gate.tree import deployment
+from gitml.gate.tree import blob_at, deployment
 from gitml.governance.audit import deployment_of
-from gitml.governance.statement import Change, Statement
+from gitml.governance.statement import Binding, Change, Statement
 from gitml.policy.change import Move
 from gitml.policy.facts import Unknown
 from gitml.refs import NAME
@@ -36,36 +37,54 @@ _PLACED = ("promoted", "rolled-back")
 
 @dataclass(frozen=True)
 class _Turn:
-    """One change of one deployment file on main."""
+    """One change of one deployment file on main: from ``base`` to ``commit``, which the same merge brought."""
 
-    landed: Landed
+    base: str
+    commit: str
     change: Change
     model: str
     environment: str
 
-    @property
-    def base(self) -> str:
-        return self.landed.parents[0]
-
     def __str__(self) -> str:
-        return f"{self.change.path} at {self.landed.commit[:12]}"
+        return f"{self.change.path} at {self.commit[:12]}"
 
 
 def decided(place: Place, ground: Ground, run: str) -> Iterator[Due]:
     """Changes without evidence of what became of them, oldest first."""
     if isinstance(ground.heard, Unknown):
         return
-    for turn in _turns(ground):
-        if not _is_recorded(ground.heard, turn):
-            yield _due(place, ground, turn, run)
+    told: set[tuple[str, str]] = set()
+    for turn in _unrecorded(ground, ground.heard):
+        try:
+            found = landing(place, ground.main.git, turn.commit)
+            whole = _whole(ground, turn, found) if found else turn
+        except (GitmlError, ValueError) as exc:
+            yield Due(f"{turn}: {str(exc).splitlines()[0]}", problem=True)
+            continue
+        if found is None:
+            yield Due(f"{turn}: no pull request brought it, so nobody approved it")
+        elif (whole.change.path, whole.commit) not in told:
+            told.add((whole.change.path, whole.commit))
+            yield _due(place, ground, whole, found, run)
 
 
-def _turns(ground: Ground) -> list[_Turn]:
+def _unrecorded(ground: Ground, known: Heard) -> list[_Turn]:
     git = ground.main.git
     folder = git.prefix.replace("\\", "\\\\").replace("[", "\\[").replace("*", "\\*").replace("?", "\\?")
     line = history.line(git.root, ground.main.commit, [f":(top,glob){folder}models/*/*.yaml"])
     found = [turn for landed in line for touch in landed.touches if (turn := _turn(git.prefix, landed, touch))]
-    return found[-MOST:]
+    left = [turn for turn in found[-MOST:] if not _is_recorded(known, turn)]
+    if not left:
+        return []
+    order = {commit: place for place, commit in enumerate(history.commits(git.root, ground.main.commit))}
+    spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.all(kind)]
+    return [turn for turn in left if not any(_covers(about, last, turn, order) for about, last in spans)]
+
+
+def _covers(about: Binding, last: int, turn: _Turn, order: Mapping[str, int]) -> bool:
+    """Whether what was recorded is of a merge that has this commit among its own."""
+    same = about.change is not None and about.change.path == turn.change.path
+    return same and order.get(about.base, len(order)) < order[turn.commit] <= last
 
 
 def _turn(prefix: str, landed: Landed, touch: Touch) -> _Turn | None:
@@ -76,47 +95,52 @@ def _turn(prefix: str, landed: Landed, touch: Touch) -> _Turn | None:
     named = deployment_of(touch.path, prefix)
     if named is None or not landed.parents or touch.old == touch.new or not all(map(NAME.fullmatch, named)):
         return None
-    return _Turn(landed, Change(path=touch.path, old=touch.old, new=touch.new), *named)
+    return _Turn(landed.parents[0], landed.commit, Change(path=touch.path, old=touch.old, new=touch.new), *named)
 
 
 def _is_recorded(known: Heard, turn: _Turn) -> bool:
     return any(known.newest(kind, change=turn.change, base=turn.base) for kind in _PLACED)
 
 
-def _due(place: Place, ground: Ground, turn: _Turn, run: str) -> Due:
+def _whole(ground: Ground, turn: _Turn, found: Landing) -> _Turn:
+    """What the merge as a whole did to the file: its gate judged that, and no step on the way."""
+    git, path, last = ground.main.git, turn.change.path, found.commits[-1]
+    change = Change(path=path, old=blob_at(git, found.base, path), new=blob_at(git, last, path))
+    return replace(turn, base=found.base, commit=last, change=change)
+
+
+def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) -> Due:
+    pull, merged = found.pull, found.merged
+    if turn.change.old == turn.change.new:
+        return Due(f"{turn}: #{pull.number} changed it and changed it back")
     try:
-        found = _pull_of(place, turn)
-        if found is None:
-            return Due(f"{turn}: no pull request brought it, so nobody approved it")
-        pull, merged = found
-        judged, known = _judged(place, ground, turn, *found)
+        judged, known = _judged(place, ground, turn, pull, merged)
     except (GitmlError, ValueError) as exc:
         return Due(f"{turn}: {str(exc).splitlines()[0]}", problem=True)
     if judged.case is not None and isinstance(judged.case.pull, Unknown):
         return Due(f"{turn}: {judged.case.pull.reason}", problem=True)
     about = _about(ground, turn, pull, merged, judged)
-    approval = approval_of(judged, turn.change)
+    more = _brought_more(ground, turn)
+    approval = "failed" if more else approval_of(judged, turn.change)
     approved = Statement(
         bound(place, "approved", run, after=_last(ground, turn, "approved"), **about, result=approval),
-        _snapshot(judged, turn),
+        {**_snapshot(judged, turn), "refused": [*judged.refused, *more]},
     )
     signed = known.newest("gate", change=turn.change, pull=pull.number, head=pull.head.commit)
     gate = signed.binding.result if signed else ""
     result = "passed" if gate == approval == "passed" else "failed"
     kind = "rolled-back" if judged.decision and judged.decision.move is Move.ROLLBACK else "promoted"
     placed = bound(place, kind, run, after=_last(ground, turn, kind), **about, result=result)
-    details = {"part": _part(judged), "gate": gate or "none", "approved": approval, "commit": turn.landed.commit}
+    details = {"part": _part(judged), "gate": gate or "none", "approved": approval, "commit": turn.commit}
     said = f"{turn}: {kind}, by #{pull.number}" + ("" if result == "passed" else ", past a shut gate")
     return Due(said, (approved, Statement(placed, details)))
 
 
-def _pull_of(place: Place, turn: _Turn) -> tuple[PullRequest, Merged] | None:
-    """The pull request whose merge this commit of main is."""
-    for pull in place.forge.pulls.of_commit(turn.landed.commit):
-        merged = place.forge.merges.merged(pull.number) if pull.base.branch == place.branch else None
-        if merged is not None and merged.commit == turn.landed.commit:
-            return pull, merged
-    return None
+def _brought_more(ground: Ground, turn: _Turn) -> tuple[str, ...]:
+    """What was judged changes one file. A merge that did more is not what was judged, whoever made it."""
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", turn.base, turn.commit)
+    names = [name for name in ground.main.git.text(*words).split("\0") if name and name != turn.change.path]
+    return (f"the merge changed {', '.join(names[:5])} as well",) if names else ()
 
 
 def _judged(place: Place, ground: Ground, turn: _Turn, pull: PullRequest, merged: Merged) -> tuple[Judged, Heard]:
@@ -167,7 +191,7 @@ def _snapshot(judged: Judged, turn: _Turn) -> dict[str, object]:
     decision = judged.decision
     told = decision.approvals.to_dict() if decision else {}
     filled = [person for seat in told.get("seats", []) for person in seat["filled"]]
-    about = {"approvers": filled, "refused": list(judged.refused), "commit": turn.landed.commit}
+    about = {"approvers": filled, "refused": list(judged.refused), "commit": turn.commit}
     return {**told, **about, "move": decision.move.value if decision else "refused"}
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from gitml.governance.chain import Chain, Recorded, walk
 from gitml.governance.facts import Facts
 from gitml.governance.findings import Finding, Kind
-from gitml.governance.statement import Binding
+from gitml.governance.statement import Binding, Change
 from gitml.repo.history import Landed, Touch
 from gitml.verdict import Phase, Verdict
 
@@ -69,7 +70,8 @@ def audit(facts: Facts, now: datetime) -> Audit:
     found: list[Finding] = [*chain.findings]
     rows = []
     for match in judged:
-        mine = [*_change(match, now), *_way(facts, match.landed, match.touch.path, match.pull)]
+        ways = (_way(facts, landed, match.touch.path, match.pull) for landed in (*match.steps, match.landed))
+        mine = [*_change(match, now), *(finding for way in ways for finding in way)]
         found += mine
         rows.append(_row(match, mine))
     found += _governing(facts, start)
@@ -98,13 +100,17 @@ def _verdict(rows: Sequence[ChangeRow], chain: Chain, findings: Sequence[Finding
 
 @dataclass(frozen=True)
 class _Match:
-    """A change, the evidence that counts for it in the ledger's order, and why other evidence for it does not."""
+    """A change, the evidence that counts for it in the ledger's order, and why other evidence for it does not.
+
+    ``steps``: earlier commits of the same merge that touched the file as well.
+    """
 
     landed: Landed
     touch: Touch
     place: int
     events: tuple[Recorded, ...]
     doubts: tuple[str, ...]
+    steps: tuple[Landed, ...] = ()
 
     def newest(self, *kinds: str) -> Binding | None:
         found = [e.binding for e in self.events if e.binding and e.binding.kind in kinds]
@@ -136,17 +142,52 @@ def _matched(facts: Facts, events: Sequence[Recorded]) -> Iterator[_Match]:
         if change:
             by_change.setdefault((change.path, change.old, change.new), []).append(event)
     before: dict[str, int] = {}
+    for touch, (*steps, landed) in _merges(facts, events):
+        first, place = (facts.order[one.commit] for one in ((*steps, landed)[0], landed))
+        candidates = by_change.get((touch.path, touch.old, touch.new), [])
+        whys = {e.name: _unfit(facts, e, before.get(touch.path, -1), first) for e in candidates}
+        fit = tuple(e for e in candidates if not whys[e.name])
+        doubts = tuple(dict.fromkeys(f"{e.name} {whys[e.name]}" for e in candidates if whys[e.name]))
+        yield _Match(landed, touch, place, fit, doubts, tuple(steps))
+        before[touch.path] = place
+
+
+def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[Touch, tuple[Landed, ...]]]:
+    """Changes of deployment files, oldest first: one commit each, or those that CI says one merge brought."""
+    by_path: dict[str, list[tuple[Landed, Touch]]] = {}
     for landed in facts.changes:
-        place = facts.order[landed.commit]
         for touch in landed.touches:
-            if not deployment_of(touch.path, facts.prefix):
-                continue
-            candidates = by_change.get((touch.path, touch.old, touch.new), [])
-            whys = {e.name: _unfit(facts, e, before.get(touch.path, -1), place) for e in candidates}
-            fit = tuple(e for e in candidates if not whys[e.name])
-            doubts = tuple(dict.fromkeys(f"{e.name} {whys[e.name]}" for e in candidates if whys[e.name]))
-            yield _Match(landed, touch, place, fit, doubts)
-            before[touch.path] = place
+            if deployment_of(touch.path, facts.prefix):
+                by_path.setdefault(touch.path, []).append((landed, touch))
+    spans = [span for event in events if (span := _span(facts, event))]
+    found = []
+    for path, steps in by_path.items():
+        while steps:
+            count = next((n for change, *ends in spans if (n := _length(facts, steps, path, change, *ends)) > 1), 1)
+            mine, steps = steps[:count], steps[count:]
+            whole = replace(mine[-1][1], old=mine[0][1].old, how=mine[0][1].how if count > 1 else mine[-1][1].how)
+            found.append((whole, tuple(landed for landed, _ in mine)))
+    return sorted(found, key=lambda one: facts.order[one[1][-1].commit])
+
+
+def _span(facts: Facts, event: Recorded) -> tuple[Change, int, int] | None:
+    """A change that was approved, with the places of main before its merge and at the end of it."""
+    statement = event.believed.statement
+    if not event.believed or statement is None or statement.binding.kind != "approved":
+        return None
+    base, last = (facts.order.get(str(c), -1) for c in (statement.binding.base, statement.details.get("commit")))
+    change = statement.binding.change
+    return (change, base, last) if change and 0 <= base < last else None
+
+
+def _length(
+    facts: Facts, steps: Sequence[tuple[Landed, Touch]], path: str, change: Change, base: int, last: int
+) -> int:
+    """How many of the first steps are this merge: all of its own, and they lead from its old to its new content."""
+    if path != change.path or not base < facts.order[steps[0][0].commit] <= last or change.old != steps[0][1].old:
+        return 0
+    mine = list(takewhile(lambda step: facts.order[step[0].commit] <= last, steps))
+    return len(mine) if mine[-1][1].new == change.new else 0
 
 
 def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:

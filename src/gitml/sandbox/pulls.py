@@ -159,11 +159,21 @@ def of_commit(sandbox: Sandbox, tx: sqlite3.Connection, repo: Repo, sha: str) ->
     found = []
     for pull in listing(tx, repo.id, Wanted(state="all", ascending=True)):
         brought = pull.merge_commit_sha == sha or pull.head_sha == sha
-        if brought or (
-            gitrepo.is_ancestor(bare, sha, pull.head_sha) and not gitrepo.is_ancestor(bare, sha, pull.base_sha)
+        if (
+            brought
+            or _rebased(bare, pull, sha)
+            or (gitrepo.is_ancestor(bare, sha, pull.head_sha) and not gitrepo.is_ancestor(bare, sha, pull.base_sha))
         ):
             found.append(pull)
     return found
+
+
+def _rebased(bare: Path, pull: Pull, sha: str) -> bool:
+    """Whether it is one of the commits that the merge put on the base's own line, where it put several."""
+    if pull.merge_commit_sha is None:
+        return False
+    span = (pull.merge_commit_sha, f"^{pull.base_sha}")
+    return sha.encode() in gitrepo.git(bare, "rev-list", "--first-parent", *span, check=False).stdout.split()
 
 
 @dataclass(frozen=True)
