@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
 
 SMALL: dict[str, dict[str, Any]] = {
-    "window": {"last_day": "2013-01-24", "validation_days": 4, "holdout_days": 6},
+    "window": {"last_day": "2013-02-07", "validation_days": 4, "holdout_days": 6},
     "train": {"max_iter": 40, "weather": True},
     "mlp": {"epochs": 2, "weather": True},
     "evaluate": {"replicates": 60, "samples": 50},
@@ -25,6 +25,11 @@ def change_params(folder: Path, changes: dict[str, dict[str, Any]]) -> None:
     for group, some in changes.items():
         values[group].update(some)
     path.write_text(yaml.safe_dump(values))
+
+
+def threads(count: int) -> dict[str, str]:
+    """The environment of a run on so many threads, whose sets and dictionaries have an order of their own."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED"), str(count))
 
 
 def run(folder: Path, *command: str, **environment: str) -> str:
