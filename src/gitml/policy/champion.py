@@ -22,6 +22,7 @@ def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
     margin allows, failed if all of it is worse, inconclusive if the margin lies inside: then the data cannot tell, and
     more of it, or a wider margin, is needed. The interval is paired where both versions kept replicates of the same
     rows and seed, else it is the wider one of independent estimates; with neither there is nothing to judge on.
+    Refits with other seeds do not widen it: judged are these two models, not the change that made one of them.
     Which direction is better, gitml.yaml says under ``better``. Where no champion runs, there is nothing to be worse
     than: successful.
     """

@@ -63,7 +63,9 @@ class Model(Record):
         None,
         description="How the artifact is stored, where its suffix does not say it; `ensemble`: YAML that pins others.",
     )
-    metrics: RepoPath = Field(description="JSON: each metric and its value, on data the model did not see.")
+    metrics: RepoPath = Field(
+        description="JSON: each metric and its value, on data the model did not see; `refits`: that of other seeds."
+    )
     replicates: RepoPath | None = Field(
         None, description="JSON: each metric's bootstrap replicates, paired across versions by seed."
     )
