@@ -329,6 +329,14 @@ def test_cml_is_installed_only_where_it_could_post() -> None:
     assert "cml" not in "".join(render(SHAPES["without cml"]).values())
 
 
+def test_installing_cml_runs_no_scripts_and_does_not_hold_the_report_up() -> None:
+    jobs = parsed(render(SHAPES["one hardware"]))["jobs"]
+    (step,) = (s for s in jobs["publish"]["steps"] if "cml" in s.get("run", ""))
+    assert {"--ignore-scripts", "--fetch-retries=0"} <= set(step["run"].split())
+    assert (step["continue-on-error"], step["timeout-minutes"]) == (True, 2)
+    assert "env" not in step
+
+
 @pytest.mark.parametrize("place", ["a/${{ github.head_ref }}", "a\nb"])
 def test_a_place_that_github_would_fill_in_is_refused(place: str) -> None:
     with pytest.raises(UsageError, match="cannot stand in a workflow"):
