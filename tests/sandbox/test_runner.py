@@ -200,6 +200,26 @@ def test_a_workspace_is_empty_and_shared_with_nobody(works: Works) -> None:
     assert jobs["b"]["conclusion"] == "success", works.log(jobs["b"])
 
 
+def test_what_a_job_installs_with_npm_stays_in_it(works: Works) -> None:
+    works.flow(
+        """
+        on: push
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            steps:
+              - run: mkdir -p "$NPM_CONFIG_PREFIX/bin" && echo true > "$NPM_CONFIG_PREFIX/bin/some-tool"
+              - run: chmod +x "$NPM_CONFIG_PREFIX/bin/some-tool" && some-tool
+          b:
+            needs: a
+            runs-on: ubuntu-latest
+            steps: [{run: '! command -v some-tool'}]
+        """
+    )
+    jobs = works.only()
+    assert [jobs[name]["conclusion"] for name in "ab"] == ["success", "success"], works.log(jobs["a"])
+
+
 def test_a_job_finds_gitml_but_not_the_python_that_runs_the_sandbox(works: Works) -> None:
     step = "{run: 'gitml --version; which -a python python3 pip || true'}"
     works.flow(f"on: push\njobs:\n  a: {{runs-on: ubuntu-latest, steps: [{step}]}}\n")

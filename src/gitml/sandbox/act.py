@@ -55,9 +55,14 @@ def binary() -> str:
 
 
 def clean_environment(folder: Path, mark: str) -> dict[str, str]:
-    """All that a job sees of the host: PATH, a locale, a home and a cache of its own, plain terminals."""
+    """All that a job sees of the host: PATH, a locale, a home and a cache of its own, plain terminals.
+
+    What a job installs with `npm install --global` stays in its folder too, not beside the host's node.
+    """
+    packages = folder / "npm"
     return {
-        "PATH": os.pathsep.join([str(folder / "bin"), *_foreign_path()]),
+        "PATH": os.pathsep.join([str(folder / "bin"), str(packages / "bin"), *_foreign_path()]),
+        "NPM_CONFIG_PREFIX": str(packages),
         "HOME": str(folder / "home"),
         "XDG_CACHE_HOME": str(folder / "cache"),
         "XDG_CONFIG_HOME": str(folder / "home" / ".config"),
