@@ -19,11 +19,14 @@ import pytest
 
 from conftest import write
 from gitml.engines.places import place_of
+from gitml.errors import IntegrityError
 from gitml.flows.serve import Options, serve
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, name_of
+from gitml.serving.router import route
 from gitml.serving.server import Listen
+from gitml.spec import load_deployment
 from serving_models import SIGNATURE, fitted, saved
 from serving_server import ROW
 
@@ -104,6 +107,35 @@ def test_an_ensemble_finds_its_members_by_pin(tmp_path: Path) -> None:
         answer = httpx.post(f"{trial.running.url}/models/blend/predict", json={"rows": [ROW]}, trust_env=False).json()
     wanted = np.mean([p.predict_proba(pd.DataFrame([ROW]))[0, 1] for p in pipelines.values()])
     assert answer["outputs"]["p_late"] == [pytest.approx(wanted, abs=1e-12)]
+
+
+def test_an_environment_is_served_as_its_file_says(tmp_path: Path) -> None:
+    write(tmp_path, {"gitml.yaml": APPLICATION})
+    names = ("boosting", "onehot", "target")
+    champion, canary, shadow = (register(tmp_path, "delay", saved(fitted(n), tmp_path / f"{n}.skops")) for n in names)
+
+    def pin(record: Record) -> str:
+        return f"version: {record.version}, digest: '{record.files[record.artifact].sha256}'"
+
+    desired = f"champion: {{{pin(champion)}}}\ncanary: {{{pin(canary)}, weight: 30}}\nshadow: [{{{pin(shadow)}}}]\n"
+    write(tmp_path, {"models/delay/production.yaml": desired})
+    wanted = load_deployment(tmp_path / "models/delay/production.yaml")
+    units = {f"N{n}": route(wanted, f"N{n}", model="delay", environment="production") for n in range(60)}
+    assert set(units.values()) == {"champion", "canary"}
+    log = tmp_path / "log"
+    with (
+        serve(tmp_path, "delay@production", Options(Listen(port=0), str(log))) as trial,
+        httpx.Client(trust_env=False) as c,
+    ):
+        for unit, variant in units.items():
+            answer = c.post(f"{trial.running.url}/models/delay/predict", json={"rows": [ROW], "unit": unit})
+            assert answer.headers["gitml-variant"] == variant
+            assert answer.headers["gitml-version"] == {"champion": champion, "canary": canary}[variant].version
+    logged = dataset.dataset([str(p) for p in log.rglob("*.parquet")]).to_table().to_pylist()
+    assert {row["version"] for row in logged if row["variant"] == "shadow"} == {shadow.version}
+    write(tmp_path, {"models/delay/production.yaml": desired.replace(canary.files["onehot.skops"].sha256, "0" * 64)})
+    with pytest.raises(IntegrityError, match="pins another artifact"), serve(tmp_path, "delay@production", Options()):
+        pass
 
 
 def test_an_object_store_keeps_the_log_and_this_machine_what_it_has_not_taken_yet(app: Path) -> None:

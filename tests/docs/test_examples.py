@@ -13,6 +13,7 @@ import pytest
 
 import forkserver
 from conftest import git
+from docs.afterwards import AFTERWARDS
 from docs.examples import Example, agrees, read
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ NOT_EXECUTED = {
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 6,
     "docs/how-to/serve.md": 2,
+    "docs/how-to/two-versions.md": 2,
     "docs/tutorial/promote.md": 11,
 }
 
@@ -115,6 +117,8 @@ def test_the_commands_of_a_page_do_what_it_says(
         shutil.copytree(request.getfixturevalue("demo"), folder, symlinks=True)
     for example in page.examples:
         folder = run(name, example, folder, home)
+    if name in AFTERWARDS:
+        AFTERWARDS[name](folder)
 
 
 def run(name: str, example: Example, folder: Path, home: Path) -> Path:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitml.cli.common import examples, root_of
 from gitml.output import note, paint, show
 
+if TYPE_CHECKING:
+    from gitml.flows.serve import Trial
+
 
 @click.command(
     epilog=examples(
         "gitml serve delay                     the newest version, on http://127.0.0.1:8080",
         "gitml serve delay@3f2a --port 9000",
+        "gitml serve delay@production          champion, canary and shadows, as its deployment file says",
         "gitml serve delay --log predictions/  with a prediction log",
     )
 )
-@click.argument("reference", metavar="MODEL[@VERSION]")
+@click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--log", metavar="FOLDER", help="Keep requests and answers there as Parquet: a folder or its URL.")
@@ -31,7 +35,7 @@ from gitml.output import note, paint, show
 )
 @click.pass_context
 def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
-    """Serve one version on this machine, to try it out.
+    """Serve a version, or what an environment's file pins, on this machine, to try it out.
 
     The server is that of `gitml agent` without the agent: no evidence is asked for, and nothing follows main.
     """
@@ -47,7 +51,15 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
         signal.signal(number, lambda *_: stop.set())
     chosen = Options(Listen(options["host"], options["port"]), options["log"], options["tokens"])
     with run(root_of(ctx), reference, chosen) as trial:
-        show(f"{paint(trial.running.url, 'bold')}/docs   {trial.record.reference}, to try it out")
+        show(f"{paint(trial.running.url, 'bold')}/docs   {_said(trial)}, to try it out")
         while trial.running.thread.is_alive() and not stop.wait(0.5):
             pass
         note("finishing what is in work")
+
+
+def _said(trial: Trial) -> str:
+    """The champion, and what else sees a part of the traffic."""
+    deployment = trial.state.served[trial.record.model].deployment
+    canary = [f"canary {deployment.canary.weight:g} %"] if deployment.canary else []
+    shadows = [f"shadow {shadow.sample:g} %" for shadow in deployment.shadow]
+    return ", ".join([trial.record.reference, *canary, *shadows])

@@ -1,23 +1,29 @@
-"""``gitml serve``: one version behind HTTP on this machine, to try it out; no evidence is asked for."""
+"""``gitml serve``: a version, or all that an environment's file pins, behind HTTP on this machine, to try it out.
+
+No evidence is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitml.errors import IntegrityError
 from gitml.flows.members import version_loaded
-from gitml.refs import parse
+from gitml.refs import Reference, parse, why_no_environment
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
 from gitml.serving.cores import leave_out_of_collections
 from gitml.serving.labels import LabelStore
+from gitml.serving.model import Model
 from gitml.serving.predictionlog import NoLog, PredictionLog
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import State
-from gitml.spec import load_application
+from gitml.spec import load_application, load_deployment
+from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Deployment, Pin
 
 
@@ -32,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Trial:
-    """What is served, and where."""
+    """What is served, and where. ``record`` is the champion's."""
 
     record: Record
     running: Running
@@ -41,13 +47,17 @@ class Trial:
 
 @contextmanager
 def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
-    """Serve the version until the block ends. Raises RefError, IntegrityError, OutsideError, UsageError."""
+    """Serve what ``reference`` names until the block ends: a version alone; or, if it names an environment, all that
+    its file pins, shared out among units as the environment's servers do.
+
+    Raises RefError, IntegrityError, OutsideError, SpecError, UsageError.
+    """
+    wanted = parse(reference)
     models = load_application(root).models
-    record = read_record(resolve(root, parse(reference), list(models)))
-    model, sha256 = version_loaded(root, models, record), record.files[record.artifact].sha256
-    state = State("trial")
-    deployment = Deployment(champion=Pin(version=record.version, digest=sha256))
-    state.swap(state.prepare(record.model, deployment, {record.version: model}))
+    record = read_record(resolve(root, wanted, list(models)))
+    environment, deployment = _deployment(root, wanted, record)
+    state = State(environment)
+    state.swap(state.prepare(record.model, deployment, _loaded(root, models, record.model, deployment)))
     spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
     log = PredictionLog(options.log, spool=spool) if options.log else NoLog()
     labels = LabelStore(options.log, spool=spool) if options.log else None
@@ -60,3 +70,29 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
         log.close()
         if labels:
             labels.close()
+
+
+def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:
+    """The environment, whose name decides with the unit who answers it, and what is to be served."""
+    path = root / "models" / wanted.model / f"{wanted.selector}.yaml"
+    if why_no_environment(wanted.selector) is None and path.is_file():
+        return wanted.selector, load_deployment(path)
+    return "trial", Deployment(champion=_pin(champion))
+
+
+def _pin(record: Record) -> Pin:
+    return Pin(version=record.version, digest=record.files[record.artifact].sha256)
+
+
+def _loaded(root: Path, models: Mapping[str, Declared], name: str, deployment: Deployment) -> Mapping[str, Model]:
+    """Every version that is pinned, ready to answer."""
+    found = {}
+    for pin in deployment.pins:
+        record = read_record(resolve(root, Reference(name, pin.version), list(models)))
+        if _pin(record).digest != pin.digest:
+            raise IntegrityError(
+                f"the deployment pins another artifact of {record.reference} than its record names",
+                "one of the two was edited: look at their history",
+            )
+        found[pin.version] = version_loaded(root, models, record)
+    return found
