@@ -9,10 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from conftest import Ran, commit, dvc_ran, git, gitml, write
+from gitml.flows.serve import Options, serve
 from gitml.flows.templates import EXAMPLES
+from gitml.serving.server import Listen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +47,10 @@ def test_the_starter_trains_as_it_stands(tmp_path: Path) -> None:
     assert record["metrics"]["auc"]["value"] > 0.95
     assert record["metrics"]["auc"]["low"] < record["metrics"]["auc"]["high"]
     assert "nothing changed" in gitml(app, "train").out
+    columns = {field["name"]: [1.0] for field in record["signature"]["inputs"]}
+    with serve(app, "tumour", Options(Listen(port=0))) as trial:
+        answer = httpx.post(f"{trial.running.url}/models/tumour/predict", json={"columns": columns}, trust_env=False)
+    assert 0 <= answer.json()["outputs"]["benign"][0] <= 1
 
 
 def test_the_example_is_the_application_at_the_root_of_the_sources(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ folder = Path("artifacts/tumour")
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "model.skops").write_bytes(skops.io.dumps(model))
 signature = {
-    "inputs": [{"name": name, "type": "float"} for name in inputs.columns],
-    "outputs": [{"name": "benign", "type": "float"}],
+    "inputs": [{"name": name, "type": "float64"} for name in inputs.columns],
+    "outputs": [{"name": "benign", "type": "float64"}],
 }
 (folder / "signature.json").write_text(json.dumps(signature, indent=1) + "\n", encoding="utf-8")
 print(f"fitted on {len(rows)} rows")
