@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from gitml.errors import IntegrityError
-from gitml.repo.formats import check_format
+from gitml.repo.formats import check_content, check_format
 
 
 def onnx(words: bytes = b"graph") -> bytes:
@@ -85,6 +85,33 @@ def test_a_pickle_is_refused_under_every_other_name(tmp_path: Path, wanted: str)
     for protocol in (0, 1):  # without a mark at the start: not recognised as pickles, refused all the same
         with pytest.raises(IntegrityError, match="is not"):
             check_format(saved(tmp_path, pickle.dumps({"a": 1}, protocol)), wanted, "m")
+
+
+def test_a_sound_file_is_no_pickle_however_it_begins(tmp_path: Path) -> None:
+    header = b'{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
+    for length in (0x0280, 0x0380, 0x0480, 0x0580):  # the first two bytes of a pickle
+        check_format(saved(tmp_path, struct.pack("<Q", length) + header.ljust(length) + bytes(8)), "safetensors", "m")
+
+
+def test_the_bytes_of_a_file_are_judged_as_the_file_is() -> None:
+    check_content(safetensors(), "safetensors", "m")
+    with pytest.raises(IntegrityError, match="is a pickle"):
+        check_content(pickle.dumps(1), "safetensors", "m")
+    with pytest.raises(IntegrityError, match="in other files"):
+        check_content(onnx(b"\x0a\x08location\x12\x01x"), "onnx", "m")
+
+
+def test_a_zip_file_holds_no_pickle_and_no_bomb(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", '{"__class__": "x"}')
+        archive.writestr("zeros.npy", bytes(50 << 20))
+    with pytest.raises(IntegrityError, match="would unpack"):
+        check_format(tmp_path / "m", "skops", "m")
+    with zipfile.ZipFile(tmp_path / "n", "w") as archive:
+        archive.writestr("schema.json", '{"__class__": "x"}')
+        archive.writestr("inside.joblib", pickle.dumps(1))
+    with pytest.raises(IntegrityError, match="is a pickle"):
+        check_format(tmp_path / "n", "skops", "n")
 
 
 def test_a_zip_file_needs_the_schema_of_skops(tmp_path: Path) -> None:

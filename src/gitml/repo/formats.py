@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,9 +16,14 @@ from gitml.errors import IntegrityError
 
 _HEADER_LIMIT = 100 * 10**6  # of safetensors itself
 _PICKLE = tuple(b"\x80" + bytes([version]) for version in range(2, 6))
+_PICKLED_NAMES = (".pkl", ".pickle", ".joblib")
+# Unpacked, a zip file may be much larger than it is; beyond this factor or size it is a bomb, not a model.
+_LARGEST_FACTOR, _LARGEST_UNPACKED = 200, 8 << 30
 # Fields of ONNX's ModelProto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): number → wire type.
 _ONNX = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _ONNX_GRAPH, _ONNX_IR_VERSION = 7, 1
+# Key "location" of a tensor's external data: a path that the runtime would read from the server's disk.
+_ELSEWHERE = b"\x0a\x08location"
 _LARGEST_TEXT = 1_000_000
 _SUFFIXES = {".skops": "skops", ".safetensors": "safetensors", ".onnx": "onnx"}
 
@@ -32,7 +39,13 @@ def check_format(path: Path, wanted: str, name: str) -> None:
         if wanted not in kinds:
             raise _refused(name, f"holds no file of the format {wanted}")
         return
-    _check_file(path, wanted, name)
+    with path.open("rb") as stream:
+        _check(stream, wanted, name)
+
+
+def check_content(content: bytes, wanted: str, name: str) -> None:
+    """The same for the bytes of a file, which nobody can change between this and their use."""
+    _check(io.BytesIO(content), wanted, name)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -42,24 +55,26 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _check_member(path: Path, wanted: str, name: str) -> str | None:
-    if wanted == "pickle":
-        return "pickle" if _looks_pickled(path) else None
-    if _looks_pickled(path):
-        raise _refused(name, "is a pickle, which runs code when it is loaded")
     kind = _SUFFIXES.get(path.suffix.lower())
-    if kind:
-        _check_file(path, kind, name)
+    with path.open("rb") as stream:
+        if wanted == "pickle":
+            return "pickle" if _looks_pickled(stream) else None
+        if kind:
+            _check(stream, kind, name)
+        elif _looks_pickled(stream):
+            raise _refused(name, "is a pickle, which runs code when it is loaded")
     return kind
 
 
-def _check_file(path: Path, wanted: str, name: str) -> None:
-    if wanted != "pickle" and _looks_pickled(path):
-        raise _refused(name, f"is a pickle and not {wanted}: it would run code when it is loaded")
+def _check(stream: BinaryIO, wanted: str, name: str) -> None:
     if wanted == "pickle":
-        if path.stat().st_size == 0:
+        if not stream.read(1):
             raise _refused(name, "is empty")
         return
-    why = _READERS[wanted](path)
+    # Soundness first: a sound safetensors file may begin with any two bytes, those of a pickle among them.
+    why = _READERS[wanted](stream)
+    if why and _looks_pickled(stream):
+        raise _refused(name, f"is a pickle and not {wanted}: it would run code when it is loaded")
     if why:
         raise _refused(name, f"is not {wanted}: {why}")
 
@@ -70,46 +85,74 @@ def _refused(name: str, why: str) -> IntegrityError:
     )
 
 
-def _looks_pickled(path: Path) -> bool:
+def _looks_pickled(stream: BinaryIO) -> bool:
     """A pickle of protocol 2 to 5, or the zip file with one that ``torch.save`` writes."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    if start[:2] in _PICKLE:
+    stream.seek(0)
+    start = stream.read(4)
+    if start.startswith(_PICKLE):
         return True
     if not start.startswith(b"PK"):
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(n.rsplit("/", 1)[-1].endswith((".pkl", ".pickle")) for n in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+        with zipfile.ZipFile(stream) as archive:
+            return any(_is_pickled_name(name) for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
         return False
 
 
-def _skops(path: Path) -> str | None:
+def _is_pickled_name(name: str) -> bool:
+    return name.lower().endswith(_PICKLED_NAMES)
+
+
+def _size(stream: BinaryIO) -> int:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
+
+
+def _skops(stream: BinaryIO) -> str | None:
     """https://skops.readthedocs.io: a zip file whose ``schema.json`` describes the objects."""
+    size = _size(stream)
     try:
-        with zipfile.ZipFile(path) as archive:
-            info = archive.getinfo("schema.json")
-            if info.file_size > _HEADER_LIMIT:
-                return "its schema.json is too large"
-            with archive.open(info) as stream:
-                schema = json.loads(stream.read(_HEADER_LIMIT))
-    except KeyError:
-        return "it has no schema.json"
-    except (zipfile.BadZipFile, OSError, ValueError, RecursionError, NotImplementedError, RuntimeError) as exc:
-        return f"its frame is damaged ({exc})"
+        with zipfile.ZipFile(stream) as archive:
+            why = _archive(archive, size)
+            if why:
+                return why
+            with archive.open("schema.json") as inner:
+                schema = json.loads(inner.read(_HEADER_LIMIT))
+    except (
+        zipfile.BadZipFile, OSError, ValueError, EOFError, RecursionError, NotImplementedError, RuntimeError,
+        struct.error, zlib.error,
+    ) as exc:  # fmt: skip
+        return f"its frame is cut off or damaged ({exc})"
     return None if isinstance(schema, dict) and "__class__" in schema else "its schema.json describes no object"
 
 
-def _safetensors(path: Path) -> str | None:
+def _archive(archive: zipfile.ZipFile, size: int) -> str:
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    if len(set(names)) < len(names):
+        return "it holds a name twice"
+    pickled = next((name for name in names if _is_pickled_name(name)), None)
+    if pickled:
+        return f"it holds a pickle, {pickled}"
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > min(_LARGEST_UNPACKED, _LARGEST_FACTOR * size):
+        return f"{size:,} bytes would unpack to {unpacked:,}"
+    schema = next((entry for entry in entries if entry.filename == "schema.json"), None)
+    if schema is None:
+        return "it has no schema.json"
+    return "its schema.json is too large" if schema.file_size > _HEADER_LIMIT else ""
+
+
+def _safetensors(stream: BinaryIO) -> str | None:
     """https://github.com/huggingface/safetensors: eight bytes of length, a JSON header, the tensors end to end."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
-            return "it has no header"
-        raw = stream.read(length)
+    size = _size(stream)
+    start = stream.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+        return "it has no header"
+    raw = stream.read(length)
     try:
         header = json.loads(raw)
         spans = sorted(_span(entry) for key, entry in header.items() if key != "__metadata__")
@@ -136,24 +179,34 @@ def _gapless(spans: list[tuple[int, int]], size: int) -> str | None:
     return None if at == size else "its tensors do not fill the file"
 
 
-def _onnx(path: Path) -> str | None:
+def _onnx(stream: BinaryIO) -> str | None:
     """Walks the outermost fields of the protobuf message, which must be ModelProto's and end where the file ends."""
-    size, seen = path.stat().st_size, set()
-    with path.open("rb") as stream:
-        while stream.tell() < size:
-            tag = _varint(stream)
-            number, wire = (tag >> 3, tag & 7) if tag is not None else (0, 0)
-            if _ONNX.get(number) != wire:
-                return "its fields are not those of a model"
-            value = _varint(stream)
-            if value is None:
-                return "it ends in the middle of a field"
-            if wire == 2:
-                stream.seek(value, os.SEEK_CUR)
-            seen.add(number)
-        if stream.tell() != size:
+    size, seen, at = _size(stream), set[int](), 0
+    while at < size:
+        tag = _varint(stream)
+        number, wire = (tag >> 3, tag & 7) if tag is not None else (0, 0)
+        if _ONNX.get(number) != wire:
+            return "its fields are not those of a model"
+        value = _varint(stream)
+        at = stream.tell() + (value if wire == 2 and value is not None else 0)
+        if value is None or at > size:
             return "it ends in the middle of a field"
-    return None if {_ONNX_GRAPH, _ONNX_IR_VERSION} <= seen else "it has no graph"
+        stream.seek(at)
+        seen.add(number)
+    if not {_ONNX_GRAPH, _ONNX_IR_VERSION} <= seen:
+        return "it has no graph"
+    return "some tensors lie in other files; save the model as one file" if _holds(stream, _ELSEWHERE) else None
+
+
+def _holds(stream: BinaryIO, words: bytes) -> bool:
+    """Whether the words stand anywhere in it."""
+    stream.seek(0)
+    before = b""
+    while piece := stream.read(1 << 20):
+        if words in before + piece:
+            return True
+        before = piece[-len(words) :]
+    return False
 
 
 def _varint(stream: BinaryIO) -> int | None:
@@ -168,16 +221,16 @@ def _varint(stream: BinaryIO) -> int | None:
     return None
 
 
-def _ensemble(path: Path) -> str | None:
+def _ensemble(stream: BinaryIO) -> str | None:
     """A few lines of YAML; what they say is checked by whoever reads them."""
-    content = path.read_bytes() if path.stat().st_size <= _LARGEST_TEXT else b"\0"
+    content = stream.read() if _size(stream) <= _LARGEST_TEXT else b"\0"
     try:
         return None if content.decode().strip() and b"\0" not in content else "it is no text"
     except UnicodeDecodeError:
         return "it is no text"
 
 
-_READERS: dict[str, Callable[[Path], str | None]] = {
+_READERS: dict[str, Callable[[BinaryIO], str | None]] = {
     "skops": _skops,
     "safetensors": _safetensors,
     "onnx": _onnx,

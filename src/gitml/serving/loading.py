@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.serving import ensemble, magic, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
+from gitml.repo.formats import check_content
+from gitml.serving import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.serving.model import Model
 from gitml.serving.signature import Signature, parse, probe
 
@@ -55,10 +56,14 @@ def load(
         known = ", ".join([*OPENERS, "ensemble"])
         raise UsageError(f"{format!r} is no format that can be served", f"the formats are {known}")
     if format == "pickle" and not allow_pickle:
-        raise IntegrityError(f"{path.name} is a pickle, which runs code when it is loaded", magic.NO_PICKLE)
+        raise IntegrityError(
+            f"{path.name} is a pickle, which runs code when it is loaded",
+            "save it as skops, safetensors or ONNX; an exception for pickle belongs into policy.yaml, with an owner "
+            "and an end",
+        )
     wanted = parse(signature)
     content = read_checked(path, sha256)
-    magic.check(content, format, path.name)
+    check_content(content, format, path.name)
     if format == "ensemble":
         score, how = ensemble.opened(content, wanted, members)
     else:
