@@ -172,11 +172,15 @@ def test_the_jobs_variables_are_no_options_of_cml(bench: Desk, monkeypatch: pyte
         "CML_COMMENT_NO_SUCH_OPTION": "1",
         "GITHUB_EVENT_PATH": str(bench.folder / "no-event.json"),
         "GITHUB_EVENT_NAME": "pull_request",
+        "GITHUB_SERVER_URL": bench.kit.url,
+        "CI": "true",
     }.items():
         monkeypatch.setenv(name, value)
     assert bench.run(publisher="auto").by == "cml"
     (comment,) = bench.comments()
     assert comment["user"]["login"] == "gitml-bot[bot]"
+    seen = {line.split("=")[0] for line in calls(bench)}
+    assert not {"CML_TOKEN", "CI", "GITHUB_SERVER_URL"} & seen
 
 
 def test_an_authority_that_cml_does_not_know(bench: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

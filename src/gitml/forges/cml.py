@@ -67,10 +67,13 @@ def _quiet(folder: Path) -> dict[str, str | None]:
     """No telemetry, nothing written to the user's folders, and no option from the job's own variables.
 
     CML adds safe.directory=* to the global git configuration. It reads options from CML_*: another token, a watch that
-    does not end; and it prints to stdout, or dies, when the event's file is not there or not JSON.
+    does not end; and it prints to stdout, or dies, when the event's file is not there or not JSON. Where it sees CI, it
+    asks the forge about the actor for a telemetry that it then does not send.
     """
     taken: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CML_")}
     return taken | {
+        "CI": None,
+        "GITHUB_SERVER_URL": None,
         "GITHUB_EVENT_PATH": None,
         "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
         "HOME": str(folder),
