@@ -37,7 +37,11 @@ def loaded(folder: Path, *words: str) -> set[str]:
         "atexit.register(lambda: print('LOADED', *tops(), file=sys.stderr))\n"
         f"from gitml.cli.main import main\nmain({list(words)!r})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    # As where nobody tests: tests/startup names a module of scikit-learn in everything that they start.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, env=env
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.rpartition("LOADED ")[2].split())
 
