@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gitml.reports.charts import MAX_SPEC, ChartError, check, png, pngs, read_spec, size
+from gitml.reports.draw import packed
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
@@ -26,15 +27,40 @@ def spec(**more: Any) -> dict[str, Any]:
     return {**base, **more}
 
 
-def corner(picture: bytes) -> tuple[int, ...]:
-    """The first point of a PNG with 8 bits for each of red, green, blue and alpha."""
-    at, packed = 8, b""
+def chunks(picture: bytes) -> list[tuple[bytes, bytes]]:
+    """Each chunk's kind and content; their checksums are right."""
+    at, found = 8, []
     while at < len(picture):
         (length,) = struct.unpack(">I", picture[at : at + 4])
-        kind = picture[at + 4 : at + 8]
-        packed += picture[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        kind, content = picture[at + 4 : at + 8], picture[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", picture[at + 8 + length : at + 12 + length]) == (zlib.crc32(kind + content),)
+        found.append((kind, content))
         at += 12 + length
-    return tuple(zlib.decompress(packed)[1:5])
+    return found
+
+
+def rows(picture: bytes) -> bytes:
+    return zlib.decompress(b"".join(content for kind, content in chunks(picture) if kind == b"IDAT"))
+
+
+def corner(picture: bytes) -> tuple[int, ...]:
+    """The first point of a PNG with 8 bits for each of red, green, blue and alpha."""
+    return tuple(rows(picture)[1:5])
+
+
+def test_a_picture_is_packed_without_a_change_of_what_it_shows() -> None:
+    header = struct.pack(">IIBBBBB", 50, 40, 8, 6, 0, 0, 0)
+    loose = zlib.compress(b"\0" * (50 * 4 + 1) * 40, 0)
+    parts = [(b"IHDR", header), (b"pHYs", b"123456789"), (b"IDAT", loose[:99]), (b"IDAT", loose[99:]), (b"IEND", b"")]
+    made = b"\x89PNG\r\n\x1a\n"
+    for kind, content in parts:
+        made += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    small = packed(made)
+    assert [kind for kind, _ in chunks(small)] == [b"IHDR", b"pHYs", b"IDAT", b"IEND"]
+    assert chunks(small)[:2] == chunks(made)[:2]
+    assert rows(small) == rows(made)
+    assert size(small) == (50, 40)
+    assert len(small) < len(made) / 4
 
 
 @pytest.mark.slow

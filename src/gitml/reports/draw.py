@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import sys
+import zlib
 from typing import Any
 
 
@@ -15,11 +17,29 @@ def main(scale: str) -> None:
     for spec in json.load(sys.stdin):
         try:
             picture = vl_convert.vegalite_to_png(readable(spec), scale=float(scale), allowed_base_urls=[])
-            answer = {"png": base64.b64encode(picture).decode()}
+            answer = {"png": base64.b64encode(packed(picture)).decode()}
         except ValueError as exc:
             answer = {"error": (str(exc).strip().splitlines() or ["no reason given"])[0][:300]}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+
+
+def packed(png: bytes) -> bytes:
+    """The same picture in a quarter of the bytes: what drew it packs for speed, and pictures stay on a branch."""
+    parts: list[tuple[bytes, bytes]] = []
+    place = 8
+    while place < len(png):
+        (length,) = struct.unpack_from(">I", png, place)
+        parts.append((png[place + 4 : place + 8], png[place + 8 : place + 8 + length]))
+        place += 12 + length
+    rows = zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT"))
+    before = [part for part in parts if part[0] not in (b"IDAT", b"IEND")]
+    chunks = [*before, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return png[:8] + b"".join(_chunk(kind, content) for kind, content in chunks)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def readable(spec: dict[str, Any]) -> dict[str, Any]:
