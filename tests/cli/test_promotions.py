@@ -11,6 +11,7 @@ import yaml
 from flows.promoting import Town, pin, town
 from forges.fixtures import kit
 from gitml.cli.main import main
+from gitml.governance.keys import generate
 from gitml.spec import Deployment
 from sandbox.forge_kit import Kit
 
@@ -140,3 +141,26 @@ def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[Town, Call
     assert (code, "there is no signing key" in err) == (2, True)
     code, _, err = call(*words[:4], "--reason", "x", "--until", "soon", "--key", str(key))
     assert (code, "a duration such as 3d does as well" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_what_is_due_without_a_key_is_said_and_is_no_success(
+    here: tuple[Town, Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is expected of a repository whose policy names no key yet, or that has none."""
+    t, call = here
+    monkeypatch.delenv("GITML_SIGNING_KEY", raising=False)
+    t.merge(t.promote(t.train(1)).pull.number)
+    code, out, err = call("ci", "record")
+    assert (code, "promoted, by #1" in out, "policy.yaml names no key yet" in err) == (0, True, True), out + err
+    key = {"public": generate()[1], "owner": "CI", "from": "2026-01-01"}
+    t.policy(keys={"ci": {**key, "purposes": ["trained", "approved", "promoted"]}})
+    code, out, err = call("ci", "record")
+    assert (code, "promoted, by #1" in out) == (3, True), out + err
+    assert "nothing was signed of 1 that are due, which policy.yaml wants signed by ci" in err
+    assert "Environment gitml" in err
+    assert json.loads(call("ci", "record", "--dry-run", "--json")[1])[0]["awaits"] == ["ci"]
+    assert call("ci", "record", "--dry-run")[0] == 0
+    t.push({"policy.yaml": None}, "no policy")
+    code, out, err = call("ci", "record")
+    assert (code, "main has no policy.yaml yet" in err) == (0, True), out + err

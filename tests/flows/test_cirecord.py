@@ -46,7 +46,7 @@ def test_a_merge_is_recorded_with_who_approved_it_and_only_once(build: Build) ->
     merged = g.town.merge(number)
     git(g.town.main, "pull", "-q", "origin", "main")
     before = recorded(g, key=False)
-    assert ["promoted" in r.due.said for r in before if r.due.statements] == [True]
+    assert [("promoted" in r.due.said, r.awaits) for r in before if r.due.statements] == [(True, ("ci",))]
     assert g.results("approved") == []
     assert all(r.is_fine for r in recorded(g))
     ((result, approved),) = told(g, "approved")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import click
 
+from gitml.ci.github_gate import ENVIRONMENT
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.proposed import placed
 from gitml.cli.train import tell
 from gitml.control.ledger import Here
+from gitml.errors import InconclusiveError
 from gitml.flows.cirecord import Order, Recorded
 from gitml.flows.cirecord import record as run_record
 from gitml.flows.civerify import Order as Trial
@@ -53,21 +56,27 @@ def verify(ctx: click.Context, models: tuple[str, ...], *, again: bool, as_json:
     return 0
 
 
-@click.command(epilog=examples("gitml ci record    in the rendered workflows gitml-main.yml and gitml-reproduce.yml"))
+@click.command(
+    epilog=examples(
+        "gitml ci record              in the rendered workflows gitml-main.yml and gitml-reproduce.yml",
+        "gitml ci record --dry-run    what it would sign; needs no key",
+    )
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be signed.")
 @as_json
 @click.pass_context
-def record(ctx: click.Context, as_json: bool) -> int:
+def record(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     """Sign what became of main: decisions, trainings, and what versions showed.
 
     For each deployment that changed: the reviews at the merge, judged again, and that it was promoted or rolled back.
     For each version: that the forge vouches for its training. Also what `gitml ci verify` handed over. Called twice it
     signs nothing twice; what a run that failed left undone is made up for.
 
-    The key is GITML_SIGNING_KEY; without one it is only said what would be signed. Exit code 4: something could not be
-    looked up or signed.
+    The key is GITML_SIGNING_KEY. Exit code 3: something is due that a key of policy.yaml should sign, and this job has
+    none; while policy.yaml names no key, nothing is expected of it. 4: something could not be looked up or signed.
     """
     env = os.environ
-    secret, run = env.get(VARIABLE, "").strip(), env.get("GITHUB_RUN_ID", "")
+    secret, run = "" if dry_run else env.get(VARIABLE, "").strip(), env.get("GITHUB_RUN_ID", "")
     with placed(ctx) as place:
         url = place.page(f"actions/runs/{run}") if run.isdigit() else ""
         done = run_record(place, Order(signing_key(secret) if secret else None, url))
@@ -78,9 +87,24 @@ def record(ctx: click.Context, as_json: bool) -> int:
             _show(one)
         if not done:
             show("nothing is due: everything of main is signed")
-    if not secret:
-        note(f"there is no {VARIABLE}: nothing was signed")
-    return 0 if all(one.is_fine for one in done) else 4
+    if not all(one.is_fine for one in done):
+        return 4
+    return 0 if secret or dry_run else _without_key(done)
+
+
+def _without_key(done: Sequence[Recorded]) -> int:
+    left = [one for one in done if one.due.statements]
+    keys = sorted({name for one in left for name in one.awaits})
+    if keys:
+        raise InconclusiveError(
+            f"there is no {VARIABLE}: nothing was signed of {len(left)} that are due, which policy.yaml wants signed "
+            f"by {', '.join(keys)}",
+            f"put the private half of that key into the secret {VARIABLE} of the forge's Environment {ENVIRONMENT}; "
+            "`gitml doctor` looks. To only see what is due: --dry-run",
+        )
+    if left:
+        note(f"there is no {VARIABLE}, and policy.yaml names no key yet: nothing was signed (`gitml evidence keygen`)")
+    return 0
 
 
 def _show(one: Recorded) -> None:
@@ -93,4 +117,5 @@ def _show(one: Recorded) -> None:
 
 
 def _json(one: Recorded) -> dict[str, object]:
-    return {"said": one.due.said, "events": list(one.events), "error": one.error or None, "fine": one.is_fine}
+    told = {"said": one.due.said, "events": list(one.events), "error": one.error or None, "fine": one.is_fine}
+    return {**told, "awaits": list(one.awaits)}

@@ -18,6 +18,7 @@ from gitml.flows.recordtrained import trained
 from gitml.flows.recordtried import showed
 from gitml.gate.judge import Ground, ground
 from gitml.governance.keys import SigningKey
+from gitml.spec.policy import POLICY
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Recorded:
-    """One thing that was due, and the names of its events; none without a key, or when nothing can be signed."""
+    """One thing that was due, and the names of its events; none without a key, or when nothing can be signed.
+
+    ``awaits``: names of the keys of policy.yaml that could have signed it, had this job one of them.
+    """
 
     due: Due
     events: tuple[str, ...] = ()
     error: str = ""
+    awaits: tuple[str, ...] = ()
 
     @property
     def is_fine(self) -> bool:
@@ -47,9 +52,13 @@ Source = Callable[[Place, Ground, str], Sequence[Due]]
 def record(place: Place, order: Order) -> tuple[Recorded, ...]:
     """Sign what is due, one thing after the other. One that fails does not keep the others back.
 
-    Raises SpecError without a policy.yaml on main, OutsideError when the ledger cannot be read.
+    Nothing is due without a policy.yaml on main. Raises SpecError for one that cannot be read, OutsideError when the
+    ledger cannot be.
     """
     done: list[Recorded] = []
+    if place.newest().file(POLICY) is None:
+        place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
+        return ()
     with ground(place) as known:
         for source in (decided, trained, showed):
             known = _again(place, known)
@@ -62,9 +71,16 @@ def _again(place: Place, known: Ground) -> Ground:
     return known.listening(heard(place, known.policy))
 
 
+def _could_sign(known: Ground, due: Due) -> tuple[str, ...]:
+    kinds = {statement.binding.kind for statement in due.statements}
+    return tuple(name for name, key in known.policy.keys.items() if kinds <= set(key.purposes))
+
+
 def _signed(place: Place, known: Ground, order: Order, due: Due) -> Recorded:
-    if order.key is None or not due.statements:
+    if not due.statements:
         return Recorded(due)
+    if order.key is None:
+        return Recorded(due, awaits=_could_sign(known, due))
     try:
         signer = Signer(place, known.policy, order.key)
         return Recorded(due, signer.sign(due.statements, parents=due.parents))
