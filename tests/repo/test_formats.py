@@ -114,6 +114,15 @@ def test_a_zip_file_holds_no_pickle_and_no_bomb(tmp_path: Path) -> None:
         check_format(tmp_path / "n", "skops", "n")
 
 
+def test_a_pickle_with_a_sound_zip_file_behind_it_is_refused(tmp_path: Path) -> None:
+    sound = zipped(tmp_path / "m", "schema.json", '{"__class__": "x"}').read_bytes()
+    check_content(sound, "skops", "m")
+    with pytest.raises(IntegrityError, match="is a pickle"):
+        check_content(pickle.dumps(1) + sound, "skops", "m")
+    with pytest.raises(IntegrityError, match="does not begin like"):
+        check_content(b"cos\nsystem\n" + sound, "skops", "m")
+
+
 def test_a_zip_file_needs_the_schema_of_skops(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"no schema\.json"):
         check_format(zipped(tmp_path / "m", "other.json", "{}"), "skops", "m")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import replace
 
 import pytest
@@ -96,5 +97,6 @@ def test_pictures_of_one_and_of_many_columns_have_a_sane_size() -> None:
     many = tuple(replace(WIND, name=f"w{n}") for n in range(9))
     for picture in pngs([chart([replace(TABLE, shifted=shown)], "main") for shown in (many[:1], many)]):
         assert isinstance(picture, bytes)
+        assert struct.unpack(">II", picture[16:24]) == size(picture)
         assert 600 < size(picture)[0] < 1800
         assert len(picture) < 250_000

@@ -103,7 +103,10 @@ def _without_key(done: Sequence[Recorded]) -> int:
             "`gitml doctor` looks. To only see what is due: --dry-run",
         )
     if left:
-        note(f"there is no {VARIABLE}, and policy.yaml names no key yet: nothing was signed (`gitml evidence keygen`)")
+        note(
+            f"there is no {VARIABLE}, and policy.yaml names no key yet that could sign it: nothing was signed "
+            "(`gitml evidence keygen`)"
+        )
     return 0
 
 

@@ -56,10 +56,11 @@ def record(place: Place, order: Order) -> tuple[Recorded, ...]:
     ledger cannot be.
     """
     done: list[Recorded] = []
-    if place.newest().file(POLICY) is None:
+    main = place.newest(whole=True)
+    if main.file(POLICY) is None:
         place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
         return ()
-    with ground(place) as known:
+    with ground(place, main) as known:
         for source in (decided, trained, showed):
             known = _again(place, known)
             done += [_signed(place, known, order, due) for due in source(place, known, order.run)]

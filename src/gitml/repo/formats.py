@@ -113,6 +113,10 @@ def _size(stream: BinaryIO) -> int:
 def _skops(stream: BinaryIO) -> str | None:
     """https://skops.readthedocs.io: a zip file whose ``schema.json`` describes the objects."""
     size = _size(stream)
+    # A zip file is read from its end, so anything may stand before it, a pickle too: one file, two meanings.
+    start = stream.read(4)
+    if start and start != b"PK\x03\x04":
+        return "it does not begin like a zip file"
     try:
         with zipfile.ZipFile(stream) as archive:
             why = _archive(archive, size)
