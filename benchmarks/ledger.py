@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.timing import git
-from gitml.governance.dsse import sign
-from gitml.governance.keys import SigningKey, generate, signing_key
-from gitml.governance.statement import Binding, Statement, to_payload
-from gitml.governance.trust import believe
-from gitml.repo import ledger
+from gitml.evidence.dsse import sign
+from gitml.evidence.keys import SigningKey, generate, signing_key
+from gitml.evidence.statement import Binding, Statement, to_payload
+from gitml.evidence.trust import believe
+from gitml.git import ledger
 from gitml.spec.policy import TrustedKey
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

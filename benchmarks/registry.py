@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.timing import in_turn
+from gitml.dvc.lockentries import Content, Entry
 from gitml.registry import Record, lineage_digest, write_record
 from gitml.registry.record import name_of
-from gitml.repo.entries import Content, Entry
 
 SPEC = """\
 application: bench

@@ -9,9 +9,9 @@ from typing import Any
 
 from conftest import TOY, commit, git, gitml, write
 from conftest import dvc as dvc_command
+from gitml.dvc.lockentries import Entry
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import name_of
-from gitml.repo.entries import Entry
 
 # The toy with sample rows; `shift` moves the predictions by so much times a random number.
 SAMPLED = {

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import numpy as np
 
-from gitml.serving.eventcolumns import Event
-from gitml.serving.model import Model
-from gitml.serving.predictionlog import LogStats
-from gitml.serving.signature import parse
+from gitml.models.model import Model
+from gitml.models.signature import parse
 from gitml.serving.state import State
 from gitml.spec.deployment import Canary, Deployment, Pin
+from gitml.traffic.eventcolumns import Event
+from gitml.traffic.predictionlog import LogStats
 from serving_models import SIGNATURE
 
 VERSIONS = [f"20260101T00000{n}Z-0000000{n}" for n in range(8)]

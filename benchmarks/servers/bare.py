@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from gitml.serving.loading import load
+from gitml.models.loading import load
 
 artifact, signature, port = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_bytes()), int(sys.argv[3])
 model = load(artifact, "skops", signature, sha256=hashlib.sha256(artifact.read_bytes()).hexdigest())

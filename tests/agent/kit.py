@@ -16,13 +16,13 @@ import numpy as np
 import yaml
 
 from conftest import commit, git, write
-from gitml.governance.dsse import sign
-from gitml.governance.keys import SigningKey, generate, signing_key
-from gitml.governance.statement import Binding, Change, Statement, to_payload
+from gitml.evidence.dsse import sign
+from gitml.evidence.keys import SigningKey, generate, signing_key
+from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.git.ledger import append, event_name
+from gitml.git.orphan import Remote
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
-from gitml.repo.ledger import append, event_name
-from gitml.repo.orphan import Remote
 
 REPOSITORY = "ada/flights"
 SIGNATURE = {

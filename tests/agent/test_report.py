@@ -12,25 +12,25 @@ import pytest
 from agent.kit import REPOSITORY, World, key, keys, policy
 from agent.running import start, version
 from conftest import git, write
-from flows.promoting import Town, pin, town
 from gitml.agent.pin import LocalPin, check_times, find_record, unpin, write_pin
 from gitml.agent.report import News, Page
 from gitml.agent.source import Mirror, Moved, Seen, look
 from gitml.agent.state import stamp
+from gitml.cijobs.collect import collect
+from gitml.cijobs.propose import propose
 from gitml.errors import OutsideError, RefError, UsageError
-from gitml.flows.collect import collect
-from gitml.flows.live import live
-from gitml.flows.propose import propose
+from gitml.evidence.dsse import sign, unpack
+from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
+from gitml.evidence.trust import believe
 from gitml.forges.github import Settings, github
-from gitml.governance.dsse import sign, unpack
-from gitml.governance.statement import Binding, Statement, parse_payload, to_payload
-from gitml.governance.trust import believe
+from gitml.git import ledger
+from gitml.git.ledger import event_name
+from gitml.git.orphan import Remote
 from gitml.http import Patience
+from gitml.promotion.live import live
 from gitml.refs import parse
-from gitml.repo import ledger
-from gitml.repo.ledger import event_name
-from gitml.repo.orphan import Remote
 from gitml.spec import Deployment, parse_policy
+from promotion.promoting import Town, pin, town
 from sandbox.forge_kit import Kit
 
 Build = Callable[..., Town]

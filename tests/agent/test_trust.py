@@ -13,10 +13,10 @@ import yaml
 from agent.kit import Merged, World, keys, policy
 from agent.running import Running, start, version
 from conftest import commit, git, write
-from gitml.governance.dsse import unpack
-from gitml.governance.keys import fingerprint
-from gitml.governance.statement import Statement, parse_payload, to_payload
-from gitml.repo.ledger import append, event_name, read
+from gitml.evidence.dsse import unpack
+from gitml.evidence.keys import fingerprint
+from gitml.evidence.statement import Statement, parse_payload, to_payload
+from gitml.git.ledger import append, event_name, read
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import skops.io
 import yaml
 
 from application.staging import PIPELINES, ROOT
-from gitml.flows.templates import template
+from gitml.project.templates import template
 
 sys.path.insert(0, str(ROOT / "examples/flight-ensemble/pipelines"))
 

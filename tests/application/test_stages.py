@@ -14,8 +14,8 @@ import yaml
 
 from application.staging import PIPELINES, ROOT, change_params, run, stage, threads
 from flights import AFTER_DEPARTURE, OUTPUT, WEATHER
-from gitml.serving.loading import load
-from gitml.serving.parity import agree
+from gitml.models.loading import load
+from gitml.models.parity import agree
 from scoring import rows_digest
 
 MODELS = {"delay": ("train", "evaluate", "model.skops"), "mlp": ("mlp_train", "mlp_evaluate", "model.safetensors")}

@@ -13,7 +13,7 @@ from ci.test_github import written
 from ci.test_governance import CLOUD, POLICY, governed
 from gitml.ci.base import Source
 from gitml.ci.github import render
-from gitml.governance.keys import generate
+from gitml.evidence.keys import generate
 
 PUBLIC = generate()[1]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.promoting import Town, pin, town
 from forges.fixtures import kit
 from gitml.cli.main import main
-from gitml.governance.keys import generate
+from gitml.evidence.keys import generate
 from gitml.spec import Deployment
+from promotion.promoting import Town, pin, town
 from sandbox.forge_kit import Kit
 
 __all__ = ["kit"]

@@ -20,7 +20,7 @@ import pytest
 from conftest import write
 from gitml.engines.places import place_of
 from gitml.errors import IntegrityError
-from gitml.flows.serve import Options, serve
+from gitml.inference.serve import Options, serve
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, name_of

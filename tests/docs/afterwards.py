@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import gitml, write
-from gitml.flows.serve import Options, serve
+from gitml.inference.serve import Options, serve
 from gitml.refs import parse
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.server import Listen

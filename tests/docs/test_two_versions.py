@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from conftest import gitml, write
-from gitml.flows.serve import Options, serve
+from gitml.inference.serve import Options, serve
 from gitml.registry import write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of

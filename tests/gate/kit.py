@@ -13,15 +13,15 @@ from typing import Any
 
 from conftest import git
 from gitml.control.mainline import Mainline
+from gitml.dvc.lockentries import Content, Entry
+from gitml.evidence.statement import Binding, Change, Statement
+from gitml.evidence.trust import Believed
 from gitml.gate.facts import Sources
 from gitml.gate.version import Shelf
-from gitml.governance.statement import Binding, Change, Statement
-from gitml.governance.trust import Believed
+from gitml.git.commands import Git
 from gitml.policy.facts import Commit, Person
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
-from gitml.repo.entries import Content, Entry
-from gitml.repo.git import Git
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REPOSITORY = "acme/flights"

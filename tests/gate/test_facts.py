@@ -16,13 +16,13 @@ import pytest
 
 from conftest import git
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gitml.dvc.remotes import Depot, depot
+from gitml.evidence.statement import Change
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
-from gitml.governance.statement import Change
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, Commit, Facts, Person, Pull, Review, Unknown, Version
-from gitml.repo.depot import Depot, depot
 from gitml.verdict import Phase
 
 PRODUCTION = "models/delay/production.yaml"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flows.promoting import QUICK
 from gitml.errors import UsageError
 from gitml.forges.github import Settings, github
 from gitml.gate.occasion import Occasion, Queue, occasion
+from promotion.promoting import QUICK
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, seeded
 

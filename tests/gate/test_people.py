@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.gating import Gated, gated
-from flows.promoting import POLICY, record
 from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.forges.governed import Person as Account
 from gitml.forges.governed import PullCommit, Signature
@@ -18,6 +16,8 @@ from gitml.policy.facts import Commit, Person, Unknown
 from gitml.registry.record import Record
 from gitml.sandbox import repos, users
 from gitml.spec import Policy
+from promotion.gating import Gated, gated
+from promotion.promoting import POLICY, record
 from sandbox.forge_kit import Kit, git
 
 APP = "gitml-bot[bot]"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from conftest import gitml
-from gitml.governance.keys import generate
-from gitml.governance.trust import Believed, believe
-from gitml.repo import ledger
+from gitml.evidence.keys import generate
+from gitml.evidence.trust import Believed, believe
+from gitml.git import ledger
 from gitml.sandbox import repos, users
 from gitml.sandbox.runner import Runner
 from gitml.spec.policy import parse_policy

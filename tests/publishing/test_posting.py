@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.publishing import Desk, as_person, desk, failed, png, weak, with_chart
+from cijobs.publishing import Desk, as_person, desk, failed, png, weak, with_chart
 from forges.fixtures import many_comments
 from gitml.errors import GitmlError
 from gitml.forges import cml

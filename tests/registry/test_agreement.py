@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitml.dvc.lockentries import Content, Entry
 from gitml.registry.agreement import input_differences, metric_disagreements
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric
-from gitml.repo.entries import Content, Entry
 from gitml.stats.refits import Refits
 
 SOURCE = Entry((None,), (), {}, (Content("raw", "md5:r"),))  # type: ignore[arg-type]

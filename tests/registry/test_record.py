@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitml.dvc.lockentries import Content, Entry
 from gitml.errors import RefError, SpecError
 from gitml.refs import parse
 from gitml.registry import Record, find, lineage_digest, parse_record, read_record, resolve, write_record
 from gitml.registry.record import Metric, name_of
 from gitml.registry.store import next_time
-from gitml.repo.entries import Content, Entry
 from gitml.stats.refits import Refits
 
 names = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True)

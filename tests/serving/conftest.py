@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gitml.models.loading import load
+from gitml.models.model import Model
 from gitml.serving.app import create_app
 from gitml.serving.limits import Limits
-from gitml.serving.loading import load
-from gitml.serving.model import Model
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
 from serving_models import SIGNATURE, fitted, saved

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gitml.models.model import Model
 from gitml.serving.auth import hashed
-from gitml.serving.eventcolumns import batches_of
 from gitml.serving.limits import Limits
-from gitml.serving.model import Model
+from gitml.traffic.eventcolumns import batches_of
 from serving_models import SIGNATURE, columns, fitted
 from serving_server import ROW, VERSIONS, Served, constant
 

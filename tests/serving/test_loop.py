@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 
+from gitml.models.model import Model
 from gitml.serving.app import create_app
-from gitml.serving.joined import joined
-from gitml.serving.labels import LabelStore
-from gitml.serving.model import Model
-from gitml.serving.predictionlog import PredictionLog
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
+from gitml.traffic.joined import joined
+from gitml.traffic.labels import LabelStore
+from gitml.traffic.predictionlog import PredictionLog
 from serving_server import ROW, VERSIONS, deployment
 
 

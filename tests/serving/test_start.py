@@ -11,7 +11,7 @@ import pytest
 CODE = """
 import sys
 import gitml.agent.loop, gitml.agent.serve
-from gitml.serving.skopsmodel import library
+from gitml.models.skopsmodel import library
 library().io
 print(*sorted({m.partition('.')[0] for m in sys.modules}))
 import sklearn.externals.array_api_compat

@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from gitml.errors import UsageError
+from gitml.models.model import Model
 from gitml.serving.limits import Limits
-from gitml.serving.model import Model
 from serving_server import ROW, VERSIONS, Served, constant, deployment
 
 Start = Callable[..., Served]

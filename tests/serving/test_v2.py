@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gitml.serving.model import Model
+from gitml.models.model import Model
 from serving_models import columns, fitted
 from serving_server import ROW, VERSIONS, Served
 

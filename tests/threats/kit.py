@@ -19,27 +19,27 @@ from typing import Any
 
 import pytest
 
-from flows.gating import RUN, Gated, gated
-from flows.promoting import NOW, POLICY, Town, pin, write
-from flows.promoting import record as record_of
 from gitml.agent import judge as agentjudge
 from gitml.agent.judge import Go, Keep
 from gitml.agent.source import Mirror
 from gitml.agent.trust import Grounds, Ledger, brought_up
+from gitml.cijobs.record import Order as Recording
+from gitml.cijobs.record import record
 from gitml.errors import GitmlError
-from gitml.flows.cirecord import Order as Recording
-from gitml.flows.cirecord import record
-from gitml.flows.doctorpolicy import wanted
-from gitml.flows.gate import Outcome
-from gitml.flows.merge import Done, merge
-from gitml.flows.merge import Order as Merging
 from gitml.forges.base import State
 from gitml.forges.governed import Protection
+from gitml.git.orphan import Remote
+from gitml.project.doctorpolicy import wanted
+from gitml.promotion.gate import Outcome
+from gitml.promotion.merge import Done, merge
+from gitml.promotion.merge import Order as Merging
 from gitml.registry.record import Record
-from gitml.repo.orphan import Remote
 from gitml.sandbox import repos, users
 from gitml.sandbox.serve import Options, serving
 from gitml.spec import Deployment, render_deployment
+from promotion.gating import RUN, Gated, gated
+from promotion.promoting import NOW, POLICY, Town, pin, write
+from promotion.promoting import record as record_of
 from sandbox.forge_kit import Kit, git, people
 from sandbox.rest_kit import close_clients
 

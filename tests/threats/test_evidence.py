@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from gitml.errors import GitmlError
-from gitml.flows.gate import Outcome
+from gitml.evidence import dsse
+from gitml.evidence.keys import SigningKey, generate, signing_key
+from gitml.evidence.statement import Change, Statement, parse_payload, to_payload
 from gitml.forges.base import State
-from gitml.governance import dsse
-from gitml.governance.keys import SigningKey, generate, signing_key
-from gitml.governance.statement import Change, Statement, parse_payload, to_payload
-from gitml.repo import ledger
-from gitml.repo.orphan import Remote
+from gitml.git import ledger
+from gitml.git.orphan import Remote
+from gitml.promotion.gate import Outcome
 from sandbox.forge_kit import git
 from threats.kit import PRODUCTION, STAGING, Scene, Template, identity, template
 

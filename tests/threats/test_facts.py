@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flows.promoting import record
+from promotion.promoting import record
 from sandbox.forge_kit import git
 from threats.kit import GOOD, PRODUCTION, STAGING, Scene
 

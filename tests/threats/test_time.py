@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from flows.gating import RUN
-from flows.promoting import pin
 from forges.chaos_kit import chaos_before
 from gitml.errors import FailedError, GitmlError, InconclusiveError
-from gitml.flows.gate import Order, gate
-from gitml.flows.merge import Order as Merging
-from gitml.flows.merge import merge
 from gitml.forges.base import State
+from gitml.promotion.gate import Order, gate
+from gitml.promotion.merge import Order as Merging
+from gitml.promotion.merge import merge
 from gitml.spec import render_deployment
 from gitml.spec.deployment import Deployment
+from promotion.gating import RUN
+from promotion.promoting import pin
 from sandbox.forge_kit import git
 from threats.kit import STAGING, Scene
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import TOY, gitml
 from conftest import write as write_files
 from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY
-from gitml.governance.keys import generate
+from gitml.evidence.keys import generate
 from gitml.sandbox.runner import HOSTED, Runner
 from gitml.sandbox.serve import Options, serving
 from sandbox.forge_kit import Kit, git, people

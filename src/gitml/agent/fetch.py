@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gitml.agent.source import Mirror
+from gitml.dvc.lockentries import Content
+from gitml.dvc.manifest import Fingerprint, fingerprint
+from gitml.dvc.safety import refuse_escape
 from gitml.errors import IntegrityError, OutsideError, SpecError
+from gitml.files import write_file
+from gitml.models.formats import check_format
 from gitml.registry.record import File, Record, parse_record
-from gitml.repo.entries import Content
-from gitml.repo.files import write_file
-from gitml.repo.formats import check_format
-from gitml.repo.manifest import Fingerprint, fingerprint
-from gitml.repo.safety import refuse_escape
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
 from gitml.spec.load import APPLICATION, parse_application
@@ -151,7 +151,7 @@ class Shelf:
 
     def _from_remotes(self, record: Record, names: Iterable[str]) -> None:
         # DVC takes a second to import, and an agent that has everything in its cache never needs it.
-        from gitml.repo.depot import depot
+        from gitml.dvc.remotes import depot
 
         contents = record.contents()
         config = _config(self.mirror, self.newest or self.commit)

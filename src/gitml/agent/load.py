@@ -10,10 +10,10 @@ from typing import Any
 
 from gitml.agent.fetch import Shelf, Version, application_at, fetched, record_of
 from gitml.errors import FailedError, IntegrityError
+from gitml.models.loading import load
+from gitml.models.model import Model
+from gitml.models.parity import apart
 from gitml.registry.record import Record
-from gitml.serving.loading import load
-from gitml.serving.model import Model
-from gitml.serving.parity import apart
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import DEEPEST

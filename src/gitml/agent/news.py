@@ -13,7 +13,7 @@ from gitml.agent.source import MAIN_REF, Mirror, Moved
 from gitml.agent.state import Applied, Attempt, State, agent_name
 from gitml.agent.trust import Trusted
 from gitml.errors import GitmlError, SpecError
-from gitml.governance.keys import SigningKey
+from gitml.evidence.keys import SigningKey
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 

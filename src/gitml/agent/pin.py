@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gitml.agent.source import Mirror
 from gitml.agent.state import PINS, moment, stamp
 from gitml.errors import RefError, UsageError
+from gitml.files import write_file
 from gitml.refs import DIGEST, VERSION, Reference
 from gitml.registry.record import Record, parse_record
-from gitml.repo.files import write_file
 
 LONGEST = timedelta(days=14)
 

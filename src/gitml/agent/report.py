@@ -12,12 +12,12 @@ from typing import Any, Literal
 from gitml.agent.source import Mirror, Moved, Wanted
 from gitml.agent.state import OUTBOX, Applied
 from gitml.errors import GitmlError, OutsideError, SpecError
+from gitml.evidence.dsse import sign
+from gitml.evidence.keys import SigningKey
+from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.files import write_file
 from gitml.forges.governed import Deployments, DeploymentState, NewDeployment
-from gitml.governance.dsse import sign
-from gitml.governance.keys import SigningKey
-from gitml.governance.statement import Binding, Change, Statement, to_payload
-from gitml.repo.files import write_file
-from gitml.repo.ledger import MAX_EVENT, event_name, wrong_name
+from gitml.git.ledger import MAX_EVENT, event_name, wrong_name
 from gitml.spec.deployment import Deployment, parse_deployment
 from gitml.spec.policy import POLICY
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from gitml.agent.http import Scope, with_agent
 from gitml.agent.loop import Agent
+from gitml.models.cores import leave_out_of_collections
 from gitml.serving.app import create_app
 from gitml.serving.auth import caller
-from gitml.serving.cores import leave_out_of_collections
-from gitml.serving.labels import LabelStore
-from gitml.serving.predictionlog import NoLog, PredictionLog, Sink
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
 from gitml.serving.wire import HttpError
+from gitml.traffic.labels import LabelStore
+from gitml.traffic.predictionlog import NoLog, PredictionLog, Sink
 
 # Whoever ends a server should not wait for a fetch that hangs; what it would bring is fetched by the next one.
 _END = 5.0

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import OutsideError
+from gitml.git.ledger import BRANCH as LEDGER
+from gitml.git.ledger import NAME, Event
+from gitml.git.ledger import blobs as blobs_of
+from gitml.git.orphan import Remote
 from gitml.process import run
-from gitml.repo.ledger import BRANCH as LEDGER
-from gitml.repo.ledger import NAME, Event
-from gitml.repo.ledger import blobs as blobs_of
-from gitml.repo.orphan import Remote
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
 MAX_FILE = 5_000_000

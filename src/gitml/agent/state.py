@@ -14,7 +14,7 @@ import filelock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import LockedError, OutsideError
-from gitml.repo.files import write_file
+from gitml.files import write_file
 
 STATE, LOCK, MIRROR, CACHE, OUTBOX, PINS, DVC = "state.json", "lock", "mirror.git", "cache", "outbox", "pins", "dvc"
 TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -23,10 +23,10 @@ from typing import Any
 
 from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
-from gitml.governance.keys import fingerprint
-from gitml.governance.statement import Binding, Statement
-from gitml.governance.trust import believe
-from gitml.repo.ledger import Event
+from gitml.evidence.keys import fingerprint
+from gitml.evidence.statement import Binding, Statement
+from gitml.evidence.trust import believe
+from gitml.git.ledger import Event
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
 KINDS = ("gate", "approved", "rolled-back")

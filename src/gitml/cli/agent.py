@@ -105,7 +105,7 @@ def run(ctx: click.Context, /, environment: str, *, once: bool, observe: bool, a
     Environment variables: GITHUB_TOKEN reads the repository and reports to the forge's deployments; GITML_SIGNING_KEY
     signs reports; GITML_WEBHOOK_SECRET makes /gitml/wake take signed knocks only.
     """
-    from gitml.serving.cores import one_core_each
+    from gitml.models.cores import one_core_each
 
     one_core_each()
     told = told_by(ctx, environment, options)
@@ -201,7 +201,7 @@ def unpin(ctx: click.Context, /, model: str, environment: str, **options: Any) -
 @as_json
 def state(*, url: str, as_json: bool) -> int:
     """Show what a running agent says of itself. Exit code 1 unless it is synced, and healthy or suspended."""
-    from gitml.flows.agentask import ask
+    from gitml.promotion.agentask import ask
 
     found = ask(url, os.environ.get("GITML_AGENT_TOKEN", ""))
     if as_json:

@@ -16,10 +16,10 @@ import click
 from gitml.agent.state import MIRROR, default_state, load_state, owned, stamp
 from gitml.errors import OutsideError, UsageError
 from gitml.forges.github import Settings, github, settings_from
+from gitml.git.commands import Git
+from gitml.git.orphan import Remote
 from gitml.output import note, paint, printable, show, table
 from gitml.refs import why_no_environment
-from gitml.repo.git import Git
-from gitml.repo.orphan import Remote
 from gitml.spec import find_root
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _working(
     from gitml.agent.news import Reporter
     from gitml.agent.report import Outbox, Page
     from gitml.agent.source import Mirror
-    from gitml.governance.keys import VARIABLE, signing_key
+    from gitml.evidence.keys import VARIABLE, signing_key
     from gitml.serving.state import State
 
     def say(text: str) -> None:

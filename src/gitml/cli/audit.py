@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from gitml.cli.common import F, as_json, examples, root_of
-from gitml.flows.audit import Asked
-from gitml.flows.audit import audit as run_audit
-from gitml.flows.auditexport import export as write_export
-from gitml.flows.auditexport import reread
-from gitml.governance.audit import Audit
-from gitml.governance.export import change_row, event_row
+from gitml.evidence.audit import Audit
+from gitml.evidence.export import change_row, event_row
 from gitml.output import note, paint, printable, show, show_json
+from gitml.promotion.audit import Asked
+from gitml.promotion.audit import audit as run_audit
+from gitml.promotion.auditexport import export as write_export
+from gitml.promotion.auditexport import reread
 from gitml.verdict import Phase
 
 _STYLES = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "yellow"}

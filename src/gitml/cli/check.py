@@ -9,9 +9,9 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import Problem
-from gitml.flows.check import Report
-from gitml.flows.check import check as check_files
 from gitml.output import paint, printable, show, show_json
+from gitml.project.check import Report
+from gitml.project.check import check as check_files
 
 
 @click.command(

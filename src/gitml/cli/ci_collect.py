@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from gitml.cijobs.collect import Collected
+from gitml.cijobs.collect import collect as run_collect
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
-from gitml.flows.collect import Collected
-from gitml.flows.collect import collect as run_collect
 from gitml.output import note, printable, show, show_json
 
 

@@ -6,8 +6,8 @@ import os
 
 import click
 
+from gitml.cijobs.dispatch import dispatch as run_dispatch
 from gitml.cli.common import as_json, examples, root_of
-from gitml.flows.dispatch import dispatch as run_dispatch
 from gitml.forges.github import github, settings_from
 from gitml.output import note, printable, show, show_json
 

@@ -6,10 +6,10 @@ import os
 
 import click
 
+from gitml.cijobs.propose import Turn, starter
+from gitml.cijobs.propose import propose as run_propose
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import as_dict, placed
-from gitml.flows.propose import Turn, starter
-from gitml.flows.propose import propose as run_propose
 from gitml.output import printable, show, show_json
 
 

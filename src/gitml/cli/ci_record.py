@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import click
 
 from gitml.ci.github_gate import ENVIRONMENT
+from gitml.cijobs.record import Order, Recorded
+from gitml.cijobs.record import record as run_record
+from gitml.cijobs.verify import Order as Trial
+from gitml.cijobs.verify import civerify
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.proposed import placed
 from gitml.cli.train import tell
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError
-from gitml.flows.cirecord import Order, Recorded
-from gitml.flows.cirecord import record as run_record
-from gitml.flows.civerify import Order as Trial
-from gitml.flows.civerify import civerify
-from gitml.flows.reproduce import Call
-from gitml.governance.keys import VARIABLE, signing_key
+from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.output import note, paint, printable, show, show_json
+from gitml.training.reproduce import Call
 
 _STYLES = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from gitml.cli.common import as_json, examples, root_of
-from gitml.flows.render import Did, Workflow, render_workflows, workflows
 from gitml.output import note, paint, printable, show, show_json
+from gitml.project.render import Did, Workflow, render_workflows, workflows
 
 _STYLES = {Did.CREATED: "green", Did.CHANGED: "yellow", Did.REMOVED: "red", Did.SAME: "dim"}
 _DIFF = {"+": "green", "-": "red", "@": "cyan"}

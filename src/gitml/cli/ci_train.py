@@ -8,17 +8,17 @@ from contextlib import AbstractContextManager, ExitStack
 
 import click
 
+from gitml.cijobs.commit import cicommit
+from gitml.cijobs.context import Push, push_of
+from gitml.cijobs.run import cirun
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.train import tell
-from gitml.flows.cicommit import cicommit
-from gitml.flows.ciplace import Push, push_of
-from gitml.flows.cirun import cirun
-from gitml.flows.train import Call
 from gitml.forges.base import Forge
 from gitml.forges.github import github, settings_from
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.reports.redact import redact
 from gitml.spec import load_application
+from gitml.training.train import Call
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|ACCESS_KEY|API_?KEY", re.IGNORECASE)
 

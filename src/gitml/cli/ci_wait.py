@@ -6,10 +6,10 @@ import os
 
 import click
 
+from gitml.cijobs.publish import World
+from gitml.cijobs.wait import Patience
+from gitml.cijobs.wait import wait as run_wait
 from gitml.cli.common import as_json, examples, root_of
-from gitml.flows.publish import World
-from gitml.flows.wait import Patience
-from gitml.flows.wait import wait as run_wait
 from gitml.forges.github import github, settings_from
 from gitml.output import note, printable, show, show_json
 

@@ -8,9 +8,9 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import difference_json, difference_table
-from gitml.flows.diff import Change, Diff
-from gitml.flows.diff import diff as diff_versions
 from gitml.output import paint, show, show_json, table
+from gitml.training.diff import Change, Diff
+from gitml.training.diff import diff as diff_versions
 
 _PARTS = ("params", "data", "code", "stages", "packages", "signature")
 

@@ -7,9 +7,9 @@ import os
 import click
 
 from gitml.cli.common import as_json, examples, root_of
-from gitml.flows.doctor import doctor as run_doctor
-from gitml.flows.doctorpoint import Mark
 from gitml.output import note, paint, printable, show, show_json
+from gitml.project.doctor import doctor as run_doctor
+from gitml.project.doctorpoint import Mark
 
 _STYLES = {Mark.OK: "green", Mark.MISSING: "red", Mark.UNKNOWN: "yellow"}
 

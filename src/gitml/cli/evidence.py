@@ -12,11 +12,11 @@ import click
 
 from gitml.cli.common import F, as_json, examples, root_of
 from gitml.control.ledger import Here
-from gitml.flows.evidence import Shown, Wanted, find, here
-from gitml.flows.evidence import evidence as listed
-from gitml.flows.evidence import keygen as make_pair
-from gitml.flows.evidence import verify as verify_events
 from gitml.output import note, paint, printable, show, show_json, table
+from gitml.promotion.evidence import Shown, Wanted, find, here
+from gitml.promotion.evidence import evidence as listed
+from gitml.promotion.evidence import keygen as make_pair
+from gitml.promotion.evidence import verify as verify_events
 from gitml.spec.gates import EvidenceKind
 
 

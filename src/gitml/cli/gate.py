@@ -11,16 +11,16 @@ from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
 from gitml.control.place import Place
 from gitml.errors import UsageError
-from gitml.flows.gate import Order, Outcome
-from gitml.flows.gate import gate as run_gate
+from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.base import State
 from gitml.gate.judge import ground
 from gitml.gate.occasion import Occasion, occasion
 from gitml.gate.queue import judge_queue
-from gitml.governance.keys import VARIABLE, signing_key
+from gitml.git.commands import Git
 from gitml.output import note, paint, printable, show, show_json
 from gitml.policy.decision import Decision
-from gitml.repo.git import Git
+from gitml.promotion.gate import Order, Outcome
+from gitml.promotion.gate import gate as run_gate
 from gitml.verdict import Phase
 
 _STYLES = {State.SUCCESS: "green", State.FAILURE: "red", State.PENDING: "yellow", State.ERROR: "red"}

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.flows.init import Started, Status
-from gitml.flows.init import init as start_application
-from gitml.flows.templates import EXAMPLES, training
 from gitml.output import note, paint, printable, show, show_json
+from gitml.project.init import Started, Status
+from gitml.project.init import init as start_application
+from gitml.project.templates import EXAMPLES, training
 
 _STYLES = {Status.CREATED: "green", Status.EXTENDED: "green", Status.KEPT: "dim", Status.DIFFERS: "yellow"}
 

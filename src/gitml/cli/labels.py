@@ -32,7 +32,7 @@ def add(model: str, table: str, folder: str, *, spool: Path | None, as_json: boo
     A label for the same row again is a correction: the last one counts.
     """
     with extra("serve"):
-        from gitml.flows.labels import add_labels
+        from gitml.inference.labels import add_labels
 
     count = add_labels(model, table, folder, spool)
     if as_json:

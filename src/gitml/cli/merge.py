@@ -6,9 +6,9 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
-from gitml.flows.merge import Order
-from gitml.flows.merge import merge as run_merge
 from gitml.output import show, show_json
+from gitml.promotion.merge import Order
+from gitml.promotion.merge import merge as run_merge
 
 
 @click.command(epilog=examples("gitml merge 12", "gitml merge 12 --head 3f2a90bc1 --method squash"))

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, number, root_of
-from gitml.flows.models import Inventory, Listed, versions
-from gitml.flows.models import models as all_models
 from gitml.output import note, show, show_json, table
 from gitml.registry import Deployed
+from gitml.training.models import Inventory, Listed, versions
+from gitml.training.models import models as all_models
 
 _METRICS_SHOWN = 4
 

@@ -11,11 +11,11 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option
-from gitml.flows.override import Order, Overridden
-from gitml.flows.override import override as run_override
-from gitml.governance.keys import VARIABLE, signing_key
+from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.output import note, printable, show, show_json
 from gitml.policy.freezes import moment
+from gitml.promotion.override import Order, Overridden
+from gitml.promotion.override import override as run_override
 from gitml.spec.fields import WrongValueError, parse_duration, parse_until
 
 

@@ -6,8 +6,8 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, plain_text, tell
-from gitml.flows.promote import Order
-from gitml.flows.promote import promote as run_promote
+from gitml.promotion.promote import Order
+from gitml.promotion.promote import promote as run_promote
 from gitml.refs import parse
 
 

@@ -12,10 +12,10 @@ import click
 from gitml.cli.common import root_of
 from gitml.control.place import Place
 from gitml.errors import OutsideError
-from gitml.flows.promote import Proposed
 from gitml.forges.github import github, settings_from
+from gitml.git.commands import Git
 from gitml.output import note, paint, printable, show, show_json
-from gitml.repo.git import Git
+from gitml.promotion.promote import Proposed
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from gitml.cijobs.publish import Order, Published, World
+from gitml.cijobs.publish import publish as run_publish
 from gitml.cli.common import as_json, examples
 from gitml.errors import UsageError
-from gitml.flows.publish import Order, Published, World
-from gitml.flows.publish import publish as run_publish
 from gitml.forges.github import settings_from
 from gitml.output import note, printable, show, show_json
 from gitml.publishing.pictures import FOLDER

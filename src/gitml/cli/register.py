@@ -10,10 +10,10 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import comparison_table, difference_json
-from gitml.flows.delivery import Delivery
-from gitml.flows.register import Call, Outcome, Registered
-from gitml.flows.register import register as register_version
 from gitml.output import note, paint, show, show_json, size
+from gitml.training.delivery import Delivery
+from gitml.training.register import Call, Outcome, Registered
+from gitml.training.register import register as register_version
 
 
 @click.command(

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import click
 
 from gitml.cli.common import as_json, examples, root_of, watch
-from gitml.flows.reproduce import TOLERANCE, Call, Reproduction
-from gitml.flows.reproduce import reproduce as run_again
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.pipelines.run import Ran
+from gitml.training.reproduce import TOLERANCE, Call, Reproduction
+from gitml.training.reproduce import reproduce as run_again
 from gitml.verdict import Phase
 
 _STYLES = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}

@@ -8,9 +8,9 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option, tell
-from gitml.flows.rollback import Order
-from gitml.flows.rollback import resume as run_resume
-from gitml.flows.rollback import rollback as run_rollback
+from gitml.promotion.rollback import Order
+from gitml.promotion.rollback import resume as run_resume
+from gitml.promotion.rollback import rollback as run_rollback
 from gitml.spec.fields import WrongValueError, parse_until
 
 

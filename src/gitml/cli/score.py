@@ -55,8 +55,8 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     # Libraries read this when they are loaded; a worker takes one core, not all.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with extra("serve"):
-        from gitml.flows.score import Call
-        from gitml.flows.score import score as run
+        from gitml.inference.score import Call
+        from gitml.inference.score import score as run
 
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None
     progress = _Progress()

@@ -13,7 +13,7 @@ from gitml.cli.common import examples, root_of
 from gitml.output import note, paint, show
 
 if TYPE_CHECKING:
-    from gitml.flows.serve import Trial
+    from gitml.inference.serve import Trial
 
 
 @click.command(
@@ -39,11 +39,11 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
 
     The server is that of `gitml agent` without the agent: no evidence is asked for, and nothing follows main.
     """
-    from gitml.serving.cores import one_core_each
+    from gitml.models.cores import one_core_each
 
     one_core_each()
-    from gitml.flows.serve import Options
-    from gitml.flows.serve import serve as run
+    from gitml.inference.serve import Options
+    from gitml.inference.serve import serve as run
     from gitml.serving.server import Listen
 
     stop = threading.Event()

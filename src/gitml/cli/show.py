@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, interval, number, root_of
-from gitml.flows.show import Shown
-from gitml.flows.show import show as show_version
 from gitml.output import paint, printable, show_json, size, table
 from gitml.output import show as say
 from gitml.registry import Record
+from gitml.training.show import Shown
+from gitml.training.show import show as show_version
 
 
 @click.command(

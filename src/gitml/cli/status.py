@@ -11,11 +11,11 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
 from gitml.errors import GitmlError
-from gitml.flows.live import Live
-from gitml.flows.status import Status, Wanted
-from gitml.flows.status import status as run_status
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.policy.freezes import moment
+from gitml.promotion.live import Live
+from gitml.promotion.status import Status, Wanted
+from gitml.promotion.status import status as run_status
 from gitml.reports.promotion import short
 from gitml.spec.deployment import Deployment, Hold
 from gitml.spec.policy import Freeze
@@ -51,7 +51,7 @@ def status(ctx: click.Context, /, model: str, *, agents: tuple[str, ...], as_jso
 
 def _asked(found: Status, agents: tuple[str, ...]) -> Status:
     """With what the agents themselves say where they were asked; one that does not answer is noted."""
-    from gitml.flows.agentask import answers
+    from gitml.promotion.agentask import answers
 
     told: dict[tuple[str, str], Live] = {}
     notes = list(found.notes)

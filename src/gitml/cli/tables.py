@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gitml.cli.common import interval, number
-from gitml.flows.compare import Comparison
 from gitml.output import paint, table
 from gitml.stats.comparison import Difference, Reading
+from gitml.training.compare import Comparison
 
 _STYLES = {Reading.BETTER: "green", Reading.WORSE: "red", Reading.NOISE: "dim", Reading.UNKNOWN: "dim"}
 

@@ -10,10 +10,10 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
-from gitml.flows.train import Call, Outcome, Trained
-from gitml.flows.train import train as run_train
 from gitml.output import note, paint, seconds, show, show_json
 from gitml.pipelines.run import How, Ran
+from gitml.training.train import Call, Outcome, Trained
+from gitml.training.train import train as run_train
 
 _STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim"}
 

@@ -12,7 +12,7 @@ from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Person
-from gitml.repo.onefile import bring, commit_file, swap, tip_of
+from gitml.git.edit import bring, commit_file, swap, tip_of
 from gitml.spec import Deployment, render_deployment
 
 PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"

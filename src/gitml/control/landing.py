@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitml.control.place import Place
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
-from gitml.repo.git import Git
+from gitml.git.commands import Git
 
 # A forge rebases no more than a hundred.
 _MOST = 100

@@ -10,8 +10,8 @@ from pathlib import Path
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError, OutsideError, UsageError
 from gitml.forges.github import Settings, settings_from
-from gitml.repo import history, ledger
-from gitml.repo.git import Git
+from gitml.git import history, ledger
+from gitml.git.commands import Git
 from gitml.spec import Policy
 
 _REFS = (f"refs/remotes/origin/{ledger.BRANCH}", ledger.LOCAL, f"refs/heads/{ledger.BRANCH}")

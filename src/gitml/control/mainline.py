@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from gitml.errors import Problem, RefError, SpecError, UsageError
+from gitml.git.commands import Git
 from gitml.refs import DIGEST, VERSION, Reference
 from gitml.registry.record import Record, parse_record
-from gitml.repo.git import Git
 from gitml.spec import (
     Application,
     Deployment,

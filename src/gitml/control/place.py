@@ -13,9 +13,9 @@ from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
 from gitml.forges.github import Settings
 from gitml.forges.governed import GovernedForge, Person
-from gitml.repo.git import Git
-from gitml.repo.onefile import Who, bring, tip_of
-from gitml.repo.orphan import Remote
+from gitml.git.commands import Git
+from gitml.git.edit import Who, bring, tip_of
+from gitml.git.orphan import Remote
 
 # .invalid is reserved (RFC 2606): no forge can take the address for a person's.
 BOT_NAME, BOT_EMAIL = "gitml-bot", "gitml-bot@noreply.invalid"

@@ -9,9 +9,9 @@ from typing import Any
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import GitmlError
-from gitml.governance.statement import Binding
-from gitml.governance.trust import Believed, believe
-from gitml.repo import ledger
+from gitml.evidence.statement import Binding
+from gitml.evidence.trust import Believed, believe
+from gitml.git import ledger
 
 
 @dataclass(frozen=True)

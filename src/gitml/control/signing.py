@@ -9,12 +9,12 @@ from typing import Any
 
 from gitml.control.place import Place
 from gitml.errors import GitmlError, UsageError
-from gitml.governance import dsse
-from gitml.governance.keys import SigningKey
-from gitml.governance.statement import Binding, Statement, to_payload
-from gitml.governance.trust import Believed, believe
+from gitml.evidence import dsse
+from gitml.evidence.keys import SigningKey
+from gitml.evidence.statement import Binding, Statement, to_payload
+from gitml.evidence.trust import Believed, believe
+from gitml.git import ledger
 from gitml.policy.facts import Unknown
-from gitml.repo import ledger
 from gitml.spec.policy import Policy
 
 

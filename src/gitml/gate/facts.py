@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitml.errors import SpecError
+from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, record_of, verified, version_of
-from gitml.governance.trust import Believed
 from gitml.policy.change import classify
 from gitml.policy.facts import Case, Commit, Facts, Part, Person, Proof, Pull, Unknown, Version
 from gitml.registry.record import Record

@@ -13,6 +13,7 @@ from pathlib import Path
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import Heard, heard_or_unknown
+from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.gate.facts import Sources, case_of
@@ -20,11 +21,10 @@ from gitml.gate.lineage import lineage_of
 from gitml.gate.people import pull_of, teams_of
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
+from gitml.git.commands import Git
+from gitml.git.edit import bring
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, Unknown
-from gitml.repo.depot import Depot, depot
-from gitml.repo.git import Git
-from gitml.repo.onefile import bring
 from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.policy import POLICY, Policy
 

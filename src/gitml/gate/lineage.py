@@ -8,10 +8,10 @@ from gitml.control.mainline import Mainline, record_path
 from gitml.control.place import Place
 from gitml.forges.governed import PullCommit
 from gitml.gate.people import BOT, CO_AUTHOR, asked, by_address, commit_of
+from gitml.git.edit import bring
 from gitml.policy.facts import Commit, Person, Unknown
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
-from gitml.repo.onefile import bring
 
 # Commits of the default branch that are looked up at the forge for one version; of older ones Git's addresses are read.
 MOST = 60

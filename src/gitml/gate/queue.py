@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from gitml.control.place import Place
 from gitml.errors import OutsideError
+from gitml.evidence.statement import Change
 from gitml.forges.base import State, Status
 from gitml.gate.judge import Ground
 from gitml.gate.occasion import Queue
 from gitml.gate.status import context_of
 from gitml.gate.tree import Edit, edits
 from gitml.gate.words import cut
-from gitml.governance.statement import Change
+from gitml.git.commands import Git
+from gitml.git.edit import bring
 from gitml.policy.facts import Unknown
-from gitml.repo.git import Git
-from gitml.repo.onefile import bring
 
 
 @dataclass(frozen=True)

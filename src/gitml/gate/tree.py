@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitml.errors import GitmlError, SpecError
+from gitml.git.commands import Git
 from gitml.policy.facts import Unknown
 from gitml.refs import NAME
-from gitml.repo.git import Git
 from gitml.spec.deployment import Deployment, parse_deployment
 
 _DEPLOYMENT = re.compile(rf"models/(?P<model>{NAME.pattern})/(?P<environment>[^/]+)\.yaml")

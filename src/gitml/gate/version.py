@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from gitml.control.mainline import Mainline, record_path
+from gitml.dvc.manifest import fingerprint
+from gitml.dvc.remotes import Depot
 from gitml.errors import GitmlError, SpecError
-from gitml.governance.statement import strict_json
+from gitml.evidence.statement import strict_json
+from gitml.models.formats import check_format
 from gitml.policy.facts import Commit, Proof, Unknown, Version
 from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
-from gitml.repo.depot import Depot
-from gitml.repo.formats import check_format
-from gitml.repo.manifest import fingerprint
 from gitml.spec.application import Application, stored_as
 from gitml.spec.deployment import Pin
 from gitml.spec.fields import parse_until

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gitml.dvc.lockentries import Content, Entry
+from gitml.dvc.manifest import Fingerprint, fingerprint
+from gitml.dvc.repository import Dvc
 from gitml.errors import IntegrityError
 from gitml.pipelines.journal import Run, recall
 from gitml.pipelines.run import Options
-from gitml.repo.dvc import Dvc
-from gitml.repo.entries import Content, Entry
-from gitml.repo.manifest import Fingerprint, fingerprint
 
 
 def covered(

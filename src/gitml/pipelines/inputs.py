@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitml.dvc.lockentries import Content, Entry
+from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError
-from gitml.repo.dvc import Dvc
-from gitml.repo.entries import Content, Entry
 
 Stamps = frozenset[tuple[str, int, int]]
 

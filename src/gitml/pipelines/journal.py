@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.repo.entries import Content, Entry
-from gitml.repo.files import write_file
-from gitml.repo.manifest import Fingerprint
+from gitml.dvc.lockentries import Content, Entry
+from gitml.dvc.manifest import Fingerprint
+from gitml.files import write_file
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from gitml.dvc.lockentries import Entry, sha256_of
+from gitml.dvc.manifest import Fingerprint, fingerprint, verify
+from gitml.dvc.repository import Dvc, State
 from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import Run, recall, recall_inputs, remember
 from gitml.process import captured
-from gitml.repo.dvc import Dvc, State
-from gitml.repo.entries import Entry, sha256_of
-from gitml.repo.manifest import Fingerprint, fingerprint, verify
 
 
 class How(StrEnum):

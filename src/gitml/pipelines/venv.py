@@ -16,13 +16,13 @@ from pathlib import Path
 import filelock
 from packaging.utils import canonicalize_name
 
+from gitml.dvc.lockentries import sha256_of
+from gitml.dvc.manifest import fingerprint
 from gitml.errors import InconclusiveError, OutsideError
+from gitml.files import write_file
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.packages import read_lock
 from gitml.process import run, run_logged
-from gitml.repo.entries import sha256_of
-from gitml.repo.files import write_file
-from gitml.repo.manifest import fingerprint
 
 # Settings of the caller that would make Python or pip look elsewhere than into the environment; empty means unset.
 _ISOLATED = {

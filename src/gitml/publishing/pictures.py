@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitml.errors import GitmlError, IntegrityError
-from gitml.repo.assets import Remote, address_of, picture_files, push_pictures
+from gitml.git.assets import Remote, address_of, picture_files, push_pictures
 from gitml.reports.facts import Model, Report
 
 # Beside the report; its name begins like the report's, so that one pattern uploads both.

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitml.dvc.lockentries import Entry, holds_more, makers_of
+from gitml.dvc.manifest import Fingerprint
 from gitml.registry.record import Metric, Record
-from gitml.repo.entries import Entry, holds_more, makers_of
-from gitml.repo.manifest import Fingerprint
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitml.repo.entries import Content, Entry, holds_more, makers_of, sha256_of
+from gitml.dvc.lockentries import Content, Entry, holds_more, makers_of, sha256_of
 
 
 def lineage_digest(model: str, stages: Mapping[str, Entry]) -> str:

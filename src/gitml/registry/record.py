@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gitml.dvc.lockentries import Content, Entry
 from gitml.refs import NAME, VERSION
 from gitml.registry.lineage import external_digest, lineage_digest
-from gitml.repo.entries import Content, Entry
 from gitml.stats.profile import Profile
 from gitml.stats.refits import Refits
 
@@ -32,7 +32,7 @@ class Metric(_Part):
 
 
 class File(_Part):
-    """What ``gitml.repo.manifest.fingerprint`` says of an output; ``rows``, ``missing`` and ``ones`` if it is a table.
+    """What ``gitml.dvc.manifest.fingerprint`` says of an output; ``rows``, ``missing`` and ``ones`` if it is a table.
 
     ``missing`` is the share of missing values by column, ``ones`` that of 1 or true in each column of nothing but 0 and
     1: how labels are balanced. ``profile`` says how columns of data are distributed. ``dvc`` is the digest under which

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gitml.dvc.lockentries import Entry
+from gitml.dvc.manifest import Fingerprint
 from gitml.errors import SpecError
 from gitml.registry.store import Found, find, read_record
-from gitml.repo.entries import Entry
-from gitml.repo.manifest import Fingerprint
 
 
 def recorded_runs(

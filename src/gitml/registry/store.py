@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import pydantic_core
 
 from gitml.errors import Problem, RefError, SpecError
+from gitml.files import create_file
 from gitml.refs import VERSION
 from gitml.registry.record import Record, parse_record
-from gitml.repo.files import create_file
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 

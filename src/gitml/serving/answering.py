@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gitml.models.model import Answers, ModelError
+from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
-from gitml.serving.eventcolumns import Encoded, Event
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.model import Answers, ModelError
-from gitml.serving.plain import Asked, outputs
-from gitml.serving.predictionlog import Sink
+from gitml.serving.plainjson import Asked, outputs
 from gitml.serving.shadows import Shadows
-from gitml.serving.signature import InputError, Rows
 from gitml.serving.state import Served, Variant
 from gitml.serving.wire import HttpError
+from gitml.traffic.eventcolumns import Encoded, Event
+from gitml.traffic.predictionlog import Sink
 
 # Requests of more bytes are read and checked on a thread, so that others are answered meanwhile.
 LARGE = 64 << 10

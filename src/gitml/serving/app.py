@@ -11,14 +11,12 @@ import orjson
 
 from gitml import __version__
 from gitml.errors import GitmlError
-from gitml.serving import labels as labelling
-from gitml.serving import openapi, plain, v2
+from gitml.serving import openapi, v2
+from gitml.serving import plainjson as plain
 from gitml.serving.answering import Answering, Ask, head_lines
 from gitml.serving.auth import caller
-from gitml.serving.labels import LabelStore
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
-from gitml.serving.plain import Asked
-from gitml.serving.predictionlog import NoLog, Sink
+from gitml.serving.plainjson import Asked
 from gitml.serving.state import Served, State
 from gitml.serving.wire import (
     GoneError,
@@ -33,6 +31,9 @@ from gitml.serving.wire import (
     request_id,
     respond,
 )
+from gitml.traffic import labels as labelling
+from gitml.traffic.labels import LabelStore
+from gitml.traffic.predictionlog import NoLog, Sink
 
 # What needs no token: load balancers ask without one.
 _OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})

@@ -18,9 +18,9 @@ from queue import SimpleQueue
 import numpy as np
 
 from gitml.errors import OutsideError
+from gitml.models.model import Answers, Model
+from gitml.models.signature import Rows, probe
 from gitml.serving.limits import Limits
-from gitml.serving.model import Answers, Model
-from gitml.serving.signature import Rows, probe
 
 # A call that takes longer than this (seconds) would hold up everybody else on the loop.
 SHORT = 0.003

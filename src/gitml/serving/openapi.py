@@ -8,10 +8,10 @@ from html import escape
 from typing import Any
 
 from gitml import __version__
-from gitml.serving.fields import FLOATS, Field
-from gitml.serving.labels import LONGEST, MOST
-from gitml.serving.signature import Signature
+from gitml.models.fields import FLOATS, Field
+from gitml.models.signature import Signature
 from gitml.serving.state import Served
+from gitml.traffic.labels import LONGEST, MOST
 
 
 def described(served: Served) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from gitml.errors import OutsideError
-from gitml.serving.patience import patient
+from gitml.serving.connection import patient
 from gitml.serving.state import State
 
 _START_SECONDS = 30.0

@@ -11,12 +11,12 @@ import weakref
 from queue import Empty, Full, Queue
 from typing import NamedTuple
 
-from gitml.serving.eventcolumns import Encoded, Event
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.plain import Asked, outputs
-from gitml.serving.predictionlog import Sink
+from gitml.serving.plainjson import Asked, outputs
 from gitml.serving.state import Served, Variant
+from gitml.traffic.eventcolumns import Encoded, Event
+from gitml.traffic.predictionlog import Sink
 
 
 class _Shown(NamedTuple):

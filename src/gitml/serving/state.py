@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from gitml.errors import UsageError
+from gitml.models.model import Model
 from gitml.serving.batching import Runner
 from gitml.serving.limits import Limits
-from gitml.serving.model import Model
 from gitml.serving.router import route, takes
 from gitml.spec.deployment import Deployment, Pin, Shadow
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from gitml.models.model import Answers
+from gitml.models.signature import Signature
 from gitml.serving.limits import Limits
-from gitml.serving.model import Answers
-from gitml.serving.plain import Asked, bounded, unit_of
-from gitml.serving.signature import Signature
+from gitml.serving.plainjson import Asked, bounded, unit_of
 from gitml.serving.v2binary import from_bytes, to_bytes
 from gitml.serving.wire import HttpError, Response, mapping, parse_json
 

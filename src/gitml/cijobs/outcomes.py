@@ -1,0 +1,125 @@
+"""What became of each model in a run of CI, and the record that its stages give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gitml.cijobs import facts as cifacts
+from gitml.cijobs.context import Push
+from gitml.cijobs.fragments import Fragment, StageRun
+from gitml.dvc.lockentries import Entry
+from gitml.errors import GitmlError, IntegrityError
+from gitml.forges.base import Forge, PullRequest
+from gitml.pipelines.jobs import Job
+from gitml.registry import find, lineage_digest, read_record
+from gitml.registry.record import File
+from gitml.registry.store import with_digest
+from gitml.reports import facts
+from gitml.training.train import Training, record_of, stages_of
+
+_RECORDS_SEARCHED = 50
+
+
+@dataclass
+class Work:
+    """One call of ``gitml ci commit``: what its steps share. ``notes`` end up in the report."""
+
+    about: Training
+    push: Push
+    forge: Forge | None
+    jobs: Mapping[str, Job]
+    fragments: Mapping[str, Fragment]
+    commit: str
+    pull: PullRequest | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        return self.about.root
+
+    @property
+    def job_of(self) -> dict[str, str]:
+        """Stage → name of its job."""
+        return {stage: job.name for job in self.jobs.values() for stage in job.stages}
+
+
+def judge(work: Work, name: str, runs: Mapping[str, StageRun]) -> cifacts.Judged:
+    """What became of one model; with all its stages there, its record, found in the tree or made."""
+    stages = [s for s in stages_of(work.about.dvc, name, work.about.application.models[name]) if s in work.job_of]
+    mine = tuple(runs.get(s) or StageRun(stage=s, how="not reached") for s in stages)
+    judged = cifacts.Judged(name, facts.Outcome.FAILED, None, mine, work.job_of)
+    bad = next((run for run in mine if run.how == "failed"), None)
+    if bad is not None:
+        return replace(judged, reason=f"stage {bad.stage} failed: {bad.why}")
+    stale = [run.stage for run in mine if run.how == "stale"]
+    if stale:
+        why = f"no recorded run covers {', '.join(stale)} as they are here"
+        return replace(judged, outcome=facts.Outcome.REFUSED, reason=why)
+    missing = next((run for run in mine if run.entry is None), None)
+    if missing is not None:
+        return replace(judged, reason=f"stage {missing.stage} was not reached")
+    try:
+        return _with_record(work, judged)
+    except GitmlError as exc:
+        work.notes.append(f"{name}: {exc.message.splitlines()[0]}")
+        return replace(judged, reason=exc.message.splitlines()[0])
+
+
+def _with_record(work: Work, judged: cifacts.Judged) -> cifacts.Judged:
+    dvc, model = work.about.dvc, work.about.application.models[judged.name]
+    runs = {run.stage: run for run in judged.runs}
+    entries: dict[str, Entry] = {}
+    for stage in stages_of(dvc, judged.name, model):
+        entry = Entry.from_dict(runs[stage].entry or {}) if stage in runs else dvc.entry(stage)
+        if entry is None:
+            raise IntegrityError(f"stage {stage} has no lock entry")
+        entries[stage] = entry
+        if stage in runs and dvc.entry(stage) != entry:
+            dvc.note(stage, entry)
+    _describe(work, judged.name)
+    known = with_digest(work.root, judged.name, lineage_digest(judged.name, entries))
+    if known is not None:
+        path = known[0].path.relative_to(work.root).as_posix()
+        if path not in work.about.git.list_files("HEAD", f"models/{judged.name}/versions"):
+            return replace(judged, outcome=facts.Outcome.NEW, record=known[1])
+        ran = any(run.how == "ran" for run in judged.runs)
+        outcome = facts.Outcome.REPRODUCED if ran else facts.Outcome.SAME
+        return replace(judged, outcome=outcome, record=known[1])
+    files = _files(work, judged.name, runs, entries)
+    python = next((f.python for f in work.fragments.values() if f.python), "")
+    return replace(judged, outcome=facts.Outcome.NEW, record=record_of(work.about, judged.name, entries, files, python))
+
+
+def _describe(work: Work, name: str) -> None:
+    """Have the files that describe the model here: those in Git were handed over, the others are fetched."""
+    dvc, model = work.about.dvc, work.about.application.models[name]
+    producers = dvc.producers()
+    wanted = [path for role, path in model.outputs.items() if role not in ("artifact", "samples")]
+    for stage in dict.fromkeys(producers[path] for path in wanted):
+        cached = dvc.is_cached(stage)
+        if any(cached[path] for path in wanted if producers[path] == stage) and not dvc.restore(stage):
+            work.notes.append(f"{name}: the outputs of stage {stage} are not on the remote, so charts may be missing")
+        dvc.keep(stage)
+
+
+def _files(work: Work, name: str, runs: Mapping[str, StageRun], entries: Mapping[str, Entry]) -> dict[str, File]:
+    """What the record says of each output: as handed over; rows of what did not run from the records that know."""
+    handed = {path: file for run in runs.values() for path, file in run.outputs.items()}
+    earlier = _known_files(work, name)
+    found = {}
+    for path in (c.path for entry in entries.values() for c in entry.outs if "://" not in c.path):
+        file = handed.get(path)
+        if file is None:
+            raise IntegrityError(f"no job said what {path} is", "start the run again")
+        found[path] = earlier.get((path, file.sha256), file) if file.rows is None else file
+    return found
+
+
+def _known_files(work: Work, name: str) -> dict[tuple[str, str], File]:
+    found: dict[tuple[str, str], File] = {}
+    for place in reversed(find(work.root, name)[-_RECORDS_SEARCHED:]):
+        for path, file in read_record(place).files.items():
+            found.setdefault((path, file.sha256), file)
+    return found

@@ -1,0 +1,89 @@
+"""``gitml ci record``: what became of main is signed. What was decided, what trained, what versions showed.
+
+What is due is read from main and the ledger, not from the push: a run that was killed is made up for by the next one,
+and one that runs twice signs nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gitml.cijobs.decided import decided
+from gitml.cijobs.due import Due
+from gitml.cijobs.tested import showed
+from gitml.cijobs.trained import trained
+from gitml.control.place import Place
+from gitml.control.signing import Signer, heard
+from gitml.errors import GitmlError
+from gitml.evidence.keys import SigningKey
+from gitml.gate.judge import Ground, ground
+from gitml.spec.policy import POLICY
+
+
+@dataclass(frozen=True)
+class Order:
+    """``key`` signs; without one it is only said what would be signed. ``run`` is the address of the CI run."""
+
+    key: SigningKey | None
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One thing that was due, and the names of its events; none without a key, or when nothing can be signed.
+
+    ``awaits``: names of the keys of policy.yaml that could have signed it, had this job one of them.
+    """
+
+    due: Due
+    events: tuple[str, ...] = ()
+    error: str = ""
+    awaits: tuple[str, ...] = ()
+
+    @property
+    def is_fine(self) -> bool:
+        return not self.error and not self.due.problem
+
+
+Source = Callable[[Place, Ground, str], Sequence[Due]]
+
+
+def record(place: Place, order: Order) -> tuple[Recorded, ...]:
+    """Sign what is due, one thing after the other. One that fails does not keep the others back.
+
+    Nothing is due without a policy.yaml on main. Raises SpecError for one that cannot be read, OutsideError when the
+    ledger cannot be.
+    """
+    done: list[Recorded] = []
+    main = place.newest(whole=True)
+    if main.file(POLICY) is None:
+        place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
+        return ()
+    with ground(place, main) as known:
+        for source in (decided, trained, showed):
+            known = _again(place, known)
+            done += [_signed(place, known, order, due) for due in source(place, known, order.run)]
+    return tuple(done)
+
+
+def _again(place: Place, known: Ground) -> Ground:
+    """With the ledger as it is now. What cannot be read must stop it: it would sign everything again."""
+    return known.listening(heard(place, known.policy))
+
+
+def _could_sign(known: Ground, due: Due) -> tuple[str, ...]:
+    kinds = {statement.binding.kind for statement in due.statements}
+    return tuple(name for name, key in known.policy.keys.items() if kinds <= set(key.purposes))
+
+
+def _signed(place: Place, known: Ground, order: Order, due: Due) -> Recorded:
+    if not due.statements:
+        return Recorded(due)
+    if order.key is None:
+        return Recorded(due, awaits=_could_sign(known, due))
+    try:
+        signer = Signer(place, known.policy, order.key)
+        return Recorded(due, signer.sign(due.statements, parents=due.parents))
+    except GitmlError as exc:
+        return Recorded(due, error=exc.message)

@@ -1,0 +1,58 @@
+"""Evidence ``evaluated`` and ``reproduced``, from what main's other jobs handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gitml.cijobs.due import Due
+from gitml.cijobs.fragments import folder_of
+from gitml.control.place import Place
+from gitml.control.signing import Heard, bound
+from gitml.errors import GitmlError, SpecError
+from gitml.evidence.statement import Statement
+from gitml.gate.judge import Ground
+from gitml.policy.facts import Unknown
+from gitml.training.trialfile import Tried, read_trials
+
+
+def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
+    """Each trial once for each run. A version that was trained again with the same result is trained."""
+    if isinstance(ground.heard, Unknown):
+        return
+    try:
+        found = list(read_trials(folder_of(place.root)))
+    except GitmlError as exc:
+        yield Due(f"what a job of this run handed over cannot be read: {exc.message.splitlines()[0]}", problem=True)
+        return
+    for tried in found:
+        yield _due(place, ground, ground.heard, tried, run)
+
+
+def _due(place: Place, ground: Ground, known: Heard, tried: Tried, run: str) -> Due:
+    said = f"{tried.model} {tried.version}: {tried.kind} {tried.result}"
+    try:
+        record = ground.main.record(tried.model, tried.version)
+    except SpecError:
+        return Due(f"{said}, but main has no such version", problem=True)
+    if record.files[record.artifact].sha256 != tried.artifact:
+        return Due(f"{said}, but of another artifact than main's record says", problem=True)
+    about: dict[str, Any] = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
+    before = known.newest(tried.kind, **about)
+    if before is not None and _is_no_news(before, tried, run):
+        return Due(f"{said}, as signed before")
+    common = {**about, "head": ground.main.commit}
+    first = bound(place, tried.kind, run, after=before, **common, result=tried.result)
+    statements = [Statement(first, tried.details)]
+    if tried.kind == "reproduced" and tried.result == "passed" and not known.newest("trained", **about):
+        trained = bound(place, "trained", run, **common)
+        statements.append(Statement(trained, {"how": "a job of the default branch trained it again"}))
+    return Due(said, tuple(statements))
+
+
+def _is_no_news(before: Statement, tried: Tried, run: str) -> bool:
+    """This run said it already, or once more that it cannot tell, for the same reason."""
+    if run and before.binding.run == run:
+        return True
+    same = before.details.get("reason") == tried.details.get("reason")
+    return before.binding.result == tried.result == "inconclusive" and same

@@ -1,0 +1,53 @@
+"""DVC's own stages, dependencies and outputs, read and written in the words of ``gitml.dvc.lockentries``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
+
+from gitml.dvc.lockentries import Content, canonical, plain
+from gitml.errors import Problem, SpecError
+
+
+def hold(item: Any, content: Content) -> None:
+    """Give one of DVC's dependencies or outputs the content that an entry says."""
+    kind, _, value = content.digest.partition(":")
+    item.hash_info = HashInfo(kind, value)
+    item.meta = Meta(size=content.size, nfiles=content.files or None, isdir=value.endswith(".dir"))
+
+
+def save_with(dep: Any, made: Mapping[str, Content]) -> None:
+    """Take the digest of a dependency; of a folder, as if the files ``made`` (by place in it) lay there already."""
+    dep.save()
+    if made:
+        for place, content in made.items():
+            dep.obj.add(tuple(place.split("/")), None, HashInfo(*content.digest.split(":")))
+        dep.obj.digest()
+        dep.hash_info = dep.obj.hash_info
+
+
+def is_params(dep: Any) -> bool:
+    return hasattr(dep, "params")
+
+
+def commands_of(stage: Any) -> tuple[str, ...]:
+    """None for data that `dvc add` or `dvc import` brought in."""
+    return tuple(stage.cmd) if isinstance(stage.cmd, list) else (stage.cmd,) if stage.cmd else ()
+
+
+def params_of(stage: Any) -> dict[str, dict[str, Any]]:
+    """File → key → value, as the lock entry has them. Raises SpecError for a number that is not finite."""
+    files = {Path(dep.def_path).as_posix(): dep.hash_info.value for dep in stage.deps if is_params(dep)}
+    found = {file: plain(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
+    for file, values in found.items():
+        for key, value in values.items():
+            try:
+                canonical(value)
+            except ValueError as exc:
+                told = "holds a number that is not finite (.nan, .inf)"
+                raise SpecError([Problem(file, 0, key, told, "write a number, or leave it out")]) from exc
+    return found

@@ -1,0 +1,80 @@
+"""What an audit is made from: frozen records without I/O. ``gitml.promotion.audit`` gathers them from a clone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gitml.errors import SpecError
+from gitml.git.history import Landed
+from gitml.spec.policy import TrustedKey, parse_policy
+
+
+@dataclass(frozen=True)
+class Rules:
+    """policy.yaml as one commit of main left it, empty where it was deleted or is no text."""
+
+    commit: str
+    content: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+    @cached_property
+    def keys(self) -> Mapping[str, TrustedKey]:
+        """No keys where it cannot be read."""
+        try:
+            return parse_policy(self.content.encode()).keys
+        except SpecError:
+            return {}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a commit came to main, as the forge says: by which merged pull request, or pushed by whom.
+
+    ``author`` is whom the forge takes the commit's author for; empty where it does not say.
+    """
+
+    pull: int | None
+    pushed_by: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``order``: positions on main's first-parent line of the commits that matter, oldest first.
+
+    ``changes``: commits of that line which touch deployment files and what governs them, ``policies`` policy.yaml's
+    states, ``versions`` all ``model/version`` that main ever had a record of. ``ledger``: the ledger's own line;
+    ``contents`` its blobs; ``lines`` the second parents there that are ledgers themselves. ``ways`` is None when no
+    forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
+    """
+
+    repository: str
+    main: str
+    order: Mapping[str, int]
+    changes: tuple[Landed, ...] = ()
+    policies: tuple[Rules, ...] = ()
+    versions: frozenset[str] = frozenset()
+    head: str = ""
+    ledger: tuple[Landed, ...] = ()
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    lines: frozenset[str] = frozenset()
+    ways: Mapping[str, Way] | None = None
+    kept: tuple[str, ...] = ()
+    since: str = ""
+    prefix: str = ""
+
+    def rules_at(self, position: int) -> Rules:
+        """policy.yaml as main had it at a position."""
+        found = [rules for rules in self.policies if self.order[rules.commit] <= position]
+        return found[-1] if found else Rules("", "")
+
+    @property
+    def rules(self) -> Rules:
+        """policy.yaml as main has it now."""
+        return self.policies[-1] if self.policies else Rules("", "")

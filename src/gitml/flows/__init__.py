@@ -1,1 +1,0 @@
-"""One verb per file: gathers facts, calls capabilities, returns a result."""

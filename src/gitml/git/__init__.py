@@ -1,0 +1,1 @@
+"""Git: reading, committing without a work tree, orphan branches, the ledger's store."""

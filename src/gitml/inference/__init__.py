@@ -1,0 +1,1 @@
+"""Versions used on this machine: score files, serve over HTTP, add labels."""

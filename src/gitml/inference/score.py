@@ -1,0 +1,160 @@
+"""``gitml score``: a version's answers for whole data sets, file by file, each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitml.engines import ENGINES, Job, Task
+from gitml.engines.base import naming
+from gitml.engines.places import Entry, Place, place_of
+from gitml.engines.tables import format_of, schema_of
+from gitml.errors import IntegrityError, OutsideError, UsageError
+from gitml.inference.artifact import artifact_of
+from gitml.inference.scorefiles import Inputs, Notes, Scored, inputs_at, refuse_overlap, targets
+from gitml.inference.scorework import Scoring, csv_types
+from gitml.refs import Reference, parse
+from gitml.registry import Record, read_record, resolve
+from gitml.spec import load_application, load_deployment
+
+# So many inputs are looked at before anything is scored: an hour of scoring should not end at a missing column.
+_LOOKED_AT = 200
+BATCH_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class Call:
+    """``output_format``: parquet, csv or arrow. ``keep``: see ``Scoring``. ``engine``: a name of ``ENGINES``.
+
+    ``tell`` hears of rows read, ``say`` of each file done.
+    """
+
+    input: str
+    output: str
+    output_format: str = "parquet"
+    keep: tuple[str, ...] | None = None
+    workers: int = 1
+    engine: str = "local"
+    tell: Callable[[int], None] = lambda rows: None
+    say: Callable[[Scored], None] = lambda note: None
+
+
+@dataclass(frozen=True)
+class Result:
+    """``scored`` now, ``before`` by earlier calls; ``left_out`` have no ending of a table."""
+
+    record: Record
+    scored: tuple[Scored, ...]
+    before: tuple[Scored, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(note.rows for note in (*self.scored, *self.before))
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Column → words that are none of the signature's categories."""
+        found: dict[str, int] = {}
+        for note in (*self.scored, *self.before):
+            for name, count in note.unknown.items():
+                found[name] = found.get(name, 0) + count
+        return found
+
+
+@dataclass(frozen=True)
+class _Work:
+    inputs: Inputs
+    plan: Mapping[str, str]
+    tasks: Sequence[Task]
+    notes: Notes
+    call: Call
+
+
+def score(root: Path, reference: str, call: Call) -> Result:
+    """Called again it goes on where it stopped. Raises RefError, OutsideError, UsageError for a wrong input."""
+    record, types, scoring = _scoring(root, parse(reference), call)
+    inputs, output = inputs_at(call.input), place_of(call.output)
+    refuse_overlap(inputs, output)
+    plan = targets(inputs.files, call.output_format)
+    run = _run(record, call)
+    notes = Notes(output)
+    with notes.held():
+        notes.bind(run)
+        before = {e.name: note for e in inputs.files if (note := notes.done(e, plan[e.name]))}
+        tasks = [_task(inputs, n, output / plan[n], call, types) for n in plan if n not in before]
+        job = _job(tasks, scoring, call) if tasks else None
+        for task in tasks:
+            notes.clear(task.name, plan[task.name])
+        scored = tuple(_score(_Work(inputs, plan, tasks, notes, call), job)) if job else ()
+        notes.finish(run, [*before.values(), *scored])
+    return Result(record, scored, tuple(before.values()), inputs.left_out)
+
+
+def _scoring(root: Path, reference: Reference, call: Call) -> tuple[Record, Mapping[str, Any], Scoring]:
+    models = load_application(root).models
+    record = read_record(resolve(root, reference, list(models)))
+    if record.signature is None:
+        raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
+    types = csv_types(record.signature)
+    _refuse_another_pin(root, reference, record, record.files[record.artifact].sha256)
+    artifact_of(root, record)  # what is not to be had is said before anything is written
+    return record, types, Scoring(root, models, record, call.keep)
+
+
+def _refuse_another_pin(root: Path, reference: Reference, record: Record, sha256: str) -> None:
+    """An environment pins the artifact's bytes too, and may pin others than the record names."""
+    path = root / "models" / reference.model / f"{reference.selector}.yaml"
+    if path.is_file():
+        pinned = load_deployment(path).champion
+        if pinned.version == record.version and pinned.digest != sha256:
+            raise IntegrityError(
+                f"{path.name} pins the artifact {pinned.digest[:12]}…, the record of {record.reference} has "
+                f"{sha256[:12]}…",
+                "one of the two was edited: look at their history",
+            )
+
+
+def _run(record: Record, call: Call) -> dict[str, Any]:
+    return {
+        "format": "gitml scores 1",
+        "model": record.model,
+        "version": record.version,
+        "artifact": record.files[record.artifact].sha256,
+        "output_format": call.output_format,
+        "keep": None if call.keep is None else list(call.keep),
+    }
+
+
+def _task(inputs: Inputs, name: str, target: Place, call: Call, types: Mapping[str, Any]) -> Task:
+    kind = format_of(name) or ""
+    return Task(name, (inputs.base / name).address, target.address, kind, call.output_format, types)
+
+
+def _job(tasks: Sequence[Task], scoring: Scoring, call: Call) -> Job:
+    """Raises UsageError for the first input whose columns do not fit."""
+    work = scoring()
+    for task in tasks[:_LOOKED_AT]:
+        with naming(task.name):
+            work.schema(schema_of(place_of(task.source), task.format, task.types))
+    return Job((lambda: work) if call.workers == 1 else scoring, BATCH_ROWS)
+
+
+def _score(work: _Work, job: Job) -> Iterator[Scored]:
+    known = {entry.name: entry for entry in work.inputs.files}
+    with ENGINES[work.call.engine](work.call.workers) as engine:
+        for done in engine.map(job, iter(work.tasks), work.call.tell):
+            entry = known[done.task.name]
+            _refuse_changed(work.inputs, entry)
+            note = Scored(*entry, work.plan[entry.name], done.rows, dict(done.facts))
+            work.notes.add(note)
+            work.call.say(note)
+            yield note
+
+
+def _refuse_changed(inputs: Inputs, entry: Entry) -> None:
+    now = (inputs.base / entry.name).entry()
+    if now is None or (now.size, now.modified) != (entry.size, entry.modified):
+        raise OutsideError(f"{entry.name} changed while it was scored", "see who writes there, and call it again")

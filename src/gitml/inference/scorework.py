@@ -1,0 +1,118 @@
+"""What `gitml score` does with a batch: check it against the signature, ask the model, keep the columns wanted."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gitml.engines.base import Batches
+from gitml.errors import UsageError
+from gitml.inference.members import version_loaded
+from gitml.models.fields import FLOATS, INTEGERS
+from gitml.models.model import Model
+from gitml.models.signature import InputError, parse
+from gitml.registry import Record
+from gitml.spec.application import Model as Declared
+
+_TYPES = {"string": pa.string(), "bool": pa.bool_(), **{name: getattr(pa, name)() for name in (*INTEGERS, *FLOATS)}}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a worker needs to score. ``keep``: names of columns to pass on, ``("*",)`` for all, None for those that the
+    model does not take."""
+
+    root: Path
+    models: Mapping[str, Declared]
+    record: Record
+    keep: tuple[str, ...] | None = None
+
+    def __call__(self) -> ScoreWork:
+        return ScoreWork(version_loaded(self.root, self.models, self.record), self.keep)
+
+
+def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:
+    """How the inputs are read from text, whatever they look like: an id of digits stays a word.
+
+    Raises UsageError for a signature that nothing can be scored by.
+    """
+    return {f.name: pa.float64() if f.type in FLOATS else _TYPES[f.type] for f in parse(signature).inputs}
+
+
+@dataclass(frozen=True)
+class ScoreWork:
+    """``gitml.engines.Work`` with a loaded model."""
+
+    model: Model
+    keep: tuple[str, ...] | None
+
+    def schema(self, given: pa.Schema) -> pa.Schema:
+        kept = [given.field(name) for name in self._kept(given)]
+        outputs = [pa.field(f.name, _TYPES[f.type]) for f in self.model.signature.outputs]
+        twice = sorted({f.name for f in kept} & {f.name for f in outputs})
+        if twice:
+            raise UsageError(f"the input has a column {twice[0]}, as the model's answer", "name others with --keep")
+        return pa.schema([*kept, *outputs])
+
+    def _kept(self, given: pa.Schema) -> list[str]:
+        names = list(given.names)
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise UsageError(f"the input has two columns {doubled[0]}")
+        inputs = [f.name for f in self.model.signature.inputs]
+        for lacking in (name for name in inputs if name not in names):
+            hint = "the version's signature names what the model takes, and of which types: gitml show MODEL --json"
+            raise UsageError(f"the model needs a column {lacking}: {_near(lacking, names)}", hint)
+        if self.keep is None:
+            return [name for name in names if name not in inputs]
+        if self.keep == ("*",):
+            return names
+        for lacking in (name for name in self.keep if name not in names):
+            raise UsageError(f"--keep names a column {lacking}: {_near(lacking, names)}")
+        return list(dict.fromkeys(self.keep))
+
+    def __call__(self, batches: Batches, facts: dict[str, int]) -> Batches:
+        first = 0
+        for batch in batches:
+            yield self._scored(batch, first, facts)
+            first += batch.num_rows
+
+    def _scored(self, batch: pa.RecordBatch, first: int, facts: dict[str, int]) -> pa.RecordBatch:
+        signature = self.model.signature
+        try:
+            rows = signature.columns({f.name: _values(batch.column(f.name)) for f in signature.inputs})
+        except InputError as exc:
+            # Rows count from the beginning of the file, as whoever mends it looks for them.
+            problems = [p._replace(row=p.row + first) if p.row >= 0 else p for p in exc.problems]
+            raise UsageError("; ".join(map(str, problems)), "rows count from 0; mend them, or leave them out") from exc
+        for name, count in signature.unknown(rows).items():
+            facts[name] = facts.get(name, 0) + count
+        answers = self.model.answers(rows)
+        schema = self.schema(batch.schema)
+        kept = [batch.column(name) for name in self._kept(batch.schema)]
+        made = [_answer(answers[:, n], _TYPES[f.type]) for n, f in enumerate(signature.outputs)]
+        return pa.record_batch([*kept, *made], schema=schema)
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f"is it {near[0]}?" if near else f"there are {', '.join(names[:20]) or 'none'}"
+
+
+def _values(column: pa.Array) -> Any:
+    """An array where it holds numbers and nothing is missing, otherwise a list: None says what is missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and column.null_count == 0):
+        return column.to_numpy(zero_copy_only=False)
+    return column.to_pylist()
+
+
+def _answer(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
+    return pa.array(values, from_pandas=False).cast(kind)

@@ -1,0 +1,98 @@
+"""``gitml serve``: a version, or all that an environment's file pins, behind HTTP on this machine, to try it out.
+
+No evidence is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitml.errors import IntegrityError
+from gitml.inference.members import version_loaded
+from gitml.models.cores import leave_out_of_collections
+from gitml.models.model import Model
+from gitml.refs import Reference, parse, why_no_environment
+from gitml.registry import Record, read_record, resolve
+from gitml.serving.app import create_app
+from gitml.serving.auth import read_tokens
+from gitml.serving.server import Listen, Running, serving
+from gitml.serving.state import State
+from gitml.spec import load_application, load_deployment
+from gitml.spec.application import Model as Declared
+from gitml.spec.deployment import Deployment, Pin
+from gitml.traffic.labels import LabelStore
+from gitml.traffic.predictionlog import NoLog, PredictionLog
+
+
+@dataclass(frozen=True)
+class Options:
+    """``log``: folder or URL of the prediction log; ``tokens``: file of callers and their tokens."""
+
+    listen: Listen = field(default_factory=Listen)
+    log: str | None = None
+    tokens: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is served, and where. ``record`` is the champion's."""
+
+    record: Record
+    running: Running
+    state: State
+
+
+@contextmanager
+def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
+    """Serve what ``reference`` names until the block ends: a version alone; or, if it names an environment, all that
+    its file pins, shared out among units as the environment's servers do.
+
+    Raises RefError, IntegrityError, OutsideError, SpecError, UsageError.
+    """
+    wanted = parse(reference)
+    models = load_application(root).models
+    record = read_record(resolve(root, wanted, list(models)))
+    environment, deployment = _deployment(root, wanted, record)
+    state = State(environment)
+    state.swap(state.prepare(record.model, deployment, _loaded(root, models, record.model, deployment)))
+    spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
+    log = PredictionLog(options.log, spool=spool) if options.log else NoLog()
+    labels = LabelStore(options.log, spool=spool) if options.log else None
+    tokens = read_tokens(options.tokens) if options.tokens else {}
+    leave_out_of_collections()
+    try:
+        with serving(create_app(state, log, tokens=tokens, labels=labels), state, options.listen) as running:
+            yield Trial(record, running, state)
+    finally:
+        log.close()
+        if labels:
+            labels.close()
+
+
+def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:
+    """The environment, whose name decides with the unit who answers it, and what is to be served."""
+    path = root / "models" / wanted.model / f"{wanted.selector}.yaml"
+    if why_no_environment(wanted.selector) is None and path.is_file():
+        return wanted.selector, load_deployment(path)
+    return "trial", Deployment(champion=_pin(champion))
+
+
+def _pin(record: Record) -> Pin:
+    return Pin(version=record.version, digest=record.files[record.artifact].sha256)
+
+
+def _loaded(root: Path, models: Mapping[str, Declared], name: str, deployment: Deployment) -> Mapping[str, Model]:
+    """Every version that is pinned, ready to answer."""
+    found = {}
+    for pin in deployment.pins:
+        record = read_record(resolve(root, Reference(name, pin.version), list(models)))
+        if _pin(record).digest != pin.digest:
+            raise IntegrityError(
+                f"the deployment pins another artifact of {record.reference} than its record names",
+                "one of the two was edited: look at their history",
+            )
+        found[pin.version] = version_loaded(root, models, record)
+    return found

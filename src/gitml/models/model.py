@@ -1,0 +1,66 @@
+"""A loaded model: encoded rows in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gitml.errors import FailedError
+from gitml.models.signature import Columns, Rows, Signature
+
+Answers = NDArray[Any]
+
+
+class ModelError(FailedError):
+    """The model itself failed on rows that fit its signature."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Safe to call from many threads. ``how``: `arrays`, or `frame` where each call has to build a pandas table."""
+
+    signature: Signature
+    format: str
+    digest: str
+    how: str
+    score: Callable[[Rows], Answers]
+
+    def predict(self, rows: Columns | Rows) -> Answers:
+        """Answers for columns by name, or for rows as the signature encodes them.
+
+        Shape (rows,) if the signature has one output, otherwise (rows, outputs). Raises InputError for columns that do
+        not fit the signature, ModelError if the model fails or answers with other than finite numbers.
+        """
+        encoded = self.signature.columns(rows) if isinstance(rows, Mapping) else rows
+        wide = self.answers(encoded)
+        return wide[:, 0] if len(self.signature.outputs) == 1 else wide
+
+    def answers(self, rows: Rows) -> Answers:
+        """The same, always with shape (rows, outputs), for encoded rows."""
+        width = len(self.signature.outputs)
+        if len(rows) == 0:
+            return np.empty((0, width))
+        try:
+            found = np.asarray(self.score(rows))
+        except FailedError:
+            raise
+        except Exception as exc:
+            raise ModelError(f"the model raised {type(exc).__name__}: {_short(exc)}") from exc
+        if found.ndim == 1:
+            found = found[:, None]
+        if found.shape != (len(rows), width):
+            raise ModelError(
+                f"the model answers with the shape {found.shape}, the signature asks for {(len(rows), width)}"
+            )
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ModelError("the model answers with NaN or an infinite number")
+        return found
+
+
+def _short(exc: Exception) -> str:
+    text = " ".join(str(exc).split())
+    return text if len(text) <= 200 else f"{text[:197]}..."

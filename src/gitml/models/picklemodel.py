@@ -1,0 +1,20 @@
+"""Pickled scikit-learn models, for whoever has an exception in policy.yaml; everybody else never gets here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from gitml.errors import UsageError
+from gitml.models.signature import Signature
+from gitml.models.sklearnmodel import scorer
+
+
+def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+    """Unpickles, which runs whatever code the file names."""
+    try:
+        import joblib
+    except ImportError as exc:
+        raise UsageError("joblib is not installed", "pip install 'gitml[serve]'") from exc
+    return scorer(lambda: joblib.load(io.BytesIO(content)), signature)

@@ -1,0 +1,216 @@
+"""What the first steps of a fitted scikit-learn pipeline do, on encoded rows instead of a table.
+
+Each encoder of words becomes a table: row = the word's place in the signature, and the last two rows are UNKNOWN (-1)
+and MISSING (-2), which Python's negative indices find. Everything here must give exactly what the pipeline gives on a
+table; the tests compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gitml.models.fields import Field
+from gitml.models.signature import InputError, Signature, Wrong
+
+Step = Callable[[Any], Any]
+
+
+def on_arrays(model: Any, signature: Signature) -> tuple[list[Step], Any] | None:
+    """Functions to apply to encoded rows in turn, and the last estimator; None if the pipeline needs a table."""
+    *before, last = (
+        [s for _, s in model.steps if s is not None and s != "passthrough"] if _is_pipeline(model) else [model]
+    )
+    if last is None or _is_pipeline(last):
+        return None
+    steps: list[Step] = []
+    if before and type(before[0]).__name__ == "ColumnTransformer":
+        columns = _columns(before.pop(0), signature)
+        if columns is None:
+            return None
+        steps.append(columns)
+    else:
+        ordered = _ordered(model, signature)
+        if ordered is None:
+            return None
+        steps += [ordered] if ordered is not _same else []
+    for step in [*before, last]:
+        _forget_names(step)
+    return [*steps, *[_dense(step.transform) for step in before]], last
+
+
+def _is_pipeline(model: Any) -> bool:
+    return type(model).__name__ == "Pipeline" and hasattr(model, "steps")
+
+
+def _same(rows: Any) -> Any:
+    return rows
+
+
+def _ordered(model: Any, signature: Signature) -> Step | None:
+    """Columns in the order that the model was fitted on; None where some are words."""
+    if any(f.type == "string" for f in signature.inputs):
+        return None
+    names = [f.name for f in signature.inputs]
+    fitted = getattr(model, "feature_names_in_", None)
+    if fitted is None or list(fitted) == names:
+        return _same
+    if not set(fitted) <= set(names):
+        return None
+    order = np.array([names.index(name) for name in fitted])
+    return lambda rows: rows[:, order]
+
+
+def _forget_names(step: Any) -> None:
+    """The estimator no longer warns that an array has no names."""
+    if hasattr(step, "__dict__"):
+        step.__dict__.pop("feature_names_in_", None)
+    for _, inner in getattr(step, "steps", ()):
+        _forget_names(inner)
+
+
+def _dense(transform: Step) -> Step:
+    def dense(rows: Any) -> Any:
+        found = transform(rows)
+        return found.toarray() if hasattr(found, "toarray") else np.asarray(found)
+
+    return dense
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One block of a ColumnTransformer: which inputs it sees, and what it does to them (None: nothing)."""
+
+    places: list[int]
+    step: Step | None
+    tables: tuple[NDArray[np.float64], ...] | None = None
+
+
+def _columns(transformer: Any, signature: Signature) -> Step | None:
+    if signature.dtype is object or not hasattr(transformer, "feature_names_in_"):
+        return None
+    if getattr(transformer, "transformer_weights", None):
+        return None
+    parts: list[_Part] = []
+    for _, inner, chosen in transformer.transformers_:
+        if isinstance(inner, str) and inner == "drop":
+            continue
+        places = _places(chosen, list(transformer.feature_names_in_), [f.name for f in signature.inputs])
+        part = None if places is None else _part(inner, places, signature)
+        if part is None:
+            return None
+        if part.places:
+            parts.append(part)
+    return _joined(parts, signature) if parts else None
+
+
+def _places(chosen: Any, fitted: list[str], names: list[str]) -> list[int] | None:
+    """Places in the signature of the columns that a part chooses; None if that cannot be told."""
+    if isinstance(chosen, str | slice) or callable(chosen):
+        return None
+    wanted = list(chosen)
+    if wanted and all(isinstance(c, bool | np.bool_) for c in wanted):
+        wanted = [name for name, taken in zip(fitted, wanted, strict=True) if taken]
+    wanted = [fitted[c] if isinstance(c, int | np.integer) else c for c in wanted]
+    return [names.index(c) for c in wanted] if set(wanted) <= set(names) else None
+
+
+def _part(inner: Any, places: list[int], signature: Signature) -> _Part | None:
+    fields = [signature.inputs[place] for place in places]
+    if _does_nothing(inner):
+        # A word that passes through unencoded is no number.
+        return None if any(f.type == "string" for f in fields) else _Part(places, None)
+    if not any(f.type == "string" for f in fields):
+        _forget_names(inner)
+        return _Part(places, _dense(inner.transform))
+    if not all(f.type == "string" for f in fields) or getattr(inner, "_infrequent_enabled", False):
+        return None
+    table = _TABLES.get(type(inner).__name__)
+    tables = [table(inner, known, f) for known, f in zip(inner.categories_, fields, strict=True)] if table else []
+    found = [t for t in tables if t is not None]
+    return _Part(places, None, tuple(found)) if found and len(found) == len(fields) else None
+
+
+def _does_nothing(inner: Any) -> bool:
+    if isinstance(inner, str):
+        return inner == "passthrough"
+    return type(inner).__name__ == "FunctionTransformer" and inner.func is None
+
+
+def _ordinal(encoder: Any, known: Sequence[Any], field: Field) -> NDArray[np.float64] | None:
+    """Column vector: the code of each word; infinite where the encoder refuses."""
+    lenient = encoder.handle_unknown == "use_encoded_value"
+    other = float(encoder.unknown_value) if lenient else np.inf
+    places = {word: float(code) for code, word in enumerate(known) if isinstance(word, str)}
+    absent = [code for code, word in enumerate(known) if not isinstance(word, str)]
+    missing = float(encoder.encoded_missing_value) if absent else other
+    return np.array([*[places.get(c, other) for c in field.categories or ()], missing, other])[:, None]
+
+
+def _onehot(encoder: Any, known: Sequence[Any], field: Field) -> NDArray[np.float64] | None:
+    """One row of zeros and a one per word; infinite where the encoder refuses."""
+    if encoder.drop is not None or encoder.handle_unknown not in ("ignore", "error"):
+        return None
+    other = np.full(len(known), 0.0 if encoder.handle_unknown == "ignore" else np.inf)
+    rows = {word: np.eye(len(known))[code] for code, word in enumerate(known)}
+    absent = next((row for word, row in rows.items() if not isinstance(word, str)), other)
+    return np.array([*[rows.get(c, other) for c in field.categories or ()], absent, other])
+
+
+_TABLES: dict[str, Callable[[Any, Sequence[Any], Field], NDArray[np.float64] | None]] = {
+    "OrdinalEncoder": _ordinal,
+    "OneHotEncoder": _onehot,
+}
+
+
+def _joined(parts: list[_Part], signature: Signature) -> Step:
+    """All parts side by side; one copy where nothing gets wider."""
+    strict = any(t.size and np.isinf(t).any() for p in parts for t in p.tables or ())
+    if all(p.step is None and all(t.shape[1] == 1 for t in p.tables or ()) for p in parts):
+        return _refusing(_replaced(parts), parts, signature) if strict else _replaced(parts)
+
+    def joined(rows: Any) -> Any:
+        return np.concatenate([_block(p, rows) for p in parts], axis=1)
+
+    return _refusing(joined, parts, signature) if strict else joined
+
+
+def _block(part: _Part, rows: Any) -> Any:
+    chosen = rows[:, part.places]
+    if part.tables is not None:
+        codes = chosen.astype(np.intp)
+        return np.concatenate([t[codes[:, n]] for n, t in enumerate(part.tables)], axis=1)
+    return part.step(chosen) if part.step else chosen
+
+
+def _replaced(parts: list[_Part]) -> Step:
+    order = np.array([place for p in parts for place in p.places])
+    flat = [t[:, 0] if t is not None else None for p in parts for t in (p.tables or (None,) * len(p.places))]
+    tables = [(n, t) for n, t in enumerate(flat) if t is not None]
+
+    def replaced(rows: Any) -> Any:
+        found = rows[:, order]
+        for place, table in tables:
+            found[:, place] = table[found[:, place].astype(np.intp)]
+        return found
+
+    return replaced
+
+
+def _refusing(step: Step, parts: list[_Part], signature: Signature) -> Step:
+    """The same step, after a look for words that an encoder of the model refuses."""
+    strict = [(p.places[n], np.asarray(np.isinf(t).any(axis=1))) for p in parts for n, t in enumerate(p.tables or ())]
+
+    def refusing(rows: Any) -> Any:
+        for place, refused in strict:
+            bad = np.flatnonzero(refused[rows[:, place].astype(np.intp)])
+            if bad.size:
+                name = signature.inputs[place].name
+                raise InputError([Wrong(name, "a word that the model was fitted on", "another word", int(bad[0]))])
+        return step(rows)
+
+    return refusing

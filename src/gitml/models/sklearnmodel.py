@@ -1,0 +1,90 @@
+"""Fitted scikit-learn models called on arrays.
+
+A pipeline that was fitted on a table chooses columns by name and wants a pandas table at each call, which costs more
+than the model (milliseconds a row). What the common first steps do to encoded rows is known exactly, so it is done on
+arrays; a pipeline with steps that are not known gets its table.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gitml.errors import UsageError
+from gitml.models import trees
+from gitml.models.boosted import boosted
+from gitml.models.signature import Signature
+from gitml.models.sklearncolumns import on_arrays
+
+Score = Callable[[Any], Any]
+
+
+def scorer(load: Callable[[], Any], signature: Signature) -> tuple[Score, str]:
+    """Scoring function for the model that ``load`` makes, and how it is called: `arrays` or `frame`."""
+    with warnings.catch_warnings():
+        # Another patch version of scikit-learn is said in a warning; the samples' parity decides, not the warning.
+        warnings.simplefilter("ignore")
+        model = load()
+        trees.check(model)
+        if not callable(getattr(model, "predict", None)):
+            raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
+        prepare = on_arrays(model, signature)
+    if prepare is None:
+        return _on_frames(model, signature), "frame"
+    steps, last = prepare
+    answer = _answer(last, signature)
+    if not steps:
+        return answer, "arrays"
+
+    def score(rows: Any) -> Any:
+        for step in steps:
+            rows = step(rows)
+        return answer(rows)
+
+    return score, "arrays"
+
+
+def _answer(model: Any, signature: Signature) -> Score:
+    """Probabilities where the outputs are floats and the model has them, otherwise predictions."""
+    floats = all(output.type.startswith("float") for output in signature.outputs)
+    if not floats or not hasattr(model, "predict_proba"):
+        regressor = floats and not hasattr(model, "classes_")
+        return boosted(model, model.predict, probabilities=False) if regressor else model.predict
+    classes, wanted = len(model.classes_), len(signature.outputs)
+    proba = boosted(model, model.predict_proba, probabilities=True)
+    if wanted == 1 and classes == 2:
+        return lambda rows: proba(rows)[:, 1]
+    if wanted != classes:
+        raise UsageError(
+            f"the model has {classes} classes, the signature {wanted} outputs",
+            "name one output per class, or one for the chance of the second of two classes",
+        )
+    return proba
+
+
+def _on_frames(model: Any, signature: Signature) -> Score:
+    try:
+        import pandas
+    except ImportError as exc:
+        raise UsageError(
+            "this pipeline chooses its columns by name in a way that needs pandas", "pip install pandas where it serves"
+        ) from exc
+    answer = _answer(model, signature)
+
+    def score(rows: Any) -> Any:
+        columns = signature.decode(rows)
+        frame = {f.name: _series(pandas, columns[f.name], f.type) for f in signature.inputs}
+        return answer(pandas.DataFrame(frame))
+
+    return score
+
+
+def _series(pandas: Any, values: list[Any], kind: str) -> Any:
+    if kind == "string":
+        return pandas.Series(values, dtype="object")
+    if any(v is None for v in values):
+        return pandas.Series(np.array([np.nan if v is None else v for v in values], np.float64))
+    return pandas.Series(np.array(values, kind))

@@ -1,0 +1,60 @@
+"""scikit-learn models saved with skops: data that names types, of which only known ones are made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from gitml.errors import IntegrityError, UsageError
+from gitml.models.signature import Signature
+from gitml.models.sklearnmodel import scorer
+
+# Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
+# compiled code follows blindly: gitml.models.trees looks at them first.
+TRUSTED = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "numpy.dtype",
+)
+
+
+def library() -> Any:
+    """The library. It walks through all of scikit-learn, one file of which imports torch where that is installed:
+    seconds and 300 MB for nothing, so that file is passed over."""
+    name = "sklearn.externals.array_api_compat.torch"
+    absent = name not in sys.modules
+    if absent:
+        sys.modules[name] = ModuleType(name)
+    try:
+        import skops.io
+    except ImportError as exc:
+        raise UsageError("skops and scikit-learn are not installed", "pip install 'gitml[serve]'") from exc
+    finally:
+        if absent:
+            sys.modules.pop(name, None)
+    return skops
+
+
+def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+    """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
+    skops = library()
+    try:
+        untrusted = sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED))
+    except Exception as exc:  # the file is a stranger's: whatever skops raises on it means that it is not sound
+        raise IntegrityError(f"the skops file is not readable: {exc}", "train or fetch the model again") from exc
+    if untrusted:
+        raise IntegrityError(
+            f"the skops file wants types that nobody vouches for: {', '.join(untrusted[:5])}",
+            "save the model from types of scikit-learn itself, without functions of your own",
+        )
+    try:
+        return scorer(lambda: skops.io.loads(content, trusted=list(TRUSTED)), signature)
+    except (IntegrityError, UsageError):
+        raise
+    except Exception as exc:
+        raise IntegrityError(f"the skops file cannot be loaded: {exc}", "train or fetch the model again") from exc

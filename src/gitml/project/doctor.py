@@ -1,0 +1,213 @@
+"""``gitml doctor``: whether a repository, its forge and its tokens are set up for the loop, point by point.
+
+Without ``fix`` nothing is written anywhere: what could be found out by a write alone is unknown, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from gitml.errors import GitmlError, OutsideError, UsageError
+from gitml.forges.base import About, Branch, Forge, OnCommit
+from gitml.forges.github import Settings, github, settings_from
+from gitml.forges.governed import GovernedForge
+from gitml.git.commands import Git
+from gitml.http import HttpError, Patience
+from gitml.project.doctorfix import mend
+from gitml.project.doctorpoint import Mark, Point
+from gitml.project.doctorpolicy import guarding
+from gitml.project.render import Did, workflows
+from gitml.publishing.status import CONTEXT
+from gitml.spec import load_application
+from gitml.spec.application import Application
+from gitml.spec.dvcconfig import DVC_CONFIG, config_problems, default_remote
+
+# A doctor is asked by a person who waits.
+_PATIENCE = Patience(tries=3, total=20.0, answer=10.0)
+
+
+def doctor(
+    root: Path, env: Mapping[str, str], note: Callable[[str], None] = lambda _: None, *, fix: bool = False
+) -> tuple[Point, ...]:
+    """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
+    application = load_application(root)
+    points = [_workflows(root), *_data(root, application)]
+    try:
+        remote = _origin(root)
+        settings = settings_from(env, remote)
+    except GitmlError as exc:
+        return (*points, Point("remote", Mark.MISSING, exc.message, exc.hint or "git remote add origin URL"))
+    points.append(Point("remote", Mark.OK, f"{settings.repository} on {settings.web}"))
+    points.append(_token(settings, env, application))
+    if not settings.token:
+        return (*points, *(_unasked(name) for name in ("forge", "permissions", "protection")))
+    try:
+        with github(settings, patience=_PATIENCE, note=note) as forge:
+            if fix:
+                points += mend(root, application, forge)
+            return (*points, *_forge(forge, root, application))
+    except (HttpError, UsageError) as exc:
+        return (*points, Point("forge", Mark.MISSING, exc.message, exc.hint))
+
+
+def _unasked(name: str) -> Point:
+    return Point(name, Mark.UNKNOWN, "not asked: there is no token", "export GITHUB_TOKEN, and call this again")
+
+
+def _origin(root: Path) -> str:
+    try:
+        return Git(root).text("remote", "get-url", "origin").strip()
+    except OutsideError:
+        return ""
+
+
+def _workflows(root: Path) -> Point:
+    try:
+        wrong = [file.path for file in workflows(root) if file.change is not Did.SAME]
+    except GitmlError as exc:
+        return Point("workflows", Mark.MISSING, exc.message.splitlines()[0], exc.hint)
+    if wrong:
+        return Point("workflows", Mark.MISSING, f"not as rendered: {', '.join(wrong)}", "gitml ci render; commit it")
+    return Point("workflows", Mark.OK, "as gitml.yaml asks for")
+
+
+def _data(root: Path, application: Application) -> Iterator[Point]:
+    """The remote of the data: there must be one that CI reaches, and its key must not be in Git."""
+    path = root / DVC_CONFIG
+    content = path.read_bytes() if path.is_file() else b""
+    problems = config_problems(content)
+    if problems:
+        yield Point("data remote", Mark.MISSING, str(problems[0]), problems[0].hint)
+        return
+    url = default_remote(content)
+    if not url:
+        todo = "dvc remote add --default NAME URL; commit .dvc/config"
+        yield Point("data remote", Mark.MISSING, "no default remote, so CI cannot hand data over", todo)
+    elif "://" not in url:
+        yield Point("data remote", Mark.UNKNOWN, "a folder: only runners on this machine reach it", "or a bucket")
+    else:
+        yield Point("data remote", Mark.OK, url.partition("://")[0] + "://…")
+        yield _credentials(application)
+
+
+def _credentials(application: Application) -> Point:
+    ci = application.ci
+    if ci.oidc:
+        return Point("data credentials", Mark.OK, f"the job's own identity, at {ci.oidc}")
+    if ci.secrets:
+        todo = "where the store knows it, `ci.oidc` needs no stored key"
+        return Point("data credentials", Mark.OK, f"secrets of the forge: {', '.join(ci.secrets)}", todo)
+    todo = "set ci.oidc or ci.secrets in gitml.yaml, unless the store is open to everybody"
+    return Point("data credentials", Mark.UNKNOWN, "gitml.yaml names none", todo)
+
+
+_KINDS = {
+    "ghp_": "of a person (classic)",
+    "github_pat_": "of a person (fine-grained)",
+    "gho_": "of a person, through an OAuth application",
+    "ghu_": "of an app that acts for a person",
+    "ghs_": "of an app",
+}
+_COST = "what the bot pushes and opens starts no workflow, so a commit of it is reported on by the run that made it"
+
+
+def _token(settings: Settings, env: Mapping[str, str], application: Application) -> Point:
+    if not settings.token:
+        return Point("token", Mark.MISSING, "GITHUB_TOKEN is not set", "export GITHUB_TOKEN")
+    kind = next((words for prefix, words in _KINDS.items() if settings.token.startswith(prefix)), "of an unknown kind")
+    if settings.token.startswith("ghs_") and env.get("GITHUB_ACTIONS") == "true" and not application.ci.app:
+        kind = "of this job"
+    if application.ci.app:
+        return Point("token", Mark.OK, f"{kind}; in CI the bot acts as an app")
+    return Point("token", Mark.OK, f"{kind}; in CI the job's own: {_COST}", "ci.app: true in gitml.yaml, and an app")
+
+
+def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterator[Point]:
+    about = forge.about()
+    said = "private" if about.is_private else "public"
+    yield Point("forge", Mark.OK, f"{about.name} is {said}, its default branch is {about.default_branch}")
+    main = forge.commits.branch(about.default_branch)
+    if main is None:
+        yield Point("branch", Mark.MISSING, f"{about.default_branch} is not there yet", "git push origin HEAD")
+        return
+    yield from _permissions(forge, about, main)
+    yield from _protection(forge, main)
+    yield _checked_in(forge, root, main)
+    yield from guarding(root, application, forge, main)
+
+
+def _permissions(forge: Forge, about: About, main: Branch) -> Iterator[Point]:
+    """Harmless reads: what may not be read may not be written either."""
+    reads: dict[str, Callable[[], object]] = {
+        "pull-requests": lambda: forge.pulls.of_branch(main.name),
+        "statuses": lambda: forge.commits.statuses(main.commit),
+        "contents": lambda: forge.comments.list(OnCommit(main.commit)),
+        "actions": lambda: forge.runs.of_commit(main.commit),
+    }
+    refused = [name for name, read in reads.items() if not _may(read)]
+    if refused:
+        todo = "give the token these permissions"
+        yield Point("permissions", Mark.MISSING, f"may not read: {', '.join(refused)}", todo)
+    elif about.may_write is None:
+        yield Point("permissions", Mark.UNKNOWN, "may read all that is needed; writing is not tried here")
+    elif about.may_write:
+        yield Point("permissions", Mark.OK, "may read all that is needed, and write to the repository")
+    else:
+        yield Point("permissions", Mark.MISSING, "may read, but not write", "give the account the role write")
+
+
+def _may(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except HttpError as exc:
+        if exc.status in (403, 404):
+            return False
+        raise
+    return True
+
+
+def _protection(forge: Forge, main: Branch) -> Iterator[Point]:
+    name = f"protection of {main.name}"
+    if not main.is_protected:
+        todo = f"require a pull request with an approval, and the status {CONTEXT}"
+        yield Point(name, Mark.MISSING, "anybody who may write may push to it", todo)
+        return
+    try:
+        rules = dict(forge.commits.rules(main.name))
+    except HttpError as exc:
+        yield Point(name, Mark.UNKNOWN, f"protected; its rules cannot be read: {exc.message}", exc.hint)
+        return
+    lacks = [word for word, there in _wanted(rules).items() if not there]
+    if lacks:
+        yield Point(name, Mark.MISSING, f"does not require: {', '.join(lacks)}", "add it to the branch's rules")
+    else:
+        yield Point(name, Mark.OK, f"requires an approval and the status {CONTEXT}, and no history is rewritten")
+
+
+def _wanted(rules: Mapping[str, Mapping[str, object]]) -> dict[str, bool]:
+    reviews = rules.get("pull_request", {}).get("required_approving_review_count")
+    checks = rules.get("required_status_checks", {}).get("required_status_checks")
+    contexts = [c.get("context") for c in checks if isinstance(c, dict)] if isinstance(checks, list) else []
+    return {
+        "a pull request with an approval": isinstance(reviews, int) and reviews > 0,
+        f"the status {CONTEXT}": CONTEXT in contexts,
+        "that no push is forced": "non_fast_forward" in rules,
+    }
+
+
+def _checked_in(forge: Forge, root: Path, main: Branch) -> Point:
+    """What the forge runs is what the default branch has there, not what lies on this disk."""
+    name = f"workflows on {main.name}"
+    try:
+        wanted = {file.path: file.wanted for file in workflows(root) if file.wanted is not None}
+        there = {path: forge.commits.file(path, main.name) for path in wanted}
+    except GitmlError as exc:
+        return Point(name, Mark.UNKNOWN, exc.message.splitlines()[0], exc.hint)
+    absent = [path for path, content in there.items() if content is None]
+    if absent:
+        return Point(name, Mark.MISSING, f"not there: {', '.join(absent)}", "merge the rendered workflows")
+    other = [path for path, content in there.items() if content != wanted[path]]
+    if other:
+        return Point(name, Mark.UNKNOWN, f"differ from those here: {', '.join(other)}", "is this clone up to date?")
+    return Point(name, Mark.OK, "the same as here")

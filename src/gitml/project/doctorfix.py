@@ -1,0 +1,62 @@
+"""``gitml doctor --fix``: asks of the forge what the policy needs. Nothing is ever loosened, twice is as once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gitml.ci.github_gate import ENVIRONMENT
+from gitml.errors import UsageError
+from gitml.forges.governed import GovernedForge, Protection
+from gitml.git.ledger import BRANCH as LEDGER
+from gitml.http import HttpError
+from gitml.project.doctorpoint import Mark, Point
+from gitml.project.doctorpolicy import contexts_of, wanted
+from gitml.spec.application import Application
+from gitml.spec.policy import POLICY
+
+
+def mend(root: Path, application: Application, forge: GovernedForge) -> list[Point]:
+    """A point for each thing that was set or could not be; what a person must do is said by the other points.
+
+    Raises UsageError where there is no policy to fit the forge to.
+    """
+    if not (root / POLICY).is_file():
+        raise UsageError(f"there is no {POLICY}, so there is nothing to set", "write one, or call this without --fix")
+    return [point for point in _mend(root, application, forge) if point is not None]
+
+
+def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterator[Point | None]:
+    main, guards = forge.about().default_branch, forge.guards
+
+    def environment() -> bool:
+        return guards.environment(ENVIRONMENT) != guards.set_environment(ENVIRONMENT, [main])
+
+    def protection() -> bool:
+        return guards.protection(main) != guards.protect(main, wanted(contexts_of(root, application)))
+
+    def ledger() -> bool:
+        return guards.protection(LEDGER) != guards.protect(LEDGER, Protection())
+
+    def proposing() -> bool:
+        if guards.jobs_may_open():
+            return False
+        guards.let_jobs_open(yes=True)
+        return True
+
+    yield _did(f"the Environment {ENVIRONMENT} is for {main} alone", environment)
+    if forge.commits.branch(main) is not None:
+        yield _did(f"{main} asks for what the policy needs", protection)
+    if forge.commits.branch(LEDGER) is not None:
+        yield _did(f"{LEDGER} is only ever added to", ledger)
+    if not application.ci.app:
+        yield _did("jobs may open pull requests", proposing)
+
+
+def _did(what: str, change: Callable[[], bool]) -> Point | None:
+    try:
+        return Point("fixed", Mark.OK, what) if change() else None
+    except HttpError as exc:
+        if exc.status not in (401, 403, 404, 422):
+            raise
+        return Point("not fixed", Mark.MISSING, f"{what}: {exc.message}", exc.hint or "call this as an administrator")

@@ -1,0 +1,1 @@
+"""A version's way to an environment: promote, gate, merge, override, roll back, status, audit."""

@@ -1,0 +1,188 @@
+"""``gitml audit``: the facts out of a clone and its forge, judged by ``gitml.evidence.audit``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitml.control.ledger import Here
+from gitml.errors import InconclusiveError, IntegrityError, UsageError
+from gitml.evidence.audit import Audit
+from gitml.evidence.audit import audit as judge
+from gitml.evidence.facts import Facts, Rules, Way
+from gitml.forges.github import github
+from gitml.forges.governed import GovernedForge, Pushed
+from gitml.git import history, ledger
+from gitml.git.history import Landed
+from gitml.refs import VERSION
+from gitml.spec.policy import POLICY
+
+_DIRECT = ("push", "force_push", "branch_creation")
+_RECORD = re.compile(rf"models/(?P<model>[^/]+)/versions/(?P<version>{VERSION.pattern})\.json")
+_YEAR = re.compile(rb"40000 \d{4}\0")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to audit. ``ledger_head`` was kept elsewhere; changes up to ``since`` are not judged.
+
+    ``fetch`` first; ``ask_forge`` how commits came to main.
+    """
+
+    repository: str = ""
+    ledger_head: str = ""
+    since: str = ""
+    fetch: bool = False
+    ask_forge: bool = False
+
+
+def audit(
+    root: Path,
+    env: Mapping[str, str],
+    asked: Asked,
+    *,
+    now: datetime | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Raises InconclusiveError when the clone does not hold enough history, UsageError for commits it does not know."""
+    here = Here(root, env, asked.repository)
+    if here.git.is_shallow():
+        raise InconclusiveError("this clone is shallow: the history to audit is not here", "git fetch --unshallow")
+    facts = gather(here, asked, _heads(here, fetch=asked.fetch), note)
+    return judge(facts, now or datetime.now(UTC))
+
+
+def _heads(here: Here, *, fetch: bool) -> tuple[str, ...]:
+    if fetch:
+        try:
+            here.refresh()
+        except IntegrityError:
+            return here.heads_of_rewritten()
+    return here.heads()
+
+
+def gather(here: Here, asked: Asked, heads: Sequence[str], note: Callable[[str], None] = lambda _: None) -> Facts:
+    """All that the clone knows, and what the forge says of the commits that matter if it is asked.
+
+    ``heads``: the ledger's, and then others that it had once.
+    """
+    root, main, prefix = here.git.root, here.main.commit, here.git.prefix
+    commits = history.commits(root, main)
+    order = {commit: place for place, commit in enumerate(commits)}
+    changes = history.line(root, main, _governed(prefix))
+    head = heads[0] if heads else ""
+    line = history.line(root, head) if head else ()
+    return Facts(
+        repository=here.repository,
+        main=main,
+        order=order,
+        changes=changes,
+        policies=tuple(_policies(here, changes)),
+        versions=_versions(root, main, prefix),
+        head=head,
+        ledger=line,
+        contents=_contents(root, line),
+        lines=_ledgers(root, line),
+        ways=_ways(here, commits, changes, note) if asked.ask_forge else None,
+        kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
+        since=_since(here, asked.since, order),
+        prefix=prefix,
+    )
+
+
+def _governed(prefix: str) -> tuple[str, ...]:
+    """Pathspecs of deployment files, and of what decides about them."""
+    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
+    inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
+    outside = (".github/**", "CODEOWNERS", "docs/CODEOWNERS")
+    return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
+
+
+def _policies(here: Here, changes: Sequence[Landed]) -> Iterator[Rules]:
+    path = f"{here.git.prefix}{POLICY}"
+    for landed in changes:
+        for touch in landed.touches:
+            if touch.path == path:
+                content = here.git.read_file(landed.commit, POLICY) if touch.new and touch.mode != "120000" else b""
+                yield Rules(landed.commit, _text(content or b""))
+
+
+def _text(content: bytes) -> str:
+    """Empty for what is no text: no keys are read from it either."""
+    try:
+        return content.decode("utf-8")
+    except ValueError:
+        return ""
+
+
+def _versions(root: Path, main: str, prefix: str) -> frozenset[str]:
+    """Every version that main ever had a record of."""
+    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
+    line = history.line(root, main, [f":(top,glob){folder}models/*/versions/*.json"])
+    paths = (touch.path.removeprefix(prefix) for landed in line for touch in landed.touches)
+    return frozenset(f"{m['model']}/{m['version']}" for m in map(_RECORD.fullmatch, paths) if m)
+
+
+def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
+    """Of every event there ever was; not of a file that is too large to be one."""
+    wanted = {t.new for landed in line for t in landed.touches if t.new and ledger.NAME.fullmatch(t.path)}
+    ids = ledger.small(root, sorted(wanted))
+    return dict(zip(ids, ledger.blobs(root, ids), strict=True))
+
+
+def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
+    """Second parents whose files are events: a merge of them would hide this line, or be hidden by it."""
+    parents = sorted({parent for landed in line for parent in landed.parents[1:]})
+    trees = ledger.objects(root, [f"{parent}^{{tree}}" for parent in parents], b"tree")
+    odd = [parent for parent, tree in zip(parents, trees, strict=True) if _YEAR.search(tree)]
+    return frozenset(p for p in odd if any(ledger.NAME.fullmatch(path) for path in history.files(root, p)))
+
+
+def _kept(text: str) -> tuple[str, ...]:
+    if text and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+        raise UsageError(
+            f"--ledger-head {text[:100]!r} is no commit", "give all its 40 hex digits, as audit printed them"
+        )
+    return (text,) if text else ()
+
+
+def _since(here: Here, revision: str, order: Mapping[str, int]) -> str:
+    if not revision:
+        return ""
+    commit = here.git.resolve(revision)
+    if commit is None or commit not in order:
+        raise UsageError(
+            f"--since {revision[:100]!r} is no commit of main's first-parent line", "see: git log --first-parent"
+        )
+    return commit
+
+
+def _ways(here: Here, commits: Sequence[str], changes: Sequence[Landed], note: Callable[[str], None]) -> dict[str, Way]:
+    """How each commit came to main, as the forge tells."""
+    with github(here.settings, note=note) as forge:
+        branch = forge.about().default_branch
+        pushed = _pushed(forge.merges.pushes(branch), commits)
+        return {landed.commit: _way(forge, landed, branch, pushed.get(landed.commit)) for landed in changes}
+
+
+def _pushed(pushes: Sequence[Pushed], commits: Sequence[str]) -> dict[str, Pushed]:
+    """The push that brought each commit, where the forge remembers it."""
+    order = {commit: place for place, commit in enumerate(commits)}
+    found = {}
+    for push in pushes:
+        first, last = order.get(push.before, -1) + 1, order.get(push.after, -2)
+        # A push from a commit that is not of the line brings at least its newest one.
+        for place in range(first if push.before in order else last, last + 1):
+            found[commits[place]] = push
+    return found
+
+
+def _way(forge: GovernedForge, landed: Landed, branch: str, push: Pushed | None) -> Way:
+    by = push.by.login if push else ""
+    if push and push.kind in _DIRECT:
+        return Way(None, by, forge.commits.author(landed.commit))
+    pulls = [p for p in forge.pulls.of_commit(landed.commit) if p.is_merged and p.base.branch == branch]
+    return Way(pulls[0].number, by) if pulls else Way(None, by, forge.commits.author(landed.commit))

@@ -1,0 +1,193 @@
+"""``gitml gate``: whether a pull request may promote, signed, and said on the pull request.
+
+In the default branch's own workflow the judgement is signed, the status posted and the comment brought up to date;
+everywhere else it is a preview. Only what is signed is ever green. A status stands on the commit that was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gitml.control.place import Place
+from gitml.control.signing import Signer, heard_or_unknown
+from gitml.errors import GitmlError
+from gitml.evidence.keys import SigningKey
+from gitml.forges.base import OnPull, PullRequest, State, Status
+from gitml.forges.governed import Review
+from gitml.gate.judge import Ground, Judged, ground, judge
+from gitml.gate.statement import is_known, statement_of
+from gitml.gate.status import context_of
+from gitml.gate.words import cut, line_of, state_of, text_of
+from gitml.policy.facts import Unknown
+from gitml.publishing.status import CONTEXT as TRAIN
+from gitml.publishing.sticky import Age, Stamp, Sticky, mine, stick
+
+_ROUNDS = 3
+NO_KEY = "nothing signs here (no GITML_SIGNING_KEY), so it stays shut; `gitml doctor` says what is missing"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which pull requests (None: every open one), and as whom.
+
+    ``official``: statuses, comments and evidence are written; ``key`` signs. ``run`` is the address of the CI run and
+    ``stamp`` its number and attempt.
+    """
+
+    numbers: tuple[int, ...] | None
+    official: bool = False
+    key: SigningKey | None = None
+    run: str = ""
+    stamp: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one pull request. ``state`` and ``line`` are those of the status.
+
+    ``signed`` is the ledger's event, ``known`` when the same judgement was there already; ``problem`` what kept it
+    from being judged or told.
+    """
+
+    number: int
+    head: str
+    state: State
+    line: str
+    judged: Judged | None = None
+    signed: str = ""
+    known: bool = False
+    comment: str = ""
+    problem: str = ""
+
+
+def gate(place: Place, order: Order) -> tuple[Outcome, ...]:
+    """Each pull request in turn; one that cannot be judged does not keep the others back."""
+    with ground(place) as known:
+        work = _Work(place, order, known)
+        pulls = _pulls(place, order)
+        return tuple(work.run(pull) for pull in pulls)
+
+
+def _pulls(place: Place, order: Order) -> Sequence[PullRequest]:
+    if order.numbers is None:
+        return place.forge.pulls.all_open()
+    found = [place.forge.pulls.get(number) for number in order.numbers]
+    return [pull for pull in found if pull.is_open or not order.official]
+
+
+@dataclass
+class _Work:
+    place: Place
+    order: Order
+    ground: Ground
+
+    @property
+    def context(self) -> str:
+        git, main = self.place.git, self.ground.main
+        return context_of(main.application().application, git.prefix.rstrip("/"))
+
+    def run(self, pull: PullRequest) -> Outcome:
+        """Judge, tell, and look whether what it was judged on is still so: reviews may have come in meanwhile."""
+        for _ in range(_ROUNDS):
+            try:
+                before = self._reviews(pull)
+                outcome = self._once(pull)
+                now = self.place.forge.pulls.get(pull.number) if self.order.official else pull
+                if now.head.commit != pull.head.commit or not now.is_open or self._reviews(pull) == before:
+                    return outcome
+                pull = now
+            except GitmlError as exc:
+                return self._trouble(pull, exc)
+        return outcome
+
+    def _reviews(self, pull: PullRequest) -> tuple[Review, ...]:
+        return self.place.forge.reviews.list(pull.number) if self.order.official else ()
+
+    def _once(self, pull: PullRequest) -> Outcome:
+        if pull.base.branch != self.place.branch:
+            line = f"its base is {pull.base.branch}, not {self.place.branch}: there is nothing to judge yet"
+            return self._post(Outcome(pull.number, pull.head.commit, State.PENDING, cut(line)))
+        judged = judge(self.place, self.ground, pull)
+        outcome = Outcome(pull.number, pull.head.commit, state_of(judged), line_of(judged), judged)
+        if not self.order.official:
+            return outcome
+        outcome = self._sign(outcome, judged)
+        outcome = self._post(outcome)
+        return self._comment(outcome, judged)
+
+    def _sign(self, outcome: Outcome, judged: Judged) -> Outcome:
+        """The same judgement is signed once. Without a signature nothing is green."""
+        if not judged.is_promotion:
+            return outcome
+        heard = self.ground.heard
+        if isinstance(heard, Unknown):
+            return replace(outcome, state=_shut(outcome.state), line=cut(heard.reason), problem=heard.reason)
+        statement = statement_of(self.place, heard, judged, self.order.run)
+        if is_known(heard, statement):
+            return replace(outcome, known=True)
+        if self.order.key is None:
+            line = NO_KEY if outcome.state is State.SUCCESS else outcome.line
+            return replace(outcome, state=_shut(outcome.state), line=cut(line), problem=NO_KEY)
+        try:
+            (event,) = Signer(self.place, self.ground.policy, self.order.key).sign([statement])
+        except GitmlError as exc:
+            return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)
+        self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
+        return replace(outcome, signed=event)
+
+    def _post(self, outcome: Outcome) -> Outcome:
+        if not self.order.official:
+            return outcome
+        commits, url = self.place.forge.commits, self.order.run
+        wanted = Status(self.context, outcome.state, outcome.line, url)
+        there = {s.context: s for s in commits.statuses(outcome.head)}
+        if not _says(there.get(wanted.context), wanted):
+            commits.post(outcome.head, wanted)
+        judged = outcome.judged
+        if judged and judged.decision and not judged.refused and TRAIN not in there:
+            # What the bot pushes starts no training, and a status that is required must not keep it waiting.
+            commits.post(
+                outcome.head, Status(TRAIN, State.SUCCESS, "nothing to train: a deployment alone changes", url)
+            )
+        return outcome
+
+    def _comment(self, outcome: Outcome, judged: Judged) -> Outcome:
+        place, forge = OnPull(outcome.number), self.place.forge
+        key = f"{self.ground.main.application().application}/gate"
+        run, attempt = self.order.stamp
+        note = f"**{outcome.problem}**" if outcome.problem else ""
+        text = text_of(judged, self.order.run, note)
+        me = forge.me() or self._me(outcome)
+        sticky = Sticky(key, text, Stamp(outcome.head, run, attempt), me)
+        age = Age(forge.commits, outcome.head, {})
+        if not judged.is_promotion and not mine(forge.comments, place, sticky, age):
+            return outcome
+        try:
+            return replace(outcome, comment=stick(forge.comments, place, sticky, age).url)
+        except GitmlError as exc:
+            # The status and the evidence stand; the comment is for people, and comes with the next call.
+            self.place.say(f"#{outcome.number}: the comment could not be posted: {exc.message}")
+            return outcome
+
+    def _me(self, outcome: Outcome) -> str:
+        """A token of an app or a job learns who it is from what it posted."""
+        found = [s for s in self.place.forge.commits.statuses(outcome.head) if s.context == self.context]
+        return found[0].author if found else ""
+
+    def _trouble(self, pull: PullRequest, exc: GitmlError) -> Outcome:
+        line = cut(f"could not be judged: {exc.message}")
+        outcome = Outcome(pull.number, pull.head.commit, State.ERROR, line, problem=exc.message)
+        try:
+            return self._post(outcome)
+        except GitmlError as again:
+            self.place.say(f"#{pull.number}: the status could not be posted: {again.message}")
+            return outcome
+
+
+def _says(there: Status | None, wanted: Status) -> bool:
+    return there is not None and (there.state, there.description) == (wanted.state, wanted.description)
+
+
+def _shut(state: State) -> State:
+    return State.PENDING if state is State.SUCCESS else state

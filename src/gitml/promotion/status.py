@@ -1,0 +1,181 @@
+"""``gitml status``: what the default branch wants of each model where, since when, by whom, and what is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gitml.control.mainline import Mainline, Past, deployment_path
+from gitml.control.place import Place
+from gitml.control.proofs import Ledger, Told, ledger_of
+from gitml.errors import GitmlError, SpecError
+from gitml.forges.base import PullRequest
+from gitml.policy.change import in_force
+from gitml.policy.freezes import frozen
+from gitml.promotion.live import Live, live
+from gitml.spec import Deployment, Policy, parse_deployment
+from gitml.spec.deployment import Hold
+from gitml.spec.policy import Freeze
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An open pull request that changes a deployment file of a model."""
+
+    number: int
+    title: str
+    url: str
+    author: str
+    model: str
+    environment: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the default branch wants of one model in one environment.
+
+    ``since``, ``commit`` and ``pull`` are of the change that brought the file to what it is; ``approved_by`` has the
+    logins that the ledger or the pull request names. ``problem`` is why the file cannot be read. ``live`` is what the
+    agent reported, None where it did not, or nobody was asked.
+    """
+
+    model: str
+    environment: str
+    state: Deployment | None
+    since: str = ""
+    commit: str = ""
+    pull: int | None = None
+    approved_by: tuple[str, ...] = ()
+    approvals_from: str = ""
+    hold: Hold | None = None
+    freezes: tuple[Freeze, ...] = ()
+    live: Live | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """``commit`` of the default branch is what all of it is read from. ``notes`` say what could not be found out."""
+
+    commit: str
+    wanted: tuple[Wanted, ...]
+    pending: tuple[Pending, ...]
+    freezes: tuple[Freeze, ...]
+    notes: tuple[str, ...] = ()
+
+
+def status(place: Place, only: str = "") -> Status:
+    """Everything, or one model. What the forge or the ledger do not tell is noted, and the rest is shown."""
+    main = place.newest(whole=True)
+    notes: list[str] = []
+    policy = _policy(main, notes)
+    proofs = ledger_of(place, main)
+    pulls = _pulls(place, notes)
+    models = [m for m in main.models() if only in ("", m)]
+    wanted = [w for model in models for w in _of_model(place, main, model, policy, proofs)]
+    now = place.clock()
+    coming = tuple(f for f in policy.freezes if f.until > now) if policy else ()
+    pending = tuple(p for pull in pulls for p in _pending(pull, main, models))
+    return Status(main.commit, tuple(wanted), pending, coming, tuple(notes))
+
+
+def _policy(main: Mainline, notes: list[str]) -> Policy | None:
+    try:
+        return main.policy()
+    except SpecError as exc:
+        notes.append(f"policy.yaml cannot be read: {exc.problems[0]}")
+        return None
+
+
+def _pulls(place: Place, notes: list[str]) -> tuple[PullRequest, ...]:
+    try:
+        return place.forge.merges.under("gitml/")
+    except GitmlError as exc:
+        notes.append(f"pending promotions are not known: {exc.message.splitlines()[0]}")
+        return ()
+
+
+def _of_model(place: Place, main: Mainline, model: str, policy: Policy | None, proofs: Ledger) -> Iterator[Wanted]:
+    order = list(policy.environments) if policy else []
+    there = main.environments(model)
+    for environment in [*order, *(e for e in there if e not in order)]:
+        frozen_now = frozen(policy.freezes, environment, place.clock()) if policy else ()
+        if environment not in there:
+            yield Wanted(model, environment, None, freezes=frozen_now)
+            continue
+        yield _wanted(place, main, model, environment, proofs, frozen_now)
+
+
+def _wanted(
+    place: Place, main: Mainline, model: str, environment: str, proofs: Ledger, freezes: tuple[Freeze, ...]
+) -> Wanted:
+    path = deployment_path(model, environment)
+    past = next(main.history(path), None)
+    content = main.file(path)
+    try:
+        state = parse_deployment(content or b"", path)
+    except SpecError as exc:
+        return Wanted(model, environment, None, freezes=freezes, problem=str(exc.problems[0]))
+    pull, approved, source = _decision(place, main, past, path, proofs)
+    return Wanted(
+        model=model,
+        environment=environment,
+        state=state,
+        since=_utc(past.time) if past else "",
+        commit=past.commit if past else "",
+        pull=pull,
+        approved_by=approved,
+        approvals_from=source,
+        hold=in_force(state.hold, place.clock()),
+        freezes=freezes,
+        live=live(place.forge, model, environment, place.say),
+    )
+
+
+def _utc(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if time else ""
+
+
+def _decision(
+    place: Place, main: Mainline, past: Past | None, path: str, proofs: Ledger
+) -> tuple[int | None, tuple[str, ...], str]:
+    """The pull request, who approved it, and where that is known from: the ledger if it tells, else the forge."""
+    if past is None:
+        return None, (), ""
+    blob = place.git.text("rev-parse", f"{past.commit}:{main.git.prefix}{path}").strip()
+    for told in reversed(proofs.told):
+        about = told.binding
+        # Environments often hold the same bytes: the path tells their decisions apart.
+        where = (about.change.path, about.change.new) if about.change else None
+        if not told.doubt and about.kind == "approved" and where == (f"{main.git.prefix}{path}", blob):
+            return about.pull, _approvers(told), "the ledger"
+    try:
+        pulls = [p for p in place.forge.pulls.of_commit(past.commit) if p.is_merged]
+        if not pulls:
+            return None, (), ""
+        pull = pulls[0]
+        reviews = [r for r in place.forge.reviews.list(pull.number) if r.commit == pull.head.commit]
+    except GitmlError as exc:
+        place.say(f"the decision about {path} is not known: {exc.message.splitlines()[0]}")
+        return None, (), ""
+    latest = {r.person.login: r.state for r in reviews if r.state != "COMMENTED"}
+    approved = tuple(login for login, state in latest.items() if state == "APPROVED")
+    return pull.number, approved, "the pull request"
+
+
+def _approvers(told: Told) -> tuple[str, ...]:
+    """The logins that the snapshot of the reviews counted."""
+    listed = told.details.get("reviews")
+    reviews = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
+    return tuple(str(r.get("login")) for r in reviews if r.get("counts") is True)
+
+
+def _pending(pull: PullRequest, main: Mainline, models: list[str]) -> Iterator[Pending]:
+    """By its branch: gitml/promote/MODEL/ENVIRONMENT/… and the like."""
+    words = pull.head.branch.split("/")
+    if len(words) < 4 or words[0] != "gitml":
+        return
+    model = words[2].rpartition("+")[2] if main.git.prefix else words[2]
+    if model in models:
+        yield Pending(pull.number, pull.title, pull.url, pull.author, model, words[3])

@@ -1,0 +1,1 @@
+"""Versions made and looked at: train, register, reproduce, compare, diff, show, gc."""

@@ -1,0 +1,268 @@
+"""``gitml train``: stages brought up to date, a version record, the comparison with what it would replace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from gitml.dvc.lockentries import Entry
+from gitml.dvc.manifest import Fingerprint, fingerprint
+from gitml.dvc.repository import Dvc
+from gitml.errors import FailedError, Problem, SpecError, UsageError
+from gitml.git.commands import Git
+from gitml.pipelines.environment import stage_environment
+from gitml.pipelines.journal import Run
+from gitml.pipelines.lock import training
+from gitml.pipelines.packages import check_installed, python_version
+from gitml.pipelines.profiles import profile
+from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
+from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
+from gitml.registry import Packages, Record, lineage_digest, write_record
+from gitml.registry.outputs import parse_metrics, parse_signature
+from gitml.registry.record import File, name_of
+from gitml.registry.recorded import recorded_runs
+from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
+from gitml.spec import Application, load_application
+from gitml.spec.application import Model
+from gitml.training.compare import Comparison, compare
+
+
+class Outcome(StrEnum):
+    NEW = "new version"
+    SAME = "nothing changed"
+    REPRODUCED = "reproduced"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave for one model. ``against`` is the record that ``record`` was compared with."""
+
+    model: str
+    outcome: Outcome
+    record: Record
+    path: Path
+    stages: tuple[Ran, ...]
+    comparison: Comparison | None
+    same_metrics: bool = True
+
+
+@dataclass(frozen=True)
+class Call:
+    """How ``gitml train`` was called, and who listens meanwhile."""
+
+    watch: Callable[[str, Path], AbstractContextManager[None]]
+    tell: Callable[[Ran], None]
+    say: Callable[[str], None]
+    force: bool = False
+    run_cache: bool = True
+    wait: bool = True
+
+
+def train(root: Path, models: Sequence[str], call: Call) -> list[Trained]:
+    """Train the named models, or all that have stages. Raises FailedError when a stage fails."""
+    application = load_application(root)
+    chosen = _choose(application, models)
+    git = Git(root)
+    in_ci = is_ci()
+    with training(root, wait=call.wait, tell=call.say), Dvc(root) as dvc:
+        about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
+        if in_ci:
+            refuse_dirty(about)
+        with stage_environment(Path(sys.executable).parent):
+            return [_train_model(about, name) for name in chosen]
+
+
+def is_ci() -> bool:
+    """CI systems set CI; unset, empty, 0 and false mean a person's machine."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def refuse_dirty(about: Training) -> None:
+    """Raise UsageError when files differ from HEAD that training does not write itself."""
+    if about.dirty:
+        raise UsageError(
+            "the tree is not clean, and a version of CI must come from a commit: " + ", ".join(about.dirty[:5]),
+            "commit these files, or ignore them in .gitignore",
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training in one clone: what its steps share. ``origin`` is that of the records it writes."""
+
+    root: Path
+    application: Application
+    git: Git
+    dvc: Dvc
+    call: Call
+    origin: str
+    done: dict[str, Ran] = field(default_factory=dict)
+
+    @cached_property
+    def dirty(self) -> tuple[str, ...]:
+        """Asked before the first command runs; a training that has nothing to do never asks."""
+        return tuple(_dirty(self.git, self.dvc))
+
+
+def _choose(application: Application, models: Sequence[str]) -> list[str]:
+    with_stages = [n for n, m in application.models.items() if m.origin == "pipeline"]
+    for name in models:
+        if name not in application.models:
+            raise UsageError(f"there is no model {name}", f"models here: {', '.join(application.models)}")
+        if name not in with_stages:
+            raise UsageError(f"{name} is trained elsewhere", "bring a version in with `gitml register`")
+    return list(dict.fromkeys(models)) or with_stages
+
+
+def _dirty(git: Git, dvc: Dvc) -> list[str]:
+    """What differs from HEAD, without the files that training itself writes."""
+    outs = set(dvc.producers())
+    folders = {str(PurePosixPath(out).parent) for out in outs}
+
+    def own(path: str) -> bool:
+        place = PurePosixPath(path)
+        return (
+            path == "dvc.lock"
+            or place.match("models/*/versions/*.json")
+            or bool(outs & {path, *map(str, place.parents)})
+            or (place.name == ".gitignore" and str(place.parent) in folders)
+        )
+
+    return [path for path in git.changed_files() if not own(path)]
+
+
+def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
+    """The stages that make the model's outputs, and all that they build on, in order."""
+    producers = dvc.producers()
+    missing = [(key, path) for key, path in model.outputs.items() if path not in producers]
+    if missing:
+        raise SpecError(
+            [Problem("gitml.yaml", 0, f"models.{name}.{key}", f"no stage makes {path}") for key, path in missing]
+        )
+    return dvc.lineage(list(dict.fromkeys(producers[path] for path in model.outputs.values())))
+
+
+def refuse_loose_packages(run: Training, model: Model, stages: Sequence[str]) -> None:
+    """With other packages a stage may give another model: the lineage must see them, through a dependency."""
+    locks = {m.packages for m in run.application.models.values() if m.packages}
+    below = {str(place) for lock in locks for place in (PurePosixPath(lock), *PurePosixPath(lock).parents)}
+    loose = [s for s in stages if run.dvc.has_command(s) and not below & run.dvc.reads(s)] if model.packages else []
+    if loose:
+        told = f"does not depend on {model.packages}, the packages of the model"
+        hint = f"add '- {model.packages}' to its deps"
+        raise SpecError([Problem("dvc.yaml", 0, f"stages.{stage}", told, hint) for stage in loose])
+
+
+def _train_model(run: Training, name: str) -> Trained:
+    model = run.application.models[name]
+    refuse_file_in_the_way(run.root, name)
+    stages = stages_of(run.dvc, name, model)
+    refuse_loose_packages(run, model, stages)
+    done = bring_up_to_date(run.dvc, stages, options_of(run, model), run.done)
+    run.done.update({ran.stage: ran for ran in done})
+    entries = {ran.stage: ran.entry for ran in done}
+    digest = lineage_digest(name, entries)
+    known = with_digest(run.root, name, digest)
+    if known is None:
+        record = record_of(run, name, entries, _files(run, entries))
+        path = write_record(run.root, record)
+        return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
+    found, record = known
+    if all(ran.how is not How.RAN for ran in done):
+        return Trained(name, Outcome.SAME, record, found.path, done, None)
+    comparison = compare(run.root, run.git, run.dvc, record)
+    metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
+    return Trained(name, Outcome.REPRODUCED, record, found.path, done, comparison, metrics == dict(record.metrics))
+
+
+def options_of(run: Training, model: Model) -> Options:
+    """How to bring the stages of ``model`` up to date: what this clone ran and its records say is believed."""
+    models = list(run.application.models)
+
+    def believed(entry: Entry) -> Mapping[str, Fingerprint] | None:
+        runs = recorded_runs(run.root, models, entry.cmd)
+        return next((outputs for other, outputs in runs if other.digest() == entry.digest()), None)
+
+    def covering(inputs: Entry) -> Iterable[Run]:
+        for other, outputs in recorded_runs(run.root, models, inputs.cmd):
+            if other.inputs_digest() == inputs.inputs_digest():
+                yield Run("", other, outputs, 0.0)
+
+    def ready() -> None:
+        run.dvc.check_graph()
+        _ = run.dirty
+        if model.packages:
+            check_installed(run.root, model.packages)
+
+    log = run.root / ".dvc" / "tmp" / "gitml" / "logs"
+    call = run.call
+    return Options(believed, covering, log, ready, call.watch, call.tell, force=call.force, run_cache=call.run_cache)
+
+
+def record_of(
+    run: Training, name: str, entries: Mapping[str, Entry], files: Mapping[str, File], python: str = ""
+) -> Record:
+    """The record of a new version whose description (metrics, signature) lies in the work tree.
+
+    ``python`` is the version that the stages ran with, ours unless given. Raises FailedError without a metric.
+    """
+    model, digest = run.application.models[name], lineage_digest(name, entries)
+    created = next_time(run.root, name)
+    metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
+    if not metrics:
+        raise FailedError(f"{model.metrics} holds no metric", "a version needs evidence: let its stage write metrics")
+    return Record.model_validate(
+        {
+            "model": name,
+            "version": name_of(digest, created),
+            "digest": digest,
+            "created": created,
+            "origin": run.origin,
+            "commit": run.git.resolve("HEAD"),
+            "dirty": run.dirty,
+            "artifact": model.artifact,
+            "files": files,
+            "metrics": metrics,
+            "signature": _signature(run.root, model),
+            "packages": _packages(run.root, model, python),
+            "roles": {key: path for key, path in model.outputs.items() if key != "artifact"},
+            "stages": {stage: entry.to_dict() for stage, entry in entries.items()},
+        }
+    )
+
+
+def _files(run: Training, entries: Mapping[str, Entry]) -> dict[str, File]:
+    return {out.path: file_of(run, out.path) for e in entries.values() for out in e.outs if "://" not in out.path}
+
+
+def file_of(run: Training, path: str) -> File:
+    """What a record says of the output ``path``; how it is distributed, if it is data and describes no model."""
+    place = run.root / path
+    found = fingerprint(place)
+    private, ones = run.application.private, shares_of_ones(place) or {}
+    own = {output for model in run.application.models.values() for output in model.outputs.values()}
+    return File(
+        sha256=found.sha256,
+        size=found.size,
+        rows=count_rows(place),
+        missing=missing_shares(place),
+        ones={name: share for name, share in ones.items() if name not in private} or None,
+        profile=None if path in own else profile(place, private),
+    )
+
+
+def _signature(root: Path, model: Model) -> dict[str, object] | None:
+    return parse_signature((root / model.signature).read_bytes(), model.signature) if model.signature else None
+
+
+def _packages(root: Path, model: Model, python: str) -> Packages | None:
+    if not model.packages:
+        return None
+    found = fingerprint(root / model.packages)
+    return Packages(path=model.packages, sha256=found.sha256, python=python or python_version())

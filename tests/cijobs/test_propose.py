@@ -1,0 +1,141 @@
+"""After a merge: promotions that are due are opened, those that are overtaken closed; against the sandbox."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gitml.cijobs.propose import Turn, propose, starter
+from gitml.control.change import requested_by
+from gitml.evidence.keys import generate
+from gitml.forges.governed import Person
+from gitml.spec import Deployment
+from gitml.spec.deployment import Hold
+from promotion.promoting import POLICY, Town, pin, record, town
+from promotion.test_rollback import tell
+from sandbox.forge_kit import Kit, commit, git
+
+Build = Callable[..., Town]
+BOT = "gitml-bot[bot]"
+
+
+@pytest.fixture
+def build(kit: Kit, tmp_path: Path) -> Build:
+    def made() -> Town:
+        t = town(kit, tmp_path)
+        t.ada.put(f"collaborators/{BOT}", expect=201, permission="push")
+        return t
+
+    return made
+
+
+def proposed(t: Town, by: str = "") -> dict[str, Turn]:
+    with t.place(BOT) as place:
+        return {turn.environment: turn for turn in propose(place, Person(by, t.kit.user(by).id) if by else None)}
+
+
+def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) -> None:
+    t = build()
+    t.train(1)
+    two = t.train(2)
+    first = proposed(t, "rita")
+    assert set(first) == {"staging"}
+    done = first["staging"].proposed
+    assert done is not None
+    assert (done.version, done.how, done.asked.done.people) == (two.version, "opened", ("olga",))
+    pull = t.ada.get(f"pulls/{done.pull.number}")
+    assert pull["user"]["login"] == BOT
+    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
+    assert made["commit"]["author"]["name"] == "gitml-bot"
+    people = tuple(Person(login, t.kit.user(login).id) for login in ("ada", "rita"))
+    assert requested_by(made["commit"]["message"]) == people
+    assert "Asked for by `ada`, `rita`" in pull["body"]
+    again = proposed(t)["staging"].proposed
+    assert again is not None
+    assert again.how == "unchanged"
+    t.ada.patch(f"pulls/{done.pull.number}", state="closed")
+    assert proposed(t)["staging"].said == f"#{done.pull.number} proposed {two.digest[:8]}, and was closed"
+    assert t.pulls() == []
+
+
+def test_a_newer_version_closes_the_older_promotion(build: Build) -> None:
+    t = build()
+    t.train(1)
+    first = proposed(t)["staging"].proposed
+    assert first is not None
+    two = t.train(2)
+    turn = proposed(t)["staging"]
+    assert turn.proposed is not None
+    assert (turn.proposed.version, turn.closed) == (two.version, (first.pull.number,))
+
+
+def test_what_main_has_overtaken_is_closed(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    old = t.promote(one, anyway=True)
+    commit = t.put("staging", Deployment(champion=pin(two)))
+    assert proposed(t)["staging"].closed == (old.pull.number,)
+    (comment,) = t.ada.get(f"issues/{old.pull.number}/comments")
+    assert comment["body"] == f"Overtaken: {two.version}, which is newer, answers there, by {commit}."
+
+
+def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    t.put("staging", Deployment(champion=pin(one), hold=Hold(by="olga", reason="looking")))
+    assert proposed(t)["staging"].said == "held by olga: looking"
+    t.put("staging", Deployment(champion=pin(one)))
+    t.policy(freezes=[{"from": "2026-02-20", "until": "2026-03-10", "reason": "Easter"}])
+    assert "frozen until" in proposed(t)["staging"].said
+    t.policy()
+    t.put("staging", Deployment(champion=pin(two)))
+    t.put("staging", Deployment(champion=pin(one)))
+    assert "ran there before, and was replaced" in proposed(t)["staging"].said
+    assert t.pulls() == []
+
+
+def test_the_next_environment_when_policy_says_so(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    t.put("staging", Deployment(champion=pin(one)))
+    assert "production" not in proposed(t)
+    wants = {"environments": {**POLICY["environments"], "production": {"propose": True}}}
+    private, public = generate()
+    key = {"public": public, "owner": "agent", "purposes": ["deployed"], "from": "2020-01-01"}
+    t.policy(**wants, keys={"agent": key})
+    other = {"model": "price", "environment": "staging", "version": one.version, "artifact": "0" * 64}
+    tell(t, private, "deployed", other)
+    assert "no agent has said yet" in proposed(t)["production"].said
+    tell(t, private, "deployed", {**other, "model": "delay"})
+    done = proposed(t)["production"].proposed
+    assert done is not None
+    assert (done.environment, done.version) == ("production", one.version)
+
+
+def test_who_merged_the_training_asked_for_it(build: Build) -> None:
+    t = build()
+    git(t.main, "checkout", "-q", "-b", "feature")
+    made = record(77)
+    commit(t.main, f"models/delay/versions/{made.version}.json", made.to_json())
+    git(t.main, "push", "-q", "origin", "HEAD:feature")
+    git(t.main, "checkout", "-q", "main")
+    number = t.ada.post("pulls", title="x", head="feature", base="main")["number"]
+    t.as_("olga").merge(number, merge_method="squash")
+    done = proposed(t)["staging"].proposed
+    assert done is not None
+    (head,) = t.ada.get(f"pulls/{done.pull.number}/commits")
+    assert requested_by(head["commit"]["message"]) == (Person("olga", t.kit.user("olga").id),)
+    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    assert f"#{number}" in body
+    assert "made by | `ada`" in body
+    assert done.asked.done.people == ()
+
+
+def test_who_started_it_by_hand() -> None:
+    env = {"GITHUB_ACTOR": "ada", "GITHUB_ACTOR_ID": "5", "GITHUB_EVENT_NAME": "workflow_dispatch"}
+    assert starter(env) == Person("ada", 5)
+    assert starter({**env, "GITHUB_EVENT_NAME": "push"}) is None
+    assert starter({**env, "GITHUB_EVENT_NAME": "push", "GITHUB_TRIGGERING_ACTOR": "eve"}) == Person("eve", 0)
+    assert starter({**env, "GITHUB_ACTOR": BOT}) is None
+    assert starter({}) is None
+    assert requested_by("x\n\nGitml-Requested-By: eve\n") == (Person("eve", 0),)

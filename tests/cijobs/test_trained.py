@@ -1,0 +1,89 @@
+"""What a run must have handed over so that a version counts as trained."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitml.cijobs.fragments import StageRun
+from gitml.cijobs.trained import _unpacked, _Vouching
+from gitml.control.signing import heard
+from gitml.errors import GitmlError, IntegrityError
+from promotion.gating import gated
+from promotion.promoting import record
+from sandbox.forge_kit import Kit
+
+COMMIT = "c" * 40
+
+
+def fragment(**more: Any) -> bytes:
+    return json.dumps({"job": "train-cpu", "commit": COMMIT, "status": "successful", **more}).encode()
+
+
+def archive(content: bytes, name: str = "fragment-train-cpu.json", *more: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+        for one in (name, *more):
+            opened.writestr(one, content)
+    return stream.getvalue()
+
+
+def test_an_artifact_is_one_fragment_of_its_own_name() -> None:
+    assert _unpacked("fragment-train-cpu", archive(fragment())).commit == COMMIT
+    inside = archive(fragment(), ".gitml-ci/fragment-train-cpu.json")
+    assert _unpacked("fragment-train-cpu", inside).job == "train-cpu"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"no zip",
+        archive(fragment(), "other.json"),
+        archive(fragment(), "fragment-train-cpu.json", "more.json"),
+        archive(fragment(job="train-gpu")),
+        archive(fragment(status="failed")),
+        archive(fragment(extra=1)),
+        archive(b"{"),
+        archive(b"[" * 100_000),
+        archive(fragment())[:-30],
+        archive(b"0" * 70_000_000),
+    ],
+    ids=["empty", "no zip", "name", "two", "job", "failed", "key", "json", "deep", "cut", "bomb"],
+)
+def test_anything_else_is_refused(raw: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        _unpacked("fragment-train-cpu", raw)
+
+
+@pytest.mark.slow
+def test_stages_and_digests_must_be_those_of_the_record(kit: Kit, tmp_path: Path) -> None:
+    g = gated(kit, tmp_path)
+    version = record(1, commit=COMMIT)
+    files = {path: file.model_dump(exclude_none=True) for path, file in version.files.items()}
+    ran = StageRun.model_validate({"stage": "train", "how": "ran", "entry": version.stages["train"], "outputs": files})
+    with g.ground() as (place, known):
+        vouching = _Vouching(place, known, heard(place, known.policy), version)
+        vouching._same_digests({"train": ran})
+        other = record(2).stages["train"]
+        hollow = {path: {**file, "sha256": "f" * 64} for path, file in files.items()}
+        for wrong, why in (
+            ({}, "something else for stage train"),
+            ({"train": ran.model_copy(update={"entry": other})}, "something else for stage train"),
+            ({"train": ran.model_copy(update={"how": "restored"})}, "nobody vouches for it"),
+            ({"train": ran.model_copy(update={"outputs": {}})}, "nothing of the artifact"),
+            ({"train": StageRun.model_validate({**ran.model_dump(exclude_none=True), "outputs": hollow})}, "another"),
+        ):
+            with pytest.raises(GitmlError, match=why):
+                vouching._same_digests(wrong)
+        strict = known.policy.model_copy(
+            update={"trust": known.policy.trust.model_copy(update={"branch_runs": "reproduce"})}
+        )
+        with pytest.raises(GitmlError, match="believes no run of a branch"):
+            replace(vouching, ground=replace(known, policy=strict)).vouch()

@@ -1,0 +1,293 @@
+"""A version is proposed by a pull request that edits one file; against the sandbox."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gitml.control.change import PROMOTE, branch_of, requested_by
+from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
+from gitml.forges.governed import Person
+from gitml.spec import Deployment, render_deployment
+from gitml.spec.deployment import Canary, Hold
+from promotion.promoting import NOW, POLICY, Town, pin, record, town, untouched
+from sandbox.forge_kit import Kit, commit, git
+
+Build = Callable[..., Town]
+
+
+@pytest.fixture
+def build(kit: Kit, tmp_path: Path) -> Build:
+    return lambda **more: town(kit, tmp_path, **more)
+
+
+def test_a_promotion_is_a_pull_request_that_edits_one_file(build: Build) -> None:
+    t = build()
+    one = t.train(1, auc=0.7)
+    before = untouched(t.here)
+    done = t.promote(one, reason="it is *better*")
+    assert untouched(t.here) == before
+    pull = t.ada.get(f"pulls/{done.pull.number}")
+    assert done.how == "opened"
+    assert pull["title"] == f"Promote delay@{one.digest[:8]} to staging"
+    assert pull["head"]["ref"] == f"gitml/promote/delay/staging/{one.version}"
+    assert [f["filename"] for f in t.ada.get(f"pulls/{done.pull.number}/files")] == ["models/delay/staging.yaml"]
+    assert t.state("staging", f"origin/{pull['head']['ref']}") == Deployment(champion=pin(one))
+    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
+    assert made["author"]["login"] == made["committer"]["login"] == "ada"
+    assert requested_by(made["commit"]["message"]) == (Person("ada", t.kit.user("ada").id),)
+    assert [p["sha"] for p in made["parents"]] == [t.tip]
+    for words in ("nothing runs there yet", "Nobody acts on its answers", "Will it be late?", r"it is \*better\*"):
+        assert words in pull["body"]
+    for words in (f"`{one.version}`", "1.5 MB", f"{1:064x}", "gitml-ledger is not there yet", "You run them"):
+        assert words in pull["body"].replace("\\", "")
+
+
+def test_reviewers_are_asked_by_role_and_not_who_cannot_approve(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    t.put("staging", Deployment(champion=pin(one)))
+    done = t.promote(one, "production", "rita")
+    assert done.asked.done.people == ("olga",)
+    assert set(done.asked.skipped) == {"nobody-here"}
+    pull = t.ada.get(f"pulls/{done.pull.number}")
+    assert [u["login"] for u in pull["requested_reviewers"]] == ["olga"]
+    assert "`rita` cannot approve" in pull["body"]
+    t.as_("olga").review(done.pull.number)
+    assert t.promote(one, "production", "rita").asked.done.people == ()
+
+
+def test_again_it_is_the_same_pull_request_and_approvals_stay(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    first = t.promote(one)
+    t.as_("olga").review(first.pull.number)
+    assert t.promote(one).how == "unchanged"
+    t.push({"README.md": "other work\n"})
+    again = t.promote(one)
+    assert (again.pull.number, again.pull.head.commit) == (first.pull.number, first.pull.head.commit)
+    assert [r["state"] for r in t.ada.get(f"pulls/{first.pull.number}/reviews")] == ["APPROVED"]
+    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
+    t.ada.patch(f"pulls/{first.pull.number}", body=f"@olga, please look\n\n{body}\n\nthanks")
+    changed = t.promote(one, reason="now with a reason")
+    assert changed.how == "updated"
+    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
+    assert body.startswith("@olga, please look")
+    assert body.rstrip().endswith("thanks")
+    assert "now with a reason" in body
+    assert body.count("What changes") == 1
+
+
+def test_the_comparison_with_what_runs_there(build: Build) -> None:
+    t = build()
+    one, two = t.train(1, auc=0.70), t.train(2, auc=0.80)
+    t.put("staging", Deployment(champion=pin(one)))
+    body = t.ada.get(f"pulls/{t.promote(two).pull.number}")["body"]
+    assert re.search(r"\| `auc` \| 0\.700 \| 0\.800 \| \+0\.100 \| \+0\.086 to \+0\.114 \| ▲ better \|", body), body
+    assert '`gitml rollback delay --in staging --reason "…"`' in body
+    assert f"`{one.digest[:8]}`" in body
+
+
+def test_an_older_promotion_is_closed_with_a_link(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    first = t.promote(one)
+    second = t.promote(two)
+    assert second.closed == (first.pull.number,)
+    assert [p["number"] for p in t.pulls()] == [second.pull.number]
+    comments = t.ada.get(f"issues/{first.pull.number}/comments")
+    assert [c["body"] for c in comments] == [
+        f"Overtaken: #{second.pull.number} proposes {two.version}, which is newer."
+    ]
+    assert f"gitml/promote/delay/staging/{one.version}" not in [b["name"] for b in t.ada.get("branches")]
+    third = t.promote(one)
+    assert (third.closed, third.how) == ((), "opened")
+
+
+@pytest.mark.slow
+def test_canary_and_shadow(build: Build) -> None:
+    t = build()
+    one, two, three = t.train(1), t.train(2), t.train(3)
+    with pytest.raises(UsageError, match="no champion yet"):
+        t.promote(two, part="canary")
+    t.put("staging", Deployment(champion=pin(one), shadow=(pin(two),)))
+    canary = t.promote(two, part="canary", weight=2.5)
+    assert canary.pull.title.endswith("to staging as canary")
+    expected = Canary(version=two.version, digest=pin(two).digest, weight=2.5)
+    assert t.state("staging", canary.pull.head.commit) == Deployment(champion=pin(one), canary=expected)
+    heavier = t.promote(two, part="canary", weight=20)
+    assert heavier.pull.number == canary.pull.number
+    assert t.state("staging", heavier.pull.head.commit).canary == expected.model_copy(update={"weight": 20})
+    shadow = t.promote(three, part="shadow")
+    assert (
+        t.state("staging", shadow.pull.head.commit).shadow
+        == Deployment(champion=pin(one), shadow=(pin(two), pin(three))).shadow
+    )
+    t.put("staging", Deployment(champion=pin(one), canary=expected, shadow=(pin(three),)))
+    champion = t.promote(two)
+    assert t.state("staging", champion.pull.head.commit) == Deployment(champion=pin(two), shadow=(pin(three),))
+    with pytest.raises(UsageError, match="only a canary has a weight"):
+        t.promote(two, weight=10)
+
+
+def test_what_cannot_be_promoted(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    git(t.here, "checkout", "-q", "-b", "feature")
+    stray = record(99, minute=1200)
+    commit(t.here, f"models/delay/versions/{stray.version}.json", stray.to_json())
+    with pytest.raises(RefError, match="names no version on the default branch"):
+        t.promote(stray)
+    with pytest.raises(RefError, match="no version of delya; did you mean delay"):
+        t.promote("delya@latest")
+    with pytest.raises(UsageError, match="no environment stagin; did you mean staging"):
+        t.promote(one, "stagin")
+    with pytest.raises(FailedError, match="must be champion in staging before it comes to production: nothing runs"):
+        t.promote(one, "production")
+    t.put("staging", Deployment(champion=pin(one)))
+    with pytest.raises(UsageError, match="is champion in staging already"):
+        t.promote(one)
+    assert t.promote(f"delay@{one.digest[:6]}", "production").version == one.version
+    assert t.promote("delay@staging", "production").how == "unchanged"
+    assert [p["head"]["ref"] for p in t.pulls()] == [f"gitml/promote/delay/production/{one.version}"]
+
+
+@pytest.mark.slow
+def test_freezes_and_holds_are_shown_and_respected(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    window = {"from": "2026-02-20", "until": "2026-03-10", "reason": "Easter", "environments": ["staging"]}
+    t.policy(freezes=[window])
+    with pytest.raises(InconclusiveError, match="staging is frozen until 2026-03-11 00:00 UTC: Easter"):
+        t.promote(one)
+    opened = t.promote(one, anyway=True)
+    assert "is frozen until" in t.ada.get(f"pulls/{opened.pull.number}")["body"]
+    assert opened.warnings == ("staging is frozen until 2026-03-11 00:00 UTC: Easter",)
+    t.policy(freezes=[])
+    hold = Hold(by="olga", reason="rolled back", until=NOW + timedelta(days=1))
+    t.put("staging", Deployment(champion=pin(one), hold=hold))
+    with pytest.raises(InconclusiveError, match="staging is held by olga until 2026-03-02 12:00 UTC: rolled back"):
+        t.promote(two)
+    held = t.promote(two, anyway=True)
+    assert t.state("staging", held.pull.head.commit).hold == hold
+    t.now = NOW + timedelta(days=2)
+    free = t.promote(two)
+    assert t.state("staging", free.pull.head.commit).hold is None
+
+
+def test_somebody_elses_commit_on_the_branch_is_never_overwritten(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    first = t.promote(one)
+    branch = first.pull.head.branch
+    git(t.main, "fetch", "-q", "origin")
+    git(t.main, "checkout", "-q", "-b", "mine", f"origin/{branch}")
+    mine = commit(t.main, "models/delay/staging.yaml", render_deployment(Deployment(champion=pin(record(5)))))
+    git(t.main, "push", "-q", t.kit.remote(t.repo, "olga"), f"HEAD:{branch}")
+    git(t.main, "checkout", "-q", "main")
+    with pytest.raises(FailedError, match=r"has a commit of Ada that is not gitml's"):
+        t.promote(one)
+    assert t.ada.tip(branch) == mine
+
+
+def test_the_base_moved_under_it(build: Build) -> None:
+    t = build()
+    one, two, three = t.train(1), t.train(2), t.train(3)
+    t.put("staging", Deployment(champion=pin(one)))
+    first = t.promote(three)
+    t.put("staging", Deployment(champion=pin(two)))
+    again = t.promote(three)
+    assert again.pull.number == first.pull.number
+    assert again.how == "updated"
+    assert again.pull.head.commit != first.pull.head.commit
+    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
+    assert f"`{two.digest[:8]}`" in body
+    assert f"`{one.digest[:8]}`" not in body
+    (made,) = t.ada.get(f"pulls/{first.pull.number}/commits")
+    assert made["parents"][0]["sha"] == t.tip
+
+
+def test_a_branch_in_the_way_is_named(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    t.ada.branch("gitml/promote")
+    with pytest.raises(OutsideError, match="the branch gitml/promote is in the way"):
+        t.promote(one)
+
+
+def test_a_branch_left_over_from_a_squashed_promotion_is_used_again(build: Build) -> None:
+    t = build()
+    one, two = t.train(1), t.train(2)
+    first = t.promote(one)
+    t.ada.merge(first.pull.number, merge_method="squash")
+    t.put("staging", Deployment(champion=pin(two)))
+    again = t.promote(one)
+    assert again.pull.number != first.pull.number
+    assert len(t.ada.get(f"pulls/{again.pull.number}/commits")) == 1
+    assert "older than" in again.warnings[0]
+
+
+def test_two_at_once_open_one(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    results = []
+    with t.place("ada") as first, t.place("olga") as second:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from gitml.promotion.promote import Order, promote
+        from gitml.refs import Reference
+
+        order = Order(Reference("delay", one.version), "staging")
+        with ThreadPoolExecutor(2) as pool:
+            results = [f.result() for f in [pool.submit(promote, p, order) for p in (first, second)]]
+    assert len({r.pull.number for r in results}) == 1
+    (pull,) = t.pulls()
+    assert len(t.ada.get(f"pulls/{pull['number']}/commits")) == 1
+
+
+def test_hostile_words_stay_words(build: Build) -> None:
+    t = build()
+    policy = {**POLICY, "environments": {"staging": {"description": "<!-- gitml:change:end --> @everyone\n# big"}}}
+    t.policy(**policy)
+    one = t.train(1, source=None)
+    done = t.promote(
+        one, reason="x\n<!-- gitml:change:end -->\nCo-authored-by: Eve <eve@example.org>\nGitml-Requested-By: eve 1"
+    )
+    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    assert body.count("<!-- gitml:change:end -->") == 1
+    assert "@everyone" not in body
+    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
+    assert requested_by(made["commit"]["message"]) == (Person("ada", t.kit.user("ada").id),)
+    with t.place() as place:
+        assert [c.name for c in place.forge.merges.commits(done.pull.number)[0].claims] == ["ada"]
+    assert len(made["commit"]["message"].splitlines()) == 7
+
+
+def test_an_application_in_a_folder_has_branches_of_its_own(build: Build) -> None:
+    t = build()
+    git(t.main, "mv", "-k", "gitml.yaml", "policy.yaml", "train.py", "models", ".")
+    moved: dict[str, str | None] = {f"apps/x/{n}": (t.main / n).read_text() for n in ("gitml.yaml", "policy.yaml")}
+    t.push({**moved, "gitml.yaml": None, "policy.yaml": None})
+    one = record(1)
+    t.push({f"apps/x/models/delay/versions/{one.version}.json": one.to_json()})
+    git(t.here, "pull", "-q")
+    t.here = t.here / "apps/x"
+    done = t.promote(one)
+    assert done.pull.head.branch == f"gitml/promote/apps+x+delay/staging/{one.version}"
+    files = [f["filename"] for f in t.ada.get(f"pulls/{done.pull.number}/files")]
+    assert files == ["apps/x/models/delay/staging.yaml"]
+    assert t.promote(one).how == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [("a..b", "a-.b-"), ("x.lock", "x-lock-"), ("delay", "delay"), ("a.b-c_d", "a.b-c_d")],
+)
+def test_branches_have_names_that_git_takes(build: Build, model: str, part: str) -> None:
+    t = build()
+    with t.place() as place:
+        name = branch_of(place.newest(), PROMOTE, model, "staging")
+    assert name.startswith(f"gitml/promote/{part}")
+    git(t.here, "check-ref-format", "--branch", name)

@@ -1,0 +1,85 @@
+"""What goes over one connection, byte by byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gitml.models.model import Model
+from gitml.serving.limits import Limits
+from serving_server import ROW, VERSIONS, Served
+
+BODY = json.dumps({"rows": [ROW]}).encode()
+
+
+@pytest.fixture
+def server(start: Callable[..., Served], boosting: Model) -> Served:
+    return start({VERSIONS[0]: boosting}, limits=Limits(head_seconds=0.5))
+
+
+@pytest.fixture
+def connection(server: Served) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as found:
+        yield found
+
+
+def post(*lines: str, body: bytes = BODY) -> bytes:
+    head = ["POST /models/delay/predict HTTP/1.1", "host: x", f"content-length: {len(body)}", *lines]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def test_head_and_body_arrive_together(connection: socket.socket) -> None:
+    for _ in range(20):
+        connection.sendall(post())
+        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert f"content-length: {len(body)}".encode() in head
+        assert json.loads(body)["model"] == "delay"
+
+
+def test_an_answer_without_a_body_is_not_kept_back(connection: socket.socket) -> None:
+    for _ in range(2):
+        connection.sendall(b"HEAD /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_caller_who_asks_first_is_told_to_go_on(connection: socket.socket) -> None:
+    request = post("expect: 100-continue")
+    connection.sendall(request[: -len(BODY)])
+    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(BODY)
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(connection: socket.socket) -> None:
+    connection.sendall(b"".join(post(f"x-request-id: n{n}") for n in range(5)) + post("connection: close", body=b"{"))
+    answer = b""
+    while piece := connection.recv(65536):
+        answer += piece
+    parts = answer.split(b"HTTP/1.1 ")[1:]
+    assert [p[:3] for p in parts] == [b"200"] * 5 + [b"400"]
+    assert [json.loads(p.partition(b"\r\n\r\n")[2])["id"] for p in parts[:5]] == [f"n{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("first", [b"", post()], ids=["new", "kept"])
+def test_a_head_that_never_ends_loses_its_connection(connection: socket.socket, first: bytes) -> None:
+    if first:
+        connection.sendall(first)
+        assert connection.recv(65536)
+    connection.sendall(b"POST /models/delay/predict HTTP/1.1\r\nhost: x\r\n")
+    began = time.monotonic()
+    assert connection.recv(65536) == b""
+    assert 0.4 < time.monotonic() - began < 4
+
+
+def test_a_connection_that_rests_between_requests_is_kept(connection: socket.socket) -> None:
+    for _ in range(2):
+        connection.sendall(post())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.7)

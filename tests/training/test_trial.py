@@ -1,0 +1,66 @@
+"""What a version shows when it is tried: its answers on its own samples, and its speed."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.kit import World
+from agent.running import version
+from gitml.control.mainline import Mainline
+from gitml.dvc.remotes import depot
+from gitml.git.commands import Git
+from gitml.models.model import Model
+from gitml.models.signature import parse
+from gitml.training.trial import Shelf, _measured, try_model
+
+SIGNATURE = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]})
+DOUBLE = Model(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
+ROWS = [0.0, 1.0, 1e6]
+
+
+def tried(answers: list[Any] | None, model: Model = DOUBLE) -> tuple[str, dict[str, Any]]:
+    return _measured(model, None if answers is None else {"x": ROWS[: len(answers)], "y": answers})
+
+
+def test_a_model_that_answers_its_samples_passes_and_is_timed() -> None:
+    result, details = tried([0.0, 2.0, 2e6 * (1 + 1e-9)])
+    assert (result, details["rows"]) == ("passed", 3)
+    assert 0 < details["latency_ms_p95"] < 1000
+    assert 0 <= details["parity"] < 1
+
+
+@pytest.mark.parametrize("answers", [[0.0, 2.0, 2.1e6], [0.001, 2.0, 2e6], [math.nan, 2.0, 2e6], [0.0, 2.0, math.inf]])
+def test_other_answers_than_those_recorded_fail(answers: list[float]) -> None:
+    assert tried(answers)[0] == "failed"
+
+
+@pytest.mark.parametrize("answers", [None, []])
+def test_without_samples_nothing_is_settled_but_the_speed(answers: list[float] | None) -> None:
+    result, details = tried(answers) if answers is None else _measured(DOUBLE, {"x": [1.0]})
+    assert (result, details["rows"]) == ("inconclusive", 0)
+    assert details["latency_ms_p95"] > 0
+
+
+def test_words_are_compared_as_words() -> None:
+    signature = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "string"}]})
+    model = Model(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
+    assert tried(["early", "late", "late"], model)[0] == "passed"
+    for other in (["late", "late", "late"], ["early", None, "late"], [0.0, 1.0, 1.0]):
+        assert tried(other, model)[0] == "failed"
+
+
+def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World, tmp_path: Path) -> None:
+    name = world.ensemble(version(world, 1.0), version(world, 3.0))
+    main = Mainline(Git(world.clone), world.tip)
+    with depot(tmp_path / "dvc", main.file(".dvc/config") or b"") as store:
+        shelf = Shelf(main, store, main.application(), main.policy(), datetime.now(UTC))
+        found = try_model(shelf, world.versions[name])
+        assert (found.result, found.details["rows"]) == ("passed", 10), found.details
+        world.artifact(version(world, 3.0)).write_bytes(b"another")
+        assert try_model(shelf, world.versions[name]).result != "passed"
