@@ -1,0 +1,3 @@
+from forges.fixtures import kit
+
+__all__ = ["kit"]
