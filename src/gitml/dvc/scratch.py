@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -34,11 +35,13 @@ def scratch_folder(*, keep: bool = False) -> Iterator[Path]:
     """An empty private folder outside every clone, gone afterwards unless ``keep``.
 
     A killed process leaves its folder; the kernel drops that process's lock on it, and the next call sweeps it away.
+    Only one process at a time sweeps or begins: a folder that is not locked yet would look like a killed one's.
     """
-    _sweep()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-    owner = filelock.FileLock(folder / _OWNER, blocking=False)
-    owner.acquire()
+    with filelock.FileLock(Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}.lock"):
+        _sweep()
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+        owner = filelock.FileLock(folder / _OWNER, blocking=False)
+        owner.acquire()
     try:
         yield folder
     finally:
