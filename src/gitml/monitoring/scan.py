@@ -1,0 +1,247 @@
+"""The window scan: which columns lie above their floor in any of the last windows, over a whole year of looks.
+
+Every comparison has its own error rate out of one ``Promise``. A column has drifted when the lower bound of an effect
+lies above the floor that somebody chose, in the effect's own unit: Kolmogorov-Smirnov distance or total variation, and
+for missing values the difference of shares.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import ndtri
+
+from gitml.monitoring.bounds import (
+    Floats,
+    distance_halfwidth,
+    distance_p,
+    rank_halfwidth,
+    rank_p,
+    share_lower,
+    share_p,
+)
+from gitml.monitoring.counts import Counts, Grid, NumberGrid
+from gitml.monitoring.promise import LEAST_ROWS, WINDOWS, Promise
+
+# What each way of looking at a column may use of the column's error rate.
+_DISTANCE, _RANK, _MARKS, _MISSING = 0.40, 0.40, 0.10, 0.10
+_PREFIX, _SINGLES = 0.30, 0.60
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Effects that nobody minds: distances of distributions, and differences of the share of missing values."""
+
+    values: float = 0.05
+    missing: float = 0.02
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The reference of one column. ``alike`` is the intraclass correlation of its clusters, 0 for independent rows."""
+
+    grid: Grid
+    counts: Counts
+    alike: float = 0.0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How far a column lies from its reference in the last ``window`` looks, with its interval.
+
+    ``low`` and ``high`` hold together with those of all columns, windows and looks of the year. ``direction`` is the
+    shift of the mean mid-rank (-.5 to .5) of numbers, and of missing values the difference of their shares.
+    """
+
+    column: str
+    of: Literal["values", "missing"]
+    window: int
+    rows: int
+    effective: float
+    estimate: float
+    low: float
+    high: float
+    direction: float
+    p: float
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Live and reference rows of one column and window, with what the promise leaves for it."""
+
+    live: Counts
+    base: Baseline
+    window: int
+    promise: Promise
+
+    @property
+    def n(self) -> float:
+        return self.live.present * self.live.effective(self.base.alike)
+
+    @property
+    def m(self) -> float:
+        return self.base.counts.present * self.base.counts.effective(self.base.alike)
+
+    @property
+    def shares(self) -> tuple[Floats, Floats]:
+        x, y = self.live, self.base.counts
+        return x.cells / max(x.present, 1), y.cells / max(y.present, 1)
+
+    def level(self, part: float) -> float:
+        return self.promise.level(self.window, part)
+
+
+def scan(
+    looks: Mapping[str, Sequence[Counts]],
+    baselines: Mapping[str, Baseline],
+    promise: Promise,
+    floors: Floors = Floors(),
+) -> tuple[Effect, ...]:
+    """The worst window of each column's values and missing values. ``looks`` hold the counts of each look, newest last.
+
+    A column with fewer than 30 effective rows in every window, or in its reference, has no effect of that kind.
+    """
+    return tuple(
+        worst
+        for column, counts in looks.items()
+        for kind in (_of_values, _of_missing)
+        if (worst := _worst(kind(column, counts, baselines[column], promise, floors)))
+    )
+
+
+def _worst(effects: Iterator[Effect]) -> Effect | None:
+    return max(effects, key=lambda e: (e.drifted, e.low, -e.p, -e.window), default=None)
+
+
+def windows(counts: Sequence[Counts]) -> Iterator[tuple[int, Counts]]:
+    """The sums of the last 1, 2, 3, 4, 8, 16 and 32 looks, as far as there are so many."""
+    total: Counts | None = None
+    for size, one in enumerate(reversed(counts[-max(WINDOWS) :]), start=1):
+        total = one if total is None else total + one
+        if size in WINDOWS:
+            yield size, total
+
+
+def _of_values(
+    column: str, counts: Sequence[Counts], base: Baseline, promise: Promise, floors: Floors
+) -> Iterator[Effect]:
+    for window, live in windows(counts):
+        pair = _Pair(live, base, window, promise)
+        if pair.n < LEAST_ROWS or pair.m < LEAST_ROWS:
+            continue
+        see = _numbers if isinstance(base.grid, NumberGrid) else _categories
+        yield see(column, pair, floors.values)
+
+
+def _numbers(column: str, pair: _Pair, floor: float) -> Effect:
+    n, m, band = pair.n, pair.m, pair.promise.band(pair.m)
+    x, y = pair.shares
+    distance = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
+    rank = float(x @ (np.cumsum(y) - y / 2)) - 0.5
+    marks = np.asarray(pair.base.grid.marks)  # type: ignore[union-attr]
+    singles = _Singles(x[marks], y[marks], pair, _MARKS / len(marks), floor)
+    half = distance_halfwidth(pair.level(_DISTANCE), n, m, band)
+    lows = (distance - half, abs(rank) - rank_halfwidth(pair.level(_RANK), n, m, band), singles.low)
+    p = min(
+        distance_p(distance, floor, n, m, band) / _DISTANCE, rank_p(rank, floor, n, m, band) / _RANK, singles.p_scaled
+    )
+    return _effect(column, pair, floor, estimate=distance, lows=lows, high=distance + half, direction=rank, p=p)
+
+
+def _categories(column: str, pair: _Pair, floor: float) -> Effect:
+    n, m, band = pair.n, pair.m, pair.promise.band(pair.m)
+    x, y = pair.shares
+    prefix = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
+    variation = float(np.abs(x - y).sum()) / 2
+    singles = _Singles(x, y, pair, _SINGLES / len(x), floor)
+    half = distance_halfwidth(pair.level(_PREFIX), n, m, band)
+    p = min(distance_p(prefix, floor, n, m, band) / _PREFIX, singles.p_scaled)
+    lows = (prefix - half, singles.low)
+    return _effect(column, pair, floor, estimate=variation, lows=lows, high=variation + half, direction=0.0, p=p)
+
+
+class _Singles:
+    """Shares of single cells, each of which bounds the distance of the distributions from below."""
+
+    def __init__(self, live: Floats, reference: Floats, pair: _Pair, part: float, floor: float) -> None:
+        self.low = float(share_lower(live, pair.n, reference, pair.m, pair.level(part)).max())
+        self.p_scaled = float(share_p(live, pair.n, reference, pair.m, floor).min()) / part
+
+
+def _of_missing(
+    column: str, counts: Sequence[Counts], base: Baseline, promise: Promise, floors: Floors
+) -> Iterator[Effect]:
+    for window, live in windows(counts):
+        pair = _Pair(live, base, window, promise)
+        n = live.rows * live.effective(base.alike)
+        m = base.counts.rows * base.counts.effective(base.alike)
+        if n < LEAST_ROWS or m < LEAST_ROWS:
+            continue
+        x, y = np.array([live.missing / live.rows]), np.array([base.counts.missing / base.counts.rows])
+        low = float(share_lower(x, n, y, m, pair.level(_MISSING))[0])
+        p = float(share_p(x, n, y, m, floors.missing)[0]) / _MISSING
+        over = distance_halfwidth(pair.level(_MISSING), n, m, promise.band(m))
+        estimate = float(abs(x - y)[0])
+        yield Effect(
+            column, "missing", window, live.rows, n, estimate, low, min(1.0, estimate + over), float((x - y)[0]),
+            min(1.0, p / WINDOWS[window]), low > floors.missing,
+        )  # fmt: skip
+
+
+def _effect(
+    column: str, pair: _Pair, floor: float, *, estimate: float, lows: Sequence[float], high: float, direction: float,
+    p: float,
+) -> Effect:  # fmt: skip
+    low = max(0.0, *lows)
+    return Effect(
+        column, "values", pair.window, pair.live.rows, pair.n, estimate, low, min(1.0, high), direction,
+        min(1.0, p / WINDOWS[pair.window]), low > floor,
+    )  # fmt: skip
+
+
+def also_moved(effects: Sequence[Effect], rate: float = 0.05) -> tuple[Effect, ...]:
+    """A wider list for an alarm that stands: of the columns named, at most ``rate`` are expected to be named wrongly.
+
+    It says nothing over the schedule; it is looked at when an effect has drifted.
+    Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", JRSS B 57 (1995).
+    """
+    ordered = sorted(effects, key=lambda e: e.p)
+    passing = [i for i, e in enumerate(ordered, start=1) if e.p <= rate * i / len(ordered)]
+    return tuple(ordered[: max(passing, default=0)])
+
+
+def rows_needed(target: float, floor: float, reference: float, promise: Promise, power: float = 0.9) -> int | None:
+    """Live rows with which a distance of ``target`` is seen above ``floor`` with this probability.
+
+    None: not with any number of them; then the reference has too few rows.
+
+    >>> rows_needed(0.10, 0.05, 20_000, Promise(52, 40, promotions=1))
+    5453
+    """
+    level, band = promise.level(1, _DISTANCE), promise.band(reference)
+
+    def seen(n: float) -> bool:
+        luck = float(ndtri(power)) * 0.5 * math.sqrt(1 / n + 1 / reference)
+        return target - luck - distance_halfwidth(level, n, reference, band) > floor
+
+    low, high = 1, 10**10
+    if not seen(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if seen(middle) else (middle, high)
+    return high
+
+
+def least_reference(target: float, floor: float, promise: Promise, power: float = 0.9) -> int:
+    """Reference rows without which no number of live rows shows a distance of ``target`` above ``floor``."""
+    low, high = 1, 10**10
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if rows_needed(target, floor, middle, promise, power) else (middle, high)
+    return high
