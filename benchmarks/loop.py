@@ -22,9 +22,9 @@ import httpx
 
 from benchmarks.timing import git
 from benchmarks.train import FILES
-from gitml.sandbox import repos, tokens, users
-from gitml.sandbox.runner import HOSTED, Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import HOSTED, Runner
+from gitml_sandbox.forge import repos, tokens, users
+from gitml_sandbox.server.serve import Options, serving
 
 BUDGET, UNCHANGED_BUDGET = 10.0, 8.0
 

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from gitml.sandbox import repos, tokens, users
-from gitml.sandbox.runner import Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import Runner
+from gitml_sandbox.forge import repos, tokens, users
+from gitml_sandbox.server.serve import Options, serving
 
 WORKFLOW = "name: CI\non: push\njobs:\n  a: {runs-on: ubuntu-latest, steps: [{run: echo hello}]}\n"
 BUDGET = 1.5

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from gitml.ci.base import Source
 from gitml.ci.codeowners import marks, with_block
 from gitml.errors import UsageError
-from gitml.sandbox.codeowners import parse
 from gitml.spec.application import Application
 from gitml.spec.policy import Policy
+from gitml_sandbox.forge.codeowners import parse
 
 APPLICATION = Application.model_validate(
     {"application": "app", "models": {"m": {"artifact": "m.onnx", "metrics": "m.json"}}}

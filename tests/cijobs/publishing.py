@@ -15,7 +15,7 @@ from gitml.forges.github import settings_from
 from gitml.http import Patience
 from gitml.reports.exchange import to_json
 from gitml.reports.facts import Chart, How, Model, Outcome, Report, Stage
-from gitml.sandbox import tokens
+from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, api, seeded
 

@@ -11,8 +11,8 @@ import pytest
 
 from conftest import Ran, commit, git, gitml
 from gitml.project.render import render_workflows
-from gitml.sandbox.runner import Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import Runner
+from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
 

@@ -19,7 +19,7 @@ from cijobs.ci_kit import JOB, Ci, killing_git, new_ci
 from cijobs.publishing import JOB as PERMISSIONS
 from conftest import at_home, commit, git, gitml
 from forges.chaos_kit import Chaos
-from gitml.sandbox import tokens
+from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 
 pytestmark = pytest.mark.slow

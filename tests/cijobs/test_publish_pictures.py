@@ -24,7 +24,7 @@ def test_pictures(kit: Kit, tmp_path: Path) -> None:
 
 
 def kit_repo(d: Desk):  # type: ignore[no-untyped-def]
-    from gitml.sandbox import repos
+    from gitml_sandbox.forge import repos
 
     with d.kit.sandbox.store.read() as tx:
         return repos.find(tx, *d.ada.repo.split("/"))

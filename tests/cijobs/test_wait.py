@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Ran, commit, git, gitml, write
-from gitml.sandbox.runner import HOSTED, Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import HOSTED, Runner
+from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
 from sandbox.runner_kit import Works

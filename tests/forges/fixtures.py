@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from forges.chaos_kit import Chaos, chaos_before
-from gitml.sandbox import comments, issues, repos
-from gitml.sandbox.push_policy import Actor
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.forge import comments, issues, repos
+from gitml_sandbox.git.push_policy import Actor
+from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
 

@@ -15,7 +15,7 @@ from gitml.errors import OutsideError, UsageError
 from gitml.forges.base import NewPull, OnCommit, OnPull, Relation, State, Status
 from gitml.forges.github import Github, Settings, github, settings_from
 from gitml.http import HttpError, Patience, UnsureError
-from gitml.sandbox import tokens
+from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, seeded
 

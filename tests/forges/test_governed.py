@@ -11,7 +11,7 @@ from gitml.errors import FailedError
 from gitml.forges.base import OnPull, State, Status
 from gitml.forges.governed import POSTED_LAST, DeploymentState, NewDeployment, Person, Protection, Reviewers
 from gitml.http import HttpError
-from gitml.sandbox import tokens, users
+from gitml_sandbox.forge import tokens, users
 from sandbox import description
 from sandbox.forge_kit import Kit, commit, git
 from sandbox.rest_kit import api, seeded

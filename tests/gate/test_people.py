@@ -14,8 +14,8 @@ from gitml.gate.lineage import lineage_of
 from gitml.gate.people import by_address, commit_of, pull_of, teams_of
 from gitml.policy.facts import Commit, Person, Unknown
 from gitml.registry.record import Record
-from gitml.sandbox import repos, users
 from gitml.spec import Policy
+from gitml_sandbox.forge import repos, users
 from promotion.gating import Gated, gated
 from promotion.promoting import POLICY, record
 from sandbox.forge_kit import Kit, git

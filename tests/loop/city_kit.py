@@ -10,9 +10,9 @@ from conftest import gitml
 from gitml.evidence.keys import generate
 from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
-from gitml.sandbox import repos, users
-from gitml.sandbox.runner import Runner
 from gitml.spec.policy import parse_policy
+from gitml_sandbox.actions.runner import Runner
+from gitml_sandbox.forge import repos, users
 from loop.loop_kit import Loop, Template, new_loop, new_template
 from sandbox.forge_kit import Kit, git
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import forkserver
-from gitml.sandbox.runner import HOSTED, Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import HOSTED, Runner
+from gitml_sandbox.server.serve import Options, serving
 from loop.city_kit import City, new_city
 from loop.loop_kit import Loop, Template, new_loop, new_template
 from sandbox.forge_kit import Kit, people

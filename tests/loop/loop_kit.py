@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import TOY, dvc, gitml, write
-from gitml.sandbox.runner import Runner
+from gitml_sandbox.actions.runner import Runner
 from sandbox.forge_kit import Kit, commit, git
 from sandbox.runner_kit import Works
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TOY, write
-from gitml.sandbox import repos
+from gitml_sandbox.forge import repos
 from loop.loop_kit import Loop
 from sandbox.forge_kit import git
 from sandbox.runner_kit import Works

@@ -17,7 +17,7 @@ from gitml.gate.judge import Ground, ground
 from gitml.git import ledger
 from gitml.promotion.gate import Order, Outcome, gate
 from gitml.registry.record import Record
-from gitml.sandbox import tokens, users
+from gitml_sandbox.forge import tokens, users
 from promotion.promoting import POLICY, Town, town
 from sandbox.forge_kit import Kit, git
 

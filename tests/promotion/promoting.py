@@ -22,9 +22,9 @@ from gitml.promotion.promote import Order, Proposed, promote
 from gitml.refs import Reference, parse
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
-from gitml.sandbox.repos import Repo
 from gitml.spec import Deployment, parse_deployment, render_deployment
 from gitml.spec.deployment import Pin
+from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit, git
 from sandbox.rest_kit import Api, api
 

@@ -12,8 +12,8 @@ from gitml.evidence.audit import Audit
 from gitml.evidence.statement import Change
 from gitml.git import ledger
 from gitml.promotion.audit import Asked, audit
-from gitml.sandbox.repos import Repo
 from gitml.verdict import Phase
+from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit, git
 from sandbox.rest_kit import Api, seeded
 

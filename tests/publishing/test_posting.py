@@ -14,7 +14,7 @@ from gitml.forges import cml
 from gitml.forges.base import Comment, OnCommit, OnPull
 from gitml.forges.github import Settings
 from gitml.publishing import posting
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients
 

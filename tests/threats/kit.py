@@ -34,9 +34,9 @@ from gitml.promotion.gate import Outcome
 from gitml.promotion.merge import Done, merge
 from gitml.promotion.merge import Order as Merging
 from gitml.registry.record import Record
-from gitml.sandbox import repos, users
-from gitml.sandbox.serve import Options, serving
 from gitml.spec import Deployment, render_deployment
+from gitml_sandbox.forge import repos, users
+from gitml_sandbox.server.serve import Options, serving
 from promotion.gating import RUN, Gated, gated
 from promotion.promoting import NOW, POLICY, Town, pin, write
 from promotion.promoting import record as record_of

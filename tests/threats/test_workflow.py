@@ -11,8 +11,8 @@ from conftest import TOY, gitml
 from conftest import write as write_files
 from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY
 from gitml.evidence.keys import generate
-from gitml.sandbox.runner import HOSTED, Runner
-from gitml.sandbox.serve import Options, serving
+from gitml_sandbox.actions.runner import HOSTED, Runner
+from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, git, people
 from sandbox.runner_kit import Works
 

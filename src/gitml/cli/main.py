@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 import click
 
 from gitml import __version__
-from gitml.errors import GitmlError
+from gitml.errors import GitmlError, UsageError
 from gitml.output import prepare_streams
 
-# name: (module below gitml.cli, one line for the help). The module loads only when its command is called.
+# name: (module below gitml.cli, one line for the help). The module loads only when its command is called. A name in
+# brackets is an extra: the command comes with another distribution, by an entry point of the group gitml.commands.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Start an application here: a small pipeline, or a whole example."),
     "check": ("check", "Check gitml.yaml, policy.yaml and all they name, with lines and hints."),
@@ -41,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),
-    "sandbox": ("sandbox", "A forge and a runner on this machine, in GitHub's formats, without internet."),
+    "sandbox": ("[sandbox]", "A forge and a runner on this machine, in GitHub's formats, without internet."),
 }
 
 
@@ -61,6 +62,19 @@ _MACHINE = {
 }
 
 
+def _own(name: str, module: str) -> object:
+    return getattr(importlib.import_module(f"gitml.cli.{module}"), name.replace("-", "_"))
+
+
+def _from_extra(name: str, extra: str) -> object:
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="gitml.commands", name=name)
+    if not found:
+        raise UsageError(f"`gitml {name}` is not installed", f"pip install 'gitml[{extra}]'")
+    return next(iter(found)).load()
+
+
 class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -68,11 +82,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"gitml.cli.{COMMANDS[name][0]}")
+        place = COMMANDS[name][0]
+        command = _from_extra(name, place.strip("[]")) if place.startswith("[") else _own(name, place)
         gc.enable()
-        command = getattr(module, name.replace("-", "_"))
         if not isinstance(command, click.Command):
-            raise TypeError(f"gitml.cli.{COMMANDS[name][0]}.{name} is no command")
+            raise TypeError(f"{name} in {place} is not a command")
         return command
 
     def resolve_command(

@@ -1,0 +1,327 @@
+"""One job from start to end: token, secrets, files, act, log, result. Called on a thread of the runner's."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gitml_sandbox.actions import act, contexts, jobfolder, joblog, jobstatus, needs, plan, render, standins
+from gitml_sandbox.actions import permissions as tokenrules
+from gitml_sandbox.actions import reusable as called
+from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions.coercions import to_string
+from gitml_sandbox.actions.expressions import Scope, interpolate
+from gitml_sandbox.actions.workflows import Job, Workflow, build
+from gitml_sandbox.errors import SandboxError
+from gitml_sandbox.forge import repos, secrets, tokens
+from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.repos import Repo
+from gitml_sandbox.server import tls
+
+RUNTIME_PREFIX = "runtime:"  # name of the token with which a job hands over artifacts
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job that a runner has taken, with all that was known when it did."""
+
+    repo: Repo
+    run: sqlite3.Row
+    row: sqlite3.Row
+    source: Workflow
+    job: Job
+    github: Mapping[str, Any]
+    needs: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    variables: Mapping[str, str]
+    secrets: Mapping[str, str]
+    token: str
+    runtime_token: str
+    strategy: Mapping[str, Any]
+
+
+@dataclass
+class Handle:
+    """How the runner reaches a job that goes on: `stop` before or after act has started.
+
+    `tools` is the folder whose commands the job finds, when it is not the one beside our Python.
+    """
+
+    tools: Path | None = None
+    stopped: str = ""
+    _process: act.Process | None = None
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def started(self, process: act.Process) -> None:
+        with self._guard:
+            self._process = process
+            reason = self.stopped
+        if reason:
+            process.stop(reason)
+
+    def stop(self, reason: str) -> None:
+        with self._guard:
+            if self.stopped:
+                return
+            self.stopped = reason
+            process = self._process
+        if process:
+            process.stop(reason)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `conclusion` is success, failure or cancelled."""
+
+    conclusion: str
+    reason: str
+    outputs: Mapping[str, str]
+    steps: Sequence[Mapping[str, Any]]
+
+
+def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Row) -> Assignment:
+    """Gather what a job needs and mint its tokens. Raises SandboxError if it cannot run."""
+    run = runs_store.run_row(tx, row["run_id"])
+    assert run is not None
+    chain = _callers(tx, row)
+    callers, source = _sources(sandbox, repo, run, chain)
+    job = source.jobs[row["key"]]
+    groups = _groups(tx, run, row, source)
+    trust = tokenrules.trust(run["event"], fork=bool(run["fork"]))
+    inputs = json.loads(row["inputs"]) or contexts.dispatch_inputs(run)
+    github = contexts.github(sandbox, repo, run)
+    variables = secrets.variables(tx, repo.id, row["environment"])
+    shown = secrets.reveal(tx, sandbox.root, repo.id, row["environment"]) if trust.secrets else {}
+    asked = [contexts.dispatch_inputs(run), *(json.loads(above["inputs"]) for above in chain)]
+    for (_, caller), theirs in zip(callers, asked, strict=False):
+        scope = contexts.scope(github, inputs=theirs, variables=variables)
+        shown = _passed_secrets(caller, shown, Scope({**scope.contexts, "secrets": shown}, scope.functions))
+    default = runs_store.default_permissions(tx, repo.id)
+    given = _permissions([*callers, (source, job)], default, read_only=trust.read_only)
+    bot = jobstatus.bot(tx)
+    name = f"job {row['id']}"
+    return Assignment(
+        repo=repo,
+        run=run,
+        row=row,
+        source=source,
+        job=job,
+        github=github,
+        needs=needs.context(job, groups),
+        inputs=inputs,
+        variables=variables,
+        secrets=shown,
+        token=tokens.mint(tx, user_id=bot.id, kind="job", repo_id=repo.id, permissions=given, name=name),
+        runtime_token=tokens.mint(
+            tx, user_id=bot.id, kind="job", repo_id=repo.id, permissions={}, name=f"{RUNTIME_PREFIX}{row['id']}"
+        ),
+        strategy=_strategy(groups[job.id], row),
+    )
+
+
+def _callers(tx: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
+    """The jobs whose calls lead to a job, outermost first."""
+    found: list[sqlite3.Row] = []
+    above = row["caller_id"]
+    while above is not None:
+        caller = runs_store.job_row(tx, above)
+        assert caller is not None
+        found.insert(0, caller)
+        above = caller["caller_id"]
+    return found
+
+
+def _sources(
+    sandbox: Sandbox, repo: Repo, run: sqlite3.Row, chain: Sequence[sqlite3.Row]
+) -> tuple[list[tuple[Workflow, Job]], Workflow]:
+    """Each calling workflow with the job that calls, outermost first, and the workflow that a job is written in."""
+    source = build(run["path"], json.loads(run["workflow"]))
+    callers = []
+    for row in chain:
+        caller = source.jobs[row["key"]]
+        callers.append((source, caller))
+        source = called.workflow(sandbox, repo, run, caller)
+    return callers, source
+
+
+def _groups(
+    tx: sqlite3.Connection, run: sqlite3.Row, row: sqlite3.Row, source: Workflow
+) -> dict[str, list[sqlite3.Row]]:
+    rows = [r for r in runs_store.jobs_of(tx, run) if r["caller_id"] == row["caller_id"]]
+    return {key: [r for r in rows if r["key"] == key] for key in source.jobs}
+
+
+def _passed_secrets(caller: Job, shown: Mapping[str, str], scope: Scope) -> dict[str, str]:
+    """What a called workflow sees: all with `inherit`, else what is named, else nothing."""
+    passed = caller.raw.get("secrets")
+    if passed == "inherit":
+        return dict(shown)
+    return {str(k): to_string(v) for k, v in (interpolate(passed or {}, scope)).items()}
+
+
+def _permissions(levels: Sequence[tuple[Workflow, Job]], default: str, *, read_only: bool) -> dict[str, str]:
+    """Each level of calls keeps or lowers what the one above it has."""
+    given: dict[str, str] | None = None
+    for source, job in levels:
+        own = tokenrules.permissions(source.raw, job.raw, default=default, read_only=read_only)
+        if given is None:
+            given = own
+        elif "permissions" in job.raw or "permissions" in source.raw:
+            given = tokenrules.lower(given, own)
+    return given or {}
+
+
+def _strategy(brothers: Sequence[sqlite3.Row], row: sqlite3.Row) -> dict[str, Any]:
+    ids = [b["id"] for b in brothers]
+    most = row["max_parallel"] or len(ids)
+    return {
+        "fail-fast": bool(row["fail_fast"]),
+        "job-index": ids.index(row["id"]),
+        "job-total": len(ids),
+        "max-parallel": most,
+    }
+
+
+def perform(sandbox: Sandbox, task: Assignment, handle: Handle, changed: Callable[[Sequence[Any]], None]) -> Outcome:
+    """Run act for the job. Never raises for what the job does; raises OSError if this machine cannot hold it."""
+    log = joblog.path(sandbox.root, task.run["id"], task.row["id"])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    folder = jobfolder.create(sandbox.root, task.row["id"])
+    try:
+        with log.open("w", encoding="utf-8", newline="\n") as out:
+            mask = joblog.Masker([task.token, task.runtime_token, *task.secrets.values()])
+            names = joblog.step_names(task.job.raw.get("steps") or [])
+            reader = joblog.Reader(task.job.id, names, out, mask, sandbox.now, changed)
+            try:
+                return _run(sandbox, task, handle, folder, reader)
+            except SandboxError as exc:
+                reader.write(f"##[error]{exc.message}")
+                return Outcome("failure", exc.message, {}, [])
+    finally:
+        jobfolder.remove(folder)
+
+
+def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reader: joblog.Reader) -> Outcome:
+    bare = repos.path(sandbox, task.repo)
+    commit = task.run["sha"]
+    extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
+    jobfolder.at_commit(folder, bare, commit)
+    act.link_tools(folder, handle.tools)
+    mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
+    jobfolder.write(folder, _files(sandbox, task, folder, mark))
+    minutes = _timeout(task)
+    _head(reader, task, minutes)
+    call = act.Invocation(folder, task.run["event"], task.run["actor"], mark, extra)
+    process = act.Process(call, act.clean_environment(folder, mark))
+    late = f"the job ran longer than its limit of {minutes:g} minutes"
+    timer = threading.Timer(minutes * 60, process.stop, [late])
+    timer.daemon = True
+    timer.start()
+    try:
+        handle.started(process)
+        process.lines(reader.feed)
+    except BaseException:
+        process.stop("the sandbox could not follow the job")  # a full disk must not leave it running unwatched
+        raise
+    finally:
+        timer.cancel()
+    return _outcome(task, folder, reader, process)
+
+
+def _timeout(task: Assignment) -> float:
+    scope = contexts.scope(
+        task.github,
+        inputs=task.inputs,
+        variables=task.variables,
+        needs=task.needs,
+        matrix=json.loads(task.row["matrix"] or "{}"),
+    )
+    return plan.timeout_minutes(task.job.raw, scope)
+
+
+def _head(reader: joblog.Reader, task: Assignment, minutes: float) -> None:
+    reader.write(f"Runner: {task.row['runner']}, labels: {', '.join(json.loads(task.row['labels']))}")
+    reader.write(
+        f"Workflow: {task.run['path']} at {task.run['sha']}, event: {task.run['event']}, ref: {task.run['ref']}"
+    )
+    if minutes != plan.DEFAULT_TIMEOUT_MINUTES:
+        reader.write(f"Limit: {minutes:g} minutes")
+
+
+def _files(sandbox: Sandbox, task: Assignment, folder: Path, mark: str) -> dict[str, Any]:
+    job = render.workflow(
+        task.source,
+        task.job,
+        event=task.run["event"],
+        known=render.Known(task.needs, json.loads(task.row["matrix"] or "{}"), task.inputs, task.strategy),
+        outputs_file=str(folder / "outputs.json"),
+    )
+    return {
+        "job.yml": job,
+        "event.json": json.loads(task.run["payload"]),
+        "secrets.yml": {**task.secrets, "GITHUB_TOKEN": task.token, "github_token": task.token},
+        "vars.yml": dict(task.variables),
+        "env.yml": _environment(sandbox, task, mark),
+    }
+
+
+def _environment(sandbox: Sandbox, task: Assignment, mark: str) -> dict[str, str]:
+    names = (
+        "ref ref_name ref_type head_ref base_ref repository repository_id repository_owner repository_owner_id run_id"
+        " run_number run_attempt server_url api_url graphql_url triggering_actor workflow_ref workflow_sha"
+    )
+    shared = {f"GITHUB_{name.upper()}": str(task.github[name]) for name in names.split()}
+    return {
+        **shared,
+        **_trust(sandbox),
+        "RUNNER_NAME": task.row["runner"],
+        "RUNNER_ENVIRONMENT": "self-hosted",
+        act.MARK: mark,
+        "GITML_SANDBOX": "1",
+        "GITML_SANDBOX_PYTHON": sys.executable,
+        "ACTIONS_RUNTIME_URL": f"{sandbox.base_url}/_runner/",
+        "ACTIONS_RUNTIME_TOKEN": task.runtime_token,
+        "TERM": "dumb",
+        "GIT_PAGER": "cat",
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+
+
+def _trust(sandbox: Sandbox) -> dict[str, str]:
+    """With TLS, every client in a job must know the sandbox's own authority."""
+    if not sandbox.base_url.startswith("https:"):
+        return {}
+    file = str(sandbox.root / "tls" / tls.BUNDLE)
+    names = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return dict.fromkeys(names, file)
+
+
+def _outcome(task: Assignment, folder: Path, reader: joblog.Reader, process: act.Process) -> Outcome:
+    steps = [s.as_json() for s in reader.steps]
+    for step in steps:
+        if step["status"] != "completed":
+            step |= {"status": "completed", "conclusion": "cancelled", "completed_at": reader.now()}
+    if process.reason:
+        reader.write(f"##[error]{process.reason}")
+        return Outcome("cancelled", process.reason, {}, steps)
+    if reader.result is None:
+        # No line about the job's result is no success, whatever the exit code says.
+        said = "; ".join(reader.said) or "act ended without a result for the job"
+        reader.write(f"##[error]{said}")
+        return Outcome("failure", said[:1000], {}, steps)
+    file = folder / "outputs.json"
+    found = render.read_outputs(file.read_text() if file.is_file() else "", task.job.id)
+    return Outcome(reader.result, "", _without_secrets(found, reader), steps)
+
+
+def _without_secrets(found: Mapping[str, str], reader: joblog.Reader) -> dict[str, str]:
+    # GitHub drops an output that contains a secret, so that none travels to a job that may not see it.
+    for name in [n for n, value in found.items() if reader.mask.hides(value)]:
+        reader.write(f"##[warning]the output {name} is dropped: it may contain a secret")
+    return {name: value for name, value in found.items() if not reader.mask.hides(value)}

@@ -1,0 +1,1 @@
+"""The command: up, down, status, and what is inside."""

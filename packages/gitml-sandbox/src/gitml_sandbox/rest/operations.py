@@ -1,0 +1,43 @@
+"""GitHub's REST API under /api/v3: the table of all operations but those of Actions."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.rest import checks as rest_checks
+from gitml_sandbox.rest import contents as rest_contents
+from gitml_sandbox.rest import deployments as rest_deployments
+from gitml_sandbox.rest import git as rest_git
+from gitml_sandbox.rest import issues as rest_issues
+from gitml_sandbox.rest import labels as rest_labels
+from gitml_sandbox.rest import protection as rest_protection
+from gitml_sandbox.rest import pulls as rest_pulls
+from gitml_sandbox.rest import repos as rest_repos
+from gitml_sandbox.rest import reviews as rest_reviews
+from gitml_sandbox.rest import users as rest_users
+from gitml_sandbox.rest.call import Operation
+from gitml_sandbox.rest.serve import Limiter, RestRoute
+
+GROUPS = (
+    rest_users,
+    rest_repos,
+    rest_git,
+    rest_contents,
+    rest_protection,
+    rest_issues,
+    rest_labels,
+    rest_pulls,
+    rest_reviews,
+    rest_checks,
+    rest_deployments,
+)
+
+
+def operations() -> tuple[Operation, ...]:
+    return tuple(operation for group in GROUPS for operation in group.OPERATIONS)
+
+
+def routes(sandbox: Sandbox, limiter: Limiter | None = None) -> list[BaseRoute]:
+    """The routes for the server; ``limiter`` bounds requests per caller and hour."""
+    return [RestRoute(sandbox, operations(), limiter)]

@@ -1,0 +1,1 @@
+"""Pages for people, without scripts: code, pull requests, runs, settings."""
