@@ -1,4 +1,4 @@
-"""Processes of the sandbox, forked from one that has imported everything: sixty kills need not wait for sixty starts."""
+"""Processes of the sandbox, forked from one that has imported everything: sixty kills do not wait for sixty starts."""
 
 from __future__ import annotations
 
