@@ -26,6 +26,8 @@ HEAVY = (
     "jinja2",
     "rich",
     "httpx",
+    "git",
+    "gitdb",
 )
 
 

@@ -100,9 +100,7 @@ class CommitTree:
         found = self.entry(path)
         if found is None or not found.is_file:
             return None
-        if self.largest and (size := self.repository.size(found.id)) > self.largest:
-            raise OutsideError(f"{path} in Git is too large to read: {size:,} bytes", f"the limit is {self.largest:,}")
-        return self.repository.blob(found.id)
+        return self.repository.blob(found.id, self.largest)
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
         return self._entries(self.repository.entries, folder)
