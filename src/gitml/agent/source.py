@@ -11,7 +11,6 @@ from pathlib import Path
 from gitml.errors import OutsideError
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import NAME, Event
-from gitml.git.ledger import blobs as blobs_of
 from gitml.git.orphan import Remote
 from gitml.git.repository import FILE, FOLDER, Entry, Repository
 from gitml.git.runner import git
@@ -213,7 +212,7 @@ class Mirror:
             if match and match["kind"] in kinds and entry.mode == FILE and entry.path not in known:
                 blobs[entry.path] = entry.id
         names = sorted(blobs)
-        contents = blobs_of(self.folder, [blobs[name] for name in names])
+        contents = self.repository.contents([blobs[name] for name in names])
         return [Event(name, content) for name, content in zip(names, contents, strict=True)]
 
     def version_names(self, commit: str, model: str) -> tuple[str, ...]:

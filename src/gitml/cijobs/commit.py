@@ -21,6 +21,7 @@ from gitml.files import write_file
 from gitml.forges.base import Forge, PullRequest
 from gitml.forges.base import Job as RunJob
 from gitml.git.commands import Git
+from gitml.git.edit import bring, swap, tip_of
 from gitml.pipelines.jobs import Job, jobs_of
 from gitml.pipelines.lock import training
 from gitml.registry import find, write_record
@@ -106,9 +107,9 @@ def _resume(work: Work) -> None:
     """Go on from what an earlier attempt of this run committed, if it got that far."""
     push = work.push
     if push.branch and push.repository and not push.on_default:
-        there = cipush.remote_head(work.root, push, push.branch)
+        there = tip_of(work.root, push.remote, push.branch)
         if there not in (None, work.commit):
-            cipush.fetch(work.root, push, there or "")
+            bring(work.about.git, push.remote, there or "")
             cipush.take_over(work.about.git, there, work.commit)
 
 
@@ -171,7 +172,7 @@ def _on_forge(work: Work, name: str) -> RunJob | None:
 
 def _to_branch(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -> tuple[Outcome, str, str]:
     change = _change(work, judged, base)
-    made = cipush.commit_on(work.root, [work.commit], change)
+    made = cipush.commit_on(work.about.git, work.commit, change)
     if made is None:
         return Outcome.NOTHING, "everything is committed already", ""
     why_not = _why_not(work)
@@ -183,13 +184,13 @@ def _to_branch(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -
 
 def _push(work: Work, made: str) -> tuple[Outcome, str, str]:
     branch = work.push.branch
-    there = cipush.remote_head(work.root, work.push, branch)
-    if there == work.commit and cipush.push_to(work.root, work.push, made, branch):
+    there = tip_of(work.root, work.push.remote, branch)
+    if there == work.commit and swap(work.root, work.push.remote, branch, there, made):
         return Outcome.COMMITTED, f"committed to {branch}", made
-    there = cipush.remote_head(work.root, work.push, branch)
+    there = tip_of(work.root, work.push.remote, branch)
     if there is None:
         return Outcome.MOVED, f"the branch {branch} is gone", ""
-    cipush.fetch(work.root, work.push, there)
+    bring(work.about.git, work.push.remote, there)
     if cipush.made_for(work.about.git, there, work.commit):
         return Outcome.COMMITTED, "an earlier attempt of this run committed it", there
     return Outcome.MOVED, f"{branch} has moved to {there[:12]}: its own run takes over", ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gitml.errors import UsageError
+from gitml.git.orphan import Remote
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 
@@ -41,6 +42,10 @@ class Push:
     @property
     def git_url(self) -> str:
         return f"{self.server}/{self.repository}"
+
+    @property
+    def remote(self) -> Remote:
+        return Remote(self.git_url, self.token)
 
 
 def push_of(environ: Mapping[str, str] | None = None, *, fork: bool = False) -> Push:

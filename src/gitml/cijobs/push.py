@@ -1,23 +1,16 @@
-"""One commit of the bot on a branch that people push to as well: made beside the work tree, pushed if nobody moved."""
+"""The bot's one commit on a branch that people push to as well: what it is made of, and how it is known again."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from gitml.cijobs.context import Push
 from gitml.control.place import BOT_EMAIL, BOT_NAME
-from gitml.errors import OutsideError
 from gitml.git.commands import Git
-from gitml.process import run
+from gitml.git.edit import Who, commit_paths
 
+BOT = Who(BOT_NAME, BOT_EMAIL)
 TRAILER = "Gitml-Trained"
-_QUIET = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false", "-c", "commit.gpgsign=false")
-_MOVED = ("[rejected]", "non-fast-forward", "fetch first", "cannot lock ref", "stale info")
 
 
 @dataclass(frozen=True)
@@ -29,49 +22,9 @@ class Change:
     remove: Sequence[str] = ()
 
 
-def remote_head(root: Path, push: Push, branch: str) -> str | None:
-    """The commit that the remote's branch is at now, None when there is no such branch."""
-    done = run(["git", "ls-remote", push.git_url, f"refs/heads/{branch}"], cwd=root, env=credentials(push))
-    return done.stdout.decode().split("\t")[0] or None
-
-
-def commit_on(root: Path, parents: Sequence[str], change: Change) -> str | None:
-    """A commit on top of ``parents[0]``, not on any branch yet; None when it would change nothing."""
-    with tempfile.TemporaryDirectory() as folder:
-        env = {**_identity(), "GIT_INDEX_FILE": str(Path(folder, "index"))}
-        _git(root, env, "read-tree", parents[0])
-        paths = "\0".join([*change.add, *change.remove])
-        if paths:
-            _git(root, env, "update-index", "--add", "--remove", "-z", "--stdin", stdin=paths.encode("utf-8"))
-        tree = _git(root, env, "write-tree")
-        if tree == _git(root, env, "rev-parse", f"{parents[0]}^{{tree}}"):
-            return None
-        return commit_tree(root, tree, parents, change.message)
-
-
-def commit_tree(root: Path, tree: str, parents: Sequence[str], message: str) -> str:
-    """A commit of ``tree``, not on any branch yet."""
-    words = [word for parent in parents for word in ("-p", parent)]
-    return _git(root, _identity(), "commit-tree", tree, *words, stdin=message.encode("utf-8"))
-
-
-def push_to(root: Path, push: Push, commit: str, branch: str) -> bool:
-    """Move the remote's branch forward to ``commit``; False when it has moved, which is never overwritten.
-
-    Raises OutsideError when the remote refuses for another reason.
-    """
-    words = ["git", *_QUIET, "push", "--quiet", "--porcelain", push.git_url, f"{commit}:refs/heads/{branch}"]
-    done = run(words, cwd=root, env=credentials(push), check=False)
-    if done.returncode == 0:
-        return True
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    if any(word in said for word in _MOVED) and "protected" not in said:
-        return False
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    raise OutsideError(
-        "the commit could not be pushed: " + " / ".join(lines[-4:])[:600],
-        "give the job `contents: write`, and let the bot push to branches; `gitml doctor` checks it",
-    )
+def commit_on(git: Git, parent: str, change: Change) -> str | None:
+    """The bot's commit on top of ``parent``, on no branch yet; None when it would change nothing."""
+    return commit_paths(git, parent, [*change.add, *change.remove], change.message, BOT)
 
 
 def made_for(git: Git, commit: str, pushed: str) -> bool:
@@ -88,7 +41,7 @@ def take_over(git: Git, made: str | None, pushed: str) -> str:
     """
     if made is None or made == pushed or not made_for(git, made, pushed):
         return ""
-    git.read(*_QUIET, "restore", f"--source={made}", "--worktree", "--", ".")
+    git.read("-c", "core.autocrlf=false", "restore", f"--source={made}", "--worktree", "--", ".")
     return made
 
 
@@ -106,29 +59,3 @@ def is_bots(git: Git, commit: str) -> bool:
 def trailer(git: Git, commit: str) -> str:
     """The commit that the bot trained when it made ``commit``; empty when it does not say."""
     return git.text("show", "-s", f"--format=%(trailers:key={TRAILER},valueonly)", commit).strip()
-
-
-def fetch(root: Path, push: Push, commit: str) -> None:
-    """Have ``commit`` of the remote here."""
-    run(["git", *_QUIET, "fetch", "--quiet", "--no-tags", push.git_url, commit], cwd=root, env=credentials(push))
-
-
-def credentials(push: Push) -> Mapping[str, str]:
-    """The token for Git over HTTP, in the environment: arguments can be seen by everybody on the machine."""
-    if not push.token or not push.server.startswith(("http://", "https://")):
-        return {}
-    secret = b64encode(f"x-access-token:{push.token}".encode()).decode()
-    return {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{push.server}/.extraheader",
-        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
-    }
-
-
-def _identity() -> dict[str, str]:
-    who = {"NAME": BOT_NAME, "EMAIL": BOT_EMAIL}
-    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
-
-
-def _git(root: Path, env: Mapping[str, str], *words: str, stdin: bytes | None = None) -> str:
-    return run(["git", *_QUIET, *words], cwd=root, env=env, stdin=stdin).stdout.decode().strip()

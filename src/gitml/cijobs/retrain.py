@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 from gitml.ci.github_layout import file_name
-from gitml.cijobs import push as cipush
 from gitml.cijobs.context import Push
+from gitml.cijobs.push import BOT
 from gitml.errors import GitmlError
 from gitml.forges.base import Forge, NewPull
-from gitml.process import run
+from gitml.git.edit import bring, commit_tree, swap, tip_of
 from gitml.training.train import Training
 
 # How often, a second apart, we look whether the push of an app has started its run.
@@ -32,9 +32,9 @@ def ask(about: Training, push: Push, forge: Forge | None, stale: Sequence[str]) 
         return f"main is stale: {names} must be trained again (`gitml train`)"
     branch = branch_of(about.application.application)
     commit = about.git.resolve("HEAD") or ""
-    there = cipush.remote_head(about.root, push, branch)
+    there = tip_of(about.root, push.remote, branch)
     head, is_new = (there, False) if there and _holds(about, push, there, commit) else (_trigger(about, there), True)
-    if is_new and not cipush.push_to(about.root, push, head, branch):
+    if is_new and not swap(about.root, push.remote, branch, there, head):
         return f"main is stale: {names}; another run just moved {branch}, and asks for the training"
     try:
         by = f"by pull request #{forge.pulls.open(_words(push, branch, names)).number}"
@@ -46,9 +46,8 @@ def ask(about: Training, push: Push, forge: Forge | None, stale: Sequence[str]) 
 
 def _holds(about: Training, push: Push, there: str, commit: str) -> bool:
     """Whether the retrain branch already has this commit of main in it."""
-    cipush.fetch(about.root, push, there)
-    done = run(["git", "merge-base", "--is-ancestor", commit, there], cwd=about.root, check=False)
-    return done.returncode == 0
+    bring(about.git, push.remote, there)
+    return about.git.is_ancestor(commit, there)
 
 
 def _trigger(about: Training, there: str | None) -> str:
@@ -59,9 +58,8 @@ def _trigger(about: Training, there: str | None) -> str:
     git = about.git
     parents = [there, "HEAD"] if there else ["HEAD"]
     resolved = [commit for parent in parents if (commit := git.resolve(parent))]
-    tree = git.text("rev-parse", "HEAD^{tree}").strip()
     message = "Train what main has\n\nIts dvc.lock comes from a merge: no recorded run gave all of it.\n"
-    return cipush.commit_tree(about.root, tree, resolved, message)
+    return commit_tree(git, git.repository.tree_of("HEAD") or "", resolved, message, BOT)
 
 
 def _words(push: Push, branch: str, names: str) -> NewPull:

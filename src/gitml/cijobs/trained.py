@@ -19,12 +19,13 @@ from gitml.control.mainline import Mainline, record_path
 from gitml.control.place import Place
 from gitml.control.signing import Heard, bound
 from gitml.dvc.lockentries import Entry
-from gitml.errors import GitmlError, IntegrityError, OutsideError
+from gitml.errors import GitmlError, IntegrityError
 from gitml.evidence.statement import Statement
 from gitml.forges.base import Run
 from gitml.gate.judge import Ground
 from gitml.git.commands import Git
 from gitml.git.edit import bring
+from gitml.git.tree import CommitTree
 from gitml.policy.facts import Unknown
 from gitml.registry.record import Record
 
@@ -93,7 +94,7 @@ class _Vouching:
             raise _NoProofError("trained outside CI: main's job must reproduce it first")
         if self.ground.policy.trust.branch_runs == "reproduce":
             raise _NoProofError("policy.yaml believes no run of a branch: main's job must reproduce it first")
-        bring(self.place.root, self.place.remote, self.commit)
+        bring(self.place.git, self.place.remote, self.commit)
         self._same_workflow()
         run = self._run()
         fragments = self._fragments(run)
@@ -108,7 +109,7 @@ class _Vouching:
         text = _at(git, self.commit, self.workflow)
         if text is None or all(_at(git, commit, self.workflow) != text for commit in trusted):
             raise _NoProofError(f"its branch ran another {self.workflow} than main's")
-        if _OWN.search(text) and not any(self._same_gitml(commit) for commit in trusted):
+        if _OWN.search(text.decode("utf-8", "replace")) and not any(self._same_gitml(commit) for commit in trusted):
             raise _NoProofError("its branch ran another gitml than main's: main's job must reproduce it first")
 
     def _same_gitml(self, trusted: str) -> bool:
@@ -178,19 +179,14 @@ def _entry_of(main: Mainline, model: str, version: str, stage: str) -> Entry | N
         return None
 
 
-def _at(git: Git, commit: str, path: str) -> str | None:
+def _at(git: Git, commit: str, path: str) -> bytes | None:
     """A file by its path from the top, as ``commit`` has it."""
-    try:
-        return git.text("cat-file", "blob", f"{commit}:{path}")
-    except OutsideError:
-        return None
+    return CommitTree(git.repository, commit).read(path)
 
 
 def _oid(git: Git, commit: str, path: str) -> str | None:
-    try:
-        return git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}").strip()
-    except OutsideError:
-        return None
+    found = git.repository.entry(commit, path)
+    return found.id if found else None
 
 
 def _unpacked(name: str, archive: bytes) -> Fragment:

@@ -83,12 +83,12 @@ def put_branch(place: Place, wish: Wish, main: Mainline) -> Branch:
     for _ in range(_TRIES):
         there = tip_of(place.root, place.remote, wish.branch)
         if there:
-            bring(place.root, place.remote, there, whole=True)
+            bring(place.git, place.remote, there, whole=True)
             if _still_fits(place, wish, main, there):
                 return Branch(there, is_new=False)
             _refuse_foreign(place, wish, main, there)
         path = f"{main.git.prefix}{wish.path}"
-        commit = commit_file(place.root, main.commit, path, wish.content, wish.message(), place.who())
+        commit = commit_file(place.git, main.commit, path, wish.content, wish.message(), place.who())
         if swap(place.root, place.remote, wish.branch, there, commit):
             return Branch(commit, is_new=True)
     raise OutsideError(f"the branch {wish.branch} moves again and again", "try again")

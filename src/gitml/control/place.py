@@ -60,7 +60,7 @@ class Place:
         commit = tip_of(self.root, self.remote, self.branch)
         if commit is None:
             raise OutsideError(f"the repository has no branch {self.branch} yet", "git push origin HEAD")
-        bring(self.root, self.remote, commit, whole=whole)
+        bring(self.git, self.remote, commit, whole=whole)
         return Mainline(self.git, commit)
 
     def page(self, path: str) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitml.dvc.objects import names_in
-from gitml.errors import InconclusiveError, OutsideError
+from gitml.errors import InconclusiveError, IntegrityError, OutsideError
 from gitml.git.commands import Git
-from gitml.process import run
+from gitml.git.runner import git as run_git
 from gitml.refs import VERSION
 
 _RECORD = re.compile(rf"(?:.*/)?models/[^/]+/versions/{VERSION.pattern}\.json")
@@ -106,7 +106,7 @@ def remote_tips(git: Git) -> set[str]:
     tips: set[str] = set()
     for remote in git.text("remote").split():
         try:
-            listed = run(["git", "ls-remote", "--heads", "--tags", remote], cwd=git.root, timeout=120).stdout
+            listed = run_git(git.root, "ls-remote", "--heads", "--tags", remote, timeout=120).stdout
         except OutsideError as exc:
             raise InconclusiveError(
                 f"the branches of the Git remote {remote} are not known: {exc.message}",
@@ -114,7 +114,7 @@ def remote_tips(git: Git) -> set[str]:
             ) from exc
         lines = (line.partition("\t") for line in listed.decode(errors="replace").splitlines())
         refs = {name: commit for commit, _, name in lines}
-        missing = sorted(name for name, commit in refs.items() if not _is_here(git, commit))
+        missing = sorted(name for name, commit in refs.items() if git.repository.load(commit, 1) is None)
         if missing:
             hint = f"git fetch {remote} '+refs/heads/*:refs/remotes/{remote}/*' --tags"
             raise InconclusiveError(f"{', '.join(missing[:3])} of the Git remote {remote} was not fetched", hint)
@@ -123,12 +123,8 @@ def remote_tips(git: Git) -> set[str]:
 
 
 def _config(git: Git, pattern: str) -> list[str]:
-    done = run(["git", "config", "--get-regexp", pattern], cwd=git.root, check=False)
+    done = run_git(git.root, "config", "--get-regexp", pattern, check=False)
     return [line.partition(" ")[2] or "true" for line in done.stdout.decode(errors="replace").splitlines()]
-
-
-def _is_here(git: Git, name: str) -> bool:
-    return run(["git", "cat-file", "-e", name], cwd=git.root, check=False).returncode == 0
 
 
 def _in_tree(git: Git, tip: str) -> Iterator[tuple[str, str]]:
@@ -147,18 +143,11 @@ def _in_index(git: Git) -> Iterator[tuple[str, str]]:
 
 def _contents(git: Git, blobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     """All in one call: a process for each would take minutes with thousands of records."""
-    raw = run(["git", "cat-file", "--batch"], cwd=git.root, stdin="".join(f"{b}\n" for _, b in blobs).encode()).stdout
-    at = 0
-    for path, blob in blobs:
-        end = raw.index(b"\n", at)
-        words = raw[at:end].split()
-        if len(words) != 3 or words[1] != b"blob":
-            raise InconclusiveError(
-                f"{path} ({blob}) cannot be read from Git", "run `git fsck`, and fetch what is lost"
-            )
-        size = int(words[2])
-        yield path, raw[end + 1 : end + 1 + size]
-        at = end + size + 2
+    contents = git.repository.contents([blob for _, blob in blobs])
+    try:
+        yield from zip((path for path, _ in blobs), contents, strict=True)
+    except IntegrityError as exc:
+        raise InconclusiveError(f"a file that names objects cannot be read from Git: {exc.message}", exc.hint) from exc
 
 
 def _worktree_lines(git: Git) -> list[str]:

@@ -129,7 +129,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
 def have_head(place: Place, pull: PullRequest) -> None:
     """Its commits, as objects: nothing is checked out. A fork's are there by the name of the pull request alone."""
     try:
-        bring(place.root, place.remote, pull.head.commit)
+        bring(place.git, place.remote, pull.head.commit)
     except OutsideError:
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
         place.remote.git(place.root, *words, place.remote.url, f"refs/pull/{pull.number}/head")

@@ -89,7 +89,7 @@ def _checked(place: Place, record: Record, found: PullCommit) -> Commit:
 
 
 def _touches(place: Place, record: Record, commit: str) -> bool:
-    bring(place.root, place.remote, commit)
+    bring(place.git, place.remote, commit)
     words = ("diff-tree", "-r", "-z", "--root", "-m", "--no-commit-id", "--name-only", "--no-renames", commit)
     names = [name for name in place.git.text(*words).split("\0") if name]
     made_from = tuple(f"{place.git.prefix}{path}" for path in _sources(record))

@@ -30,7 +30,7 @@ def judge_queue(place: Place, ground: Ground, queue: Queue) -> Queued:
     """Judge it and post the status. Nothing is signed: the queue's branch runs its own workflow, so it has no key."""
     git = ground.main.git
     for commit in (queue.base, queue.head):
-        bring(place.root, place.remote, commit)
+        bring(place.git, place.remote, commit)
     found = edits(git, queue.base, queue.head)
     shut = list(_shut(ground, git, queue, found.deployments))
     line = "; ".join(shut) if shut else "everything in the queue passed its own gate"

@@ -115,9 +115,8 @@ def _there(blob: str) -> str:
 
 def blob_at(git: Git, commit: str, path: str) -> str:
     """Git's name of the file at ``path`` (from the top), "" where there is none."""
-    raw = git.text("ls-tree", "-z", "--full-tree", commit, "--", f":(literal){path}")
-    head, _, name = raw.rstrip("\0").partition("\t")
-    return head.split(" ")[2] if name == path else ""
+    found = git.repository.entry(commit, path)
+    return found.id if found else ""
 
 
 def deployment(git: Git, blob: str, path: str) -> Deployment | Unknown | None:
@@ -125,9 +124,7 @@ def deployment(git: Git, blob: str, path: str) -> Deployment | Unknown | None:
     if not blob:
         return None
     try:
-        if int(git.text("cat-file", "-s", blob)) > _LARGEST:
-            return Unknown(f"{path} is larger than {_LARGEST:,} bytes")
-        return parse_deployment(git.read("cat-file", "blob", blob), path)
+        return parse_deployment(git.repository.blob(blob, _LARGEST), path)
     except SpecError as exc:
         return Unknown("; ".join(str(p) for p in exc.problems[:3]))
     except (GitmlError, ValueError) as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +21,9 @@ class Git:
         if not any((folder / ".git").exists() for folder in (root, *root.parents)):
             raise OutsideError(f"{root} is not in a Git repository", "run `git init` first")
 
-    def read(self, *words: str) -> bytes:
+    def read(self, *words: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> bytes:
         """What ``git WORDS…`` prints. Raises OutsideError with Git's own words."""
-        return git(self.root, *words).stdout
+        return git(self.root, *words, env=env, stdin=stdin).stdout
 
     def text(self, *words: str) -> str:
         return self.read(*words).decode("utf-8", "surrogateescape")
@@ -42,6 +42,15 @@ class Git:
     def resolve(self, revision: str) -> str | None:
         """The commit that ``revision`` names, in 40 hex digits, or None."""
         return self.repository.resolve(revision)
+
+    def is_ancestor(self, commit: str, descendant: str) -> bool:
+        """Whether ``commit`` is ``descendant`` or in its history; False when one is not here."""
+        return git(self.root, "merge-base", "--is-ancestor", commit, descendant, check=False).returncode == 0
+
+    @cached_property
+    def top(self) -> Path:
+        """The folder of the whole repository's files."""
+        return Path(self._line("rev-parse", "--show-toplevel"))
 
     def is_shallow(self) -> bool:
         return self._line("rev-parse", "--is-shallow-repository") == "true"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml.process import run
+from gitml.git.runner import git
 
-# What a clone could lie with about its own history.
-_PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
 
 
@@ -44,9 +41,9 @@ def line(root: Path, revision: str, paths: Sequence[str] = ()) -> tuple[Landed, 
     A merge is compared with its first parent: it brings in what its branch changed.
     """
     words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
-    command = ["git", "log", "--first-parent", "--reverse", *words, "--end-of-options", revision, "--", *paths]
+    command = ["log", "--first-parent", "--reverse", *words, "--end-of-options", revision, "--", *paths]
     # A path that is no UTF-8 is shown, and matches nothing.
-    said = run(command, cwd=root, env=_PLAIN).stdout.decode("utf-8", "backslashreplace")
+    said = git(root, *command).stdout.decode("utf-8", "backslashreplace")
     return tuple(_parsed(said.split("\0")))
 
 
@@ -72,12 +69,12 @@ def _touch(about: str, path: str) -> Touch:
 
 def commits(root: Path, revision: str) -> tuple[str, ...]:
     """All commits of the first-parent line, oldest first."""
-    words = ["git", "rev-list", "--first-parent", "--reverse", "--end-of-options", revision, "--"]
-    return tuple(run(words, cwd=root, env=_PLAIN).stdout.decode().split())
+    words = ["rev-list", "--first-parent", "--reverse", "--end-of-options", revision, "--"]
+    return tuple(git(root, *words).stdout.decode().split())
 
 
 def files(root: Path, commit: str, folder: str = "") -> tuple[str, ...]:
     """The paths of all files of ``commit`` from the top, or of those below ``folder``."""
-    words = ["git", "ls-tree", "-r", "-z", "--full-tree", "--name-only", "--end-of-options", commit]
-    said = run([*words, *([f"{folder}/"] if folder else [])], cwd=root, env=_PLAIN).stdout
+    words = ["ls-tree", "-r", "-z", "--full-tree", "--name-only", "--end-of-options", commit]
+    said = git(root, *words, *([f"{folder}/"] if folder else [])).stdout
     return tuple(path for path in said.decode("utf-8", "backslashreplace").split("\0") if path)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.orphan import Addition, Remote, add, add_to
-from gitml.process import run, start, stop
+from gitml.git.repository import Repository
+from gitml.git.runner import git
 
 __all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
 
@@ -119,9 +119,7 @@ def fetch_as_is(root: Path, remote: Remote) -> str | None:
 
 def head(root: Path, revision: str = LOCAL) -> str | None:
     """The commit that ``revision`` names in the clone at ``root``, or None."""
-    words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-    done = run(words, cwd=root, check=False)
-    return done.stdout.decode().strip() or None if done.returncode == 0 else None
+    return Repository(root).resolve(revision)
 
 
 def read(root: Path, revision: str = LOCAL) -> list[Event]:
@@ -129,12 +127,12 @@ def read(root: Path, revision: str = LOCAL) -> list[Event]:
 
     A file that is too large for an event is one of the others: whoever may push could not make every reader load it.
     """
-    words = ["git", "ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", revision]
-    listed = run(words, cwd=root).stdout.decode("utf-8", "surrogateescape")
+    words = ["ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", revision]
+    listed = git(root, *words).stdout.decode("utf-8", "surrogateescape")
     entries = (line.split("\t", 1) for line in listed.split("\0") if line)
     wanted = {name: about.split()[2] for about, name in entries if _is_event(about, name)}
     names = sorted(wanted)
-    contents = blobs(root, [wanted[name] for name in names])
+    contents = Repository(root).contents([wanted[name] for name in names])
     return [Event(name, content) for name, content in zip(names, contents, strict=True)]
 
 
@@ -150,40 +148,6 @@ def _is_event(about: str, name: str) -> bool:
 def small(root: Path, ids: Sequence[str]) -> list[str]:
     """The blobs that are not too large for an event; one that is not there is among them, and reading it says so."""
     asked = "".join(f"{name}\n" for name in ids).encode()
-    said = run(["git", "cat-file", "--batch-check=%(objectsize)", "--buffer"], cwd=root, stdin=asked).stdout
+    said = git(root, "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=asked).stdout
     sizes = said.decode().splitlines()
     return [name for name, size in zip(ids, sizes, strict=True) if not size.isdigit() or int(size) <= MAX_EVENT]
-
-
-def blobs(root: Path, ids: Sequence[str]) -> Iterator[bytes]:
-    """Contents in the order of ``ids``, all from one process. Raises IntegrityError for one that is not there."""
-    return objects(root, ids, b"blob")
-
-
-def objects(root: Path, names: Sequence[str], kind: bytes) -> Iterator[bytes]:
-    """The same for objects of one ``kind`` by Git's names of them."""
-    said = _batch(root, "".join(f"{n}\n" for n in names).encode())
-    place = 0
-    for name in names:
-        end = said.index(b"\n", place)
-        words = said[place:end].split()
-        if len(words) != 3 or words[1] != kind:
-            raise IntegrityError(f"the clone lacks the object {name}", "run `git fetch`, or `git fsck` to see more")
-        place = end + 1 + int(words[2])
-        yield said[end + 1 : place]
-        place += 1
-
-
-def _batch(root: Path, asked: bytes) -> bytes:
-    """What `git cat-file --batch` answers. By way of files: through pipes ten thousand events take twice as long."""
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
-        stdin.write(asked)
-        stdin.seek(0)
-        started = start(["git", "cat-file", "--batch", "--buffer"], cwd=root, stdin=stdin, stdout=stdout)
-        try:
-            if started.wait() != 0:
-                raise OutsideError(f"git cat-file failed with exit code {started.returncode}", "run `git fsck`")
-        finally:
-            stop(started)
-        stdout.seek(0)
-        return stdout.read()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import random
 import re
 import secrets
@@ -20,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gitml.errors import IntegrityError, OutsideError
-from gitml.process import run
+from gitml.git.runner import git, settings
 
 _MOVED = re.compile(
     "stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|already exists|incorrect old value"
@@ -61,14 +60,11 @@ class Remote:
 
     def environment(self) -> dict[str, str]:
         """Git's settings for a child process: the token for this server, no hooks, no questions."""
-        settings = {"core.hooksPath": os.devnull, "credential.helper": ""}
+        wanted = {"credential.helper": ""}
         parts = urlsplit(self.url)
         if self.token and parts.scheme in ("http", "https"):
-            settings[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {self._basic}"
-        env = {"GIT_CONFIG_COUNT": str(len(settings))}
-        for number, (key, value) in enumerate(settings.items()):
-            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-        return env
+            wanted[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {self._basic}"
+        return settings(wanted)
 
     @property
     def _basic(self) -> str:
@@ -84,7 +80,7 @@ class Remote:
         """What ``git WORDS…`` prints in ``folder``. Raises OutsideError without the token in it."""
         given = {**self.environment(), **(env or {})}
         try:
-            return run(["git", *words], cwd=folder, env=given, stdin=stdin, timeout=_SECONDS).stdout
+            return git(folder, *words, env=given, stdin=stdin, timeout=_SECONDS).stdout
         except OutsideError as exc:
             raise OutsideError(self.clean(exc.message), exc.hint) from None
 
@@ -242,9 +238,9 @@ class _Work:
         lease = f"--force-with-lease={ref}:{tip or ''}"
         # Without a negotiation the other parents would be sent again, as no branch may point at them.
         negotiate = f"push.negotiate={str(bool(self.addition.parents)).lower()}"
-        settings = [word for setting in (negotiate, *self.known) for word in ("-c", setting)]
+        options = [word for setting in (negotiate, *self.known) for word in ("-c", setting)]
         try:
-            self.git(*settings, "push", "--quiet", "--no-verify", lease, self.there, f"{commit}:{ref}")
+            self.git(*options, "push", "--quiet", "--no-verify", lease, self.there, f"{commit}:{ref}")
         except OutsideError as exc:
             if _MOVED.search(exc.message):
                 branch = self.addition.branch

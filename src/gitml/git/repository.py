@@ -172,12 +172,17 @@ class Repository:
         before = f"{folder}/" if folder else ""
         return tuple(row._replace(path=before + row.path) for row in self._folder(commit, folder).values())
 
-    def _folder(self, commit: str, folder: str) -> Mapping[str, Entry]:
+    def tree_of(self, commit: str) -> str | None:
+        """The id of the commit's tree; None where there is no such commit."""
         name = commit if _ID.fullmatch(commit) else self.resolve(commit)
         found = self._peeled(name) if name else None
-        if found is None:
+        return _first_id(found[1]) if found else None
+
+    def _folder(self, commit: str, folder: str) -> Mapping[str, Entry]:
+        tree = self.tree_of(commit)
+        if tree is None:
             return {}
-        rows = self.rows(_first_id(found[1]))
+        rows = self.rows(tree)
         for part in folder.split("/") if folder else ():
             there = rows.get(part)
             if there is None or there.mode != FOLDER:

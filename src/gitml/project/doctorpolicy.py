@@ -137,7 +137,7 @@ def _lacks(there: Protection, needed: Protection) -> list[str]:
 def _owners(root: Path) -> Point:
     """Lines after gitml's block win over it."""
     git = Git(root)
-    top = Path(git.text("rev-parse", "--show-toplevel").removesuffix("\n"))
+    top = git.top
     begin, end = marks(git.prefix.rstrip("/"))
     path = next((p for p in PLACES if (top / p).is_file()), PLACES[0])
     lines = (top / path).read_text(encoding="utf-8", errors="replace").splitlines() if (top / path).is_file() else []

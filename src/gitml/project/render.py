@@ -69,7 +69,7 @@ def workflows(root: Path) -> tuple[Workflow, ...]:
     Raises UsageError for an application without stages, and for a file that is in the way and is not gitml's.
     """
     git = Git(root)
-    top = Path(git.text("rev-parse", "--show-toplevel").removesuffix("\n"))
+    top = git.top
     folder = git.prefix.rstrip("/")
     source = _source(root, folder)
     wanted = {path: text.encode() for path, text in render(source).items()}
@@ -106,7 +106,7 @@ def render_workflows(root: Path) -> tuple[Workflow, ...]:
     Files of others are never touched; what gitml rendered for this application and renders no longer is removed.
     """
     done = workflows(root)
-    top = Path(Git(root).text("rev-parse", "--show-toplevel").removesuffix("\n"))
+    top = Git(root).top
     for file in done:
         if file.wanted is None:
             (top / file.path).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from gitml.forges.github import github
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.git import history, ledger
 from gitml.git.history import Landed
+from gitml.git.repository import Repository
 from gitml.refs import VERSION
 from gitml.spec.policy import POLICY
 
@@ -130,13 +131,13 @@ def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
     """Of every event there ever was; not of a file that is too large to be one."""
     wanted = {t.new for landed in line for t in landed.touches if t.new and ledger.NAME.fullmatch(t.path)}
     ids = ledger.small(root, sorted(wanted))
-    return dict(zip(ids, ledger.blobs(root, ids), strict=True))
+    return dict(zip(ids, Repository(root).contents(ids), strict=True))
 
 
 def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
     """Second parents whose files are events: a merge of them would hide this line, or be hidden by it."""
     parents = sorted({parent for landed in line for parent in landed.parents[1:]})
-    trees = ledger.objects(root, [f"{parent}^{{tree}}" for parent in parents], b"tree")
+    trees = Repository(root).contents([f"{parent}^{{tree}}" for parent in parents], "tree")
     odd = [parent for parent, tree in zip(parents, trees, strict=True) if _YEAR.search(tree)]
     return frozenset(p for p in odd if any(ledger.NAME.fullmatch(path) for path in history.files(root, p)))
 

@@ -164,6 +164,6 @@ def _await(place: Place, order: Order, head: str, sleep: Callable[[float], None]
 def _bring(place: Place, commit: str) -> None:
     """Have the merge in the clone, so that the next command sees it; the merge counts without it."""
     try:
-        bring(place.root, place.remote, commit)
+        bring(place.git, place.remote, commit)
     except OutsideError as exc:
         place.say(f"the merge could not be fetched: {exc.message.splitlines()[0]}")

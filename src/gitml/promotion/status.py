@@ -143,7 +143,8 @@ def _decision(
     """The pull request, who approved it, and where that is known from: the ledger if it tells, else the forge."""
     if past is None:
         return None, (), ""
-    blob = place.git.text("rev-parse", f"{past.commit}:{main.git.prefix}{path}").strip()
+    entry = place.git.at(past.commit).entry(path)
+    blob = entry.id if entry else ""
     for told in reversed(proofs.told):
         about = told.binding
         # Environments often hold the same bytes: the path tells their decisions apart.
