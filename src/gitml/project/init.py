@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gitml.dvc.safety import refuse_symlinks
 from gitml.errors import OutsideError, UsageError
-from gitml.process import run
+from gitml.git.runner import git
 from gitml.project.adopt import adoptable, adopted
 from gitml.project.templates import IGNORED, template
 
@@ -148,7 +148,7 @@ def _write(root: Path, files: Mapping[str, bytes], ignored: _Ignored, undo: Exit
             _stage(scratch / path, content)
         if new_git:
             undo.callback(shutil.rmtree, root / ".git", ignore_errors=True)
-            run(["git", "init", "-q", "-b", "main", root], cwd=root)
+            git(root, "init", "-q", "-b", "main")
         for path in files:
             _make_folder((root / path).parent, undo)
             _link(scratch / path, root / path)
