@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import IntegrityError, OutsideError
+from gitml.git.edit import tip_of
 from gitml.git.orphan import Addition, Remote, add, add_to
 from gitml.git.repository import Repository
 from gitml.git.runner import git
@@ -110,8 +111,7 @@ def fetch(root: Path, remote: Remote) -> str | None:
 
 def fetch_as_is(root: Path, remote: Remote) -> str | None:
     """The newest commit of the remote's ledger, however it stands to what this clone saw before; None if it is gone."""
-    listed = remote.git(root, "ls-remote", remote.url, f"refs/heads/{BRANCH}").split()
-    if not listed:
+    if tip_of(root, remote, BRANCH) is None:
         return None
     remote.git(root, *_FETCH, remote.url, f"+refs/heads/{BRANCH}:{LOCAL}-now")
     return head(root, f"{LOCAL}-now")
