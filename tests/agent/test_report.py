@@ -22,7 +22,8 @@ from gitml.errors import OutsideError, RefError, UsageError
 from gitml.evidence.dsse import sign, unpack
 from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
 from gitml.evidence.trust import believe
-from gitml.forges.github import Settings, github
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect
 from gitml.git import ledger
 from gitml.git.ledger import event_name
 from gitml.git.orphan import Remote
@@ -306,7 +307,7 @@ def test_the_forges_page_shows_what_runs_and_its_absence_stops_nothing(build: Bu
     t = build()
     settings = Settings(f"{t.kit.url}/api/v3", t.kit.url, t.repo.full_name, t.kit.token["ada"])
     quick = Patience(tries=1, total=2, answer=2.0)
-    with github(settings, patience=quick) as forge:
+    with connect(settings, patience=quick) as forge:
         notes: list[str] = []
         page = Page(forge.deployments, "", notes.append)
         running = start(world, page=page)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gitml.cijobs.publish import Order, Published, World, publish
-from gitml.forges.github import settings_from
+from gitml.forges.table import settings_from
 from gitml.http import Patience
 from gitml.reports.exchange import to_json
 from gitml.reports.facts import Chart, How, Model, Outcome, Report, Stage

@@ -13,7 +13,9 @@ from forges.chaos_kit import SLOW, Chaos
 from forges.fixtures import many_comments
 from gitml.errors import OutsideError, UsageError
 from gitml.forges.base import NewPull, OnCommit, OnPull, Relation, State, Status
-from gitml.forges.github import Github, Settings, github, settings_from
+from gitml.forges.github.repository import Github
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect, settings_from
 from gitml.http import HttpError, Patience, UnsureError
 from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
@@ -28,7 +30,7 @@ def settings(kit: Kit, repo: str, login: str = "ada", url: str = "") -> Settings
 
 @contextmanager
 def forge(chosen: Settings, patience: Patience = QUICK) -> Iterator[Github]:
-    with github(chosen, patience=patience) as opened:
+    with connect(chosen, patience=patience) as opened:
         yield opened
 
 
@@ -171,7 +173,7 @@ def test_an_error_at_last(kit: Kit, chaos: Chaos) -> None:
     heard: list[str] = []
     chaos.plan("502", "", times=99)
     chosen = settings(kit, ada.repo, url=chaos.url)
-    with github(chosen, patience=QUICK, note=heard.append) as hub, pytest.raises(HttpError) as caught:
+    with connect(chosen, patience=QUICK, note=heard.append) as hub, pytest.raises(HttpError) as caught:
         hub.about()
     assert caught.value.status == 502
     assert caught.value.exit_code == 4
@@ -221,11 +223,11 @@ def test_tokens_do_not_leak(kit: Kit, chaos: Chaos, caplog: pytest.LogCaptureFix
     heard: list[str] = []
     chaos.plan("502", "", times=3)
     chaos.plan("404", "")
-    with caplog.at_level(logging.DEBUG), github(chosen, patience=QUICK, note=heard.append) as hub:
+    with caplog.at_level(logging.DEBUG), connect(chosen, patience=QUICK, note=heard.append) as hub:
         hub.about()
         said = [repr(chosen), str(chosen), repr(hub), *heard, caplog.text]
         for bad in (replace(chosen, token=chosen.token + "\n x"), replace(chosen, token=chosen.token + "é")):
-            with pytest.raises(UsageError) as caught, github(bad):
+            with pytest.raises(UsageError) as caught, connect(bad):
                 pass
             said += [caught.value.message, caught.value.hint, repr(caught.value)]
     assert all(chosen.token not in text for text in said)
@@ -316,5 +318,5 @@ def test_repositories_that_are_none(name: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://example.org/api", "ftp://x", "https://u:p@x.example", ""])
 def test_addresses_that_are_refused(url: str) -> None:
-    with pytest.raises(UsageError), github(Settings(url, "https://x.example", "a/b", "t")):
+    with pytest.raises(UsageError), connect(Settings(url, "https://x.example", "a/b", "t")):
         pass

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gitml.errors import UsageError
-from gitml.forges.github import Settings, github
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect
 from gitml.gate.occasion import Occasion, Queue, occasion
 from promotion.promoting import QUICK
 from sandbox.forge_kit import Kit
@@ -28,7 +29,7 @@ def ask(kit: Kit, tmp_path: Path) -> Any:
         path = tmp_path / "event.json"
         path.write_text(event if isinstance(event, str) else json.dumps(event))
         given = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_REF": ref, "GITHUB_EVENT_PATH": str(path)}
-        with github(chosen, patience=QUICK) as forge:
+        with connect(chosen, patience=QUICK) as forge:
             return occasion({**given, **env}, forge, "main")
 
     call.ada = ada  # type: ignore[attr-defined]
@@ -74,7 +75,7 @@ def test_a_merge_queue_names_its_commits(ask: Any) -> None:
 
 @pytest.mark.parametrize("event", ["", "[", "[]", "{}", '{"pull_request": []}', '{"pull_request": {"number": "x"}}'])
 def test_an_event_that_says_nothing_is_an_error_and_no_guess(ask: Any, event: str) -> None:
-    with pytest.raises(UsageError, match="no number of a pull request"):
+    with pytest.raises(UsageError, match="does not name the number of a pull request"):
         ask("pull_request_target", event)
 
 

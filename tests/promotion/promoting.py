@@ -15,7 +15,8 @@ import yaml
 from gitml.control.place import Place
 from gitml.dvc.lockentries import Content, Entry
 from gitml.forges.base import State
-from gitml.forges.github import Settings, github
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect
 from gitml.git.commands import Git
 from gitml.http import Patience
 from gitml.promotion.promote import Order, Proposed, promote
@@ -136,7 +137,7 @@ class Town:
         chosen = Settings(
             f"{url or self.kit.url}/api/v3", self.kit.url, self.repo.full_name, self.kit.token.get(login, login)
         )
-        with github(chosen, patience=QUICK) as forge:
+        with connect(chosen, patience=QUICK) as forge:
             yield Place(root or self.here, forge, chosen, self.said.append, lambda: self.now)
 
     def promote(self, what: Record | str, to: str = "staging", login: str = "ada", **more: Any) -> Proposed:

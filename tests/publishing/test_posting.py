@@ -12,7 +12,7 @@ from forges.fixtures import many_comments
 from gitml.errors import GitmlError
 from gitml.forges import cml
 from gitml.forges.base import Comment, OnCommit, OnPull
-from gitml.forges.github import Settings
+from gitml.forges.settings import Settings
 from gitml.publishing import posting
 from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people

@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from gitml.errors import UsageError
+from gitml.forges.table import job_of
 from gitml.git.orphan import Remote
+from gitml.output import printable
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 
@@ -49,38 +49,24 @@ class Push:
 
 
 def push_of(environ: Mapping[str, str] | None = None, *, fork: bool = False) -> Push:
-    """From the variables that GitHub gives its jobs. Raises UsageError when they contradict themselves."""
+    """From what the forge tells its jobs. Raises UsageError when that contradicts itself."""
     env = os.environ if environ is None else environ
-    repository, server = env.get("GITHUB_REPOSITORY", ""), env.get("GITHUB_SERVER_URL", "").rstrip("/")
-    if repository and not _REPOSITORY.fullmatch(repository):
-        raise UsageError("GITHUB_REPOSITORY is no owner/name")
-    ref, run, event = env.get("GITHUB_REF", ""), env.get("GITHUB_RUN_ID", ""), _event(env)
+    job = job_of(env)
+    if job.repository and not _REPOSITORY.fullmatch(job.repository):
+        raise UsageError(f"{printable(job.repository)} is not the owner/name of a repository")
     return Push(
-        # Of a fork's pull request GITHUB_SHA is the merge, and the head is what is checked out.
-        commit=env.get("GITHUB_SHA", "") if ref and not fork else "",
-        branch=ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") and not fork else "",
-        default_branch=_text(event, "repository", "default_branch") or "main",
-        repository=repository,
-        server=server,
-        run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run.isdigit() else "",
-        token="" if fork else env.get("GITHUB_TOKEN", ""),
+        # Of a fork's pull request the job's commit is the merge, and the head is what is checked out.
+        commit=job.commit if job.ref and not fork else "",
+        branch="" if fork else job.branch,
+        default_branch=job.default_branch or "main",
+        repository=job.repository,
+        server=job.web,
+        run_url=job.run_url,
+        token="" if fork else job.token,
         needs=_needs(env.get("GITML_NEEDS", "")),
         fork=fork,
-        base=_text(event, "pull_request", "base", "ref") if fork else "",
+        base=job.pull.base if fork and job.pull else "",
     )
-
-
-def _event(env: Mapping[str, str]) -> Any:
-    try:
-        return json.loads(Path(env["GITHUB_EVENT_PATH"]).read_bytes())
-    except (KeyError, OSError, ValueError, RecursionError):
-        return {}
-
-
-def _text(value: Any, *path: str) -> str:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
 
 
 def _needs(text: str) -> dict[str, str]:
@@ -89,4 +75,5 @@ def _needs(text: str) -> dict[str, str]:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
-    return {name: _text(job, "result") for name, job in found.items()} if isinstance(found, dict) else {}
+    jobs = found.items() if isinstance(found, dict) else ()
+    return {name: str(job.get("result", "")) for name, job in jobs if isinstance(job, dict)}

@@ -7,15 +7,14 @@ takes the fragments that the training left, and checks them as it did the first 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gitml.ci.github_layout import file_name
 from gitml.errors import UsageError
 from gitml.forges.base import Run, Runs
+from gitml.forges.table import job_of
 from gitml.git.commands import Git
 from gitml.spec import load_application
 
@@ -40,20 +39,19 @@ def dispatch(root: Path, env: Mapping[str, str], runs: Runs) -> Dispatched:
 
     Raises UsageError when this job was not started by a pull request, HttpError when the forge refuses.
     """
-    event = _event(env)
-    try:
-        head = event["pull_request"]["head"]
-        branch, home = str(head["ref"]), str((head["repo"] or {}).get("full_name", ""))
-        action, here = str(event.get("action")), str(event["repository"]["full_name"])
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise _no_event() from exc
-    if home.lower() != here.lower():
+    job = job_of(env)
+    pull, branch = job.pull, job.pull.branch if job.pull else ""
+    if pull is None or not branch or not pull.action or not job.repository:
+        raise UsageError(
+            "this job was not started by a pull request", "call it in the workflow that `gitml ci render` writes"
+        )
+    if pull.repository.lower() != job.repository.lower():
         return Dispatched("", branch, "it comes from a fork, whose training is a workflow of its own")
-    if action == "labeled" and (event.get("label") or {}).get("name") != LABEL:
+    if pull.action == "labeled" and pull.label != LABEL:
         return Dispatched("", branch, f"the label is not {LABEL}")
     application = load_application(root).application
     workflow = file_name(application, Git(root).prefix, "train")
-    commit, why = str(head.get("sha", "")), f"the pull request was {action.replace('_', ' ')}"
+    commit, why = pull.commit, f"the pull request was {pull.action.replace('_', ' ')}"
     trainings = [run for run in runs.of_commit(commit) if _trains(run, workflow, branch)] if commit else []
     if run := _on_its_way(runs, trainings):
         return Dispatched("", branch, f"{run.url} trains this commit already, and will find the pull request")
@@ -88,19 +86,3 @@ def _again(runs: Runs, trainings: Sequence[Run]) -> Run | None:
     if job is None or not left or any(artifact.is_expired for artifact in left) or not runs.rerun(job.id):
         return None
     return run
-
-
-def _event(env: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_bytes())
-    except (KeyError, OSError, ValueError) as exc:
-        raise _no_event() from exc
-    if not isinstance(event, dict):
-        raise _no_event()
-    return event
-
-
-def _no_event() -> UsageError:
-    return UsageError(
-        "this job was not started by a pull request", "call it in the workflow that `gitml ci render` writes"
-    )

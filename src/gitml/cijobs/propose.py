@@ -16,6 +16,8 @@ from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
+from gitml.forges.job import Cause
+from gitml.forges.table import job_of
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.promote import Order, Proposed, open_promotions, promote
@@ -198,10 +200,9 @@ def merger(place: Place, commit: str) -> Person | None:
 
 def starter(env: Mapping[str, str]) -> Person | None:
     """Who started a run of CI by hand, or started it again; None when an event did."""
-    first, again = env.get("GITHUB_ACTOR", ""), env.get("GITHUB_TRIGGERING_ACTOR", "")
-    if env.get("GITHUB_EVENT_NAME") != "workflow_dispatch" and again in ("", first):
+    job = job_of(env)
+    if job.cause is not Cause.MANUAL and job.again in ("", job.actor):
         return None
-    login = again or first
-    number = env.get("GITHUB_ACTOR_ID", "") if login == first else ""
-    known = number.isascii() and number.isdigit() and len(number) < 18
-    return Person(login, int(number) if known else 0) if login and not login.endswith("[bot]") else None
+    login = job.again or job.actor
+    number = job.actor_id if login == job.actor else 0
+    return Person(login, number) if login and not login.endswith("[bot]") else None

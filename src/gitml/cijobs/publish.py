@@ -9,10 +9,12 @@ from pathlib import Path
 
 from gitml.errors import GitmlError, UsageError
 from gitml.forges.base import Forge, OnCommit, OnPull, Place, PullRequest, Relation, State, Status
-from gitml.forges.github import Settings, github
+from gitml.forges.job import EndedRun
+from gitml.forges.settings import Settings
+from gitml.forges.table import adapter, connect, job_of
 from gitml.git.assets import BRANCH, Remote
 from gitml.http import HttpError, Patience
-from gitml.publishing.forkevent import ForkRun, fork_run, pull_of, without_words
+from gitml.publishing.forkevent import fork_run, pull_of, without_words
 from gitml.publishing.pictures import with_pictures
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.status import CONTEXT, description_of, state_of, why_missing
@@ -73,7 +75,7 @@ def publish(order: Order, world: World) -> Published:
     run = fork_run(world.env, world.settings.repository) if order.from_fork else None
     report, broken = _read(order, world)
     about = _settled(report, run, world, order.application)
-    with github(world.settings, patience=world.patience, note=world.say) as forge:
+    with connect(world.settings, patience=world.patience, note=world.say) as forge:
         done = _Work(order, world, forge, about, run).publish()
     if broken is not None:
         raise broken
@@ -98,23 +100,21 @@ def _read(order: Order, world: World) -> tuple[Report, GitmlError | None]:
     return report, None
 
 
-def _settled(report: Report, run: ForkRun | None, world: World, application: str) -> Report:
+def _settled(report: Report, run: EndedRun | None, world: World, application: str) -> Report:
     """The report about the commit that this job is about; of a fork's report the figures alone."""
     if run is not None:
-        home = world.settings.home
         about = replace(report, application=application, repository=world.settings.repository)
-        return without_words(about, run, f"{home}/actions/runs/{run.run}")
-    commit = report.commit or world.env.get("GITHUB_SHA", "")
+        return without_words(about, run, adapter(world.settings.forge).run_page(world.settings.home, run.id))
+    job = job_of(world.env)
+    commit = report.commit or job.commit
     if not commit:
-        raise UsageError("neither the report nor GITHUB_SHA names a commit")
-    ref = world.env.get("GITHUB_REF", "")
-    branch = report.branch or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
-    return replace(report, commit=commit, branch=branch)
+        raise UsageError("neither the report nor the job names a commit", "set GITHUB_SHA")
+    return replace(report, commit=commit, branch=report.branch or job.branch)
 
 
 def _run_url(world: World) -> str:
-    run = world.env.get("GITHUB_RUN_ID", "")
-    return f"{world.settings.home}/actions/runs/{run}" if run.isdigit() else ""
+    run = job_of(world.env).run
+    return adapter(world.settings.forge).run_page(world.settings.home, run) if run else ""
 
 
 @dataclass
@@ -123,7 +123,7 @@ class _Work:
     world: World
     forge: Forge
     report: Report
-    run: ForkRun | None
+    run: EndedRun | None
     trouble: GitmlError | None = None
 
     def publish(self) -> Published:
@@ -199,10 +199,9 @@ class _Work:
 
     def _stamp(self) -> Stamp:
         if self.run is not None:
-            return Stamp(self.report.commit, self.run.run, self.run.attempt)
-        numbers = (self.world.env.get(name, "") for name in ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"))
-        run, attempt = (int(n) if n.isascii() and n.isdigit() and len(n) < 18 else 0 for n in numbers)
-        return Stamp(self.report.commit, run, min(attempt, 999_999))
+            return Stamp(self.report.commit, self.run.id, self.run.attempt)
+        job = job_of(self.world.env)
+        return Stamp(self.report.commit, job.run, job.attempt)
 
     def _tip(self) -> str:
         if self._pulls:
@@ -223,11 +222,11 @@ class _Work:
             return ""
 
     def _summarise(self, text: str) -> None:
-        path = self.world.env.get("GITHUB_STEP_SUMMARY", "")
-        if not path:
+        path = job_of(self.world.env).summary
+        if path is None:
             return
         try:
-            with Path(path).open("a", encoding="utf-8") as stream:
+            with path.open("a", encoding="utf-8") as stream:
                 stream.write(text.rstrip("\n") + "\n")
         except OSError as exc:
             self.world.say(f"the job summary could not be written: {exc.strerror}")

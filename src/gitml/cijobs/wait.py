@@ -16,6 +16,7 @@ from gitml.cijobs.publish import Order, World, publish
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.forges.base import Job, Runs
+from gitml.forges.table import job_of
 from gitml.output import seconds
 from gitml.pipelines.jobs import jobs_of
 from gitml.reports.exchange import fitted, to_json
@@ -77,10 +78,10 @@ def _labels(root: Path, name: str) -> tuple[str, ...]:
 
 
 def _run(env: Mapping[str, str]) -> int:
-    run = env.get("GITHUB_RUN_ID", "")
-    if not (run.isascii() and run.isdigit()):
-        raise UsageError("this is no run of CI", "call it in the workflow that `gitml ci render` writes")
-    return int(run)
+    run = job_of(env).run
+    if not run:
+        raise UsageError("this is not a run of CI", "call it in the workflow that `gitml ci render` writes")
+    return run
 
 
 def _post(root: Path, push: Push, world: World, problem: str) -> None:

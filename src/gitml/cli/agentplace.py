@@ -15,7 +15,8 @@ import click
 
 from gitml.agent.state import MIRROR, default_state, load_state, owned, stamp
 from gitml.errors import OutsideError, UsageError
-from gitml.forges.github import Settings, github, settings_from
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.git.orphan import Remote
 from gitml.output import note, paint, printable, show, table
@@ -120,7 +121,7 @@ def _working(
     secret = os.environ.get(VARIABLE, "")
     page = None
     if told.settings.token and not observe:
-        page = Page(stack.enter_context(github(told.settings, note=say)).deployments, url, say)
+        page = Page(stack.enter_context(connect(told.settings, note=say)).deployments, url, say)
     reporter = Reporter(
         told.environment,
         told.settings.repository,

@@ -8,7 +8,7 @@ import click
 
 from gitml.cijobs.dispatch import dispatch as run_dispatch
 from gitml.cli.common import as_json, examples, root_of
-from gitml.forges.github import github, settings_from
+from gitml.forges.table import connect, settings_from
 from gitml.output import note, printable, show, show_json
 
 
@@ -23,7 +23,7 @@ def dispatch(ctx: click.Context, as_json: bool) -> None:
     well is not trained again: its job `commit` goes once more, with what the training left.
     """
     root = root_of(ctx)
-    with github(settings_from(os.environ), note=lambda text: note(printable(text))) as forge:
+    with connect(settings_from(os.environ), note=lambda text: note(printable(text))) as forge:
         done = run_dispatch(root, os.environ, forge.runs)
     if as_json:
         show_json(

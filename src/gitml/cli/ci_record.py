@@ -18,6 +18,7 @@ from gitml.cli.train import tell
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError
 from gitml.evidence.keys import VARIABLE, signing_key
+from gitml.forges.table import job_of
 from gitml.output import note, paint, printable, show, show_json
 from gitml.training.reproduce import Call
 
@@ -76,10 +77,9 @@ def record(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     none; while policy.yaml names no key, nothing is expected of it. 4: something could not be looked up or signed.
     """
     env = os.environ
-    secret, run = "" if dry_run else env.get(VARIABLE, "").strip(), env.get("GITHUB_RUN_ID", "")
+    secret = "" if dry_run else env.get(VARIABLE, "").strip()
     with placed(ctx) as place:
-        url = place.page(f"actions/runs/{run}") if run.isdigit() else ""
-        done = run_record(place, Order(signing_key(secret) if secret else None, url))
+        done = run_record(place, Order(signing_key(secret) if secret else None, job_of(env).run_url))
     if as_json:
         show_json([_json(one) for one in done])
     else:

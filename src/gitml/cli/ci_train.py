@@ -14,7 +14,7 @@ from gitml.cijobs.run import cirun
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.train import tell
 from gitml.forges.base import Forge
-from gitml.forges.github import github, settings_from
+from gitml.forges.table import connect, settings_from
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.reports.redact import redact
 from gitml.spec import load_application
@@ -87,4 +87,4 @@ def _secrets(named: tuple[str, ...]) -> list[str]:
 
 
 def _forge(push: Push) -> AbstractContextManager[Forge]:
-    return github(settings_from(os.environ, push.git_url), note=lambda text: note(printable(text)))
+    return connect(settings_from(os.environ, push.git_url), note=lambda text: note(printable(text)))

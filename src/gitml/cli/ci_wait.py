@@ -10,7 +10,7 @@ from gitml.cijobs.publish import World
 from gitml.cijobs.wait import Patience
 from gitml.cijobs.wait import wait as run_wait
 from gitml.cli.common import as_json, examples, root_of
-from gitml.forges.github import github, settings_from
+from gitml.forges.table import connect, settings_from
 from gitml.output import note, printable, show, show_json
 
 
@@ -30,7 +30,7 @@ def wait(ctx: click.Context, job: str, *, minutes: float, as_json: bool) -> None
     def say(text: str) -> None:
         note(printable(text))
 
-    with github(settings, note=say) as forge:
+    with connect(settings, note=say) as forge:
         done = run_wait(root_of(ctx), job, forge.runs, World(os.environ, settings, say), Patience(minutes * 60))
     if as_json:
         show_json({"runner": done.runner or None, "problem": done.problem or None})

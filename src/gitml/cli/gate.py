@@ -13,6 +13,7 @@ from gitml.control.place import Place
 from gitml.errors import UsageError
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.base import State
+from gitml.forges.table import job_of
 from gitml.gate.judge import ground
 from gitml.gate.occasion import Occasion, occasion
 from gitml.gate.queue import judge_queue
@@ -54,7 +55,7 @@ def gate(ctx: click.Context, /, pull: int | None, *, as_json: bool) -> int:
                 queued = judge_queue(place, known, found.queue)
             show(printable(f"{queued.head[:12]}  {queued.state.value}: {queued.line}"))
             return 0
-        numbers = (pull,) if pull else found.numbers if os.environ.get("GITHUB_ACTIONS") == "true" else _here(place)
+        numbers = (pull,) if pull else found.numbers if job_of(os.environ).is_ci else _here(place)
         outcomes = run_gate(place, _order(found, numbers))
     if not found.official:
         note("a preview: nothing is signed or posted")
@@ -71,14 +72,13 @@ def gate(ctx: click.Context, /, pull: int | None, *, as_json: bool) -> int:
 def _order(found: Occasion, numbers: tuple[int, ...] | None) -> Order:
     env = os.environ
     secret = env.get(VARIABLE, "").strip() if found.official else ""
-    server, repository, run = (env.get(f"GITHUB_{n}", "") for n in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    attempt = env.get("GITHUB_RUN_ATTEMPT", "")
+    job = job_of(env)
     return Order(
         numbers,
         official=found.official,
         key=signing_key(secret) if secret else None,
-        run=f"{server.rstrip('/')}/{repository}/actions/runs/{run}" if server and run.isdigit() else "",
-        stamp=(int(run) if run.isdigit() else 0, int(attempt) if attempt.isdigit() else 0),
+        run=job.run_url,
+        stamp=(job.run, job.attempt),
     )
 
 

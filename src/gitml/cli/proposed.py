@@ -12,7 +12,7 @@ import click
 from gitml.cli.common import root_of
 from gitml.control.place import Place
 from gitml.errors import OutsideError
-from gitml.forges.github import github, settings_from
+from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.output import note, paint, printable, show, show_json
 from gitml.promotion.promote import Proposed
@@ -33,7 +33,7 @@ def placed(ctx: click.Context) -> Iterator[Place]:
     def say(text: str) -> None:
         note(printable(text))
 
-    with github(settings, note=say) as forge:
+    with connect(settings, note=say) as forge:
         yield Place(root, forge, settings, say)
 
 

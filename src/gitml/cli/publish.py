@@ -11,7 +11,7 @@ from gitml.cijobs.publish import Order, Published, World
 from gitml.cijobs.publish import publish as run_publish
 from gitml.cli.common import as_json, examples
 from gitml.errors import UsageError
-from gitml.forges.github import settings_from
+from gitml.forges.table import settings_from
 from gitml.output import note, printable, show, show_json
 from gitml.publishing.pictures import FOLDER
 from gitml.spec import find_root, load_application

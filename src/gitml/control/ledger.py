@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError, OutsideError, UsageError
-from gitml.forges.github import Settings, settings_from
+from gitml.forges.settings import Settings
+from gitml.forges.table import settings_from
 from gitml.git import history, ledger
 from gitml.git.commands import Git
 from gitml.spec import Policy

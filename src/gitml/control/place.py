@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
-from gitml.forges.github import Settings
 from gitml.forges.governed import GovernedForge, Person
+from gitml.forges.settings import Settings
 from gitml.git.commands import Git
 from gitml.git.edit import Who, bring, tip_of
 from gitml.git.orphan import Remote

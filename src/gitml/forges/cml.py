@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from gitml.errors import OutsideError
 from gitml.forges.base import Comment, OnPull, Place
-from gitml.forges.github import Settings
+from gitml.forges.settings import Settings
 from gitml.process import start, stop
 
 VERSION = "0.20.6"

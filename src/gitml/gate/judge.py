@@ -16,6 +16,7 @@ from gitml.control.signing import Heard, heard_or_unknown
 from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
+from gitml.forges.table import adapter
 from gitml.gate.facts import Sources, case_of
 from gitml.gate.lineage import lineage_of
 from gitml.gate.people import pull_of, teams_of
@@ -132,7 +133,7 @@ def have_head(place: Place, pull: PullRequest) -> None:
         bring(place.git, place.remote, pull.head.commit)
     except OutsideError:
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
-        place.remote.git(place.root, *words, place.remote.url, f"refs/pull/{pull.number}/head")
+        place.remote.git(place.root, *words, place.remote.url, adapter(place.settings.forge).pull_ref(pull.number))
         if place.git.resolve(pull.head.commit) is None:
             raise
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
+from gitml.forges.job import Cause, CiJob, EndedRun
+from gitml.forges.table import job_of
 from gitml.http import HttpError
-
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REVIEW = "pull_request_review"
 
 
 @dataclass(frozen=True)
@@ -38,33 +34,30 @@ class Occasion:
 
 
 def occasion(env: Mapping[str, str], forge: Forge, default_branch: str) -> Occasion:
-    """From the variables and the event that GitHub gives a job. Raises UsageError for an event that says too little."""
-    if env.get("GITHUB_ACTIONS") != "true":
+    """From what the forge tells a job. Raises UsageError for an event that says too little."""
+    job = job_of(env)
+    if not job.is_ci:
         return Occasion(numbers=())
-    name, event = env.get("GITHUB_EVENT_NAME", ""), _event(env)
-    if name == "merge_group":
-        return Occasion(queue=_queue(event), official=True)
-    official = env.get("GITHUB_REF") == f"refs/heads/{default_branch}"
-    if name in ("pull_request", "pull_request_target", _REVIEW):
-        return Occasion((_number(_at(event, "pull_request", "number")),), official=official and name.endswith("target"))
-    if name == "workflow_run" and _at(event, "workflow_run", "event") == _REVIEW:
-        return Occasion(_reviewed(event, forge), official=official)
+    if job.cause is Cause.QUEUE:
+        return Occasion(queue=_queue(job), official=True)
+    official = job.branch == default_branch
+    if job.cause in (Cause.PULL, Cause.PULL_TRUSTED, Cause.REVIEW):
+        if job.pull is None or not job.pull.number:
+            raise UsageError("the event does not name the number of a pull request")
+        return Occasion((job.pull.number,), official=official and job.cause is Cause.PULL_TRUSTED)
+    if job.cause is Cause.RUN and job.ended and job.ended.cause is Cause.REVIEW:
+        return Occasion(_reviewed(job.ended, forge), official=official)
     if pull := env.get("GITML_PULL", "").strip():
         return Occasion((_number(pull),), official=official)
     return Occasion(None, official=official)
 
 
-def _reviewed(event: Any, forge: Forge) -> tuple[int, ...]:
-    """GitHub names the pull requests of the repository's own branches only, so those of the commit are asked for."""
-    run = _at(event, "workflow_run")
-    named = [_at(pull, "number") for pull in _at(run, "pull_requests") or [] if isinstance(pull, dict)]
-    head, branch = str(_at(run, "head_sha") or ""), str(_at(run, "head_branch") or "")
-    owner = str(_at(run, "head_repository", "full_name") or "").partition("/")[0]
-    linked = list(forge.pulls.of_branch(branch, owner)) if branch and owner else []
-    if _SHA.fullmatch(head):
-        linked += [pull for pull in _of_commit(forge, head) if pull.is_open]
-    numbers = [*(n for n in named if isinstance(n, int)), *(pull.number for pull in linked)]
-    return tuple(dict.fromkeys(numbers))
+def _reviewed(run: EndedRun, forge: Forge) -> tuple[int, ...]:
+    """The event names the pull requests of the repository's own branches only, so those of the commit are asked for."""
+    owner = run.repository.partition("/")[0]
+    linked = list(forge.pulls.of_branch(run.branch, owner)) if run.branch and owner else []
+    linked += [pull for pull in _of_commit(forge, run.commit) if pull.is_open]
+    return tuple(dict.fromkeys([*run.pulls, *(pull.number for pull in linked)]))
 
 
 def _of_commit(forge: Forge, commit: str) -> tuple[PullRequest, ...]:
@@ -77,28 +70,13 @@ def _of_commit(forge: Forge, commit: str) -> tuple[PullRequest, ...]:
         return ()
 
 
-def _queue(event: Any) -> Queue:
-    base, head = (str(_at(event, "merge_group", key) or "") for key in ("base_sha", "head_sha"))
-    if not (_SHA.fullmatch(base) and _SHA.fullmatch(head)):
+def _queue(job: CiJob) -> Queue:
+    if job.queue is None:
         raise UsageError("the event of the merge queue names no commits")
-    return Queue(base, head)
+    return Queue(*job.queue)
 
 
-def _number(value: Any) -> int:
-    text = str(value)
-    if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
-        raise UsageError(f"{text[:40]!r} is no number of a pull request", "such as 12")
-    return int(text)
-
-
-def _event(env: Mapping[str, str]) -> Any:
-    try:
-        return json.loads(Path(env["GITHUB_EVENT_PATH"]).read_bytes())
-    except (KeyError, OSError, ValueError, RecursionError):
-        return {}
-
-
-def _at(value: Any, *path: str) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _number(value: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", value):
+        raise UsageError(f"{value[:40]!r} is not the number of a pull request", "such as 12")
+    return int(value)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.forges.base import About, Branch, Forge, OnCommit
-from gitml.forges.github import Settings, github, settings_from
 from gitml.forges.governed import GovernedForge
+from gitml.forges.settings import Settings
+from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.http import HttpError, Patience
 from gitml.project.doctorfix import mend
@@ -43,7 +44,7 @@ def doctor(
     if not settings.token:
         return (*points, *(_unasked(name) for name in ("forge", "permissions", "protection")))
     try:
-        with github(settings, patience=_PATIENCE, note=note) as forge:
+        with connect(settings, patience=_PATIENCE, note=note) as forge:
             if fix:
                 points += mend(root, application, forge)
             return (*points, *_forge(forge, root, application))

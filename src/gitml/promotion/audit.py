@@ -13,8 +13,8 @@ from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.facts import Facts, Rules, Way
-from gitml.forges.github import github
 from gitml.forges.governed import GovernedForge, Pushed
+from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
 from gitml.git.repository import Repository
@@ -163,7 +163,7 @@ def _since(here: Here, revision: str, order: Mapping[str, int]) -> str:
 
 def _ways(here: Here, commits: Sequence[str], changes: Sequence[Landed], note: Callable[[str], None]) -> dict[str, Way]:
     """How each commit came to main, as the forge tells."""
-    with github(here.settings, note=note) as forge:
+    with connect(here.settings, note=note) as forge:
         branch = forge.about().default_branch
         pushed = _pushed(forge.merges.pushes(branch), commits)
         return {landed.commit: _way(forge, landed, branch, pushed.get(landed.commit)) for landed in changes}

@@ -2,77 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
+from gitml.forges.job import Cause, EndedRun
+from gitml.forges.table import job_of
 from gitml.reports.facts import Comparison, Model, Report
 
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NOTE = (
     "These figures come from a run of a fork's own code. Its words, logs, pictures and commands are left out: "
     "read the change before you believe them."
 )
 
 
-@dataclass(frozen=True)
-class ForkRun:
-    """The run that ended, from the event ``workflow_run`` of the base repository."""
-
-    run: int
-    attempt: int
-    commit: str
-    branch: str
-    repository: str
-
-    @property
-    def owner(self) -> str:
-        return self.repository.partition("/")[0]
-
-
-def fork_run(env: Mapping[str, str], repository: str) -> ForkRun:
+def fork_run(env: Mapping[str, str], repository: str) -> EndedRun:
     """Read the event. Raises UsageError when this job was not started by a run of a pull request here."""
-    wrong = UsageError(
-        "--from-fork needs the event of a run that a pull request started",
-        "call it in a workflow that `workflow_run` starts: gitml ci render writes it",
-    )
-    try:
-        event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_bytes())
-        run, home = event["workflow_run"], str(event["repository"]["full_name"])
-        found = _of(run)
-    except (KeyError, OSError, ValueError, TypeError) as exc:
-        raise wrong from exc
-    if run.get("event") != "pull_request" or home.lower() != repository.lower() or not _SHA.fullmatch(found.commit):
-        raise wrong
-    return found
+    job = job_of(env)
+    run = job.ended
+    here = job.repository.lower() == repository.lower()
+    if run is None or not (run.id and run.branch and run.repository) or run.cause is not Cause.PULL or not here:
+        raise UsageError(
+            "--from-fork needs the event of a run that a pull request started",
+            "call it in a workflow that such a run starts: gitml ci render writes it",
+        )
+    return run
 
 
-def _of(run: dict[str, Any]) -> ForkRun:
-    return ForkRun(
-        run=int(run["id"]),
-        attempt=int(run.get("run_attempt") or 1),
-        commit=str(run["head_sha"]),
-        branch=str(run["head_branch"]),
-        repository=str(run["head_repository"]["full_name"]),
-    )
-
-
-def pull_of(forge: Forge, run: ForkRun) -> PullRequest | None:
+def pull_of(forge: Forge, run: EndedRun) -> PullRequest | None:
     """The open pull request whose head is what ran: same commit, same repository. None when it moved or is closed."""
-    linked = (*forge.pulls.of_branch(run.branch, run.owner), *forge.pulls.of_commit(run.commit))
+    linked = (*forge.pulls.of_branch(run.branch, run.repository.partition("/")[0]), *forge.pulls.of_commit(run.commit))
     return next((pull for pull in linked if pull.is_open and _is_head(pull, run)), None)
 
 
-def _is_head(pull: PullRequest, run: ForkRun) -> bool:
+def _is_head(pull: PullRequest, run: EndedRun) -> bool:
     return pull.head.commit == run.commit and pull.head.repository.lower() == run.repository.lower()
 
 
-def without_words(report: Report, run: ForkRun, run_url: str) -> Report:
+def without_words(report: Report, run: EndedRun, run_url: str) -> Report:
     """The figures of a hostile report. What would be believed, clicked or pasted comes from the forge or is gone."""
     return replace(
         report,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import Comment, Comments, Place
 from gitml.forges.cml import SECONDS, find_cml, picked, watermark, why_unreachable
-from gitml.forges.github import Settings
+from gitml.forges.settings import Settings
 from gitml.publishing.sticky import MAX_BODY, Age, Posted, Sticky, mine, same, stamp_of, stick, tail_of
 
 

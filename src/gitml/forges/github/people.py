@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitml.forges.github_rest import Rest, Shape, absent_is_none, word
+from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
 from gitml.forges.governed import Person
 from gitml.http import HttpError
 

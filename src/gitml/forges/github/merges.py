@@ -6,10 +6,10 @@ import re
 
 from gitml.errors import FailedError
 from gitml.forges.base import OnPull, PullRequest
-from gitml.forges.github_comments import GithubComments
-from gitml.forges.github_people import person
-from gitml.forges.github_pulls import pull_of
-from gitml.forges.github_rest import Rest, Shape, word
+from gitml.forges.github.comments import GithubComments
+from gitml.forges.github.people import person
+from gitml.forges.github.pulls import pull_of
+from gitml.forges.github.rest import Rest, Shape, word
 from gitml.forges.governed import Merged, Person, PullCommit, Pushed, Readiness, Signature
 from gitml.http import HttpError, UnsureError
 

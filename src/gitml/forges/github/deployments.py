@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from itertools import islice
 
-from gitml.forges.github_commits import MAX_DESCRIPTION, cut
-from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.github.commits import MAX_DESCRIPTION, cut
+from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import DeploymentState, ForgeDeployment, NewDeployment
 
 

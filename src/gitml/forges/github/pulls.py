@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
-from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.github.rest import Rest, Shape
 from gitml.http import HttpError, UnsureError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gitml.forges.github_rest import Rest, Shape, absent_is_none, word
+from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
 from gitml.forges.governed import POSTED_LAST, ForgeEnvironment, Protection
 
 _FLAGS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gitml.forges.github_people import of_organisation, person
-from gitml.forges.github_rest import Rest, Shape
+from gitml.forges.github.people import of_organisation, person
+from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
 from gitml.http import HttpError
 

@@ -1,0 +1,60 @@
+"""A forge is found by name, by where it is, or by an entry point; a new one is one module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from gitml.errors import UsageError
+from gitml.forges import table
+from gitml.forges.job import CiJob
+from gitml.forges.settings import Settings
+from gitml.forges.table import adapter, connect, job_of, settings_from
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A forge of which everything is in this function."""
+    module = ModuleType("toy_forge")
+
+    @contextmanager
+    def connecting(settings: Settings, **_: Any) -> Iterator[str]:
+        yield f"connected to {settings.home}"
+
+    def named(env: Mapping[str, str], remote: str) -> Settings:
+        return Settings("https://toy.example/api", "https://toy.example", env.get("TOY", "a/b"), "t", forge="toy")
+
+    module.recognises = lambda env, remote: "toy.example" in remote or "TOY" in env  # type: ignore[attr-defined]
+    module.settings = named  # type: ignore[attr-defined]
+    module.connect = connecting  # type: ignore[attr-defined]
+    module.job = lambda env: CiJob(is_ci=True, run=7)  # type: ignore[attr-defined]
+    module.run_page = lambda home, run: f"{home}/-/runs/{run}"  # type: ignore[attr-defined]
+    module.pull_ref = lambda number: f"refs/merge-requests/{number}/head"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "toy_forge", module)
+    monkeypatch.setitem(table.FORGES, "toy", "toy_forge")
+    yield module
+
+
+def test_a_toy_forge_is_one_module(toy: ModuleType) -> None:
+    settings = settings_from({}, "https://toy.example/a/b.git")
+    assert settings.forge == "toy"
+    with connect(settings) as forge:
+        assert forge == "connected to https://toy.example/a/b"
+    assert job_of({"TOY": "x/y"}).run == 7
+    assert adapter(settings.forge).pull_ref(3) == "refs/merge-requests/3/head"
+
+
+def test_a_name_decides_before_any_address(toy: ModuleType) -> None:
+    assert settings_from({"GITML_FORGE": "toy"}, "https://github.com/a/b.git").forge == "toy"
+    assert settings_from({"GITML_FORGE": "github"}, "https://toy.example/a/b.git").forge == "github"
+
+
+def test_an_unknown_address_is_taken_for_github_and_an_unknown_name_for_nothing() -> None:
+    assert settings_from({}, "https://git.example/a/b.git").api == "https://git.example/api/v3"
+    with pytest.raises(UsageError, match="knows no forge called 'sourcehut'"):
+        settings_from({"GITML_FORGE": "sourcehut"})
