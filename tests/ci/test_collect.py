@@ -12,7 +12,7 @@ from ci.linters import actionlint, zizmor
 from ci.test_github import written
 from ci.test_governance import CLOUD, POLICY, governed
 from gitml.ci.base import Source
-from gitml.ci.github import render
+from gitml.ci.github.workflows import render
 from gitml.evidence.keys import generate
 
 PUBLIC = generate()[1]

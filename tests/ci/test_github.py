@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from ci.linters import PINNED, actionlint, zizmor
 from gitml.ci.base import Source
-from gitml.ci.github import render
-from gitml.ci.github_steps import scalar
+from gitml.ci.github.steps import scalar
+from gitml.ci.github.workflows import render
 from gitml.errors import UsageError
 from gitml.spec.application import Application
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ci.linters import PINNED, actionlint, zizmor
 from ci.test_github import GPU, Job, application, runs, source, steps_of, written
 from gitml.ci.base import Source
-from gitml.ci.github import render
+from gitml.ci.github.workflows import render
 from gitml.spec.policy import Policy
 
 POLICY: dict[str, Any] = {

@@ -18,7 +18,7 @@ from gitml.forges.table import adapter, connect, job_of, settings_from
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A forge of which everything is in this function."""
     module = ModuleType("toy_forge")
 
@@ -37,7 +37,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module.pull_ref = lambda number: f"refs/merge-requests/{number}/head"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toy_forge", module)
     monkeypatch.setitem(table.FORGES, "toy", "toy_forge")
-    yield module
+    return module
 
 
 def test_a_toy_forge_is_one_module(toy: ModuleType) -> None:

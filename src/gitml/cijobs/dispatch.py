@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.ci.github_layout import file_name
+from gitml.ci.github.layout import file_name
 from gitml.errors import UsageError
 from gitml.forges.base import Run, Runs
 from gitml.forges.table import job_of

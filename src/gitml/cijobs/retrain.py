@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gitml.ci.github_layout import file_name
+from gitml.ci.github.layout import file_name
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
 from gitml.errors import GitmlError

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gitml.ci.github_layout import FOLDER, file_name
+from gitml.ci.github.layout import FOLDER, file_name
 from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import Fragment, StageRun, merged
 from gitml.control.mainline import Mainline, record_path

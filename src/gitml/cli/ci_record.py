@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from gitml.ci.github_gate import ENVIRONMENT
+from gitml.ci.github.gate import ENVIRONMENT
 from gitml.cijobs.record import Order, Recorded
 from gitml.cijobs.record import record as run_record
 from gitml.cijobs.verify import Order as Trial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gitml.ci.github_gate import ENVIRONMENT
+from gitml.ci.github.gate import ENVIRONMENT
 from gitml.errors import UsageError
 from gitml.forges.governed import GovernedForge, Protection
 from gitml.git.ledger import BRANCH as LEDGER

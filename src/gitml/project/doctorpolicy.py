@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gitml.ci.codeowners import PLACES, marks
-from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY
+from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.errors import SpecError
 from gitml.forges.base import Branch
 from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection

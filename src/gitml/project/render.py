@@ -12,8 +12,7 @@ from pathlib import Path
 from gitml import __version__
 from gitml.ci import codeowners
 from gitml.ci.base import Source
-from gitml.ci.github import render
-from gitml.ci.github_layout import FOLDER, header
+from gitml.ci.table import Renderer, renderer
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.git.commands import Git
@@ -72,9 +71,10 @@ def workflows(root: Path) -> tuple[Workflow, ...]:
     top = git.top
     folder = git.prefix.rstrip("/")
     source = _source(root, folder)
-    wanted = {path: text.encode() for path, text in render(source).items()}
-    ours = header(folder).encode()
-    found = {path: _read(top, path) for path in (*wanted, *_others(top, wanted))}
+    system = renderer(source.application.ci.system)
+    wanted = {path: text.encode() for path, text in system.render(source).items()}
+    ours = system.header(folder).encode()
+    found = {path: _read(top, path) for path in (*wanted, *_others(top, system, wanted))}
     for path in wanted:
         content = found[path]
         if content is not None and content.split(b"\n")[0].rstrip() != ours:
@@ -139,9 +139,9 @@ def _gitml(root: Path, application: Application) -> str:
     return "." if own else f"gitml=={__version__}"
 
 
-def _others(top: Path, wanted: Mapping[str, bytes]) -> Sequence[str]:
-    names = (f"{FOLDER}/{p.name}" for p in (top / FOLDER).glob("gitml-*.yml") if not p.is_symlink())
-    return sorted(set(names) - set(wanted))
+def _others(top: Path, system: Renderer, wanted: Mapping[str, bytes]) -> Sequence[str]:
+    names = {p.relative_to(top).as_posix() for p in top.glob(system.PATTERN) if not p.is_symlink()}
+    return sorted(names - set(wanted))
 
 
 def _read(top: Path, path: str) -> bytes | None:

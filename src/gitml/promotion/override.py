@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gitml.ci.github_layout import file_name
+from gitml.ci.github.layout import file_name
 from gitml.control.place import Place
 from gitml.control.signing import Signer, bound, heard
 from gitml.errors import FailedError, GitmlError, InconclusiveError, UsageError

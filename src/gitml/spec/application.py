@@ -129,6 +129,7 @@ class Train(Record):
 class Ci(Record):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
+    system: Name = Field("github", description="The CI system whose files are rendered.")
     python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
     gitml: GitmlSource | None = Field(
         None, description="What pip installs gitml from; by default the version that rendered the workflows."

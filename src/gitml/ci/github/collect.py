@@ -6,11 +6,11 @@ opens it. Both may write, so neither takes anything from a cache that other jobs
 
 from __future__ import annotations
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
-from gitml.ci.github_layout import job_of, small, workflow
-from gitml.ci.github_propose import propose
-from gitml.ci.github_steps import MAIN, mapping
+from gitml.ci.github import steps
+from gitml.ci.github.layout import job_of, small, workflow
+from gitml.ci.github.propose import propose
+from gitml.ci.github.steps import MAIN, mapping
 from gitml.spec.policy import Policy
 
 OUTBOX = "GITML_OUTBOX"

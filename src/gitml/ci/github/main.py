@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
-from gitml.ci.github_gate import ENVIRONMENT, SIGNING_KEY, on_main
-from gitml.ci.github_layout import job_of, minutes_of, path_of, small, workflow
-from gitml.ci.github_propose import propose
-from gitml.ci.github_steps import listed, mapping, scalar
+from gitml.ci.github import steps
+from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY, on_main
+from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
+from gitml.ci.github.propose import propose
+from gitml.ci.github.steps import listed, mapping, scalar
 from gitml.spec.policy import Policy
 
 _LONGEST = timedelta(hours=6)

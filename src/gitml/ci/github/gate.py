@@ -7,11 +7,11 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-t
 
 from __future__ import annotations
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
-from gitml.ci.github_collect import wants_collection
-from gitml.ci.github_layout import job_of, name_of, small, workflow
-from gitml.ci.github_steps import MAIN, mapping, scalar
+from gitml.ci.github import steps
+from gitml.ci.github.collect import wants_collection
+from gitml.ci.github.layout import job_of, name_of, small, workflow
+from gitml.ci.github.steps import MAIN, mapping, scalar
 
 ENVIRONMENT = "gitml"
 SIGNING_KEY = "GITML_SIGNING_KEY"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
-from gitml.ci.github_layout import ALWAYS, REPORT, is_hosted, job_of, minutes_of, name_of, path_of, small, workflow
-from gitml.ci.github_steps import listed, mapping, scalar
+from gitml.ci.github import steps
+from gitml.ci.github.layout import ALWAYS, REPORT, is_hosted, job_of, minutes_of, name_of, path_of, small, workflow
+from gitml.ci.github.steps import listed, mapping, scalar
 
 _LONGEST = timedelta(hours=6)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Source
-from gitml.ci.github_layout import job_of, small
-from gitml.ci.github_steps import mapping
+from gitml.ci.github import steps
+from gitml.ci.github.layout import job_of, small
+from gitml.ci.github.steps import mapping
 
 
 def propose(source: Source, *, after: str, when: str) -> list[str]:

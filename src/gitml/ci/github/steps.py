@@ -7,8 +7,8 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from gitml.ci.actions import pinned
 from gitml.ci.base import Source
+from gitml.ci.github.actions import pinned
 
 Step = Sequence[str]
 

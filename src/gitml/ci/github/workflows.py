@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitml.ci import github_steps as steps
 from gitml.ci.base import Job, Source
-from gitml.ci.github_collect import collect, wants_collection
-from gitml.ci.github_forks import fork, fork_report
-from gitml.ci.github_gate import gate, review
-from gitml.ci.github_layout import (
+from gitml.ci.github import steps
+from gitml.ci.github.collect import collect, wants_collection
+from gitml.ci.github.forks import fork, fork_report
+from gitml.ci.github.gate import gate, review
+from gitml.ci.github.layout import (
     ALWAYS,
     REPORT,
     header,
@@ -26,8 +26,8 @@ from gitml.ci.github_layout import (
     small_labels,
     workflow,
 )
-from gitml.ci.github_main import main, reproduce, wants_reproduction
-from gitml.ci.github_steps import MAIN, Step, listed, mapping, scalar
+from gitml.ci.github.main import main, reproduce, wants_reproduction
+from gitml.ci.github.steps import MAIN, Step, listed, mapping, scalar
 from gitml.errors import UsageError
 
 CML = "@dvcorg/cml@0.20.6"

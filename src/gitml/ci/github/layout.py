@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from gitml.ci.base import Source
-from gitml.ci.github_steps import Step, listed, mapping, scalar
+from gitml.ci.github.steps import Step, listed, mapping, scalar
 
 FOLDER = ".github/workflows"
 REPORT = "gitml-report"

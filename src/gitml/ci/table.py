@@ -1,0 +1,51 @@
+"""CI systems by name. A new one is a module with the members of ``Renderer``, and a row here.
+
+Other distributions add theirs by an entry point of the group ``gitml.ci``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Protocol, cast
+
+from gitml.ci.base import Source
+from gitml.errors import UsageError
+
+# name: module
+RENDERERS: dict[str, str] = {"github": "gitml.ci.github"}
+GROUP = "gitml.ci"
+
+
+class Renderer(Protocol):
+    """One kind of CI system, whose files gitml.yaml and policy.yaml decide. It reads and writes nothing."""
+
+    @property
+    def PATTERN(self) -> str:  # noqa: N802 — a constant of the module
+        """The files that may be rendered ones, as a glob from the top of the repository."""
+        ...
+
+    def header(self, folder: str) -> str:
+        """The first line of every file that is rendered for the application in ``folder``, and of no other."""
+        ...
+
+    def file_name(self, application: str, folder: str, kind: str) -> str:
+        """The name of the workflow of a ``kind``: train, gate, main …"""
+        ...
+
+    def render(self, source: Source) -> dict[str, str]:
+        """Path in the repository → text. Raises UsageError for a name that cannot stand in such a file."""
+        ...
+
+
+def renderer(name: str) -> Renderer:
+    """The renderer of this name. Raises UsageError for one that is not installed."""
+    if name in RENDERERS:
+        return cast(Renderer, importlib.import_module(RENDERERS[name]))
+    found = next(iter(entry_points(group=GROUP, name=name)), None)
+    if found is None:
+        raise UsageError(
+            f"gitml renders nothing for a CI system called {name!r}",
+            f"ci.system may be: {', '.join(sorted(RENDERERS))}",
+        )
+    return cast(Renderer, found.load())
