@@ -64,7 +64,6 @@ def test_the_whole_grammar() -> None:
     assert policy.override is not None
     assert policy.override.lasts == timedelta(days=7)
     assert policy.trust.branch_runs == "accept"
-    assert staging.metric_names == ("auc",)
     assert policy.environments["production"].gates.wanted == {}
 
 

@@ -12,12 +12,13 @@ import click
 
 from gitml.cli.common import F, as_json, examples, root_of
 from gitml.control.ledger import Here
+from gitml.fields import EvidenceKind
+from gitml.kinds import signed_by
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.promotion.evidence import Shown, Wanted, find, here
 from gitml.promotion.evidence import evidence as listed
 from gitml.promotion.evidence import keygen as make_pair
 from gitml.promotion.evidence import verify as verify_events
-from gitml.spec.gates import EvidenceKind
 
 
 @click.group(
@@ -188,7 +189,7 @@ def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) ->
 def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str:
     from datetime import UTC, datetime
 
-    kinds = ", ".join(purposes) or "trained, evaluated, reproduced, gate, approved, promoted, rolled-back"
+    kinds = ", ".join(purposes or signed_by("ci"))
     lines = [
         "keys:",
         f"  {json.dumps(name)}:",

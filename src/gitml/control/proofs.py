@@ -12,6 +12,7 @@ from gitml.errors import GitmlError
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
+from gitml.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,8 @@ class Ledger:
 
     def ran(self, model: str, environment: str, version: str) -> bool:
         """Whether believed evidence says that a version was brought to an environment, or ran there."""
-        kinds = ("promoted", "deployed", "rolled-back")
         return any(
-            not t.doubt and t.binding.kind in kinds and t.binding.environment == environment
+            not t.doubt and KINDS[t.binding.kind].ran and t.binding.environment == environment
             for t in self.of(model, version)
         )
 

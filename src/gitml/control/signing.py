@@ -13,8 +13,8 @@ from gitml.evidence import dsse
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.statement import Binding, Statement, to_payload
 from gitml.evidence.trust import Believed, believe
+from gitml.gates.facts import Unknown
 from gitml.git import ledger
-from gitml.policy.facts import Unknown
 from gitml.spec.policy import Policy
 
 

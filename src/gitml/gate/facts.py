@@ -14,8 +14,9 @@ from gitml.errors import SpecError
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, record_of, verified, version_of
+from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import classify
-from gitml.policy.facts import Case, Commit, Facts, Part, Person, Proof, Pull, Unknown, Version
+from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy, TrustedKey

@@ -11,10 +11,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from gitml.errors import Problem, SpecError
-from gitml.spec.fields import (
+from gitml.fields import (
     Count,
     Duration,
     EnvironmentName,
+    EvidenceKind,
     Flag,
     Login,
     Moment,
@@ -27,7 +28,8 @@ from gitml.spec.fields import (
     WrongValueError,
     person,
 )
-from gitml.spec.gates import EvidenceKind, Gates
+from gitml.gates.exemption import Exemption
+from gitml.spec.gates import Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -132,16 +134,6 @@ class Freeze(_Window):
     until: Until = Field(description="Last day (included) or moment.")
     reason: Text = Field(description="Why.")
     environments: tuple[EnvironmentName, ...] = Field((), description="Where; everywhere if none is named.")
-
-
-class Exemption(Record):
-    """Something forbidden that is allowed for one model for a time."""
-
-    allow: Literal["pickle"] = Field(description="What: `pickle`, a format that runs code when it is loaded.")
-    model: Name = Field(description="For which model.")
-    reason: Text = Field(description="Why.")
-    by: Login = Field(description="Login of the person who answers for it.")
-    until: Until = Field(description="Last day (included) or moment.")
 
 
 class Override(Record):
