@@ -61,6 +61,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def newer_format(found: Any, reads: int = 1) -> str:
+    """Why a file of the format ``found`` cannot be read, or "" if it can. A file that does not say has format 1.
+
+    >>> newer_format(None), newer_format(1), newer_format(2)
+    ('', '', 'has format 2, and this gitml reads format 1: upgrade gitml')
+    """
+    if not isinstance(found, int) or found <= reads:
+        return ""  # anything but a number is wrong in itself, and the model says so
+    return f"has format {found}, and this gitml reads format {reads}: upgrade gitml"
+
+
 def check_name(name: str) -> str:
     """A name of a model, role or hardware: it becomes a folder, a branch and a word of references."""
     if not NAME.fullmatch(name):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gitml.fields import EvidenceKind
+from gitml.fields import EvidenceKind, newer_format
 from gitml.kinds import PROVENANCE, TEST_RESULT, predicate_of
 from gitml.refs import NAME, VERSION
 
@@ -79,6 +79,8 @@ class Binding(_Part):
     ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it.
     """
 
+    # Never written while it is 1: the bytes of format 1 do not change.
+    format: Literal[1] = Field(1, exclude=True)
     kind: EvidenceKind
     repository: Annotated[str, Field(pattern=f"^{_REPOSITORY}$", max_length=250)]
     time: Annotated[str, AfterValidator(_is_time)]
@@ -208,6 +210,8 @@ def parse_payload(payload: bytes) -> Statement:
 
 
 def _binding(value: Any) -> Binding:
+    if newer := newer_format(value.get("format") if isinstance(value, dict) else None):
+        raise ValueError(newer)
     try:
         return Binding.model_validate(value)
     except ValidationError as exc:

@@ -26,6 +26,7 @@ from gitml.fields import (
     Text,
     Until,
     WrongValueError,
+    newer_format,
     person,
 )
 from gitml.gates.exemption import Exemption
@@ -149,6 +150,7 @@ class Override(Record):
 class Policy(Record):
     """The whole of policy.yaml."""
 
+    format: Literal[1] = Field(1, description="The format of this file. An older gitml refuses a newer one.")
     roles: Mapping[Name, Role] = Field(default_factory=dict, description="Who may speak for what.")
     environments: Mapping[EnvironmentName, Environment] = Field(
         min_length=1, description="Where models run, in the order of promotion."
@@ -184,6 +186,9 @@ def parse_policy(content: bytes, file: str = POLICY) -> Policy:
 
 
 def _checked(document: Document) -> Policy:
+    # First of all, because what else is wrong may be right in the newer format.
+    if newer := newer_format(document.data.get("format") if isinstance(document.data, dict) else None):
+        raise SpecError([document.problem(("format",), newer)])
     policy = build(Policy, document)
     problems = check_policy(policy, document)
     if problems:
