@@ -40,7 +40,7 @@ def found() -> dict[str, Any]:
         "predicate": json.loads(payload)["predicateType"],
         "same": parse_payload(payload) == statement,
         "believed": bool(believe(envelope, policy.keys, REPOSITORY, NOW)),
-        "early": believe(envelope, policy.keys, REPOSITORY, parse_moment("2026-11-25")).reason,
+        "early": believe(envelope, policy.keys, REPOSITORY, parse_moment("2026-11-25")).why_not,
         "gate": decide(policy, case(facts=facts(proofs=proofs))).verdicts["evidence"].phase,
         "signed": signed_by("ci"),
     }

@@ -75,7 +75,7 @@ def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **
 
 def _row(shown: Shown) -> list[str]:
     about, event = shown.binding, shown.event.name.rpartition("-")[2].removesuffix(".json")
-    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.reason.splitlines()[0]}"
+    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.why_not.splitlines()[0]}"
     if about is None:
         return ["", "", "", "", "", event, why]
     where = f"{about.model} in {about.environment}" if about.environment else about.model
@@ -88,7 +88,7 @@ def _json(shown: Shown, *, whole: bool = False) -> dict[str, Any]:
     return {
         "event": shown.event.name,
         "believed": bool(shown.believed),
-        "reason": shown.believed.reason,
+        "reason": shown.believed.why_not,
         "signer": shown.believed.signer,
         "binding": statement.binding.model_dump(mode="json") if statement else None,
         **({"details": dict(statement.details) if statement else None} if whole else {}),
@@ -126,7 +126,7 @@ def show_one(ctx: click.Context, /, event: str, *, repository: str, fetch: bool,
 def _says(shown: Shown) -> str:
     if shown.believed:
         return paint(f"counts: signed by {printable(shown.believed.signer)}", "green")
-    return paint(f"does not count: it {printable(shown.believed.reason)}", "red")
+    return paint(f"does not count: it {printable(shown.believed.why_not)}", "red")
 
 
 @evidence.command(

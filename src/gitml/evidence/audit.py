@@ -198,7 +198,7 @@ def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:
     """
     about = event.binding
     if not event.believed or about is None:
-        return event.believed.reason
+        return event.believed.why_not
     base = facts.order.get(about.base, -1)
     if base < 0:
         return f"was judged on {about.base[:12] or 'no commit'}, which is not on main"

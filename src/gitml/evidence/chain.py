@@ -28,7 +28,7 @@ class Recorded:
 
     @property
     def binding(self) -> Binding | None:
-        return self.believed.statement.binding if self.believed.statement else None
+        return self.believed.binding
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _believe(facts: Facts, content: bytes, now: datetime) -> Believed:
 def _doubts(events: tuple[Recorded, ...]) -> Iterator[Finding]:
     for event in events:
         if event.believed.cause:
-            yield Finding(event.believed.cause, event.name, event.believed.reason, event.commit)
+            yield Finding(event.believed.cause, event.name, event.believed.why_not, event.commit)
         elif event.binding and event_name(event.binding.time, event.binding.kind, event.content) != event.name:
             message = f"holds evidence of the kind {event.binding.kind} of {event.binding.time}"
             yield Finding(Kind.EVENT_MISNAMED, event.name, message, event.commit)

@@ -89,7 +89,7 @@ def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: d
     return Proof(
         kind=about.kind,
         # Trust allows for clocks that are a little ahead; what it believes is not of the future.
-        time=about.moment if believed.reason else min(about.moment, now),
+        time=about.moment if believed.why_not else min(about.moment, now),
         result=about.result,
         model=about.model,
         version=about.version,
@@ -100,7 +100,7 @@ def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: d
         by=about.by,
         owner=keys[believed.signer].owner if believed.signer in keys else "",
         details=statement.details,
-        reason=believed.reason,
+        reason=believed.why_not,
     )
 
 
