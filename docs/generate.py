@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from gitml.cli.main import gitml
-from gitml.policy import approvals, builtin, change, decision, freezes, override
+from gitml.gates.table import GATES
+from gitml.policy import approvals, builtin, change, freezes, override
 from gitml.spec.schema import FILES, SCHEMAS, schema_of, schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +50,7 @@ def commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[t
                 yield from commands((*words, name), inner)
 
 
-GATES = """\
+INTRODUCTION = """\
 What a version must show before a pull request may bring it into an environment. The gates of an environment stand in
 `policy.yaml` ([](policy-yaml.md)); a gate that is not named is not asked. Each answers *successful*, *failed* or
 *inconclusive*, with a reason and its numbers, and the way in is open only when all are successful. What is missing, no
@@ -63,11 +64,15 @@ TIMES = "Dates and people stop a promotion too, or open a gate that is shut."
 
 
 def gates_page() -> str:
-    """From the docstrings of gitml.policy: each gate documents itself."""
-    parts = [NOTE, "# Gates", GATES]
-    parts += [part for name, judge in decision.GATES.items() for part in (f"## {name}", prose(judge))]
+    """From the docstrings of the gates: each documents itself."""
+    parts = [NOTE, "# Gates", INTRODUCTION]
+    parts += [part for name, gate in GATES.items() for part in (f"## {name}", prose(gate.judge))]
     parts += ["## Without being asked", ALWAYS]
-    always = {**builtin.BUILT_IN, "ran before": builtin.ran_before, "change": change.judge}
+    always = {
+        **{name: rule.judge for name, rule in builtin.BUILT_IN.items()},
+        "ran before": builtin.ran_before,
+        "change": change.judge,
+    }
     parts += [part for name, judge in always.items() for part in (f"### {name}", prose(judge))]
     parts += ["## Freezes, holds, overrides, approvals", TIMES]
     times = {

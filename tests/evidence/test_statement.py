@@ -157,3 +157,14 @@ def test_what_is_refused(payload: bytes) -> None:
 def test_any_bytes_are_a_statement_or_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the words differ
         parse_payload(raw)
+
+
+def test_a_statement_of_a_newer_format_says_to_upgrade_and_the_first_is_not_written() -> None:
+    payload = to_payload(Statement(binding()))
+    data = json.loads(payload)
+    assert "format" not in data["predicate"]["gitml"]
+    data["predicate"]["gitml"] |= {"format": 2, "subjects": []}
+    with pytest.raises(ValueError, match=r"^has format 2, and this gitml reads format 1: upgrade gitml$"):
+        parse_payload(json.dumps(data).encode())
+    data["predicate"]["gitml"] = json.loads(payload)["predicate"]["gitml"] | {"format": 1}
+    assert parse_payload(json.dumps(data).encode()) == Statement(binding())

@@ -19,7 +19,7 @@ from gitml.errors import UsageError
 from gitml.evidence.dsse import PAYLOAD_TYPE, pae, sign, unpack
 from gitml.evidence.keys import fingerprint, generate, is_signed, signing_key
 from gitml.evidence.statement import Statement, parse_payload, to_payload
-from gitml.evidence.trust import Cause, believe
+from gitml.evidence.trust import Believed, Cause, believe
 
 KEY, PUBLIC = key_pair()
 NOW = START + timedelta(days=1)
@@ -29,14 +29,14 @@ ENVELOPE = enveloped(binding(), KEY)
 def cause(envelope: bytes = ENVELOPE, **given: Any) -> Cause:
     keys = given.get("keys", {"ci": trusted(PUBLIC)})
     believed = believe(envelope, keys, given.get("repository", REPOSITORY), given.get("now", NOW))
-    assert bool(believed) == (believed.cause is Cause.NONE) == (believed.reason == "")
+    assert bool(believed) == (believed.cause is Cause.NONE) == (believed.why_not == "")
     return believed.cause
 
 
 def test_a_good_one_is_believed() -> None:
     believed = believe(ENVELOPE, {"old": trusted(key_pair()[1]), "ci": trusted(PUBLIC)}, REPOSITORY, NOW)
     assert believed.signer == "ci"
-    assert believed.reason == ""
+    assert believed.why_not == ""
     assert believed.statement == Statement(binding())
     assert cause(repository="ACME/app") is Cause.NONE
 
@@ -166,3 +166,11 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             signing_key(text)
         assert private[60:90] not in caught.value.message + caught.value.hint
+
+
+def test_the_first_reason_why_a_statement_does_not_count_stays() -> None:
+    fine = Believed(Statement(binding()), "ci", "")
+    assert fine.unless("") == fine
+    assert not fine.unless("it speaks of another merge")
+    assert fine.unless("too old").unless("it speaks of another merge").why_not == "too old"
+    assert Believed(None, "", "cannot be read").binding is None

@@ -18,8 +18,8 @@ from gitml.evidence.statement import Binding, Change, Statement
 from gitml.evidence.trust import Believed
 from gitml.gate.facts import Sources
 from gitml.gate.version import Shelf
+from gitml.gates.facts import Commit, Person
 from gitml.git.commands import Git
-from gitml.policy.facts import Commit, Person
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
 

@@ -20,9 +20,10 @@ from gitml.dvc.remotes import Depot, depot
 from gitml.evidence.statement import Change
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
+from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
-from gitml.policy.facts import Case, Commit, Facts, Person, Pull, Review, Unknown, Version
+from gitml.policy.facts import Case, Pull, Review
 from gitml.verdict import Phase
 
 PRODUCTION = "models/delay/production.yaml"

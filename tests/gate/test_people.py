@@ -12,7 +12,7 @@ from gitml.forges.governed import PullCommit, Signature
 from gitml.gate import lineage as gatelineage
 from gitml.gate.lineage import lineage_of
 from gitml.gate.people import by_address, commit_of, pull_of, teams_of
-from gitml.policy.facts import Commit, Person, Unknown
+from gitml.gates.facts import Commit, Person, Unknown
 from gitml.registry.record import Record
 from gitml.spec import Policy
 from gitml_sandbox.forge import repos, users

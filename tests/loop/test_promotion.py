@@ -47,7 +47,7 @@ def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None
     env |= {"GITHUB_SERVER_URL": loop.works.kit.url, "GITHUB_API_URL": f"{loop.works.kit.url}/api/v3"}
     audited = gitml(tmp_path / "audit", "audit", "--since", began, env=env)
     assert audited.code == 0, audited.out + audited.err
-    assert all(found), [b.reason for b in found]
+    assert all(found), [b.why_not for b in found]
     said = [(b.statement.binding.kind, b.statement.binding.result) for b in found if b.statement]
     for wanted in ("trained", "evaluated", "gate", "approved", "promoted"):
         assert (wanted, "passed") in said, f"{said}\n{loop.logs()}"

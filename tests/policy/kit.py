@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gitml.policy.facts import Case, Commit, Facts, Person, Proof, Pull, Review, Unknown, Version
+from gitml.gates.facts import Commit, Facts, Person, Proof, Unknown, Version
+from gitml.policy.facts import Case, Pull, Review
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 from gitml.stats.comparison import Estimate

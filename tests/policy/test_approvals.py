@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitml.gates.facts import Commit, Person, Unknown
 from gitml.policy import approvals
 from gitml.policy.approvals import Approvals
 from gitml.policy.change import Move
-from gitml.policy.facts import Case, Commit, Person, Review, Unknown
+from gitml.policy.facts import Case, Review
 from gitml.policy.matching import assign
 from gitml.policy.people import same
 from gitml.verdict import Phase

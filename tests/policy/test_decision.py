@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from gitml.gates.facts import Unknown
+from gitml.gates.table import GATES
 from gitml.policy.change import Move
-from gitml.policy.decision import GATES, Decision, decide
-from gitml.policy.facts import Case, Unknown
+from gitml.policy.decision import Decision, decide
+from gitml.policy.facts import Case
 from gitml.spec.deployment import Canary, Deployment, Hold
 from gitml.spec.gates import Gates
 from gitml.verdict import Phase

@@ -267,3 +267,8 @@ def test_a_record_with_refits_that_are_none_is_refused(refits: object) -> None:
     found["metrics"] = {"auc": {"value": 0.7, "refits": refits}}
     with pytest.raises(ValueError, match=r"metrics\.auc\.refits"):
         parse_record(json.dumps(found))
+
+
+def test_a_record_of_a_newer_format_says_to_upgrade() -> None:
+    with pytest.raises(ValueError, match=r"^has format 2, and this gitml reads format 1: upgrade gitml$"):
+        parse_record('{"format": "gitml version 2", "model": {"name": "delay"}}')

@@ -227,7 +227,7 @@ def test_no_dvc_yaml_does_more_than_problems(stages: dict[str, Any], variables: 
 
 
 def test_doctests() -> None:
-    for module in ("dvcconfig", "fields", "templates", "validate", "yamlfile"):
-        result = doctest.testmod(importlib.import_module(f"gitml.spec.{module}"))
+    for module in ("fields", "spec.dvcconfig", "spec.templates", "spec.validate", "spec.yamlfile"):
+        result = doctest.testmod(importlib.import_module(f"gitml.{module}"))
         assert result.attempted
         assert not result.failed

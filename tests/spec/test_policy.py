@@ -64,7 +64,6 @@ def test_the_whole_grammar() -> None:
     assert policy.override is not None
     assert policy.override.lasts == timedelta(days=7)
     assert policy.trust.branch_runs == "accept"
-    assert staging.metric_names == ("auc",)
     assert policy.environments["production"].gates.wanted == {}
 
 
@@ -223,3 +222,14 @@ def test_freezes_name_environments_that_exist() -> None:
     window = "from: 2026-02-01, until: 2026-03-01, reason: r, environments: [prd]"
     found = only(f"environments: {{prod: {{}}}}\nfreezes:\n  - {{{window}}}\n")
     assert (found.key, found.hint) == ("freezes[0].environments[0]", "did you mean 'prod'?")
+
+
+def test_a_newer_format_is_refused_and_nothing_else_is_said() -> None:
+    (found,) = problems("format: 2\nplaces: {prod: {}}\n")
+    assert (found.line, found.key) == (1, "format")
+    assert found.message == "has format 2, and this gitml reads format 1: upgrade gitml"
+
+
+@pytest.mark.parametrize("said", ["", "format: 1\n"])
+def test_a_policy_that_says_no_format_has_the_first(said: str) -> None:
+    assert parse_policy(f"{said}environments: {{prod: {{}}}}\n".encode()).format == 1

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
 from gitml.evidence.keys import fingerprint
 from gitml.evidence.statement import Binding, Statement
-from gitml.evidence.trust import believe
+from gitml.evidence.trust import Believed, believe
 from gitml.git.ledger import Event
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
@@ -156,22 +156,23 @@ def _ends(statement: Statement | None) -> tuple[str, str] | None:
 def _trusted(grounds: Grounds, change: Moved, last: str = "") -> Trusted:
     """``last``: the change is a whole merge, which ends there and begins at the change's parent."""
     keys = _keys(grounds, change)
-    told: dict[str, list[_Heard]] = {kind: [] for kind in KINDS}
+    told: dict[str, list[Believed]] = {kind: [] for kind in KINDS}
     for event in grounds.ledger.of(change):
         heard = _hear(grounds, change, event, keys)
-        if heard.kind in told:
-            told[heard.kind].append(heard)
+        kind = heard.binding.kind if heard.binding else _kind_of(event.name)
+        if kind in told:
+            told[kind].append(heard)
     approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in told["approved"]], change)
     gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
     rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
-    rolled = [h for h in rolled if not h.reason and h.statement and h.statement.binding.result == "passed"]
+    rolled = [h for h in rolled if h and h.binding and h.binding.result == "passed"]
     return Trusted(
         change,
         _time(approved),
         bool(rolled),
-        tuple(h.event.name for h in (gate, approved, *rolled[-1:])),
+        tuple(h.name for h in (gate, approved, *rolled[-1:])),
         keys.now,
-        dict(gate.statement.details) if gate.statement else {},
+        dict(gate.details),
     )
 
 
@@ -201,27 +202,19 @@ def policy_at(mirror: Mirror, commit: str) -> tuple[bytes, Policy]:
         raise UntrustedError(f"{POLICY} at {commit[:10]} cannot be read: {exc.message.splitlines()[0]}") from exc
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """One event: ``reason`` says why it does not count, "" that it does."""
-
-    event: Event
-    kind: str
-    statement: Statement | None
-    reason: str = ""
-
-
-def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> _Heard:
-    before, now = (believe(event.content, k, grounds.repository, grounds.now) for k in (keys.before, keys.now.keys))
-    statement = before.statement
-    if statement is None or not before or not now:
-        kind = statement.binding.kind if statement else _kind_of(event.name)
-        where = "" if not before else " on main now"
-        return _Heard(event, kind, statement, (before.reason or now.reason) + where)
+def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> Believed:
+    """Whom main named before the change, and names still, must have signed it, for exactly this change."""
+    before, now = (
+        believe(event.content, k, grounds.repository, grounds.now, event.name) for k in (keys.before, keys.now.keys)
+    )
+    if not before or before.binding is None:
+        return before
+    if not now:
+        return before.unless(f"{now.why_not} on main now")
     signer = fingerprint(keys.before[before.signer].public)
     if grounds.only and signer not in grounds.only:
-        return _Heard(event, statement.binding.kind, statement, f"its key {signer} is not among those of --trust")
-    return _Heard(event, statement.binding.kind, statement, _unfit(grounds.mirror, change, statement.binding))
+        return before.unless(f"its key {signer} is not among those of --trust")
+    return before.unless(_unfit(grounds.mirror, change, before.binding))
 
 
 def _kind_of(name: str) -> str:
@@ -245,43 +238,41 @@ def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
     return ""
 
 
-def _of_the_same(heard: _Heard, approved: _Heard) -> _Heard:
+def _of_the_same(heard: Believed, approved: Believed) -> Believed:
     """Two pull requests may make the same change, and one be shut: what was approved is what must have passed."""
-    if heard.reason or heard.statement is None or approved.statement is None:
+    ours, theirs = heard.binding, approved.binding
+    if ours is None or theirs is None or (ours.pull, ours.head) == (theirs.pull, theirs.head):
         return heard
-    ours, theirs = heard.statement.binding, approved.statement.binding
-    if (ours.pull, ours.head) == (theirs.pull, theirs.head):
-        return heard
-    return replace(heard, reason="it speaks of another pull request, or another head, than was approved")
+    return heard.unless("it speaks of another pull request, or another head, than was approved")
 
 
-def _of_this_merge(heard: _Heard, change: Moved, last: str) -> _Heard:
+def _of_this_merge(heard: Believed, change: Moved, last: str) -> Believed:
     """Where several commits are taken for one merge, CI must have said it of exactly them, or it is a replay."""
-    if not last or heard.reason or heard.statement is None:
+    if not last or heard.binding is None:
         return heard
-    if (heard.statement.binding.base, heard.statement.details.get("commit")) == (change.parent, last):
+    if (heard.binding.base, heard.details.get("commit")) == (change.parent, last):
         return heard
-    return replace(heard, reason="it speaks of another merge")
+    return heard.unless("it speaks of another merge")
 
 
-def _newest(kind: str, told: Sequence[_Heard], change: Moved) -> _Heard:
+def _newest(kind: str, told: Sequence[Believed], change: Moved) -> Believed:
     """The last that counts decides: a gate that shut again is shut."""
     place = f"{change.path} at {change.commit[:10]}"
-    counting = [heard for heard in told if not heard.reason]
+    counting = [heard for heard in told if heard]
     if not counting:
-        why = "; ".join(dict.fromkeys(f"{heard.reason} ({heard.event.name})" for heard in told[-3:]))
+        why = "; ".join(dict.fromkeys(f"{heard.why_not} ({heard.name})" for heard in told[-3:]))
         raise UntrustedError(
             f"{place} has no {kind!r} evidence that counts" + (f": {why}" if why else ""),
             "was it merged past the gate, or is CI still recording? `gitml evidence ls` shows what there is",
         )
     newest = counting[-1]
-    if newest.statement is None or newest.statement.binding.result != "passed":
-        result = newest.statement.binding.result if newest.statement else "nothing"
-        raise UntrustedError(f"{place}: the newest {kind!r} evidence says {result} ({newest.event.name})")
+    if newest.binding is None or newest.binding.result != "passed":
+        result = newest.binding.result if newest.binding else "nothing"
+        raise UntrustedError(f"{place}: the newest {kind!r} evidence says {result} ({newest.name})")
     return newest
 
 
-def _time(heard: _Heard) -> datetime:
-    if heard.statement is None:
+def _time(heard: Believed) -> datetime:
+    if heard.binding is None:
         raise OutsideError("a statement without its payload")
-    return heard.statement.binding.moment
+    return heard.binding.moment

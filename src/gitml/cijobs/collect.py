@@ -89,7 +89,7 @@ class _Judge:
         if full in self._there:
             return _Found(name, envelope, full, known=True)
         found = believe(envelope, self._keys, self._place.settings.repository, self._place.clock())
-        why = found.reason or (self._unfit(full, found.statement) if found.statement else "cannot be read")
+        why = found.why_not or (self._unfit(full, found.statement) if found.statement else "cannot be read")
         return _Found(name, envelope, full, why=why)
 
     def _unfit(self, name: str, statement: Statement) -> str:

@@ -20,10 +20,10 @@ from gitml.forges.governed import Merged
 from gitml.gate.judge import Ground, Judged, judge
 from gitml.gate.statement import pin_of
 from gitml.gate.tree import blob_at, deployment
+from gitml.gates.facts import Unknown
 from gitml.git import history
 from gitml.git.history import Landed, Touch
 from gitml.policy.change import Move
-from gitml.policy.facts import Unknown
 from gitml.refs import NAME
 from gitml.spec import Deployment
 from gitml.spec.policy import POLICY

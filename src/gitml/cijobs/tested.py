@@ -12,7 +12,7 @@ from gitml.control.signing import Heard, bound
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.statement import Statement
 from gitml.gate.judge import Ground
-from gitml.policy.facts import Unknown
+from gitml.gates.facts import Unknown
 from gitml.training.trialfile import Tried, read_trials
 
 

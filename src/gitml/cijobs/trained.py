@@ -23,10 +23,10 @@ from gitml.errors import GitmlError, IntegrityError
 from gitml.evidence.statement import Statement
 from gitml.forges.base import Run
 from gitml.gate.judge import Ground
+from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.git.tree import CommitTree
-from gitml.policy.facts import Unknown
 from gitml.registry.record import Record
 
 # Of versions without evidence the newest of each model; older ones were given up, or are reproduced.

@@ -96,7 +96,7 @@ def _wants_reproduction(policy: Policy, record: Record) -> bool:
     if record.origin == "external":
         return False
     gates = [environment.gates_of(record.model) for environment in policy.environments.values()]
-    asked = any(g.reproduced or "reproduced" in (g.evidence or {}) for g in gates)
+    asked = any(g.reads_evidence("reproduced") for g in gates)
     return asked or policy.trust.branch_runs == "reproduce"
 
 

@@ -153,8 +153,8 @@ def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[Loca
     from gitml.agent.pin import LocalPin, check_times, find_record, write_pin
     from gitml.agent.source import MAIN_REF, Mirror
     from gitml.agent.state import State
+    from gitml.fields import WrongValueError, check_login, parse_until
     from gitml.refs import parse
-    from gitml.spec.fields import WrongValueError, check_login, parse_until
 
     now = datetime.now(UTC)
     try:

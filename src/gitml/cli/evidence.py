@@ -12,12 +12,13 @@ import click
 
 from gitml.cli.common import F, as_json, examples, root_of
 from gitml.control.ledger import Here
+from gitml.fields import EvidenceKind
+from gitml.kinds import signed_by
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.promotion.evidence import Shown, Wanted, find, here
 from gitml.promotion.evidence import evidence as listed
 from gitml.promotion.evidence import keygen as make_pair
 from gitml.promotion.evidence import verify as verify_events
-from gitml.spec.gates import EvidenceKind
 
 
 @click.group(
@@ -74,7 +75,7 @@ def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **
 
 def _row(shown: Shown) -> list[str]:
     about, event = shown.binding, shown.event.name.rpartition("-")[2].removesuffix(".json")
-    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.reason.splitlines()[0]}"
+    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.why_not.splitlines()[0]}"
     if about is None:
         return ["", "", "", "", "", event, why]
     where = f"{about.model} in {about.environment}" if about.environment else about.model
@@ -87,7 +88,7 @@ def _json(shown: Shown, *, whole: bool = False) -> dict[str, Any]:
     return {
         "event": shown.event.name,
         "believed": bool(shown.believed),
-        "reason": shown.believed.reason,
+        "reason": shown.believed.why_not,
         "signer": shown.believed.signer,
         "binding": statement.binding.model_dump(mode="json") if statement else None,
         **({"details": dict(statement.details) if statement else None} if whole else {}),
@@ -125,7 +126,7 @@ def show_one(ctx: click.Context, /, event: str, *, repository: str, fetch: bool,
 def _says(shown: Shown) -> str:
     if shown.believed:
         return paint(f"counts: signed by {printable(shown.believed.signer)}", "green")
-    return paint(f"does not count: it {printable(shown.believed.reason)}", "red")
+    return paint(f"does not count: it {printable(shown.believed.why_not)}", "red")
 
 
 @evidence.command(
@@ -188,7 +189,7 @@ def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) ->
 def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str:
     from datetime import UTC, datetime
 
-    kinds = ", ".join(purposes) or "trained, evaluated, reproduced, gate, approved, promoted, rolled-back"
+    kinds = ", ".join(purposes or signed_by("ci"))
     lines = [
         "keys:",
         f"  {json.dumps(name)}:",

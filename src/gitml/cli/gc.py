@@ -10,8 +10,8 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import UsageError
+from gitml.fields import parse_duration
 from gitml.output import note, paint, show, show_json, size, table
-from gitml.spec.fields import parse_duration
 from gitml.training.gc import Call, Collected, Plan, collect, plan
 
 _LINES = 20

@@ -12,11 +12,11 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option
 from gitml.evidence.keys import VARIABLE, signing_key
+from gitml.fields import WrongValueError, parse_duration, parse_until
 from gitml.output import note, printable, show, show_json
 from gitml.policy.freezes import moment
 from gitml.promotion.override import Order, Overridden
 from gitml.promotion.override import override as run_override
-from gitml.spec.fields import WrongValueError, parse_duration, parse_until
 
 
 def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | timedelta | None:

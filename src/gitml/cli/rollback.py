@@ -8,10 +8,10 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option, tell
+from gitml.fields import WrongValueError, parse_until
 from gitml.promotion.rollback import Order
 from gitml.promotion.rollback import resume as run_resume
 from gitml.promotion.rollback import rollback as run_rollback
-from gitml.spec.fields import WrongValueError, parse_until
 
 
 def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
@@ -12,49 +11,40 @@ from gitml.errors import GitmlError
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
-
-
-@dataclass(frozen=True)
-class Told:
-    """A statement that can be read. ``doubt`` says why it is not believed, empty when it is."""
-
-    binding: Binding
-    doubt: str
-    details: Mapping[str, Any] = field(default_factory=dict)
+from gitml.kinds import KINDS
 
 
 @dataclass(frozen=True)
 class Ledger:
     """Statements, oldest first. ``problem`` says why there are none to read."""
 
-    told: tuple[Told, ...] = ()
+    told: tuple[Believed, ...] = ()
     problem: str = ""
     exists: bool = False
 
-    def of(self, model: str, version: str) -> tuple[Told, ...]:
-        return tuple(t for t in self.told if (t.binding.model, t.binding.version) == (model, version))
+    def of(self, model: str, version: str) -> tuple[Believed, ...]:
+        """Those that can be read, whether they count or not."""
+        return tuple(t for t in self.told if t.binding and (t.binding.model, t.binding.version) == (model, version))
 
     def reports(self, environment: str) -> bool:
         """Whether agents of an environment report to the ledger."""
-        return any(
-            not t.doubt and t.binding.kind == "deployed" for t in self.told if t.binding.environment == environment
-        )
+        return any((about.kind, about.environment) == ("deployed", environment) for about in counting(self.told))
 
     def serves(self, model: str, environment: str, version: str) -> bool:
         """Whether an agent said that a version serves there."""
-        return any(
-            not t.doubt
-            and (t.binding.kind, t.binding.environment, t.binding.result) == ("deployed", environment, "passed")
-            for t in self.of(model, version)
-        )
+        wanted = ("deployed", environment, "passed")
+        found = counting(self.of(model, version))
+        return any((about.kind, about.environment, about.result) == wanted for about in found)
 
     def ran(self, model: str, environment: str, version: str) -> bool:
         """Whether believed evidence says that a version was brought to an environment, or ran there."""
-        kinds = ("promoted", "deployed", "rolled-back")
-        return any(
-            not t.doubt and t.binding.kind in kinds and t.binding.environment == environment
-            for t in self.of(model, version)
-        )
+        found = counting(self.of(model, version))
+        return any(KINDS[about.kind].ran and about.environment == environment for about in found)
+
+
+def counting(told: Iterable[Believed]) -> Iterator[Binding]:
+    """What the statements that count are about."""
+    return (one.binding for one in told if one and one.binding)
 
 
 def ledger_of(place: Place, main: Mainline) -> Ledger:
@@ -69,10 +59,4 @@ def ledger_of(place: Place, main: Mainline) -> Ledger:
         return Ledger(problem=f"The ledger cannot be read: {exc.message.splitlines()[0]}")
     now, name = place.clock(), place.settings.repository
     found = (believe(content, keys, name, now) for content in raw)
-    return Ledger(tuple(_told(found)), exists=True)
-
-
-def _told(found: Iterator[Believed]) -> Iterator[Told]:
-    for one in found:
-        if one.statement is not None:
-            yield Told(one.statement.binding, one.reason, one.statement.details)
+    return Ledger(tuple(found), exists=True)

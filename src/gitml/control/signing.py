@@ -13,8 +13,8 @@ from gitml.evidence import dsse
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.statement import Binding, Statement, to_payload
 from gitml.evidence.trust import Believed, believe
+from gitml.gates.facts import Unknown
 from gitml.git import ledger
-from gitml.policy.facts import Unknown
 from gitml.spec.policy import Policy
 
 
@@ -42,7 +42,7 @@ class Signer:
         if not found:
             kind = statement.binding.kind
             raise UsageError(
-                f"the key of this job signs what policy.yaml does not believe: evidence that {found.reason}",
+                f"the key of this job signs what policy.yaml does not believe: evidence that {found.why_not}",
                 f"name its public half under `keys` in policy.yaml, with the purpose {kind}, by a pull request",
             )
         return ledger.event_name(statement.binding.time, statement.binding.kind, envelope), envelope

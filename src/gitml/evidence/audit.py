@@ -14,11 +14,12 @@ from gitml.evidence.facts import Facts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.statement import Binding, Change
 from gitml.git.history import Landed, Touch
+from gitml.kinds import KINDS
 from gitml.verdict import Phase, Verdict
 
 # CI records what a merge brought within minutes.
 _GRACE = timedelta(hours=1)
-_PLACED = ("promoted", "rolled-back")
+_PLACED = tuple(kind for kind, row in KINDS.items() if row.ran and row.on_main == "change")
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:
     """
     about = event.binding
     if not event.believed or about is None:
-        return event.believed.reason
+        return event.believed.why_not
     base = facts.order.get(about.base, -1)
     if base < 0:
         return f"was judged on {about.base[:12] or 'no commit'}, which is not on main"
@@ -206,7 +207,7 @@ def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:
     wanted = deployment_of(about.change.path, facts.prefix) if about.change else None
     if (about.model, about.environment) != wanted:
         return f"speaks of {about.model or 'no model'} in {about.environment or 'no environment'}"
-    if about.policy != facts.rules_at(base).digest and (about.policy or about.kind == "gate"):
+    if about.policy != facts.rules_at(base).digest and (about.policy or "policy" in KINDS[about.kind].needs):
         return "was judged by another policy.yaml than main's at that time"
     public = facts.rules.keys[event.believed.signer].public.split()[1]
     if public not in {key.public.split()[1] for key in facts.rules_at(place - 1).keys.values()}:
@@ -270,15 +271,16 @@ def _loose(facts: Facts, chain: Chain, used: set[str]) -> Iterator[Finding]:
         about = event.binding
         if not event.believed or about is None:
             continue
-        if about.kind in ("approved", *_PLACED) and about.result == "passed" and event.name not in used:
+        must_have = KINDS[about.kind].on_main
+        if must_have == "change" and about.result == "passed" and event.name not in used:
             what = about.change.path if about.change else f"{about.model} in {about.environment}"
             message = f"says {about.kind} of {what}, but main has no such change"
             yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
-        if about.kind == "trained" and f"{about.model}/{about.version}" not in facts.versions:
-            message = f"says trained of {about.model} {about.version}, of which main never had a record"
+        if must_have == "version" and f"{about.model}/{about.version}" not in facts.versions:
+            message = f"says {about.kind} of {about.model} {about.version}, of which main never had a record"
             yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
-        if about.kind == "deployed" and about.head not in facts.order:
-            message = f"says deployed of {about.head[:12] or 'no commit'}, which is not on main"
+        if must_have == "commit" and about.head not in facts.order:
+            message = f"says {about.kind} of {about.head[:12] or 'no commit'}, which is not on main"
             yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
 
 

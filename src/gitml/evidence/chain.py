@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gitml.evidence.facts import Facts
 from gitml.evidence.findings import Finding, Kind
@@ -13,12 +13,7 @@ from gitml.evidence.trust import Believed, Cause, believe
 from gitml.git.history import Landed, Touch
 from gitml.git.ledger import BRANCH, NAME, event_name, wrong_name
 from gitml.git.orphan import WHO
-
-# Agents keep what they saw in an outbox until a CI job collects it.
-LATE = frozenset({"deployed", "drift", "canary"})
-# From signing to the ledger: a job signs, then pushes, and may have to push again.
-_LAG = timedelta(hours=1)
-_LATE_LAG = timedelta(days=7)
+from gitml.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class Recorded:
 
     @property
     def binding(self) -> Binding | None:
-        return self.believed.statement.binding if self.believed.statement else None
+        return self.believed.binding
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def _believe(facts: Facts, content: bytes, now: datetime) -> Believed:
 def _doubts(events: tuple[Recorded, ...]) -> Iterator[Finding]:
     for event in events:
         if event.believed.cause:
-            yield Finding(event.believed.cause, event.name, event.believed.reason, event.commit)
+            yield Finding(event.believed.cause, event.name, event.believed.why_not, event.commit)
         elif event.binding and event_name(event.binding.time, event.binding.kind, event.content) != event.name:
             message = f"holds evidence of the kind {event.binding.kind} of {event.binding.time}"
             yield Finding(Kind.EVENT_MISNAMED, event.name, message, event.commit)
@@ -116,17 +111,17 @@ def _order(facts: Facts, events: tuple[Recorded, ...]) -> Iterator[Finding]:
     for event in events:
         if not event.believed or event.binding is None:
             continue
-        moment, late = event.binding.moment, event.binding.kind in LATE
-        if newest and moment < newest - (_LATE_LAG if late else _LAG):
+        moment, kind = event.binding.moment, KINDS[event.binding.kind]
+        if newest and moment < newest - kind.lag:
             message = (
                 f"is dated {event.binding.time}, but came to the ledger after evidence of {newest:%Y-%m-%dT%H:%M:%SZ}"
             )
             yield Finding(Kind.EVENT_REORDERED, event.name, message, event.commit)
         until = facts.rules.keys[event.believed.signer].until
-        if newest and until and newest >= until + (_LATE_LAG if late else _LAG):
+        if newest and until and newest >= until + kind.lag:
             message = f"came to the ledger after {newest:%Y-%m-%dT%H:%M:%SZ}, when its key had expired"
             yield Finding(Cause.EXPIRED_KEY, event.name, message, event.commit)
-        newest = moment if newest is None or (moment > newest and not late) else newest
+        newest = moment if newest is None or (moment > newest and not kind.late) else newest
 
 
 def _kept(facts: Facts) -> Iterator[Finding]:

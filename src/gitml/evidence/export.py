@@ -65,7 +65,7 @@ def event_row(event: Recorded) -> dict[str, Any]:
         "event": event.name,
         "commit": event.commit,
         "believed": bool(event.believed),
-        "reason": event.believed.reason,
+        "reason": event.believed.why_not,
         "signer": event.believed.signer,
         **about,
     }

@@ -144,10 +144,10 @@ def _event(event: Recorded) -> Sequence[str]:
     about = event.binding
     phase = Phase.SUCCESSFUL if event.believed else Phase.FAILED
     if about is None:
-        return _mark(phase), "–", "–", _text(event.believed.reason), "–", "–", _code(event.name)
+        return _mark(phase), "–", "–", _text(event.believed.why_not), "–", "–", _code(event.name)
     where = f"{about.model} in {about.environment}" if about.environment else about.model
     what = " ".join(word for word in (where, about.version) if word)
-    signer = event.believed.signer if event.believed else event.believed.reason
+    signer = event.believed.signer if event.believed else event.believed.why_not
     time = about.time.replace("T", " ").rstrip("Z")
     return (
         _mark(phase),

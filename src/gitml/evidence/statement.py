@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gitml.fields import EvidenceKind, newer_format
+from gitml.kinds import PROVENANCE, TEST_RESULT, predicate_of
 from gitml.refs import NAME, VERSION
-from gitml.spec.gates import EvidenceKind
 
 TYPE = "https://in-toto.io/Statement/v1"
-PROVENANCE = "https://slsa.dev/provenance/v1"
-TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 BINDING, DETAILS = "gitml", "gitml_details"
 MAX_PAYLOAD = 700_000
 _BUILD_TYPE = "https://gitml.dev/training/v1"
@@ -80,6 +79,8 @@ class Binding(_Part):
     ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it.
     """
 
+    # Never written while it is 1: the bytes of format 1 do not change.
+    format: Literal[1] = Field(1, exclude=True)
     kind: EvidenceKind
     repository: Annotated[str, Field(pattern=f"^{_REPOSITORY}$", max_length=250)]
     time: Annotated[str, AfterValidator(_is_time)]
@@ -117,8 +118,7 @@ class Statement:
     @property
     def predicate_type(self) -> str:
         """The in-toto predicate that says this."""
-        known = {"trained": PROVENANCE, "gate": TEST_RESULT}
-        return known.get(self.binding.kind, f"https://gitml.dev/evidence/{self.binding.kind}/v1")
+        return predicate_of(self.binding.kind)
 
 
 def to_payload(statement: Statement) -> bytes:
@@ -170,12 +170,12 @@ def _subjects(about: Binding) -> list[dict[str, Any]]:
 def _standard(statement: Statement) -> dict[str, Any]:
     """The fields that the predicate's own specification asks for."""
     about = statement.binding
-    if about.kind == "gate":
+    if statement.predicate_type == TEST_RESULT:
         policy = (
             {"name": "policy.yaml", "digest": {"sha256": about.policy}} if about.policy else {"name": "policy.yaml"}
         )
         return {"result": _RESULTS[about.result], "configuration": [policy], "url": about.run}
-    if about.kind == "trained":
+    if statement.predicate_type == PROVENANCE:
         source = {"uri": f"git+https://{about.repository}", "digest": {"gitCommit": about.head}}
         return {
             "buildDefinition": {
@@ -210,6 +210,8 @@ def parse_payload(payload: bytes) -> Statement:
 
 
 def _binding(value: Any) -> Binding:
+    if newer := newer_format(value.get("format") if isinstance(value, dict) else None):
+        raise ValueError(newer)
     try:
         return Binding.model_validate(value)
     except ValidationError as exc:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from gitml.evidence.dsse import Envelope, unpack
 from gitml.evidence.keys import fingerprint, is_signed
@@ -32,32 +33,47 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Believed:
-    """``statement`` counts only if ``reason`` is empty; otherwise that says why it does not.
+    """A statement of the ledger, which counts only if ``why_not`` is empty; otherwise that says why it does not.
 
     ``signer`` is the key's name in policy.yaml, or empty when no key of it made the signature. ``statement`` is None
-    when nothing can be read. ``cause`` is the reason in one word.
+    when nothing can be read. ``cause`` is the reason in one word. ``name`` is the event's, where its reader gave it.
     """
 
     statement: Statement | None
     signer: str
-    reason: str
+    why_not: str
     cause: Cause = Cause.NONE
+    name: str = ""
 
     def __bool__(self) -> bool:
-        return not self.reason
+        return not self.why_not
+
+    @property
+    def binding(self) -> Binding | None:
+        return self.statement.binding if self.statement else None
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return self.statement.details if self.statement else {}
+
+    def unless(self, why_not: str) -> Believed:
+        """The same where a reader has a reason of its own not to count it; the first reason stays."""
+        return replace(self, why_not=self.why_not or why_not)
 
 
-def believe(envelope: bytes, keys: Mapping[str, TrustedKey], repository: str, now: datetime) -> Believed:
+def believe(
+    envelope: bytes, keys: Mapping[str, TrustedKey], repository: str, now: datetime, name: str = ""
+) -> Believed:
     """Judge one envelope by the ``keys`` of policy.yaml on the base branch. Never raises for what is in it."""
     try:
         unpacked = unpack(envelope)
         statement = parse_payload(unpacked.payload)
     except ValueError as exc:
-        return Believed(None, "", f"cannot be read: {exc}", Cause.UNREADABLE)
+        return Believed(None, "", f"cannot be read: {exc}", Cause.UNREADABLE, name)
     signer, (cause, reason) = _signer(unpacked, keys)
     if not cause:
         cause, reason = _wrong(statement.binding, keys[signer], repository, now)
-    return Believed(statement, signer, reason, cause)
+    return Believed(statement, signer, reason, cause, name)
 
 
 _Why = tuple[Cause, str]

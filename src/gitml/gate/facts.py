@@ -14,8 +14,9 @@ from gitml.errors import SpecError
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, record_of, verified, version_of
+from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import classify
-from gitml.policy.facts import Case, Commit, Facts, Part, Person, Proof, Pull, Unknown, Version
+from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy, TrustedKey
@@ -88,7 +89,7 @@ def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: d
     return Proof(
         kind=about.kind,
         # Trust allows for clocks that are a little ahead; what it believes is not of the future.
-        time=about.moment if believed.reason else min(about.moment, now),
+        time=about.moment if believed.why_not else min(about.moment, now),
         result=about.result,
         model=about.model,
         version=about.version,
@@ -99,7 +100,7 @@ def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: d
         by=about.by,
         owner=keys[believed.signer].owner if believed.signer in keys else "",
         details=statement.details,
-        reason=believed.reason,
+        reason=believed.why_not,
     )
 
 

@@ -22,10 +22,11 @@ from gitml.gate.lineage import lineage_of
 from gitml.gate.people import pull_of, teams_of
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
+from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.policy.decision import Decision, decide
-from gitml.policy.facts import Case, Unknown
+from gitml.policy.facts import Case
 from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.policy import POLICY, Policy
 

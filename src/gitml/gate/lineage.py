@@ -8,8 +8,8 @@ from gitml.control.mainline import Mainline, record_path
 from gitml.control.place import Place
 from gitml.forges.governed import PullCommit
 from gitml.gate.people import BOT, CO_AUTHOR, asked, by_address, commit_of
+from gitml.gates.facts import Commit, Person, Unknown
 from gitml.git.edit import bring
-from gitml.policy.facts import Commit, Person, Unknown
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
 

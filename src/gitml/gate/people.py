@@ -17,7 +17,8 @@ from gitml.errors import GitmlError
 from gitml.forges import governed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import PullCommit
-from gitml.policy.facts import Commit, Person, Pull, Review, Unknown
+from gitml.gates.facts import Commit, Person, Unknown
+from gitml.policy.facts import Pull, Review
 from gitml.spec.policy import Policy
 
 BOT = Person(f"{BOT_NAME}[bot]", email=BOT_EMAIL, bot=True)

@@ -14,9 +14,9 @@ from gitml.gate.occasion import Queue
 from gitml.gate.status import context_of
 from gitml.gate.tree import Edit, edits
 from gitml.gate.words import cut
+from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
 from gitml.git.edit import bring
-from gitml.policy.facts import Unknown
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitml.errors import GitmlError, SpecError
+from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
-from gitml.policy.facts import Unknown
 from gitml.refs import NAME
 from gitml.spec.deployment import Deployment, parse_deployment
 

@@ -15,13 +15,13 @@ from gitml.dvc.manifest import fingerprint
 from gitml.dvc.remotes import Depot
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.statement import strict_json
+from gitml.fields import parse_until
+from gitml.gates.facts import Commit, Proof, Unknown, Version
 from gitml.models.formats import check_format
-from gitml.policy.facts import Commit, Proof, Unknown, Version
 from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
 from gitml.spec.application import Application, stored_as
 from gitml.spec.deployment import Pin
-from gitml.spec.fields import parse_until
 from gitml.stats.comparison import Estimate
 
 _LARGEST = 50_000_000

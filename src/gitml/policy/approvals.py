@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gitml.gates.facts import Person, Unknown
+from gitml.gates.verdicts import listed
 from gitml.policy.change import Move
-from gitml.policy.facts import Case, Person, Pull, Review, Unknown
+from gitml.policy.facts import Case, Pull, Review
 from gitml.policy.matching import assign
 from gitml.policy.people import Involved, holds, involved, members_of, same
-from gitml.policy.verdicts import listed
 from gitml.spec.policy import Policy
 from gitml.verdict import Phase
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from gitml.policy import reproduced
-from gitml.policy.evidence import places
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.proofs import RAN, counting, standing
-from gitml.policy.verdicts import failed, passed, together, unclear
+from gitml.gates import reproduced
+from gitml.gates.base import OPERATOR, SCIENTIST, Advice
+from gitml.gates.evidence import places
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.proofs import RAN, counting, standing
+from gitml.gates.table import GATES
+from gitml.gates.verdicts import failed, passed, together, unclear
 from gitml.spec.policy import Policy
 from gitml.verdict import Verdict
 
@@ -69,4 +72,49 @@ def ran_before(facts: Facts) -> Verdict:
     return unclear(f"no evidence says that it was the champion of {facts.environment} before; {hint}")
 
 
-BUILT_IN: dict[str, Callable[[Facts, Policy], Verdict]] = {"artifact": artifact, "trained": trained, "order": order}
+@dataclass(frozen=True)
+class Rule:
+    """A gate without a key in policy.yaml."""
+
+    judge: Callable[[Facts, Policy], Verdict]
+    advice: Advice
+
+
+BUILT_IN: dict[str, Rule] = {
+    "artifact": Rule(
+        artifact,
+        Advice(
+            SCIENTIST,
+            "push the artifact that the record speaks of: `dvc push`, or train the version again",
+            "push the artifact that the record speaks of: `dvc push`, or let main's jobs verify it",
+        ),
+    ),
+    "trained": Rule(
+        trained,
+        Advice(
+            SCIENTIST,
+            "train again: main's own job says that this run is not what the record says",
+            "let CI train the version, and wait until the job `record` of main has signed for it",
+        ),
+    ),
+    "order": Rule(order, Advice(OPERATOR, "promote it to the environment before first")),
+}
+# Of what is judged besides: the change itself, whether anything is known of a version, and where a rollback goes.
+ELSE = {
+    "change": Advice(
+        OPERATOR,
+        "open a pull request that edits one deployment file and nothing else: `gitml promote` does",
+        "bring the branch up to date with its base, or open it again with `gitml promote`",
+    ),
+    "version": Advice(
+        OPERATOR, *["pin a version that is on the base branch, with the digest that its record says"] * 2
+    ),
+    "ran before": Advice(OPERATOR, "choose a version that was the champion here: `gitml status` lists them"),
+}
+
+
+def advice_on(gate: str) -> Advice | None:
+    """What to do about a shut gate, by its name."""
+    if gate in GATES:
+        return GATES[gate].ADVICE
+    return BUILT_IN[gate].advice if gate in BUILT_IN else ELSE.get(gate)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gitml.policy.facts import Case, Part, Unknown
-from gitml.policy.verdicts import failed, listed, passed, unclear
+from gitml.gates.facts import Part, Unknown
+from gitml.gates.verdicts import failed, listed, passed, unclear
+from gitml.policy.facts import Case
 from gitml.spec.deployment import Deployment, Hold, Pin
 from gitml.verdict import Verdict
 

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitml.policy import (
-    approvals,
-    builtin,
-    champion,
-    change,
-    data_age,
-    evidence,
-    fairness,
-    format,  # noqa: A004 - the gate's name
-    freezes,
-    latency,
-    metrics,
-    override,
-    reproduced,
-    signature,
-    size,
-    slices,
-)
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.table import GATES
+from gitml.gates.verdicts import passed, unclear
+from gitml.policy import approvals, builtin, change, freezes, override
 from gitml.policy.approvals import Approvals
 from gitml.policy.change import Change, Move
-from gitml.policy.facts import Case, Facts, Unknown
+from gitml.policy.facts import Case
 from gitml.policy.override import Overrule
 from gitml.policy.steps import Step, next_steps
-from gitml.policy.verdicts import passed, unclear
 from gitml.spec.policy import Policy
 from gitml.verdict import Phase, Verdict, worst
-
-Judge = Callable[[Facts, Any], Verdict]
-
-# Every field of spec.gates.Gates. A test holds the two together; a gate without a judge would be inconclusive.
-GATES: dict[str, Judge] = {
-    "metrics": metrics.judge,
-    "champion": champion.judge,
-    "reproduced": reproduced.judge,
-    "format": format.judge,
-    "signature": signature.judge,
-    "data_age": data_age.judge,
-    "size": size.judge,
-    "latency": latency.judge,
-    "slices": slices.judge,
-    "fairness": fairness.judge,
-    "evidence": evidence.judge,
-}
 
 
 @dataclass(frozen=True)
@@ -165,9 +133,8 @@ def _of_version(policy: Policy, facts: Facts | Unknown, move: Move) -> Iterator[
     if move is Move.ROLLBACK:
         yield "ran before", builtin.ran_before(facts)
         return
-    for name, asked in builtin.BUILT_IN.items():
-        yield name, asked(facts, policy)
+    for name, rule in builtin.BUILT_IN.items():
+        yield name, rule.judge(facts, policy)
     here = policy.environments.get(facts.environment)
     for name, wanted in (here.gates_of(facts.candidate.model).wanted if here else {}).items():
-        judge = GATES.get(name)
-        yield name, judge(facts, wanted) if judge else unclear(f"nobody knows how to judge {name}")
+        yield name, GATES[name].judge(facts, wanted)

@@ -1,47 +1,13 @@
-"""What a decision is made from: frozen records without I/O. ``gitml.gate.facts`` gathers them.
-
-Wherever something can be missing, its place holds ``Unknown`` with the reason: what is not known is never passing.
-"""
+"""What a decision is made from, besides the facts of each version: the pull request, its people, the whole change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
 
+from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown
 from gitml.spec.deployment import Deployment
-from gitml.spec.policy import Exemption
-from gitml.stats.comparison import Estimate
-
-Part = Literal["champion", "canary", "shadow"]
-Result = Literal["passed", "failed", "inconclusive"]
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Stands where a fact should be; ``reason`` says in words of a sentence why it is not known."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Person:
-    """An account of the forge. ``email`` is all that is known of somebody whom the forge maps to no account."""
-
-    login: str = ""
-    id: int | None = None
-    email: str = ""
-    bot: bool = False
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self.login) or self.id is not None
-
-    @property
-    def name(self) -> str:
-        """For people: the login, else whatever there is."""
-        return self.login or (f"id {self.id}" if self.id is not None else self.email or "somebody unknown")
 
 
 @dataclass(frozen=True)
@@ -52,14 +18,6 @@ class Review:
     state: str
     commit: str
     time: datetime
-
-
-@dataclass(frozen=True)
-class Commit:
-    """Who stands behind one commit: author, committer, and everybody in its Co-authored-by trailers."""
-
-    sha: str
-    people: tuple[Person, ...]
 
 
 @dataclass(frozen=True)
@@ -76,82 +34,6 @@ class Pull:
     asked_by: tuple[Person, ...] = ()
     commits: tuple[Commit, ...] | Unknown = ()
     reviews: tuple[Review, ...] | Unknown = ()
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version as its record and the files that the record vouches for describe it.
-
-    ``artifact`` is the SHA-256 that the record says, ``size`` in bytes. ``verified`` says how the bytes were compared
-    with it. ``resamples`` names the rows and seed of the metrics' replicates: equal names pair, "" pairs with nothing.
-    ``authors`` made the commits that the version came from.
-    """
-
-    model: str
-    version: str
-    digest: str
-    artifact: str
-    format: str
-    size: int
-    verified: str | Unknown = field(default_factory=lambda: Unknown("nobody compared the artifact with its digest"))
-    origin: str = "ci"
-    metrics: Mapping[str, Estimate] | Unknown = field(default_factory=dict)
-    better: Mapping[str, str] = field(default_factory=dict)
-    resamples: str = ""
-    slices: Sequence[Mapping[str, Any]] | Unknown = field(default_factory=lambda: Unknown("the version has no slices"))
-    signature: Mapping[str, Any] | Unknown = field(default_factory=lambda: Unknown("the version has no signature"))
-    data_until: datetime | Unknown = field(
-        default_factory=lambda: Unknown("nothing says when the newest training data is from")
-    )
-    authors: tuple[Commit, ...] | Unknown = field(default_factory=lambda: Unknown("nobody looked who made the version"))
-
-    @property
-    def short(self) -> str:
-        """The eight digits by which people name it."""
-        return self.version.rpartition("-")[2]
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One statement of the ledger. ``reason`` says why it is not believed; "" means that it is.
-
-    ``owner`` is the owner of the key that signed it, as policy.yaml names him. ``new`` is the blob of the deployment
-    file that it speaks of, "" where it speaks of none.
-    """
-
-    kind: str
-    time: datetime
-    result: Result
-    model: str = ""
-    version: str = ""
-    artifact: str = ""
-    environment: str = ""
-    repository: str = ""
-    new: str = ""
-    by: str = ""
-    owner: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What one version is judged on for one environment, as champion, canary or shadow there.
-
-    ``champion`` is what answers there now; None means that nothing does. ``order`` holds the environments as
-    policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact.
-    """
-
-    now: datetime
-    repository: str
-    environment: str
-    candidate: Version
-    champion: Version | Unknown | None
-    part: Part = "champion"
-    order: tuple[str, ...] = ()
-    pinned: frozenset[str] = frozenset()
-    proofs: tuple[Proof, ...] | Unknown = ()
-    exceptions: tuple[Exemption, ...] = ()
 
 
 @dataclass(frozen=True)

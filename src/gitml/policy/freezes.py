@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from gitml.gates.verdicts import failed, listed, passed
 from gitml.policy.change import in_force
-from gitml.policy.verdicts import failed, listed, passed
 from gitml.spec.deployment import Hold
 from gitml.spec.policy import Freeze
 from gitml.verdict import Verdict

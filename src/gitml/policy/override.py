@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gitml.policy.facts import Case, Person, Proof, Unknown
+from gitml.gates.facts import Person, Proof, Unknown
+from gitml.gates.verdicts import failed, listed, passed, unclear
+from gitml.policy.facts import Case
 from gitml.policy.freezes import moment
 from gitml.policy.people import involved, members_of, same
-from gitml.policy.verdicts import failed, listed, passed, unclear
 from gitml.spec.policy import Override, Policy
 from gitml.verdict import Verdict
 

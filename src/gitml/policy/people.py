@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitml.policy.facts import Case, Commit, Person, Pull, Unknown
+from gitml.gates.facts import Commit, Person, Unknown
+from gitml.policy.facts import Case, Pull
 from gitml.spec.policy import Policy
 
 Teams = Mapping[str, tuple[Person, ...] | Unknown]

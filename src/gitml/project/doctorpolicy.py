@@ -9,22 +9,21 @@ from pathlib import Path
 from gitml.ci.codeowners import PLACES, marks
 from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.errors import SpecError
+from gitml.fields import EvidenceKind
 from gitml.forges.base import Branch
 from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection
 from gitml.gate.status import context_of
 from gitml.git.commands import Git
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.http import HttpError
+from gitml.kinds import signed_by
 from gitml.project.doctorpoint import Mark, Point
 from gitml.publishing.status import CONTEXT
 from gitml.spec.application import Application
-from gitml.spec.gates import EvidenceKind
 from gitml.spec.policy import POLICY, Policy, load_policy
 
 # What the workflows sign, and what agents and CI report.
-SIGNED: tuple[EvidenceKind, ...] = (
-    "trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back",
-)  # fmt: skip
+SIGNED = signed_by("ci")
 _SOON = timedelta(days=30)
 
 

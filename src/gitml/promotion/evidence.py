@@ -44,7 +44,7 @@ class Shown:
 
     @property
     def binding(self) -> Binding | None:
-        return self.believed.statement.binding if self.believed.statement else None
+        return self.believed.binding
 
 
 def events(here: Here) -> list[Event]:

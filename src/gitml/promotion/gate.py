@@ -19,7 +19,7 @@ from gitml.gate.judge import Ground, Judged, ground, judge
 from gitml.gate.statement import is_known, statement_of
 from gitml.gate.status import context_of
 from gitml.gate.words import cut, line_of, state_of, text_of
-from gitml.policy.facts import Unknown
+from gitml.gates.facts import Unknown
 from gitml.publishing.status import CONTEXT as TRAIN
 from gitml.publishing.sticky import Age, Stamp, Sticky, mine, stick
 

@@ -19,9 +19,9 @@ from gitml.evidence.statement import Change, Statement
 from gitml.forges.base import PullRequest
 from gitml.gate.judge import Ground, Judged, ground, judge
 from gitml.gate.statement import pin_of
+from gitml.gates.facts import Unknown
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision
-from gitml.policy.facts import Unknown
 from gitml.policy.freezes import moment
 from gitml.policy.override import NEVER, Overrule, gate_of, why_may_not
 from gitml.spec.policy import Override

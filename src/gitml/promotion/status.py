@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from gitml.control.mainline import Mainline, Past, deployment_path
 from gitml.control.place import Place
-from gitml.control.proofs import Ledger, Told, ledger_of
+from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, SpecError
+from gitml.evidence.trust import Believed
 from gitml.forges.base import PullRequest
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
@@ -148,8 +149,8 @@ def _decision(
     for told in reversed(proofs.told):
         about = told.binding
         # Environments often hold the same bytes: the path tells their decisions apart.
-        where = (about.change.path, about.change.new) if about.change else None
-        if not told.doubt and about.kind == "approved" and where == (f"{main.git.prefix}{path}", blob):
+        where = (about.change.path, about.change.new) if about and about.change else None
+        if told and about and about.kind == "approved" and where == (f"{main.git.prefix}{path}", blob):
             return about.pull, _approvers(told), "the ledger"
     try:
         pulls = [p for p in place.forge.pulls.of_commit(past.commit) if p.is_merged]
@@ -165,7 +166,7 @@ def _decision(
     return pull.number, approved, "the pull request"
 
 
-def _approvers(told: Told) -> tuple[str, ...]:
+def _approvers(told: Believed) -> tuple[str, ...]:
     """The logins that the snapshot of the reviews counted."""
     listed = told.details.get("reviews")
     reviews = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []

@@ -143,8 +143,8 @@ class Story:
 
     def _evidence(self) -> Iterator[Evidence]:
         for told in self.ledger.of(self.model, self.version):
-            about = told.binding
-            yield Evidence(about.kind, about.time, about.result, about.environment, told.doubt)
+            if about := told.binding:
+                yield Evidence(about.kind, about.time, about.result, about.environment, told.why_not)
 
 
 _ORIGINS = {"local": "outside CI", "ci": "by CI", "external": "elsewhere, registered here"}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.dvc.lockentries import Content, Entry
+from gitml.fields import newer_format
 from gitml.refs import NAME, VERSION
 from gitml.registry.lineage import external_digest, lineage_digest
 from gitml.stats.profile import Profile
@@ -148,5 +149,14 @@ def parse_record(text: str | bytes) -> Record:
     try:
         return Record.model_validate_json(text)
     except ValidationError as exc:
+        if newer := newer_format(_format_of(exc)):
+            raise ValueError(newer) from exc
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'record'}: {e['msg']}" for e in exc.errors()]
         raise ValueError("\n".join(lines)) from exc
+
+
+def _format_of(exc: ValidationError) -> int | None:
+    """The format that a record which cannot be read says it has."""
+    said = next((str(e["input"]) for e in exc.errors() if e["loc"] == ("format",)), "")
+    number = said.removeprefix("gitml version ")
+    return int(number) if number != said and number.isdecimal() else None

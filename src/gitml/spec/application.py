@@ -8,10 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gitml.spec.fields import (
+from gitml.fields import (
     BranchName,
     Duration,
     Flag,
+    Format,
     GitmlSource,
     Label,
     MetricName,
@@ -24,7 +25,6 @@ from gitml.spec.fields import (
     WrongValueError,
 )
 
-Format = Literal["skops", "safetensors", "onnx", "pickle", "ensemble"]
 Direction = Literal["higher", "lower"]
 
 _SUFFIXES: dict[str, Format] = {

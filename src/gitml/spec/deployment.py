@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from gitml.fields import Login, Number, Record, Text, Until, WrongValueError, check_digest, shown
 from gitml.refs import VERSION
-from gitml.spec.fields import Login, Number, Record, Text, Until, WrongValueError, check_digest, shown
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse, read
 

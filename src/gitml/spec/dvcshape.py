@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from gitml.spec.fields import Flag, Record, WrongValueError, shown
+from gitml.fields import Flag, Record, WrongValueError, shown
 
 Text = Annotated[str, Field(min_length=1)]
 

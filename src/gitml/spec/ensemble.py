@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gitml.fields import Name, Number, Record, WrongValueError
 from gitml.spec.deployment import Pin
-from gitml.spec.fields import Name, Number, Record, WrongValueError
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse
 

@@ -11,10 +11,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from gitml.errors import Problem, SpecError
-from gitml.spec.fields import (
+from gitml.fields import (
     Count,
     Duration,
     EnvironmentName,
+    EvidenceKind,
     Flag,
     Login,
     Moment,
@@ -25,9 +26,11 @@ from gitml.spec.fields import (
     Text,
     Until,
     WrongValueError,
+    newer_format,
     person,
 )
-from gitml.spec.gates import EvidenceKind, Gates
+from gitml.gates.exemption import Exemption
+from gitml.spec.gates import Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -134,16 +137,6 @@ class Freeze(_Window):
     environments: tuple[EnvironmentName, ...] = Field((), description="Where; everywhere if none is named.")
 
 
-class Exemption(Record):
-    """Something forbidden that is allowed for one model for a time."""
-
-    allow: Literal["pickle"] = Field(description="What: `pickle`, a format that runs code when it is loaded.")
-    model: Name = Field(description="For which model.")
-    reason: Text = Field(description="Why.")
-    by: Login = Field(description="Login of the person who answers for it.")
-    until: Until = Field(description="Last day (included) or moment.")
-
-
 class Override(Record):
     """Who may open a shut gate, by a signed statement with a reason and an end."""
 
@@ -157,6 +150,7 @@ class Override(Record):
 class Policy(Record):
     """The whole of policy.yaml."""
 
+    format: Literal[1] = Field(1, description="The format of this file. An older gitml refuses a newer one.")
     roles: Mapping[Name, Role] = Field(default_factory=dict, description="Who may speak for what.")
     environments: Mapping[EnvironmentName, Environment] = Field(
         min_length=1, description="Where models run, in the order of promotion."
@@ -192,6 +186,9 @@ def parse_policy(content: bytes, file: str = POLICY) -> Policy:
 
 
 def _checked(document: Document) -> Policy:
+    # First of all, because what else is wrong may be right in the newer format.
+    if newer := newer_format(document.data.get("format") if isinstance(document.data, dict) else None):
+        raise SpecError([document.problem(("format",), newer)])
     policy = build(Policy, document)
     problems = check_policy(policy, document)
     if problems:

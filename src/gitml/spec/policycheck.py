@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gitml.errors import Problem
+from gitml.gates.base import Need
 from gitml.spec.application import Application, Model
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
-from gitml.spec.gates import Gates
 from gitml.spec.policy import Policy
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
-
-# gate: key of the model that it reads
-_READS = {
-    "slices": "slices",
-    "fairness": "slices",
-    "signature": "signature",
-    "champion": "replicates",
-    "latency": "samples",
-}
 
 
 @dataclass(frozen=True)
@@ -57,10 +48,9 @@ def gates_can_pass(
             gates = environment.gates_of(name)
             own = environment.models[name].gates.model_fields_set if name in environment.models else frozenset()
             site = _Gates(document, place, name, own)
-            files = measured.get(name, Measured())
-            found += site.metrics(gates, model, files.metrics)
-            found += site.files(gates, model)
-            found += site.slices(gates, files.slices)
+            found += [
+                p for gate, need in gates.needs for p in site.lacks(gate, need, model, measured.get(name, Measured()))
+            ]
     return found
 
 
@@ -70,52 +60,48 @@ class _Gates:
     def __init__(self, document: Document, place: str, name: str, own: Collection[str]) -> None:
         self.document, self.place, self.name, self.own = document, place, name, own
 
-    def key(self, gate: str) -> Key:
+    def key(self, gate: str, need: Need) -> Key:
         if gate in self.own:
-            return ("environments", self.place, "models", self.name, "gates", gate)
-        return ("environments", self.place, "gates", gate)
+            return ("environments", self.place, "models", self.name, "gates", gate, *need.at)
+        return ("environments", self.place, "gates", gate, *need.at)
 
-    def metrics(self, gates: Gates, model: Model, measured: Collection[str]) -> list[Problem]:
-        known = [*model.better, *measured]
-        found = []
-        for metric in gates.metrics or ():
-            if metric not in known:
-                message = f"the model {self.name!r} has no metric {metric!r}, so this gate stays shut"
-                found.append(self.document.problem((*self.key("metrics"), metric), message, self._hint(metric, known)))
-        for metric in gates.champion or ():
-            if metric not in model.better:
-                message = f"gitml.yaml does not say which way {metric!r} is better for {self.name!r}"
-                hint = f"add it under models.{self.name}.better: higher or lower"
-                found.append(self.document.problem((*self.key("champion"), metric), message, hint))
-        return found
+    def lacks(self, gate: str, need: Need, model: Model, files: Measured) -> Iterator[Problem]:
+        """What ``model`` does not give that the gate reads."""
+        key = self.key(gate, need)
+        if need.what == "metrics":
+            yield from self._metric(key, need.name, [*model.better, *files.metrics])
+        elif need.what == "better":
+            yield from self._direction(key, need.name, model)
+        elif need.what == "groups":
+            yield from self._groups(key, need, files.slices)
+        elif need.what != "evidence" and getattr(model, need.what) is None:
+            message = f"reads the {need.what} of a model, and {self.name!r} has none, so this gate stays shut"
+            hint = f"add a line '{need.what}:' to models.{self.name} in gitml.yaml"
+            yield self.document.problem(key, message, hint)
 
-    def slices(self, gates: Gates, known: Mapping[str, frozenset[str]]) -> list[Problem]:
-        found = []
-        for gate in ("slices", "fairness") if known else ():
-            for number, rule in enumerate(getattr(gates, gate) or ()):
-                key = (*self.key(gate), number)
-                if rule.column not in known:
-                    message = f"the slices of {self.name!r} have no column {rule.column!r}"
-                    found.append(self.document.problem((*key, "column"), message, nearest(rule.column, sorted(known))))
-                elif rule.metric not in known[rule.column]:
-                    message = f"the slices of {self.name!r} have no metric {rule.metric!r}"
-                    hint = nearest(rule.metric, sorted(known[rule.column]))
-                    found.append(self.document.problem((*key, "metric"), message, hint))
-        return found
+    def _metric(self, key: Key, metric: str, known: Collection[str]) -> Iterator[Problem]:
+        if metric not in known:
+            message = f"the model {self.name!r} has no metric {metric!r}, so this gate stays shut"
+            yield self.document.problem(key, message, self._hint(metric, known))
+
+    def _direction(self, key: Key, metric: str, model: Model) -> Iterator[Problem]:
+        if metric not in model.better:
+            message = f"gitml.yaml does not say which way {metric!r} is better for {self.name!r}"
+            hint = f"add it under models.{self.name}.better: higher or lower"
+            yield self.document.problem(key, message, hint)
+
+    def _groups(self, key: Key, need: Need, known: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+        if known and need.column not in known:
+            message = f"the slices of {self.name!r} have no column {need.column!r}"
+            yield self.document.problem((*key, "column"), message, nearest(need.column, sorted(known)))
+        elif known and need.name not in known[need.column]:
+            message = f"the slices of {self.name!r} have no metric {need.name!r}"
+            yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
 
     def _hint(self, metric: str, known: Collection[str]) -> str:
         near = nearest(metric, known)
         other = f"or give it gates of its own under environments.{self.place}.models.{self.name}"
         return f"{near} {other}" if near.startswith("did") else f"add it under models.{self.name}.better, {other}"
-
-    def files(self, gates: Gates, model: Model) -> list[Problem]:
-        found = []
-        for gate, needed in _READS.items():
-            if gate in gates.wanted and getattr(model, needed) is None:
-                message = f"reads the {needed} of a model, and {self.name!r} has none, so this gate stays shut"
-                hint = f"add a line '{needed}:' to models.{self.name} in gitml.yaml"
-                found.append(self.document.problem(self.key(gate), message, hint))
-        return found
 
 
 def pins_known(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gitml.errors import Problem, SpecError
-from gitml.spec.fields import WrongValueError, shown
+from gitml.fields import WrongValueError, shown
 from gitml.spec.yamlfile import Document, Key
 
 M = TypeVar("M", bound=BaseModel)

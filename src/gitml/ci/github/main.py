@@ -81,7 +81,7 @@ def _only_of_use(source: Source, kind: str) -> list[str]:
 def wants_reproduction(policy: Policy) -> bool:
     """Whether some version has to be trained a second time before it gets anywhere."""
     gates = [e.gates_of(m) for e in policy.environments.values() for m in ("", *e.models)]
-    asked = any(g.reproduced or "reproduced" in (g.evidence or {}) for g in gates)
+    asked = any(g.reads_evidence("reproduced") for g in gates)
     return asked or policy.trust.branch_runs == "reproduce"
 
 

@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitml.policy import champion, data_age, evidence, fairness, latency, metrics, reproduced, signature, size, slices
-from gitml.policy import format as format_gate
-from gitml.policy.decision import GATES
-from gitml.policy.facts import Facts, Unknown
-from gitml.spec.gates import Bound, Fairness, Margin, Slice
-from gitml.spec.policy import Exemption
+from gitml.gates import champion, data_age, evidence, fairness, latency, metrics, reproduced, signature, size, slices
+from gitml.gates import format as format_gate
+from gitml.gates.bounds import Bound
+from gitml.gates.champion import Margin
+from gitml.gates.exemption import Exemption
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.fairness import Fairness
+from gitml.gates.slices import Slice
+from gitml.gates.table import GATES
 from gitml.stats.comparison import Estimate
 from gitml.verdict import Phase, Verdict
 from policy.kit import NOW, OLD, OLD_FILE, PROOFS, facts, near, proof, version
@@ -430,7 +433,7 @@ def test_no_signature_file_breaks_the_gate(found: Any) -> None:
 
 
 def test_every_gate_documents_its_configuration() -> None:
-    for name, judge in GATES.items():
-        text = judge.__doc__ or ""
+    for name, gate in GATES.items():
+        text = gate.judge.__doc__ or ""
         assert f"{name}:" in text, name
         assert len(text) > 120

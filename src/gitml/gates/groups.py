@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitml.policy.facts import Unknown
-from gitml.policy.verdicts import number
+from gitml.gates.facts import Unknown
+from gitml.gates.verdicts import number
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.verdicts import failed, listed, passed, together, unclear
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.verdicts import failed, listed, passed, together, unclear
 from gitml.verdict import Verdict
 
 _SAID = ("description", "unit")  # for people: no caller depends on them
 _KNOWN = ("name", "type", "nullable", "categories")
 Columns = Mapping[str, Mapping[str, Any]]
+
+KEY = Literal["compatible"]
+MEANING = "`compatible`: whoever calls the champion can call this one."
+ADVICE = Advice(
+    SCIENTIST,
+    "keep the champion's inputs and outputs, or agree with the callers first",
+    "let the stage that trains write a signature file",
+)
 
 
 def judge(facts: Facts, wanted: str) -> Verdict:
@@ -38,6 +47,10 @@ def judge(facts: Facts, wanted: str) -> Verdict:
         return unclear(listed(f"signature of {name}: {s.reason}" for name, s in sides if isinstance(s, Unknown)))
     parts = [*_inputs(new[0], old[0]), *_outputs(new[1], old[1])]
     return together(parts, f"whoever calls {champion.short} can call it") if parts else unclear("no inputs, no outputs")
+
+
+def needs(wanted: str) -> tuple[Need, ...]:
+    return (Need("signature"),)
 
 
 def _columns(signature: Mapping[str, Any] | Unknown) -> tuple[Columns, Columns] | Unknown:

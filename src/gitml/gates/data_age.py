@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.proofs import days
-from gitml.policy.verdicts import failed, passed, unclear
+from gitml.fields import Duration
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.proofs import days
+from gitml.gates.verdicts import failed, passed, unclear
 from gitml.verdict import Verdict
+
+KEY = Duration
+MEANING = "The newest training data is not older than this."
+ADVICE = Advice(
+    SCIENTIST,
+    "train on newer data",
+    "let the stage that trains write `data_until` into the signature",
+)
 
 
 def judge(facts: Facts, wanted: timedelta) -> Verdict:
@@ -28,3 +38,7 @@ def judge(facts: Facts, wanted: timedelta) -> Verdict:
     if old > wanted:
         return failed(f"{told}, {days(old)} old; at most {days(wanted)} are allowed", {"data_until": until.isoformat()})
     return passed(f"{told}, {days(old)} old", {"data_until": until.isoformat()})
+
+
+def needs(wanted: timedelta) -> tuple[Need, ...]:
+    return ()

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.groups import groups, numbers
-from gitml.policy.verdicts import failed, passed, shown, together, unclear
-from gitml.spec.gates import Fairness
+from pydantic import Field
+
+from gitml.fields import Count, MetricName, Number, Record, Text
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.groups import groups, numbers
+from gitml.gates.verdicts import failed, passed, shown, together, unclear
 from gitml.verdict import Verdict
+
+
+class Fairness(Record):
+    """How far apart the groups of one column may be."""
+
+    column: Text = Field(description="The column whose values are the groups.")
+    metric: MetricName = Field(description="The metric, as the slices file names it.")
+    ratio_at_least: Annotated[Number, Field(gt=0, le=1)] = Field(
+        description="The smallest group value divided by the largest; 0.8 is the four-fifths rule."
+    )
+    min_rows: Count = Field(description="Groups with fewer rows are not judged.")
+
+
+KEY = Annotated[tuple[Fairness, ...], Field(min_length=1)]
+MEANING = "How far apart groups may be."
+ADVICE = Advice(
+    SCIENTIST,
+    "look at the groups that are worst off, with risk",
+    "let the stage that evaluates write these groups, with enough rows",
+)
 
 
 def judge(facts: Facts, wanted: Sequence[Fairness]) -> Verdict:
@@ -22,6 +46,11 @@ def judge(facts: Facts, wanted: Sequence[Fairness]) -> Verdict:
     """
     parts = [_judge(facts, rule) for rule in wanted]
     return together(parts, "the groups are close enough")
+
+
+def needs(wanted: Sequence[Fairness]) -> tuple[Need, ...]:
+    groups = (Need("groups", rule.metric, rule.column, (number,)) for number, rule in enumerate(wanted))
+    return (*groups, Need("slices"))
 
 
 def _judge(facts: Facts, rule: Fairness) -> Verdict:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.proofs import counting
-from gitml.policy.verdicts import failed, number, passed, shown, unclear
+from gitml.fields import Latency
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.proofs import counting
+from gitml.gates.verdicts import failed, number, passed, shown, unclear
 from gitml.verdict import Verdict
+
+KEY = Latency
+MEANING = "One row is answered within this time (95th percentile)."
+ADVICE = Advice(
+    SCIENTIST,
+    "make the model faster",
+    "wait for main's job `verify`, which measures it",
+)
 
 
 def judge(facts: Facts, wanted: float) -> Verdict:
@@ -26,3 +36,7 @@ def judge(facts: Facts, wanted: float) -> Verdict:
     if took > wanted:
         return failed(f"{told}, at most {shown(wanted)} ms are allowed", {"latency_ms_p95": took})
     return passed(told, {"latency_ms_p95": took})
+
+
+def needs(wanted: float) -> tuple[Need, ...]:
+    return (Need("samples"), Need("evidence", "evaluated"))

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from gitml.policy.facts import Facts, Unknown, Version
-from gitml.policy.verdicts import failed, number, passed, shown, together, unclear
-from gitml.spec.gates import Margin
+from pydantic import Field
+
+from gitml.fields import MetricName, Number, Record
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown, Version
+from gitml.gates.verdicts import failed, number, passed, shown, together, unclear
 from gitml.stats.comparison import Difference, Estimate, difference
 from gitml.verdict import Verdict
+
+
+class Margin(Record):
+    """How much worse than the champion is still good enough."""
+
+    margin: Annotated[Number, Field(ge=0)] = Field(
+        description="In the metric's own unit; the interval of the paired difference must lie above it."
+    )
+
+
+KEY = Annotated[Mapping[MetricName, Margin], Field(min_length=1)]
+MEANING = "Not worse than what runs there now by more than a margin."
+ADVICE = Advice(
+    SCIENTIST,
+    "train a version that is not worse than what runs",
+    "evaluate on more data, so that the interval is narrower than the margin",
+)
 
 
 def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
@@ -38,6 +59,10 @@ def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
         return passed("it is what answers there now")
     parts = [_judge(name, margin.margin, facts.candidate, champion) for name, margin in wanted.items()]
     return together(parts, f"not worse than {champion.short} by more than the margins")
+
+
+def needs(wanted: Mapping[str, Margin]) -> tuple[Need, ...]:
+    return (*(Need("better", name, at=(name,)) for name in wanted), Need("replicates"))
 
 
 def _judge(name: str, margin: float, candidate: Version, champion: Version) -> Verdict:

@@ -7,10 +7,11 @@ import binascii
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
+from gitml.kinds import KINDS
 from gitml.refs import NAME, why_no_environment
 
 _METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
@@ -58,6 +59,17 @@ def shown(value: Any) -> str:
         return str(value).lower()
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def newer_format(found: Any, reads: int = 1) -> str:
+    """Why a file of the format ``found`` cannot be read, or "" if it can. A file that does not say has format 1.
+
+    >>> newer_format(None), newer_format(1), newer_format(2)
+    ('', '', 'has format 2, and this gitml reads format 1: upgrade gitml')
+    """
+    if not isinstance(found, int) or found <= reads:
+        return ""  # anything but a number is wrong in itself, and the model says so
+    return f"has format {found}, and this gitml reads format {reads}: upgrade gitml"
 
 
 def check_name(name: str) -> str:
@@ -268,6 +280,7 @@ def _text(pattern: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
 
 
+Format = Literal["skops", "safetensors", "onnx", "pickle", "ensemble"]
 Flag = Annotated[bool, Strict()]
 Number = Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
@@ -293,3 +306,9 @@ TeamName = Annotated[str, AfterValidator(check_team), _text(_TEAM.pattern, "acme
 PublicKey = Annotated[str, AfterValidator(check_public_key), _text("ssh-ed25519 .+", "ssh-ed25519 AAAA…")]
 Moment = Annotated[datetime, BeforeValidator(parse_moment), _text(_DAY, "2026-01-31")]
 Until = Annotated[datetime, BeforeValidator(parse_until), _text(_DAY, "2026-01-31")]
+
+if TYPE_CHECKING:
+    EvidenceKind = str
+else:
+    # A Literal, so that an error names the valid words, and editors offer them.
+    EvidenceKind = Literal[tuple(KINDS)]

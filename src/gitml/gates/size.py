@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from gitml.policy.facts import Facts
-from gitml.policy.verdicts import failed, number, passed, unclear
+from gitml.fields import Size
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts
+from gitml.gates.verdicts import failed, number, passed, unclear
 from gitml.verdict import Verdict
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+KEY = Size
+MEANING = "The artifact is not larger."
+ADVICE = Advice(
+    SCIENTIST,
+    "make the model smaller",
+    "train again: the record does not say the size",
+)
 
 
 def judge(facts: Facts, wanted: int) -> Verdict:
@@ -22,6 +32,10 @@ def judge(facts: Facts, wanted: int) -> Verdict:
     if found > wanted:
         return failed(f"it has {human(found)}, at most {human(wanted)} are allowed", {"bytes": facts.candidate.size})
     return passed(f"it has {human(found)}", {"bytes": facts.candidate.size})
+
+
+def needs(wanted: int) -> tuple[Need, ...]:
+    return ()
 
 
 def human(count: float) -> str:

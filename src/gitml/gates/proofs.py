@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from gitml.policy.facts import Facts, Proof, Unknown
-from gitml.policy.verdicts import listed
+from gitml.gates.facts import Facts, Proof, Unknown
+from gitml.gates.verdicts import listed
+from gitml.kinds import KINDS
 
-# They hold for the version wherever it goes; all other kinds speak of one environment.
-EVERYWHERE = frozenset({"trained", "evaluated", "reproduced"})
-# A version "ran" in an environment when one of these says so.
-RAN = ("promoted", "deployed", "rolled-back")
+# A version "ran" in an environment when evidence of one of these kinds says so.
+RAN = tuple(kind for kind, row in KINDS.items() if row.ran)
 
 
 def counting(facts: Facts, kind: str, places: Collection[str] | None = None) -> tuple[Proof, ...] | Unknown:
@@ -42,7 +41,7 @@ def _doubt(facts: Facts, proof: Proof, places: Collection[str]) -> str:
         return "one is of another version"
     if proof.artifact != version.artifact:
         return "one is of another artifact"
-    if proof.environment not in ("", *places) or (proof.kind not in EVERYWHERE and not proof.environment):
+    if proof.environment not in ("", *places) or (not KINDS[proof.kind].everywhere and not proof.environment):
         return "one is of another environment"
     if proof.time > facts.now:
         return "one says that it is from the future"
@@ -54,7 +53,7 @@ def standing(proofs: tuple[Proof, ...]) -> Proof:
 
     Of kinds that speak of an environment the newest decides: what was observed there does change.
     """
-    if proofs[0].kind in EVERYWHERE:
+    if KINDS[proofs[0].kind].everywhere:
         return next((p for p in proofs if p.result == "failed"), proofs[0])
     return proofs[0]
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Annotated
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.proofs import RAN, counting, days, standing
-from gitml.policy.verdicts import failed, passed, together, unclear
+from pydantic import Field
+
+from gitml.fields import Duration, EvidenceKind
+from gitml.gates.base import OPERATOR, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.proofs import RAN, counting, days, standing
+from gitml.gates.verdicts import failed, passed, together, unclear
 from gitml.verdict import Verdict
+
+KEY = Annotated[Mapping[EvidenceKind, Duration], Field(min_length=1)]
+MEANING = "Signed evidence that must exist, and how old it may be."
+ADVICE = Advice(
+    OPERATOR,
+    "find out what failed: `gitml evidence ls` shows the statements",
+    "run the job that signs it: `gitml evidence ls` shows what is there",
+)
 
 
 def judge(facts: Facts, wanted: Mapping[str, timedelta]) -> Verdict:
@@ -25,6 +38,10 @@ def judge(facts: Facts, wanted: Mapping[str, timedelta]) -> Verdict:
     """
     parts = [_judge(facts, kind, age) for kind, age in wanted.items()]
     return together(parts, f"{', '.join(wanted)}: there, believed and young enough")
+
+
+def needs(wanted: Mapping[str, timedelta]) -> tuple[Need, ...]:
+    return tuple(Need("evidence", kind) for kind in wanted)
 
 
 def _judge(facts: Facts, kind: str, age: timedelta) -> Verdict:

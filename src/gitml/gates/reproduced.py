@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.proofs import counting, days, standing
-from gitml.policy.verdicts import failed, passed, unclear
+from gitml.fields import Flag
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.proofs import counting, days, standing
+from gitml.gates.verdicts import failed, passed, unclear
 from gitml.verdict import Verdict
+
+KEY = Flag
+MEANING = "Trained a second time from its record, with the same result."
+ADVICE = Advice(
+    SCIENTIST,
+    "find out why the training is not repeatable: `gitml reproduce` names the first difference",
+    "wait for main's job `verify`, which trains it a second time",
+)
 
 
 def judge(facts: Facts, wanted: bool) -> Verdict:
@@ -27,3 +37,7 @@ def judge(facts: Facts, wanted: bool) -> Verdict:
     if proof.result != "passed":
         return unclear("trained a second time, but whether it is the same could not be told")
     return passed(f"trained a second time with the same result, {days(facts.now - proof.time)} ago")
+
+
+def needs(wanted: bool) -> tuple[Need, ...]:
+    return (Need("evidence", "reproduced"),) if wanted else ()

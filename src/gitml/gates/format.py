@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Annotated
 
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.verdicts import failed, passed, unclear
+from pydantic import Field
+
+from gitml.fields import Format
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.verdicts import failed, passed, unclear
 from gitml.verdict import Verdict
+
+KEY = Annotated[tuple[Format, ...], Field(min_length=1)]
+MEANING = "Formats that the artifact may have."
+ADVICE = Advice(
+    SCIENTIST,
+    "store the model in an allowed format",
+    "push the artifact: `dvc push`",
+)
 
 
 def judge(facts: Facts, wanted: Collection[str]) -> Verdict:
@@ -24,6 +37,10 @@ def judge(facts: Facts, wanted: Collection[str]) -> Verdict:
     if version.format not in wanted:
         return failed(f"it is {version.format or 'of no known format'}; allowed: {', '.join(wanted)}")
     return _verified(facts, version.format)
+
+
+def needs(wanted: Collection[str]) -> tuple[Need, ...]:
+    return ()
 
 
 def _exempt(facts: Facts) -> Verdict:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from gitml.policy.bounds import within
-from gitml.policy.facts import Facts, Unknown
-from gitml.policy.groups import groups
-from gitml.policy.verdicts import together, unclear
-from gitml.spec.gates import Slice
+from pydantic import Field
+
+from gitml.fields import Count, MetricName, Text
+from gitml.gates.base import SCIENTIST, Advice, Need
+from gitml.gates.bounds import Bound, within
+from gitml.gates.facts import Facts, Unknown
+from gitml.gates.groups import groups
+from gitml.gates.verdicts import together, unclear
 from gitml.verdict import Verdict
+
+
+class Slice(Bound):
+    """A bound on one metric in every group of one column."""
+
+    column: Text = Field(description="The column whose values are the groups.")
+    metric: MetricName = Field(description="The metric, as the slices file names it.")
+    min_rows: Count = Field(description="Groups with fewer rows are not judged.")
+
+
+KEY = Annotated[tuple[Slice, ...], Field(min_length=1)]
+MEANING = "Bounds on a metric in every group of a column."
+ADVICE = Advice(
+    SCIENTIST,
+    "look at the groups that fail",
+    "let the stage that evaluates write these groups, with enough rows",
+)
 
 
 def judge(facts: Facts, wanted: Sequence[Slice]) -> Verdict:
@@ -23,6 +44,11 @@ def judge(facts: Facts, wanted: Sequence[Slice]) -> Verdict:
     """
     parts = [_judge(facts, rule) for rule in wanted]
     return together(parts, "every group that is large enough is within bounds")
+
+
+def needs(wanted: Sequence[Slice]) -> tuple[Need, ...]:
+    groups = (Need("groups", rule.metric, rule.column, (number,)) for number, rule in enumerate(wanted))
+    return (*groups, Need("slices"))
 
 
 def _judge(facts: Facts, rule: Slice) -> Verdict:

@@ -1,0 +1,32 @@
+"""The gates by their key in policy.yaml, in the order in which they are judged and shown."""
+
+from __future__ import annotations
+
+from gitml.gates import (
+    champion,
+    data_age,
+    evidence,
+    fairness,
+    format,  # noqa: A004 - the gate's name
+    latency,
+    metrics,
+    reproduced,
+    signature,
+    size,
+    slices,
+)
+from gitml.gates.base import PolicyGate
+
+GATES: dict[str, PolicyGate] = {
+    "metrics": metrics,
+    "champion": champion,
+    "reproduced": reproduced,
+    "format": format,
+    "signature": signature,
+    "data_age": data_age,
+    "size": size,
+    "latency": latency,
+    "slices": slices,
+    "fairness": fairness,
+    "evidence": evidence,
+}

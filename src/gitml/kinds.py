@@ -1,0 +1,68 @@
+"""The kinds of evidence, one row each: who signs a kind, what it is bound to, how late it may come to the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+
+# From signing to the ledger: a job signs, then pushes, and may have to push again.
+_AT_ONCE = timedelta(hours=1)
+# Agents and monitors keep what they saw until a CI job collects it.
+_COLLECTED = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class EvidenceRow:
+    """``signer`` is whose key signs the kind: a job of the default branch, a serving machine, a monitor or a person.
+
+    ``predicate`` is the in-toto predicate type; empty for gitml's own. ``needs`` are fields of the binding without
+    which a statement does not count. ``everywhere``: it holds in every environment, where others speak of one.
+    ``ran``: it says that the version ran. ``lag``: how long after its signing it may come to the ledger.
+    ``on_main`` is what main must have where such evidence is believed: the change, the version's record, the commit.
+    """
+
+    signer: Literal["ci", "agent", "monitor", "person"]
+    predicate: str = ""
+    needs: tuple[str, ...] = ()
+    everywhere: bool = False
+    ran: bool = False
+    lag: timedelta = _AT_ONCE
+    on_main: Literal["", "change", "version", "commit"] = ""
+
+    @property
+    def late(self) -> bool:
+        """Whether newer evidence may stand in the ledger before it."""
+        return self.lag > _AT_ONCE
+
+
+KINDS: dict[str, EvidenceRow] = {
+    "trained": EvidenceRow("ci", PROVENANCE, everywhere=True, on_main="version"),
+    "evaluated": EvidenceRow("ci", everywhere=True),
+    "reproduced": EvidenceRow("ci", everywhere=True),
+    "gate": EvidenceRow("ci", TEST_RESULT, needs=("policy",)),
+    "approved": EvidenceRow("ci", on_main="change"),
+    "promoted": EvidenceRow("ci", ran=True, on_main="change"),
+    "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
+    "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
+    "overridden": EvidenceRow("person"),
+    "drift": EvidenceRow("monitor", lag=_COLLECTED),
+    "canary": EvidenceRow("monitor", lag=_COLLECTED),
+}
+
+
+def predicate_of(kind: str) -> str:
+    """The in-toto predicate type of a kind.
+
+    >>> predicate_of("promoted")
+    'https://gitml.dev/evidence/promoted/v1'
+    """
+    return KINDS[kind].predicate or f"https://gitml.dev/evidence/{kind}/v1"
+
+
+def signed_by(signer: str) -> tuple[str, ...]:
+    """The kinds that such a key signs, in the order of the table."""
+    return tuple(kind for kind, row in KINDS.items() if row.signer == signer)
