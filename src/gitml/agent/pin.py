@@ -90,14 +90,24 @@ def find_record(mirror: Mirror, commit: str, reference: Reference) -> Record:
         matching = [n for n in names if n.rpartition("-")[2].startswith(selector[:8])]
     else:
         raise RefError(f"{reference} names no version", "write MODEL@DIGEST or MODEL@VERSION")
-    if len(matching) != 1:
+    records = [_record(mirror, commit, reference.model, name) for name in matching]
+    if DIGEST.fullmatch(selector):
+        records = [record for record in records if record.digest.startswith(selector)]
+    if len(records) != 1:
         near = ", ".join(reversed(names[-8:])) or "none"
-        raise RefError(f"{reference} names {len(matching)} versions in the agent's mirror", f"versions there: {near}")
-    raw = mirror.file(commit, f"models/{reference.model}/versions/{matching[0]}.json") or b""
+        raise RefError(f"{reference} names {len(records)} versions in the agent's mirror", f"versions there: {near}")
+    return records[0]
+
+
+def _record(mirror: Mirror, commit: str, model: str, version: str) -> Record:
+    raw = mirror.file(commit, f"models/{model}/versions/{version}.json") or b""
     try:
-        return parse_record(raw)
+        record = parse_record(raw)
     except ValueError as exc:
-        raise RefError(f"the record of {reference} cannot be read: {exc}") from exc
+        raise RefError(f"the record of {model} {version} cannot be read: {exc}") from exc
+    if (record.model, record.version) != (model, version):
+        raise RefError(f"the file of {model} {version} is the record of {record.model} {record.version}")
+    return record
 
 
 def unpin(folder: Path, model: str, now: datetime) -> LocalPin:
