@@ -18,6 +18,7 @@ from gitml.files import write_file
 from gitml.models.formats import check_format
 from gitml.registry.record import File, Record, parse_record
 from gitml.spec.application import Application
+from gitml.spec.application import format_of as stored_as
 from gitml.spec.deployment import Pin
 from gitml.spec.load import APPLICATION, parse_application
 
@@ -89,14 +90,10 @@ def application_at(mirror: Mirror, commit: str) -> Application | None:
 
 def format_of(record: Record, application: Application | None) -> str:
     """How the artifact is stored: what gitml.yaml says, else its suffix. Raises IntegrityError when neither does."""
-    model = application.models.get(record.model) if application else None
-    if model is not None and model.artifact == record.artifact:
-        return model.artifact_format
-    known = {".skops": "skops", ".safetensors": "safetensors", ".onnx": "onnx", ".pkl": "pickle", ".joblib": "pickle"}
-    suffix = PurePosixPath(record.artifact).suffix.lower()
-    if suffix not in known:
+    known = stored_as(application.models if application else {}, record.model, record.artifact)
+    if known is None:
         raise IntegrityError(f"nothing says how {record.artifact} is stored", "say it in gitml.yaml: format: …")
-    return known[suffix]
+    return known
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gitml.models.formats import check_format
 from gitml.policy.facts import Commit, Proof, Unknown, Version
 from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
-from gitml.spec.application import Application, stored_as
+from gitml.spec.application import Application, format_of
 from gitml.spec.deployment import Pin
 from gitml.spec.fields import parse_until
 from gitml.stats.comparison import Estimate
@@ -73,7 +73,7 @@ def version_of(
         version=record.version,
         digest=record.digest,
         artifact=artifact.sha256,
-        format=format_of(record, shelf.application),
+        format=format_of(shelf.application.models, record.model, record.artifact) or "",
         size=artifact.size,
         verified=compared or Unknown("nobody compared the artifact with its digest"),
         origin=record.origin,
@@ -85,14 +85,6 @@ def version_of(
         data_until=_data_until(signature),
         authors=authors if authors is not None else Unknown("nobody looked who made the version"),
     )
-
-
-def format_of(record: Record, application: Application) -> str:
-    """How the artifact is stored, as the base branch says; "" where nothing does."""
-    model = application.models.get(record.model)
-    if model is not None and model.artifact == record.artifact:
-        return model.artifact_format
-    return stored_as(record.artifact) or ""
 
 
 def _metrics(shelf: Shelf, record: Record, replicates: Replicates | Unknown) -> Mapping[str, Estimate] | Unknown:
@@ -195,7 +187,8 @@ def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) 
             found = fingerprint(target)
             if (found.sha256, found.size) != (wanted.sha256, wanted.size):
                 return Unknown(f"the remote has other bytes than the record says: SHA-256 {found.sha256[:12]}")
-            check_format(target, format_of(record, shelf.application) or "unknown", record.artifact)
+            kind = format_of(shelf.application.models, record.model, record.artifact)
+            check_format(target, kind or "unknown", record.artifact)
         except (GitmlError, OSError, KeyError) as exc:
             return Unknown(f"the artifact cannot be compared: {str(exc).splitlines()[0]}")
     return "its bytes on the DVC remote were compared"

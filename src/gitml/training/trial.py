@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from gitml.control.mainline import Mainline, record_path
 from gitml.dvc.remotes import Depot
 from gitml.errors import GitmlError, IntegrityError, OutsideError, UsageError
-from gitml.gate.version import format_of
 from gitml.models.parity import apart
 from gitml.registry.record import Record
-from gitml.spec.application import Application
+from gitml.spec.application import Application, format_of
 from gitml.spec.deployment import Pin
 from gitml.spec.ensemble import DEEPEST
 from gitml.spec.policy import Policy
@@ -93,7 +92,8 @@ class _Loading:
         path = _file(self.shelf, record, record.artifact, self.folder)
         if path is None:
             raise OutsideError(f"no DVC remote has the artifact of {record.reference}")
-        kind, wanted = format_of(record, self.shelf.application), record.files[record.artifact].sha256
+        kind = format_of(self.shelf.application.models, record.model, record.artifact) or ""
+        wanted = record.files[record.artifact].sha256
         return load(path, kind, record.signature, sha256=wanted, allow_pickle=self.pickle, members=self._member)
 
     def _member(self, name: str, pin: Pin) -> Model:
