@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from gitml.errors import OutsideError
@@ -13,12 +13,13 @@ from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import NAME, Event
 from gitml.git.ledger import blobs as blobs_of
 from gitml.git.orphan import Remote
-from gitml.process import run
+from gitml.git.repository import FILE, FOLDER, Entry, Repository
+from gitml.git.runner import git
+from gitml.git.tree import CommitTree
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
 MAX_FILE = 5_000_000
 _SECONDS = 300.0
-_REGULAR = ("100644", "100755")
 _ZERO = "0" * 40
 
 
@@ -65,17 +66,23 @@ class Mirror:
     branch: str
     prefix: str = ""
 
-    def _git(self, *words: str, check: bool = True) -> bytes:
+    @cached_property
+    def _env(self) -> dict[str, str]:
         # Nobody's configuration decides what these commands print, and nothing that is fetched may run.
-        env = {
+        return {
             **self.remote.environment(),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_DIR": str(self.folder),
-            "GIT_NO_REPLACE_OBJECTS": "1",
         }
+
+    @cached_property
+    def repository(self) -> Repository:
+        return Repository(self.folder, self._env)
+
+    def _git(self, *words: str, check: bool = True) -> bytes:
         try:
-            return run(["git", *words], cwd=self.folder, env=env, timeout=_SECONDS, check=check).stdout
+            return git(self.folder, *words, env=self._env, timeout=_SECONDS, check=check).stdout
         except OutsideError as exc:
             raise OutsideError(self.remote.clean(exc.message), exc.hint) from None
 
@@ -118,8 +125,7 @@ class Mirror:
 
     def resolve(self, revision: str) -> str | None:
         """The commit, or None where the mirror has none of that name."""
-        found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
-        return found.decode().strip() or None
+        return self.repository.resolve(revision)
 
     def is_descendant(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is ``commit`` or in its history; False when one is not here."""
@@ -164,72 +170,56 @@ class Mirror:
             return False
         return not self._text("rev-list", "-1", "--first-parent", until, f"^{since}", "--", f":(top,literal){path}")
 
+    def at(self, commit: str) -> CommitTree:
+        """The files below the folder of gitml.yaml as ``commit`` has them."""
+        return CommitTree(self.repository, commit, self.prefix, MAX_FILE)
+
     def blob_id(self, commit: str, path: str) -> str:
         """Git's name of what is at ``path`` (from the top of the repository), "" where there is nothing."""
-        words = ("ls-tree", "-z", "--full-tree", commit, "--", f":(top,literal){path}")
-        facts, _, name = self._git(*words, check=False).decode("utf-8", "surrogateescape").rstrip("\0").partition("\t")
-        return facts.split()[2] if name == path else ""
+        found = self.repository.entry(commit, path)
+        return found.id if found else ""
 
     def file(self, commit: str, path: str) -> bytes | None:
         """A regular file ``path`` below the folder of gitml.yaml; None when it is not there, or is a link or folder."""
-        return self.top_file(commit, self.prefix + path)
+        return self.at(commit).read(path)
 
     def top_file(self, commit: str, path: str) -> bytes | None:
         """The same, by its path from the top of the repository."""
-        listed = self._git("ls-tree", "-z", "-l", "--full-tree", commit, "--", f":(top,literal){path}", check=False)
-        for line in listed.decode("utf-8", "surrogateescape").split("\0"):
-            facts, _, name = line.partition("\t")
-            if name == path and facts.split()[0] in _REGULAR:
-                _, _, blob, size = facts.split()
-                return self._blob(blob, int(size))
-        return None
-
-    def _blob(self, blob: str, size: int) -> bytes:
-        if size > MAX_FILE:
-            raise OutsideError(f"a file of {size:,} bytes in Git is too large to read", "the limit is 5 MB")
-        return self._git("cat-file", "blob", blob)
+        return replace(self.at(commit), prefix="").read(path)
 
     def wanted(self, commit: str, environment: str) -> dict[str, Wanted]:
         """Model → its deployment file for ``environment`` at ``commit``."""
-        folder = f"{self.prefix}models/"
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit, "--", f":(top,literal){folder}")
-        pattern = re.compile(re.escape(folder) + r"([^/]+)/" + re.escape(environment) + r"\.yaml")
-        found = {}
-        for line in listed.decode("utf-8", "surrogateescape").split("\0"):
-            facts, _, path = line.partition("\t")
-            match = pattern.fullmatch(path)
-            if match:
-                found[match[1]] = self._wanted(match[1], path, facts.split())
+        tree, found = self.at(commit), {}
+        for folder in tree.entries("models"):
+            entry = tree.entry(f"{folder.path}/{environment}.yaml")
+            if entry is not None and entry.mode != FOLDER:
+                found[folder.name] = self._wanted(tree, folder.name, entry)
         return found
 
-    def _wanted(self, model: str, path: str, facts: Sequence[str]) -> Wanted:
-        if facts[0] not in _REGULAR:
+    def _wanted(self, tree: CommitTree, model: str, entry: Entry) -> Wanted:
+        path = self.prefix + entry.path
+        if not entry.is_file:
             return Wanted(model, path, "", problem=f"{path} is no regular file")
         try:
-            size = int(self._text("cat-file", "-s", facts[2]))
-            return Wanted(model, path, facts[2], self._blob(facts[2], size))
+            return Wanted(model, path, entry.id, tree.read(entry.path) or b"")
         except OutsideError as exc:
-            return Wanted(model, path, facts[2], problem=exc.message)
+            return Wanted(model, path, entry.id, problem=exc.message)
 
     def events(self, kinds: Collection[str], known: Collection[str] = ()) -> list[Event]:
         """The ledger's events of these kinds, oldest first, without those that are ``known`` by their names."""
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", LEDGER_REF).decode("utf-8", "surrogateescape")
         blobs = {}
-        for line in listed.split("\0"):
-            facts, _, name = line.partition("\t")
-            match = NAME.fullmatch(name)
-            if match and match["kind"] in kinds and facts.startswith("100644 blob ") and name not in known:
-                blobs[name] = facts.split()[2]
+        for entry in self.repository.walk(LEDGER_REF):
+            match = NAME.fullmatch(entry.path)
+            if match and match["kind"] in kinds and entry.mode == FILE and entry.path not in known:
+                blobs[entry.path] = entry.id
         names = sorted(blobs)
         contents = blobs_of(self.folder, [blobs[name] for name in names])
         return [Event(name, content) for name, content in zip(names, contents, strict=True)]
 
     def version_names(self, commit: str, model: str) -> tuple[str, ...]:
         """Names of the model's version records at ``commit``."""
-        folder = f"{self.prefix}models/{model}/versions/"
-        listed = self._git("ls-tree", "-z", "--name-only", "--full-tree", commit, "--", f":(top,literal){folder}")
-        names = listed.decode("utf-8", "surrogateescape").split("\0")
-        return tuple(Path(name).stem for name in names if name.endswith(".json"))
+        found = self.at(commit).entries(f"models/{model}/versions")
+        return tuple(entry.name.removesuffix(".json") for entry in found if entry.name.endswith(".json"))
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,7 @@ def _superseded(work: Work, judged: Sequence[cifacts.Judged], base: str | None) 
     """The bot's own records on this branch, not merged yet, of another version than the one there is now."""
     gone = []
     for found in judged:
-        kept = set(work.about.git.list_files(base, f"models/{found.name}/versions")) if base else set()
+        kept = {e.path for e in work.about.git.at(base).entries(f"models/{found.name}/versions")} if base else set()
         for place in find(work.root, found.name) if found.record else ():
             path = place.path.relative_to(work.root).as_posix()
             if path in kept or found.record is None or place.version == found.record.version:

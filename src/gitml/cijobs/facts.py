@@ -89,9 +89,9 @@ def base_record(scene: Scene, model: str) -> Record | None:
     """The newest version that the base commit has."""
     if scene.base is None:
         return None
-    names = scene.git.list_files(scene.base, f"models/{model}/versions")
-    for name in sorted(names, reverse=True):
-        raw = scene.git.read_file(scene.base, name) if name.endswith(".json") else None
+    tree = scene.git.at(scene.base)
+    for entry in reversed(tree.entries(f"models/{model}/versions")):
+        raw = tree.read(entry.path) if entry.name.endswith(".json") else None
         try:
             if raw is not None:
                 return parse_record(raw)

@@ -82,7 +82,7 @@ def _with_record(work: Work, judged: cifacts.Judged) -> cifacts.Judged:
     known = with_digest(work.root, judged.name, lineage_digest(judged.name, entries))
     if known is not None:
         path = known[0].path.relative_to(work.root).as_posix()
-        if path not in work.about.git.list_files("HEAD", f"models/{judged.name}/versions"):
+        if work.about.git.at("HEAD").entry(path) is None:
             return replace(judged, outcome=facts.Outcome.NEW, record=known[1])
         ran = any(run.how == "ran" for run in judged.runs)
         outcome = facts.Outcome.REPRODUCED if ran else facts.Outcome.SAME

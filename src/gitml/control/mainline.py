@@ -8,6 +8,8 @@ from difflib import get_close_matches
 
 from gitml.errors import Problem, RefError, SpecError, UsageError
 from gitml.git.commands import Git
+from gitml.git.repository import FOLDER
+from gitml.git.tree import Tree
 from gitml.refs import DIGEST, VERSION, Reference
 from gitml.registry.record import Record, parse_record
 from gitml.spec import (
@@ -39,8 +41,12 @@ class Mainline:
     git: Git
     commit: str
 
+    @property
+    def tree(self) -> Tree:
+        return self.git.at(self.commit)
+
     def file(self, path: str) -> bytes | None:
-        return self.git.read_file(self.commit, path)
+        return self.tree.read(path)
 
     def policy(self) -> Policy:
         return parse_policy(self._needed(POLICY))
@@ -61,20 +67,18 @@ class Mainline:
 
     def environments(self, model: str) -> tuple[str, ...]:
         """Those that have a deployment file of the model, by name."""
-        folder = f"models/{model}"
-        names = (path.removeprefix(f"{folder}/") for path in self.git.list_files(self.commit, folder))
-        return tuple(sorted(n.removesuffix(".yaml") for n in names if "/" not in n and n.endswith(".yaml")))
+        found = self.tree.entries(f"models/{model}")
+        return tuple(e.name.removesuffix(".yaml") for e in found if e.is_file and e.name.endswith(".yaml"))
 
     def models(self) -> tuple[str, ...]:
         """Those that have versions or deployments, by name."""
-        parts = (path.split("/") for path in self.git.list_files(self.commit, "models"))
-        return tuple(sorted({p[1] for p in parts if len(p) > 2}))
+        return tuple(entry.name for entry in self.tree.entries("models") if entry.mode == FOLDER)
 
     def versions(self, model: str) -> tuple[str, ...]:
         """Oldest first."""
-        paths = self.git.list_files(self.commit, f"models/{model}/versions")
-        stems = (path.rpartition("/")[2].removesuffix(".json") for path in paths if path.endswith(".json"))
-        return tuple(sorted(stem for stem in stems if VERSION.fullmatch(stem)))
+        found = self.tree.entries(f"models/{model}/versions")
+        stems = (e.name.removesuffix(".json") for e in found if e.is_file and e.name.endswith(".json"))
+        return tuple(stem for stem in stems if VERSION.fullmatch(stem))
 
     def record(self, model: str, version: str) -> Record:
         """Raises SpecError when it is not there or is not the record that its name says."""

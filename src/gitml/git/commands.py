@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from gitml.errors import OutsideError
-from gitml.process import run
+from gitml.git.repository import Repository
+from gitml.git.runner import git
+from gitml.git.tree import CommitTree
 
 
 class Git:
@@ -22,7 +23,7 @@ class Git:
 
     def read(self, *words: str) -> bytes:
         """What ``git WORDS…`` prints. Raises OutsideError with Git's own words."""
-        return run(["git", *words], cwd=self.root).stdout
+        return git(self.root, *words).stdout
 
     def text(self, *words: str) -> str:
         return self.read(*words).decode("utf-8", "surrogateescape")
@@ -40,10 +41,7 @@ class Git:
 
     def resolve(self, revision: str) -> str | None:
         """The commit that ``revision`` names, in 40 hex digits, or None."""
-        try:
-            return self._line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        except OutsideError:
-            return None
+        return self.repository.resolve(revision)
 
     def is_shallow(self) -> bool:
         return self._line("rev-parse", "--is-shallow-repository") == "true"
@@ -81,16 +79,17 @@ class Git:
                 return found[0]
         return None
 
-    def list_files(self, commit: str, folder: str) -> tuple[str, ...]:
-        """Files below ``folder`` (relative to ``root``) in ``commit``, relative to ``root``."""
-        return tuple(self._fields("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{folder}/"))
+    @cached_property
+    def repository(self) -> Repository:
+        return Repository(self.root)
+
+    def at(self, commit: str) -> CommitTree:
+        """The files below ``root`` as ``commit`` has them."""
+        return CommitTree(self.repository, commit, self.prefix)
 
     def read_file(self, commit: str, path: str) -> bytes | None:
-        """The file ``path`` (relative to ``root``) as ``commit`` has it, or None."""
-        try:
-            return self.read("cat-file", "blob", f"{commit}:{self.prefix}{path}")
-        except OutsideError:
-            return None
+        """The regular file ``path`` (relative to ``root``) as ``commit`` has it, or None."""
+        return self.at(commit).read(path)
 
     @contextmanager
     def worktree(self, commit: str, folder: Path, *, keep: bool = False) -> Iterator[Path]:
@@ -98,8 +97,7 @@ class Git:
 
         Gone afterwards, unless ``keep``. No hook runs, and the user's line endings and sparse checkout do not count.
         """
-        settings = (f"core.hooksPath={os.devnull}", "core.autocrlf=false", "core.sparseCheckout=false")
-        options = [word for setting in settings for word in ("-c", setting)]
+        options = ("-c", "core.autocrlf=false", "-c", "core.sparseCheckout=false")
         try:
             self.read(*options, "worktree", "add", "--quiet", "--detach", "--force", str(folder), commit)
             yield folder / self.prefix
@@ -109,7 +107,7 @@ class Git:
 
     def forget_worktree(self, folder: Path) -> None:
         """Remove a worktree and its registration, whatever state it is in."""
-        run(["git", "worktree", "remove", "--force", "--force", str(folder)], cwd=self.root, check=False)
+        git(self.root, "worktree", "remove", "--force", "--force", folder, check=False)
 
     def worktrees(self) -> tuple[Path, ...]:
         """All that are registered, also those whose folder is gone."""
