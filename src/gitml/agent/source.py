@@ -216,11 +216,6 @@ class Mirror:
         contents = blobs_of(self.folder, [blobs[name] for name in names])
         return [Event(name, content) for name, content in zip(names, contents, strict=True)]
 
-    def version_names(self, commit: str, model: str) -> tuple[str, ...]:
-        """Names of the model's version records at ``commit``."""
-        found = self.at(commit).entries(f"models/{model}/versions")
-        return tuple(entry.name.removesuffix(".json") for entry in found if entry.name.endswith(".json"))
-
 
 @dataclass(frozen=True)
 class Seen:

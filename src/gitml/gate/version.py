@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
+from gitml.control.shelf import MainShelf
 from gitml.dvc.manifest import fingerprint
 from gitml.dvc.remotes import Depot
 from gitml.errors import GitmlError, SpecError
@@ -19,6 +19,7 @@ from gitml.models.formats import check_format
 from gitml.policy.facts import Commit, Proof, Unknown, Version
 from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
+from gitml.registry.store import record_path
 from gitml.spec.application import Application, format_of
 from gitml.spec.deployment import Pin
 from gitml.spec.fields import parse_until
@@ -46,7 +47,7 @@ def record_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
     try:
         record = main.record(model, pin.version)
     except SpecError as exc:
-        return Unknown(exc.problems[0].message if main.file(path) is None else f"{path} {exc.problems[0].message}")
+        return Unknown(f"{path} {exc.problems[0].message}")
     brought = main.added(path)
     if brought is None or main.git.read_file(brought, path) != main.file(path):
         return Unknown(f"{path} is not the record that came in with its training: records are never edited")
@@ -146,27 +147,14 @@ def _role(shelf: Shelf, record: Record, role: str, parse: Callable[[bytes, str],
 
 def _bytes(shelf: Shelf, record: Record, path: str) -> bytes | Unknown:
     """A file of the version: from the commit that brought its record in, else from the DVC remotes."""
-    wanted = record.files[path]
-    if wanted.size > _LARGEST:
+    if record.files[path].size > _LARGEST:
         return Unknown(f"{path} has more than {_LARGEST:,} bytes")
-    brought = shelf.main.added(record_path(record.model, record.version))
-    for raw in _places(shelf, record, path, brought):
-        if raw is not None and hashlib.sha256(raw).hexdigest() == wanted.sha256:
-            return raw
-    return Unknown(f"{path} of {record.version} is nowhere to be had with the SHA-256 that its record says")
-
-
-def _places(shelf: Shelf, record: Record, path: str, brought: str | None) -> Iterator[bytes | None]:
-    yield shelf.main.git.read_file(brought, path) if brought else None
-    content = record.contents().get(path)
-    if shelf.depot is None or content is None:
-        return
     with tempfile.TemporaryDirectory(prefix="gitml-fact-") as folder:
-        target = Path(folder, "file")
         try:
-            yield target.read_bytes() if shelf.depot.fetch(content, target) and target.is_file() else None
-        except GitmlError:
-            return
+            found = MainShelf(shelf.main, shelf.depot, Path(folder), _LARGEST).files(record, [path])
+            return found[path].read_bytes()
+        except (GitmlError, OSError):
+            return Unknown(f"{path} of {record.version} is nowhere to be had with the SHA-256 that its record says")
 
 
 def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) -> str | Unknown:

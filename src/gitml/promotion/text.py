@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gitml.control.change import requested_by
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger
 from gitml.errors import GitmlError, SpecError
@@ -17,6 +17,7 @@ from gitml.forges.governed import Person
 from gitml.output import size
 from gitml.registry.outputs import Replicates, estimates, parse_replicates
 from gitml.registry.record import Record
+from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
 from gitml.reports.facts import Metric, Row
 from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, promotion, short

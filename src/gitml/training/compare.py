@@ -10,6 +10,7 @@ from pathlib import Path
 from gitml.dvc.repository import Dvc
 from gitml.errors import SpecError
 from gitml.git.commands import Git
+from gitml.git.tree import WorkTree
 from gitml.registry import Record, deployed, find, read_record
 from gitml.registry.outputs import Replicates, estimates, parse_replicates
 from gitml.spec import load_application, load_policy
@@ -36,7 +37,7 @@ def compare(root: Path, git: Git, dvc: Dvc, record: Record) -> Comparison | None
 
 def _replaced(root: Path, record: Record) -> tuple[Record, str] | None:
     records = {f.version: f for f in find(root, record.model)}
-    champions = {p.environment: p.version for p in deployed(root, record.model) if p.role == "champion"}
+    champions = {p.environment: p.version for p in deployed(WorkTree(root), record.model) if p.role == "champion"}
     for environment in reversed(_environments(root)):
         version = champions.get(environment)
         if version in records and version != record.version:
