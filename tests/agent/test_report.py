@@ -338,7 +338,7 @@ def test_the_forges_page_shows_what_runs_and_its_absence_stops_nothing(build: Bu
         assert any("not reported to the forge" in note for note in notes)
         assert running.shop.ask("m") == 3.0
         one = t.train(1)
-        moved = Moved(t.tip, "", "models/delay/staging.yaml", "", "1" * 40)
+        moved = Moved(path="models/delay/staging.yaml", old="", new="1" * 40, commit=t.tip, parent="")
         for result in ("failed", "passed"):
             news = News("staging", "delay", moved, Deployment(champion=pin(one)), result, result, stamp(t.now), 0.1)
             assert page.tell(news, "here")
