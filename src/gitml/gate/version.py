@@ -17,7 +17,7 @@ from gitml.errors import GitmlError, SpecError
 from gitml.evidence.statement import strict_json
 from gitml.models.formats import check_format
 from gitml.policy.facts import Commit, Proof, Unknown, Version
-from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
+from gitml.registry.outputs import Replicates, estimates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
 from gitml.spec.application import Application, format_of
@@ -95,8 +95,7 @@ def _metrics(shelf: Shelf, record: Record, replicates: Replicates | Unknown) -> 
         return found
     if found != dict(record.metrics):
         return Unknown(f"the record of {record.version} says other metrics than its metrics file")
-    values = {} if isinstance(replicates, Unknown) else replicates.values
-    return {name: Estimate(m.value, m.low, m.high, values.get(name, ())) for name, m in found.items()}
+    return estimates(record, None if isinstance(replicates, Unknown) else replicates)
 
 
 def _resamples(replicates: Replicates | Unknown) -> str:
