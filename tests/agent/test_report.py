@@ -18,7 +18,7 @@ from gitml.agent.source import Mirror, Moved, Seen, look
 from gitml.agent.state import stamp
 from gitml.cijobs.collect import collect
 from gitml.cijobs.propose import propose
-from gitml.errors import OutsideError, RefError, UsageError
+from gitml.errors import GitmlError, OutsideError, RefError, UsageError
 from gitml.evidence.dsse import sign, unpack
 from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
 from gitml.evidence.trust import believe
@@ -211,6 +211,28 @@ def test_a_pin_names_a_version_that_the_mirror_knows(world: World) -> None:
             find_record(mirror, commit, parse(wrong))
 
 
+def test_a_pin_compares_every_digit_of_the_digest(world: World) -> None:
+    name = version(world, 2.0)
+    digest = world.versions[name].digest
+    mirror = Mirror(world.folder / "mirror.git", world.remote, "main")
+    mirror.prepare()
+    commit = mirror.fetch().main
+    assert find_record(mirror, commit, parse(f"m@{digest[:16]}")).version == name
+    assert find_record(mirror, commit, parse(f"m@{digest}")).version == name
+    with pytest.raises(RefError):
+        find_record(mirror, commit, parse(f"m@{digest[:8]}deadbeef"))
+
+
+def test_a_pin_refuses_the_record_of_another_version(world: World) -> None:
+    name, other = version(world, 2.0), version(world, 1.0)
+    write(world.clone, {f"models/m/versions/{name}.json": world.versions[other].to_json()})
+    world.push("edited")
+    mirror = Mirror(world.folder / "mirror.git", world.remote, "main")
+    mirror.prepare()
+    with pytest.raises(GitmlError, match=f"is the record of m {other}"):
+        find_record(mirror, mirror.fetch().main, parse(f"m@{name}"))
+
+
 @pytest.fixture
 def build(kit: Kit, tmp_path: Path) -> Build:
     return lambda **more: town(kit, tmp_path, **more)
@@ -316,7 +338,7 @@ def test_the_forges_page_shows_what_runs_and_its_absence_stops_nothing(build: Bu
         assert any("not reported to the forge" in note for note in notes)
         assert running.shop.ask("m") == 3.0
         one = t.train(1)
-        moved = Moved(t.tip, "", "models/delay/staging.yaml", "", "1" * 40)
+        moved = Moved(path="models/delay/staging.yaml", old="", new="1" * 40, commit=t.tip, parent="")
         for result in ("failed", "passed"):
             news = News("staging", "delay", moved, Deployment(champion=pin(one)), result, result, stamp(t.now), 0.1)
             assert page.tell(news, "here")

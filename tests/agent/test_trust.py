@@ -290,4 +290,4 @@ def test_an_unknown_version_is_refused(world: World, running: Running) -> None:
     wanted = world.desired(version(world, 2.0))
     wanted["champion"]["version"] = "20260101T000000Z-00000000"
     world.tell(world.merge(yaml.safe_dump(wanted)), "gate", "approved")
-    assert "a version that main does not know" in running.one().reason
+    assert "m has no version 20260101T000000Z-00000000, which is pinned" in running.one().reason

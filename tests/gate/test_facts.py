@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, Pull, Review
+from gitml.registry.outputs import parse_metrics
 from gitml.verdict import Phase
 
 PRODUCTION = "models/delay/production.yaml"
@@ -222,6 +224,17 @@ def test_a_record_that_says_other_metrics_than_its_file(own: Scene) -> None:
     what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
     assert isinstance(what.metrics, Unknown)
     assert "says other metrics" in what.metrics.reason
+
+
+def test_the_spread_of_fits_with_other_seeds_is_a_fact_as_it_is_in_reports(own: Scene) -> None:
+    refits = [0.70, 0.71, 0.72, 0.71, 0.71]
+    raw = json.dumps({"auc": {"value": 0.71, "low": 0.70, "high": 0.72, "refits": refits}}).encode()
+    other = own.add({"metrics.json": raw}, metrics=parse_metrics(raw, "metrics.json"))
+    what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
+    assert not isinstance(what.metrics, Unknown)
+    found = what.metrics["auc"].refits
+    assert found is not None
+    assert found.count == 5
 
 
 def test_a_file_that_is_not_the_one_of_the_record(own: Scene) -> None:

@@ -140,7 +140,7 @@ def test_what_cannot_be_promoted(build: Build) -> None:
     commit(t.here, f"models/delay/versions/{stray.version}.json", stray.to_json())
     with pytest.raises(RefError, match="names no version on the default branch"):
         t.promote(stray)
-    with pytest.raises(RefError, match="no version of delya; did you mean delay"):
+    with pytest.raises(RefError, match="no model delya on the default branch; did you mean delay"):
         t.promote("delya@latest")
     with pytest.raises(UsageError, match="no environment stagin; did you mean staging"):
         t.promote(one, "stagin")

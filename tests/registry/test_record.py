@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gitml.dvc.lockentries import Content, Entry
 from gitml.errors import RefError, SpecError
+from gitml.git.tree import WorkTree
 from gitml.refs import parse
 from gitml.registry import Record, find, lineage_digest, parse_record, read_record, resolve, write_record
 from gitml.registry.record import Metric, name_of
@@ -188,7 +189,7 @@ def versions(root: Path, count: int) -> list[Record]:
 
 
 def found(root: Path, reference: str) -> str:
-    return resolve(root, parse(reference), ["m"]).version
+    return resolve(WorkTree(root), parse(reference), ["m"]).version
 
 
 def test_references_resolve(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_samples_that_settle_nothing_are_refused(tmp_path: Path, columns: dict[s
 
 def test_samples_in_another_format_without_signature_or_place(tmp_path: Path) -> None:
     for raw in (b"x,port,p\n1,JFK,2\n", b"PAR1" + b"\0" * 40, b"PAR1"):
-        with pytest.raises(UsageError, match="is no Parquet") as refused:
+        with pytest.raises(UsageError, match="is not Parquet") as refused:
             read(tmp_path, PLACES, raw=raw)
         assert "to_parquet" in refused.value.hint
     with pytest.raises(UsageError, match="cannot be checked"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gitml.agent import attempt as tries
-from gitml.agent.fetch import Shelf, sweep
+from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
 from gitml.agent.load import Loaded, Order, bring_up, may_pickle, why_not_loaded
 from gitml.agent.news import Reporter
@@ -27,6 +27,7 @@ from gitml.agent.state import CACHE, DVC, Applied, State, agent_name, load_state
 from gitml.agent.trust import Grounds, Ledger, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View
 from gitml.errors import OutsideError, SpecError
+from gitml.models.parity import Parity
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 
@@ -236,10 +237,10 @@ class Agent:
     def _members(self, model: str) -> Mapping[str, Any]:
         return self._loaded[model].members if model in self._loaded else {}
 
-    def _shelf(self, commit: str) -> Shelf:
+    def _shelf(self, commit: str) -> MirrorShelf:
         newest = self.setup.mirror.resolve(MAIN_REF) or commit
         folder = self.setup.folder
-        return Shelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest)
+        return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest)
 
     def _show(self, loaded: Loaded) -> None:
         self.setup.front.show(loaded)
@@ -318,6 +319,10 @@ def _worse(health: Health) -> Health:
     return Health.SUSPENDED if health is Health.HEALTHY else health
 
 
+def _checked(parity: Parity) -> dict[str, Any]:
+    return {"sample_rows": parity.rows, "largest_difference": parity.largest}
+
+
 def _applied(case: _Case, found: Go, loaded: Loaded, began: float, *, pickle: bool) -> Applied:
     change = found.trusted.change
     content = case.wanted.content if case.wanted else b""
@@ -333,5 +338,5 @@ def _applied(case: _Case, found: Go, loaded: Loaded, began: float, *, pickle: bo
         rollback=found.trusted.rollback,
         pickle=pickle,
         seconds=round(time.monotonic() - began, 3),
-        checked={version: member.checked.to_dict() for version, member in loaded.members.items()},
+        checked={version: _checked(member.parity) for version, member in loaded.members.items()},
     )

@@ -68,7 +68,9 @@ class Reporter:
             deployment = parse_deployment(applied.text.encode(), applied.path)
         except SpecError:
             return None
-        change = Moved(applied.commit, applied.parent, applied.path, applied.old, applied.blob)
+        change = Moved(
+            path=applied.path, old=applied.old, new=applied.blob, commit=applied.commit, parent=applied.parent
+        )
         details = {"checked": dict(applied.checked), "evidence": list(applied.evidence), "rollback": applied.rollback}
         reason = f"{model} {deployment.champion.version} answers"
         return News(
@@ -96,7 +98,7 @@ class Reporter:
         news = News(
             self.environment,
             pin.model,
-            Moved(head, "", "", "", ""),
+            Moved(path="", old="", new="", commit=head, parent=""),
             deployment,
             "passed",
             f"local pin {event}: {pin.said}",

@@ -17,7 +17,8 @@ from gitml.agent.state import PINS, moment, stamp
 from gitml.errors import RefError, UsageError
 from gitml.files import write_file
 from gitml.refs import DIGEST, VERSION, Reference
-from gitml.registry.record import Record, parse_record
+from gitml.registry.record import Record
+from gitml.registry.resolve import resolve
 
 LONGEST = timedelta(days=14)
 
@@ -80,24 +81,11 @@ def check_times(pin: LocalPin, now: datetime) -> None:
 
 def find_record(mirror: Mirror, commit: str, reference: Reference) -> Record:
     """The version of the mirror's ``commit`` that people name. Raises RefError."""
-    names = [n for n in mirror.version_names(commit, reference.model) if VERSION.fullmatch(n)]
-    selector = reference.selector
-    if selector == "latest":
-        matching = names[-1:]
-    elif VERSION.fullmatch(selector):
-        matching = [n for n in names if n == selector]
-    elif DIGEST.fullmatch(selector):
-        matching = [n for n in names if n.rpartition("-")[2].startswith(selector[:8])]
-    else:
-        raise RefError(f"{reference} names no version", "write MODEL@DIGEST or MODEL@VERSION")
-    if len(matching) != 1:
-        near = ", ".join(reversed(names[-8:])) or "none"
-        raise RefError(f"{reference} names {len(matching)} versions in the agent's mirror", f"versions there: {near}")
-    raw = mirror.file(commit, f"models/{reference.model}/versions/{matching[0]}.json") or b""
-    try:
-        return parse_record(raw)
-    except ValueError as exc:
-        raise RefError(f"the record of {reference} cannot be read: {exc}") from exc
+    chosen = reference.selector
+    if chosen != "latest" and not VERSION.fullmatch(chosen) and not DIGEST.fullmatch(chosen):
+        raise RefError(f"{reference} names no version for a pin", "write MODEL@DIGEST or MODEL@VERSION")
+    first = "the agent knows a version once main has it and the agent has looked"
+    return resolve(mirror.at(commit), reference, where="in the agent's mirror", first=first)
 
 
 def unpin(folder: Path, model: str, now: datetime) -> LocalPin:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gitml.errors import OutsideError
+from gitml.git.filechange import FileChange, parse_change
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import NAME, Event
 from gitml.git.orphan import Remote
@@ -45,15 +46,12 @@ class Wanted:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Moved:
-    """A first-parent change of one file: ``parent`` is empty for the first commit, ``old`` where it was added."""
+@dataclass(frozen=True, kw_only=True)
+class Moved(FileChange):
+    """A first-parent change of one file: ``parent`` is empty for the first commit."""
 
     commit: str
     parent: str
-    path: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True)
@@ -159,9 +157,7 @@ class Mirror:
         raw = next((f for f in fields if f.startswith(":")), None)
         if raw is None:
             return None
-        _, _, old, new, _ = raw.split(" ")
-        parent = self.parent(fields[0])
-        return Moved(fields[0], parent, path, old.replace(_ZERO, ""), new.replace(_ZERO, ""))
+        return Moved(**vars(parse_change(raw, path)), commit=fields[0], parent=self.parent(fields[0]))
 
     def unchanged(self, path: str, since: str, until: str) -> bool:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
@@ -214,11 +210,6 @@ class Mirror:
         names = sorted(blobs)
         contents = self.repository.contents([blobs[name] for name in names])
         return [Event(name, content) for name, content in zip(names, contents, strict=True)]
-
-    def version_names(self, commit: str, model: str) -> tuple[str, ...]:
-        """Names of the model's version records at ``commit``."""
-        found = self.at(commit).entries(f"models/{model}/versions")
-        return tuple(entry.name.removesuffix(".json") for entry in found if entry.name.endswith(".json"))
 
 
 @dataclass(frozen=True)

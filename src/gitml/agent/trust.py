@@ -139,7 +139,7 @@ def _merges(grounds: Grounds, change: Moved) -> Iterator[tuple[Moved, str]]:
             continue
         told = (believe(event.content, policy.keys, grounds.repository, grounds.now) for event in events)
         for base, last in dict.fromkeys(ends for one in told if one and (ends := _ends(one.statement))):
-            whole = Moved(change.commit, base, path, old, new)
+            whole = Moved(path=path, old=old, new=new, commit=change.commit, parent=base)
             before = mirror.blob_id(base, path) == old and mirror.continues(change.parent, base)
             if before and mirror.unchanged(path, change.commit, last) and mirror.continues(grounds.head, last):
                 yield whole, last

@@ -22,7 +22,8 @@ from gitml.gate.statement import pin_of
 from gitml.gate.tree import blob_at, deployment
 from gitml.gates.facts import Unknown
 from gitml.git import history
-from gitml.git.history import Landed, Touch
+from gitml.git.filechange import FileChange
+from gitml.git.history import Landed
 from gitml.policy.change import Move
 from gitml.refs import NAME
 from gitml.spec import Deployment
@@ -87,7 +88,7 @@ def _covers(about: Binding, last: int, turn: _Turn, order: Mapping[str, int]) ->
     return same and order.get(about.base, len(order)) < order[turn.commit] <= last
 
 
-def _turn(prefix: str, landed: Landed, touch: Touch) -> _Turn | None:
+def _turn(prefix: str, landed: Landed, touch: FileChange) -> _Turn | None:
     """None for what came with the first commit: there was no policy to judge it by.
 
     Also for names that evidence cannot hold and no policy has: one such file must not keep all others unrecorded.

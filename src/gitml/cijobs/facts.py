@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from gitml.cijobs.shift import with_shifts
 from gitml.dvc.repository import Dvc
 from gitml.errors import GitmlError, SpecError
 from gitml.git.commands import Git
-from gitml.registry import Record, deployed, find, parse_record, read_record
+from gitml.git.tree import WorkTree
+from gitml.registry import Record, deployed, record_in, versions
 from gitml.registry.record import File
 from gitml.reports import facts
 from gitml.spec import Application, parse_policy
@@ -90,13 +92,9 @@ def base_record(scene: Scene, model: str) -> Record | None:
     if scene.base is None:
         return None
     tree = scene.git.at(scene.base)
-    for entry in reversed(tree.entries(f"models/{model}/versions")):
-        raw = tree.read(entry.path) if entry.name.endswith(".json") else None
-        try:
-            if raw is not None:
-                return parse_record(raw)
-        except ValueError:
-            continue  # `gitml check` says what is wrong with it
+    for version in reversed(versions(tree, model)):
+        with suppress(SpecError):  # `gitml check` says what is wrong with it
+            return record_in(tree, model, version)
     return None
 
 
@@ -123,7 +121,7 @@ def _comparisons(scene: Scene, record: Record, base: Record | None, differs: Dif
 def _champions(scene: Scene, model: str) -> Iterator[tuple[str, str]]:
     """Environment → version of its champion, in the order that the base branch's policy gives."""
     try:
-        found = {p.environment: p.version for p in deployed(scene.root, model) if p.role == "champion"}
+        found = {p.environment: p.version for p in deployed(WorkTree(scene.root), model) if p.role == "champion"}
     except SpecError:
         return  # `gitml check` says what is wrong with the file
     raw = scene.git.read_file(scene.base, "policy.yaml") if scene.base else None
@@ -138,12 +136,9 @@ def _with_champion(scene: Scene, record: Record, environment: str, version: str)
     role = facts.Role.ENVIRONMENT
     if version == record.version:
         return facts.Comparison(role, environment, version, why=f"it is what {environment} runs")
-    place = next((f for f in find(scene.root, record.model) if f.version == version), None)
     try:
-        other = read_record(place) if place else None
+        other = record_in(WorkTree(scene.root), record.model, version)
     except SpecError:
-        other = None
-    if other is None:
         return facts.Comparison(role, environment, version, why="its record cannot be read here")
     rows = metric_differences(scene.root, scene.git, scene.dvc, record, other)
     return facts.Comparison(role, environment, version, tuple(facts.Row.of(d) for d in rows))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gitml.control.change import PROMOTE, branch_of, close_overtaken
-from gitml.control.mainline import Mainline, deployment_path, record_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, InconclusiveError
@@ -23,6 +23,8 @@ from gitml.policy.freezes import frozen, moment
 from gitml.promotion.promote import Order, Proposed, open_promotions, promote
 from gitml.refs import VERSION, Reference
 from gitml.registry.desired import part_of
+from gitml.registry.resolve import deployment_path
+from gitml.registry.store import record_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
 

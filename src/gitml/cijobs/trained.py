@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gitml.ci.github.layout import FOLDER, file_name
 from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import Fragment, StageRun, merged
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import Heard, bound
 from gitml.dvc.lockentries import Entry
@@ -28,6 +28,7 @@ from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.git.tree import CommitTree
 from gitml.registry.record import Record
+from gitml.registry.store import record_path
 
 # Of versions without evidence the newest of each model; older ones were given up, or are reproduced.
 MOST = 20

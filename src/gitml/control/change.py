@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gitml.control.mainline import Mainline, deployment_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Person
 from gitml.git.edit import bring, commit_file, swap, tip_of
+from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
 PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"

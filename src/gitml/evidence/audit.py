@@ -13,7 +13,8 @@ from gitml.evidence.chain import Chain, Recorded, walk
 from gitml.evidence.facts import Facts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.statement import Binding, Change
-from gitml.git.history import Landed, Touch
+from gitml.git.filechange import FileChange
+from gitml.git.history import Landed
 from gitml.kinds import KINDS
 from gitml.verdict import Phase, Verdict
 
@@ -107,7 +108,7 @@ class _Match:
     """
 
     landed: Landed
-    touch: Touch
+    touch: FileChange
     place: int
     events: tuple[Recorded, ...]
     doubts: tuple[str, ...]
@@ -153,9 +154,9 @@ def _matched(facts: Facts, events: Sequence[Recorded]) -> Iterator[_Match]:
         before[touch.path] = place
 
 
-def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[Touch, tuple[Landed, ...]]]:
+def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
     """Changes of deployment files, oldest first: one commit each, or those that CI says one merge brought."""
-    by_path: dict[str, list[tuple[Landed, Touch]]] = {}
+    by_path: dict[str, list[tuple[Landed, FileChange]]] = {}
     for landed in facts.changes:
         for touch in landed.touches:
             if deployment_of(touch.path, facts.prefix):
@@ -166,7 +167,7 @@ def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[Touch, tuple
         while steps:
             count = next((n for change, *ends in spans if (n := _length(facts, steps, path, change, *ends)) > 1), 1)
             mine, steps = steps[:count], steps[count:]
-            whole = replace(mine[-1][1], old=mine[0][1].old, how=mine[0][1].how if count > 1 else mine[-1][1].how)
+            whole = replace(mine[-1][1], old=mine[0][1].old, old_mode=mine[0][1].old_mode)
             found.append((whole, tuple(landed for landed, _ in mine)))
     return sorted(found, key=lambda one: facts.order[one[1][-1].commit])
 
@@ -182,7 +183,7 @@ def _span(facts: Facts, event: Recorded) -> tuple[Change, int, int] | None:
 
 
 def _length(
-    facts: Facts, steps: Sequence[tuple[Landed, Touch]], path: str, change: Change, base: int, last: int
+    facts: Facts, steps: Sequence[tuple[Landed, FileChange]], path: str, change: Change, base: int, last: int
 ) -> int:
     """How many of the first steps are this merge: all of its own, and they lead from its old to its new content."""
     if path != change.path or not base < facts.order[steps[0][0].commit] <= last or change.old != steps[0][1].old:
@@ -218,8 +219,10 @@ def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:
 def _change(match: _Match, now: datetime) -> Iterator[Finding]:
     """What is wrong with one change."""
     path, commit = match.touch.path, match.landed.commit
-    if match.touch.how != "D" and match.touch.mode != "100644":
-        yield Finding(Kind.NO_FILE, path, f"became something else than a plain file (mode {match.touch.mode})", commit)
+    if not match.touch.is_plain:
+        yield Finding(
+            Kind.NO_FILE, path, f"became something else than a plain file (mode {match.touch.new_mode})", commit
+        )
     gate, approved, placed = match.newest("gate"), match.newest("approved"), match.newest(*_PLACED)
     why = "; ".join(match.doubts[-3:])
     why = f" ({why})" if why else ""

@@ -10,7 +10,8 @@ from gitml.evidence.facts import Facts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, Cause, believe
-from gitml.git.history import Landed, Touch
+from gitml.git.filechange import FileChange
+from gitml.git.history import Landed
 from gitml.git.ledger import BRANCH, NAME, event_name, wrong_name
 from gitml.git.orphan import WHO
 from gitml.kinds import KINDS
@@ -47,7 +48,7 @@ def walk(facts: Facts, now: datetime) -> Chain:
             content = facts.contents.get(touch.new)
             wrong = _touch(touch, content, landed, again=touch.path in events)
             findings += [wrong] if wrong else []
-            if touch.how == "A" and touch.path not in events and NAME.fullmatch(touch.path):
+            if touch.is_new and touch.path not in events and NAME.fullmatch(touch.path):
                 believed = _believe(facts, content or b"", now)
                 events[touch.path] = Recorded(touch.path, content or b"", landed.commit, place, believed)
     listed = tuple(events.values())
@@ -66,15 +67,15 @@ def _commit(facts: Facts, landed: Landed) -> Iterator[Finding]:
         yield Finding(Kind.FOREIGN_WRITER, BRANCH, message, landed.commit)
 
 
-def _touch(touch: Touch, content: bytes | None, landed: Landed, *, again: bool) -> Finding | None:
+def _touch(touch: FileChange, content: bytes | None, landed: Landed, *, again: bool) -> Finding | None:
     if not NAME.fullmatch(touch.path):
         return Finding(Kind.FOREIGN_FILE, touch.path, "is no event; the ledger holds nothing else", landed.commit)
-    if touch.how == "D":
+    if touch.is_gone:
         return Finding(Kind.EVENT_DELETED, touch.path, "was deleted from the ledger", landed.commit)
-    if touch.how != "A":
+    if not touch.is_new:
         return Finding(Kind.EVENT_EDITED, touch.path, "was edited in the ledger", landed.commit)
-    if touch.mode != "100644":
-        return Finding(Kind.EVENT_MISNAMED, touch.path, f"is no plain file (mode {touch.mode})", landed.commit)
+    if not touch.is_plain:
+        return Finding(Kind.EVENT_MISNAMED, touch.path, f"is no plain file (mode {touch.new_mode})", landed.commit)
     why = "is too large for an event" if content is None else wrong_name(touch.path, content)
     if why:
         return Finding(Kind.EVENT_MISNAMED, touch.path, why, landed.commit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.forges.governed import PullCommit
 from gitml.gate.people import BOT, CO_AUTHOR, asked, by_address, commit_of
@@ -12,6 +12,7 @@ from gitml.gates.facts import Commit, Person, Unknown
 from gitml.git.edit import bring
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
+from gitml.registry.store import record_path
 
 # Commits of the default branch that are looked up at the forge for one version; of older ones Git's addresses are read.
 MOST = 60

@@ -6,12 +6,12 @@ import json
 
 from pydantic import ValidationError
 
-from gitml.control.mainline import deployment_path
 from gitml.control.place import Place
 from gitml.control.signing import Heard, bound
 from gitml.evidence.statement import Binding, Change, Statement
 from gitml.gate.judge import Judged
 from gitml.policy.decision import Decision
+from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment
 from gitml.verdict import Phase
 

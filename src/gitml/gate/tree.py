@@ -9,28 +9,21 @@ from dataclasses import dataclass
 from gitml.errors import GitmlError, SpecError
 from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
+from gitml.git.filechange import FileChange, parse_change
 from gitml.refs import NAME
 from gitml.spec.deployment import Deployment, parse_deployment
 
 _DEPLOYMENT = re.compile(rf"models/(?P<model>{NAME.pattern})/(?P<environment>[^/]+)\.yaml")
-_FILE = "100644"
-_NONE = "0" * 40
 _LARGEST = 100_000
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One deployment file that changes. ``path`` counts from the top of the repository.
+@dataclass(frozen=True, kw_only=True)
+class Edit(FileChange):
+    """One deployment file that changes, from the base branch as it is now to the head."""
 
-    ``old`` and ``new`` are Git's names of its content on the base branch now and on the head, "" where it is not there.
-    """
-
-    path: str
     model: str
     environment: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True)
@@ -46,15 +39,6 @@ class Edits:
     stale: str = ""
 
 
-@dataclass(frozen=True)
-class _Row:
-    path: str
-    old_mode: str
-    new_mode: str
-    old: str
-    new: str
-
-
 def edits(git: Git, base: str, head: str) -> Edits:
     """What merging ``head`` into ``base`` would change. Both are commits that the clone has."""
     forks = _merge_bases(git, base, head)
@@ -66,10 +50,17 @@ def edits(git: Git, base: str, head: str) -> Edits:
         return Edits()
     refused = [*_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
     found = tuple(
-        Edit(row.path, match["model"], match["environment"], blob_at(git, base, row.path), _there(row.new))
+        Edit(
+            path=row.path,
+            old=blob_at(git, base, row.path),
+            new=row.new,
+            new_mode=row.new_mode,
+            model=match["model"],
+            environment=match["environment"],
+        )
         for row, match in mine
     )
-    moved = [edit.path for (row, _), edit in zip(mine, found, strict=True) if edit.old != _there(row.old)]
+    moved = [edit.path for (row, _), edit in zip(mine, found, strict=True) if edit.old != row.old]
     stale = f"{', '.join(moved)} changed on the base branch meanwhile" if moved else ""
     stale = stale or ("the branch and its base were merged crosswise" if len(forks) > 1 else "")
     return Edits(found, tuple(refused), stale)
@@ -82,20 +73,18 @@ def _merge_bases(git: Git, base: str, head: str) -> list[str]:
         return []
 
 
-def _rows(git: Git, old: str, new: str) -> Iterator[_Row]:
+def _rows(git: Git, old: str, new: str) -> Iterator[FileChange]:
     raw = git.text("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
     fields = raw.split("\0")
-    for told, path in zip(fields[::2], fields[1::2], strict=False):
-        old_mode, new_mode, before, after, _ = told.lstrip(":").split(" ")
-        yield _Row(path, old_mode, new_mode, before, after)
+    return map(parse_change, fields[::2], fields[1::2])
 
 
-def _matched(git: Git, row: _Row) -> re.Match[str] | None:
+def _matched(git: Git, row: FileChange) -> re.Match[str] | None:
     inside = row.path.startswith(git.prefix)
     return _DEPLOYMENT.fullmatch(row.path.removeprefix(git.prefix)) if inside else None
 
 
-def _others(rows: tuple[_Row, ...], mine: list[_Row]) -> Iterator[str]:
+def _others(rows: tuple[FileChange, ...], mine: list[FileChange]) -> Iterator[str]:
     """Policy, roles, keys, workflows, records: whatever else changes could be what the promotion is judged by."""
     others = [row.path for row in rows if row not in mine]
     if others:
@@ -103,14 +92,8 @@ def _others(rows: tuple[_Row, ...], mine: list[_Row]) -> Iterator[str]:
         yield f"changes {', '.join(others[:_SHOWN])}{more} as well: a promotion is a pull request of its own"
 
 
-def _odd(row: _Row) -> str:
-    if row.new_mode not in (_FILE, "000000"):
-        return f"{row.path} is no plain file any more (mode {row.new_mode})"
-    return ""
-
-
-def _there(blob: str) -> str:
-    return "" if set(blob) == {"0"} else blob
+def _odd(row: FileChange) -> str:
+    return "" if row.is_plain else f"{row.path} is no plain file any more (mode {row.new_mode})"
 
 
 def blob_at(git: Git, commit: str, path: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
+from gitml.control.shelf import MainShelf
 from gitml.dvc.manifest import fingerprint
 from gitml.dvc.remotes import Depot
 from gitml.errors import GitmlError, SpecError
@@ -18,9 +18,10 @@ from gitml.evidence.statement import strict_json
 from gitml.fields import parse_until
 from gitml.gates.facts import Commit, Proof, Unknown, Version
 from gitml.models.formats import check_format
-from gitml.registry.outputs import Replicates, parse_metrics, parse_replicates, parse_signature
+from gitml.registry.outputs import Replicates, estimates, parse_metrics, parse_replicates, parse_signature
 from gitml.registry.record import Record
-from gitml.spec.application import Application, stored_as
+from gitml.registry.store import record_path
+from gitml.spec.application import Application, format_of
 from gitml.spec.deployment import Pin
 from gitml.stats.comparison import Estimate
 
@@ -46,7 +47,7 @@ def record_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
     try:
         record = main.record(model, pin.version)
     except SpecError as exc:
-        return Unknown(exc.problems[0].message if main.file(path) is None else f"{path} {exc.problems[0].message}")
+        return Unknown(f"{path} {exc.problems[0].message}")
     brought = main.added(path)
     if brought is None or main.git.read_file(brought, path) != main.file(path):
         return Unknown(f"{path} is not the record that came in with its training: records are never edited")
@@ -73,7 +74,7 @@ def version_of(
         version=record.version,
         digest=record.digest,
         artifact=artifact.sha256,
-        format=format_of(record, shelf.application),
+        format=format_of(shelf.application.models, record.model, record.artifact) or "",
         size=artifact.size,
         verified=compared or Unknown("nobody compared the artifact with its digest"),
         origin=record.origin,
@@ -87,14 +88,6 @@ def version_of(
     )
 
 
-def format_of(record: Record, application: Application) -> str:
-    """How the artifact is stored, as the base branch says; "" where nothing does."""
-    model = application.models.get(record.model)
-    if model is not None and model.artifact == record.artifact:
-        return model.artifact_format
-    return stored_as(record.artifact) or ""
-
-
 def _metrics(shelf: Shelf, record: Record, replicates: Replicates | Unknown) -> Mapping[str, Estimate] | Unknown:
     """From the metrics file, which must say what the record says; it is what the record's digest vouches for."""
     found = _role(shelf, record, "metrics", parse_metrics)
@@ -102,8 +95,7 @@ def _metrics(shelf: Shelf, record: Record, replicates: Replicates | Unknown) -> 
         return found
     if found != dict(record.metrics):
         return Unknown(f"the record of {record.version} says other metrics than its metrics file")
-    values = {} if isinstance(replicates, Unknown) else replicates.values
-    return {name: Estimate(m.value, m.low, m.high, values.get(name, ())) for name, m in found.items()}
+    return estimates(record, None if isinstance(replicates, Unknown) else replicates)
 
 
 def _resamples(replicates: Replicates | Unknown) -> str:
@@ -154,27 +146,14 @@ def _role(shelf: Shelf, record: Record, role: str, parse: Callable[[bytes, str],
 
 def _bytes(shelf: Shelf, record: Record, path: str) -> bytes | Unknown:
     """A file of the version: from the commit that brought its record in, else from the DVC remotes."""
-    wanted = record.files[path]
-    if wanted.size > _LARGEST:
+    if record.files[path].size > _LARGEST:
         return Unknown(f"{path} has more than {_LARGEST:,} bytes")
-    brought = shelf.main.added(record_path(record.model, record.version))
-    for raw in _places(shelf, record, path, brought):
-        if raw is not None and hashlib.sha256(raw).hexdigest() == wanted.sha256:
-            return raw
-    return Unknown(f"{path} of {record.version} is nowhere to be had with the SHA-256 that its record says")
-
-
-def _places(shelf: Shelf, record: Record, path: str, brought: str | None) -> Iterator[bytes | None]:
-    yield shelf.main.git.read_file(brought, path) if brought else None
-    content = record.contents().get(path)
-    if shelf.depot is None or content is None:
-        return
     with tempfile.TemporaryDirectory(prefix="gitml-fact-") as folder:
-        target = Path(folder, "file")
         try:
-            yield target.read_bytes() if shelf.depot.fetch(content, target) and target.is_file() else None
-        except GitmlError:
-            return
+            found = MainShelf(shelf.main, shelf.depot, Path(folder), _LARGEST).files(record, [path])
+            return found[path].read_bytes()
+        except (GitmlError, OSError):
+            return Unknown(f"{path} of {record.version} is nowhere to be had with the SHA-256 that its record says")
 
 
 def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) -> str | Unknown:
@@ -195,7 +174,8 @@ def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) 
             found = fingerprint(target)
             if (found.sha256, found.size) != (wanted.sha256, wanted.size):
                 return Unknown(f"the remote has other bytes than the record says: SHA-256 {found.sha256[:12]}")
-            check_format(target, format_of(record, shelf.application) or "unknown", record.artifact)
+            kind = format_of(shelf.application.models, record.model, record.artifact)
+            check_format(target, kind or "unknown", record.artifact)
         except (GitmlError, OSError, KeyError) as exc:
             return Unknown(f"the artifact cannot be compared: {str(exc).splitlines()[0]}")
     return "its bytes on the DVC remote were compared"

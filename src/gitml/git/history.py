@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitml.git.filechange import FileChange, parse_change
 from gitml.git.runner import git
 
 _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
-
-
-@dataclass(frozen=True)
-class Touch:
-    """One file in one commit. ``how`` is Git's letter: A, M, D, T. Blobs and modes are empty where there is no file."""
-
-    how: str
-    path: str
-    old: str
-    new: str
-    mode: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +22,7 @@ class Landed:
     time: datetime
     author: str
     committer: str
-    touches: tuple[Touch, ...] = ()
+    touches: tuple[FileChange, ...] = ()
 
 
 def line(root: Path, revision: str, paths: Sequence[str] = ()) -> tuple[Landed, ...]:
@@ -54,17 +44,11 @@ def _parsed(tokens: list[str]) -> Iterator[Landed]:
         place += 7
         touches = []
         while place < len(tokens) and tokens[place].lstrip("\n").startswith(":"):
-            touches.append(_touch(tokens[place], tokens[place + 1]))
+            touches.append(parse_change(tokens[place], tokens[place + 1]))
             place += 2
         time = datetime.fromtimestamp(int(when), UTC)
         author, committer = (f"{people[i]} <{people[i + 1]}>" for i in (0, 2))
         yield Landed(commit.strip(), tuple(parents.split()), time, author, committer, tuple(touches))
-
-
-def _touch(about: str, path: str) -> Touch:
-    _, mode, old, new, how = about.strip().lstrip(":").split()
-    there = {old: old.strip("0") and old, new: new.strip("0") and new}
-    return Touch(how[0], path, there[old], there[new], "" if how[0] == "D" else mode)
 
 
 def commits(root: Path, revision: str) -> tuple[str, ...]:

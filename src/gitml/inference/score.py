@@ -11,13 +11,14 @@ from gitml.engines import ENGINES, Job, Task
 from gitml.engines.base import naming
 from gitml.engines.places import Entry, Place, place_of
 from gitml.engines.tables import format_of, schema_of
-from gitml.errors import IntegrityError, OutsideError, UsageError
-from gitml.inference.artifact import artifact_of
+from gitml.errors import OutsideError, UsageError
+from gitml.git.tree import WorkTree
+from gitml.inference.clone import CloneShelf
 from gitml.inference.scorefiles import Inputs, Notes, Scored, inputs_at, refuse_overlap, targets
 from gitml.inference.scorework import Scoring, csv_types
 from gitml.refs import Reference, parse
-from gitml.registry import Record, read_record, resolve
-from gitml.spec import load_application, load_deployment
+from gitml.registry import Record, deployment_in, pinned, resolve
+from gitml.spec import load_application
 
 # So many inputs are looked at before anything is scored: an hour of scoring should not end at a missing column.
 _LOOKED_AT = 200
@@ -95,26 +96,20 @@ def score(root: Path, reference: str, call: Call) -> Result:
 
 def _scoring(root: Path, reference: Reference, call: Call) -> tuple[Record, Mapping[str, Any], Scoring]:
     models = load_application(root).models
-    record = read_record(resolve(root, reference, list(models)))
+    record = resolve(WorkTree(root), reference, list(models))
     if record.signature is None:
         raise UsageError(f"{record.reference} has no signature: what it takes is not known", "name one in gitml.yaml")
     types = csv_types(record.signature)
-    _refuse_another_pin(root, reference, record, record.files[record.artifact].sha256)
-    artifact_of(root, record)  # what is not to be had is said before anything is written
+    _refuse_another_pin(root, reference)
+    CloneShelf(root).files(record, [record.artifact])  # what is not to be had is said before anything is written
     return record, types, Scoring(root, models, record, call.keep)
 
 
-def _refuse_another_pin(root: Path, reference: Reference, record: Record, sha256: str) -> None:
+def _refuse_another_pin(root: Path, reference: Reference) -> None:
     """An environment pins the artifact's bytes too, and may pin others than the record names."""
-    path = root / "models" / reference.model / f"{reference.selector}.yaml"
-    if path.is_file():
-        pinned = load_deployment(path).champion
-        if pinned.version == record.version and pinned.digest != sha256:
-            raise IntegrityError(
-                f"{path.name} pins the artifact {pinned.digest[:12]}…, the record of {record.reference} has "
-                f"{sha256[:12]}…",
-                "one of the two was edited: look at their history",
-            )
+    state = deployment_in(WorkTree(root), reference.model, reference.selector)
+    if state is not None:
+        pinned(WorkTree(root), reference.model, state.champion)
 
 
 def _run(record: Record, call: Call) -> dict[str, Any]:

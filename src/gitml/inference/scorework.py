@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from gitml.engines.base import Batches
 from gitml.errors import UsageError
-from gitml.inference.members import version_loaded
+from gitml.inference.clone import loader
 from gitml.models.fields import FLOATS, INTEGERS
 from gitml.models.model import Model
 from gitml.models.signature import InputError, parse
@@ -34,7 +34,7 @@ class Scoring:
     keep: tuple[str, ...] | None = None
 
     def __call__(self) -> ScoreWork:
-        return ScoreWork(version_loaded(self.root, self.models, self.record), self.keep)
+        return ScoreWork(loader(self.root, self.models).checked(self.record).model, self.keep)
 
 
 def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitml.errors import IntegrityError
-from gitml.inference.members import version_loaded
+from gitml.git.tree import WorkTree
+from gitml.inference.clone import loader
 from gitml.models.cores import leave_out_of_collections
 from gitml.models.model import Model
 from gitml.refs import Reference, parse, why_no_environment
-from gitml.registry import Record, read_record, resolve
+from gitml.registry import Record, deployment_in, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import State
-from gitml.spec import load_application, load_deployment
+from gitml.spec import load_application
 from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Deployment, Pin
 from gitml.traffic.labels import LabelStore
@@ -54,7 +54,7 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     """
     wanted = parse(reference)
     models = load_application(root).models
-    record = read_record(resolve(root, wanted, list(models)))
+    record = resolve(WorkTree(root), wanted, list(models))
     environment, deployment = _deployment(root, wanted, record)
     state = State(environment)
     state.swap(state.prepare(record.model, deployment, _loaded(root, models, record.model, deployment)))
@@ -74,9 +74,10 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
 
 def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:
     """The environment, whose name decides with the unit who answers it, and what is to be served."""
-    path = root / "models" / wanted.model / f"{wanted.selector}.yaml"
-    if why_no_environment(wanted.selector) is None and path.is_file():
-        return wanted.selector, load_deployment(path)
+    if why_no_environment(wanted.selector) is None:
+        found = deployment_in(WorkTree(root), wanted.model, wanted.selector)
+        if found is not None:
+            return wanted.selector, found
     return "trial", Deployment(champion=_pin(champion))
 
 
@@ -86,13 +87,5 @@ def _pin(record: Record) -> Pin:
 
 def _loaded(root: Path, models: Mapping[str, Declared], name: str, deployment: Deployment) -> Mapping[str, Model]:
     """Every version that is pinned, ready to answer."""
-    found = {}
-    for pin in deployment.pins:
-        record = read_record(resolve(root, Reference(name, pin.version), list(models)))
-        if _pin(record).digest != pin.digest:
-            raise IntegrityError(
-                f"the deployment pins another artifact of {record.reference} than its record names",
-                "one of the two was edited: look at their history",
-            )
-        found[pin.version] = version_loaded(root, models, record)
-    return found
+    ready = loader(root, models)
+    return {pin.version: ready.pinned(name, pin).model for pin in deployment.pins}

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gitml.errors import IntegrityError
+from gitml.spec.application import SUFFIXES
 
 _HEADER_LIMIT = 100 * 10**6  # of safetensors itself
 _PICKLE = tuple(b"\x80" + bytes([version]) for version in range(2, 6))
-_PICKLED_NAMES = (".pkl", ".pickle", ".joblib")
+_PICKLED_NAMES = tuple(suffix for suffix, kind in SUFFIXES.items() if kind == "pickle")
 # Unpacked, a zip file may be much larger than it is; beyond this factor or size it is a bomb, not a model.
 _LARGEST_FACTOR, _LARGEST_UNPACKED = 200, 8 << 30
 # Fields of ONNX's ModelProto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): number → wire type.
@@ -25,7 +26,6 @@ _ONNX_GRAPH, _ONNX_IR_VERSION = 7, 1
 # Key "location" of a tensor's external data: a path that the runtime would read from the server's disk.
 _ELSEWHERE = b"\x0a\x08location"
 _LARGEST_TEXT = 1_000_000
-_SUFFIXES = {".skops": "skops", ".safetensors": "safetensors", ".onnx": "onnx"}
 
 
 def check_format(path: Path, wanted: str, name: str) -> None:
@@ -55,11 +55,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _check_member(path: Path, wanted: str, name: str) -> str | None:
-    kind = _SUFFIXES.get(path.suffix.lower())
+    kind = SUFFIXES.get(path.suffix.lower())
     with path.open("rb") as stream:
         if wanted == "pickle":
             return "pickle" if _looks_pickled(stream) else None
-        if kind:
+        if kind in _READERS:
             _check(stream, kind, name)
         elif _looks_pickled(stream):
             raise _refused(name, "is a pickle, which runs code when it is loaded")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gitml.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from gitml.models.model import Model
 
 # Answers of one model on one row differ by rounding from machine to machine, and by no more.
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
@@ -24,3 +32,44 @@ def agree(found: Any, wanted: Any) -> bool:
     """Whether two answers are the same up to rounding; nothing agrees with NaN or with a missing one."""
     gap, tolerated = apart(found, wanted)
     return gap <= tolerated
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A model's answers held against recorded ones, over ``rows`` rows; no row: nothing was compared.
+
+    ``largest`` is the largest difference; ``worst`` the largest in units of what is tolerated. ``first`` says in words
+    which answer is the first that does not agree, "" where all do.
+    """
+
+    rows: int = 0
+    largest: float = 0.0
+    worst: float = 0.0
+    first: str = ""
+
+
+def compared(model: Model, rows: Any, recorded: Mapping[str, Sequence[Any]]) -> Parity:
+    """``rows`` as the model's signature encodes them; ``recorded``: an answer for each, by the name of the output."""
+    answers = model.answers(rows)
+    largest, worst, first = 0.0, 0.0, ""
+    for place, output in enumerate(model.signature.outputs):
+        for row, (found, wanted) in enumerate(zip(answers[:, place].tolist(), recorded[output.name], strict=True)):
+            gap, tolerated = apart(found, wanted)
+            largest, worst = max(largest, gap), max(worst, gap / tolerated if tolerated else gap)
+            if not first and not gap <= tolerated:
+                first = f"{output.name} in row {row} is {found!r}, and {wanted!r} was recorded"
+    return Parity(len(rows), largest, worst, first)
+
+
+def columns_of(raw: bytes, name: str, most: int | None = None) -> dict[str, list[Any]]:
+    """A Parquet table, by column. Raises IntegrityError for anything else, and for more than ``most`` rows."""
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(raw))
+        if most is not None and file.metadata.num_rows > most:
+            raise IntegrityError(f"{name} has {file.metadata.num_rows:,} rows, more than {most:,}")
+        found: dict[str, list[Any]] = file.read().to_pydict()
+    except (OSError, ValueError) as exc:
+        raise IntegrityError(f"{name} is not Parquet: {str(exc).splitlines()[0][:200]}") from exc
+    return found

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from gitml.errors import UsageError
 from gitml.refs import NAME
+from gitml.spec.application import SUFFIXES
 from gitml.spec.dvcfiles import DVC_FILE, Pipeline, load_pipeline
 from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY
 
-_MODELS = (".skops", ".safetensors", ".onnx", ".pkl", ".pickle", ".joblib")
 _GENERIC = {"model", "models", "artifacts", "output", "outputs", "out", "data"}
 _POLICY = """\
 # yaml-language-server: $schema=schemas/policy.schema.json
@@ -41,7 +41,7 @@ def adopted(root: Path) -> dict[str, bytes]:
     models = _models(load_pipeline(root))
     if not models:
         raise UsageError(
-            f"no stage of {DVC_FILE} writes a model ({', '.join(_MODELS)}) with metrics beside it",
+            f"no stage of {DVC_FILE} writes a model ({', '.join(SUFFIXES)}) with metrics beside it",
             "let a stage list a JSON file under `metrics`, or write gitml.yaml by hand",
         )
     lines = [
@@ -61,7 +61,7 @@ def _models(pipeline: Pipeline) -> dict[str, tuple[str, str]]:
     outs = [out for stage in pipeline.stages.values() for out in stage.outs.values()]
     metrics = [o.path for o in outs if o.kind == "metrics" and o.path.endswith(".json")]
     found: dict[str, tuple[str, str]] = {}
-    for artifact in (o.path for o in outs if o.cached and o.path.lower().endswith(_MODELS)):
+    for artifact in (o.path for o in outs if o.cached and o.path.lower().endswith(tuple(SUFFIXES))):
         free = [path for path in metrics if path not in {m for _, m in found.values()}]
         if free:
             nearest = max(free, key=lambda path: len(os.path.commonpath([path, artifact])))

@@ -107,7 +107,7 @@ def _policies(here: Here, changes: Sequence[Landed]) -> Iterator[Rules]:
     for landed in changes:
         for touch in landed.touches:
             if touch.path == path:
-                content = here.git.read_file(landed.commit, POLICY) if touch.new and touch.mode != "120000" else b""
+                content = here.git.read_file(landed.commit, POLICY) if touch.new and touch.new_mode != "120000" else b""
                 yield Rules(landed.commit, _text(content or b""))
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from gitml.control.change import RESUME, ROLLBACK, Wish, branch_of, put_branch, put_pull
-from gitml.control.mainline import Mainline, deployment_path, known_environment
+from gitml.control.mainline import Mainline, known_environment
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, RefError, SpecError, UsageError
@@ -24,6 +24,7 @@ from gitml.promotion.text import Origin, Story
 from gitml.refs import DIGEST, VERSION
 from gitml.registry.desired import resumed, rolled_back
 from gitml.registry.record import Record
+from gitml.registry.resolve import deployment_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, parse_deployment
 from gitml.spec.deployment import Hold, Pin

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitml.control.mainline import Mainline, Past, deployment_path
+from gitml.control.mainline import Mainline, Past
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, SpecError
@@ -15,6 +15,7 @@ from gitml.forges.base import PullRequest
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
 from gitml.promotion.live import Live, live
+from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, Policy, parse_deployment
 from gitml.spec.deployment import Hold
 from gitml.spec.policy import Freeze

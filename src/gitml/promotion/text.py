@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from gitml.control.change import requested_by
-from gitml.control.mainline import Mainline, record_path
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger
 from gitml.errors import GitmlError, SpecError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
 from gitml.output import size
-from gitml.registry.outputs import Replicates, estimates, parse_replicates
+from gitml.registry.outputs import Replicates, estimates, replicates_of
 from gitml.registry.record import Record
+from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
 from gitml.reports.facts import Metric, Row
 from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, promotion, short
@@ -186,15 +186,11 @@ def compared(main: Mainline, new: Record, old: Record, better: Mapping[str, str]
 
 
 def _replicates(main: Mainline, record: Record) -> Replicates | None:
-    path = record.roles.get("replicates", "")
-    brought = main.added(record_path(record.model, record.version)) if path in record.files else None
-    raw = main.git.read_file(brought, path) if brought else None
-    if raw is None or hashlib.sha256(raw).hexdigest() != record.files[path].sha256:
-        return None
-    try:
-        return parse_replicates(raw, path)
-    except SpecError:
-        return None
+    def places(path: str) -> Iterator[bytes | None]:
+        brought = main.added(record_path(record.model, record.version))
+        yield main.git.read_file(brought, path) if brought else None
+
+    return replicates_of(record, places)
 
 
 def seats_of(policy: Policy | None, environment: str) -> Iterator[Seat]:

@@ -2,8 +2,19 @@
 
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric, Packages, Record, parse_record
-from gitml.registry.resolve import Deployed, deployed, resolve
-from gitml.registry.store import Found, check_records, find, read_json, read_record, write_record
+from gitml.registry.resolve import Deployed, deployed, deployment_in, resolve
+from gitml.registry.store import (
+    Found,
+    check_records,
+    find,
+    pinned,
+    read_json,
+    read_record,
+    record_in,
+    record_path,
+    versions,
+    write_record,
+)
 
 __all__ = [
     "Deployed",
@@ -13,11 +24,16 @@ __all__ = [
     "Record",
     "check_records",
     "deployed",
+    "deployment_in",
     "find",
     "lineage_digest",
     "parse_record",
+    "pinned",
     "read_json",
     "read_record",
+    "record_in",
+    "record_path",
     "resolve",
+    "versions",
     "write_record",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from gitml.errors import Problem, SpecError
@@ -84,6 +85,22 @@ def _uneven(found: Mapping[str, Metric], path: str) -> Iterator[Problem]:
         if count != most:
             told = f"has {count} refits, another metric has {most}"
             yield Problem(path, 0, name, told, "write each fit's value in every metric that has refits")
+
+
+def replicates_of(record: Record, places: Callable[[str], Iterable[bytes | None]]) -> Replicates | None:
+    """The version's bootstrap replicates, or None where they are not to be had, or are not what was recorded.
+
+    ``places`` yields what may be the file of that path, the nearest place first.
+    """
+    path = record.roles.get("replicates")
+    if path is None or path not in record.files:
+        return None
+    wanted = record.files[path].sha256
+    raw = next((raw for raw in places(path) if raw is not None and sha256(raw).hexdigest() == wanted), None)
+    try:
+        return parse_replicates(raw, path) if raw is not None else None
+    except SpecError:
+        return None
 
 
 def estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:

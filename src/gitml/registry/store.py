@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import pydantic_core
 
-from gitml.errors import Problem, RefError, SpecError
+from gitml.errors import IntegrityError, Problem, RefError, SpecError
 from gitml.files import create_file
+from gitml.git.tree import Tree
 from gitml.refs import VERSION
 from gitml.registry.record import Record, parse_record
+from gitml.spec.deployment import Pin
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -46,6 +48,58 @@ def folder(root: Path, model: str) -> Path:
     return root / "models" / model / "versions"
 
 
+def record_path(model: str, version: str) -> str:
+    """Where the record lies, from the folder of gitml.yaml."""
+    return f"models/{model}/versions/{version}.json"
+
+
+def versions(tree: Tree, model: str) -> tuple[str, ...]:
+    """Names of the model's versions in ``tree``, oldest first."""
+    found = tree.entries(f"models/{model}/versions")
+    stems = (e.name.removesuffix(".json") for e in found if e.is_file and e.name.endswith(".json"))
+    return tuple(stem for stem in stems if VERSION.fullmatch(stem))
+
+
+def record_in(tree: Tree, model: str, version: str) -> Record:
+    """Raises SpecError when ``tree`` lacks it, or has something else under its name."""
+    path = record_path(model, version)
+    raw = tree.read(path)
+    if raw is None:
+        raise SpecError([Problem(path, 0, "", "is not there", f"see the versions of {model} with `gitml models`")])
+    return _checked(raw, model, version)
+
+
+def pinned(tree: Tree, model: str, pin: Pin) -> Record:
+    """The record that ``pin`` names.
+
+    Raises RefError when there is none, SpecError when it does not hold together, IntegrityError for another artifact.
+    """
+    if tree.entry(record_path(model, pin.version)) is None:
+        raise RefError(f"{model} has no version {pin.version}, which is pinned", "its record is to be committed first")
+    record = record_in(tree, model, pin.version)
+    found = record.files[record.artifact].sha256
+    if found != pin.digest:
+        raise IntegrityError(
+            f"{pin.version} of {model} is pinned with the artifact {pin.digest[:12]}, its record says {found[:12]}",
+            "one of the two was edited: look at their history",
+        )
+    return record
+
+
+def _checked(raw: bytes, model: str, version: str) -> Record:
+    """The record, if it holds together and is the one that its name says."""
+    where = record_path(model, version)
+    try:
+        record = parse_record(raw)
+    except ValueError as exc:
+        lines = str(exc).splitlines() or [str(exc)]
+        hint = "records are never edited: restore it with `git checkout -- FILE` from the commit that brought it"
+        raise SpecError([Problem(where, 0, "", line, hint) for line in lines]) from exc
+    if (record.model, record.version) != (model, version):
+        raise SpecError([Problem(where, 0, "version", f"is the record of {record.model} {record.version}")])
+    return record
+
+
 def find(root: Path, model: str) -> list[Found]:
     """All records of the model, oldest first, unread. Files with other names are for ``check_records``."""
     try:
@@ -70,18 +124,13 @@ def next_time(root: Path, model: str) -> str:
 
 def read_record(found: Found) -> Record:
     """Raises SpecError when the file is not the record that its name says."""
-    where = "/".join(found.path.parts[-4:])
+    model = found.path.parent.parent.name
     try:
-        record = parse_record(found.path.read_bytes())
+        raw = found.path.read_bytes()
     except OSError as exc:
+        where = record_path(model, found.version)
         raise SpecError([Problem(where, 0, "", f"cannot be read: {exc.strerror}")]) from exc
-    except ValueError as exc:
-        lines = str(exc).splitlines() or [str(exc)]
-        hint = "records are never edited: restore it with `git checkout -- FILE` from the commit that brought it"
-        raise SpecError([Problem(where, 0, "", line, hint) for line in lines]) from exc
-    if record.version != found.version or record.model != found.path.parent.parent.name:
-        raise SpecError([Problem(where, 0, "version", f"is the record of {record.model} {record.version}")])
-    return record
+    return _checked(raw, model, found.version)
 
 
 def read_json(found: Found) -> dict[str, Any] | None:

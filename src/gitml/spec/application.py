@@ -27,7 +27,8 @@ from gitml.fields import (
 
 Direction = Literal["higher", "lower"]
 
-_SUFFIXES: dict[str, Format] = {
+# The one table from an artifact's suffix to how it is stored.
+SUFFIXES: Mapping[str, Format] = {
     ".skops": "skops",
     ".safetensors": "safetensors",
     ".onnx": "onnx",
@@ -44,7 +45,16 @@ def stored_as(path: str) -> Format | None:
     >>> stored_as("artifacts/model.SKOPS")
     'skops'
     """
-    return _SUFFIXES.get(PurePosixPath(path).suffix.lower())
+    return SUFFIXES.get(PurePosixPath(path).suffix.lower())
+
+
+def format_of(models: Mapping[str, Model], name: str, artifact: str) -> Format | None:
+    """How a version of the model ``name`` stores its ``artifact``: as gitml.yaml says, else as its suffix says.
+
+    None where neither says it. A version keeps its own path: gitml.yaml may name another one since.
+    """
+    model = models.get(name)
+    return model.artifact_format if model and model.artifact == artifact else stored_as(artifact)
 
 
 class Model(Record):
@@ -98,7 +108,7 @@ class Model(Record):
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
-        return self.format or _SUFFIXES[PurePosixPath(self.artifact).suffix.lower()]
+        return self.format or SUFFIXES[PurePosixPath(self.artifact).suffix.lower()]
 
     @property
     def outputs(self) -> dict[str, str]:

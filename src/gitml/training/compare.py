@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.dvc.repository import Dvc
-from gitml.errors import SpecError
 from gitml.git.commands import Git
-from gitml.registry import Record, deployed, find, read_record
-from gitml.registry.outputs import Replicates, estimates, parse_replicates
+from gitml.git.tree import WorkTree
+from gitml.registry import Record, deployed, find, read_record, record_path
+from gitml.registry.outputs import Replicates, estimates, replicates_of
 from gitml.spec import load_application, load_policy
 from gitml.stats.comparison import Difference, differences
 
@@ -36,7 +35,7 @@ def compare(root: Path, git: Git, dvc: Dvc, record: Record) -> Comparison | None
 
 def _replaced(root: Path, record: Record) -> tuple[Record, str] | None:
     records = {f.version: f for f in find(root, record.model)}
-    champions = {p.environment: p.version for p in deployed(root, record.model) if p.role == "champion"}
+    champions = {p.environment: p.version for p in deployed(WorkTree(root), record.model) if p.role == "champion"}
     for environment in reversed(_environments(root)):
         version = champions.get(environment)
         if version in records and version != record.version:
@@ -59,21 +58,13 @@ def metric_differences(root: Path, git: Git, dvc: Dvc, new: Record, old: Record)
 
 
 def _replicates(git: Git, dvc: Dvc, record: Record) -> Replicates | None:
-    """From the cache, else from the commit that brought the record in; None when they are to be had nowhere."""
-    path = record.roles.get("replicates")
-    outs = [c for e in record.entries().values() for c in e.outs if c.path == path]
-    if path is None or not outs:
-        return None
-    kept = dvc.object_path(outs[0])
-    raw = kept.read_bytes() if kept else _from_git(git, record, path)
-    if raw is None or hashlib.sha256(raw).hexdigest() != record.files[path].sha256:
-        return None
-    try:
-        return parse_replicates(raw, path)
-    except SpecError:
-        return None
+    """From the cache, else from the commit that brought the record in: nothing is fetched for it."""
 
+    def places(path: str) -> Iterator[bytes | None]:
+        content = record.contents().get(path)
+        kept = dvc.object_path(content) if content else None
+        yield kept.read_bytes() if kept else None
+        brought = git.commit_that_added(record_path(record.model, record.version))
+        yield git.read_file(brought, path) if brought else None
 
-def _from_git(git: Git, record: Record, path: str) -> bytes | None:
-    brought = git.commit_that_added(f"models/{record.model}/versions/{record.version}.json")
-    return git.read_file(brought, path) if brought else None
+    return replicates_of(record, places)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from gitml.dvc.manifest import Fingerprint
 from gitml.errors import FailedError, IntegrityError, UsageError
+from gitml.models.parity import columns_of, compared
 from gitml.registry import Metric
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.spec.application import Model
-from gitml.training.trial import columns_of, compared
 
 if TYPE_CHECKING:
     from gitml.models.signature import Signature
@@ -155,8 +155,7 @@ def refuse_other_answers(model: Model, told: Told, copy: Path, found: Fingerprin
         return
     columns = columns_of(raw, "samples")
     rows = loaded.signature.columns({f.name: columns[f.name] for f in loaded.signature.inputs})
-    result, _ = compared(loaded, rows, columns)
-    if result != "passed":
+    if compared(loaded, rows, columns).first:
         raise FailedError(
             "the model answers otherwise than the samples say, so nothing was registered",
             "are they of this very model, with the inputs as the signature names and orders them?",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitml.errors import UsageError
+from gitml.git.tree import WorkTree
 from gitml.registry import Deployed, Found, deployed, find, read_json
 from gitml.spec import Application, load_application
 
@@ -54,7 +55,7 @@ def versions(root: Path, model: str, limit: int | None) -> Inventory:
 
 def _inventory(root: Path, application: Application, name: str, limit: int | None) -> Inventory:
     model = application.models[name]
-    places = deployed(root, name)
+    places = deployed(WorkTree(root), name)
     records = find(root, name)
     chosen = reversed(records if limit is None else records[-limit:])
     listed = tuple(_listed(f, read_json(f), places) for f in chosen)

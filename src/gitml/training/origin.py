@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from gitml.errors import InconclusiveError
 from gitml.git.commands import Git
-from gitml.registry import Record, parse_record
+from gitml.registry import Record, parse_record, record_path
 from gitml.registry.agreement import Disagreement
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -31,9 +30,9 @@ class Origins:
     edited: Disagreement | None = None
 
 
-def origins(root: Path, git: Git, record: Record, path: Path) -> Origins:
+def origins(git: Git, record: Record) -> Origins:
     """Raises InconclusiveError when this clone has no commit that the record may come from."""
-    relative = path.relative_to(root).as_posix()
+    relative = record_path(record.model, record.version)
     whole: list[Origin] = []
     altered: list[tuple[Origin, Disagreement]] = []
     for start, why in ((git.main_ref(), "the commit of main that brought it in"), ("HEAD", "the commit that added it")):
@@ -52,7 +51,7 @@ def origins(root: Path, git: Git, record: Record, path: Path) -> Origins:
         found.setdefault(origin.commit, origin)
     if not found:
         raise InconclusiveError(
-            f"no commit here brought in {path.name}, and the one it names ({record.commit}) is not here",
+            f"no commit here brought in {record.version}.json, and the one it names ({record.commit}) is not here",
             "run `git fetch --unshallow`" if git.is_shallow() else "fetch the branch that it was trained on",
         )
     return Origins(tuple(found.values()), altered[0][1] if altered and not whole else None)

@@ -16,11 +16,12 @@ from gitml.dvc.scratch import ScratchDvc, Source, forget_dead_worktrees, scratch
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 from gitml.files import copy_file
 from gitml.git.commands import Git
+from gitml.git.tree import WorkTree
 from gitml.pipelines.lock import refuse_without_dvc
 from gitml.pipelines.run import Options, Ran, bring_up_to_date
 from gitml.pipelines.venv import Environment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
-from gitml.registry import Record, lineage_digest, read_record, resolve
+from gitml.registry import Record, lineage_digest, resolve
 from gitml.registry.agreement import Disagreement, input_differences
 from gitml.spec import load_application
 from gitml.training.origin import Origin, Origins, origins
@@ -67,14 +68,13 @@ class _Work:
 def reproduce(root: Path, reference: str, call: Call) -> Reproduction:
     """Nothing in the clone at ``root`` changes. Raises RefError or SpecError when there is no sound record to judge."""
     refuse_without_dvc(root)
-    found = resolve(root, parse(reference), list(load_application(root).models))
-    record = read_record(found)
+    record = resolve(WorkTree(root), parse(reference), list(load_application(root).models))
     git = Git(root)
     try:
         _refuse_the_hopeless(record, call)
         with scratch_folder(keep=call.keep) as folder:
             forget_dead_worktrees(git)
-            places = origins(root, git, record, found.path)
+            places = origins(git, record)
             work = _Work(git, record, call, source_of(root), folder, places)
             return Reproduction(record, _attempt(work), folder if call.keep else None)
     except InconclusiveError as exc:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitml.git.tree import WorkTree
 from gitml.refs import parse
-from gitml.registry import Deployed, Record, deployed, read_record, resolve
+from gitml.registry import Deployed, Record, deployed, record_path, resolve
 from gitml.spec import load_application
 
 
@@ -19,7 +20,7 @@ class Shown:
 
 def show(root: Path, reference: str) -> Shown:
     """Raises RefError when the reference names no version, SpecError when the record does not hold together."""
-    found = resolve(root, parse(reference), list(load_application(root).models))
-    record = read_record(found)
-    places = tuple(p for p in deployed(root, record.model) if p.version == record.version)
-    return Shown(record, found.path, places)
+    tree = WorkTree(root)
+    record = resolve(tree, parse(reference), list(load_application(root).models))
+    places = tuple(p for p in deployed(tree, record.model) if p.version == record.version)
+    return Shown(record, root / record_path(record.model, record.version), places)
