@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import commit, dvc, git, gitml
 
@@ -255,3 +256,19 @@ def test_a_stage_cannot_wait_for_the_training_that_runs_it(trained: Path) -> Non
     done = gitml(trained, "train", env={"PATH": os.environ["PATH"]})
     assert "a stage cannot train" in (trained / ".dvc/tmp/gitml/logs/train.log").read_text()
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("now", ["1.0", "true", "'1'"])
+def test_a_param_of_another_type_trains_another_version(trained: Path, set_params: SetParams, now: str) -> None:
+    edit(trained / "train.py", "params['rate'] * total", "len(repr(params['rate'])) * total")
+    set_params(trained, "rate: 0.5", "rate: 1")
+    assert outcome(trained)[0] == "new version"
+    set_params(trained, "rate: 1", f"rate: {now}")
+    said, stages = outcome(trained)
+    assert (said, stages["train"]) == ("new version", "ran")
+    assert (trained / "artifacts/m/model.onnx").read_text().split()[0] == str(len(repr(yaml.safe_load(now))) * 190)
+    _, old, new = versions(trained)
+    shown = json.loads(gitml(trained, "diff", f"m@{old}", f"m@{new}", "--json").out)
+    assert [change["name"] for change in shown["params"]] == ["rate"]
+    set_params(trained, f"rate: {now}", "rate: 1")
+    assert outcome(trained)[1]["train"] == "restored"

@@ -23,7 +23,7 @@ from gitml.dvc.lockentries import Content, Entry, made_inside, makers_of
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
 from gitml.dvc.safety import refuse_escape, refuse_symlinks
-from gitml.dvc.stages import commands_of, hold, is_params, params_of, save_with
+from gitml.dvc.stages import commands_of, hold, is_params, params_of, save_with, types_changed
 from gitml.errors import Problem, SpecError, UsageError
 
 
@@ -165,7 +165,7 @@ class Dvc:
     @translated
     def state(self, name: str) -> State:
         stage = self._stage(name)
-        if stage.changed_stage() or stage.changed_deps():
+        if stage.changed_stage() or stage.changed_deps() or types_changed(stage):
             return State.CHANGED
         statuses = {status for out in stage.outs for status in out.status().values()}
         if not statuses:
