@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from dvc_data.hashfile.meta import Meta
 
 from gitml.dvc.lockentries import Content, canonical, plain, same_value
 from gitml.errors import Problem, SpecError
+
+
+def drop_torn_rwlock(root: Path) -> None:
+    """A run killed while DVC wrote ``rwlock`` leaves half a JSON file that DVC refuses for ever after."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    with suppress(FileNotFoundError):
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not text.endswith("}"):
+            path.unlink()
 
 
 def hold(item: Any, content: Content) -> None:

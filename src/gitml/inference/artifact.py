@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gitml.dvc.lockentries import Content
 from gitml.dvc.manifest import Fingerprint, fingerprint
 from gitml.errors import IntegrityError, OutsideError
+from gitml.pipelines.journal import KEPT
 from gitml.registry import Record
+
+if TYPE_CHECKING:
+    from gitml.dvc.repository import Dvc
 
 
 def artifact_of(root: Path, record: Record) -> Path:
@@ -14,7 +20,7 @@ def artifact_of(root: Path, record: Record) -> Path:
     what is there under its name is something else."""
     file = record.files[record.artifact]
     wanted = Fingerprint(file.sha256, file.size)
-    kept = root / ".dvc" / "tmp" / "gitml" / "artifacts" / file.sha256
+    kept = root / KEPT / file.sha256
     for place in (root / record.artifact, kept):
         if place.is_file() and not place.is_symlink() and fingerprint(place) == wanted:
             return place
@@ -37,10 +43,18 @@ def _from_dvc(root: Path, record: Record, wanted: Fingerprint, kept: Path) -> Pa
         for remote in dvc.remote_names():
             if dvc.store(remote).fetch(oid, fetched):
                 return _checked(fetched, kept, wanted, record)
-    raise OutsideError(
-        f"the artifact of {record.reference} is neither in DVC's cache nor on a remote",
-        f"whoever trained it should run: dvc push {record.artifact}",
-    )
+        hint = _way_out(dvc, record, content)
+    raise OutsideError(f"the artifact of {record.reference} is neither in DVC's cache nor on a remote", hint)
+
+
+def _way_out(dvc: Dvc, record: Record, content: Content) -> str:
+    """`dvc push` sends what dvc.lock names, which may be another version, or other bytes of this one."""
+    stage = dvc.producers().get(record.artifact)
+    entry = dvc.entry(stage) if stage else None
+    push = f"whoever trained it should run: dvc push {record.artifact}"
+    if stage is None or (entry and content in entry.outs):
+        return push
+    return f"{push}, with the dvc.lock of the commit that brought the record: the one here names another artifact"
 
 
 def _checked(fetched: Path, kept: Path, wanted: Fingerprint, record: Record) -> Path:

@@ -36,7 +36,7 @@ _WAYS: Mapping[str, tuple[str, str, str]] = {
     ),
     "artifact": (
         SCIENTIST,
-        "push the artifact that the record speaks of: `dvc push`, or train the version again",
+        "push the artifact that the record speaks of: `dvc push`, with the dvc.lock of the commit that brought it",
         "push the artifact that the record speaks of: `dvc push`, or let main's jobs verify it",
     ),
     "trained": (
