@@ -12,7 +12,7 @@ from gitml.agent.fetch import Shelf, Version, application_at, fetched, record_of
 from gitml.errors import FailedError, IntegrityError
 from gitml.models.loading import load
 from gitml.models.model import Model
-from gitml.models.parity import apart
+from gitml.models.parity import apart, covering
 from gitml.registry.record import Record
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment, Pin
@@ -161,12 +161,14 @@ def _samples(model: Model, path: Path) -> tuple[dict[str, Any], dict[str, list[A
 
     names = [f.name for f in (*model.signature.inputs, *model.signature.outputs)]
     try:
-        table = parquet.ParquetFile(path).read(columns=names).slice(0, _ROWS)
+        table = parquet.ParquetFile(path).read(columns=names)
     except (OSError, pa.ArrowException) as exc:
         raise IntegrityError(f"the sample rows {path.name} cannot be read: {exc}") from exc
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise IntegrityError(f"the sample rows have no column {missing[0]}", "they must hold all inputs and outputs")
+    absent = [table.column(f.name).is_null(nan_is_null=True).to_pylist() for f in model.signature.inputs]
+    table = table.take(covering(list(zip(*absent, strict=True)), _ROWS))
     columns = {name: table.column(name).to_pylist() for name in names}
     inputs = {f.name: columns[f.name] for f in model.signature.inputs}
     return inputs, {f.name: columns[f.name] for f in model.signature.outputs}

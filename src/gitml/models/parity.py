@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 # Answers of one model on one row differ by rounding from machine to machine, and by no more.
@@ -24,3 +25,15 @@ def agree(found: Any, wanted: Any) -> bool:
     """Whether two answers are the same up to rounding; nothing agrees with NaN or with a missing one."""
     gap, tolerated = apart(found, wanted)
     return gap <= tolerated
+
+
+def covering(patterns: Sequence[Hashable], most: int) -> list[int]:
+    """Which rows to try: the first ``most``, and of each further pattern of what is missing the first row.
+
+    >>> covering(["none", "none", "none", "age", "none", "age", "both"], 2)
+    [0, 1, 3, 6]
+    """
+    first: dict[Hashable, int] = {}
+    for row, pattern in enumerate(patterns):
+        first.setdefault(pattern, row)
+    return [*range(min(most, len(patterns))), *(row for row in first.values() if row >= most)]

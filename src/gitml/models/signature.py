@@ -107,7 +107,7 @@ class Signature:
         return {self.inputs[w].name: n for w, n in zip(self._words, counts, strict=True) if n}
 
     def decode(self, rows: Rows) -> dict[str, list[Any]]:
-        """Columns by name as Python values: None for missing; an unknown word becomes an empty string."""
+        """Columns by name as Python values: None for missing; an unknown word becomes one that is no category."""
         return {f.name: _decode(f, rows[:, place]) for place, f in enumerate(self.inputs)}
 
     def arrays(self, rows: Rows) -> dict[str, Any]:
@@ -227,9 +227,14 @@ def _as_list(values: Any) -> list[Any]:
     raise InputError([Wrong("columns", "a list of values for each input", _shown(values))])
 
 
+def _stranger(categories: Sequence[str]) -> str:
+    """A word that is none of the categories, of which an empty word may be one."""
+    return next(word for n in range(len(categories) + 1) if (word := "\0" * n) not in categories)
+
+
 def _decode(wanted: Field, cells: Rows) -> list[Any]:
     if wanted.categories is not None:
-        words = (*wanted.categories, None, "")
+        words = (*wanted.categories, None, _stranger(wanted.categories))
         return [words[int(code)] for code in cells.tolist()]
     if wanted.type == "string":
         return list(cells.tolist())
@@ -243,7 +248,7 @@ def _array(wanted: Field, cells: Rows) -> Any:
     if cells.dtype == object:
         return _decode(wanted, cells)
     if wanted.categories is not None:
-        return np.array([*wanted.categories, None, ""], object)[cells.astype(np.intp)]
+        return np.array([*wanted.categories, None, _stranger(wanted.categories)], object)[cells.astype(np.intp)]
     if wanted.type in FLOATS:
         return cells
     if wanted.nullable and np.isnan(cells).any():

@@ -18,6 +18,7 @@ from gitml.models import trees
 from gitml.models.boosted import boosted
 from gitml.models.signature import Signature
 from gitml.models.sklearncolumns import on_arrays
+from gitml.models.sklearnmissing import missing_words
 
 Score = Callable[[Any], Any]
 
@@ -73,9 +74,13 @@ def _on_frames(model: Any, signature: Signature) -> Score:
             "this pipeline chooses its columns by name in a way that needs pandas", "pip install pandas where it serves"
         ) from exc
     answer = _answer(model, signature)
+    words = [f.name for f in signature.inputs if f.type == "string"]
+    missing = missing_words(model, words)
 
     def score(rows: Any) -> Any:
         columns = signature.decode(rows)
+        for name in words:
+            columns[name] = [missing[name] if v is None else v for v in columns[name]]
         frame = {f.name: _series(pandas, columns[f.name], f.type) for f in signature.inputs}
         return answer(pandas.DataFrame(frame))
 
