@@ -106,6 +106,16 @@ class Signature:
         counts = found.sum(axis=0).tolist()
         return {self.inputs[w].name: n for w, n in zip(self._words, counts, strict=True) if n}
 
+    def refuse_unknown(self, rows: Rows) -> None:
+        """Raise InputError for words that are none of the categories."""
+        problems = []
+        for place in (self.inputs.index(f) for f in self.inputs if f.categories is not None):
+            found = np.flatnonzero(rows[:, place] == UNKNOWN).tolist()
+            name = self.inputs[place].name
+            problems += [Wrong(name, "a word that the model knows", "another one", row) for row in found[:10]]
+        if problems:
+            raise InputError(problems)
+
     def decode(self, rows: Rows) -> dict[str, list[Any]]:
         """Columns by name as Python values: None for missing; an unknown word becomes one that is no category."""
         return {f.name: _decode(f, rows[:, place]) for place, f in enumerate(self.inputs)}
@@ -191,6 +201,15 @@ def probe(signature: Signature, count: int) -> Rows:
     """Rows that fit the signature: first categories, zeros, empty words."""
     cells = ["" if f.type == "string" and f.categories is None else 0.0 for f in signature.inputs]
     return np.array([cells] * count, signature.dtype).reshape(count, len(cells))
+
+
+def said_unknown(unknown: Mapping[str, int]) -> list[str]:
+    """What ``Signature.unknown`` found, a line for each input.
+
+    >>> said_unknown({"carrier": 1, "dest": 3})
+    ['carrier: 1 word that the model does not know', 'dest: 3 words that the model does not know']
+    """
+    return [f"{name}: {n} word{'s' if n > 1 else ''} that the model does not know" for name, n in unknown.items()]
 
 
 def _fields(raw: Mapping[str, Any], key: str) -> tuple[Field, ...]:
