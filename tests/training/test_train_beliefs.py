@@ -344,3 +344,13 @@ def test_check_names_a_lock_that_disagrees_with_its_record(trained: Path) -> Non
     assert outcome(trained)[0] in ("nothing changed", "reproduced")
     assert agrees(trained)
     assert gitml(trained, "check").code == 0
+
+
+def test_a_param_that_yaml_readers_disagree_on_is_named_before_a_stage_runs(
+    trained: Path, set_params: SetParams
+) -> None:
+    set_params(trained, "rate: 0.5", "rate: 010")
+    done = gitml(trained, "train")
+    assert done.code == 0, done.err
+    assert "params.yaml:2: rate: 010 is 10 for DVC and the record, 8 for readers of YAML 1.1" in done.err
+    assert "010" not in gitml(trained, "train").err

@@ -31,7 +31,10 @@ from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application
 from gitml.spec.application import Model
+from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import Comparison, compare
+
+_PARAMS_SAID = 5
 
 
 class Outcome(StrEnum):
@@ -106,6 +109,14 @@ class Training:
     call: Call
     origin: str
     done: dict[str, Ran] = field(default_factory=dict)
+
+    @cached_property
+    def said_of_params(self) -> int:
+        """Say once, before the first command runs, which params a stage may read otherwise; how many there are."""
+        found = ambiguous_params(self.root)
+        for problem in found[:_PARAMS_SAID]:
+            self.call.say(f"{problem}; {problem.hint}")
+        return len(found)
 
     @cached_property
     def dirty(self) -> tuple[str, ...]:
@@ -220,6 +231,7 @@ def options_of(run: Training, model: Model) -> Options:
 
     def ready() -> None:
         run.dvc.check_graph()
+        _ = run.said_of_params
         _ = run.dirty
         if model.packages:
             check_installed(run.root, model.packages)
