@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
@@ -99,3 +100,45 @@ def test_an_address_leads_to_the_same_place_again(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="nothing here opens"):
         place_of("gopher://x/y")
+
+
+def csv_rows(path: Path, types: dict[str, pa.DataType]) -> dict[str, list[object]]:
+    with open_table(place_of(path), "csv", 100, types) as batches:
+        return pa.Table.from_batches(list(batches)).to_pydict()
+
+
+@pytest.mark.parametrize("word", ["NA", "null", "None", "nan", "NaN", "N/A", "NULL", '""'])
+def test_words_of_a_csv_are_words_and_only_the_empty_cell_is_missing(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"c,id\n{word},1\n,2\na,3\n")
+    for types in ({"c": pa.string()}, {}):
+        assert csv_rows(path, types)["c"] == [word.strip('"'), None, "a"]
+
+
+@pytest.mark.parametrize("word", ["NA", "null", "None", "nan", "NaN", "", '""', "<NA>"])
+def test_numbers_of_a_csv_are_missing_where_such_a_word_stands(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"n,x,b,other\n1.0,1,True,7\n{word},{word},{word},{word}\n3.0,1e3,false,8\n")
+    found = csv_rows(path, {"n": pa.int64(), "x": pa.float64(), "b": pa.bool_()})
+    assert found["n"] == [1, None, 3]
+    assert [type(n) for n in found["n"]] == [int, type(None), int]
+    assert found["x"] == [1.0, None, 1000.0]
+    assert found["b"] == [True, None, False]
+
+
+def test_whole_numbers_with_gaps_as_pandas_writes_them_are_whole_numbers(tmp_path: Path) -> None:
+    path, out = tmp_path / "x.csv", tmp_path / "y.csv"
+    pd.DataFrame({"n": [1, None, 2**53], "c": ["a", "", None]}).to_csv(path, index=False)
+    types = {"n": pa.int64(), "c": pa.string()}
+    assert csv_rows(path, types)["n"] == [1, None, 2**53]
+    path.write_text('n,c\n1,""\n,\n9007199254740993,NA\n')
+    with open_table(place_of(path), "csv", 100, types) as batches:
+        write_table(place_of(out), "csv", schema_of(place_of(path), "csv", types), batches)
+    assert csv_rows(out, types) == {"n": [1, None, 2**53 + 1], "c": ["", None, "NA"]}
+
+
+def test_a_fraction_where_a_whole_number_is_wanted_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("n\n1\n1.5\n")
+    with pytest.raises(UsageError, match="column n"):
+        csv_rows(path, {"n": pa.int64()})

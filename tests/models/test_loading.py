@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
+from sklearn.linear_model import LogisticRegression
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.loading import load
@@ -226,3 +227,34 @@ def test_a_model_that_does_not_fit_its_signature_is_not_loaded(boosting: Path) -
     fewer = {**SIGNATURE, "inputs": SIGNATURE["inputs"][:-1]}
     with pytest.raises(UsageError):
         load(boosting, "skops", fewer, sha256=digest(boosting))
+
+
+@pytest.mark.parametrize("prefix", ["", "p_"])
+@pytest.mark.parametrize("order", [["a", "b", "c"], ["c", "a", "b"]])
+def test_outputs_named_by_class_have_the_chances_of_that_class(prefix: str, order: list[str], tmp_path: Path) -> None:
+    x = np.arange(60.0)[:, None]
+    model = LogisticRegression().fit(x, np.repeat(["a", "b", "c"], 20))
+    path = saved(model, tmp_path / "model.skops")
+    outputs = [{"name": f"{prefix}{name}", "type": "float64"} for name in order]
+    signature = {"inputs": [{"name": "x", "type": "float64"}], "outputs": outputs}
+    loaded = load(path, "skops", signature, sha256=digest(path))
+    wanted = model.predict_proba(x)[:, [list(model.classes_).index(name) for name in order]]
+    assert np.allclose(loaded.predict({"x": x[:, 0]}), wanted)
+
+
+def test_one_output_named_by_a_class_is_the_chance_of_that_class(tmp_path: Path) -> None:
+    x = np.arange(40.0)[:, None]
+    model = LogisticRegression().fit(x, np.repeat(["no", "yes"], 20))
+    path = saved(model, tmp_path / "model.skops")
+    for name, place in (("no", 0), ("p_yes", 1), ("late", 1)):
+        signature = {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": name, "type": "float64"}]}
+        found = load(path, "skops", signature, sha256=digest(path)).predict({"x": x[:, 0]})
+        assert np.allclose(found, model.predict_proba(x)[:, place])
+
+
+def test_outputs_of_which_only_some_are_named_by_classes_are_refused(tmp_path: Path) -> None:
+    x = np.arange(60.0)[:, None]
+    path = saved(LogisticRegression().fit(x, np.repeat(["a", "b", "c"], 20)), tmp_path / "model.skops")
+    outputs = [{"name": name, "type": "float64"} for name in ("b", "a", "other")]
+    with pytest.raises(UsageError, match="not each by its own"):
+        load(path, "skops", {"inputs": [{"name": "x", "type": "float64"}], "outputs": outputs}, sha256=digest(path))

@@ -53,6 +53,20 @@ def test_the_starter_trains_as_it_stands(tmp_path: Path) -> None:
     assert 0 <= answer.json()["outputs"]["benign"][0] <= 1
 
 
+def test_the_scripts_of_the_starter_read_params_as_the_record_does(tmp_path: Path) -> None:
+    assert gitml(tmp_path, "init", "app").code == 0
+    app = tmp_path / "app"
+    params = app / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    text = text.replace("test_share: 0.4", "test_share: 1e-1").replace("seed: 7", "seed: 010")
+    params.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "pipelines/prepare.py"], cwd=app, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test: 57 rows" in done.stdout
+
+
 def test_the_example_is_the_application_at_the_root_of_the_sources(tmp_path: Path) -> None:
     assert gitml(tmp_path, "init", "--example", "flight-delay").code == 0
     assert (tmp_path / "gitml.yaml").read_bytes() == (ROOT / "gitml.yaml").read_bytes()

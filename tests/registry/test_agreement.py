@@ -78,3 +78,15 @@ def test_refits_that_lie_otherwise_apart_are_told() -> None:
     assert [d.what for d in metric_disagreements(old, new, 0.05)] == ["metric m, deviation of refits"]
     assert not list(metric_disagreements(old, new, 0.2))
     assert list(metric_disagreements(old, {"m": Metric(value=1.0)}, 9))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(1, 1.0), (1, True), (0, False), (1, "1"), ([1], [1.0]), ({"a": 1}, {"a": True})]
+)
+def test_a_param_of_another_type_is_another_input(old: object, new: object) -> None:
+    before = replace(TRAIN, params={"params.yaml": {"rate": old}})
+    after = replace(TRAIN, params={"params.yaml": {"rate": new}})
+    assert [str(d.what) for d in input_differences({"train": before}, {"train": after})]
+    assert before != after
+    assert before.inputs_digest() != after.inputs_digest()
+    assert before == Entry.from_dict(before.to_dict())

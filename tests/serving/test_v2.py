@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gitml.models.model import Model
+from gitml.models.signature import parse
 from serving_models import columns, fitted
 from serving_server import ROW, VERSIONS, Served
 
@@ -43,6 +44,7 @@ def test_tensors_by_column_get_the_same_answers_as_plain_json(server: Served) ->
             "model_name": "delay",
             "model_version": VERSIONS[0],
             "id": "7",
+            "parameters": {"warnings": "carrier: 1 word that the model does not know"},
             "outputs": [{"name": "p_late", "shape": [2], "datatype": "FP64", "data": plain}],
         }
     path = f"/v2/models/delay/versions/{VERSIONS[0]}/infer"
@@ -165,3 +167,71 @@ def test_tritons_own_client_works_unchanged(server: Served, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr.decode()
     wanted = fitted("boosting").predict_proba(table)[:, 1].tolist()
     assert json.loads(done.stdout) == [wanted] * 3
+
+
+def test_two_tensors_of_one_name_are_refused(server: Served) -> None:
+    twice = [*tensors([ROW]), {"name": "distance", "shape": [1], "datatype": "INT64", "data": [1]}]
+    answer = infer(server, {"inputs": twice})
+    assert (answer.status_code, "two tensors are named distance" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "datatype", "value"),
+    [
+        ("distance", "UINT8", 300),
+        ("distance", "UINT8", -1),
+        ("distance", "INT8", 1400),
+        ("distance", "INT64", 1.5),
+        ("distance", "UINT64", 2**64),
+        ("age", "FP16", 1e6),
+        ("age", "FP32", -1e39),
+    ],
+)
+def test_a_value_that_its_datatype_does_not_hold_is_refused(
+    server: Served, name: str, datatype: str, value: float
+) -> None:
+    changed = [{**t, "datatype": datatype, "data": [value]} if t["name"] == name else t for t in tensors([ROW])]
+    answer = infer(server, {"inputs": changed})
+    assert (answer.status_code, f"is not a value of {datatype}" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(("datatype", "value"), [("UINT8", 255), ("INT16", 1400), ("FP32", 12.0)])
+def test_a_value_that_fits_is_answered_whatever_its_datatype(server: Served, datatype: str, value: float) -> None:
+    changed = [{**t, "datatype": datatype, "data": [value]} if t["name"] == "distance" else t for t in tensors([ROW])]
+    wanted = server.predict({"rows": [{**ROW, "distance": int(value)}]}).json()["outputs"]["p_late"]
+    assert infer(server, {"inputs": changed}).json()["outputs"][0]["data"] == wanted
+
+
+def test_an_answer_that_its_datatype_does_not_hold_is_an_error_of_the_model(start: Start) -> None:
+    signature = parse({"inputs": [{"name": "x", "type": "int64"}], "outputs": [{"name": "n", "type": "uint8"}]})
+    model = Model(signature, "onnx", "0" * 64, "arrays", lambda rows: rows)
+    server = start({VERSIONS[0]: model})
+    for binary in (False, True):
+        said = []
+        for value in (200, 300):
+            tensor = {"name": "x", "shape": [1], "datatype": "INT64", "data": [value]}
+            said.append(infer(server, {"inputs": [tensor], "parameters": {"binary_data_output": binary}}).status_code)
+        assert said == [200, 500]
+
+
+def test_unknown_words_are_warned_of_and_refused_in_strict_mode(server: Served) -> None:
+    rows = [ROW, {**ROW, "carrier": "ZZ"}, {**ROW, "carrier": "YY", "origin": "?"}]
+    said = ["carrier: 2 words that the model does not know", "origin: 1 word that the model does not know"]
+    assert server.predict({"rows": rows}).json()["warnings"] == said
+    assert "warnings" not in server.predict({"rows": [ROW]}).json()
+    assert infer(server, {"inputs": tensors(rows)}).json()["parameters"] == {"warnings": "; ".join(said)}
+    assert "parameters" not in infer(server, {"inputs": tensors([ROW])}).json()
+    strict = {"gitml-strict": "true"}
+    for path, body in (
+        ("/models/delay/predict", {"rows": rows}),
+        ("/v2/models/delay/infer", {"inputs": tensors(rows)}),
+    ):
+        refused = server.client.post(path, json=body, headers=strict)
+        assert refused.status_code == 422
+        assert [(p["input"], p["row"]) for p in refused.json()["problems"]] == [
+            ("carrier", 1),
+            ("carrier", 2),
+            ("origin", 2),
+        ]
+        assert server.client.post(path, json=body, headers={"gitml-strict": "perhaps"}).status_code == 400
+    assert server.client.post("/models/delay/predict", json={"rows": [ROW]}, headers=strict).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import commit, dvc, git, gitml
 
@@ -255,3 +257,100 @@ def test_a_stage_cannot_wait_for_the_training_that_runs_it(trained: Path) -> Non
     done = gitml(trained, "train", env={"PATH": os.environ["PATH"]})
     assert "a stage cannot train" in (trained / ".dvc/tmp/gitml/logs/train.log").read_text()
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("now", ["1.0", "true", "'1'"])
+def test_a_param_of_another_type_trains_another_version(trained: Path, set_params: SetParams, now: str) -> None:
+    edit(trained / "train.py", "params['rate'] * total", "len(repr(params['rate'])) * total")
+    set_params(trained, "rate: 0.5", "rate: 1")
+    assert outcome(trained)[0] == "new version"
+    set_params(trained, "rate: 1", f"rate: {now}")
+    said, stages = outcome(trained)
+    assert (said, stages["train"]) == ("new version", "ran")
+    assert (trained / "artifacts/m/model.onnx").read_text().split()[0] == str(len(repr(yaml.safe_load(now))) * 190)
+    _, old, new = versions(trained)
+    shown = json.loads(gitml(trained, "diff", f"m@{old}", f"m@{new}", "--json").out)
+    assert [change["name"] for change in shown["params"]] == ["rate"]
+    set_params(trained, f"rate: {now}", "rate: 1")
+    assert outcome(trained)[1]["train"] == "restored"
+
+
+def noisy(root: Path) -> bytes:
+    """The toy with a model that is other bytes each time, trained and committed; its artifact."""
+    edit(root / "params.yaml", "noise: false", "noise: true")
+    assert outcome(root)[0] == "new version"
+    commit(root, "noisy")
+    return (root / "artifacts/m/model.onnx").read_bytes()
+
+
+def agrees(root: Path) -> bool:
+    """Whether dvc.lock names the artifact that the newest record names."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text())["stages"]["train"]["outs"][0]["md5"]
+    record = json.loads((root / f"models/m/versions/{versions(root)[-1]}.json").read_text())
+    return record["stages"]["train"]["outs"][0]["digest"] == f"md5:{lock}"
+
+
+def test_a_run_that_gives_other_bytes_leaves_the_recorded_ones(trained: Path) -> None:
+    artifact = noisy(trained)
+    done = gitml(trained, "train", "--force")
+    assert "was reproduced" in done.out, done.err
+    assert "of artifacts/m/model.onnx it gave other bytes: the recorded ones are back" in done.out
+    assert (trained / "artifacts/m/model.onnx").read_bytes() == artifact
+    assert agrees(trained)
+    assert git(trained, "status", "--porcelain") == ""
+    assert outcome(trained)[0] == "nothing changed"
+
+
+def test_an_artifact_that_the_cache_lost_and_the_work_tree_has_is_not_made_again(trained: Path) -> None:
+    artifact = noisy(trained)
+    subprocess.run(["rm", "-rf", trained / ".dvc/cache"], check=True)
+    assert outcome(trained) == ("nothing changed", dict.fromkeys(["ingest", "train", "evaluate"], "up to date"))
+    assert (trained / "artifacts/m/model.onnx").read_bytes() == artifact
+
+
+def test_an_artifact_that_gitml_fetched_for_itself_is_found_again(trained: Path) -> None:
+    artifact = noisy(trained)
+    kept = trained / ".dvc/tmp/gitml/artifacts" / hashlib.sha256(artifact).hexdigest()
+    kept.parent.mkdir()
+    kept.write_bytes(artifact)
+    subprocess.run(["rm", "-rf", trained / ".dvc/cache", trained / "artifacts/m/model.onnx"], check=True)
+    assert outcome(trained)[1]["train"] == "restored"
+    assert (trained / "artifacts/m/model.onnx").read_bytes() == artifact
+
+
+def test_a_lost_artifact_is_an_error_with_a_way_out(trained: Path) -> None:
+    noisy(trained)
+    lock = (trained / "dvc.lock").read_text()
+    subprocess.run(["rm", "-rf", trained / ".dvc/cache", trained / "artifacts/m/model.onnx"], check=True)
+    for _ in range(2):
+        done = gitml(trained, "train")
+        assert done.code == 1
+        assert "the recorded ones are lost: artifacts/m/model.onnx" in done.err
+        assert (trained / "dvc.lock").read_text() == lock
+    gone = versions(trained)[-1]
+    assert f"remove models/m/versions/{gone}.json" in done.err
+    (trained / f"models/m/versions/{gone}.json").unlink()
+    assert outcome(trained)[0] == "new version"
+    assert agrees(trained)
+
+
+def test_check_names_a_lock_that_disagrees_with_its_record(trained: Path) -> None:
+    noisy(trained)
+    dvc(trained, "repro", "--force")
+    assert not agrees(trained)
+    done = gitml(trained, "check")
+    assert done.code == 2
+    assert "stages.train: names other bytes of artifacts/m/model.onnx than the record of m@" in done.out
+    assert outcome(trained)[0] in ("nothing changed", "reproduced")
+    assert agrees(trained)
+    assert gitml(trained, "check").code == 0
+
+
+def test_a_param_that_yaml_readers_disagree_on_is_named_before_a_stage_runs(
+    trained: Path, set_params: SetParams
+) -> None:
+    set_params(trained, "rate: 0.5", "rate: 010")
+    done = gitml(trained, "train")
+    assert done.code == 0, done.err
+    assert "params.yaml:2: rate: 010 is 10 for DVC and the record, 8 for readers of YAML 1.1" in done.err
+    assert "010" not in gitml(trained, "train").err

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import skops.io
-import yaml
+from ruamel.yaml import YAML
 from sklearn.metrics import log_loss, roc_auc_score
 
-params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["evaluate"]
+params = YAML(typ="safe").load(Path("params.yaml"))["evaluate"]
 rows = pd.read_parquet("data/test.parquet")
 model = skops.io.load("artifacts/tumour/model.skops")
 truth = rows["target"].to_numpy()

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["split"]
+params = YAML(typ="safe").load(Path("params.yaml"))["split"]
 table = load_breast_cancer(as_frame=True).frame
 train, test = train_test_split(
     table, test_size=params["test_share"], random_state=params["seed"], stratify=table["target"]

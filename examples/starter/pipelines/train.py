@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import skops.io
-import yaml
+from ruamel.yaml import YAML
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["train"]
+params = YAML(typ="safe").load(Path("params.yaml"))["train"]
 rows = pd.read_parquet("data/train.parquet")
 inputs = rows.drop(columns="target")
 model = make_pipeline(StandardScaler(), LogisticRegression(C=params["regularization"], max_iter=1000))

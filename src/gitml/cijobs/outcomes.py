@@ -11,9 +11,11 @@ from gitml.cijobs.context import Push
 from gitml.cijobs.fragments import Fragment, StageRun
 from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError, IntegrityError
+from gitml.files import write_file
 from gitml.forges.base import Forge, PullRequest
 from gitml.pipelines.jobs import Job
-from gitml.registry import find, lineage_digest, read_record
+from gitml.pipelines.keeping import differing
+from gitml.registry import Record, find, lineage_digest, read_record
 from gitml.registry.record import File
 from gitml.registry.store import with_digest
 from gitml.reports import facts
@@ -79,17 +81,40 @@ def _with_record(work: Work, judged: cifacts.Judged) -> cifacts.Judged:
         if stage in runs and dvc.entry(stage) != entry:
             dvc.note(stage, entry)
     _describe(work, judged.name)
-    known = with_digest(work.root, judged.name, lineage_digest(judged.name, entries))
+    known = with_digest(work.root, judged.name, lineage_digest(judged.name, entries), entries)
     if known is not None:
         path = known[0].path.relative_to(work.root).as_posix()
         if work.about.git.at("HEAD").entry(path) is None:
             return replace(judged, outcome=facts.Outcome.NEW, record=known[1])
+        _stay(work, known[1], entries)
         ran = any(run.how == "ran" for run in judged.runs)
         outcome = facts.Outcome.REPRODUCED if ran else facts.Outcome.SAME
         return replace(judged, outcome=outcome, record=known[1])
     files = _files(work, judged.name, runs, entries)
     python = next((f.python for f in work.fragments.values() if f.python), "")
     return replace(judged, outcome=facts.Outcome.NEW, record=record_of(work.about, judged.name, entries, files, python))
+
+
+def _stay(work: Work, record: Record, entries: Mapping[str, Entry]) -> None:
+    """Where a stage gave other bytes than the record says, the lock and what lies in Git stay with the record."""
+    dvc, recorded = work.about.dvc, record.entries()
+    other = differing(recorded, entries, frozenset({record.artifact, *record.roles.values()}))
+    if not other:
+        return
+    told = f"{record.model}: training gave other bytes of {', '.join(other)} than {record.reference} was recorded with"
+    work.notes.append(f"{told}, which stands")
+    for stage, entry in recorded.items():
+        if dvc.entry(stage) == entry:
+            continue
+        dvc.note(stage, entry)
+        if not dvc.stored(stage, entry):
+            work.notes.append(
+                f"what stage {stage} gave then is on no remote: whoever still has it should `dvc push` it"
+            )
+        for path in (path for path, cached in dvc.is_cached(stage).items() if not cached):
+            raw = work.about.git.read_file("HEAD", path)
+            if raw is not None:
+                write_file(work.root / path, raw)
 
 
 def _describe(work: Work, name: str) -> None:

@@ -66,6 +66,7 @@ def _show(root: Path, result: Trained) -> None:
     record = result.record
     if result.outcome is Outcome.SAME:
         show(f"{result.model}: nothing changed, {record.reference} of {record.created[:10]} stands")
+        _show_put_back(result)
         return
     if result.outcome is Outcome.NEW:
         dirty = f", not committed: {', '.join(record.dirty[:3])}" if record.dirty else ""
@@ -73,6 +74,7 @@ def _show(root: Path, result: Trained) -> None:
     else:
         same = "the same metrics" if result.same_metrics else "OTHER METRICS: gitml reproduce says more"
         show(paint(f"{result.model}: {record.reference} was reproduced", "bold") + f", with {same}")
+        _show_put_back(result)
     if result.comparison:
         show()
         show(comparison_table(result.comparison))
@@ -80,6 +82,11 @@ def _show(root: Path, result: Trained) -> None:
         show()
         show(f"record: {result.path.relative_to(root)}")
         show(f"commit it together with dvc.lock; `gitml show {record.reference}` shows all of it")
+
+
+def _show_put_back(result: Trained) -> None:
+    if result.put_back:
+        show(f"of {', '.join(result.put_back)} it gave other bytes: the recorded ones are back, in dvc.lock too")
 
 
 def _json(root: Path, result: Trained) -> dict[str, Any]:
@@ -93,6 +100,7 @@ def _json(root: Path, result: Trained) -> dict[str, Any]:
         "stages": [
             {"stage": r.stage, "how": r.how.value, "seconds": round(r.seconds, 3), "why": r.why} for r in result.stages
         ],
+        "put_back": list(result.put_back),
         "against": comparison.against.version if comparison else None,
         "differences": [difference_json(d) for d in comparison.differences] if comparison else [],
     }

@@ -29,11 +29,12 @@ class Content:
         return {"path": self.path, "digest": self.digest, "size": self.size, **counted}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """One stage as it ran: the command, on which contents and params, gave which contents.
 
-    ``always`` stands for DVC's ``always_changed``: the stage reads something that no digest covers, such as a database.
+    Two are equal only if their params have the same types too. ``always`` stands for DVC's ``always_changed``: the
+    stage reads something that no digest covers, such as a database.
     """
 
     cmd: tuple[str, ...]
@@ -41,6 +42,11 @@ class Entry:
     params: Mapping[str, Mapping[str, Any]]
     outs: tuple[Content, ...]
     always: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and same_value(self.to_dict(), other.to_dict())
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def brings_in(self) -> bool:
@@ -105,6 +111,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of one type: Python's ``==`` takes 1, 1.0 and true for the same.
+
+    >>> same_value({"rate": 1}, {"rate": 1}), same_value({"rate": 1}, {"rate": 1.0}), same_value([1], [True])
+    (True, False, False)
+    """
+    return canonical(plain(one)) == canonical(plain(other))
 
 
 def _pairs(contents: tuple[Content, ...]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from gitml.dvc.lockentries import Content, Entry, made_inside, makers_of
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
 from gitml.dvc.safety import refuse_escape, refuse_symlinks
-from gitml.dvc.stages import commands_of, hold, is_params, params_of, save_with
+from gitml.dvc.stages import commands_of, drop_torn_rwlock, hold, is_params, params_of, save_with, types_changed
 from gitml.errors import Problem, SpecError, UsageError
 
 
@@ -47,7 +47,7 @@ class Dvc:
         for name in ("dvc", "dvc_objects", "dvc_data"):
             logging.getLogger(name).handlers[:] = [logging.NullHandler()]
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-        self._drop_torn_rwlock()
+        drop_torn_rwlock(root)
         self._repo = Repo(str(root), config=dict(config or {}))
         # With `verify` DVC deletes a wrong object from the remote and calls it missing. We fetch without, and check
         # each object in our own cache: the same protection, and whoever looks into it still finds the evidence.
@@ -56,14 +56,6 @@ class Dvc:
         # Our own notes say what ran. DVC's run-cache is not written: it fails when the process stands outside `root`.
         self._repo.stage_cache.save = lambda stage: None
         self._outputs = Outputs(root, self._repo)
-
-    def _drop_torn_rwlock(self) -> None:
-        """A run killed while DVC wrote ``rwlock`` leaves half a JSON file that DVC refuses for ever after."""
-        path = self.root / ".dvc" / "tmp" / "rwlock"
-        with suppress(FileNotFoundError):
-            text = path.read_text(encoding="utf-8", errors="replace").strip()
-            if not text.endswith("}"):
-                path.unlink()
 
     def __enter__(self) -> Dvc:
         return self
@@ -165,7 +157,7 @@ class Dvc:
     @translated
     def state(self, name: str) -> State:
         stage = self._stage(name)
-        if stage.changed_stage() or stage.changed_deps():
+        if stage.changed_stage() or stage.changed_deps() or types_changed(stage):
             return State.CHANGED
         statuses = {status for out in stage.outs for status in out.status().values()}
         if not statuses:
@@ -286,6 +278,12 @@ class Dvc:
     def keep(self, name: str) -> None:
         """Copy the stage's outputs that live in Git into the cache, where comparisons look for them."""
         self._outputs.keep(self._stage(name))
+
+    @translated
+    def take(self, name: str, content: Content, place: Path) -> None:
+        """Put ``content`` into the cache from ``place``, whose bytes the caller has checked."""
+        (out,) = (out for out in self._stage(name).outs if self._outputs.relative(out) == content.path)
+        self._outputs.take(out, content, place)
 
     def refuse_links(self, name: str) -> None:
         """Raise IntegrityError if an output of the stage lies outside the repository or behind a symlink."""

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
-from gitml.dvc.lockentries import Content, canonical, plain
+from gitml.dvc.lockentries import Content, canonical, plain, same_value
 from gitml.errors import Problem, SpecError
+
+
+def drop_torn_rwlock(root: Path) -> None:
+    """A run killed while DVC wrote ``rwlock`` leaves half a JSON file that DVC refuses for ever after."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    with suppress(FileNotFoundError):
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not text.endswith("}"):
+            path.unlink()
 
 
 def hold(item: Any, content: Content) -> None:
@@ -51,3 +61,12 @@ def params_of(stage: Any) -> dict[str, dict[str, Any]]:
                 told = "holds a number that is not finite (.nan, .inf)"
                 raise SpecError([Problem(file, 0, key, told, "write a number, or leave it out")]) from exc
     return found
+
+
+def types_changed(stage: Any) -> bool:
+    """Whether a param has another type than the lock entry says. DVC compares with ``==``, which takes 1, 1.0 and true
+    for the same, although a stage reads something else."""
+    if stage.frozen:
+        return False  # DVC does not look at what a frozen stage reads either
+    deps = [dep for dep in stage.deps if is_params(dep) and isinstance(dep.hash_info.value, dict)]
+    return any(not same_value(dep.hash_info.value, dep.read_params()) for dep in deps)

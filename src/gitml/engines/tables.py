@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
+from gitml.engines.csvfiles import BLOCK, CsvFile
 from gitml.engines.places import Place
 from gitml.errors import OutsideError, UsageError
 
@@ -25,7 +26,6 @@ FORMATS = {
     ".arrows": "arrow stream",
 }
 ENDINGS = {"parquet": ".parquet", "csv": ".csv", "arrow": ".arrow"}
-_CSV_BLOCK = 1 << 20
 
 
 def format_of(name: str) -> str | None:
@@ -53,7 +53,7 @@ def schema_of(place: Place, kind: str, types: Mapping[str, pa.DataType]) -> pa.S
         if kind == "parquet":
             return parquet.read_schema(stream)
         if kind == "csv":
-            return _csv(stream, place, types).schema
+            return CsvFile(stream, types, is_gzip=place.name.endswith(".gz")).schema
         return (pa.ipc.open_file if kind == "arrow" else pa.ipc.open_stream)(stream).schema
 
 
@@ -85,22 +85,12 @@ def _sliced(place: Place, kind: str, batches: Iterator[pa.RecordBatch], most: in
 
 def _read_parquet(stream: Any, place: Place, batch_rows: int, _: Any) -> Iterator[pa.RecordBatch]:
     # Buffered reading holds a few pages instead of a whole row group.
-    file = parquet.ParquetFile(stream, buffer_size=_CSV_BLOCK, pre_buffer=False)
+    file = parquet.ParquetFile(stream, buffer_size=BLOCK, pre_buffer=False)
     yield from file.iter_batches(batch_rows, use_threads=False)
 
 
 def _read_csv(stream: Any, place: Place, _: int, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    yield from _csv(stream, place, types)
-
-
-def _csv(stream: Any, place: Place, types: Mapping[str, pa.DataType]) -> Any:
-    if place.name.endswith(".gz"):
-        stream = pa.CompressedInputStream(stream, "gzip")
-    return csv.open_csv(
-        stream,
-        read_options=csv.ReadOptions(block_size=_CSV_BLOCK, use_threads=False),
-        convert_options=csv.ConvertOptions(column_types=dict(types), strings_can_be_null=True),
-    )
+    yield from CsvFile(stream, types, is_gzip=place.name.endswith(".gz")).batches()
 
 
 def _read_arrow(stream: Any, *_: Any) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,3 +73,15 @@ def columns_of(raw: bytes, name: str, most: int | None = None) -> dict[str, list
     except (OSError, ValueError) as exc:
         raise IntegrityError(f"{name} is not Parquet: {str(exc).splitlines()[0][:200]}") from exc
     return found
+
+
+def covering(patterns: Sequence[Hashable], most: int) -> list[int]:
+    """Which rows to try: the first ``most``, and of each further pattern of what is missing the first row.
+
+    >>> covering(["none", "none", "none", "age", "none", "age", "both"], 2)
+    [0, 1, 3, 6]
+    """
+    first: dict[Hashable, int] = {}
+    for row, pattern in enumerate(patterns):
+        first.setdefault(pattern, row)
+    return [*range(min(most, len(patterns))), *(row for row in first.values() if row >= most)]

@@ -106,8 +106,18 @@ class Signature:
         counts = found.sum(axis=0).tolist()
         return {self.inputs[w].name: n for w, n in zip(self._words, counts, strict=True) if n}
 
+    def refuse_unknown(self, rows: Rows) -> None:
+        """Raise InputError for words that are none of the categories."""
+        problems = []
+        for place in (self.inputs.index(f) for f in self.inputs if f.categories is not None):
+            found = np.flatnonzero(rows[:, place] == UNKNOWN).tolist()
+            name = self.inputs[place].name
+            problems += [Wrong(name, "a word that the model knows", "another one", row) for row in found[:10]]
+        if problems:
+            raise InputError(problems)
+
     def decode(self, rows: Rows) -> dict[str, list[Any]]:
-        """Columns by name as Python values: None for missing; an unknown word becomes an empty string."""
+        """Columns by name as Python values: None for missing; an unknown word becomes one that is no category."""
         return {f.name: _decode(f, rows[:, place]) for place, f in enumerate(self.inputs)}
 
     def arrays(self, rows: Rows) -> dict[str, Any]:
@@ -193,6 +203,15 @@ def probe(signature: Signature, count: int) -> Rows:
     return np.array([cells] * count, signature.dtype).reshape(count, len(cells))
 
 
+def said_unknown(unknown: Mapping[str, int]) -> list[str]:
+    """What ``Signature.unknown`` found, a line for each input.
+
+    >>> said_unknown({"carrier": 1, "dest": 3})
+    ['carrier: 1 word that the model does not know', 'dest: 3 words that the model does not know']
+    """
+    return [f"{name}: {n} word{'s' if n > 1 else ''} that the model does not know" for name, n in unknown.items()]
+
+
 def _fields(raw: Mapping[str, Any], key: str) -> tuple[Field, ...]:
     found = raw.get(key) if isinstance(raw, Mapping) else None
     if not isinstance(found, Sequence) or isinstance(found, str) or not found:
@@ -227,9 +246,14 @@ def _as_list(values: Any) -> list[Any]:
     raise InputError([Wrong("columns", "a list of values for each input", _shown(values))])
 
 
+def _stranger(categories: Sequence[str]) -> str:
+    """A word that is none of the categories, of which an empty word may be one."""
+    return next(word for n in range(len(categories) + 1) if (word := "\0" * n) not in categories)
+
+
 def _decode(wanted: Field, cells: Rows) -> list[Any]:
     if wanted.categories is not None:
-        words = (*wanted.categories, None, "")
+        words = (*wanted.categories, None, _stranger(wanted.categories))
         return [words[int(code)] for code in cells.tolist()]
     if wanted.type == "string":
         return list(cells.tolist())
@@ -243,7 +267,7 @@ def _array(wanted: Field, cells: Rows) -> Any:
     if cells.dtype == object:
         return _decode(wanted, cells)
     if wanted.categories is not None:
-        return np.array([*wanted.categories, None, ""], object)[cells.astype(np.intp)]
+        return np.array([*wanted.categories, None, _stranger(wanted.categories)], object)[cells.astype(np.intp)]
     if wanted.type in FLOATS:
         return cells
     if wanted.nullable and np.isnan(cells).any():

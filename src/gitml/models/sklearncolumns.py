@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gitml.models.fields import Field
 from gitml.models.signature import InputError, Signature, Wrong
+from gitml.models.sklearnmissing import missing_category
 
 Step = Callable[[Any], Any]
 
@@ -105,6 +106,9 @@ def _columns(transformer: Any, signature: Signature) -> Step | None:
             return None
         if part.places:
             parts.append(part)
+    # Not before it is sure that arrays come: on a table the names are wanted.
+    for _, inner, _ in transformer.transformers_ if parts else ():
+        _forget_names(inner)
     return _joined(parts, signature) if parts else None
 
 
@@ -125,7 +129,6 @@ def _part(inner: Any, places: list[int], signature: Signature) -> _Part | None:
         # A word that passes through unencoded is no number.
         return None if any(f.type == "string" for f in fields) else _Part(places, None)
     if not any(f.type == "string" for f in fields):
-        _forget_names(inner)
         return _Part(places, _dense(inner.transform))
     if not all(f.type == "string" for f in fields) or getattr(inner, "_infrequent_enabled", False):
         return None
@@ -146,8 +149,10 @@ def _ordinal(encoder: Any, known: Sequence[Any], field: Field) -> NDArray[np.flo
     lenient = encoder.handle_unknown == "use_encoded_value"
     other = float(encoder.unknown_value) if lenient else np.inf
     places = {word: float(code) for code, word in enumerate(known) if isinstance(word, str)}
-    absent = [code for code, word in enumerate(known) if not isinstance(word, str)]
-    missing = float(encoder.encoded_missing_value) if absent else other
+    absent = missing_category(known)
+    # The encoder calls NaN alone missing; None is a category like others to it.
+    coded = None if absent is None else absent if known[absent] is None else encoder.encoded_missing_value
+    missing = other if coded is None else float(coded)
     return np.array([*[places.get(c, other) for c in field.categories or ()], missing, other])[:, None]
 
 
@@ -157,7 +162,8 @@ def _onehot(encoder: Any, known: Sequence[Any], field: Field) -> NDArray[np.floa
         return None
     other = np.full(len(known), 0.0 if encoder.handle_unknown == "ignore" else np.inf)
     rows = {word: np.eye(len(known))[code] for code, word in enumerate(known)}
-    absent = next((row for word, row in rows.items() if not isinstance(word, str)), other)
+    place = missing_category(known)
+    absent = other if place is None else np.eye(len(known))[place]
     return np.array([*[rows.get(c, other) for c in field.categories or ()], absent, other])
 
 

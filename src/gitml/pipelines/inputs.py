@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.dvc.lockentries import Content, Entry
+from gitml.dvc.lockentries import Content, Entry, same_value
 from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError
 
@@ -41,7 +41,7 @@ class Watched:
             return
         before = {c.path: c.digest for c in self.inputs.deps}
         changed = [c.path for c in entry.deps if before.get(c.path) != c.digest]
-        changed += [file for file in entry.params if entry.params[file] != self.inputs.params.get(file)]
+        changed += [file for file in entry.params if not same_value(entry.params[file], self.inputs.params.get(file))]
         changed += ["dvc.yaml"] if entry.cmd != self.inputs.cmd else []
         if changed and set(changed) <= set(before) and _stamps(root, entry.deps) == self.stamps:
             return  # Python wrote its bytecode into a folder that is a dependency

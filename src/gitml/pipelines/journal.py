@@ -16,6 +16,9 @@ from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.manifest import Fingerprint
 from gitml.files import write_file
 
+# Artifacts that commands fetched to use them once, by their SHA-256; DVC does not know of them.
+KEPT = Path(".dvc", "tmp", "gitml", "artifacts")
+
 
 @dataclass(frozen=True)
 class Run:

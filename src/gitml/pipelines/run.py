@@ -16,6 +16,7 @@ from gitml.dvc.repository import Dvc, State
 from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import Run, recall, recall_inputs, remember
+from gitml.pipelines.keeping import find_again
 from gitml.process import captured
 
 
@@ -78,11 +79,13 @@ def _one(dvc: Dvc, name: str, options: Options) -> Ran:
     entry = dvc.entry(name)
     if entry and not entry.cmd and _state(dvc, name) is State.OUTPUTS_MISSING:
         return _brought(dvc, name, entry, options)
+    outputs = _recorded(dvc.root, entry, options) if entry else None
+    if entry and outputs is not None:
+        find_again(dvc, name, entry, outputs)
     if options.force:
         return _execute(dvc, name, options, "--force")
     if dvc.always_changed(name):
         return _execute(dvc, name, options, "always changed, says dvc.yaml")
-    outputs = _recorded(dvc.root, entry, options) if entry else None
     state = _state(dvc, name)
     if state is State.OUTPUTS_CHANGED and entry and not entry.cmd:
         raise _other_data(name, entry)

@@ -85,7 +85,7 @@ BUILT_IN: dict[str, Rule] = {
         artifact,
         Advice(
             SCIENTIST,
-            "push the artifact that the record speaks of: `dvc push`, or train the version again",
+            "push the artifact that the record speaks of: `dvc push`, with the dvc.lock of the commit that brought it",
             "push the artifact that the record speaks of: `dvc push`, or let main's jobs verify it",
         ),
     ),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gitml.errors import Problem, SpecError
+from gitml.registry import Record
+from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
 from gitml.spec import crosscheck, policycheck
 from gitml.spec.application import Application
@@ -26,6 +29,7 @@ from gitml.spec.yamlfile import MAX_BYTES, Document, read
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_RECORDS_SEARCHED = 50
 _READABLE = (".yaml", ".yml", ".json")
 
 
@@ -252,6 +256,17 @@ def _lock(files: _Files) -> None:
         parsed = files.attempt(load_lock, files.root)
         if parsed:
             files.problems += crosscheck.lock_matches(*parsed, files.pipeline)
+            for model in files.app[0].models if files.app else ():
+                files.problems += other_bytes(*parsed, files.pipeline, _newest(files.root, model))
+
+
+def _newest(root: Path, model: str) -> list[Record]:
+    """The records that the lock may be of; check_records says what is wrong with others."""
+    found = []
+    for place in find(root, model)[-_RECORDS_SEARCHED:]:
+        with suppress(SpecError):
+            found.append(read_record(place))
+    return found
 
 
 def _dvc_config(files: _Files) -> None:

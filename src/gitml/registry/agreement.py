@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitml.dvc.lockentries import Entry, holds_more, makers_of
+from gitml.dvc.lockentries import Entry, holds_more, makers_of, same_value
 from gitml.dvc.manifest import Fingerprint
 from gitml.registry.record import Metric, Record
 
@@ -57,7 +57,7 @@ def _params(name: str, old: Entry, new: Entry) -> Iterator[Disagreement]:
     for file in sorted(set(old.params) | set(new.params)):
         before, after = (_flat(e.params.get(file, {})) for e in (old, new))
         for key in sorted(set(before) | set(after)):
-            if before.get(key) != after.get(key) or (key in before) != (key in after):
+            if not same_value(before.get(key), after.get(key)) or (key in before) != (key in after):
                 yield Disagreement(f"param {key} of stage {name} in {file}", before.get(key), after.get(key), file)
 
 

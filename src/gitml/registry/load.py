@@ -14,7 +14,7 @@ from gitml.errors import FailedError, IntegrityError, UsageError
 from gitml.models.ensemble import Members
 from gitml.models.loading import load
 from gitml.models.model import Model
-from gitml.models.parity import Parity, columns_of, compared
+from gitml.models.parity import Parity, columns_of, compared, covering
 from gitml.registry.record import Record
 from gitml.spec.application import Model as Declared
 from gitml.spec.application import format_of
@@ -139,7 +139,13 @@ def _held_against(model: Model, columns: Mapping[str, Sequence[Any]], name: str)
     missing = [f.name for f in (*inputs, *outputs) if f.name not in columns]
     if missing:
         raise IntegrityError(f"{name} has no column {missing[0]}", "sample rows hold all inputs and outputs")
-    first = {name: values[:_ROWS] for name, values in columns.items()}
-    if not first[outputs[0].name]:
+    patterns = list(zip(*([_is_missing(v) for v in columns[f.name]] for f in inputs), strict=True))
+    rows = covering(patterns, _ROWS)
+    if not rows:
         return Parity()
+    first = {name: [values[row] for row in rows] for name, values in columns.items()}
     return compared(model, model.signature.columns({f.name: first[f.name] for f in inputs}), first)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value

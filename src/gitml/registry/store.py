@@ -6,13 +6,14 @@ A version's name says its time and digest, so finding one is a directory listing
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pydantic_core
 
+from gitml.dvc.lockentries import Entry
 from gitml.errors import IntegrityError, Problem, RefError, SpecError
 from gitml.files import create_file
 from gitml.git.tree import Tree
@@ -144,10 +145,26 @@ def read_json(found: Found) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def with_digest(root: Path, model: str, digest: str) -> tuple[Found, Record] | None:
-    """The record of exactly this lineage. Eight digits find candidates; the whole digest decides."""
-    candidates = ((f, read_record(f)) for f in find(root, model) if f.digest8 == digest[:8])
-    return next(((found, record) for found, record in candidates if record.digest == digest), None)
+def with_digest(
+    root: Path, model: str, digest: str, stages: Mapping[str, Entry] | None = None
+) -> tuple[Found, Record] | None:
+    """The record of exactly this lineage. Eight digits find candidates; the whole digest decides.
+
+    Two branches that trained one lineage leave two records: the one whose artifact ``stages`` gave goes first.
+    """
+    candidates = [(f, read_record(f)) for f in find(root, model) if f.digest8 == digest[:8]]
+    found = [(f, record) for f, record in candidates if record.digest == digest]
+    made = {out for entry in (stages or {}).values() for out in _named(entry)}
+    return next((f for f in found if _artifact(f[1]) in made), found[0] if found else None)
+
+
+def _named(entry: Entry) -> Iterator[tuple[str, str]]:
+    return ((out.path, out.digest) for out in entry.outs)
+
+
+def _artifact(record: Record) -> tuple[str, str] | None:
+    content = record.contents().get(record.artifact)
+    return (content.path, content.digest) if content else None
 
 
 def write_record(root: Path, record: Record) -> Path:

@@ -24,7 +24,8 @@ LARGE = 64 << 10
 
 
 class Ask(NamedTuple):
-    """One request for one model. ``read`` makes sense of its body; ``version`` is empty unless the path names one."""
+    """One request for one model. ``read`` makes sense of its body; ``version`` is empty unless the path names one;
+    ``strict`` refuses words that the model does not know."""
 
     served: Served
     version: str
@@ -33,15 +34,17 @@ class Ask(NamedTuple):
     header_unit: str
     name_it: Callable[[object], str]
     began: float
+    strict: bool = False
 
 
 class Answered(NamedTuple):
-    """``head``: id, model, version, variant."""
+    """``head``: id, model, version, variant. ``unknown``: how many words of each input are no category."""
 
     head: dict[str, str]
     variant: Variant
     answers: Answers
     asked: Asked
+    unknown: dict[str, int]
 
 
 class Answering:
@@ -62,22 +65,26 @@ class Answering:
             variant = served.variants[ask.version] if ask.version else served.choose(unit or request_id)
             head = {"id": request_id, "model": served.name, "version": variant.version, "variant": variant.role}
             try:
-                rows, answers = await self._called(served, variant, asked, large=large)
+                rows, answers = await self._called(ask, variant, asked, large=large)
             except HttpError as exc:
                 self._metrics.answered(served.name, variant, exc.code, 0, 0.0)
                 exc.headers = [*exc.headers, *head_lines(head)]
                 raise
-            self._note(ask, head, unit, variant, asked, rows, answers)
-            return Answered(head, variant, answers, asked)
+            unknown = variant.model.signature.unknown(rows)
+            self._note(ask, head, unit, variant, asked, rows, answers, unknown)
+            return Answered(head, variant, answers, asked, unknown)
         finally:
             served.in_flight.count -= 1
 
-    async def _called(self, served: Served, variant: Variant, asked: Asked, *, large: bool) -> tuple[Rows, Answers]:
+    async def _called(self, ask: Ask, variant: Variant, asked: Asked, *, large: bool) -> tuple[Rows, Answers]:
         signature = variant.model.signature
-        narrow = signature.inputs != served.champion.model.signature.inputs
+        narrow = signature.inputs != ask.served.champion.model.signature.inputs
 
         def encode() -> Rows:
-            return asked.encoded(signature, narrow=narrow)
+            rows = asked.encoded(signature, narrow=narrow)
+            if ask.strict:
+                signature.refuse_unknown(rows)
+            return rows
 
         try:
             rows = await asyncio.to_thread(encode) if large else encode()
@@ -93,12 +100,19 @@ class Answering:
             raise HttpError(500, "model", exc.message, hint="the request is sound; the model is not") from None
 
     def _note(
-        self, ask: Ask, head: dict[str, str], unit: str, variant: Variant, asked: Asked, rows: Rows, answers: Answers
+        self,
+        ask: Ask,
+        head: dict[str, str],
+        unit: str,
+        variant: Variant,
+        asked: Asked,
+        rows: Rows,
+        answers: Answers,
+        unknown: dict[str, int],
     ) -> None:
         seconds = time.perf_counter() - ask.began
         signature = variant.model.signature
         self._metrics.answered(ask.served.name, variant, 200, len(rows), seconds)
-        unknown = signature.unknown(rows)
         if unknown:
             self._metrics.unknown(ask.served.name, unknown)
         # An unknown word is lost in the encoded rows, and the log must keep it: drift is found there.

@@ -129,13 +129,13 @@ class App:
         served = self._served(name, version)
         read = self._reader(scope, body, served, version, is_v2=is_v2)
         unit = header(scope, b"gitml-unit").decode("utf-8", "surrogateescape")
-        ask = Ask(served, version, read, len(body), unit, partial(request_id, scope), began)
+        ask = Ask(served, version, read, len(body), unit, partial(request_id, scope), began, _is_strict(scope))
         found = await self._answering.answer(ask)
         signature = found.variant.model.signature
         if is_v2:
-            response = v2.answered(found.head, signature, found.answers, found.asked.extra)
+            response = v2.answered(found.head, signature, found.answers, found.asked.extra, found.unknown)
         else:
-            response = Response(plain.answer(found.head, signature, found.answers))
+            response = Response(plain.answer(found.head, signature, found.answers, found.unknown))
         response.headers += head_lines(found.head)
         return response
 
@@ -194,6 +194,13 @@ class App:
         models = {name: openapi.described(served) for name, served in self._state.served.items()}
         shown = models if not self._tokens else sorted(models)
         return _json({"gitml": __version__, "environment": self._state.environment, "models": shown})
+
+
+def _is_strict(scope: Scope) -> bool:
+    value = header(scope, b"gitml-strict").lower()
+    if value not in (b"", b"true", b"1", b"false", b"0"):
+        raise HttpError(400, "strict", "the header gitml-strict is neither true nor false")
+    return value in (b"true", b"1")
 
 
 def _json(value: object) -> Response:

@@ -89,7 +89,10 @@ def _operation(name: str, request: dict[str, Any], answer: dict[str, Any]) -> di
     }  # fmt: skip
     return {
         "operationId": name,
-        "parameters": [{"name": "Gitml-Unit", "in": "header", "schema": {"type": "string"}}],
+        "parameters": [
+            {"name": "Gitml-Unit", "in": "header", "schema": {"type": "string"}},
+            {"name": "Gitml-Strict", "in": "header", "schema": {"type": "string", "enum": ["true", "false"]}},
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": {"description": described, "content": {"application/json": {"schema": answer}}},
@@ -134,7 +137,8 @@ def _plain(signature: Signature) -> dict[str, Any]:
 def _answer(signature: Signature) -> dict[str, Any]:
     outputs = {f.name: {"type": "array", "items": _schema(f)} for f in signature.outputs}
     words = {name: {"type": "string"} for name in ("id", "model", "version", "variant")}
-    return {"type": "object", "properties": {**words, "outputs": {"type": "object", "properties": outputs}}}
+    said = {"outputs": {"type": "object", "properties": outputs}, "warnings": _WARNINGS}
+    return {"type": "object", "properties": {**words, **said}}
 
 
 def _schema(field: Field) -> dict[str, Any]:
@@ -155,6 +159,7 @@ def _example(field: Field) -> Any:
     return {"bool": True}.get(field.type, 1.5 if field.type in FLOATS else 1)
 
 
+_WARNINGS = {"type": "array", "items": {"type": "string"}, "description": "words that are none of the categories"}
 _TENSORS: dict[str, Any] = {
     "type": "object",
     "required": ["inputs"],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gitml.models.model import Answers
-from gitml.models.signature import Rows, Signature
+from gitml.models.signature import Rows, Signature, said_unknown
 from gitml.serving.limits import Limits
 from gitml.serving.wire import HttpError, mapping, parse_json
 
@@ -86,9 +86,12 @@ def bounded(count: int, limits: Limits) -> None:
         raise HttpError(400, "json", "the request holds no row")
 
 
-def answer(head: Mapping[str, str], signature: Signature, answers: Answers) -> bytes:
-    """The body of the answer."""
-    return orjson.dumps({**head, "outputs": outputs(signature, answers)})
+def answer(
+    head: Mapping[str, str], signature: Signature, answers: Answers, unknown: Mapping[str, int] | None = None
+) -> bytes:
+    """The body of the answer; ``warnings`` name the inputs with ``unknown`` words."""
+    warnings = {"warnings": said_unknown(unknown)} if unknown else {}
+    return orjson.dumps({**head, "outputs": outputs(signature, answers), **warnings})
 
 
 def outputs(signature: Signature, answers: Answers) -> dict[str, list[Any]]:

@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 
 from gitml.models.model import Answers
-from gitml.models.signature import Signature
+from gitml.models.signature import Signature, said_unknown
 from gitml.serving.limits import Limits
 from gitml.serving.plainjson import Asked, bounded, unit_of
-from gitml.serving.v2binary import from_bytes, to_bytes
+from gitml.serving.v2binary import from_bytes, holds, out_of_range, to_bytes
 from gitml.serving.wire import HttpError, Response, mapping, parse_json
 
 _BY_TYPE = {
@@ -44,6 +44,8 @@ def asked(body: bytes, head_length: int | None, signature: Signature, limits: Li
     for tensor in tensors:
         values, shape, binary = _tensor(tensor, binary)
         name = str(tensor.get("name"))
+        if name in columns:
+            raise HttpError(400, "input", f"two tensors are named {name[:60]}", hint="send one tensor for each input")
         if len(tensors) == 1 and _is_whole(name, shape, signature):
             columns = _split(values, shape[1], signature)
         elif len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
@@ -59,8 +61,17 @@ def asked(body: bytes, head_length: int | None, signature: Signature, limits: Li
     return Asked(None, columns, unit, found.get("id"), found)
 
 
-def answered(head: Mapping[str, str], signature: Signature, answers: Answers, found: Mapping[str, Any]) -> Response:
-    """The answer: JSON, or JSON followed by binary tensors where the request ``found`` asks for them."""
+def answered(
+    head: Mapping[str, str],
+    signature: Signature,
+    answers: Answers,
+    found: Mapping[str, Any],
+    unknown: Mapping[str, int] | None = None,
+) -> Response:
+    """The answer: JSON, or JSON followed by binary tensors where the request ``found`` asks for them.
+
+    Raises HttpError 500 for an answer that its datatype does not hold.
+    """
     wanted = _wanted(found, signature)
     listed, behind = [], []
     for place, field in enumerate(signature.outputs):
@@ -68,15 +79,19 @@ def answered(head: Mapping[str, str], signature: Signature, answers: Answers, fo
             continue
         tensor: dict[str, Any] = {"name": field.name, "shape": [len(answers)], "datatype": _BY_TYPE[field.type]}
         values = answers[:, place]
+        if not holds(tensor["datatype"], values):
+            words = f"the model's answer {field.name} is out of the range of {tensor['datatype']}"
+            raise HttpError(500, "model", words, hint="the request is sound; the signature is too narrow")
         if wanted[field.name]:
             behind.append(to_bytes(values, tensor["datatype"]))
             tensor["parameters"] = {"binary_data_size": len(behind[-1])}
         else:
             tensor["data"] = values.tolist()
         listed.append(tensor)
-    body = orjson.dumps(
-        {"model_name": head["model"], "model_version": head["version"], "id": head["id"], "outputs": listed}
-    )
+    # The protocol's parameters are texts, numbers and truth values, so the lines are one text.
+    warnings = {"parameters": {"warnings": "; ".join(said_unknown(unknown))}} if unknown else {}
+    named = {"model_name": head["model"], "model_version": head["version"], "id": head["id"]}
+    body = orjson.dumps({**named, **warnings, "outputs": listed})
     if not behind:
         return Response(body)
     headers = [(b"inference-header-content-length", str(len(body)).encode())]
@@ -105,6 +120,9 @@ def _tensor(tensor: Mapping[str, Any], binary: memoryview) -> tuple[Any, list[in
         values, binary = from_bytes(binary[:size], str(datatype), name), binary[size:]
     else:
         values = _flat(tensor.get("data"), name)
+        wrong = out_of_range(str(datatype), values)
+        if wrong is not None:
+            raise HttpError(400, "input", f"{name}: {str(wrong)[:40]} is not a value of {datatype}")
     count = 1
     for n in shape:
         count *= n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,35 @@ def to_bytes(values: Any, datatype: str) -> bytes:
         return bytes(np.ascontiguousarray(values.astype(_TYPES[datatype])).tobytes())
     words = [str(v).encode() for v in values.tolist()]
     return b"".join(len(w).to_bytes(4, "little") + w for w in words)
+
+
+def out_of_range(datatype: str, values: Sequence[Any]) -> Any:
+    """The first number of a JSON tensor that its datatype does not hold, or None. Other kinds are the signature's."""
+    kind = _TYPES.get(datatype)
+    if kind is None or kind.kind == "b":
+        return None
+    low, high = _bounds(kind)
+    whole = kind.kind in "iu"
+    for value in values:
+        if type(value) not in (int, float):
+            continue
+        if not low <= value <= high or (whole and value != int(value)):
+            return value
+    return None
+
+
+def holds(datatype: str, values: Any) -> bool:
+    """Whether each answer is a value of the datatype: a cast would wrap around or become infinite."""
+    kind = _TYPES.get(datatype)
+    if kind is None or kind.kind == "b" or values.dtype == kind or values.dtype.kind not in "iuf":
+        return True
+    low, high = _bounds(kind)
+    return bool(((values >= low) & (values <= high)).all())
+
+
+def _bounds(kind: Any) -> tuple[float, float]:
+    info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+    return (float if kind.kind == "f" else int)(info.min), (float if kind.kind == "f" else int)(info.max)
 
 
 def _words(data: memoryview, name: str) -> list[str]:

@@ -25,11 +25,15 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: plain values, and the line (from 1) of each key, such as ``("models", "delay")``."""
+    """A parsed file: plain values, and the line (from 1) of each key, such as ``("models", "delay")``.
+
+    ``plain`` holds the text and the value of each scalar without quotes.
+    """
 
     file: str
     data: dict[str, Any]
     lines: Mapping[Key, int]
+    plain: Mapping[Key, tuple[str, Any]] = field(default_factory=dict)
 
     def line(self, key: Key) -> int:
         """The line of ``key``, or of the nearest key around it that the file has; 0 when there is none."""
@@ -89,7 +93,7 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
     data = reader.mapping(node, (), 1)
     if reader.problems:
         raise SpecError(list(dict.fromkeys(reader.problems)))
-    return Document(file, data, reader.lines)
+    return Document(file, data, reader.lines, reader.plain)
 
 
 def _decode(content: bytes, file: str) -> str:
@@ -166,6 +170,7 @@ class _Reader:
     file: str
     lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    plain: dict[Key, tuple[str, Any]] = field(default_factory=dict)
     values: int = 0
 
     def value(self, node: Node, key: Key, depth: int) -> Any:
@@ -247,6 +252,8 @@ class _Reader:
                 return self._wrong(node, key, "holds half a character (a lone surrogate)")
         if isinstance(value, float) and not math.isfinite(value):
             return self._wrong(node, key, f"{node.value[:40]} is not a finite number")
+        if isinstance(node, ScalarNode) and node.style is None and not str(node.tag).endswith(":timestamp"):
+            self.plain[key] = node.value, value
         return value
 
     def _wrong(self, node: Node, key: Key, message: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitml.dvc.lockentries import same_value
 from gitml.dvc.repository import Dvc
 from gitml.git.commands import Git
 from gitml.registry import Record
@@ -52,7 +54,7 @@ def diff_records(root: Path, git: Git, dvc: Dvc, a: Record, b: Record) -> Diff:
         a,
         b,
         metrics,
-        params=_changes(_params(a), _params(b)),
+        params=tuple(_param_changes(_params(a), _params(b))),
         data=_changes(_data(a), _data(b)),
         code=_changes(_code(a), _code(b)),
         stages=_changes(_commands(a), _commands(b)),
@@ -66,8 +68,18 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ..
     return tuple(Change(n, old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n))
 
 
-def _params(record: Record) -> dict[str, str]:
-    return {name: str(value) for entry in record.entries().values() for name, value in entry.single_params()}
+def _params(record: Record) -> dict[str, Any]:
+    return {name: value for entry in record.entries().values() for name, value in entry.single_params()}
+
+
+def _param_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for name in dict.fromkeys([*old, *new]):
+        if name not in old or name not in new:
+            yield Change(name, *(str(side[name]) if name in side else None for side in (old, new)))
+        elif not same_value(old[name], new[name]):
+            # The number 1 and the word 1 look alike unless the word has its quotes.
+            write = json.dumps if str(old[name]) == str(new[name]) else str
+            yield Change(name, write(old[name]), write(new[name]))
 
 
 def _data(record: Record) -> dict[str, str]:

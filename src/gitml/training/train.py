@@ -18,6 +18,7 @@ from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.journal import Run
+from gitml.pipelines.keeping import differing, put_back
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
 from gitml.pipelines.profiles import profile
@@ -30,7 +31,10 @@ from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application
 from gitml.spec.application import Model
+from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import Comparison, compare
+
+_PARAMS_SAID = 5
 
 
 class Outcome(StrEnum):
@@ -41,7 +45,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave for one model. ``against`` is the record that ``record`` was compared with."""
+    """What training gave for one model. ``put_back``: the outputs of which training gave other bytes than the record
+    says, and which are now the recorded ones again."""
 
     model: str
     outcome: Outcome
@@ -50,6 +55,7 @@ class Trained:
     stages: tuple[Ran, ...]
     comparison: Comparison | None
     same_metrics: bool = True
+    put_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,14 @@ class Training:
     call: Call
     origin: str
     done: dict[str, Ran] = field(default_factory=dict)
+
+    @cached_property
+    def said_of_params(self) -> int:
+        """Say once, before the first command runs, which params a stage may read otherwise; how many there are."""
+        found = ambiguous_params(self.root)
+        for problem in found[:_PARAMS_SAID]:
+            self.call.say(f"{problem}; {problem.hint}")
+        return len(found)
 
     @cached_property
     def dirty(self) -> tuple[str, ...]:
@@ -168,17 +182,38 @@ def _train_model(run: Training, name: str) -> Trained:
     run.done.update({ran.stage: ran for ran in done})
     entries = {ran.stage: ran.entry for ran in done}
     digest = lineage_digest(name, entries)
-    known = with_digest(run.root, name, digest)
+    known = with_digest(run.root, name, digest, entries)
     if known is None:
         record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
         return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
     found, record = known
     if all(ran.how is not How.RAN for ran in done):
-        return Trained(name, Outcome.SAME, record, found.path, done, None)
+        return Trained(name, Outcome.SAME, record, found.path, done, None, put_back=_put_back(run, record, entries))
     comparison = compare(run.root, run.git, run.dvc, record)
     metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
-    return Trained(name, Outcome.REPRODUCED, record, found.path, done, comparison, metrics == dict(record.metrics))
+    same = metrics == dict(record.metrics)
+    back = _put_back(run, record, entries)
+    return Trained(name, Outcome.REPRODUCED, record, found.path, done, comparison, same, back)
+
+
+def _put_back(run: Training, record: Record, entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    """The outputs that were other bytes than the record's. Raises FailedError when the recorded ones are lost."""
+    recorded = record.entries()
+    other = differing(recorded, entries, frozenset({record.artifact, *record.roles.values()}))
+    if not other:
+        return ()
+    outputs = {path: Fingerprint(file.sha256, file.size) for path, file in record.files.items()}
+    lost = put_back(run.dvc, recorded, entries, outputs)
+    if lost:
+        raise FailedError(
+            f"training gave other bytes of {', '.join(other)} than {record.reference} was recorded with, and the "
+            f"recorded ones are lost: {', '.join(lost)} is neither here, nor in DVC's cache, nor on a remote",
+            "dvc.lock names the recorded ones again: whoever still has them should run `dvc push`. If nobody has, "
+            f"remove models/{record.model}/versions/{record.version}.json and run `gitml train`: what it gives "
+            "becomes a version of its own",
+        )
+    return other
 
 
 def options_of(run: Training, model: Model) -> Options:
@@ -196,6 +231,7 @@ def options_of(run: Training, model: Model) -> Options:
 
     def ready() -> None:
         run.dvc.check_graph()
+        _ = run.said_of_params
         _ = run.dirty
         if model.packages:
             check_installed(run.root, model.packages)

@@ -1,0 +1,83 @@
+"""CSV as data sets have it: what is missing depends on the column.
+
+In a column of words only the empty cell without quotes is missing: ``NA``, ``null``, ``None`` and ``""`` are words like
+others. In a column of numbers those mean that there is none, and ``1.0`` is a whole number where one is wanted: pandas
+writes whole numbers so as soon as one is missing. Arrow knows such words for all columns or for none, so it reads the
+numbers as words, and they are converted here.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+BLOCK = 1 << 20
+# Arrow's own words, and what pandas and Python write.
+_MISSING = pa.array([*csv.ConvertOptions().null_values, "None", "<NA>"])
+
+
+class CsvFile:
+    """The open file ``stream``, compressed if ``is_gzip``; ``types`` are those of columns that are known, others are
+    inferred from the beginning."""
+
+    def __init__(self, stream: Any, types: Mapping[str, pa.DataType], *, is_gzip: bool) -> None:
+        head = _head(stream.read(2 * BLOCK), is_gzip)
+        stream.seek(0)
+        self.schema = _schema(csv.open_csv(io.BytesIO(head), _options()).schema, types)
+        read_as = {f.name: pa.string() if _is_converted(f.type) else f.type for f in self.schema}
+        convert = csv.ConvertOptions(
+            column_types=read_as, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        )
+        plain = pa.CompressedInputStream(stream, "gzip") if is_gzip else stream
+        self._reader = csv.open_csv(plain, _options(), convert_options=convert)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._reader:
+            columns = [_converted(batch.column(n), field) for n, field in enumerate(self.schema)]
+            yield pa.record_batch(columns, schema=self.schema)
+
+
+def _head(content: bytes, is_gzip: bool) -> bytes:
+    # Arrow's own stream of compressed bytes closes the file when it goes.
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, 2 * BLOCK) if is_gzip else content
+    except zlib.error as exc:
+        raise pa.ArrowInvalid(str(exc)) from exc
+
+
+def _options() -> csv.ReadOptions:
+    return csv.ReadOptions(block_size=BLOCK, use_threads=False)
+
+
+def _schema(found: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Schema:
+    fields = [f.with_type(types.get(f.name, f.type)) for f in found]
+    # Nothing but missing cells so far: what comes later may be anything.
+    return pa.schema([f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in fields])
+
+
+def _is_converted(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _converted(column: pa.Array, field: pa.Field) -> pa.Array:
+    if not _is_converted(field.type):
+        return column
+    cells = pc.utf8_trim_whitespace(column)
+    cells = pc.if_else(pc.is_in(cells, value_set=_MISSING), None, cells)
+    try:
+        return cells.cast(field.type)
+    except pa.ArrowInvalid as exc:
+        if pa.types.is_floating(field.type):
+            raise pa.ArrowInvalid(f"column {field.name}: {exc}") from exc
+    try:
+        # Arrow refuses fractions here.
+        whole = cells.cast(pa.float64()).cast(pa.int8() if pa.types.is_boolean(field.type) else field.type)
+        return whole.cast(field.type)
+    except pa.ArrowInvalid as exc:
+        raise pa.ArrowInvalid(f"column {field.name}: {exc}") from exc
