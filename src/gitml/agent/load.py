@@ -18,6 +18,7 @@ from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import DEEPEST
 from gitml.spec.policy import Policy
+from gitml.traffic.exchange import EVERY_COLUMN
 
 _ROWS = 1000
 
@@ -45,12 +46,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that one deployment file pins: members by version. ``commit`` is main's that said so."""
+    """Everything that one deployment file pins: members by version. ``commit`` is main's that said so. Columns in
+    ``private`` are not logged."""
 
     name: str
     deployment: Deployment
     members: Mapping[str, Member]
     commit: str
+    private: frozenset[str] = frozenset()
 
     @property
     def digests(self) -> frozenset[str]:
@@ -75,7 +78,8 @@ def bring_up(shelf: Shelf, order: Order) -> Loaded:
 
     Raises IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the sample rows.
     """
-    loading = _Loading(shelf, application_at(shelf.mirror, shelf.commit), order.pickle)
+    application = application_at(shelf.mirror, shelf.commit)
+    loading = _Loading(shelf, application, order.pickle)
     members: dict[str, Member] = {}
     for pin in order.deployment.pins:
         kept = (order.there or {}).get(pin.version)
@@ -83,7 +87,9 @@ def bring_up(shelf: Shelf, order: Order) -> Loaded:
             members[pin.version] = kept
         else:
             members[pin.version] = loading.member(order.name, pin)
-    return Loaded(order.name, order.deployment, members, order.commit)
+    # What nobody can read may name any column.
+    private = frozenset(application.private) if application else frozenset({EVERY_COLUMN})
+    return Loaded(order.name, order.deployment, members, order.commit, private)
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,9 @@ def _write_all(file: IO[bytes], raw: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def frames(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
-    """The batches of an open journal, one at a time, up to the first frame that is not whole."""
-    while True:
+def frames(file: IO[bytes], until: int | None = None) -> Iterator[pa.RecordBatch]:
+    """The batches of an open journal, one at a time, up to the first frame that is not whole, or to byte ``until``."""
+    while until is None or file.tell() < until:
         head = file.read(_FRAME.size)
         if len(head) < _FRAME.size:
             return
