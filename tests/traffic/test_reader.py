@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gitml.engines.places import place_of
+from gitml.inference.traffic import summary
 from gitml.traffic import intake
 from gitml.traffic.events import EventStore
 from gitml.traffic.exchange import Arm, Exchange
@@ -155,3 +156,15 @@ def test_a_server_tells_how_far_it_is_and_its_end(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     found = completeness(tmp_path, now - timedelta(hours=1), now, at=now + timedelta(minutes=2))
     assert (found.state, len(found.hosts), found.dropped) == ("complete", 1, 0)
+
+
+def test_a_window_is_summed_up_by_arm_version_and_outcome(tmp_path: Path) -> None:
+    failed = {"features": {}, "output": {}, "outcome": "failed", "reason": "model"}
+    write(tmp_path, exchange("a"), exchange("b"), exchange("c", **failed), exchange("late", when=NOON + 7200))
+    store = LabelStore(tmp_path)
+    store.add("delay", [Label("a", 1.0)])
+    store.close()
+    noon, soon = datetime.fromtimestamp(NOON, UTC), datetime.now(UTC) + timedelta(minutes=2)
+    found = summary(str(tmp_path), "delay", Window(noon, noon + timedelta(hours=1), soon), "production")
+    assert found.rows == {("champion", "v1", "failed"): (1, 0), ("champion", "v1", "ok"): (2, 1)}
+    assert found.completeness.state == "incomplete", "the only host began long after the window"
