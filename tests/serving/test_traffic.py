@@ -17,7 +17,7 @@ from gitml.serving.auth import Access, hashed, read_tokens
 from gitml.serving.limits import Limits
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
-from gitml.traffic.predictionlog import Origin
+from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.reader import requests
 from gitml.traffic.writing import writing
 from serving_server import ROW, VERSIONS, Served, constant, deployment
@@ -80,7 +80,7 @@ def test_private_columns_are_in_no_file_on_the_disk(tmp_path: Path) -> None:
     state = State("production")
     state.swap(state.prepare("delay", deployment(models), models, private=frozenset({"carrier"})))
     with (
-        writing(str(tmp_path), Origin(environment="production")) as writers,
+        writing(str(tmp_path), LogOrigin(environment="production")) as writers,
         serving(create_app(state, writers.log, taken=writers.taken), state, Listen(port=0, grace=2)) as running,
         httpx.Client(base_url=running.url, trust_env=False) as client,
     ):
@@ -112,7 +112,7 @@ def test_tokens_are_for_what_their_scopes_say(tmp_path: Path, boosting: Model) -
         "e": ("/events", {"events": [{"unit": "N1", "time": "2026-01-01T00:00:00Z", "name": "missed"}]}),
     }
     with (
-        writing(str(tmp_path), Origin()) as writers,
+        writing(str(tmp_path), LogOrigin()) as writers,
         serving(
             create_app(state, writers.log, tokens=tokens, taken=writers.taken), state, Listen(port=0, grace=2)
         ) as running,

@@ -20,7 +20,7 @@ import pytest
 from gitml.engines.places import place_of
 from gitml.traffic import compaction, files
 from gitml.traffic.exchange import Arm, Exchange
-from gitml.traffic.predictionlog import Limits, Origin, PredictionLog
+from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 from gitml.traffic.reader import Window, requests
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
@@ -34,7 +34,9 @@ def exchange(number: int, *, when: float = NOON, **changes: object) -> Exchange:
 
 def write(folder: Path, *exchanges: Exchange, now: float | None = None, **origin: object) -> None:
     clock = time.time if now is None else lambda: now
-    log = PredictionLog(folder, limits=Limits(window=0.01), origin=Origin("web", "production", now=clock, **origin))
+    log = PredictionLog(
+        folder, limits=LogLimits(window=0.01), origin=LogOrigin("web", "production", now=clock, **origin)
+    )
     for each in exchanges:
         log.put(each)
     log.close()
@@ -115,14 +117,14 @@ import sys, time
 import numpy as np
 from gitml.traffic import compaction
 from gitml.traffic.exchange import Arm, Exchange
-from gitml.traffic.predictionlog import Limits, PredictionLog
+from gitml.traffic.predictionlog import LogLimits, PredictionLog
 compaction.MANY = 3
 def slowly(*_, real=compaction._concatenate):
     print("merging", flush=True)
     time.sleep(1.5)
     real(*_)
 compaction._concatenate = slowly
-log = PredictionLog(sys.argv[1], limits=Limits(window=0.1, roll_seconds=0.2))
+log = PredictionLog(sys.argv[1], limits=LogLimits(window=0.1, roll_seconds=0.2))
 number = 0
 while True:
     now = time.time()

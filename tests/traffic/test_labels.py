@@ -22,7 +22,7 @@ from gitml.traffic import store as store_module
 from gitml.traffic.exchange import Arm
 from gitml.traffic.intake import labels_from, receive_labels
 from gitml.traffic.labels import Label, LabelStore
-from gitml.traffic.predictionlog import Exchange, Limits, PredictionLog
+from gitml.traffic.predictionlog import Exchange, LogLimits, PredictionLog
 from gitml.traffic.reader import Window, orphans, requests
 
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
@@ -30,7 +30,7 @@ NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 
 
 def predict(folder: Path, *numbers: int, when: float = NOON, rows: int = 1) -> None:
-    log = PredictionLog(folder, limits=Limits(window=0.02))
+    log = PredictionLog(folder, limits=LogLimits(window=0.02))
     for number in numbers:
         x, p = {"x": np.full(rows, number)}, {"p": np.full(rows, 0.5)}
         log.put(Exchange(f"r-{number}", "", None, ARM, x, p, 0.001, when, when))
@@ -38,7 +38,7 @@ def predict(folder: Path, *numbers: int, when: float = NOON, rows: int = 1) -> N
 
 
 def predict_all(folder: Path, ids: set[str]) -> None:
-    log = PredictionLog(folder, limits=Limits(window=0.02))
+    log = PredictionLog(folder, limits=LogLimits(window=0.02))
     for each in ids:
         log.put(Exchange(each, "", None, ARM, {"x": np.zeros(2)}, {"p": np.zeros(2)}, 0.001, NOON, NOON))
     log.close()
@@ -131,7 +131,7 @@ def test_more_labels_than_fit_in_memory_at_once_join_the_same(tmp_path: Path, mo
 
 
 def test_reading_while_servers_close_their_journals_sees_every_row_once(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=0.01, roll_seconds=0.02))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     store, over = LabelStore(tmp_path), threading.Event()
 
     def work() -> None:

@@ -20,7 +20,7 @@ from gitml.traffic import compaction
 from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.labels import Label, LabelStore
 from gitml.traffic.marks import completeness
-from gitml.traffic.predictionlog import Limits, PredictionLog
+from gitml.traffic.predictionlog import LogLimits, PredictionLog
 from gitml.traffic.reader import requests
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
@@ -58,7 +58,7 @@ def test_hosts_ship_to_a_bucket_merge_there_and_are_read_once(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for host in ("a", "b"):
-        log = PredictionLog(store, spool=tmp_path / host, limits=Limits(window=0.01, roll_seconds=0.05))
+        log = PredictionLog(store, spool=tmp_path / host, limits=LogLimits(window=0.01, roll_seconds=0.05))
         for number in range(6):
             log.put(exchange(number if host == "a" else 100 + number))
             time.sleep(0.1)

@@ -25,10 +25,10 @@ from gitml.errors import UsageError
 from gitml.traffic import compaction
 from gitml.traffic.exchange import Arm
 from gitml.traffic.journal import Journal, frames, take_over
-from gitml.traffic.predictionlog import Encoded, Exchange, Limits, Origin, PredictionLog
+from gitml.traffic.predictionlog import Encoded, Exchange, LogLimits, LogOrigin, PredictionLog
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
-QUICK = Limits(window=0.02)
+QUICK = LogLimits(window=0.02)
 
 
 def event(number: int, *, rows: int = 1, when: float = NOON, version: str = "v1", **changes: object) -> Exchange:
@@ -49,7 +49,7 @@ def ids(folder: Path) -> list[str]:
 
 
 def test_what_is_put_is_read_back_by_any_reader_of_partitioned_parquet(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=QUICK, origin=Origin("web-1"))
+    log = PredictionLog(tmp_path, limits=QUICK, origin=LogOrigin("web-1"))
     assert log.put(event(1, rows=3))
     assert log.put(event(2, when=NOON + 86400, unit=None))
     log.close()
@@ -84,7 +84,7 @@ def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -
         return {"carrier": [["UA", "AA", None][int(r)] for r in rows[:, 0]], "seats": rows[:, 1].tolist()}
 
     decoded: list[int] = []
-    log = PredictionLog(tmp_path, limits=Limits(window=30))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=30))
     for number in range(3):
         log.put(event(number, features=Encoded(np.array([[number, np.nan if number else 7.0]]), decode)))
     log.close()
@@ -95,7 +95,7 @@ def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -
 
 
 def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=30, rows=10, bytes=1000))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=30, rows=10, bytes=1000))
     time.sleep(0.1)
     took = [log.put(event(number)) for number in range(15)]
     assert took == [True] * 10 + [False] * 5
@@ -108,7 +108,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:
 
 
 def test_rows_reach_the_disk_while_ever_more_come_in(tmp_path: Path) -> None:
-    log, end = PredictionLog(tmp_path, limits=Limits(window=0.1)), time.monotonic() + 1
+    log, end = PredictionLog(tmp_path, limits=LogLimits(window=0.1)), time.monotonic() + 1
     while time.monotonic() < end:
         log.put(event(1))
     assert log.stats().kept > 0
@@ -172,7 +172,7 @@ class Disk:
 
 def test_a_full_disk_keeps_what_fits_in_memory_counts_the_rest_and_recovers(tmp_path: Path) -> None:
     full = threading.Event()
-    log = PredictionLog(tmp_path, limits=Limits(window=0.02, rows=20))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.02, rows=20))
     log.put(event(0))
     assert log.flush()
     journal = log._spool._journal
@@ -212,9 +212,9 @@ SERVER = """
 import sys, time
 import numpy as np
 from gitml.traffic.exchange import Arm
-from gitml.traffic.predictionlog import Exchange, Limits, PredictionLog
+from gitml.traffic.predictionlog import Exchange, LogLimits, PredictionLog
 folder, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-log = PredictionLog(folder, limits=Limits(window=0.1, roll_seconds=0.25))
+log = PredictionLog(folder, limits=LogLimits(window=0.1, roll_seconds=0.25))
 end, number = time.monotonic() + seconds, 0
 while time.monotonic() < end:
     now = time.time()
@@ -254,7 +254,7 @@ def test_killed_servers_in_one_folder_lose_at_most_the_window_and_leave_no_torn_
 
 
 def test_a_server_killed_between_the_file_and_the_end_of_its_journal_writes_no_row_twice(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=0.02, roll_seconds=100))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.02, roll_seconds=100))
     log.put(event(1))
     assert log.flush()
     (journal,) = (tmp_path / ".spool/predictions").glob("*.journal")
@@ -315,7 +315,7 @@ def test_an_object_store_that_is_away_is_waited_for_on_the_disk(
     def away(*_: object, **__: object) -> None:
         raise OSError("the store is away")
 
-    log = PredictionLog(store.url, spool=tmp_path, limits=Limits(window=0.01, roll_seconds=0.02))
+    log = PredictionLog(store.url, spool=tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     with monkeypatch.context() as patch:
         patch.setattr(MemoryFileSystem, "_open", away)
         for number in range(5):
@@ -330,7 +330,7 @@ def test_an_object_store_that_is_away_is_waited_for_on_the_disk(
 
 
 def test_putting_costs_microseconds(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=60))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=60))
     some = event(1)
     taken = []
     for _ in range(20):

@@ -16,7 +16,7 @@ from gitml.traffic.events import EventStore
 from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.labels import Label, LabelStore
 from gitml.traffic.marks import HostMarks, completeness
-from gitml.traffic.predictionlog import Limits, PredictionLog
+from gitml.traffic.predictionlog import LogLimits, PredictionLog
 from gitml.traffic.reader import Window, events, requests
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
@@ -29,7 +29,7 @@ def exchange(name: str, *, when: float = NOON, value: float = 0.5, **changes: ob
 
 
 def write(folder: Path, *exchanges: Exchange) -> None:
-    log = PredictionLog(folder, limits=Limits(window=0.01))
+    log = PredictionLog(folder, limits=LogLimits(window=0.01))
     for each in exchanges:
         log.put(each)
     log.close()

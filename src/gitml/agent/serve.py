@@ -19,7 +19,7 @@ from gitml.serving.auth import Access, access
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
 from gitml.serving.wire import HttpError
-from gitml.traffic.predictionlog import Origin
+from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import Writers, writing
 
 # Whoever ends a server should not wait for a fetch that hangs; what it would bring is fetched by the next one.
@@ -86,4 +86,4 @@ def _writing(agent: Agent, listening: Listening) -> AbstractContextManager[Write
     traffic = application.traffic if application else None
     folder = listening.log or (traffic.at if traffic else "")
     spool = listening.spool or (setup.folder / "log" if "://" in folder else None)
-    return writing(folder, Origin(environment=setup.environment, keep=traffic.keep if traffic else None), spool)
+    return writing(folder, LogOrigin(environment=setup.environment, keep=traffic.keep if traffic else None), spool)

@@ -23,7 +23,7 @@ from gitml.serving.state import State
 from gitml.spec import load_application, load_deployment
 from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Deployment, Pin
-from gitml.traffic.predictionlog import Origin
+from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import writing
 
 
@@ -65,7 +65,7 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     tokens = read_tokens(options.tokens) if options.tokens else {}
     leave_out_of_collections()
     with (
-        writing(options.log or "", Origin(environment=environment), spool) as writers,
+        writing(options.log or "", LogOrigin(environment=environment), spool) as writers,
         serving(create_app(state, writers.log, tokens=tokens, taken=writers.taken), state, options.listen) as running,
     ):
         yield Trial(record, running, state)

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
 
 
-class Problem(NamedTuple):
+class WrongEntry(NamedTuple):
     """What is wrong with one entry of a request; ``number`` counts them from 0."""
 
     number: int
@@ -43,12 +43,12 @@ def receive_labels(
     ``own``: the only caller whose requests the sender may label, None for all.
     """
 
-    def read(number: int, entry: Any) -> Label | Problem:
+    def read(number: int, entry: Any) -> Label | WrongEntry:
         found = _read(number, entry, LABEL_FIELDS, checked_label)
-        if isinstance(found, Problem) or own is None:
+        if isinstance(found, WrongEntry) or own is None:
             return found
         if found.caller not in (None, own):
-            return Problem(number, "caller", f"{own}: this token labels its own requests only", _shown(found.caller))
+            return WrongEntry(number, "caller", f"{own}: this token labels its own requests only", _shown(found.caller))
         return found._replace(caller=own)
 
     return _receive(body, "labels", read, lambda found: store.add(model, found, source))
@@ -66,7 +66,7 @@ def receive_events(store: EventStore, body: bytes, source: str = "") -> tuple[in
 
 
 def _receive(
-    body: bytes, key: str, read: Callable[[int, Any], T | Problem], keep: Callable[[list[T]], int]
+    body: bytes, key: str, read: Callable[[int, Any], T | WrongEntry], keep: Callable[[list[T]], int]
 ) -> tuple[int, dict[str, Any]]:
     try:
         data = json.loads(body)
@@ -78,12 +78,12 @@ def _receive(
     if len(entries) > MOST:
         return 413, {"error": f"{len(entries)} {key} at once, at most {MOST} are taken"}
     found = [read(number, entry) for number, entry in enumerate(entries)]
-    problems = [each for each in found if isinstance(each, Problem)]
+    problems = [each for each in found if isinstance(each, WrongEntry)]
     if problems:
         listed = [problem._asdict() for problem in problems[:10]]
         return 422, {"error": f"{len(problems)} of {len(entries)} {key} are wrong, none was kept", "problems": listed}
     try:
-        return 200, {"kept": keep([each for each in found if not isinstance(each, Problem)])}
+        return 200, {"kept": keep([each for each in found if not isinstance(each, WrongEntry)])}
     except UsageError as exc:
         return 404, {"error": exc.message}
     except OutsideError as exc:
@@ -91,49 +91,49 @@ def _receive(
 
 
 def _read(
-    number: int, entry: Any, fields: Sequence[str], check: Callable[[int, Mapping[str, Any]], T | Problem]
-) -> T | Problem:
+    number: int, entry: Any, fields: Sequence[str], check: Callable[[int, Mapping[str, Any]], T | WrongEntry]
+) -> T | WrongEntry:
     if not isinstance(entry, dict):
-        return Problem(number, "", "an object", type(entry).__name__)
+        return WrongEntry(number, "", "an object", type(entry).__name__)
     unknown = sorted(set(entry) - set(fields))
     if unknown:
         expected = f"{', '.join(fields[:-1])} or {fields[-1]}"
-        return Problem(number, unknown[0][:LONGEST].encode("utf-8", "replace").decode(), expected, "another field")
+        return WrongEntry(number, unknown[0][:LONGEST].encode("utf-8", "replace").decode(), expected, "another field")
     return check(number, entry)
 
 
-def checked_label(number: int, entry: Mapping[str, Any]) -> Label | Problem:
+def checked_label(number: int, entry: Mapping[str, Any]) -> Label | WrongEntry:
     """One label from what somebody sent."""
     found: list[Any] = [entry.get(name) for name in LABEL_FIELDS]
     request_id, value, row, caller = found
     row = 0 if "row" not in entry else row
     if not _is_word(request_id) or not request_id:
-        return Problem(number, "request_id", _TEXT, _shown(request_id))
+        return WrongEntry(number, "request_id", _TEXT, _shown(request_id))
     if isinstance(row, bool) or not isinstance(row, int) or not 0 <= row < 2**31:
-        return Problem(number, "row", "a whole number from 0 on", _shown(row))
+        return WrongEntry(number, "row", "a whole number from 0 on", _shown(row))
     if caller is not None and not _is_word(caller):
-        return Problem(number, "caller", "a caller's name", _shown(caller))
+        return WrongEntry(number, "caller", "a caller's name", _shown(caller))
     if not (_is_word(value) if isinstance(value, str) else _is_number(value)):
         expected = f"a finite number, true, false, or text up to {LONGEST} characters"
-        return Problem(number, "label", expected, _shown(value))
+        return WrongEntry(number, "label", expected, _shown(value))
     return Label(request_id, value if isinstance(value, str) else float(value), row, caller)
 
 
-def checked_event(number: int, entry: Mapping[str, Any]) -> BusinessEvent | Problem:
+def checked_event(number: int, entry: Mapping[str, Any]) -> BusinessEvent | WrongEntry:
     """One business event from what somebody sent. A time without a zone is UTC."""
     found: list[Any] = [entry.get(field) for field in EVENT_FIELDS]
     unit, time, name, value, own = found
     value = 1.0 if value is None else value
     for field, word in (("unit", unit), ("name", name)):
         if not _is_word(word) or not word:
-            return Problem(number, field, _TEXT, _shown(word))
+            return WrongEntry(number, field, _TEXT, _shown(word))
     if own is not None and not _is_word(own):
-        return Problem(number, "id", _TEXT, _shown(own))
+        return WrongEntry(number, "id", _TEXT, _shown(own))
     moment = _moment(time)
     if moment is None or not _EPOCH <= moment <= datetime.now(UTC) + _AHEAD:
-        return Problem(number, "time", "a time that has been, such as 2026-04-01T09:30:00Z", _shown(time))
+        return WrongEntry(number, "time", "a time that has been, such as 2026-04-01T09:30:00Z", _shown(time))
     if not _is_number(value):
-        return Problem(number, "value", "a finite number", _shown(value))
+        return WrongEntry(number, "value", "a finite number", _shown(value))
     return BusinessEvent(unit, moment, name, float(value), own or "")
 
 
@@ -180,7 +180,7 @@ def _from_table(
     batches: Iterator[pa.RecordBatch],
     fields: Sequence[str],
     needed: Sequence[str],
-    check: Callable[[int, Mapping[str, Any]], T | Problem],
+    check: Callable[[int, Mapping[str, Any]], T | WrongEntry],
 ) -> Iterator[list[T]]:
     first = 0
     for batch in batches:
@@ -195,13 +195,13 @@ def _from_table(
         first += batch.num_rows
 
 
-def _checked(number: int, row: dict[str, Any], check: Callable[[int, Mapping[str, Any]], T | Problem]) -> T:
+def _checked(number: int, row: dict[str, Any], check: Callable[[int, Mapping[str, Any]], T | WrongEntry]) -> T:
     # CSV readers take ids of digits for numbers.
     words: dict[str, Any] = {
         key: _as_text(row[key]) for key in ("request_id", "caller", "unit", "name", "id") if key in row
     }
     found = check(number, {**row, **words})
-    if isinstance(found, Problem):
+    if isinstance(found, WrongEntry):
         raise UsageError(f"row {found.number}: {found.field}: expected {found.expected}, got {found.got}")
     return found
 

@@ -31,8 +31,12 @@ class Journal:
         unnamed = path.with_name(f".{path.name}.new")
         self._file: IO[bytes] = unnamed.open("xb", buffering=0)
         # It gets its name once it is locked, or another process would take it for an orphan.
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.rename(unnamed, path)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(unnamed, path)
+        except OSError:
+            self._file.close()
+            raise
         self.size = 0
 
     @property

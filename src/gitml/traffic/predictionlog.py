@@ -24,7 +24,7 @@ from gitml.traffic.exchange import Encoded, Exchange, batches_of, merged, warm_u
 from gitml.traffic.marks import HOLD, HostMarks
 from gitml.traffic.spool import Clock, Closer, Spool, spool_of
 
-__all__ = ["Encoded", "Exchange", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
+__all__ = ["Encoded", "Exchange", "LogLimits", "LogStats", "NoLog", "PredictionLog", "Sink"]
 _CHUNK, _LARGEST_CHUNK = 256, 1024
 
 
@@ -49,7 +49,7 @@ class LogStats:
 
 
 @dataclass(frozen=True)
-class Limits:
+class LogLimits:
     """``window``: seconds after which a row is safe from a kill. ``roll_seconds`` and ``roll_bytes`` close a journal
     into Parquet. ``rows`` and ``bytes`` bound what waits in memory, ``spool_bytes`` what waits on the local disk for an
     object store that is away."""
@@ -75,7 +75,7 @@ class NoLog:
 
 
 @dataclass(frozen=True)
-class Origin:
+class LogOrigin:
     """Who writes: ``host`` is in each row, this machine's name by default. Days older than ``keep`` are deleted."""
 
     host: str = ""
@@ -94,11 +94,11 @@ class PredictionLog:
         folder: str | Path,
         *,
         spool: Path | None = None,
-        limits: Limits | None = None,
-        origin: Origin | None = None,
+        limits: LogLimits | None = None,
+        origin: LogOrigin | None = None,
     ) -> None:
-        self._limits = limits or Limits()
-        origin = origin or Origin()
+        self._limits = limits or LogLimits()
+        origin = origin or LogOrigin()
         self._now = origin.now
         self._spool = Spool.open(folder, "predictions", spool, origin.now, keep=origin.keep)
         target = place_of(folder)

@@ -24,7 +24,7 @@ from gitml.traffic.exchange import MOMENT, upgraded
 from gitml.traffic.keys import Hashes, Keys, concatenated, keys_of, mixed, newest, of_words, places_in, repeats
 from gitml.traffic.labels import SCHEMA as LABELS
 from gitml.traffic.labels import upgraded_labels
-from gitml.traffic.stored import Stored, storing
+from gitml.traffic.stored import StoredRows, storing
 
 _AT_ONCE = 1_000_000
 # Labels may be older than their requests when clocks differ; more than this is no clock but a mistake.
@@ -140,7 +140,7 @@ def events(folder: str | Path, window: Window | None = None, *, spool: Path | No
                     yield batch.select(EVENTS.names).filter(pa.array(inside))
 
 
-def _repeated_ids(stored: Stored, day: str) -> np.ndarray[Any, Any]:
+def _repeated_ids(stored: StoredRows, day: str) -> np.ndarray[Any, Any]:
     keys, order, named = [], [], []
     for batch in stored.rows(day, ["id", "source", "order", "arrived"]):
         ids = np.array([hash(i) for i in batch["id"].to_pylist()], dtype=np.int64).view(np.uint64)
@@ -154,7 +154,7 @@ def _repeated_ids(stored: Stored, day: str) -> np.ndarray[Any, Any]:
     return found
 
 
-def _firsts(stored: Stored, window: Window, columns: Sequence[str] | None) -> Iterator[tuple[pa.RecordBatch, Keys]]:
+def _firsts(stored: StoredRows, window: Window, columns: Sequence[str] | None) -> Iterator[tuple[pa.RecordBatch, Keys]]:
     """The rows of the window but for repeated answers."""
     before, passed = np.array([], dtype=np.uint64), ""
     first, last = window.days
@@ -175,7 +175,7 @@ def _firsts(stored: Stored, window: Window, columns: Sequence[str] | None) -> It
                 yield (batch if inside.all() else batch.filter(pa.array(inside))), keys
 
 
-def _keyed(stored: Stored, day: str, before: Hashes) -> _Day:
+def _keyed(stored: StoredRows, day: str, before: Hashes) -> _Day:
     keys, arms, moments, answered = [], [], [], []
     for batch in map(upgraded, stored.rows(day, _KEYS)):
         keys.append(keys_of(batch))
@@ -207,11 +207,11 @@ class _Told(NamedTuple):
     rows: pa.RecordBatch
 
 
-def _label_days(labels: Stored, since: datetime | None) -> list[str]:
+def _label_days(labels: StoredRows, since: datetime | None) -> list[str]:
     return labels.days(f"{since.astimezone(UTC) - _SKEW:%Y-%m-%d}" if since else "")
 
 
-def _told(labels: Stored, days: Sequence[str], window: Window, number: int, passes: int) -> _Told:
+def _told(labels: StoredRows, days: Sequence[str], window: Window, number: int, passes: int) -> _Told:
     parts: list[pa.RecordBatch] = []
     keys: list[Keys] = []
     for day in days:

@@ -28,6 +28,7 @@ from gitml.traffic.journal import SUFFIX, Journal, frames, take_over
 from gitml.traffic.partitions import Partition, as_schema, numbered
 
 Clock = Callable[[], float]
+_FRESH = 60.0  # seconds
 
 
 class Spool:
@@ -191,6 +192,10 @@ def _remove_halves(place: Place) -> None:
 
 
 def _remove_orphan(path: Path) -> None:
+    # A fresh one may belong to somebody who is about to lock it.
+    with suppress(FileNotFoundError):
+        if time.time() - path.stat().st_mtime < _FRESH:
+            return
     file = take_over(path)
     if file is not None:
         with file, suppress(FileNotFoundError):

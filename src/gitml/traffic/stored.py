@@ -23,7 +23,7 @@ _TRIES = 4
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRows:
     """``base`` is the folder above the days. With ``at`` (microseconds) only what was published by then counts.
 
     What is there when a day, or a journal, is first looked at is what every later reading of it gives.
@@ -156,14 +156,14 @@ def _sized(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 @contextmanager
 def storing(
     folder: str | Path, kind: str, model: str, at: datetime | None = None, spool: Path | None = None
-) -> Iterator[Stored]:
+) -> Iterator[StoredRows]:
     """Every row once, also while a server closes its journal: what becomes a file meanwhile is read as the journal."""
     target = place_of(folder)
     base = target / kind / f"model={model}" if model else target / kind
     place = spool_of(target, spool)
     with ExitStack() as stack:
         opened = _open(place / kind, stack) if place is not None and at is None else {}
-        yield Stored(base, model, opened, None if at is None else int(at.timestamp() * 1e6))
+        yield StoredRows(base, model, opened, None if at is None else int(at.timestamp() * 1e6))
 
 
 def _open(folder: Path, stack: ExitStack) -> Mapping[str, tuple[IO[bytes], int]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gitml.traffic.events import EventStore
 from gitml.traffic.labels import LabelStore
-from gitml.traffic.predictionlog import NoLog, Origin, PredictionLog, Sink
+from gitml.traffic.predictionlog import LogOrigin, NoLog, PredictionLog, Sink
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Writers(NamedTuple):
 
 
 @contextmanager
-def writing(folder: str, origin: Origin, spool: Path | None = None) -> Iterator[Writers]:
+def writing(folder: str, origin: LogOrigin, spool: Path | None = None) -> Iterator[Writers]:
     """Writers to ``folder``, a path or URL; '' for none. At the end all that waits is written."""
     if not folder:
         yield Writers(NoLog(), Taken())
