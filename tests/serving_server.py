@@ -12,7 +12,7 @@ from gitml.models.model import Model
 from gitml.models.signature import parse
 from gitml.serving.state import State
 from gitml.spec.deployment import Canary, Deployment, Pin
-from gitml.traffic.eventcolumns import Event
+from gitml.traffic.exchange import Exchange
 from gitml.traffic.predictionlog import LogStats
 from serving_models import SIGNATURE
 
@@ -23,9 +23,9 @@ class Kept:
     """A log that keeps events in a list."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[Exchange] = []
 
-    def put(self, event: Event) -> bool:
+    def put(self, event: Exchange) -> bool:
         self.events.append(event)
         return True
 

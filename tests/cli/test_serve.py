@@ -132,7 +132,7 @@ def test_an_environment_is_served_as_its_file_says(tmp_path: Path) -> None:
             assert answer.headers["gitml-variant"] == variant
             assert answer.headers["gitml-version"] == {"champion": champion, "canary": canary}[variant].version
     logged = dataset.dataset([str(p) for p in log.rglob("*.parquet")]).to_table().to_pylist()
-    assert {row["version"] for row in logged if row["variant"] == "shadow"} == {shadow.version}
+    assert {row["version"] for row in logged if row["arm"] == "shadow"} == {shadow.version}
     write(tmp_path, {"models/delay/production.yaml": desired.replace(canary.files["onehot.skops"].sha256, "0" * 64)})
     with (
         pytest.raises(IntegrityError, match="pinned with the artifact"),

@@ -13,6 +13,7 @@ import pytest
 from gitml.models.loading import load
 from gitml.models.model import Model
 from gitml.serving.app import create_app
+from gitml.serving.auth import Access
 from gitml.serving.limits import Limits
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
@@ -35,7 +36,7 @@ def start() -> Iterator[Callable[..., Served]]:
             models: Mapping[str, Model],
             *,
             limits: Limits | None = None,
-            tokens: Mapping[str, str] | None = None,
+            tokens: Mapping[str, Access] | None = None,
             **roles: Any,
         ) -> Served:
             state, log = State("production", limits), Kept()

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from gitml.models.model import Model
-from gitml.serving.auth import hashed
+from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
-from gitml.traffic.eventcolumns import batches_of
+from gitml.traffic.exchange import batches_of
 from serving_models import SIGNATURE, columns, fitted
 from serving_server import ROW, VERSIONS, Served, constant
 
@@ -228,7 +228,7 @@ def test_ten_thousand_rows_at_once_are_answered_while_others_are(server: Served)
 
 
 def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Model) -> None:
-    server = start({VERSIONS[0]: boosting}, tokens={hashed("s3cret-s3cret-s3cret"): "reports"})
+    server = start({VERSIONS[0]: boosting}, tokens={hashed("s3cret-s3cret-s3cret"): Access("reports")})
     assert server.predict({"rows": [ROW]}).status_code == 401
     assert server.client.get("/metrics").status_code == 401
     assert server.client.get("/v2/health/ready").status_code == 200
@@ -239,7 +239,12 @@ def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Model
 def test_every_answer_is_in_the_log_with_features_and_outputs(server: Served) -> None:
     answer = server.predict({"rows": [ROW, {**ROW, "age": None}], "unit": "N123"}).json()
     (event,) = server.log.events
-    assert (event.request_id, event.unit, event.model, event.variant) == (answer["id"], "N123", "delay", "champion")
+    assert (event.request_id, event.unit, event.arm.model, event.arm.name) == (
+        answer["id"],
+        "N123",
+        "delay",
+        "champion",
+    )
     ((_, kept),) = batches_of([event])
     assert kept["feature_age"].to_pylist() == [3.5, None]
     assert kept["feature_carrier"].to_pylist() == [ROW["carrier"]] * 2

@@ -10,9 +10,10 @@ from gitml.models.model import Model
 from gitml.serving.app import create_app
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import State
-from gitml.traffic.joined import joined
 from gitml.traffic.labels import LabelStore
 from gitml.traffic.predictionlog import PredictionLog
+from gitml.traffic.reader import requests
+from gitml.traffic.writing import Taken
 from serving_server import ROW, VERSIONS, deployment
 
 
@@ -20,7 +21,7 @@ def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
     state, log, labels = State("production"), PredictionLog(tmp_path), LabelStore(tmp_path)
     models = {VERSIONS[0]: boosting}
     state.swap(state.prepare("delay", deployment(models), models))
-    app = create_app(state, log, labels=labels)
+    app = create_app(state, log, taken=Taken(labels))
     with (
         serving(app, state, Listen(port=0, grace=2)) as running,
         httpx.Client(base_url=running.url, trust_env=False) as client,
@@ -36,7 +37,7 @@ def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
         assert client.post("/models/other/labels", json=body).status_code == 404
     log.close()
     labels.close()
-    rows = [row for batch in joined(tmp_path, "delay") for row in batch.to_pylist()]
+    rows = [row for batch in requests(tmp_path, "delay") for row in batch.to_pylist()]
     assert [(r["row"], r["unit"], r["version"], r["label"]) for r in rows] == [
         (0, "N1", VERSIONS[0], None),
         (1, "N1", VERSIONS[0], 1.0),

@@ -17,20 +17,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitml.errors import UsageError
-from gitml.traffic import joined as joining
-from gitml.traffic import labels as labelling
-from gitml.traffic.joined import joined, orphans
-from gitml.traffic.labels import Label, LabelStore, from_table, receive
-from gitml.traffic.predictionlog import Event, Limits, PredictionLog
+from gitml.traffic import intake, reader
+from gitml.traffic import store as store_module
+from gitml.traffic.exchange import Arm
+from gitml.traffic.intake import labels_from, receive_labels
+from gitml.traffic.labels import Label, LabelStore
+from gitml.traffic.predictionlog import Exchange, LogLimits, PredictionLog
+from gitml.traffic.reader import Window, orphans, requests
 
+ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 
 
 def predict(folder: Path, *numbers: int, when: float = NOON, rows: int = 1) -> None:
-    log = PredictionLog(folder, limits=Limits(window=0.02))
+    log = PredictionLog(folder, limits=LogLimits(window=0.02))
     for number in numbers:
         x, p = {"x": np.full(rows, number)}, {"p": np.full(rows, 0.5)}
-        log.put(Event(f"r-{number}", None, "delay", "champion", "v1", x, p, 0.001, when))
+        log.put(Exchange(f"r-{number}", "", None, ARM, x, p, 0.001, when, when))
+    log.close()
+
+
+def predict_all(folder: Path, ids: set[str]) -> None:
+    log = PredictionLog(folder, limits=LogLimits(window=0.02))
+    for each in ids:
+        log.put(Exchange(each, "", None, ARM, {"x": np.zeros(2)}, {"p": np.zeros(2)}, 0.001, NOON, NOON))
     log.close()
 
 
@@ -42,7 +52,7 @@ def storing(folder: Path) -> Iterator[LabelStore]:
 
 
 def read(folder: Path, **bounds: datetime) -> dict[tuple[str, int], float | str | None]:
-    rows = [row for batch in joined(folder, "delay", **bounds) for row in batch.to_pylist()]
+    rows = [row for batch in requests(folder, "delay", Window(**bounds)) for row in batch.to_pylist()]
     found = {(r["request_id"], r["row"]): r["label"] if r["label_text"] is None else r["label_text"] for r in rows}
     assert len(found) == len(rows), "a prediction comes once"
     return found
@@ -83,7 +93,7 @@ def test_a_correction_wins_although_the_clock_was_set_back_and_the_server_restar
     for number, hours in enumerate([0, -5, -48, -3]):
         moment = time.time_ns() + hours * 3600 * 10**9
         with monkeypatch.context() as patch, storing(tmp_path) as store:
-            patch.setattr(labelling.time, "time_ns", lambda at=moment: at)
+            patch.setattr(store_module.time, "time_ns", lambda at=moment: at)
             store.add("delay", [Label("r-1", float(number))])
     assert read(tmp_path) == {("r-1", 0): 3.0}
 
@@ -115,20 +125,20 @@ def test_more_labels_than_fit_in_memory_at_once_join_the_same(tmp_path: Path, mo
     with storing(tmp_path) as store:
         store.add("delay", [Label(f"r-{number}", float(number)) for number in range(0, 300, 2)])
     whole, lone = read(tmp_path), orphans(tmp_path, "delay")
-    monkeypatch.setattr(joining, "_AT_ONCE", 20)
+    monkeypatch.setattr(reader, "_AT_ONCE", 20)
     assert read(tmp_path) == whole == {(f"r-{n}", 0): None if n % 2 else float(n) for n in range(200)}
     assert orphans(tmp_path, "delay") == lone == 50
 
 
 def test_reading_while_servers_close_their_journals_sees_every_row_once(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=0.01, roll_seconds=0.02))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     store, over = LabelStore(tmp_path), threading.Event()
 
     def work() -> None:
         number = 0
         while not over.is_set():
             x, p = {"x": np.array([number])}, {"p": np.array([0.5])}
-            log.put(Event(f"r-{number}", None, "delay", "champion", "v1", x, p, 0.001, NOON))
+            log.put(Exchange(f"r-{number}", "", None, ARM, x, p, 0.001, NOON, NOON))
             store.add("delay", [Label(f"r-{number}", 1.0)])
             number += 1
             time.sleep(0.001)
@@ -149,7 +159,7 @@ def test_reading_while_servers_close_their_journals_sees_every_row_once(tmp_path
 
 def answer(folder: Path, body: object, model: str = "delay") -> tuple[int, dict[str, object]]:
     with storing(folder) as store:
-        return receive(store, model, body if isinstance(body, bytes) else json.dumps(body).encode())
+        return receive_labels(store, model, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def test_labels_over_http_are_kept_all_or_none_and_the_answer_says_what_is_wrong(tmp_path: Path) -> None:
@@ -162,7 +172,7 @@ def test_labels_over_http_are_kept_all_or_none_and_the_answer_says_what_is_wrong
     assert said["problems"] == [{"number": 1, "field": "row", "expected": "a whole number from 0 on", "got": "-1"}]
     assert read(tmp_path)["r-1", 0] == 1.0
     assert answer(tmp_path, {"labels": [good]}, model="../../etc")[0] == 404
-    assert answer(tmp_path, {"labels": [good] * (labelling.MOST + 1)})[0] == 413
+    assert answer(tmp_path, {"labels": [good] * (intake.MOST + 1)})[0] == 413
 
 
 @pytest.mark.parametrize(
@@ -193,16 +203,18 @@ def test_the_last_label_of_a_row_counts_however_they_are_sent(
     with storing(folder) as store:
         for start in range(0, len(sent), step):
             store.add("delay", [Label(i, float(v), row) for i, row, v in sent[start : start + step]])
-        with joining.reading(folder, "labels", "delay", None, None) as rows:
-            newest = joining._newest(rows, 0, 1).to_pylist()
-    assert {r["key"]: r["label"] for r in newest} == {f"{i}\x1f{row}": float(v) for i, row, v in sent}
+        predict_all(folder, {i for i, _, _ in sent})
+        found = read(folder)
+    assert {key: value for key, value in found.items() if value is not None} == {
+        (i, row): float(v) for i, row, v in sent
+    }
 
 
 def test_a_table_of_labels_names_its_first_wrong_row() -> None:
     good = pa.record_batch({"request_id": [17, 18], "label": [True, False]})
-    assert list(from_table(iter([good]))) == [[Label("17", 1.0), Label("18", 0.0)]]
+    assert list(labels_from(iter([good]))) == [[Label("17", 1.0), Label("18", 0.0)]]
     wrong = pa.record_batch({"request_id": ["a", None], "label": [1.0, 2.0]})
     with pytest.raises(UsageError, match="row 3: request_id"):
-        list(from_table(iter([good, wrong])))
+        list(labels_from(iter([good, wrong])))
     with pytest.raises(UsageError, match="no column label"):
-        list(from_table(iter([good.select(["request_id"])])))
+        list(labels_from(iter([good.select(["request_id"])])))

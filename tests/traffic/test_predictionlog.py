@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,20 @@ from fsspec.implementations.memory import MemoryFileSystem
 from gitml.engines.places import Place, place_of
 from gitml.errors import UsageError
 from gitml.traffic import compaction
+from gitml.traffic.exchange import Arm
 from gitml.traffic.journal import Journal, frames, take_over
-from gitml.traffic.predictionlog import Encoded, Event, Limits, PredictionLog
+from gitml.traffic.predictionlog import Encoded, Exchange, LogLimits, LogOrigin, PredictionLog
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
-QUICK = Limits(window=0.02)
+QUICK = LogLimits(window=0.02)
 
 
-def event(number: int, *, rows: int = 1, when: float = NOON, **changes: object) -> Event:
+def event(number: int, *, rows: int = 1, when: float = NOON, version: str = "v1", **changes: object) -> Exchange:
     features = {"carrier": np.array(["UA"] * rows, dtype=object), "distance": np.arange(rows) + number}
-    fields = {"features": features, "output": {"p_late": np.full(rows, 0.25)}, "model": "delay", **changes}
-    common = {"request_id": f"r-{number}", "unit": "N1", "variant": "champion", "version": "v1", "latency": 0.002}
-    return Event(**{**common, "time": when, **fields})
+    fields = {"features": features, "output": {"p_late": np.full(rows, 0.25)}, **changes}
+    arm = Arm("delay", "production", "champion", version, 100.0, "e1")
+    common = {"request_id": f"r-{number}", "caller": "", "unit": "N1", "arm": arm, "latency": 0.002}
+    return Exchange(**{**common, "arrived": when, "answered": when, **fields})
 
 
 def table(folder: Path) -> pa.Table:
@@ -46,16 +49,18 @@ def ids(folder: Path) -> list[str]:
 
 
 def test_what_is_put_is_read_back_by_any_reader_of_partitioned_parquet(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=QUICK)
+    log = PredictionLog(tmp_path, limits=QUICK, origin=LogOrigin("web-1"))
     assert log.put(event(1, rows=3))
     assert log.put(event(2, when=NOON + 86400, unit=None))
     log.close()
     found = table(tmp_path).to_pylist()
     assert [(r["request_id"], r["row"]) for r in found] == [("r-1", 0), ("r-1", 1), ("r-1", 2), ("r-2", 0)]
-    assert found[1] | {"time": 0} == {
-        "request_id": "r-1", "row": 1, "unit": "N1", "variant": "champion", "version": "v1", "latency_ms": 2.0,
-        "time": 0, "feature_carrier": "UA", "feature_distance": 2, "output_p_late": 0.25, "model": "delay",
-        "date": "2025-11-25",
+    noon = datetime.fromtimestamp(NOON, UTC)
+    assert found[1] == {
+        "request_id": "r-1", "caller": None, "row": 1, "rows": 3, "unit": "N1", "environment": "production",
+        "host": "web-1", "arm": "champion", "version": "v1", "weight": 100.0, "epoch": "e1", "outcome": "ok",
+        "reason": None, "latency_ms": 2.0, "arrived": noon, "answered": noon, "feature_carrier": "UA",
+        "feature_distance": 2, "output_p_late": 0.25, "model": "delay", "date": "2025-11-25",
     }  # fmt: skip
     assert (found[3]["date"], found[3]["unit"]) == ("2025-11-26", None)
     assert (log.stats().kept, log.stats().dropped, log.stats().pending, log.stats().error) == (4, 0, 0, "")
@@ -79,7 +84,7 @@ def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -
         return {"carrier": [["UA", "AA", None][int(r)] for r in rows[:, 0]], "seats": rows[:, 1].tolist()}
 
     decoded: list[int] = []
-    log = PredictionLog(tmp_path, limits=Limits(window=30))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=30))
     for number in range(3):
         log.put(event(number, features=Encoded(np.array([[number, np.nan if number else 7.0]]), decode)))
     log.close()
@@ -90,7 +95,7 @@ def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -
 
 
 def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=30, rows=10, bytes=1000))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=30, rows=10, bytes=1000))
     time.sleep(0.1)
     took = [log.put(event(number)) for number in range(15)]
     assert took == [True] * 10 + [False] * 5
@@ -103,7 +108,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:
 
 
 def test_rows_reach_the_disk_while_ever_more_come_in(tmp_path: Path) -> None:
-    log, end = PredictionLog(tmp_path, limits=Limits(window=0.1)), time.monotonic() + 1
+    log, end = PredictionLog(tmp_path, limits=LogLimits(window=0.1)), time.monotonic() + 1
     while time.monotonic() < end:
         log.put(event(1))
     assert log.stats().kept > 0
@@ -167,7 +172,7 @@ class Disk:
 
 def test_a_full_disk_keeps_what_fits_in_memory_counts_the_rest_and_recovers(tmp_path: Path) -> None:
     full = threading.Event()
-    log = PredictionLog(tmp_path, limits=Limits(window=0.02, rows=20))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.02, rows=20))
     log.put(event(0))
     assert log.flush()
     journal = log._spool._journal
@@ -206,14 +211,16 @@ def test_a_journal_is_read_up_to_its_last_whole_frame_wherever_it_is_cut(tmp_pat
 SERVER = """
 import sys, time
 import numpy as np
-from gitml.traffic.predictionlog import Event, Limits, PredictionLog
+from gitml.traffic.exchange import Arm
+from gitml.traffic.predictionlog import Exchange, LogLimits, PredictionLog
 folder, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-log = PredictionLog(folder, limits=Limits(window=0.1, roll_seconds=0.25))
+log = PredictionLog(folder, limits=LogLimits(window=0.1, roll_seconds=0.25))
 end, number = time.monotonic() + seconds, 0
 while time.monotonic() < end:
-    log.put(Event(f"{name}-{number}", None, "delay", "champion", "v1", {"x": np.array([number])},
-                  {"p": np.array([0.5])}, 0.001, time.time()))
-    print(number, time.time(), flush=True)
+    now = time.time()
+    log.put(Exchange(f"{name}-{number}", "", None, Arm("delay"), {"x": np.array([number])},
+                     {"p": np.array([0.5])}, 0.001, now, now))
+    print(number, now, flush=True)
     number += 1
     time.sleep(0.002)
 log.close()
@@ -247,7 +254,7 @@ def test_killed_servers_in_one_folder_lose_at_most_the_window_and_leave_no_torn_
 
 
 def test_a_server_killed_between_the_file_and_the_end_of_its_journal_writes_no_row_twice(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=0.02, roll_seconds=100))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=0.02, roll_seconds=100))
     log.put(event(1))
     assert log.flush()
     (journal,) = (tmp_path / ".spool/predictions").glob("*.journal")
@@ -272,28 +279,6 @@ def test_a_server_that_restarts_all_the_time_leaves_few_files(tmp_path: Path) ->
     restart(tmp_path, range(60))
     assert len(list(tmp_path.rglob("*.parquet"))) <= compaction.MANY + 2
     assert len(ids(tmp_path)) == 60
-
-
-@pytest.mark.parametrize("step", ["unlink", "replace"])
-def test_a_compaction_that_is_killed_is_finished_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    restart(tmp_path, range(compaction.MANY - 1))
-    real = compaction._finish
-
-    def killed(intent: Path, target: Path) -> None:
-        if step == "replace":
-            monkeypatch.setattr(compaction.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
-            real(intent, target)
-        raise OSError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(compaction, "_finish", killed)
-        restart(tmp_path, range(100, 102))
-    monkeypatch.undo()
-    PredictionLog(tmp_path).close()
-    assert len(ids(tmp_path)) == compaction.MANY + 1
-    assert not list((tmp_path / ".spool/predictions").iterdir())
 
 
 class Store:
@@ -330,7 +315,7 @@ def test_an_object_store_that_is_away_is_waited_for_on_the_disk(
     def away(*_: object, **__: object) -> None:
         raise OSError("the store is away")
 
-    log = PredictionLog(store.url, spool=tmp_path, limits=Limits(window=0.01, roll_seconds=0.02))
+    log = PredictionLog(store.url, spool=tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     with monkeypatch.context() as patch:
         patch.setattr(MemoryFileSystem, "_open", away)
         for number in range(5):
@@ -345,7 +330,7 @@ def test_an_object_store_that_is_away_is_waited_for_on_the_disk(
 
 
 def test_putting_costs_microseconds(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, limits=Limits(window=60))
+    log = PredictionLog(tmp_path, limits=LogLimits(window=60))
     some = event(1)
     taken = []
     for _ in range(20):

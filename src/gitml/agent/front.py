@@ -23,7 +23,7 @@ class Server:
     def show(self, loaded: Loaded) -> None:
         """Raises UsageError when the versions do not fit one another; then the old ones go on."""
         models = {version: member.model for version, member in loaded.members.items()}
-        fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit)
+        fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit, private=loaded.private)
         old = self.state.swap(fresh)
         if old is not None:
             # Requests that take long must not hold up the next change.

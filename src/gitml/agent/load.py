@@ -10,16 +10,19 @@ from gitml.agent.fetch import MirrorShelf, application_at
 from gitml.registry.load import LoadedVersion, Loader
 from gitml.spec.deployment import Deployment
 from gitml.spec.policy import Policy
+from gitml.traffic.exchange import EVERY_COLUMN
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that one deployment file pins: members by version. ``commit`` is main's that said so."""
+    """Everything that one deployment file pins: members by version. ``commit`` is main's that said so. Columns in
+    ``private`` are not logged."""
 
     name: str
     deployment: Deployment
     members: Mapping[str, LoadedVersion]
     commit: str
+    private: frozenset[str] = frozenset()
 
     @property
     def digests(self) -> frozenset[str]:
@@ -52,7 +55,9 @@ def bring_up(shelf: MirrorShelf, order: Order) -> Loaded:
         if kept is None or kept.model.digest != pin.digest:
             kept = loader.pinned(order.name, pin)
         members[pin.version] = kept
-    return Loaded(order.name, order.deployment, members, order.commit)
+    # What nobody can read may name any column.
+    private = frozenset(application.private) if application else frozenset({EVERY_COLUMN})
+    return Loaded(order.name, order.deployment, members, order.commit, private)
 
 
 def may_pickle(policy: Policy, model: str, now: datetime) -> bool:

@@ -95,7 +95,9 @@ def agent() -> None:
     "--trust", multiple=True, metavar="SHA256:…", help="Only this key of policy.yaml counts; may be repeated."
 )
 @click.option("--url", default="", help="Address that people reach it at, for the forge's page of deployments.")
-@click.option("--log", default="", metavar="URL", help="Folder or URL of the prediction log.")
+@click.option(
+    "--log", default="", metavar="URL", help="Folder or URL of the traffic. Default: as gitml.yaml on main says."
+)
 @click.option("--tokens", type=click.Path(dir_okay=False, path_type=Path), help="File of callers and their tokens.")
 @as_json
 @click.pass_context

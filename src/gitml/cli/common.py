@@ -11,7 +11,7 @@ import click
 
 from gitml.errors import UsageError
 from gitml.output import Live
-from gitml.spec import find_root
+from gitml.spec import find_root, load_application
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +24,18 @@ def as_json(command: F) -> F:
 def root_of(ctx: click.Context) -> Path:
     """The folder of gitml.yaml, from where the user stands or from ``-C``."""
     return find_root(Path(ctx.obj or "."))
+
+
+def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tuple[str, Path | None]:
+    """Where the traffic is kept, as the call or else gitml.yaml says, and the local folder to gather in."""
+    if folder:
+        return folder, spool
+    root = root_of(ctx)
+    traffic = load_application(root).traffic
+    if traffic is None:
+        raise UsageError("gitml.yaml does not say where traffic is kept", "name it with --log, or add `traffic:` there")
+    away = "://" in traffic.at and not traffic.at.startswith("file://")
+    return traffic.at, spool or (root / ".dvc" / "tmp" / "gitml" / "log" if away else None)
 
 
 def examples(*lines: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples, extra
+from gitml.cli.common import as_json, examples, extra, traffic_of
 from gitml.output import note, show, show_json
 
 
@@ -23,18 +23,22 @@ def labels() -> None:
 )
 @click.argument("model")
 @click.argument("table", metavar="FILE")
-@click.option("--log", "folder", required=True, metavar="FOLDER", help="Folder or URL of the prediction log.")
+@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
 @click.option("--spool", type=click.Path(path_type=Path), help="Local folder to gather in; object stores need one.")
 @as_json
-def add(model: str, table: str, folder: str, *, spool: Path | None, as_json: bool) -> None:
-    """Add the labels of MODEL in a FILE: Parquet, CSV or Arrow, with the columns request_id, label and perhaps row.
+@click.pass_context
+def add(
+    ctx: click.Context, /, model: str, table: str, folder: str | None, *, spool: Path | None, as_json: bool
+) -> None:
+    """Add the labels of MODEL in a FILE: Parquet, CSV or Arrow, with the columns request_id, label and perhaps row and
+    caller.
 
     A label for the same row again is a correction: the last one counts.
     """
     with extra("serve"):
         from gitml.inference.labels import add_labels
 
-    count = add_labels(model, table, folder, spool)
+    count = add_labels(model, table, *traffic_of(ctx, folder, spool))
     if as_json:
         show_json({"model": model, "kept": count})
         return

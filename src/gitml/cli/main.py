@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve one version over HTTP on this machine, to try it out."),
     "score": ("score", "Score whole data sets with a version, file by file, each once."),
     "labels": ("labels", "Tell the prediction log what really happened."),
+    "events": ("events", "Add business events, which KPIs are made of."),
+    "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),

@@ -23,8 +23,8 @@ from gitml.serving.state import State
 from gitml.spec import load_application
 from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Deployment, Pin
-from gitml.traffic.labels import LabelStore
-from gitml.traffic.predictionlog import NoLog, PredictionLog
+from gitml.traffic.predictionlog import LogOrigin
+from gitml.traffic.writing import writing
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,22 @@ def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
     Raises RefError, IntegrityError, OutsideError, SpecError, UsageError.
     """
     wanted = parse(reference)
-    models = load_application(root).models
+    application = load_application(root)
+    models = application.models
     record = resolve(WorkTree(root), wanted, list(models))
     environment, deployment = _deployment(root, wanted, record)
     state = State(environment)
-    state.swap(state.prepare(record.model, deployment, _loaded(root, models, record.model, deployment)))
+    loaded = _loaded(root, models, record.model, deployment)
+    private = frozenset(application.private)
+    state.swap(state.prepare(record.model, deployment, loaded, private=private))
     spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
-    log = PredictionLog(options.log, spool=spool) if options.log else NoLog()
-    labels = LabelStore(options.log, spool=spool) if options.log else None
     tokens = read_tokens(options.tokens) if options.tokens else {}
     leave_out_of_collections()
-    try:
-        with serving(create_app(state, log, tokens=tokens, labels=labels), state, options.listen) as running:
-            yield Trial(record, running, state)
-    finally:
-        log.close()
-        if labels:
-            labels.close()
+    with (
+        writing(options.log or "", LogOrigin(environment=environment), spool) as writers,
+        serving(create_app(state, writers.log, tokens=tokens, taken=writers.taken), state, options.listen) as running,
+    ):
+        yield Trial(record, running, state)
 
 
 def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:

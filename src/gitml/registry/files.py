@@ -109,7 +109,7 @@ class Files:
             if not remotes.fetch(content, target):
                 raise OutsideError(
                     f"{content.path} ({content.digest}) is on no DVC remote",
-                    f"was it pushed? `dvc push {content.path}` does, with the dvc.lock of the commit that brought the record",
+                    f"was it pushed? `dvc push {content.path}` does, with the dvc.lock of its record's commit",
                 )
             found = fingerprint(target)
             if found != Fingerprint(file.sha256, file.size):

@@ -16,7 +16,7 @@ from gitml.serving.plainjson import Asked, outputs
 from gitml.serving.shadows import Shadows
 from gitml.serving.state import Served, Variant
 from gitml.serving.wire import HttpError
-from gitml.traffic.eventcolumns import Encoded, Event
+from gitml.traffic.exchange import Arm, Encoded, Exchange
 from gitml.traffic.predictionlog import Sink
 
 # Requests of more bytes are read and checked on a thread, so that others are answered meanwhile.
@@ -35,6 +35,7 @@ class Ask(NamedTuple):
     name_it: Callable[[object], str]
     began: float
     strict: bool = False
+    caller: str = ""
 
 
 class Answered(NamedTuple):
@@ -58,11 +59,14 @@ class Answering:
         """Raises HttpError; whatever reached a version is counted under it."""
         served, large = ask.served, ask.size > LARGE
         served.in_flight.count += 1
+        arm, unit, asked = _chosen(served, ask.version), ask.header_unit, None
+        request_id = ""
         try:
             asked = await asyncio.to_thread(ask.read) if large else ask.read()
             request_id = ask.name_it(asked.id)
             unit = asked.unit or ask.header_unit
             variant = served.variants[ask.version] if ask.version else served.choose(unit or request_id)
+            arm = served.asked[ask.version] if ask.version else served.arms[variant.version]
             head = {"id": request_id, "model": served.name, "version": variant.version, "variant": variant.role}
             try:
                 rows, answers = await self._called(ask, variant, asked, large=large)
@@ -71,10 +75,26 @@ class Answering:
                 exc.headers = [*exc.headers, *head_lines(head)]
                 raise
             unknown = variant.model.signature.unknown(rows)
-            self._note(ask, head, unit, variant, asked, rows, answers, unknown)
+            self._note(ask, head, unit, variant, arm, asked, rows, answers, unknown)
             return Answered(head, variant, answers, asked, unknown)
+        except HttpError as exc:
+            self._failed(ask, exc, arm, request_id or ask.name_it(None), unit, asked)
+            raise
         finally:
             served.in_flight.count -= 1
+
+    def refused(self, ask: Ask, exc: HttpError) -> None:
+        """Log a request that never reached ``answer``."""
+        self._failed(ask, exc, _chosen(ask.served, ask.version), ask.name_it(None), ask.header_unit, None)
+
+    def _failed(self, ask: Ask, exc: HttpError, arm: Arm, request_id: str, unit: str, asked: Asked | None) -> None:
+        seconds, now = time.perf_counter() - ask.began, time.time()
+        self._log.put(
+            Exchange(
+                request_id, ask.caller, unit or None, arm, {}, {}, seconds, now - seconds, now,
+                0, outcome_of(exc), exc.reason, asked.length if asked else 0,
+            )
+        )  # fmt: skip
 
     async def _called(self, ask: Ask, variant: Variant, asked: Asked, *, large: bool) -> tuple[Rows, Answers]:
         signature = variant.model.signature
@@ -105,25 +125,39 @@ class Answering:
         head: dict[str, str],
         unit: str,
         variant: Variant,
+        arm: Arm,
         asked: Asked,
         rows: Rows,
         answers: Answers,
         unknown: dict[str, int],
     ) -> None:
-        seconds = time.perf_counter() - ask.began
+        seconds, now = time.perf_counter() - ask.began, time.time()
         signature = variant.model.signature
         self._metrics.answered(ask.served.name, variant, 200, len(rows), seconds)
         if unknown:
             self._metrics.unknown(ask.served.name, unknown)
         # An unknown word is lost in the encoded rows, and the log must keep it: drift is found there.
         features: Any = asked.raw(signature) if unknown else Encoded(rows, signature.arrays)
-        event = Event(
-            head["id"], unit or None, ask.served.name, variant.role, variant.version, features,
-            outputs(signature, answers), seconds, time.time(), ask.size,
+        event = Exchange(
+            head["id"], ask.caller, unit or None, arm, features, outputs(signature, answers),
+            seconds, now - seconds, now, ask.size,
         )  # fmt: skip
         self._log.put(event)
         if ask.served.shadows and not ask.version:
             self._shadows.show(ask.served, unit or head["id"], asked, event)
+
+
+def _chosen(served: Served, version: str) -> Arm:
+    return served.asked[version] if version else served.unrouted
+
+
+def outcome_of(exc: HttpError) -> str:
+    """The word of the log for an error."""
+    if exc.code == 504:
+        return "timed out"
+    if exc.code >= 500:
+        return "failed"
+    return "invalid" if exc.code in (400, 415, 422) else "refused"
 
 
 def head_lines(head: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ from gitml.errors import GitmlError
 from gitml.serving import openapi, v2
 from gitml.serving import plainjson as plain
 from gitml.serving.answering import Answering, Ask, head_lines
-from gitml.serving.auth import caller
+from gitml.serving.auth import ANYBODY, Access, access, require
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
 from gitml.serving.plainjson import Asked
 from gitml.serving.state import Served, State
@@ -31,29 +31,26 @@ from gitml.serving.wire import (
     request_id,
     respond,
 )
-from gitml.traffic import labels as labelling
-from gitml.traffic.labels import LabelStore
+from gitml.traffic import intake
 from gitml.traffic.predictionlog import NoLog, Sink
+from gitml.traffic.writing import Taken
 
 # What needs no token: load balancers ask without one.
 _OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
 
 
 def create_app(
-    state: State, log: Sink | None = None, *, tokens: Mapping[str, str] | None = None, labels: LabelStore | None = None
+    state: State, log: Sink | None = None, *, tokens: Mapping[str, Access] | None = None, taken: Taken | None = None
 ) -> App:
-    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its caller.
-
-    ``labels`` takes what really happened; without it nobody can tell.
-    """
-    return App(state, log or NoLog(), tokens or {}, labels)
+    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its access."""
+    return App(state, log or NoLog(), tokens or {}, taken or Taken())
 
 
 class App:
     """One server. Requests come in by ``__call__``; nothing raises out of it."""
 
-    def __init__(self, state: State, log: Sink, tokens: Mapping[str, str], labels: LabelStore | None = None) -> None:
-        self._labels = labels
+    def __init__(self, state: State, log: Sink, tokens: Mapping[str, Access], taken: Taken) -> None:
+        self._taken = taken
         self.metrics = Metrics(state, log.stats)
         self._state, self._tokens = state, tokens
         self._answering = Answering(self.metrics, log, state.limits)
@@ -61,7 +58,7 @@ class App:
         self._pages: dict[str, Callable[[], Response]] = {
             "/": self._front,
             "/docs": lambda: Response(openapi.page(state.served), content_type=b"text/html; charset=utf-8"),
-            "/openapi.json": lambda: _json(openapi.document(state.served, labels=labels is not None)),
+            "/openapi.json": lambda: _json(openapi.document(state.served, taken=taken.labels is not None)),
             "/metrics": lambda: Response(self.metrics.text(), content_type=CONTENT_TYPE.encode()),
             "/v2": lambda: _json({"name": "gitml", "version": __version__, "extensions": ["binary_tensor_data"]}),
             "/v2/health/live": lambda: _json({"live": True}),
@@ -100,37 +97,41 @@ class App:
 
     async def _routed(self, scope: Scope, receive: Receive) -> Response:
         path, method = scope["path"], scope["method"]
-        if path not in _OPEN:
-            caller(scope, self._tokens)
+        by = ANYBODY if path in _OPEN else access(scope, self._tokens)
         if method in ("GET", "HEAD"):
             return self._got(path.rstrip("/") or "/")
         if method != "POST":
             raise HttpError(405, "method", f"{method} is not answered here", headers=[(b"allow", b"GET, POST")])
-        if self._open_requests > self._state.limits.requests:
-            raise HttpError(429, "busy", "too many requests are in work", headers=[(b"retry-after", b"1")])
-        return await self._asked(path, scope, receive)
-
-    async def _asked(self, path: str, scope: Scope, receive: Receive) -> Response:
-        began = time.perf_counter()
         match path.strip("/").split("/"):
             case ["models", name, "predict"]:
-                is_v2, version = False, ""
+                return await self._predicted(scope, receive, self._served(name), "", by, is_v2=False)
             case ["v2", "models", name, "infer"]:
-                is_v2, version = True, ""
+                return await self._predicted(scope, receive, self._served(name), "", by, is_v2=True)
             case ["v2", "models", name, "versions", version, "infer"]:
-                is_v2 = True
+                return await self._predicted(scope, receive, self._served(name, version), version, by, is_v2=True)
             case ["models", name, "labels"]:
-                return await self._labelled(name, await read_body(scope, receive, self._state.limits))
-            case _:
-                raise _nothing(path)
-        if header(scope, b"content-encoding") not in (b"", b"identity"):
-            raise HttpError(415, "encoding", "the body is compressed", hint="send it as it is")
-        body = await read_body(scope, receive, self._state.limits)
-        served = self._served(name, version)
-        read = self._reader(scope, body, served, version, is_v2=is_v2)
+                return await self._labelled(scope, receive, name, by)
+            case ["events"]:
+                return await self._told(scope, receive, by)
+        raise _nothing(path)
+
+    async def _predicted(
+        self, scope: Scope, receive: Receive, served: Served, version: str, by: Access, *, is_v2: bool
+    ) -> Response:
+        require(by, "predict")
         unit = header(scope, b"gitml-unit").decode("utf-8", "surrogateescape")
-        ask = Ask(served, version, read, len(body), unit, partial(request_id, scope), began, _is_strict(scope))
-        found = await self._answering.answer(ask)
+        name_it = partial(request_id, scope)
+        ask = Ask(served, version, _unread, 0, unit, name_it, time.perf_counter(), _is_strict(scope), by.caller)
+        try:
+            self._refuse_when_busy()
+            if header(scope, b"content-encoding") not in (b"", b"identity"):
+                raise HttpError(415, "encoding", "the body is compressed", hint="send it as it is")
+            body = await read_body(scope, receive, self._state.limits)
+            read = self._reader(scope, body, served, version, is_v2=is_v2)
+        except HttpError as exc:
+            self._answering.refused(ask, exc)
+            raise
+        found = await self._answering.answer(ask._replace(read=read, size=len(body)))
         signature = found.variant.model.signature
         if is_v2:
             response = v2.answered(found.head, signature, found.answers, found.asked.extra, found.unknown)
@@ -139,11 +140,29 @@ class App:
         response.headers += head_lines(found.head)
         return response
 
-    async def _labelled(self, name: str, body: bytes) -> Response:
-        if self._labels is None:
+    def _refuse_when_busy(self) -> None:
+        if self._open_requests > self._state.limits.requests:
+            raise HttpError(429, "busy", "too many requests are in work", headers=[(b"retry-after", b"1")])
+
+    async def _labelled(self, scope: Scope, receive: Receive, name: str, by: Access) -> Response:
+        require(by, "labels")
+        self._refuse_when_busy()
+        body = await read_body(scope, receive, self._state.limits)
+        store = self._taken.labels
+        if store is None:
             raise HttpError(404, "labels", "no labels are taken here", hint="start the server with a prediction log")
         # It waits for the disk: nobody else should.
-        status, said = await asyncio.to_thread(labelling.receive, self._labels, self._served(name).name, body)
+        model = self._served(name).name
+        status, said = await asyncio.to_thread(intake.receive_labels, store, model, body, by.caller, by.own)
+        return Response(orjson.dumps(said), status)
+
+    async def _told(self, scope: Scope, receive: Receive, by: Access) -> Response:
+        require(by, "events")
+        self._refuse_when_busy()
+        body = await read_body(scope, receive, self._state.limits)
+        if self._taken.events is None:
+            raise HttpError(404, "events", "no events are taken here", hint="start the server with a prediction log")
+        status, said = await asyncio.to_thread(intake.receive_events, self._taken.events, body, by.caller)
         return Response(orjson.dumps(said), status)
 
     def _reader(self, scope: Scope, body: bytes, served: Served, version: str, *, is_v2: bool) -> Callable[[], Asked]:
@@ -152,7 +171,7 @@ class App:
             return lambda: plain.asked(body, limits)
         length = header(scope, b"inference-header-content-length")
         if length and not length.isdigit():
-            raise HttpError(400, "json", "inference-header-content-length is no number")
+            raise HttpError(400, "json", "inference-header-content-length is not a number")
         variant = served.variants[version] if version else served.champion
         return lambda: v2.asked(body, int(length[:20]) if length else None, variant.model.signature, limits)
 
@@ -205,6 +224,10 @@ def _is_strict(scope: Scope) -> bool:
 
 def _json(value: object) -> Response:
     return Response(orjson.dumps(value))
+
+
+def _unread() -> Asked:
+    raise HttpError(400, "json", "the body was not read")
 
 
 def _nothing(path: str) -> HttpError:

@@ -11,7 +11,7 @@ from gitml import __version__
 from gitml.models.fields import FLOATS, Field
 from gitml.models.signature import Signature
 from gitml.serving.state import Served
-from gitml.traffic.labels import LONGEST, MOST
+from gitml.traffic.intake import LONGEST, MOST
 
 
 def described(served: Served) -> dict[str, Any]:
@@ -31,15 +31,15 @@ def described(served: Served) -> dict[str, Any]:
     }
 
 
-def document(models: Mapping[str, Served], *, labels: bool) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of what can be asked now; ``labels``: whether the server takes any."""
-    paths: dict[str, Any] = {}
+def document(models: Mapping[str, Served], *, taken: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of what can be asked now; ``taken``: whether the server takes labels and events."""
+    paths: dict[str, Any] = {"/events": {"post": _telling("events", _EVENTS)}} if taken else {}
     for name, served in models.items():
         signature = served.champion.model.signature
         paths[f"/models/{name}/predict"] = {"post": _operation(name, _plain(signature), _answer(signature))}
         paths[f"/v2/models/{name}/infer"] = {"post": _operation(f"{name}-v2", _TENSORS, {"type": "object"})}
-        if labels:
-            paths[f"/models/{name}/labels"] = {"post": _labelling(name)}
+        if taken:
+            paths[f"/models/{name}/labels"] = {"post": _telling(f"{name}-labels", _LABELS)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "gitml", "version": __version__},
@@ -101,15 +101,16 @@ def _operation(name: str, request: dict[str, Any], answer: dict[str, Any]) -> di
     }
 
 
-def _labelling(name: str) -> dict[str, Any]:
+def _telling(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     codes = {
-        "400": "Not readable", "401": "No known token", "404": "No such model", "408": "The body came too slowly",
-        "413": "Too large", "422": "Some are wrong, none was kept", "503": "The disk did not take them",
+        "400": "Not readable", "401": "No known token", "403": "The token is not for this", "404": "No such model",
+        "408": "The body came too slowly", "413": "Too large", "422": "Some are wrong, none was kept",
+        "503": "The disk did not take them",
     }  # fmt: skip
     kept = {"type": "object", "properties": {"kept": {"type": "integer"}}}
     return {
-        "operationId": f"{name}-labels",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _LABELS}}},
+        "operationId": name,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
             "200": {"description": "How many were kept", "content": {"application/json": {"schema": kept}}},
             **{code: {"description": words} for code, words in codes.items()},
@@ -195,9 +196,33 @@ _LABELS: dict[str, Any] = {
                     "request_id": {"type": "string", "minLength": 1, "maxLength": LONGEST},
                     "label": {"type": ["number", "boolean", "string"]},
                     "row": {"type": "integer", "minimum": 0, "default": 0},
+                    "caller": {"type": "string", "maxLength": LONGEST},
                 },
             },
         },
     },
     "example": {"labels": [{"request_id": "x-request-id of the answer", "label": 1}]},
+}
+_EVENTS: dict[str, Any] = {
+    "type": "object",
+    "required": ["events"],
+    "properties": {
+        "events": {
+            "type": "array",
+            "maxItems": MOST,
+            "items": {
+                "type": "object",
+                "required": ["unit", "time", "name"],
+                "additionalProperties": False,
+                "properties": {
+                    "unit": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+                    "time": {"type": "string", "format": "date-time"},
+                    "name": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+                    "value": {"type": "number", "default": 1},
+                    "id": {"type": "string", "maxLength": LONGEST},
+                },
+            },
+        },
+    },
+    "example": {"events": [{"unit": "N725MQ", "time": "2026-04-01T09:30:00Z", "name": "compensation", "value": 120}]},
 }

@@ -28,6 +28,11 @@ class Asked(NamedTuple):
     id: object
     extra: Any = None
 
+    @property
+    def length(self) -> int:
+        """How many rows were asked for."""
+        return len(self.rows) if self.rows is not None else max(map(len, (self.columns or {}).values()), default=0)
+
     def encoded(self, signature: Signature, *, narrow: bool = False) -> Rows:
         """As the signature encodes them; ``narrow`` leaves out what it does not name. Raises InputError."""
         names = {f.name for f in signature.inputs} if narrow else set[str]()

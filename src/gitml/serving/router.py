@@ -6,6 +6,7 @@ it while the weight grows.
 
 from __future__ import annotations
 
+import json
 from hashlib import blake2b
 
 from gitml.spec.deployment import Deployment
@@ -33,3 +34,10 @@ def route(deployment: Deployment, unit: str, *, model: str, environment: str) ->
         return "champion"
     drawn = takes(unit, canary.weight, "canary", model, environment, canary.version)
     return "canary" if drawn else "champion"
+
+
+def epoch_of(deployment: Deployment, *, model: str, environment: str) -> str:
+    """Changes with whatever decides which unit gets which version: versions, files, weights. Not with a hold."""
+    routing = deployment.model_dump(mode="json", include={"champion", "canary", "shadow"})
+    text = json.dumps([model, environment, routing], sort_keys=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,6 +1,7 @@
 """Shadow versions: they see requests that others have answered, and never hold anybody up.
 
-One thread works on a short queue; a request that finds it full is not shown, and counted.
+One thread works on a short queue. A request that finds it full, or waits in it too long, is not shown: it is counted,
+and logged as dropped.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
 from gitml.serving.plainjson import Asked, outputs
 from gitml.serving.state import Served, Variant
-from gitml.traffic.eventcolumns import Encoded, Event
+from gitml.traffic.exchange import Arm, Encoded, Exchange
+from gitml.traffic.marks import HOLD
 from gitml.traffic.predictionlog import Sink
+
+# Rows of a window must be there when a host says that it is complete.
+_LATE = HOLD / 2
 
 
 class _Shown(NamedTuple):
@@ -24,7 +29,8 @@ class _Shown(NamedTuple):
     variant: Variant
     asked: Asked
     narrow: bool
-    event: Event
+    arm: Arm
+    event: Exchange
 
 
 class Shadows:
@@ -35,14 +41,15 @@ class Shadows:
         self._queue: Queue[_Shown | None] = Queue(limits.shadows)
         self._thread: threading.Thread | None = None
 
-    def show(self, served: Served, unit: str, asked: Asked, event: Event) -> None:
+    def show(self, served: Served, unit: str, asked: Asked, event: Exchange) -> None:
         """Show an answered request to the shadows that the unit is drawn for. Never blocks."""
         for variant in served.watching(unit):
             narrow = variant.model.signature.inputs != served.champion.model.signature.inputs
+            shown = _Shown(served.name, variant, asked, narrow, served.arms[variant.version], event)
             try:
-                self._queue.put_nowait(_Shown(served.name, variant, asked, narrow, event))
+                self._queue.put_nowait(shown)
             except Full:
-                self._metrics.shadow_dropped(served.name)
+                _drop(shown, self._metrics, self._log, "full")
         if self._thread is None and not self._queue.empty():
             self._thread = threading.Thread(
                 target=_work, args=(self._queue, self._metrics, self._log), daemon=True, name="gitml-shadow"
@@ -61,20 +68,42 @@ def _end(queue: Queue[_Shown | None]) -> None:
 
 def _work(queue: Queue[_Shown | None], metrics: Metrics, log: Sink) -> None:
     while (shown := queue.get()) is not None:
-        began = time.perf_counter()
-        signature = shown.variant.model.signature
-        try:
-            rows = shown.asked.encoded(signature, narrow=shown.narrow)
-            answers = shown.variant.model.answers(rows)
-        except Exception:  # a shadow's boundary: nobody waits for it, its failures are counted
-            metrics.answered(shown.model, shown.variant, 500, 0, 0.0)
-            continue
+        if time.time() > shown.event.arrived + _LATE:
+            _drop(shown, metrics, log, "late")
+        else:
+            _ask(shown, metrics, log)
+
+
+def _ask(shown: _Shown, metrics: Metrics, log: Sink) -> None:
+    began = time.perf_counter()
+    signature = shown.variant.model.signature
+    try:
+        rows = shown.asked.encoded(signature, narrow=shown.narrow)
+        answers = shown.variant.model.answers(rows)
+    except Exception as exc:  # a shadow's boundary: nobody waits for it, its failures are counted
+        metrics.answered(shown.model, shown.variant, 500, 0, 0.0)
         seconds = time.perf_counter() - began
-        metrics.answered(shown.model, shown.variant, 200, len(rows), seconds)
-        features = shown.asked.raw(signature) if signature.unknown(rows) else Encoded(rows, signature.arrays)
-        log.put(
-            shown.event._replace(
-                variant="shadow", version=shown.variant.version, features=features,
-                output=outputs(signature, answers), latency=seconds, time=time.time(),
-            )
-        )  # fmt: skip
+        log.put(_without_answer(shown, "failed", type(exc).__name__, seconds, time.time()))
+        return
+    seconds = time.perf_counter() - began
+    metrics.answered(shown.model, shown.variant, 200, len(rows), seconds)
+    features = shown.asked.raw(signature) if signature.unknown(rows) else Encoded(rows, signature.arrays)
+    log.put(
+        shown.event._replace(
+            arm=shown.arm, features=features, output=outputs(signature, answers), latency=seconds, answered=time.time()
+        )
+    )
+
+
+def _drop(shown: _Shown, metrics: Metrics, log: Sink, reason: str) -> None:
+    metrics.shadow_dropped(shown.model)
+    log.put(_without_answer(shown, "dropped", reason, None, None))
+
+
+def _without_answer(
+    shown: _Shown, outcome: str, reason: str, latency: float | None, answered: float | None
+) -> Exchange:
+    return shown.event._replace(
+        arm=shown.arm, features={}, output={}, outcome=outcome, reason=reason, latency=latency, answered=answered,
+        asked=shown.event.rows, size=0,
+    )  # fmt: skip

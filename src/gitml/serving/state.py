@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,8 +18,9 @@ from gitml.errors import UsageError
 from gitml.models.model import Model
 from gitml.serving.batching import Runner
 from gitml.serving.limits import Limits
-from gitml.serving.router import route, takes
+from gitml.serving.router import epoch_of, route, takes
 from gitml.spec.deployment import Deployment, Pin, Shadow
+from gitml.traffic.exchange import Arm
 
 Role = Literal["champion", "canary", "shadow"]
 
@@ -47,7 +49,8 @@ class InFlight:
 
 @dataclass(frozen=True)
 class Served:
-    """All that is loaded of one model. ``commit`` is main's that said so, empty where there is none."""
+    """All that is loaded of one model. ``commit`` is main's that said so, empty where there is none. Columns in
+    ``private`` are not logged."""
 
     name: str
     environment: str
@@ -56,6 +59,7 @@ class Served:
     commit: str = ""
     since: float = field(default_factory=time.time)
     in_flight: InFlight = field(default_factory=InFlight, compare=False)
+    private: frozenset[str] = frozenset()
 
     @property
     def champion(self) -> Variant:
@@ -64,6 +68,27 @@ class Served:
     @property
     def shadows(self) -> tuple[Variant, ...]:
         return tuple(v for v in self.variants.values() if v.role == "shadow")
+
+    @cached_property
+    def unrouted(self) -> Arm:
+        """The arm of a request for which no version was chosen yet."""
+        epoch = epoch_of(self.deployment, model=self.name, environment=self.environment)
+        return Arm(self.name, self.environment, epoch=epoch, private=self.private)
+
+    @cached_property
+    def arms(self) -> Mapping[str, Arm]:
+        """The arm of each version that requests are drawn for."""
+        canary = self.deployment.canary.weight if self.deployment.canary else 0
+        weights = {"champion": 100.0 - float(canary), "canary": float(canary)}
+        return {
+            v.version: self.unrouted._replace(name=v.role, version=v.version, weight=weights.get(v.role, v.percent))
+            for v in self.variants.values()
+        }
+
+    @cached_property
+    def asked(self) -> Mapping[str, Arm]:
+        """The arm of each version when callers choose it themselves."""
+        return {v: self.unrouted._replace(name="asked", version=v) for v in self.variants}
 
     def choose(self, unit: str) -> Variant:
         """The variant whose answer this unit gets."""
@@ -94,7 +119,15 @@ class State:
         """The snapshots by model, as of now."""
         return self._served
 
-    def prepare(self, name: str, deployment: Deployment, models: Mapping[str, Model], *, commit: str = "") -> Served:
+    def prepare(
+        self,
+        name: str,
+        deployment: Deployment,
+        models: Mapping[str, Model],
+        *,
+        commit: str = "",
+        private: frozenset[str] = frozenset(),
+    ) -> Served:
         """A snapshot ready to swap in: every pinned version measured; versions that serve already are taken over.
 
         Raises UsageError if a pinned version is not among ``models``, has another digest than its pin, or takes other
@@ -112,7 +145,7 @@ class State:
             percent = float(pin.sample) if isinstance(pin, Shadow) else 100.0
             variants[pin.version] = Variant(role, pin.version, pin.digest, runner, percent)
         self._same_inputs(name, variants)
-        return Served(name, self.environment, deployment, MappingProxyType(variants), commit)
+        return Served(name, self.environment, deployment, MappingProxyType(variants), commit, private=private)
 
     def swap(self, fresh: Served) -> Served | None:
         """Serve ``fresh`` from the next request on; returns what served before."""

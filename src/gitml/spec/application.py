@@ -158,6 +158,16 @@ class Ci(Record):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
+class Traffic(Record):
+    """Where servers and batch jobs keep requests, labels and business events."""
+
+    at: Annotated[str, Field(min_length=1, max_length=500)] = Field(
+        description="A folder on the machines that serve, or the URL of an object store, such as s3://bucket/traffic. "
+        "Keys stand in the environment, not in the URL."
+    )
+    keep: Duration | None = Field(None, description="Delete days that are older, such as 90d. Default: keep all.")
+
+
 class Application(Record):
     """The whole of gitml.yaml."""
 
@@ -173,7 +183,11 @@ class Application(Record):
         default_factory=dict, description="Stages of dvc.yaml that need something else than the default."
     )
     private: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
-        (), description="Columns of data of which version records and reports tell no values, such as a person's name."
+        (),
+        description="Columns of which records, reports and the traffic tell no values, such as a person's name.",
+    )
+    traffic: Traffic | None = Field(
+        None, description="Where requests, labels and business events are kept; without it, where `--log` says."
     )
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(

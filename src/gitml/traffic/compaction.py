@@ -1,49 +1,49 @@
-"""Many small files of a day become one, so that a folder that is written for years can still be listed and read.
+"""Many small files of a day become one, so that a folder that is written for years can still be listed and read; days
+that are too old are deleted.
 
-Whoever reads with other tools meanwhile may miss rows for a moment, and never sees one twice: the merged file appears
-when its sources are gone. A note of intent lets the next process finish what a killed one began.
+A merged file lists what it replaces, so nothing has to happen at once: it is published whole, then its sources go.
+Killed in between, or done by two hosts at a time, the same rows lie in two files, and readers take them once.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from gitml.engines.places import Place
-from gitml.files import write_file
-from gitml.traffic.journal import SUFFIX
-from gitml.traffic.partitions import as_schema, fits
+from gitml.engines.places import Entry, Place
+from gitml.traffic.files import MERGED, SUFFIX, Opened, Stretch, schema_with, stretches_in
 
 COMPACTING = "compact.lock"
 MANY, SMALL = 24, 32 << 20
-_INTENT = "compact-*.json"
 
 
-def compact(target: Place, spool: Path) -> None:
-    """Merge where a day has ``MANY`` files smaller than ``SMALL`` bytes.
+def compact(target: Place, spool: Path, *, now: Callable[[], float] = time.time, keep: timedelta | None = None) -> None:
+    """Merge where a day has ``MANY`` files smaller than ``SMALL`` bytes, and delete days older than ``keep``.
 
-    One process at a time, and only where all who write have their journals in the folder itself.
-
-    ``spool`` is the folder of the journals: files of a journal that is still there are left alone.
+    Processes that share ``spool``, the folder of the journals, take turns.
     """
-    if target.local is None or not target.local.is_dir() or spool.parent.parent != target.local.parent:
-        return
     with _alone(spool.parent / COMPACTING) as alone:
         if not alone:
             return
-        for intent in spool.glob(_INTENT):
-            _finish(intent, target.local)
-        for day in target.local.glob("model=*/date=*"):
-            _merge_day(day, spool, target.local)
+        if target.local is not None:
+            _finish_format_1(target.local, spool)
+        first = _day(now() - keep.total_seconds()) if keep else ""
+        for day, entries in _days(target).items():
+            if day.rpartition("date=")[2] < first:
+                _delete(target / day, [entry.name for entry in entries])
+            else:
+                _merge_day(target / day, entries)
 
 
 @contextmanager
@@ -57,60 +57,84 @@ def _alone(path: Path) -> Iterator[bool]:
             yield True
 
 
-def _merge_day(day: Path, spool: Path, target: Path) -> None:
-    for left in day.glob(".merged-*"):
-        left.unlink()  # nobody else merges, and no intent names it: its maker was killed
-    files = [path for path in sorted(day.glob("[!.]*.parquet")) if path.stat().st_size < SMALL]
-    # After the files: a journal that is gone by now has all its files.
-    journals = {path.name.removesuffix(SUFFIX) for path in spool.glob(f"*{SUFFIX}")}
-    small = [path for path in files if path.stem.rpartition("-")[0] not in journals]
-    for group in _alike(small) if len(small) >= MANY else ():
-        _merge(group, spool, target)
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
-def _alike(paths: Sequence[Path]) -> list[list[Path]]:
-    """Files whose columns agree."""
-    groups: list[tuple[list[Path], pa.Schema]] = []
-    for path in paths:
-        schema = parquet.read_schema(path).remove_metadata()
-        number = next((n for n, (_, known) in enumerate(groups) if fits(known, schema)), None)
-        if number is None:
-            groups.append(([path], schema))
-        else:
-            others, known = groups[number]
-            groups[number] = [*others, path], pa.unify_schemas([known, schema])
-    return [members for members, _ in groups if len(members) > 1]
+def _days(target: Place) -> dict[str, list[Entry]]:
+    """The files of each day, under their own names."""
+    found: dict[str, list[Entry]] = {}
+    for entry in target.files():
+        day, _, name = entry.name.rpartition("/")
+        if name.endswith(SUFFIX) and "date=" in day:
+            found.setdefault(day, []).append(entry._replace(name=name))
+    return found
 
 
-def _merge(sources: Sequence[Path], spool: Path, target: Path) -> None:
-    # Named after the newest, so that names still tell how far the folder goes.
-    name = f"{sources[-1].name[:16]}-merged{uuid.uuid4().hex[:12]}-0.parquet"
-    hidden = sources[0].with_name(f".merged-{name}")
-    schema = pa.unify_schemas([parquet.read_schema(path).remove_metadata() for path in sources])
-    with hidden.open("wb") as stream:
-        _concatenate(stream, sources, schema)
-        stream.flush()
-        os.fsync(stream.fileno())
-    intent = spool / f"compact-{uuid.uuid4().hex[:12]}.json"
-    day = hidden.parent.relative_to(target).as_posix()
-    told = {"day": day, "from": [path.name for path in sources], "hidden": hidden.name, "to": name}
-    write_file(intent, json.dumps(told).encode())
-    _finish(intent, target)
+def _delete(day: Place, names: Sequence[str]) -> None:
+    for name in names:
+        with suppress(FileNotFoundError):
+            (day / name).delete()
 
 
-def _concatenate(stream: Any, sources: Sequence[Path], schema: pa.Schema) -> None:
+def _merge_day(day: Place, entries: Sequence[Entry]) -> None:
+    for half in day.local.glob(f".*{MERGED}*.tmp") if day.local else ():
+        half.unlink(missing_ok=True)  # nobody else merges here: its maker was killed
+    small = [entry.name for entry in entries if entry.size < SMALL]
+    if len(small) < MANY:
+        return
+    for names in _alike(day, small):
+        with suppress(FileNotFoundError):  # another host merges the same files: theirs is as good
+            _merge(day, names)
+
+
+def _alike(day: Place, names: Sequence[str]) -> list[list[str]]:
+    """Files of equal columns: a stretch has the columns it was written with, wherever it lies."""
+    groups: dict[bytes, list[str]] = {}
+    for name in names:
+        with suppress(FileNotFoundError):
+            place = day / name
+            with place.filesystem.open_input_file(place.path) as stream:
+                schema = parquet.read_schema(stream).remove_metadata()
+            groups.setdefault(bytes(schema.serialize()), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _merge(day: Place, names: Sequence[str]) -> None:
+    stretches = []
+    for stretch in stretches_in(day, names):
+        if stretch.rows < 0:
+            with Opened(day / stretch.file) as file:
+                stretch = file.stretches[stretch.name]
+        stretches.append(stretch)
+    # Named after the newest, so that names still tell how far the folder goes, and the same for whoever merges these.
+    digest = hashlib.sha256("\n".join(stretch.name for stretch in stretches).encode()).hexdigest()[:12]
+    merged = day / f"{max(names)[:16]}{MERGED}{digest}-0{SUFFIX}"
+    merged.write(lambda stream: _concatenate(stream, day, stretches))
+    _delete(day, [name for name in names if name != merged.name])
+
+
+def _concatenate(stream: Any, day: Place, stretches: Sequence[Stretch]) -> None:
+    with Opened(day / stretches[0].file) as first:
+        schema = schema_with(first.schema, stretches)
+    last = {stretch.file: stretch.name for stretch in stretches}
+    opened: dict[str, Opened] = {}
     with parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
-        for path in sources:
-            with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches():
-                    writer.write_table(as_schema(batch, schema))
+        for stretch in stretches:
+            file = opened.get(stretch.file) or opened.setdefault(stretch.file, Opened(day / stretch.file))
+            for batch in file.rows(stretch.name):
+                writer.write_table(pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata))
+            if last[stretch.file] == stretch.name:
+                opened.pop(stretch.file).close()
 
 
-def _finish(intent: Path, target: Path) -> None:
-    told = json.loads(intent.read_bytes())
-    day = target / told["day"]
-    if (day / told["hidden"]).exists():
-        for source in told["from"]:
-            (day / source).unlink(missing_ok=True)
-        os.replace(day / told["hidden"], day / told["to"])
-    intent.unlink()
+def _finish_format_1(target: Path, spool: Path) -> None:
+    """Earlier releases deleted the sources first, and left a note for whoever comes after a kill."""
+    for intent in spool.glob("compact-*.json"):
+        told = json.loads(intent.read_bytes())
+        day = target / told["day"]
+        if (day / told["hidden"]).exists():
+            for source in told["from"]:
+                (day / source).unlink(missing_ok=True)
+            os.replace(day / told["hidden"], day / told["to"])
+        intent.unlink()

@@ -31,8 +31,12 @@ class Journal:
         unnamed = path.with_name(f".{path.name}.new")
         self._file: IO[bytes] = unnamed.open("xb", buffering=0)
         # It gets its name once it is locked, or another process would take it for an orphan.
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.rename(unnamed, path)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(unnamed, path)
+        except OSError:
+            self._file.close()
+            raise
         self.size = 0
 
     @property
@@ -77,9 +81,9 @@ def _write_all(file: IO[bytes], raw: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def frames(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
-    """The batches of an open journal, one at a time, up to the first frame that is not whole."""
-    while True:
+def frames(file: IO[bytes], until: int | None = None) -> Iterator[pa.RecordBatch]:
+    """The batches of an open journal, one at a time, up to the first frame that is not whole, or to byte ``until``."""
+    while until is None or file.tell() < until:
         head = file.read(_FRAME.size)
         if len(head) < _FRAME.size:
             return

@@ -7,31 +7,35 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from gitml.traffic.eventcolumns import DATE, MODEL
+from gitml.traffic.exchange import DATE, MODEL, upgraded
 
 
-class Part(NamedTuple):
-    """Where rows belong: their model, their day, and which of the day's sets of columns they have."""
+class Partition(NamedTuple):
+    """Where rows belong: their model, '' for none, their day, and which of the day's sets of columns they have."""
 
     model: str
     date: str
     number: int
 
+    @property
+    def folder(self) -> str:
+        return f"model={self.model}/date={self.date}" if self.model else f"date={self.date}"
 
-def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Part, pa.RecordBatch, pa.Schema]]:
-    """Each batch with its part and the part's columns so far.
 
-    Rows of one day whose columns agree, or differ only in being there or all missing, share a part.
+def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Partition, pa.RecordBatch, pa.Schema]]:
+    """Each batch with its partition and the partition's columns so far.
+
+    Rows of one day whose columns agree, or differ only in being there or all missing, share a partition.
     """
     known: dict[tuple[str, str], list[pa.Schema]] = {}
-    for batch in batches:
+    for batch in map(upgraded, batches):
         metadata = batch.schema.metadata or {}
         key = metadata[MODEL].decode(), metadata[DATE].decode()
         schemas = known.setdefault(key, [])
         bare = batch.schema.remove_metadata()
         number = next((n for n, s in enumerate(schemas) if fits(s, bare)), len(schemas))
         schemas[number : number + 1] = [pa.unify_schemas([schemas[number], bare]) if number < len(schemas) else bare]
-        yield Part(*key, number), batch, schemas[number]
+        yield Partition(*key, number), batch, schemas[number]
 
 
 def fits(known: pa.Schema, new: pa.Schema) -> bool:

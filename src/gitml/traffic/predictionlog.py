@@ -1,33 +1,37 @@
-"""The prediction log: what was asked and answered, kept without ever holding up an answer.
+"""The prediction log: what was asked and what became of it, kept without ever holding up an answer.
 
-``put`` appends to a bounded queue in memory. A thread of its own turns what waits into Arrow batches, appends them to
-a journal on the local disk every ``window`` seconds, and closes the journal into Parquet files
-``predictions/model=M/date=D/`` when it is old or large. What fits nowhere is dropped and counted.
+``put`` appends to a bounded queue in memory. A thread turns what waits into Arrow batches and appends them to a journal
+on the local disk every ``window`` seconds; it waits for nothing else. Another one makes Parquet files of journals that
+are old or large, merges small files, and tells how far the rows are complete. What fits nowhere is dropped and counted.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from gitml.traffic.eventcolumns import Encoded, Event, batches_of, merged, warm_up
-from gitml.traffic.spool import Spool
+from gitml.engines.places import place_of
+from gitml.traffic.exchange import Encoded, Exchange, batches_of, merged, warm_up
+from gitml.traffic.marks import HOLD, HostMarks
+from gitml.traffic.spool import Clock, Closer, Spool, spool_of
 
-__all__ = ["Encoded", "Event", "Limits", "LogStats", "NoLog", "PredictionLog", "Sink"]
+__all__ = ["Encoded", "Exchange", "LogLimits", "LogStats", "NoLog", "PredictionLog", "Sink"]
 _CHUNK, _LARGEST_CHUNK = 256, 1024
 
 
 class Sink(Protocol):
     """What a server needs of a log."""
 
-    def put(self, event: Event) -> bool: ...
+    def put(self, event: Exchange) -> bool: ...
     def stats(self) -> LogStats: ...
     def close(self, timeout: float = 10.0) -> None: ...
 
@@ -45,7 +49,7 @@ class LogStats:
 
 
 @dataclass(frozen=True)
-class Limits:
+class LogLimits:
     """``window``: seconds after which a row is safe from a kill. ``roll_seconds`` and ``roll_bytes`` close a journal
     into Parquet. ``rows`` and ``bytes`` bound what waits in memory, ``spool_bytes`` what waits on the local disk for an
     object store that is away."""
@@ -61,7 +65,7 @@ class Limits:
 class NoLog:
     """Keeps nothing."""
 
-    def put(self, event: Event) -> bool:
+    def put(self, event: Exchange) -> bool:
         return True
 
     def stats(self) -> LogStats:
@@ -70,26 +74,52 @@ class NoLog:
     def close(self, timeout: float = 10.0) -> None: ...
 
 
+@dataclass(frozen=True)
+class LogOrigin:
+    """Who writes: ``host`` is in each row, this machine's name by default. Days older than ``keep`` are deleted."""
+
+    host: str = ""
+    environment: str = ""
+    keep: timedelta | None = None
+    now: Clock = time.time
+
+
 class PredictionLog:
     """Writes to ``folder``, a path or URL; ``spool`` is the local folder of its journals, by default
     ``folder/.spool``. An object store needs one. Raises UsageError or OutsideError when the folder cannot be used.
     """
 
-    def __init__(self, folder: str | Path, *, spool: Path | None = None, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
-        self._spool = Spool.open(folder, "predictions", spool)
-        self._queue: deque[Event] = deque()
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        spool: Path | None = None,
+        limits: LogLimits | None = None,
+        origin: LogOrigin | None = None,
+    ) -> None:
+        self._limits = limits or LogLimits()
+        origin = origin or LogOrigin()
+        self._now = origin.now
+        self._spool = Spool.open(folder, "predictions", spool, origin.now, keep=origin.keep)
+        target = place_of(folder)
+        place = spool_of(target, spool) or self._spool.folder
+        host = origin.host or socket.gethostname().partition(".")[0] or "host"
+        self._marks = HostMarks(target, place, host, origin.environment, origin.now)
+        self._queue: deque[Exchange] = deque()
         self._lock = threading.Lock()
-        self._rows = self._bytes = self._kept = self._dropped = 0
+        self._rows = self._bytes = self._kept = self._dropped = self._told = 0
         self._errors: dict[str, str] = {}
         self._waiting: list[pa.RecordBatch] = []
         self._rolled = time.monotonic()
+        self._reached = self._now()
+        self._ended = False
         warm_up()
         self._over, self._wake = threading.Event(), threading.Event()
+        self._closer = Closer(self._spool, begin=self._begin, note=lambda exc: self._note("tidy", exc))
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def put(self, event: Event) -> bool:
+    def put(self, event: Exchange) -> bool:
         """Take the event, or drop and count it where there is no room. Never waits for the disk, never raises."""
         rows = event.rows
         with self._lock:
@@ -119,32 +149,56 @@ class PredictionLog:
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what waits, close the journal into Parquet, and end. What takes longer stays in the journal."""
+        until = time.monotonic() + timeout
         self._over.set()
         self._wake.set()
         self._thread.join(timeout)
+        if self._closer.end(max(0.0, until - time.monotonic())):
+            self._marks.close()
 
     def _run(self) -> None:
-        self._guarded(self._spool.tidy)
         while not self._over.is_set():
             self._wake.wait(self._limits.window)
             self._wake.clear()
-            self._guarded(self._write)
-            if self._is_due():
-                self._guarded(self._spool.tidy)
-        self._guarded(self._write)
-        self._guarded(self._spool.tidy)
-        self._guarded(self._spool.close)
+            self._guarded(self._round)
+        self._guarded(self._last_round)
+
+    def _round(self) -> None:
+        # Before the queue is emptied: what arrived that long ago is in it.
+        before = self._now() - HOLD
+        self._write()
+        if self._is_due():
+            self._spool.hand_over()
+            self._reached = max(self._reached, before)
+            self._closer.wake()
+
+    def _last_round(self) -> None:
+        try:
+            self._write()
+            self._ended = True
+        finally:
+            self._spool.hand_over()
+
+    def _begin(self) -> Callable[[], None]:
+        """What may be said once all journals that are handed over by now are files."""
+        ended, reached, dropped = self._ended, self._reached, self._dropped
+        fresh, self._told = dropped - self._told, dropped
+        return lambda: self._marks.tell(self._now() if ended else reached, fresh, ended=ended)
 
     def _guarded(self, step: Callable[[], object]) -> None:
-        name = step.__name__
         try:
             step()
         except Exception as exc:  # the thread's boundary: whatever fails, the next window tries again
-            with self._lock:
-                self._errors[name] = f"{type(exc).__name__}: {exc}"[:500]
+            self._note("write", exc)
         else:
-            with self._lock:
-                self._errors.pop(name, None)
+            self._note("write", None)
+
+    def _note(self, step: str, exc: Exception | None) -> None:
+        with self._lock:
+            if exc is None:
+                self._errors.pop(step, None)
+            else:
+                self._errors[step] = f"{type(exc).__name__}: {exc}"[:500]
 
     def _write(self) -> None:
         """All that waits now, on the disk at least once in a window, however much comes in meanwhile."""
@@ -159,8 +213,8 @@ class PredictionLog:
                 time.sleep(0.0005)
             self._append()
 
-    def _convert(self, events: list[Event]) -> None:
-        for some, batch in batches_of(events):
+    def _convert(self, events: list[Exchange]) -> None:
+        for some, batch in batches_of(events, self._marks.host):
             if isinstance(batch, Exception):
                 self._refuse(some, batch)
             else:
@@ -176,7 +230,7 @@ class PredictionLog:
             del self._waiting[0]
             self._settle(batch.num_rows, batch.nbytes)
 
-    def _take(self, left: int) -> list[Event]:
+    def _take(self, left: int) -> list[Exchange]:
         """A chunk, larger where much waits: each costs a turn of the interpreter that answers want too."""
         return [self._queue.popleft() for _ in range(min(left, max(_CHUNK, left // 16), _LARGEST_CHUNK))]
 
@@ -188,14 +242,14 @@ class PredictionLog:
             self._rows -= abs(rows)
             self._bytes -= size
 
-    def _refuse(self, events: list[Event], reason: Exception) -> None:
+    def _refuse(self, events: list[Exchange], reason: Exception) -> None:
         self._settle(-sum(e.rows for e in events), sum(e.size for e in events))
         with self._lock:
             self._errors["event"] = f"an event is no row of a table: {reason}"[:500]
 
     def _refuse_over_spool(self) -> None:
-        if self._spool.bytes > self._limits.spool_bytes:
-            raise OSError(f"the spool holds {self._spool.bytes} bytes that its store did not take")
+        if self._spool.waiting > self._limits.spool_bytes:
+            raise OSError(f"the spool holds {self._spool.waiting} bytes that its store did not take")
 
     def _is_due(self) -> bool:
         age = time.monotonic() - self._rolled

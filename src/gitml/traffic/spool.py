@@ -1,17 +1,19 @@
 """Journals on the local disk that become Parquet files ``<kind>/model=M/date=D/<journal>-<n>.parquet``.
 
 Exactly once: a journal is closed before it is converted, its files have names that follow from it, and it is deleted
-when all of them are there. Whoever finds a journal without an owner converts it, and skips the files that exist.
+when all of them are there. Whoever finds a journal without an owner converts it, and skips the files that exist. So
+files reach an object store once too, and a store that is away gets them later.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,28 +23,39 @@ import pyarrow.parquet as parquet
 from gitml.engines.places import Place, place_of
 from gitml.errors import OutsideError, UsageError
 from gitml.traffic.compaction import COMPACTING, compact
+from gitml.traffic.files import Stretch, publish, schema_with
 from gitml.traffic.journal import SUFFIX, Journal, frames, take_over
-from gitml.traffic.partitions import Part, as_schema, numbered
+from gitml.traffic.partitions import Partition, as_schema, numbered
+
+Clock = Callable[[], float]
+_FRESH = 60.0  # seconds
 
 
 class Spool:
-    """The journals of one ``kind`` of rows. Not for several threads at once."""
+    """The journals of one ``kind`` of rows. One thread appends and hands over, another one tidies."""
 
-    def __init__(self, target: Place, folder: Path, now: Callable[[], float]) -> None:
-        self.target, self.folder, self._now = target, folder, now
-        self.files = self.bytes = 0
+    def __init__(self, target: Place, folder: Path, now: Clock, keep: timedelta | None = None) -> None:
+        self.target, self.folder, self._now, self._keep = target, folder, now, keep
+        self.files = self._closed = 0
         self._journal: Journal | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def open(
-        cls, folder: str | Path, kind: str, spool: Path | None = None, now: Callable[[], float] = time.time
+        cls,
+        folder: str | Path,
+        kind: str,
+        spool: Path | None = None,
+        now: Clock = time.time,
+        *,
+        keep: timedelta | None = None,
     ) -> Spool:
-        """``now`` is what journals are named after, in seconds since 1970.
+        """``now`` is what journals are named after, in seconds since 1970; days older than ``keep`` are deleted.
 
         Raises UsageError for an object store without ``spool``, OutsideError when that cannot be written.
         """
         target = place_of(folder)
-        place = spool or (target.local / ".spool" if target.local else None)
+        place = spool_of(target, spool)
         if place is None:
             raise UsageError(f"{folder} is no local folder: its log needs one to gather in", "name a spool folder")
         try:
@@ -50,61 +63,115 @@ class Spool:
             (place / COMPACTING).touch()
         except OSError as exc:
             raise OutsideError(f"{place} cannot be written: {exc.strerror}", "name a folder that can") from exc
-        return cls(target / kind, place / kind, now)
+        return cls(target / kind, place / kind, now, keep)
 
     @property
     def size(self) -> int:
         """Bytes of the open journal."""
-        return self._journal.size if self._journal else 0
+        journal = self._journal
+        return journal.size if journal else 0
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of all journals that wait."""
+        return self._closed + self.size
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Raises OSError when the disk does not take it; then nothing of it is there."""
         if self._journal is None:
             self._journal = Journal(self.folder / f"{_new_name(self._now())}{SUFFIX}")
-        before = self._journal.size
         self._journal.append(batch)
-        self.bytes += self._journal.size - before
 
-    def roll(self) -> None:
-        """Close the open journal into Parquet. Raises what the target raises; the journal is kept then."""
+    def hand_over(self) -> None:
+        """Close the open journal: the next ``tidy``, here or in another process, makes files of it."""
         journal, self._journal = self._journal, None
         if journal is not None:
+            with self._lock:
+                self._closed += journal.size
             journal.close()
-            self._convert(journal.path)
 
     def tidy(self) -> None:
-        """Convert the open journal and those whose processes are gone; remove what half-made files they left."""
-        self.roll()
+        """Convert journals that nobody writes to any more, remove what killed processes left half-made, and merge
+        small files. Raises what the target raises; the journals are kept then."""
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             self._convert(path)
         for path in self.folder.glob(f".*{SUFFIX}.new"):
             _remove_orphan(path)
-        self.bytes = sum(_size(path) for path in self.folder.glob(f"*{SUFFIX}"))
-        compact(self.target, self.folder)
-
-    def close(self) -> None:
-        """Leave the open journal, if rolling failed, to whoever comes next."""
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        with self._lock:
+            sizes = {path: _size(path) for path in self.folder.glob(f"*{SUFFIX}")}
+            mine = self._journal
+            self._closed = sum(size for path, size in sizes.items() if mine is None or path != mine.path)
+        compact(self.target, self.folder, now=self._now, keep=self._keep)
 
     def _convert(self, path: Path) -> None:
         file = take_over(path)
         if file is None:
             return
         with file:
-            size = _size(path)
-            for part, schema in _parts(file):
-                self._write(path.name.removesuffix(SUFFIX), part, schema, file)
+            for partition, schema in _partitions(file):
+                self._write(path.name.removesuffix(SUFFIX), partition, schema, file)
             path.unlink()
-            self.bytes -= size
 
-    def _write(self, journal: str, part: Part, schema: pa.Schema, file: IO[bytes]) -> None:
-        place = self.target / f"model={part.model}" / f"date={part.date}" / f"{journal}-{part.number}.parquet"
-        if not place.exists():
-            _remove_halves(place)
-            place.write(lambda stream: _fill(stream, part, schema, file))
-            self.files += 1
+    def _write(self, journal: str, partition: Partition, schema: pa.Schema, file: IO[bytes]) -> None:
+        stretch = f"{journal}-{partition.number}"
+        place = self.target / partition.folder / f"{stretch}.parquet"
+        if place.exists():
+            return
+        _remove_halves(place)
+
+        def fill(stream: Any, published: int) -> None:
+            told = [Stretch(stretch, place.name, 0, _rows(file, partition), published)]
+            _fill(stream, partition, schema_with(schema, told), file)
+
+        publish(place, fill, self._now)
+        self.files += 1
+
+
+class Closer:
+    """A thread that tidies spools while others append to them, so that no append waits for a file.
+
+    ``begin`` is called before each time, and what it returns after it went well. ``note`` hears of errors, and of None
+    when all is well again.
+    """
+
+    def __init__(
+        self, spool: Spool, *, begin: Callable[[], Callable[[], None]], note: Callable[[Exception | None], None]
+    ) -> None:
+        self._spool, self._begin, self._note = spool, begin, note
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._wake.set()
+        self._thread = threading.Thread(target=self._run, name="traffic-files", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def end(self, timeout: float) -> bool:
+        """Tidy once more, and end; False if that takes longer than ``timeout`` seconds."""
+        self._over.set()
+        self._wake.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            last = self._over.is_set()
+            self._wake.clear()
+            try:
+                done = self._begin()
+                self._spool.tidy()
+                done()
+                self._note(None)
+            except Exception as exc:  # the thread's boundary: whatever fails, the next time comes
+                self._note(exc)
+            if last:
+                return
+
+
+def spool_of(target: Place, spool: Path | None) -> Path | None:
+    """The folder of the journals of what is written to ``target``."""
+    return spool or (target.local / ".spool" if target.local else None)
 
 
 def _new_name(now: float) -> str:
@@ -125,20 +192,29 @@ def _remove_halves(place: Place) -> None:
 
 
 def _remove_orphan(path: Path) -> None:
+    # A fresh one may belong to somebody who is about to lock it.
+    with suppress(FileNotFoundError):
+        if time.time() - path.stat().st_mtime < _FRESH:
+            return
     file = take_over(path)
     if file is not None:
         with file, suppress(FileNotFoundError):
             path.unlink()
 
 
-def _parts(file: IO[bytes]) -> list[tuple[Part, pa.Schema]]:
+def _partitions(file: IO[bytes]) -> list[tuple[Partition, pa.Schema]]:
     file.seek(0)
-    return list({part: schema for part, _, schema in numbered(frames(file))}.items())
+    return list({partition: schema for partition, _, schema in numbered(frames(file))}.items())
 
 
-def _fill(stream: Any, part: Part, schema: pa.Schema, file: IO[bytes]) -> None:
+def _rows(file: IO[bytes], partition: Partition) -> int:
+    file.seek(0)
+    return sum(batch.num_rows for found, batch, _ in numbered(frames(file)) if found == partition)
+
+
+def _fill(stream: Any, partition: Partition, schema: pa.Schema, file: IO[bytes]) -> None:
     file.seek(0)
     with parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for found, batch, _ in numbered(frames(file)):
-            if found == part:
+            if found == partition:
                 writer.write_table(as_schema(batch, schema))

@@ -1,0 +1,66 @@
+"""``gitml traffic``"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from gitml.cli.common import as_json, examples, extra, traffic_of
+from gitml.output import printable, show, show_json, table
+
+
+@click.command(
+    epilog=examples(
+        "gitml traffic delay --since 2026-04-01 --until 2026-04-08",
+        "gitml traffic delay --in production --since 2026-04-01 --until 2026-04-08 --at 2026-04-09T06:00:00Z --json",
+    )
+)
+@click.argument("model")
+@click.option("--in", "environment", default="", metavar="ENVIRONMENT", help="Only what was served there.")
+@click.option("--since", required=True, metavar="TIME", help="Beginning: requests that arrived from then on.")
+@click.option("--until", metavar="TIME", help="End, not included. Default: now.")
+@click.option("--at", metavar="TIME", help="As it was known then; the answer never changes. Default: now.")
+@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@as_json
+@click.pass_context
+def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: bool, **options: str | None) -> int:
+    """Show the requests of a window by arm, version and outcome, how many have labels, and whether it is complete.
+
+    Exit code 3 unless every host that served in the window has passed its end. Times without a zone are UTC.
+    """
+    with extra("serve"):
+        from gitml.inference.traffic import summary
+        from gitml.traffic.reader import Window
+    now = datetime.now(UTC)
+    window = Window(_moment(options["since"], now), _moment(options["until"], now), _moment(options["at"], now))
+    folder, spool = traffic_of(ctx, options["folder"], None)
+    found = summary(folder, model, window, environment, spool=spool)
+    rows = [[*key, str(count), str(labels)] for key, (count, labels) in found.rows.items()]
+    head = ["arm", "version", "outcome", "rows", "labels"]
+    if as_json:
+        told = found.completeness
+        show_json(
+            {
+                "state": told.state,
+                "hosts": told.hosts,
+                "missing": told.missing,
+                "dropped": told.dropped,
+                "rows": [dict(zip(head, [*key, *counts], strict=True)) for key, counts in found.rows.items()],
+            }
+        )
+    else:
+        show(printable(str(found.completeness)))
+        if rows:
+            show(table(rows, head))
+    return 0 if found.completeness.state == "complete" else 3
+
+
+def _moment(text: str | None, now: datetime) -> datetime:
+    if text is None:
+        return now
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"{text!r} is not a time such as 2026-04-01 or 2026-04-01T06:00:00Z") from exc
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,90 @@
+"""The traffic on a real S3 server on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from gitml.engines.places import place_of
+from gitml.traffic import compaction
+from gitml.traffic.exchange import Arm, Exchange
+from gitml.traffic.labels import Label, LabelStore
+from gitml.traffic.marks import completeness
+from gitml.traffic.predictionlog import LogLimits, PredictionLog
+from gitml.traffic.reader import requests
+
+NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
+ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """URL of an empty bucket."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
+    try:
+        for _ in range(300):
+            try:
+                httpx.put(f"http://127.0.0.1:{port}/traffic", trust_env=False)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield f"s3://testing:testing@traffic/log?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def exchange(number: int) -> Exchange:
+    x, p = {"x": np.array([number])}, {"p": np.array([0.5])}
+    return Exchange(f"r-{number}", "", None, ARM, x, p, 0.1, NOON, NOON)
+
+
+@pytest.mark.slow
+def test_hosts_ship_to_a_bucket_merge_there_and_are_read_once(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host in ("a", "b"):
+        log = PredictionLog(store, spool=tmp_path / host, limits=LogLimits(window=0.01, roll_seconds=0.05))
+        for number in range(6):
+            log.put(exchange(number if host == "a" else 100 + number))
+            time.sleep(0.1)
+        log.close(30)
+        assert not list((tmp_path / host / "predictions").glob("*.journal"))
+    labels = LabelStore(store, spool=tmp_path / "a")
+    labels.add("delay", [Label("r-3", 1.0)])
+    labels.close()
+    expected = {**{f"r-{n}": None for n in (*range(6), *range(100, 106))}, "r-3": 1.0}
+
+    def found() -> dict[str, float | None]:
+        read = [r for batch in requests(store, "delay", spool=tmp_path / "a") for r in batch.to_pylist()]
+        assert len(read) == 12
+        return {r["request_id"]: r["label"] for r in read}
+
+    assert found() == expected
+    many = len((place_of(store) / "predictions").files())
+    monkeypatch.setattr(compaction, "MANY", 2)
+    compaction.compact(place_of(store) / "predictions", tmp_path / "a" / "predictions")
+    assert len((place_of(store) / "predictions").files()) < many
+    assert found() == expected
+    now = datetime.now(UTC)
+    told = completeness(store, now - timedelta(minutes=5), now, at=now + timedelta(minutes=2))
+    assert told.state == "complete"
+    later = (now + timedelta(days=1)).timestamp()
+    compaction.compact(
+        place_of(store) / "predictions", tmp_path / "a" / "predictions", now=lambda: later, keep=timedelta(days=1)
+    )
+    assert (place_of(store) / "predictions").files() == []
