@@ -39,5 +39,5 @@ def operations() -> tuple[Operation, ...]:
 
 
 def routes(sandbox: Sandbox, limiter: Limiter | None = None) -> list[BaseRoute]:
-    """The routes for the server; ``limiter`` bounds requests per caller and hour."""
+    """The routes for the server; ``limiter`` counts requests per caller and hour."""
     return [RestRoute(sandbox, operations(), limiter)]
