@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gitml import clock
 from gitml.models.model import Answers, ModelError
 from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
@@ -105,7 +106,7 @@ class Answering:
         features: Any = asked.raw(signature) if unknown else Encoded(rows, signature.arrays)
         event = Event(
             head["id"], unit or None, ask.served.name, variant.role, variant.version, features,
-            outputs(signature, answers), seconds, time.time(), ask.size,
+            outputs(signature, answers), seconds, clock.timestamp(), ask.size,
         )  # fmt: skip
         self._log.put(event)
         if ask.served.shadows and not ask.version:

@@ -11,6 +11,7 @@ import weakref
 from queue import Empty, Full, Queue
 from typing import NamedTuple
 
+from gitml import clock
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
 from gitml.serving.plainjson import Asked, outputs
@@ -75,6 +76,6 @@ def _work(queue: Queue[_Shown | None], metrics: Metrics, log: Sink) -> None:
         log.put(
             shown.event._replace(
                 variant="shadow", version=shown.variant.version, features=features,
-                output=outputs(signature, answers), latency=seconds, time=time.time(),
+                output=outputs(signature, answers), latency=seconds, time=clock.timestamp(),
             )
         )  # fmt: skip

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.errors import OutsideError, UsageError
 from gitml.refs import NAME
 from gitml.traffic.eventcolumns import DATE, MODEL
@@ -65,7 +66,7 @@ class LabelStore:
             raise UsageError(f"{model!r} names no model", "take the name from gitml.yaml")
         with self._lock:
             # A clock that was set back must not let an old label win over its correction.
-            order = max(time.time_ns(), self._order + 1)
+            order = max(int(clock.timestamp() * 1e9), self._order + 1)
             self._order = order + len(labels) - 1
             try:
                 self._spool.append(_batch(model, labels, order))

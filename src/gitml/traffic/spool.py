@@ -7,7 +7,6 @@ when all of them are there. Whoever finds a journal without an owner converts it
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.engines.places import Place, place_of
 from gitml.errors import OutsideError, UsageError
 from gitml.traffic.compaction import COMPACTING, compact
@@ -35,7 +35,7 @@ class Spool:
 
     @classmethod
     def open(
-        cls, folder: str | Path, kind: str, spool: Path | None = None, now: Callable[[], float] = time.time
+        cls, folder: str | Path, kind: str, spool: Path | None = None, now: Callable[[], float] = clock.timestamp
     ) -> Spool:
         """``now`` is what journals are named after, in seconds since 1970.
 
