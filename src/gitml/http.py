@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gitml import __version__
+from gitml import __version__, clock
 from gitml.errors import OutsideError, UsageError
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY = 64_000_000
 
 
@@ -266,10 +265,10 @@ def _asked_to_wait(response: httpx.Response) -> float | None:
         return float(asked)
     if asked:
         with_date = email.utils.parsedate_tz(asked)
-        return max(0.0, email.utils.mktime_tz(with_date) - time.time()) if with_date else None
+        return max(0.0, email.utils.mktime_tz(with_date) - clock.machine()) if with_date else None
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and re.fullmatch(r"[0-9]{1,12}", reset):
-        return max(0.0, float(reset) - time.time())
+        return max(0.0, float(reset) - clock.machine())
     return None
 
 
@@ -297,7 +296,7 @@ def connected(
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise UsageError("the API's address is none", "set GITHUB_API_URL, such as https://api.github.com")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in clock.LOOPBACK:
         raise UsageError(f"{parts.hostname} is to be called without encryption", "use https:// in GITHUB_API_URL")
     # What a header cannot hold would be quoted in the error of the library below.
     if not re.fullmatch(r"[\x21-\x7e]*", token):

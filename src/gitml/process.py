@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from gitml import clock
 from gitml.errors import OutsideError
 
 
@@ -22,7 +23,7 @@ def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
     }
-    wanted = {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
+    wanted = {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **clock.dates(), **(extra or {})}
     return {k: v for k, v in wanted.items() if v is not None}
 
 

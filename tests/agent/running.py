@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gitml.agent.loop import Agent, Setup
 from gitml.agent.news import Reporter
 from gitml.agent.report import Outbox, Page
 from gitml.agent.source import Mirror
+from gitml.clock import now
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +59,12 @@ class Shop:
 
 @dataclass
 class Clock:
-    """The time, and how far somebody moved it."""
+    """gitml's clock, and how far a test moved this one."""
 
     ahead: float = 0.0
 
     def __call__(self) -> datetime:
-        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.ahead, UTC)
+        return now() + timedelta(seconds=self.ahead)
 
 
 @dataclass

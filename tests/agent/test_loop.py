@@ -312,6 +312,19 @@ def test_a_hold_stops_what_comes_next_until_it_ends(world: World) -> None:
     assert running.shop.ask("m") == 6.0
 
 
+def test_a_running_agent_sees_the_one_clock_turn(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = tmp_path / "clock"
+    turned.write_text("0s")
+    monkeypatch.setenv("GITML_CLOCK", str(turned))
+    running = start(world)
+    running.one()
+    until = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    world.promote(version(world, 1.0), hold={"by": "olga", "reason": "looking into it", "until": until})
+    assert running.one().health == "suspended"
+    turned.write_text("3h")
+    assert (running.one().health, running.shop.ask("m")) == ("healthy", 3.0)
+
+
 def test_an_ensemble_comes_up_with_all_its_versions(world: World) -> None:
     running = start(world)
     made = world.ensemble(version(world, 1.0), version(world, 3.0), version(world, 5.0))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, Applied, State, agent_name, load_state, save_state, stamp
 from gitml.agent.trust import Grounds, Ledger, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View
+from gitml.clock import machine, now
 from gitml.errors import OutsideError, SpecError
 from gitml.models.parity import Parity
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
@@ -60,7 +61,7 @@ class Setup:
     observe: bool = False
     backoff: tries.Backoff = field(default_factory=tries.Backoff)
     note: Callable[[str], None] = lambda _: None
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = now
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,7 @@ class Agent:
             self._save(state)
 
     def _sweep(self) -> None:
-        sweep(self.setup.folder / CACHE, {d for one in self._loaded.values() for d in one.digests}, time.time())
+        sweep(self.setup.folder / CACHE, {d for one in self._loaded.values() for d in one.digests}, machine())
 
     def _save(self, state: State) -> None:
         save_state(self.setup.folder, state)

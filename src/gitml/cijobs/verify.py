@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gitml.cijobs.fragments import folder_of
+from gitml.clock import now
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
 from gitml.control.signing import Heard
@@ -41,7 +42,7 @@ class Order:
     models: Sequence[str]
     call: Call
     again: bool = False
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = now
 
 
 def civerify(root: Path, here: Here, order: Order) -> Trials:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gitml import clock
 from gitml.cli.agentplace import Told, observing, setting, shown_state, told_by
 from gitml.cli.common import as_json, examples
 from gitml.output import note, printable, show, show_json
@@ -190,11 +191,9 @@ def pin(ctx: click.Context, /, reference: str, environment: str, **options: Any)
 @click.pass_context
 def unpin(ctx: click.Context, /, model: str, environment: str, **options: Any) -> None:
     """End a pin at once: the agent goes back to what main says."""
-    from datetime import UTC, datetime
-
     from gitml.agent.pin import unpin as end
 
-    ended = end(told_by(ctx, environment, options).folder, model, datetime.now(UTC))
+    ended = end(told_by(ctx, environment, options).folder, model, clock.now())
     show(printable(f"{model} is no longer pinned to {ended.version}"))
 
 

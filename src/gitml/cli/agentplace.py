@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gitml import clock
 from gitml.agent.state import MIRROR, default_state, load_state, owned, stamp
 from gitml.errors import OutsideError, UsageError
 from gitml.forges.settings import Settings
@@ -61,6 +61,7 @@ def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) ->
     source, prefix = _source(ctx, options["source"])
     env = {**os.environ, **({"GITHUB_REPOSITORY": options["repository"]} if options["repository"] else {})}
     settings = settings_from(env, source)
+    clock.refuse_beyond_loopback(source, settings.api)
     given = options["folder"]
     if given is not None:
         prefix = f"{given.strip('/')}/" if given.strip("/.") else ""
@@ -115,7 +116,7 @@ def _working(
     from gitml.serving.state import State
 
     def say(text: str) -> None:
-        note(printable(f"{datetime.now(UTC):%H:%M:%S} {text}"))
+        note(printable(f"{clock.now():%H:%M:%S} {text}"))
 
     source = Mirror(mirror, told.remote, told.branch, told.prefix)
     secret = os.environ.get(VARIABLE, "")
@@ -156,7 +157,7 @@ def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[Loca
     from gitml.fields import WrongValueError, check_login, parse_until
     from gitml.refs import parse
 
-    now = datetime.now(UTC)
+    now = clock.now()
     try:
         until, owner = parse_until(options["until"]), check_login(options["owner"])
     except WrongValueError as exc:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from gitml import clock
 from gitml.cli.common import F, as_json, examples, root_of
 from gitml.control.ledger import Here
 from gitml.fields import EvidenceKind
@@ -187,7 +188,6 @@ def keygen(file: Path, *, owner: str, purposes: Sequence[str], as_json: bool) ->
 
 
 def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str:
-    from datetime import UTC, datetime
 
     kinds = ", ".join(purposes or signed_by("ci"))
     lines = [
@@ -196,6 +196,6 @@ def _snippet(name: str, public: str, owner: str, purposes: Sequence[str]) -> str
         f"    public: {public}",
         f"    owner: {json.dumps(owner or 'name who holds the private half')}",
         f"    purposes: [{kinds}]",
-        f'    from: "{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"',
+        f'    from: "{clock.now():%Y-%m-%dT%H:%M:%SZ}"',
     ]
     return "\n".join(lines)

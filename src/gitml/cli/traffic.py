@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from gitml import clock
 from gitml.cli.common import as_json, examples, extra, traffic_of
 from gitml.output import printable, show, show_json, table
 
@@ -32,7 +33,7 @@ def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: boo
     with extra("serve"):
         from gitml.inference.traffic import summary
         from gitml.traffic.reader import Window
-    now = datetime.now(UTC)
+    now = clock.now()
     window = Window(_moment(options["since"], now), _moment(options["until"], now), _moment(options["at"], now))
     folder, spool = traffic_of(ctx, options["folder"], None)
     found = summary(folder, model, window, environment, spool=spool)

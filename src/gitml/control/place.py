@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gitml.clock import LOOPBACK, now
 from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
 from gitml.forges.governed import GovernedForge, Person
@@ -19,11 +20,6 @@ from gitml.git.orphan import Remote
 
 # .invalid is reserved (RFC 2606): no forge can take the address for a person's.
 BOT_NAME, BOT_EMAIL = "gitml-bot", "gitml-bot@noreply.invalid"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Place:
     forge: GovernedForge
     settings: Settings
     say: Callable[[str], None] = lambda _: None
-    clock: Callable[[], datetime] = field(default=_now)
+    clock: Callable[[], datetime] = field(default=now)
 
     @cached_property
     def git(self) -> Git:
@@ -72,5 +68,5 @@ class Place:
         if self.me is None:
             return Who(BOT_NAME, BOT_EMAIL)
         host = urlsplit(self.settings.web).hostname or "localhost"
-        mail = "localhost" if host in _LOOPBACK else host
+        mail = "localhost" if host in LOOPBACK else host
         return Who(self.me.login, f"{self.me.id}+{self.me.login}@users.noreply.{mail}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.commands import Git
 from gitml.git.orphan import Remote
@@ -84,7 +84,7 @@ def commit_paths(git: Git, parent: str, paths: Sequence[str], message: str, who:
 def commit_tree(git: Git, tree: str, parents: Sequence[str], message: str, who: Who) -> str:
     """A commit of ``tree``, on no branch yet."""
     above = "".join(f"parent {parent}\n" for parent in parents)
-    made = f"{who} {int(time.time())} +0000"
+    made = f"{who} {int(clock.timestamp())} +0000"
     text = f"tree {tree}\n{above}author {made}\ncommitter {made}\n\n{message.rstrip()}\n"
     return git.repository.store("commit", text.encode("utf-8", "surrogateescape"))
 

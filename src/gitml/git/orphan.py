@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.runner import git, settings
 
@@ -207,7 +208,7 @@ class _Work:
     def _commands(self, tip: str | None, branch: bytes) -> list[bytes]:
         message = self.addition.message.encode("utf-8")
         head = b"commit %s\nmark :%d\ncommitter %s %d +0000\n"
-        who, now = WHO.encode(), int(time.time())
+        who, now = WHO.encode(), int(clock.timestamp())
         # Without a commit before it, the first of the other parents would become the branch's own past.
         first = tip is None and bool(self.addition.parents)
         lines = [head % (branch, 2, who, now) + b"data 6\nBegin\n\n"] if first else []

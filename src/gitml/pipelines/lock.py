@@ -8,12 +8,12 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
 import psutil
 
+from gitml import clock
 from gitml.errors import LockedError, UsageError
 
 # Stages inherit this variable, so that those which outlive a killed training can be found.
@@ -54,7 +54,7 @@ def training(root: Path, *, wait: bool, tell: Callable[[str], None], doing: str 
                     "pid": os.getpid(),
                     "user": _user(),
                     "doing": doing,
-                    "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+                    "since": f"{clock.now():%Y-%m-%d %H:%M:%S} UTC",
                 }
             ),
             encoding="utf-8",

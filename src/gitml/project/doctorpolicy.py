@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from gitml import clock
 from gitml.ci.codeowners import PLACES, marks
 from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.errors import SpecError
@@ -180,7 +181,7 @@ def _secret(forge: GovernedForge, *, is_there: bool) -> Point:
 
 def _keys(policy: Policy) -> Point:
     """Of the keys whose signatures count, which kinds of evidence may be signed now, and in a month."""
-    now = datetime.now(UTC)
+    now = clock.now()
     unsigned = [kind for kind in SIGNED if not _valid(policy, kind, now)]
     if unsigned:
         todo = "add the line of the .pub file to `keys` in policy.yaml, with these purposes, by a pull request"

@@ -7,13 +7,13 @@ import errno
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from gitml import clock
 from gitml.dvc.safety import refuse_symlinks
 from gitml.errors import OutsideError, UsageError
 from gitml.git.runner import git
@@ -139,7 +139,7 @@ def _write(root: Path, files: Mapping[str, bytes], ignored: _Ignored, undo: Exit
     if not files and ignored.content is None and not new_git:
         return
     for left in root.glob(".gitml-init-*"):  # by one that was killed
-        if left.is_dir() and left.stat().st_mtime < time.time() - 3600:
+        if left.is_dir() and left.stat().st_mtime < clock.machine() - 3600:
             shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=".gitml-init-", dir=root))
     try:

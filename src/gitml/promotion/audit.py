@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from gitml import clock
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
@@ -53,7 +54,7 @@ def audit(
     if here.git.is_shallow():
         raise InconclusiveError("this clone is shallow: the history to audit is not here", "git fetch --unshallow")
     facts = gather(here, asked, _heads(here, fetch=asked.fetch), note)
-    return judge(facts, now or datetime.now(UTC))
+    return judge(facts, now or clock.now())
 
 
 def _heads(here: Here, *, fetch: bool) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from gitml import clock
 from gitml.errors import UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
@@ -55,10 +56,10 @@ def reread(folder: Path, ledger_head: str = "", *, now: datetime | None = None) 
         )
     try:
         facts = parse_facts(path.read_bytes())
-        result = judge(replace(facts, kept=(ledger_head,)) if ledger_head else facts, now or datetime.now(UTC))
+        result = judge(replace(facts, kept=(ledger_head,)) if ledger_head else facts, now or clock.now())
     except (ValueError, KeyError, AttributeError) as exc:
         raise UsageError(f"{path}: {exc}", "export the audit again") from exc
-    wrong = tuple(_edited(folder, _contents(judge(facts, now or datetime.now(UTC)))))
+    wrong = tuple(_edited(folder, _contents(judge(facts, now or clock.now()))))
     if not wrong:
         return result
     verdict = Verdict(Phase.FAILED, f"{len(wrong)} files of the export were edited", result.verdict.measurements)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from gitml import clock
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, RefError, UsageError
 from gitml.evidence.keys import generate
@@ -64,7 +64,7 @@ def evidence(here: Here, wanted: Wanted) -> list[Shown]:
 
 
 def _judged(here: Here, listed: Iterator[Event]) -> Iterator[Shown]:
-    keys, repository, now = here.policy().keys, here.repository, datetime.now(UTC)
+    keys, repository, now = here.policy().keys, here.repository, clock.now()
     return (Shown(event, believe(event.content, keys, repository, now)) for event in listed)
 
 

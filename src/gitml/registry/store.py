@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pydantic_core
 
+from gitml import clock
 from gitml.dvc.lockentries import Entry
 from gitml.errors import IntegrityError, Problem, RefError, SpecError
 from gitml.files import create_file
@@ -115,7 +116,7 @@ def find(root: Path, model: str) -> list[Found]:
 
 def next_time(root: Path, model: str) -> str:
     """Now, in UTC to the second; but after the newest record, so that a clock set back does not hide a new version."""
-    now = datetime.now(UTC)
+    now = clock.now()
     records = find(root, model)
     if records:
         newest = datetime.strptime(records[-1].time, TIME).replace(tzinfo=UTC)

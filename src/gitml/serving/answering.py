@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gitml import clock
 from gitml.models.model import Answers, ModelError
 from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
@@ -88,7 +89,7 @@ class Answering:
         self._failed(ask, exc, _chosen(ask.served, ask.version), ask.name_it(None), ask.header_unit, None)
 
     def _failed(self, ask: Ask, exc: HttpError, arm: Arm, request_id: str, unit: str, asked: Asked | None) -> None:
-        seconds, now = time.perf_counter() - ask.began, time.time()
+        seconds, now = time.perf_counter() - ask.began, clock.timestamp()
         self._log.put(
             Exchange(
                 request_id, ask.caller, unit or None, arm, {}, {}, seconds, now - seconds, now,
@@ -131,7 +132,7 @@ class Answering:
         answers: Answers,
         unknown: dict[str, int],
     ) -> None:
-        seconds, now = time.perf_counter() - ask.began, time.time()
+        seconds, now = time.perf_counter() - ask.began, clock.timestamp()
         signature = variant.model.signature
         self._metrics.answered(ask.served.name, variant, 200, len(rows), seconds)
         if unknown:

@@ -82,7 +82,7 @@ class Metrics:
 
     def _gauges(self) -> None:
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
-            "gitml_uptime_seconds": ("Since the start of the server", lambda: time.time() - self._state.started),
+            "gitml_uptime_seconds": ("Since the start of the server", lambda: time.monotonic() - self._state.started),
             "gitml_in_flight": (
                 "Requests in work",
                 lambda: sum(s.in_flight.count for s in self._state.served.values()),

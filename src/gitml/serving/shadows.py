@@ -12,6 +12,7 @@ import weakref
 from queue import Empty, Full, Queue
 from typing import NamedTuple
 
+from gitml import clock
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
 from gitml.serving.plainjson import Asked, outputs
@@ -68,7 +69,7 @@ def _end(queue: Queue[_Shown | None]) -> None:
 
 def _work(queue: Queue[_Shown | None], metrics: Metrics, log: Sink) -> None:
     while (shown := queue.get()) is not None:
-        if time.time() > shown.event.arrived + _LATE:
+        if clock.timestamp() > shown.event.arrived + _LATE:
             _drop(shown, metrics, log, "late")
         else:
             _ask(shown, metrics, log)
@@ -83,14 +84,18 @@ def _ask(shown: _Shown, metrics: Metrics, log: Sink) -> None:
     except Exception as exc:  # a shadow's boundary: nobody waits for it, its failures are counted
         metrics.answered(shown.model, shown.variant, 500, 0, 0.0)
         seconds = time.perf_counter() - began
-        log.put(_without_answer(shown, "failed", type(exc).__name__, seconds, time.time()))
+        log.put(_without_answer(shown, "failed", type(exc).__name__, seconds, clock.timestamp()))
         return
     seconds = time.perf_counter() - began
     metrics.answered(shown.model, shown.variant, 200, len(rows), seconds)
     features = shown.asked.raw(signature) if signature.unknown(rows) else Encoded(rows, signature.arrays)
     log.put(
         shown.event._replace(
-            arm=shown.arm, features=features, output=outputs(signature, answers), latency=seconds, answered=time.time()
+            arm=shown.arm,
+            features=features,
+            output=outputs(signature, answers),
+            latency=seconds,
+            answered=clock.timestamp(),
         )
     )
 

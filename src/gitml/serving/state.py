@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
+from gitml import clock
 from gitml.errors import UsageError
 from gitml.models.model import Model
 from gitml.serving.batching import Runner
@@ -57,7 +58,7 @@ class Served:
     deployment: Deployment
     variants: Mapping[str, Variant]  # by version
     commit: str = ""
-    since: float = field(default_factory=time.time)
+    since: float = field(default_factory=clock.timestamp)
     in_flight: InFlight = field(default_factory=InFlight, compare=False)
     private: frozenset[str] = frozenset()
 
@@ -109,7 +110,7 @@ class State:
     def __init__(self, environment: str, limits: Limits | None = None) -> None:
         self.environment = environment
         self.limits = limits or Limits()
-        self.started = time.time()
+        self.started = time.monotonic()
         self.closing = False
         self._lock = threading.Lock()
         self._served: Mapping[str, Served] = MappingProxyType({})

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.engines.places import Entry, Place
 from gitml.traffic.files import MERGED, SUFFIX, Opened, Stretch, schema_with, stretches_in
 
@@ -28,7 +28,9 @@ COMPACTING = "compact.lock"
 MANY, SMALL = 24, 32 << 20
 
 
-def compact(target: Place, spool: Path, *, now: Callable[[], float] = time.time, keep: timedelta | None = None) -> None:
+def compact(
+    target: Place, spool: Path, *, now: Callable[[], float] = clock.timestamp, keep: timedelta | None = None
+) -> None:
     """Merge where a day has ``MANY`` files smaller than ``SMALL`` bytes, and delete days older than ``keep``.
 
     Processes that share ``spool``, the folder of the journals, take turns.

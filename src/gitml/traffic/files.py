@@ -11,13 +11,13 @@ not it is merged by then. That moment lies ahead when writing begins, so that wh
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.engines.places import Place
 
 MERGED = "-merged"
@@ -76,7 +76,7 @@ def stretches_in(folder: Place, names: Iterable[str]) -> list[Stretch]:
     return [found[name] for name in sorted(found)]
 
 
-def publish(place: Place, fill: Callable[[Any, int], None], now: Callable[[], float] = time.time) -> None:
+def publish(place: Place, fill: Callable[[Any, int], None], now: Callable[[], float] = clock.timestamp) -> None:
     """Write a file; ``fill`` gets the stream and the moment from which it counts, in microseconds."""
     settle = SETTLE
     while True:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
+from gitml import clock
 from gitml.errors import OutsideError, UsageError
 from gitml.traffic.events import BusinessEvent, EventStore
 from gitml.traffic.labels import Label, LabelStore
@@ -130,7 +131,7 @@ def checked_event(number: int, entry: Mapping[str, Any]) -> BusinessEvent | Wron
     if own is not None and not _is_word(own):
         return WrongEntry(number, "id", _TEXT, _shown(own))
     moment = _moment(time)
-    if moment is None or not _EPOCH <= moment <= datetime.now(UTC) + _AHEAD:
+    if moment is None or not _EPOCH <= moment <= clock.now() + _AHEAD:
         return WrongEntry(number, "time", "a time that has been, such as 2026-04-01T09:30:00Z", _shown(time))
     if not _is_number(value):
         return WrongEntry(number, "value", "a finite number", _shown(value))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
+from gitml import clock
 from gitml.engines.places import Place, place_of
 from gitml.traffic.files import FORMAT, SETTLE
 
@@ -38,7 +38,7 @@ class HostMarks:
     """What this process says. Two servers of one machine have different names: the second is ``HOST.1``."""
 
     def __init__(
-        self, target: Place, spool: Path, host: str, environment: str = "", now: Callable[[], float] = time.time
+        self, target: Place, spool: Path, host: str, environment: str = "", now: Callable[[], float] = clock.timestamp
     ) -> None:
         self._now, self._environment = now, environment
         self.host, self._lock = _slot(spool, host)

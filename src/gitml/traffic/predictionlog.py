@@ -19,6 +19,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from gitml import clock
 from gitml.engines.places import place_of
 from gitml.traffic.exchange import Encoded, Exchange, batches_of, merged, warm_up
 from gitml.traffic.marks import HOLD, HostMarks
@@ -81,7 +82,7 @@ class LogOrigin:
     host: str = ""
     environment: str = ""
     keep: timedelta | None = None
-    now: Clock = time.time
+    now: Clock = clock.timestamp
 
 
 class PredictionLog:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.engines.places import Place, place_of
 from gitml.errors import OutsideError, UsageError
 from gitml.traffic.compaction import COMPACTING, compact
@@ -46,7 +46,7 @@ class Spool:
         folder: str | Path,
         kind: str,
         spool: Path | None = None,
-        now: Clock = time.time,
+        now: Clock = clock.timestamp,
         *,
         keep: timedelta | None = None,
     ) -> Spool:
@@ -194,7 +194,7 @@ def _remove_halves(place: Place) -> None:
 def _remove_orphan(path: Path) -> None:
     # A fresh one may belong to somebody who is about to lock it.
     with suppress(FileNotFoundError):
-        if time.time() - path.stat().st_mtime < _FRESH:
+        if clock.timestamp() - path.stat().st_mtime < _FRESH:
             return
     file = take_over(path)
     if file is not None:

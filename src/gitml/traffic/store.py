@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
+from gitml import clock
 from gitml.errors import OutsideError
 from gitml.traffic.journal import SUFFIX, frames
 from gitml.traffic.spool import Closer, Spool
@@ -38,7 +39,7 @@ class RowStore:
         does not take it."""
         with self._lock:
             # A clock that was set back must not let an old row win over its correction.
-            order = max(time.time_ns(), self._order + 1)
+            order = max(int(clock.timestamp() * 1e9), self._order + 1)
             self._order = order + rows - 1
             try:
                 for batch in batches(order):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from gitml import clock
 from gitml.dvc.inuse import local_tips, named, remote_tips
 from gitml.dvc.objects import Store, Stored, names_in
 from gitml.dvc.repository import Dvc
@@ -88,7 +88,7 @@ def collect(root: Path, call: Call, agreed: Iterable[Plan]) -> Collected:
 
 def _tidy(root: Path, judged: _Judged, call: Call) -> int:
     """Run notes that can restore nothing any more, and logs that nobody will read."""
-    now = time.time()
+    now = clock.machine()
     left = judged.needed | set(judged.stores[0].listed())
     gone = forget(root, left, before=now - call.min_age.total_seconds())
     for log in (root / ".dvc" / "tmp" / "gitml" / "logs").glob("*.log"):
@@ -150,7 +150,7 @@ def _named(dvc: Dvc, call: Call) -> dict[str, str]:
 
 
 def _is_young(stored: Stored, min_age: timedelta) -> bool:
-    return stored.modified is None or stored.modified > time.time() - min_age.total_seconds()
+    return stored.modified is None or stored.modified > clock.machine() - min_age.total_seconds()
 
 
 class _Listings:
