@@ -10,6 +10,7 @@ import pytest
 from conftest import git, gitml
 from gitml import clock
 from gitml.errors import UsageError
+from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_file
 from gitml.git.orphan import Addition, Remote, add
 from gitml.registry.store import next_time
@@ -54,7 +55,7 @@ def test_commits_and_records_follow(turned: Path, clone: Path, tmp_path: Path) -
     turned.write_text("30d")
     git(clone, "init", "-q", "--bare", str(tmp_path / "remote"))
     add(Remote(str(tmp_path / "remote")), Addition("notes", {"a": b"1"}, "note"))
-    edited = commit_file(clone, git(clone, "rev-parse", "HEAD"), "f", b"x", "edit", Who("Ada", "ada@example.com"))
+    edited = commit_file(Git(clone), git(clone, "rev-parse", "HEAD"), "f", b"x", "edit", Who("Ada", "ada@example.com"))
     times = [*git(clone, "show", "-s", "--format=%at %ct", edited).split()]
     times += git(tmp_path / "remote", "show", "-s", "--format=%at %ct", "notes").split()
     assert [int(t) for t in times] == [pytest.approx(clock.timestamp(), abs=60)] * 4

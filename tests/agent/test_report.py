@@ -47,7 +47,7 @@ def test_a_deployment_is_told_once_signed_and_bound_to_its_change(world: World) 
         running.one()
     (path,) = (running.folder / "outbox").glob("*.json")
     found = believe(path.read_bytes(), parse_policy(policy().encode()).keys, REPOSITORY, datetime.now(UTC))
-    assert (found.reason, found.signer) == ("", "agent")
+    assert (found.why_not, found.signer) == ("", "agent")
     assert found.statement is not None
     about = found.statement.binding
     assert (about.kind, about.environment, about.version, about.result) == (

@@ -40,7 +40,7 @@ def test_every_command_for_jobs_is_in_the_reference() -> None:
 
 
 def test_every_name_to_set_in_github_is_the_one_that_workflows_ask_for() -> None:
-    source = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "src/gitml/ci").glob("*.py"))
+    source = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "src/gitml/ci").rglob("*.py"))
     asked = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", source))
     assert asked
     for page in PAGES:

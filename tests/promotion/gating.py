@@ -85,7 +85,7 @@ class Gated:
 
     def results(self, kind: str = "gate") -> list[str]:
         found = self.events(kind)
-        assert all(found), [b.reason for b in found]
+        assert all(found), [b.why_not for b in found]
         return [b.statement.binding.result for b in found if b.statement]
 
     def status(self, sha: str, context: str = "gitml/gate") -> tuple[str, str]:
