@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.codeowners import marks, with_block
 from gitml.errors import UsageError
 from gitml.spec.application import Application
@@ -23,12 +23,12 @@ ROLES = {"ops": {"people": ["olga", "Otto"]}, "risk": {"people": ["rita", "OLGA"
 ENVIRONMENTS = {"staging": {"approvals": {"ops": 1}}, "production": {"approvals": {"ops": 1, "risk": 1}}}
 
 
-def source(folder: str = "", environments: Any = None, roles: Any = None) -> Source:
+def source(folder: str = "", environments: Any = None, roles: Any = None) -> CiSource:
     policy = Policy.model_validate({"roles": roles or ROLES, "environments": environments or ENVIRONMENTS})
-    return Source(APPLICATION, (), folder, "gitml==1", hashed=False, policy=policy)
+    return CiSource(APPLICATION, (), folder, "gitml==1", hashed=False, policy=policy)
 
 
-NOBODY = Source(APPLICATION, (), "", "gitml==1", hashed=False)
+NOBODY = CiSource(APPLICATION, (), "", "gitml==1", hashed=False)
 
 
 def test_whoever_approves_owns_and_who_approves_last_owns_the_rules() -> None:

@@ -11,19 +11,19 @@ from ruamel.yaml import YAML
 from ci.linters import actionlint, zizmor
 from ci.test_github import written
 from ci.test_governance import CLOUD, POLICY, governed
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github.workflows import render
 from gitml.evidence.keys import generate
 
 PUBLIC = generate()[1]
 
 
-def reporting(purposes: tuple[str, ...] = ("deployed",), **more: Any) -> Source:
+def reporting(purposes: tuple[str, ...] = ("deployed",), **more: Any) -> CiSource:
     key = {"public": PUBLIC, "owner": "ops", "purposes": list(purposes), "from": "2026-01-01"}
     return governed(policy={**POLICY, "keys": {"agent": key}}, **more)
 
 
-def collecting(shape: Source) -> dict[str, Any] | None:
+def collecting(shape: CiSource) -> dict[str, Any] | None:
     found = [text for path, text in render(shape).items() if path.endswith("-collect.yml")]
     return YAML(typ="safe", pure=True).load(found[0]) if found else None
 
@@ -59,7 +59,7 @@ def test_it_holds_no_signing_key_and_waits_for_an_outbox(name: str) -> None:
 
 
 def test_the_gate_looks_at_what_it_proposes() -> None:
-    def heard(shape: Source) -> list[str]:
+    def heard(shape: CiSource) -> list[str]:
         text = next(text for path, text in render(shape).items() if path.endswith("-gate.yml"))
         return list(YAML(typ="safe", pure=True).load(text)["on"]["workflow_run"]["workflows"])
 

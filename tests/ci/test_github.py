@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ci.linters import PINNED, actionlint, zizmor
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github.steps import scalar
 from gitml.ci.github.workflows import render
 from gitml.errors import UsageError
@@ -43,11 +43,11 @@ def application(**keys: Any) -> Application:
     return Application.model_validate({"application": "app", "models": {"m": model}, "hardware": LABELS, **keys})
 
 
-def source(*jobs: Job, folder: str = "", gitml: str = "gitml==1.2", hashed: bool = False, **keys: Any) -> Source:
-    return Source(application(**keys), jobs or (Job(),), folder, gitml, hashed)
+def source(*jobs: Job, folder: str = "", gitml: str = "gitml==1.2", hashed: bool = False, **keys: Any) -> CiSource:
+    return CiSource(application(**keys), jobs or (Job(),), folder, gitml, hashed)
 
 
-SHAPES: dict[str, Source] = {
+SHAPES: dict[str, CiSource] = {
     "one hardware": source(),
     "cpu and gpu": source(Job(), GPU, BACK),
     "many models": source(*MANY),
@@ -148,7 +148,7 @@ def test_zizmor_refuses_a_workflow_made_worse(tmp_path: Path, kind: str, old: st
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_every_action_is_pinned_and_every_job_has_an_end_and_little_power(shape: Source) -> None:
+def test_every_action_is_pinned_and_every_job_has_an_end_and_little_power(shape: CiSource) -> None:
     for path, text in render(shape).items():
         used = [line.strip().removeprefix("- ") for line in text.splitlines() if " uses: " in line]
         assert [line for line in used if not PINNED.match(line)] == []

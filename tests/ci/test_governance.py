@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from ci.linters import PINNED, actionlint, zizmor
 from ci.test_github import GPU, Job, application, runs, source, steps_of, written
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github.workflows import render
 from gitml.spec.policy import Policy
 
@@ -21,9 +21,11 @@ POLICY: dict[str, Any] = {
 CLOUD = {"oidc": "aws", "secrets": ["TOKEN"]}
 
 
-def governed(*jobs: Job, policy: Any = None, folder: str = "", **keys: Any) -> Source:
+def governed(*jobs: Job, policy: Any = None, folder: str = "", **keys: Any) -> CiSource:
     made = source(*jobs, folder=folder, **keys)
-    return Source(made.application, made.jobs, folder, made.gitml, made.hashed, Policy.model_validate(policy or POLICY))
+    return CiSource(
+        made.application, made.jobs, folder, made.gitml, made.hashed, Policy.model_validate(policy or POLICY)
+    )
 
 
 MODELS = {
@@ -32,21 +34,21 @@ MODELS = {
     "o": {"artifact": "o.onnx", "metrics": "o.json", "packages": "requirements.lock"},
 }
 EXTERNAL = {"m": {"origin": "external", "artifact": "m.onnx", "metrics": "m.json"}}
-SHAPES: dict[str, Source] = {
+SHAPES: dict[str, CiSource] = {
     "plain": governed(),
     "two locks": governed(Job(), GPU, models=MODELS),
     "sub-folder": governed(folder="apps/app"),
     "app": governed(ci={"app": True}),
     "cloud": governed(ci=CLOUD),
     "everything": governed(Job(), GPU, folder="a/b", models=MODELS, ci={**CLOUD, "app": True, "branch": "trunk"}),
-    "external": Source(application(models=EXTERNAL), (), "", "gitml==1", False, Policy.model_validate(POLICY)),
+    "external": CiSource(application(models=EXTERNAL), (), "", "gitml==1", False, Policy.model_validate(POLICY)),
     "nothing reproduced": governed(policy={"environments": {"staging": {}}}),
 }
 KEY = "GITML_SIGNING_KEY"
 SIGNING = {"gate": {"gate"}, "main": {"record", "evidence"}, "reproduce": {"evidence"}, "review": set()}
 
 
-def workflows(shape: Source) -> dict[str, Any]:
+def workflows(shape: CiSource) -> dict[str, Any]:
     """Kind → parsed workflow, of those that are there because of the policy."""
     found = {}
     for path, text in render(shape).items():

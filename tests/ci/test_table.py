@@ -10,7 +10,7 @@ import pytest
 
 from conftest import git, gitml
 from gitml.ci import table
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 from gitml.project.render import Did, render_workflows
 
@@ -22,7 +22,7 @@ def toy_renderer() -> ModuleType:
     module.header = lambda folder: f"# toy /{folder}"  # type: ignore[attr-defined]
     module.file_name = lambda application, folder, kind: f"{kind}.conf"  # type: ignore[attr-defined]
 
-    def render(source: Source) -> dict[str, str]:
+    def render(source: CiSource) -> dict[str, str]:
         return {f".toy/{job.name}.conf": f"# toy /{source.folder}\nrun {job.name}\n" for job in source.jobs}
 
     module.render = render  # type: ignore[attr-defined]

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gitml.cijobs.publish import Order, Published, World, publish
+from gitml.cijobs.publish import Published, PublishOrder, World, publish
 from gitml.forges.table import settings_from
 from gitml.http import Patience
 from gitml.reports.exchange import to_json
-from gitml.reports.facts import Chart, How, Model, Outcome, Report, Stage
+from gitml.reports.facts import Chart, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
 from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, api, seeded
@@ -35,12 +35,12 @@ def png(shade: int = 0) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
 
 
-def failed(stage: str = "train", tail: str = "boom") -> Model:
-    stages = (Stage(stage, How.FAILED, why="exit code 1", log_tail=tail),)
-    return Model("delay", Outcome.FAILED, reason="exit code 1", stages=stages)
+def failed(stage: str = "train", tail: str = "boom") -> ReportedModel:
+    stages = (ReportedStage(stage, ReportedHow.FAILED, why="exit code 1", log_tail=tail),)
+    return ReportedModel("delay", Outcome.FAILED, reason="exit code 1", stages=stages)
 
 
-GOOD = Model("delay", Outcome.NEW, version="20261124T120000Z-12345678")
+GOOD = ReportedModel("delay", Outcome.NEW, version="20261124T120000Z-12345678")
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Desk:
     def number(self) -> int:
         return int(self.pull["number"])
 
-    def report(self, *models: Model, **more: Any) -> Report:
+    def report(self, *models: ReportedModel, **more: Any) -> Report:
         about = {"branch": self.pull["head"]["ref"], "base": "main", "commit": self.head, **more}
         return Report("toy", self.ada.repo, models=models or (GOOD,), **about)
 
@@ -94,7 +94,7 @@ class Desk:
         self, report: Report | None = None, *, run: int = 1, env: dict[str, str] | None = None, **how: Any
     ) -> Published:
         path = self.write(report or self.report(), f"report-{run}.json")
-        order = Order(path, self.folder / "report-pictures", "toy", **how)
+        order = PublishOrder(path, self.folder / "report-pictures", "toy", **how)
         return publish(order, self.world(run, **(env or {})))
 
     def comments(self) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def test_good_charts_are_pictures_and_the_others_are_named_with_the_reason(tmp_p
     yaml = b"application: toy\nmodels:\n  m: {artifact: m.onnx, metrics: m.json, charts: charts}\n"
     pictures = Pictures(tmp_path / "ci", "1" * 40)
     model = parse_application(yaml).models["m"]
-    told = facts.Model("m", facts.Outcome.NEW)
+    told = facts.ReportedModel("m", facts.Outcome.NEW)
     charts = pictures.drawn(tmp_path, told, model, "main").charts
     assert [(c.name, c.title, c.image) for c in charts] == [
         ("a", "Calibration", "m-a.png"),

@@ -8,10 +8,10 @@ import pytest
 from cijobs.publishing import GOOD, MARKER, as_person, desk, failed, weak
 from conftest import gitml
 from forges.fixtures import many_comments
-from gitml.cijobs.publish import Order, publish
+from gitml.cijobs.publish import PublishOrder, publish
 from gitml.errors import OutsideError, SpecError, UsageError
 from gitml.http import HttpError
-from gitml.reports.facts import How, Model, Outcome, Stage
+from gitml.reports.facts import Outcome, ReportedHow, ReportedModel, ReportedStage
 from sandbox.forge_kit import Kit
 
 
@@ -194,8 +194,8 @@ def test_hostile_names(kit: Kit, tmp_path: Path) -> None:
     d = desk(kit, tmp_path, branch=HOSTILE, body="x")
     d.ada.patch(f"pulls/{d.number}", title=f"{MARKER} @eve <script>")
     bad = "@eve --> <!-- gitml:report:other/train -->\n| a | ![](https://x.example/p.png)"
-    stage = Stage(bad, How.FAILED, why=bad, log_tail=f"```\n{MARKER}\n</details>")
-    model = Model(bad, Outcome.FAILED, reason=bad, stages=(stage,))
+    stage = ReportedStage(bad, ReportedHow.FAILED, why=bad, log_tail=f"```\n{MARKER}\n</details>")
+    model = ReportedModel(bad, Outcome.FAILED, reason=bad, stages=(stage,))
     d.run(d.report(model, notes=(bad,)))
     d.run(d.report(model, notes=(bad, bad)), run=2)
     (comment,) = d.comments()
@@ -209,8 +209,8 @@ def test_hostile_names(kit: Kit, tmp_path: Path) -> None:
     [
         ({"models": ()}, "success", "nothing to train: no model has stages"),
         ({"problem": "no runner with the label gpu"}, "error", "no verdict: no runner with the label gpu"),
-        ({"models": (Model("m", Outcome.SAME),)}, "success", "m: nothing changed"),
-        ({"models": (GOOD, Model("b", Outcome.REFUSED, reason="w" * 300))}, "failure", "b was refused: www"),
+        ({"models": (ReportedModel("m", Outcome.SAME),)}, "success", "m: nothing changed"),
+        ({"models": (GOOD, ReportedModel("b", Outcome.REFUSED, reason="w" * 300))}, "failure", "b was refused: www"),
     ],
 )
 def test_a_status_with_a_reason(kit: Kit, tmp_path: Path, change: dict[str, object], state: str, words: str) -> None:
@@ -231,7 +231,7 @@ def test_what_the_bot_committed_gets_the_status_too(kit: Kit, tmp_path: Path) ->
 
 def test_a_run_that_left_no_report(kit: Kit, tmp_path: Path) -> None:
     d = desk(kit, tmp_path)
-    order = Order(tmp_path / "nowhere.json", tmp_path, "toy")
+    order = PublishOrder(tmp_path / "nowhere.json", tmp_path, "toy")
     with pytest.raises(UsageError, match="is not there"):
         publish(order, d.world())
     needs = '{"commit": {"result": "failure"}, "train-gpu": {"result": "cancelled"}, "x": {"result": "success"}}'
@@ -247,7 +247,7 @@ def test_a_run_that_left_no_report(kit: Kit, tmp_path: Path) -> None:
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"application": "toy", "surprise": 1}', b'{"application": "T/oy"}'])
 def test_a_report_that_cannot_be_read(kit: Kit, tmp_path: Path, raw: bytes) -> None:
     d = desk(kit, tmp_path)
-    order = Order(d.write(raw), tmp_path, "toy")
+    order = PublishOrder(d.write(raw), tmp_path, "toy")
     with pytest.raises((SpecError, UsageError)):
         publish(order, d.world())
     assert d.status() == ("error", "no verdict: the report that the run left cannot be read")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gitml.cijobs.record import Order, Recorded, record
-from gitml.promotion.rollback import Order as Back
+from gitml.cijobs.record import RecordOrder, RecordResult, record
+from gitml.promotion.rollback import RollbackOrder as Back
 from gitml.promotion.rollback import rollback
 from gitml.registry.record import Record
 from gitml.spec import Deployment
@@ -28,9 +28,9 @@ def build(kit: Kit, tmp_path: Path) -> Build:
     return lambda **more: gated(kit, tmp_path, **more)
 
 
-def recorded(g: Gated, *, key: bool = True, run: str = RUN) -> tuple[Recorded, ...]:
+def recorded(g: Gated, *, key: bool = True, run: str = RUN) -> tuple[RecordResult, ...]:
     with g.place() as place:
-        return record(place, Order(g.key if key else None, run))
+        return record(place, RecordOrder(g.key if key else None, run))
 
 
 def told(g: Gated, kind: str) -> list[tuple[str, Any]]:

@@ -20,7 +20,7 @@ import pytest
 from conftest import write
 from gitml.engines.places import place_of
 from gitml.errors import IntegrityError
-from gitml.inference.serve import Options, serve
+from gitml.inference.serve import ServeOptions, serve
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, name_of
@@ -103,7 +103,7 @@ def test_an_ensemble_finds_its_members_by_pin(tmp_path: Path) -> None:
     lines = [f"  - {{model: {r.model}, version: {r.version}, digest: '{r.files[r.artifact].sha256}'}}" for r in records]
     write(tmp_path, {"blend.yaml": "\n".join(["ensemble: mean", "members:", *lines])})
     register(tmp_path, "blend", tmp_path / "blend.yaml")
-    with serve(tmp_path, "blend", Options(Listen(port=0))) as trial:
+    with serve(tmp_path, "blend", ServeOptions(Listen(port=0))) as trial:
         answer = httpx.post(f"{trial.running.url}/models/blend/predict", json={"rows": [ROW]}, trust_env=False).json()
     wanted = np.mean([p.predict_proba(pd.DataFrame([ROW]))[0, 1] for p in pipelines.values()])
     assert answer["outputs"]["p_late"] == [pytest.approx(wanted, abs=1e-12)]
@@ -124,7 +124,7 @@ def test_an_environment_is_served_as_its_file_says(tmp_path: Path) -> None:
     assert set(units.values()) == {"champion", "canary"}
     log = tmp_path / "log"
     with (
-        serve(tmp_path, "delay@production", Options(Listen(port=0), str(log))) as trial,
+        serve(tmp_path, "delay@production", ServeOptions(Listen(port=0), str(log))) as trial,
         httpx.Client(trust_env=False) as c,
     ):
         for unit, variant in units.items():
@@ -136,14 +136,14 @@ def test_an_environment_is_served_as_its_file_says(tmp_path: Path) -> None:
     write(tmp_path, {"models/delay/production.yaml": desired.replace(canary.files["onehot.skops"].sha256, "0" * 64)})
     with (
         pytest.raises(IntegrityError, match="pinned with the artifact"),
-        serve(tmp_path, "delay@production", Options()),
+        serve(tmp_path, "delay@production", ServeOptions()),
     ):
         pass
 
 
 def test_an_object_store_keeps_the_log_and_this_machine_what_it_has_not_taken_yet(app: Path) -> None:
     target = "memory://serve-test/log"
-    with serve(app, "delay", Options(Listen(port=0), target)) as trial:
+    with serve(app, "delay", ServeOptions(Listen(port=0), target)) as trial:
         answer = httpx.post(f"{trial.running.url}/models/delay/predict", json={"rows": [ROW]}, trust_env=False)
         assert answer.status_code == 200
         spool = app / ".dvc/tmp/gitml/log"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import gitml, write
-from gitml.inference.serve import Options, serve
+from gitml.inference.serve import ServeOptions, serve
 from gitml.refs import parse
 from gitml.registry import Record, read_record, resolve
 from gitml.serving.server import Listen
@@ -23,7 +23,7 @@ def an_ensemble_answers(folder: Path) -> None:
     checked = gitml(folder, "check")
     assert checked.code == 0, checked.out
     for reference in ("blend", "blend@staging"):
-        with serve(folder, reference, Options(Listen(port=0))) as trial:
+        with serve(folder, reference, ServeOptions(Listen(port=0))) as trial:
             assert _asked(trial.running.url, rows) == pytest.approx(rows["p_late"].tolist(), abs=1e-9)
 
 

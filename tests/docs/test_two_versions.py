@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from conftest import gitml, write
-from gitml.inference.serve import Options, serve
+from gitml.inference.serve import ServeOptions, serve
 from gitml.registry import write_record
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
@@ -70,7 +70,7 @@ def test_traffic_is_split_as_the_page_says(
     deployed(tmp_path, FILES[number], versions)
     checked = gitml(tmp_path, "check")
     assert "models/delay/production.yaml" not in checked.out + checked.err
-    with serve(tmp_path, "delay@production", Options(Listen(port=0), str(tmp_path / "log"))) as trial:
+    with serve(tmp_path, "delay@production", ServeOptions(Listen(port=0), str(tmp_path / "log"))) as trial:
         url = f"{trial.running.url}/models/delay"
         with httpx.Client(trust_env=False) as client:
             answers = [client.post(f"{url}/predict", json={"rows": [ROW], "unit": u, "id": u}) for u in UNITS]

@@ -12,7 +12,7 @@ import pytest
 
 from gitml.errors import UsageError
 from gitml.forges import table
-from gitml.forges.job import CiJob
+from gitml.forges.job import ForgeJob
 from gitml.forges.settings import Settings
 from gitml.forges.table import adapter, connect, job_of, settings_from
 
@@ -32,7 +32,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module.recognises = lambda env, remote: "toy.example" in remote or "TOY" in env  # type: ignore[attr-defined]
     module.settings = named  # type: ignore[attr-defined]
     module.connect = connecting  # type: ignore[attr-defined]
-    module.job = lambda env: CiJob(is_ci=True, run=7)  # type: ignore[attr-defined]
+    module.job = lambda env: ForgeJob(is_ci=True, run=7)  # type: ignore[attr-defined]
     module.run_page = lambda home, run: f"{home}/-/runs/{run}"  # type: ignore[attr-defined]
     module.pull_ref = lambda number: f"refs/merge-requests/{number}/head"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toy_forge", module)

@@ -24,7 +24,7 @@ from conftest import gitml, write
 from gitml.engines.places import place_of
 from gitml.errors import IntegrityError, LockedError, OutsideError, RefError, UsageError
 from gitml.inference import score as scoring
-from gitml.inference.score import Call, score
+from gitml.inference.score import ScoreCall, score
 from gitml.inference.scorefiles import MANIFEST, Notes
 from gitml.registry import Record, write_record
 from gitml.registry.lineage import external_digest
@@ -91,8 +91,8 @@ def rows(count: int, seed: int) -> pd.DataFrame:
     return columns(count, seed + 5).assign(flight=[f"{seed}-{number:04}" for number in range(count)])
 
 
-def call(data: Path, **changes: object) -> Call:
-    return Call(**{"input": str(data), "output": str(data.parent / "scores"), **changes})
+def call(data: Path, **changes: object) -> ScoreCall:
+    return ScoreCall(**{"input": str(data), "output": str(data.parent / "scores"), **changes})
 
 
 def found(output: Path) -> pd.DataFrame:

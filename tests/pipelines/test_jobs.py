@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitml.errors import SpecError, UsageError
-from gitml.pipelines.jobs import Job, jobs_of
+from gitml.pipelines.jobs import StageJob, jobs_of
 from gitml.spec.application import Application
 from gitml.spec.dag import needs
 from gitml.spec.dvcfiles import Out, Pipeline, Stage
@@ -68,7 +68,7 @@ def drawn(draw: st.DrawFn) -> Drawn:
     return {name: stages[name] for name in order}, hardware
 
 
-def cut(found: Drawn) -> tuple[Job, ...]:
+def cut(found: Drawn) -> tuple[StageJob, ...]:
     stages, hardware = found
     wanted = {name: {"hardware": where} for name, where in hardware.items()}
     return jobs_of(application({"m": "last"}, wanted), pipeline(stages))

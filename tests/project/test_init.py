@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from conftest import Ran, commit, dvc_ran, git, gitml, write
-from gitml.inference.serve import Options, serve
+from gitml.inference.serve import ServeOptions, serve
 from gitml.project.templates import EXAMPLES
 from gitml.serving.server import Listen
 
@@ -48,7 +48,7 @@ def test_the_starter_trains_as_it_stands(tmp_path: Path) -> None:
     assert record["metrics"]["auc"]["low"] < record["metrics"]["auc"]["high"]
     assert "nothing changed" in gitml(app, "train").out
     columns = {field["name"]: [1.0] for field in record["signature"]["inputs"]}
-    with serve(app, "tumour", Options(Listen(port=0))) as trial:
+    with serve(app, "tumour", ServeOptions(Listen(port=0))) as trial:
         answer = httpx.post(f"{trial.running.url}/models/tumour/predict", json={"columns": columns}, trust_env=False)
     assert 0 <= answer.json()["outputs"]["benign"][0] <= 1
 

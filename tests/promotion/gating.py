@@ -15,7 +15,7 @@ from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed, believe
 from gitml.gate.judge import Ground, ground
 from gitml.git import ledger
-from gitml.promotion.gate import Order, Outcome, gate
+from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.registry.record import Record
 from gitml_sandbox.forge import tokens, users
 from promotion.promoting import POLICY, Town, town
@@ -58,12 +58,12 @@ class Gated:
     def approve(self, number: int, login: str = "olga", **more: Any) -> None:
         self.town.as_(login).review(number, **more)
 
-    def judge(self, *numbers: int, key: bool = True, **more: Any) -> tuple[Outcome, ...]:
-        order = Order(numbers or None, official=True, key=self.key if key else None, run=RUN, **more)
+    def judge(self, *numbers: int, key: bool = True, **more: Any) -> tuple[GateOutcome, ...]:
+        order = GateOrder(numbers or None, official=True, key=self.key if key else None, run=RUN, **more)
         with self.place() as place:
             return gate(place, order)
 
-    def one(self, number: int, **more: Any) -> Outcome:
+    def one(self, number: int, **more: Any) -> GateOutcome:
         (outcome,) = self.judge(number, **more)
         return outcome
 

@@ -19,7 +19,7 @@ from gitml.forges.settings import Settings
 from gitml.forges.table import connect
 from gitml.git.commands import Git
 from gitml.http import Patience
-from gitml.promotion.promote import Order, Proposed, promote
+from gitml.promotion.promote import PromoteOrder, Proposed, promote
 from gitml.refs import Reference, parse
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
@@ -143,7 +143,7 @@ class Town:
     def promote(self, what: Record | str, to: str = "staging", login: str = "ada", **more: Any) -> Proposed:
         reference = parse(what) if isinstance(what, str) else Reference(what.model, what.version)
         with self.place(login) as place:
-            return promote(place, Order(reference, to, **more))
+            return promote(place, PromoteOrder(reference, to, **more))
 
     def pulls(self, state: str = "open") -> list[dict[str, Any]]:
         return sorted(self.ada.get("pulls", state=state, per_page=100), key=lambda p: p["number"])

@@ -13,7 +13,7 @@ from evidence.evidence_kit import REPOSITORY, START, World, key_pair, stamp, wor
 from gitml.errors import InconclusiveError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.git import ledger
-from gitml.promotion.audit import Asked, audit
+from gitml.promotion.audit import AuditCall, audit
 from gitml.verdict import Phase
 
 NOW = START + timedelta(days=2)
@@ -35,7 +35,7 @@ def app(template: World, tmp_path: Path) -> World:
 
 def judged(app: World, **asked: object) -> Audit:
     app.publish()
-    return audit(app.root, {}, Asked(repository=REPOSITORY, **asked), now=NOW)  # type: ignore[arg-type]
+    return audit(app.root, {}, AuditCall(repository=REPOSITORY, **asked), now=NOW)  # type: ignore[arg-type]
 
 
 def kinds(result: Audit) -> list[str]:
@@ -299,7 +299,7 @@ def test_recorded_a_little_later(app: World) -> None:
     about = app.deploy("three")
     app.record(about.model_copy(update={"kind": "gate"}))
     app.publish()
-    asked = Asked(repository=REPOSITORY)
+    asked = AuditCall(repository=REPOSITORY)
     soon = audit(app.root, {}, asked, now=app.now())
     assert (kinds(soon), soon.verdict.phase) == (["not-recorded", "way-unknown"], Phase.INCONCLUSIVE)
     assert audit(app.root, {}, asked, now=app.now() + timedelta(hours=2)).verdict.phase is Phase.FAILED
@@ -359,7 +359,7 @@ def test_a_fresh_clone_and_a_kept_head_tell_a_rewritten_ledger(app: World, tmp_p
     commit = git(server, "commit-tree", "-m", "all at once", tree)
     git(server, "update-ref", f"refs/heads/{ledger.BRANCH}", commit)
     git(tmp_path, "clone", "-q", f"file://{server}", "fresh")
-    asked = Asked(repository=REPOSITORY, ledger_head=kept)
+    asked = AuditCall(repository=REPOSITORY, ledger_head=kept)
     result = audit(tmp_path / "fresh", {}, asked, now=NOW)
     assert "ledger-rewritten" in kinds(result)
     assert result.verdict.phase is Phase.FAILED
@@ -368,12 +368,12 @@ def test_a_fresh_clone_and_a_kept_head_tell_a_rewritten_ledger(app: World, tmp_p
     result = audit(tmp_path / "bare", {}, asked, now=NOW)
     assert {"ledger-rewritten", "change-without-evidence"} <= set(kinds(result))
     with pytest.raises(UsageError, match="is no commit"):
-        audit(tmp_path / "fresh", {}, Asked(REPOSITORY, "abc"), now=NOW)
+        audit(tmp_path / "fresh", {}, AuditCall(REPOSITORY, "abc"), now=NOW)
 
 
 def test_this_clone_remembers_the_ledger(app: World, tmp_path: Path) -> None:
     app.publish()
-    asked = Asked(repository=REPOSITORY, fetch=True)
+    asked = AuditCall(repository=REPOSITORY, fetch=True)
     assert audit(app.root, {}, asked, now=NOW).verdict.phase is Phase.SUCCESSFUL
     server = tmp_path / "server.git"
     git(server, "update-ref", f"refs/heads/{ledger.BRANCH}", git(server, "rev-parse", f"{ledger.BRANCH}~2"))
@@ -388,7 +388,7 @@ def test_a_shallow_clone_is_not_enough(app: World, tmp_path: Path) -> None:
     app.publish()
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{tmp_path}/server.git", "shallow")
     with pytest.raises(InconclusiveError, match="shallow"):
-        audit(tmp_path / "shallow", {}, Asked(repository=REPOSITORY), now=NOW)
+        audit(tmp_path / "shallow", {}, AuditCall(repository=REPOSITORY), now=NOW)
 
 
 def test_merges_and_replacements(app: World) -> None:
@@ -415,6 +415,6 @@ def test_an_application_in_a_folder(app: World) -> None:
         app.git("mv", name, f"app [1]/{name}")
     app.git("commit", "-qm", "move")
     app.publish()
-    result = audit(app.root / "app [1]", {}, Asked(repository=REPOSITORY), now=NOW)
+    result = audit(app.root / "app [1]", {}, AuditCall(repository=REPOSITORY), now=NOW)
     assert [r.path for r in result.changes] == ["app [1]/models/m/production.yaml"]
     assert "change-without-evidence" in kinds(result)

@@ -18,7 +18,7 @@ from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.facts import Facts
 from gitml.git import ledger
-from gitml.promotion.audit import Asked, audit
+from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export, reread
 from gitml.verdict import Phase
 
@@ -43,7 +43,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def audited(app: World) -> Audit:
-    return audit(app.root, {}, Asked(repository=REPOSITORY), now=NOW)
+    return audit(app.root, {}, AuditCall(repository=REPOSITORY), now=NOW)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -79,7 +79,7 @@ def test_a_forged_envelope_in_an_export_is_found(tmp_path: Path) -> None:
     made = world(tmp_path)
     made.promote("one")
     made.publish()
-    good = audit(made.root, {}, Asked(repository=REPOSITORY), now=NOW)
+    good = audit(made.root, {}, AuditCall(repository=REPOSITORY), now=NOW)
     assert good.verdict.phase is Phase.SUCCESSFUL
     oid, envelope = next((o, c) for o, c in good.facts.contents.items() if b'"sig"' in c)
     sig = json.loads(envelope)["signatures"][0]["sig"]
@@ -163,7 +163,7 @@ def test_who_approved_and_who_overrode_is_told_in_words(tmp_path: Path) -> None:
         envelope = enveloped(mine, made.key, said)
         ledger.append(made.server, {named(mine, envelope): envelope})
     made.publish()
-    found = audit(made.root, {}, Asked(repository=REPOSITORY), now=NOW)
+    found = audit(made.root, {}, AuditCall(repository=REPOSITORY), now=NOW)
     (row,) = found.changes
     assert (row.approvers, row.overridden, row.phase) == (("olga", "rita"), words, Phase.SUCCESSFUL)
     export(found, tmp_path / "out")

@@ -11,7 +11,7 @@ from evidence.evidence_kit import VERSION, World, binding, enveloped, key_pair, 
 from gitml.evidence.audit import Audit
 from gitml.evidence.statement import Change
 from gitml.git import ledger
-from gitml.promotion.audit import Asked, audit
+from gitml.promotion.audit import AuditCall, audit
 from gitml.verdict import Phase
 from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit, git
@@ -63,7 +63,7 @@ def judged(kit: Kit, made: World, ada: Api, *, ask_forge: bool = True) -> Audit:
         "GITHUB_REPOSITORY": ada.repo,
         "GITHUB_TOKEN": kit.token["ada"],
     }
-    return audit(made.root, env, Asked(fetch=True, ask_forge=ask_forge))
+    return audit(made.root, env, AuditCall(fetch=True, ask_forge=ask_forge))
 
 
 def kinds(result: Audit) -> dict[str, str]:

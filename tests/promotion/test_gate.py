@@ -16,7 +16,7 @@ from gitml.evidence.keys import generate
 from gitml.forges.base import State
 from gitml.gate.occasion import Queue
 from gitml.gate.queue import judge_queue
-from gitml.promotion.gate import NO_KEY, Order, gate
+from gitml.promotion.gate import NO_KEY, GateOrder, gate
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
 from promotion.gating import Gated, gated
@@ -223,7 +223,7 @@ def test_a_review_that_comes_in_while_it_is_judged_is_not_overlooked(build: Buil
         return g.town.now
 
     with g.place() as place:
-        (done,) = gate(replace(place, clock=clock), Order((number,), official=True, key=g.key))
+        (done,) = gate(replace(place, clock=clock), GateOrder((number,), official=True, key=g.key))
     assert next(moments) > 3
     assert done.state is State.PENDING
     assert g.status(done.head)[0] == "pending"

@@ -11,7 +11,7 @@ from forges.chaos_kit import Chaos
 from gitml.errors import FailedError, InconclusiveError, UsageError
 from gitml.evidence.keys import generate
 from gitml.forges.base import State
-from gitml.promotion.merge import Done, Order, merge
+from gitml.promotion.merge import MergeOrder, MergeResult, merge
 from gitml.spec import Deployment
 from promotion.promoting import Town, pin, town
 from promotion.test_rollback import tell
@@ -25,9 +25,9 @@ def build(kit: Kit, tmp_path: Path) -> Build:
     return lambda **more: town(kit, tmp_path, **more)
 
 
-def merged(t: Town, number: int, url: str = "", **more: Any) -> Done:
+def merged(t: Town, number: int, url: str = "", **more: Any) -> MergeResult:
     with t.place("olga", url) as place:
-        return merge(place, Order(number, **more), sleep=lambda _: None)
+        return merge(place, MergeOrder(number, **more), sleep=lambda _: None)
 
 
 def test_it_merges_the_head_whose_gate_is_open(build: Build) -> None:
@@ -50,7 +50,7 @@ def test_it_merges_the_head_whose_gate_is_open(build: Build) -> None:
     assert (made.was_merged, t.ada.tip("main")) == (False, made.commit)
     assert t.state("staging") == Deployment(champion=pin(one))
     assert done.pull.head.branch not in [b["name"] for b in t.ada.get("branches")]
-    assert merged(t, number) == Done(number, made.head, made.commit, was_merged=True)
+    assert merged(t, number) == MergeResult(number, made.head, made.commit, was_merged=True)
 
 
 def test_a_push_in_between_is_not_merged(build: Build, chaos: Chaos) -> None:

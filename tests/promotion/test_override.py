@@ -13,7 +13,7 @@ import pytest
 from gitml.errors import FailedError, GitmlError, UsageError
 from gitml.evidence.keys import generate, signing_key
 from gitml.forges.base import State
-from gitml.promotion.override import Order, Overridden, override
+from gitml.promotion.override import Overridden, OverrideOrder, override
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
 from promotion.gating import Gated, gated
@@ -38,7 +38,7 @@ class Scene:
 
     def override(self, login: str, *gates: str, key: str = "", **more: Any) -> Overridden:
         signer = signing_key(key or self.secret[login])
-        order = Order(self.number, gates or ("size",), more.pop("reason", "the holiday week"), signer, **more)
+        order = OverrideOrder(self.number, gates or ("size",), more.pop("reason", "the holiday week"), signer, **more)
         with self.g.town.place(login) as place:
             return override(place, order)
 

@@ -236,10 +236,10 @@ def test_two_at_once_open_one(build: Build) -> None:
     with t.place("ada") as first, t.place("olga") as second:
         from concurrent.futures import ThreadPoolExecutor
 
-        from gitml.promotion.promote import Order, promote
+        from gitml.promotion.promote import PromoteOrder, promote
         from gitml.refs import Reference
 
-        order = Order(Reference("delay", one.version), "staging")
+        order = PromoteOrder(Reference("delay", one.version), "staging")
         with ThreadPoolExecutor(2) as pool:
             results = [f.result() for f in [pool.submit(promote, p, order) for p in (first, second)]]
     assert len({r.pull.number for r in results}) == 1

@@ -16,7 +16,7 @@ from gitml.git.ledger import append, event_name
 from gitml.git.orphan import Remote
 from gitml.policy.change import Move, classify
 from gitml.promotion.promote import Proposed
-from gitml.promotion.rollback import Order, resume, rollback
+from gitml.promotion.rollback import RollbackOrder, resume, rollback
 from gitml.spec import Deployment
 from gitml.spec.deployment import Canary, Hold
 from promotion.promoting import NOW, Town, pin, town, untouched
@@ -32,7 +32,9 @@ def build(kit: Kit, tmp_path: Path) -> Build:
 
 def back(t: Town, login: str = "olga", root: Path | None = None, **more: Any) -> Proposed:
     with t.place(login, root=root) as place:
-        return rollback(place, Order(**{"model": "delay", "environment": "production", "reason": "bad", **more}))
+        return rollback(
+            place, RollbackOrder(**{"model": "delay", "environment": "production", "reason": "bad", **more})
+        )
 
 
 def test_it_goes_back_to_what_ran_before_and_holds(build: Build) -> None:
@@ -175,7 +177,7 @@ def test_a_hold_is_ended_by_a_pull_request(build: Build) -> None:
     one = t.train(1)
     state = Deployment(champion=pin(one))
     t.put("production", state)
-    order = Order("delay", "production", "repaired")
+    order = RollbackOrder("delay", "production", "repaired")
     with t.place("olga") as place, pytest.raises(UsageError, match="nobody holds delay in production"):
         resume(place, order)
     t.put("production", held := state.model_copy(update={"hold": Hold(by="olga", reason="bad")}))

@@ -8,8 +8,8 @@ import pytest
 
 from gitml.evidence.keys import generate
 from gitml.forges.governed import DeploymentState, NewDeployment
-from gitml.promotion.live import Live
-from gitml.promotion.status import Status, Wanted, status
+from gitml.promotion.live import LiveReport
+from gitml.promotion.status import DeploymentStatus, WantedVersion, status
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Hold
 from promotion.promoting import Town, pin, town
@@ -24,7 +24,7 @@ def build(kit: Kit, tmp_path: Path) -> Build:
     return lambda **more: town(kit, tmp_path, **more)
 
 
-def asked(t: Town, only: str = "") -> tuple[Status, dict[str, Wanted]]:
+def asked(t: Town, only: str = "") -> tuple[DeploymentStatus, dict[str, WantedVersion]]:
     with t.place("rita") as place:
         found = status(place, only)
     return found, {w.environment: w for w in found.wanted}
@@ -76,7 +76,7 @@ def test_what_the_ledger_and_the_agents_say(build: Build) -> None:
     found = wanted["staging"]
     assert (found.pull, found.approved_by, found.approvals_from) == (7, ("olga", "rita"), "the ledger")
     assert found.hold == state.hold
-    assert isinstance(found.live, Live)
+    assert isinstance(found.live, LiveReport)
     assert (found.live.version, found.live.state, found.live.description) == (one.version, "failure", "digest mismatch")
 
 

@@ -14,14 +14,32 @@ from hypothesis import strategies as st
 
 from gitml.errors import SpecError
 from gitml.reports.exchange import MAX_BYTES, fitted, parse_report, to_json
-from gitml.reports.facts import Change, Commit, How, Metric, Model, Outcome, Report, Row, Stage, Table
+from gitml.reports.facts import (
+    Outcome,
+    Report,
+    ReportedChange,
+    ReportedCommit,
+    ReportedHow,
+    ReportedMetric,
+    ReportedModel,
+    ReportedStage,
+    Row,
+    Table,
+)
 from gitml.stats.comparison import Difference, Reading
 from reports.report_kit import random_report
 
 SMALL = Report(
     "flight-delay",
-    models=(Model("delay", Outcome.NEW, stages=(Stage("train", How.RAN, 1.5),), metrics=(Metric("auc", 0.7),)),),
-    commits=(Commit("a" * 40, "Weather features", "Ada"),),
+    models=(
+        ReportedModel(
+            "delay",
+            Outcome.NEW,
+            stages=(ReportedStage("train", ReportedHow.RAN, 1.5),),
+            metrics=(ReportedMetric("auc", 0.7),),
+        ),
+    ),
+    commits=(ReportedCommit("a" * 40, "Weather features", "Ada"),),
 )
 
 
@@ -39,8 +57,10 @@ def test_a_report_within_its_bounds_is_not_touched() -> None:
 
 
 def test_too_long_is_cut_when_written() -> None:
-    stages = (Stage("s", How.FAILED, log_tail="x" * 30_000),)
-    model = Model("m", Outcome.FAILED, stages=stages, params=tuple(Change(str(i), None, "1") for i in range(9000)))
+    stages = (ReportedStage("s", ReportedHow.FAILED, log_tail="x" * 30_000),)
+    model = ReportedModel(
+        "m", Outcome.FAILED, stages=stages, params=tuple(ReportedChange(str(i), None, "1") for i in range(9000))
+    )
     got = parse_report(to_json(Report("a" * 5000, models=(model,))).encode())
     assert got.application == "a" * 199 + "…"
     assert len(got.models[0].params) == 500
@@ -49,17 +69,17 @@ def test_too_long_is_cut_when_written() -> None:
 
 def test_numbers_that_are_none_become_unknown() -> None:
     row = Row("auc", math.nan, 0.5, math.inf)
-    model = Model("m", Outcome.NEW, metrics=(Metric("auc", math.nan, -math.inf, 1.0),))
+    model = ReportedModel("m", Outcome.NEW, metrics=(ReportedMetric("auc", math.nan, -math.inf, 1.0),))
     got = parse_report(to_json(Report("a", models=(model,))).encode()).models[0]
-    assert got.metrics[0] == Metric("auc", None, None, 1.0)
+    assert got.metrics[0] == ReportedMetric("auc", None, None, 1.0)
     assert fitted(Report("a", models=(dataclasses.replace(model, name="\udcff"),))).models[0].name == "?"
     assert _only(row) == Row("auc", None, 0.5, None)
 
 
 def _only(row: Row) -> Row:
-    from gitml.reports.facts import Comparison, Role
+    from gitml.reports.facts import ComparisonRole, ReportedComparison
 
-    model = Model("m", Outcome.NEW, comparisons=(Comparison(Role.BASE, "main", "v", (row,)),))
+    model = ReportedModel("m", Outcome.NEW, comparisons=(ReportedComparison(ComparisonRole.BASE, "main", "v", (row,)),))
     return fitted(Report("a", models=(model,))).models[0].comparisons[0].rows[0]
 
 

@@ -10,31 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitml.reports.facts import (
-    Bin,
-    Change,
     Chart,
     ColumnShift,
-    Commit,
-    Comparison,
-    How,
-    Metric,
-    Model,
+    ComparisonRole,
     Outcome,
     Report,
-    Role,
+    ReportedBin,
+    ReportedChange,
+    ReportedCommit,
+    ReportedComparison,
+    ReportedHow,
+    ReportedMetric,
+    ReportedModel,
+    ReportedShift,
+    ReportedSlice,
+    ReportedStage,
     Row,
-    Shift,
-    Slice,
     SliceMetric,
-    Stage,
     Table,
 )
-from gitml.reports.markdown import LIMIT, Place, render
+from gitml.reports.markdown import LIMIT, ReportPlace, render
 from gitml.stats.comparison import Reading
 from reports.reading_kit import FORGED, read, read_as_github
 from reports.report_kit import PIECES, random_report
 
-PLACE = Place(
+PLACE = ReportPlace(
     "https://github.com/o/flights",
     "https://github.com/o/flights/raw/gitml-assets",
     "https://github.com/o/flights/actions/runs/7",
@@ -47,13 +47,13 @@ HINT = Row("auc", 0.66, 0.65, 0.01, 0.0002, 0.0198, True, Reading.BETTER)
 ROWS_ONLY = Row("rows", 19283.0, 19283.0, 0.0)
 
 
-def model(*rows: Row, name: str = "delay", **more: object) -> Model:
-    base = Comparison(Role.BASE, "main", "20260101T000000Z-aaaaaaaa", rows)
+def model(*rows: Row, name: str = "delay", **more: object) -> ReportedModel:
+    base = ReportedComparison(ComparisonRole.BASE, "main", "20260101T000000Z-aaaaaaaa", rows)
     known: dict[str, object] = {"name": name, "outcome": Outcome.NEW, "comparisons": (base,)}
-    return Model(**{**known, **more})  # type: ignore[arg-type]
+    return ReportedModel(**{**known, **more})  # type: ignore[arg-type]
 
 
-def first_line(*models: Model) -> str:
+def first_line(*models: ReportedModel) -> str:
     return render(Report("flight-delay", models=models), PLACE).splitlines()[0]
 
 
@@ -87,13 +87,13 @@ def test_the_first_line_is_the_verdict(rows: tuple[Row, ...], line: str) -> None
     ],
 )
 def test_the_first_line_without_a_new_version(outcome: Outcome, reason: str, line: str) -> None:
-    assert first_line(Model("delay", outcome, reason)) == line
+    assert first_line(ReportedModel("delay", outcome, reason)) == line
 
 
 def test_a_failure_names_the_stage_and_shows_the_end_of_its_log() -> None:
     log = "\n".join(f"line {i}" for i in range(100)) + "\nValueError: no rows"
-    stage = Stage("train", How.FAILED, 3.0, "exit code 1", log)
-    text = render(Report("flight-delay", models=(Model("delay", Outcome.FAILED, stages=(stage,)),)))
+    stage = ReportedStage("train", ReportedHow.FAILED, 3.0, "exit code 1", log)
+    text = render(Report("flight-delay", models=(ReportedModel("delay", Outcome.FAILED, stages=(stage,)),)))
     assert text.startswith("**🔴 `delay` failed in stage `train`: exit code 1.**")
     (block,) = read(text).blocks
     assert block.splitlines()[-1] == "ValueError: no rows"
@@ -102,8 +102,8 @@ def test_a_failure_names_the_stage_and_shows_the_end_of_its_log() -> None:
 
 
 def test_several_models_are_counted_first_the_worst_first() -> None:
-    failed = Model("mlp", Outcome.FAILED, "out of memory")
-    text = render(Report("a", models=(model(BETTER), failed, Model("old", Outcome.SAME))))
+    failed = ReportedModel("mlp", Outcome.FAILED, "out of memory")
+    text = render(Report("a", models=(model(BETTER), failed, ReportedModel("old", Outcome.SAME))))
     lines = text.splitlines()
     assert lines[0] == "**1 model failed, 1 model better, 1 model not changed.**"
     assert [line for line in lines if line.startswith("- ")][:3] == [
@@ -114,9 +114,9 @@ def test_several_models_are_counted_first_the_worst_first() -> None:
 
 
 def test_environments_are_compared_too_and_told_once_if_they_run_the_same() -> None:
-    base = Comparison(Role.BASE, "main", "v1", (BETTER,))
-    same = Comparison(Role.ENVIRONMENT, "staging", "v1", (BETTER,))
-    older = Comparison(Role.ENVIRONMENT, "production", "v0", (WORSE,))
+    base = ReportedComparison(ComparisonRole.BASE, "main", "v1", (BETTER,))
+    same = ReportedComparison(ComparisonRole.ENVIRONMENT, "staging", "v1", (BETTER,))
+    older = ReportedComparison(ComparisonRole.ENVIRONMENT, "production", "v0", (WORSE,))
     text = render(Report("a", models=(model(comparisons=(base, same, older)),)))
     assert " In `production`: worse than what runs there. `staging` runs what `main` has." in text.splitlines()[0]
     assert len(read(text).tables) == 2
@@ -140,36 +140,38 @@ def test_a_metric_that_vanished_is_never_read_as_unchanged() -> None:
 
 
 def moved(name: str) -> ColumnShift:
-    return ColumnShift(name, 0.312, 0.01, bins=(Bin(name, 0.4, 0.1), Bin("missing", 0.6, 0.9)))
+    return ColumnShift(name, 0.312, 0.01, bins=(ReportedBin(name, 0.4, 0.1), ReportedBin("missing", 0.6, 0.9)))
 
 
 def full() -> Report:
     """Something in every section."""
     slices = tuple(
-        Slice("carrier", f"C{i}", 500 + i, (SliceMetric("auc", 0.5 + i / 100, 0.49 + i / 100, 0.52 + i / 100, 0.5),))
+        ReportedSlice(
+            "carrier", f"C{i}", 500 + i, (SliceMetric("auc", 0.5 + i / 100, 0.49 + i / 100, 0.52 + i / 100, 0.5),)
+        )
         for i in range(30)
     )
-    missing, late = (Shift("wind", None, 0.02),), (Shift("late", 0.2, 0.3),)
+    missing, late = (ReportedShift("wind", None, 0.02),), (ReportedShift("late", 0.2, 0.3),)
     table = Table("data/features", 100, 120, ("wind",), (), missing, late, (moved("dest"),), 3, 2)
     one = model(
         BETTER,
         COST,
         NOISE,
         ROWS_ONLY,
-        metrics=(Metric("auc", 0.703, 0.69, 0.71, "higher"),),
-        slices=(*slices, Slice("carrier", "OO", 6)),
+        metrics=(ReportedMetric("auc", 0.703, 0.69, 0.71, "higher"),),
+        slices=(*slices, ReportedSlice("carrier", "OO", 6)),
         data=(table,),
-        params=(Change("train.weather", "False", "True"),),
-        code=(Change("pipelines/train.py", "md5:a", "md5:b"),),
-        packages=(Change("numpy", "2.0", "2.1"),),
+        params=(ReportedChange("train.weather", "False", "True"),),
+        code=(ReportedChange("pipelines/train.py", "md5:a", "md5:b"),),
+        packages=(ReportedChange("numpy", "2.0", "2.1"),),
         charts=(Chart("roc", "ROC", "flights/abc/roc.png"), Chart("cost", "", "flights/abc/cost.png")),
-        stages=(Stage("train", How.RAN, 7.5, "its dependencies changed"),),
+        stages=(ReportedStage("train", ReportedHow.RAN, 7.5, "its dependencies changed"),),
         version="20260102T000000Z-bbbbbbbb",
         origin="ci",
         reproduce="gitml reproduce delay@bbbbbbbb",
         notes=("one note",),
     )
-    commits = (Commit("c" * 40, "Weather, see #3", "Ada"),)
+    commits = (ReportedCommit("c" * 40, "Weather, see #3", "Ada"),)
     return Report(
         "flight-delay", "o/flights", "weather", "main", "c" * 40, seconds=75.2, models=(one,), commits=commits,
         notes=("hello",),
@@ -266,32 +268,48 @@ def _everywhere(text: str) -> Report:
         version=text,
         origin=text,
         comparisons=(
-            Comparison(Role.BASE, text, "v1", tuple(dataclasses.replace(r, metric=text) for r in (BETTER, ROWS_ONLY))),
-            Comparison(Role.ENVIRONMENT, text, "v2", (dataclasses.replace(WORSE, metric=text),)),
+            ReportedComparison(
+                ComparisonRole.BASE, text, "v1", tuple(dataclasses.replace(r, metric=text) for r in (BETTER, ROWS_ONLY))
+            ),
+            ReportedComparison(ComparisonRole.ENVIRONMENT, text, "v2", (dataclasses.replace(WORSE, metric=text),)),
         ),
-        metrics=(Metric(text, 0.7, 0.6, 0.8, "higher"),),
-        slices=(Slice(text, text, 5, (SliceMetric(text, 0.5, 0.4, 0.6, 0.5),)), Slice(text, text, 2)),
+        metrics=(ReportedMetric(text, 0.7, 0.6, 0.8, "higher"),),
+        slices=(ReportedSlice(text, text, 5, (SliceMetric(text, 0.5, 0.4, 0.6, 0.5),)), ReportedSlice(text, text, 2)),
         data=(
-            Table(text, 1, 2, (text,), (text,), (Shift(text, 0.1, 0.2),), (Shift(text, 0.1, 0.2),), (moved(text),)),
+            Table(
+                text,
+                1,
+                2,
+                (text,),
+                (text,),
+                (ReportedShift(text, 0.1, 0.2),),
+                (ReportedShift(text, 0.1, 0.2),),
+                (moved(text),),
+            ),
             Table(text, unprofiled=text),
             Table(text, steady=1),
         ),
-        params=(Change(text, text, text),),
+        params=(ReportedChange(text, text, text),),
         charts=(Chart(text, text, "a/b.png"),),
-        stages=(Stage(text, How.FAILED, 1.0, text, text + "\n" + text),),
+        stages=(ReportedStage(text, ReportedHow.FAILED, 1.0, text, text + "\n" + text),),
         reproduce=text,
         notes=(text,),
     )
     failed = dataclasses.replace(bad, outcome=Outcome.FAILED, reason=text)
-    commits = (Commit("b" * 40, text, text),)
+    commits = (ReportedCommit("b" * 40, text, text),)
     return Report(text, text, text, text, "a" * 40, run_url=text, models=(bad, failed), commits=commits, problem=text)
 
 
 def large(size: int) -> Report:
     one = full().models[0]
-    many = tuple(Change(f"group.param_{i}", "日本" * 10, "x|`y`" * 5) for i in range(size))
+    many = tuple(ReportedChange(f"group.param_{i}", "日本" * 10, "x|`y`" * 5) for i in range(size))
     log = "\n".join(f"é{i} `````" for i in range(100))
-    bad = Model("mlp", Outcome.FAILED, stages=(Stage("mlp-train", How.FAILED, 1.0, "exit code 1", log),), params=many)
+    bad = ReportedModel(
+        "mlp",
+        Outcome.FAILED,
+        stages=(ReportedStage("mlp-train", ReportedHow.FAILED, 1.0, "exit code 1", log),),
+        params=many,
+    )
     return dataclasses.replace(full(), models=(dataclasses.replace(one, params=many, packages=many), bad, one))
 
 

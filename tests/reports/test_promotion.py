@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from gitml.reports.facts import Metric, Row
-from gitml.reports.promotion import MAX_BODY, Edit, Evidence, Proposal, Seat, promotion
+from gitml.reports.facts import ReportedMetric, Row
+from gitml.reports.promotion import MAX_BODY, Evidence, Proposal, ProposedEdit, ProposedSeat, promotion
 from gitml.stats.comparison import Reading
 
 OLD, NEW = "20260131T080000Z-3f2a90bc", "20260201T080000Z-77aa00ff"
@@ -12,14 +12,14 @@ WHOLE = Proposal(
     environment="production",
     version=NEW,
     home="https://forge.example/acme/flights",
-    edits=(Edit("champion, which answers", OLD, NEW),),
+    edits=(ProposedEdit("champion, which answers", OLD, NEW),),
     environment_is="Its alerts reach passengers",
     champion=OLD,
     previous=OLD,
     rows=(Row("auc", 0.75, 0.70, 0.05, 0.04, 0.06, True, Reading.BETTER), Row("rows", 5.0, 4.0, 1.0)),
     lineage=(("artifact", "`model.skops`"),),
     evidence=(Evidence("trained", "2026-02-01T08:05:00Z", "passed"), Evidence("gate", "t", "passed", "staging", "old")),
-    seats=(Seat("operations", 1, ("olga",)), Seat("risk", 2, (), ("acme/risk",))),
+    seats=(ProposedSeat("operations", 1, ("olga",)), ProposedSeat("risk", 2, (), ("acme/risk",))),
     shut_out=("olga",),
 )
 
@@ -46,8 +46,10 @@ def test_all_three_readers_find_their_part() -> None:
 
 
 def test_what_is_missing_is_said() -> None:
-    nothing = Proposal("delay", "staging", NEW, "https://x", edits=(Edit("champion, which answers", "", NEW),))
-    text = promotion(replace(nothing, metrics=(Metric("auc", 0.7, None, None),), no_evidence="The ledger is away"))
+    nothing = Proposal("delay", "staging", NEW, "https://x", edits=(ProposedEdit("champion, which answers", "", NEW),))
+    text = promotion(
+        replace(nothing, metrics=(ReportedMetric("auc", 0.7, None, None),), no_evidence="The ledger is away")
+    )
     assert "🔵 `delay@77aa00ff`: nothing runs there yet" in text
     assert f"| champion, which answers | nothing | `{NEW}` |" in text
     for words in ("The ledger is away", "nobody's approval here", "nothing to go back to", "| `auc` | 0.7000 |"):

@@ -9,17 +9,17 @@ from dataclasses import replace
 import pytest
 
 from gitml.reports.charts import check, png, pngs, size
-from gitml.reports.facts import Bin, ColumnShift, Model, Outcome, Table
+from gitml.reports.facts import ColumnShift, Outcome, ReportedBin, ReportedModel, Table
 from gitml.reports.shifts import chart, shifted
 from reports.report_kit import PIECES
 
-WIND = ColumnShift("wind", 0.41, 0.01, 11.2, 14.8, (Bin("< 8", 0.4, 0.1), Bin("≥ 8", 0.6, 0.9)))
-CARRIER = ColumnShift("carrier", 0.05, 0.01, bins=(Bin("UA", 0.4, 0.5), Bin("all others", 0.6, 0.5)))
+WIND = ColumnShift("wind", 0.41, 0.01, 11.2, 14.8, (ReportedBin("< 8", 0.4, 0.1), ReportedBin("≥ 8", 0.6, 0.9)))
+CARRIER = ColumnShift("carrier", 0.05, 0.01, bins=(ReportedBin("UA", 0.4, 0.5), ReportedBin("all others", 0.6, 0.5)))
 TABLE = Table("data/features", shifted=(WIND, CARRIER), steady=4, unknown=1)
 
 
 def said(*tables: Table) -> str:
-    found = shifted(Model("m", Outcome.NEW, data=tables), "`main`")
+    found = shifted(ReportedModel("m", Outcome.NEW, data=tables), "`main`")
     return "\n\n".join(section.text(len(section.rows)) for section in found)
 
 
@@ -32,7 +32,7 @@ def test_the_columns_that_moved_farthest_with_what_they_were_and_are() -> None:
 
 
 def test_a_column_that_mostly_lost_its_values_says_so_instead_of_its_mean() -> None:
-    lost = replace(WIND, bins=(Bin("< 8", 1.0, 0.2), Bin("missing", 0.0, 0.8)))
+    lost = replace(WIND, bins=(ReportedBin("< 8", 1.0, 0.2), ReportedBin("missing", 0.0, 0.8)))
     assert "| `wind` | 0.41 | `missing` 0.0 % | `missing` 80.0 % |" in said(replace(TABLE, shifted=(lost,)))
 
 
@@ -79,7 +79,7 @@ def test_a_branch_called_like_the_other_side_is_told_from_it() -> None:
 @pytest.mark.slow
 def test_hostile_names_are_drawn_as_they_are_and_equal_labels_stay_two_bars() -> None:
     text = "".join(PIECES)
-    bad = ColumnShift(text, 0.5, 0.0, bins=tuple(Bin(piece * 20, 0.01, 0.02) for piece in PIECES[:18]))
+    bad = ColumnShift(text, 0.5, 0.0, bins=tuple(ReportedBin(piece * 20, 0.01, 0.02) for piece in PIECES[:18]))
     spec = chart([Table(text, shifted=(bad, replace(WIND, name="{datum.x}", bins=())))], text)
     check(spec)
     assert spec is not None

@@ -22,17 +22,17 @@ import pytest
 from gitml.agent import judge as agentjudge
 from gitml.agent.judge import Go, Keep
 from gitml.agent.source import Mirror
-from gitml.agent.trust import Grounds, Ledger, brought_up
-from gitml.cijobs.record import Order as Recording
+from gitml.agent.trust import ChangeEvents, Grounds, brought_up
+from gitml.cijobs.record import RecordOrder as Recording
 from gitml.cijobs.record import record
 from gitml.errors import GitmlError
 from gitml.forges.base import State
 from gitml.forges.governed import Protection
 from gitml.git.orphan import Remote
 from gitml.project.doctorpolicy import wanted
-from gitml.promotion.gate import Outcome
-from gitml.promotion.merge import Done, merge
-from gitml.promotion.merge import Order as Merging
+from gitml.promotion.gate import GateOutcome
+from gitml.promotion.merge import MergeOrder as Merging
+from gitml.promotion.merge import MergeResult, merge
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
 from gitml_sandbox.forge import repos, users
@@ -117,7 +117,7 @@ class Scene:
     def unguarded(self) -> None:
         self.town.ada.delete("branches/main/protection")
 
-    def merged(self, number: int, login: str = "olga", **more: Any) -> Done:
+    def merged(self, number: int, login: str = "olga", **more: Any) -> MergeResult:
         """`gitml merge`."""
         with self.town.place(login) as place:
             return merge(place, Merging(number, **more), sleep=lambda _: None)
@@ -135,7 +135,7 @@ class Scene:
         mirror = Mirror(self.folder / "agent", Remote(self.town.kit.remote(self.town.repo, "ada")), "main")
         mirror.prepare()
         heads = mirror.fetch()
-        ledger = brought_up(Ledger(), mirror, heads.ledger)
+        ledger = brought_up(ChangeEvents(), mirror, heads.ledger)
         later = self.clock.now + timedelta(seconds=30)
         grounds = Grounds(mirror, heads.main, ledger, self.town.repo.full_name, later)
         found = {}
@@ -234,7 +234,7 @@ def identity(login: str, role: str) -> dict[str, str]:
     return {f"GIT_{role}_NAME": login, f"GIT_{role}_EMAIL": login if "@" in login else f"{login}@example.org"}
 
 
-def said(outcome: Outcome) -> str:
+def said(outcome: GateOutcome) -> str:
     judged = outcome.judged
     decision = json.dumps(judged.decision.to_dict()) if judged and judged.decision else ""
     refused = " ".join(judged.refused) if judged else ""

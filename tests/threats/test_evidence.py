@@ -16,7 +16,7 @@ from gitml.evidence.statement import Change, Statement, parse_payload, to_payloa
 from gitml.forges.base import State
 from gitml.git import ledger
 from gitml.git.orphan import Remote
-from gitml.promotion.gate import Outcome
+from gitml.promotion.gate import GateOutcome
 from sandbox.forge_kit import git
 from threats.kit import PRODUCTION, STAGING, Scene, Template, identity, template
 
@@ -72,7 +72,7 @@ FORGED: dict[str, tuple[str, Sign, dict[str, Any]]] = {
 }
 
 
-def of(outcome: Outcome, scene: Scene) -> Statement:
+def of(outcome: GateOutcome, scene: Scene) -> Statement:
     """What the gate said last of the pull request."""
     found = [b.statement for b in scene.g.events("gate") if b.statement and b.statement.binding.pull == outcome.number]
     return found[-1]

@@ -7,8 +7,8 @@ import pytest
 from forges.chaos_kit import chaos_before
 from gitml.errors import FailedError, GitmlError, InconclusiveError
 from gitml.forges.base import State
-from gitml.promotion.gate import Order, gate
-from gitml.promotion.merge import Order as Merging
+from gitml.promotion.gate import GateOrder, gate
+from gitml.promotion.merge import MergeOrder as Merging
 from gitml.promotion.merge import merge
 from gitml.spec import render_deployment
 from gitml.spec.deployment import Deployment
@@ -114,7 +114,7 @@ def test_a_forge_that_is_down_opens_nothing(scene: Scene) -> None:
     for match in DOWN:
         with chaos_before(scene.town.kit.url) as chaos, scene.town.place(scene.g.token, chaos.url) as place:
             chaos.plan("502", match, times=10_000)
-            order = Order((shut,), official=True, key=scene.g.key, run=RUN)
+            order = GateOrder((shut,), official=True, key=scene.g.key, run=RUN)
             try:
                 states = [o.state for o in gate(place, order)]
             except GitmlError:

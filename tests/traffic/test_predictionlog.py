@@ -20,7 +20,7 @@ import pyarrow.parquet as parquet
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from gitml.engines.places import Place, place_of
+from gitml.engines.places import StoragePlace, place_of
 from gitml.errors import UsageError
 from gitml.traffic import compaction
 from gitml.traffic.exchange import Arm
@@ -288,7 +288,7 @@ class Store:
         self.url = f"memory://{uuid.uuid4().hex}"
 
     @property
-    def place(self) -> Place:
+    def place(self) -> StoragePlace:
         return place_of(self.url)
 
 

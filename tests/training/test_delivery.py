@@ -12,7 +12,7 @@ import pytest
 from gitml.errors import UsageError
 from gitml.spec.application import Model
 from gitml.spec.load import parse_application
-from gitml.training.delivery import MOST_ROWS, Delivery, Told
+from gitml.training.delivery import MOST_ROWS, DeliveredFiles, Delivery
 
 SIGNATURE = {
     "inputs": [{"name": "x", "type": "float64"}, {"name": "port", "type": "string", "nullable": True}],
@@ -27,7 +27,9 @@ def model(**places: str) -> Model:
     return parse_application(json.dumps(spec).encode()).models["m"]
 
 
-def read(folder: Path, places: dict[str, str], *, raw: bytes = b"", signed: bool = True, **columns: object) -> Told:
+def read(
+    folder: Path, places: dict[str, str], *, raw: bytes = b"", signed: bool = True, **columns: object
+) -> DeliveredFiles:
     samples, signature = folder / "rows.parquet", folder / "signature.json"
     signature.write_text(json.dumps(SIGNATURE))
     if columns:
@@ -35,7 +37,7 @@ def read(folder: Path, places: dict[str, str], *, raw: bytes = b"", signed: bool
     elif raw:
         samples.write_bytes(raw)
     delivery = Delivery(folder / "m.onnx", "Acme", signature=signature if signed else None, samples=samples)
-    return Told.read(model(**places), delivery)
+    return DeliveredFiles.read(model(**places), delivery)
 
 
 def test_samples_with_all_inputs_and_answers_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -75,4 +77,6 @@ def test_samples_in_another_format_without_signature_or_place(tmp_path: Path) ->
         read(tmp_path, {"signature": "a/signature.json"}, x=[1.0], port=["JFK"], p=[2.0])
     assert "samples: artifacts" in refused.value.hint
     with pytest.raises(UsageError, match="cannot be read"):
-        Told.read(model(**PLACES), Delivery(tmp_path / "m.onnx", "Acme", samples=tmp_path / "missing.parquet"))
+        DeliveredFiles.read(
+            model(**PLACES), Delivery(tmp_path / "m.onnx", "Acme", samples=tmp_path / "missing.parquet")
+        )

@@ -23,9 +23,9 @@ from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError
 from gitml.git.commands import Git
 from gitml.training.delivery import Delivery
-from gitml.training.register import Call, Registered
+from gitml.training.register import RegisterCall, Registered
 from gitml.training.register import register as register_version
-from gitml.training.trial import Shelf, try_model
+from gitml.training.trial import TrialShelf, try_model
 from promotion.promoting import POLICY
 
 pytestmark = pytest.mark.slow
@@ -281,7 +281,7 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
         pyarrow.parquet.write_table(pa.table({"x": [1.0, 2.0], "p": list(answers)}), app.parent / "samples.parquet")
         metrics, signature, samples = (app.parent / n for n in ("metrics.json", "signature.json", "samples.parquet"))
         delivery = Delivery(model, SOURCE, metrics, signature, samples)
-        return register_version(app, "m", delivery, Call(lambda _: False, heard.append))
+        return register_version(app, "m", delivery, RegisterCall(lambda _: False, heard.append))
 
     with pytest.raises(FailedError, match="answers otherwise than the samples say"):
         bring(2.0, 4.1)
@@ -299,6 +299,6 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
 
     main = Mainline(Git(app), git(app, "rev-parse", "HEAD").strip())
     with Dvc(app) as dvc:
-        shelf = Shelf(main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC))
+        shelf = TrialShelf(main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC))
         tried = try_model(shelf, done.record)
     assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitml.agent.source import Moved
-from gitml.agent.state import Attempt, State, moment, stamp
+from gitml.agent.state import AgentState, Attempt, moment, stamp
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def failed(attempt: Attempt, reason: str) -> Attempt:
     return attempt.model_copy(update={"over": True, "reason": reason})
 
 
-def after_restart(state: State) -> State:
+def after_restart(state: AgentState) -> AgentState:
     """Attempts that no process ended are over: it was killed, perhaps by what it loaded."""
     for model, attempt in state.attempts.items():
         if not attempt.over:

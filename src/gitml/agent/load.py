@@ -32,7 +32,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Order:
+class LoadOrder:
     """What to load, and what is loaded already: members by version are taken over if their artifact is the same."""
 
     name: str
@@ -42,7 +42,7 @@ class Order:
     there: Mapping[str, LoadedVersion] | None = None
 
 
-def bring_up(shelf: MirrorShelf, order: Order) -> Loaded:
+def bring_up(shelf: MirrorShelf, order: LoadOrder) -> Loaded:
     """Fetch, load, warm up, and check every pinned version. What serves meanwhile is not touched.
 
     Raises SpecError, IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the samples.

@@ -18,13 +18,13 @@ from typing import Any, Protocol
 from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
-from gitml.agent.load import Loaded, Order, bring_up, may_pickle, why_not_loaded
+from gitml.agent.load import Loaded, LoadOrder, bring_up, may_pickle, why_not_loaded
 from gitml.agent.news import Reporter
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
 from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
-from gitml.agent.state import CACHE, DVC, Applied, State, agent_name, load_state, save_state, stamp
-from gitml.agent.trust import Grounds, Ledger, brought_up
+from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
+from gitml.agent.trust import ChangeEvents, Grounds, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View
 from gitml.clock import machine, now
 from gitml.errors import OutsideError, SpecError
@@ -80,11 +80,11 @@ class Agent:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        fresh = State(environment=setup.environment, repository=setup.repository, branch=setup.mirror.branch)
+        fresh = AgentState(environment=setup.environment, repository=setup.repository, branch=setup.mirror.branch)
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
         self._loaded: dict[str, Loaded] = {}
-        self._ledger = Ledger()
+        self._ledger = ChangeEvents()
         self._told: dict[str, str] = {}
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
@@ -216,7 +216,7 @@ class Agent:
         self._save(self.state.with_attempt(case.model, attempt))
         self.view = replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING)))
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
-        order = Order(case.model, found.deployment, change.commit, pickle, self._members(case.model))
+        order = LoadOrder(case.model, found.deployment, change.commit, pickle, self._members(case.model))
         try:
             loaded = bring_up(self._shelf(change.commit), order)
             self._show(loaded)
@@ -254,9 +254,9 @@ class Agent:
             deployment = parse_deployment(applied.text.encode(), applied.path)
         except SpecError as exc:
             return f"what was applied cannot be read: {exc.message}"
-        return self._serve(model, Order(model, deployment, applied.commit, applied.pickle, self._members(model)))
+        return self._serve(model, LoadOrder(model, deployment, applied.commit, applied.pickle, self._members(model)))
 
-    def _serve(self, model: str, order: Order) -> str:
+    def _serve(self, model: str, order: LoadOrder) -> str:
         there = self._loaded.get(model)
         if there is not None and (there.deployment, there.commit) == (order.deployment, order.commit):
             return ""
@@ -293,7 +293,7 @@ class Agent:
         there = self._loaded.get(pin.model)
         if there is not None and there.deployment == deployment:
             return ""
-        return self._serve(pin.model, Order(pin.model, deployment, commit, there=self._members(pin.model)))
+        return self._serve(pin.model, LoadOrder(pin.model, deployment, commit, there=self._members(pin.model)))
 
     def _report(self, now: datetime) -> None:
         if self.setup.observe:
@@ -305,7 +305,7 @@ class Agent:
     def _sweep(self) -> None:
         sweep(self.setup.folder / CACHE, {d for one in self._loaded.values() for d in one.digests}, machine())
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: AgentState) -> None:
         save_state(self.setup.folder, state)
         self.state = state
 

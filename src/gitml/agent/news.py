@@ -10,7 +10,7 @@ from typing import Any
 from gitml.agent.pin import LocalPin
 from gitml.agent.report import News, Outbox, Page, statement_of
 from gitml.agent.source import MAIN_REF, Mirror, Moved
-from gitml.agent.state import Applied, Attempt, State, agent_name
+from gitml.agent.state import AgentState, Applied, Attempt, agent_name
 from gitml.agent.trust import Trusted
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.keys import SigningKey
@@ -44,7 +44,7 @@ class Reporter:
         self._write(news)
         self._waiting[model] = news
 
-    def report(self, state: State, pins: Mapping[str, LocalPin], now: datetime) -> State:
+    def report(self, state: AgentState, pins: Mapping[str, LocalPin], now: datetime) -> AgentState:
         """What is new since the last call; the state that knows that it was told."""
         for model, applied in state.applied.items():
             if not applied.told:
@@ -54,7 +54,7 @@ class Reporter:
         self._deliver()
         return state
 
-    def _applied(self, state: State, model: str, applied: Applied) -> State:
+    def _applied(self, state: AgentState, model: str, applied: Applied) -> AgentState:
         news = self._news_of(model, applied)
         if news is None:
             return state
@@ -85,7 +85,7 @@ class Reporter:
             details=details,
         )
 
-    def _pin(self, state: State, pin: LocalPin, now: datetime) -> State:
+    def _pin(self, state: AgentState, pin: LocalPin, now: datetime) -> AgentState:
         """Its begin and its end, each once."""
         mark = pin.since if pin.is_active(now) else f"{pin.since}-ended"
         if state.pins_told.get(pin.model) == mark:

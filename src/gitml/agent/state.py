@@ -62,7 +62,7 @@ class Attempt(_Part):
     reason: str = ""
 
 
-class State(_Part):
+class AgentState(_Part):
     """The whole file. ``verified`` and ``ledger`` are the tips that all this was believed on.
 
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
@@ -78,10 +78,10 @@ class State(_Part):
     attempts: Mapping[str, Attempt] = Field(default_factory=dict)
     pins_told: Mapping[str, str] = Field(default_factory=dict)
 
-    def with_applied(self, model: str, applied: Applied) -> State:
+    def with_applied(self, model: str, applied: Applied) -> AgentState:
         return self.model_copy(update={"applied": {**self.applied, model: applied}})
 
-    def with_attempt(self, model: str, attempt: Attempt | None) -> State:
+    def with_attempt(self, model: str, attempt: Attempt | None) -> AgentState:
         kept = {name: value for name, value in self.attempts.items() if name != model}
         return self.model_copy(update={"attempts": {**kept, **({model: attempt} if attempt else {})}})
 
@@ -92,7 +92,7 @@ def default_state(repository: str, environment: str) -> Path:
     return Path(base) / "gitml" / "agent" / repository / environment
 
 
-def load_state(folder: Path, fresh: State) -> State:
+def load_state(folder: Path, fresh: AgentState) -> AgentState:
     """What the last process left, or ``fresh``.
 
     Raises OutsideError when it cannot be read, or belongs to another environment, repository or branch: whoever
@@ -100,7 +100,7 @@ def load_state(folder: Path, fresh: State) -> State:
     """
     path = folder / STATE
     try:
-        found = State.model_validate_json(path.read_bytes())
+        found = AgentState.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return fresh
     except ValidationError as exc:
@@ -119,7 +119,7 @@ def load_state(folder: Path, fresh: State) -> State:
     return found
 
 
-def save_state(folder: Path, state: State) -> None:
+def save_state(folder: Path, state: AgentState) -> None:
     """Replace the file. Raises OSError when the disk is full; the old one is whole then."""
     write_file(folder / STATE, (state.model_dump_json(indent=1) + "\n").encode())
 

@@ -40,7 +40,7 @@ class UntrustedError(GitmlError):
 
 
 @dataclass(frozen=True)
-class Ledger:
+class ChangeEvents:
     """The events that speak of deployment files, by (path, old blob, new blob), oldest first.
 
     ``head`` is the ledger's tip that they were read at, ``names`` all that were looked at.
@@ -54,7 +54,7 @@ class Ledger:
         return self.by_change.get((change.path, change.old, change.new), ())
 
 
-def brought_up(before: Ledger, mirror: Mirror, head: str) -> Ledger:
+def brought_up(before: ChangeEvents, mirror: Mirror, head: str) -> ChangeEvents:
     """The ledger at ``head``. Only what is new is read: a ledger has thousands of events, and a server has little time.
 
     Nothing is believed yet: what an event says of itself only decides where it is looked up.
@@ -67,7 +67,7 @@ def brought_up(before: Ledger, mirror: Mirror, head: str) -> Ledger:
         change = _change_in(event.content)
         if change:
             found[change] = tuple(sorted((*found.get(change, ()), event), key=lambda e: e.name))
-    return Ledger(head, before.names | {event.name for event in fresh}, found)
+    return ChangeEvents(head, before.names | {event.name for event in fresh}, found)
 
 
 def _change_in(envelope: bytes) -> tuple[str, str, str] | None:
@@ -89,7 +89,7 @@ class Grounds:
 
     mirror: Mirror
     head: str
-    ledger: Ledger
+    ledger: ChangeEvents
     repository: str
     now: datetime
     only: frozenset[str] = frozenset()

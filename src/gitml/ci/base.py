@@ -11,7 +11,7 @@ from gitml.spec.application import Application
 from gitml.spec.policy import Policy
 
 
-class Job(Protocol):
+class CiJob(Protocol):
     """Stages that one runner executes; see ``gitml.pipelines.jobs``."""
 
     @property
@@ -27,7 +27,7 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class CiSource:
     """One application and its place in the repository.
 
     ``folder`` is the folder of gitml.yaml, ``''`` at the top. ``gitml`` is what pip installs it from: ``gitml==1.2``,
@@ -36,7 +36,7 @@ class Source:
     """
 
     application: Application
-    jobs: Sequence[Job]
+    jobs: Sequence[CiJob]
     folder: str
     gitml: str
     hashed: bool
@@ -49,7 +49,7 @@ class Source:
     def requirement(self, extra: str = "") -> str:
         """What pip is told to install for gitml with an extra.
 
-        >>> Source(None, (), "", "gitml==1.2", False).requirement("report")
+        >>> CiSource(None, (), "", "gitml==1.2", False).requirement("report")
         'gitml[report]==1.2'
         """
         name = "." if self.gitml == "." else "gitml"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 from gitml.spec.policy import POLICY, Policy
 
@@ -24,7 +24,7 @@ def marks(folder: str) -> tuple[str, str]:
     return f"# gitml: begin, rendered from {place}; do not edit, run `gitml ci render`", f"# gitml: end, {place}"
 
 
-def with_block(text: str, source: Source) -> str:
+def with_block(text: str, source: CiSource) -> str:
     """``text`` with gitml's block brought up to date, at its end if it is new, without it where there is no policy.
 
     Raises UsageError for a block that begins and does not end, and for a folder that no pattern can name.
@@ -47,7 +47,7 @@ def _around(text: str, begin: str, end: str) -> tuple[str, str]:
     return "".join(lines[: plain.index(begin)]), "".join(lines[plain.index(end) + 1 :])
 
 
-def block(source: Source, policy: Policy) -> list[str]:
+def block(source: CiSource, policy: Policy) -> list[str]:
     """The lines, with its marks. Whoever must approve for an environment owns its files; the last environment's
     approvers own the rules themselves."""
     if not _PLAIN.fullmatch(source.folder):

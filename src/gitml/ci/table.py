@@ -9,7 +9,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 
 # name: module
@@ -33,7 +33,7 @@ class Renderer(Protocol):
         """The name of the workflow of a ``kind``: train, gate, main …"""
         ...
 
-    def render(self, source: Source) -> dict[str, str]:
+    def render(self, source: CiSource) -> dict[str, str]:
         """Path in the repository → text. Raises UsageError for a name that cannot stand in such a file."""
         ...
 

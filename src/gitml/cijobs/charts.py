@@ -29,7 +29,7 @@ class Pictures:
     commit: str
     notes: list[str] = field(default_factory=list)
 
-    def drawn(self, root: Path, told: facts.Model, model: Model, onto: str) -> facts.Model:
+    def drawn(self, root: Path, told: facts.ReportedModel, model: Model, onto: str) -> facts.ReportedModel:
         """What is told of a model with its charts: how its data shifted, then its own in the order of their names.
 
         ``onto`` is the branch that the report compares with.

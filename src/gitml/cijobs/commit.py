@@ -13,8 +13,8 @@ from gitml.cijobs import retrain as ciretrain
 from gitml.cijobs.charts import Pictures
 from gitml.cijobs.context import Push
 from gitml.cijobs.fragments import folder_of, merged, put_git_files, read_fragments
-from gitml.cijobs.outcomes import Work, judge
-from gitml.cijobs.push import Change
+from gitml.cijobs.outcomes import CommitWork, judge
+from gitml.cijobs.push import TreeChange
 from gitml.dvc.repository import Dvc
 from gitml.errors import GitmlError, OutsideError
 from gitml.files import write_file
@@ -22,18 +22,18 @@ from gitml.forges.base import Forge, PullRequest
 from gitml.forges.base import Job as RunJob
 from gitml.git.commands import Git
 from gitml.git.edit import bring, swap, tip_of
-from gitml.pipelines.jobs import Job, jobs_of
+from gitml.pipelines.jobs import StageJob, jobs_of
 from gitml.pipelines.lock import training
 from gitml.registry import find, write_record
 from gitml.reports import facts
 from gitml.reports.exchange import to_json
 from gitml.spec import load_application, load_pipeline
-from gitml.training.train import Call, Training, is_ci
+from gitml.training.train import TrainCall, Training, is_ci
 
 LABEL = "gitml:commit"
 
 
-class Outcome(StrEnum):
+class CommitOutcome(StrEnum):
     """What became of the branch. ``failed``: a job failed or never came; ``refused``: the forge did not take it."""
 
     COMMITTED = "committed"
@@ -49,17 +49,17 @@ class Outcome(StrEnum):
 class Committed:
     """``head`` is the bot's commit, empty when there is none. ``report`` is the file that publishing reads."""
 
-    outcome: Outcome
+    outcome: CommitOutcome
     reason: str
     head: str
     report: Path
 
     @property
     def exit_code(self) -> int:
-        return {Outcome.FAILED: 1, Outcome.REFUSED: 4}.get(self.outcome, 0)
+        return {CommitOutcome.FAILED: 1, CommitOutcome.REFUSED: 4}.get(self.outcome, 0)
 
 
-def cicommit(root: Path, push: Push, forge: Forge | None, call: Call) -> Committed:
+def cicommit(root: Path, push: Push, forge: Forge | None, call: TrainCall) -> Committed:
     """Merge the fragments, write ``report.json``, commit once if ``train.commit`` says so.
 
     Whenever it is killed, calling it again ends with one commit and one record: a commit of the bot on top of the
@@ -72,11 +72,11 @@ def cicommit(root: Path, push: Push, forge: Forge | None, call: Call) -> Committ
     commit = git.resolve("HEAD") or ""
     with training(root, wait=call.wait, tell=call.say, doing="merging what CI trained"), Dvc(root) as dvc:
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
-        work = Work(about, push, forge, jobs, fragments, commit)
+        work = CommitWork(about, push, forge, jobs, fragments, commit)
         return _commit(work, folder)
 
 
-def _commit(work: Work, folder: Path) -> Committed:
+def _commit(work: CommitWork, folder: Path) -> Committed:
     work.pull = _pull(work)
     onto = work.pull.base.branch if work.pull else (work.push.base or work.push.default_branch or "main")
     base = _base(work, onto)
@@ -89,21 +89,21 @@ def _commit(work: Work, folder: Path) -> Committed:
     head = ""
     try:
         if failed:
-            outcome, reason = Outcome.FAILED, failed
+            outcome, reason = CommitOutcome.FAILED, failed
         elif work.push.on_default:
             outcome, reason = _on_default(work, judged)
         else:
             outcome, reason, head = _to_branch(work, judged, base)
     except GitmlError as exc:
         # What was trained is reported whatever the forge or its Git refuse.
-        outcome, reason = Outcome.REFUSED, " ".join(exc.message.split())
+        outcome, reason = CommitOutcome.REFUSED, " ".join(exc.message.split())
         work.notes.append(f"not committed: {reason}" + (f"; {exc.hint}" if exc.hint else ""))
     report = replace(_report(work, judged, base, onto, problem, folder), committed=head)
     write_file(folder / "report.json", to_json(report).encode())
     return Committed(outcome, reason, head, folder / "report.json")
 
 
-def _resume(work: Work) -> None:
+def _resume(work: CommitWork) -> None:
     """Go on from what an earlier attempt of this run committed, if it got that far."""
     push = work.push
     if push.branch and push.repository and not push.on_default:
@@ -113,7 +113,7 @@ def _resume(work: Work) -> None:
             cipush.take_over(work.about.git, there, work.commit)
 
 
-def _pull(work: Work) -> PullRequest | None:
+def _pull(work: CommitWork) -> PullRequest | None:
     """The open pull request of the branch, into the default branch if there are several."""
     if work.forge is None or not work.push.branch or work.push.on_default:
         return None
@@ -121,7 +121,7 @@ def _pull(work: Work) -> PullRequest | None:
     return next((p for p in pulls if p.base.branch == work.push.default_branch), pulls[0] if pulls else None)
 
 
-def _base(work: Work, onto: str) -> str | None:
+def _base(work: CommitWork, onto: str) -> str | None:
     """What the push is compared with: where its branch left ``onto``; on the default branch the commit before."""
     git = work.about.git
     if work.push.on_default:
@@ -134,7 +134,7 @@ def _base(work: Work, onto: str) -> str | None:
         return None
 
 
-def _problem(work: Work) -> str:
+def _problem(work: CommitWork) -> str:
     """What kept the run from judging; empty when every job judged, also when it judged that a stage fails."""
     for name, job in work.jobs.items():
         fragment = work.fragments.get(name)
@@ -145,11 +145,11 @@ def _problem(work: Work) -> str:
     return ""
 
 
-def _went_well(work: Work, name: str) -> bool:
+def _went_well(work: CommitWork, name: str) -> bool:
     return name in work.fragments and work.fragments[name].status == "successful"
 
 
-def _never_came(work: Work, job: Job) -> str:
+def _never_came(work: CommitWork, job: StageJob) -> str:
     """What the forge knows of a job that handed nothing over."""
     labels = ", ".join(job.labels)
     found = _on_forge(work, job.name)
@@ -161,7 +161,7 @@ def _never_came(work: Work, job: Job) -> str:
     return f"job {job.name} {how} (it asks for a runner with the labels {labels})"
 
 
-def _on_forge(work: Work, name: str) -> RunJob | None:
+def _on_forge(work: CommitWork, name: str) -> RunJob | None:
     try:
         run = int(work.push.run_url.rpartition("/")[2])
         jobs = work.forge.runs.jobs(run) if work.forge else ()
@@ -170,33 +170,35 @@ def _on_forge(work: Work, name: str) -> RunJob | None:
     return next((job for job in jobs if job.name == name), None)
 
 
-def _to_branch(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -> tuple[Outcome, str, str]:
+def _to_branch(
+    work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None
+) -> tuple[CommitOutcome, str, str]:
     change = _change(work, judged, base)
     made = cipush.commit_on(work.about.git, work.commit, change)
     if made is None:
-        return Outcome.NOTHING, "everything is committed already", ""
+        return CommitOutcome.NOTHING, "everything is committed already", ""
     why_not = _why_not(work)
     if why_not:
         work.notes.append(why_not)
-        return Outcome.REPORT_ONLY, why_not, ""
+        return CommitOutcome.REPORT_ONLY, why_not, ""
     return _push(work, made)
 
 
-def _push(work: Work, made: str) -> tuple[Outcome, str, str]:
+def _push(work: CommitWork, made: str) -> tuple[CommitOutcome, str, str]:
     branch = work.push.branch
     there = tip_of(work.root, work.push.remote, branch)
     if there == work.commit and swap(work.root, work.push.remote, branch, there, made):
-        return Outcome.COMMITTED, f"committed to {branch}", made
+        return CommitOutcome.COMMITTED, f"committed to {branch}", made
     there = tip_of(work.root, work.push.remote, branch)
     if there is None:
-        return Outcome.MOVED, f"the branch {branch} is gone", ""
+        return CommitOutcome.MOVED, f"the branch {branch} is gone", ""
     bring(work.about.git, work.push.remote, there)
     if cipush.made_for(work.about.git, there, work.commit):
-        return Outcome.COMMITTED, "an earlier attempt of this run committed it", there
-    return Outcome.MOVED, f"{branch} has moved to {there[:12]}: its own run takes over", ""
+        return CommitOutcome.COMMITTED, "an earlier attempt of this run committed it", there
+    return CommitOutcome.MOVED, f"{branch} has moved to {there[:12]}: its own run takes over", ""
 
 
-def _why_not(work: Work) -> str:
+def _why_not(work: CommitWork) -> str:
     """Why the bot leaves the branch alone; empty when it may commit."""
     when, pull = work.about.application.train.commit, work.pull
     if work.push.fork:
@@ -213,7 +215,7 @@ def _why_not(work: Work) -> str:
     return "not committed: the pull request is a draft" if pull.is_draft else ""
 
 
-def _change(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -> Change:
+def _change(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None) -> TreeChange:
     """The lock, the records, the outputs that live in Git, and what DVC ignores; older records of the bot go."""
     add = {"dvc.lock": None}
     lines = []
@@ -233,10 +235,10 @@ def _change(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -> C
                 add[ignore] = None
     subject = ", ".join(lines) or "dvc.lock of recorded runs"
     message = f"{subject}\n\n{cipush.TRAILER}: {work.commit}\n"
-    return Change(message, tuple(add), tuple(_superseded(work, judged, base)))
+    return TreeChange(message, tuple(add), tuple(_superseded(work, judged, base)))
 
 
-def _superseded(work: Work, judged: Sequence[cifacts.Judged], base: str | None) -> list[str]:
+def _superseded(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None) -> list[str]:
     """The bot's own records on this branch, not merged yet, of another version than the one there is now."""
     gone = []
     for found in judged:
@@ -252,17 +254,17 @@ def _superseded(work: Work, judged: Sequence[cifacts.Judged], base: str | None) 
     return gone
 
 
-def _on_default(work: Work, judged: Sequence[cifacts.Judged]) -> tuple[Outcome, str]:
+def _on_default(work: CommitWork, judged: Sequence[cifacts.JudgedModel]) -> tuple[CommitOutcome, str]:
     stale = [found.name for found in judged if found.outcome is facts.Outcome.REFUSED]
     if stale:
         said = ciretrain.ask(work.about, work.push, work.forge, stale)
         work.notes.append(said)
-        return Outcome.STALE, said
-    return Outcome.NOTHING, "recorded runs cover every stage"
+        return CommitOutcome.STALE, said
+    return CommitOutcome.NOTHING, "recorded runs cover every stage"
 
 
 def _report(
-    work: Work, judged: Sequence[cifacts.Judged], base: str | None, onto: str, problem: str, folder: Path
+    work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None, onto: str, problem: str, folder: Path
 ) -> facts.Report:
     pictures = Pictures(folder, work.commit)
     about = work.about

@@ -11,7 +11,7 @@ from gitml.cijobs.due import Due
 from gitml.control.landing import Landing, landing
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import Heard, bound, heard
+from gitml.control.signing import BelievedEvents, bound, heard
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.audit import deployment_of
 from gitml.evidence.statement import Binding, Change, Statement
@@ -69,7 +69,7 @@ def decided(place: Place, ground: Ground, run: str) -> Iterator[Due]:
             yield _due(place, ground, whole, found, run)
 
 
-def _unrecorded(ground: Ground, known: Heard) -> list[_Turn]:
+def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     git = ground.main.git
     folder = git.prefix.replace("\\", "\\\\").replace("[", "\\[").replace("*", "\\*").replace("?", "\\?")
     line = history.line(git.root, ground.main.commit, [f":(top,glob){folder}models/*/*.yaml"])
@@ -99,7 +99,7 @@ def _turn(prefix: str, landed: Landed, touch: FileChange) -> _Turn | None:
     return _Turn(landed.parents[0], landed.commit, Change(path=touch.path, old=touch.old, new=touch.new), *named)
 
 
-def _is_recorded(known: Heard, turn: _Turn) -> bool:
+def _is_recorded(known: BelievedEvents, turn: _Turn) -> bool:
     return any(known.newest(kind, change=turn.change, base=turn.base) for kind in _PLACED)
 
 
@@ -144,7 +144,9 @@ def _brought_more(ground: Ground, turn: _Turn) -> tuple[str, ...]:
     return (f"the merge changed {', '.join(names[:5])} as well",) if names else ()
 
 
-def _judged(place: Place, ground: Ground, turn: _Turn, pull: PullRequest, merged: Merged) -> tuple[Judged, Heard]:
+def _judged(
+    place: Place, ground: Ground, turn: _Turn, pull: PullRequest, merged: Merged
+) -> tuple[Judged, BelievedEvents]:
     """As it was at the merge: policy and roles of the commit before, the reviews that were in, that time."""
     then = Mainline(ground.main.git, turn.base)
     policy = then.policy()

@@ -20,14 +20,14 @@ from gitml.registry.record import File
 from gitml.reports import facts
 from gitml.spec import Application, parse_policy
 from gitml.training.compare import metric_differences
-from gitml.training.diff import Change as Differs
 from gitml.training.diff import Diff, diff_records
+from gitml.training.diff import DiffLine as Differs
 
 _MOST_COMMITS = 250
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedModel:
     """What became of one model. ``record`` is its version, in the tree or about to be; ``jobs`` names each stage's."""
 
     name: str
@@ -51,17 +51,19 @@ class Scene:
     onto: str
 
 
-def model_facts(scene: Scene, judged: Judged) -> facts.Model:
+def model_facts(scene: Scene, judged: JudgedModel) -> facts.ReportedModel:
     """All that the report says of one model, but for its charts."""
     stages = tuple(_stage(run, judged.jobs.get(run.stage, "")) for run in judged.runs)
     seconds = sum(run.seconds for run in judged.runs if run.how in ("ran", "failed"))
-    start = facts.Model(judged.name, judged.outcome, judged.reason, seconds=seconds, stages=stages, notes=judged.notes)
+    start = facts.ReportedModel(
+        judged.name, judged.outcome, judged.reason, seconds=seconds, stages=stages, notes=judged.notes
+    )
     record = judged.record
     if record is None:
         return start
     base = base_record(scene, judged.name)
     differs = diff_records(scene.root, scene.git, scene.dvc, base, record) if base and base != record else None
-    return facts.Model(
+    return facts.ReportedModel(
         name=judged.name,
         outcome=judged.outcome,
         reason=judged.reason,
@@ -82,9 +84,9 @@ def model_facts(scene: Scene, judged: Judged) -> facts.Model:
     )
 
 
-def _stage(run: StageRun, job: str) -> facts.Stage:
-    how = facts.How(run.how) if run.how != "stale" else facts.How.NOT_REACHED
-    return facts.Stage(run.stage, how, max(0.0, run.seconds), run.why, run.log_tail, job)
+def _stage(run: StageRun, job: str) -> facts.ReportedStage:
+    how = facts.ReportedHow(run.how) if run.how != "stale" else facts.ReportedHow.NOT_REACHED
+    return facts.ReportedStage(run.stage, how, max(0.0, run.seconds), run.why, run.log_tail, job)
 
 
 def base_record(scene: Scene, model: str) -> Record | None:
@@ -98,22 +100,24 @@ def base_record(scene: Scene, model: str) -> Record | None:
     return None
 
 
-def _metrics(scene: Scene, record: Record) -> Iterator[facts.Metric]:
+def _metrics(scene: Scene, record: Record) -> Iterator[facts.ReportedMetric]:
     better = scene.application.models[record.model].better
     names = [*(n for n in better if n in record.metrics), *sorted(set(record.metrics) - set(better))]
     for name in names:
         metric = record.metrics[name]
-        yield facts.Metric(name, metric.value, metric.low, metric.high, better.get(name))
+        yield facts.ReportedMetric(name, metric.value, metric.low, metric.high, better.get(name))
 
 
-def _comparisons(scene: Scene, record: Record, base: Record | None, differs: Diff | None) -> Iterator[facts.Comparison]:
-    role = facts.Role.BASE
+def _comparisons(
+    scene: Scene, record: Record, base: Record | None, differs: Diff | None
+) -> Iterator[facts.ReportedComparison]:
+    role = facts.ComparisonRole.BASE
     if base is None:
-        yield facts.Comparison(role, scene.onto, why=f"{scene.onto} has no version of {record.model}")
+        yield facts.ReportedComparison(role, scene.onto, why=f"{scene.onto} has no version of {record.model}")
     elif differs is None:
-        yield facts.Comparison(role, scene.onto, base.version, why=f"it is the version that {scene.onto} has")
+        yield facts.ReportedComparison(role, scene.onto, base.version, why=f"it is the version that {scene.onto} has")
     else:
-        yield facts.Comparison(role, scene.onto, base.version, tuple(facts.Row.of(d) for d in differs.metrics))
+        yield facts.ReportedComparison(role, scene.onto, base.version, tuple(facts.Row.of(d) for d in differs.metrics))
     for environment, version in _champions(scene, record.model):
         yield _with_champion(scene, record, environment, version)
 
@@ -132,19 +136,19 @@ def _champions(scene: Scene, model: str) -> Iterator[tuple[str, str]]:
     yield from ((name, found[name]) for name in sorted(found, key=lambda n: (n not in order, n)))
 
 
-def _with_champion(scene: Scene, record: Record, environment: str, version: str) -> facts.Comparison:
-    role = facts.Role.ENVIRONMENT
+def _with_champion(scene: Scene, record: Record, environment: str, version: str) -> facts.ReportedComparison:
+    role = facts.ComparisonRole.ENVIRONMENT
     if version == record.version:
-        return facts.Comparison(role, environment, version, why=f"it is what {environment} runs")
+        return facts.ReportedComparison(role, environment, version, why=f"it is what {environment} runs")
     try:
         other = record_in(WorkTree(scene.root), record.model, version)
     except SpecError:
-        return facts.Comparison(role, environment, version, why="its record cannot be read here")
+        return facts.ReportedComparison(role, environment, version, why="its record cannot be read here")
     rows = metric_differences(scene.root, scene.git, scene.dvc, record, other)
-    return facts.Comparison(role, environment, version, tuple(facts.Row.of(d) for d in rows))
+    return facts.ReportedComparison(role, environment, version, tuple(facts.Row.of(d) for d in rows))
 
 
-def _slices(scene: Scene, record: Record, base: Record | None) -> Iterator[facts.Slice]:
+def _slices(scene: Scene, record: Record, base: Record | None) -> Iterator[facts.ReportedSlice]:
     path = record.roles.get("slices")
     if path is None:
         return
@@ -156,7 +160,7 @@ def _slices(scene: Scene, record: Record, base: Record | None) -> Iterator[facts
             for name, bounds in _numbers(entry.get("metrics")).items()
         )
         rows = entry.get("rows")
-        yield facts.Slice(column, value, rows if isinstance(rows, int) and rows >= 0 else 0, metrics)
+        yield facts.ReportedSlice(column, value, rows if isinstance(rows, int) and rows >= 0 else 0, metrics)
 
 
 def _read(path: Path) -> bytes | None:
@@ -214,27 +218,27 @@ def _tables(differs: Diff, record: Record, onto: str) -> Iterator[facts.Table]:
 
 def _shifts(
     old: Mapping[str, float] | None, new: Mapping[str, float] | None, without: Set[str] = frozenset()
-) -> Iterator[facts.Shift]:
+) -> Iterator[facts.ReportedShift]:
     """Shares by column that differ, of columns that both have."""
     before, after = old or {}, new or {}
     for column in sorted((set(before) & set(after)) - without):
         if before[column] != after[column]:
-            yield facts.Shift(column, before[column], after[column])
+            yield facts.ReportedShift(column, before[column], after[column])
 
 
 def _missing(file: File | None) -> Mapping[str, float]:
     return (file.missing if file else None) or {}
 
 
-def _changes(found: Sequence[Differs]) -> tuple[facts.Change, ...]:
-    return tuple(facts.Change(c.name, c.old, c.new) for c in found)
+def _changes(found: Sequence[Differs]) -> tuple[facts.ReportedChange, ...]:
+    return tuple(facts.ReportedChange(c.name, c.old, c.new) for c in found)
 
 
 def _reproduce(scene: Scene, model: str) -> str:
     return f"git checkout {(scene.git.resolve('HEAD') or '')[:12]} && gitml train {model}"
 
 
-def commits_of(scene: Scene) -> tuple[facts.Commit, ...]:
+def commits_of(scene: Scene) -> tuple[facts.ReportedCommit, ...]:
     """The commits of the push that its base does not have, newest first."""
     if scene.base is None:
         return ()
@@ -245,4 +249,4 @@ def commits_of(scene: Scene) -> tuple[facts.Commit, ...]:
     except GitmlError:
         return ()
     parts = (entry.split("\n", 2) for entry in text.split("\0") if entry)
-    return tuple(facts.Commit(p[0], p[2], p[1]) for p in parts if len(p) == 3)
+    return tuple(facts.ReportedCommit(p[0], p[2], p[1]) for p in parts if len(p) == 3)

@@ -13,7 +13,7 @@ from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError, IntegrityError
 from gitml.files import write_file
 from gitml.forges.base import Forge, PullRequest
-from gitml.pipelines.jobs import Job
+from gitml.pipelines.jobs import StageJob
 from gitml.pipelines.keeping import differing
 from gitml.registry import Record, find, lineage_digest, read_record
 from gitml.registry.record import File
@@ -25,13 +25,13 @@ _RECORDS_SEARCHED = 50
 
 
 @dataclass
-class Work:
+class CommitWork:
     """One call of ``gitml ci commit``: what its steps share. ``notes`` end up in the report."""
 
     about: Training
     push: Push
     forge: Forge | None
-    jobs: Mapping[str, Job]
+    jobs: Mapping[str, StageJob]
     fragments: Mapping[str, Fragment]
     commit: str
     pull: PullRequest | None = None
@@ -47,11 +47,11 @@ class Work:
         return {stage: job.name for job in self.jobs.values() for stage in job.stages}
 
 
-def judge(work: Work, name: str, runs: Mapping[str, StageRun]) -> cifacts.Judged:
+def judge(work: CommitWork, name: str, runs: Mapping[str, StageRun]) -> cifacts.JudgedModel:
     """What became of one model; with all its stages there, its record, found in the tree or made."""
     stages = [s for s in stages_of(work.about.dvc, name, work.about.application.models[name]) if s in work.job_of]
     mine = tuple(runs.get(s) or StageRun(stage=s, how="not reached") for s in stages)
-    judged = cifacts.Judged(name, facts.Outcome.FAILED, None, mine, work.job_of)
+    judged = cifacts.JudgedModel(name, facts.Outcome.FAILED, None, mine, work.job_of)
     bad = next((run for run in mine if run.how == "failed"), None)
     if bad is not None:
         return replace(judged, reason=f"stage {bad.stage} failed: {bad.why}")
@@ -69,7 +69,7 @@ def judge(work: Work, name: str, runs: Mapping[str, StageRun]) -> cifacts.Judged
         return replace(judged, reason=exc.message.splitlines()[0])
 
 
-def _with_record(work: Work, judged: cifacts.Judged) -> cifacts.Judged:
+def _with_record(work: CommitWork, judged: cifacts.JudgedModel) -> cifacts.JudgedModel:
     dvc, model = work.about.dvc, work.about.application.models[judged.name]
     runs = {run.stage: run for run in judged.runs}
     entries: dict[str, Entry] = {}
@@ -95,7 +95,7 @@ def _with_record(work: Work, judged: cifacts.Judged) -> cifacts.Judged:
     return replace(judged, outcome=facts.Outcome.NEW, record=record_of(work.about, judged.name, entries, files, python))
 
 
-def _stay(work: Work, record: Record, entries: Mapping[str, Entry]) -> None:
+def _stay(work: CommitWork, record: Record, entries: Mapping[str, Entry]) -> None:
     """Where a stage gave other bytes than the record says, the lock and what lies in Git stay with the record."""
     dvc, recorded = work.about.dvc, record.entries()
     other = differing(recorded, entries, frozenset({record.artifact, *record.roles.values()}))
@@ -117,7 +117,7 @@ def _stay(work: Work, record: Record, entries: Mapping[str, Entry]) -> None:
                 write_file(work.root / path, raw)
 
 
-def _describe(work: Work, name: str) -> None:
+def _describe(work: CommitWork, name: str) -> None:
     """Have the files that describe the model here: those in Git were handed over, the others are fetched."""
     dvc, model = work.about.dvc, work.about.application.models[name]
     producers = dvc.producers()
@@ -129,7 +129,7 @@ def _describe(work: Work, name: str) -> None:
         dvc.keep(stage)
 
 
-def _files(work: Work, name: str, runs: Mapping[str, StageRun], entries: Mapping[str, Entry]) -> dict[str, File]:
+def _files(work: CommitWork, name: str, runs: Mapping[str, StageRun], entries: Mapping[str, Entry]) -> dict[str, File]:
     """What the record says of each output: as handed over; rows of what did not run from the records that know."""
     handed = {path: file for run in runs.values() for path, file in run.outputs.items()}
     earlier = _known_files(work, name)
@@ -142,7 +142,7 @@ def _files(work: Work, name: str, runs: Mapping[str, StageRun], entries: Mapping
     return found
 
 
-def _known_files(work: Work, name: str) -> dict[tuple[str, str], File]:
+def _known_files(work: CommitWork, name: str) -> dict[tuple[str, str], File]:
     found: dict[tuple[str, str], File] = {}
     for place in reversed(find(work.root, name)[-_RECORDS_SEARCHED:]):
         for path, file in read_record(place).files.items():

@@ -20,7 +20,7 @@ from gitml.forges.job import Cause
 from gitml.forges.table import job_of
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen, moment
-from gitml.promotion.promote import Order, Proposed, open_promotions, promote
+from gitml.promotion.promote import PromoteOrder, Proposed, open_promotions, promote
 from gitml.refs import VERSION, Reference
 from gitml.registry.desired import part_of
 from gitml.registry.resolve import deployment_path
@@ -53,12 +53,12 @@ def propose(place: Place, started_by: Person | None = None) -> tuple[Turn, ...]:
         turn
         for model in models
         for environment in policy.environments
-        for turn in _turn(place, main, policy, proofs, Due(model, environment, started_by))
+        for turn in _turn(place, main, policy, proofs, ProposalDue(model, environment, started_by))
     )
 
 
 @dataclass(frozen=True)
-class Due:
+class ProposalDue:
     """A question: is a promotion of this model to this environment due?"""
 
     model: str
@@ -66,7 +66,7 @@ class Due:
     started_by: Person | None
 
 
-def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Due) -> Iterator[Turn]:
+def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: ProposalDue) -> Iterator[Turn]:
     model, environment = due.model, due.environment
     try:
         old = main.deployment(model, environment)
@@ -80,7 +80,7 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Due
             return
         reference = Reference(model, version)
         asked_by = requesters(place, main, policy, due, version)
-        done = promote(place, Order(reference, environment, asked_by=asked_by))
+        done = promote(place, PromoteOrder(reference, environment, asked_by=asked_by))
         said = f"{model}@{short(version)}: #{done.pull.number} {done.how}"
         yield Turn(model, environment, said, done, (*closed, *done.closed))
     except InconclusiveError as exc:
@@ -105,7 +105,9 @@ def candidate(main: Mainline, policy: Policy, proofs: Ledger, model: str, enviro
     return version, ""
 
 
-def _why_not(place: Place, main: Mainline, policy: Policy, due: Due, old: Deployment | None, version: str) -> str:
+def _why_not(
+    place: Place, main: Mainline, policy: Policy, due: ProposalDue, old: Deployment | None, version: str
+) -> str:
     """Why the promotion that is due is not opened, as somebody reads it in the log; empty when it is."""
     environment, now = due.environment, place.clock()
     part = part_of(old, version)
@@ -169,7 +171,7 @@ def _brought_by(place: Place, main: Mainline, model: str, environment: str) -> s
     return f", by #{merged[0].number}" if merged else f", by {past.commit}" if past else ""
 
 
-def requesters(place: Place, main: Mainline, policy: Policy, due: Due, version: str) -> tuple[Person, ...]:
+def requesters(place: Place, main: Mainline, policy: Policy, due: ProposalDue, version: str) -> tuple[Person, ...]:
     """Who made the bot open a promotion: whoever merged what makes it due, and whoever started this run by hand.
 
     For the first environment that is the version's record, for the others the deployment before.

@@ -26,7 +26,7 @@ from gitml.reports.facts import Report
 
 
 @dataclass(frozen=True)
-class Order:
+class PublishOrder:
     """What to publish, and how.
 
     ``application`` is the name under which a missing report is reported on; ``also`` are commits that get the status
@@ -66,7 +66,7 @@ class World:
     cml_seconds: float = 90.0
 
 
-def publish(order: Order, world: World) -> Published:
+def publish(order: PublishOrder, world: World) -> Published:
     """Post the report. The status is tried whatever becomes of the comment, and tells what went wrong.
 
     A CI run that left no report is reported on too. Raises the error that kept something from being posted, or the
@@ -82,7 +82,7 @@ def publish(order: Order, world: World) -> Published:
     return done
 
 
-def _read(order: Order, world: World) -> tuple[Report, GitmlError | None]:
+def _read(order: PublishOrder, world: World) -> tuple[Report, GitmlError | None]:
     """The report, or one that says why there is none; with the error of one that cannot be read."""
     path = order.report
     if path.is_symlink() or not path.is_file():
@@ -119,7 +119,7 @@ def _run_url(world: World) -> str:
 
 @dataclass
 class _Work:
-    order: Order
+    order: PublishOrder
     world: World
     forge: Forge
     report: Report
@@ -183,10 +183,10 @@ class _Work:
             self.report = report = with_pictures(report, self.order.pictures, remote, self.world.say)
         return markdown.render(report, self._addresses())
 
-    def _addresses(self) -> markdown.Place:
+    def _addresses(self) -> markdown.ReportPlace:
         home = self.world.settings.home
         whole = self.report.run_url or _run_url(self.world)
-        return markdown.Place(home, f"{home}/raw/{BRANCH}", whole, trusted=self.run is None)
+        return markdown.ReportPlace(home, f"{home}/raw/{BRANCH}", whole, trusted=self.run is None)
 
     def _comment(self, place: Place, text: str) -> tuple[Posted, str]:
         if self.order.dry_run:

@@ -14,7 +14,7 @@ TRAILER = "Gitml-Trained"
 
 
 @dataclass(frozen=True)
-class Change:
+class TreeChange:
     """What a commit does to the tree: ``add`` are paths as the work tree has them, ``remove`` paths that go."""
 
     message: str
@@ -22,7 +22,7 @@ class Change:
     remove: Sequence[str] = ()
 
 
-def commit_on(git: Git, parent: str, change: Change) -> str | None:
+def commit_on(git: Git, parent: str, change: TreeChange) -> str | None:
     """The bot's commit on top of ``parent``, on no branch yet; None when it would change nothing."""
     return commit_paths(git, parent, [*change.add, *change.remove], change.message, BOT)
 

@@ -22,7 +22,7 @@ from gitml.spec.policy import POLICY
 
 
 @dataclass(frozen=True)
-class Order:
+class RecordOrder:
     """``key`` signs; without one it is only said what would be signed. ``run`` is the address of the CI run."""
 
     key: SigningKey | None
@@ -30,7 +30,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordResult:
     """One thing that was due, and the names of its events; none without a key, or when nothing can be signed.
 
     ``awaits``: names of the keys of policy.yaml that could have signed it, had this job one of them.
@@ -49,13 +49,13 @@ class Recorded:
 Source = Callable[[Place, Ground, str], Sequence[Due]]
 
 
-def record(place: Place, order: Order) -> tuple[Recorded, ...]:
+def record(place: Place, order: RecordOrder) -> tuple[RecordResult, ...]:
     """Sign what is due, one thing after the other. One that fails does not keep the others back.
 
     Nothing is due without a policy.yaml on main. Raises SpecError for one that cannot be read, OutsideError when the
     ledger cannot be.
     """
-    done: list[Recorded] = []
+    done: list[RecordResult] = []
     main = place.newest(whole=True)
     if main.file(POLICY) is None:
         place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
@@ -77,13 +77,13 @@ def _could_sign(known: Ground, due: Due) -> tuple[str, ...]:
     return tuple(name for name, key in known.policy.keys.items() if kinds <= set(key.purposes))
 
 
-def _signed(place: Place, known: Ground, order: Order, due: Due) -> Recorded:
+def _signed(place: Place, known: Ground, order: RecordOrder, due: Due) -> RecordResult:
     if not due.statements:
-        return Recorded(due)
+        return RecordResult(due)
     if order.key is None:
-        return Recorded(due, awaits=_could_sign(known, due))
+        return RecordResult(due, awaits=_could_sign(known, due))
     try:
         signer = Signer(place, known.policy, order.key)
-        return Recorded(due, signer.sign(due.statements, parents=due.parents))
+        return RecordResult(due, signer.sign(due.statements, parents=due.parents))
     except GitmlError as exc:
-        return Recorded(due, error=exc.message)
+        return RecordResult(due, error=exc.message)

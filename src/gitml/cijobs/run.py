@@ -28,16 +28,16 @@ from gitml.errors import FailedError, GitmlError, OutsideError, UsageError
 from gitml.git.commands import Git
 from gitml.pipelines.coverage import covered
 from gitml.pipelines.environment import stage_environment
-from gitml.pipelines.jobs import Job, jobs_of
-from gitml.pipelines.journal import Run
+from gitml.pipelines.jobs import StageJob, jobs_of
+from gitml.pipelines.journal import JournalEntry
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import python_version
-from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
+from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
 from gitml.process import captured
 from gitml.registry.record import File
 from gitml.spec import load_application, load_pipeline
 from gitml.training.train import (
-    Call,
+    TrainCall,
     Training,
     file_of,
     is_ci,
@@ -50,7 +50,7 @@ from gitml.training.train import (
 Redact = Callable[[str], str]
 
 
-def cirun(root: Path, name: str, push: Push, call: Call, redact: Redact) -> Fragment:
+def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) -> Fragment:
     """Run the job ``name`` and write its fragment, also when a stage fails.
 
     On the default branch nothing runs: stages that no recorded run covers are told as stale (DESIGN decision 3).
@@ -78,9 +78,9 @@ class _Work:
     """A job as it goes on. ``found`` are the runs known without running anything, ``done`` what became of stages."""
 
     about: Training
-    job: Job
+    job: StageJob
     redact: Redact
-    found: dict[str, Run] = field(default_factory=dict)
+    found: dict[str, JournalEntry] = field(default_factory=dict)
     done: dict[str, StageRun] = field(default_factory=dict)
     error: str = ""
     running: str = ""
@@ -130,9 +130,9 @@ def _refuse_loose(work: _Work) -> None:
             refuse_loose_packages(work.about, model, mine)
 
 
-def _options(work: _Work) -> dict[str, Options]:
+def _options(work: _Work) -> dict[str, RunOptions]:
     """For each stage those of the first model that builds on it, as in ``gitml train``."""
-    found: dict[str, Options] = {}
+    found: dict[str, RunOptions] = {}
     for name, model in work.about.application.models.items():
         if model.origin == "pipeline":
             options = replace(options_of(work.about, model), watch=_watching(work))
@@ -152,7 +152,7 @@ def _watching(work: _Work) -> Callable[[str, Path], AbstractContextManager[None]
     return watch
 
 
-def _earlier(work: _Work, folder: Path) -> dict[str, Run]:
+def _earlier(work: _Work, folder: Path) -> dict[str, JournalEntry]:
     """What the jobs before this one gave, as they say themselves: they ran on this commit, in this run."""
     fragments = [f for f in read_fragments(folder).values() if f.job != work.job.name]
     failed = [f.job for f in fragments if f.status == "failed"]
@@ -163,10 +163,10 @@ def _earlier(work: _Work, folder: Path) -> dict[str, Run]:
     return {name: as_run(run) for name, run in runs.items() if run.entry is not None}
 
 
-def as_run(run: StageRun) -> Run:
+def as_run(run: StageRun) -> JournalEntry:
     """A handed-over stage in the words of the run journal."""
     outputs = {path: Fingerprint(file.sha256, file.size) for path, file in run.outputs.items()}
-    return Run(run.stage, Entry.from_dict(run.entry or {}), outputs, run.seconds)
+    return JournalEntry(run.stage, Entry.from_dict(run.entry or {}), outputs, run.seconds)
 
 
 def _say_stale(work: _Work) -> None:
@@ -182,7 +182,7 @@ def _note_lock(work: _Work) -> None:
             work.dvc.note(stage, run.entry)
 
 
-def _provide(work: _Work, stage: str, options: Mapping[str, Options]) -> None:
+def _provide(work: _Work, stage: str, options: Mapping[str, RunOptions]) -> None:
     """Have the outputs of ``stage`` in the work tree: fetched and checked, or else run after what it needs."""
     if stage in work.done or (stage in work.found and _fetched(work, stage)):
         return
@@ -218,7 +218,7 @@ def _stage_run(work: _Work, ran: Ran) -> StageRun:
     )
 
 
-def _covered_run(run: Run, how: str) -> StageRun:
+def _covered_run(run: JournalEntry, how: str) -> StageRun:
     return StageRun.model_validate(
         {
             "stage": run.stage,

@@ -66,10 +66,10 @@ def _shift(both: _Both, old_rows: int, new_rows: int) -> facts.ColumnShift | Non
     )
 
 
-def _bin(found: Bin, both: _Both) -> facts.Bin:
+def _bin(found: Bin, both: _Both) -> facts.ReportedBin:
     whole = all(isinstance(column, Numbers) and column.whole for column in (both.old, both.new))
     label = interval(found.low, found.high, whole=whole) if found.kind == "range" else found.value
-    return facts.Bin(_WORDS.get(found.kind, label), _share(found.old), _share(found.new))
+    return facts.ReportedBin(_WORDS.get(found.kind, label), _share(found.old), _share(found.new))
 
 
 def _share(value: float) -> float:

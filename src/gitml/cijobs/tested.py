@@ -8,7 +8,7 @@ from typing import Any
 from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import folder_of
 from gitml.control.place import Place
-from gitml.control.signing import Heard, bound
+from gitml.control.signing import BelievedEvents, bound
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.statement import Statement
 from gitml.gate.judge import Ground
@@ -29,7 +29,7 @@ def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
         yield _due(place, ground, ground.heard, tried, run)
 
 
-def _due(place: Place, ground: Ground, known: Heard, tried: Tried, run: str) -> Due:
+def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run: str) -> Due:
     said = f"{tried.model} {tried.version}: {tried.kind} {tried.result}"
     try:
         record = ground.main.record(tried.model, tried.version)

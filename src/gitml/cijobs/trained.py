@@ -17,7 +17,7 @@ from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import Fragment, StageRun, merged
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import Heard, bound
+from gitml.control.signing import BelievedEvents, bound
 from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError, IntegrityError
 from gitml.evidence.statement import Statement
@@ -46,7 +46,7 @@ def trained(place: Place, ground: Ground, run: str) -> Iterator[Due]:
             yield from _version(place, ground, ground.heard, (model, version), run)
 
 
-def _version(place: Place, ground: Ground, known: Heard, name: tuple[str, str], run: str) -> Iterator[Due]:
+def _version(place: Place, ground: Ground, known: BelievedEvents, name: tuple[str, str], run: str) -> Iterator[Due]:
     model, version = name
     try:
         record = ground.main.record(model, version)
@@ -77,7 +77,7 @@ class _NoProofError(GitmlError):
 class _Vouching:
     place: Place
     ground: Ground
-    known: Heard
+    known: BelievedEvents
     record: Record
 
     @property

@@ -16,7 +16,7 @@ from gitml.cijobs.fragments import folder_of
 from gitml.clock import now
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
-from gitml.control.signing import Heard
+from gitml.control.signing import BelievedEvents
 from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.evidence.trust import believe
@@ -26,8 +26,8 @@ from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
 from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.policy import Policy
-from gitml.training.reproduce import Call, reproduce
-from gitml.training.trial import Shelf, try_model
+from gitml.training.reproduce import ReproduceCall, reproduce
+from gitml.training.trial import TrialShelf, try_model
 from gitml.training.trialfile import Kind, Result, Trials, Tried, write_trials
 from gitml.verdict import Phase
 
@@ -36,16 +36,16 @@ _RESULTS: Mapping[Phase, Result] = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "f
 
 
 @dataclass(frozen=True)
-class Order:
+class VerifyOrder:
     """``models`` to look at; ``again``: train them again instead of loading them. ``call`` listens to that."""
 
     models: Sequence[str]
-    call: Call
+    call: ReproduceCall
     again: bool = False
     clock: Callable[[], datetime] = now
 
 
-def civerify(root: Path, here: Here, order: Order) -> Trials:
+def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
     """Try what is due of HEAD, and write the hand-over file. Raises UsageError for a model that is not there."""
     git = Git(root)
     main = Mainline(git, git.resolve("HEAD") or "")
@@ -60,18 +60,18 @@ def civerify(root: Path, here: Here, order: Order) -> Trials:
     return trials
 
 
-def _known(here: Here, policy: Policy, order: Order) -> Heard:
+def _known(here: Here, policy: Policy, order: VerifyOrder) -> BelievedEvents:
     """The ledger as the clone has it: no token here, and what it does not know is only tried once more."""
     heads = here.heads()
     events = ledger.read(here.root, heads[0]) if heads else []
     try:
         repository = here.repository
     except UsageError:
-        return Heard(())
-    return Heard(tuple(believe(e.content, policy.keys, repository, order.clock()) for e in events))
+        return BelievedEvents(())
+    return BelievedEvents(tuple(believe(e.content, policy.keys, repository, order.clock()) for e in events))
 
 
-def _due(main: Mainline, policy: Policy, known: Heard, order: Order) -> Iterator[Record]:
+def _due(main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrder) -> Iterator[Record]:
     """Newest first: the last few versions of each model, and whatever runs somewhere."""
     kind: Kind = "reproduced" if order.again else "evaluated"
     for model in order.models:
@@ -101,7 +101,7 @@ def _wants_reproduction(policy: Policy, record: Record) -> bool:
     return asked or policy.trust.branch_runs == "reproduce"
 
 
-def _is_fresh(policy: Policy, known: Heard, kind: Kind, record: Record, now: datetime) -> bool:
+def _is_fresh(policy: Policy, known: BelievedEvents, kind: Kind, record: Record, now: datetime) -> bool:
     """Whether evidence is there that will count for a while yet. A failure stands: trying again undoes none."""
     artifact = record.files[record.artifact].sha256
     found = known.all(kind, model=record.model, version=record.version, artifact=artifact)
@@ -114,7 +114,7 @@ def _is_fresh(policy: Policy, known: Heard, kind: Kind, record: Record, now: dat
     return any(now - s.binding.moment < oldest for s in settled)
 
 
-def _loaded(main: Mainline, policy: Policy, order: Order, due: Sequence[Record]) -> Iterator[Tried]:
+def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitml-verify-")))
         try:
@@ -122,13 +122,13 @@ def _loaded(main: Mainline, policy: Policy, order: Order, due: Sequence[Record])
         except GitmlError as exc:
             order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
             store = None
-        shelf = Shelf(main, store, main.application(), policy, order.clock())
+        shelf = TrialShelf(main, store, main.application(), policy, order.clock())
         for record in due:
             order.call.say(f"trying {record.reference}")
             yield try_model(shelf, record)
 
 
-def _again(root: Path, order: Order, due: Sequence[Record]) -> Iterator[Tried]:
+def _again(root: Path, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:
     for record in due:
         order.call.say(f"training {record.reference} again")
         result: Result

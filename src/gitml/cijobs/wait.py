@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gitml.cijobs.context import Push, push_of
 from gitml.cijobs.fragments import folder_of
-from gitml.cijobs.publish import Order, World, publish
+from gitml.cijobs.publish import PublishOrder, World, publish
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.forges.base import Job, Runs
@@ -36,7 +36,7 @@ class Waited:
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitTimes:
     """Seconds to wait in all, seconds between two looks."""
 
     total: float
@@ -44,7 +44,7 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
 
-def wait(root: Path, name: str, runs: Runs, world: World, patience: Patience) -> Waited:
+def wait(root: Path, name: str, runs: Runs, world: World, patience: WaitTimes) -> Waited:
     """Until a runner has the job ``name`` of this run; if none comes in time, say so where the report would be.
 
     The run goes on: when a runner comes after all, its report takes the place of this one.
@@ -91,4 +91,4 @@ def _post(root: Path, push: Push, world: World, problem: str) -> None:
         application, push.repository, push.branch, commit=push.commit, run_url=push.run_url, problem=problem
     )
     write_file(place, to_json(fitted(report)).encode())
-    publish(Order(place, place.parent / "none", application, "gitml"), world)
+    publish(PublishOrder(place, place.parent / "none", application, "gitml"), world)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from gitml import clock
-from gitml.cli.agentplace import Told, observing, setting, shown_state, told_by
+from gitml.cli.agentplace import AgentCall, observing, setting, shown_state, told_by
 from gitml.cli.common import as_json, examples
 from gitml.output import note, printable, show, show_json
 
@@ -131,7 +131,7 @@ def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
     return int(view.verdict.exit_code)
 
 
-def _serve(told: Told, options: dict[str, Any], *, as_json: bool) -> int:
+def _serve(told: AgentCall, options: dict[str, Any], *, as_json: bool) -> int:
     from gitml.agent.serve import Listening, serve
     from gitml.serving.auth import read_tokens
     from gitml.serving.server import Listen

@@ -32,7 +32,7 @@ _COLOURS = {"synced": "green", "healthy": "green", "degraded": "red", "unknown":
 
 
 @dataclass(frozen=True)
-class Told:
+class AgentCall:
     """What the call says: the repository, the branch, the folder of gitml.yaml in it, the state folder."""
 
     environment: str
@@ -53,7 +53,7 @@ class Working:
     state: State
 
 
-def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) -> Told:
+def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) -> AgentCall:
     """Raises UsageError when no repository is named, or the environment's name is none."""
     why = why_no_environment(environment)
     if why:
@@ -66,7 +66,7 @@ def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) ->
     if given is not None:
         prefix = f"{given.strip('/')}/" if given.strip("/.") else ""
     folder = (options["state"] or default_state(settings.repository, environment)).absolute()
-    return Told(
+    return AgentCall(
         environment,
         settings,
         Remote(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
@@ -90,7 +90,7 @@ def _source(ctx: click.Context, given: str) -> tuple[str, str]:
 
 
 @contextmanager
-def setting(told: Told, *, serving: bool, url: str = "") -> Iterator[Working]:
+def setting(told: AgentCall, *, serving: bool, url: str = "") -> Iterator[Working]:
     """The agent that owns the state folder; nobody else may until the end."""
     with ExitStack() as stack:
         stack.enter_context(owned(told.folder))
@@ -98,14 +98,14 @@ def setting(told: Told, *, serving: bool, url: str = "") -> Iterator[Working]:
 
 
 @contextmanager
-def observing(told: Told) -> Iterator[Working]:
+def observing(told: AgentCall) -> Iterator[Working]:
     """One that reads the state folder, which may be a running agent's, and has a mirror of its own."""
     with TemporaryDirectory(prefix="gitml-observe-") as folder, ExitStack() as stack:
         yield _working(told, stack, Path(folder) / MIRROR, serving=False, observe=True)
 
 
 def _working(
-    told: Told, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
+    told: AgentCall, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
 ) -> Working:
     from gitml.agent.front import Server
     from gitml.agent.loop import Agent, Nowhere, Setup
@@ -149,11 +149,11 @@ def _working(
     return Working(Agent(setup), state)
 
 
-def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[LocalPin, Path]:
+def pinned(told: AgentCall, reference: str, options: Mapping[str, Any]) -> tuple[LocalPin, Path]:
     """Write a pin for the agent of this state folder; the version is one that its mirror knows."""
     from gitml.agent.pin import LocalPin, check_times, find_record, write_pin
     from gitml.agent.source import MAIN_REF, Mirror
-    from gitml.agent.state import State
+    from gitml.agent.state import AgentState
     from gitml.fields import WrongValueError, check_login, parse_until
     from gitml.refs import parse
 
@@ -165,7 +165,7 @@ def pinned(told: Told, reference: str, options: Mapping[str, Any]) -> tuple[Loca
     mirror = Mirror(told.folder / MIRROR, told.remote, told.branch, told.prefix)
     if not (mirror.folder / "HEAD").exists():
         raise UsageError(f"no agent ever worked in {told.folder}", "give the --state of the agent")
-    fresh = State(environment=told.environment, repository=told.settings.repository, branch=told.branch)
+    fresh = AgentState(environment=told.environment, repository=told.settings.repository, branch=told.branch)
     commit = load_state(told.folder, fresh).verified or mirror.resolve(MAIN_REF) or ""
     record = find_record(mirror, commit, parse(reference))
     made = LocalPin(

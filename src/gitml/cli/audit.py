@@ -12,7 +12,7 @@ from gitml.cli.common import F, as_json, examples, root_of
 from gitml.evidence.audit import Audit
 from gitml.evidence.export import change_row, event_row
 from gitml.output import note, paint, printable, show, show_json
-from gitml.promotion.audit import Asked
+from gitml.promotion.audit import AuditCall
 from gitml.promotion.audit import audit as run_audit
 from gitml.promotion.auditexport import export as write_export
 from gitml.promotion.auditexport import reread
@@ -37,9 +37,9 @@ def _asking(command: F) -> F:
     return command
 
 
-def _asked(ledger_head: str, since: str, repository: str, *, fetch: bool, offline: bool) -> Asked:
+def _asked(ledger_head: str, since: str, repository: str, *, fetch: bool, offline: bool) -> AuditCall:
     has_token = bool(os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN"))
-    return Asked(repository, ledger_head, since, fetch=fetch, ask_forge=has_token and not offline)
+    return AuditCall(repository, ledger_head, since, fetch=fetch, ask_forge=has_token and not offline)
 
 
 @click.group(

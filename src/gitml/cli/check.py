@@ -10,7 +10,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import Problem
 from gitml.output import paint, printable, show, show_json
-from gitml.project.check import Report
+from gitml.project.check import CheckReport
 from gitml.project.check import check as check_files
 
 
@@ -42,13 +42,13 @@ def check(ctx: click.Context, as_json: bool) -> int:
     return 2 if report.problems else 0
 
 
-def _as_dict(root: Path, report: Report) -> dict[str, object]:
+def _as_dict(root: Path, report: CheckReport) -> dict[str, object]:
     keys = ("file", "line", "key", "message", "hint")
     problems = [{key: getattr(problem, key) for key in keys} for problem in report.problems]
     return {"root": str(root), "counts": dict(report.counts), "problems": problems}
 
 
-def _show(report: Report, root: str) -> None:
+def _show(report: CheckReport, root: str) -> None:
     for problem in report.problems:
         show(_line(problem, root))
         if problem.hint:
@@ -66,7 +66,7 @@ def _line(problem: Problem, root: str) -> str:
     return f"{paint(printable(place), 'bold')}: {paint(printable(key), 'cyan')}{printable(problem.message)}"
 
 
-def _counted(report: Report) -> str:
+def _counted(report: CheckReport) -> str:
     return ", ".join(_many(count, name[:-1]) for name, count in report.counts.items() if count or name != "deployments")
 
 

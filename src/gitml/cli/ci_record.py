@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import click
 
 from gitml.ci.github.gate import ENVIRONMENT
-from gitml.cijobs.record import Order, Recorded
+from gitml.cijobs.record import RecordOrder, RecordResult
 from gitml.cijobs.record import record as run_record
-from gitml.cijobs.verify import Order as Trial
+from gitml.cijobs.verify import VerifyOrder as Trial
 from gitml.cijobs.verify import civerify
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.proposed import placed
@@ -20,7 +20,7 @@ from gitml.errors import InconclusiveError
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.table import job_of
 from gitml.output import note, paint, printable, show, show_json
-from gitml.training.reproduce import Call
+from gitml.training.reproduce import ReproduceCall
 
 _STYLES = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
@@ -44,7 +44,7 @@ def verify(ctx: click.Context, models: tuple[str, ...], *, again: bool, as_json:
     fail: the evidence says so.
     """
     root = root_of(ctx)
-    call = Call(watch, tell, lambda text: note(printable(text)))
+    call = ReproduceCall(watch, tell, lambda text: note(printable(text)))
     done = civerify(root, Here(root, os.environ), Trial(models, call, again=again))
     if as_json:
         show_json(done.model_dump(mode="json"))
@@ -79,7 +79,7 @@ def record(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     env = os.environ
     secret = "" if dry_run else env.get(VARIABLE, "").strip()
     with placed(ctx) as place:
-        done = run_record(place, Order(signing_key(secret) if secret else None, job_of(env).run_url))
+        done = run_record(place, RecordOrder(signing_key(secret) if secret else None, job_of(env).run_url))
     if as_json:
         show_json([_json(one) for one in done])
     else:
@@ -92,7 +92,7 @@ def record(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     return 0 if secret or dry_run else _without_key(done)
 
 
-def _without_key(done: Sequence[Recorded]) -> int:
+def _without_key(done: Sequence[RecordResult]) -> int:
     left = [one for one in done if one.due.statements]
     keys = sorted({name for one in left for name in one.awaits})
     if keys:
@@ -110,7 +110,7 @@ def _without_key(done: Sequence[Recorded]) -> int:
     return 0
 
 
-def _show(one: Recorded) -> None:
+def _show(one: RecordResult) -> None:
     if one.events:
         show(f"{paint('signed', 'green')}   {printable(one.due.said)}")
     elif one.error:
@@ -119,6 +119,6 @@ def _show(one: Recorded) -> None:
         show(f"{paint('-', 'dim')}        {printable(one.due.said)}")
 
 
-def _json(one: Recorded) -> dict[str, object]:
+def _json(one: RecordResult) -> dict[str, object]:
     told = {"said": one.due.said, "events": list(one.events), "error": one.error or None, "fine": one.is_fine}
     return {**told, "awaits": list(one.awaits)}

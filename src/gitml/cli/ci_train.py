@@ -18,7 +18,7 @@ from gitml.forges.table import connect, settings_from
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.reports.redact import redact
 from gitml.spec import load_application
-from gitml.training.train import Call
+from gitml.training.train import TrainCall
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|ACCESS_KEY|API_?KEY", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ def run(ctx: click.Context, job: str, *, fork: bool, as_json: bool) -> int:
     """
     root = root_of(ctx)
     hidden = _secrets(load_application(root).ci.secrets)
-    call = Call(watch, tell, note)
+    call = TrainCall(watch, tell, note)
     fragment = cirun(root, job, push_of(fork=fork), call, lambda text: redact(text, hidden))
     if as_json:
         show_json(fragment.model_dump(mode="json", exclude={"files"}, exclude_none=True))
@@ -73,7 +73,7 @@ def commit(ctx: click.Context, *, fork: bool, as_json: bool) -> int:
     push = push_of(fork=fork)
     with ExitStack() as stack:
         forge: Forge | None = stack.enter_context(_forge(push)) if push.token and push.repository else None
-        done = cicommit(root_of(ctx), push, forge, Call(watch, tell, note))
+        done = cicommit(root_of(ctx), push, forge, TrainCall(watch, tell, note))
     if as_json:
         show_json({"outcome": done.outcome.value, "reason": done.reason, "commit": done.head or None})
     else:

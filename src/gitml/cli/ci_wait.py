@@ -7,7 +7,7 @@ import os
 import click
 
 from gitml.cijobs.publish import World
-from gitml.cijobs.wait import Patience
+from gitml.cijobs.wait import WaitTimes
 from gitml.cijobs.wait import wait as run_wait
 from gitml.cli.common import as_json, examples, root_of
 from gitml.forges.table import connect, settings_from
@@ -31,7 +31,7 @@ def wait(ctx: click.Context, job: str, *, minutes: float, as_json: bool) -> None
         note(printable(text))
 
     with connect(settings, note=say) as forge:
-        done = run_wait(root_of(ctx), job, forge.runs, World(os.environ, settings, say), Patience(minutes * 60))
+        done = run_wait(root_of(ctx), job, forge.runs, World(os.environ, settings, say), WaitTimes(minutes * 60))
     if as_json:
         show_json({"runner": done.runner or None, "problem": done.problem or None})
     else:

@@ -9,7 +9,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import difference_json, difference_table
 from gitml.output import paint, show, show_json, table
-from gitml.training.diff import Change, Diff
+from gitml.training.diff import Diff, DiffLine
 from gitml.training.diff import diff as diff_versions
 
 _PARTS = ("params", "data", "code", "stages", "packages", "signature")
@@ -43,7 +43,7 @@ def diff(ctx: click.Context, old: str, new: str, *, as_json: bool) -> None:
         show("\n" + f"the same: {', '.join(same)}")
 
 
-def _row(change: Change) -> list[str]:
+def _row(change: DiffLine) -> list[str]:
     if change.old is None:
         return ["+", change.name, "", "", change.new or ""]
     if change.new is None:

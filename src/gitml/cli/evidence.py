@@ -16,7 +16,7 @@ from gitml.control.ledger import Here
 from gitml.fields import EvidenceKind
 from gitml.kinds import signed_by
 from gitml.output import note, paint, printable, show, show_json, table
-from gitml.promotion.evidence import Shown, Wanted, find, here
+from gitml.promotion.evidence import EventFilter, ShownEvent, find, here
 from gitml.promotion.evidence import evidence as listed
 from gitml.promotion.evidence import keygen as make_pair
 from gitml.promotion.evidence import verify as verify_events
@@ -63,7 +63,7 @@ def _here(ctx: click.Context, repository: str, *, fetch: bool) -> Here:
 def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **asked: Any) -> None:
     """List events, newest first, and say which count."""
     most = None if asked.pop("everything") else asked["limit"]
-    wanted = Wanted(asked["model"], asked["environment"], asked["kind"] or "", asked["pull"], most)
+    wanted = EventFilter(asked["model"], asked["environment"], asked["kind"] or "", asked["pull"], most)
     found = listed(_here(ctx, repository, fetch=fetch), wanted)
     if as_json:
         show_json([_json(shown) for shown in found])
@@ -74,7 +74,7 @@ def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **
     show(table([_row(shown) for shown in found], ["time (UTC)", "kind", "about", "result", "by", "event", "counts"]))
 
 
-def _row(shown: Shown) -> list[str]:
+def _row(shown: ShownEvent) -> list[str]:
     about, event = shown.binding, shown.event.name.rpartition("-")[2].removesuffix(".json")
     why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.why_not.splitlines()[0]}"
     if about is None:
@@ -84,7 +84,7 @@ def _row(shown: Shown) -> list[str]:
     return [about.time.replace("T", " ").rstrip("Z"), about.kind, what, about.result, about.by, event, why]
 
 
-def _json(shown: Shown, *, whole: bool = False) -> dict[str, Any]:
+def _json(shown: ShownEvent, *, whole: bool = False) -> dict[str, Any]:
     statement = shown.believed.statement
     return {
         "event": shown.event.name,
@@ -124,7 +124,7 @@ def show_one(ctx: click.Context, /, event: str, *, repository: str, fetch: bool,
     return 0 if shown.believed else 1
 
 
-def _says(shown: Shown) -> str:
+def _says(shown: ShownEvent) -> str:
     if shown.believed:
         return paint(f"counts: signed by {printable(shown.believed.signer)}", "green")
     return paint(f"does not count: it {printable(shown.believed.why_not)}", "red")

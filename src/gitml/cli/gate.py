@@ -20,7 +20,7 @@ from gitml.gate.queue import judge_queue
 from gitml.git.commands import Git
 from gitml.output import note, paint, printable, show, show_json
 from gitml.policy.decision import Decision
-from gitml.promotion.gate import Order, Outcome
+from gitml.promotion.gate import GateOrder, GateOutcome
 from gitml.promotion.gate import gate as run_gate
 from gitml.verdict import Phase
 
@@ -69,11 +69,11 @@ def gate(ctx: click.Context, /, pull: int | None, *, as_json: bool) -> int:
     return max((_CODES[o.state] for o in outcomes), default=0)
 
 
-def _order(found: Occasion, numbers: tuple[int, ...] | None) -> Order:
+def _order(found: Occasion, numbers: tuple[int, ...] | None) -> GateOrder:
     env = os.environ
     secret = env.get(VARIABLE, "").strip() if found.official else ""
     job = job_of(env)
-    return Order(
+    return GateOrder(
         numbers,
         official=found.official,
         key=signing_key(secret) if secret else None,
@@ -91,7 +91,7 @@ def _here(place: Place) -> tuple[int, ...]:
     return numbers
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: GateOutcome) -> None:
     state = paint(outcome.state.value, _STYLES[outcome.state], "bold")
     show(f"#{outcome.number} {outcome.head[:12]}  {state}: {printable(outcome.line)}")
     judged = outcome.judged
@@ -121,7 +121,7 @@ def _show_decision(decision: Decision) -> None:
         show(paint(f"  → {printable(step.who)}: {printable(step.what)}", "dim"))
 
 
-def _json(outcome: Outcome) -> dict[str, Any]:
+def _json(outcome: GateOutcome) -> dict[str, Any]:
     judged = outcome.judged
     return {
         "pull": outcome.number,

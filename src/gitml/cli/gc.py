@@ -12,7 +12,7 @@ from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import UsageError
 from gitml.fields import parse_duration
 from gitml.output import note, paint, show, show_json, size, table
-from gitml.training.gc import Call, Collected, Plan, collect, plan
+from gitml.training.gc import GcCall, GcResult, Plan, collect, plan
 
 _LINES = 20
 
@@ -56,7 +56,7 @@ def gc(
     what is needed, nothing is deleted. `dvc gc` would delete artifacts that only version records name.
     """
     root = root_of(ctx)
-    call = Call(note, remote, min_age, wait=not no_wait)
+    call = GcCall(note, remote, min_age, wait=not no_wait)
     plans = plan(root, call)
     if not as_json:
         for entry in plans:
@@ -102,7 +102,7 @@ def _rows(entry: Plan) -> list[list[str]]:
     return [[label, _objects(len(sizes)), size(sum(sizes))] for label, sizes in ordered]
 
 
-def _json(plans: tuple[Plan, ...], done: Collected | None) -> dict[str, Any]:
+def _json(plans: tuple[Plan, ...], done: GcResult | None) -> dict[str, Any]:
     return {
         "stores": [
             {

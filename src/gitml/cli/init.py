@@ -11,11 +11,16 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.output import note, paint, printable, show, show_json
-from gitml.project.init import Started, Status
+from gitml.project.init import FileStatus, Started
 from gitml.project.init import init as start_application
 from gitml.project.templates import EXAMPLES, training
 
-_STYLES = {Status.CREATED: "green", Status.EXTENDED: "green", Status.KEPT: "dim", Status.DIFFERS: "yellow"}
+_STYLES = {
+    FileStatus.CREATED: "green",
+    FileStatus.EXTENDED: "green",
+    FileStatus.KEPT: "dim",
+    FileStatus.DIFFERS: "yellow",
+}
 
 
 @click.command(
@@ -47,12 +52,12 @@ def init(ctx: click.Context, /, directory: Path, *, example: str | None, diff: b
 
 def _show(started: Started, example: str | None, *, diff: bool) -> None:
     if started.new_git:
-        show(f"{Status.CREATED.value:<14}.git")
+        show(f"{FileStatus.CREATED.value:<14}.git")
     for placed in started.files:
         show(paint(f"{placed.status.value:<14}", _STYLES[placed.status]) + printable(placed.path))
         if diff and placed.diff:
             show(printable(placed.diff))
-    differing = [p for p in started.files if p.status is Status.DIFFERS]
+    differing = [p for p in started.files if p.status is FileStatus.DIFFERS]
     if differing and not diff:
         note("\nfiles of yours were left alone: --diff shows how they would have to change")
     show("\nnext:")

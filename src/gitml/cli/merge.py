@@ -7,7 +7,7 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
 from gitml.output import show, show_json
-from gitml.promotion.merge import Order
+from gitml.promotion.merge import MergeOrder
 from gitml.promotion.merge import merge as run_merge
 
 
@@ -24,7 +24,7 @@ def merge(ctx: click.Context, /, number: int, head: str, method: str, wait: floa
     Exit code 1: the gate is shut, the head moved, or the forge refuses. 3: there is no verdict yet.
     """
     with placed(ctx) as place:
-        done = run_merge(place, Order(number, head=head, method=method, wait=wait))
+        done = run_merge(place, MergeOrder(number, head=head, method=method, wait=wait))
     if as_json:
         show_json({"pull": number, "head": done.head, "commit": done.commit, "was_merged": done.was_merged})
     else:

@@ -15,7 +15,7 @@ from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.fields import WrongValueError, parse_duration, parse_until
 from gitml.output import note, printable, show, show_json
 from gitml.policy.freezes import moment
-from gitml.promotion.override import Order, Overridden
+from gitml.promotion.override import Overridden, OverrideOrder
 from gitml.promotion.override import override as run_override
 
 
@@ -69,7 +69,7 @@ def override(
     """
     signer = signing_key(str(key) if key else os.environ.get(VARIABLE, ""))
     with placed(ctx) as place:
-        done = run_override(place, Order(pull, gates, reason, signer, until))
+        done = run_override(place, OverrideOrder(pull, gates, reason, signer, until))
     opened = {name.rpartition(": ")[2] for name in done.now.gates} if done.now else set()
     if as_json:
         show_json(_json(done))

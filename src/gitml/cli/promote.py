@@ -6,7 +6,7 @@ import click
 
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, plain_text, tell
-from gitml.promotion.promote import Order
+from gitml.promotion.promote import PromoteOrder
 from gitml.promotion.promote import promote as run_promote
 from gitml.refs import parse
 
@@ -46,7 +46,7 @@ def promote(
     pull request up to date. Needs GITHUB_TOKEN. Exit code 3: a freeze or hold is in force.
     """
     with placed(ctx) as place:
-        order = Order(
+        order = PromoteOrder(
             parse(reference),
             environment,
             part=part,  # type: ignore[arg-type]  # one of click's choices

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cijobs.publish import Order, Published, World
+from gitml.cijobs.publish import Published, PublishOrder, World
 from gitml.cijobs.publish import publish as run_publish
 from gitml.cli.common import as_json, examples
 from gitml.errors import UsageError
@@ -53,7 +53,7 @@ def publish(
     here = Path(ctx.obj or ".")
     root, name, wanted = _of_application(here)
     place = report or root / (os.environ.get("GITML_CI") or ".gitml-ci") / "report.json"
-    order = Order(
+    order = PublishOrder(
         report=place,
         pictures=pictures or place.parent / FOLDER,
         application=name,
@@ -78,7 +78,7 @@ def _of_application(here: Path) -> tuple[Path, str, str]:
     return root, application.application, application.publisher
 
 
-def _show(done: Published, order: Order, *, as_json: bool) -> None:
+def _show(done: Published, order: PublishOrder, *, as_json: bool) -> None:
     if as_json:
         show_json(
             {

@@ -12,7 +12,7 @@ from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import comparison_table, difference_json
 from gitml.output import note, paint, show, show_json, size
 from gitml.training.delivery import Delivery
-from gitml.training.register import Call, Outcome, Registered
+from gitml.training.register import RegisterCall, Registered, RegisterOutcome
 from gitml.training.register import register as register_version
 
 
@@ -54,7 +54,7 @@ def register(
     agent before it serves. Exit code 1: it answers otherwise, or has a version with other metrics or samples.
     """
     root = root_of(ctx)
-    call = Call(lambda question: _may(question, yes=yes), note, wait=not no_wait)
+    call = RegisterCall(lambda question: _may(question, yes=yes), note, wait=not no_wait)
     result = register_version(root, model, Delivery(**delivery), call)
     if as_json:
         show_json(_json(root, result))
@@ -71,7 +71,7 @@ def _may(question: str, *, yes: bool) -> bool:
 
 def _show(root: Path, result: Registered) -> None:
     record = result.record
-    if result.outcome is Outcome.SAME:
+    if result.outcome is RegisterOutcome.SAME:
         show(f"{record.model}: registered already, {record.reference} of {record.created[:10]} stands")
         return
     show(paint(f"{record.model}: new version {record.reference}", "bold") + f" (external, from {record.source})")

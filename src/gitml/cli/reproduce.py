@@ -11,7 +11,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.pipelines.run import Ran
-from gitml.training.reproduce import TOLERANCE, Call, Reproduction
+from gitml.training.reproduce import TOLERANCE, ReproduceCall, Reproduction
 from gitml.training.reproduce import reproduce as run_again
 from gitml.verdict import Phase
 
@@ -74,7 +74,7 @@ def reproduce(
 
     Exit code 0: reproduced. 1: not reproduced. 3: there was not enough to judge on.
     """
-    call = Call(watch, _tell, note, tolerance, environment, keep)
+    call = ReproduceCall(watch, _tell, note, tolerance, environment, keep)
     result = run_again(root_of(ctx), reference, call)
     if as_json:
         show_json(_json(result))

@@ -9,7 +9,7 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option, tell
 from gitml.fields import WrongValueError, parse_until
-from gitml.promotion.rollback import Order
+from gitml.promotion.rollback import RollbackOrder
 from gitml.promotion.rollback import resume as run_resume
 from gitml.promotion.rollback import rollback as run_rollback
 
@@ -41,7 +41,7 @@ def rollback(ctx: click.Context, /, *, as_json: bool, **words: str) -> None:
     cannot train do not matter. One approval is enough. `gitml resume` ends the hold.
     """
     with placed(ctx) as place:
-        done = run_rollback(place, Order(**words))  # type: ignore[arg-type]  # until is a datetime
+        done = run_rollback(place, RollbackOrder(**words))  # type: ignore[arg-type]  # until is a datetime
     tell(done, as_json=as_json)
 
 
@@ -54,5 +54,5 @@ def rollback(ctx: click.Context, /, *, as_json: bool, **words: str) -> None:
 def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, as_json: bool) -> None:
     """End a hold, by a pull request that takes it out of the deployment file."""
     with placed(ctx) as place:
-        done = run_resume(place, Order(model, environment, reason))
+        done = run_resume(place, RollbackOrder(model, environment, reason))
     tell(done, as_json=as_json)

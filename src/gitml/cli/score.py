@@ -55,13 +55,13 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     # Libraries read this when they are loaded; a worker takes one core, not all.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with extra("serve"):
-        from gitml.inference.score import Call
+        from gitml.inference.score import ScoreCall
         from gitml.inference.score import score as run
 
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None
     progress = _Progress()
     with Live("  scoring", progress.line):
-        result = run(root_of(ctx), reference, Call(**options, tell=progress.read, say=progress.done))
+        result = run(root_of(ctx), reference, ScoreCall(**options, tell=progress.read, say=progress.done))
     if as_json:
         show_json(_json(result))
     else:

@@ -42,14 +42,14 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
     from gitml.models.cores import one_core_each
 
     one_core_each()
-    from gitml.inference.serve import Options
+    from gitml.inference.serve import ServeOptions
     from gitml.inference.serve import serve as run
     from gitml.serving.server import Listen
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    chosen = Options(Listen(options["host"], options["port"]), options["log"], options["tokens"])
+    chosen = ServeOptions(Listen(options["host"], options["port"]), options["log"], options["tokens"])
     with run(root_of(ctx), reference, chosen) as trial:
         show(f"{paint(trial.running.url, 'bold')}/docs   {_said(trial)}, to try it out")
         while trial.running.thread.is_alive() and not stop.wait(0.5):

@@ -12,7 +12,7 @@ from gitml.cli.common import as_json, examples, interval, number, root_of
 from gitml.output import paint, printable, show_json, size, table
 from gitml.output import show as say
 from gitml.registry import Record
-from gitml.training.show import Shown
+from gitml.training.show import ShownVersion
 from gitml.training.show import show as show_version
 
 
@@ -38,7 +38,7 @@ def show(ctx: click.Context, reference: str, *, as_json: bool) -> None:
             say(part + "\n")
 
 
-def _json(root: Path, shown: Shown) -> dict[str, Any]:
+def _json(root: Path, shown: ShownVersion) -> dict[str, Any]:
     return {
         **json.loads(shown.record.to_json()),
         "record": shown.path.relative_to(root).as_posix(),
@@ -46,7 +46,7 @@ def _json(root: Path, shown: Shown) -> dict[str, Any]:
     }
 
 
-def _head(root: Path, shown: Shown) -> str:
+def _head(root: Path, shown: ShownVersion) -> str:
     record = shown.record
     artifact = record.files[record.artifact]
     facts = [

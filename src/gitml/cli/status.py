@@ -13,8 +13,8 @@ from gitml.cli.proposed import placed
 from gitml.errors import GitmlError
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.policy.freezes import moment
-from gitml.promotion.live import Live
-from gitml.promotion.status import Status, Wanted
+from gitml.promotion.live import LiveReport
+from gitml.promotion.status import DeploymentStatus, WantedVersion
 from gitml.promotion.status import status as run_status
 from gitml.reports.promotion import short
 from gitml.spec.deployment import Deployment, Hold
@@ -49,11 +49,11 @@ def status(ctx: click.Context, /, model: str, *, agents: tuple[str, ...], as_jso
     _notes(found)
 
 
-def _asked(found: Status, agents: tuple[str, ...]) -> Status:
+def _asked(found: DeploymentStatus, agents: tuple[str, ...]) -> DeploymentStatus:
     """With what the agents themselves say where they were asked; one that does not answer is noted."""
     from gitml.promotion.agentask import answers
 
-    told: dict[tuple[str, str], Live] = {}
+    told: dict[tuple[str, str], LiveReport] = {}
     notes = list(found.notes)
     for url in agents:
         try:
@@ -64,7 +64,7 @@ def _asked(found: Status, agents: tuple[str, ...]) -> Status:
     return replace(found, wanted=wanted, notes=tuple(notes))
 
 
-def _row(wanted: Wanted) -> list[str]:
+def _row(wanted: WantedVersion) -> list[str]:
     state = "unreadable" if wanted.problem else (_wanted(wanted.state) if wanted.state else "–")
     return [
         wanted.model,
@@ -84,13 +84,13 @@ def _wanted(state: Deployment) -> str:
     return ", ".join(parts)
 
 
-def _live(live: Live | None) -> str:
+def _live(live: LiveReport | None) -> str:
     if live is None:
         return "not reported"
     return short(live.version) if live.is_up else f"{live.state} {short(live.version)}"
 
 
-def _notes(found: Status) -> None:
+def _notes(found: DeploymentStatus) -> None:
     for wanted in found.wanted:
         place = f"{wanted.model} in {wanted.environment}"
         if wanted.hold:
@@ -115,7 +115,7 @@ def _freeze(freeze: Freeze) -> str:
     return f"{where}, from {moment(freeze.since)} to {moment(freeze.until)}: {freeze.reason}"
 
 
-def _json(found: Status) -> dict[str, Any]:
+def _json(found: DeploymentStatus) -> dict[str, Any]:
     return {
         "commit": found.commit,
         "wanted": [_wanted_json(w) for w in found.wanted],
@@ -125,7 +125,7 @@ def _json(found: Status) -> dict[str, Any]:
     }
 
 
-def _wanted_json(wanted: Wanted) -> dict[str, Any]:
+def _wanted_json(wanted: WantedVersion) -> dict[str, Any]:
     return {
         "model": wanted.model,
         "environment": wanted.environment,

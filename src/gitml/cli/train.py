@@ -12,7 +12,7 @@ from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
 from gitml.output import note, paint, seconds, show, show_json
 from gitml.pipelines.run import How, Ran
-from gitml.training.train import Call, Outcome, Trained
+from gitml.training.train import TrainCall, Trained, TrainOutcome
 from gitml.training.train import train as run_train
 
 _STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim"}
@@ -45,7 +45,7 @@ def train(
     The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
     code, data, packages and params again makes no new version.
     """
-    call = Call(watch, tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
+    call = TrainCall(watch, tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
     root = root_of(ctx)
     results = run_train(root, models, call)
     if as_json:
@@ -64,11 +64,11 @@ def tell(ran: Ran) -> None:
 
 def _show(root: Path, result: Trained) -> None:
     record = result.record
-    if result.outcome is Outcome.SAME:
+    if result.outcome is TrainOutcome.SAME:
         show(f"{result.model}: nothing changed, {record.reference} of {record.created[:10]} stands")
         _show_put_back(result)
         return
-    if result.outcome is Outcome.NEW:
+    if result.outcome is TrainOutcome.NEW:
         dirty = f", not committed: {', '.join(record.dirty[:3])}" if record.dirty else ""
         show(paint(f"{result.model}: new version {record.reference}", "bold") + f" ({record.origin}{dirty})")
     else:
@@ -78,7 +78,7 @@ def _show(root: Path, result: Trained) -> None:
     if result.comparison:
         show()
         show(comparison_table(result.comparison))
-    if result.outcome is Outcome.NEW:
+    if result.outcome is TrainOutcome.NEW:
         show()
         show(f"record: {result.path.relative_to(root)}")
         show(f"commit it together with dvc.lock; `gitml show {record.reference}` shows all of it")

@@ -68,14 +68,14 @@ def _part(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Branch:
+class ChangeBranch:
     """``commit`` is the branch's head; ``is_new`` when it was made now."""
 
     commit: str
     is_new: bool
 
 
-def put_branch(place: Place, wish: Wish, main: Mainline) -> Branch:
+def put_branch(place: Place, wish: Wish, main: Mainline) -> ChangeBranch:
     """Have the change on its branch, as one commit on the newest mainline.
 
     What is there already and still fits stays, so that approvals do. Raises FailedError when somebody else pushed to
@@ -86,12 +86,12 @@ def put_branch(place: Place, wish: Wish, main: Mainline) -> Branch:
         if there:
             bring(place.git, place.remote, there, whole=True)
             if _still_fits(place, wish, main, there):
-                return Branch(there, is_new=False)
+                return ChangeBranch(there, is_new=False)
             _refuse_foreign(place, wish, main, there)
         path = f"{main.git.prefix}{wish.path}"
         commit = commit_file(place.git, main.commit, path, wish.content, wish.message(), place.who())
         if swap(place.root, place.remote, wish.branch, there, commit):
-            return Branch(commit, is_new=True)
+            return ChangeBranch(commit, is_new=True)
     raise OutsideError(f"the branch {wish.branch} moves again and again", "try again")
 
 
@@ -138,7 +138,7 @@ class Put:
     how: str
 
 
-def put_pull(place: Place, wish: Wish, branch: Branch, body: Callable[[str], str]) -> Put:
+def put_pull(place: Place, wish: Wish, branch: ChangeBranch, body: Callable[[str], str]) -> Put:
     """Open the pull request, or bring the open one up to date. ``body`` gets the commit.
 
     What people wrote around gitml's part of the text stays.

@@ -62,7 +62,7 @@ def bound(place: Place, kind: str, run: str, *, after: Statement | None = None, 
 
 
 @dataclass(frozen=True)
-class Heard:
+class BelievedEvents:
     """The ledger as it is now, oldest first, judged by the keys of one policy."""
 
     believed: tuple[Believed, ...]
@@ -81,15 +81,15 @@ def _says(binding: Binding, wanted: Mapping[str, Any]) -> bool:
     return all(getattr(binding, name) == value for name, value in wanted.items())
 
 
-def heard(place: Place, policy: Policy) -> Heard:
+def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
     head = ledger.fetch(place.root, place.remote)
     events = ledger.read(place.root, head) if head else []
     now, repository = place.clock(), place.settings.repository
-    return Heard(tuple(believe(e.content, policy.keys, repository, now) for e in events))
+    return BelievedEvents(tuple(believe(e.content, policy.keys, repository, now) for e in events))
 
 
-def heard_or_unknown(place: Place, policy: Policy) -> Heard | Unknown:
+def heard_or_unknown(place: Place, policy: Policy) -> BelievedEvents | Unknown:
     """The same, or why there is none: what is not known never passes."""
     try:
         return heard(place, policy)

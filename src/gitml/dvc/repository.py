@@ -27,7 +27,7 @@ from gitml.dvc.stages import commands_of, drop_torn_rwlock, hold, is_params, par
 from gitml.errors import Problem, SpecError, UsageError
 
 
-class State(Enum):
+class StageState(Enum):
     """How a stage's lock entry compares with the workspace."""
 
     SAME = "same"
@@ -155,16 +155,16 @@ class Dvc:
         return tuple(sorted(self._content(d) for d in stage.deps if not is_params(d)))
 
     @translated
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> StageState:
         stage = self._stage(name)
         if stage.changed_stage() or stage.changed_deps() or types_changed(stage):
-            return State.CHANGED
+            return StageState.CHANGED
         statuses = {status for out in stage.outs for status in out.status().values()}
         if not statuses:
-            return State.SAME
+            return StageState.SAME
         if "not in cache" in statuses:  # DVC looks no further then
             statuses |= {status for out in stage.outs for status in out.workspace_status().values()}
-        return State.OUTPUTS_CHANGED if statuses & {"modified", "new"} else State.OUTPUTS_MISSING
+        return StageState.OUTPUTS_CHANGED if statuses & {"modified", "new"} else StageState.OUTPUTS_MISSING
 
     @translated
     def inputs(self, name: str) -> Entry:

@@ -65,14 +65,14 @@ def forget_dead_worktrees(git: Git) -> None:
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where a clone's data are to be had: its DVC cache, and its remotes with their settings. Only ever read."""
 
     cache: Path
     config: Mapping[str, Any]
 
 
-def source_of(root: Path) -> Source:
+def source_of(root: Path) -> DataSource:
     """From DVC's configuration files alone: opening the clone with DVC would write to it."""
     folder = next((p / ".dvc" for p in (root, *root.parents) if (p / ".dvc").is_dir()), root / ".dvc")
     try:
@@ -81,13 +81,13 @@ def source_of(root: Path) -> Source:
         raise as_ours(exc) from exc
     cache = config["cache"].get("dir")
     core = {key: value for key, value in config["core"].items() if key == "remote"}
-    return Source(Path(cache) if cache else folder / "cache", {"core": core, "remote": dict(config["remote"])})
+    return DataSource(Path(cache) if cache else folder / "cache", {"core": core, "remote": dict(config["remote"])})
 
 
 class ScratchDvc(Dvc):
     """DVC in a scratch worktree: its cache, databases and locks lie in ``folder``, ``source`` is only read."""
 
-    def __init__(self, root: Path, folder: Path, source: Source) -> None:
+    def __init__(self, root: Path, folder: Path, source: DataSource) -> None:
         cache = folder / "cache"
         place = next((p / ".dvc" for p in (root, *root.parents) if (p / ".dvc").is_dir()), None)
         if place is None:

@@ -19,7 +19,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK = 8 << 20
 
 
-class Entry(NamedTuple):
+class StoredFile(NamedTuple):
     """A file: its path below a folder, bytes, and nanoseconds since 1970 of its last change, 0 if unknown."""
 
     name: str
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class StoragePlace:
     """A file or folder. ``local`` is its path on this machine, None for an object store; ``address`` gives the same
     place to ``place_of``."""
 
@@ -37,16 +37,18 @@ class Place:
     address: str
     local: Path | None = None
 
-    def __truediv__(self, name: str) -> Place:
+    def __truediv__(self, name: str) -> StoragePlace:
         address, mark, options = self.address.partition("?")
         local = self.local / name if self.local else None
-        return Place(self.filesystem, f"{self.path}/{name}", f"{address}/{name}{mark}{options}", local)
+        return StoragePlace(self.filesystem, f"{self.path}/{name}", f"{address}/{name}{mark}{options}", local)
 
     @property
-    def parent(self) -> Place:
+    def parent(self) -> StoragePlace:
         address, mark, options = self.address.partition("?")
         above = f"{address.rpartition('/')[0]}{mark}{options}"
-        return Place(self.filesystem, self.path.rpartition("/")[0], above, self.local.parent if self.local else None)
+        return StoragePlace(
+            self.filesystem, self.path.rpartition("/")[0], above, self.local.parent if self.local else None
+        )
 
     @property
     def name(self) -> str:
@@ -58,13 +60,13 @@ class Place:
     def is_folder(self) -> bool:
         return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.Directory)
 
-    def files(self) -> list[Entry]:
+    def files(self) -> list[StoredFile]:
         """The files below this folder, sorted; hidden ones (``.x``, ``_x``, or below such) are left out."""
         found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
         entries = [_entry(f, f.path[len(self.path) :].lstrip("/")) for f in found if f.is_file]
         return sorted(e for e in entries if not any(part.startswith((".", "_")) for part in e.name.split("/")))
 
-    def entry(self) -> Entry | None:
+    def entry(self) -> StoredFile | None:
         """This file, under its own name; None if it is not there."""
         found = self.filesystem.get_file_info(self.path)
         return _entry(found, self.name) if found.is_file else None
@@ -99,8 +101,8 @@ class Place:
         self.filesystem.delete_file(self.path)
 
 
-def _entry(found: Any, name: str) -> Entry:
-    return Entry(name, found.size or 0, found.mtime_ns or 0)
+def _entry(found: Any, name: str) -> StoredFile:
+    return StoredFile(name, found.size or 0, found.mtime_ns or 0)
 
 
 def _upload(filesystem: Any, path: str, fill: Callable[[Any], None]) -> None:
@@ -114,28 +116,28 @@ def _upload(filesystem: Any, path: str, fill: Callable[[Any], None]) -> None:
                 stream.write(block)
 
 
-def place_of(text: str | Path) -> Place:
+def place_of(text: str | Path) -> StoragePlace:
     """A path or URL. Raises UsageError for a URL that nothing here can open, OutsideError for one without access."""
     words = str(text)
     if words.startswith("file://"):
         words = words.removeprefix("file://")
     if not _URL.match(words):
         local = Path(words).absolute()
-        return Place(pafs.LocalFileSystem(), str(local), str(local), local)
+        return StoragePlace(pafs.LocalFileSystem(), str(local), str(local), local)
     try:
         filesystem, path = pafs.FileSystem.from_uri(words)
-        return Place(filesystem, path.rstrip("/"), words.rstrip("/"))
+        return StoragePlace(filesystem, path.rstrip("/"), words.rstrip("/"))
     except pa.ArrowInvalid:
         return _by_fsspec(words)
     except (OSError, pa.ArrowException) as exc:
         raise OutsideError(f"{words} cannot be reached: {exc}", "see the address and the credentials") from exc
 
 
-def _by_fsspec(url: str) -> Place:
+def _by_fsspec(url: str) -> StoragePlace:
     import fsspec
 
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as exc:
         raise UsageError(f"nothing here opens {url}: {exc}", "install fsspec's package for it, such as adlfs") from exc
-    return Place(pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path.rstrip("/"), url.rstrip("/"))
+    return StoragePlace(pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path.rstrip("/"), url.rstrip("/"))

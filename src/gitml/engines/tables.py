@@ -11,7 +11,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
 from gitml.engines.csvfiles import BLOCK, CsvFile
-from gitml.engines.places import Place
+from gitml.engines.places import StoragePlace
 from gitml.errors import OutsideError, UsageError
 
 # Ending of a name: how the file is read.
@@ -35,7 +35,7 @@ def format_of(name: str) -> str | None:
 
 @contextmanager
 def open_table(
-    place: Place, kind: str, batch_rows: int, types: Mapping[str, pa.DataType]
+    place: StoragePlace, kind: str, batch_rows: int, types: Mapping[str, pa.DataType]
 ) -> Iterator[Iterator[pa.RecordBatch]]:
     """The file's batches of at most ``batch_rows`` rows. ``types`` are those of CSV columns that are known.
 
@@ -47,7 +47,7 @@ def open_table(
         yield _sliced(place, kind, _READERS[kind](stream, place, batch_rows, types), batch_rows)
 
 
-def schema_of(place: Place, kind: str, types: Mapping[str, pa.DataType]) -> pa.Schema:
+def schema_of(place: StoragePlace, kind: str, types: Mapping[str, pa.DataType]) -> pa.Schema:
     """The columns of the file. Raises as ``open_table`` does."""
     with _translated(place, kind), place.filesystem.open_input_file(place.path) as stream:
         if kind == "parquet":
@@ -58,7 +58,7 @@ def schema_of(place: Place, kind: str, types: Mapping[str, pa.DataType]) -> pa.S
 
 
 @contextmanager
-def _translated(place: Place, kind: str) -> Iterator[None]:
+def _translated(place: StoragePlace, kind: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as exc:
@@ -73,7 +73,7 @@ def _first_line(exc: BaseException) -> str:
     return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
-def _sliced(place: Place, kind: str, batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+def _sliced(place: StoragePlace, kind: str, batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     while True:
         with _translated(place, kind):
             batch = next(batches, None)
@@ -83,13 +83,13 @@ def _sliced(place: Place, kind: str, batches: Iterator[pa.RecordBatch], most: in
             yield batch.slice(start, most)
 
 
-def _read_parquet(stream: Any, place: Place, batch_rows: int, _: Any) -> Iterator[pa.RecordBatch]:
+def _read_parquet(stream: Any, place: StoragePlace, batch_rows: int, _: Any) -> Iterator[pa.RecordBatch]:
     # Buffered reading holds a few pages instead of a whole row group.
     file = parquet.ParquetFile(stream, buffer_size=BLOCK, pre_buffer=False)
     yield from file.iter_batches(batch_rows, use_threads=False)
 
 
-def _read_csv(stream: Any, place: Place, _: int, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+def _read_csv(stream: Any, place: StoragePlace, _: int, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
     yield from CsvFile(stream, types, is_gzip=place.name.endswith(".gz")).batches()
 
 
@@ -106,7 +106,7 @@ def _read_stream(stream: Any, *_: Any) -> Iterator[pa.RecordBatch]:
 _READERS = {"parquet": _read_parquet, "csv": _read_csv, "arrow": _read_arrow, "arrow stream": _read_stream}
 
 
-def write_table(place: Place, kind: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+def write_table(place: StoragePlace, kind: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     """The file appears whole, or not at all. Raises what ``batches`` raises, OutsideError when it cannot be written."""
 
     def fill(stream: Any) -> None:

@@ -50,7 +50,7 @@ class EndedRun:
 
 
 @dataclass(frozen=True)
-class CiJob:
+class ForgeJob:
     """One job. Texts are empty and numbers 0 where the forge says nothing; outside CI nothing is said at all.
 
     ``ref`` is what the workflow was read from, ``repository`` the one whose workflow runs. ``actor`` is who caused the

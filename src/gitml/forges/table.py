@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from gitml.errors import UsageError
 from gitml.forges.governed import GovernedForge
-from gitml.forges.job import CiJob
+from gitml.forges.job import ForgeJob
 from gitml.forges.settings import Settings
 from gitml.http import Patience
 
@@ -45,7 +45,7 @@ class Adapter(Protocol):
         """A connection. Raises UsageError without a token; ``note`` hears of calls that are repeated."""
         ...
 
-    def job(self, env: Mapping[str, str]) -> CiJob:
+    def job(self, env: Mapping[str, str]) -> ForgeJob:
         """What the forge tells the job that this process belongs to."""
         ...
 
@@ -84,7 +84,7 @@ def connect(
     return adapter(settings.forge).connect(settings, patience=patience, note=note)
 
 
-def job_of(env: Mapping[str, str]) -> CiJob:
+def job_of(env: Mapping[str, str]) -> ForgeJob:
     """The job of CI that this process belongs to, if any."""
     return adapter(_name(env, "")).job(env)
 

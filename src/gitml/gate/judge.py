@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import Heard, heard_or_unknown
+from gitml.control.signing import BelievedEvents, heard_or_unknown
 from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
@@ -38,10 +38,10 @@ class Ground:
     main: Mainline
     policy: Policy
     digest: str
-    heard: Heard | Unknown
+    heard: BelievedEvents | Unknown
     depot: Depot | None = None
 
-    def listening(self, heard: Heard | Unknown) -> Ground:
+    def listening(self, heard: BelievedEvents | Unknown) -> Ground:
         """The same with the ledger as it is now."""
         return replace(self, heard=heard)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
-from gitml.forges.job import Cause, CiJob, EndedRun
+from gitml.forges.job import Cause, EndedRun, ForgeJob
 from gitml.forges.table import job_of
 from gitml.http import HttpError
 
@@ -70,7 +70,7 @@ def _of_commit(forge: Forge, commit: str) -> tuple[PullRequest, ...]:
         return ()
 
 
-def _queue(job: CiJob) -> Queue:
+def _queue(job: ForgeJob) -> Queue:
     if job.queue is None:
         raise UsageError("the event of the merge queue names no commits")
     return Queue(*job.queue)

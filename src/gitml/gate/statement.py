@@ -7,7 +7,7 @@ import json
 from pydantic import ValidationError
 
 from gitml.control.place import Place
-from gitml.control.signing import Heard, bound
+from gitml.control.signing import BelievedEvents, bound
 from gitml.evidence.statement import Binding, Change, Statement
 from gitml.gate.judge import Judged
 from gitml.policy.decision import Decision
@@ -18,7 +18,7 @@ from gitml.verdict import Phase
 _SAME = ("head", "policy", "model", "environment", "version", "artifact", "result")
 
 
-def statement_of(place: Place, heard: Heard, judged: Judged, run: str) -> Statement:
+def statement_of(place: Place, heard: BelievedEvents, judged: Judged, run: str) -> Statement:
     """The judgement as evidence, dated after what was signed of the same change; its details are the decision."""
     result = result_of(judged)
     decision = judged.decision.to_dict() if judged.decision else {}
@@ -56,7 +56,7 @@ def result_of(judged: Judged) -> str:
     return {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}.get(phase, "inconclusive")
 
 
-def is_known(heard: Heard, statement: Statement) -> bool:
+def is_known(heard: BelievedEvents, statement: Statement) -> bool:
     """Whether the newest that the gate signed of this change in this pull request says the same."""
     about = statement.binding
     newest = heard.newest("gate", pull=about.pull, change=about.change)

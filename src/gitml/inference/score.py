@@ -9,7 +9,7 @@ from typing import Any
 
 from gitml.engines import ENGINES, Job, Task
 from gitml.engines.base import naming
-from gitml.engines.places import Entry, Place, place_of
+from gitml.engines.places import StoragePlace, StoredFile, place_of
 from gitml.engines.tables import format_of, schema_of
 from gitml.errors import OutsideError, UsageError
 from gitml.git.tree import WorkTree
@@ -26,7 +26,7 @@ BATCH_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class Call:
+class ScoreCall:
     """``output_format``: parquet, csv or arrow. ``keep``: see ``Scoring``. ``engine``: a name of ``ENGINES``.
 
     ``tell`` hears of rows read, ``say`` of each file done.
@@ -71,10 +71,10 @@ class _Work:
     plan: Mapping[str, str]
     tasks: Sequence[Task]
     notes: Notes
-    call: Call
+    call: ScoreCall
 
 
-def score(root: Path, reference: str, call: Call) -> Result:
+def score(root: Path, reference: str, call: ScoreCall) -> Result:
     """Called again it goes on where it stopped. Raises RefError, OutsideError, UsageError for a wrong input."""
     record, types, scoring = _scoring(root, parse(reference), call)
     inputs, output = inputs_at(call.input), place_of(call.output)
@@ -94,7 +94,7 @@ def score(root: Path, reference: str, call: Call) -> Result:
     return Result(record, scored, tuple(before.values()), inputs.left_out)
 
 
-def _scoring(root: Path, reference: Reference, call: Call) -> tuple[Record, Mapping[str, Any], Scoring]:
+def _scoring(root: Path, reference: Reference, call: ScoreCall) -> tuple[Record, Mapping[str, Any], Scoring]:
     models = load_application(root).models
     record = resolve(WorkTree(root), reference, list(models))
     if record.signature is None:
@@ -112,7 +112,7 @@ def _refuse_another_pin(root: Path, reference: Reference) -> None:
         pinned(WorkTree(root), reference.model, state.champion)
 
 
-def _run(record: Record, call: Call) -> dict[str, Any]:
+def _run(record: Record, call: ScoreCall) -> dict[str, Any]:
     return {
         "format": "gitml scores 1",
         "model": record.model,
@@ -123,12 +123,12 @@ def _run(record: Record, call: Call) -> dict[str, Any]:
     }
 
 
-def _task(inputs: Inputs, name: str, target: Place, call: Call, types: Mapping[str, Any]) -> Task:
+def _task(inputs: Inputs, name: str, target: StoragePlace, call: ScoreCall, types: Mapping[str, Any]) -> Task:
     kind = format_of(name) or ""
     return Task(name, (inputs.base / name).address, target.address, kind, call.output_format, types)
 
 
-def _job(tasks: Sequence[Task], scoring: Scoring, call: Call) -> Job:
+def _job(tasks: Sequence[Task], scoring: Scoring, call: ScoreCall) -> Job:
     """Raises UsageError for the first input whose columns do not fit."""
     work = scoring()
     for task in tasks[:_LOOKED_AT]:
@@ -149,7 +149,7 @@ def _score(work: _Work, job: Job) -> Iterator[Scored]:
             yield note
 
 
-def _refuse_changed(inputs: Inputs, entry: Entry) -> None:
+def _refuse_changed(inputs: Inputs, entry: StoredFile) -> None:
     now = (inputs.base / entry.name).entry()
     if now is None or (now.size, now.modified) != (entry.size, entry.modified):
         raise OutsideError(f"{entry.name} changed while it was scored", "see who writes there, and call it again")

@@ -12,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from gitml.engines.places import Entry, Place, place_of
+from gitml.engines.places import StoragePlace, StoredFile, place_of
 from gitml.engines.tables import ENDINGS, format_of
 from gitml.errors import LockedError, OutsideError, UsageError
 
@@ -36,8 +36,8 @@ class Scored:
 class Inputs:
     """``files`` by their path below ``base``; ``left_out`` have an ending that is no table's."""
 
-    base: Place
-    files: tuple[Entry, ...]
+    base: StoragePlace
+    files: tuple[StoredFile, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -58,7 +58,7 @@ def inputs_at(text: str) -> Inputs:
     return Inputs(place, tables, tuple(e.name for e in found if not format_of(e.name)))
 
 
-def targets(files: Sequence[Entry], kind: str) -> dict[str, str]:
+def targets(files: Sequence[StoredFile], kind: str) -> dict[str, str]:
     """Input → output, below their folders. Raises UsageError when two inputs would become one output."""
     ending = ENDINGS[kind]
     found: dict[str, str] = {}
@@ -74,7 +74,7 @@ def targets(files: Sequence[Entry], kind: str) -> dict[str, str]:
 class Notes:
     """What is done in the output folder ``place``; one process at a time on a local disk."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoragePlace) -> None:
         self.place = place
         self._folder = place / _NOTES
 
@@ -111,7 +111,7 @@ class Notes:
                     "name another folder with --output",
                 )
 
-    def done(self, entry: Entry, target: str) -> Scored | None:
+    def done(self, entry: StoredFile, target: str) -> Scored | None:
         """The note of the file if it is scored, and is still what it was then."""
         place = self._note(entry.name)
         if not place.exists():
@@ -143,13 +143,13 @@ class Notes:
         files = [asdict(note) for note in sorted(notes, key=lambda n: n.input)]
         _write(self.place / MANIFEST, {**run, "rows": sum(n.rows for n in notes), "files": files})
 
-    def _note(self, name: str) -> Place:
+    def _note(self, name: str) -> StoragePlace:
         return (
             self._folder / "files" / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
         )
 
 
-def _write(place: Place, value: Mapping[str, Any]) -> None:
+def _write(place: StoragePlace, value: Mapping[str, Any]) -> None:
     raw = json.dumps(value, indent=1).encode() + b"\n"
     try:
         place.write(lambda stream: stream.write(raw))
@@ -157,14 +157,14 @@ def _write(place: Place, value: Mapping[str, Any]) -> None:
         raise OutsideError(f"{place.path} cannot be written: {exc}", "make room, and call it again") from exc
 
 
-def _read(place: Place) -> dict[str, Any]:
+def _read(place: StoragePlace) -> dict[str, Any]:
     found = json.loads(place.read_bytes())
     if not isinstance(found, dict):
         raise ValueError(f"{place.path} is no note of gitml")
     return found
 
 
-def refuse_overlap(inputs: Inputs, output: Place) -> None:
+def refuse_overlap(inputs: Inputs, output: StoragePlace) -> None:
     """Scores inside the input would be input the next time."""
     if inputs.base.local is None or output.local is None:
         return

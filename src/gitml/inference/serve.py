@@ -28,7 +28,7 @@ from gitml.traffic.writing import writing
 
 
 @dataclass(frozen=True)
-class Options:
+class ServeOptions:
     """``log``: folder or URL of the prediction log; ``tokens``: file of callers and their tokens."""
 
     listen: Listen = field(default_factory=Listen)
@@ -46,7 +46,7 @@ class Trial:
 
 
 @contextmanager
-def serve(root: Path, reference: str, options: Options) -> Iterator[Trial]:
+def serve(root: Path, reference: str, options: ServeOptions) -> Iterator[Trial]:
     """Serve what ``reference`` names until the block ends: a version alone; or, if it names an environment, all that
     its file pins, shared out among units as the environment's servers do.
 

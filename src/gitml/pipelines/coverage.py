@@ -8,20 +8,25 @@ from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.manifest import Fingerprint, fingerprint
 from gitml.dvc.repository import Dvc
 from gitml.errors import IntegrityError
-from gitml.pipelines.journal import Run, recall
-from gitml.pipelines.run import Options
+from gitml.pipelines.journal import JournalEntry, recall
+from gitml.pipelines.run import RunOptions
 
 
 def covered(
-    dvc: Dvc, stages: Sequence[str], options: Mapping[str, Options], known: Mapping[str, Run], *, settled: bool
-) -> dict[str, Run]:
+    dvc: Dvc,
+    stages: Sequence[str],
+    options: Mapping[str, RunOptions],
+    known: Mapping[str, JournalEntry],
+    *,
+    settled: bool,
+) -> dict[str, JournalEntry]:
     """The stages that a recorded run covers and whose outputs are to be had, in the order of ``stages``.
 
     ``stages`` comes with all that it builds on, in running order. ``options`` says by stage what is believed;
     ``known`` are the runs of earlier jobs on this commit. Sources, which nothing runs, are always covered; stages that
     are always changed never are, unless what they gave is ``settled``: committed by the bot, or on the default branch.
     """
-    found: dict[str, Run] = {}
+    found: dict[str, JournalEntry] = {}
     contents: dict[str, Content] = {}
     for name in stages:
         again = dvc.always_changed(name) and not settled
@@ -32,10 +37,10 @@ def covered(
     return found
 
 
-def _run_of(dvc: Dvc, name: str, options: Options | None, contents: Mapping[str, Content]) -> Run | None:
+def _run_of(dvc: Dvc, name: str, options: RunOptions | None, contents: Mapping[str, Content]) -> JournalEntry | None:
     entry = dvc.entry(name)
     if entry and not dvc.has_command(name):
-        return Run(name, entry, {}, 0.0)
+        return JournalEntry(name, entry, {}, 0.0)
     inputs = dvc.expected(name, contents)
     if inputs is None or options is None:
         return None
@@ -43,8 +48,8 @@ def _run_of(dvc: Dvc, name: str, options: Options | None, contents: Mapping[str,
         own = recall(dvc.root, entry)
         outputs = own.outputs if own else options.believed(entry)
         if outputs is not None and _to_be_had(dvc, name, entry, outputs):
-            return Run(name, entry, outputs, 0.0)
-    earlier = (Run(name, run.entry, run.outputs, 0.0) for run in options.covering(inputs))
+            return JournalEntry(name, entry, outputs, 0.0)
+    earlier = (JournalEntry(name, run.entry, run.outputs, 0.0) for run in options.covering(inputs))
     return next((run for run in earlier if _to_be_had(dvc, name, run.entry, run.outputs)), None)
 
 

@@ -24,7 +24,7 @@ UNNAMED = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
-class Job:
+class StageJob:
     """Stages that one runner executes, in running order.
 
     ``name`` holds letters, digits, '_' and '-' only and starts with ``train-``. ``needs`` names the jobs whose outputs
@@ -40,7 +40,7 @@ class Job:
     timeout: timedelta
 
 
-def jobs_of(application: Application, pipeline: Pipeline, models: Sequence[str] = ()) -> tuple[Job, ...]:
+def jobs_of(application: Application, pipeline: Pipeline, models: Sequence[str] = ()) -> tuple[StageJob, ...]:
     """The jobs that train ``models`` (all that have stages, when none is named), each after those it needs.
 
     Raises SpecError on a cycle, UsageError for a model that is unknown or trained elsewhere.
@@ -49,7 +49,7 @@ def jobs_of(application: Application, pipeline: Pipeline, models: Sequence[str] 
     steps = _steps(application, graph)
     names = _names(application, steps.values())
     return tuple(
-        Job(
+        StageJob(
             name=name,
             hardware=hardware,
             labels=application.hardware[hardware],

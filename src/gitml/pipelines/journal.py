@@ -21,7 +21,7 @@ KEPT = Path(".dvc", "tmp", "gitml", "artifacts")
 
 
 @dataclass(frozen=True)
-class Run:
+class JournalEntry:
     """A stage that ran: its entry, the SHA-256 of its outputs by path, the seconds it took."""
 
     stage: str
@@ -35,7 +35,7 @@ def _file(root: Path, entry: Entry) -> Path:
     return folder / f"{entry.digest()[:32]}.json"
 
 
-def remember(root: Path, run: Run) -> None:
+def remember(root: Path, run: JournalEntry) -> None:
     """Write the run down, whole or not at all."""
     path = _file(root, run.entry)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,13 @@ def remember(root: Path, run: Run) -> None:
     write_file(path, text.encode())
 
 
-def recall(root: Path, entry: Entry) -> Run | None:
+def recall(root: Path, entry: Entry) -> JournalEntry | None:
     """The run that gave exactly this entry, or None. A damaged note counts as none: the stage runs again."""
     run = _read(_file(root, entry))
     return run if run and run.entry.digest() == entry.digest() else None
 
 
-def recall_inputs(root: Path, inputs: Entry) -> Iterator[Run]:
+def recall_inputs(root: Path, inputs: Entry) -> Iterator[JournalEntry]:
     """The runs that had these inputs, newest first."""
     folder = _file(root, inputs).parent
     files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
@@ -95,10 +95,10 @@ def _notes(root: Path) -> list[Path]:
     return sorted((root / ".dvc" / "tmp" / "gitml" / "runs").glob("*/*.json"))
 
 
-def _read(path: Path) -> Run | None:
+def _read(path: Path) -> JournalEntry | None:
     try:
         data = json.loads(path.read_bytes())
-        return Run(
+        return JournalEntry(
             stage=data["stage"],
             entry=Entry.from_dict(data["entry"]),
             outputs={p: Fingerprint(sha, size) for p, (sha, size) in data["outputs"].items()},

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from gitml.dvc.lockentries import Entry, sha256_of
 from gitml.dvc.manifest import Fingerprint, fingerprint, verify
-from gitml.dvc.repository import Dvc, State
+from gitml.dvc.repository import Dvc, StageState
 from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
-from gitml.pipelines.journal import Run, recall, recall_inputs, remember
+from gitml.pipelines.journal import JournalEntry, recall, recall_inputs, remember
 from gitml.pipelines.keeping import find_again
 from gitml.process import captured
 
@@ -38,7 +38,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How to bring stages up to date.
 
     ``believed`` and ``covering`` answer from the version records, as the journal does for this clone's own runs:
@@ -48,7 +48,7 @@ class Options:
     """
 
     believed: Callable[[Entry], Mapping[str, Fingerprint] | None]
-    covering: Callable[[Entry], Iterable[Run]]
+    covering: Callable[[Entry], Iterable[JournalEntry]]
     log: Path
     ready: Callable[[], None]
     watch: Callable[[str, Path], AbstractContextManager[None]]
@@ -58,7 +58,7 @@ class Options:
 
 
 def bring_up_to_date(
-    dvc: Dvc, stages: Sequence[str], options: Options, before: Mapping[str, Ran] | None = None
+    dvc: Dvc, stages: Sequence[str], options: RunOptions, before: Mapping[str, Ran] | None = None
 ) -> tuple[Ran, ...]:
     """Each stage in order. Raises FailedError when a command fails; what ran before is kept.
 
@@ -74,10 +74,10 @@ def bring_up_to_date(
     return tuple(done)
 
 
-def _one(dvc: Dvc, name: str, options: Options) -> Ran:
+def _one(dvc: Dvc, name: str, options: RunOptions) -> Ran:
     started = time.monotonic()
     entry = dvc.entry(name)
-    if entry and not entry.cmd and _state(dvc, name) is State.OUTPUTS_MISSING:
+    if entry and not entry.cmd and _state(dvc, name) is StageState.OUTPUTS_MISSING:
         return _brought(dvc, name, entry, options)
     outputs = _recorded(dvc.root, entry, options) if entry else None
     if entry and outputs is not None:
@@ -87,14 +87,14 @@ def _one(dvc: Dvc, name: str, options: Options) -> Ran:
     if dvc.always_changed(name):
         return _execute(dvc, name, options, "always changed, says dvc.yaml")
     state = _state(dvc, name)
-    if state is State.OUTPUTS_CHANGED and entry and not entry.cmd:
+    if state is StageState.OUTPUTS_CHANGED and entry and not entry.cmd:
         raise _other_data(name, entry)
-    if entry and outputs is not None and state is State.SAME:
+    if entry and outputs is not None and state is StageState.SAME:
         return Ran(name, How.UP_TO_DATE, 0.0, entry)
-    if entry and outputs is not None and state is not State.CHANGED and dvc.restore(name):
+    if entry and outputs is not None and state is not StageState.CHANGED and dvc.restore(name):
         verify(dvc.root, outputs)
         return Ran(name, How.RESTORED, time.monotonic() - started, entry)
-    if state is State.CHANGED or entry is None:
+    if state is StageState.CHANGED or entry is None:
         restored = _from_earlier_run(dvc, name, options) if options.run_cache and dvc.has_command(name) else None
         return restored or _execute(dvc, name, options, "its dependencies changed" if entry else "it never ran")
     if outputs is None:
@@ -113,12 +113,12 @@ def _other_data(name: str, entry: Entry) -> UsageError:
     )
 
 
-def _state(dvc: Dvc, name: str) -> State:
+def _state(dvc: Dvc, name: str) -> StageState:
     with dvc.locked():
         return dvc.state(name)
 
 
-def _brought(dvc: Dvc, name: str, entry: Entry, options: Options) -> Ran:
+def _brought(dvc: Dvc, name: str, entry: Entry, options: RunOptions) -> Ran:
     """Data of `dvc add` are what their digest says, also before a recorded run has read them: nothing made them."""
     started = time.monotonic()
     if not dvc.restore(name):
@@ -129,12 +129,12 @@ def _brought(dvc: Dvc, name: str, entry: Entry, options: Options) -> Ran:
     return replace(_note(dvc, name, entry, time.monotonic() - started, ""), how=How.RESTORED)
 
 
-def _recorded(root: Path, entry: Entry, options: Options) -> Mapping[str, Fingerprint] | None:
+def _recorded(root: Path, entry: Entry, options: RunOptions) -> Mapping[str, Fingerprint] | None:
     run = recall(root, entry)
     return run.outputs if run else options.believed(entry)
 
 
-def _from_earlier_run(dvc: Dvc, name: str, options: Options) -> Ran | None:
+def _from_earlier_run(dvc: Dvc, name: str, options: RunOptions) -> Ran | None:
     """What a recorded run with the same inputs gave. DVC's own run-cache is not asked: `dvc commit` writes to it."""
     started = time.monotonic()
     with dvc.locked():
@@ -146,7 +146,7 @@ def _from_earlier_run(dvc: Dvc, name: str, options: Options) -> Ran | None:
     return None
 
 
-def _execute(dvc: Dvc, name: str, options: Options, why: str) -> Ran:
+def _execute(dvc: Dvc, name: str, options: RunOptions, why: str) -> Ran:
     options.ready()
     started = time.monotonic()
     log = options.log / f"{_file_name(name)}.log"
@@ -175,7 +175,7 @@ def _file_name(stage: str) -> str:
 
 def _note(dvc: Dvc, name: str, entry: Entry, seconds: float, why: str) -> Ran:
     outputs = {out.path: fingerprint(dvc.root / out.path) for out in entry.outs if "://" not in out.path}
-    remember(dvc.root, Run(name, entry, outputs, seconds))
+    remember(dvc.root, JournalEntry(name, entry, outputs, seconds))
     return Ran(name, How.RAN, seconds, entry, why)
 
 

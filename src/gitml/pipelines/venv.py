@@ -40,7 +40,7 @@ Watch = Callable[[str, Path], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Environment:
+class StageEnvironment:
     """``version`` is the Python's; ``unlocked`` names installed packages that the lock file does not pin."""
 
     python: Path
@@ -48,9 +48,9 @@ class Environment:
     unlocked: tuple[str, ...] = ()
 
 
-def current_environment() -> Environment:
+def current_environment() -> StageEnvironment:
     """The one that gitml itself runs in."""
-    return Environment(Path(sys.executable), platform.python_version())
+    return StageEnvironment(Path(sys.executable), platform.python_version())
 
 
 def environments_folder() -> Path:
@@ -59,7 +59,7 @@ def environments_folder() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "gitml" / "environments"
 
 
-def recorded_environment(root: Path, lock: str, python: str, watch: Watch) -> Environment:
+def recorded_environment(root: Path, lock: str, python: str, watch: Watch) -> StageEnvironment:
     """The environment with the packages of the file ``lock`` below ``root`` and a Python like ``python`` (3.11.7).
 
     Built once and kept. Raises InconclusiveError when there is no such Python or the packages cannot be installed.
@@ -74,7 +74,7 @@ def recorded_environment(root: Path, lock: str, python: str, watch: Watch) -> En
         if not _works(folder, minor):
             _build(folder, base, root, lock, watch)
         note = json.loads((folder / _COMPLETE).read_bytes())
-    return Environment(_python_of(folder), note["python"], tuple(note["unlocked"]))
+    return StageEnvironment(_python_of(folder), note["python"], tuple(note["unlocked"]))
 
 
 def _name(lock: Path, minor: str) -> str:
@@ -144,7 +144,7 @@ def _unlocked(folder: Path, root: Path, lock: str) -> list[str]:
 
 
 @contextmanager
-def stages_run_in(environment: Environment, *, isolated: bool) -> Iterator[None]:
+def stages_run_in(environment: StageEnvironment, *, isolated: bool) -> Iterator[None]:
     """``python`` in a stage's command is this environment's; ``isolated`` keeps the caller's own packages out."""
     names = ("PYTHONHOME", "PYTHONPATH", "PYTHONNOUSERSITE", "VIRTUAL_ENV") if isolated else ()
     before = {name: os.environ.get(name) for name in names}

@@ -34,7 +34,7 @@ _READABLE = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What was looked at, by name and number, and the problems sorted by file and line."""
 
     counts: Mapping[str, int]
@@ -87,7 +87,7 @@ class _Files:
         return values_of(self.root, file)
 
 
-def check(root: Path) -> Report:
+def check(root: Path) -> CheckReport:
     """Everything that can be known about the files at ``root`` without running anything."""
     files = _Files(root)
     _read_application(files)
@@ -99,7 +99,7 @@ def check(root: Path) -> Report:
     _dvc_config(files)
     if files.app:
         files.problems += check_records(root, list(files.app[0].models))
-    return Report(_counts(files), tuple(sorted(set(files.problems))))
+    return CheckReport(_counts(files), tuple(sorted(set(files.problems))))
 
 
 def _counts(files: _Files) -> dict[str, int]:

@@ -21,7 +21,7 @@ from gitml.project.adopt import adoptable, adopted
 from gitml.project.templates import IGNORED, template
 
 
-class Status(StrEnum):
+class FileStatus(StrEnum):
     CREATED = "created"
     EXTENDED = "extended"
     KEPT = "kept"
@@ -33,7 +33,7 @@ class Placed:
     """One file; ``diff`` says how yours would have to change where it differs."""
 
     path: str
-    status: Status
+    status: FileStatus
     diff: str = ""
 
 
@@ -61,7 +61,7 @@ def init(target: Path, example: str | None) -> Started:
     _refuse_what_is_in_the_way(root, [*wanted, ".gitignore"])
     ignored = _ignored(root)
     placed = [_judge(root, path, raw) for path, raw in sorted(wanted.items())]
-    new = {p.path: wanted[p.path] for p in placed if p.status is Status.CREATED}
+    new = {p.path: wanted[p.path] for p in placed if p.status is FileStatus.CREATED}
     new_git = not any((folder / ".git").exists() for folder in (root, *root.parents))
     try:
         with ExitStack() as undo:
@@ -97,12 +97,12 @@ def _judge(root: Path, path: str, wanted: bytes) -> Placed:
     try:
         have = (root / path).read_bytes()
     except FileNotFoundError:
-        return Placed(path, Status.CREATED)
+        return Placed(path, FileStatus.CREATED)
     except OSError as exc:
         raise OutsideError(f"{path} cannot be read: {exc.strerror}") from exc
     if have == wanted:
-        return Placed(path, Status.KEPT)
-    return Placed(path, Status.DIFFERS, _diff(path, have, wanted))
+        return Placed(path, FileStatus.KEPT)
+    return Placed(path, FileStatus.DIFFERS, _diff(path, have, wanted))
 
 
 def _diff(path: str, have: bytes, wanted: bytes) -> str:
@@ -126,10 +126,10 @@ def _ignored(root: Path) -> _Ignored:
     lines = (before or b"").decode(errors="surrogateescape").splitlines()
     missing = [line for line in IGNORED if not {line, line.rstrip("/"), "/" + line} & set(map(str.strip, lines))]
     if not missing:
-        return _Ignored((Placed(".gitignore", Status.KEPT),), None, before)
+        return _Ignored((Placed(".gitignore", FileStatus.KEPT),), None, before)
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     content = (before or b"") + gap + "".join(f"{line}\n" for line in missing).encode()
-    status = Status.CREATED if before is None else Status.EXTENDED
+    status = FileStatus.CREATED if before is None else FileStatus.EXTENDED
     return _Ignored((Placed(".gitignore", status),), content, before)
 
 

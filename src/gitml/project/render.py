@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gitml import __version__
 from gitml.ci import codeowners
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.table import Renderer, renderer
 from gitml.errors import UsageError
 from gitml.files import write_file
@@ -84,7 +84,7 @@ def workflows(root: Path) -> tuple[Workflow, ...]:
     return (*_codeowners(top, source), *files)
 
 
-def _codeowners(top: Path, source: Source) -> Sequence[Workflow]:
+def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
     """The one CODEOWNERS that the forge reads, with gitml's block; nothing where neither is there nor wanted."""
     there = {path: content for path in codeowners.PLACES if (content := _read(top, path)) is not None}
     path, found = next(iter(there.items()), (codeowners.PLACES[0], None))
@@ -115,7 +115,7 @@ def render_workflows(root: Path) -> tuple[Workflow, ...]:
     return done
 
 
-def _source(root: Path, folder: str) -> Source:
+def _source(root: Path, folder: str) -> CiSource:
     application = load_application(root)
     policy = load_policy(root) if (root / POLICY).is_file() else None
     trains = any(m.origin == "pipeline" for m in application.models.values())
@@ -124,7 +124,7 @@ def _source(root: Path, folder: str) -> Source:
     jobs = jobs_of(application, load_pipeline(root)) if trains else ()
     locks = [root / path for job in jobs for path in job.packages]
     hashed = any("--hash=" in lock.read_text(encoding="utf-8", errors="replace") for lock in locks if lock.is_file())
-    return Source(application, jobs, folder, _gitml(root, application), hashed, policy)
+    return CiSource(application, jobs, folder, _gitml(root, application), hashed, policy)
 
 
 def _gitml(root: Path, application: Application) -> str:

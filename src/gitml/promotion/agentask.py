@@ -7,7 +7,7 @@ from typing import Any
 from gitml.agent.http import STATE
 from gitml.errors import OutsideError
 from gitml.http import HttpError, Patience, Request, connected
-from gitml.promotion.live import Live
+from gitml.promotion.live import LiveReport
 
 
 def ask(url: str, token: str = "") -> dict[str, Any]:
@@ -23,7 +23,7 @@ def ask(url: str, token: str = "") -> dict[str, Any]:
     return found
 
 
-def answers(url: str, token: str = "") -> dict[tuple[str, str], Live]:
+def answers(url: str, token: str = "") -> dict[tuple[str, str], LiveReport]:
     """(model, environment) → what a running agent answers with now."""
     found = ask(url, token)
     environment, agent = str(found.get("environment", "")), str(found.get("agent", ""))
@@ -34,6 +34,6 @@ def answers(url: str, token: str = "") -> dict[tuple[str, str], Live]:
             continue
         version = str(applied.get("champion") or applied.get("version") or "")
         state = "success" if model.get("health") in ("healthy", "suspended") else str(model.get("health"))
-        said = Live(version, state, str(applied.get("since", "")), str(model.get("reason") or ""), agent)
+        said = LiveReport(version, state, str(applied.get("since", "")), str(model.get("reason") or ""), agent)
         told[str(model.get("model")), environment] = said
     return told

@@ -28,7 +28,7 @@ _YEAR = re.compile(rb"40000 \d{4}\0")
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditCall:
     """What to audit. ``ledger_head`` was kept elsewhere; changes up to ``since`` are not judged.
 
     ``fetch`` first; ``ask_forge`` how commits came to main.
@@ -44,7 +44,7 @@ class Asked:
 def audit(
     root: Path,
     env: Mapping[str, str],
-    asked: Asked,
+    asked: AuditCall,
     *,
     now: datetime | None = None,
     note: Callable[[str], None] = lambda _: None,
@@ -66,7 +66,7 @@ def _heads(here: Here, *, fetch: bool) -> tuple[str, ...]:
     return here.heads()
 
 
-def gather(here: Here, asked: Asked, heads: Sequence[str], note: Callable[[str], None] = lambda _: None) -> Facts:
+def gather(here: Here, asked: AuditCall, heads: Sequence[str], note: Callable[[str], None] = lambda _: None) -> Facts:
     """All that the clone knows, and what the forge says of the commits that matter if it is asked.
 
     ``heads``: the ledger's, and then others that it had once.

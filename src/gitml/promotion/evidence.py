@@ -20,7 +20,7 @@ from gitml.verdict import Phase, Verdict
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EventFilter:
     """Which events; empty fields ask for nothing. ``most`` newest, None for all."""
 
     model: str = ""
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEvent:
     """An event and whether it is believed now, by the keys of main."""
 
     event: Event
@@ -57,18 +57,18 @@ def events(here: Here) -> list[Event]:
     return ledger.read(here.git.root, heads[0])
 
 
-def evidence(here: Here, wanted: Wanted) -> list[Shown]:
+def evidence(here: Here, wanted: EventFilter) -> list[ShownEvent]:
     """Events newest first, each judged."""
     judged = _judged(here, reversed(events(here)))
     return list(islice((shown for shown in judged if wanted.fits(shown.binding)), wanted.most))
 
 
-def _judged(here: Here, listed: Iterator[Event]) -> Iterator[Shown]:
+def _judged(here: Here, listed: Iterator[Event]) -> Iterator[ShownEvent]:
     keys, repository, now = here.policy().keys, here.repository, clock.now()
-    return (Shown(event, believe(event.content, keys, repository, now)) for event in listed)
+    return (ShownEvent(event, believe(event.content, keys, repository, now)) for event in listed)
 
 
-def find(here: Here, name: str) -> Shown:
+def find(here: Here, name: str) -> ShownEvent:
     """The one event whose path or digest starts with ``name``. Raises RefError for none or several."""
     stems = {event.name: event for event in events(here)}
     found = [n for n in stems if n == name or _stem(n).startswith(name) or _digest(n).startswith(name)]
@@ -86,7 +86,7 @@ def _digest(name: str) -> str:
     return name.rpartition("-")[2]
 
 
-def verify(here: Here, names: Sequence[str]) -> tuple[list[Shown], Verdict]:
+def verify(here: Here, names: Sequence[str]) -> tuple[list[ShownEvent], Verdict]:
     """Events, or files with envelopes, by their names; all events of the ledger without any."""
     if names:
         shown = [_file(here, Path(n)) if Path(n).is_file() else find(here, n) for n in names]
@@ -101,13 +101,13 @@ def verify(here: Here, names: Sequence[str]) -> tuple[list[Shown], Verdict]:
     return shown, Verdict(Phase.SUCCESSFUL, f"{len(shown)} events are signed by keys of main's policy.yaml", counts)
 
 
-def _file(here: Here, path: Path) -> Shown:
+def _file(here: Here, path: Path) -> ShownEvent:
     """An envelope in a file; the name that the ledger would give it is not asked for."""
     content = path.read_bytes()
     found = next(_judged(here, iter([Event(str(path), content)])))
     about = found.binding
     name = ledger.event_name(about.time, about.kind, content) if about else str(path)
-    return Shown(Event(name, content), found.believed)
+    return ShownEvent(Event(name, content), found.believed)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ NO_KEY = "nothing signs here (no GITML_SIGNING_KEY), so it stays shut; `gitml do
 
 
 @dataclass(frozen=True)
-class Order:
+class GateOrder:
     """Which pull requests (None: every open one), and as whom.
 
     ``official``: statuses, comments and evidence are written; ``key`` signs. ``run`` is the address of the CI run and
@@ -43,7 +43,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GateOutcome:
     """What became of one pull request. ``state`` and ``line`` are those of the status.
 
     ``signed`` is the ledger's event, ``known`` when the same judgement was there already; ``problem`` what kept it
@@ -61,7 +61,7 @@ class Outcome:
     problem: str = ""
 
 
-def gate(place: Place, order: Order) -> tuple[Outcome, ...]:
+def gate(place: Place, order: GateOrder) -> tuple[GateOutcome, ...]:
     """Each pull request in turn; one that cannot be judged does not keep the others back."""
     with ground(place) as known:
         work = _Work(place, order, known)
@@ -69,7 +69,7 @@ def gate(place: Place, order: Order) -> tuple[Outcome, ...]:
         return tuple(work.run(pull) for pull in pulls)
 
 
-def _pulls(place: Place, order: Order) -> Sequence[PullRequest]:
+def _pulls(place: Place, order: GateOrder) -> Sequence[PullRequest]:
     if order.numbers is None:
         return place.forge.pulls.all_open()
     found = [place.forge.pulls.get(number) for number in order.numbers]
@@ -79,7 +79,7 @@ def _pulls(place: Place, order: Order) -> Sequence[PullRequest]:
 @dataclass
 class _Work:
     place: Place
-    order: Order
+    order: GateOrder
     ground: Ground
 
     @property
@@ -87,7 +87,7 @@ class _Work:
         git, main = self.place.git, self.ground.main
         return context_of(main.application().application, git.prefix.rstrip("/"))
 
-    def run(self, pull: PullRequest) -> Outcome:
+    def run(self, pull: PullRequest) -> GateOutcome:
         """Judge, tell, and look whether what it was judged on is still so: reviews may have come in meanwhile."""
         for _ in range(_ROUNDS):
             try:
@@ -104,19 +104,19 @@ class _Work:
     def _reviews(self, pull: PullRequest) -> tuple[Review, ...]:
         return self.place.forge.reviews.list(pull.number) if self.order.official else ()
 
-    def _once(self, pull: PullRequest) -> Outcome:
+    def _once(self, pull: PullRequest) -> GateOutcome:
         if pull.base.branch != self.place.branch:
             line = f"its base is {pull.base.branch}, not {self.place.branch}: there is nothing to judge yet"
-            return self._post(Outcome(pull.number, pull.head.commit, State.PENDING, cut(line)))
+            return self._post(GateOutcome(pull.number, pull.head.commit, State.PENDING, cut(line)))
         judged = judge(self.place, self.ground, pull)
-        outcome = Outcome(pull.number, pull.head.commit, state_of(judged), line_of(judged), judged)
+        outcome = GateOutcome(pull.number, pull.head.commit, state_of(judged), line_of(judged), judged)
         if not self.order.official:
             return outcome
         outcome = self._sign(outcome, judged)
         outcome = self._post(outcome)
         return self._comment(outcome, judged)
 
-    def _sign(self, outcome: Outcome, judged: Judged) -> Outcome:
+    def _sign(self, outcome: GateOutcome, judged: Judged) -> GateOutcome:
         """The same judgement is signed once. Without a signature nothing is green."""
         if not judged.is_promotion:
             return outcome
@@ -136,7 +136,7 @@ class _Work:
         self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
         return replace(outcome, signed=event)
 
-    def _post(self, outcome: Outcome) -> Outcome:
+    def _post(self, outcome: GateOutcome) -> GateOutcome:
         if not self.order.official:
             return outcome
         commits, url = self.place.forge.commits, self.order.run
@@ -152,7 +152,7 @@ class _Work:
             )
         return outcome
 
-    def _comment(self, outcome: Outcome, judged: Judged) -> Outcome:
+    def _comment(self, outcome: GateOutcome, judged: Judged) -> GateOutcome:
         place, forge = OnPull(outcome.number), self.place.forge
         key = f"{self.ground.main.application().application}/gate"
         run, attempt = self.order.stamp
@@ -170,14 +170,14 @@ class _Work:
             self.place.say(f"#{outcome.number}: the comment could not be posted: {exc.message}")
             return outcome
 
-    def _me(self, outcome: Outcome) -> str:
+    def _me(self, outcome: GateOutcome) -> str:
         """A token of an app or a job learns who it is from what it posted."""
         found = [s for s in self.place.forge.commits.statuses(outcome.head) if s.context == self.context]
         return found[0].author if found else ""
 
-    def _trouble(self, pull: PullRequest, exc: GitmlError) -> Outcome:
+    def _trouble(self, pull: PullRequest, exc: GitmlError) -> GateOutcome:
         line = cut(f"could not be judged: {exc.message}")
-        outcome = Outcome(pull.number, pull.head.commit, State.ERROR, line, problem=exc.message)
+        outcome = GateOutcome(pull.number, pull.head.commit, State.ERROR, line, problem=exc.message)
         try:
             return self._post(outcome)
         except GitmlError as again:

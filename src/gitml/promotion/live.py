@@ -10,7 +10,7 @@ from gitml.forges.governed import GovernedForge
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveReport:
     """``state`` in the forge's words (success, failure, in_progress …) of the newest report."""
 
     version: str
@@ -29,7 +29,7 @@ def task_of(model: str) -> str:
     return f"deploy:{model}"
 
 
-def live(forge: GovernedForge, model: str, environment: str, say: Callable[[str], None]) -> Live | None:
+def live(forge: GovernedForge, model: str, environment: str, say: Callable[[str], None]) -> LiveReport | None:
     """The newest report, None where there is none, or the forge does not tell."""
     try:
         found = forge.deployments.list(environment, task_of(model), most=1)
@@ -42,6 +42,6 @@ def live(forge: GovernedForge, model: str, environment: str, say: Callable[[str]
     version = found[0].payload.get("champion")
     named = version if isinstance(version, str) else ""
     if not states:
-        return Live(named, "queued", found[0].created, by=found[0].by)
+        return LiveReport(named, "queued", found[0].created, by=found[0].by)
     newest = states[0]
-    return Live(named, newest.state, newest.created or found[0].created, newest.description, newest.by)
+    return LiveReport(named, newest.state, newest.created or found[0].created, newest.description, newest.by)

@@ -25,7 +25,7 @@ _OURS = "gitml/"
 
 
 @dataclass(frozen=True)
-class Order:
+class MergeOrder:
     """``head``: the commit that was looked at, or its beginning; empty takes the one that is there now.
 
     ``wait``: seconds for the forge to work out whether it can be merged.
@@ -38,7 +38,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Done:
+class MergeResult:
     """``commit`` is what the merge made of ``head`` on the default branch."""
 
     number: int
@@ -47,7 +47,7 @@ class Done:
     was_merged: bool
 
 
-def merge(place: Place, order: Order, *, sleep: Callable[[float], None] = time.sleep) -> Done:
+def merge(place: Place, order: MergeOrder, *, sleep: Callable[[float], None] = time.sleep) -> MergeResult:
     """Merge it, once: of one that is merged already its commit is told.
 
     Raises FailedError for a shut gate, another head or what the forge refuses, InconclusiveError while there is no
@@ -57,7 +57,7 @@ def merge(place: Place, order: Order, *, sleep: Callable[[float], None] = time.s
     pull = forge.pulls.get(order.number)
     done = forge.merges.merged(order.number)
     if done is not None:
-        return Done(order.number, pull.head.commit, done.commit, was_merged=True)
+        return MergeResult(order.number, pull.head.commit, done.commit, was_merged=True)
     head = _expected(order, pull)
     main = place.newest()
     context = context_of(main.application().application if main.git.prefix else "", main.git.prefix)
@@ -68,10 +68,10 @@ def merge(place: Place, order: Order, *, sleep: Callable[[float], None] = time.s
     if pull.head.branch.startswith(_OURS) and pull.head.repository.lower() == place.settings.repository.lower():
         drop_branch(place, pull.head.branch, head)
     _bring(place, commit)
-    return Done(order.number, head, commit, was_merged=False)
+    return MergeResult(order.number, head, commit, was_merged=False)
 
 
-def _expected(order: Order, pull: PullRequest) -> str:
+def _expected(order: MergeOrder, pull: PullRequest) -> str:
     if not pull.is_open:
         raise UsageError(f"pull request {order.number} is closed", "open it again on its page")
     if pull.is_draft:
@@ -134,7 +134,7 @@ def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
     )
 
 
-def _await(place: Place, order: Order, head: str, sleep: Callable[[float], None]) -> Readiness:
+def _await(place: Place, order: MergeOrder, head: str, sleep: Callable[[float], None]) -> Readiness:
     """Until the forge knows whether it can be merged; it works that out when it is asked."""
     pause, waited = 0.5, 0.0
     while True:

@@ -29,7 +29,7 @@ from gitml.verdict import Phase
 
 
 @dataclass(frozen=True)
-class Order:
+class OverrideOrder:
     """``until``: the end, or how long it lasts; None takes the longest that policy.yaml allows."""
 
     pull: int
@@ -58,7 +58,7 @@ class Overridden:
     waits: str
 
 
-def override(place: Place, order: Order) -> Overridden:
+def override(place: Place, order: OverrideOrder) -> Overridden:
     """Sign it, add it to the ledger, and ask the gate to look again.
 
     Raises UsageError for what policy.yaml has no place for, FailedError for a person who may not, InconclusiveError

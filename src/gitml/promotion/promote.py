@@ -35,7 +35,7 @@ _MOST_REVIEWERS = 15
 
 
 @dataclass(frozen=True)
-class Order:
+class PromoteOrder:
     """What is asked. ``weight`` in percent, of a canary. ``anyway``: also while a freeze or hold keeps the gate shut.
 
     ``asked_by`` are those who want it, where that is not the token's account.
@@ -67,7 +67,7 @@ class Proposed:
     warnings: tuple[str, ...] = ()
 
 
-def promote(place: Place, order: Order) -> Proposed:
+def promote(place: Place, order: PromoteOrder) -> Proposed:
     """Propose it. Called twice it does nothing the second time; the work tree is not touched.
 
     Raises UsageError for what cannot be asked, FailedError where the order of environments is against it, and
@@ -110,7 +110,7 @@ def askers(place: Place) -> tuple[Person, ...]:
     return (place.me,) if place.me else ()
 
 
-def _wanted(order: Order, old: Deployment | None, record: Record, place: Place) -> Deployment:
+def _wanted(order: PromoteOrder, old: Deployment | None, record: Record, place: Place) -> Deployment:
     if order.weight is not None and order.part != "canary":
         raise UsageError("only a canary has a weight", "add `--as canary`, or leave `--weight` out")
     pin = Pin(version=record.version, digest=record.files[record.artifact].sha256)
@@ -139,7 +139,7 @@ def _refuse_skipping(main: Mainline, policy: Policy, record: Record, environment
 
 
 def _warnings(
-    place: Place, policy: Policy, environment: str, old: Deployment | None, record: Record, order: Order
+    place: Place, policy: Policy, environment: str, old: Deployment | None, record: Record, order: PromoteOrder
 ) -> Iterator[str]:
     for freeze in frozen(policy.freezes, environment, place.clock()):
         yield f"{environment} is frozen until {moment(freeze.until)}: {freeze.reason}"
@@ -168,7 +168,7 @@ def _refuse_closed_doors(
         raise InconclusiveError(f"{environment} is held by {hold.by}{end}: {hold.reason}", resume)
 
 
-def _put(story: Story, order: Order) -> Put:
+def _put(story: Story, order: PromoteOrder) -> Put:
     what = "" if order.part == "champion" else f" as {order.part}"
     environment = story.environment
     version = story.version if order.part == "champion" else f"{story.version}-{order.part}"
@@ -198,7 +198,7 @@ def ask(place: Place, pull: PullRequest, policy: Policy, environment: str, *, wi
     return place.forge.reviews.ask(pull.number, Reviewers(tuple(people[:_MOST_REVIEWERS]), tuple(teams)))
 
 
-def _close_older(story: Story, order: Order, pull: PullRequest) -> tuple[int, ...]:
+def _close_older(story: Story, order: PromoteOrder, pull: PullRequest) -> tuple[int, ...]:
     """Close open promotions of older versions to the same place, as the same part."""
     older = {p.number: p for p in open_promotions(story.place, story.main, story.model, story.environment)}
     overtaken = {

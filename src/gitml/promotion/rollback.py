@@ -20,7 +20,7 @@ from gitml.errors import GitmlError, RefError, SpecError, UsageError
 from gitml.forges.governed import Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.promotion.promote import Proposed, ask, askers
-from gitml.promotion.text import Origin, Story
+from gitml.promotion.text import BroughtBy, Story
 from gitml.refs import DIGEST, VERSION
 from gitml.registry.desired import resumed, rolled_back
 from gitml.registry.record import Record
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Order:
+class RollbackOrder:
     """What is asked. ``to`` is a version or the beginning of its digest; empty: the last good one.
 
     ``until`` ends the hold; without it somebody has to.
@@ -47,7 +47,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class State:
+class PastDeployment:
     """One state of a deployment file on the mainline."""
 
     commit: str
@@ -55,7 +55,7 @@ class State:
     deployment: Deployment
 
 
-def rollback(place: Place, order: Order) -> Proposed:
+def rollback(place: Place, order: RollbackOrder) -> Proposed:
     """Open the pull request, or bring the open one up to date. Raises RefError when nothing ran before."""
     main = place.newest(whole=True)
     policy = _readable(place, main.policy)
@@ -84,7 +84,7 @@ def rollback(place: Place, order: Order) -> Proposed:
         policy=policy,
         application=_readable(place, main.application),
         ledger=proofs,
-        origin=Origin(),
+        origin=BroughtBy(),
         reason=order.reason,
         asked_by=(by,),
         warnings=warnings,
@@ -95,7 +95,7 @@ def rollback(place: Place, order: Order) -> Proposed:
     return _proposed(story, branch, title, f"{old.champion.version} leaves.")
 
 
-def resume(place: Place, order: Order) -> Proposed:
+def resume(place: Place, order: RollbackOrder) -> Proposed:
     """End a hold, by a pull request that takes it out."""
     main = place.newest()
     policy = main.policy()
@@ -116,7 +116,7 @@ def resume(place: Place, order: Order) -> Proposed:
         policy=policy,
         application=_readable(place, main.application),
         ledger=ledger_of(place, main),
-        origin=Origin(),
+        origin=BroughtBy(),
         reason=order.reason,
         asked_by=askers(place),
     )
@@ -143,18 +143,18 @@ def _readable(place: Place, read: Callable[[], T]) -> T | None:
         return None
 
 
-def states(place: Place, main: Mainline, model: str, environment: str) -> Iterator[State]:
+def states(place: Place, main: Mainline, model: str, environment: str) -> Iterator[PastDeployment]:
     """What the deployment file said along the mainline, newest first; states that cannot be read are left out."""
     path = deployment_path(model, environment)
     for past in main.history(path):
         try:
             if past.content is not None:
-                yield State(past.commit, past.time, parse_deployment(past.content, path))
+                yield PastDeployment(past.commit, past.time, parse_deployment(past.content, path))
         except SpecError as exc:
             place.say(f"{path} of {past.commit[:12]} is left out: {exc.problems[0].message}")
 
 
-def _now(main: Mainline, order: Order) -> Deployment:
+def _now(main: Mainline, order: RollbackOrder) -> Deployment:
     old = main.deployment(order.model, order.environment)
     if old is None:
         there = ", ".join(main.environments(order.model)) or "nowhere"
@@ -162,7 +162,9 @@ def _now(main: Mainline, order: Order) -> Deployment:
     return old
 
 
-def _target(order: Order, past: tuple[State, ...], proofs: Ledger, *, is_broken: bool) -> tuple[Pin, tuple[str, ...]]:
+def _target(
+    order: RollbackOrder, past: tuple[PastDeployment, ...], proofs: Ledger, *, is_broken: bool
+) -> tuple[Pin, tuple[str, ...]]:
     """The pin to go back to, exactly as it was, and what is to be said about it.
 
     ``is_broken``: the file as it is now cannot be read; what ran before it was is good.
@@ -187,13 +189,13 @@ def _target(order: Order, past: tuple[State, ...], proofs: Ledger, *, is_broken:
     return pin, _unproven(order, pin, proofs)
 
 
-def _unproven(order: Order, pin: Pin, proofs: Ledger) -> tuple[str, ...]:
+def _unproven(order: RollbackOrder, pin: Pin, proofs: Ledger) -> tuple[str, ...]:
     if proofs.exists and not proofs.ran(order.model, order.environment, pin.version):
         return (f"the ledger has no proof that {short(pin.version)} ran in {order.environment}: the gate asks for it",)
     return ()
 
 
-def _chosen(order: Order, pins: dict[str, Pin]) -> Pin:
+def _chosen(order: RollbackOrder, pins: dict[str, Pin]) -> Pin:
     wanted = order.to
     if VERSION.fullmatch(wanted):
         found = [pin for version, pin in pins.items() if version == wanted]
@@ -208,7 +210,7 @@ def _chosen(order: Order, pins: dict[str, Pin]) -> Pin:
     raise RefError(f"{wanted} {problem}", f"there ran: {ran}")
 
 
-def last_good(past: tuple[State, ...]) -> Iterator[Pin]:
+def last_good(past: tuple[PastDeployment, ...]) -> Iterator[Pin]:
     """Earlier champions, newest first, each once; not those that a rollback took away.
 
     ``past`` is newest first, its first state what is wanted now.
@@ -223,7 +225,7 @@ def last_good(past: tuple[State, ...]) -> Iterator[Pin]:
             yield pin
 
 
-def _rolled_back(past: tuple[State, ...]) -> Iterator[str]:
+def _rolled_back(past: tuple[PastDeployment, ...]) -> Iterator[str]:
     """Champions that were replaced by one that ran before them, together with a new hold."""
     for place, (after, before) in enumerate(pairwise(past)):
         now, then = after.deployment, before.deployment

@@ -14,7 +14,7 @@ from gitml.evidence.trust import Believed
 from gitml.forges.base import PullRequest
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
-from gitml.promotion.live import Live, live
+from gitml.promotion.live import LiveReport, live
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, Policy, parse_deployment
 from gitml.spec.deployment import Hold
@@ -34,7 +34,7 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedVersion:
     """What the default branch wants of one model in one environment.
 
     ``since``, ``commit`` and ``pull`` are of the change that brought the file to what it is; ``approved_by`` has the
@@ -52,22 +52,22 @@ class Wanted:
     approvals_from: str = ""
     hold: Hold | None = None
     freezes: tuple[Freeze, ...] = ()
-    live: Live | None = None
+    live: LiveReport | None = None
     problem: str = ""
 
 
 @dataclass(frozen=True)
-class Status:
+class DeploymentStatus:
     """``commit`` of the default branch is what all of it is read from. ``notes`` say what could not be found out."""
 
     commit: str
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedVersion, ...]
     pending: tuple[Pending, ...]
     freezes: tuple[Freeze, ...]
     notes: tuple[str, ...] = ()
 
 
-def status(place: Place, only: str = "") -> Status:
+def status(place: Place, only: str = "") -> DeploymentStatus:
     """Everything, or one model. What the forge or the ledger do not tell is noted, and the rest is shown."""
     main = place.newest(whole=True)
     notes: list[str] = []
@@ -79,7 +79,7 @@ def status(place: Place, only: str = "") -> Status:
     now = place.clock()
     coming = tuple(f for f in policy.freezes if f.until > now) if policy else ()
     pending = tuple(p for pull in pulls for p in _pending(pull, main, models))
-    return Status(main.commit, tuple(wanted), pending, coming, tuple(notes))
+    return DeploymentStatus(main.commit, tuple(wanted), pending, coming, tuple(notes))
 
 
 def _policy(main: Mainline, notes: list[str]) -> Policy | None:
@@ -98,29 +98,31 @@ def _pulls(place: Place, notes: list[str]) -> tuple[PullRequest, ...]:
         return ()
 
 
-def _of_model(place: Place, main: Mainline, model: str, policy: Policy | None, proofs: Ledger) -> Iterator[Wanted]:
+def _of_model(
+    place: Place, main: Mainline, model: str, policy: Policy | None, proofs: Ledger
+) -> Iterator[WantedVersion]:
     order = list(policy.environments) if policy else []
     there = main.environments(model)
     for environment in [*order, *(e for e in there if e not in order)]:
         frozen_now = frozen(policy.freezes, environment, place.clock()) if policy else ()
         if environment not in there:
-            yield Wanted(model, environment, None, freezes=frozen_now)
+            yield WantedVersion(model, environment, None, freezes=frozen_now)
             continue
         yield _wanted(place, main, model, environment, proofs, frozen_now)
 
 
 def _wanted(
     place: Place, main: Mainline, model: str, environment: str, proofs: Ledger, freezes: tuple[Freeze, ...]
-) -> Wanted:
+) -> WantedVersion:
     path = deployment_path(model, environment)
     past = next(main.history(path), None)
     content = main.file(path)
     try:
         state = parse_deployment(content or b"", path)
     except SpecError as exc:
-        return Wanted(model, environment, None, freezes=freezes, problem=str(exc.problems[0]))
+        return WantedVersion(model, environment, None, freezes=freezes, problem=str(exc.problems[0]))
     pull, approved, source = _decision(place, main, past, path, proofs)
-    return Wanted(
+    return WantedVersion(
         model=model,
         environment=environment,
         state=state,

@@ -18,14 +18,14 @@ from gitml.registry.outputs import Replicates, estimates, replicates_of
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
-from gitml.reports.facts import Metric, Row
-from gitml.reports.promotion import Edit, Evidence, Proposal, Seat, promotion, short
+from gitml.reports.facts import ReportedMetric, Row
+from gitml.reports.promotion import Evidence, Proposal, ProposedEdit, ProposedSeat, promotion, short
 from gitml.spec import Application, Deployment, Policy
 from gitml.stats.comparison import differences
 
 
 @dataclass(frozen=True)
-class Origin:
+class BroughtBy:
     """Where a version came from: the commit that brought its record to the mainline, its pull requests, who made it."""
 
     commit: str = ""
@@ -48,7 +48,7 @@ class Story:
     policy: Policy | None
     application: Application | None
     ledger: Ledger
-    origin: Origin
+    origin: BroughtBy
     reason: str = ""
     asked_by: tuple[Person, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -101,10 +101,10 @@ class Story:
         people = {p for seat in seats_of(self.policy, self.environment) for p in seat.people}
         return tuple(sorted(p for p in people if p.lower() in made))
 
-    def _metrics(self) -> Iterator[Metric]:
+    def _metrics(self) -> Iterator[ReportedMetric]:
         found = self.record.metrics if self.record else {}
         names = [*(n for n in self.better if n in found), *sorted(set(found) - set(self.better))]
-        return (Metric(n, found[n].value, found[n].low, found[n].high, self.better.get(n)) for n in names)
+        return (ReportedMetric(n, found[n].value, found[n].low, found[n].high, self.better.get(n)) for n in names)
 
     def _rows(self, champion: str) -> tuple[tuple[Row, ...], str]:
         if not champion:
@@ -154,12 +154,12 @@ def _digits(digest: str) -> str:
     return digest.rpartition(":")[2][:8]
 
 
-def edits(old: Deployment | None, new: Deployment) -> Iterator[Edit]:
+def edits(old: Deployment | None, new: Deployment) -> Iterator[ProposedEdit]:
     """What changes, part by part."""
     before, after = (_parts(state) for state in (old, new))
     for part in dict.fromkeys([*before, *after]):
         if before.get(part, "") != after.get(part, ""):
-            yield Edit(part, before.get(part, ""), after.get(part, ""))
+            yield ProposedEdit(part, before.get(part, ""), after.get(part, ""))
 
 
 def _parts(state: Deployment | None) -> dict[str, str]:
@@ -193,25 +193,25 @@ def _replicates(main: Mainline, record: Record) -> Replicates | None:
     return replicates_of(record, places)
 
 
-def seats_of(policy: Policy | None, environment: str) -> Iterator[Seat]:
+def seats_of(policy: Policy | None, environment: str) -> Iterator[ProposedSeat]:
     """The approvals that an environment asks for."""
     if policy is None or environment not in policy.environments:
         return
     for role, needed in policy.environments[environment].approvals.items():
         holders = policy.roles[role]
-        yield Seat(role, needed, tuple(p.login for p in holders.people), holders.teams)
+        yield ProposedSeat(role, needed, tuple(p.login for p in holders.people), holders.teams)
 
 
-def origin_of(place: Place, main: Mainline, model: str, version: str) -> Origin:
+def origin_of(place: Place, main: Mainline, model: str, version: str) -> BroughtBy:
     """What the forge says of the commit that brought a version; without an answer the commit alone."""
     commit = main.added(record_path(model, version)) or ""
     if not commit:
-        return Origin()
+        return BroughtBy()
     try:
         pulls = place.forge.pulls.of_commit(commit)
         people = [person for pull in pulls for c in place.forge.merges.commits(pull.number) for person in c.people]
     except GitmlError as exc:
         place.say(f"who made {version} is not known: {exc.message.splitlines()[0]}")
-        return Origin(commit)
+        return BroughtBy(commit)
     makers = [*(pull.author for pull in pulls), *(p.login for p in people)]
-    return Origin(commit, pulls, tuple(m for m in dict.fromkeys(makers) if m and not m.endswith("[bot]")))
+    return BroughtBy(commit, pulls, tuple(m for m in dict.fromkeys(makers) if m and not m.endswith("[bot]")))

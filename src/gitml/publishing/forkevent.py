@@ -9,7 +9,7 @@ from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
 from gitml.forges.job import Cause, EndedRun
 from gitml.forges.table import job_of
-from gitml.reports.facts import Comparison, Model, Report
+from gitml.reports.facts import Report, ReportedComparison, ReportedModel
 
 _NOTE = (
     "These figures come from a run of a fork's own code. Its words, logs, pictures and commands are left out: "
@@ -55,7 +55,7 @@ def without_words(report: Report, run: EndedRun, run_url: str) -> Report:
     )
 
 
-def _figures(model: Model) -> Model:
+def _figures(model: ReportedModel) -> ReportedModel:
     stages = tuple(replace(stage, why="", log_tail="") for stage in model.stages)
     return replace(
         model,
@@ -68,5 +68,5 @@ def _figures(model: Model) -> Model:
     )
 
 
-def _rows(comparison: Comparison) -> Comparison:
+def _rows(comparison: ReportedComparison) -> ReportedComparison:
     return replace(comparison, why="")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitml.errors import GitmlError, IntegrityError
 from gitml.git.assets import Remote, address_of, picture_files, push_pictures
-from gitml.reports.facts import Model, Report
+from gitml.reports.facts import Report, ReportedModel
 
 # Beside the report; its name begins like the report's, so that one pattern uploads both.
 FOLDER = "report-pictures"
@@ -43,6 +43,6 @@ def _place(name: str, files: Mapping[str, bytes], places: dict[str, str], say: C
         say(f"a picture is left out: {exc.message}")
 
 
-def _moved(model: Model, places: Mapping[str, str]) -> Model:
+def _moved(model: ReportedModel, places: Mapping[str, str]) -> ReportedModel:
     charts = tuple(replace(chart, image=places.get(chart.image, "")) for chart in model.charts)
     return replace(model, charts=charts)

@@ -6,7 +6,7 @@ import json
 import re
 
 from gitml.forges.base import State
-from gitml.reports.facts import How, Model, Outcome, Report
+from gitml.reports.facts import Outcome, Report, ReportedHow, ReportedModel
 
 CONTEXT = "gitml/train"
 _BAD = (Outcome.FAILED, Outcome.REFUSED)
@@ -29,9 +29,9 @@ def description_of(report: Report) -> str:
     return "; ".join(_line(model) for model in ordered)
 
 
-def _line(model: Model) -> str:
+def _line(model: ReportedModel) -> str:
     if model.outcome is Outcome.FAILED:
-        stage = next((s.name for s in model.stages if s.how is How.FAILED), "")
+        stage = next((s.name for s in model.stages if s.how is ReportedHow.FAILED), "")
         return f"{model.name} failed" + (f" in {stage}" if stage else "") + _because(model)
     if model.outcome is Outcome.REFUSED:
         return f"{model.name} was refused{_because(model)}"
@@ -40,7 +40,7 @@ def _line(model: Model) -> str:
     return f"{model.name}: {model.outcome.value}"
 
 
-def _because(model: Model) -> str:
+def _because(model: ReportedModel) -> str:
     return f": {model.reason}" if model.reason else ""
 
 

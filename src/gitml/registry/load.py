@@ -24,7 +24,7 @@ from gitml.spec.ensemble import DEEPEST
 _ROWS = 1000  # of the samples: enough to tell one model from another, and no server starts slowly for them
 
 
-class Shelf(Protocol):
+class VersionShelf(Protocol):
     """Where versions lie."""
 
     def record(self, model: str, pin: Pin) -> Record:
@@ -51,7 +51,7 @@ class Loader:
     ``pickle``: policy.yaml has an exception for what is loaded. ``inside``: the ensembles around it, outermost first.
     """
 
-    shelf: Shelf
+    shelf: VersionShelf
     models: Mapping[str, Declared]
     pickle: bool = False
     inside: tuple[str, ...] = ()

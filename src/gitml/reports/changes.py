@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gitml.reports.cut import Section
 from gitml.reports.escape import code, link, path_in_url, prose, row
-from gitml.reports.facts import Change, Commit, Model, Report, Shift, Table
+from gitml.reports.facts import Report, ReportedChange, ReportedCommit, ReportedModel, ReportedShift, Table
 from gitml.reports.figures import plural, share, signed
 from gitml.reports.tables import MORE_ROWS, folded, header
 
@@ -14,7 +14,7 @@ _OPEN_ROWS = 12
 _NAMED = 6
 
 
-def changes(model: Model, before: str) -> Iterator[Section]:
+def changes(model: ReportedModel, before: str) -> Iterator[Section]:
     """One table: data, params, columns, packages, code. Folded when it is long. ``before`` heads the old column."""
     lines = [
         *(line for table in model.data for line in _table(table)),
@@ -66,7 +66,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(code(name, 40) for name in names[:_NAMED]) + more
 
 
-def _line(kind: str, change: Change) -> str:
+def _line(kind: str, change: ReportedChange) -> str:
     return row([f"{kind} {code(change.name)}", *(_value(value) for value in (change.old, change.new))])
 
 
@@ -74,7 +74,7 @@ def _value(value: str | None) -> str:
     return "–" if value is None else code(value)
 
 
-def _signature(found: Sequence[Change]) -> Iterator[str]:
+def _signature(found: Sequence[ReportedChange]) -> Iterator[str]:
     """Columns that the model takes or gives: those that came and went in one line, the changed ones in one each."""
     new, gone = [c.name for c in found if c.old is None], [c.name for c in found if c.new is None]
     if new or gone:
@@ -82,7 +82,7 @@ def _signature(found: Sequence[Change]) -> Iterator[str]:
     yield from (_line("column of the model", c) for c in found if c.old is not None and c.new is not None)
 
 
-def _code(found: Sequence[Change]) -> Iterator[str]:
+def _code(found: Sequence[ReportedChange]) -> Iterator[str]:
     """Digests of files say nothing to a reader; which files they are does."""
     parts = {
         "changed": [c.name for c in found if c.old is not None and c.new is not None],
@@ -102,13 +102,13 @@ def commits(report: Report, repository: str) -> Iterator[Section]:
         yield Section(5, head, lines, "\n</details>", MORE_ROWS)
 
 
-def _commit(commit: Commit, repository: str) -> str:
+def _commit(commit: ReportedCommit, repository: str) -> str:
     label = code(commit.sha[:8])
     shown = link(label, f"{repository}/commit/{path_in_url(commit.sha)}") if repository else label
     return f"- {shown} {prose(commit.subject, 100)} — {prose(commit.author, 60)}"
 
 
-def shifts(found: Sequence[Shift]) -> tuple[Shift, ...]:
+def shifts(found: Sequence[ReportedShift]) -> tuple[ReportedShift, ...]:
     """Those whose share changed, the largest change first: what a report needs of a long list."""
     changed = [s for s in found if s.old != s.new]
     return tuple(sorted(changed, key=lambda s: -abs((s.new or 0.0) - (s.old or 0.0))))

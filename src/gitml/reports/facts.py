@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-class How(StrEnum):
+class ReportedHow(StrEnum):
     """What happened to one stage. The first three are those of ``gitml train``."""
 
     UP_TO_DATE = "up to date"
@@ -49,12 +49,12 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True)
-class Stage:
+class ReportedStage:
     """``why`` says why it ran or failed; ``log_tail`` holds the last lines, redacted, of one that failed."""
 
     __pydantic_config__ = _STRICT
     name: Name
-    how: How
+    how: ReportedHow
     seconds: Seconds = 0.0
     why: Line = ""
     log_tail: Log = ""
@@ -62,7 +62,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Metric:
+class ReportedMetric:
     """A metric of this version with its 95 % interval; ``better`` is the direction that gitml.yaml gives it."""
 
     __pydantic_config__ = _STRICT
@@ -94,7 +94,7 @@ class Row:
         return cls(found.metric, found.new, found.old, found.value, *bounds, found.paired, found.reading, found.freedom)
 
 
-class Role(StrEnum):
+class ComparisonRole(StrEnum):
     """What the other version of a comparison is."""
 
     BASE = "base"
@@ -103,7 +103,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReportedComparison:
     """With the version on the base branch, with an environment's champion, or with the version before.
 
     ``name`` is the branch or the environment. ``version`` is empty when there is none to compare with; ``why`` says
@@ -111,7 +111,7 @@ class Comparison:
     """
 
     __pydantic_config__ = _STRICT
-    role: Role
+    role: ComparisonRole
     name: Name
     version: Name = ""
     rows: Annotated[tuple[Row, ...], Field(max_length=200)] = ()
@@ -131,7 +131,7 @@ class SliceMetric:
 
 
 @dataclass(frozen=True)
-class Slice:
+class ReportedSlice:
     """The rows where ``column`` is ``value``. No metrics means that there are too few rows to judge."""
 
     __pydantic_config__ = _STRICT
@@ -142,7 +142,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Change:
+class ReportedChange:
     """Something that differs: ``old`` or ``new`` is None where one side lacks it."""
 
     __pydantic_config__ = _STRICT
@@ -152,7 +152,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Shift:
+class ReportedShift:
     """A share of rows (0 to 1) before and after: of missing values in a column, of a label; None: not known."""
 
     __pydantic_config__ = _STRICT
@@ -162,7 +162,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Bin:
+class ReportedBin:
     """The share of rows (0 to 1) with values in a range, with one value, or with none, before and after."""
 
     __pydantic_config__ = _STRICT
@@ -185,7 +185,7 @@ class ColumnShift:
     chance: Annotated[float, Field(ge=0, le=1)]
     old_mean: float | None = None
     new_mean: float | None = None
-    bins: Annotated[tuple[Bin, ...], Field(max_length=20)] = ()
+    bins: Annotated[tuple[ReportedBin, ...], Field(max_length=20)] = ()
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ class Table:
     new_rows: Count | None = None
     added: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
     removed: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
-    missing: Annotated[tuple[Shift, ...], Field(max_length=500)] = ()
-    labels: Annotated[tuple[Shift, ...], Field(max_length=100)] = ()
+    missing: Annotated[tuple[ReportedShift, ...], Field(max_length=500)] = ()
+    labels: Annotated[tuple[ReportedShift, ...], Field(max_length=100)] = ()
     shifted: Annotated[tuple[ColumnShift, ...], Field(max_length=100)] = ()
     steady: Count = 0
     unknown: Count = 0
@@ -225,7 +225,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Model:
+class ReportedModel:
     """One model. ``reason`` says in a sentence why it failed, was refused, or was not trained.
 
     ``reproduce`` is one shell command that gives the same on a laptop.
@@ -238,22 +238,22 @@ class Model:
     version: Name = ""
     origin: Name = ""
     seconds: Seconds = 0.0
-    stages: Annotated[tuple[Stage, ...], Field(max_length=200)] = ()
-    metrics: Annotated[tuple[Metric, ...], Field(max_length=200)] = ()
-    comparisons: Annotated[tuple[Comparison, ...], Field(max_length=20)] = ()
-    slices: Annotated[tuple[Slice, ...], Field(max_length=1000)] = ()
+    stages: Annotated[tuple[ReportedStage, ...], Field(max_length=200)] = ()
+    metrics: Annotated[tuple[ReportedMetric, ...], Field(max_length=200)] = ()
+    comparisons: Annotated[tuple[ReportedComparison, ...], Field(max_length=20)] = ()
+    slices: Annotated[tuple[ReportedSlice, ...], Field(max_length=1000)] = ()
     data: Annotated[tuple[Table, ...], Field(max_length=100)] = ()
-    params: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
-    code: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
-    packages: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
-    signature: Annotated[tuple[Change, ...], Field(max_length=500)] = ()
+    params: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
+    code: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
+    packages: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
+    signature: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
     charts: Annotated[tuple[Chart, ...], Field(max_length=30)] = ()
     reproduce: Line = ""
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
 
 
 @dataclass(frozen=True)
-class Commit:
+class ReportedCommit:
     """A commit of the change that is reported on."""
 
     __pydantic_config__ = _STRICT
@@ -278,8 +278,8 @@ class Report:
     committed: Annotated[str, Field(pattern=r"^([0-9a-f]{40}([0-9a-f]{24})?)?$")] = ""
     run_url: Url = ""
     seconds: Seconds = 0.0
-    models: Annotated[tuple[Model, ...], Field(max_length=50)] = ()
-    commits: Annotated[tuple[Commit, ...], Field(max_length=250)] = ()
+    models: Annotated[tuple[ReportedModel, ...], Field(max_length=50)] = ()
+    commits: Annotated[tuple[ReportedCommit, ...], Field(max_length=250)] = ()
     problem: Line = ""
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     format: Literal["gitml report 1"] = "gitml report 1"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitml.reports.escape import code, prose
-from gitml.reports.facts import Comparison, How, Model, Outcome, Report, Role, Row
+from gitml.reports.facts import ComparisonRole, Outcome, Report, ReportedComparison, ReportedHow, ReportedModel, Row
 from gitml.reports.figures import decimals, figure, plural
-from gitml.reports.noise import Judged, Word, judge
+from gitml.reports.noise import JudgedRows, Word, judge
 from gitml.stats.comparison import Reading
 
 _MARKS = {Word.BETTER: "🟢", Word.WORSE: "🔴", Word.MIXED: "🟡", Word.NOISE: "⚪", Word.UNKNOWN: "🟡"}
@@ -31,7 +31,7 @@ def summary(report: Report) -> str:
 _ORDER = ("failed", "refused", "worse", "mixed", "better", "not comparable", "new", "within noise", "not changed")
 
 
-def _state(model: Model) -> str:
+def _state(model: ReportedModel) -> str:
     if model.outcome in (Outcome.FAILED, Outcome.REFUSED):
         return model.outcome.value
     lead = leading(model)
@@ -49,18 +49,18 @@ def bullets(report: Report) -> tuple[str, ...]:
     return tuple(f"- {verdict(model)}{_environments(model)}" for model in report.models)
 
 
-def leading(model: Model) -> Comparison | None:
+def leading(model: ReportedModel) -> ReportedComparison | None:
     """The comparison that the verdict speaks of: the base branch first, then the version before, then environments."""
-    order = (Role.BASE, Role.BEFORE, Role.ENVIRONMENT)
+    order = (ComparisonRole.BASE, ComparisonRole.BEFORE, ComparisonRole.ENVIRONMENT)
     known = [c for c in model.comparisons if c.rows]
     return min(known, key=lambda c: order.index(c.role), default=None)
 
 
-def verdict(model: Model) -> str:
+def verdict(model: ReportedModel) -> str:
     """A mark and a sentence."""
     name = code(model.name)
     if model.outcome is Outcome.FAILED:
-        stage = next((s for s in model.stages if s.how is How.FAILED), None)
+        stage = next((s for s in model.stages if s.how is ReportedHow.FAILED), None)
         place = f" in stage {code(stage.name)}" if stage else ""
         return f"🔴 {name} failed{place}{_because(model.reason or (stage.why if stage else ''))}"
     if model.outcome is Outcome.REFUSED:
@@ -77,7 +77,7 @@ def _because(reason: str) -> str:
     return f": {prose(reason).rstrip('.')}." if reason else "."
 
 
-def _compared(model: Model, name: str) -> str:
+def _compared(model: ReportedModel, name: str) -> str:
     lead = leading(model)
     if lead is None:
         why = next((c.why for c in model.comparisons if c.why), model.reason)
@@ -86,14 +86,14 @@ def _compared(model: Model, name: str) -> str:
     return f"{_MARKS[judged.word]} {name} {_sentence(judged, other(lead))}"
 
 
-def other(comparison: Comparison) -> str:
+def other(comparison: ReportedComparison) -> str:
     """What this one was compared with, in words."""
-    if comparison.role is Role.BEFORE:
+    if comparison.role is ComparisonRole.BEFORE:
         return "the version before"
     return code(comparison.name)
 
 
-def _sentence(judged: Judged, against: str) -> str:
+def _sentence(judged: JudgedRows, against: str) -> str:
     if judged.word is Word.UNKNOWN:
         return f"cannot be judged against {against}: no metric has a direction and an interval on both sides."
     if judged.word is Word.NOISE:
@@ -132,17 +132,17 @@ def places_of(row: Row) -> int:
     return decimals(row.high - row.low)
 
 
-def _rest(judged: Judged) -> str:
+def _rest(judged: JudgedRows) -> str:
     left = len(judged.noise) + len(judged.hints)
     return f"; {left} within noise" if left else ""
 
 
-def _environments(model: Model) -> str:
+def _environments(model: ReportedModel) -> str:
     """A sentence about what runs, where the verdict does not speak of it already."""
     lead = leading(model)
     if lead is None:
         return ""
-    others = [c for c in model.comparisons if c.role is Role.ENVIRONMENT and c is not lead]
+    others = [c for c in model.comparisons if c.role is ComparisonRole.ENVIRONMENT and c is not lead]
     same = [code(c.name) for c in others if c.version and c.version == lead.version]
     said = [f"In {code(c.name)}: {_short(c)}." for c in others if not c.version or c.version != lead.version]
     if same:
@@ -150,7 +150,7 @@ def _environments(model: Model) -> str:
     return f" {' '.join(said)}" if said else ""
 
 
-def _short(comparison: Comparison) -> str:
+def _short(comparison: ReportedComparison) -> str:
     if not comparison.rows:
         return prose(comparison.why).rstrip(".") or "nothing to compare with"
     word = judge(comparison.rows).word
@@ -161,7 +161,7 @@ def _short(comparison: Comparison) -> str:
     return "not comparable" if word is Word.UNKNOWN else f"{word.value} than what runs there"
 
 
-def reading(row: Row, judged: Judged) -> str:
+def reading(row: Row, judged: JudgedRows) -> str:
     """The last cell of a row: what it says, weaker where it does not hold among all metrics."""
     if row in judged.hints:
         return "△ perhaps better" if row.reading is Reading.BETTER else "▽ perhaps worse"

@@ -9,7 +9,7 @@ from gitml.output import seconds
 from gitml.reports.changes import changes, commits
 from gitml.reports.cut import Section, fit
 from gitml.reports.escape import block, code, image, is_plain_url, link, path_in_url, prose, row
-from gitml.reports.facts import Chart, How, Model, Outcome, Report, Role, Stage
+from gitml.reports.facts import Chart, ComparisonRole, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
 from gitml.reports.figures import plural
 from gitml.reports.headline import bullets, leading, summary
 from gitml.reports.shifts import shifted
@@ -21,7 +21,7 @@ _LOG_LINES = 30
 
 
 @dataclass(frozen=True)
-class Place:
+class ReportPlace:
     """Addresses, from whoever publishes and never from the report itself.
 
     ``repository`` is where its pages are, ``pictures`` where the paths of charts start, ``whole`` what a cut report
@@ -34,16 +34,16 @@ class Place:
     trusted: bool = True
 
 
-def render(facts: Report, place: Place | None = None, *, limit: int = LIMIT) -> str:
+def render(facts: Report, place: ReportPlace | None = None, *, limit: int = LIMIT) -> str:
     """At most ``limit`` bytes of UTF-8, so never more characters. Raises ValueError for a limit under 2,000."""
     if limit < _FEWEST:
         raise ValueError(f"a report needs at least {_FEWEST} bytes, not {limit}")
-    place = place or Place()
+    place = place or ReportPlace()
     note = f"*Shortened to fit. {link('The whole report', place.whole)} has the rest.*"
     return fit(list(_sections(facts, place)), limit - 1, note) + "\n"
 
 
-def _sections(facts: Report, place: Place) -> Iterator[Section]:
+def _sections(facts: Report, place: ReportPlace) -> Iterator[Section]:
     yield Section(0, summary(facts))
     if not place.trusted:
         yield Section(0, "> A run of a fork wrote this: these are its own figures, which nobody verified.")
@@ -60,9 +60,9 @@ def _sections(facts: Report, place: Place) -> Iterator[Section]:
     yield Section(0, _footer(facts, place))
 
 
-def _model(model: Model, place: Place) -> Iterator[Section]:
+def _model(model: ReportedModel, place: ReportPlace) -> Iterator[Section]:
     for stage in model.stages:
-        if stage.how is How.FAILED:
+        if stage.how is ReportedHow.FAILED:
             yield from _log(stage)
     if model.outcome is not Outcome.SAME or leading(model):
         yield from metrics(model)
@@ -76,12 +76,12 @@ def _model(model: Model, place: Place) -> Iterator[Section]:
         yield Section(2, "Reproduce it:\n\n" + block(" ".join(model.reproduce.split()), width=1000, language="sh"))
 
 
-def _before(model: Model) -> str:
+def _before(model: ReportedModel) -> str:
     lead = leading(model)
-    return code(lead.name, 40) if lead and lead.role is not Role.BEFORE else "before"
+    return code(lead.name, 40) if lead and lead.role is not ComparisonRole.BEFORE else "before"
 
 
-def _log(stage: Stage) -> Iterator[Section]:
+def _log(stage: ReportedStage) -> Iterator[Section]:
     if stage.log_tail.strip():
         head = f"The last lines of {code(stage.name)}:"
         yield Section(1, f"{head}\n\n{block(stage.log_tail, lines=_LOG_LINES, width=200)}")
@@ -92,7 +92,7 @@ def _notes(notes: tuple[str, ...]) -> Iterator[Section]:
         yield Section(2, "", tuple(f"- {prose(note)}" for note in notes), "", "\n*and {} more notes*")
 
 
-def _charts(model: Model, place: Place) -> Iterator[Section]:
+def _charts(model: ReportedModel, place: ReportPlace) -> Iterator[Section]:
     """Two beside each other: a picture drawn for twice the density of a screen is as wide as half the page."""
     drawn = [shown for chart in model.charts if (shown := _picture(chart, place))]
     if drawn:
@@ -102,16 +102,16 @@ def _charts(model: Model, place: Place) -> Iterator[Section]:
         yield folded(plural(len(drawn), "chart"), f"{row([' '] * width)}\n|{' :-- |' * width}", lines, 4)
 
 
-def _picture(chart: Chart, place: Place) -> str:
+def _picture(chart: Chart, place: ReportPlace) -> str:
     if not chart.image or not is_plain_url(place.pictures):
         return ""
     return image(chart.title or chart.name, f"{place.pictures.rstrip('/')}/{path_in_url(chart.image)}")
 
 
-def _stages(model: Model) -> Iterator[Section]:
+def _stages(model: ReportedModel) -> Iterator[Section]:
     if not model.stages:
         return
-    ran = sum(stage.how in (How.RAN, How.FAILED) for stage in model.stages)
+    ran = sum(stage.how in (ReportedHow.RAN, ReportedHow.FAILED) for stage in model.stages)
     lines = [
         row([code(s.name), s.how.value, seconds(s.seconds) if s.seconds else "", prose(s.why, 200)])
         for s in model.stages
@@ -120,7 +120,7 @@ def _stages(model: Model) -> Iterator[Section]:
     yield folded(summary, header(["stage", "", "time", "why"], "llrl"), lines, 7)
 
 
-def _footer(facts: Report, place: Place) -> str:
+def _footer(facts: Report, place: ReportPlace) -> str:
     versions = [f"{code(m.version)} ({prose(m.origin, 20) or 'origin unknown'})" for m in facts.models if m.version]
     parts = [", ".join(versions[:4])] if versions else []
     if facts.commit:
@@ -134,5 +134,5 @@ def _footer(facts: Report, place: Place) -> str:
     return f"<sub>{' · '.join(parts) or prose(facts.application)}</sub>"
 
 
-def _commit(sha: str, place: Place) -> str:
+def _commit(sha: str, place: ReportPlace) -> str:
     return link(code(sha[:8]), f"{place.repository}/commit/{sha}") if place.repository else code(sha[:8])

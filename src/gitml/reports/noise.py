@@ -35,7 +35,7 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRows:
     """The word, and the rows behind it: ``hints`` are beyond noise alone but not among all; the rest is noise."""
 
     word: Word
@@ -46,7 +46,7 @@ class Judged:
     unknown: tuple[Row, ...] = ()
 
 
-def judge(rows: Sequence[Row]) -> Judged:
+def judge(rows: Sequence[Row]) -> JudgedRows:
     """The metrics with a direction decide; one that either side lacks is never counted as unchanged.
 
     >>> judge([Row("auc", 0.7, 0.6, 0.1, 0.08, 0.12, True, Reading.BETTER)]).word
@@ -63,7 +63,7 @@ def judge(rows: Sequence[Row]) -> Judged:
     hints = tuple(row for row in readable if row.reading is not Reading.NOISE and row not in clear)
     noise = tuple(row for row in readable if row.reading is Reading.NOISE)
     unknown = tuple(row for row in rows if row.reading is Reading.UNKNOWN)
-    return Judged(_word(better, worse, readable), better, worse, hints, noise, unknown)
+    return JudgedRows(_word(better, worse, readable), better, worse, hints, noise, unknown)
 
 
 def _word(better: tuple[Row, ...], worse: tuple[Row, ...], readable: Sequence[Row]) -> Word:

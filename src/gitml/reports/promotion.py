@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gitml.reports.escape import clip, code, prose, row
-from gitml.reports.facts import Comparison, Metric, Model, Outcome, Role, Row
+from gitml.reports.facts import ComparisonRole, Outcome, ReportedComparison, ReportedMetric, ReportedModel, Row
 from gitml.reports.figures import between, figure, signed
 from gitml.reports.headline import places_of, reading, verdict
 from gitml.reports.noise import contained, judge
@@ -17,7 +17,7 @@ MAX_BODY = 60_000
 
 
 @dataclass(frozen=True)
-class Seat:
+class ProposedSeat:
     """Who must approve: a role, how many of it, and who holds it."""
 
     role: str
@@ -38,7 +38,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Edit:
+class ProposedEdit:
     """One line of what changes: which part of the environment, from what, to what. Versions or words."""
 
     part: str
@@ -54,19 +54,19 @@ class Proposal:
     environment: str
     version: str
     home: str
-    edits: tuple[Edit, ...]
+    edits: tuple[ProposedEdit, ...]
     environment_is: str = ""
     model_is: str = ""
     reason: str = ""
     asked_by: tuple[str, ...] = ()
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[ReportedMetric, ...] = ()
     champion: str = ""
     rows: tuple[Row, ...] = ()
     why_no_rows: str = ""
     lineage: tuple[tuple[str, str], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     no_evidence: str = ""
-    seats: tuple[Seat, ...] = ()
+    seats: tuple[ProposedSeat, ...] = ()
     warnings: tuple[str, ...] = ()
     previous: str = ""
     is_rollback: bool = False
@@ -113,9 +113,9 @@ def _compared(about: Proposal) -> str:
     if not about.rows:
         why = about.why_no_rows or "nothing runs there yet"
         return f"🔵 {code(f'{about.model}@{short(about.version)}')}: {prose(why)}."
-    comparison = Comparison(Role.ENVIRONMENT, about.environment, about.champion, about.rows)
+    comparison = ReportedComparison(ComparisonRole.ENVIRONMENT, about.environment, about.champion, about.rows)
     name = f"{about.model}@{short(about.version)}"
-    return verdict(Model(name, Outcome.NEW, version=about.version, comparisons=(comparison,)))
+    return verdict(ReportedModel(name, Outcome.NEW, version=about.version, comparisons=(comparison,)))
 
 
 def _numbers(about: Proposal) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _readers(about: Proposal) -> Iterator[str]:
     yield "\n".join(_advice(about))
 
 
-def _holders(seat: Seat) -> str:
+def _holders(seat: ProposedSeat) -> str:
     named = [code(p) for p in seat.people[:12]] + [code(t) for t in seat.teams[:6]]
     more = len(seat.people) + len(seat.teams) - len(named)
     return ", ".join(named) + (f" and {more} more" if more > 0 else "") or "nobody"

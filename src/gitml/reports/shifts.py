@@ -7,7 +7,7 @@ from typing import Any
 
 from gitml.reports.cut import Section
 from gitml.reports.escape import clip, code, prose, row, visible
-from gitml.reports.facts import Bin, ColumnShift, Model, Table
+from gitml.reports.facts import ColumnShift, ReportedBin, ReportedModel, Table
 from gitml.reports.figures import decimals, figure, plural, share
 from gitml.reports.tables import MORE_ROWS, header
 
@@ -21,7 +21,7 @@ _MISSING = "missing"
 _WIDE, _LETTER = 300, 6.5
 
 
-def shifted(model: Model, before: str) -> Iterator[Section]:
+def shifted(model: ReportedModel, before: str) -> Iterator[Section]:
     """A section for each data set that changed. ``before`` names the version before, as Markdown."""
     for table in model.data:
         if table.unprofiled:
@@ -155,7 +155,7 @@ def _panel(column: ColumnShift, path: str, sides: tuple[str, str]) -> dict[str, 
     }  # fmt: skip
 
 
-def _labels(bins: Sequence[Bin]) -> list[str]:
+def _labels(bins: Sequence[ReportedBin]) -> list[str]:
     """Short and different from each other: two bins of one label would be one bar."""
     found: list[str] = []
     for number, b in enumerate(bins):

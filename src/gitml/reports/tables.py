@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 from gitml.reports.cut import Section
 from gitml.reports.escape import code, html_code, row
-from gitml.reports.facts import Comparison, Metric, Model, Role, Row, Slice, SliceMetric
+from gitml.reports.facts import (
+    ComparisonRole,
+    ReportedComparison,
+    ReportedMetric,
+    ReportedModel,
+    ReportedSlice,
+    Row,
+    SliceMetric,
+)
 from gitml.reports.figures import between, decimals, figure, plural, signed
 from gitml.reports.headline import leading, places_of, reading
-from gitml.reports.noise import Judged, contained, judge
+from gitml.reports.noise import JudgedRows, contained, judge
 from gitml.stats.comparison import Reading
 
 MORE_ROWS = "\n*and {} more*"
@@ -28,7 +36,7 @@ def header(cells: Sequence[str], aligned: str) -> str:
     return f"{row(cells)}\n| {' | '.join(rules[a] for a in aligned)} |"
 
 
-def metrics(model: Model) -> Iterator[Section]:
+def metrics(model: ReportedModel) -> Iterator[Section]:
     """The table that the verdict speaks of in full, other comparisons and metrics without a direction folded."""
     lead = leading(model)
     if lead is None:
@@ -48,7 +56,7 @@ def metrics(model: Model) -> Iterator[Section]:
         yield folded(summary, _head(_title(lead)), [_line(r, judged) for r in rest], 6)
 
 
-def _environments(model: Model, lead: Comparison) -> Iterator[Section]:
+def _environments(model: ReportedModel, lead: ReportedComparison) -> Iterator[Section]:
     seen = {lead.version}
     for comparison in model.comparisons:
         if comparison is lead or not comparison.rows or (comparison.version in seen and comparison.version):
@@ -61,15 +69,15 @@ def _environments(model: Model, lead: Comparison) -> Iterator[Section]:
             yield folded(summary, _head(_title(comparison)), rows, 3)
 
 
-def _title(comparison: Comparison) -> str:
-    return "before" if comparison.role is Role.BEFORE else code(comparison.name, 40)
+def _title(comparison: ReportedComparison) -> str:
+    return "before" if comparison.role is ComparisonRole.BEFORE else code(comparison.name, 40)
 
 
 def _head(other: str) -> str:
     return header(["metric", other, "here", "difference", "95 % interval", ""], "lrrrrl")
 
 
-def _line(found: Row, judged: Judged) -> str:
+def _line(found: Row, judged: JudgedRows) -> str:
     places = places_of(found)
     return row(
         [
@@ -83,7 +91,7 @@ def _line(found: Row, judged: Judged) -> str:
     )
 
 
-def _alone(found: Sequence[Metric]) -> Section:
+def _alone(found: Sequence[ReportedMetric]) -> Section:
     ordered = sorted(found, key=lambda metric: metric.better is None)
     lines = []
     for metric in ordered:
@@ -92,7 +100,7 @@ def _alone(found: Sequence[Metric]) -> Section:
     return Section(1, header(["metric", "here", "95 % interval"], "lrr"), tuple(lines), "", MORE_ROWS)
 
 
-def _places(metric: Metric | SliceMetric) -> int:
+def _places(metric: ReportedMetric | SliceMetric) -> int:
     if metric.low is None or metric.high is None:
         return decimals(None)
     return decimals(metric.high - metric.low)
@@ -102,13 +110,13 @@ def _places(metric: Metric | SliceMetric) -> int:
 class _Group:
     """A slice's value of the metric that groups are ordered by; ``gap`` is how much worse than the whole."""
 
-    group: Slice
+    group: ReportedSlice
     metric: SliceMetric
     gap: float
     is_worse: bool
 
 
-def slices(model: Model) -> Iterator[Section]:
+def slices(model: ReportedModel) -> Iterator[Section]:
     """Groups of rows, the worst first, by the first metric with a direction that they have."""
     chosen = next((m for m in model.metrics if m.better and _judged(model.slices, m.name)), None)
     if chosen is None or chosen.value is None:
@@ -124,11 +132,11 @@ def slices(model: Model) -> Iterator[Section]:
     yield Section(section.rank, section.head, section.rows, _small(small) + section.tail, section.more)
 
 
-def _judged(groups: Sequence[Slice], name: str) -> bool:
+def _judged(groups: Sequence[ReportedSlice], name: str) -> bool:
     return any(m.name == name and m.value is not None for group in groups for m in group.metrics)
 
 
-def _groups(groups: Sequence[Slice], chosen: Metric) -> Iterator[_Group]:
+def _groups(groups: Sequence[ReportedSlice], chosen: ReportedMetric) -> Iterator[_Group]:
     for group in groups:
         for metric in group.metrics:
             if metric.name == chosen.name and metric.value is not None and chosen.value is not None:
@@ -152,7 +160,7 @@ def _group_line(found: _Group) -> str:
     )
 
 
-def _small(groups: Sequence[Slice], most: int = 12) -> str:
+def _small(groups: Sequence[ReportedSlice], most: int = 12) -> str:
     if not groups:
         return ""
     named = ", ".join(f"{code(g.column, 30)} = {code(g.value, 30)} ({g.rows:,})" for g in groups[:most])

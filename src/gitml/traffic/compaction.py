@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from gitml import clock
-from gitml.engines.places import Entry, Place
+from gitml.engines.places import StoragePlace, StoredFile
 from gitml.traffic.files import MERGED, SUFFIX, Opened, Stretch, schema_with, stretches_in
 
 COMPACTING = "compact.lock"
@@ -29,7 +29,7 @@ MANY, SMALL = 24, 32 << 20
 
 
 def compact(
-    target: Place, spool: Path, *, now: Callable[[], float] = clock.timestamp, keep: timedelta | None = None
+    target: StoragePlace, spool: Path, *, now: Callable[[], float] = clock.timestamp, keep: timedelta | None = None
 ) -> None:
     """Merge where a day has ``MANY`` files smaller than ``SMALL`` bytes, and delete days older than ``keep``.
 
@@ -63,9 +63,9 @@ def _day(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
-def _days(target: Place) -> dict[str, list[Entry]]:
+def _days(target: StoragePlace) -> dict[str, list[StoredFile]]:
     """The files of each day, under their own names."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[StoredFile]] = {}
     for entry in target.files():
         day, _, name = entry.name.rpartition("/")
         if name.endswith(SUFFIX) and "date=" in day:
@@ -73,13 +73,13 @@ def _days(target: Place) -> dict[str, list[Entry]]:
     return found
 
 
-def _delete(day: Place, names: Sequence[str]) -> None:
+def _delete(day: StoragePlace, names: Sequence[str]) -> None:
     for name in names:
         with suppress(FileNotFoundError):
             (day / name).delete()
 
 
-def _merge_day(day: Place, entries: Sequence[Entry]) -> None:
+def _merge_day(day: StoragePlace, entries: Sequence[StoredFile]) -> None:
     for half in day.local.glob(f".*{MERGED}*.tmp") if day.local else ():
         half.unlink(missing_ok=True)  # nobody else merges here: its maker was killed
     small = [entry.name for entry in entries if entry.size < SMALL]
@@ -90,7 +90,7 @@ def _merge_day(day: Place, entries: Sequence[Entry]) -> None:
             _merge(day, names)
 
 
-def _alike(day: Place, names: Sequence[str]) -> list[list[str]]:
+def _alike(day: StoragePlace, names: Sequence[str]) -> list[list[str]]:
     """Files of equal columns: a stretch has the columns it was written with, wherever it lies."""
     groups: dict[bytes, list[str]] = {}
     for name in names:
@@ -102,7 +102,7 @@ def _alike(day: Place, names: Sequence[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _merge(day: Place, names: Sequence[str]) -> None:
+def _merge(day: StoragePlace, names: Sequence[str]) -> None:
     stretches = []
     for stretch in stretches_in(day, names):
         if stretch.rows < 0:
@@ -116,7 +116,7 @@ def _merge(day: Place, names: Sequence[str]) -> None:
     _delete(day, [name for name in names if name != merged.name])
 
 
-def _concatenate(stream: Any, day: Place, stretches: Sequence[Stretch]) -> None:
+def _concatenate(stream: Any, day: StoragePlace, stretches: Sequence[Stretch]) -> None:
     with Opened(day / stretches[0].file) as first:
         schema = schema_with(first.schema, stretches)
     last = {stretch.file: stretch.name for stretch in stretches}

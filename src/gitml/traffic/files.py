@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from gitml import clock
-from gitml.engines.places import Place
+from gitml.engines.places import StoragePlace
 
 MERGED = "-merged"
 SUFFIX = ".parquet"
@@ -45,7 +45,7 @@ def footer(stretches: Iterable[Stretch]) -> dict[bytes, bytes]:
     return {_KEY: json.dumps(told, separators=(",", ":")).encode()}
 
 
-def stretches_of(place: Place, metadata: Any) -> list[Stretch]:
+def stretches_of(place: StoragePlace, metadata: Any) -> list[Stretch]:
     """What a Parquet file's metadata says; a file of format 1 is one stretch."""
     raw = (metadata.metadata or {}).get(_KEY)
     stem = place.name.removesuffix(SUFFIX)
@@ -58,12 +58,12 @@ def stretches_of(place: Place, metadata: Any) -> list[Stretch]:
     return found
 
 
-def read_stretches(place: Place) -> list[Stretch]:
+def read_stretches(place: StoragePlace) -> list[Stretch]:
     with place.filesystem.open_input_file(place.path) as stream:
         return stretches_of(place, parquet.read_metadata(stream))
 
 
-def stretches_in(folder: Place, names: Iterable[str]) -> list[Stretch]:
+def stretches_in(folder: StoragePlace, names: Iterable[str]) -> list[Stretch]:
     """Each stretch of a day's files once, by name. Only merged files are opened: ``rows`` of others are -1."""
     found: dict[str, Stretch] = {}
     listed = sorted(name for name in names if name.endswith(SUFFIX))
@@ -76,7 +76,7 @@ def stretches_in(folder: Place, names: Iterable[str]) -> list[Stretch]:
     return [found[name] for name in sorted(found)]
 
 
-def publish(place: Place, fill: Callable[[Any, int], None], now: Callable[[], float] = clock.timestamp) -> None:
+def publish(place: StoragePlace, fill: Callable[[Any, int], None], now: Callable[[], float] = clock.timestamp) -> None:
     """Write a file; ``fill`` gets the stream and the moment from which it counts, in microseconds."""
     settle = SETTLE
     while True:
@@ -95,7 +95,7 @@ def schema_with(schema: pa.Schema, stretches: Iterable[Stretch]) -> pa.Schema:
 class Opened:
     """A file that is read once, stretch by stretch in its order. ``columns``: all, or those of these that it has."""
 
-    def __init__(self, place: Place, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, place: StoragePlace, columns: Sequence[str] | None = None) -> None:
         self._stream = place.filesystem.open_input_file(place.path)
         file = parquet.ParquetFile(self._stream)
         self.schema = file.schema_arrow.remove_metadata()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from gitml import clock
-from gitml.engines.places import Place, place_of
+from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic.files import FORMAT, SETTLE
 
 FOLDER = "hosts"
@@ -38,7 +38,12 @@ class HostMarks:
     """What this process says. Two servers of one machine have different names: the second is ``HOST.1``."""
 
     def __init__(
-        self, target: Place, spool: Path, host: str, environment: str = "", now: Callable[[], float] = clock.timestamp
+        self,
+        target: StoragePlace,
+        spool: Path,
+        host: str,
+        environment: str = "",
+        now: Callable[[], float] = clock.timestamp,
     ) -> None:
         self._now, self._environment = now, environment
         self.host, self._lock = _slot(spool, host)
@@ -140,7 +145,7 @@ def _served(said: list[Progress], early: int, low: int, high: int) -> bool:
     return not (before and before[-1].ended and (not after or after[0].complete >= high))
 
 
-def _hosts(target: Place, since: datetime, at: datetime, environment: str) -> dict[str, list[Progress]]:
+def _hosts(target: StoragePlace, since: datetime, at: datetime, environment: str) -> dict[str, list[Progress]]:
     found: dict[str, list[Progress]] = {}
     for place, host in _listed(target / FOLDER, since, at):
         told, said = _read(place)
@@ -149,7 +154,7 @@ def _hosts(target: Place, since: datetime, at: datetime, environment: str) -> di
     return {host: sorted(said) for host, said in sorted(found.items())}
 
 
-def _listed(target: Place, since: datetime, at: datetime) -> Iterator[tuple[Place, str]]:
+def _listed(target: StoragePlace, since: datetime, at: datetime) -> Iterator[tuple[StoragePlace, str]]:
     first, last = f"date={since:%Y-%m-%d}", f"date={at:%Y-%m-%d}"
     for name, *_ in target.files():
         day, _, file = name.rpartition("/")
@@ -157,7 +162,7 @@ def _listed(target: Place, since: datetime, at: datetime) -> Iterator[tuple[Plac
             yield target / name, file.removesuffix(".json")
 
 
-def _read(place: Place) -> tuple[dict[str, Any], list[Progress]]:
+def _read(place: StoragePlace) -> tuple[dict[str, Any], list[Progress]]:
     told = json.loads(place.read_bytes())
     return told, [Progress(*mark) for mark in told["marks"]]
 

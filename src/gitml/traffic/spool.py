@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from gitml import clock
-from gitml.engines.places import Place, place_of
+from gitml.engines.places import StoragePlace, place_of
 from gitml.errors import OutsideError, UsageError
 from gitml.traffic.compaction import COMPACTING, compact
 from gitml.traffic.files import Stretch, publish, schema_with
@@ -34,7 +34,7 @@ _FRESH = 60.0  # seconds
 class Spool:
     """The journals of one ``kind`` of rows. One thread appends and hands over, another one tidies."""
 
-    def __init__(self, target: Place, folder: Path, now: Clock, keep: timedelta | None = None) -> None:
+    def __init__(self, target: StoragePlace, folder: Path, now: Clock, keep: timedelta | None = None) -> None:
         self.target, self.folder, self._now, self._keep = target, folder, now, keep
         self.files = self._closed = 0
         self._journal: Journal | None = None
@@ -169,7 +169,7 @@ class Closer:
                 return
 
 
-def spool_of(target: Place, spool: Path | None) -> Path | None:
+def spool_of(target: StoragePlace, spool: Path | None) -> Path | None:
     """The folder of the journals of what is written to ``target``."""
     return spool or (target.local / ".spool" if target.local else None)
 
@@ -185,7 +185,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _remove_halves(place: Place) -> None:
+def _remove_halves(place: StoragePlace) -> None:
     """What a process left that was killed while it wrote this file; who holds the journal is the only one to."""
     for path in place.local.parent.glob(f".{place.name}.*.tmp") if place.local else ():
         path.unlink(missing_ok=True)

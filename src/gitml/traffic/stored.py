@@ -12,7 +12,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from gitml.engines.places import Place, place_of
+from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic.files import ROWS, SUFFIX, Opened, Stretch, read_stretches, stretches_in
 from gitml.traffic.journal import SUFFIX as JOURNAL
 from gitml.traffic.journal import frames
@@ -29,7 +29,7 @@ class StoredRows:
     What is there when a day, or a journal, is first looked at is what every later reading of it gives.
     """
 
-    base: Place
+    base: StoragePlace
     model: str
     journals: Mapping[str, tuple[IO[bytes], int]]  # and how many bytes of it there were
     at: int | None = None
@@ -100,7 +100,7 @@ class StoredRows:
                 now = self._listed(day)
                 listed |= {known: now[known] for known in listed if known in now}
 
-    def _folder(self, day: str) -> Place:
+    def _folder(self, day: str) -> StoragePlace:
         return self.base / f"date={day}"
 
     def _names(self, day: str) -> list[str]:

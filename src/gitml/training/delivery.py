@@ -34,7 +34,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Told:
+class DeliveredFiles:
     """What the files say. ``texts`` are those that Git keeps, ``samples`` what DVC keeps (Parquet), by their place."""
 
     metrics: dict[str, Metric]
@@ -43,7 +43,7 @@ class Told:
     samples: dict[str, bytes]
 
     @classmethod
-    def read(cls, model: Model, delivery: Delivery) -> Told:
+    def read(cls, model: Model, delivery: Delivery) -> DeliveredFiles:
         """Raises UsageError and SpecError for a file that cannot be used, or that the model has no place for."""
         texts: dict[str, bytes] = {}
         metrics: dict[str, Metric] = {}
@@ -129,7 +129,9 @@ def _table(raw: bytes, file: str) -> dict[str, list[Any]]:
     return columns
 
 
-def refuse_other_answers(model: Model, told: Told, copy: Path, found: Fingerprint, say: Callable[[str], None]) -> None:
+def refuse_other_answers(
+    model: Model, told: DeliveredFiles, copy: Path, found: Fingerprint, say: Callable[[str], None]
+) -> None:
     """Load the artifact as the server does, and hold its answers against the samples.
 
     A version whose evidence says that it failed is spoiled for good, so this is found out before there is one. Raises

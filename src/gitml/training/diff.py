@@ -19,7 +19,7 @@ from gitml.training.show import show
 
 
 @dataclass(frozen=True)
-class Change:
+class DiffLine:
     """Something that differs: ``old`` or ``new`` is None where one side lacks it."""
 
     name: str
@@ -32,12 +32,12 @@ class Diff:
     old: Record
     new: Record
     metrics: tuple[Difference, ...]
-    params: tuple[Change, ...]
-    data: tuple[Change, ...]
-    code: tuple[Change, ...]
-    stages: tuple[Change, ...]
-    packages: tuple[Change, ...]
-    signature: tuple[Change, ...]
+    params: tuple[DiffLine, ...]
+    data: tuple[DiffLine, ...]
+    code: tuple[DiffLine, ...]
+    stages: tuple[DiffLine, ...]
+    packages: tuple[DiffLine, ...]
+    signature: tuple[DiffLine, ...]
 
 
 def diff(root: Path, old: str, new: str) -> Diff:
@@ -63,23 +63,23 @@ def diff_records(root: Path, git: Git, dvc: Dvc, a: Record, b: Record) -> Diff:
     )
 
 
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...]:
+def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[DiffLine, ...]:
     names: Iterable[str] = dict.fromkeys([*old, *new])
-    return tuple(Change(n, old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n))
+    return tuple(DiffLine(n, old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n))
 
 
 def _params(record: Record) -> dict[str, Any]:
     return {name: value for entry in record.entries().values() for name, value in entry.single_params()}
 
 
-def _param_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _param_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[DiffLine]:
     for name in dict.fromkeys([*old, *new]):
         if name not in old or name not in new:
-            yield Change(name, *(str(side[name]) if name in side else None for side in (old, new)))
+            yield DiffLine(name, *(str(side[name]) if name in side else None for side in (old, new)))
         elif not same_value(old[name], new[name]):
             # The number 1 and the word 1 look alike unless the word has its quotes.
             write = json.dumps if str(old[name]) == str(new[name]) else str
-            yield Change(name, write(old[name]), write(new[name]))
+            yield DiffLine(name, write(old[name]), write(new[name]))
 
 
 def _data(record: Record) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Collected:
+class GcResult:
     """``deleted``: store → number and bytes. ``notes``: run notes and logs that went."""
 
     deleted: Mapping[str, tuple[int, int]]
@@ -54,7 +54,7 @@ class Collected:
 
 
 @dataclass(frozen=True)
-class Call:
+class GcCall:
     """``remote`` names a DVC remote to clean too. What is younger than ``min_age`` stays: a training, or somebody's
     branch that is not pushed yet, may be about to name it.
     """
@@ -65,13 +65,13 @@ class Call:
     wait: bool = True
 
 
-def plan(root: Path, call: Call) -> tuple[Plan, ...]:
+def plan(root: Path, call: GcCall) -> tuple[Plan, ...]:
     """What ``collect`` would delete. Raises InconclusiveError when it is not known what is needed."""
     with _held(root, call) as dvc:
         return _judge(root, dvc, call).plans
 
 
-def collect(root: Path, call: Call, agreed: Iterable[Plan]) -> Collected:
+def collect(root: Path, call: GcCall, agreed: Iterable[Plan]) -> GcResult:
     """Delete what ``agreed`` says and still nothing names: the repository may have moved on while somebody read it."""
     shown = {p.store: {u.oid for u in p.unneeded} for p in agreed}
     deleted = {}
@@ -83,10 +83,10 @@ def collect(root: Path, call: Call, agreed: Iterable[Plan]) -> Collected:
             for oid in store.delete(going):
                 count, size = count + 1, size + going[oid].size
             deleted[now.store] = (count, size)
-        return Collected(deleted, _tidy(root, judged, call))
+        return GcResult(deleted, _tidy(root, judged, call))
 
 
-def _tidy(root: Path, judged: _Judged, call: Call) -> int:
+def _tidy(root: Path, judged: _Judged, call: GcCall) -> int:
     """Run notes that can restore nothing any more, and logs that nobody will read."""
     now = clock.machine()
     left = judged.needed | set(judged.stores[0].listed())
@@ -99,7 +99,7 @@ def _tidy(root: Path, judged: _Judged, call: Call) -> int:
 
 
 @contextmanager
-def _held(root: Path, call: Call) -> Iterator[Dvc]:
+def _held(root: Path, call: GcCall) -> Iterator[Dvc]:
     """Nobody trains and no DVC command runs in this clone meanwhile."""
     with (
         training(root, wait=call.wait, tell=call.say, doing="collecting garbage"),
@@ -118,7 +118,7 @@ class _Judged:
     needed: set[str]
 
 
-def _judge(root: Path, dvc: Dvc, call: Call) -> _Judged:
+def _judge(root: Path, dvc: Dvc, call: GcCall) -> _Judged:
     if call.remote is not None and call.remote not in dvc.remote_names():
         here = ", ".join(dvc.remote_names()) or "none"
         raise UsageError(f"there is no DVC remote {call.remote}", f"remotes here: {here}")
@@ -137,7 +137,7 @@ def _judge(root: Path, dvc: Dvc, call: Call) -> _Judged:
     return _Judged(stores, tuple(plans), needed)
 
 
-def _named(dvc: Dvc, call: Call) -> dict[str, str]:
+def _named(dvc: Dvc, call: GcCall) -> dict[str, str]:
     cache = dvc.cache_folder.resolve()
     if not cache.is_relative_to(dvc.top.resolve()):
         raise InconclusiveError(

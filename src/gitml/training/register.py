@@ -32,10 +32,10 @@ from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import load_application
 from gitml.spec.application import Model
 from gitml.training.compare import Comparison, compare
-from gitml.training.delivery import Delivery, Told, refuse_other_answers
+from gitml.training.delivery import DeliveredFiles, Delivery, refuse_other_answers
 
 
-class Outcome(StrEnum):
+class RegisterOutcome(StrEnum):
     NEW = "new version"
     SAME = "registered already"
 
@@ -44,7 +44,7 @@ class Outcome(StrEnum):
 class Registered:
     """``changed`` are the files to commit, relative to the root."""
 
-    outcome: Outcome
+    outcome: RegisterOutcome
     record: Record
     path: Path
     comparison: Comparison | None
@@ -52,7 +52,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Call:
+class RegisterCall:
     """Who is asked before an artifact that no version keeps is replaced, and who listens meanwhile."""
 
     may_replace: Callable[[str], bool]
@@ -60,7 +60,7 @@ class Call:
     wait: bool = True
 
 
-def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registered:
+def register(root: Path, name: str, delivery: Delivery, call: RegisterCall) -> Registered:
     """Raises UsageError and SpecError before anything is changed; IntegrityError when the file is not its format."""
     model = _external(root, name)
     _check_source(delivery.source)
@@ -68,7 +68,7 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
     for place in model.outputs.values():
         refuse_symlinks(root, place, cache=source_of(root).cache)
     _refuse_links(delivery.artifact)
-    told = Told.read(model, delivery)
+    told = DeliveredFiles.read(model, delivery)
     git = Git(root)
     with (
         training(root, wait=call.wait, tell=call.say, doing="registering a model"),
@@ -87,7 +87,7 @@ def register(root: Path, name: str, delivery: Delivery, call: Call) -> Registere
             _refuse_other_evidence(record, told, samples)
             if version == find(root, name)[-1]:
                 _mend(root, dvc, goods)
-            return Registered(Outcome.SAME, record, version.path, None)
+            return Registered(RegisterOutcome.SAME, record, version.path, None)
         refuse_other_answers(model, told, copy, found, call.say)
         for one in goods:
             _ask_before_replacing(root, dvc, name, one, call)
@@ -108,7 +108,7 @@ class _Entering:
     name: str
     model: Model
     delivery: Delivery
-    told: Told
+    told: DeliveredFiles
     goods: tuple[_Goods, ...]
     digest: str
 
@@ -173,7 +173,7 @@ def _disk_errors() -> Iterator[None]:
         ) from exc
 
 
-def _samples(copy: Path, told: Told) -> _Goods | None:
+def _samples(copy: Path, told: DeliveredFiles) -> _Goods | None:
     for place, raw in told.samples.items():
         file = copy.with_name("samples")
         write_file(file, raw)
@@ -181,7 +181,7 @@ def _samples(copy: Path, told: Told) -> _Goods | None:
     return None
 
 
-def _refuse_other_evidence(record: Record, told: Told, samples: _Goods | None) -> None:
+def _refuse_other_evidence(record: Record, told: DeliveredFiles, samples: _Goods | None) -> None:
     recorded = record.files.get(record.roles.get("samples", ""))
     has_other = {
         "other metrics": bool(told.metrics) and told.metrics != dict(record.metrics),
@@ -203,7 +203,7 @@ def _mend(root: Path, dvc: Dvc, goods: Iterable[_Goods]) -> None:
             _put_in_place(root, dvc, one)
 
 
-def _ask_before_replacing(root: Path, dvc: Dvc, name: str, new: _Goods, call: Call) -> None:
+def _ask_before_replacing(root: Path, dvc: Dvc, name: str, new: _Goods, call: RegisterCall) -> None:
     """What lies at its place is kept by a version, or is replaced only by somebody who says so."""
     target = root / new.place
     if not target.exists():
@@ -234,7 +234,7 @@ def _enter(root: Path, git: Git, dvc: Dvc, entering: _Entering) -> Registered:
     path = write_record(root, record)
     beside = (file for one in entering.goods for file in _files_of(root, one.place))
     changed = dict.fromkeys((*beside, *entering.told.texts, path.relative_to(root).as_posix()))
-    return Registered(Outcome.NEW, record, path, compare(root, git, dvc, record), tuple(changed))
+    return Registered(RegisterOutcome.NEW, record, path, compare(root, git, dvc, record), tuple(changed))
 
 
 def _put_in_place(root: Path, dvc: Dvc, new: _Goods) -> Content:

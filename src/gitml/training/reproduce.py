@@ -12,27 +12,27 @@ from typing import Literal
 from gitml.dvc.lockentries import Entry, makers_of
 from gitml.dvc.manifest import Fingerprint, fingerprint, verify
 from gitml.dvc.safety import refuse_escape
-from gitml.dvc.scratch import ScratchDvc, Source, forget_dead_worktrees, scratch_folder, source_of
+from gitml.dvc.scratch import DataSource, ScratchDvc, forget_dead_worktrees, scratch_folder, source_of
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 from gitml.files import copy_file
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.pipelines.lock import refuse_without_dvc
-from gitml.pipelines.run import Options, Ran, bring_up_to_date
-from gitml.pipelines.venv import Environment, current_environment, recorded_environment, stages_run_in
+from gitml.pipelines.run import Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.venv import StageEnvironment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
 from gitml.registry import Record, lineage_digest, resolve
 from gitml.registry.agreement import Disagreement, input_differences
 from gitml.spec import load_application
 from gitml.training.origin import Origin, Origins, origins
-from gitml.training.rerun import Level, Rerun, Shelf, compare
+from gitml.training.rerun import Level, RecordedOutputs, Rerun, compare
 from gitml.verdict import Phase, Verdict
 
 TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Call:
+class ReproduceCall:
     """How ``gitml reproduce`` was called, and who listens meanwhile.
 
     ``tolerance`` is the absolute difference up to which two numbers count as equal.
@@ -59,13 +59,13 @@ class Reproduction:
 class _Work:
     git: Git
     record: Record
-    call: Call
-    source: Source
+    call: ReproduceCall
+    source: DataSource
     folder: Path
     origins: Origins
 
 
-def reproduce(root: Path, reference: str, call: Call) -> Reproduction:
+def reproduce(root: Path, reference: str, call: ReproduceCall) -> Reproduction:
     """Nothing in the clone at ``root`` changes. Raises RefError or SpecError when there is no sound record to judge."""
     refuse_without_dvc(root)
     record = resolve(WorkTree(root), parse(reference), list(load_application(root).models))
@@ -85,7 +85,7 @@ def _inconclusive(exc: GitmlError, before: str = "") -> Verdict:
     return Verdict(Phase.INCONCLUSIVE, before + exc.message + (f"; {exc.hint}" if exc.hint else ""))
 
 
-def _refuse_the_hopeless(record: Record, call: Call) -> None:
+def _refuse_the_hopeless(record: Record, call: ReproduceCall) -> None:
     if record.origin == "external":
         raise InconclusiveError(f"{record.reference} was made elsewhere ({record.source}): it has no stages to run")
     if "metrics" not in record.roles:
@@ -196,7 +196,7 @@ def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
         first = next(input_differences(record.entries(), entries), Disagreement("lineage", record.digest, "another"))
         facts = {"level": Level.NONE.value, "commit": origin.commit, "differs": first.what}
         return Verdict(Phase.FAILED, f"not reproduced: {first}, after the stages ran", facts)
-    shelf = Shelf(record, dvc, work.git, origin.commit, work.folder / "recorded")
+    shelf = RecordedOutputs(record, dvc, work.git, origin.commit, work.folder / "recorded")
     rerun = Rerun(root, entries, _fingerprints(root, entries), environment, shelf)
     found = compare(record, rerun, work.call.tolerance)
     if found.phase is Phase.SUCCESSFUL and found.measurements["level"] != Level.BYTES:
@@ -246,7 +246,7 @@ def _after(maker: str, stages: Mapping[str, Entry]) -> list[str]:
     return [name for name in stages if name in reached and name != maker]
 
 
-def _environment(work: _Work, root: Path) -> Environment:
+def _environment(work: _Work, root: Path) -> StageEnvironment:
     packages = work.record.packages
     if work.call.environment == "current" or packages is None:
         return current_environment()
@@ -278,10 +278,10 @@ def _bring(work: _Work, dvc: ScratchDvc, name: str) -> None:
         raise InconclusiveError(exc.message, exc.hint) from exc
 
 
-def _run(work: _Work, dvc: ScratchDvc, names: Sequence[str], environment: Environment) -> dict[str, Entry]:
+def _run(work: _Work, dvc: ScratchDvc, names: Sequence[str], environment: StageEnvironment) -> dict[str, Entry]:
     """Every stage, in order, believing nothing that ran before. A stage that fails here proves nothing."""
     call = work.call
-    options = Options(
+    options = RunOptions(
         believed=lambda _: None,
         covering=lambda _: (),
         log=work.folder / "logs",
@@ -303,7 +303,7 @@ def _fingerprints(root: Path, entries: dict[str, Entry]) -> dict[str, Fingerprin
     return {path: fingerprint(root / path) for path in outs if "://" not in path}
 
 
-def _told(work: _Work, origin: Origin, environment: Environment, found: Verdict) -> Verdict:
+def _told(work: _Work, origin: Origin, environment: StageEnvironment, found: Verdict) -> Verdict:
     """The comparison's verdict with all that a reader must know about how it came about."""
     record, edited = work.record, work.origins.edited
     phase, remarks = found.phase, [f"at {origin.commit[:10]}, {origin.why}"]

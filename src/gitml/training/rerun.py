@@ -16,7 +16,7 @@ from gitml.errors import InconclusiveError, IntegrityError, SpecError
 from gitml.files import write_file
 from gitml.git.commands import Git
 from gitml.pipelines.samples import SamplesCompared, compare_samples
-from gitml.pipelines.venv import Environment
+from gitml.pipelines.venv import StageEnvironment
 from gitml.registry import Metric, Record
 from gitml.registry.agreement import Disagreement, contradictions, file_disagreements, metric_disagreements
 from gitml.registry.outputs import parse_metrics, parse_signature
@@ -31,7 +31,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Shelf:
+class RecordedOutputs:
     """The outputs that the record speaks of: from the clone's cache, the remote, or Git at ``commit``."""
 
     record: Record
@@ -68,8 +68,8 @@ class Rerun:
     root: Path
     entries: Mapping[str, Entry]
     files: Mapping[str, Fingerprint]
-    environment: Environment
-    shelf: Shelf
+    environment: StageEnvironment
+    shelf: RecordedOutputs
 
 
 def compare(record: Record, rerun: Rerun, tolerance: float) -> Verdict:

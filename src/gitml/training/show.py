@@ -12,15 +12,15 @@ from gitml.spec import load_application
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownVersion:
     record: Record
     path: Path
     places: tuple[Deployed, ...]
 
 
-def show(root: Path, reference: str) -> Shown:
+def show(root: Path, reference: str) -> ShownVersion:
     """Raises RefError when the reference names no version, SpecError when the record does not hold together."""
     tree = WorkTree(root)
     record = resolve(tree, parse(reference), list(load_application(root).models))
     places = tuple(p for p in deployed(tree, record.model) if p.version == record.version)
-    return Shown(record, root / record_path(record.model, record.version), places)
+    return ShownVersion(record, root / record_path(record.model, record.version), places)

@@ -17,13 +17,13 @@ from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
 from gitml.pipelines.environment import stage_environment
-from gitml.pipelines.journal import Run
+from gitml.pipelines.journal import JournalEntry
 from gitml.pipelines.keeping import differing, put_back
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
 from gitml.pipelines.profiles import profile
 from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
-from gitml.pipelines.run import How, Options, Ran, bring_up_to_date
+from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
@@ -37,7 +37,7 @@ from gitml.training.compare import Comparison, compare
 _PARAMS_SAID = 5
 
 
-class Outcome(StrEnum):
+class TrainOutcome(StrEnum):
     NEW = "new version"
     SAME = "nothing changed"
     REPRODUCED = "reproduced"
@@ -49,7 +49,7 @@ class Trained:
     says, and which are now the recorded ones again."""
 
     model: str
-    outcome: Outcome
+    outcome: TrainOutcome
     record: Record
     path: Path
     stages: tuple[Ran, ...]
@@ -59,7 +59,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Call:
+class TrainCall:
     """How ``gitml train`` was called, and who listens meanwhile."""
 
     watch: Callable[[str, Path], AbstractContextManager[None]]
@@ -70,7 +70,7 @@ class Call:
     wait: bool = True
 
 
-def train(root: Path, models: Sequence[str], call: Call) -> list[Trained]:
+def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
     """Train the named models, or all that have stages. Raises FailedError when a stage fails."""
     application = load_application(root)
     chosen = _choose(application, models)
@@ -106,7 +106,7 @@ class Training:
     application: Application
     git: Git
     dvc: Dvc
-    call: Call
+    call: TrainCall
     origin: str
     done: dict[str, Ran] = field(default_factory=dict)
 
@@ -186,15 +186,17 @@ def _train_model(run: Training, name: str) -> Trained:
     if known is None:
         record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
-        return Trained(name, Outcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
+        return Trained(name, TrainOutcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
     found, record = known
     if all(ran.how is not How.RAN for ran in done):
-        return Trained(name, Outcome.SAME, record, found.path, done, None, put_back=_put_back(run, record, entries))
+        return Trained(
+            name, TrainOutcome.SAME, record, found.path, done, None, put_back=_put_back(run, record, entries)
+        )
     comparison = compare(run.root, run.git, run.dvc, record)
     metrics = parse_metrics((run.root / model.metrics).read_bytes(), model.metrics)
     same = metrics == dict(record.metrics)
     back = _put_back(run, record, entries)
-    return Trained(name, Outcome.REPRODUCED, record, found.path, done, comparison, same, back)
+    return Trained(name, TrainOutcome.REPRODUCED, record, found.path, done, comparison, same, back)
 
 
 def _put_back(run: Training, record: Record, entries: Mapping[str, Entry]) -> tuple[str, ...]:
@@ -216,7 +218,7 @@ def _put_back(run: Training, record: Record, entries: Mapping[str, Entry]) -> tu
     return other
 
 
-def options_of(run: Training, model: Model) -> Options:
+def options_of(run: Training, model: Model) -> RunOptions:
     """How to bring the stages of ``model`` up to date: what this clone ran and its records say is believed."""
     models = list(run.application.models)
 
@@ -224,10 +226,10 @@ def options_of(run: Training, model: Model) -> Options:
         runs = recorded_runs(run.root, models, entry.cmd)
         return next((outputs for other, outputs in runs if other.digest() == entry.digest()), None)
 
-    def covering(inputs: Entry) -> Iterable[Run]:
+    def covering(inputs: Entry) -> Iterable[JournalEntry]:
         for other, outputs in recorded_runs(run.root, models, inputs.cmd):
             if other.inputs_digest() == inputs.inputs_digest():
-                yield Run("", other, outputs, 0.0)
+                yield JournalEntry("", other, outputs, 0.0)
 
     def ready() -> None:
         run.dvc.check_graph()
@@ -238,7 +240,7 @@ def options_of(run: Training, model: Model) -> Options:
 
     log = run.root / ".dvc" / "tmp" / "gitml" / "logs"
     call = run.call
-    return Options(believed, covering, log, ready, call.watch, call.tell, force=call.force, run_cache=call.run_cache)
+    return RunOptions(believed, covering, log, ready, call.watch, call.tell, force=call.force, run_cache=call.run_cache)
 
 
 def record_of(

@@ -29,7 +29,7 @@ _LARGEST = 500_000_000
 
 
 @dataclass(frozen=True)
-class Shelf:
+class TrialShelf:
     """Where versions lie: main, and the DVC remotes that it names, if they can be read."""
 
     main: Mainline
@@ -39,7 +39,7 @@ class Shelf:
     now: datetime
 
 
-def try_model(shelf: Shelf, record: Record) -> Tried:
+def try_model(shelf: TrialShelf, record: Record) -> Tried:
     """Load it, compare it, time it. Whatever goes wrong is the result."""
     result, details = _tried(shelf, record)
     return Tried(
@@ -52,7 +52,7 @@ def try_model(shelf: Shelf, record: Record) -> Tried:
     )
 
 
-def _tried(shelf: Shelf, record: Record) -> tuple[Result, dict[str, Any]]:
+def _tried(shelf: TrialShelf, record: Record) -> tuple[Result, dict[str, Any]]:
     if record.signature is None:
         return "inconclusive", {"reason": "the record holds no signature, so nobody can call the model"}
     with tempfile.TemporaryDirectory(prefix="gitml-model-") as folder:
@@ -72,14 +72,14 @@ def _tried(shelf: Shelf, record: Record) -> tuple[Result, dict[str, Any]]:
             return "failed", {"reason": exc.message.splitlines()[0][:500]}
 
 
-def _loader(shelf: Shelf, record: Record, folder: Path) -> Loader:
+def _loader(shelf: TrialShelf, record: Record, folder: Path) -> Loader:
     from gitml.registry.load import Loader
 
     main = MainShelf(shelf.main, shelf.depot, folder, _LARGEST)
     return Loader(main, shelf.application.models, _may_pickle(shelf, record))
 
 
-def _may_pickle(shelf: Shelf, record: Record) -> bool:
+def _may_pickle(shelf: TrialShelf, record: Record) -> bool:
     return any(e.allow == "pickle" and e.model == record.model and shelf.now < e.until for e in shelf.policy.exceptions)
 
 

@@ -6,7 +6,7 @@ opens it. Both may write, so neither takes anything from a cache that other jobs
 
 from __future__ import annotations
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small, workflow
 from gitml.ci.github.propose import propose
@@ -22,7 +22,7 @@ def wants_collection(policy: Policy) -> bool:
     return any("deployed" in key.purposes for key in policy.keys.values())
 
 
-def collect(source: Source) -> str:
+def collect(source: CiSource) -> str:
     """Does nothing until somebody sets the variable GITML_OUTBOX."""
     on = ["schedule:", f"  - cron: {_EVERY_QUARTER}", "workflow_dispatch:"]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
@@ -35,7 +35,7 @@ def _here() -> str:
     return f"vars.{OUTBOX} != '' && github.ref == {MAIN}"
 
 
-def _collect(source: Source) -> list[str]:
+def _collect(source: CiSource) -> list[str]:
     # Reads the outbox with what reads DVC's remote, so keep both in one account or bucket.
     identity = {"id-token": "write"} if source.application.ci.oidc else {}
     environment = ["environment: gitml-main"] if source.application.ci.secrets else []

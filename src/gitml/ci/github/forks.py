@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from gitml.ci.base import Job, Source
+from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import ALWAYS, REPORT, is_hosted, job_of, minutes_of, name_of, path_of, small, workflow
 from gitml.ci.github.steps import listed, mapping, scalar
@@ -13,7 +13,7 @@ from gitml.ci.github.steps import listed, mapping, scalar
 _LONGEST = timedelta(hours=6)
 
 
-def fork(source: Source) -> str:
+def fork(source: CiSource) -> str:
     """One job, because without credentials nothing can be handed over through the remote."""
     jobs = _for_forks(source.jobs)
     head = [
@@ -34,9 +34,9 @@ def fork(source: Source) -> str:
     return workflow(source, "fork", ["pull_request:"], group, [job_of("train", head, body)])
 
 
-def _for_forks(jobs: Sequence[Job]) -> list[Job]:
+def _for_forks(jobs: Sequence[CiJob]) -> list[CiJob]:
     """The jobs that one and the same hosted runner can execute, one after the other."""
-    chosen: list[Job] = []
+    chosen: list[CiJob] = []
     for job in jobs:
         same = is_hosted(job.labels) and job.labels == (chosen or [job])[0].labels
         if same and set(job.needs) <= {c.name for c in chosen}:
@@ -44,7 +44,7 @@ def _for_forks(jobs: Sequence[Job]) -> list[Job]:
     return chosen
 
 
-def fork_report(source: Source) -> str:
+def fork_report(source: CiSource) -> str:
     """Runs from the default branch with a token that writes, so it never sees the fork's code, only its report."""
     run = "github.event.workflow_run"
     wanted = {"actions": "read", "contents": "read", "pull-requests": "write", "statuses": "write"}

@@ -7,7 +7,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-t
 
 from __future__ import annotations
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
@@ -20,7 +20,7 @@ EVERY_HOUR = '"17 * * * *"'
 _READ_ONLY = "the head is read as data: never checked out, never executed"
 
 
-def gate(source: Source) -> str:
+def gate(source: CiSource) -> str:
     """Judges a promotion whenever something that it depends on may have changed."""
     run = "github.event.workflow_run"
     collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
@@ -51,7 +51,7 @@ def gate(source: Source) -> str:
     return workflow(source, "gate", on, group, [_judge(source), _merge_group(source)])
 
 
-def _judge(source: Source) -> list[str]:
+def _judge(source: CiSource) -> list[str]:
     wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
     identity = {"id-token": "write"} if source.application.ci.oidc else {}
@@ -87,7 +87,7 @@ def _from_here() -> str:
     )
 
 
-def _merge_group(source: Source) -> list[str]:
+def _merge_group(source: CiSource) -> list[str]:
     """A queue's commit runs its own file, so it gets no key: it looks for what the gate has signed."""
     head = [
         "if: ${{ github.event_name == 'merge_group' }}",
@@ -102,7 +102,7 @@ def _merge_group(source: Source) -> list[str]:
     return job_of("merge-queue", head, body)
 
 
-def review(source: Source) -> str:
+def review(source: CiSource) -> str:
     """Runs as the pull request has it, so it may do nothing; that it ran is all that the gate wants to know."""
     on = ["pull_request_review:", "  types: [submitted, edited, dismissed]"]
     group = ["group: ${{ github.workflow }}-${{ github.event.pull_request.number }}", "cancel-in-progress: true"]

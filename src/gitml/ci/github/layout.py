@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github.steps import Step, listed, mapping, scalar
 
 FOLDER = ".github/workflows"
@@ -32,12 +32,12 @@ def file_name(application: str, folder: str, kind: str) -> str:
     return f"gitml-{application}-{kind}.yml" if folder else f"gitml-{kind}.yml"
 
 
-def path_of(source: Source, kind: str) -> str:
+def path_of(source: CiSource, kind: str) -> str:
     """The file of a workflow, from the top of the repository."""
     return f"{FOLDER}/{file_name(source.application.application, source.folder, kind)}"
 
 
-def name_of(source: Source, kind: str) -> str:
+def name_of(source: CiSource, kind: str) -> str:
     """The name of a workflow, as people see it and as others listen to it."""
     return f"gitml {source.application.application} {kind}" if source.folder else f"gitml {kind}"
 
@@ -47,13 +47,13 @@ def is_hosted(labels: Sequence[str]) -> bool:
     return len(labels) == 1 and _HOSTED.fullmatch(labels[0]) is not None
 
 
-def small_labels(source: Source) -> Sequence[str]:
+def small_labels(source: CiSource) -> Sequence[str]:
     """Where the jobs run that train nothing: on a hosted runner if the application knows one."""
     hardware = list(source.application.hardware.values())
     return next((labels for labels in hardware if is_hosted(labels)), hardware[0])
 
 
-def small(source: Source, minutes: int = 15) -> list[str]:
+def small(source: CiSource, minutes: int = 15) -> list[str]:
     """Runner and time-out of a job that trains nothing."""
     return [f"runs-on: {listed(small_labels(source))}", f"timeout-minutes: {minutes}"]
 
@@ -69,7 +69,9 @@ def job_of(name: str, head: Sequence[str], body: Sequence[Step]) -> list[str]:
     return [f"{name}:", *_in(head), "  steps:", *_in(lines, 4)]
 
 
-def workflow(source: Source, kind: str, on: Sequence[str], group: Sequence[str], jobs: Sequence[Sequence[str]]) -> str:
+def workflow(
+    source: CiSource, kind: str, on: Sequence[str], group: Sequence[str], jobs: Sequence[Sequence[str]]
+) -> str:
     """The text of a workflow: what starts it, its concurrency, its jobs."""
     folder: Mapping[str, str] = {"working-directory": scalar(source.folder)} if source.folder else {}
     parts = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gitml.ci.base import Job, Source
+from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY, on_main
 from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
@@ -38,7 +38,7 @@ class _Group:
     packages: tuple[str, ...]
 
 
-def main(source: Source) -> str:
+def main(source: CiSource) -> str:
     """What was decided is signed at once; what versions show, when it is known."""
     tried = [_verify(source, group) for group in _groups(source)]
     decided = _record(source, "record")
@@ -47,7 +47,7 @@ def main(source: Source) -> str:
     return _workflow(source, "main", [decided, *tried, evidence, due])
 
 
-def reproduce(source: Source) -> str:
+def reproduce(source: CiSource) -> str:
     """Every model's new versions, trained again."""
     again = [_reproduce(source, group) for group in _groups(source)]
     return _workflow(source, "reproduce", [*again, _record(source, "evidence", list(map(_name, again)))])
@@ -57,7 +57,7 @@ def _name(job: Sequence[str]) -> str:
     return job[0].removesuffix(":")
 
 
-def _workflow(source: Source, kind: str, jobs: Sequence[Sequence[str]]) -> str:
+def _workflow(source: CiSource, kind: str, jobs: Sequence[Sequence[str]]) -> str:
     """One run at a time; one that waits gives way to a newer one, which sees all that it would have seen."""
     on = [
         "push:",
@@ -70,7 +70,7 @@ def _workflow(source: Source, kind: str, jobs: Sequence[Sequence[str]]) -> str:
     return workflow(source, kind, on, ["group: ${{ github.workflow }}", "cancel-in-progress: false"], jobs)
 
 
-def _only_of_use(source: Source, kind: str) -> list[str]:
+def _only_of_use(source: CiSource, kind: str) -> list[str]:
     """A merge of code alone leaves nothing to sign, try or propose. What GitHub's filter overlooks the day makes up."""
     if _PATTERN & set(source.folder):
         return []
@@ -85,20 +85,20 @@ def wants_reproduction(policy: Policy) -> bool:
     return asked or policy.trust.branch_runs == "reproduce"
 
 
-def _groups(source: Source) -> list[_Group]:
+def _groups(source: CiSource) -> list[_Group]:
     found: dict[str | None, list[str]] = {}
     for name, model in source.application.models.items():
         found.setdefault(model.packages, []).append(name)
     return [_Group(names[0], tuple(names), (lock,) if lock else ()) for lock, names in found.items()]
 
 
-def _verify(source: Source, group: _Group) -> list[str]:
+def _verify(source: CiSource, group: _Group) -> list[str]:
     """A model file is data, but who knows: it is opened where there is nothing to take."""
     head = [_IF_MAIN, *small(source, minutes=30), *_reading(source)]
     return job_of(f"verify-{group.name}", head, _trying(source, group, "verify", "serve"))
 
 
-def _reproduce(source: Source, group: _Group) -> list[str]:
+def _reproduce(source: CiSource, group: _Group) -> list[str]:
     """Executes the pipeline, so what it says is kept apart from what the other job says."""
     jobs = [job for job in source.jobs if set(group.packages) & set(job.packages)] or list(source.jobs)
     where = [f"runs-on: {listed(jobs[-1].labels)}"] if jobs else small(source)[:1]
@@ -106,11 +106,11 @@ def _reproduce(source: Source, group: _Group) -> list[str]:
     return job_of(f"reproduce-{group.name}", head, _trying(source, group, "reproduce", ""))
 
 
-def _minutes(jobs: Sequence[Job]) -> int:
+def _minutes(jobs: Sequence[CiJob]) -> int:
     return minutes_of(min(_LONGEST, sum((job.timeout for job in jobs), timedelta(minutes=30))))
 
 
-def _trying(source: Source, group: _Group, kind: str, extra: str) -> list[steps.Step]:
+def _trying(source: CiSource, group: _Group, kind: str, extra: str) -> list[steps.Step]:
     flag, file = ("", "main") if kind == "verify" else (" --reproduce", "reproduce")
     return [
         steps.checkout(whole=True),
@@ -121,14 +121,14 @@ def _trying(source: Source, group: _Group, kind: str, extra: str) -> list[steps.
     ]
 
 
-def _reading(source: Source) -> list[str]:
+def _reading(source: CiSource) -> list[str]:
     """They only read the remote, so the keys of branches will do."""
     identity = {"id-token": "write"} if source.application.ci.oidc else {}
     environment = ["environment: gitml-branches"] if source.application.ci.secrets else []
     return [*environment, *mapping("permissions", {"contents": "read", **identity})]
 
 
-def _record(source: Source, name: str, needs: Sequence[str] = ()) -> list[str]:
+def _record(source: CiSource, name: str, needs: Sequence[str] = ()) -> list[str]:
     wanted = {"actions": "read", "contents": "write", "pull-requests": "read"}
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
     head = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small
 from gitml.ci.github.steps import mapping
 
 
-def propose(source: Source, *, after: str, when: str) -> list[str]:
+def propose(source: CiSource, *, after: str, when: str) -> list[str]:
     """``when`` is GitHub's expression. It may write, so it takes nothing from a cache that other jobs fill."""
     # What the job's own token opens starts no workflow; the gate listens to the end of this one.
     wanted = {"contents": "write", "pull-requests": "write"}

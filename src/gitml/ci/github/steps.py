@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from gitml.ci.base import Source
+from gitml.ci.base import CiSource
 from gitml.ci.github.actions import pinned
 
 Step = Sequence[str]
@@ -62,7 +62,7 @@ def checkout(*, whole: bool, ref: str = "") -> Step:
     return use("actions/checkout", {**given, **({"fetch-depth": "0"} if whole else {}), "persist-credentials": "false"})
 
 
-def install(source: Source, packages: Sequence[str], cached_by: str = "", *, extra: str = "") -> list[Step]:
+def install(source: CiSource, packages: Sequence[str], cached_by: str = "", *, extra: str = "") -> list[Step]:
     """Python with gitml and the locked packages; pip's downloads are kept as long as the lock files stay the same.
 
     Without ``cached_by`` nothing is taken from a cache: what another job left there may be poisoned.
@@ -81,7 +81,7 @@ def install(source: Source, packages: Sequence[str], cached_by: str = "", *, ext
     return [use("actions/setup-python", python), run(command)]
 
 
-def sign_in(source: Source, *, writes: bool = True) -> list[Step]:
+def sign_in(source: CiSource, *, writes: bool = True) -> list[Step]:
     """DVC's remote by the job's own identity; the default branch may have a role of its own, to write with."""
     if source.application.ci.oidc == "aws":
         given = {
@@ -103,11 +103,11 @@ def _role(name: str, *, writes: bool) -> str:
     return f"${{{{ {f'github.ref == {MAIN} && vars.{name}_MAIN || ' if writes else ''}vars.{name} }}}}"
 
 
-def secrets(source: Source) -> dict[str, str]:
+def secrets(source: CiSource) -> dict[str, str]:
     return {name: f"${{{{ secrets.{name} }}}}" for name in source.application.ci.secrets}
 
 
-def app_token(source: Source, permissions: Mapping[str, str]) -> tuple[list[Step], str]:
+def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[Step], str]:
     """The step that signs in as the app, if there is one, and the token to act with."""
     if not source.application.ci.app:
         return [], "${{ github.token }}"
@@ -120,7 +120,7 @@ def app_token(source: Source, permissions: Mapping[str, str]) -> tuple[list[Step
     return [step], "${{ steps.app.outputs.token }}"
 
 
-def upload(source: Source, name: str, files: str) -> Step:
+def upload(source: CiSource, name: str, files: str) -> Step:
     given = {
         "name": name,
         "path": scalar(source.in_repository(f"{HANDOVER}/{files}")),
@@ -130,6 +130,6 @@ def upload(source: Source, name: str, files: str) -> Step:
     return use("actions/upload-artifact", given, more=["if: always()"])
 
 
-def download_fragments(source: Source) -> Step:
+def download_fragments(source: CiSource) -> Step:
     given = {"pattern": "fragment-*", "path": scalar(source.in_repository(HANDOVER)), "merge-multiple": "true"}
     return use("actions/download-artifact", given)

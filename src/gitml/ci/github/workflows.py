@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitml.ci.base import Job, Source
+from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import collect, wants_collection
 from gitml.ci.github.forks import fork, fork_report
@@ -35,7 +35,7 @@ CML = "@dvcorg/cml@0.20.6"
 _NEW_PUSH = "github.event_name == 'push' && github.run_attempt == 1"
 
 
-def render(source: Source) -> dict[str, str]:
+def render(source: CiSource) -> dict[str, str]:
     """Path in the repository → text, for every workflow of the application. Raises UsageError for a place whose name
     GitHub would take for an expression."""
     for path in (source.folder, *(p for job in source.jobs for p in job.packages)):
@@ -51,7 +51,7 @@ def render(source: Source) -> dict[str, str]:
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
 
 
-def _train(source: Source) -> str:
+def _train(source: CiSource) -> str:
     names = [job.name for job in source.jobs]
     return workflow(
         source,
@@ -75,7 +75,7 @@ def _train(source: Source) -> str:
     )
 
 
-def _training(source: Source, job: Job) -> list[str]:
+def _training(source: CiSource, job: CiJob) -> list[str]:
     head = [
         *([f"needs: {listed(job.needs)}"] if job.needs else []),
         f"runs-on: {listed(job.labels)}",
@@ -94,9 +94,9 @@ def _training(source: Source, job: Job) -> list[str]:
     return job_of(job.name, head, body)
 
 
-def _maybe_nowhere(source: Source) -> list[Job]:
+def _maybe_nowhere(source: CiSource) -> list[CiJob]:
     """The first job on each kind of runner that GitHub does not have itself."""
-    first: dict[tuple[str, ...], Job] = {}
+    first: dict[tuple[str, ...], CiJob] = {}
     for job in source.jobs:
         if not is_hosted(job.labels):
             first.setdefault(job.labels, job)
@@ -104,7 +104,7 @@ def _maybe_nowhere(source: Source) -> list[Job]:
     return list(first.values()) if is_hosted(small_labels(source)) else []
 
 
-def _waiting(source: Source, job: Job) -> list[str]:
+def _waiting(source: CiSource, job: CiJob) -> list[str]:
     """GitHub queues a job that no runner takes for a day, without a word to anybody."""
     wanted = {"actions": "read", "contents": "read", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, {k: wanted[k] for k in ("actions", "pull-requests", "statuses")})
@@ -119,7 +119,7 @@ def _waiting(source: Source, job: Job) -> list[str]:
     return job_of(f"wait-for-{job.name.removeprefix('train-')}", head, body)
 
 
-def _commit(source: Source, names: Sequence[str]) -> list[str]:
+def _commit(source: CiSource, names: Sequence[str]) -> list[str]:
     # A push of the job's own token starts no workflow: the bot starts the training of its retrain branch by hand.
     wanted = {"actions": "write", "contents": "write", "pull-requests": "write"}
     sign_in, token = steps.app_token(source, wanted)
@@ -144,7 +144,7 @@ def _commit(source: Source, names: Sequence[str]) -> list[str]:
     return job_of("commit", head, body)
 
 
-def _publish(source: Source) -> list[str]:
+def _publish(source: CiSource) -> list[str]:
     wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
     head = ["needs: commit", ALWAYS, *small(source)]
@@ -161,7 +161,7 @@ def _publish(source: Source) -> list[str]:
     return job_of("publish", head, body)
 
 
-def _cml(source: Source) -> list[Step]:
+def _cml(source: CiSource) -> list[Step]:
     if source.application.publisher == "gitml":
         return []
     why = "zizmor: ignore[adhoc-packages] one version, no token in sight, and nothing depends on it"
@@ -170,7 +170,7 @@ def _cml(source: Source) -> list[Step]:
     return [steps.run(words, more=["continue-on-error: true", "timeout-minutes: 2"], why=why)]
 
 
-def _ready(source: Source) -> str:
+def _ready(source: CiSource) -> str:
     """A pull request that opens or becomes ready is no push: its branch is trained again, which runs no stage twice.
 
     The training itself stays a run of the branch: one of ``pull_request`` sees the merge commit, and does not start
@@ -192,12 +192,12 @@ def _ready(source: Source) -> str:
     return workflow(source, "ready", on, group, [job_of("dispatch", head, body)])
 
 
-def _environment(source: Source) -> list[str]:
+def _environment(source: CiSource) -> list[str]:
     """Keys for the default branch live in an Environment that only the default branch may use."""
     if not source.application.ci.secrets:
         return []
     return [f"environment: ${{{{ github.ref == {MAIN} && 'gitml-main' || 'gitml-branches' }}}}"]
 
 
-def _identity(source: Source) -> dict[str, str]:
+def _identity(source: CiSource) -> dict[str, str]:
     return {"id-token": "write"} if source.application.ci.oidc else {}

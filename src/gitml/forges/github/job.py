@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gitml.forges.job import Cause, CiJob, EndedRun, PullEvent
+from gitml.forges.job import Cause, EndedRun, ForgeJob, PullEvent
 
 _CAUSES = {
     "push": Cause.PUSH,
@@ -26,13 +26,13 @@ _CAUSES = {
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def job(env: Mapping[str, str]) -> CiJob:
+def job(env: Mapping[str, str]) -> ForgeJob:
     """The job that this process belongs to. What the event's file lacks is left out, never guessed."""
     event = _event(env)
     web = env.get("GITHUB_SERVER_URL", "").rstrip("/")
     repository = env.get("GITHUB_REPOSITORY", "") or _text(event, "repository", "full_name")
     run = _number(env.get("GITHUB_RUN_ID"))
-    return CiJob(
+    return ForgeJob(
         is_ci=env.get("GITHUB_ACTIONS") == "true",
         cause=_CAUSES.get(env.get("GITHUB_EVENT_NAME", ""), Cause.OTHER),
         repository=repository,
