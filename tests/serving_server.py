@@ -10,7 +10,7 @@ import numpy as np
 
 from gitml.models.model import Model
 from gitml.models.signature import parse
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from gitml.spec.deployment import Canary, Deployment, Pin
 from gitml.traffic.exchange import Exchange
 from gitml.traffic.predictionlog import LogStats
@@ -38,7 +38,7 @@ class Kept:
 class Served:
     """A running server: ``client`` talks to it."""
 
-    def __init__(self, state: State, log: Kept, client: httpx.Client, port: int) -> None:
+    def __init__(self, state: ServerState, log: Kept, client: httpx.Client, port: int) -> None:
         self.state, self.log, self.client, self.port = state, log, client, port
 
     def predict(self, body: Any, **headers: str) -> httpx.Response:

@@ -24,7 +24,7 @@ def public_classes() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="forges, gates, traffic and spec still share fifteen names")
+@pytest.mark.xfail(strict=True, reason="forges, gates and spec still share a few names")
 def test_no_two_public_classes_share_a_name() -> None:
     shared = {name: places for name, places in public_classes().items() if len(places) > 1}
     assert not shared

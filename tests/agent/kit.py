@@ -18,7 +18,7 @@ import yaml
 from conftest import commit, git, write
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import SigningKey, generate, signing_key
-from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
 from gitml.git.ledger import append, event_name
 from gitml.git.orphan import Remote
 from gitml.registry.lineage import external_digest
@@ -210,7 +210,7 @@ class World:
             "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "model": merged.model,
             "environment": merged.environment,
-            "change": Change(path=merged.path, old=merged.old, new=merged.new),
+            "change": SignedChange(path=merged.path, old=merged.old, new=merged.new),
             "head": merged.head,
             "base": merged.base,
             "policy": hashlib.sha256(raw.encode()).hexdigest(),

@@ -12,7 +12,7 @@ import pytest
 
 from agent.kit import REPOSITORY, World, key, template
 from gitml.agent.attempt import Backoff
-from gitml.agent.load import Loaded
+from gitml.agent.load import LoadedModel
 from gitml.agent.loop import Agent, Setup
 from gitml.agent.news import Reporter
 from gitml.agent.report import Outbox, Page
@@ -45,9 +45,9 @@ def version(world: World, slope: float) -> str:
 class Shop:
     """A front that keeps what it is shown; ``ask`` answers with it."""
 
-    shown: list[Loaded] = field(default_factory=list)
+    shown: list[LoadedModel] = field(default_factory=list)
 
-    def show(self, loaded: Loaded) -> None:
+    def show(self, loaded: LoadedModel) -> None:
         self.shown.append(loaded)
 
     def ask(self, model: str, a: float = 3.0, b: float = 0.0) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from conftest import git, write
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import SigningKey, generate, signing_key
-from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
 from gitml.git import ledger
 from gitml.spec.policy import TrustedKey
 
@@ -113,7 +113,7 @@ class World:
         old = self.blob(base, path)
         text = f"champion:\n  version: {VERSION}\n  digest: {hashlib.sha256(digest.encode()).hexdigest()}\n"
         head = self.commit({path: text}, f"Promote {digest}", author)
-        change = Change(path=path, old=old, new=self.blob(head, path))
+        change = SignedChange(path=path, old=old, new=self.blob(head, path))
         policy = hashlib.sha256(self.git("show", f"{base}:policy.yaml").encode() + b"\n").hexdigest()
         return binding(
             "promoted",

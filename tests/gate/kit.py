@@ -14,7 +14,7 @@ from typing import Any
 from conftest import git
 from gitml.control.mainline import Mainline
 from gitml.dvc.lockentries import Content, Entry
-from gitml.evidence.statement import Binding, Change, Statement
+from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.evidence.trust import Believed
 from gitml.gate.facts import Sources
 from gitml.gate.version import Shelf
@@ -173,7 +173,7 @@ class Scene:
         return Sources(**{**start, **changes})
 
 
-def believed(kind: str, record: Record, reason: str = "", change: Change | None = None, **more: Any) -> Believed:
+def believed(kind: str, record: Record, reason: str = "", change: SignedChange | None = None, **more: Any) -> Believed:
     details = more.pop("details", {})
     about = Binding(
         kind=kind,  # type: ignore[arg-type]

@@ -18,13 +18,13 @@ import pytest
 from conftest import git
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
 from gitml.dvc.remotes import Depot, depot
-from gitml.evidence.statement import Change
+from gitml.evidence.statement import SignedChange
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
 from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
-from gitml.policy.facts import Case, Pull, Review
+from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.registry.outputs import parse_metrics
 from gitml.verdict import Phase
 
@@ -78,7 +78,7 @@ def candidate(found: Case) -> Version:
 
 
 def approved(head: str) -> Pull:
-    review = Review(Person("olga", 2), "APPROVED", head, NOW - timedelta(hours=1))
+    review = CountedReview(Person("olga", 2), "APPROVED", head, NOW - timedelta(hours=1))
     commits = (Commit(head, (BOT,)),)
     return Pull(head, BOT, BOT, 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
 
@@ -325,7 +325,7 @@ def test_a_job_of_main_that_loaded_it_is_as_good(scene: Scene) -> None:
 
 def test_statements_speak_of_this_file_only_where_they_name_it(scene: Scene) -> None:
     here, there = (
-        Change(path=path, old="", new="1" * 40) for path in (PRODUCTION, "other/models/delay/production.yaml")
+        SignedChange(path=path, old="", new="1" * 40) for path in (PRODUCTION, "other/models/delay/production.yaml")
     )
     statements = [believed("overridden", scene.new, change=change, by="olga") for change in (here, there)]
     proofs = case(scene, promoted(scene), *statements).proofs

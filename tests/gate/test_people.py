@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.forges.governed import CommitIdentity, PullCommit
 from gitml.forges.governed import Person as Account
-from gitml.forges.governed import PullCommit, Signature
 from gitml.gate import lineage as gatelineage
 from gitml.gate.lineage import lineage_of
 from gitml.gate.people import by_address, commit_of, pull_of, teams_of
@@ -44,7 +44,7 @@ def test_any_other_address_is_of_nobody_known(email: str) -> None:
 
 
 def made(author: Account | None, committer: Account | None, *emails: str, message: str = "x") -> PullCommit:
-    claims = tuple(Signature("somebody", email) for email in emails)
+    claims = tuple(CommitIdentity("somebody", email) for email in emails)
     return PullCommit("c" * 40, author, committer, claims, message)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitml.gates.facts import Commit, Facts, Person, Proof, Unknown, Version
-from gitml.policy.facts import Case, Pull, Review
+from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 from gitml.stats.comparison import Estimate
@@ -90,8 +90,8 @@ def facts(**changes: Any) -> Facts:
     return replace(start, **changes)
 
 
-def review(person: Person, state: str = "APPROVED", commit: str = HEAD, minutes: int = 0) -> Review:
-    return Review(person, state, commit, NOW - timedelta(hours=1) + timedelta(minutes=minutes))
+def review(person: Person, state: str = "APPROVED", commit: str = HEAD, minutes: int = 0) -> CountedReview:
+    return CountedReview(person, state, commit, NOW - timedelta(hours=1) + timedelta(minutes=minutes))
 
 
 def pull(**changes: Any) -> Pull:

@@ -12,7 +12,7 @@ from gitml.gates.facts import Commit, Person, Unknown
 from gitml.policy import approvals
 from gitml.policy.approvals import Approvals
 from gitml.policy.change import Move
-from gitml.policy.facts import Case, Review
+from gitml.policy.facts import Case, CountedReview
 from gitml.policy.matching import assign
 from gitml.policy.people import same
 from gitml.verdict import Phase
@@ -218,7 +218,7 @@ reviews_of = st.lists(
 
 
 @given(reviews_of, st.data())
-def test_one_more_review_that_does_not_count_opens_nothing(reviews: list[Review], data: st.DataObject) -> None:
+def test_one_more_review_that_does_not_count_opens_nothing(reviews: list[CountedReview], data: st.DataObject) -> None:
     policy = rules(roles={**BOTH, "data-science": {"people": ["ada"]}})
     before = judged(policy=policy, reviews=tuple(reviews))
     outsider = data.draw(st.sampled_from([Person("mallory", 67), Person("eve"), BOT, Person()]))
@@ -237,7 +237,7 @@ def test_one_more_review_that_does_not_count_opens_nothing(reviews: list[Review]
 
 
 @given(reviews_of)
-def test_whatever_opens_it_is_distinct_people_who_approve_the_head(reviews: list[Review]) -> None:
+def test_whatever_opens_it_is_distinct_people_who_approve_the_head(reviews: list[CountedReview]) -> None:
     found = judged(reviews=tuple(reviews))
     seated = [p for s in found.seats for p in s.filled]
     assert all(not same(a, b) for a, b in itertools.combinations(seated, 2))
@@ -252,7 +252,7 @@ def test_whatever_opens_it_is_distinct_people_who_approve_the_head(reviews: list
 
 
 @given(reviews_of, st.randoms())
-def test_the_order_of_reviews_of_different_people_does_not_matter(reviews: list[Review], random: Any) -> None:
+def test_the_order_of_reviews_of_different_people_does_not_matter(reviews: list[CountedReview], random: Any) -> None:
     timed = [dataclasses.replace(r, time=review(OLGA, minutes=i).time) for i, r in enumerate(reviews)]
     mixed = list(timed)
     random.shuffle(mixed)

@@ -26,7 +26,7 @@ from gitml.http import HttpError
 from gitml.promotion.agentask import answers, ask
 from gitml.serving.app import create_app
 from gitml.serving.server import Listen, serving
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from gitml.verdict import Phase
 
 
@@ -94,7 +94,7 @@ def test_a_repository_must_be_named(world: World) -> None:
 @pytest.fixture
 def served(world: World) -> Iterator[tuple[str, Any, threading.Event]]:
     """A server around an agent, without its loop: URL, agent, and what a knock sets."""
-    state = State("production")
+    state = ServerState("production")
     running = start(world)
     object.__setattr__(running.agent.setup, "front", Server(state))
     running.agent.round()

@@ -16,7 +16,7 @@ from evidence.evidence_kit import REPOSITORY, START, World, enveloped, key_pair,
 from gitml.errors import UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
-from gitml.evidence.facts import Facts
+from gitml.evidence.facts import AuditFacts
 from gitml.git import ledger
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export, reread
@@ -85,7 +85,7 @@ def test_a_forged_envelope_in_an_export_is_found(tmp_path: Path) -> None:
     sig = json.loads(envelope)["signatures"][0]["sig"]
     forged = envelope.replace(sig.encode(), sig[::-1].encode().replace(b"=", b"A")[:86] + b"==")
     facts = good.facts.__dict__ | {"contents": {**good.facts.contents, oid: forged}}
-    export(judge(Facts(**facts), NOW), tmp_path / "out")
+    export(judge(AuditFacts(**facts), NOW), tmp_path / "out")
     again = reread(tmp_path / "out", now=NOW)
     assert {"bad-signature", "event-misnamed"} & {f.kind.value for f in again.findings}
     assert again.verdict.phase is Phase.FAILED

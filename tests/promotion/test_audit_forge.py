@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evidence.evidence_kit import VERSION, World, binding, enveloped, key_pair, named, stamp
 from gitml.evidence.audit import Audit
-from gitml.evidence.statement import Change
+from gitml.evidence.statement import SignedChange
 from gitml.git import ledger
 from gitml.promotion.audit import AuditCall, audit
 from gitml.verdict import Phase
@@ -41,7 +41,7 @@ def promoted(kit: Kit, folder: Path) -> tuple[World, Api, Repo]:
         environment="production",
         version=VERSION,
         artifact="c" * 64,
-        change=Change(path=PATH, old="", new=made.blob(head, PATH)).model_dump(),
+        change=SignedChange(path=PATH, old="", new=made.blob(head, PATH)).model_dump(),
         pull=number,
         head=head,
         base=base,

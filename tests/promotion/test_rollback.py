@@ -11,7 +11,7 @@ import pytest
 from gitml.errors import RefError, UsageError
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import generate, signing_key
-from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
 from gitml.git.ledger import append, event_name
 from gitml.git.orphan import Remote
 from gitml.policy.change import Move, classify
@@ -163,7 +163,7 @@ def tell(t: Town, private: str, kind: str, about: Mapping[str, Any], details: Ma
             "repository": t.repo.full_name,
             "time": "2026-02-28T12:00:00Z",
             **{k: v for k, v in about.items() if k != "change"},
-            **({"change": Change(**change)} if change else {}),
+            **({"change": SignedChange(**change)} if change else {}),
         }
     )
     envelope = sign(to_payload(Statement(binding, details or {})), signing_key(private))

@@ -16,7 +16,7 @@ from gitml.serving.app import create_app
 from gitml.serving.auth import Access
 from gitml.serving.limits import Limits
 from gitml.serving.server import Listen, serving
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from serving_models import SIGNATURE, fitted, saved
 from serving_server import Kept, Served
 
@@ -39,7 +39,7 @@ def start() -> Iterator[Callable[..., Served]]:
             tokens: Mapping[str, Access] | None = None,
             **roles: Any,
         ) -> Served:
-            state, log = State("production", limits), Kept()
+            state, log = ServerState("production", limits), Kept()
             app = create_app(state, log, tokens=tokens)
             running = stack.enter_context(serving(app, state, Listen(port=0, grace=2)))
             client = stack.enter_context(httpx.Client(base_url=running.url, trust_env=False))

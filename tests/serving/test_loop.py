@@ -9,7 +9,7 @@ import httpx
 from gitml.models.model import Model
 from gitml.serving.app import create_app
 from gitml.serving.server import Listen, serving
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from gitml.traffic.labels import LabelStore
 from gitml.traffic.predictionlog import PredictionLog
 from gitml.traffic.reader import requests
@@ -18,7 +18,7 @@ from serving_server import ROW, VERSIONS, deployment
 
 
 def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
-    state, log, labels = State("production"), PredictionLog(tmp_path), LabelStore(tmp_path)
+    state, log, labels = ServerState("production"), PredictionLog(tmp_path), LabelStore(tmp_path)
     models = {VERSIONS[0]: boosting}
     state.swap(state.prepare("delay", deployment(models), models))
     app = create_app(state, log, taken=Taken(labels))

@@ -16,7 +16,7 @@ from gitml.serving.app import create_app
 from gitml.serving.auth import Access, hashed, read_tokens
 from gitml.serving.limits import Limits
 from gitml.serving.server import Listen, serving
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.reader import requests
 from gitml.traffic.writing import writing
@@ -77,7 +77,7 @@ def test_arm_weight_and_epoch_follow_the_routing_and_self_chosen_versions_are_as
 
 def test_private_columns_are_in_no_file_on_the_disk(tmp_path: Path) -> None:
     models = {VERSIONS[0]: constant(0, 0)}
-    state = State("production")
+    state = ServerState("production")
     state.swap(state.prepare("delay", deployment(models), models, private=frozenset({"carrier"})))
     with (
         writing(str(tmp_path), LogOrigin(environment="production")) as writers,
@@ -104,7 +104,7 @@ def test_tokens_are_for_what_their_scopes_say(tmp_path: Path, boosting: Model) -
         hashed("e" * 20): Access("shop", frozenset({"events"})),
     }
     models = {VERSIONS[0]: boosting}
-    state = State("production")
+    state = ServerState("production")
     state.swap(state.prepare("delay", deployment(models), models))
     calls = {
         "p": ("/models/delay/predict", {"rows": [ROW], "id": "a"}),

@@ -12,7 +12,7 @@ import pytest
 from gitml.errors import GitmlError
 from gitml.evidence import dsse
 from gitml.evidence.keys import SigningKey, generate, signing_key
-from gitml.evidence.statement import Change, Statement, parse_payload, to_payload
+from gitml.evidence.statement import SignedChange, Statement, parse_payload, to_payload
 from gitml.forges.base import State
 from gitml.git import ledger
 from gitml.git.orphan import Remote
@@ -52,7 +52,7 @@ def honest(statement: Statement, key: SigningKey) -> bytes:
     return dsse.sign(to_payload(statement), key)
 
 
-ELSEWHERE = Change(path=PRODUCTION, old="", new="1" * 40)
+ELSEWHERE = SignedChange(path=PRODUCTION, old="", new="1" * 40)
 Sign = Callable[[Statement, SigningKey], bytes]
 # Which key signs, how, and what the statement says otherwise than honest evidence of this change would.
 FORGED: dict[str, tuple[str, Sign, dict[str, Any]]] = {

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitml.agent.load import Loaded
-from gitml.serving.state import Served, State
+from gitml.agent.load import LoadedModel
+from gitml.serving.state import Served, ServerState
 
 _DRAIN = 60.0
 
@@ -17,10 +17,10 @@ _DRAIN = 60.0
 class Server:
     """A front that answers over HTTP; ``state`` is what its application serves from."""
 
-    state: State
+    state: ServerState
     note: Callable[[str], None] = lambda _: None
 
-    def show(self, loaded: Loaded) -> None:
+    def show(self, loaded: LoadedModel) -> None:
         """Raises UsageError when the versions do not fit one another; then the old ones go on."""
         models = {version: member.model for version, member in loaded.members.items()}
         fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit, private=loaded.private)

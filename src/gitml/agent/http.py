@@ -11,7 +11,7 @@ from typing import Any
 
 from gitml.agent.view import View
 from gitml.serving.limits import Limits
-from gitml.serving.wire import GoneError, HttpError, read_body
+from gitml.serving.wire import GoneError, RequestError, read_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -56,7 +56,7 @@ async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Even
         return await _answer(send, 405, {"error": "POST only"})
     try:
         body = await read_body(scope, receive, _LIMITS)
-    except HttpError as exc:
+    except RequestError as exc:
         return await _answer(send, exc.code, {"error": exc.message})
     except GoneError:
         return None

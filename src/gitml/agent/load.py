@@ -14,7 +14,7 @@ from gitml.traffic.exchange import EVERY_COLUMN
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """Everything that one deployment file pins: members by version. ``commit`` is main's that said so. Columns in
     ``private`` are not logged."""
 
@@ -42,7 +42,7 @@ class LoadOrder:
     there: Mapping[str, LoadedVersion] | None = None
 
 
-def bring_up(shelf: MirrorShelf, order: LoadOrder) -> Loaded:
+def bring_up(shelf: MirrorShelf, order: LoadOrder) -> LoadedModel:
     """Fetch, load, warm up, and check every pinned version. What serves meanwhile is not touched.
 
     Raises SpecError, IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the samples.
@@ -57,7 +57,7 @@ def bring_up(shelf: MirrorShelf, order: LoadOrder) -> Loaded:
         members[pin.version] = kept
     # What nobody can read may name any column.
     private = frozenset(application.private) if application else frozenset({EVERY_COLUMN})
-    return Loaded(order.name, order.deployment, members, order.commit, private)
+    return LoadedModel(order.name, order.deployment, members, order.commit, private)
 
 
 def may_pickle(policy: Policy, model: str, now: datetime) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
-from gitml.agent.load import Loaded, LoadOrder, bring_up, may_pickle, why_not_loaded
+from gitml.agent.load import LoadedModel, LoadOrder, bring_up, may_pickle, why_not_loaded
 from gitml.agent.news import Reporter
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
@@ -35,7 +35,7 @@ from gitml.spec.deployment import Deployment, Pin, parse_deployment
 class Front(Protocol):
     """What answers requests."""
 
-    def show(self, loaded: Loaded) -> None:
+    def show(self, loaded: LoadedModel) -> None:
         """From now on this answers for its model, at once and whole; requests under way end with what they had."""
         ...
 
@@ -43,7 +43,7 @@ class Front(Protocol):
 class Nowhere:
     """Answers nobody: for one convergence without a server."""
 
-    def show(self, loaded: Loaded) -> None:
+    def show(self, loaded: LoadedModel) -> None:
         """It was loaded and checked, and that is all."""
 
 
@@ -83,7 +83,7 @@ class Agent:
         fresh = AgentState(environment=setup.environment, repository=setup.repository, branch=setup.mirror.branch)
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
-        self._loaded: dict[str, Loaded] = {}
+        self._loaded: dict[str, LoadedModel] = {}
         self._ledger = ChangeEvents()
         self._told: dict[str, str] = {}
         self._retries: dict[str, tuple[int, float]] = {}
@@ -243,7 +243,7 @@ class Agent:
         folder = self.setup.folder
         return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest)
 
-    def _show(self, loaded: Loaded) -> None:
+    def _show(self, loaded: LoadedModel) -> None:
         self.setup.front.show(loaded)
         self._loaded[loaded.name] = loaded
 
@@ -324,7 +324,7 @@ def _checked(parity: Parity) -> dict[str, Any]:
     return {"sample_rows": parity.rows, "largest_difference": parity.largest}
 
 
-def _applied(case: _Case, found: Go, loaded: Loaded, began: float, *, pickle: bool) -> Applied:
+def _applied(case: _Case, found: Go, loaded: LoadedModel, began: float, *, pickle: bool) -> Applied:
     change = found.trusted.change
     content = case.wanted.content if case.wanted else b""
     return Applied(

@@ -14,7 +14,7 @@ from gitml.agent.state import OUTBOX, Applied
 from gitml.errors import GitmlError, OutsideError, SpecError
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import SigningKey
-from gitml.evidence.statement import Binding, Change, Statement, to_payload
+from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
 from gitml.files import write_file
 from gitml.forges.governed import Deployments, DeploymentState, NewDeployment
 from gitml.git.ledger import MAX_EVENT, event_name, wrong_name
@@ -56,7 +56,7 @@ def statement_of(news: News, repository: str, mirror: Mirror) -> Statement:
         # What a person pinned by hand ran here without approval: no rollback or promotion may rest on that.
         version="" if news.by else news.deployment.champion.version,
         artifact="" if news.by else news.deployment.champion.digest,
-        change=Change(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
+        change=SignedChange(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
         head=change.commit,
         base=change.parent,
         policy=hashlib.sha256(raw).hexdigest() if raw is not None else "",

@@ -17,8 +17,8 @@ from gitml.models.cores import leave_out_of_collections
 from gitml.serving.app import create_app
 from gitml.serving.auth import Access, access
 from gitml.serving.server import Listen, serving
-from gitml.serving.state import State
-from gitml.serving.wire import HttpError
+from gitml.serving.state import ServerState
+from gitml.serving.wire import RequestError
 from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import Writers, writing
 
@@ -43,7 +43,7 @@ class Listening:
 
 
 def serve(
-    agent: Agent, state: State, listening: Listening, stop: threading.Event, *, ready: Callable[[str], None]
+    agent: Agent, state: ServerState, listening: Listening, stop: threading.Event, *, ready: Callable[[str], None]
 ) -> None:
     """Until ``stop``: then no new request is taken, those under way are answered, and the log is written.
 
@@ -56,7 +56,7 @@ def serve(
     def allowed(scope: Scope) -> bool:
         try:
             access(scope, listening.tokens)
-        except HttpError:
+        except RequestError:
             return False
         return True
 

@@ -13,7 +13,7 @@ from gitml.git.filechange import FileChange, parse_change
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import NAME, Event
 from gitml.git.orphan import Remote
-from gitml.git.repository import FILE, FOLDER, Entry, Repository
+from gitml.git.repository import FILE, FOLDER, Repository, TreeEntry
 from gitml.git.runner import git
 from gitml.git.tree import CommitTree
 
@@ -191,7 +191,7 @@ class Mirror:
                 found[folder.name] = self._wanted(tree, folder.name, entry)
         return found
 
-    def _wanted(self, tree: CommitTree, model: str, entry: Entry) -> Wanted:
+    def _wanted(self, tree: CommitTree, model: str, entry: TreeEntry) -> Wanted:
         path = self.prefix + entry.path
         if not entry.is_file:
             return Wanted(model, path, "", problem=f"{path} is no regular file")

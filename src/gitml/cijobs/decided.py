@@ -14,7 +14,7 @@ from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound, heard
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.audit import deployment_of
-from gitml.evidence.statement import Binding, Change, Statement
+from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
 from gitml.gate.judge import Ground, Judged, judge
@@ -42,7 +42,7 @@ class _Turn:
 
     base: str
     commit: str
-    change: Change
+    change: SignedChange
     model: str
     environment: str
 
@@ -96,7 +96,7 @@ def _turn(prefix: str, landed: Landed, touch: FileChange) -> _Turn | None:
     named = deployment_of(touch.path, prefix)
     if named is None or not landed.parents or touch.old == touch.new or not all(map(NAME.fullmatch, named)):
         return None
-    return _Turn(landed.parents[0], landed.commit, Change(path=touch.path, old=touch.old, new=touch.new), *named)
+    return _Turn(landed.parents[0], landed.commit, SignedChange(path=touch.path, old=touch.old, new=touch.new), *named)
 
 
 def _is_recorded(known: BelievedEvents, turn: _Turn) -> bool:
@@ -106,7 +106,7 @@ def _is_recorded(known: BelievedEvents, turn: _Turn) -> bool:
 def _whole(ground: Ground, turn: _Turn, found: Landing) -> _Turn:
     """What the merge as a whole did to the file: its gate judged that, and no step on the way."""
     git, path, last = ground.main.git, turn.change.path, found.commits[-1]
-    change = Change(path=path, old=blob_at(git, found.base, path), new=blob_at(git, last, path))
+    change = SignedChange(path=path, old=blob_at(git, found.base, path), new=blob_at(git, last, path))
     return replace(turn, base=found.base, commit=last, change=change)
 
 
@@ -180,7 +180,7 @@ def _champion(ground: Ground, turn: _Turn) -> dict[str, str]:
     return {"version": state.champion.version, "artifact": state.champion.digest}
 
 
-def approval_of(judged: Judged, change: Change) -> str:
+def approval_of(judged: Judged, change: SignedChange) -> str:
     """The approvals alone: what the gates said the gate has signed. Only of exactly what main has now."""
     edit, decision = judged.edit, judged.decision
     if edit is None or decision is None or judged.refused:

@@ -16,7 +16,7 @@ from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Person
-from gitml.forges.job import Cause
+from gitml.forges.job import JobCause
 from gitml.forges.table import job_of
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen, moment
@@ -205,7 +205,7 @@ def merger(place: Place, commit: str) -> Person | None:
 def starter(env: Mapping[str, str]) -> Person | None:
     """Who started a run of CI by hand, or started it again; None when an event did."""
     job = job_of(env)
-    if job.cause is not Cause.MANUAL and job.again in ("", job.actor):
+    if job.cause is not JobCause.MANUAL and job.again in ("", job.actor):
         return None
     login = job.again or job.actor
     number = job.actor_id if login == job.actor else 0

@@ -26,7 +26,7 @@ from gitml.spec import find_root
 if TYPE_CHECKING:
     from gitml.agent.loop import Agent
     from gitml.agent.pin import LocalPin
-    from gitml.serving.state import State
+    from gitml.serving.state import ServerState
 
 _COLOURS = {"synced": "green", "healthy": "green", "degraded": "red", "unknown": "red"}
 
@@ -50,7 +50,7 @@ class Working:
     """An agent, and what its server answers from."""
 
     agent: Agent
-    state: State
+    state: ServerState
 
 
 def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) -> AgentCall:
@@ -113,7 +113,7 @@ def _working(
     from gitml.agent.report import Outbox, Page
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
-    from gitml.serving.state import State
+    from gitml.serving.state import ServerState
 
     def say(text: str) -> None:
         note(printable(f"{clock.now():%H:%M:%S} {text}"))
@@ -134,7 +134,7 @@ def _working(
     )
     if not secret and not observe:
         say(f"{VARIABLE} is not set: what is deployed is not reported as evidence")
-    state = State(told.environment)
+    state = ServerState(told.environment)
     setup = Setup(
         told.environment,
         told.settings.repository,

@@ -57,7 +57,7 @@ class Done(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Job:
+class MapJob:
     """``make`` gives the work, anew in every process. Batches have at most ``batch_rows`` rows."""
 
     make: Callable[[], Work]
@@ -69,7 +69,7 @@ class Engine(Protocol):
 
     def __enter__(self) -> Engine: ...
     def __exit__(self, *_: object) -> None: ...
-    def map(self, job: Job, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
+    def map(self, job: MapJob, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
         """Run the tasks and yield each as it is done, in any order. ``tell`` hears of rows read meanwhile.
 
         Raises what the work raises; other tasks may have been done by then.

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from gitml.engines.base import Done, Job, Task, run_task
+from gitml.engines.base import Done, MapJob, Task, run_task
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 
 _LISTEN = 0.2
@@ -40,7 +40,7 @@ class LocalEngine:
                 process.join()
             self._pool = None
 
-    def map(self, job: Job, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
+    def map(self, job: MapJob, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
         if self.workers == 1:
             work = job.make()
             for task in tasks:
@@ -48,7 +48,7 @@ class LocalEngine:
             return
         yield from self._side_by_side(job, tasks, tell)
 
-    def _side_by_side(self, job: Job, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
+    def _side_by_side(self, job: MapJob, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
         # spawn: a fork would copy the threads' locks of Arrow and OpenMP, held as they are.
         context = multiprocessing.get_context("spawn")
         read = context.Value("q", 0)
@@ -79,7 +79,7 @@ class LocalEngine:
 _HERE: dict[str, Any] = {}
 
 
-def _prepare(job: Job, read: Any) -> None:
+def _prepare(job: MapJob, read: Any) -> None:
     """In a worker, before its first task. An interrupt is for the process that asked; without that one, end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -10,9 +10,9 @@ from itertools import takewhile
 from typing import Any
 
 from gitml.evidence.chain import Chain, Recorded, walk
-from gitml.evidence.facts import Facts
+from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
-from gitml.evidence.statement import Binding, Change
+from gitml.evidence.statement import Binding, SignedChange
 from gitml.git.filechange import FileChange
 from gitml.git.history import Landed
 from gitml.kinds import KINDS
@@ -55,7 +55,7 @@ class ChangeRow:
 class Audit:
     """``older`` changes were not judged, as the audit was asked to begin later."""
 
-    facts: Facts
+    facts: AuditFacts
     verdict: Verdict
     findings: tuple[Finding, ...]
     changes: tuple[ChangeRow, ...]
@@ -63,7 +63,7 @@ class Audit:
     older: int = 0
 
 
-def audit(facts: Facts, now: datetime) -> Audit:
+def audit(facts: AuditFacts, now: datetime) -> Audit:
     """Judge all of it. ``now`` is in UTC."""
     chain = walk(facts, now)
     matched = list(_matched(facts, chain.events))
@@ -137,7 +137,7 @@ def deployment_of(path: str, prefix: str) -> tuple[str, str] | None:
     return parts[1], parts[2].removesuffix(".yaml")
 
 
-def _matched(facts: Facts, events: Sequence[Recorded]) -> Iterator[_Match]:
+def _matched(facts: AuditFacts, events: Sequence[Recorded]) -> Iterator[_Match]:
     by_change: dict[tuple[str, str, str], list[Recorded]] = {}
     for event in events:
         change = event.binding.change if event.binding else None
@@ -154,7 +154,7 @@ def _matched(facts: Facts, events: Sequence[Recorded]) -> Iterator[_Match]:
         before[touch.path] = place
 
 
-def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
+def _merges(facts: AuditFacts, events: Sequence[Recorded]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
     """Changes of deployment files, oldest first: one commit each, or those that CI says one merge brought."""
     by_path: dict[str, list[tuple[Landed, FileChange]]] = {}
     for landed in facts.changes:
@@ -172,7 +172,7 @@ def _merges(facts: Facts, events: Sequence[Recorded]) -> list[tuple[FileChange, 
     return sorted(found, key=lambda one: facts.order[one[1][-1].commit])
 
 
-def _span(facts: Facts, event: Recorded) -> tuple[Change, int, int] | None:
+def _span(facts: AuditFacts, event: Recorded) -> tuple[SignedChange, int, int] | None:
     """A change that was approved, with the places of main before its merge and at the end of it."""
     statement = event.believed.statement
     if not event.believed or statement is None or statement.binding.kind != "approved":
@@ -183,7 +183,7 @@ def _span(facts: Facts, event: Recorded) -> tuple[Change, int, int] | None:
 
 
 def _length(
-    facts: Facts, steps: Sequence[tuple[Landed, FileChange]], path: str, change: Change, base: int, last: int
+    facts: AuditFacts, steps: Sequence[tuple[Landed, FileChange]], path: str, change: SignedChange, base: int, last: int
 ) -> int:
     """How many of the first steps are this merge: all of its own, and they lead from its old to its new content."""
     if path != change.path or not base < facts.order[steps[0][0].commit] <= last or change.old != steps[0][1].old:
@@ -192,7 +192,7 @@ def _length(
     return len(mine) if mine[-1][1].new == change.new else 0
 
 
-def _unfit(facts: Facts, event: Recorded, earliest: int, place: int) -> str:
+def _unfit(facts: AuditFacts, event: Recorded, earliest: int, place: int) -> str:
     """Why evidence for a change of the same file between the same contents does not count for this one; or empty.
 
     ``earliest`` is where the file last changed before: what was judged earlier was judged for another time.
@@ -242,7 +242,7 @@ def _change(match: _Match, now: datetime) -> Iterator[Finding]:
         yield Finding(Kind.CHANGE_WITHOUT_EVIDENCE, path, f"changed without evidence of {missing}{why}", commit)
 
 
-def _way(facts: Facts, landed: Landed, path: str, pull: int | None) -> Iterator[Finding]:
+def _way(facts: AuditFacts, landed: Landed, path: str, pull: int | None) -> Iterator[Finding]:
     """How the commit came to main."""
     way = facts.ways.get(landed.commit) if facts.ways is not None else None
     if way is None:
@@ -259,7 +259,7 @@ def _way(facts: Facts, landed: Landed, path: str, pull: int | None) -> Iterator[
         yield Finding(Kind.FORGED_AUTHOR, path, message, landed.commit)
 
 
-def _governing(facts: Facts, start: int) -> Iterator[Finding]:
+def _governing(facts: AuditFacts, start: int) -> Iterator[Finding]:
     """Changes of policy, workflows and the like must come by pull requests from the first policy on."""
     first = facts.order[facts.policies[0].commit] if facts.policies else 0
     for landed in facts.changes:
@@ -268,7 +268,7 @@ def _governing(facts: Facts, start: int) -> Iterator[Finding]:
             yield from _way(facts, landed, paths[0], None)
 
 
-def _loose(facts: Facts, chain: Chain, used: set[str]) -> Iterator[Finding]:
+def _loose(facts: AuditFacts, chain: Chain, used: set[str]) -> Iterator[Finding]:
     """Believed evidence of things that never came to main."""
     for event in chain.events:
         about = event.binding

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitml.evidence.facts import Facts
+from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, Cause, believe
@@ -38,7 +38,7 @@ class Chain:
     findings: tuple[Finding, ...]
 
 
-def walk(facts: Facts, now: datetime) -> Chain:
+def walk(facts: AuditFacts, now: datetime) -> Chain:
     """Every event that was ever added, in the ledger's order, and all that is wrong with the line and the events."""
     events: dict[str, Recorded] = {}
     findings: list[Finding] = []
@@ -56,7 +56,7 @@ def walk(facts: Facts, now: datetime) -> Chain:
     return Chain(listed, tuple(findings))
 
 
-def _commit(facts: Facts, landed: Landed) -> Iterator[Finding]:
+def _commit(facts: AuditFacts, landed: Landed) -> Iterator[Finding]:
     for parent in landed.parents[1:]:
         if parent in facts.lines:
             message = f"a merge puts another ledger in front of {parent[:12]}, whose events it hides"
@@ -84,7 +84,7 @@ def _touch(touch: FileChange, content: bytes | None, landed: Landed, *, again: b
     return None
 
 
-def _believe(facts: Facts, content: bytes, now: datetime) -> Believed:
+def _believe(facts: AuditFacts, content: bytes, now: datetime) -> Believed:
     """By the keys of main now; a key that main had before is told apart from one that it never had."""
     found = believe(content, facts.rules.keys, facts.repository, now)
     if found.cause is not Cause.UNKNOWN_KEY:
@@ -106,7 +106,7 @@ def _doubts(events: tuple[Recorded, ...]) -> Iterator[Finding]:
             yield Finding(Kind.EVENT_MISNAMED, event.name, message, event.commit)
 
 
-def _order(facts: Facts, events: tuple[Recorded, ...]) -> Iterator[Finding]:
+def _order(facts: AuditFacts, events: tuple[Recorded, ...]) -> Iterator[Finding]:
     """Signed times must follow the line's order: whoever holds an old key, or rewrites the line, cannot date back."""
     newest: datetime | None = None
     for event in events:
@@ -125,7 +125,7 @@ def _order(facts: Facts, events: tuple[Recorded, ...]) -> Iterator[Finding]:
         newest = moment if newest is None or (moment > newest and not kind.late) else newest
 
 
-def _kept(facts: Facts) -> Iterator[Finding]:
+def _kept(facts: AuditFacts) -> Iterator[Finding]:
     there = {landed.commit for landed in facts.ledger}
     end = f"ends at {facts.head[:12]}" if facts.head else "is not there"
     for head in facts.kept:

@@ -17,7 +17,7 @@ MAX_SIGNATURES = 10
 
 
 @dataclass(frozen=True)
-class Signature:
+class EnvelopeSignature:
     """``keyid`` is a hint only: nobody vouches for it but the key itself."""
 
     keyid: str
@@ -27,7 +27,7 @@ class Signature:
 @dataclass(frozen=True)
 class Envelope:
     payload: bytes
-    signatures: tuple[Signature, ...]
+    signatures: tuple[EnvelopeSignature, ...]
     payload_type: str = PAYLOAD_TYPE
 
     @property
@@ -72,13 +72,13 @@ def unpack(raw: bytes) -> Envelope:
     return Envelope(_bytes(data.get("payload")), tuple(_signature(s) for s in signatures))
 
 
-def _signature(value: Any) -> Signature:
+def _signature(value: Any) -> EnvelopeSignature:
     if not isinstance(value, dict):
         raise ValueError("a signature is no mapping")
     keyid = value.get("keyid", "")
     if not isinstance(keyid, str):
         raise ValueError("a keyid is no text")
-    return Signature(keyid, _bytes(value.get("sig")))
+    return EnvelopeSignature(keyid, _bytes(value.get("sig")))
 
 
 def _bytes(value: Any) -> bytes:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gitml.evidence.audit import Audit, ChangeRow
 from gitml.evidence.chain import Recorded
-from gitml.evidence.facts import Facts
+from gitml.evidence.facts import AuditFacts
 from gitml.evidence.statement import strict_json
 
 FACTS, EVENTS, CHANGES, FINDINGS, VERDICT = (
@@ -79,7 +79,7 @@ def _facts(audit: Audit) -> dict[str, Any]:
     named |= {commit for change in facts.changes for commit in change.parents[:1]}
     named |= {word for e in audit.events if e.binding for word in (e.binding.base, e.binding.head)}
     order = {commit: place for commit, place in facts.order.items() if commit in named}
-    plain = TypeAdapter(Facts).dump_python(replace(facts, order=order, contents={}), mode="json")
+    plain = TypeAdapter(AuditFacts).dump_python(replace(facts, order=order, contents={}), mode="json")
     contents = {oid: base64.b64encode(content).decode() for oid, content in sorted(facts.contents.items())}
     return {
         "format": _FORMAT,
@@ -90,14 +90,14 @@ def _facts(audit: Audit) -> dict[str, Any]:
     }
 
 
-def parse_facts(raw: bytes) -> Facts:
+def parse_facts(raw: bytes) -> AuditFacts:
     """The facts of an export. Raises ValueError."""
     data = strict_json(raw)
     if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
         raise ValueError(f"{FACTS} is no {_FORMAT}")
     try:
         contents = {oid: base64.b64decode(text, validate=True) for oid, text in data.pop("contents").items()}
-        facts = TypeAdapter(Facts).validate_python({**data, "contents": {}})
+        facts = TypeAdapter(AuditFacts).validate_python({**data, "contents": {}})
         return replace(facts, contents=contents)
     except (ValidationError, KeyError, AttributeError, TypeError, ValueError) as exc:
         raise ValueError(f"{FACTS} cannot be read: {exc}") from exc

@@ -45,7 +45,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Facts:
+class AuditFacts:
     """``order``: positions on main's first-parent line of the commits that matter, oldest first.
 
     ``changes``: commits of that line which touch deployment files and what governs them, ``policies`` policy.yaml's

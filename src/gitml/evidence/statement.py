@@ -55,7 +55,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Change(_Part):
+class SignedChange(_Part):
     """What a file becomes: Git's names of its old and new content, empty where there is no file.
 
     ``path`` counts from the top of the repository.
@@ -88,7 +88,7 @@ class Binding(_Part):
     environment: _Name = ""
     version: Annotated[str, Field(pattern=f"^({re.sub(r'[?]P<[a-z]+>', '', VERSION.pattern)})?$")] = ""
     artifact: _Sha256 = ""
-    change: Change | None = None
+    change: SignedChange | None = None
     pull: Annotated[int, Field(ge=1)] | None = None
     head: _Oid = ""
     base: _Oid = ""

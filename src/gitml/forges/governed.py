@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Signature:
+class CommitIdentity:
     """A name and address as a commit says it: anybody can write anything there."""
 
     name: str
@@ -66,7 +66,7 @@ class PullCommit:
     commit: str
     author: Person | None
     committer: Person | None
-    claims: tuple[Signature, ...]
+    claims: tuple[CommitIdentity, ...]
     message: str
 
     @property

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class Cause(StrEnum):
+class JobCause(StrEnum):
     """Why a job runs. ``PULL_TRUSTED`` is about a pull request too, but runs the workflow of the default branch."""
 
     PUSH = "push"
@@ -42,7 +42,7 @@ class EndedRun:
 
     id: int
     attempt: int
-    cause: Cause
+    cause: JobCause
     commit: str
     branch: str
     repository: str
@@ -58,7 +58,7 @@ class ForgeJob:
     """
 
     is_ci: bool = False
-    cause: Cause = Cause.OTHER
+    cause: JobCause = JobCause.OTHER
     repository: str = ""
     web: str = ""
     default_branch: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
-from gitml.forges.job import Cause, EndedRun, ForgeJob
+from gitml.forges.job import EndedRun, ForgeJob, JobCause
 from gitml.forges.table import job_of
 from gitml.http import HttpError
 
@@ -38,14 +38,14 @@ def occasion(env: Mapping[str, str], forge: Forge, default_branch: str) -> Occas
     job = job_of(env)
     if not job.is_ci:
         return Occasion(numbers=())
-    if job.cause is Cause.QUEUE:
+    if job.cause is JobCause.QUEUE:
         return Occasion(queue=_queue(job), official=True)
     official = job.branch == default_branch
-    if job.cause in (Cause.PULL, Cause.PULL_TRUSTED, Cause.REVIEW):
+    if job.cause in (JobCause.PULL, JobCause.PULL_TRUSTED, JobCause.REVIEW):
         if job.pull is None or not job.pull.number:
             raise UsageError("the event does not name the number of a pull request")
-        return Occasion((job.pull.number,), official=official and job.cause is Cause.PULL_TRUSTED)
-    if job.cause is Cause.RUN and job.ended and job.ended.cause is Cause.REVIEW:
+        return Occasion((job.pull.number,), official=official and job.cause is JobCause.PULL_TRUSTED)
+    if job.cause is JobCause.RUN and job.ended and job.ended.cause is JobCause.REVIEW:
         return Occasion(_reviewed(job.ended, forge), official=official)
     if pull := env.get("GITML_PULL", "").strip():
         return Occasion((_number(pull),), official=official)

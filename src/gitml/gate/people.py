@@ -18,7 +18,7 @@ from gitml.forges import governed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import PullCommit
 from gitml.gates.facts import Commit, Person, Unknown
-from gitml.policy.facts import Pull, Review
+from gitml.policy.facts import CountedReview, Pull
 from gitml.spec.policy import Policy
 
 BOT = Person(f"{BOT_NAME}[bot]", email=BOT_EMAIL, bot=True)
@@ -83,8 +83,8 @@ def pull_of(place: Place, number: int) -> Pull | Unknown:
     )
 
 
-def review_of(found: governed.Review) -> Review:
-    return Review(person_of(found.person), found.state, found.commit, datetime.fromisoformat(found.time))
+def review_of(found: governed.Review) -> CountedReview:
+    return CountedReview(person_of(found.person), found.state, found.commit, datetime.fromisoformat(found.time))
 
 
 def _last_pusher(place: Place, pull: PullRequest, head: str) -> Person | Unknown:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitml.control.place import Place
 from gitml.errors import OutsideError
-from gitml.evidence.statement import Change
+from gitml.evidence.statement import SignedChange
 from gitml.forges.base import State, Status
 from gitml.gate.judge import Ground
 from gitml.gate.occasion import Queue
@@ -47,7 +47,7 @@ def _shut(ground: Ground, git: Git, queue: Queue, changes: tuple[Edit, ...]) -> 
             return
         if edit.old == edit.new:
             continue
-        signed = ground.heard.newest("gate", change=Change(path=edit.path, old=edit.old, new=edit.new))
+        signed = ground.heard.newest("gate", change=SignedChange(path=edit.path, old=edit.old, new=edit.new))
         if signed is None or signed.binding.result != "passed":
             yield f"{edit.path}: no signed gate lets this change pass"
         elif not _is_of_now(git, signed.binding.base, queue.base, edit.path):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
-from gitml.evidence.statement import Binding, Change, Statement
+from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.gate.judge import Judged
 from gitml.policy.decision import Decision
 from gitml.registry.resolve import deployment_path
@@ -38,12 +38,12 @@ def _since(judged: Judged) -> str:
     return past.commit if past else ""
 
 
-def _change(judged: Judged) -> Change | None:
+def _change(judged: Judged) -> SignedChange | None:
     edit = judged.edit
     if edit is None:
         return None
     try:
-        return Change(path=edit.path, old=edit.old, new=edit.new)
+        return SignedChange(path=edit.path, old=edit.old, new=edit.new)
     except ValidationError:
         return None
 

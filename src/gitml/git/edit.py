@@ -12,7 +12,7 @@ from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.commands import Git
 from gitml.git.orphan import Remote
-from gitml.git.repository import FILE, FOLDER, Entry, Repository
+from gitml.git.repository import FILE, FOLDER, Repository, TreeEntry
 
 _MOVED = re.compile("stale info|fetch first|non-fast-forward|failed to update ref|incorrect old value|already exists")
 _BLOCKED = re.compile("cannot lock ref|directory file conflict|exists; cannot create")
@@ -53,9 +53,9 @@ def _with(repository: Repository, tree: str, parts: Sequence[str], blob: str) ->
     if below:
         there = rows.get(name)
         inner = _with(repository, there.id if there and there.mode == FOLDER else "", below, blob)
-        rows[name] = Entry(name, FOLDER, inner)
+        rows[name] = TreeEntry(name, FOLDER, inner)
     else:
-        rows[name] = Entry(name, FILE, blob)
+        rows[name] = TreeEntry(name, FILE, blob)
     # Git sorts folders as if their names ended in a slash.
     ordered = sorted((_bytes(row.path + "/" * (row.mode == FOLDER)), row) for row in rows.values())
     lines = (b"%s %s\0%s" % (r.mode.lstrip("0").encode(), _bytes(r.path), bytes.fromhex(r.id)) for _, r in ordered)

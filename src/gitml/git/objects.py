@@ -23,7 +23,7 @@ from gitml.git.runner import settings
 from gitml.process import start
 
 
-class Loaded(NamedTuple):
+class LoadedObject(NamedTuple):
     """An object: ``kind`` is blob, tree, commit or tag. ``content`` is None where ``size`` was too large to read."""
 
     kind: str
@@ -82,7 +82,7 @@ class Objects:
         except (ValueError, OSError):
             return None
 
-    def load(self, name: str, largest: int = 0) -> Loaded | None:
+    def load(self, name: str, largest: int = 0) -> LoadedObject | None:
         """The object, or None where it is not here. Raises OSError when Git's process ended."""
         with self._lock:
             try:
@@ -95,7 +95,7 @@ class Objects:
                 raise OSError("git cat-file ended") from exc
             size = int(found.size)
             content = None if 0 < largest < size else found.read()
-            return Loaded(found.type.decode(), size, content)
+            return LoadedObject(found.type.decode(), size, content)
 
     def store(self, kind: str, content: bytes) -> str:
         """Write an object; its id."""

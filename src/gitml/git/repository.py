@@ -18,7 +18,7 @@ from gitml.git.runner import git, settings
 from gitml.process import start, stop
 
 if TYPE_CHECKING:
-    from gitml.git.objects import Loaded, Objects
+    from gitml.git.objects import LoadedObject, Objects
 
 FILE, EXECUTABLE, LINK, FOLDER, SUBMODULE = "100644", "100755", "120000", "040000", "160000"
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -28,7 +28,7 @@ _DEEPEST_TAG = 5
 _MOST_TREES = 32
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """What lies at ``path``. ``mode`` is Git's; ``id`` is Git's name of the content, empty in a work tree.
 
     A work tree calls every regular file 100644: whether it may be run is not looked at.
@@ -80,7 +80,7 @@ class Repository:
         done = git(self.folder, *words, env=self.env, check=False)
         return done.stdout.decode().strip() or None if done.returncode == 0 else None
 
-    def _peeled(self, name: str) -> tuple[str, Loaded] | None:
+    def _peeled(self, name: str) -> tuple[str, LoadedObject] | None:
         """The commit behind an id, which may be a tag's."""
         for _ in range(_DEEPEST_TAG):
             found = self.load(name)
@@ -91,7 +91,7 @@ class Repository:
             name = _first_id(found)
         return None
 
-    def load(self, name: str, largest: int = 0) -> Loaded | None:
+    def load(self, name: str, largest: int = 0) -> LoadedObject | None:
         """The object with the full id ``name``, or None where it is not here.
 
         Its content is not read where it has more than ``largest`` bytes.
@@ -105,16 +105,16 @@ class Repository:
         except OSError:
             return self._load_by_git(name, largest)
 
-    def _load_by_git(self, name: str, largest: int) -> Loaded | None:
-        from gitml.git.objects import Loaded
+    def _load_by_git(self, name: str, largest: int) -> LoadedObject | None:
+        from gitml.git.objects import LoadedObject
 
         asked = git(self.folder, "cat-file", "--batch-check", env=self.env, stdin=f"{name}\n".encode())
         _, kind, *size = asked.stdout.decode().split()
         if not size:
             return None
         if 0 < largest < int(size[0]):
-            return Loaded(kind, int(size[0]), None)
-        return Loaded(kind, int(size[0]), git(self.folder, "cat-file", kind, name, env=self.env).stdout)
+            return LoadedObject(kind, int(size[0]), None)
+        return LoadedObject(kind, int(size[0]), git(self.folder, "cat-file", kind, name, env=self.env).stdout)
 
     def blob(self, name: str, largest: int = 0) -> bytes:
         """The content of a file. Raises OutsideError when it is not here, or has more than ``largest`` bytes."""
@@ -135,10 +135,10 @@ class Repository:
         return git(self.folder, *words, env=self.env, stdin=content).stdout.decode().strip()
 
     @cached_property
-    def _trees(self) -> dict[str, dict[str, Entry]]:
+    def _trees(self) -> dict[str, dict[str, TreeEntry]]:
         return {}
 
-    def rows(self, tree: str) -> Mapping[str, Entry]:
+    def rows(self, tree: str) -> Mapping[str, TreeEntry]:
         """What lies directly in the tree with this id, by name. Raises IntegrityError for one that Git cannot read."""
         known = self._trees.get(tree)
         if known is None:
@@ -147,7 +147,7 @@ class Repository:
             known = self._trees[tree] = self._read_rows(tree)
         return known
 
-    def _read_rows(self, tree: str) -> dict[str, Entry]:
+    def _read_rows(self, tree: str) -> dict[str, TreeEntry]:
         found = self.load(tree)
         if found is None or found.kind != "tree" or found.content is None:
             raise IntegrityError(f"the clone lacks the tree {tree}", "run `git fetch`, or `git fsck` to see more")
@@ -161,13 +161,13 @@ class Repository:
             raise IntegrityError(f"the tree {tree} has names that Git does not allow", "see who committed it")
         return names
 
-    def entry(self, commit: str, path: str) -> Entry | None:
+    def entry(self, commit: str, path: str) -> TreeEntry | None:
         """What ``commit`` has at ``path``, from the top; None where there is nothing, or no such commit."""
         folder, _, name = path.rpartition("/")
         found = self._folder(commit, folder).get(name)
         return found and found._replace(path=path)
 
-    def entries(self, commit: str, folder: str = "") -> tuple[Entry, ...]:
+    def entries(self, commit: str, folder: str = "") -> tuple[TreeEntry, ...]:
         """What lies directly in ``folder``; nothing where there is no such folder or commit."""
         before = f"{folder}/" if folder else ""
         return tuple(row._replace(path=before + row.path) for row in self._folder(commit, folder).values())
@@ -178,7 +178,7 @@ class Repository:
         found = self._peeled(name) if name else None
         return _first_id(found[1]) if found else None
 
-    def _folder(self, commit: str, folder: str) -> Mapping[str, Entry]:
+    def _folder(self, commit: str, folder: str) -> Mapping[str, TreeEntry]:
         tree = self.tree_of(commit)
         if tree is None:
             return {}
@@ -190,7 +190,7 @@ class Repository:
             rows = self.rows(there.id)
         return rows
 
-    def walk(self, commit: str, folder: str = "") -> tuple[Entry, ...]:
+    def walk(self, commit: str, folder: str = "") -> tuple[TreeEntry, ...]:
         """All files, links and submodules below ``folder``; nothing where there is no such folder or commit."""
         tip = self.resolve(commit)
         if tip is None:
@@ -198,7 +198,7 @@ class Repository:
         words = ("ls-tree", "-r", "-z", "--full-tree", tip, "--", *([f":(top,literal){folder}/"] if folder else []))
         listed = git(self.folder, *words, env=self.env).stdout.decode("utf-8", "surrogateescape").split("\0")
         lines = (line.partition("\t") for line in listed if line)
-        return tuple(Entry(path, *about.split()[::2]) for about, _, path in lines)
+        return tuple(TreeEntry(path, *about.split()[::2]) for about, _, path in lines)
 
     def contents(self, names: Sequence[str], kind: str = "blob") -> Iterator[bytes]:
         """Objects of one kind in the order of ``names``, all from one process: for more than a few.
@@ -233,12 +233,12 @@ class Repository:
             return stdout.read()
 
 
-def _first_id(found: Loaded) -> str:
+def _first_id(found: LoadedObject) -> str:
     """The tree of a commit, or what a tag points to: the first line names it."""
     return (found.content or b"").split(b"\n", 1)[0].decode("ascii", "replace").partition(" ")[2]
 
 
-def _rows(content: bytes, width: int) -> Iterator[Entry]:
+def _rows(content: bytes, width: int) -> Iterator[TreeEntry]:
     """Git's own form of a tree: ``MODE NAME NUL ID``, the id in ``width`` bytes."""
     place = 0
     while place < len(content):
@@ -248,4 +248,4 @@ def _rows(content: bytes, width: int) -> Iterator[Entry]:
         place, mode = end + 1 + width, content[place:space].decode().rjust(6, "0")
         if place > len(content):
             raise ValueError("the tree ends within an id")
-        yield Entry(name, mode, content[end + 1 : place].hex())
+        yield TreeEntry(name, mode, content[end + 1 : place].hex())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gitml.errors import OutsideError
-from gitml.git.repository import FILE, FOLDER, LINK, Entry, Repository
+from gitml.git.repository import FILE, FOLDER, LINK, Repository, TreeEntry
 
 
 class Tree(Protocol):
@@ -18,16 +18,16 @@ class Tree(Protocol):
     A path that leads out of the folder, or through a file, names nothing.
     """
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> TreeEntry | None:
         """The file, link or folder at ``path``, or None."""
 
     def read(self, path: str) -> bytes | None:
         """The regular file at ``path``, or None. Raises OutsideError when it is there and cannot be read."""
 
-    def entries(self, folder: str) -> tuple[Entry, ...]:
+    def entries(self, folder: str) -> tuple[TreeEntry, ...]:
         """What lies directly in ``folder``, in the order of names; nothing where there is no such folder."""
 
-    def walk(self, folder: str = "") -> Iterator[Entry]:
+    def walk(self, folder: str = "") -> Iterator[TreeEntry]:
         """Everything below ``folder`` but the folders themselves, in the order of paths."""
 
 
@@ -37,15 +37,15 @@ class WorkTree:
 
     root: Path
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> TreeEntry | None:
         if not _is_inside(path):
             return None
         place = self.root / path
         if place.is_symlink():
-            return Entry(path, LINK)
+            return TreeEntry(path, LINK)
         if place.is_file():
-            return Entry(path, FILE)
-        return Entry(path, FOLDER) if place.is_dir() else None
+            return TreeEntry(path, FILE)
+        return TreeEntry(path, FOLDER) if place.is_dir() else None
 
     def read(self, path: str) -> bytes | None:
         found = self.entry(path)
@@ -56,17 +56,17 @@ class WorkTree:
         except OSError as exc:
             raise OutsideError(f"{path} cannot be read: {exc.strerror}") from exc
 
-    def entries(self, folder: str) -> tuple[Entry, ...]:
+    def entries(self, folder: str) -> tuple[TreeEntry, ...]:
         if folder and not _is_inside(folder):
             return ()
         before = f"{folder}/" if folder else ""
         try:
             with os.scandir(self.root / folder) as found:
-                return tuple(sorted(Entry(f"{before}{e.name}", _mode(e)) for e in found))
+                return tuple(sorted(TreeEntry(f"{before}{e.name}", _mode(e)) for e in found))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
-    def walk(self, folder: str = "") -> Iterator[Entry]:
+    def walk(self, folder: str = "") -> Iterator[TreeEntry]:
         for found in self.entries(folder):
             if found.mode != FOLDER:
                 yield found
@@ -92,7 +92,7 @@ class CommitTree:
     prefix: str = ""
     largest: int = 0
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str) -> TreeEntry | None:
         found = self.repository.entry(self.commit, self.prefix + path) if _is_inside(path) else None
         return found and found._replace(path=path)
 
@@ -102,13 +102,13 @@ class CommitTree:
             return None
         return self.repository.blob(found.id, self.largest)
 
-    def entries(self, folder: str) -> tuple[Entry, ...]:
+    def entries(self, folder: str) -> tuple[TreeEntry, ...]:
         return self._entries(self.repository.entries, folder)
 
-    def walk(self, folder: str = "") -> Iterator[Entry]:
+    def walk(self, folder: str = "") -> Iterator[TreeEntry]:
         yield from self._entries(self.repository.walk, folder)
 
-    def _entries(self, listed: Callable[[str, str], tuple[Entry, ...]], folder: str) -> tuple[Entry, ...]:
+    def _entries(self, listed: Callable[[str, str], tuple[TreeEntry, ...]], folder: str) -> tuple[TreeEntry, ...]:
         if folder and not _is_inside(folder):
             return ()
         found = listed(self.commit, f"{self.prefix}{folder}".rstrip("/"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitml.engines import ENGINES, Job, Task
+from gitml.engines import ENGINES, MapJob, Task
 from gitml.engines.base import naming
 from gitml.engines.places import StoragePlace, StoredFile, place_of
 from gitml.engines.tables import format_of, schema_of
@@ -128,16 +128,16 @@ def _task(inputs: Inputs, name: str, target: StoragePlace, call: ScoreCall, type
     return Task(name, (inputs.base / name).address, target.address, kind, call.output_format, types)
 
 
-def _job(tasks: Sequence[Task], scoring: Scoring, call: ScoreCall) -> Job:
+def _job(tasks: Sequence[Task], scoring: Scoring, call: ScoreCall) -> MapJob:
     """Raises UsageError for the first input whose columns do not fit."""
     work = scoring()
     for task in tasks[:_LOOKED_AT]:
         with naming(task.name):
             work.schema(schema_of(place_of(task.source), task.format, task.types))
-    return Job((lambda: work) if call.workers == 1 else scoring, BATCH_ROWS)
+    return MapJob((lambda: work) if call.workers == 1 else scoring, BATCH_ROWS)
 
 
-def _score(work: _Work, job: Job) -> Iterator[Scored]:
+def _score(work: _Work, job: MapJob) -> Iterator[Scored]:
     known = {entry.name: entry for entry in work.inputs.files}
     with ENGINES[work.call.engine](work.call.workers) as engine:
         for done in engine.map(job, iter(work.tasks), work.call.tell):

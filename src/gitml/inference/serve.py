@@ -19,7 +19,7 @@ from gitml.registry import Record, deployment_in, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
 from gitml.serving.server import Listen, Running, serving
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 from gitml.spec import load_application
 from gitml.spec.application import Model as Declared
 from gitml.spec.deployment import Deployment, Pin
@@ -42,7 +42,7 @@ class Trial:
 
     record: Record
     running: Running
-    state: State
+    state: ServerState
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def serve(root: Path, reference: str, options: ServeOptions) -> Iterator[Trial]:
     models = application.models
     record = resolve(WorkTree(root), wanted, list(models))
     environment, deployment = _deployment(root, wanted, record)
-    state = State(environment)
+    state = ServerState(environment)
     loaded = _loaded(root, models, record.model, deployment)
     private = frozenset(application.private)
     state.swap(state.prepare(record.model, deployment, loaded, private=private))

@@ -9,7 +9,7 @@ from typing import Any
 from gitml.gates.facts import Person, Unknown
 from gitml.gates.verdicts import listed
 from gitml.policy.change import Move
-from gitml.policy.facts import Case, Pull, Review
+from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.policy.matching import assign
 from gitml.policy.people import Involved, holds, involved, members_of, same
 from gitml.spec.policy import Policy
@@ -123,17 +123,17 @@ def _seats(policy: Policy, environment: str, move: Move) -> tuple[Seats, ...]:
     return tuple(Seats(role, (role,), count) for role, count in wanted.items())
 
 
-def _deciding(reviews: Sequence[Review]) -> Iterator[Review]:
+def _deciding(reviews: Sequence[CountedReview]) -> Iterator[CountedReview]:
     """Each person's latest review that decides. Of two at the same time the later in the list, as the forge has it."""
     ordered = sorted((r for r in reviews if r.state.upper() in _DECIDING), key=lambda r: r.time)
-    latest: list[Review] = []
+    latest: list[CountedReview] = []
     for review in ordered:
         latest = [kept for kept in latest if not same(kept.person, review.person)] + [review]
     yield from latest
 
 
 def _heard(
-    policy: Policy, case: Case, pull: Pull, review: Review, seats: Sequence[Seats], made: Sequence[Involved]
+    policy: Policy, case: Case, pull: Pull, review: CountedReview, seats: Sequence[Seats], made: Sequence[Involved]
 ) -> Heard:
     asked = tuple(dict.fromkeys(role for s in seats for role in s.roles))
     found = {role: holds(policy, role, review.person, case.teams) for role in asked}
@@ -145,7 +145,7 @@ def _heard(
 
 
 def _why_not(
-    review: Review,
+    review: CountedReview,
     state: str,
     pull: Pull,
     roles: Sequence[str],

@@ -11,7 +11,7 @@ from gitml.spec.deployment import Deployment
 
 
 @dataclass(frozen=True)
-class Review:
+class CountedReview:
     """One review: ``state`` as GitHub names it (APPROVED, CHANGES_REQUESTED, DISMISSED, COMMENTED, PENDING)."""
 
     person: Person
@@ -33,7 +33,7 @@ class Pull:
     number: int | None = None
     asked_by: tuple[Person, ...] = ()
     commits: tuple[Commit, ...] | Unknown = ()
-    reviews: tuple[Review, ...] | Unknown = ()
+    reviews: tuple[CountedReview, ...] | Unknown = ()
 
 
 @dataclass(frozen=True)

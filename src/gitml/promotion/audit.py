@@ -13,7 +13,7 @@ from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
-from gitml.evidence.facts import Facts, Rules, Way
+from gitml.evidence.facts import AuditFacts, Rules, Way
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
@@ -66,7 +66,9 @@ def _heads(here: Here, *, fetch: bool) -> tuple[str, ...]:
     return here.heads()
 
 
-def gather(here: Here, asked: AuditCall, heads: Sequence[str], note: Callable[[str], None] = lambda _: None) -> Facts:
+def gather(
+    here: Here, asked: AuditCall, heads: Sequence[str], note: Callable[[str], None] = lambda _: None
+) -> AuditFacts:
     """All that the clone knows, and what the forge says of the commits that matter if it is asked.
 
     ``heads``: the ledger's, and then others that it had once.
@@ -77,7 +79,7 @@ def gather(here: Here, asked: AuditCall, heads: Sequence[str], note: Callable[[s
     changes = history.line(root, main, _governed(prefix))
     head = heads[0] if heads else ""
     line = history.line(root, head) if head else ()
-    return Facts(
+    return AuditFacts(
         repository=here.repository,
         main=main,
         order=order,

@@ -15,7 +15,7 @@ from gitml.control.place import Place
 from gitml.control.signing import Signer, bound, heard
 from gitml.errors import FailedError, GitmlError, InconclusiveError, UsageError
 from gitml.evidence.keys import SigningKey, fingerprint
-from gitml.evidence.statement import Change, Statement
+from gitml.evidence.statement import SignedChange, Statement
 from gitml.forges.base import PullRequest
 from gitml.gate.judge import Ground, Judged, ground, judge
 from gitml.gate.statement import pin_of
@@ -167,7 +167,7 @@ def _statement(place: Place, judged: Judged, owner: str, details: dict[str, Any]
     edit, pull, known = judged.edit, judged.pull, judged.ground
     assert edit is not None
     about: dict[str, Any] = {
-        "change": Change(path=edit.path, old=edit.old, new=edit.new),
+        "change": SignedChange(path=edit.path, old=edit.old, new=edit.new),
         "model": edit.model,
         "environment": edit.environment,
         "pull": pull.number,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gitml.errors import UsageError
 from gitml.forges.base import Forge, PullRequest
-from gitml.forges.job import Cause, EndedRun
+from gitml.forges.job import EndedRun, JobCause
 from gitml.forges.table import job_of
 from gitml.reports.facts import Report, ReportedComparison, ReportedModel
 
@@ -22,7 +22,7 @@ def fork_run(env: Mapping[str, str], repository: str) -> EndedRun:
     job = job_of(env)
     run = job.ended
     here = job.repository.lower() == repository.lower()
-    if run is None or not (run.id and run.branch and run.repository) or run.cause is not Cause.PULL or not here:
+    if run is None or not (run.id and run.branch and run.repository) or run.cause is not JobCause.PULL or not here:
         raise UsageError(
             "--from-fork needs the event of a run that a pull request started",
             "call it in a workflow that such a run starts: gitml ci render writes it",

@@ -13,10 +13,10 @@ from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.plainjson import Asked, outputs
+from gitml.serving.plainjson import AskedRows, outputs
 from gitml.serving.shadows import Shadows
 from gitml.serving.state import Served, Variant
-from gitml.serving.wire import HttpError
+from gitml.serving.wire import RequestError
 from gitml.traffic.exchange import Arm, Encoded, Exchange
 from gitml.traffic.predictionlog import Sink
 
@@ -30,7 +30,7 @@ class Ask(NamedTuple):
 
     served: Served
     version: str
-    read: Callable[[], Asked]
+    read: Callable[[], AskedRows]
     size: int
     header_unit: str
     name_it: Callable[[object], str]
@@ -45,7 +45,7 @@ class Answered(NamedTuple):
     head: dict[str, str]
     variant: Variant
     answers: Answers
-    asked: Asked
+    asked: AskedRows
     unknown: dict[str, int]
 
 
@@ -71,24 +71,26 @@ class Answering:
             head = {"id": request_id, "model": served.name, "version": variant.version, "variant": variant.role}
             try:
                 rows, answers = await self._called(ask, variant, asked, large=large)
-            except HttpError as exc:
+            except RequestError as exc:
                 self._metrics.answered(served.name, variant, exc.code, 0, 0.0)
                 exc.headers = [*exc.headers, *head_lines(head)]
                 raise
             unknown = variant.model.signature.unknown(rows)
             self._note(ask, head, unit, variant, arm, asked, rows, answers, unknown)
             return Answered(head, variant, answers, asked, unknown)
-        except HttpError as exc:
+        except RequestError as exc:
             self._failed(ask, exc, arm, request_id or ask.name_it(None), unit, asked)
             raise
         finally:
             served.in_flight.count -= 1
 
-    def refused(self, ask: Ask, exc: HttpError) -> None:
+    def refused(self, ask: Ask, exc: RequestError) -> None:
         """Log a request that never reached ``answer``."""
         self._failed(ask, exc, _chosen(ask.served, ask.version), ask.name_it(None), ask.header_unit, None)
 
-    def _failed(self, ask: Ask, exc: HttpError, arm: Arm, request_id: str, unit: str, asked: Asked | None) -> None:
+    def _failed(
+        self, ask: Ask, exc: RequestError, arm: Arm, request_id: str, unit: str, asked: AskedRows | None
+    ) -> None:
         seconds, now = time.perf_counter() - ask.began, clock.timestamp()
         self._log.put(
             Exchange(
@@ -97,7 +99,7 @@ class Answering:
             )
         )  # fmt: skip
 
-    async def _called(self, ask: Ask, variant: Variant, asked: Asked, *, large: bool) -> tuple[Rows, Answers]:
+    async def _called(self, ask: Ask, variant: Variant, asked: AskedRows, *, large: bool) -> tuple[Rows, Answers]:
         signature = variant.model.signature
         narrow = signature.inputs != ask.served.champion.model.signature.inputs
 
@@ -112,13 +114,15 @@ class Answering:
             return rows, await variant.runner.answers(rows)
         except InputError as exc:
             problems = [{"input": p.field, "expected": p.expected, "got": p.got, "row": p.row} for p in exc.problems]
-            raise HttpError(422, "input", f"the request does not fit the signature: {exc}", problems=problems) from None
+            raise RequestError(
+                422, "input", f"the request does not fit the signature: {exc}", problems=problems
+            ) from None
         except BusyError as exc:
-            raise HttpError(429, "busy", exc.message, hint=exc.hint, headers=[(b"retry-after", b"1")]) from None
+            raise RequestError(429, "busy", exc.message, hint=exc.hint, headers=[(b"retry-after", b"1")]) from None
         except SlowError as exc:
-            raise HttpError(504, "slow", exc.message, hint=exc.hint) from None
+            raise RequestError(504, "slow", exc.message, hint=exc.hint) from None
         except ModelError as exc:
-            raise HttpError(500, "model", exc.message, hint="the request is sound; the model is not") from None
+            raise RequestError(500, "model", exc.message, hint="the request is sound; the model is not") from None
 
     def _note(
         self,
@@ -127,7 +131,7 @@ class Answering:
         unit: str,
         variant: Variant,
         arm: Arm,
-        asked: Asked,
+        asked: AskedRows,
         rows: Rows,
         answers: Answers,
         unknown: dict[str, int],
@@ -152,7 +156,7 @@ def _chosen(served: Served, version: str) -> Arm:
     return served.asked[version] if version else served.unrouted
 
 
-def outcome_of(exc: HttpError) -> str:
+def outcome_of(exc: RequestError) -> str:
     """The word of the log for an error."""
     if exc.code == 504:
         return "timed out"

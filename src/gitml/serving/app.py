@@ -16,12 +16,12 @@ from gitml.serving import plainjson as plain
 from gitml.serving.answering import Answering, Ask, head_lines
 from gitml.serving.auth import ANYBODY, Access, access, require
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
-from gitml.serving.plainjson import Asked
-from gitml.serving.state import Served, State
+from gitml.serving.plainjson import AskedRows
+from gitml.serving.state import Served, ServerState
 from gitml.serving.wire import (
     GoneError,
-    HttpError,
     Receive,
+    RequestError,
     Response,
     Scope,
     Send,
@@ -40,7 +40,11 @@ _OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
 
 
 def create_app(
-    state: State, log: Sink | None = None, *, tokens: Mapping[str, Access] | None = None, taken: Taken | None = None
+    state: ServerState,
+    log: Sink | None = None,
+    *,
+    tokens: Mapping[str, Access] | None = None,
+    taken: Taken | None = None,
 ) -> App:
     """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its access."""
     return App(state, log or NoLog(), tokens or {}, taken or Taken())
@@ -49,7 +53,7 @@ def create_app(
 class App:
     """One server. Requests come in by ``__call__``; nothing raises out of it."""
 
-    def __init__(self, state: State, log: Sink, tokens: Mapping[str, Access], taken: Taken) -> None:
+    def __init__(self, state: ServerState, log: Sink, tokens: Mapping[str, Access], taken: Taken) -> None:
         self._taken = taken
         self.metrics = Metrics(state, log.stats)
         self._state, self._tokens = state, tokens
@@ -83,17 +87,17 @@ class App:
     async def _responded(self, scope: Scope, receive: Receive) -> Response:
         try:
             return await self._routed(scope, receive)
-        except HttpError as exc:
+        except RequestError as exc:
             if exc.code not in (200, 422):
                 self.metrics.refused(exc.reason)
             return error(exc)
         except GoneError:
             raise
         except GitmlError as exc:
-            return error(HttpError(500, "bug", exc.message, hint=exc.hint))
+            return error(RequestError(500, "bug", exc.message, hint=exc.hint))
         except Exception as exc:  # the request's boundary: one broken request must not harm another
             self.metrics.refused("bug")
-            return error(HttpError(500, "bug", f"the server failed on this request: {type(exc).__name__}"))
+            return error(RequestError(500, "bug", f"the server failed on this request: {type(exc).__name__}"))
 
     async def _routed(self, scope: Scope, receive: Receive) -> Response:
         path, method = scope["path"], scope["method"]
@@ -101,7 +105,7 @@ class App:
         if method in ("GET", "HEAD"):
             return self._got(path.rstrip("/") or "/")
         if method != "POST":
-            raise HttpError(405, "method", f"{method} is not answered here", headers=[(b"allow", b"GET, POST")])
+            raise RequestError(405, "method", f"{method} is not answered here", headers=[(b"allow", b"GET, POST")])
         match path.strip("/").split("/"):
             case ["models", name, "predict"]:
                 return await self._predicted(scope, receive, self._served(name), "", by, is_v2=False)
@@ -125,10 +129,10 @@ class App:
         try:
             self._refuse_when_busy()
             if header(scope, b"content-encoding") not in (b"", b"identity"):
-                raise HttpError(415, "encoding", "the body is compressed", hint="send it as it is")
+                raise RequestError(415, "encoding", "the body is compressed", hint="send it as it is")
             body = await read_body(scope, receive, self._state.limits)
             read = self._reader(scope, body, served, version, is_v2=is_v2)
-        except HttpError as exc:
+        except RequestError as exc:
             self._answering.refused(ask, exc)
             raise
         found = await self._answering.answer(ask._replace(read=read, size=len(body)))
@@ -142,7 +146,7 @@ class App:
 
     def _refuse_when_busy(self) -> None:
         if self._open_requests > self._state.limits.requests:
-            raise HttpError(429, "busy", "too many requests are in work", headers=[(b"retry-after", b"1")])
+            raise RequestError(429, "busy", "too many requests are in work", headers=[(b"retry-after", b"1")])
 
     async def _labelled(self, scope: Scope, receive: Receive, name: str, by: Access) -> Response:
         require(by, "labels")
@@ -150,7 +154,7 @@ class App:
         body = await read_body(scope, receive, self._state.limits)
         store = self._taken.labels
         if store is None:
-            raise HttpError(404, "labels", "no labels are taken here", hint="start the server with a prediction log")
+            raise RequestError(404, "labels", "no labels are taken here", hint="start the server with a prediction log")
         # It waits for the disk: nobody else should.
         model = self._served(name).name
         status, said = await asyncio.to_thread(intake.receive_labels, store, model, body, by.caller, by.own)
@@ -161,17 +165,19 @@ class App:
         self._refuse_when_busy()
         body = await read_body(scope, receive, self._state.limits)
         if self._taken.events is None:
-            raise HttpError(404, "events", "no events are taken here", hint="start the server with a prediction log")
+            raise RequestError(404, "events", "no events are taken here", hint="start the server with a prediction log")
         status, said = await asyncio.to_thread(intake.receive_events, self._taken.events, body, by.caller)
         return Response(orjson.dumps(said), status)
 
-    def _reader(self, scope: Scope, body: bytes, served: Served, version: str, *, is_v2: bool) -> Callable[[], Asked]:
+    def _reader(
+        self, scope: Scope, body: bytes, served: Served, version: str, *, is_v2: bool
+    ) -> Callable[[], AskedRows]:
         limits = self._state.limits
         if not is_v2:
             return lambda: plain.asked(body, limits)
         length = header(scope, b"inference-header-content-length")
         if length and not length.isdigit():
-            raise HttpError(400, "json", "inference-header-content-length is not a number")
+            raise RequestError(400, "json", "inference-header-content-length is not a number")
         variant = served.variants[version] if version else served.champion
         return lambda: v2.asked(body, int(length[:20]) if length else None, variant.model.signature, limits)
 
@@ -179,9 +185,11 @@ class App:
         served = self._state.served.get(name)
         if served is None:
             names = ", ".join(sorted(self._state.served)) or "none yet"
-            raise HttpError(404, "model", f"no model {name[:64]!r} is served here", hint=f"models: {names}")
+            raise RequestError(404, "model", f"no model {name[:64]!r} is served here", hint=f"models: {names}")
         if version and version not in served.variants:
-            raise HttpError(404, "version", f"{name} {version[:64]!r} is not served", hint=", ".join(served.variants))
+            raise RequestError(
+                404, "version", f"{name} {version[:64]!r} is not served", hint=", ".join(served.variants)
+            )
         return served
 
     def _got(self, path: str) -> Response:
@@ -218,7 +226,7 @@ class App:
 def _is_strict(scope: Scope) -> bool:
     value = header(scope, b"gitml-strict").lower()
     if value not in (b"", b"true", b"1", b"false", b"0"):
-        raise HttpError(400, "strict", "the header gitml-strict is neither true nor false")
+        raise RequestError(400, "strict", "the header gitml-strict is neither true nor false")
     return value in (b"true", b"1")
 
 
@@ -226,12 +234,12 @@ def _json(value: object) -> Response:
     return Response(orjson.dumps(value))
 
 
-def _unread() -> Asked:
-    raise HttpError(400, "json", "the body was not read")
+def _unread() -> AskedRows:
+    raise RequestError(400, "json", "the body was not read")
 
 
-def _nothing(path: str) -> HttpError:
-    return HttpError(404, "path", f"nothing is at {path[:100]!r}", hint="GET /docs shows what there is")
+def _nothing(path: str) -> RequestError:
+    return RequestError(404, "path", f"nothing is at {path[:100]!r}", hint="GET /docs shows what there is")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

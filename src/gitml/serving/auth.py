@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gitml.errors import UsageError
-from gitml.serving.wire import HttpError, Scope, header
+from gitml.serving.wire import RequestError, Scope, header
 
 _CHALLENGE = [(b"www-authenticate", b"Bearer")]
 
@@ -69,7 +69,7 @@ def access(scope: Scope, tokens: Mapping[str, Access]) -> Access:
     scheme, _, token = header(scope, b"authorization").decode("latin-1").partition(" ")
     found = tokens.get(hashed(token.strip())) if scheme.lower() == "bearer" else None
     if found is None:
-        raise HttpError(401, "token", "this server answers callers with a token only", headers=_CHALLENGE)
+        raise RequestError(401, "token", "this server answers callers with a token only", headers=_CHALLENGE)
     return found
 
 
@@ -77,4 +77,6 @@ def require(found: Access, scope: str) -> None:
     """Raises HttpError 403 where the token is not for this."""
     if scope not in found.scopes:
         words = f"the token of {found.caller} is not for {scope}"
-        raise HttpError(403, "scope", words, hint=f"add the scope to its line of the tokens file: CALLER TOKEN {scope}")
+        raise RequestError(
+            403, "scope", words, hint=f"add the scope to its line of the tokens file: CALLER TOKEN {scope}"
+        )

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from gitml.serving.state import State, Variant
+from gitml.serving.state import ServerState, Variant
 from gitml.traffic.predictionlog import LogStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,7 +21,7 @@ _BY_VARIANT = ("model", "version", "variant")
 class Metrics:
     """Counts of one server, in a registry of its own."""
 
-    def __init__(self, state: State, log_stats: Callable[[], LogStats]) -> None:
+    def __init__(self, state: ServerState, log_stats: Callable[[], LogStats]) -> None:
         self.registry = CollectorRegistry()
         # Uptime, CPU seconds, memory, open files of this process.
         ProcessCollector(registry=self.registry)

@@ -14,12 +14,12 @@ import orjson
 from gitml.models.model import Answers
 from gitml.models.signature import Rows, Signature, said_unknown
 from gitml.serving.limits import Limits
-from gitml.serving.wire import HttpError, mapping, parse_json
+from gitml.serving.wire import RequestError, mapping, parse_json
 
 _KEYS = {"rows", "columns", "id", "unit"}
 
 
-class Asked(NamedTuple):
+class AskedRows(NamedTuple):
     """Rows or columns as the caller wrote them, one of the two; ``unit`` and ``id`` if the caller gave any."""
 
     rows: list[Any] | None
@@ -51,26 +51,28 @@ class Asked(NamedTuple):
         return {f.name: list(columns.get(f.name, [None] * length)) for f in signature.inputs}
 
 
-def asked(body: bytes, limits: Limits) -> Asked:
+def asked(body: bytes, limits: Limits) -> AskedRows:
     """The request in ``body``. Raises HttpError 400 or 413."""
     found = mapping(parse_json(body))
     rows, columns, unit = found.get("rows"), found.get("columns"), found.get("unit")
     strange = sorted(set(found) - _KEYS)
     if strange:
-        raise HttpError(
+        raise RequestError(
             400, "json", f"the body has no key {strange[0][:60]!r}", hint='write {"rows": [{…}]} or {"columns": {…}}'
         )
     if (rows is None) == (columns is None):
-        raise HttpError(400, "json", "the body needs either rows or columns", hint='write {"rows": [{"input": value}]}')
+        raise RequestError(
+            400, "json", "the body needs either rows or columns", hint='write {"rows": [{"input": value}]}'
+        )
     if rows is not None and not isinstance(rows, list):
-        raise HttpError(400, "json", "rows is no list of objects")
+        raise RequestError(400, "json", "rows is no list of objects")
     if columns is not None and (
         not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values())
     ):
-        raise HttpError(400, "json", "columns is no object of lists")
+        raise RequestError(400, "json", "columns is no object of lists")
     count = len(rows) if rows is not None else max((len(c) for c in (columns or {}).values()), default=0)
     bounded(count, limits)
-    return Asked(rows, columns, unit_of(unit), found.get("id"))
+    return AskedRows(rows, columns, unit_of(unit), found.get("id"))
 
 
 def unit_of(value: object) -> str:
@@ -79,16 +81,16 @@ def unit_of(value: object) -> str:
         return value or ""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise HttpError(400, "json", "unit is neither text nor a whole number", hint="send it as text")
+    raise RequestError(400, "json", "unit is neither text nor a whole number", hint="send it as text")
 
 
 def bounded(count: int, limits: Limits) -> None:
     """Raises HttpError 413 if there are too many rows, 400 if there are none."""
     if count > limits.rows:
         words = f"{count:,} rows are more than the {limits.rows:,} that one request may have"
-        raise HttpError(413, "rows", words, hint="split them, or score files with gitml score")
+        raise RequestError(413, "rows", words, hint="split them, or score files with gitml score")
     if count == 0:
-        raise HttpError(400, "json", "the request holds no row")
+        raise RequestError(400, "json", "the request holds no row")
 
 
 def answer(

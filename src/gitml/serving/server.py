@@ -13,7 +13,7 @@ import uvicorn
 
 from gitml.errors import OutsideError
 from gitml.serving.connection import patient
-from gitml.serving.state import State
+from gitml.serving.state import ServerState
 
 _START_SECONDS = 30.0
 
@@ -39,7 +39,7 @@ class Running:
 
 
 @contextmanager
-def serving(app: Any, state: State, listen: Listen | None = None) -> Iterator[Running]:
+def serving(app: Any, state: ServerState, listen: Listen | None = None) -> Iterator[Running]:
     """Serve ``app`` until the block ends; then new connections are refused and requests in work are finished.
 
     Raises OutsideError if the port is taken.
@@ -61,7 +61,7 @@ def serving(app: Any, state: State, listen: Listen | None = None) -> Iterator[Ru
             thread.join(timeout=chosen.grace + 5)
 
 
-def _config(app: Any, state: State, listen: Listen) -> uvicorn.Config:
+def _config(app: Any, state: ServerState, listen: Listen) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=patient(state.limits),

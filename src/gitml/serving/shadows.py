@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gitml import clock
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.plainjson import Asked, outputs
+from gitml.serving.plainjson import AskedRows, outputs
 from gitml.serving.state import Served, Variant
 from gitml.traffic.exchange import Arm, Encoded, Exchange
 from gitml.traffic.marks import HOLD
@@ -28,7 +28,7 @@ _LATE = HOLD / 2
 class _Shown(NamedTuple):
     model: str
     variant: Variant
-    asked: Asked
+    asked: AskedRows
     narrow: bool
     arm: Arm
     event: Exchange
@@ -42,7 +42,7 @@ class Shadows:
         self._queue: Queue[_Shown | None] = Queue(limits.shadows)
         self._thread: threading.Thread | None = None
 
-    def show(self, served: Served, unit: str, asked: Asked, event: Exchange) -> None:
+    def show(self, served: Served, unit: str, asked: AskedRows, event: Exchange) -> None:
         """Show an answered request to the shadows that the unit is drawn for. Never blocks."""
         for variant in served.watching(unit):
             narrow = variant.model.signature.inputs != served.champion.model.signature.inputs

@@ -104,7 +104,7 @@ class Served:
         return [s for s in self.shadows if takes(unit, s.percent, *key, s.version)]
 
 
-class State:
+class ServerState:
     """The server's models by name. ``swap`` and the readers may be called from any thread."""
 
     def __init__(self, environment: str, limits: Limits | None = None) -> None:

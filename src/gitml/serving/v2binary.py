@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gitml.serving.wire import HttpError
+from gitml.serving.wire import RequestError
 
 _TYPES: dict[str, Any] = {
     "BOOL": np.dtype(np.bool_),
@@ -23,7 +23,7 @@ def from_bytes(data: memoryview, datatype: str, name: str) -> Any:
         return _words(data, name)
     kind = _TYPES[datatype]
     if len(data) % kind.itemsize:
-        raise HttpError(400, "input", f"{name}: {len(data)} bytes are no whole number of {datatype}")
+        raise RequestError(400, "input", f"{name}: {len(data)} bytes are no whole number of {datatype}")
     found = np.frombuffer(data, kind)
     return found.tolist() if datatype == "BOOL" else found
 
@@ -70,10 +70,10 @@ def _words(data: memoryview, name: str) -> list[str]:
     while place < len(data):
         end = place + 4 + int.from_bytes(data[place : place + 4], "little")
         if end > len(data):
-            raise HttpError(400, "input", f"{name}: a word is longer than the tensor")
+            raise RequestError(400, "input", f"{name}: a word is longer than the tensor")
         try:
             found.append(bytes(data[place + 4 : end]).decode())
         except UnicodeDecodeError:
-            raise HttpError(400, "input", f"{name}: a word is no UTF-8") from None
+            raise RequestError(400, "input", f"{name}: a word is no UTF-8") from None
         place = end
     return found

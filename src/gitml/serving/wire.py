@@ -27,7 +27,7 @@ class GoneError(Exception):
     """The caller hung up."""
 
 
-class HttpError(GitmlError):
+class RequestError(GitmlError):
     """An answer with an error code. ``reason`` is a word for the metrics; ``problems`` go into the body."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Response:
     headers: Headers = field(default_factory=list)
 
 
-def error(exc: HttpError, request_id: str = "") -> Response:
+def error(exc: RequestError, request_id: str = "") -> Response:
     """The body of an error: what is wrong, what to do next, and each problem of its own."""
     body: dict[str, Any] = {"error": exc.message}
     if exc.hint:
@@ -78,7 +78,7 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
             return await _gathered(receive, limits)
     except TimeoutError:
         words = f"the body did not arrive within {limits.body_seconds:g} s"
-        raise HttpError(408, "slow", words, headers=[(b"connection", b"close")]) from None
+        raise RequestError(408, "slow", words, headers=[(b"connection", b"close")]) from None
 
 
 async def _gathered(receive: Receive, limits: Limits) -> bytes:
@@ -95,10 +95,10 @@ async def _gathered(receive: Receive, limits: Limits) -> bytes:
             return b"".join(parts)
 
 
-def _too_large(limits: Limits) -> HttpError:
+def _too_large(limits: Limits) -> RequestError:
     # Whoever sends on is cut off, or the rest of the body would be read for nothing.
     words = f"the body is larger than {limits.body:,} bytes"
-    return HttpError(413, "large", words, hint="send fewer rows at once", headers=[(b"connection", b"close")])
+    return RequestError(413, "large", words, hint="send fewer rows at once", headers=[(b"connection", b"close")])
 
 
 async def respond(send: Send, response: Response) -> None:
@@ -133,11 +133,11 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        raise HttpError(400, "json", f"the body is no JSON: {exc}", hint="NaN is written as null") from None
+        raise RequestError(400, "json", f"the body is no JSON: {exc}", hint="NaN is written as null") from None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The body as an object. Raises HttpError 400."""
     if isinstance(value, dict):
         return value
-    raise HttpError(400, "json", "the body is no JSON object")
+    raise RequestError(400, "json", "the body is no JSON object")

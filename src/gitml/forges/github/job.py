@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gitml.forges.job import Cause, EndedRun, ForgeJob, PullEvent
+from gitml.forges.job import EndedRun, ForgeJob, JobCause, PullEvent
 
 _CAUSES = {
-    "push": Cause.PUSH,
-    "pull_request": Cause.PULL,
-    "pull_request_target": Cause.PULL_TRUSTED,
-    "pull_request_review": Cause.REVIEW,
-    "merge_group": Cause.QUEUE,
-    "workflow_run": Cause.RUN,
-    "workflow_dispatch": Cause.MANUAL,
+    "push": JobCause.PUSH,
+    "pull_request": JobCause.PULL,
+    "pull_request_target": JobCause.PULL_TRUSTED,
+    "pull_request_review": JobCause.REVIEW,
+    "merge_group": JobCause.QUEUE,
+    "workflow_run": JobCause.RUN,
+    "workflow_dispatch": JobCause.MANUAL,
 }
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -34,7 +34,7 @@ def job(env: Mapping[str, str]) -> ForgeJob:
     run = _number(env.get("GITHUB_RUN_ID"))
     return ForgeJob(
         is_ci=env.get("GITHUB_ACTIONS") == "true",
-        cause=_CAUSES.get(env.get("GITHUB_EVENT_NAME", ""), Cause.OTHER),
+        cause=_CAUSES.get(env.get("GITHUB_EVENT_NAME", ""), JobCause.OTHER),
         repository=repository,
         web=web,
         default_branch=_text(event, "repository", "default_branch"),
@@ -88,7 +88,7 @@ def _ended(event: Any) -> EndedRun | None:
     return EndedRun(
         run,
         _number(_at(event, "workflow_run", "run_attempt")) or 1,
-        _CAUSES.get(_text(event, "workflow_run", "event"), Cause.OTHER),
+        _CAUSES.get(_text(event, "workflow_run", "event"), JobCause.OTHER),
         commit,
         branch=_text(event, "workflow_run", "head_branch"),
         repository=_text(event, "workflow_run", "head_repository", "full_name"),

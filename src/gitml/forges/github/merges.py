@@ -10,7 +10,7 @@ from gitml.forges.github.comments import GithubComments
 from gitml.forges.github.people import person
 from gitml.forges.github.pulls import pull_of
 from gitml.forges.github.rest import Rest, Shape, word
-from gitml.forges.governed import Merged, Person, PullCommit, Pushed, Readiness, Signature
+from gitml.forges.governed import CommitIdentity, Merged, Person, PullCommit, Pushed, Readiness
 from gitml.http import HttpError, UnsureError
 
 _CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*(?P<name>[^<\n]*?)[ \t]*<(?P<email>[^>\n]+)>[ \t]*$", re.I | re.M)
@@ -94,7 +94,7 @@ class GithubMerges:
 def _commit(shape: Shape) -> PullCommit:
     message = shape.text("commit", "message")
     roles = ("author", "committer")
-    own = tuple(Signature(shape.text_or("commit", r, "name"), shape.text_or("commit", r, "email")) for r in roles)
+    own = tuple(CommitIdentity(shape.text_or("commit", r, "name"), shape.text_or("commit", r, "email")) for r in roles)
     author, committer = (person(shape, role) for role in roles)
     return PullCommit(
         commit=shape.text("sha"),
@@ -105,13 +105,13 @@ def _commit(shape: Shape) -> PullCommit:
     )
 
 
-def co_authors(message: str) -> tuple[Signature, ...]:
+def co_authors(message: str) -> tuple[CommitIdentity, ...]:
     """Whom the trailers of a commit's message name.
 
     >>> co_authors("Train\\n\\nCo-authored-by: Rita <rita@example.org>\\n")
     (Signature(name='Rita', email='rita@example.org'),)
     """
-    return tuple(Signature(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
+    return tuple(CommitIdentity(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
 
 
 def _pushed(shape: Shape) -> Pushed:
