@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -34,14 +33,14 @@ _OWNER = "owner.lock"
 def scratch_folder(*, keep: bool = False) -> Iterator[Path]:
     """An empty private folder outside every clone, gone afterwards unless ``keep``.
 
-    A killed process leaves its folder; the kernel drops that process's lock on it, and the next call sweeps it away.
-    Only one process at a time sweeps or begins: a folder that is not locked yet would look like a killed one's.
+    A killed process leaves its folder; the kernel drops that process's lock on it, and the next call sweeps it away. It
+    gets the name by which it is swept when it is locked: before, it would look like a killed one's.
     """
-    with filelock.FileLock(Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}.lock"):
-        _sweep()
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-        owner = filelock.FileLock(folder / _OWNER, blocking=False)
-        owner.acquire()
+    _sweep()
+    fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}")).resolve()
+    owner = filelock.FileLock(fresh / _OWNER, blocking=False)
+    owner.acquire()
+    folder = fresh.rename(fresh.with_name(fresh.name.removeprefix(".")))
     try:
         yield folder
     finally:
