@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,10 +32,11 @@ def store() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    # In an environment of its own: it wants an older python-dateutil than the sandbox does.
+    command = ["uvx", "--from", "moto[server]==5.2.5", "moto_server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
     try:
-        for _ in range(300):
+        for _ in range(1200):  # the first time it is installed
             try:
                 httpx.put(f"http://127.0.0.1:{port}/traffic", trust_env=False)
                 break
