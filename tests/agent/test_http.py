@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pyarrow.parquet
 import pytest
 
 from agent.kit import REPOSITORY, World, keys
@@ -155,3 +156,26 @@ def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World
         assert (state["health"], state["models"][0]["health"]) == ("healthy", "healthy")
         process.process.send_signal(signal.SIGTERM)
         assert process.process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_main_does_not_say_where_features_are_sent_and_private_columns_are_nowhere(world: World) -> None:
+    spec = world.clone / "gitml.yaml"
+    elsewhere, own = world.folder / "elsewhere", world.folder / "traffic"
+    spec.write_text(f"{spec.read_text()}\nprivate: [b]\ntraffic: {{at: '{elsewhere}'}}\n")
+    world.push()
+    world.promote(version(world, 3.0))
+    with running(world) as process:
+        process.wait(lambda s: bool(s["models"]) and s["models"][0]["health"] == "healthy")
+        process.ask()
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(20) == 0
+    assert not elsewhere.exists()
+    with running(world, "--log", str(own)) as process:
+        process.wait(lambda s: bool(s["models"]) and s["models"][0]["health"] == "healthy")
+        process.ask()
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(20) == 0
+    columns = {name for file in own.rglob("*.parquet") for name in pyarrow.parquet.read_schema(file).names}
+    assert "feature_a" in columns
+    assert "feature_b" not in columns

@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from engine_work import Make
-from gitml.engines import Job, LocalEngine, Task
+from gitml.engines import LocalEngine, MapJob, Task
 from gitml.errors import OutsideError, UsageError
 
 
@@ -35,7 +35,7 @@ def numbers(folder: Path) -> list[int]:
 def test_every_task_is_done_once_and_its_rows_are_heard_of(tmp_path: Path, workers: int) -> None:
     heard: list[int] = []
     with LocalEngine(workers) as engine:
-        done = list(engine.map(Job(Make(), batch_rows=2), iter(tasks(tmp_path)), heard.append))
+        done = list(engine.map(MapJob(Make(), batch_rows=2), iter(tasks(tmp_path)), heard.append))
     assert numbers(tmp_path) == [2 * n for n in range(15)]
     assert sorted((d.task.name, d.rows, d.facts["rows"]) for d in done) == [(f"{n}.parquet", 3, 3) for n in range(5)]
     assert sum(heard) == 15
@@ -44,7 +44,7 @@ def test_every_task_is_done_once_and_its_rows_are_heard_of(tmp_path: Path, worke
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_wrong_row_ends_it_with_the_file_and_leaves_whole_files_only(tmp_path: Path, workers: int) -> None:
     with pytest.raises(UsageError, match=r"2\.parquet: there is a 7") as caught, LocalEngine(workers) as engine:
-        list(engine.map(Job(Make("raise")), iter(tasks(tmp_path)), lambda _: None))
+        list(engine.map(MapJob(Make("raise")), iter(tasks(tmp_path)), lambda _: None))
     assert caught.value.hint == "no sevens"
     assert not (tmp_path / "out/2.parquet").exists()
     assert all(len(parquet.read_table(f)) == 3 for f in (tmp_path / "out").glob("*.parquet"))
@@ -53,7 +53,7 @@ def test_a_wrong_row_ends_it_with_the_file_and_leaves_whole_files_only(tmp_path:
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_said_and_nothing_hangs(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="worker process was killed"), LocalEngine(2) as engine:
-        list(engine.map(Job(Make("die")), iter(tasks(tmp_path)), lambda _: None))
+        list(engine.map(MapJob(Make("die")), iter(tasks(tmp_path)), lambda _: None))
 
 
 ORPHANS = """
@@ -67,7 +67,7 @@ NAPS = """
 import os, time
 import pyarrow as pa
 from pathlib import Path
-from gitml.engines import Job, LocalEngine, Task
+from gitml.engines import MapJob, LocalEngine, Task
 class Nap:
     def schema(self, given):
         return given
@@ -80,7 +80,7 @@ def make():
 def run(source):
     tasks = [Task(str(n), source, source + f".{n}.parquet", "parquet", "parquet") for n in range(2)]
     with LocalEngine(2) as engine:
-        list(engine.map(Job(make), iter(tasks), lambda _: None))
+        list(engine.map(MapJob(make), iter(tasks), lambda _: None))
 """
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
-from gitml.agent.fetch import application_at
 from gitml.agent.http import Scope, with_agent
 from gitml.agent.loop import Agent
-from gitml.agent.source import MAIN_REF
-from gitml.errors import OutsideError
 from gitml.models.cores import leave_out_of_collections
 from gitml.serving.app import create_app
 from gitml.serving.auth import Access, access
@@ -20,7 +17,7 @@ from gitml.serving.server import Listen, serving
 from gitml.serving.state import ServerState
 from gitml.serving.wire import RequestError
 from gitml.traffic.predictionlog import LogOrigin
-from gitml.traffic.writing import Writers, writing
+from gitml.traffic.writing import writing
 
 # Whoever ends a server should not wait for a fetch that hangs; what it would bring is fetched by the next one.
 _END = 5.0
@@ -30,8 +27,9 @@ _END = 5.0
 class Listening:
     """Where to answer. ``tokens``: SHA-256 of each token → its access. ``secret`` is the webhook's.
 
-    ``log``: folder or URL of the traffic, '' for what gitml.yaml on main says, with its journals in ``spool``.
-    ``interval`` in seconds.
+    ``log``: folder or URL of the traffic, '' for none, with its journals in ``spool``; days older than ``keep`` are
+    deleted. Both come from the machine alone: nobody signs for gitml.yaml on main, and whoever could change it there
+    could have the features sent elsewhere, or the past deleted. ``interval`` in seconds.
     """
 
     listen: Listen
@@ -40,6 +38,7 @@ class Listening:
     secret: str = field(default="", repr=False)
     log: str = ""
     spool: Path | None = None
+    keep: timedelta | None = None
 
 
 def serve(
@@ -61,7 +60,8 @@ def serve(
         return True
 
     leave_out_of_collections()
-    with _writing(agent, listening) as writers:
+    origin = LogOrigin(environment=agent.setup.environment, keep=listening.keep)
+    with writing(listening.log, origin, listening.spool) as writers:
         inner = create_app(state, writers.log, tokens=listening.tokens, taken=writers.taken)
         app = with_agent(inner, lambda: agent.view, wake, secret=listening.secret, allowed=allowed)
         with serving(app, state, listening.listen) as running:
@@ -72,18 +72,3 @@ def serve(
             stop.set()
             wake.set()
         loop.join(_END)
-
-
-def _writing(agent: Agent, listening: Listening) -> AbstractContextManager[Writers]:
-    """gitml.yaml is read once, when the server starts; without a main nothing is served that could be logged."""
-    setup = agent.setup
-    try:
-        main = setup.mirror.resolve(MAIN_REF) or setup.mirror.fetch().main
-    except OutsideError as exc:
-        setup.note(f"gitml.yaml could not be read: {exc}")
-        main = ""
-    application = application_at(setup.mirror, main) if main else None
-    traffic = application.traffic if application else None
-    folder = listening.log or (traffic.at if traffic else "")
-    spool = listening.spool or (setup.folder / "log" if "://" in folder else None)
-    return writing(folder, LogOrigin(environment=setup.environment, keep=traffic.keep if traffic else None), spool)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,6 +75,15 @@ def agent() -> None:
     """
 
 
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:
+    from gitml.fields import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
 @agent.command(
     epilog=examples(
         "gitml agent run production --from https://github.com/ada/flights.git --port 8470",
@@ -96,9 +106,8 @@ def agent() -> None:
     "--trust", multiple=True, metavar="SHA256:…", help="Only this key of policy.yaml counts; may be repeated."
 )
 @click.option("--url", default="", help="Address that people reach it at, for the forge's page of deployments.")
-@click.option(
-    "--log", default="", metavar="URL", help="Folder or URL of the traffic. Default: as gitml.yaml on main says."
-)
+@click.option("--log", default="", metavar="URL", help="Keep requests and answers there: a folder or its URL.")
+@click.option("--keep", metavar="TIME", callback=_duration, help="Delete days of it that are older, such as 90d.")
 @click.option("--tokens", type=click.Path(dir_okay=False, path_type=Path), help="File of callers and their tokens.")
 @as_json
 @click.pass_context
@@ -143,6 +152,7 @@ def _serve(told: AgentCall, options: dict[str, Any], *, as_json: bool) -> int:
         secret=os.environ.get("GITML_WEBHOOK_SECRET", ""),
         log=options["log"],
         spool=told.folder / "log" if "://" in options["log"] else None,
+        keep=options["keep"],
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -165,7 +165,6 @@ class Traffic(Record):
         description="A folder on the machines that serve, or the URL of an object store, such as s3://bucket/traffic. "
         "Keys stand in the environment, not in the URL."
     )
-    keep: Duration | None = Field(None, description="Delete days that are older, such as 90d. Default: keep all.")
 
 
 class Application(Record):

@@ -109,7 +109,7 @@ def co_authors(message: str) -> tuple[CommitIdentity, ...]:
     """Whom the trailers of a commit's message name.
 
     >>> co_authors("Train\\n\\nCo-authored-by: Rita <rita@example.org>\\n")
-    (Signature(name='Rita', email='rita@example.org'),)
+    (CommitIdentity(name='Rita', email='rita@example.org'),)
     """
     return tuple(CommitIdentity(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
 
