@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
-PYTEST := python -m pytest -n $(JOBS) --dist worksteal
+PYTEST := python -m pytest -n $(JOBS) --dist worksteal --durations=10
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-stop test test-fast browser check docs bench lock generate clean
+.PHONY: demo demo-stop test test-fast test-sandbox browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -33,6 +33,9 @@ browser: ## Chromium, for the test that walks through the sandbox's web pages
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
+
+test-sandbox: $(VENV)/.dev browser ## the sandbox's own tests alone
+	$(PYTEST) packages/gitml-sandbox/tests
 
 check: $(VENV)/.dev ## format, lint, types, layers, generated files
 	ruff format --check .
