@@ -39,6 +39,6 @@ def add(ctx: click.Context, /, table: str, folder: str | None, *, spool: Path | 
     if as_json:
         show_json({"kept": count})
         return
-    show(f"{count:,} events kept")
+    show(f"{count:,} {'event' if count == 1 else 'events'} kept")
     if count == 0:
         note(f"{table} has no rows")

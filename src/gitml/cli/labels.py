@@ -42,6 +42,6 @@ def add(
     if as_json:
         show_json({"model": model, "kept": count})
         return
-    show(f"{model}: {count:,} labels kept")
+    show(f"{model}: {count:,} {'label' if count == 1 else 'labels'} kept")
     if count == 0:
         note(f"{table} has no rows")

@@ -160,6 +160,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
