@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 
 from conftest import gitml, write
+from gitml.git.tree import WorkTree
 from gitml.inference.serve import ServeOptions, serve
 from gitml.refs import parse
-from gitml.registry import Record, read_record, resolve
+from gitml.registry import Record, resolve
 from gitml.serving.server import Listen
 
 
 def an_ensemble_answers(folder: Path) -> None:
     """The ensemble alone, and as its file for an environment says; its answers are those of its sample rows."""
-    record = read_record(resolve(folder, parse("blend"), ["blend", "delay", "linear"]))
+    record = resolve(WorkTree(folder), parse("blend"), ["blend", "delay", "linear"])
     rows = pd.read_parquet(folder / "artifacts/blend/samples.parquet").head(20)
     write(folder, {"models/blend/staging.yaml": f"champion: {_pin(record)}\n"})
     checked = gitml(folder, "check")

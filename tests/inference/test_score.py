@@ -300,8 +300,8 @@ def test_killed_and_called_again_with_workers_the_command_gives_every_row_once(a
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from gitml.inference.score import Call, score
-score(Path(sys.argv[1]), "delay", Call(sys.argv[2], sys.argv[3]))
+from gitml.inference.score import ScoreCall, score
+score(Path(sys.argv[1]), "delay", ScoreCall(sys.argv[2], sys.argv[3]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -119,8 +119,11 @@ from gitml.traffic import compaction
 from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
 compaction.MANY = 3
+def say(line):  # in one write, because two threads do
+    sys.stdout.write(line + chr(10))
+    sys.stdout.flush()
 def slowly(*_, real=compaction._concatenate):
-    print("merging", flush=True)
+    say("merging")
     time.sleep(1.5)
     real(*_)
 compaction._concatenate = slowly
@@ -130,7 +133,7 @@ while True:
     now = time.time()
     log.put(Exchange(f"r-{number}", "", None, Arm("delay"), {"x": np.array([number])}, {"p": np.array([0.5])}, 0.001,
                      now, now))
-    print(number, now, flush=True)
+    say(f"{number} {now}")
     number += 1
     time.sleep(0.002)
 """
@@ -139,7 +142,8 @@ while True:
 @pytest.mark.slow
 def test_a_server_killed_while_files_are_merged_loses_nothing_that_is_a_second_old(tmp_path: Path) -> None:
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    said, merging = [], 0.0
+    said: list[tuple[str, float]] = []
+    merging = 0.0
     while not merging or time.time() < merging + 1.3:  # the merge lasts longer
         line = server.stdout.readline().split()
         if line == ["merging"]:
