@@ -9,7 +9,7 @@ from forges.chaos_kit import Chaos
 from forges.test_github import forge, settings
 from gitml.errors import FailedError
 from gitml.forges.base import OnPull, State, Status
-from gitml.forges.governed import POSTED_LAST, DeploymentState, NewDeployment, Person, Protection, Reviewers
+from gitml.forges.governed import POSTED_LAST, Account, DeploymentState, NewDeployment, Protection, Reviewers
 from gitml.http import HttpError
 from gitml_sandbox.forge import tokens, users
 from sandbox import description
@@ -27,7 +27,7 @@ def test_reviews_name_person_commit_and_time(kit: Kit) -> None:
     olga.review(number, "APPROVE", commit_id=second)
     with forge(settings(kit, ada.repo)) as hub:
         found = hub.reviews.list(number)
-    olga_, rita_ = Person("olga", kit.user("olga").id), Person("rita", kit.user("rita").id)
+    olga_, rita_ = Account("olga", kit.user("olga").id), Account("rita", kit.user("rita").id)
     assert [(r.person, r.state, r.commit) for r in found] == [
         (olga_, "APPROVED", first),
         (rita_, "CHANGES_REQUESTED", second),
@@ -90,7 +90,7 @@ def test_teams(kit: Kit, crew: str) -> None:
 def test_people(kit: Kit) -> None:
     _, ada, _, _ = seeded(kit)
     with forge(settings(kit, ada.repo)) as hub:
-        assert hub.people.find("Olga") == Person("olga", kit.user("olga").id)
+        assert hub.people.find("Olga") == Account("olga", kit.user("olga").id)
         assert hub.people.find("no-such-person") is None
         logins = ("ada", "olga", "eve", "no-such-person")
         assert [hub.people.permission(p) for p in logins] == ["admin", "write", "read", "none"]
@@ -102,7 +102,7 @@ def test_a_merge_takes_the_expected_head_or_nothing(kit: Kit, chaos: Chaos) -> N
     pull = ada.pull()
     number, first = pull["number"], pull["head"]["sha"]
     with forge(settings(kit, ada.repo, url=chaos.url)) as hub:
-        assert hub.merges.readiness(number).author == Person("ada", kit.user("ada").id)
+        assert hub.merges.readiness(number).author == Account("ada", kit.user("ada").id)
         with pytest.raises(FailedError, match="cannot be merged"):
             hub.merges.merge(number, first)
         second = ada.write("more.txt", "1", "feature")
@@ -149,7 +149,7 @@ def test_who_wrote_and_who_pushed(kit: Kit, tmp_path: Path) -> None:
         ]
         assert second.commit == head
         newest, created = hub.merges.pushes("feature")
-        assert (newest.by, newest.after) == (Person("olga", kit.user("olga").id), head)
+        assert (newest.by, newest.after) == (Account("olga", kit.user("olga").id), head)
         assert (created.by.login, created.kind) == ("ada", "branch_creation")
         assert hub.merges.pushes("nowhere") == ()
 

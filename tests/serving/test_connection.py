@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.limits import Limits
 from serving_server import ROW, VERSIONS, Served
 
@@ -17,7 +17,7 @@ BODY = json.dumps({"rows": [ROW]}).encode()
 
 
 @pytest.fixture
-def server(start: Callable[..., Served], boosting: Model) -> Served:
+def server(start: Callable[..., Served], boosting: Predictor) -> Served:
     return start({VERSIONS[0]: boosting}, limits=Limits(head_seconds=0.5))
 
 

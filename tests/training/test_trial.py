@@ -15,16 +15,16 @@ from agent.running import version
 from gitml.control.mainline import Mainline
 from gitml.dvc.remotes import depot
 from gitml.git.commands import Git
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from gitml.training.trial import TrialShelf, _measured, try_model
 
 SIGNATURE = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]})
-DOUBLE = Model(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
+DOUBLE = Predictor(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
 ROWS = [0.0, 1.0, 1e6]
 
 
-def tried(answers: list[Any] | None, model: Model = DOUBLE) -> tuple[str, dict[str, Any]]:
+def tried(answers: list[Any] | None, model: Predictor = DOUBLE) -> tuple[str, dict[str, Any]]:
     return _measured(model, None if answers is None else {"x": ROWS[: len(answers)], "y": answers})
 
 
@@ -49,7 +49,7 @@ def test_without_samples_nothing_is_settled_but_the_speed(answers: list[float] |
 
 def test_words_are_compared_as_words() -> None:
     signature = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "string"}]})
-    model = Model(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
+    model = Predictor(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
     assert tried(["early", "late", "late"], model)[0] == "passed"
     for other in (["late", "late", "late"], ["early", None, "late"], [0.0, 1.0, 1.0]):
         assert tried(other, model)[0] == "failed"
