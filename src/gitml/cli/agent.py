@@ -132,7 +132,7 @@ def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
     with entered as place:
         view = place.agent.round()
     if as_json:
-        show_json({**view.to_dict(), "verdict": view.verdict.to_dict()})
+        show_json({**view.to_dict(), "verdict": view.verdict})
     else:
         shown_state(view.to_dict())
     if says:
