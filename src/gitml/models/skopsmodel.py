@@ -12,7 +12,7 @@ from gitml.models.signature import Signature
 from gitml.models.sklearnmodel import scorer
 
 # Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
-# compiled code follows blindly: gitml.models.trees looks at them first.
+# compiled code follows blindly: sklearninside.trees looks at them first.
 TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
