@@ -38,8 +38,8 @@ class Kept:
 class Served:
     """A running server: ``client`` talks to it."""
 
-    def __init__(self, state: ServerState, log: Kept, client: httpx.Client, port: int) -> None:
-        self.state, self.log, self.client, self.port = state, log, client, port
+    def __init__(self, state: ServerState, log: Kept, client: httpx.Client, port: int, missing: str = "") -> None:
+        self.state, self.log, self.client, self.port, self.missing = state, log, client, port, missing
 
     def predict(self, body: Any, **headers: str) -> httpx.Response:
         return self.client.post("/models/delay/predict", json=body, headers=headers)

@@ -43,7 +43,7 @@ def start() -> Iterator[Callable[..., Served]]:
             app = create_app(state, log, tokens=tokens)
             running = stack.enter_context(serving(app, state, Listen(port=0, grace=2)))
             client = stack.enter_context(httpx.Client(base_url=running.url, trust_env=False))
-            found = Served(state, log, client, running.port)
+            found = Served(state, log, client, running.port, running.missing)
             if models:
                 found.deploy(models, **roles)
             return found
