@@ -38,7 +38,3 @@ def person(shape: Shape, *words: str) -> Person:
     """The account at ``words`` of an answer; ``Person("", 0)`` when it is gone."""
     login, number = shape.text_or(*words, "login"), shape.number_or(*words, "id")
     return Person(login, number) if login and number else Person("", 0)
-
-
-def of_organisation(team: str, owner: str) -> bool:
-    return team.partition("/")[0].lower() == owner.lower()
