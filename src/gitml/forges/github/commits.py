@@ -40,7 +40,8 @@ class GithubCommits:
         return None
 
     def author(self, commit: str) -> str:
-        with absent_is_none():
+        # 422: no commit found for SHA.
+        with absent_is_none(422):
             return self._rest.one("GET", f"commits/{word(commit)}", per_page="1").text_or("author", "login", default="")
         return ""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gitml.forges.base import Artifact, Job, NewPull, PullRequest, Run
 from gitml.forges.governed import ForgeEnvironment, Review
 from gitml.forges.memory.host import create_bare
-from gitml.forges.memory.making import commit_files
+from gitml.forges.memory.making import Written, commit_files
 from gitml.forges.memory.moves import BranchMove, dismiss_stale, moved
 from gitml.forges.memory.pulls import opened
 from gitml.forges.memory.rules import push_obstacles
@@ -22,24 +22,44 @@ class MemoryActs:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def write(self, files: Mapping[str, str | bytes | None], branch: str = "", message: str = "") -> str:
-        """A commit of these files (None: deleted) on a branch of the repository, and the branch moved there."""
-        with self._session.turn("write") as state:
+    def write(
+        self,
+        files: Mapping[str, str | bytes | None],
+        branch: str = "",
+        message: str = "",
+        *,
+        by: str = "",
+        repository: str = "",
+    ) -> str:
+        """A commit of these files (None: deleted), and the branch moved there. ``by`` is its author if not the account.
+
+        ``repository`` is a fork of the account's own.
+        """
+        with self._session.turn() as state:
+            self._may_push(repository or state.repository)
             name = branch or state.default_branch
             text = message or f"write {', '.join(files)}"
-            return self._push(name, commit_files(self._session, self._session.host.head(name), files, text))
+            head = self._session.host.head(name, repository)
+            made = commit_files(self._session, head, files, text, Written(repository, by))
+            return self._push(name, made, repository)
+
+    def _may_push(self, repository: str) -> None:
+        owner = repository.partition("/")[0].lower()
+        mine = owner == self._session.login.lower()
+        if not mine and not (repository == self._session.host.state.repository and self._session.may("write")):
+            raise refused(403, f"{self._session.login} may not push to {repository}")
 
     def push(self, branch: str, commit: str | None, repository: str = "") -> None:
         """Move a branch (None: delete it) to a commit that the repository has, whatever was there, as a push does."""
         with self._session.turn() as state:
-            owner = (repository or state.repository).partition("/")[0]
-            if owner.lower() != self._session.login.lower() and not self._session.may("write"):
-                raise refused(403, f"{self._session.login} may not push to {repository or state.repository}")
+            self._may_push(repository or state.repository)
             self._push(branch, commit, repository)
 
     def _push(self, branch: str, commit: str | None, repository: str = "") -> str:
         host, name = self._session.host, repository or self._session.host.state.repository
         before = host.head(branch, name)
+        if commit is not None and host.history(name).find(commit) is None:
+            raise refused(422, f"no commit found for {commit}")
         if name == host.state.repository:
             forced = bool(before and commit and not host.history().is_ancestor(before, commit))
             reasons = list(push_obstacles(self._session, branch, commit, forced=forced))
@@ -137,11 +157,15 @@ class MemoryActs:
         with self._session.turn("admin") as state:
             state.protections.pop(branch, None)
 
-    def guard(self, environment: ForgeEnvironment, secrets: Sequence[str] = ()) -> None:
-        """An Environment as it shall be, and the names of secrets that it holds."""
+    def secret(self, environment: str, name: str) -> None:
+        """Keep a secret in an Environment; only its name is remembered."""
         with self._session.turn("admin") as state:
-            state.environments[environment.name] = environment
-            state.secrets[environment.name] = tuple(secrets)
+            state.secrets[environment] = tuple(dict.fromkeys((*state.secrets.get(environment, ()), name)))
+
+    def open_environment(self, name: str) -> None:
+        """Let every branch use it."""
+        with self._session.turn("admin") as state:
+            state.environments[name] = ForgeEnvironment(name, None)
 
     def ran(self, run: Run, jobs: Sequence[Job] = (), artifacts: Mapping[str, bytes] | None = None) -> Run:
         """A run that some runner carries out or has carried out, its jobs, and the archives that it left."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gitml.forges.base import Comment, OnPull, Place
 from gitml.forges.memory.session import Session, one_of, refused
-from gitml.forges.memory.state import State
+from gitml.forges.memory.state import ForgeState
 
 _LONGEST = 65_536
 
@@ -49,7 +49,7 @@ class MemoryComments:
         if comment.author != self._session.login and not self._session.may("write"):
             raise refused(403, f"{self._session.login} may not change what {comment.author} wrote")
 
-    def _check(self, state: State, place: Place) -> None:
+    def _check(self, state: ForgeState, place: Place) -> None:
         if isinstance(place, OnPull):
             one_of(state.pulls, place.number, "pull request")
         elif self._session.host.history().find(place.commit) is None:

@@ -13,7 +13,7 @@ from gitml.errors import RefError, UsageError
 from gitml.files import write_file
 from gitml.forges.governed import Person
 from gitml.forges.memory.history import History
-from gitml.forges.memory.state import State
+from gitml.forges.memory.state import ForgeState
 from gitml.git.repository import Repository
 from gitml.git.runner import git
 
@@ -33,7 +33,7 @@ _CONFIG = """\
 class Host:
     """``FOLDER/OWNER/NAME.git`` is the repository, or a fork of it; all that Git does not know is in ``state``."""
 
-    def __init__(self, folder: Path, state: State, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(self, folder: Path, state: ForgeState, now: Callable[[], datetime] = clock.now) -> None:
         self.folder, self.state, self.clock = folder, state, now
         self.key = secrets.token_hex(8)
         self.lock = threading.RLock()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitml.errors import FailedError
 from gitml.forges.memory.history import EMPTY_TREE, CommitObject, History
 from gitml.forges.memory.session import Session, identity, refused
-from gitml.forges.memory.state import PullRecord, State
+from gitml.forges.memory.state import ForgeState, PullRecord
 from gitml.git.edit import Who, tree_with
 
 _FORGE = Who("gitml forge", "noreply@localhost")
@@ -25,7 +25,15 @@ class Made:
     message: str = ""
 
 
-def make(session: Session, state: State, record: PullRecord, how: Made) -> str:
+@dataclass(frozen=True)
+class Written:
+    """Where a commit of files is made, and who wrote it, ``Name <address>``, where that is not the account."""
+
+    repository: str = ""
+    by: str = ""
+
+
+def make(session: Session, state: ForgeState, record: PullRecord, how: Made) -> str:
     """The new tip of the base branch. Raises FailedError for commits that cannot be replayed."""
     history, pull = session.host.history(), record.pull
     title = (
@@ -83,12 +91,14 @@ def _commit(history: History, tree: str, parents: tuple[str, ...], message: str,
     return history.repository.store("commit", text.encode("utf-8", "surrogateescape"))
 
 
-def commit_files(session: Session, parent: str | None, files: Mapping[str, str | bytes | None], message: str) -> str:
-    """A commit of the account's own with these files as they shall be; None: gone."""
-    history = session.host.history()
+def commit_files(
+    session: Session, parent: str | None, files: Mapping[str, str | bytes | None], message: str, how: Written
+) -> str:
+    """A commit with these files as they shall be; None: gone."""
+    history = session.host.history(how.repository)
     tree = history.of(parent).tree if parent else ""
     for path, content in files.items():
         raw = content.encode() if isinstance(content, str) else content
         tree = tree_with(history.repository, tree, path, raw)
-    made = f"{session.who} {int(session.host.clock().timestamp())} +0000"
+    made = f"{how.by or session.who} {int(session.host.clock().timestamp())} +0000"
     return _commit(history, tree, (parent,) if parent else (), message, (made, made))

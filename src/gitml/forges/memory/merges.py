@@ -13,7 +13,7 @@ from gitml.forges.memory.making import Made, make
 from gitml.forges.memory.moves import BranchMove, moved
 from gitml.forges.memory.rules import obstacles
 from gitml.forges.memory.session import Session, one_of, refused
-from gitml.forges.memory.state import PullRecord, State
+from gitml.forges.memory.state import ForgeState, PullRecord
 from gitml.forges.words import co_authors
 
 # The word that says most comes first.
@@ -95,13 +95,13 @@ class MemoryMerges:
             return tuple(m.pushed for m in reversed(state.moves) if (m.repository, m.branch) == wanted)
 
 
-def _unforced(state: State, head: str) -> str:
+def _unforced(state: ForgeState, head: str) -> str:
     """Statuses that nothing requires make it unstable."""
     newest = {status.context: status.state.value for status in state.statuses.get(head, [])}
     return "clean" if set(newest.values()) <= {"success"} else "unstable"
 
 
-def _told(state: State, found: CommitObject) -> PullCommit:
+def _told(state: ForgeState, found: CommitObject) -> PullCommit:
     own = tuple(CommitIdentity(name, email) for name, email, _ in (found.author, found.committer))
     claims = tuple(dict.fromkeys((*own, *co_authors(found.message))))
     author, committer = (state.whose(claim.email) for claim in own)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from gitml.forges.governed import Merged, Person, Pushed
 from gitml.forges.memory.host import ZERO, Host
-from gitml.forges.memory.state import Move, PullRecord
+from gitml.forges.memory.state import PullRecord, RecordedPush
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def moved(host: Host, move: BranchMove) -> None:
     else:
         state.tips[place] = move.after
     said = Pushed(move.by, move.before or ZERO, move.after or ZERO, host.now(), _kind(host, move))
-    state.moves.append(Move(move.repository, move.branch, said))
+    state.moves.append(RecordedPush(move.repository, move.branch, said))
     for record in _open(host):
         if (state.repository, record.pull.base.branch) == place:
             _base_moved(host, record, move)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
 from gitml.forges.memory.session import Session, one_of, refused
-from gitml.forges.memory.state import PullRecord, State
+from gitml.forges.memory.state import ForgeState, PullRecord
 
 
 class MemoryPulls:
@@ -73,7 +73,7 @@ class MemoryPulls:
             state.pulls[number] = replace(record, pull=replace(record.pull, labels=every))
 
 
-def opened(session: Session, state: State, new: NewPull, repository: str) -> PullRequest:
+def opened(session: Session, state: ForgeState, new: NewPull, repository: str) -> PullRequest:
     """The pull request from a branch of ``repository``, or the one that is open already."""
     host = session.host
     head, base = host.head(new.head, repository), host.head(new.base)
@@ -108,7 +108,7 @@ def _sides(pull: PullRequest) -> tuple[str, str, str]:
     return pull.head.repository, pull.head.branch, pull.base.branch
 
 
-def _is_of(pull: PullRequest, owner: str, state: State) -> bool:
+def _is_of(pull: PullRequest, owner: str, state: ForgeState) -> bool:
     if not owner:
         return pull.head.repository == state.repository
     return pull.head.repository.partition("/")[0].lower() == owner.lower()

@@ -35,7 +35,7 @@ from gitml.forges.memory.pulls import MemoryPulls
 from gitml.forges.memory.reviews import MemoryReviews
 from gitml.forges.memory.runs import MemoryRuns
 from gitml.forges.memory.session import Session
-from gitml.forges.memory.state import ROLES, Account, State
+from gitml.forges.memory.state import ROLES, Account, ForgeState
 from gitml.forges.settings import Settings
 from gitml.http import Patience
 
@@ -57,7 +57,7 @@ class MemoryForge:
         cls, folder: Path, repository: str, *, is_private: bool = False, now: Callable[[], datetime] = clock.now
     ) -> MemoryForge:
         """A forge with the empty repository ``owner/name`` below ``folder``, and its owner's account."""
-        state = State(repository, is_private=is_private)
+        state = ForgeState(repository, is_private=is_private)
         create_bare(folder / f"{repository}.git", state.default_branch)
         made = cls(Host(folder, state, now))
         made.account(state.owner)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gitml.forges.governed import Asked, Review, Reviewers
 from gitml.forges.memory.session import Session, one_of
-from gitml.forges.memory.state import PullRecord, State
+from gitml.forges.memory.state import ForgeState, PullRecord
 from gitml.forges.words import of_organisation
 
 
@@ -45,7 +45,7 @@ def _taken(asked: dict[str, str]) -> tuple[str, ...]:
     return tuple(name for name, why in asked.items() if not why)
 
 
-def _why_not(state: State, record: PullRecord, login: str) -> str:
+def _why_not(state: ForgeState, record: PullRecord, login: str) -> str:
     account = state.account(login)
     if account is not None and account.person == record.author:
         return "is the author of the pull request"
@@ -53,6 +53,6 @@ def _why_not(state: State, record: PullRecord, login: str) -> str:
     return "" if known else f"is not a collaborator of {state.repository}"
 
 
-def _why_no_team(state: State, team: str) -> str:
+def _why_no_team(state: ForgeState, team: str) -> str:
     is_there = of_organisation(team, state.owner) and team.lower() in state.teams
     return "" if is_there else f"is no team of {state.owner}"

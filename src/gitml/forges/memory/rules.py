@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gitml.forges.base import State as StatusState
-from gitml.forges.base import Status
+from gitml.forges.base import State, Status
 from gitml.forges.governed import Protection
 from gitml.forges.memory.host import Host
 from gitml.forges.memory.session import Session
-from gitml.forges.memory.state import PullRecord, ReviewRecord, State
+from gitml.forges.memory.state import ForgeState, PullRecord, ReviewRecord
 
 _OWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 _OPINIONS = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
@@ -74,13 +73,13 @@ def _reviews(host: Host, record: PullRecord, rule: Protection) -> Iterator[str]:
         yield "the base branch names code owners, whom this forge does not read"
 
 
-def _opinions(state: State, number: int) -> dict[str, ReviewRecord]:
+def _opinions(state: ForgeState, number: int) -> dict[str, ReviewRecord]:
     """The newest review of each person that is more than a comment."""
     records = state.reviews.get(number, {}).values()
     return {r.review.person.login: r for r in records if r.review.state in _OPINIONS}
 
 
-def _counts(state: State, record: PullRecord, found: ReviewRecord, rule: Protection) -> bool:
+def _counts(state: ForgeState, record: PullRecord, found: ReviewRecord, rule: Protection) -> bool:
     person = found.review.person
     is_right = found.review.state == "APPROVED" and person != record.author and state.may(person.login, "write")
     return is_right and (found.covers == record.pull.head.commit or not rule.dismiss_stale)
@@ -96,32 +95,34 @@ def _names_owners(host: Host, record: PullRecord) -> bool:
     return base is not None and any(repository.entry(base, path) for path in _OWNERS)
 
 
-def checks(state: State, commit: str, rule: Protection) -> Iterator[str]:
+def checks(state: ForgeState, commit: str, rule: Protection) -> Iterator[str]:
     """Each required status that is missing or not good."""
     for context, app in rule.checks.items():
         newest = _newest(state, commit, context, app)
         if newest is None:
             yield f'the required status "{context}" is missing'
-        elif newest.state is not StatusState.SUCCESS:
+        elif newest.state is not State.SUCCESS:
             yield f'the required status "{context}" is {newest.state.value}'
 
 
-def _newest(state: State, commit: str, context: str, app: int | None) -> Status | None:
+def _newest(state: ForgeState, commit: str, context: str, app: int | None) -> Status | None:
     said = [s for s in state.statuses.get(commit, []) if s.context == context]
     return next((s for s in reversed(said) if not app or _id(state, s.author) == app), None)
 
 
-def _id(state: State, login: str) -> int:
+def _id(state: ForgeState, login: str) -> int:
     account = state.account(login)
     return account.person.id if account and account.is_bot else 0
 
 
-def pinned(state: State, checks: Mapping[str, int | None], there: Mapping[str, int | None]) -> dict[str, int | None]:
+def pinned(
+    state: ForgeState, checks: Mapping[str, int | None], there: Mapping[str, int | None]
+) -> dict[str, int | None]:
     """The checks with the account that must post each: 0 is the app that posted it last, and what is pinned stays."""
     return {c: (app or there.get(c) or (app if app is None else _poster(state, c))) for c, app in checks.items()}
 
 
-def _poster(state: State, context: str) -> int | None:
+def _poster(state: ForgeState, context: str) -> int | None:
     said = [s for listed in state.statuses.values() for s in listed if s.context == context]
     newest = max(said, key=lambda s: s.created, default=None)
     return (_id(state, newest.author) or None) if newest else None

@@ -10,7 +10,7 @@ from typing import TypeVar
 from gitml.forges.governed import Person
 from gitml.forges.memory.host import Host
 from gitml.forges.memory.moves import notice
-from gitml.forges.memory.state import State, noreply
+from gitml.forges.memory.state import ForgeState, noreply
 from gitml.git.edit import Who
 from gitml.http import HttpError
 
@@ -35,7 +35,7 @@ class Session:
         return identity(self.host.state, self.person)
 
     @contextmanager
-    def turn(self, role: str = "read") -> Iterator[State]:
+    def turn(self, role: str = "read") -> Iterator[ForgeState]:
         """The state, for this account alone until the block ends. Raises HttpError 403 when it may not do as much."""
         with self.host.lock:
             notice(self.host, self.person)
@@ -47,7 +47,7 @@ class Session:
         return role != "admin" if self.is_job else self.host.state.may(self.login, role)
 
 
-def identity(state: State, person: Person) -> Who:
+def identity(state: ForgeState, person: Person) -> Who:
     account = state.account(person.login)
     emails = account.emails if account else ()
     return Who(person.login, next(iter(emails), noreply(person)))

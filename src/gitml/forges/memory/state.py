@@ -53,7 +53,7 @@ class ReviewRecord:
 
 
 @dataclass(frozen=True)
-class Move:
+class RecordedPush:
     """A branch of a repository that somebody moved."""
 
     repository: str
@@ -62,7 +62,7 @@ class Move:
 
 
 @dataclass
-class State:
+class ForgeState:
     """One repository with its forks, and everybody who has to do with it. Logins are keys in small letters."""
 
     repository: str
@@ -75,7 +75,7 @@ class State:
     teams: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # What was seen last of (repository, branch).
     tips: dict[tuple[str, str], str] = field(default_factory=dict)
-    moves: list[Move] = field(default_factory=list)
+    moves: list[RecordedPush] = field(default_factory=list)
     pulls: dict[int, PullRecord] = field(default_factory=dict)
     comments: dict[Place, dict[int, Comment]] = field(default_factory=dict)
     reviews: dict[int, dict[int, ReviewRecord]] = field(default_factory=dict)
