@@ -80,6 +80,13 @@ class Repository:
         done = git(self.folder, *words, env=self.env, check=False)
         return done.stdout.decode().strip() or None if done.returncode == 0 else None
 
+    def refs(self, under: str = "refs/heads") -> dict[str, str]:
+        """The refs below ``under`` by their full names, and the ids that they point to."""
+        if self._objects is not None:
+            return self._objects.refs(under)
+        told = git(self.folder, "for-each-ref", "--format=%(objectname) %(refname)", under, env=self.env).stdout
+        return {name: found for found, _, name in (line.partition(" ") for line in told.decode().splitlines())}
+
     def _peeled(self, name: str) -> tuple[str, LoadedObject] | None:
         """The commit behind an id, which may be a tag's."""
         for _ in range(_DEEPEST_TAG):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from gitml.errors import FailedError
 from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.github.comments import GithubComments
@@ -11,9 +9,9 @@ from gitml.forges.github.people import account
 from gitml.forges.github.pulls import pull_of
 from gitml.forges.github.rest import Rest, Shape, word
 from gitml.forges.governed import Account, CommitIdentity, Merged, PullCommit, Pushed, Readiness
+from gitml.forges.words import co_authors
 from gitml.http import HttpError, UnsureError
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*(?P<name>[^<\n]*?)[ \t]*<(?P<email>[^>\n]+)>[ \t]*$", re.I | re.M)
 _NOBODY = Account("", 0)
 
 
@@ -103,15 +101,6 @@ def _commit(shape: Shape) -> PullCommit:
         claims=tuple(dict.fromkeys((*own, *co_authors(message)))),
         message=message,
     )
-
-
-def co_authors(message: str) -> tuple[CommitIdentity, ...]:
-    """Whom the trailers of a commit's message name.
-
-    >>> co_authors("Train\\n\\nCo-authored-by: Rita <rita@example.org>\\n")
-    (CommitIdentity(name='Rita', email='rita@example.org'),)
-    """
-    return tuple(CommitIdentity(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
 
 
 def _pushed(shape: Shape) -> Pushed:

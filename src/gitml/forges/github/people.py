@@ -38,7 +38,3 @@ def account(shape: Shape, *words: str) -> Account:
     """The account at ``words`` of an answer; ``Account("", 0)`` when it is gone."""
     login, number = shape.text_or(*words, "login"), shape.number_or(*words, "id")
     return Account(login, number) if login and number else Account("", 0)
-
-
-def of_organisation(team: str, owner: str) -> bool:
-    return team.partition("/")[0].lower() == owner.lower()

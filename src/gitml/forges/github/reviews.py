@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gitml.forges.github.people import account, of_organisation
+from gitml.forges.github.people import account
 from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
+from gitml.forges.words import of_organisation
 from gitml.http import HttpError
 
 
