@@ -63,6 +63,12 @@ class Repository:
         found = Objects(self.folder, self.env)
         return found if found.is_supported else None
 
+    @cached_property
+    def common_dir(self) -> str:
+        """Where Git keeps what all work trees share."""
+        words = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return git(self.folder, *words, env=self.env).stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
     def close(self) -> None:
         """End the process that reads objects. It also ends with the last user of this."""
         if "_objects" in self.__dict__ and self._objects is not None:
