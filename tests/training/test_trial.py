@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from agent.kit import World
 from agent.running import version
 from gitml.control.mainline import Mainline
+from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import depot
 from gitml.git.commands import Git
 from gitml.models.model import Predictor
@@ -55,12 +55,12 @@ def test_words_are_compared_as_words() -> None:
         assert tried(other, model)[0] == "failed"
 
 
-def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World, tmp_path: Path) -> None:
+def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> None:
     name = world.ensemble(version(world, 1.0), version(world, 3.0))
     main = Mainline(Git(world.clone), world.tip)
-    with depot(tmp_path / "dvc", main.file(".dvc/config") or b"") as store:
-        shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC))
-        found = try_model(shelf, world.versions[name])
-        assert (found.result, found.details["rows"]) == ("passed", 10), found.details
-        world.artifact(version(world, 3.0)).write_bytes(b"another")
-        assert try_model(shelf, world.versions[name]).result != "passed"
+    store = depot(places_of(main.file(".dvc/config") or b""))
+    shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC))
+    found = try_model(shelf, world.versions[name])
+    assert (found.result, found.details["rows"]) == ("passed", 10), found.details
+    world.artifact(version(world, 3.0)).write_bytes(b"another")
+    assert try_model(shelf, world.versions[name]).result != "passed"
