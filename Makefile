@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-stop test test-fast test-sandbox browser check docs bench lock generate clean
+.PHONY: demo demo-stop test test-all test-fast test-nightly test-sandbox browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -22,8 +22,13 @@ demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, 
 demo-stop: ## end the sandbox that `make demo` left running
 	python demo/run.py stop
 
-test: test-fast browser ## everything, fast tests first
-	$(PYTEST) -m slow
+test: test-fast browser ## the everyday suite, fast tests first
+	$(PYTEST) -m "slow and not nightly"
+
+test-nightly: $(VENV)/.dev browser ## what takes a quarter of a minute and more each; the workflow `Nightly` runs it
+	$(PYTEST) -m nightly
+
+test-all: test test-nightly
 
 browser: ## Chromium, for the test that walks through the sandbox's web pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
@@ -32,7 +37,7 @@ browser: ## Chromium, for the test that walks through the sandbox's web pages
 	  echo 'The browser test will be skipped. It needs chromium and chromedriver; on Debian: apt-get install chromium chromium-driver'
 
 test-fast: $(VENV)/.dev
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not nightly"
 
 test-sandbox: $(VENV)/.dev browser ## the sandbox's own tests alone
 	$(PYTEST) packages/gitml-sandbox/tests

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from gitml.serving.state import ServerState
 from gitml.spec.deployment import Canary, Deployment, Pin
@@ -38,17 +38,17 @@ class Kept:
 class Served:
     """A running server: ``client`` talks to it."""
 
-    def __init__(self, state: ServerState, log: Kept, client: httpx.Client, port: int) -> None:
-        self.state, self.log, self.client, self.port = state, log, client, port
+    def __init__(self, state: ServerState, log: Kept, client: httpx.Client, port: int, missing: str = "") -> None:
+        self.state, self.log, self.client, self.port, self.missing = state, log, client, port, missing
 
     def predict(self, body: Any, **headers: str) -> httpx.Response:
         return self.client.post("/models/delay/predict", json=body, headers=headers)
 
-    def deploy(self, models: Mapping[str, Model], **roles: Any) -> None:
+    def deploy(self, models: Mapping[str, Predictor], **roles: Any) -> None:
         self.state.swap(self.state.prepare("delay", deployment(models, **roles), models))
 
 
-def deployment(models: Mapping[str, Model], *, weight: float = 0, shadow: int = 0) -> Deployment:
+def deployment(models: Mapping[str, Predictor], *, weight: float = 0, shadow: int = 0) -> Deployment:
     """The first model is champion, then the canary if it has a weight, then the shadows."""
     pins = [Pin(version=version, digest=model.digest) for version, model in models.items()]
     canary = Canary(**pins[1].model_dump(), weight=weight) if weight else None
@@ -56,10 +56,10 @@ def deployment(models: Mapping[str, Model], *, weight: float = 0, shadow: int = 
     return Deployment(champion=pins[0], canary=canary, shadow=tuple(rest))
 
 
-def constant(value: float, digit: int = 1, score: Callable[[Any], Any] | None = None) -> Model:
+def constant(value: float, digit: int = 1, score: Callable[[Any], Any] | None = None) -> Predictor:
     """A model that answers ``value``, or what ``score`` says."""
     answer = score or (lambda rows: np.full(len(rows), value))
-    return Model(parse(SIGNATURE), "test", str(digit) * 64, "arrays", answer)
+    return Predictor(parse(SIGNATURE), "test", str(digit) * 64, "arrays", answer)
 
 
 ROW: dict[str, Any] = {"carrier": "AA", "distance": 700, "origin": "EWR", "age": 3.5}

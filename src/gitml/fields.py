@@ -41,7 +41,7 @@ class WrongValueError(ValueError):
         self.hint = hint
 
 
-class Record(BaseModel):
+class FileSection(BaseModel):
     """A part of a file: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
+from gitml.jsontext import plain
+
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
 
@@ -64,7 +66,7 @@ def note(text: str) -> None:
 def show_json(value: Any) -> None:
     """The result for machines. NaN is not JSON and never written."""
     other = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    show(json.dumps(value, indent=2, ensure_ascii=other, allow_nan=False))
+    show(json.dumps(plain(value), indent=2, ensure_ascii=other, allow_nan=False))
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> str:

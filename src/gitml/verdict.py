@@ -41,9 +41,6 @@ class Verdict:
     def exit_code(self) -> int:
         return EXIT_CODES[self.phase]
 
-    def to_dict(self) -> dict[str, object]:
-        return {"phase": self.phase.value, "reason": self.reason, "measurements": dict(self.measurements)}
-
 
 def worst(verdicts: Iterable[Verdict]) -> Phase:
     """The phase of all together. Nothing judged is inconclusive, never successful.

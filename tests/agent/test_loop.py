@@ -177,6 +177,17 @@ def test_failures_are_counted_and_tried_again_later(world: World) -> None:
     assert running.one().sync == "synced"
 
 
+def test_the_operator_names_the_remotes_whatever_main_says(world: World) -> None:
+    """Main points its remote at a place that has nothing; whoever runs the machine knows better."""
+    world.promote(version(world, 2.0))
+    write(world.clone, {".dvc/config": "['remote \"store\"']\n    url = /nowhere\n    type = symlink\n"})
+    world.push()
+    assert "is on no DVC remote" in start(world, folder=world.folder / "lost").one().reason
+    named = start(world, remotes=("/nowhere", str(world.store)))
+    assert named.one().sync == "synced"
+    assert named.shop.ask("m") == 6.0
+
+
 def test_the_wait_survives_a_restart_and_a_clock_that_is_set_back(world: World) -> None:
     running = start(world, backoff=Backoff(first=600.0))
     running.one()

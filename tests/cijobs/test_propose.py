@@ -8,7 +8,7 @@ import pytest
 from gitml.cijobs.propose import Turn, propose, starter
 from gitml.control.change import requested_by
 from gitml.evidence.keys import generate
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.spec import Deployment
 from gitml.spec.deployment import Hold
 from promotion.promoting import POLICY, Town, pin, record, town
@@ -31,7 +31,7 @@ def build(kit: Kit, tmp_path: Path) -> Build:
 
 def proposed(t: Town, by: str = "") -> dict[str, Turn]:
     with t.place(BOT) as place:
-        return {turn.environment: turn for turn in propose(place, Person(by, t.kit.user(by).id) if by else None)}
+        return {turn.environment: turn for turn in propose(place, Account(by, t.kit.user(by).id) if by else None)}
 
 
 def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) -> None:
@@ -47,7 +47,7 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     assert pull["user"]["login"] == BOT
     (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
     assert made["commit"]["author"]["name"] == "gitml-bot"
-    people = tuple(Person(login, t.kit.user(login).id) for login in ("ada", "rita"))
+    people = tuple(Account(login, t.kit.user(login).id) for login in ("ada", "rita"))
     assert requested_by(made["commit"]["message"]) == people
     assert "Asked for by `ada`, `rita`" in pull["body"]
     again = proposed(t)["staging"].proposed
@@ -124,7 +124,7 @@ def test_who_merged_the_training_asked_for_it(build: Build) -> None:
     done = proposed(t)["staging"].proposed
     assert done is not None
     (head,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert requested_by(head["commit"]["message"]) == (Person("olga", t.kit.user("olga").id),)
+    assert requested_by(head["commit"]["message"]) == (Account("olga", t.kit.user("olga").id),)
     body = t.ada.get(f"pulls/{done.pull.number}")["body"]
     assert f"#{number}" in body
     assert "made by | `ada`" in body
@@ -133,9 +133,9 @@ def test_who_merged_the_training_asked_for_it(build: Build) -> None:
 
 def test_who_started_it_by_hand() -> None:
     env = {"GITHUB_ACTOR": "ada", "GITHUB_ACTOR_ID": "5", "GITHUB_EVENT_NAME": "workflow_dispatch"}
-    assert starter(env) == Person("ada", 5)
+    assert starter(env) == Account("ada", 5)
     assert starter({**env, "GITHUB_EVENT_NAME": "push"}) is None
-    assert starter({**env, "GITHUB_EVENT_NAME": "push", "GITHUB_TRIGGERING_ACTOR": "eve"}) == Person("eve", 0)
+    assert starter({**env, "GITHUB_EVENT_NAME": "push", "GITHUB_TRIGGERING_ACTOR": "eve"}) == Account("eve", 0)
     assert starter({**env, "GITHUB_ACTOR": BOT}) is None
     assert starter({}) is None
-    assert requested_by("x\n\nGitml-Requested-By: eve\n") == (Person("eve", 0),)
+    assert requested_by("x\n\nGitml-Requested-By: eve\n") == (Account("eve", 0),)

@@ -41,6 +41,10 @@ NOT_EXECUTED = {
 }
 
 
+# Trains nothing and stays under a few seconds; the other pages are the night's.
+QUICK = ("docs/how-to/start-an-application.md", "docs/reference/traffic.md")
+
+
 def pages() -> list[str]:
     files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     names = [p.relative_to(ROOT).as_posix() for p in files if "_build" not in p.parts]
@@ -105,7 +109,9 @@ ADA = {"NAME": "Ada", "EMAIL": "ada@example.com"}
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.nightly) for name in pages()]
+)
 def test_the_commands_of_a_page_do_what_it_says(
     name: str, tmp_path: Path, home: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ import pytest
 
 from conftest import git
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.evidence.statement import SignedChange
 from gitml.gate.facts import case_of
@@ -53,8 +53,7 @@ def own(template: Scene, tmp_path: Path) -> Scene:
 @contextmanager
 def remotes(scene: Scene) -> Iterator[Depot]:
     config = f"[core]\n    remote = r\n['remote \"r\"']\n    url = {scene.remote}\n"
-    with tempfile.TemporaryDirectory() as folder, depot(Path(folder), config.encode()) as found:
-        yield found
+    yield depot(places_of(config.encode()))
 
 
 def promoted(scene: Scene, **files: Any) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME
-from gitml.forges.governed import CommitIdentity, PullCommit
-from gitml.forges.governed import Person as Account
+from gitml.forges.governed import Account, CommitIdentity, PullCommit
 from gitml.gate import lineage as gatelineage
 from gitml.gate.lineage import lineage_of
 from gitml.gate.people import by_address, commit_of, pull_of, teams_of

@@ -9,6 +9,7 @@ from typing import Any
 
 from gates import toy_gate
 from gitml.gates.table import GATES
+from gitml.jsontext import plain
 
 GATES["brevity"] = toy_gate
 
@@ -36,7 +37,7 @@ def found() -> dict[str, Any]:
     judged: Any = SimpleNamespace(decision=decision, refused=())
     app = build(Application, parse(APPLICATION, "gitml.yaml"))
     return {
-        "verdict": decision.verdicts["brevity"].to_dict(),
+        "verdict": plain(decision.verdicts["brevity"]),
         "comment": comment(judgement_of(judged), Footer("a" * 40, "b" * 40, "c" * 64, "")),
         "page": generate.gates_page(),
         "schema": json.loads(generate.schema_text("policy"))["$defs"]["Gates"]["properties"]["brevity"],

@@ -9,7 +9,7 @@ import pytest
 from conftest import commit, git, write
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.commands import Git
-from gitml.git.edit import Who, commit_file, commit_paths, commit_tree
+from gitml.git.edit import Who, commit_file, commit_paths, commit_tree, tree_with
 
 OLGA = Who("Olga Ö", "olga@example.org")
 
@@ -94,3 +94,17 @@ def test_a_tree_may_have_several_parents(clone: Path) -> None:
     made = commit_tree(Git(clone), git(clone, "rev-parse", f"{first}^{{tree}}"), [second, first], "Back", OLGA)
     assert git(clone, "rev-parse", f"{made}^1", f"{made}^2").split() == [second, first]
     assert git(clone, "diff", first, made) == ""
+
+
+def test_a_file_taken_out_of_a_tree_takes_its_empty_folders_along(clone: Path) -> None:
+    repository = Git(clone).repository
+    tree = git(clone, "rev-parse", "HEAD^{tree}")
+    less = tree_with(repository, tree, "models/delay/production.yaml", None)
+    assert git(clone, "diff-tree", "-r", "-t", "--name-status", tree, less).split() == [
+        *("D", "models", "D", "models/delay", "D", "models/delay/production.yaml")
+    ]
+    assert tree_with(repository, tree, "nowhere/x", None) == tree
+    for name in ("a.txt", "a-b/x", "run.sh"):
+        less = tree_with(repository, less, name, None)
+    assert less == git(clone, "hash-object", "-t", "tree", "/dev/null")
+    assert listed(clone, tree_with(repository, "", "new/file", b"x")) == {"new/file": "100644"}

@@ -76,6 +76,22 @@ def test_resolves_ids_refs_and_revisions(clone: Path, repository: Repository) ->
         assert repository.resolve(name) is None, name
 
 
+@pytest.mark.parametrize("options", [(), ("--object-format=sha256",)])
+def test_lists_refs_loose_and_packed(tmp_path: Path, options: tuple[str, ...]) -> None:
+    clone = made(tmp_path / "refs", *options)
+    opened = Repository(clone)
+    git(clone, "branch", "a/b")
+    git(clone, "pack-refs", "--all")
+    git(clone, "branch", "c")
+    found = dict.fromkeys(("refs/heads/a/b", "refs/heads/c", "refs/heads/main"), head(clone))
+    assert opened.refs() == found
+    assert opened.refs("refs/heads/a") == {"refs/heads/a/b": head(clone)}
+    git(clone, "branch", "-D", "a/b")
+    assert list(opened.refs()) == ["refs/heads/c", "refs/heads/main"]
+    assert opened.refs("refs/none") == {}
+    opened.close()
+
+
 def test_hostile_names_name_nothing(clone: Path, repository: Repository) -> None:
     (clone / ".git/refs/heads/odd").write_text("ref: refs/heads/odd\n")
     outside = clone.parent / "outside"

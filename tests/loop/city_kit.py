@@ -12,7 +12,7 @@ from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
 from gitml.spec.policy import parse_policy
 from gitml_sandbox.actions.runner import Runner
-from gitml_sandbox.forge import repos, users
+from gitml_sandbox.forge import emails, repos, users
 from loop.loop_kit import Loop, Template, new_loop, new_template
 from sandbox.forge_kit import Kit, git
 
@@ -126,7 +126,7 @@ def new_city(kit: Kit, runner: Runner, folder: Path) -> City:
     """The application pushed, ``doctor --fix`` done; the four people may write."""
     with kit.sandbox.store.write() as tx:
         # The forge knows whose address stands in the commits of main.
-        tx.execute("UPDATE users SET email = 'ada@example.org' WHERE login = 'ada'")
+        emails.add(tx, users.get(tx, "ada").id, ["ada@example.org"])
     secret, public = generate()
     files = {
         "gitml.yaml": APPLICATION,

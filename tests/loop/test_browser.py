@@ -14,7 +14,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from loop.city_kit import BRANCHES, PATIENCE, City
 from sandbox.browser_kit import chrome, login, needs_browser, press, quiet, seen
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, needs_browser]
 
 
 @pytest.fixture(name="driver")

@@ -12,7 +12,7 @@ from loop.loop_kit import Loop
 from sandbox.forge_kit import git
 from sandbox.runner_kit import Works
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 # What it writes beside the report is in its artifact, too.
 HOSTILE = """

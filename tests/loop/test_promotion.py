@@ -9,7 +9,7 @@ import pytest
 from conftest import gitml
 from loop.city_kit import BRANCHES, PATIENCE, City
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 def test_from_a_branch_to_a_signed_promotion(city: City, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from gitml.errors import IntegrityError
 from gitml.models.formats import check_content, check_format
 
 
-def onnx(words: bytes = b"graph") -> bytes:
+def onnx(words: bytes = b"\x12\x05graph") -> bytes:
     """A ModelProto with an ir_version, a producer and a graph."""
     return b"\x08\x08" + b"\x12\x04acme" + b"\x3a" + bytes([len(words)]) + words
 
@@ -98,7 +98,7 @@ def test_the_bytes_of_a_file_are_judged_as_the_file_is() -> None:
     with pytest.raises(IntegrityError, match="is a pickle"):
         check_content(pickle.dumps(1), "safetensors", "m")
     with pytest.raises(IntegrityError, match="in other files"):
-        check_content(onnx(b"\x0a\x08location\x12\x01x"), "onnx", "m")
+        check_content(onnx(b"\x2a\x0f\x6a\x0d\x0a\x08location\x12\x01x"), "onnx", "m")
 
 
 def test_a_zip_file_holds_no_pickle_and_no_bomb(tmp_path: Path) -> None:

@@ -212,14 +212,6 @@ def test_an_onnx_model_answers(tmp_path: Path) -> None:
     assert model.predict({"a": [1.0, 2.0], "b": [10.0, 20.0]}).tolist() == [21.0, 42.0]
 
 
-def test_an_onnx_model_with_tensors_in_other_files_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    graph = b"\x0a\x08location\x12\x0b/etc/passwd"
-    path.write_bytes(b"\x08\x08" + b"\x3a" + bytes([len(graph)]) + graph)
-    with pytest.raises(IntegrityError, match="other files"):
-        load(path, "onnx", SIGNATURE, sha256=digest(path))
-
-
 def test_a_model_that_does_not_fit_its_signature_is_not_loaded(boosting: Path) -> None:
     signature = {**SIGNATURE, "outputs": [{"name": n, "type": "float64"} for n in "abc"]}
     with pytest.raises(UsageError, match="2 classes, the signature 3 outputs"):

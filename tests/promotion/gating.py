@@ -17,7 +17,7 @@ from gitml.gate.judge import Ground, ground
 from gitml.git import ledger
 from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.registry.record import Record
-from gitml_sandbox.forge import tokens, users
+from gitml_sandbox.forge import emails, tokens, users
 from promotion.promoting import POLICY, Town, town
 from sandbox.forge_kit import Kit, git
 
@@ -139,7 +139,7 @@ def gated(kit: Kit, folder: Path, **changes: Any) -> Gated:
     keys = {"ci": {"public": public, "owner": "CI", "purposes": PURPOSES, "from": "2026-01-01"}}
     with kit.sandbox.store.write() as tx:
         # The forge knows whose address stands in the commits of main.
-        tx.execute("UPDATE users SET email = 'ada@example.org' WHERE login = 'ada'")
+        emails.add(tx, users.get(tx, "ada").id, ["ada@example.org"])
         bot = users.get(tx, "github-actions[bot]") if _has(tx) else users.add(tx, "github-actions[bot]", type="Bot")
         token = tokens.mint(tx, user_id=bot.id, kind="job", repo_id=made.repo.id, permissions=JOB)
     found = Gated(made, secret, token, {**POLICY, "keys": keys, **changes})

@@ -9,7 +9,7 @@ import pytest
 
 from gitml.control.change import PROMOTE, branch_of, requested_by
 from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Canary, Hold
 from promotion.promoting import NOW, POLICY, Town, pin, record, town, untouched
@@ -37,7 +37,7 @@ def test_a_promotion_is_a_pull_request_that_edits_one_file(build: Build) -> None
     assert t.state("staging", f"origin/{pull['head']['ref']}") == Deployment(champion=pin(one))
     (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
     assert made["author"]["login"] == made["committer"]["login"] == "ada"
-    assert requested_by(made["commit"]["message"]) == (Person("ada", t.kit.user("ada").id),)
+    assert requested_by(made["commit"]["message"]) == (Account("ada", t.kit.user("ada").id),)
     assert [p["sha"] for p in made["parents"]] == [t.tip]
     for words in ("nothing runs there yet", "Nobody acts on its answers", "Will it be late?", r"it is \*better\*"):
         assert words in pull["body"]
@@ -259,7 +259,7 @@ def test_hostile_words_stay_words(build: Build) -> None:
     assert body.count("<!-- gitml:change:end -->") == 1
     assert "@everyone" not in body
     (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert requested_by(made["commit"]["message"]) == (Person("ada", t.kit.user("ada").id),)
+    assert requested_by(made["commit"]["message"]) == (Account("ada", t.kit.user("ada").id),)
     with t.place() as place:
         assert [c.name for c in place.forge.merges.commits(done.pull.number)[0].claims] == ["ada"]
     assert len(made["commit"]["message"].splitlines()) == 7

@@ -59,6 +59,7 @@ def simulated(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_unchanged_model_reads_as_noise_in_at_least_95_percent() -> None:
     rng = np.random.default_rng(11)
     found = [compared(rng, *simulated(rng)) for _ in range(200)]
@@ -69,6 +70,7 @@ def test_an_unchanged_model_reads_as_noise_in_at_least_95_percent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_model_that_sees_more_reads_as_better_and_the_other_way_round_as_worse() -> None:
     rng = np.random.default_rng(11)
     found = []

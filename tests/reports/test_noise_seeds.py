@@ -82,6 +82,7 @@ def words_of_unchanged(told: tuple[bool, bool]) -> list[Word]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_another_seed_reads_as_noise_in_at_least_95_percent() -> None:
     for told in ((True, True), (True, False), (False, True)):
         assert words_of_unchanged(told).count(Word.NOISE) >= 190, told
@@ -91,6 +92,7 @@ def test_another_seed_reads_as_noise_in_at_least_95_percent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_column_more_is_still_seen() -> None:
     rng = np.random.default_rng(5)
     words = []

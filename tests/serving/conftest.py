@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gitml.models.loading import load
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.app import create_app
 from gitml.serving.auth import Access
 from gitml.serving.limits import Limits
@@ -22,7 +22,7 @@ from serving_server import Kept, Served
 
 
 @pytest.fixture(scope="session")
-def boosting(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def boosting(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     path = saved(fitted("boosting"), tmp_path_factory.mktemp("serving") / "model.skops")
     return load(path, "skops", SIGNATURE, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
@@ -33,7 +33,7 @@ def start() -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def started(
-            models: Mapping[str, Model],
+            models: Mapping[str, Predictor],
             *,
             limits: Limits | None = None,
             tokens: Mapping[str, Access] | None = None,
@@ -43,7 +43,7 @@ def start() -> Iterator[Callable[..., Served]]:
             app = create_app(state, log, tokens=tokens)
             running = stack.enter_context(serving(app, state, Listen(port=0, grace=2)))
             client = stack.enter_context(httpx.Client(base_url=running.url, trust_env=False))
-            found = Served(state, log, client, running.port)
+            found = Served(state, log, client, running.port, running.missing)
             if models:
                 found.deploy(models, **roles)
             return found

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
 from gitml.traffic.exchange import batches_of
@@ -24,7 +24,7 @@ Start = Callable[..., Served]
 
 
 @pytest.fixture
-def server(start: Start, boosting: Model) -> Served:
+def server(start: Start, boosting: Predictor) -> Served:
     return start({VERSIONS[0]: boosting})
 
 
@@ -117,7 +117,7 @@ def test_paths_methods_and_models_that_are_not_there(server: Served) -> None:
     assert client.post("/models/delay/predict", content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
 
 
-def test_a_model_that_raises_harms_nobody_else(start: Start, boosting: Model) -> None:
+def test_a_model_that_raises_harms_nobody_else(start: Start, boosting: Predictor) -> None:
     def broken(rows: Any) -> Any:
         if (rows[:, 1] == 13).any():
             raise RuntimeError("unlucky")
@@ -143,7 +143,7 @@ def test_a_model_that_answers_nan_is_an_error_not_an_answer(start: Start) -> Non
     assert server.predict({"rows": [ROW]}).json()["outputs"] == {"p_late": [1.0]}
 
 
-def test_bodies_and_rows_above_the_limits_are_refused(start: Start, boosting: Model) -> None:
+def test_bodies_and_rows_above_the_limits_are_refused(start: Start, boosting: Predictor) -> None:
     server = start({VERSIONS[0]: boosting}, limits=Limits(body=4000, rows=10))
     assert server.predict({"rows": [ROW] * 11}).status_code == 413
     assert server.predict({"rows": [ROW] * 100}).status_code == 413
@@ -185,7 +185,7 @@ def test_a_hanging_model_is_given_up_and_a_full_queue_says_try_again(start: Star
     assert answer.status_code == 200
 
 
-def test_slow_callers_lose_their_connection_and_hold_up_nobody(start: Start, boosting: Model) -> None:
+def test_slow_callers_lose_their_connection_and_hold_up_nobody(start: Start, boosting: Predictor) -> None:
     server = start({VERSIONS[0]: boosting}, limits=Limits(head_seconds=0.5, body_seconds=0.5))
     half = [b"POST /models/delay/predict HTTP/1.1\r\nhost: x\r\n", b"content-length: 100\r\n\r\n{"]
     with (
@@ -227,7 +227,7 @@ def test_ten_thousand_rows_at_once_are_answered_while_others_are(server: Served)
     assert max(waits) < 2
 
 
-def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Model) -> None:
+def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Predictor) -> None:
     server = start({VERSIONS[0]: boosting}, tokens={hashed("s3cret-s3cret-s3cret"): Access("reports")})
     assert server.predict({"rows": [ROW]}).status_code == 401
     assert server.client.get("/metrics").status_code == 401
@@ -261,7 +261,7 @@ def test_openapi_and_the_page_speak_of_the_model(server: Served) -> None:
     assert "/models/delay/predict" in server.client.get("/docs").text
 
 
-def test_nothing_is_ready_before_a_model_is(start: Start, boosting: Model) -> None:
+def test_nothing_is_ready_before_a_model_is(start: Start, boosting: Predictor) -> None:
     server = start({})
     assert server.client.get("/v2/health/live").status_code == 200
     assert server.client.get("/v2/health/ready").status_code == 503

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import uvicorn
 
-from gitml.models.model import Model
+from gitml.internals import CHECKED, is_checked
+from gitml.models.model import Predictor
 from gitml.serving.limits import Limits
 from serving_server import ROW, VERSIONS, Served
 
@@ -17,7 +20,7 @@ BODY = json.dumps({"rows": [ROW]}).encode()
 
 
 @pytest.fixture
-def server(start: Callable[..., Served], boosting: Model) -> Served:
+def server(start: Callable[..., Served], boosting: Predictor) -> Served:
     return start({VERSIONS[0]: boosting}, limits=Limits(head_seconds=0.5))
 
 
@@ -83,3 +86,37 @@ def test_a_connection_that_rests_between_requests_is_kept(connection: socket.soc
         connection.sendall(post())
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         time.sleep(0.7)
+
+
+def test_the_release_that_is_installed_was_checked() -> None:
+    assert is_checked("uvicorn", uvicorn.__version__), f"run this file, then add it to {CHECKED}"
+
+
+def said(server: Served) -> list[str]:
+    """All that one connection hears, in several requests, but for what is another one each time."""
+    requests = [
+        post("x-request-id: a"),
+        post("x-request-id: b", body=b"{"),
+        b"GET /v2/models/delay HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"HEAD /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    ]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        heard = b""
+        for request in requests:
+            connection.sendall(request)
+            time.sleep(0.05)
+        while piece := connection.recv(65536):
+            heard += piece
+    return [re.sub(r"(?m)^date: .*$", "", part) for part in heard.decode().split("HTTP/1.1 ")[1:]]
+
+
+def test_another_release_of_uvicorn_answers_the_same_its_own_way(
+    start: Callable[..., Served], boosting: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = said(start({VERSIONS[0]: boosting}))
+    monkeypatch.setattr(uvicorn, "__version__", "0.999.0")
+    public = start({VERSIONS[0]: boosting})
+    assert "uvicorn 0.999.0 was not checked" in public.missing
+    assert said(public) == ours
+    assert [a[:3] for a in ours] == ["200", "400", "200", "200", "404"]

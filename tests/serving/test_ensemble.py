@@ -13,7 +13,7 @@ import pytest
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.loading import load
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from gitml.spec.deployment import Pin
 from serving_models import SIGNATURE, columns
@@ -25,12 +25,12 @@ def member(model: str, digit: int, **more: Any) -> dict[str, Any]:
 
 
 def loaded(
-    tmp_path: Path, described: Mapping[str, Any], models: Mapping[str, Model], signature: Any = SIGNATURE
-) -> Model:
+    tmp_path: Path, described: Mapping[str, Any], models: Mapping[str, Predictor], signature: Any = SIGNATURE
+) -> Predictor:
     path = tmp_path / "model.ensemble.yaml"
     path.write_text(json.dumps(described))
 
-    def members(name: str, pin: Pin) -> Model:
+    def members(name: str, pin: Pin) -> Predictor:
         assert models[name].digest == pin.digest
         return models[name]
 
@@ -38,7 +38,7 @@ def loaded(
     return load(path, "ensemble", signature, sha256=sha256, members=members)
 
 
-def ages(digit: int, factor: float) -> Model:
+def ages(digit: int, factor: float) -> Predictor:
     return constant(0, digit, lambda rows: np.nan_to_num(rows[:, 3]) * factor)
 
 
@@ -59,9 +59,9 @@ def test_a_vote_is_the_share_that_says_yes_or_the_most_frequent_label(tmp_path: 
     assert loaded(tmp_path, vote, models).predict(ASKED).tolist() == pytest.approx([2 / 3, 2 / 3])
     signature = {**SIGNATURE, "outputs": [{"name": "label", "type": "string"}]}
 
-    def says(word: str, digit: int) -> Model:
+    def says(word: str, digit: int) -> Predictor:
         score: Callable[[Any], Any] = lambda rows: np.array([word] * len(rows), object)  # noqa: E731
-        return Model(parse(signature), "test", str(digit) * 64, "arrays", score)
+        return Predictor(parse(signature), "test", str(digit) * 64, "arrays", score)
 
     labels = {"a": says("late", 1), "b": says("on time", 2), "c": says("on time", 3)}
     plain = {"ensemble": "vote", "members": [member("a", 1), member("b", 2), member("c", 3)]}
@@ -75,7 +75,7 @@ def test_a_trained_combiner_sees_the_members_by_name(tmp_path: Path) -> None:
         "inputs": [{"name": "b", "type": "float64"}, {"name": "a", "type": "float64"}],
         "outputs": [{"name": "y", "type": "float64"}],
     }
-    combiner = Model(parse(numbers), "test", "3" * 64, "arrays", lambda rows: rows[:, 0] * 10 + rows[:, 1])
+    combiner = Predictor(parse(numbers), "test", "3" * 64, "arrays", lambda rows: rows[:, 0] * 10 + rows[:, 1])
     models = {"a": ages(1, 1.0), "b": ages(2, 2.0), "top": combiner}
     stack = {"ensemble": "stack", "members": [member("a", 1), member("b", 2)], "combiner": member("top", 3)}
     assert loaded(tmp_path, stack, models).predict(ASKED).tolist() == [210.0, 0.0]
@@ -84,7 +84,7 @@ def test_a_trained_combiner_sees_the_members_by_name(tmp_path: Path) -> None:
         loaded(tmp_path, wrong, models)
 
 
-def test_members_see_their_own_columns_and_categories(tmp_path: Path, boosting: Model) -> None:
+def test_members_see_their_own_columns_and_categories(tmp_path: Path, boosting: Predictor) -> None:
     """A member that knows other words in another order gives what it gives alone."""
     inputs = [
         {"name": "age", "type": "float64", "nullable": True},
@@ -96,7 +96,7 @@ def test_members_see_their_own_columns_and_categories(tmp_path: Path, boosting: 
         seen.append(rows.copy())
         return rows[:, 1]
 
-    odd = Model(parse({**SIGNATURE, "inputs": inputs}), "test", "1" * 64, "arrays", score)
+    odd = Predictor(parse({**SIGNATURE, "inputs": inputs}), "test", "1" * 64, "arrays", score)
     signature = {**SIGNATURE, "inputs": [dict(f) for f in SIGNATURE["inputs"]]}
     signature["inputs"][0]["categories"] = ["AA", "DL", "UA", "ZZ"]
     pinned = {**member("delay", 2), "digest": boosting.digest}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.app import create_app
 from gitml.serving.server import Listen, serving
 from gitml.serving.state import ServerState
@@ -17,7 +17,7 @@ from gitml.traffic.writing import Taken
 from serving_server import ROW, VERSIONS, deployment
 
 
-def test_answers_and_labels_meet(tmp_path: Path, boosting: Model) -> None:
+def test_answers_and_labels_meet(tmp_path: Path, boosting: Predictor) -> None:
     state, log, labels = ServerState("production"), PredictionLog(tmp_path), LabelStore(tmp_path)
     models = {VERSIONS[0]: boosting}
     state.swap(state.prepare("delay", deployment(models), models))

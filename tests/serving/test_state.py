@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from gitml.errors import UsageError
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.limits import Limits
 from serving_server import ROW, VERSIONS, Served, constant, deployment
 
@@ -171,7 +171,7 @@ class Load:
 
 
 @pytest.mark.slow
-def test_swaps_under_load_fail_no_request_and_mix_no_versions(start: Start, boosting: Model) -> None:
+def test_swaps_under_load_fail_no_request_and_mix_no_versions(start: Start, boosting: Predictor) -> None:
     models = [constant(n, n) for n in range(6)]
     server = start({VERSIONS[0]: models[0]})
     load = Load(server)
@@ -194,7 +194,7 @@ def test_swaps_under_load_fail_no_request_and_mix_no_versions(start: Start, boos
     assert {version for _, version, _ in load.answers} == set(VERSIONS[:6])
 
 
-def test_requests_in_one_connection_without_waiting_are_all_answered(start: Start, boosting: Model) -> None:
+def test_requests_in_one_connection_without_waiting_are_all_answered(start: Start, boosting: Predictor) -> None:
     server = start({VERSIONS[0]: boosting})
     body = orjson.dumps({"rows": [ROW]})
     one = b"POST /models/delay/predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gitml.errors import UsageError
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.app import create_app
 from gitml.serving.auth import Access, hashed, read_tokens
 from gitml.serving.limits import Limits
@@ -97,7 +97,7 @@ def test_private_columns_are_in_no_file_on_the_disk(tmp_path: Path) -> None:
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"SECRETWORD" in p.read_bytes()]
 
 
-def test_tokens_are_for_what_their_scopes_say(tmp_path: Path, boosting: Model) -> None:
+def test_tokens_are_for_what_their_scopes_say(tmp_path: Path, boosting: Predictor) -> None:
     tokens = {
         hashed("p" * 20): Access("desk"),
         hashed("l" * 20): Access("warehouse", frozenset({"labels"})),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from serving_models import columns, fitted
 from serving_server import ROW, VERSIONS, Served
@@ -22,7 +22,7 @@ _TYPES = {"carrier": "BYTES", "distance": "INT64", "origin": "BYTES", "age": "FP
 
 
 @pytest.fixture
-def server(start: Start, boosting: Model) -> Served:
+def server(start: Start, boosting: Predictor) -> Served:
     return start({VERSIONS[0]: boosting})
 
 
@@ -204,7 +204,7 @@ def test_a_value_that_fits_is_answered_whatever_its_datatype(server: Served, dat
 
 def test_an_answer_that_its_datatype_does_not_hold_is_an_error_of_the_model(start: Start) -> None:
     signature = parse({"inputs": [{"name": "x", "type": "int64"}], "outputs": [{"name": "n", "type": "uint8"}]})
-    model = Model(signature, "onnx", "0" * 64, "arrays", lambda rows: rows)
+    model = Predictor(signature, "onnx", "0" * 64, "arrays", lambda rows: rows)
     server = start({VERSIONS[0]: model})
     for binary in (False, True):
         said = []

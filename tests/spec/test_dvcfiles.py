@@ -161,7 +161,12 @@ stages:
 
 def test_a_model_is_made_by_its_producers_and_their_ancestors_in_order() -> None:
     built, _ = pipeline(CHAIN)
-    assert stages_of(built, Model(artifact="m.skops", metrics="m.json")) == ("ingest", "prepare", "train", "evaluate")
+    assert stages_of(built, Model(artifact="m.skops", metrics="m.json")) == (
+        "ingest",
+        "prepare",
+        "train",
+        "evaluate",
+    )
     assert stages_of(built, Model(artifact="elsewhere.skops", metrics="none.json")) == ()
 
 

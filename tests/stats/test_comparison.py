@@ -34,6 +34,7 @@ def estimates(rng: random.Random, shift: float) -> tuple[Estimate, Estimate]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_no_change_reads_as_noise_in_about_95_percent_of_trials() -> None:
     rng = random.Random(7)
     readings = [difference("accuracy", *estimates(rng, 0.0), better="higher", paired=True).reading for _ in range(200)]

@@ -35,7 +35,7 @@ from gitml.promotion.merge import MergeOrder as Merging
 from gitml.promotion.merge import MergeResult, merge
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
-from gitml_sandbox.forge import repos, users
+from gitml_sandbox.forge import emails, repos, users
 from gitml_sandbox.server.serve import Options, serving
 from promotion.gating import RUN, Gated, gated
 from promotion.promoting import NOW, POLICY, Town, pin, write
@@ -281,7 +281,7 @@ def template(folder: Path, keys: Mapping[str, Any] | None = None) -> Template:
             g.rules(keys={**g.policy["keys"], **keys})
         with kit.sandbox.store.write() as tx:
             for login in ("olga", "rita"):
-                tx.execute("UPDATE users SET email = ? WHERE login = ?", (f"{login}@example.org", login))
+                emails.add(tx, users.get(tx, login).id, [f"{login}@example.org"])
             repos.set_collaborator(tx, g.town.repo.id, users.get(tx, "gitml-bot[bot]").id, "write")
         nothing = record_of(0)
         scene = Scene(g, clock, nothing, nothing, folder)

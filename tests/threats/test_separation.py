@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from threats.kit import PRODUCTION, STAGING, Scene, said
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ def test_who_stands_behind_a_change_does_not_approve_it(scene: Scene) -> None:
         number = scene.branch(name, **how)
         scene.g.approve(number, login)
         expected[number] = (words,)
-    bots = scene.opened("gitml-bot[bot]", asked_by=(Person("rita", scene.town.kit.user("rita").id),))
+    bots = scene.opened("gitml-bot[bot]", asked_by=(Account("rita", scene.town.kit.user("rita").id),))
     scene.g.approve(bots, "rita")
     expected[bots] = ("is who made the bot open the pull request",)
     own = scene.branch("own", opener="rita")

@@ -13,6 +13,7 @@ HERE = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_the_committed_version_of_delay(tmp_path: Path) -> None:
     if not (HERE / ".git").exists() or git(HERE, "rev-parse", "--is-shallow-repository") == "true":

@@ -15,7 +15,7 @@ import pytest
 from conftest import TOY
 from reproducing import edit, reproduce, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 # The stages need PyYAML alone: an environment that is built in seconds.
 LOCK = f"pyyaml=={version('pyyaml')}\n"

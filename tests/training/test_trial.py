@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,19 @@ import pytest
 from agent.kit import World
 from agent.running import version
 from gitml.control.mainline import Mainline
+from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import depot
 from gitml.git.commands import Git
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from gitml.training.trial import TrialShelf, _measured, try_model
 
 SIGNATURE = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]})
-DOUBLE = Model(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
+DOUBLE = Predictor(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
 ROWS = [0.0, 1.0, 1e6]
 
 
-def tried(answers: list[Any] | None, model: Model = DOUBLE) -> tuple[str, dict[str, Any]]:
+def tried(answers: list[Any] | None, model: Predictor = DOUBLE) -> tuple[str, dict[str, Any]]:
     return _measured(model, None if answers is None else {"x": ROWS[: len(answers)], "y": answers})
 
 
@@ -49,18 +49,18 @@ def test_without_samples_nothing_is_settled_but_the_speed(answers: list[float] |
 
 def test_words_are_compared_as_words() -> None:
     signature = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "string"}]})
-    model = Model(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
+    model = Predictor(signature, "skops", "0" * 64, "arrays", lambda rows: np.where(rows > 0.5, "late", "early"))
     assert tried(["early", "late", "late"], model)[0] == "passed"
     for other in (["late", "late", "late"], ["early", None, "late"], [0.0, 1.0, 1.0]):
         assert tried(other, model)[0] == "failed"
 
 
-def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World, tmp_path: Path) -> None:
+def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> None:
     name = world.ensemble(version(world, 1.0), version(world, 3.0))
     main = Mainline(Git(world.clone), world.tip)
-    with depot(tmp_path / "dvc", main.file(".dvc/config") or b"") as store:
-        shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC))
-        found = try_model(shelf, world.versions[name])
-        assert (found.result, found.details["rows"]) == ("passed", 10), found.details
-        world.artifact(version(world, 3.0)).write_bytes(b"another")
-        assert try_model(shelf, world.versions[name]).result != "passed"
+    store = depot(places_of(main.file(".dvc/config") or b""))
+    shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC))
+    found = try_model(shelf, world.versions[name])
+    assert (found.result, found.details["rows"]) == ("passed", 10), found.details
+    world.artifact(version(world, 3.0)).write_bytes(b"another")
+    assert try_model(shelf, world.versions[name]).result != "passed"

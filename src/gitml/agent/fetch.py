@@ -36,7 +36,7 @@ class MirrorShelf:
     """The versions of ``commit``; their files are kept in ``cache``.
 
     Which DVC remotes there are says ``newest``, main as it is now: they may have moved since ``commit``, and whatever
-    they give is held against its digest.
+    they give is held against its digest. ``remotes``: those that the machine's operator names instead, by name or URL.
     """
 
     mirror: Mirror
@@ -44,6 +44,7 @@ class MirrorShelf:
     cache: Path
     dvc: Path
     newest: str = ""
+    remotes: tuple[str, ...] = ()
 
     def record(self, model: str, pin: Pin) -> Record:
         """As ``gitml.registry.pinned``."""
@@ -63,10 +64,14 @@ class MirrorShelf:
     @contextmanager
     def _remotes(self) -> Iterator[Remotes]:
         # DVC takes a second to import, and an agent that has everything in its cache never needs it.
+        from gitml.dvc.addresses import own_remotes, places_named, places_of
         from gitml.dvc.remotes import depot
 
-        with depot(self.dvc, _config(self.mirror, self.newest or self.commit)) as found:
-            yield found
+        own = own_remotes(self.dvc)
+        if self.remotes:
+            yield depot(places_named(self.remotes, own))
+        else:
+            yield depot(places_of(_config(self.mirror, self.newest or self.commit), own))
 
 
 def _config(mirror: Mirror, commit: str) -> bytes:

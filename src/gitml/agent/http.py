@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gitml.agent.view import View
+from gitml.jsontext import plain
 from gitml.serving.limits import Limits
 from gitml.serving.wire import GoneError, RequestError, read_body
 
@@ -48,7 +49,7 @@ async def _state(scope: Scope, send: Send, view: Callable[[], View], allowed: Ca
         return await _answer(send, 405, {"error": "GET only"})
     if not allowed(scope):
         return await _answer(send, 401, {"error": "this server answers callers with a token only"})
-    return await _answer(send, 200, view().to_dict())
+    return await _answer(send, 200, plain(view()))
 
 
 async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Event, secret: str) -> None:

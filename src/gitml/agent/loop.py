@@ -49,7 +49,11 @@ class Nowhere:
 
 @dataclass(frozen=True)
 class Setup:
-    """All that an agent is told. ``only``: fingerprints of keys that count; none: those of policy.yaml."""
+    """All that an agent is told.
+
+    ``only``: fingerprints of keys that count; none: those of policy.yaml. ``remotes``: where artifacts lie, by names of
+    this machine's DVC configuration or URLs; none: where main says.
+    """
 
     environment: str
     repository: str
@@ -58,6 +62,7 @@ class Setup:
     front: Front
     reporter: Reporter
     only: frozenset[str] = frozenset()
+    remotes: tuple[str, ...] = ()
     observe: bool = False
     backoff: tries.Backoff = field(default_factory=tries.Backoff)
     note: Callable[[str], None] = lambda _: None
@@ -241,7 +246,7 @@ class Agent:
     def _shelf(self, commit: str) -> MirrorShelf:
         newest = self.setup.mirror.resolve(MAIN_REF) or commit
         folder = self.setup.folder
-        return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest)
+        return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, self.setup.remotes)
 
     def _show(self, loaded: LoadedModel) -> None:
         self.setup.front.show(loaded)

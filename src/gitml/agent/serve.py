@@ -65,6 +65,8 @@ def serve(
         inner = create_app(state, writers.log, tokens=listening.tokens, taken=writers.taken)
         app = with_agent(inner, lambda: agent.view, wake, secret=listening.secret, allowed=allowed)
         with serving(app, state, listening.listen) as running:
+            if running.missing:
+                agent.setup.note(running.missing)
             loop.start()
             ready(running.url)
             while running.thread.is_alive() and not stop.wait(0.5):

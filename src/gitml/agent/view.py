@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gitml.jsontext import picked, plain
 from gitml.verdict import Phase, Verdict
 
 
@@ -49,16 +50,8 @@ class ModelView:
     failed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "sync": self.sync.value,
-            "health": self.health.value,
-            "reason": self.reason,
-            "until": self.until or None,
-            "wanted": self.wanted,
-            "applied": self.applied,
-            "attempted": self.attempted,
-        }
+        told = picked(self, "model", "sync", "health", "reason", "wanted", "applied", "attempted")
+        return {**told, "until": self.until or None}
 
 
 @dataclass(frozen=True)
@@ -89,18 +82,11 @@ class View:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "environment": self.environment,
-            "repository": self.repository,
-            "agent": self.agent,
-            "sync": self.sync.value,
-            "health": self.health.value,
-            "reason": self.reason,
+            **picked(self, "environment", "repository", "agent", "sync", "health", "reason", "observe", "outbox"),
             "main": self.main or None,
             "verified": self.verified or None,
             "looked": self.looked or None,
-            "observe": self.observe,
-            "outbox": self.outbox,
-            "models": [m.to_dict() for m in self.models],
+            "models": plain(self.models),
             **self.extra,
         }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gitml.errors import GitmlError
 from gitml.files import write_file
+from gitml.jsontext import pretty
 from gitml.reports import facts
 from gitml.reports.shifts import chart
 from gitml.spec.application import Model
@@ -52,7 +53,7 @@ class Pictures:
         # A point parts what no name of a model or chart can hold: no stage's picture has this name.
         base = f"shift.{re.sub('[^A-Za-z0-9_-]', '-', model)}"
         written = f"{FOLDER}/{base}{_SUFFIX}"
-        write_file(self.folder / written, (json.dumps(spec, indent=1, ensure_ascii=False) + "\n").encode())
+        write_file(self.folder / written, pretty(spec).encode())
         if not isinstance(picture, bytes):
             self._note("feature shift", model, picture)
             return facts.Chart("feature shift", spec=written)

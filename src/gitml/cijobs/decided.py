@@ -24,6 +24,7 @@ from gitml.gates.facts import Unknown
 from gitml.git import history
 from gitml.git.filechange import FileChange
 from gitml.git.history import Landed
+from gitml.jsontext import plain
 from gitml.policy.change import Move
 from gitml.refs import NAME
 from gitml.spec import Deployment
@@ -192,7 +193,7 @@ def approval_of(judged: Judged, change: SignedChange) -> str:
 
 def _snapshot(judged: Judged, turn: _Turn) -> dict[str, object]:
     decision = judged.decision
-    told = decision.approvals.to_dict() if decision else {}
+    told = plain(decision.approvals) if decision else {}
     filled = [person for seat in told.get("seats", []) for person in seat["filled"]]
     about = {"approvers": filled, "refused": list(judged.refused), "commit": turn.commit}
     return {**told, **about, "move": decision.move.value if decision else "refused"}

@@ -15,7 +15,7 @@ from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.forges.base import PullRequest
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.forges.job import JobCause
 from gitml.forges.table import job_of
 from gitml.policy.change import in_force
@@ -41,7 +41,7 @@ class Turn:
     problem: bool = False
 
 
-def propose(place: Place, started_by: Person | None = None) -> tuple[Turn, ...]:
+def propose(place: Place, started_by: Account | None = None) -> tuple[Turn, ...]:
     """Each model in each environment, in the order of policy.yaml. One that fails does not keep the others back.
 
     ``started_by`` is who started this run by hand.
@@ -63,7 +63,7 @@ class ProposalDue:
 
     model: str
     environment: str
-    started_by: Person | None
+    started_by: Account | None
 
 
 def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: ProposalDue) -> Iterator[Turn]:
@@ -171,7 +171,7 @@ def _brought_by(place: Place, main: Mainline, model: str, environment: str) -> s
     return f", by #{merged[0].number}" if merged else f", by {past.commit}" if past else ""
 
 
-def requesters(place: Place, main: Mainline, policy: Policy, due: ProposalDue, version: str) -> tuple[Person, ...]:
+def requesters(place: Place, main: Mainline, policy: Policy, due: ProposalDue, version: str) -> tuple[Account, ...]:
     """Who made the bot open a promotion: whoever merged what makes it due, and whoever started this run by hand.
 
     For the first environment that is the version's record, for the others the deployment before.
@@ -188,7 +188,7 @@ def _newest(main: Mainline, path: str) -> str:
     return past.commit if past else ""
 
 
-def merger(place: Place, commit: str) -> Person | None:
+def merger(place: Place, commit: str) -> Account | None:
     """Who brought a commit to the default branch: merged its pull request, or pushed it. None when nobody says."""
     try:
         for pull in place.forge.pulls.of_commit(commit):
@@ -202,11 +202,11 @@ def merger(place: Place, commit: str) -> Person | None:
     return next((push.by for push in pushes if push.after == commit and push.by.login), None)
 
 
-def starter(env: Mapping[str, str]) -> Person | None:
+def starter(env: Mapping[str, str]) -> Account | None:
     """Who started a run of CI by hand, or started it again; None when an event did."""
     job = job_of(env)
     if job.cause is not JobCause.MANUAL and job.again in ("", job.actor):
         return None
     login = job.again or job.actor
     number = job.actor_id if login == job.actor else 0
-    return Person(login, number) if login and not login.endswith("[bot]") else None
+    return Account(login, number) if login and not login.endswith("[bot]") else None

@@ -5,9 +5,7 @@ What is found out goes into a file for the job that signs. What was tried before
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ from gitml.clock import now
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
 from gitml.control.signing import BelievedEvents
+from gitml.dvc.addresses import own_remotes, places_of
 from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.evidence.trust import believe
@@ -115,17 +114,15 @@ def _is_fresh(policy: Policy, known: BelievedEvents, kind: Kind, record: Record,
 
 
 def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitml-verify-")))
-        try:
-            store = stack.enter_context(depot(folder, main.file(DVC_CONFIG) or b""))
-        except GitmlError as exc:
-            order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
-            store = None
-        shelf = TrialShelf(main, store, main.application(), policy, order.clock())
-        for record in due:
-            order.call.say(f"trying {record.reference}")
-            yield try_model(shelf, record)
+    try:
+        store = depot(places_of(main.file(DVC_CONFIG) or b"", own_remotes()))
+    except GitmlError as exc:
+        order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
+        store = None
+    shelf = TrialShelf(main, store, main.application(), policy, order.clock())
+    for record in due:
+        order.call.say(f"trying {record.reference}")
+        yield try_model(shelf, record)
 
 
 def _again(root: Path, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:

@@ -105,6 +105,12 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option(
     "--trust", multiple=True, metavar="SHA256:…", help="Only this key of policy.yaml counts; may be repeated."
 )
+@click.option(
+    "--remote",
+    multiple=True,
+    metavar="NAME|URL",
+    help="Fetch artifacts from this DVC remote of this machine, whatever main names; may be repeated.",
+)
 @click.option("--url", default="", help="Address that people reach it at, for the forge's page of deployments.")
 @click.option("--log", default="", metavar="URL", help="Keep requests and answers there: a folder or its URL.")
 @click.option("--keep", metavar="TIME", callback=_duration, help="Delete days of it that are older, such as 90d.")
@@ -132,7 +138,7 @@ def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
     with entered as place:
         view = place.agent.round()
     if as_json:
-        show_json({**view.to_dict(), "verdict": view.verdict.to_dict()})
+        show_json({**view.to_dict(), "verdict": view.verdict})
     else:
         shown_state(view.to_dict())
     if says:

@@ -43,6 +43,7 @@ class AgentCall:
     folder: Path
     outbox: str = ""
     trust: frozenset[str] = frozenset()
+    remotes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) ->
         folder,
         options.get("outbox", ""),
         frozenset(options.get("trust", ())),
+        tuple(options.get("remote", ())),
     )
 
 
@@ -143,6 +145,7 @@ def _working(
         Server(state, say) if serving else Nowhere(),
         reporter,
         only=told.trust,
+        remotes=told.remotes,
         observe=observe,
         note=say,
     )

@@ -103,13 +103,13 @@ def _show(result: Audit, *, as_json: bool) -> None:
     if as_json:
         show_json(
             {
-                "verdict": result.verdict.to_dict(),
+                "verdict": result.verdict,
                 "repository": facts.repository,
                 "main": facts.main,
                 "ledger_head": facts.head,
                 "kept": list(facts.kept),
                 "asked_forge": facts.ways is not None,
-                "findings": [finding.to_dict() for finding in result.findings],
+                "findings": result.findings,
                 "changes": [change_row(row) for row in result.changes],
                 "events": [event_row(event) for event in result.events],
                 "older_changes": result.older,

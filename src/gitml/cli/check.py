@@ -9,6 +9,7 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import Problem
+from gitml.jsontext import picked
 from gitml.output import paint, printable, show, show_json
 from gitml.project.check import CheckReport
 from gitml.project.check import check as check_files
@@ -43,9 +44,8 @@ def check(ctx: click.Context, as_json: bool) -> int:
 
 
 def _as_dict(root: Path, report: CheckReport) -> dict[str, object]:
-    keys = ("file", "line", "key", "message", "hint")
-    problems = [{key: getattr(problem, key) for key in keys} for problem in report.problems]
-    return {"root": str(root), "counts": dict(report.counts), "problems": problems}
+    problems = [picked(problem, "file", "line", "key", "message", "hint") for problem in report.problems]
+    return {"root": root, "counts": report.counts, "problems": problems}
 
 
 def _show(report: CheckReport, root: str) -> None:

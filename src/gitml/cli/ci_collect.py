@@ -8,6 +8,7 @@ from gitml.cijobs.collect import Collected
 from gitml.cijobs.collect import collect as run_collect
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
+from gitml.jsontext import picked, plain
 from gitml.output import note, printable, show, show_json
 
 
@@ -44,10 +45,4 @@ def collect(ctx: click.Context, outbox: str, *, prune: bool, as_json: bool) -> i
 
 
 def _json(done: Collected) -> dict[str, object]:
-    return {
-        "added": list(done.added),
-        "known": list(done.known),
-        "refused": dict(done.refused),
-        "removed": list(done.removed),
-        **done.verdict.to_dict(),
-    }
+    return {**picked(done, "added", "known", "refused", "removed"), **plain(done.verdict)}

@@ -10,6 +10,7 @@ from gitml.cijobs.propose import Turn, starter
 from gitml.cijobs.propose import propose as run_propose
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import as_dict, placed
+from gitml.jsontext import picked
 from gitml.output import printable, show, show_json
 
 
@@ -35,11 +36,5 @@ def propose(ctx: click.Context, as_json: bool) -> int:
 
 
 def _json(turn: Turn) -> dict[str, object]:
-    return {
-        "model": turn.model,
-        "environment": turn.environment,
-        "said": turn.said,
-        "proposed": as_dict(turn.proposed) if turn.proposed else None,
-        "closed": list(turn.closed),
-        "problem": turn.problem,
-    }
+    told = picked(turn, "model", "environment", "said", "closed", "problem")
+    return {**told, "proposed": as_dict(turn.proposed) if turn.proposed else None}

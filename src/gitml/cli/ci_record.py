@@ -19,6 +19,7 @@ from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.table import job_of
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.training.reproduce import ReproduceCall
 
@@ -47,7 +48,7 @@ def verify(ctx: click.Context, models: tuple[str, ...], *, again: bool, as_json:
     call = ReproduceCall(watch, tell, lambda text: note(printable(text)))
     done = civerify(root, Here(root, os.environ), Trial(models, call, again=again))
     if as_json:
-        show_json(done.model_dump(mode="json"))
+        show_json(done)
         return 0
     for one in done.tried:
         mark = paint(f"{one.result:<12}", _STYLES[one.result])
@@ -120,5 +121,4 @@ def _show(one: RecordResult) -> None:
 
 
 def _json(one: RecordResult) -> dict[str, object]:
-    told = {"said": one.due.said, "events": list(one.events), "error": one.error or None, "fine": one.is_fine}
-    return {**told, "awaits": list(one.awaits)}
+    return {"said": one.due.said, "error": one.error or None, "fine": one.is_fine, **picked(one, "events", "awaits")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gitml.cli.common import as_json, examples, root_of
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.project.render import Did, Workflow, render_workflows, workflows
 
@@ -58,4 +59,4 @@ def _show_diff(file: Workflow) -> None:
 
 
 def _json(files: tuple[Workflow, ...]) -> list[dict[str, str]]:
-    return [{"path": file.path, "change": file.change.value} for file in files]
+    return [picked(file, "path", "change") for file in files]

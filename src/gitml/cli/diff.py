@@ -8,6 +8,7 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import difference_json, difference_table
+from gitml.jsontext import picked
 from gitml.output import paint, show, show_json, table
 from gitml.training.diff import Diff, DiffLine
 from gitml.training.diff import diff as diff_versions
@@ -53,8 +54,8 @@ def _row(change: DiffLine) -> list[str]:
 
 def _json(found: Diff) -> dict[str, Any]:
     return {
-        "old": {"model": found.old.model, "version": found.old.version},
-        "new": {"model": found.new.model, "version": found.new.version},
+        "old": picked(found.old, "model", "version"),
+        "new": picked(found.new, "model", "version"),
         "metrics": [difference_json(d) for d in found.metrics],
-        **{part: [{"name": c.name, "old": c.old, "new": c.new} for c in getattr(found, part)] for part in _PARTS},
+        **{part: [picked(c, "name", "old", "new") for c in getattr(found, part)] for part in _PARTS},
     }

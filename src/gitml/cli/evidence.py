@@ -91,8 +91,8 @@ def _json(shown: ShownEvent, *, whole: bool = False) -> dict[str, Any]:
         "believed": bool(shown.believed),
         "reason": shown.believed.why_not,
         "signer": shown.believed.signer,
-        "binding": statement.binding.model_dump(mode="json") if statement else None,
-        **({"details": dict(statement.details) if statement else None} if whole else {}),
+        "binding": statement.binding if statement else None,
+        **({"details": statement.details if statement else None} if whole else {}),
     }
 
 
@@ -146,7 +146,7 @@ def verify(ctx: click.Context, /, names: Sequence[str], *, repository: str, fetc
     """
     found, verdict = verify_events(_here(ctx, repository, fetch=fetch), names)
     if as_json:
-        show_json({"verdict": verdict.to_dict(), "events": [_json(shown) for shown in found]})
+        show_json({"verdict": verdict, "events": [_json(shown) for shown in found]})
         return verdict.exit_code
     for shown in found if names or verdict.exit_code else ():
         show(f"{printable(shown.event.name)}  {_says(shown)}")

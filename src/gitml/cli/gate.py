@@ -18,6 +18,7 @@ from gitml.gate.judge import ground
 from gitml.gate.occasion import Occasion, occasion
 from gitml.gate.queue import judge_queue
 from gitml.git.commands import Git
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.policy.decision import Decision
 from gitml.promotion.gate import GateOrder, GateOutcome
@@ -126,11 +127,10 @@ def _json(outcome: GateOutcome) -> dict[str, Any]:
     return {
         "pull": outcome.number,
         "head": outcome.head,
-        "state": outcome.state.value,
-        "line": outcome.line,
+        **picked(outcome, "state", "line"),
         "promotion": bool(judged and judged.is_promotion),
-        "refused": list(judged.refused) if judged else [],
-        "decision": judged.decision.to_dict() if judged and judged.decision else None,
+        "refused": judged.refused if judged else [],
+        "decision": judged.decision if judged else None,
         "signed": outcome.signed or None,
         "comment": outcome.comment or None,
         "problem": outcome.problem or None,

@@ -11,6 +11,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of
 from gitml.errors import UsageError
 from gitml.fields import parse_duration
+from gitml.jsontext import picked
 from gitml.output import note, paint, show, show_json, size, table
 from gitml.training.gc import GcCall, GcResult, Plan, collect, plan
 
@@ -106,13 +107,8 @@ def _json(plans: tuple[Plan, ...], done: GcResult | None) -> dict[str, Any]:
     return {
         "stores": [
             {
-                "store": p.store,
-                "place": p.place,
+                **picked(p, "store", "place", "unneeded_bytes", "kept", "kept_bytes", "young"),
                 "unneeded": [{"oid": u.oid, "bytes": u.size, "label": u.label} for u in p.unneeded],
-                "unneeded_bytes": p.unneeded_bytes,
-                "kept": p.kept,
-                "kept_bytes": p.kept_bytes,
-                "young": p.young,
             }
             for p in plans
         ],

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.project.init import FileStatus, Started
 from gitml.project.init import init as start_application
@@ -79,8 +80,7 @@ def _next(started: Started, example: str | None) -> list[str]:
 
 def _json(started: Started, example: str | None) -> dict[str, Any]:
     return {
-        "root": str(started.root),
-        "new_git": started.new_git,
-        "files": [{"path": p.path, "status": p.status.value, "diff": p.diff} for p in started.files],
+        **picked(started, "root", "new_git"),
+        "files": [picked(p, "path", "status", "diff") for p in started.files],
         "next": _next(started, example),
     }

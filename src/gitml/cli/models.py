@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, number, root_of
+from gitml.jsontext import picked
 from gitml.output import note, show, show_json, table
 from gitml.registry import Deployed
 from gitml.training.models import Inventory, Listed, versions
@@ -94,21 +95,12 @@ def _places(places: tuple[Deployed, ...]) -> str:
 
 def _json(entry: Inventory) -> dict[str, Any]:
     return {
-        "model": entry.model,
-        "description": entry.description,
-        "count": entry.count,
+        **picked(entry, "model", "description", "count"),
         "versions": [_version_json(listed) for listed in entry.versions],
-        "deployed": [{"environment": p.environment, "role": p.role, "version": p.version} for p in entry.places],
+        "deployed": [picked(p, "environment", "role", "version") for p in entry.places],
     }
 
 
 def _version_json(listed: Listed) -> dict[str, Any]:
-    return {
-        "version": listed.version,
-        "digest8": listed.digest8,
-        "created": listed.created,
-        "origin": listed.origin,
-        "readable": listed.readable,
-        "metrics": dict(listed.metrics),
-        "deployed": [{"environment": p.environment, "role": p.role} for p in listed.places],
-    }
+    told = picked(listed, "version", "digest8", "created", "origin", "readable", "metrics")
+    return {**told, "deployed": [picked(p, "environment", "role") for p in listed.places]}

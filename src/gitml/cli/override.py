@@ -13,6 +13,7 @@ from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed, reason_option
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.fields import WrongValueError, parse_duration, parse_until
+from gitml.jsontext import picked
 from gitml.output import note, printable, show, show_json
 from gitml.policy.freezes import moment
 from gitml.promotion.override import Overridden, OverrideOrder
@@ -90,15 +91,5 @@ def _show(done: Overridden) -> None:
 
 
 def _json(done: Overridden) -> dict[str, object]:
-    return {
-        "pull": done.pull,
-        "model": done.model,
-        "environment": done.environment,
-        "gates": list(done.gates),
-        "by": done.by,
-        "until": done.until.isoformat(),
-        "event": done.event,
-        "override": done.now.to_dict() if done.now else None,
-        "open": done.open,
-        "waits": done.waits or None,
-    }
+    told = picked(done, "pull", "model", "environment", "gates", "by", "until", "event", "open")
+    return {**told, "override": done.now, "waits": done.waits or None}

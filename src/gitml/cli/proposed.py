@@ -14,6 +14,7 @@ from gitml.control.place import Place
 from gitml.errors import OutsideError
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.promotion.promote import Proposed
 
@@ -57,16 +58,11 @@ def tell(done: Proposed, *, as_json: bool) -> None:
 
 def as_dict(done: Proposed) -> dict[str, Any]:
     return {
-        "model": done.model,
-        "version": done.version,
-        "environment": done.environment,
+        **picked(done, "model", "version", "environment", "how", "closed", "warnings"),
         "pull": done.pull.number,
         "url": done.pull.url,
-        "how": done.how,
         "asked": [*done.asked.done.people, *done.asked.done.teams],
-        "not_asked": dict(done.asked.skipped),
-        "closed": list(done.closed),
-        "warnings": list(done.warnings),
+        "not_asked": done.asked.skipped,
     }
 
 

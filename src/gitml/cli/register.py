@@ -10,6 +10,7 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import comparison_table, difference_json
+from gitml.jsontext import picked
 from gitml.output import note, paint, show, show_json, size
 from gitml.training.delivery import Delivery
 from gitml.training.register import RegisterCall, Registered, RegisterOutcome
@@ -90,13 +91,9 @@ def _show(root: Path, result: Registered) -> None:
 def _json(root: Path, result: Registered) -> dict[str, Any]:
     comparison = result.comparison
     return {
-        "model": result.record.model,
-        "outcome": result.outcome.value,
-        "version": result.record.version,
-        "digest": result.record.digest,
-        "source": result.record.source,
-        "record": result.path.relative_to(root).as_posix(),
-        "changed": list(result.changed),
+        **picked(result.record, "model", "version", "digest", "source"),
+        **picked(result, "outcome", "changed"),
+        "record": result.path.relative_to(root),
         "against": comparison.against.version if comparison else None,
         "differences": [difference_json(d) for d in comparison.differences] if comparison else [],
     }

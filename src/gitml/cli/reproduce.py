@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from gitml.cli.common import as_json, examples, root_of, watch
+from gitml.jsontext import picked, plain
 from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.pipelines.run import Ran
 from gitml.training.reproduce import TOLERANCE, ReproduceCall, Reproduction
@@ -100,10 +101,8 @@ def _show(result: Reproduction) -> None:
 
 def _json(result: Reproduction) -> dict[str, Any]:
     return {
-        "model": result.record.model,
-        "version": result.record.version,
-        "digest": result.record.digest,
-        **result.verdict.to_dict(),
+        **picked(result.record, "model", "version", "digest"),
+        **plain(result.verdict),
         "exit_code": result.verdict.exit_code,
-        "kept": str(result.kept) if result.kept else None,
+        "kept": result.kept,
     }

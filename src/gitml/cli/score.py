@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, extra, root_of
+from gitml.jsontext import picked
 from gitml.output import Live, note, paint, printable, seconds, show, show_json
 
 
@@ -104,11 +105,8 @@ def _files(count: int) -> str:
 
 def _json(result: Any) -> dict[str, Any]:
     return {
-        "model": result.record.model,
-        "version": result.record.version,
-        "rows": result.rows,
-        "scored": [{"input": n.input, "output": n.output, "rows": n.rows} for n in result.scored],
-        "before": [{"input": n.input, "output": n.output, "rows": n.rows} for n in result.before],
-        "unknown": result.unknown,
-        "left_out": list(result.left_out),
+        **picked(result.record, "model", "version"),
+        **picked(result, "rows", "unknown", "left_out"),
+        "scored": [picked(n, "input", "output", "rows") for n in result.scored],
+        "before": [picked(n, "input", "output", "rows") for n in result.before],
     }

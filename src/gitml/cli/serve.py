@@ -52,6 +52,8 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
     chosen = ServeOptions(Listen(options["host"], options["port"]), options["log"], options["tokens"])
     with run(root_of(ctx), reference, chosen) as trial:
         show(f"{paint(trial.running.url, 'bold')}/docs   {_said(trial)}, to try it out")
+        if trial.running.missing:
+            note(trial.running.missing)
         while trial.running.thread.is_alive() and not stop.wait(0.5):
             pass
         note("finishing what is in work")

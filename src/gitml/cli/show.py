@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, interval, number, root_of
+from gitml.jsontext import picked
 from gitml.output import paint, printable, show_json, size, table
 from gitml.output import show as say
 from gitml.registry import Record
@@ -41,8 +42,8 @@ def show(ctx: click.Context, reference: str, *, as_json: bool) -> None:
 def _json(root: Path, shown: ShownVersion) -> dict[str, Any]:
     return {
         **json.loads(shown.record.to_json()),
-        "record": shown.path.relative_to(root).as_posix(),
-        "deployed": [{"environment": p.environment, "role": p.role} for p in shown.places],
+        "record": shown.path.relative_to(root),
+        "deployed": [picked(p, "environment", "role") for p in shown.places],
     }
 
 

@@ -11,6 +11,7 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
 from gitml.errors import GitmlError
+from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.policy.freezes import moment
 from gitml.promotion.live import LiveReport
@@ -119,24 +120,16 @@ def _json(found: DeploymentStatus) -> dict[str, Any]:
     return {
         "commit": found.commit,
         "wanted": [_wanted_json(w) for w in found.wanted],
-        "pending": [vars(p) for p in found.pending],
-        "freezes": [f.model_dump(mode="json", by_alias=True) for f in found.freezes],
-        "notes": list(found.notes),
+        **picked(found, "pending", "freezes", "notes"),
     }
 
 
 def _wanted_json(wanted: WantedVersion) -> dict[str, Any]:
     return {
-        "model": wanted.model,
-        "environment": wanted.environment,
-        "state": wanted.state.model_dump(mode="json") if wanted.state else None,
+        **picked(wanted, "model", "environment", "state", "pull", "approved_by", "hold", "live"),
         "since": wanted.since or None,
         "commit": wanted.commit or None,
-        "pull": wanted.pull,
-        "approved_by": list(wanted.approved_by),
         "approvals_from": wanted.approvals_from or None,
-        "hold": wanted.hold.model_dump(mode="json") if wanted.hold else None,
         "frozen": bool(wanted.freezes),
-        "live": vars(wanted.live) if wanted.live else None,
         "problem": wanted.problem or None,
     }

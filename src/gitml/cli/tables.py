@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gitml.cli.common import interval, number
+from gitml.jsontext import picked
 from gitml.output import paint, table
 from gitml.stats.comparison import Difference, Reading
 from gitml.training.compare import Comparison
@@ -45,14 +46,5 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:
-    return {
-        "metric": difference.metric,
-        "new": difference.new,
-        "old": difference.old,
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
-        "paired": difference.paired,
-        "freedom": difference.freedom,
-        "reading": difference.reading.value,
-    }
+    told = picked(difference, "metric", "new", "old", "low", "high", "paired", "freedom", "reading")
+    return {**told, "difference": difference.value}

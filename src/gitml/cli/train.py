@@ -10,6 +10,7 @@ import click
 
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
+from gitml.jsontext import picked
 from gitml.output import note, paint, seconds, show, show_json
 from gitml.pipelines.run import How, Ran
 from gitml.training.train import TrainCall, Trained, TrainOutcome
@@ -92,15 +93,10 @@ def _show_put_back(result: Trained) -> None:
 def _json(root: Path, result: Trained) -> dict[str, Any]:
     comparison = result.comparison
     return {
-        "model": result.model,
-        "outcome": result.outcome.value,
-        "version": result.record.version,
-        "digest": result.record.digest,
-        "record": result.path.relative_to(root).as_posix(),
-        "stages": [
-            {"stage": r.stage, "how": r.how.value, "seconds": round(r.seconds, 3), "why": r.why} for r in result.stages
-        ],
-        "put_back": list(result.put_back),
+        **picked(result, "model", "outcome", "put_back"),
+        **picked(result.record, "version", "digest"),
+        "record": result.path.relative_to(root),
+        "stages": [{**picked(r, "stage", "how", "why"), "seconds": round(r.seconds, 3)} for r in result.stages],
         "against": comparison.against.version if comparison else None,
         "differences": [difference_json(d) for d in comparison.differences] if comparison else [],
     }

@@ -11,7 +11,7 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.git.edit import bring, commit_file, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
@@ -37,7 +37,7 @@ class Wish:
     title: str
     words: str
     reason: str
-    asked_by: tuple[Person, ...]
+    asked_by: tuple[Account, ...]
 
     @property
     def path(self) -> str:
@@ -167,11 +167,11 @@ def same_text(one: str, other: str) -> bool:
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
 
 
-def requested_by(message: str) -> tuple[Person, ...]:
+def requested_by(message: str) -> tuple[Account, ...]:
     """Who asked for a change, as the trailers of its commit say."""
     values = re.findall(rf"^{REQUESTED}:[ \t]*(.+?)[ \t]*$", message, re.M)
     found = (_REQUEST.fullmatch(value) for value in values)
-    return tuple(Person(m["login"], int(m["id"] or 0)) for m in found if m)
+    return tuple(Account(m["login"], int(m["id"] or 0)) for m in found if m)
 
 
 def drop_branch(place: Place, branch: str, commit: str) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gitml.clock import LOOPBACK, now
 from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
-from gitml.forges.governed import GovernedForge, Person
+from gitml.forges.governed import Account, GovernedForge
 from gitml.forges.settings import Settings
 from gitml.git.commands import Git
 from gitml.git.edit import Who, bring, tip_of
@@ -46,7 +46,7 @@ class Place:
         return self.forge.about().default_branch
 
     @cached_property
-    def me(self) -> Person | None:
+    def me(self) -> Account | None:
         """Whose token it is; None for one that is nobody's, as a job's."""
         login = self.forge.me()
         return self.forge.people.find(login) if login else None

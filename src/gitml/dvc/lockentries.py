@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from gitml.jsontext import canonical, plain
 
 
 @dataclass(frozen=True, order=True)
@@ -100,19 +100,6 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(part, f"{name}{dot}{key}")
 
 
-def plain(value: Any) -> Any:
-    """A value of YAML as JSON has it, so that it is the same before and after it was written down.
-
-    >>> plain({10: 0.5, "since": datetime.date(2013, 1, 31)})
-    {'10': 0.5, 'since': '2013-01-31'}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
-
-
 def same_value(one: Any, other: Any) -> bool:
     """Whether two values are equal and of one type: Python's ``==`` takes 1, 1.0 and true for the same.
 
@@ -124,12 +111,6 @@ def same_value(one: Any, other: Any) -> bool:
 
 def _pairs(contents: tuple[Content, ...]) -> list[tuple[str, str]]:
     return sorted((c.path, c.digest) for c in contents)
-
-
-def canonical(value: Any) -> bytes:
-    """One JSON text per value: sorted keys, no spaces, UTF-8. Raises ValueError on NaN and infinities."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
 
 
 def sha256_of(value: Any) -> str:

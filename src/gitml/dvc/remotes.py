@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dvc.config import Config
-from dvc.exceptions import DvcException
+from dvc.fs import get_cloud_fs
+from dvc_data.hashfile.db import get_odb
 
-from gitml.dvc.errors import as_ours
+from gitml.dvc.addresses import RemotePlace
+from gitml.dvc.errors import translated
 from gitml.dvc.lockentries import Content
 from gitml.dvc.objects import OID, Store
-from gitml.dvc.repository import Dvc
 from gitml.dvc.safety import check_listing, refuse_escape
-from gitml.errors import IntegrityError, OutsideError, UsageError
-from gitml.files import write_file
+from gitml.errors import IntegrityError, OutsideError
 
 
 @dataclass(frozen=True)
 class Depot:
-    """The remotes, the default one first."""
+    """The remotes, the default one first. ``notes`` go with the error of one that cannot be reached."""
 
     stores: tuple[Store, ...]
+    notes: tuple[str, ...] = ()
 
     def fetch(self, content: Content, target: Path) -> bool:
         """Write the file or folder ``content`` to ``target``, whole or not at all; False if no remote has it.
@@ -61,6 +58,10 @@ class Depot:
                     return True
             except OutsideError as exc:
                 failures.append(exc)
+        if self.notes and not any(isinstance(exc, IntegrityError) for exc in failures):
+            # A server may call "not for you" what it calls "not there".
+            said = failures[0].message if failures else f"no DVC remote gave {oid}"
+            raise OutsideError(said, "; ".join(self.notes))
         if failures:
             raise failures[0]
         return False
@@ -81,35 +82,13 @@ class Depot:
         return True
 
 
-@contextmanager
-def depot(folder: Path, config: bytes) -> Iterator[Depot]:
-    """The remotes that ``config`` (the bytes of .dvc/config) names. DVC's own files lie below ``folder``.
-
-    Of the configuration nothing but the remotes counts. Credentials come from the environment, from this machine's
-    configuration of DVC, or from ``folder``/.dvc/config.local. Raises UsageError when there is no remote to use.
-    """
-    given = folder / "main.config"
-    write_file(given, config)
-    try:
-        read = Config.load_file(str(given))
-    except DvcException as exc:
-        raise as_ours(exc) from exc
-    remotes: dict[str, Any] = {name: dict(remote) for name, remote in read.get("remote", {}).items()}
-    if not remotes:
-        raise UsageError("main names no DVC remote", "add one: dvc remote add --default NAME URL, by a pull request")
-    for name, remote in remotes.items():
-        _refuse_relative(name, str(remote.get("url", "")))
-    write_file(folder / ".dvc" / "config", b"[core]\n    no_scm = true\n    analytics = false\n")
-    first = read.get("core", {}).get("remote")
-    order = sorted(remotes, key=lambda name: (name != first, name))
-    core = {"no_scm": True, "site_cache_dir": str(folder / "site"), "remote": order[0]}
-    with Dvc(folder, {"core": core, "remote": remotes}) as dvc:
-        yield Depot(tuple(dvc.store(name) for name in order))
+@translated
+def depot(places: Sequence[RemotePlace]) -> Depot:
+    """The remotes at ``places``: nothing of any DVC configuration counts but what these say."""
+    return Depot(tuple(map(_store, places)), tuple(place.note for place in places if place.note))
 
 
-def _refuse_relative(name: str, url: str) -> None:
-    if not url or not (re.match(r"[a-z0-9+]+://", url) or url.startswith(("/", "~")) or re.match(r"[A-Za-z]:", url)):
-        raise UsageError(
-            f"the DVC remote {name} lies at {url!r}, a place inside a clone, and here is none",
-            "give it an absolute path or a URL: dvc remote modify NAME url URL",
-        )
+def _store(place: RemotePlace) -> Store:
+    cls, config, path = get_cloud_fs({}, **place.settings)
+    fs = cls(**config)
+    return Store(f"remote {place.name}", get_odb(fs, fs.join(path, "files", "md5"), hash_name="md5", **config))

@@ -10,8 +10,9 @@ from typing import Any
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
-from gitml.dvc.lockentries import Content, canonical, plain, same_value
+from gitml.dvc.lockentries import Content, same_value
 from gitml.errors import Problem, SpecError
+from gitml.jsontext import canonical, plain
 
 
 def drop_torn_rwlock(root: Path) -> None:

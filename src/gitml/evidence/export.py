@@ -19,6 +19,7 @@ from gitml.evidence.audit import Audit, ChangeRow
 from gitml.evidence.chain import Recorded
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.statement import strict_json
+from gitml.jsontext import plain
 
 FACTS, EVENTS, CHANGES, FINDINGS, VERDICT = (
     "facts.json",
@@ -35,10 +36,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def files(audit: Audit) -> dict[str, bytes]:
     """Every file of the export but the page, by name."""
     changes, events, findings = ([*map(change_row, audit.changes)], [*map(event_row, audit.events)], audit.findings)
-    found = [finding.to_dict() for finding in findings]
+    found = plain(findings)
     return {
         FACTS: _json(_facts(audit)),
-        VERDICT: _json({"repository": audit.facts.repository, **audit.verdict.to_dict()}),
+        VERDICT: _json({"repository": audit.facts.repository, **plain(audit.verdict)}),
         EVENTS: _lines(events),
         CHANGES: _lines(changes),
         FINDINGS: _lines(found),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gitml.evidence.trust import Cause
+from gitml.jsontext import picked, plain
 from gitml.verdict import Phase
 
 
@@ -59,10 +60,4 @@ class Finding:
         return Phase.INCONCLUSIVE if self.kind in _UNCLEAR else Phase.FAILED
 
     def to_dict(self) -> dict[str, str]:
-        return {
-            "finding": self.kind.value,
-            "phase": self.phase.value,
-            "subject": self.subject,
-            "message": self.message,
-            "commit": self.commit,
-        }
+        return {"finding": plain(self.kind), **picked(self, "phase", "subject", "message", "commit")}

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.fields import EvidenceKind, newer_format
+from gitml.jsontext import canonical
 from gitml.kinds import PROVENANCE, TEST_RESULT, predicate_of
 from gitml.refs import NAME, VERSION
 
@@ -137,7 +138,7 @@ def to_payload(statement: Statement) -> bytes:
         },
     }
     try:
-        raw = json.dumps(payload, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+        raw = canonical(payload)
     except (TypeError, RecursionError) as exc:
         raise ValueError(f"the details are no JSON: {exc}") from exc
     if len(raw) > MAX_PAYLOAD:

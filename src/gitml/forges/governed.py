@@ -10,7 +10,7 @@ from gitml.forges.base import Forge, PullRequest
 
 
 @dataclass(frozen=True)
-class Person:
+class Account:
     """An account. ``id`` survives a change of login; an account that is gone is ``("", 0)``."""
 
     login: str
@@ -25,7 +25,7 @@ class Review:
     """``state`` is APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED, of ``commit``; ``time`` UTC, ISO with a Z."""
 
     id: int
-    person: Person
+    person: Account
     state: str
     commit: str
     time: str
@@ -64,13 +64,13 @@ class PullCommit:
     """
 
     commit: str
-    author: Person | None
-    committer: Person | None
+    author: Account | None
+    committer: Account | None
     claims: tuple[CommitIdentity, ...]
     message: str
 
     @property
-    def people(self) -> tuple[Person, ...]:
+    def people(self) -> tuple[Account, ...]:
         """The accounts behind it."""
         return tuple(p for p in dict.fromkeys((self.author, self.committer)) if p is not None)
 
@@ -79,7 +79,7 @@ class PullCommit:
 class Pushed:
     """Somebody moved a branch from ``before`` to ``after``; ``kind`` in GitHub's words: push, force_push, pr_merge …"""
 
-    by: Person
+    by: Account
     before: str
     after: str
     time: str
@@ -97,7 +97,7 @@ class Readiness:
     mergeable: bool | None
     state: str
     is_open: bool
-    author: Person
+    author: Account
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Merged:
     """``commit`` is what the merge made on the base branch."""
 
     commit: str
-    by: Person
+    by: Account
     time: str
 
 
@@ -226,9 +226,9 @@ class Merges(Protocol):
 
 
 class People(Protocol):
-    def find(self, login: str) -> Person | None: ...
+    def find(self, login: str) -> Account | None: ...
 
-    def members(self, team: str) -> tuple[Person, ...] | None:
+    def members(self, team: str) -> tuple[Account, ...] | None:
         """Of ``organisation/team``, or None when the token may not see it."""
         ...
 

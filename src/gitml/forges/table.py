@@ -19,7 +19,7 @@ from gitml.forges.settings import Settings
 from gitml.http import Patience
 
 # name: module
-FORGES: dict[str, str] = {"github": "gitml.forges.github"}
+FORGES: dict[str, str] = {"github": "gitml.forges.github", "memory": "gitml.forges.memory"}
 # The sandbox and GitHub Enterprise have addresses of their own, so nothing in a URL tells them.
 DEFAULT = "github"
 GROUP = "gitml.forges"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, heard_or_unknown
+from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
@@ -74,16 +73,16 @@ def ground(place: Place, main: Mainline | None = None) -> Iterator[Ground]:
     """Raises SpecError when the base branch has no policy.yaml that can be read."""
     main = main or place.newest(whole=True)
     policy, raw = main.policy(), main.file(POLICY) or b""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitml-gate-")))
-        remotes = _remotes(place, main, folder, stack)
-        yield Ground(main, policy, sha256(raw).hexdigest(), heard_or_unknown(place, policy), remotes)
+    yield Ground(main, policy, sha256(raw).hexdigest(), heard_or_unknown(place, policy), _remotes(place, main))
 
 
-def _remotes(place: Place, main: Mainline, folder: Path, stack: ExitStack) -> Depot | None:
-    """The DVC remotes as the base branch names them: no branch vouches for itself by a store of its own."""
+def _remotes(place: Place, main: Mainline) -> Depot | None:
+    """The DVC remotes as the base branch names them: no branch vouches for itself by a store of its own.
+
+    The key is near: no configuration of DVC counts, not this machine's either. Credentials are in the environment.
+    """
     try:
-        return stack.enter_context(depot(folder, main.file(DVC_CONFIG) or b""))
+        return depot(places_of(main.file(DVC_CONFIG) or b""))
     except GitmlError as exc:
         place.say(f"the DVC remotes cannot be read: {exc.message.splitlines()[0]}")
         return None

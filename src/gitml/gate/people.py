@@ -27,7 +27,7 @@ CO_AUTHOR = re.compile(r"^co-authored-by:.*<(?P<email>[^>\n]+)>[ \t]*$", re.I | 
 _T = TypeVar("_T")
 
 
-def person_of(account: governed.Person) -> Person:
+def person_of(account: governed.Account) -> Person:
     """An account as policy sees it. Logins of apps end in ``[bot]``; one that is gone is nobody."""
     return Person(account.login, account.id or None, bot=account.login.endswith("[bot]"))
 

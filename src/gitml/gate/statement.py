@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from pydantic import ValidationError
 
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.gate.judge import Judged
+from gitml.jsontext import plain
 from gitml.policy.decision import Decision
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment
@@ -21,12 +20,12 @@ _SAME = ("head", "policy", "model", "environment", "version", "artifact", "resul
 def statement_of(place: Place, heard: BelievedEvents, judged: Judged, run: str) -> Statement:
     """The judgement as evidence, dated after what was signed of the same change; its details are the decision."""
     result = result_of(judged)
-    decision = judged.decision.to_dict() if judged.decision else {}
+    decision = plain(judged.decision) if judged.decision else {}
     gist = {**_gist_of(judged.decision, result), "since": _since(judged)}
-    details = {**decision, "refused": list(judged.refused), "gist": gist}
+    details = {**decision, "refused": judged.refused, "gist": gist}
     change = _change(judged)
     before = heard.newest("gate", change=change) if change else heard.newest("gate", pull=judged.pull.number)
-    return Statement(_binding(place, judged, run, before), json.loads(json.dumps(details)))
+    return Statement(_binding(place, judged, run, before), plain(details))
 
 
 def _since(judged: Judged) -> str:
@@ -102,7 +101,7 @@ def _gist_of(decision: Decision | None, result: str) -> dict[str, object]:
     """What makes two judgements the same: phases and people, not ages and numbers that change by the hour."""
     if decision is None:
         return {"result": result}
-    told = decision.to_dict()
+    told = plain(decision)
     return {
         "result": result,
         "move": told["move"],

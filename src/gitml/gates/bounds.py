@@ -6,12 +6,12 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from gitml.fields import Number, Record, WrongValueError
+from gitml.fields import FileSection, Number, WrongValueError
 from gitml.gates.verdicts import failed, number, passed, shown, unclear
 from gitml.verdict import Verdict
 
 
-class Bound(Record):
+class Bound(FileSection):
     """Where a number must lie."""
 
     at_least: Number | None = Field(None, description="The number, or more.")

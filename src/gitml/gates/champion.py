@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gitml.fields import MetricName, Number, Record
+from gitml.fields import FileSection, MetricName, Number
 from gitml.gates.base import SCIENTIST, Advice, Need
 from gitml.gates.facts import Facts, Unknown, Version
 from gitml.gates.verdicts import failed, number, passed, shown, together, unclear
@@ -15,7 +15,7 @@ from gitml.stats.comparison import Difference, Estimate, difference
 from gitml.verdict import Verdict
 
 
-class Margin(Record):
+class Margin(FileSection):
     """How much worse than the champion is still good enough."""
 
     margin: Annotated[Number, Field(ge=0)] = Field(

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from gitml.fields import Login, Name, Record, Text, Until
+from gitml.fields import FileSection, Login, Name, Text, Until
 
 
-class Exemption(Record):
+class Exemption(FileSection):
     """Something forbidden that is allowed for one model for a time."""
 
     allow: Literal["pickle"] = Field(description="What: `pickle`, a format that runs code when it is loaded.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gitml.fields import Count, MetricName, Number, Record, Text
+from gitml.fields import Count, FileSection, MetricName, Number, Text
 from gitml.gates.base import SCIENTIST, Advice, Need
 from gitml.gates.facts import Facts, Unknown
 from gitml.gates.groups import groups, numbers
@@ -15,7 +15,7 @@ from gitml.gates.verdicts import failed, passed, shown, together, unclear
 from gitml.verdict import Verdict
 
 
-class Fairness(Record):
+class Fairness(FileSection):
     """How far apart the groups of one column may be."""
 
     column: Text = Field(description="The column whose values are the groups.")

@@ -36,30 +36,36 @@ def commit_file(git: Git, parent: str, path: str, content: bytes, message: str, 
 
     A file or folder of that name that is in the way goes.
     """
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or part.casefold() == ".git" for part in parts):
-        raise IntegrityError(f"{path[:200]!r} is not the path of a file")
     tree = git.repository.tree_of(parent)
     if tree is None:
         raise OutsideError(f"the clone lacks the commit {parent}", "git fetch origin")
-    blob = git.repository.store("blob", content)
-    return commit_tree(git, _with(git.repository, tree, parts, blob), [parent], message, who)
+    return commit_tree(git, tree_with(git.repository, tree, path, content), [parent], message, who)
 
 
-def _with(repository: Repository, tree: str, parts: Sequence[str], blob: str) -> str:
-    """The tree with a file below it; an empty ``tree`` has nothing yet."""
+def tree_with(repository: Repository, tree: str, path: str, content: bytes | None) -> str:
+    """The tree in which ``path`` is ``content``, or is not there for None. An empty ``tree`` has nothing yet."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or part.casefold() == ".git" for part in parts):
+        raise IntegrityError(f"{path[:200]!r} is not the path of a file")
+    blob = None if content is None else repository.store("blob", content)
+    return _with(repository, tree, parts, blob) or repository.store("tree", b"")
+
+
+def _with(repository: Repository, tree: str, parts: Sequence[str], blob: str | None) -> str:
+    """The tree's id, empty when nothing is left in it."""
     rows = dict(repository.rows(tree)) if tree else {}
     name, *below = parts
     if below:
         there = rows.get(name)
         inner = _with(repository, there.id if there and there.mode == FOLDER else "", below, blob)
-        rows[name] = TreeEntry(name, FOLDER, inner)
+        new = TreeEntry(name, FOLDER, inner) if inner else None
     else:
-        rows[name] = TreeEntry(name, FILE, blob)
+        new = TreeEntry(name, FILE, blob) if blob else None
+    rows = {**rows, name: new} if new else {other: row for other, row in rows.items() if other != name}
     # Git sorts folders as if their names ended in a slash.
     ordered = sorted((_bytes(row.path + "/" * (row.mode == FOLDER)), row) for row in rows.values())
     lines = (b"%s %s\0%s" % (r.mode.lstrip("0").encode(), _bytes(r.path), bytes.fromhex(r.id)) for _, r in ordered)
-    return repository.store("tree", b"".join(lines))
+    return repository.store("tree", b"".join(lines)) if rows else ""
 
 
 def _bytes(name: str) -> bytes:

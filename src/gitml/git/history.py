@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,15 +25,24 @@ class Landed:
     touches: tuple[FileChange, ...] = ()
 
 
-def line(root: Path, revision: str, paths: Sequence[str] = ()) -> tuple[Landed, ...]:
+def line(
+    root: Path,
+    revision: str,
+    paths: Sequence[str] = (),
+    *,
+    since: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> tuple[Landed, ...]:
     """The line that ends at ``revision``, oldest first; with ``paths`` (Git's pathspecs) what touches them.
 
-    A merge is compared with its first parent: it brings in what its branch changed.
+    A merge is compared with its first parent: it brings in what its branch changed. ``since`` leaves out what is in the
+    history of these commits; where commits have odd dates some of it may be there all the same.
     """
     words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
-    command = ["log", "--first-parent", "--reverse", *words, "--end-of-options", revision, "--", *paths]
+    command = ["log", "--first-parent", "--reverse", *words, "--end-of-options", revision]
+    command += [*(f"^{commit}" for commit in since), "--", *paths]
     # A path that is no UTF-8 is shown, and matches nothing.
-    said = git(root, *command).stdout.decode("utf-8", "backslashreplace")
+    said = git(root, *command, env=env).stdout.decode("utf-8", "backslashreplace")
     return tuple(_parsed(said.split("\0")))
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.errors import IntegrityError, OutsideError
+from gitml.files import write_file
 from gitml.git.edit import tip_of
+from gitml.git.ledgerline import NAME, Entry, Line, line_of
 from gitml.git.orphan import Addition, Remote, add, add_to
-from gitml.git.repository import Repository
+from gitml.git.repository import FILE, Repository
 from gitml.git.runner import git
 
 __all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
@@ -19,9 +21,8 @@ __all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
 BRANCH = "gitml-ledger"
 LOCAL = f"refs/remotes/gitml/{BRANCH}"
 MAX_EVENT = 1_000_000
-NAME = re.compile(
-    r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
-)
+_AT_ONCE = 32_000_000
+_MEMORY = "ledger-only-grew"
 _ABSENT = "couldn't find remote ref"
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 
@@ -123,31 +124,61 @@ def head(root: Path, revision: str = LOCAL) -> str | None:
 
 
 def read(root: Path, revision: str = LOCAL) -> list[Event]:
-    """The events at ``revision`` of the clone at ``root``, newest last; other files of the branch are left out.
+    """The events up to ``revision`` in the clone at ``root``, newest last, also those that were deleted since."""
+    repository = Repository(root)
+    head = repository.resolve(revision)
+    entries = remembered(repository, head).entries if head else ()
+    return sorted(load(repository, entries), key=lambda event: event.name)
 
-    A file that is too large for an event is one of the others: whoever may push could not make every reader load it.
+
+def remembered(repository: Repository, head: str) -> Line:
+    """The line up to ``head``. The clone remembers how far it only ever grew, and begins there the next time."""
+    memory = Path(repository.common_dir, "gitml", _MEMORY)
+    before = memory.read_text(encoding="ascii", errors="replace").strip() if memory.is_file() else ""
+    known = _listed(repository, before) if before and repository.resolve(before) == before else Line()
+    line = line_of(repository, head, known)
+    if line.head != before and not line.breaks:
+        with suppress(OSError):  # a clone that cannot be written to looks at all of it again
+            write_file(memory, line.head.encode())
+    return line
+
+
+def _listed(repository: Repository, head: str) -> Line:
+    """A line that is known to have only grown: its newest tree has all that there ever was."""
+    files = (entry for entry in repository.walk(head) if entry.mode == FILE and NAME.fullmatch(entry.path))
+    return Line(head, {Entry(file.path, file.id): () for file in files})
+
+
+def load(repository: Repository, entries: Collection[Entry]) -> Iterator[Event]:
+    """The events, a bounded part of them in memory at a time; each content is read once, under however many names.
+
+    A file that is too large for an event is none: whoever may push could not make every reader load it.
     """
-    words = ["ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", revision]
-    listed = git(root, *words).stdout.decode("utf-8", "surrogateescape")
-    entries = (line.split("\t", 1) for line in listed.split("\0") if line)
-    wanted = {name: about.split()[2] for about, name in entries if _is_event(about, name)}
-    names = sorted(wanted)
-    contents = Repository(root).contents([wanted[name] for name in names])
-    return [Event(name, content) for name, content in zip(names, contents, strict=True)]
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        names.setdefault(entry.blob, []).append(entry.name)
+    for part in _parts(sizes(repository, list(names))):
+        for blob, content in zip(part, repository.contents(part), strict=True):
+            yield from (Event(name, content) for name in names[blob])
 
 
-def _is_event(about: str, name: str) -> bool:
-    """``about``: mode, type, id and size in bytes, as Git lists a file."""
-    if not about.startswith("100644 blob ") or not NAME.fullmatch(name):
-        return False
-    size = about.split()[3]
-    # Git prints BAD for an object that is not there: reading it says so.
-    return not size.isdigit() or int(size) <= MAX_EVENT
+def _parts(sized: Mapping[str, int]) -> Iterator[list[str]]:
+    part: list[str] = []
+    total = 0
+    for blob, size in sized.items():
+        if size > MAX_EVENT:
+            continue
+        if total + size > _AT_ONCE:
+            yield part
+            part, total = [], 0
+        part.append(blob)
+        total += size
+    yield part
 
 
-def small(root: Path, ids: Sequence[str]) -> list[str]:
-    """The blobs that are not too large for an event; one that is not there is among them, and reading it says so."""
-    asked = "".join(f"{name}\n" for name in ids).encode()
-    said = git(root, "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=asked).stdout
-    sizes = said.decode().splitlines()
-    return [name for name, size in zip(ids, sizes, strict=True) if not size.isdigit() or int(size) <= MAX_EVENT]
+def sizes(repository: Repository, blobs: Sequence[str]) -> dict[str, int]:
+    """In bytes, without reading them; nothing for one that is not here, so that reading it says so."""
+    asked = "".join(f"{name}\n" for name in blobs).encode()
+    words = ("cat-file", "--batch-check=%(objectsize)", "--buffer")
+    said = git(repository.folder, *words, env=repository.env, stdin=asked).stdout.decode().splitlines()
+    return {name: int(size) if size.isdigit() else 0 for name, size in zip(blobs, said, strict=True)}

@@ -82,6 +82,11 @@ class Objects:
         except (ValueError, OSError):
             return None
 
+    def refs(self, under: str) -> dict[str, str]:
+        """The refs below ``under``, such as ``refs/heads``, and the ids that they point to."""
+        found = git.Reference.iter_items(self._repo, under)
+        return {ref.path: name for ref in found if (name := self.ref(ref.path))}
+
     def load(self, name: str, largest: int = 0) -> LoadedObject | None:
         """The object, or None where it is not here. Raises OSError when Git's process ended."""
         with self._lock:

@@ -63,6 +63,12 @@ class Repository:
         found = Objects(self.folder, self.env)
         return found if found.is_supported else None
 
+    @cached_property
+    def common_dir(self) -> str:
+        """Where Git keeps what all work trees share."""
+        words = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return git(self.folder, *words, env=self.env).stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
     def close(self) -> None:
         """End the process that reads objects. It also ends with the last user of this."""
         if "_objects" in self.__dict__ and self._objects is not None:
@@ -79,6 +85,13 @@ class Repository:
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         done = git(self.folder, *words, env=self.env, check=False)
         return done.stdout.decode().strip() or None if done.returncode == 0 else None
+
+    def refs(self, under: str = "refs/heads") -> dict[str, str]:
+        """The refs below ``under`` by their full names, and the ids that they point to."""
+        if self._objects is not None:
+            return self._objects.refs(under)
+        told = git(self.folder, "for-each-ref", "--format=%(objectname) %(refname)", under, env=self.env).stdout
+        return {name: found for found, _, name in (line.partition(" ") for line in told.decode().splitlines())}
 
     def _peeled(self, name: str) -> tuple[str, LoadedObject] | None:
         """The commit behind an id, which may be a tag's."""

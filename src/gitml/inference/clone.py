@@ -14,7 +14,7 @@ from gitml.git.tree import Tree, WorkTree
 from gitml.registry import Record, pinned, record_path
 from gitml.registry.files import Files, Remotes
 from gitml.registry.load import Loader
-from gitml.spec.application import Model as Declared
+from gitml.spec.application import Model
 from gitml.spec.deployment import Pin
 
 
@@ -72,6 +72,6 @@ def _holds(place: Path, record: Record, name: str) -> bool:
     return not place.is_symlink() and place.is_file() and fingerprint(place) == Fingerprint(file.sha256, file.size)
 
 
-def loader(root: Path, models: Mapping[str, Declared]) -> Loader:
+def loader(root: Path, models: Mapping[str, Model]) -> Loader:
     """Loads versions of the clone at ``root``; ``models``: those of gitml.yaml."""
     return Loader(CloneShelf(root), models)

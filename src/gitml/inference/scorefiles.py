@@ -15,6 +15,7 @@ import filelock
 from gitml.engines.places import StoragePlace, StoredFile, place_of
 from gitml.engines.tables import ENDINGS, format_of
 from gitml.errors import LockedError, OutsideError, UsageError
+from gitml.jsontext import pretty
 
 _NOTES = "_gitml"
 MANIFEST = "_manifest.json"
@@ -150,7 +151,7 @@ class Notes:
 
 
 def _write(place: StoragePlace, value: Mapping[str, Any]) -> None:
-    raw = json.dumps(value, indent=1).encode() + b"\n"
+    raw = pretty(value).encode()
     try:
         place.write(lambda stream: stream.write(raw))
     except OSError as exc:

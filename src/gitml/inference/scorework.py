@@ -15,10 +15,10 @@ from gitml.engines.base import Batches
 from gitml.errors import UsageError
 from gitml.inference.clone import loader
 from gitml.models.fields import FLOATS, INTEGERS
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import InputError, parse
 from gitml.registry import Record
-from gitml.spec.application import Model as Declared
+from gitml.spec.application import Model
 
 _TYPES = {"string": pa.string(), "bool": pa.bool_(), **{name: getattr(pa, name)() for name in (*INTEGERS, *FLOATS)}}
 
@@ -29,7 +29,7 @@ class Scoring:
     model does not take."""
 
     root: Path
-    models: Mapping[str, Declared]
+    models: Mapping[str, Model]
     record: Record
     keep: tuple[str, ...] | None = None
 
@@ -49,7 +49,7 @@ def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:
 class ScoreWork:
     """``gitml.engines.Work`` with a loaded model."""
 
-    model: Model
+    model: Predictor
     keep: tuple[str, ...] | None
 
     def schema(self, given: pa.Schema) -> pa.Schema:

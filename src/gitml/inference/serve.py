@@ -13,7 +13,7 @@ from pathlib import Path
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import loader
 from gitml.models.cores import leave_out_of_collections
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.refs import Reference, parse, why_no_environment
 from gitml.registry import Record, deployment_in, resolve
 from gitml.serving.app import create_app
@@ -21,7 +21,7 @@ from gitml.serving.auth import read_tokens
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import ServerState
 from gitml.spec import load_application
-from gitml.spec.application import Model as Declared
+from gitml.spec.application import Model
 from gitml.spec.deployment import Deployment, Pin
 from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import writing
@@ -84,7 +84,7 @@ def _pin(record: Record) -> Pin:
     return Pin(version=record.version, digest=record.files[record.artifact].sha256)
 
 
-def _loaded(root: Path, models: Mapping[str, Declared], name: str, deployment: Deployment) -> Mapping[str, Model]:
+def _loaded(root: Path, models: Mapping[str, Model], name: str, deployment: Deployment) -> Mapping[str, Predictor]:
     """Every version that is pinned, ready to answer."""
     ready = loader(root, models)
     return {pin.version: ready.pinned(name, pin).model for pin in deployment.pins}

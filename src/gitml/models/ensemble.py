@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from gitml.errors import SpecError, UsageError
 from gitml.models.fields import Field
-from gitml.models.model import Answers, Model
+from gitml.models.model import Answers, Predictor
 from gitml.models.signature import Rows, Signature
 from gitml.spec.deployment import Pin
 from gitml.spec.ensemble import Ensemble, parse_ensemble
 
 Score = Callable[[Rows], Answers]
 # Loads the version of a model that a pin names, checked as any other.
-Members = Callable[[str, Pin], Model]
+Members = Callable[[str, Pin], Predictor]
 
 
 def opened(content: bytes, signature: Signature, members: Members | None) -> tuple[Score, str]:
@@ -41,7 +41,7 @@ def opened(content: bytes, signature: Signature, members: Members | None) -> tup
     return _combined(wanted, asked, models), "arrays"
 
 
-def _combined(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Model]) -> Score:
+def _combined(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Predictor]) -> Score:
     if wanted.ensemble == "vote":
         if _labels(models):
             return lambda rows: _most_frequent([score(rows) for score in asked])
@@ -54,7 +54,9 @@ def _combined(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Model])
     return lambda rows: sum(share * score(rows) for share, score in zip(shares, asked, strict=True))
 
 
-def _stacked(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Model], combiner: Model, width: int) -> Score:
+def _stacked(
+    wanted: Ensemble, asked: Sequence[Score], models: Sequence[Predictor], combiner: Predictor, width: int
+) -> Score:
     names = [
         m.called if len(model.signature.outputs) == 1 else f"{m.called}.{output.name}"
         for m, model in zip(wanted.members, models, strict=True)
@@ -71,7 +73,7 @@ def _stacked(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Model], 
     return lambda rows: combiner.answers(np.concatenate([score(rows) for score in asked], axis=1)[:, order])
 
 
-def _labels(models: Sequence[Model]) -> bool:
+def _labels(models: Sequence[Predictor]) -> bool:
     return any(not output.type.startswith("float") for model in models for output in model.signature.outputs)
 
 
@@ -82,7 +84,7 @@ def _most_frequent(answers: Sequence[Answers]) -> Answers:
     return np.array(chosen, answers[0].dtype).reshape(answers[0].shape)
 
 
-def _asking(called: str, model: Model, signature: Signature) -> Score:
+def _asking(called: str, model: Predictor, signature: Signature) -> Score:
     """``model`` on rows that the ensemble's signature encoded."""
     places = {f.name: place for place, f in enumerate(signature.inputs)}
     inputs = model.signature.inputs

@@ -23,8 +23,6 @@ _LARGEST_FACTOR, _LARGEST_UNPACKED = 200, 8 << 30
 # Fields of ONNX's ModelProto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): number → wire type.
 _ONNX = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _ONNX_GRAPH, _ONNX_IR_VERSION = 7, 1
-# Key "location" of a tensor's external data: a path that the runtime would read from the server's disk.
-_ELSEWHERE = b"\x0a\x08location"
 _LARGEST_TEXT = 1_000_000
 
 
@@ -184,7 +182,10 @@ def _gapless(spans: list[tuple[int, int]], size: int) -> str | None:
 
 
 def _onnx(stream: BinaryIO) -> str | None:
-    """Walks the outermost fields of the protobuf message, which must be ModelProto's and end where the file ends."""
+    """Walks the outermost fields of the protobuf message, which must be ModelProto's and end where the file ends.
+
+    Where the package ``onnx`` is there its parser looks through the rest as well; nothing is loaded without it.
+    """
     size, seen, at = _size(stream), set[int](), 0
     while at < size:
         tag = _varint(stream)
@@ -199,18 +200,12 @@ def _onnx(stream: BinaryIO) -> str | None:
         seen.add(number)
     if not {_ONNX_GRAPH, _ONNX_IR_VERSION} <= seen:
         return "it has no graph"
-    return "some tensors lie in other files; save the model as one file" if _holds(stream, _ELSEWHERE) else None
-
-
-def _holds(stream: BinaryIO, words: bytes) -> bool:
-    """Whether the words stand anywhere in it."""
+    try:
+        from gitml.models.onnxfile import why_not
+    except ImportError:
+        return None
     stream.seek(0)
-    before = b""
-    while piece := stream.read(1 << 20):
-        if words in before + piece:
-            return True
-        before = piece[-len(words) :]
-    return False
+    return why_not(stream.read()) or None
 
 
 def _varint(stream: BinaryIO) -> int | None:

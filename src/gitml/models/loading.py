@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gitml.errors import IntegrityError, UsageError
 from gitml.models import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.models.formats import check_content
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.signature import Signature, parse, probe
 
 LARGEST = 4 << 30
@@ -44,7 +44,7 @@ def load(
     sha256: str,
     allow_pickle: bool = False,
     members: ensemble.Members | None = None,
-) -> Model:
+) -> Predictor:
     """The model in the file at ``path``, warmed up and safe to call from many threads.
 
     ``format``: skops, safetensors, onnx or pickle; ``signature``: as the version record holds it; ``sha256``: of the
@@ -68,7 +68,7 @@ def load(
         score, how = ensemble.opened(content, wanted, members)
     else:
         score, how = OPENERS[format](content, wanted)
-    return warmed(Model(wanted, format, sha256, how, score))
+    return warmed(Predictor(wanted, format, sha256, how, score))
 
 
 def read_checked(path: Path, sha256: str) -> bytes:
@@ -98,7 +98,7 @@ def read_checked(path: Path, sha256: str) -> bytes:
     return content
 
 
-def warmed(model: Model) -> Model:
+def warmed(model: Predictor) -> Predictor:
     """The same model after its first calls; raises UsageError where model and signature do not fit together."""
     try:
         for count in (1, 1, 32, 32):

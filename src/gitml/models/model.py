@@ -20,7 +20,7 @@ class ModelError(FailedError):
 
 
 @dataclass(frozen=True)
-class Model:
+class Predictor:
     """Safe to call from many threads. ``how``: `arrays`, or `frame` where each call has to build a pandas table."""
 
     signature: Signature

@@ -25,13 +25,18 @@ def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], 
     """Feeds one tensor with all inputs, or one per input by name; takes outputs by name, or the one that is float."""
     try:
         import onnxruntime
+
+        from gitml.models.onnxfile import whole
     except ImportError as exc:
-        raise UsageError("onnxruntime is not installed", "pip install 'gitml[onnx]'") from exc
+        raise UsageError("onnx and onnxruntime are not installed", "pip install 'gitml[onnx]'") from exc
+    model = whole(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Else the runtime looks at the bytes to find out, and some of them come from the model's own words.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime's errors share no base but Exception
         raise IntegrityError(f"the ONNX file cannot be loaded: {exc}", "export the model again") from exc
     feed = _feed(session.get_inputs(), signature)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gitml.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from gitml.models.model import Model
+    from gitml.models.model import Predictor
 
 # Answers of one model on one row differ by rounding from machine to machine, and by no more.
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
@@ -48,7 +48,7 @@ class Parity:
     first: str = ""
 
 
-def compared(model: Model, rows: Any, recorded: Mapping[str, Sequence[Any]]) -> Parity:
+def compared(model: Predictor, rows: Any, recorded: Mapping[str, Sequence[Any]]) -> Parity:
     """``rows`` as the model's signature encodes them; ``recorded``: an answer for each, by the name of the output."""
     answers = model.answers(rows)
     largest, worst, first = 0.0, 0.0, ""

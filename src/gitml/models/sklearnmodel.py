@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from gitml.errors import UsageError
-from gitml.models import trees
-from gitml.models.boosted import boosted
 from gitml.models.signature import Signature
-from gitml.models.sklearncolumns import on_arrays
+from gitml.models.sklearninside import trees
+from gitml.models.sklearninside.boosted import boosted
+from gitml.models.sklearninside.columns import on_arrays
 from gitml.models.sklearnmissing import missing_words
 
 Score = Callable[[Any], Any]

@@ -10,9 +10,10 @@ from typing import Any
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.signature import Signature
 from gitml.models.sklearnmodel import scorer
+from gitml.models.sklearnsettings import settle
 
 # Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
-# compiled code follows blindly: gitml.models.trees looks at them first.
+# compiled code follows blindly: sklearninside.trees looks at them first.
 TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
@@ -53,8 +54,13 @@ def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], 
             "save the model from types of scikit-learn itself, without functions of your own",
         )
     try:
-        return scorer(lambda: skops.io.loads(content, trusted=list(TRUSTED)), signature)
+        return scorer(lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED))), signature)
     except (IntegrityError, UsageError):
         raise
     except Exception as exc:
         raise IntegrityError(f"the skops file cannot be loaded: {exc}", "train or fetch the model again") from exc
+
+
+def _settled(model: Any) -> Any:
+    settle(model)
+    return model

@@ -8,6 +8,7 @@ from typing import Any
 
 from gitml.gates.facts import Person, Unknown
 from gitml.gates.verdicts import listed
+from gitml.jsontext import picked, plain
 from gitml.policy.change import Move
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.policy.matching import assign
@@ -34,9 +35,8 @@ class Heard:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("state", "commit", "counts", "seat", "reason")
-        told = {name: getattr(self, name) for name in names}
-        return {"login": self.person.login, "id": self.person.id, **told, "roles": list(self.roles)}
+        told = picked(self, "state", "commit", "counts", "seat", "reason", "roles")
+        return {**picked(self.person, "login", "id"), **told}
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,7 @@ class Seats:
 
     def to_dict(self) -> dict[str, Any]:
         filled, could = ([p.name for p in people] for people in (self.filled, self.could))
-        return {
-            "role": self.role,
-            "needed": self.needed,
-            "filled": filled,
-            "could": could,
-            "unknown": list(self.unknown),
-        }
+        return {**picked(self, "role", "needed", "unknown"), "filled": filled, "could": could}
 
 
 @dataclass(frozen=True)
@@ -80,12 +74,7 @@ class Approvals:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: a snapshot of who was heard."""
-        return {
-            "phase": self.phase.value,
-            "reason": self.reason,
-            "seats": [seats.to_dict() for seats in self.seats],
-            "reviews": [heard.to_dict() for heard in self.heard],
-        }
+        return {**picked(self, "phase", "reason", "seats"), "reviews": plain(self.heard)}
 
 
 def judge(policy: Policy, case: Case, move: Move) -> Approvals:

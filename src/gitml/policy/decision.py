@@ -9,6 +9,7 @@ from typing import Any
 from gitml.gates.facts import Facts, Unknown
 from gitml.gates.table import GATES
 from gitml.gates.verdicts import passed, unclear
+from gitml.jsontext import picked, plain
 from gitml.policy import approvals, builtin, change, freezes, override
 from gitml.policy.approvals import Approvals
 from gitml.policy.change import Change, Move
@@ -48,18 +49,8 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, for evidence and ``--json``."""
-        return {
-            "move": self.move.value,
-            "model": self.model,
-            "environment": self.environment,
-            "phase": self.phase.value,
-            "gates": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
-            "approvals": self.approvals.to_dict(),
-            "freeze": self.freeze.to_dict(),
-            "hold": self.hold.to_dict(),
-            "override": self.override.to_dict() if self.override else None,
-            "next": [{"who": step.who, "what": step.what} for step in self.next_steps],
-        }
+        names = ("move", "model", "environment", "phase", "approvals", "freeze", "hold", "override")
+        return {**picked(self, *names), "gates": plain(self.verdicts), "next": plain(self.next_steps)}
 
 
 def decide(policy: Policy, case: Case) -> Decision:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gitml.gates.facts import Person, Proof, Unknown
 from gitml.gates.verdicts import failed, listed, passed, unclear
+from gitml.jsontext import picked, plain
 from gitml.policy.facts import Case
 from gitml.policy.freezes import moment
 from gitml.policy.people import involved, members_of, same
@@ -31,9 +32,7 @@ class Overrule:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        end = self.until.isoformat() if self.until else ""
-        told = {"gates": list(self.gates), "by": list(self.by), "reason": self.reason, "until": end}
-        return {"verdict": self.verdict.to_dict(), **told}
+        return {**picked(self, "verdict", "gates", "by", "reason"), "until": plain(self.until or "")}
 
 
 @dataclass(frozen=True)

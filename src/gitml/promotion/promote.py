@@ -19,7 +19,7 @@ from gitml.control.place import Place
 from gitml.control.proofs import ledger_of
 from gitml.errors import FailedError, InconclusiveError, UsageError
 from gitml.forges.base import PullRequest
-from gitml.forges.governed import Asked, Person, Reviewers
+from gitml.forges.governed import Account, Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.text import Story, origin_of, seats_of
@@ -47,7 +47,7 @@ class PromoteOrder:
     weight: float | None = None
     reason: str = ""
     anyway: bool = False
-    asked_by: tuple[Person, ...] = ()
+    asked_by: tuple[Account, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
     return Proposed(record.model, record.version, environment, put.pull, put.how, asked, closed, warnings)
 
 
-def askers(place: Place) -> tuple[Person, ...]:
+def askers(place: Place) -> tuple[Account, ...]:
     """The account of the token; a job's or an app's is nobody's."""
     return (place.me,) if place.me else ()
 

@@ -12,7 +12,7 @@ from gitml.control.place import Place
 from gitml.control.proofs import Ledger
 from gitml.errors import GitmlError, SpecError
 from gitml.forges.base import PullRequest
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.output import size
 from gitml.registry.outputs import Replicates, estimates, replicates_of
 from gitml.registry.record import Record
@@ -50,7 +50,7 @@ class Story:
     ledger: Ledger
     origin: BroughtBy
     reason: str = ""
-    asked_by: tuple[Person, ...] = ()
+    asked_by: tuple[Account, ...] = ()
     warnings: tuple[str, ...] = ()
     is_rollback: bool = False
 

@@ -13,11 +13,10 @@ from typing import Any, Protocol
 from gitml.errors import FailedError, IntegrityError, UsageError
 from gitml.models.ensemble import Members
 from gitml.models.loading import load
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.parity import Parity, columns_of, compared, covering
 from gitml.registry.record import Record
-from gitml.spec.application import Model as Declared
-from gitml.spec.application import format_of
+from gitml.spec.application import Model, format_of
 from gitml.spec.deployment import Pin
 from gitml.spec.ensemble import DEEPEST
 
@@ -39,7 +38,7 @@ class LoadedVersion:
     """One version, ready to answer. ``inner``: the records of an ensemble's own versions."""
 
     record: Record
-    model: Model
+    model: Predictor
     parity: Parity = field(default_factory=Parity)
     inner: tuple[Record, ...] = ()
 
@@ -52,7 +51,7 @@ class Loader:
     """
 
     shelf: VersionShelf
-    models: Mapping[str, Declared]
+    models: Mapping[str, Model]
     pickle: bool = False
     inside: tuple[str, ...] = ()
 
@@ -119,7 +118,7 @@ class Loader:
         # An exception for pickles is for the model that policy.yaml names, not for what an ensemble brings in.
         deeper = replace(self, inside=(*self.inside, record.reference), pickle=False)
 
-        def member(name: str, pin: Pin) -> Model:
+        def member(name: str, pin: Pin) -> Predictor:
             if len(deeper.inside) > DEEPEST:
                 raise IntegrityError(f"{name} {pin.version} is inside {' inside '.join(deeper.inside[::-1])}: too deep")
             found = deeper.pinned(name, pin)
@@ -134,7 +133,7 @@ def _samples(record: Record) -> list[str]:
     return [name] if name and name in record.files else []
 
 
-def _held_against(model: Model, columns: Mapping[str, Sequence[Any]], name: str) -> Parity:
+def _held_against(model: Predictor, columns: Mapping[str, Sequence[Any]], name: str) -> Parity:
     inputs, outputs = model.signature.inputs, model.signature.outputs
     missing = [f.name for f in (*inputs, *outputs) if f.name not in columns]
     if missing:

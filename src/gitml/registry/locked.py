@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
 
-from gitml.dvc.lockentries import Content, Entry, plain
+from gitml.dvc.lockentries import Content, Entry
 from gitml.errors import Problem
+from gitml.jsontext import plain
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record
 from gitml.spec.dvcfiles import LOCK_FILE, Pipeline

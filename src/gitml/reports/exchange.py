@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import types
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from gitml.errors import Problem, SpecError
+from gitml.jsontext import pretty
 from gitml.reports.facts import Report
 
 MAX_BYTES = 8_000_000
@@ -22,7 +22,7 @@ _MOST_PROBLEMS = 5
 
 def to_json(report: Report) -> str:
     """Indented, ends with a newline; never longer or stranger than what ``parse_report`` takes."""
-    return json.dumps(dataclasses.asdict(fitted(report)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return pretty(fitted(report))
 
 
 def parse_report(raw: bytes, path: str = "report.json") -> Report:

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from gitml.errors import OutsideError
-from gitml.models.model import Answers, Model
+from gitml.models.model import Answers, Predictor
 from gitml.models.signature import Rows, probe
 from gitml.serving.limits import Limits
 
@@ -53,14 +53,14 @@ class _Job:
     answer: asyncio.Future[Answers]
 
 
-def measure(model: Model) -> Cost:
+def measure(model: Predictor) -> Cost:
     """The best of some calls with 1 and with 32 rows."""
     one, many = (_best(model, probe(model.signature, count)) for count in (1, 32))
     row = max(many - one, 0.0) / 31
     return Cost(max(one - row, 0.0), row)
 
 
-def _best(model: Model, rows: Rows) -> float:
+def _best(model: Predictor, rows: Rows) -> float:
     best = float("inf")
     for _ in range(5):
         began = time.perf_counter()
@@ -72,7 +72,7 @@ def _best(model: Model, rows: Rows) -> float:
 class Runner:
     """Calls one model for everybody, on the thread of the event loop. Its own thread ends when nobody holds it."""
 
-    def __init__(self, model: Model, limits: Limits) -> None:
+    def __init__(self, model: Predictor, limits: Limits) -> None:
         self.model = model
         self.cost = measure(model)
         self._limits = limits
@@ -165,7 +165,7 @@ def _work(tasks: SimpleQueue[Callable[[], None] | None]) -> None:
             return
 
 
-def _answered(model: Model, jobs: list[_Job]) -> list[tuple[_Job, Answers | Exception]]:
+def _answered(model: Predictor, jobs: list[_Job]) -> list[tuple[_Job, Answers | Exception]]:
     """Every job with its answer; where the batch fails, each alone, so that only the guilty one has the error."""
     if len(jobs) == 1:
         return [(jobs[0], _one(model, jobs[0].rows))]
@@ -176,7 +176,7 @@ def _answered(model: Model, jobs: list[_Job]) -> list[tuple[_Job, Answers | Exce
     return list(zip(jobs, np.split(found, ends), strict=True))
 
 
-def _one(model: Model, rows: Rows) -> Answers | Exception:
+def _one(model: Predictor, rows: Rows) -> Answers | Exception:
     try:
         return model.answers(rows)
     except Exception as exc:  # a request's boundary: it goes to whoever asked

@@ -1,16 +1,20 @@
-"""One connection as uvicorn serves it, but patient with nobody who sends nothing."""
+"""One connection as uvicorn serves it, but patient with nobody who sends nothing, and its answers in one piece.
+
+The only module that relies on uvicorn's internals: ``server`` imports it on releases of ``gitml.internals`` alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gitml.serving.limits import Limits
-from gitml.serving.transport import OnePiece
 from gitml.serving.wire import WHOLE
 
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
 
 def patient(limits: Limits) -> type[asyncio.Protocol]:
@@ -80,3 +84,42 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class OnePiece(asyncio.Transport):
+    """Sends the head of an answer together with its body; ``flush`` once an answer is complete.
+
+    uvicorn writes one after the other, and each write is a call of the system that wakes the caller up: on one machine
+    that costs more than a small model.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport, self._head = transport, b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._head and data[: len(_HEAD)] == _HEAD and data[: len(_CONTINUE)] != _CONTINUE:
+            self._head = bytes(data)
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
+
+    def flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()

@@ -12,7 +12,8 @@ from typing import Any
 import uvicorn
 
 from gitml.errors import OutsideError
-from gitml.serving.connection import patient
+from gitml.internals import is_checked
+from gitml.serving.limits import Limits
 from gitml.serving.state import ServerState
 
 _START_SECONDS = 30.0
@@ -31,11 +32,12 @@ class Listen:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers at ``url``."""
+    """A server that answers at ``url``. ``missing`` says which limit it does not keep, "" where it keeps all."""
 
     url: str
     port: int
     thread: threading.Thread
+    missing: str = ""
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def serving(app: Any, state: ServerState, listen: Listen | None = None) -> Itera
             _wait_started(server, thread)
             scheme = "https" if chosen.certificate else "http"
             host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-            yield Running(f"{scheme}://{host}:{port}", port, thread)
+            yield Running(f"{scheme}://{host}:{port}", port, thread, _missing())
         finally:
             state.closing = True
             server.should_exit = True
@@ -64,7 +66,7 @@ def serving(app: Any, state: ServerState, listen: Listen | None = None) -> Itera
 def _config(app: Any, state: ServerState, listen: Listen) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=patient(state.limits),
+        http=_protocol(state.limits),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -77,6 +79,21 @@ def _config(app: Any, state: ServerState, listen: Listen) -> uvicorn.Config:
         ssl_certfile=listen.certificate,
         ssl_keyfile=listen.key,
     )
+
+
+def _protocol(limits: Limits) -> Any:
+    """Connections with these limits, or uvicorn's own where its internals are not known."""
+    if not is_checked("uvicorn", uvicorn.__version__):
+        return "httptools"
+    from gitml.serving.connection import patient
+
+    return patient(limits)
+
+
+def _missing() -> str:
+    if is_checked("uvicorn", uvicorn.__version__):
+        return ""
+    return f"uvicorn {uvicorn.__version__} was not checked: requests whose head never ends are not cut off"
 
 
 def _bound(listen: Listen) -> socket.socket:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from gitml import clock
 from gitml.errors import UsageError
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.serving.batching import Runner
 from gitml.serving.limits import Limits
 from gitml.serving.router import epoch_of, route, takes
@@ -37,7 +37,7 @@ class Variant:
     percent: float = 100.0
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Predictor:
         return self.runner.model
 
 
@@ -124,7 +124,7 @@ class ServerState:
         self,
         name: str,
         deployment: Deployment,
-        models: Mapping[str, Model],
+        models: Mapping[str, Predictor],
         *,
         commit: str = "",
         private: frozenset[str] = frozenset(),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gitml.fields import (
     BranchName,
     Duration,
+    FileSection,
     Flag,
     Format,
     GitmlSource,
@@ -18,7 +19,6 @@ from gitml.fields import (
     MetricName,
     Name,
     Python,
-    Record,
     RepoPath,
     SecretName,
     Text,
@@ -57,7 +57,7 @@ def format_of(models: Mapping[str, Model], name: str, artifact: str) -> Format |
     return model.artifact_format if model and model.artifact == artifact else stored_as(artifact)
 
 
-class Model(Record):
+class Model(FileSection):
     """One model: where its stages leave it, and what describes it."""
 
     description: str = Field("", description="One line for people: what it is and does.")
@@ -117,7 +117,7 @@ class Model(Record):
         return {key: path for key in keys if (path := getattr(self, key)) is not None}
 
 
-class StageNeeds(Record):
+class StageNeeds(FileSection):
     """What one stage needs other than the default."""
 
     hardware: Name | None = Field(
@@ -126,7 +126,7 @@ class StageNeeds(Record):
     timeout: Duration | None = Field(None, description="Stop the stage after this time, such as 30m.")
 
 
-class Train(Record):
+class Train(FileSection):
     """What training in CI leaves in the repository."""
 
     commit: Literal["ready", "push", "label"] = Field(
@@ -136,7 +136,7 @@ class Train(Record):
     )
 
 
-class Ci(Record):
+class Ci(FileSection):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
     system: Name = Field("github", description="The CI system whose files are rendered.")
@@ -158,7 +158,7 @@ class Ci(Record):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
-class Traffic(Record):
+class Traffic(FileSection):
     """Where servers and batch jobs keep requests, labels and business events."""
 
     at: Annotated[str, Field(min_length=1, max_length=500)] = Field(
@@ -167,7 +167,7 @@ class Traffic(Record):
     )
 
 
-class Application(Record):
+class Application(FileSection):
     """The whole of gitml.yaml."""
 
     application: Name = Field(description="Name of the application.")

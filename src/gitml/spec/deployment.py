@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gitml.fields import Login, Number, Record, Text, Until, WrongValueError, check_digest, shown
+from gitml.fields import FileSection, Login, Number, Text, Until, WrongValueError, check_digest, shown
 from gitml.refs import VERSION
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse, read
@@ -29,7 +29,7 @@ VersionName = Annotated[
 Sha256 = Annotated[str, AfterValidator(check_digest), Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})]
 
 
-class Pin(Record):
+class Pin(FileSection):
     """A version, and the SHA-256 of its artifact."""
 
     version: VersionName = Field(description="Name of the version record, such as 20260131T080000Z-3f2a90bc.")
@@ -48,7 +48,7 @@ class Shadow(Pin):
     sample: Annotated[Number, Field(gt=0, le=100)] = Field(100, description="Percent of the traffic that it sees.")
 
 
-class Hold(Record):
+class Hold(FileSection):
     """Nothing automatic changes this environment while it lasts."""
 
     by: Login = Field(description="Login of the person who holds.")
@@ -58,7 +58,7 @@ class Hold(Record):
     )
 
 
-class Deployment(Record):
+class Deployment(FileSection):
     """The whole file."""
 
     champion: Pin = Field(description="The version whose answers count.")

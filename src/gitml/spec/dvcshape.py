@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from gitml.fields import Flag, Record, WrongValueError, shown
+from gitml.fields import FileSection, Flag, WrongValueError, shown
 
 Text = Annotated[str, Field(min_length=1)]
 
 
-class OutOptions(Record):
+class OutOptions(FileSection):
     """What may follow an output's path; the last seven belong to plots."""
 
     desc: str | None = None
@@ -60,7 +60,7 @@ Outs = tuple[Annotated[Mapping[str, OutOptions | None], BeforeValidator(_out)], 
 Params = tuple[Annotated[Mapping[str, tuple[str, ...] | None], BeforeValidator(_param)], ...]
 
 
-class StageBody(Record):
+class StageBody(FileSection):
     cmd: Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_command)] = Field(
         description="every stage has a command, such as 'cmd: python pipelines/train.py'"
     )
@@ -78,7 +78,7 @@ class StageBody(Record):
     meta: Any = None
 
 
-class Foreach(Record):
+class Foreach(FileSection):
     foreach: Any
     do: StageBody
 
@@ -90,7 +90,7 @@ def _kind(value: Any) -> str:
 AnyStage = Annotated[Annotated[StageBody, Tag("<stage>")] | Annotated[Foreach, Tag("<foreach>")], Discriminator(_kind)]
 
 
-class DvcFile(Record):
+class DvcFile(FileSection):
     """The whole of dvc.yaml."""
 
     stages: Mapping[Text, AnyStage] = Field(default_factory=dict)
@@ -102,7 +102,7 @@ class DvcFile(Record):
     datasets: Any = None
 
 
-class LockItem(Record):
+class LockItem(FileSection):
     """A dependency or output with its digest. DVC adds keys of its own for storage elsewhere."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -112,14 +112,14 @@ class LockItem(Record):
     hash: str | None = None
 
 
-class LockStage(Record):
+class LockStage(FileSection):
     cmd: Annotated[tuple[str, ...], BeforeValidator(_command)]
     deps: tuple[LockItem, ...] = ()
     params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     outs: tuple[LockItem, ...] = ()
 
 
-class LockFile(Record):
+class LockFile(FileSection):
     """The whole of dvc.lock."""
 
     schema_: Literal["2.0"] = Field(alias="schema", description="DVC 3 writes 'schema: 2.0' in quotes")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gitml.fields import Name, Number, Record, WrongValueError
+from gitml.fields import FileSection, Name, Number, WrongValueError
 from gitml.spec.deployment import Pin
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse
@@ -35,7 +35,7 @@ class Combiner(Pin):
     model: Name = Field(description="The model it is a version of.")
 
 
-class Ensemble(Record):
+class Ensemble(FileSection):
     """The whole file."""
 
     ensemble: Literal["mean", "weighted", "vote", "stack"] = Field(

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
-from gitml.fields import Record
+from gitml.fields import FileSection
 from gitml.gates.base import Need
 from gitml.gates.table import GATES
 
 if TYPE_CHECKING:
 
-    class _Keys(Record):
+    class _Keys(FileSection):
         def __getattr__(self, name: str) -> Any: ...
 
 else:
     # Made from the table, so that a gate is known to policy.yaml and to its schema by its own file alone.
     _Keys = create_model(
         "_Keys",
-        __base__=Record,
+        __base__=FileSection,
         **{name: (gate.KEY | None, Field(None, description=gate.MEANING)) for name, gate in GATES.items()},
     )
 

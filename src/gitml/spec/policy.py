@@ -16,12 +16,12 @@ from gitml.fields import (
     Duration,
     EnvironmentName,
     EvidenceKind,
+    FileSection,
     Flag,
     Login,
     Moment,
     Name,
     PublicKey,
-    Record,
     TeamName,
     Text,
     Until,
@@ -37,7 +37,7 @@ from gitml.spec.yamlfile import Document, Key, parse, read
 POLICY = "policy.yaml"
 
 
-class Person(Record):
+class RoleMember(FileSection):
     """One person of the forge: a login alone, or with the numeric id that survives a change of login."""
 
     login: Login = Field(description="Login at the forge.")
@@ -48,10 +48,10 @@ class Person(Record):
         return {"anyOf": [{"type": "string", "examples": ["ada"]}, handler(core)]}
 
 
-class Role(Record):
+class Role(FileSection):
     """Who may speak for this role."""
 
-    people: tuple[Annotated[Person, BeforeValidator(person)], ...] = Field(
+    people: tuple[Annotated[RoleMember, BeforeValidator(person)], ...] = Field(
         (), description="Logins, or `{login: ada, id: 583231}`."
     )
     teams: tuple[TeamName, ...] = Field((), description="Teams of the forge, as `organisation/team`.")
@@ -67,13 +67,13 @@ class Role(Record):
         return self
 
 
-class ModelRules(Record):
+class ModelRules(FileSection):
     """What one model must meet instead of the environment's own rules."""
 
     gates: Gates = Field(description="Each gate named here replaces the environment's gate of that name.")
 
 
-class Environment(Record):
+class Environment(FileSection):
     """A place where models answer, and the way into it."""
 
     description: str = Field("", description="One line for people: who uses what runs here.")
@@ -96,7 +96,7 @@ class Environment(Record):
         return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
-class Trust(Record):
+class Trust(FileSection):
     """What counts as having been run."""
 
     branch_runs: Literal["accept", "reproduce"] = Field(
@@ -105,7 +105,7 @@ class Trust(Record):
     )
 
 
-class _Window(Record):
+class _Window(FileSection):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Freeze(_Window):
     environments: tuple[EnvironmentName, ...] = Field((), description="Where; everywhere if none is named.")
 
 
-class Override(Record):
+class Override(FileSection):
     """Who may open a shut gate, by a signed statement with a reason and an end."""
 
     role: Name = Field(description="The role that may.")
@@ -147,7 +147,7 @@ class Override(Record):
     lasts: Duration | None = Field(None, description="The longest that an override may last.")
 
 
-class Policy(Record):
+class Policy(FileSection):
     """The whole of policy.yaml."""
 
     format: Literal[1] = Field(1, description="The format of this file. An older gitml refuses a newer one.")

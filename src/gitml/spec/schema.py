@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import BaseModel
 
+from gitml.jsontext import pretty
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment
 from gitml.spec.ensemble import Ensemble
@@ -38,7 +38,7 @@ def schema_of(name: str) -> dict[str, Any]:
 
 def schema_text(name: str) -> str:
     """The same as the text of a file."""
-    return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
+    return pretty(schema_of(name), indent=2)
 
 
 def _plain(value: Any, *, names: bool = False) -> Any:

@@ -79,6 +79,13 @@ def test_up_is_idempotent_and_down_forgets(state: Path, tmp_path: Path) -> None:
     gitml("repo", "protect", "ada/flights", "--off", *where)
     git(tmp_path / "clone", "push", "-q", "origin", "HEAD:main")
 
+    gitml("user", "add", "eve", "--email", "eve@example.org", *where)
+    gitml("user", "email", "eve", "eve@work.example", *where)
+    assert "already in use" in gitml("user", "email", "ada", "eve@example.org", *where, ok=2)
+    gitml("user", "email", "eve", "eve@example.org", "--remove", *where)
+    listed = {u["login"]: u["emails"] for u in json.loads(gitml("user", "list", "--json", *where))}
+    assert (listed["eve"], listed["ada"]) == (["eve@work.example"], [])
+
     # Down and up again: same address, same users, same repository.
     gitml("down", *where)
     assert "False" in gitml("status", *where, ok=1)

@@ -8,10 +8,11 @@ import pytest
 from gitml_sandbox.forge import protections, repos, statuses, tokens, users
 from gitml_sandbox.forge.protections import Actors, Check, Checks, Protection, Reviews
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import refs
+from gitml_sandbox.git import reading, refs
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.push_policy import Actor, RefusedError
 from gitml_sandbox.git.repository import ZERO, Change
+from gitml_sandbox.process import run
 from sandbox.forge_kit import Kit, commit, git
 
 
@@ -89,8 +90,37 @@ def test_forced_push_and_deletion(kit: Kit, tmp_path: Path, admins: bool) -> Non
 def test_default_branch_and_pull_refs_are_the_forges(kit: Kit, tmp_path: Path) -> None:
     repo, clone = kit.seeded(tmp_path / "a")
     assert "default branch" in refused(kit, repo, clone, "ada", ":main")
-    assert "kept by the forge" in refused(kit, repo, clone, "ada", "HEAD:refs/pull/1/head")
-    assert "kept by the forge" in refused(kit, repo, clone, "root", "HEAD:refs/pull/1/merge")
+    assert "neither a branch nor a tag" in refused(kit, repo, clone, "ada", "HEAD:refs/pull/1/head")
+    assert "neither a branch nor a tag" in refused(kit, repo, clone, "root", "HEAD:refs/pull/1/merge")
+
+
+@pytest.mark.parametrize(
+    "ref", ["refs/replace/{sha}", "refs/notes/commits", "refs/stash", "refs/original/refs/heads/main"]
+)
+def test_only_branches_and_tags_can_be_pushed(kit: Kit, tmp_path: Path, ref: str) -> None:
+    repo, clone = kit.seeded(tmp_path / "a")
+    sha = commit(clone, "x", "x")
+    assert "neither a branch nor a tag" in refused(kit, repo, clone, "ada", f"HEAD:{ref.format(sha=sha)}")
+    before = tip(kit, repo)
+    change = Change(ref.format(sha=before), ZERO, before or ZERO)
+    with pytest.raises(RefusedError, match="neither a branch nor a tag"):
+        refs.update(kit.sandbox, repo, [change], Actor(kit.user("ada")))
+
+
+def test_a_replaced_commit_changes_nothing_that_is_shown_or_fetched(kit: Kit, tmp_path: Path) -> None:
+    """One that lies in the repository already, from before such refs were refused."""
+    repo, clone = kit.seeded(tmp_path / "a")
+    good = tip(kit, repo)
+    assert good is not None
+    forged = commit(clone, "README.md", "forged\n")
+    git(clone, "push", "-q", "origin", "HEAD:topic")
+    bare = repos.path(kit.sandbox, repo)
+    git(bare, "update-ref", f"refs/replace/{good}", forged)
+    assert git(bare, "show", f"{good}:README.md") == "forged\n"
+    assert reading.text(bare, good, "README.md") == "hello\n"
+    assert run(["git", "cat-file", "blob", f"{good}:README.md"], cwd=bare).stdout == b"hello\n"
+    git(tmp_path, "clone", "-q", kit.remote(repo, "ada"), "again")
+    assert (tmp_path / "again/README.md").read_text() == "hello\n"
 
 
 def test_a_name_that_is_no_text(kit: Kit, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ def test_the_life_of_a_pull_request(kit: Kit) -> None:
     repo = ada.get_user().create_repo("life", private=True, auto_init=True)
     repo.add_to_collaborators("olga", "push")
     repo.add_to_collaborators("gitml-bot[bot]", "push")
+    ada.get_user().add_to_emails("ada@life.example")
+    assert [e.email for e in ada.get_user().get_emails()] == ["ada@life.example"]
+    ada.get_user().remove_from_emails("ada@life.example")
     main = repo.get_branch("main")
     repo.create_git_ref("refs/heads/feature", main.commit.sha)
     made = repo.create_file("models/delay/production.yaml", "promote", "version: a\n", branch="feature")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitml_sandbox.forge import users
+from gitml_sandbox.forge import emails, users
 from gitml_sandbox.rest import operations as rest
 from sandbox import description
 from sandbox.forge_kit import Kit, git
@@ -51,6 +51,7 @@ def test_every_operation_answers_as_described(walked: set[tuple[str, str]]) -> N
 def _people(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
     assert ada.get("/user")["login"] == "ada"
     assert ada.get("/users/olga")["type"] == "User"
+    _emails(ada, olga, bot)
     assert ada.post("/user/repos", name=f"mine-{kit.repo().id}", private=True, auto_init=True)["private"]
     assert ada.repo in [r["full_name"] for r in ada.get("/user/repos", per_page=100)]
     with kit.sandbox.store.write() as tx:
@@ -64,6 +65,26 @@ def _people(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
     people = {c["login"]: c["role_name"] for c in ada.get("collaborators")}
     assert people == {"ada": "admin", "olga": "write", "rita": "write", "eve": "triage", "gitml-bot[bot]": "write"}
     assert ada.get("collaborators/eve/permission")["permission"] == "read"
+
+
+def _emails(ada: Api, olga: Api, bot: Api) -> None:
+    def body(*addresses: str) -> dict[str, Any]:
+        return {"json": {"emails": addresses}}
+
+    first, second = "ada@home.example", "ada@work.example"
+    (made,) = ada.call("POST", "/user/emails", json=[first], expect=201).json()
+    assert made == {"email": first, "primary": True, "verified": True, "visibility": "private"}
+    (other,) = ada.call("POST", "/user/emails", **body(second), expect=201).json()
+    assert (other["primary"], other["visibility"]) == (False, None)
+    assert ada.call("POST", "/user/emails", json="ADA@home.example", expect=201).json() == []
+    assert [e["email"] for e in ada.get("/user/emails")] == [first, second]
+    for wrong in ([first], ["olga"], ["1+ada@users.noreply.localhost"], []):
+        olga.call("POST", "/user/emails", **body(*wrong), expect=422)
+    olga.call("DELETE", "/user/emails", **body(first), expect=404)
+    bot.call("GET", "/user/emails", expect=403)
+    ada.call("DELETE", "/user/emails", **body(first), expect=204)
+    assert [e["primary"] for e in ada.get("/user/emails")] == [True]
+    ada.call("DELETE", "/user/emails", json=second, expect=204)
 
 
 def _files(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
@@ -276,3 +297,42 @@ def _soon(client: Api, number: int) -> Any:
         if pull["mergeable"] is not None:
             return pull
     raise AssertionError("mergeable stays null")
+
+
+def test_commits_with_a_linked_address_are_the_accounts(kit: Kit, tmp_path: Path) -> None:
+    """Several addresses of one person, also in other letters; unlinked again, nobody's."""
+    repo, clone = kit.seeded(tmp_path / "clone")
+    olga = api(kit, repo, "olga")
+    assert [c["author"] for c in olga.get("commits")] == [None]
+    olga.call("POST", "/user/emails", json={"emails": ["ada@example.org", "olga@example.org"]}, expect=201)
+    for number, address in enumerate(("Olga@Example.org", "eve@example.org")):
+        (clone / "x").write_text(str(number))
+        git(clone, "add", "x")
+        git(clone, "commit", "-q", "-m", address, env={"GIT_AUTHOR_EMAIL": address})
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    shown = olga.get("commits")
+    assert [(c["author"] or {}).get("login") for c in shown] == [None, "olga", "olga"]
+    assert [c["sha"] for c in olga.get("commits", author="olga")] == [c["sha"] for c in shown[1:]]
+    with kit.sandbox.store.read() as tx:
+        own = f"{kit.user('rita').id}+rita@users.noreply.localhost"
+        assert [emails.owner(tx, a) for a in (own, own.replace("rita", "olga"), "")] == [kit.user("rita"), None, None]
+    olga.call("DELETE", "/user/emails", json={"emails": ["ada@example.org", "olga@example.org"]}, expect=204)
+    assert [c["author"] for c in olga.get("commits")] == [None, None, None]
+
+
+def test_only_a_merge_through_a_pull_request_is_called_one(kit: Kit, tmp_path: Path) -> None:
+    repo, clone = kit.seeded(tmp_path / "clone")
+    ada = api(kit, repo, "ada")
+    first, second = ada.pull("first"), ada.pull("second")
+    merged = ada.merge(first["number"])["sha"]
+    git(clone, "fetch", "-q", "origin")
+    git(clone, "checkout", "-q", "-B", "mine", "origin/main")
+    git(clone, "push", "-q", "origin", "HEAD~1:refs/heads/release")
+    git(clone, "push", "-q", "origin", "HEAD:refs/heads/release")
+    git(clone, "merge", "-q", "--no-ff", "-m", "Merge", "origin/second")
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    assert ada.get(f"pulls/{second['number']}")["merged"]
+    git(clone, "push", "-q", "origin", "HEAD:refs/heads/release")
+    kinds = [(a["ref"].rpartition("/")[2], a["activity_type"]) for a in ada.get("activity")]
+    assert kinds[:4] == [("release", "push"), ("main", "push"), ("release", "push"), ("release", "branch_creation")]
+    assert [a["after"] for a in ada.get("activity", activity_type="pr_merge")] == [merged]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.runner_kit import Clock, Works, workflow
+from sandbox.test_workflows import merge_bomb
 
 SIMPLE = "{runs-on: ubuntu-latest, steps: [{run: 'echo hello'}]}"
 
@@ -161,6 +162,14 @@ def test_a_broken_file_is_a_run_that_failed_at_its_start(works: Works) -> None:
     assert (run["conclusion"], run["path"]) == ("startup_failure", ".github/workflows/ci.yml")
     assert "runs-on" in run["reason"]
     assert list(works.statuses(sha).values()) == ["error"]
+
+
+def test_a_file_that_unfolds_without_end_does_not_stop_the_runner(works: Works) -> None:
+    files = {"bomb.yml": merge_bomb(), "ci.yml": f"on: push\njobs:\n  a: {SIMPLE}\n"}
+    works.push({f".github/workflows/{name}": text for name, text in files.items()})
+    bomb, good = works.done(count=2)
+    assert (bomb["conclusion"], good["conclusion"]) == ("startup_failure", "success")
+    assert "merge keys" in bomb["reason"]
 
 
 def test_a_job_for_which_there_is_no_machine_waits_visibly_then_fails(works: Works, clock: Clock) -> None:

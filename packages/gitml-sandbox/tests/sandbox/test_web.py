@@ -287,3 +287,26 @@ def test_addresses_that_are_none(kit: Kit) -> None:
         assert "There is nothing here" in answer.text
     assert me.client.get("/api/v3/nothing").headers["content-type"] == "application/json"
     assert me.send("/nothing", {}).status_code == 404
+
+
+def test_people_say_which_addresses_are_theirs(kit: Kit, tmp_path: Path) -> None:
+    page = "/settings/emails"
+    repo, clone = kit.seeded(tmp_path / "clone")
+    commit(clone, "x", "x", "By an address of Rita's")
+    git(clone, "commit", "-q", "--amend", "--no-edit", "--author=Rita <rita@home.example>")
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    me, other, history = browser(kit, "rita"), browser(kit, "olga"), f"/{repo.full_name}/commits/main"
+    assert browser(kit).client.get(page).headers["location"].startswith("/login?next=")
+    assert me.get(page).count("@users.noreply.localhost") == 1
+    assert "/avatars/rita" not in other.get(history)
+    assert me.post(page, {"add": "rita@home.example"}).headers["location"] == page
+    check_accessible(me.get(page))
+    assert "/avatars/rita" in other.get(history)
+    for wrong in ("RITA@home.example", "<b>@x", "nobody"):
+        again = other.post(page, {"add": wrong})
+        assert again.status_code == 422
+        assert 'role="alert"' in again.text
+        assert "<b>@x" not in again.text
+    assert me.send(page, {"remove": "rita@home.example"}).status_code == 403
+    assert me.post(page, {"remove": "rita@home.example"}).status_code == 303
+    assert "rita@home.example" not in me.get(page)

@@ -69,6 +69,27 @@ def test_aliases_that_unfold_without_end_are_refused() -> None:
         parse("w.yml", "\n".join(lines))
 
 
+def merge_bomb() -> str:
+    """Less than 900 bytes that unfold to 4 to the power of 19 keys while they are read."""
+    lines = ["x0: &x0 {k: v}"]
+    lines += [f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 4)}]}}" for n in range(1, 20)]
+    return GOOD + "\n".join(lines)
+
+
+def test_merge_keys_are_refused_before_they_unfold() -> None:
+    assert len(merge_bomb()) < 900
+    with pytest.raises(WorkflowError, match="merge keys"):
+        parse("w.yml", merge_bomb())
+    with pytest.raises(WorkflowError, match="merge keys"):
+        parse("w.yml", GOOD + "x: &x {a: b}\ny: {<<: *x}\n")
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", "!!binary aGk=", "!!set {a}", "2001-01-01T00:00:00+99:99", "[" * 600])
+def test_values_that_workflows_do_not_have_are_refused(value: str) -> None:
+    with pytest.raises(WorkflowError):
+        parse("w.yml", f"{GOOD}x: {value}\n")
+
+
 def test_files_of_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main")
     commit(tmp_path, ".github/workflows/b.yml", GOOD)

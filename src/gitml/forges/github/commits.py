@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from gitml.forges.base import Branch, Relation, State, Status
 from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
+from gitml.forges.words import cut
 from gitml.http import HttpError
-
-MAX_DESCRIPTION = 140
 
 
 class GithubCommits:
@@ -27,7 +26,7 @@ class GithubCommits:
 
     def post(self, commit: str, status: Status) -> Status:
         body: dict[str, Any] = {"context": status.context, "state": status.state.value}
-        body |= {"description": cut(status.description, MAX_DESCRIPTION)} if status.description else {}
+        body |= {"description": cut(status.description)} if status.description else {}
         body |= {"target_url": status.url} if status.url else {}
         return _status(self._rest.one("POST", f"statuses/{commit}", body))
 
@@ -41,7 +40,8 @@ class GithubCommits:
         return None
 
     def author(self, commit: str) -> str:
-        with absent_is_none():
+        # 422: no commit found for SHA.
+        with absent_is_none(422):
             return self._rest.one("GET", f"commits/{word(commit)}", per_page="1").text_or("author", "login", default="")
         return ""
 
@@ -70,16 +70,6 @@ def _content(shape: Shape, path: str) -> bytes:
         return base64.b64decode(shape.text("content"))
     except binascii.Error as exc:
         raise HttpError(f"{path} came damaged from the forge", "try again") from exc
-
-
-def cut(text: str, longest: int) -> str:
-    """One line of at most ``longest`` characters.
-
-    >>> cut("a  b\\nc", 4)
-    'a b…'
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _status(shape: Shape) -> Status:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from itertools import islice
 
-from gitml.forges.github.commits import MAX_DESCRIPTION, cut
 from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import DeploymentState, ForgeDeployment, NewDeployment
+from gitml.forges.words import cut
 
 
 class GithubDeployments:
@@ -19,7 +19,7 @@ class GithubDeployments:
             "ref": new.commit,
             "environment": new.environment,
             "task": new.task,
-            "description": cut(new.description, MAX_DESCRIPTION),
+            "description": cut(new.description),
             "payload": dict(new.payload),
             # What may be deployed is decided by signed evidence, and main is never merged into anything here.
             "auto_merge": False,
@@ -29,7 +29,7 @@ class GithubDeployments:
         return _deployment(self._rest.one("POST", "deployments", body))
 
     def say(self, deployment: int, state: DeploymentState) -> DeploymentState:
-        body = {"state": state.state, "description": cut(state.description, MAX_DESCRIPTION)}
+        body = {"state": state.state, "description": cut(state.description)}
         body |= {"log_url": state.url} if state.url else {}
         # Several models share an environment: one that succeeds must not end the others.
         return _state(self._rest.one("POST", f"deployments/{deployment}/statuses", {**body, "auto_inactive": False}))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from gitml.errors import FailedError
 from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.github.comments import GithubComments
-from gitml.forges.github.people import person
+from gitml.forges.github.people import account
 from gitml.forges.github.pulls import pull_of
 from gitml.forges.github.rest import Rest, Shape, word
-from gitml.forges.governed import CommitIdentity, Merged, Person, PullCommit, Pushed, Readiness
+from gitml.forges.governed import Account, CommitIdentity, Merged, PullCommit, Pushed, Readiness
+from gitml.forges.words import co_authors
 from gitml.http import HttpError, UnsureError
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*(?P<name>[^<\n]*?)[ \t]*<(?P<email>[^>\n]+)>[ \t]*$", re.I | re.M)
-_NOBODY = Person("", 0)
+_NOBODY = Account("", 0)
 
 
 class GithubMerges:
@@ -34,7 +32,7 @@ class GithubMerges:
             mergeable=shape.flag_or_none("mergeable"),
             state=shape.text_or("mergeable_state", default="unknown"),
             is_open=shape.text("state") == "open",
-            author=person(shape, "user"),
+            author=account(shape, "user"),
         )
 
     def merge(self, number: int, head: str, *, method: str = "merge", title: str = "", message: str = "") -> str:
@@ -64,7 +62,7 @@ class GithubMerges:
         shape = self._rest.one("GET", f"pulls/{number}")
         if not shape.text_or("merged_at"):
             return None
-        return Merged(shape.text_or("merge_commit_sha"), person(shape, "merged_by"), shape.text("merged_at"))
+        return Merged(shape.text_or("merge_commit_sha"), account(shape, "merged_by"), shape.text("merged_at"))
 
     def close(self, number: int, comment: str = "") -> None:
         if self._rest.one("GET", f"pulls/{number}").text("state") != "open":
@@ -95,7 +93,7 @@ def _commit(shape: Shape) -> PullCommit:
     message = shape.text("commit", "message")
     roles = ("author", "committer")
     own = tuple(CommitIdentity(shape.text_or("commit", r, "name"), shape.text_or("commit", r, "email")) for r in roles)
-    author, committer = (person(shape, role) for role in roles)
+    author, committer = (account(shape, role) for role in roles)
     return PullCommit(
         commit=shape.text("sha"),
         author=author if author != _NOBODY else None,
@@ -105,18 +103,9 @@ def _commit(shape: Shape) -> PullCommit:
     )
 
 
-def co_authors(message: str) -> tuple[CommitIdentity, ...]:
-    """Whom the trailers of a commit's message name.
-
-    >>> co_authors("Train\\n\\nCo-authored-by: Rita <rita@example.org>\\n")
-    (CommitIdentity(name='Rita', email='rita@example.org'),)
-    """
-    return tuple(CommitIdentity(found["name"], found["email"].strip()) for found in _CO_AUTHOR.finditer(message))
-
-
 def _pushed(shape: Shape) -> Pushed:
     return Pushed(
-        by=person(shape, "actor"),
+        by=account(shape, "actor"),
         before=shape.text("before"),
         after=shape.text("after"),
         time=shape.text("timestamp"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
-from gitml.forges.governed import Person
+from gitml.forges.governed import Account
 from gitml.http import HttpError
 
 
@@ -11,16 +11,16 @@ class GithubPeople:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def find(self, login: str) -> Person | None:
+    def find(self, login: str) -> Account | None:
         with absent_is_none():
-            return person(self._rest.one("GET", f"/users/{word(login)}"))
+            return account(self._rest.one("GET", f"/users/{word(login)}"))
         return None
 
-    def members(self, team: str) -> tuple[Person, ...] | None:
+    def members(self, team: str) -> tuple[Account, ...] | None:
         organisation, _, slug = team.partition("/")
         try:
             path = f"/orgs/{word(organisation)}/teams/{word(slug)}/members"
-            return tuple(person(s) for s in self._rest.pages(path))
+            return tuple(account(s) for s in self._rest.pages(path))
         except HttpError as exc:
             # A job's token sees no teams, and is told 403 or 404.
             if exc.status not in (403, 404):
@@ -34,11 +34,7 @@ class GithubPeople:
         return "none"
 
 
-def person(shape: Shape, *words: str) -> Person:
-    """The account at ``words`` of an answer; ``Person("", 0)`` when it is gone."""
+def account(shape: Shape, *words: str) -> Account:
+    """The account at ``words`` of an answer; ``Account("", 0)`` when it is gone."""
     login, number = shape.text_or(*words, "login"), shape.number_or(*words, "id")
-    return Person(login, number) if login and number else Person("", 0)
-
-
-def of_organisation(team: str, owner: str) -> bool:
-    return team.partition("/")[0].lower() == owner.lower()
+    return Account(login, number) if login and number else Account("", 0)

@@ -127,10 +127,10 @@ def word(text: str) -> str:
 
 
 @contextmanager
-def absent_is_none() -> Iterator[None]:
-    """Swallow "not found", so that the caller goes on behind the block."""
+def absent_is_none(*more: int) -> Iterator[None]:
+    """Swallow "not found", so that the caller goes on behind the block; ``more`` are other answers that say so."""
     try:
         yield
     except HttpError as exc:
-        if exc.status not in (404, 410):
+        if exc.status not in (404, 410, *more):
             raise

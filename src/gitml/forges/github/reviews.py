@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gitml.forges.github.people import of_organisation, person
+from gitml.forges.github.people import account
 from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
+from gitml.forges.words import of_organisation
 from gitml.http import HttpError
 
 
@@ -55,7 +56,7 @@ class GithubReviews:
 def _review(shape: Shape) -> Review:
     return Review(
         id=shape.number("id"),
-        person=person(shape, "user"),
+        person=account(shape, "user"),
         state=shape.text("state"),
         commit=shape.text_or("commit_id"),
         time=shape.text_or("submitted_at"),

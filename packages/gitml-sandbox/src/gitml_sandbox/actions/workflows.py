@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from gitml_sandbox.actions import cronline
@@ -168,15 +169,28 @@ def load_yaml(path: str, text: str) -> dict[str, Any]:
     """A YAML mapping as plain JSON values. YAML 1.1 reads the key `on` as True; either way it ends up as
     `on`.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _WithoutMerges
     try:
-        loaded = YAML(typ="safe", pure=True).load(StringIO(text))
-    except (YAMLError, ValueError, RecursionError) as exc:
+        loaded = yaml.load(StringIO(text))
+        if not isinstance(loaded, dict):
+            raise WorkflowError(f"{path} is not a mapping")
+        plain = _plain(loaded, [0], path)
+    except (YAMLError, ValueError, OverflowError, RecursionError) as exc:
         raise WorkflowError(f"{path} is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
-    if not isinstance(loaded, dict):
-        raise WorkflowError(f"{path} is not a mapping")
-    plain = _plain(loaded, [0], path)
     assert isinstance(plain, dict)
     return plain
+
+
+class _WithoutMerges(SafeConstructor):
+    """GitHub takes anchors and aliases but no merge keys. Here they would also unfold while they are read: ten lines of
+    `<<: [*a, *a]` become a mapping that fills the memory before anything could count it.
+    """
+
+    def flatten_mapping(self, node: Any) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise ConstructorError(None, None, "merge keys (`<<`) are not supported", node.start_mark)
+        super().flatten_mapping(node)
 
 
 def _plain(value: Any, seen: list[int], path: str) -> Any:
@@ -190,7 +204,9 @@ def _plain(value: Any, seen: list[int], path: str) -> Any:
         return [_plain(v, seen, path) for v in value]
     if isinstance(value, datetime.date | datetime.datetime):
         return value.isoformat()
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise WorkflowError(f"{path} has a value of the type {type(value).__name__}, which workflows do not have")
 
 
 def strings(value: Any) -> tuple[str, ...]:

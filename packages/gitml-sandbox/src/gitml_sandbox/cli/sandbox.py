@@ -1,4 +1,4 @@
-"""``gitml sandbox``: up, down, status. What is inside it is in sandbox_admin."""
+"""``gitml sandbox``: up, down, status; what is inside it has commands of its own in the files beside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
-from gitml_sandbox.cli.admin import opened, repo, secret, state_option, token, user
+from gitml_sandbox.cli.opening import opened, state_option
+from gitml_sandbox.cli.people import token, user
+from gitml_sandbox.cli.repositories import repo, secret
 from gitml_sandbox.forge import repos, users
 from gitml_sandbox.output import as_json, examples, note, paint, show, show_json, table
 from gitml_sandbox.server import control, serve, welcome

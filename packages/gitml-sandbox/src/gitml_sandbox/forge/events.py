@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS events (
     token_kind TEXT NOT NULL CHECK (token_kind IN ('user', 'app', 'job')),
     ref TEXT NOT NULL DEFAULT '',
     sha TEXT NOT NULL DEFAULT '',
+    pull_id INTEGER,
     payload TEXT NOT NULL,
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
     handled_at TEXT
@@ -35,12 +36,15 @@ def emit(
     token_kind: str,
     ref: str = "",
     sha: str = "",
+    pull_id: int | None = None,
     payload: Mapping[str, Any],
 ) -> int:
-    """Add one event and return its id. ``token_kind`` ('user', 'app', 'job') decides what it starts."""
+    """Add one event and return its id. ``token_kind`` ('user', 'app', 'job') decides what it starts; ``pull_id`` is the
+    pull request whose merge a push is.
+    """
     done = tx.execute(
-        "INSERT INTO events (repo_id, name, action, actor_id, token_kind, ref, sha, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (repo_id, name, action, actor_id, token_kind, ref, sha, json.dumps(payload, allow_nan=False)),
+        "INSERT INTO events (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, payload)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, json.dumps(payload, allow_nan=False)),
     )
     return int(done.lastrowid or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitml_sandbox.forge import checks, codeowners, protections, pulls, repos, reviews, rules, users
+from gitml_sandbox.forge import checks, codeowners, emails, protections, pulls, repos, reviews, rules, users
 from gitml_sandbox.forge.codeowners import CodeOwners
 from gitml_sandbox.forge.protections import Protection
 from gitml_sandbox.forge.pulls import Pull
@@ -124,4 +124,5 @@ def _ids(view: View, repo: Repo, word: str) -> list[int]:
     if word.startswith("@"):
         who = users.find(view.tx, name)
         return [who.id] if who else []
-    return [r["id"] for r in view.tx.execute("SELECT id FROM users WHERE email = ? COLLATE NOCASE", (word,))]
+    holder = emails.owner(view.tx, word)
+    return [holder.id] if holder else []

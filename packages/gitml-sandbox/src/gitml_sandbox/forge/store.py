@@ -16,6 +16,7 @@ from gitml_sandbox.errors import OutsideError
 # Every module that owns tables, in the order of their foreign keys. Each has SCHEMA.
 TABLES = (
     "forge.users",
+    "forge.emails",
     "forge.repos",
     "forge.tokens",
     "forge.protections",

@@ -17,7 +17,6 @@ CREATE TABLE IF NOT EXISTS users (
     login TEXT NOT NULL COLLATE NOCASE UNIQUE,
     type TEXT NOT NULL CHECK (type IN ('User', 'Bot', 'Organization')),
     name TEXT NOT NULL DEFAULT '',
-    email TEXT NOT NULL DEFAULT '',
     password TEXT,
     site_admin INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
@@ -42,6 +41,8 @@ CREATE TABLE IF NOT EXISTS team_members (
 );
 """
 
+# As on GitHub, the forge's own addresses name the account, and do not tell what the person's own address is.
+NOREPLY = "users.noreply.localhost"
 # GitHub's rule for logins: letters, digits, single hyphens inside, 39 at most; a bot ends in [bot].
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}(\[bot\])?")
 # Words that are pages or folders of the server, so they cannot be owners.
@@ -75,14 +76,13 @@ class User:
     login: str
     type: str
     name: str
-    email: str
     site_admin: bool
     created_at: str
 
     @property
     def mail(self) -> str:
         """The address for commits that the forge makes in their name."""
-        return self.email or f"{self.id}+{self.login}@users.noreply.localhost"
+        return f"{self.id}+{self.login}@{NOREPLY}"
 
 
 def user_of(row: sqlite3.Row) -> User:
@@ -91,7 +91,6 @@ def user_of(row: sqlite3.Row) -> User:
         row["login"],
         row["type"],
         row["name"],
-        row["email"],
         bool(row["site_admin"]),
         row["created_at"],
     )

@@ -17,6 +17,7 @@ from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.repository import ZERO, Change
 
 HEADS = "refs/heads/"
+TAGS = "refs/tags/"
 WORKFLOWS = ".github/workflows"
 
 
@@ -88,8 +89,9 @@ def refusals(
 
 
 def _by_name(repo: Repo, change: Change) -> Iterator[str]:
-    if change.ref.startswith(("refs/pull/", "refs/gitml/")):
-        yield f"error: {change.ref} is kept by the forge and cannot be pushed to"
+    # Elsewhere a ref would have a meaning that no rule here judges: refs/replace/ swaps one object for another.
+    if not change.ref.startswith((HEADS, TAGS)):
+        yield f"error: {change.ref} is neither a branch nor a tag: the forge keeps no other refs of yours"
     elif change.new == ZERO and change.ref == f"{HEADS}{repo.default_branch}":
         yield f"error: {change.ref} is the default branch and cannot be deleted"
 

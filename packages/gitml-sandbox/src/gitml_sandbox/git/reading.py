@@ -96,11 +96,11 @@ def commit(repo: Path, sha: str) -> Commit:
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which commits to list, newest first; empty texts: any."""
+    """Which commits to list, newest first; empty texts: any. Of several authors or committers one is enough."""
 
     path: str = ""
-    author: str = ""
-    committer: str = ""
+    author: Sequence[str] = ()
+    committer: Sequence[str] = ()
     since: str = ""
     until: str = ""
 
@@ -109,7 +109,9 @@ def log(repo: Path, sha: str, query: LogQuery | None = None) -> list[str]:
     """Names of the commits reachable from ``sha``, newest first."""
     wanted = query or LogQuery()
     words = ["rev-list", "--fixed-strings", "--regexp-ignore-case"]
-    for name in ("author", "committer", "since", "until"):
+    words += [f"--author={word}" for word in wanted.author]
+    words += [f"--committer={word}" for word in wanted.committer]
+    for name in ("since", "until"):
         value = getattr(wanted, name)
         if value:
             words.append(f"--{name}={value}")

@@ -218,6 +218,7 @@ def _emit(tx: sqlite3.Connection, move: Move, ready: Sequence[tuple[str, Mapping
             token_kind=move.token_kind,
             ref=move.change.ref,
             sha=move.change.new,
+            pull_id=(move.data.get("merge") or {}).get("pull"),
             payload=payload,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
-from gitml_sandbox.forge import protections, pulls, repos, users
+from gitml_sandbox.forge import emails, protections, pulls, repos, users
 from gitml_sandbox.forge.refusals import RefusalError, invalid, not_found
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import refs
@@ -160,8 +160,8 @@ def commits(call: Call) -> Reply:
         raise not_found()
     query = LogQuery(
         asked.get("path", "").strip("/"),
-        _address(view, asked.get("author", "")),
-        _address(view, asked.get("committer", "")),
+        _addresses(view, asked.get("author", "")),
+        _addresses(view, asked.get("committer", "")),
         asked.get("since", ""),
         asked.get("until", ""),
     )
@@ -176,10 +176,10 @@ def _commit_page(call: Call, shas: list[str]) -> Reply:
     return paged(call, shas, lambda sha: json_of.commit(call.view, call.repo, known[sha]))
 
 
-def _address(view: View, word: str) -> str:
-    """A login means the person's address; anything else is searched as it is."""
+def _addresses(view: View, word: str) -> tuple[str, ...]:
+    """A login means each of the person's addresses; anything else is searched as it is."""
     who = users.find(view.tx, word) if word and "@" not in word else None
-    return who.mail if who else word
+    return emails.every(view.tx, who) if who else (word,) if word else ()
 
 
 def one_commit(call: Call) -> Reply:

@@ -151,7 +151,7 @@ def activity(call: Call) -> Reply:
     ref = call.query.get("ref", "")
     wanted = ref if ref.startswith("refs/") or not ref else f"refs/heads/{ref}"
     rows = view.tx.execute(
-        "SELECT id, actor_id, ref, payload, created_at FROM events WHERE repo_id = ?1 AND name = 'push'"
+        "SELECT id, actor_id, ref, pull_id, payload, created_at FROM events WHERE repo_id = ?1 AND name = 'push'"
         " AND (?2 = '' OR ref = ?2) AND (?3 IS NULL OR actor_id = ?3) ORDER BY id DESC",
         (repo.id, wanted, who.id if who else None),
     ).fetchall()
@@ -162,10 +162,8 @@ def activity(call: Call) -> Reply:
 
 def _activity(call: Call, row: Any) -> dict[str, Any]:
     payload = json.loads(row["payload"])
-    kind = next((name for flag, name in _TYPES.items() if payload.get(flag)), "push")
-    merged = "SELECT 1 FROM pulls JOIN issues USING (id) WHERE repo_id = ? AND merge_commit_sha = ?"
-    if kind == "push" and call.view.tx.execute(merged, (call.repo.id, payload["after"])).fetchone():
-        kind = "pr_merge"
+    moved = next((name for flag, name in _TYPES.items() if payload.get(flag)), "push")
+    kind = moved if row["pull_id"] is None else "pr_merge"
     return {
         "id": row["id"],
         "node_id": serial.node_id("Activity", row["id"]),

@@ -88,7 +88,7 @@ def public_user(view: View, who: User) -> JSON:
         "company": None,
         "blog": "",
         "location": None,
-        "email": who.email or None,
+        "email": None,
         "hireable": None,
         "bio": None,
         "twitter_username": None,

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-from gitml_sandbox.forge import repos
+from gitml_sandbox.forge import emails, repos
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git.reading import Commit, Entry, FileDiff, Signature
 from gitml_sandbox.rest import serial
@@ -20,13 +20,8 @@ def _git_user(who: Signature) -> JSON:
 
 
 def _account(view: View, who: Signature) -> JSON | None:
-    """The user of the forge with this address, if there is one."""
-    row = view.tx.execute(
-        "SELECT id FROM users WHERE (email = ?1 AND email <> '')"
-        " OR id || '+' || login || '@users.noreply.localhost' = ?1",
-        (who.email,),
-    ).fetchone()
-    return serial.user_id(view, row["id"]) if row else None
+    found = emails.owner(view.tx, who.email)
+    return serial.user(view, found) if found else None
 
 
 def commit(view: View, repo: Repo, this: Commit) -> JSON:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gitml_sandbox.forge import repos, users
+from gitml_sandbox.forge import emails, repos, users
 from gitml_sandbox.forge.refusals import RefusalError, forbidden, invalid, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.users import User
@@ -15,7 +15,7 @@ from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
 from gitml_sandbox.rest import serial
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
-from gitml_sandbox.rest.serial import View
+from gitml_sandbox.rest.serial import JSON, View
 
 
 class Repository(Body):
@@ -34,6 +34,48 @@ class Repository(Body):
     merge_commit_message: Literal["PR_BODY", "PR_TITLE", "BLANK"] | None = None
     squash_merge_commit_title: Literal["PR_TITLE", "COMMIT_OR_PR_TITLE"] | None = None
     squash_merge_commit_message: Literal["PR_BODY", "COMMIT_MESSAGES", "BLANK"] | None = None
+
+
+class Emails(Body):
+    """GitHub takes {"emails": [...]}, a list alone, and one address alone."""
+
+    emails: tuple[str, ...] = ()
+    root: str | tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        alone = (self.root,) if isinstance(self.root, str) else self.root
+        if not (self.emails or alone):
+            raise RefusalError(422, 'Invalid request.\n\n"emails" wasn\'t supplied.')
+        return (*self.emails, *alone)
+
+
+def my_emails(call: Call) -> Reply:
+    return paged(call, _emails(call), lambda email: email)
+
+
+def _emails(call: Call) -> list[JSON]:
+    if not call.by_person:
+        raise forbidden("Resource not accessible by integration")
+    known = emails.listing(call.view.tx, call.by.user.id)
+    # Nobody sends mail here, so nothing is left to verify.
+    return [{"email": e, "primary": e == known[0], "verified": True, "visibility": _seen(e, known)} for e in known]
+
+
+def _seen(email: str, known: list[str]) -> str | None:
+    return "private" if email == known[0] else None
+
+
+def add_emails(call: Call) -> Reply:
+    before = _emails(call)
+    emails.add(call.view.tx, call.by.user.id, call.body(Emails).addresses)
+    return Reply([email for email in _emails(call) if email not in before], 201)
+
+
+def remove_emails(call: Call) -> Reply:
+    _emails(call)
+    emails.remove(call.view.tx, call.by.user.id, call.body(Emails).addresses)
+    return Reply(status=204)
 
 
 def me(call: Call) -> Reply:
@@ -169,6 +211,9 @@ def _initialise(call: Call, repo: Repo) -> None:
 
 OPERATIONS = (
     Operation("GET", "/user", me, login=True),
+    Operation("GET", "/user/emails", my_emails, scope="email-addresses", login=True),
+    Operation("POST", "/user/emails", add_emails, scope="email-addresses", tx="write", body=Emails, login=True),
+    Operation("DELETE", "/user/emails", remove_emails, scope="email-addresses", tx="write", body=Emails, login=True),
     Operation("GET", "/users/{username}", one),
     Operation("GET", "/user/repos", my_repos, login=True),
     Operation("POST", "/user/repos", create_mine, scope="administration", tx="none", body=Repository),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from gitml_sandbox.forge import checks, rules, statuses, users
+from gitml_sandbox.forge import checks, emails, rules, statuses
 from gitml_sandbox.forge.refusals import not_found
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
@@ -30,11 +30,8 @@ def state_of(visit: Visit, sha: str) -> str:
 
 def login_of(visit: Visit, email: str) -> str:
     """The user whose address a commit carries; '' if there is none."""
-    number, _, login = email.partition("@")[0].partition("+")
-    if email.endswith("@users.noreply.localhost") and number.isdigit() and users.find(visit.tx, login):
-        return login
-    row = visit.tx.execute("SELECT login FROM users WHERE email = ? COLLATE NOCASE", (email,)).fetchone()
-    return str(row["login"]) if row and email else ""
+    found = emails.owner(visit.tx, email)
+    return found.login if found else ""
 
 
 def history(visit: Visit) -> Response:

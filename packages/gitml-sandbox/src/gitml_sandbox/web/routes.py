@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.web import addresses as web_addresses
 from gitml_sandbox.web import commits as web_commits
 from gitml_sandbox.web import compare as web_compare
 from gitml_sandbox.web import files as web_files
@@ -39,6 +40,7 @@ COLOURS = (
 def pages() -> tuple[Page, ...]:
     """All pages, in the order in which addresses are tried."""
     return (
+        *web_addresses.PAGES,
         *web_pulls.PAGES,
         *web_compare.PAGES,
         *web_runs.PAGES,

@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from gitml.models.sklearninside import is_known
+
 # Above this many rows the model's own way costs less than the copies of rows.
 MOST_ROWS = 256
 
 
 def boosted(model: Any, slow: Callable[[Any], Any], *, probabilities: bool) -> Callable[[Any], Any]:
     """A faster ``slow`` for few rows; ``slow`` itself for other models, and where the results are not equal."""
-    if not type(model).__name__.startswith("HistGradientBoosting"):
+    if not type(model).__name__.startswith("HistGradientBoosting") or not is_known():
         return slow
     try:
         fast = _fast(model, slow, probabilities=probabilities)
         return fast if fast and _equal(fast, slow, model.n_features_in_) else slow
-    # All this is scikit-learn's inside: another release may have it otherwise, and then the model's own way is used.
+    # A model that another release has fitted may be otherwise inside.
     except (AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError):
         return slow
 

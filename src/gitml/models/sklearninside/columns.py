@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gitml.models.fields import Field
 from gitml.models.signature import InputError, Signature, Wrong
+from gitml.models.sklearninside import is_known
 from gitml.models.sklearnmissing import missing_category
 
 Step = Callable[[Any], Any]
@@ -30,7 +31,7 @@ def on_arrays(model: Any, signature: Signature) -> tuple[list[Step], Any] | None
         return None
     steps: list[Step] = []
     if before and type(before[0]).__name__ == "ColumnTransformer":
-        columns = _columns(before.pop(0), signature)
+        columns = _columns(before.pop(0), signature) if is_known() else None
         if columns is None:
             return None
         steps.append(columns)

@@ -16,7 +16,14 @@ from gitml.errors import IntegrityError
 def check(model: Any) -> None:
     """Raises IntegrityError if any tree in ``model`` has a node that leads nowhere, back, or to no feature."""
     for tree, features in _inside(model):
-        if not _sound(tree, features):
+        try:
+            sound = _sound(tree, features)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
+            raise IntegrityError(
+                f"a tree of the model has a form that is not known, so it cannot be checked: {exc}",
+                "serve it with the release of scikit-learn that it was trained with",
+            ) from exc
+        if not sound:
             raise IntegrityError(
                 "a tree of the model has nodes that lead nowhere: the file was made to harm", "train the model again"
             )

@@ -1,0 +1,159 @@
+"""Where a repository's DVC remotes lie. Who can edit ``.dvc/config`` of main says a place, and nothing else.
+
+DVC's own configuration also names commands that it runs (a webdav ``bearer_token_command``), files that name commands
+(``configpath`` of S3, with a ``credential_process``), files with keys, and passwords. None of that comes from a
+repository here: agents and jobs with a key would run it with all that they hold. Credentials come from the machine, and
+belong to an address: to another one they are not sent.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.config import Config
+from dvc.exceptions import DvcException
+
+from gitml.dvc.errors import as_ours
+from gitml.errors import UsageError
+
+_ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/[A-Za-z0-9._~/\-]*)?")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}")
+# What may be said beside the URL, and how it must look. A kind of storage that is not here is a plug-in.
+_S3 = {"endpointurl": _ENDPOINT, "region": _WORD}
+_BESIDE: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "": {},
+    "s3": _S3,
+    "gs": {"endpointurl": _ENDPOINT},
+    "azure": {"account_name": _WORD},
+    "oss": {"oss_endpoint": _ENDPOINT},
+    "http": {},
+    "https": {},
+    "webdav": {},
+    "webdavs": {},
+    "ssh": {},
+    "hdfs": {},
+    "webhdfs": {},
+}
+# A region says nothing of whom the credentials go to.
+_NO_PLACE = frozenset({"region"})
+
+
+@dataclass(frozen=True)
+class RemotePlace:
+    """One remote, with all that DVC is told about it. ``note`` says what of this machine's settings was not used."""
+
+    name: str
+    settings: Mapping[str, Any]
+    note: str = ""
+
+
+def places_of(config: bytes, own: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[RemotePlace, ...]:
+    """The remotes that ``config`` (the bytes of a repository's .dvc/config) names, the default one first.
+
+    ``own`` are those of this machine, by name (``own_remotes``); none where a key is near. One that lies at exactly the
+    same address is used with all that this machine says of it. Raises UsageError when no remote can be used.
+    """
+    read = _parsed(config)
+    remotes: Mapping[str, Mapping[str, Any]] = read.get("remote", {})
+    if not remotes:
+        raise UsageError("main names no DVC remote", "add one: dvc remote add --default NAME URL, by a pull request")
+    first = read.get("core", {}).get("remote")
+    order = sorted(remotes, key=lambda name: (name != first, name))
+    return tuple(_with_own(name, _address(name, remotes[name]), own or {}) for name in order)
+
+
+def places_named(names: Sequence[str], own: Mapping[str, Mapping[str, Any]]) -> tuple[RemotePlace, ...]:
+    """Those that this machine's operator names: remotes of its own DVC configuration, or URLs.
+
+    Raises UsageError for a name that is neither.
+    """
+    return tuple(_named(name, own) for name in names)
+
+
+def own_remotes(folder: Path | None = None) -> dict[str, Mapping[str, Any]]:
+    """The remotes of this machine's DVC configuration, and of ``folder``/.dvc/config.local. Name → settings."""
+    try:
+        read = Config(local_dvc_dir=str(folder / ".dvc") if folder else None, validate=False)
+    except DvcException as exc:
+        raise as_ours(exc) from exc
+    return dict(read.get("remote", {}))
+
+
+def _parsed(config: bytes) -> Mapping[str, Any]:
+    with tempfile.NamedTemporaryFile(prefix="gitml-dvc-") as file:
+        file.write(config)
+        file.flush()
+        try:
+            found: Mapping[str, Any] = Config.load_file(file.name)
+        except DvcException as exc:
+            raise as_ours(exc) from exc
+    return found
+
+
+def _address(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    url = str(said.get("url", ""))
+    beside = _BESIDE.get(_scheme(url))
+    if beside is None:
+        known = ", ".join(scheme for scheme in _BESIDE if scheme)
+        raise UsageError(
+            f"the DVC remote {name} lies at {url[:80]!r}, a kind of place that a repository may not name",
+            f"those are a folder, {known}; an agent can be told another one: gitml agent --remote NAME",
+        )
+    _refuse_odd(name, url)
+    kept = {key: str(said[key]) for key in beside if key in said}
+    for key, value in kept.items():
+        if not beside[key].fullmatch(value):
+            raise UsageError(f"the DVC remote {name} has the {key} {value[:80]!r}, which is not one", "correct it")
+    return {"url": url, **kept}
+
+
+def _scheme(url: str) -> str:
+    before, mark, _ = url.partition("://")
+    return before if mark else ""
+
+
+def _refuse_odd(name: str, url: str) -> None:
+    if _scheme(url):
+        # What stands behind a question mark, or as a password, is a setting and no place.
+        if re.search(r"[?#\s\\]|://[^/]*:[^/]*@", url) or not re.match(r"[a-z0-9]+://[^/]", url):
+            raise UsageError(f"the DVC remote {name} has a URL that is more than a place", "write SCHEME://HOST/PATH")
+    elif not (url.startswith(("/", "~")) or re.match(r"[A-Za-z]:[\\/]", url)):
+        raise UsageError(
+            f"the DVC remote {name} lies at {url!r}, a place inside a clone, and here is none",
+            "give it an absolute path or a URL: dvc remote modify NAME url URL",
+        )
+
+
+def _with_own(name: str, address: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> RemotePlace:
+    for settings in own.values():
+        if _same_place(address, settings):
+            return RemotePlace(name, {**address, **settings})
+    near = [n for n, said in own.items() if n == name or _url(said) == _url(address)]
+    note = (
+        f"this machine's settings for the remote {near[0]} were not used: they do not name its address" if near else ""
+    )
+    return RemotePlace(name, address, note)
+
+
+def _same_place(address: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    keys = set(_BESIDE[_scheme(str(address["url"]))]) - _NO_PLACE
+    return _url(own) == _url(address) and all(own.get(key) == address.get(key) for key in keys)
+
+
+def _url(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("url", "")).rstrip("/")
+
+
+def _named(name: str, own: Mapping[str, Mapping[str, Any]]) -> RemotePlace:
+    found = own.get(name.lower()) or next((said for said in own.values() if _url(said) == name.rstrip("/")), None)
+    if found is None and ("://" in name or name.startswith("/")):
+        return RemotePlace(name, {"url": name})
+    if found is None or not found.get("url"):
+        hint = f"give a URL, or name it here: dvc remote add --global {name} URL"
+        raise UsageError(f"this machine knows no DVC remote {name}", hint)
+    return RemotePlace(name, found)

@@ -1,0 +1,164 @@
+"""The ledger's line, commit by commit: which events each brought, and which commits did anything else than add.
+
+What the newest tree holds decides nothing: an event that a later commit deletes stays an event, and a merge that puts
+another line in front hides none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from gitml.git import history
+from gitml.git.filechange import FileChange
+from gitml.git.history import Landed
+from gitml.git.repository import FILE, Repository
+from gitml.git.runner import git
+
+NAME = re.compile(
+    r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
+)
+_GLOB = ":(top,glob)[0-9][0-9][0-9][0-9]/[0-9][0-9]/*.json"
+# So many parents that were looked at shorten the next look; more would not shorten it further.
+_MOST_CLEAN = 50
+
+
+class Entry(NamedTuple):
+    """An event as a commit brought it: its name, and Git's name of its bytes."""
+
+    name: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Break:
+    """A commit that deleted, edited or hid events. ``good`` is the last one before it."""
+
+    commit: str
+    good: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """The ledger up to ``head``.
+
+    ``entries``: all that were ever added, each with the commits of the ``breaks`` that came before it (mostly none).
+    ``clean``: commits of other branches that the ledger keeps reachable, in whose history there are no events.
+    """
+
+    head: str = ""
+    entries: Mapping[Entry, tuple[str, ...]] = field(default_factory=dict)
+    breaks: tuple[Break, ...] = ()
+    clean: tuple[str, ...] = ()
+
+
+def line_of(repository: Repository, head: str, known: Line | None = None) -> Line:
+    """The line that ends at ``head``. ``known``, of the same ledger: only what came since is looked at, and all that it
+    had stays, whatever became of it. Raises OutsideError when Git cannot read it."""
+    known = known or Line()
+    if head in ("", known.head):
+        return known
+    commits = _since(repository, head, known.head)
+    if known.head and (not commits or commits[0].parents[:1] != (known.head,)):
+        return _kept(known, _whole(repository, head))
+    return _grown(repository, known, commits, {known.head})
+
+
+def _whole(repository: Repository, head: str) -> Line:
+    return _grown(repository, Line(), _since(repository, head, ""), set())
+
+
+def _kept(known: Line, fresh: Line) -> Line:
+    """What was on the line stays on it, also where another line took its place."""
+    entries = {**known.entries, **{e: b for e, b in fresh.entries.items() if e not in known.entries}}
+    return replace(fresh, entries=entries)
+
+
+def _since(repository: Repository, head: str, before: str) -> tuple[Landed, ...]:
+    """The commits of the line behind ``before``, oldest first; from its beginning where that is not on it."""
+    since = [before] if before else []
+    line = history.line(repository.folder, head, since=since, env=repository.env)
+    place = next((n for n, landed in enumerate(line) if landed.parents[:1] == (before,)), 0)
+    return line[place:]
+
+
+def _grown(repository: Repository, line: Line, commits: Sequence[Landed], walked: set[str]) -> Line:
+    parents = dict.fromkeys(p for landed in commits for p in landed.parents[1:])
+    walked |= {landed.commit for landed in commits}
+    known = (*line.clean, *([line.head] if line.head else []))
+    unclean = _unclean(repository, [p for p in parents if p not in walked], known)
+    entries, breaks = _added(line, commits, unclean)
+    for hidden in _hidden(repository, unclean, walked, known):
+        entries = {**hidden.entries, **{e: b for e, b in entries.items() if e not in hidden.entries}}
+    clean = [p for p in parents if p not in unclean and p not in walked]
+    head = commits[-1].commit if commits else line.head
+    return Line(head, entries, breaks, (*line.clean, *clean)[-_MOST_CLEAN:])
+
+
+def _hidden(repository: Repository, tips: Iterable[str], walked: set[str], known: Sequence[str]) -> Iterator[Line]:
+    """The lines that merges put another one in front of, and those that they in turn were put in front of."""
+    waiting, seen = list(tips), list(known)
+    while waiting:
+        tip = waiting.pop()
+        commits = history.line(repository.folder, tip, since=seen[-_MOST_CLEAN:], env=repository.env)
+        seen.append(tip)
+        fresh = [landed for landed in commits if landed.commit not in walked]
+        walked |= {landed.commit for landed in fresh}
+        parents = dict.fromkeys(p for landed in fresh for p in landed.parents[1:] if p not in walked)
+        unclean = _unclean(repository, list(parents), known)
+        entries, breaks = _added(Line(), fresh, unclean)
+        yield Line(tip, entries, breaks)
+        waiting += unclean
+
+
+def _unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str]) -> frozenset[str]:
+    """Those in whose history events lie, seen from any side. Mostly one look finds that there are none."""
+    if not parents or not _have_events(repository, parents, clean):
+        return frozenset()
+    return frozenset(p for p in parents if _have_events(repository, [p], clean))
+
+
+def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence[str]) -> bool:
+    words = ("rev-list", "-1", "--full-history", "--stdin", "--", _GLOB)
+    asked = "".join(f"{name}\n" for name in (*commits, *(f"^{name}" for name in clean)))
+    return bool(git(repository.folder, *words, env=repository.env, stdin=asked.encode()).stdout)
+
+
+def _added(
+    line: Line, commits: Sequence[Landed], unclean: frozenset[str]
+) -> tuple[dict[Entry, tuple[str, ...]], tuple[Break, ...]]:
+    entries, breaks = dict(line.entries), list(line.breaks)
+    behind = tuple(b.commit for b in breaks)
+    for landed in commits:
+        found = _break(landed, unclean)
+        if found:
+            breaks.append(found)
+            behind = (*behind, found.commit)
+        for touch in landed.touches:
+            if is_event(touch):
+                entries.setdefault(Entry(touch.path, touch.new), behind)
+    return entries, tuple(breaks)
+
+
+def is_event(touch: FileChange) -> bool:
+    """Whether it leaves a plain file with the name of an event."""
+    return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
+
+
+def breaks_of(commits: Iterable[Landed], unclean: frozenset[str]) -> tuple[Break, ...]:
+    """The commits of a line that did more than add. ``unclean``: other parents in whose history there are events."""
+    return tuple(found for landed in commits if (found := _break(landed, unclean)))
+
+
+def _break(landed: Landed, unclean: frozenset[str]) -> Break | None:
+    hidden = next((p for p in landed.parents[1:] if p in unclean), "")
+    if hidden:
+        return Break(landed.commit, hidden, "put another line in front of the ledger")
+    for touch in landed.touches:
+        if touch.old and NAME.fullmatch(touch.path):
+            done = "deleted" if touch.is_gone else "edited"
+            return Break(landed.commit, (*landed.parents, "")[0], f"{done} {touch.path}")
+    return None

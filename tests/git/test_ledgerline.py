@@ -1,0 +1,185 @@
+"""The ledger's line, attacked by ordinary pushes: what was there stays there, and what did more than add is named."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import git
+from gitml.git.ledger import BRANCH, Remote, append, event_name, load, read, remembered
+from gitml.git.ledgerline import Line, line_of
+from gitml.git.repository import Repository
+
+TIME = "2026-03-01T08:00:00Z"
+
+
+def event(number: int, kind: str = "gate") -> tuple[str, bytes]:
+    content = b'{"number": %d}\n' % number
+    return event_name(TIME, kind, content), content
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """``clone`` pushes to the ledger by hand, ``honest`` are its three events."""
+
+    server: Path
+    clone: Path
+    honest: tuple[str, ...]
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.server)
+
+    @property
+    def tip(self) -> str:
+        return git(self.server, "rev-parse", BRANCH)
+
+    def read(self, known: Line | None = None) -> Line:
+        return line_of(self.repository, self.tip, known)
+
+    def by_hand(self, script: str, date: str = "") -> str:
+        """A commit on top, by what ``script`` does to the files; its id."""
+        git(self.clone, "fetch", "-q", "origin", BRANCH)
+        git(self.clone, "checkout", "-q", "-f", "FETCH_HEAD")
+        who = "git -c user.name=eve -c user.email=eve@example.org"
+        script = f"{script}; git add -A; {who} commit -q --allow-empty -m 'by hand'"
+        env = {**os.environ, **({"GIT_COMMITTER_DATE": date, "GIT_AUTHOR_DATE": date} if date else {})}
+        subprocess.run(["sh", "-ec", script], cwd=self.clone, env=env, check=True)
+        git(self.clone, "push", "-q", "origin", f"HEAD:{BRANCH}")
+        return self.tip
+
+    def append(self, number: int) -> str:
+        name, content = event(number)
+        append(Remote(f"file://{self.server}"), {name: content})
+        return name
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", "server.git")
+    git(tmp_path / "server.git", "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "init", "-q", "clone")
+    git(tmp_path / "clone", "remote", "add", "origin", f"file://{tmp_path}/server.git")
+    made = Ledger(tmp_path / "server.git", tmp_path / "clone", ())
+    return Ledger(made.server, made.clone, tuple(made.append(n) for n in range(3)))
+
+
+def names(line: Line) -> list[str]:
+    return sorted({entry.name for entry in line.entries})
+
+
+def test_a_line_that_only_grows(ledger: Ledger) -> None:
+    line = ledger.read()
+    assert (names(line), line.breaks, line.head) == (sorted(ledger.honest), (), ledger.tip)
+    fourth = ledger.append(4)
+    assert names(ledger.read(line)) == sorted([*ledger.honest, fourth])
+    assert set(ledger.read(line).entries.values()) == {()}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_deleted_or_edited_stays_as_it_came(ledger: Ledger, known: bool) -> None:
+    before = ledger.read() if known else None
+    good = ledger.tip
+    deleted = ledger.by_hand(f"git rm -q {ledger.honest[0]}")
+    later = ledger.append(5)
+    edited = ledger.by_hand(f"echo x > {ledger.honest[1]}")
+    line = ledger.read(before)
+    assert [(b.commit, b.good) for b in line.breaks][0] == (deleted, good)
+    assert [b.commit for b in line.breaks] == [deleted, edited]
+    behind = {entry.name: after for entry, after in line.entries.items() if entry.blob in blobs()}
+    assert [behind[name] for name in ledger.honest] == [(), (), ()]
+    assert behind[later] == (deleted,)
+
+
+def blobs() -> set[str]:
+    """Of what the honest appends brought."""
+    raw = [event(n)[1] for n in (0, 1, 2, 4, 5, 6)]
+    return {hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest() for content in raw}
+
+
+def front(ledger: Ledger, second: str, kept: str = "") -> str:
+    """A merge that puts a line of its own in front, with one chosen event, or none."""
+    git(ledger.clone, "fetch", "-q", "origin", BRANCH)
+    git(ledger.clone, "checkout", "-q", "-f", "--orphan", "front")
+    git(ledger.clone, "rm", "-rqf", "--ignore-unmatch", ".")
+    if kept:
+        git(ledger.clone, "checkout", "-q", "FETCH_HEAD", "--", kept)
+    git(ledger.clone, "commit", "-q", "--allow-empty", "-m", "front")
+    tree = git(ledger.clone, "rev-parse", "HEAD^{tree}")
+    made = git(ledger.clone, "commit-tree", tree, "-p", "HEAD", "-p", second, "-m", "merge")
+    git(ledger.clone, "push", "-q", "origin", f"{made}:refs/heads/{BRANCH}")
+    return made
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("veiled", [False, True])
+def test_a_line_in_front_hides_nothing(ledger: Ledger, known: bool, veiled: bool) -> None:
+    """Also where the ledger is put behind a commit with an empty tree first."""
+    before = ledger.read() if known else None
+    tip = second = ledger.tip
+    if veiled:
+        git(ledger.clone, "fetch", "-q", "origin", BRANCH)
+        empty = git(ledger.clone, "hash-object", "-t", "tree", "-w", "/dev/null")
+        second = git(ledger.clone, "commit-tree", empty, "-p", tip, "-m", "nothing here")
+    merge = front(ledger, second, kept=ledger.honest[1])
+    later = ledger.append(6)
+    line = ledger.read(before)
+    assert set(ledger.honest) <= set(names(line))
+    assert merge in [b.commit for b in line.breaks]
+    assert {line.entries[e] for e in line.entries if e.name in ledger.honest} == {()}
+    assert {line.entries[e] for e in line.entries if e.name == later} == {
+        tuple(b.commit for b in line.breaks)
+    } or veiled
+
+
+def test_ten_commits_of_1970_change_nothing(ledger: Ledger) -> None:
+    line = ledger.read()
+    for _ in range(10):
+        ledger.by_hand("true", date="1970-01-02T00:00:00Z")
+    later = ledger.append(4)
+    again = ledger.read(line)
+    assert (names(again), again.breaks) == (sorted([*ledger.honest, later]), ())
+    for _ in range(10):
+        ledger.by_hand("true", date="1970-01-02T00:00:00Z")
+    assert names(ledger.read(again)) == names(again)
+
+
+def test_commits_of_main_that_it_keeps_reachable_are_no_breaks(ledger: Ledger) -> None:
+    git(ledger.clone, "checkout", "-q", "--orphan", "main")
+    (ledger.clone / "train.py").write_text("pass\n", encoding="utf-8")
+    git(ledger.clone, "add", "-A")
+    git(ledger.clone, "commit", "-qm", "trained")
+    git(ledger.clone, "push", "-q", "origin", "HEAD:main")
+    name, content = event(7, "trained")
+    append(Remote(f"file://{ledger.server}"), {name: content}, parents=[git(ledger.clone, "rev-parse", "HEAD")])
+    line = ledger.read()
+    assert (names(line), line.breaks) == (sorted([*ledger.honest, name]), ())
+    assert line.clean == (git(ledger.clone, "rev-parse", "HEAD"),)
+
+
+def test_one_huge_file_under_sixty_names_is_never_read(ledger: Ledger) -> None:
+    """95 MB of zeros cost 420 kB on the forge."""
+    stems = [f"2026/03/20260301T0800{n:02}Z-gate-000000000000.json" for n in range(60)]
+    script = f"head -c 95000000 /dev/zero > big && for f in {' '.join(stems)}; do ln big $f; done; rm big"
+    ledger.by_hand(script)
+    assert {e.name for e in load(ledger.repository, ledger.read().entries)} == set(ledger.honest)
+
+
+def test_a_clone_remembers_how_far_the_ledger_only_grew(ledger: Ledger) -> None:
+    memory = ledger.server / "gitml" / "ledger-only-grew"
+    remembered(ledger.repository, ledger.tip)
+    good = ledger.tip
+    assert memory.read_text(encoding="ascii") == good
+    ledger.by_hand(f"git rm -q {ledger.honest[0]}")
+    later = ledger.append(5)
+    line = remembered(ledger.repository, ledger.tip)
+    assert (names(line), len(line.breaks)) == (sorted([*ledger.honest, later]), 1)
+    assert memory.read_text(encoding="ascii") == good, "not beyond the break"
+    assert [e.name for e in read(ledger.server, BRANCH)] == sorted([*ledger.honest, later])
+    memory.write_text("f" * 40, encoding="ascii")
+    assert names(remembered(ledger.repository, ledger.tip)) == names(line)

@@ -1,0 +1,92 @@
+"""The faster ways through scikit-learn answer as its public way does, and where they are not known none is taken."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestRegressor
+
+from gitml.errors import IntegrityError
+from gitml.internals import CHECKED, is_checked
+from gitml.models.loading import load
+from gitml.models.model import Predictor
+from gitml.models.sklearninside import trees
+from gitml.models.sklearninside.boosted import boosted
+from serving_models import SIGNATURE, columns, fitted, mixed_pipelines, saved
+
+
+@pytest.fixture
+def another_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sklearn, "__version__", "1.999.0")
+
+
+def loaded(name: str, folder: Path) -> Predictor:
+    path = saved(fitted(name), folder / "model.skops")
+    return load(path, "skops", SIGNATURE, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_the_release_that_is_installed_was_checked() -> None:
+    assert is_checked("scikit-learn", sklearn.__version__), f"run this file, then add it to {CHECKED}"
+
+
+@pytest.mark.parametrize("name", ["boosting", *mixed_pipelines()])
+def test_both_ways_give_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, rows = loaded(name, tmp_path), columns(200).to_dict("list")
+    monkeypatch.setattr(sklearn, "__version__", "1.999.0")
+    public = loaded(name, tmp_path)
+    assert public.how == "frame"
+    assert np.allclose(fast.predict(rows), public.predict(rows), rtol=0, atol=1e-12)
+    assert np.allclose(public.predict(rows), fitted(name).predict_proba(columns(200))[:, 1], rtol=0, atol=0)
+
+
+def made(estimator: Any, classes: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(300, 4))
+    rows[random.random(rows.shape) < 0.1] = np.nan
+    truth = random.integers(classes, size=300) if classes else np.nan_to_num(rows).sum(axis=1)
+    return estimator.fit(rows, truth), rows
+
+
+@pytest.mark.parametrize(
+    ("estimator", "classes"),
+    [
+        (HistGradientBoostingClassifier(max_iter=20), 2),
+        (HistGradientBoostingClassifier(max_iter=10), 4),
+        (HistGradientBoostingRegressor(max_iter=20), 0),
+        (HistGradientBoostingRegressor(max_iter=20, loss="poisson"), 0),
+    ],
+    ids=["two classes", "four classes", "numbers", "counts"],
+)
+def test_all_trees_at_once_give_the_same_to_the_last_bit(estimator: Any, classes: int) -> None:
+    model, rows = made(estimator, classes) if getattr(estimator, "loss", "") != "poisson" else counted(estimator)
+    public = model.predict_proba if classes else model.predict
+    fast = boosted(model, public, probabilities=bool(classes))
+    assert fast is not public
+    for some in (rows[:1], rows[:200], rows):
+        assert np.array_equal(fast(some), public(some))
+
+
+def counted(estimator: Any) -> tuple[Any, Any]:
+    random = np.random.default_rng(4)
+    rows = random.normal(size=(300, 4))
+    return estimator.fit(rows, random.poisson(2, 300)), rows
+
+
+@pytest.mark.usefixtures("another_release")
+def test_another_release_is_called_its_own_way() -> None:
+    model, _ = made(HistGradientBoostingClassifier(max_iter=5), 2)
+    assert boosted(model, model.predict_proba, probabilities=True) == model.predict_proba
+
+
+def test_trees_that_cannot_be_read_are_refused() -> None:
+    class TreePredictor:
+        """As a release might have it that keeps nodes elsewhere."""
+
+    with pytest.raises(IntegrityError, match="form that is not known"):
+        trees.check([TreePredictor()])
+    trees.check(made(RandomForestRegressor(n_estimators=3), 0)[0])
