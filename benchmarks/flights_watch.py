@@ -21,7 +21,7 @@ import pyarrow.parquet as parquet
 from gitml.monitoring.leaveout import left_out, sketches_of
 from gitml.monitoring.looks import comparable, windowed, worst_cluster
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import Effect, scan_windows
+from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.reference import Reference, reference_of
 from gitml.sketches.sketch import CLUSTERS
@@ -58,7 +58,7 @@ def own_weeks(folder: Path, reference: Reference, clusters: Sequence[str]) -> li
     last = TRAINED[0] + timedelta(days=((TRAINED[1] - TRAINED[0]).days + 1) // 7 * 7 - 1)
     weeks = sketches_of(partial(rows_of, folder, TRAINED[0], last), reference, SOURCE, WEEK)
     rest = sketches_of(partial(rows_of, folder, last + timedelta(days=1), TRAINED[1]), reference, SOURCE, WEEK)
-    found = [*left_out(reference, [*weeks, *rest], PROMISE, clusters=clusters)]
+    found = [*left_out(reference, [*weeks, *rest], PROMISE, Floors(), clusters)]
     return [alarms(effects) for effects in found[: len(weeks)]]
 
 

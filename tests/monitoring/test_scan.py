@@ -166,7 +166,9 @@ def test_rows_of_a_cluster_count_as_few() -> None:
     reference = Counts(*grid.count(rng.normal(size=20_000)), root=math.sqrt(20_000))
     live = Counts(*grid.count(values), root=math.sqrt(50 * 20**2))
     alone = scan({"x": [live]}, {"x": Baseline(grid, reference, alike=0.0)}, YEAR, Floors(numbers=0.0, categories=0.0))
-    together = scan({"x": [live]}, {"x": Baseline(grid, reference, alike=1.0)}, YEAR, Floors(numbers=0.0, categories=0.0))
+    together = scan(
+        {"x": [live]}, {"x": Baseline(grid, reference, alike=1.0)}, YEAR, Floors(numbers=0.0, categories=0.0)
+    )
     assert only(alone).effective == 1_000
     assert only(together).effective == pytest.approx(50)
     assert only(together).low < only(alone).low

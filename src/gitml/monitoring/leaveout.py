@@ -45,7 +45,7 @@ def own_periods(
     source: Source,
     window: timedelta,
     promise: Promise,
-    floors: Floors = Floors(),
+    floors: Floors,
     clusters: Sequence[str] = CLUSTERS,
 ) -> OwnPeriods:
     """``read`` gives the reference's rows anew; ``source`` names their time. Two periods are the least."""
@@ -67,7 +67,8 @@ def own_periods(
 def sketches_of(read: Read, reference: Reference, source: Source, window: timedelta) -> list[Sketch]:
     """One for each period that has rows, oldest first; the first begins with the first day."""
     hours, first = window // _HOUR, _first_hour(read, source)
-    count, found = RowCounter(reference.layout, source), {}
+    count = RowCounter(reference.layout, source)
+    found: dict[int, Sketch] = {}
     for batch in read():
         number = (hours_of(moments_of(batch[source.time])) - first) // hours
         for period in np.unique(number).tolist():
@@ -85,7 +86,7 @@ def left_out(
     reference: Reference,
     periods: Sequence[Sketch],
     promise: Promise,
-    floors: Floors = Floors(),
+    floors: Floors,
     clusters: Sequence[str] = CLUSTERS,
 ) -> Iterator[tuple[Effect, ...]]:
     """The effects of each period, against the rows of all others."""

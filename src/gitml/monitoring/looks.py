@@ -1,4 +1,4 @@
-"""From sketches to what the scan takes: the sketches of the last looks, added up to windows, against the reference's."""
+"""From sketches to what the scan takes: the last looks, added up to windows, against the reference."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ from gitml.fields import (
 )
 
 Cluster = Literal["day", "hour", "unit"]
+Part = Literal["quality", "drift", "harm"]
+PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
 Share = Annotated[Number, Field(ge=0, le=1)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(weeks=4)
@@ -45,7 +47,7 @@ class MonitorFloors(FileSection):
 
     numbers: Share = Field(
         0.05,
-        description="Kolmogorov-Smirnov distance of a column of numbers: 0.05 is about an eighth of a standard deviation.",
+        description="Kolmogorov-Smirnov distance of a column of numbers: 0.05 is a shift by about an eighth of σ.",
     )
     categories: Share = Field(
         0.05, description="Total variation of a column of categories: 0.05 means that 5 of 100 rows have another one."
@@ -68,10 +70,10 @@ class MonitorQuality(FileSection):
     constant: Flag = Field(True, description="A column that varied in the reference may not have one value only.")
     refused: Share = Field(0.05, description="Share of requests that were invalid or refused.")
     failed: Share = Field(0.01, description="Share of requests that failed, timed out or were dropped.")
-    volume: Annotated[Number, Field(ge=1)] | Literal[False] = Field(
+    volume: Annotated[Number, Field(ge=1)] = Field(
         3.0,
         description="By what factor the number of rows may differ from the median of the windows before: those of the "
-        "same weekday where a window is a day. `false`: not judged.",
+        "same weekday where a window is a day.",
     )
     fresh: Duration | None = Field(
         None, description="How old the newest row may be when the window ends; without it that is not judged."
@@ -94,7 +96,8 @@ class MonitorHarm(FileSection):
     )
     labels_within: Duration | None = Field(
         None,
-        description="When labels have come: only requests that are older count, so that late labels do not mislead. By default one window.",
+        description="When labels have come: only requests that are older count, so that late labels do not mislead. "
+        "By default one window.",
     )
 
 
@@ -112,9 +115,11 @@ class MonitorSpec(FileSection):
     """How one model is watched, in each environment that it serves in."""
 
     environments: tuple[EnvironmentName, ...] = Field(
-        (), description="Where it is watched; by default wherever it has a champion. `watch: false` turns it off."
+        (), description="Where it is watched; by default wherever it has a champion."
     )
-    watch: Flag = Field(True, description="Whether it is watched at all.")
+    watch: tuple[Part, ...] = Field(
+        PARTS, description="What is watched: quality, drift, harm. `[drift]` turns the others off, `[]` all of it."
+    )
     window: Window = Field(
         timedelta(days=1), description="How long a window is, such as 1d or 1w: there is a look at the end of each."
     )
@@ -127,13 +132,8 @@ class MonitorSpec(FileSection):
         "are independent of each other.",
     )
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
-    quality: MonitorQuality | Literal[False] = Field(
-        default_factory=MonitorQuality, description="The data contract. `false` turns it off."
-    )
-    drift: Flag = Field(True, description="Whether distributions are held against the reference.")
-    harm: MonitorHarm | Literal[False] = Field(
-        default_factory=MonitorHarm, description="Performance on labels. `false` turns it off."
-    )
+    quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
+    harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
     mutes: tuple[MonitorMute, ...] = Field((), description="Alarms that are known, each with an end.")
 
     def last_window(self, at: datetime) -> tuple[datetime, datetime]:
