@@ -78,7 +78,7 @@ def _show(one: Any, folder: str | None) -> None:
 def _window(one: Any) -> str:
     parts = [f"{one.since:%a %Y-%m-%d %H:%M} to {one.until:%a %Y-%m-%d %H:%M} UTC", f"{one.rows:,} rows"]
     if len(one.looks) > 1:
-        parts.append(f"with {len(one.looks) - 1} windows before {one.rows_of_looks:,}")
+        parts.append(f"{one.rows_of_looks:,} with the {len(one.looks) - 1} windows before")
     if one.completeness and one.completeness.hosts:
         parts.append(str(one.completeness))
     return printable(f"version {one.version}; " + "; ".join(parts))

@@ -63,8 +63,8 @@ class ColumnDrift:
 
     @property
     def worst(self) -> Effect | None:
-        """Of values and missing values the one that lies higher above its floor."""
-        return max(self.effects, key=lambda e: (e.drifted, e.low - e.floor, e.of == "values"), default=None)
+        """Of values and missing values the one that drifted, or lies higher above its floor; values if none does."""
+        return max(self.effects, key=lambda e: (e.drifted, max(e.low - e.floor, 0.0), e.of == "values"), default=None)
 
 
 def judge_drift(subject: Subject, looks: Sequence[Look], plan: DriftPlan) -> tuple[Verdict, tuple[ColumnDrift, ...]]:

@@ -121,7 +121,9 @@ class MonitorSpec(FileSection):
         PARTS, description="What is watched: quality, drift, harm. `[drift]` turns the others off, `[]` all of it."
     )
     window: Window = Field(
-        timedelta(days=1), description="How long a window is, such as 1d or 1w: there is a look at the end of each."
+        timedelta(days=1),
+        description="How long a window is, such as 1d or 1w: there is a look at the end of each.",
+        json_schema_extra={"default": "1d"},
     )
     columns: tuple[Column, ...] = Field(
         (), description="Inputs and outputs that are watched; by default all of the signature."
