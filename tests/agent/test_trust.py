@@ -149,7 +149,7 @@ def test_an_edited_statement_is_not_believed(world: World, running: Running) -> 
     payload = to_payload(Statement(passed, statement.details))
     edited = json.loads(envelope)
     edited["payload"] = base64.b64encode(payload).decode()
-    raw = json.dumps(edited).encode()
+    raw = json.dumps(edited, separators=(",", ":")).encode() + b"\n"
     append(world.remote, {event_name(passed.time, "gate", raw): raw})
     refused(running, "edited, or forged")
 

@@ -89,7 +89,7 @@ def test_what_is_deleted_or_edited_stays_as_it_came(ledger: Ledger, known: bool)
     later = ledger.append(5)
     edited = ledger.by_hand(f"echo x > {ledger.honest[1]}")
     line = ledger.read(before)
-    assert [(b.commit, b.good) for b in line.breaks][0] == (deleted, good)
+    assert next((b.commit, b.good) for b in line.breaks) == (deleted, good)
     assert [b.commit for b in line.breaks] == [deleted, edited]
     behind = {entry.name: after for entry, after in line.entries.items() if entry.blob in blobs()}
     assert [behind[name] for name in ledger.honest] == [(), (), ()]

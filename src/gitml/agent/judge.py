@@ -8,7 +8,7 @@ from datetime import datetime
 from gitml.agent.hold import Restraint, restraint
 from gitml.agent.source import Wanted
 from gitml.agent.state import Applied
-from gitml.agent.trust import Grounds, Trusted, UntrustedError, trust
+from gitml.agent.trust import Grounds, NotYetError, Trusted, UntrustedError, trust
 from gitml.errors import SpecError
 from gitml.spec.deployment import Deployment, parse_deployment
 
@@ -67,6 +67,22 @@ def judge(grounds: Grounds, wanted: Wanted | None, applied: Applied | None, envi
 
 
 def _believed(grounds: Grounds, wanted: Wanted) -> Trusted:
+    """Looked up once: while main and the ledger stay, so does the answer, unless it only waits for time to pass."""
+    key = (wanted.path, wanted.blob)
+    if key not in grounds.known:
+        try:
+            grounds.known[key] = _looked_up(grounds, wanted)
+        except NotYetError:
+            raise
+        except UntrustedError as exc:
+            grounds.known[key] = exc
+    found = grounds.known[key]
+    if isinstance(found, UntrustedError):
+        raise found
+    return found
+
+
+def _looked_up(grounds: Grounds, wanted: Wanted) -> Trusted:
     change = grounds.mirror.last_change(grounds.head, wanted.path)
     if change is None or change.new != wanted.blob:
         raise UntrustedError(

@@ -67,6 +67,7 @@ class Setup:
     backoff: tries.Backoff = field(default_factory=tries.Backoff)
     note: Callable[[str], None] = lambda _: None
     clock: Callable[[], datetime] = now
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Agent:
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
         self._loaded: dict[str, LoadedModel] = {}
-        self._ledger = ChangeEvents()
+        self._grounds: Grounds | None = None
         self._told: dict[str, str] = {}
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
@@ -118,7 +119,7 @@ class Agent:
     def round(self) -> View:
         """One convergence."""
         now = self.setup.clock()
-        heads, wanted, trouble = self._look()
+        heads, wanted, trouble = self._look(now)
         pins = active(pins_in(self.setup.folder), now)
         views = []
         for model in sorted({*wanted, *self.state.applied, *pins}):
@@ -140,17 +141,26 @@ class Agent:
         )
         return self.view
 
-    def _look(self) -> tuple[Heads | None, Mapping[str, Wanted], str]:
+    def _look(self, now: datetime) -> tuple[Heads | None, Mapping[str, Wanted], str]:
         """Main and its deployment files; or nothing, and why: then what is applied or pinned is served all the same."""
         try:
             heads = look(self.setup.mirror, Seen(self.state.verified, self.state.ledger))
-            self._ledger = brought_up(self._ledger, self.setup.mirror, heads.ledger)
+            self._grounds = self._grounded(heads, now)
             wanted = self.setup.mirror.wanted(heads.main, self.setup.environment)
         except OutsideError as exc:
             self._say("main", exc.message)
             return None, {}, exc.message + (f"; {exc.hint}" if exc.hint else "")
         self._say("main", f"{self.setup.mirror.branch} is at {heads.main[:10]}")
         return heads, wanted, ""
+
+    def _grounded(self, heads: Heads, now: datetime) -> Grounds:
+        """What this round judges by; what the last one found out is kept while main and the ledger stay the same."""
+        last, mirror = self._grounds, self.setup.mirror
+        ledger = brought_up(last.ledger if last else ChangeEvents(), mirror, heads.ledger)
+        same = last is not None and (last.head, last.ledger.line.head) == (heads.main, ledger.line.head)
+        known = last.known if last and same else {}
+        setup = self.setup
+        return Grounds(mirror, heads.main, ledger, setup.repository, now, setup.only, setup.host, known)
 
     def _advance(self, heads: Heads, views: list[ModelView]) -> None:
         """What is verified moves on when all that main says here is believed; the ledger only ever grows."""
@@ -171,12 +181,9 @@ class Agent:
         applied = self.state.applied.get(case.model)
         broken = self._serve_applied(case.model) if applied and not self.setup.observe else ""
         view = self._standing(case, applied, broken)
-        if case.heads is None:
+        if case.heads is None or self._grounds is None:
             return replace(view, sync=Sync.UNKNOWN, reason=case.trouble)
-        grounds = Grounds(
-            self.setup.mirror, case.heads.main, self._ledger, self.setup.repository, case.now, self.setup.only
-        )
-        found = judge(grounds, case.wanted, applied, self.setup.environment)
+        found = judge(self._grounds, case.wanted, applied, self.setup.environment)
         if isinstance(found, Same):
             return view
         view = replace(view, sync=Sync.OUT)

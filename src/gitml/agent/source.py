@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from gitml.errors import OutsideError
+from gitml.errors import OutsideError, SpecError
 from gitml.git.filechange import FileChange, parse_change
 from gitml.git.ledger import BRANCH as LEDGER
-from gitml.git.ledger import NAME, Event
+from gitml.git.ledger import Event, load, portion, remembered
+from gitml.git.ledgerline import Entry, Line, line_of
 from gitml.git.orphan import Remote
-from gitml.git.repository import FILE, FOLDER, Repository, TreeEntry
+from gitml.git.repository import FOLDER, Repository, TreeEntry
 from gitml.git.runner import git
 from gitml.git.tree import CommitTree
+from gitml.spec import parse_application
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
 MAX_FILE = 5_000_000
+SPEC = "gitml.yaml"
 _SECONDS = 300.0
 _ZERO = "0" * 40
 
@@ -130,18 +133,38 @@ class Mirror:
             return True
         if self.resolve(ancestor) is None or self.resolve(commit) is None:
             return False
-        return not self._text("rev-list", "-1", ancestor, f"^{commit}")
+        # By the graph alone: rev-list leaves a walk early where commits have odd dates.
+        words = ("-c", "core.commitGraph=false", "merge-base", "--is-ancestor", ancestor, commit)
+        return git(self.folder, *words, env=self._env, timeout=_SECONDS, check=False).returncode == 0
 
     def continues(self, commit: str, before: str) -> bool:
         """Whether ``commit`` lies on main's own line behind ``before``.
 
         Along first parents: a branch that merged main into itself and took its place is another line, force or not.
         """
-        if commit == before:
-            return self.resolve(commit) is not None
-        # One process, because a look asks this often. It prints nothing when one of them is not here.
-        line = self._git("rev-list", "--first-parent", "--parents", commit, f"^{before}", check=False).decode()
-        return line.splitlines()[-1].split()[1:2] == [before] if line else False
+        places = self._places
+        if commit in places and before in places:
+            return places[before] <= places[commit]
+        return before in self._line(commit)
+
+    @property
+    def _places(self) -> Mapping[str, int]:
+        """Where each commit of main's own line stands on it, counted from its beginning."""
+        head = self.resolve(MAIN_REF) or ""
+        known = self._lines.get("main")
+        if known is None or known[0] != head:
+            line = self._line(head)
+            known = self._lines["main"] = (head, {commit: place for place, commit in enumerate(line)})
+        return known[1]
+
+    @cached_property
+    def _lines(self) -> dict[str, tuple[str, Mapping[str, int]]]:
+        return {}
+
+    def _line(self, commit: str) -> list[str]:
+        """Oldest first; nothing where the commit is not here. Whole, as dates would decide where a part of it ends."""
+        words = ("rev-list", "--first-parent", "--reverse", "--end-of-options", commit)
+        return self._git(*words, check=False).decode().split() if commit and self.resolve(commit) else []
 
     def parent(self, commit: str) -> str:
         """The first parent; empty for a first commit."""
@@ -163,7 +186,8 @@ class Mirror:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
         if not self.continues(until, since):
             return False
-        return not self._text("rev-list", "-1", "--first-parent", until, f"^{since}", "--", f":(top,literal){path}")
+        last = self._text("rev-list", "-1", "--first-parent", until, "--", f":(top,literal){path}")
+        return not last or self.continues(since, last)
 
     def at(self, commit: str) -> CommitTree:
         """The files below the folder of gitml.yaml as ``commit`` has them."""
@@ -182,14 +206,28 @@ class Mirror:
         """The same, by its path from the top of the repository."""
         return replace(self.at(commit), prefix="").read(path)
 
-    def wanted(self, commit: str, environment: str) -> dict[str, Wanted]:
-        """Model → its deployment file for ``environment`` at ``commit``."""
-        tree, found = self.at(commit), {}
+    def wanted(self, commit: str, environment: str) -> Mapping[str, Wanted]:
+        """Model → its deployment file for ``environment`` at ``commit``, of the models that gitml.yaml there names.
+
+        Other files cost nothing, however many somebody brings; where gitml.yaml cannot be read they all are looked at.
+        """
+        if (commit, environment) not in self._found:
+            self._found.clear()
+            self._found[commit, environment] = dict(self._looked_up(self.at(commit), environment))
+        return self._found[commit, environment]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Mapping[str, Wanted]]:
+        return {}
+
+    def _looked_up(self, tree: CommitTree, environment: str) -> Iterator[tuple[str, Wanted]]:
+        declared = _declared(tree)
         for folder in tree.entries("models"):
+            if declared is not None and folder.name not in declared:
+                continue
             entry = tree.entry(f"{folder.path}/{environment}.yaml")
             if entry is not None and entry.mode != FOLDER:
-                found[folder.name] = self._wanted(tree, folder.name, entry)
-        return found
+                yield folder.name, self._wanted(tree, folder.name, entry)
 
     def _wanted(self, tree: CommitTree, model: str, entry: TreeEntry) -> Wanted:
         path = self.prefix + entry.path
@@ -200,16 +238,25 @@ class Mirror:
         except OutsideError as exc:
             return Wanted(model, path, entry.id, problem=exc.message)
 
-    def events(self, kinds: Collection[str], known: Collection[str] = ()) -> list[Event]:
-        """The ledger's events of these kinds, oldest first, without those that are ``known`` by their names."""
-        blobs = {}
-        for entry in self.repository.walk(LEDGER_REF):
-            match = NAME.fullmatch(entry.path)
-            if match and match["kind"] in kinds and entry.mode == FILE and entry.path not in known:
-                blobs[entry.path] = entry.id
-        names = sorted(blobs)
-        contents = self.repository.contents([blobs[name] for name in names])
-        return [Event(name, content) for name, content in zip(names, contents, strict=True)]
+    def ledger(self, known: Line) -> Line:
+        """The ledger's line as it was fetched; what ``known`` had is not looked at again, and stays."""
+        head = self.resolve(LEDGER_REF)
+        if head is None:
+            return known
+        return line_of(self.repository, head, known) if known.head else remembered(self.repository, head)
+
+    def events(self, entries: Sequence[Entry]) -> tuple[Iterator[Event], Sequence[Entry]]:
+        """As many as one round reads, and what is left for the next."""
+        some = portion(self.repository, entries)
+        return load(self.repository, some), entries[len(some) :]
+
+
+def _declared(tree: CommitTree) -> Collection[str] | None:
+    """The models of gitml.yaml; None where it cannot be read."""
+    try:
+        return parse_application(tree.read(SPEC) or b"").models
+    except (SpecError, OutsideError):
+        return None
 
 
 @dataclass(frozen=True)

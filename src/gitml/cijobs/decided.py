@@ -79,7 +79,7 @@ def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     if not left:
         return []
     order = {commit: place for place, commit in enumerate(history.commits(git.root, ground.main.commit))}
-    spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.all(kind)]
+    spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.signed(kind)]
     return [turn for turn in left if not any(_covers(about, last, turn, order) for about, last in spans)]
 
 
@@ -101,7 +101,7 @@ def _turn(prefix: str, landed: Landed, touch: FileChange) -> _Turn | None:
 
 
 def _is_recorded(known: BelievedEvents, turn: _Turn) -> bool:
-    return any(known.newest(kind, change=turn.change, base=turn.base) for kind in _PLACED)
+    return any(known.signed(kind, change=turn.change, base=turn.base) for kind in _PLACED)
 
 
 def _whole(ground: Ground, turn: _Turn, found: Landing) -> _Turn:
@@ -205,4 +205,6 @@ def _part(judged: Judged) -> str:
 
 
 def _last(ground: Ground, turn: _Turn, kind: str) -> Statement | None:
-    return None if isinstance(ground.heard, Unknown) else ground.heard.newest(kind, change=turn.change)
+    if isinstance(ground.heard, Unknown):
+        return None
+    return next(iter(ground.heard.signed(kind, change=turn.change)), None)

@@ -7,9 +7,11 @@ from typing import Any
 
 from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.materials import materials
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.errors import GitmlError, SpecError
+from gitml.evidence.predicates import MATERIALS
 from gitml.evidence.statement import Statement
 from gitml.gate.judge import Ground
 from gitml.gates.facts import Unknown
@@ -38,15 +40,16 @@ def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run:
     if record.files[record.artifact].sha256 != tried.artifact:
         return Due(f"{said}, but of another artifact than main's record says", problem=True)
     about: dict[str, Any] = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
-    before = known.newest(tried.kind, **about)
+    before = next(iter(known.signed(tried.kind, **about)), None)
     if before is not None and _is_no_news(before, tried, run):
         return Due(f"{said}, as signed before")
     common = {**about, "head": ground.main.commit}
     first = bound(place, tried.kind, run, after=before, **common, result=tried.result)
     statements = [Statement(first, tried.details)]
-    if tried.kind == "reproduced" and tried.result == "passed" and not known.newest("trained", **about):
+    if tried.kind == "reproduced" and tried.result == "passed" and not known.signed("trained", **about):
         trained = bound(place, "trained", run, **common)
-        statements.append(Statement(trained, {"how": "a job of the default branch trained it again"}))
+        how = "a job of the default branch trained it again"
+        statements.append(Statement(trained, {"how": how, MATERIALS: materials(record)}))
     return Due(said, tuple(statements))
 
 

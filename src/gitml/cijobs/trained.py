@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from gitml.ci.github.layout import FOLDER, file_name
 from gitml.cijobs.due import Due
 from gitml.cijobs.fragments import Fragment, StageRun, merged
+from gitml.cijobs.materials import materials
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError, IntegrityError
+from gitml.evidence.predicates import MATERIALS, WORKFLOW
 from gitml.evidence.statement import Statement
 from gitml.forges.base import Run
 from gitml.gate.judge import Ground
@@ -54,16 +56,24 @@ def _version(place: Place, ground: Ground, known: BelievedEvents, name: tuple[st
         yield Due(f"{model} {version}: {exc.message.splitlines()[0]}")
         return
     about: dict[str, Any] = {"model": model, "version": version, "artifact": record.files[record.artifact].sha256}
-    if record.origin == "external" or known.newest("trained", **about):
+    if record.origin == "external" or known.signed("trained", **about):
         return
     try:
-        vouched = _Vouching(place, ground, known, record).vouch()
+        vouching = _Vouching(place, ground, known, record)
+        vouched = vouching.vouch()
     except GitmlError as exc:
         yield Due(f"{model} {version}: {exc.message.splitlines()[0]}", problem=exc.exit_code == 4)
         return
     found, jobs = vouched
     binding = bound(place, "trained", run, **about, head=found.commit)
-    details = {"how": "a run of a branch", "run": found.url, "attempt": found.attempt, "jobs": list(jobs)}
+    details = {
+        "how": "a run of a branch",
+        "run": found.url,
+        "attempt": found.attempt,
+        "jobs": list(jobs),
+        WORKFLOW: vouching.workflow,
+        MATERIALS: materials(record),
+    }
     yield Due(f"{model} {version}: trained, by {found.url}", (Statement(binding, details),), (found.commit,))
 
 

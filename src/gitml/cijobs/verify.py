@@ -18,8 +18,7 @@ from gitml.control.signing import BelievedEvents
 from gitml.dvc.addresses import own_remotes, places_of
 from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
-from gitml.evidence.trust import believe
-from gitml.git import ledger
+from gitml.evidence.reader import Rules, Told, read
 from gitml.git.commands import Git
 from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
@@ -62,12 +61,12 @@ def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
 def _known(here: Here, policy: Policy, order: VerifyOrder) -> BelievedEvents:
     """The ledger as the clone has it: no token here, and what it does not know is only tried once more."""
     heads = here.heads()
-    events = ledger.read(here.root, heads[0]) if heads else []
     try:
-        repository = here.repository
+        rules = Rules(policy, here.repository, order.clock(), here.settings.host)
     except UsageError:
         return BelievedEvents(())
-    return BelievedEvents(tuple(believe(e.content, policy.keys, repository, order.clock()) for e in events))
+    told = read(here.root, heads[0], rules) if heads else Told()
+    return BelievedEvents(told.events, told.standing.broken)
 
 
 def _due(main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrder) -> Iterator[Record]:

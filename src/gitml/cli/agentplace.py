@@ -133,6 +133,7 @@ def _working(
         signing_key(secret) if secret else None,
         page,
         say,
+        told.settings.host,
     )
     if not secret and not observe:
         say(f"{VARIABLE} is not set: what is deployed is not reported as evidence")
@@ -148,6 +149,7 @@ def _working(
         remotes=told.remotes,
         observe=observe,
         note=say,
+        host=told.settings.host,
     )
     return Working(Agent(setup), state)
 

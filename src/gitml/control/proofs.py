@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
+from gitml.control.signing import rules_of
 from gitml.errors import GitmlError
+from gitml.evidence.reader import read
 from gitml.evidence.statement import Binding
-from gitml.evidence.trust import Believed, believe
+from gitml.evidence.trust import Believed
 from gitml.git import ledger
 from gitml.kinds import KINDS
 
@@ -53,10 +55,7 @@ def ledger_of(place: Place, main: Mainline) -> Ledger:
         head = ledger.fetch(place.root, place.remote)
         if head is None:
             return Ledger(problem=f"The branch {ledger.BRANCH} is not there yet, so there is no evidence.")
-        keys = main.policy().keys
-        raw = [event.content for event in ledger.read(place.root, head)]
+        told = read(place.root, head, rules_of(place, main.policy()))
     except GitmlError as exc:
         return Ledger(problem=f"The ledger cannot be read: {exc.message.splitlines()[0]}")
-    now, name = place.clock(), place.settings.repository
-    found = (believe(content, keys, name, now) for content in raw)
-    return Ledger(tuple(found), exists=True)
+    return Ledger(told.events, exists=True)

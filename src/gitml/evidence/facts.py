@@ -9,7 +9,7 @@ from functools import cached_property
 
 from gitml.errors import SpecError
 from gitml.git.history import Landed
-from gitml.spec.policy import TrustedKey, parse_policy
+from gitml.spec.policy import Policy, TrustedKey, parse_policy
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,17 @@ class Rules:
         return hashlib.sha256(self.content.encode()).hexdigest()
 
     @cached_property
+    def policy(self) -> Policy | None:
+        """None where it cannot be read."""
+        try:
+            return parse_policy(self.content.encode())
+        except SpecError:
+            return None
+
+    @property
     def keys(self) -> Mapping[str, TrustedKey]:
         """No keys where it cannot be read."""
-        try:
-            return parse_policy(self.content.encode()).keys
-        except SpecError:
-            return {}
+        return self.policy.keys if self.policy else {}
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class AuditFacts:
     kept: tuple[str, ...] = ()
     since: str = ""
     prefix: str = ""
+    host: str = ""
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

@@ -24,7 +24,8 @@ def statement_of(place: Place, heard: BelievedEvents, judged: Judged, run: str) 
     gist = {**_gist_of(judged.decision, result), "since": _since(judged)}
     details = {**decision, "refused": judged.refused, "gist": gist}
     change = _change(judged)
-    before = heard.newest("gate", change=change) if change else heard.newest("gate", pull=judged.pull.number)
+    wanted = {"change": change} if change else {"pull": judged.pull.number}
+    before = next(iter(heard.signed("gate", **wanted)), None)
     return Statement(_binding(place, judged, run, before), plain(details))
 
 
@@ -58,7 +59,7 @@ def result_of(judged: Judged) -> str:
 def is_known(heard: BelievedEvents, statement: Statement) -> bool:
     """Whether the newest that the gate signed of this change in this pull request says the same."""
     about = statement.binding
-    newest = heard.newest("gate", pull=about.pull, change=about.change)
+    newest = next(iter(heard.signed("gate", pull=about.pull, change=about.change)), None)
     return (
         newest is not None
         and all(getattr(newest.binding, name) == getattr(about, name) for name in _SAME)

@@ -22,6 +22,7 @@ BRANCH = "gitml-ledger"
 LOCAL = f"refs/remotes/gitml/{BRANCH}"
 MAX_EVENT = 1_000_000
 _AT_ONCE = 32_000_000
+_MOST_EVENTS, _MOST_BYTES = 20_000, 256_000_000
 _MEMORY = "ledger-only-grew"
 _ABSENT = "couldn't find remote ref"
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
@@ -29,10 +30,12 @@ _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"
 
 @dataclass(frozen=True)
 class Event:
-    """One file of the ledger: its path there, its bytes, and the commit that brought it in, where that was asked."""
+    """One file of the ledger: its path there, its bytes, and where its reader knows them, Git's name of the bytes and
+    the commit that brought them."""
 
     name: str
     content: bytes
+    blob: str = ""
     commit: str = ""
 
 
@@ -159,7 +162,20 @@ def load(repository: Repository, entries: Collection[Entry]) -> Iterator[Event]:
         names.setdefault(entry.blob, []).append(entry.name)
     for part in _parts(sizes(repository, list(names))):
         for blob, content in zip(part, repository.contents(part), strict=True):
-            yield from (Event(name, content) for name in names[blob])
+            yield from (Event(name, content, blob) for name in names[blob])
+
+
+def portion(repository: Repository, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """As many of the first as one look reads: so many events, and of so many bytes."""
+    some = entries[:_MOST_EVENTS]
+    sized = sizes(repository, list(dict.fromkeys(entry.blob for entry in some)))
+    total = 0
+    for place, entry in enumerate(some):
+        size = sized.pop(entry.blob, 0)
+        total += size if size <= MAX_EVENT else 0
+        if total > _MOST_BYTES:
+            return some[:place]
+    return some
 
 
 def _parts(sized: Mapping[str, int]) -> Iterator[list[str]]:

@@ -89,11 +89,11 @@ def _grown(repository: Repository, line: Line, commits: Sequence[Landed], walked
     parents = dict.fromkeys(p for landed in commits for p in landed.parents[1:])
     walked |= {landed.commit for landed in commits}
     known = (*line.clean, *([line.head] if line.head else []))
-    unclean = _unclean(repository, [p for p in parents if p not in walked], known)
-    entries, breaks = _added(line, commits, unclean)
-    for hidden in _hidden(repository, unclean, walked, known):
+    odd = unclean(repository, [p for p in parents if p not in walked], known)
+    entries, breaks = _added(line, commits, odd)
+    for hidden in _hidden(repository, odd, walked, known):
         entries = {**hidden.entries, **{e: b for e, b in entries.items() if e not in hidden.entries}}
-    clean = [p for p in parents if p not in unclean and p not in walked]
+    clean = [p for p in parents if p not in odd and p not in walked]
     head = commits[-1].commit if commits else line.head
     return Line(head, entries, breaks, (*line.clean, *clean)[-_MOST_CLEAN:])
 
@@ -108,13 +108,13 @@ def _hidden(repository: Repository, tips: Iterable[str], walked: set[str], known
         fresh = [landed for landed in commits if landed.commit not in walked]
         walked |= {landed.commit for landed in fresh}
         parents = dict.fromkeys(p for landed in fresh for p in landed.parents[1:] if p not in walked)
-        unclean = _unclean(repository, list(parents), known)
-        entries, breaks = _added(Line(), fresh, unclean)
+        odd = unclean(repository, list(parents), known)
+        entries, breaks = _added(Line(), fresh, odd)
         yield Line(tip, entries, breaks)
-        waiting += unclean
+        waiting += odd
 
 
-def _unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str]) -> frozenset[str]:
+def unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str] = ()) -> frozenset[str]:
     """Those in whose history events lie, seen from any side. Mostly one look finds that there are none."""
     if not parents or not _have_events(repository, parents, clean):
         return frozenset()
@@ -148,9 +148,10 @@ def is_event(touch: FileChange) -> bool:
     return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
 
 
-def breaks_of(commits: Iterable[Landed], unclean: frozenset[str]) -> tuple[Break, ...]:
-    """The commits of a line that did more than add. ``unclean``: other parents in whose history there are events."""
-    return tuple(found for landed in commits if (found := _break(landed, unclean)))
+def grown(commits: Sequence[Landed], unclean: frozenset[str]) -> Line:
+    """The line of these commits alone. ``unclean``: other parents in whose history there are events."""
+    entries, breaks = _added(Line(), commits, unclean)
+    return Line(commits[-1].commit if commits else "", entries, breaks)
 
 
 def _break(landed: Landed, unclean: frozenset[str]) -> Break | None:

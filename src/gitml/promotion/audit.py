@@ -18,13 +18,13 @@ from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
+from gitml.git.ledgerline import Entry, is_event, unclean
 from gitml.git.repository import Repository
 from gitml.refs import VERSION
 from gitml.spec.policy import POLICY
 
 _DIRECT = ("push", "force_push", "branch_creation")
 _RECORD = re.compile(rf"models/(?P<model>[^/]+)/versions/(?P<version>{VERSION.pattern})\.json")
-_YEAR = re.compile(rb"40000 \d{4}\0")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def gather(
         kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
         since=_since(here, asked.since, order),
         prefix=prefix,
+        host=here.settings.host,
     )
 
 
@@ -132,17 +133,15 @@ def _versions(root: Path, main: str, prefix: str) -> frozenset[str]:
 
 def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
     """Of every event there ever was; not of a file that is too large to be one."""
-    wanted = {t.new for landed in line for t in landed.touches if t.new and ledger.NAME.fullmatch(t.path)}
-    ids = ledger.small(root, sorted(wanted))
-    return dict(zip(ids, Repository(root).contents(ids), strict=True))
+    entries = [Entry(t.path, t.new) for landed in line for t in landed.touches if is_event(t)]
+    return {event.blob: event.content for event in ledger.load(Repository(root), entries)}
 
 
 def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
-    """Second parents whose files are events: a merge of them would hide this line, or be hidden by it."""
-    parents = sorted({parent for landed in line for parent in landed.parents[1:]})
-    trees = Repository(root).contents([f"{parent}^{{tree}}" for parent in parents], "tree")
-    odd = [parent for parent, tree in zip(parents, trees, strict=True) if _YEAR.search(tree)]
-    return frozenset(p for p in odd if any(ledger.NAME.fullmatch(path) for path in history.files(root, p)))
+    """Other parents in whose history there are events: a merge of them would hide this line, or be hidden by it."""
+    there = {landed.commit for landed in line}
+    parents = dict.fromkeys(parent for landed in line for parent in landed.parents[1:] if parent not in there)
+    return unclean(Repository(root), list(parents))
 
 
 def _kept(text: str) -> tuple[str, ...]:

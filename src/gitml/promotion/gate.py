@@ -125,7 +125,7 @@ class _Work:
             return replace(outcome, state=_shut(outcome.state), line=cut(heard.reason), problem=heard.reason)
         statement = statement_of(self.place, heard, judged, self.order.run)
         if is_known(heard, statement):
-            return replace(outcome, known=True)
+            return self._standing(replace(outcome, known=True))
         if self.order.key is None:
             line = NO_KEY if outcome.state is State.SUCCESS else outcome.line
             return replace(outcome, state=_shut(outcome.state), line=cut(line), problem=NO_KEY)
@@ -134,7 +134,19 @@ class _Work:
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)
         self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
-        return replace(outcome, signed=event)
+        return self._standing(replace(outcome, signed=event))
+
+    def _standing(self, outcome: GateOutcome) -> GateOutcome:
+        """What is signed opens nothing while the ledger is broken, unless it brings back what was approved before."""
+        heard = self.ground.heard
+        if (
+            isinstance(heard, Unknown)
+            or not heard.broken
+            or heard.newest("gate", pull=outcome.number, head=outcome.head)
+        ):
+            return outcome
+        why = f"the ledger was broken by {heard.broken[0].commit[:12]}: people of the override role have to accept that"
+        return replace(outcome, state=_shut(outcome.state), line=cut(why), problem=why)
 
     def _post(self, outcome: GateOutcome) -> GateOutcome:
         if not self.order.official:
