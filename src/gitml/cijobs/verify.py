@@ -22,6 +22,7 @@ from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.evidence.trust import believe
 from gitml.git import ledger
 from gitml.git.commands import Git
+from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
 from gitml.spec.dvcconfig import DVC_CONFIG
@@ -122,7 +123,8 @@ def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Re
         except GitmlError as exc:
             order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
             store = None
-        shelf = TrialShelf(main, store, main.application(), policy, order.clock())
+        quarantine = stack.enter_context(Quarantine())
+        shelf = TrialShelf(main, store, main.application(), policy, order.clock(), quarantine)
         for record in due:
             order.call.say(f"trying {record.reference}")
             yield try_model(shelf, record)

@@ -113,6 +113,7 @@ def _working(
     from gitml.agent.report import Outbox, Page
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
+    from gitml.models.quarantine import Quarantine
     from gitml.serving.state import ServerState
 
     def say(text: str) -> None:
@@ -142,6 +143,7 @@ def _working(
         told.folder,
         Server(state, say) if serving else Nowhere(),
         reporter,
+        stack.enter_context(Quarantine()),
         only=told.trust,
         observe=observe,
         note=say,
