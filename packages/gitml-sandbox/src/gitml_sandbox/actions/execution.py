@@ -215,7 +215,7 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     act.link_tools(folder, handle.tools)
     mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
     jobfolder.write(folder, _files(sandbox, task, folder, mark))
-    minutes = _timeout(task)
+    minutes = float(task.row["minutes"])
     _head(reader, task, minutes)
     call = act.Invocation(folder, task.run["event"], task.run["actor"], mark, extra)
     process = act.Process(call, act.clean_environment(folder, mark))
@@ -232,17 +232,6 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     finally:
         timer.cancel()
     return _outcome(task, folder, reader, process)
-
-
-def _timeout(task: Assignment) -> float:
-    scope = contexts.scope(
-        task.github,
-        inputs=task.inputs,
-        variables=task.variables,
-        needs=task.needs,
-        matrix=json.loads(task.row["matrix"] or "{}"),
-    )
-    return plan.timeout_minutes(task.job.raw, scope)
 
 
 def _head(reader: joblog.Reader, task: Assignment, minutes: float) -> None:

@@ -48,6 +48,7 @@ class Planned:
     forgiven: bool
     fail_fast: bool
     max_parallel: int
+    minutes: float
 
 
 def wanted(job: Job, scope: Scope) -> bool:
@@ -87,6 +88,7 @@ def _planned(job: Job, strategy: Mapping[str, Any], combination: Mapping[str, An
         forgiven=truthy(interpolate(job.raw.get("continue-on-error"), seen)),
         fail_fast=strategy.get("fail-fast") is not False and strategy.get("fail-fast") != "false",
         max_parallel=int(to_number(strategy.get("max-parallel"))),
+        minutes=_minutes(job.raw.get("timeout-minutes"), seen),
     )
 
 
@@ -123,9 +125,8 @@ def _environment(value: Any, scope: Scope) -> str:
     return to_string(interpolate(value, scope)).strip()
 
 
-def timeout_minutes(raw: Mapping[str, Any], scope: Scope) -> float:
-    """`timeout-minutes` of a job; GitHub's default is 360."""
-    value = interpolate(raw.get("timeout-minutes"), scope)
+def _minutes(given: Any, scope: Scope) -> float:
+    value = interpolate(given, scope)
     if value is None:
         return DEFAULT_TIMEOUT_MINUTES
     minutes = to_number(value)

@@ -53,10 +53,25 @@ def advance(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run_id: int) -
             return
         change(tx, "runs", run_id, status="queued", updated_at=sandbox.now())
     turn = turn_of(tx, sandbox, repo, run)
-    workflow = build(run["path"], json.loads(run["workflow"]))
-    while _pass(turn, workflow, None):
-        pass
+    if turn.cancelled and run["status"] in ("pending", "queued"):
+        _drop(turn)
+    else:
+        workflow = build(run["path"], json.loads(run["workflow"]))
+        while _pass(turn, workflow, None):
+            pass
     _finish(turn)
+
+
+def _drop(turn: Turn) -> None:
+    """End a run that has not begun: none of its jobs runs, whatever its `if:` says.
+
+    What a newer run of the workflow says of the same commit stays as it is.
+    """
+    newer = "SELECT 1 FROM runs WHERE workflow_id = ? AND head_sha = ? AND id > ?"
+    last = turn.tx.execute(newer, (turn.run["workflow_id"], turn.run["head_sha"], turn.run["id"])).fetchone() is None
+    for row in runs_store.jobs_of(turn.tx, turn.run):
+        if row["status"] != "completed":
+            complete(turn, row, "cancelled", turn.run["reason"], quiet=not last)
 
 
 def turn_of(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row) -> Turn:
@@ -166,6 +181,7 @@ def _enqueue(turn: Turn, job_id: int, name: str, one: Planned) -> None:
         forgiven=int(one.forgiven),
         fail_fast=int(one.fail_fast),
         max_parallel=one.max_parallel,
+        minutes=one.minutes,
         created_at=turn.sandbox.now(),
     )
     row = runs_store.job_row(turn.tx, job_id)

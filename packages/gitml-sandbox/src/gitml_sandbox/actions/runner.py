@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -24,14 +25,22 @@ from gitml_sandbox.forge.repofacts import Cache, RepoFacts
 from gitml_sandbox.server import recovery
 
 HOSTED = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted", "linux", "x64")
-DEFAULT_RUNNERS: Mapping[str, Collection[str]] = {"sandbox-1": HOSTED, "sandbox-2": HOSTED}
+QUICK = "sandbox-quick"
+QUICK_MINUTES = 15.0
 _STEP_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
 
+def machines(jobs: int | None = None) -> dict[str, Collection[str]]:
+    """So many machines, by default one for each core and at least two, and the one for quick jobs."""
+    count = jobs or max(os.cpu_count() or 1, 2)
+    return {**{f"sandbox-{n}": HOSTED for n in range(1, count + 1)}, QUICK: HOSTED}
+
+
 class Runner:
     """One per sandbox. `labels` names the machines and what each can do; every machine runs one job at a
-    time. `tools` is a folder of commands that its jobs find instead of those beside our Python.
+    time. The machine QUICK takes only jobs whose `timeout-minutes` is at most 15, so that a gate never waits for a
+    training. `tools` is a folder of commands that its jobs find instead of those beside our Python.
 
     A job whose labels no machine has stays queued, says so, and fails after `queue_limit`.
     """
@@ -46,7 +55,7 @@ class Runner:
         tools: Path | None = None,
     ) -> None:
         self.sandbox, self._tools = sandbox, tools
-        self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or DEFAULT_RUNNERS).items()}
+        self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or machines()).items()}
         self._queue_limit, self._poll = queue_limit, poll_seconds
         self._cache: Cache = {}
         self._handles: dict[int, Handle] = {}
@@ -158,9 +167,11 @@ class Runner:
     def _give(self, row: sqlite3.Row) -> bool:
         """Hand a queued job to a free machine; True if it was, or if it only has to wait for its turn."""
         wanted = gates.labels(row)
-        fitting = [name for name, has in self.machines.items() if wanted <= has]
+        quick = row["minutes"] <= QUICK_MINUTES
+        fitting = [name for name, has in self.machines.items() if wanted <= has and (quick or name != QUICK)]
         if not fitting:
             return False
+        fitting.sort(key=QUICK.__ne__)
         with self._guard:
             machine = next((name for name in fitting if name not in self._busy), None)
             if machine is None or row["id"] in self._handles or self._at_limit(row):

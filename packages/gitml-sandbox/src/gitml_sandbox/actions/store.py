@@ -67,6 +67,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     forgiven INTEGER NOT NULL DEFAULT 0,
     fail_fast INTEGER NOT NULL DEFAULT 1,
     max_parallel INTEGER NOT NULL DEFAULT 0,
+    minutes REAL NOT NULL DEFAULT 360,
     environment TEXT NOT NULL DEFAULT '',
     concurrency TEXT NOT NULL DEFAULT '',
     cancel_asked INTEGER NOT NULL DEFAULT 0,

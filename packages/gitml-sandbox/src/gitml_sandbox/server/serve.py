@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 
-from gitml_sandbox.actions.runner import Runner
+from gitml_sandbox.actions.runner import Runner, machines
 from gitml_sandbox.errors import LockedError, OutsideError
 from gitml_sandbox.forge import context
 from gitml_sandbox.forge import state as forge
@@ -33,11 +33,15 @@ _START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    """``port`` None: the one of last time, else 8471, else a free one; 0: a free one."""
+    """``port`` None: the one of last time, else 8471, else a free one; 0: a free one.
+
+    ``jobs`` run at once; None: one for each core.
+    """
 
     port: int | None = None
     tls: bool = False
     runner: bool = True
+    jobs: int | None = None
     first_users: bool = False
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = context.utc_now
@@ -82,7 +86,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         forge.recover(sandbox)
         thread = stack.enter_context(_server(sandbox, listener, files, chosen.limits))
         if chosen.runner:
-            stack.enter_context(_runner(sandbox))
+            stack.enter_context(_runner(sandbox, chosen.jobs))
         address = Address(os.getpid(), _born(os.getpid()), url, str(trusted) if trusted else None)
         stack.enter_context(_announced(root, address))
         yield Running(sandbox, address, thread)
@@ -192,8 +196,8 @@ def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 @contextmanager
-def _runner(sandbox: Sandbox) -> Iterator[None]:
-    runner = Runner(sandbox)
+def _runner(sandbox: Sandbox, jobs: int | None) -> Iterator[None]:
+    runner = Runner(sandbox, machines(jobs))
     runner.start()
     try:
         yield
