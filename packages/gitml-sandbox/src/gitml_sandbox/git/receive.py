@@ -42,17 +42,16 @@ echo "error: the sandbox is going down: nothing was changed" >&2
 exit 1
 """
 MAX_QUESTION = 1 << 20
+SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Push:
-    """One push: whose, where to, and the variables and limits for the backend."""
+    """One push: where to, whose, and the variables for the backend."""
 
     repo: Repo
     actor: Actor
     cgi: Mapping[str, str]
-    max_bytes: int
-    seconds: float
 
 
 def ensure_hook(sandbox: Sandbox) -> None:
@@ -67,7 +66,7 @@ def ensure_hook(sandbox: Sandbox) -> None:
     fresh.parent.rmdir()
 
 
-def configuration(sandbox: Sandbox, max_bytes: int) -> dict[str, str]:
+def configuration(sandbox: Sandbox) -> dict[str, str]:
     """Settings that beat those of the repository, for the advertisement of refs and the push alike."""
     return {
         "core.hooksPath": str(sandbox.root / "hooks"),
@@ -78,7 +77,6 @@ def configuration(sandbox: Sandbox, max_bytes: int) -> dict[str, str]:
         "receive.denyNonFastForwards": "false",
         "receive.fsckObjects": "true",
         "receive.fsck.zeroPaddedFilemode": "ignore",
-        "receive.maxInputSize": str(max_bytes),
     }
 
 
@@ -91,7 +89,7 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
     answer = tempfile.TemporaryFile(dir=sandbox.root / "tmp")  # noqa: SIM115 - the caller closes it
     try:
         with ExitStack() as stack:
-            deadline = time.monotonic() + push.seconds
+            deadline = time.monotonic() + SECONDS
             ask, say, running = _start(sandbox, push, body, answer, stack)
             question = _question(ask, deadline)
             if question is None:
@@ -162,7 +160,7 @@ def _start(
 
 def _environment(sandbox: Sandbox, push: Push, ask: int, answer: int) -> dict[str, str]:
     names = {"GITML_ASK": str(ask), "GITML_ANSWER": str(answer)}
-    return gitrepo.environment({**push.cgi, **names}, configuration(sandbox, push.max_bytes))
+    return gitrepo.environment({**push.cgi, **names}, configuration(sandbox))
 
 
 def _question(ask: int, deadline: float) -> list[str] | None:

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,10 +22,8 @@ from gitml_sandbox.errors import LockedError, OutsideError
 from gitml_sandbox.forge import context
 from gitml_sandbox.forge import state as forge
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.git.http import Limits
 from gitml_sandbox.server import tls, welcome
 from gitml_sandbox.server.app import create_app
-from gitml_sandbox.server.connections import patient
 
 PORT = 8471  # tried first in a new state folder
 _START_SECONDS = 30.0
@@ -43,7 +41,6 @@ class Options:
     runner: bool = True
     jobs: int | None = None
     first_users: bool = False
-    limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = context.utc_now
 
 
@@ -84,7 +81,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         if chosen.first_users:
             welcome.ensure_users(sandbox)
         forge.recover(sandbox)
-        thread = stack.enter_context(_server(sandbox, listener, files, chosen.limits))
+        thread = stack.enter_context(_server(sandbox, listener, files))
         if chosen.runner:
             stack.enter_context(_runner(sandbox, chosen.jobs))
         address = Address(os.getpid(), _born(os.getpid()), url, str(trusted) if trusted else None)
@@ -155,13 +152,11 @@ def _bind(port: int) -> socket.socket | None:
 
 
 @contextmanager
-def _server(
-    sandbox: Sandbox, listener: socket.socket, files: tls.Certificates | None, limits: Limits
-) -> Iterator[threading.Thread]:
-    app = create_app(sandbox, limits)
+def _server(sandbox: Sandbox, listener: socket.socket, files: tls.Certificates | None) -> Iterator[threading.Thread]:
+    app = create_app(sandbox)
     config = uvicorn.Config(
         app,
-        http=patient(limits.idle),
+        http="h11",
         ws="none",
         lifespan="off",
         access_log=False,

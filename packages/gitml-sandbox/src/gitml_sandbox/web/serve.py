@@ -56,7 +56,6 @@ class Site:
 
     sandbox: Sandbox
     templates: jinja2.Environment
-    throttle: web_guard.Throttle
     css: str
 
 
