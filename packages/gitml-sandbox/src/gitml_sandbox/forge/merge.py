@@ -9,7 +9,6 @@ from pathlib import Path
 
 from gitml_sandbox.forge import access, judging, pulls, repos, users
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import RefusalError, forbidden
 from gitml_sandbox.forge.repos import Repo
@@ -168,7 +167,6 @@ def _squash_texts(repo: Repo, pull: Pull, commits: list[gitview.Commit]) -> tupl
 
 def _delete_head(sandbox: Sandbox, repo: Repo, pull: Pull, by: Actor) -> None:
     """After the merge, where the repository wants it: the branch, unless it is protected, default or a fork's."""
-    failpoint("merge-before-delete")
     if not serial.switch(repo, "delete_branch_on_merge") or pull.head_repo_id != repo.id:
         return
     change = Change(f"refs/heads/{pull.head_ref}", pull.head_sha, ZERO)

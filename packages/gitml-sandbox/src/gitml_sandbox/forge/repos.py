@@ -12,7 +12,6 @@ from typing import Any
 
 from gitml_sandbox.errors import RefError, UsageError
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.git import repository as gitrepo
 
 SCHEMA = """
@@ -133,8 +132,6 @@ def create(
             "INSERT INTO refs (repo_id, ref, sha) VALUES (?, ?, ?)",
             [(repo.id, ref, sha) for ref, sha in gitrepo.all_refs(path(sandbox, repo)).items()],
         )
-        failpoint("repo-before-commit")
-    failpoint("repo-created")
     return repo
 
 
@@ -172,7 +169,6 @@ def delete(sandbox: Sandbox, repo: Repo) -> None:
     with sandbox.locks.of(repo.id):
         with sandbox.store.write() as tx:
             tx.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
-        failpoint("repo-rows-deleted")
         gitrepo.remove(path(sandbox, repo))
 
 

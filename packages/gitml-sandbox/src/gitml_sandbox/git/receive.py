@@ -22,7 +22,6 @@ from gitml_sandbox import process
 from gitml_sandbox.errors import LockedError, OutsideError, SandboxError
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import repository as gitrepo
@@ -85,7 +84,6 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
 
     Blocks; call it from a thread. Raises OutsideError when the backend takes too long.
     """
-    failpoint("push-spooled")
     answer = tempfile.TemporaryFile(dir=sandbox.root / "tmp")  # noqa: SIM115 - the caller closes it
     try:
         with ExitStack() as stack:
@@ -100,7 +98,6 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
     except BaseException:
         answer.close()
         raise
-    failpoint("push-before-answer")
     answer.seek(0)
     return answer
 
@@ -190,14 +187,11 @@ def _decide(
         refs.settle(sandbox, push.repo)
         with suppress(BrokenPipeError):  # the hook has died: git then refuses
             os.write(say, _verdict(sandbox, push, question))
-        failpoint("push-hook-answered")
         try:
             _wait(running, deadline)
         finally:
             process.stop(running)
-            failpoint("push-received")
             refs.settle(sandbox, push.repo)
-            failpoint("push-recorded")
     finally:
         lock.release()
 
@@ -216,7 +210,6 @@ def _undo_unasked(sandbox: Sandbox, repo: Repo) -> None:
 
 
 def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
-    failpoint("push-before-journal")
     quarantine, alternates, *lines = question
     env = {"GIT_OBJECT_DIRECTORY": quarantine, "GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates}
     changes = [Change(ref, old, new) for old, new, ref in (line.split(" ", 2) for line in lines)]
@@ -227,10 +220,8 @@ def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
             check(tx)
             refs.intend(tx, repo, changes, push.actor, {})
     except SandboxError as exc:
-        failpoint("push-refused")
         said = "\n".join(line for line in exc.message.splitlines() if line not in ("ok", "."))
         return f"{said}\n.\n".encode(errors="replace")
-    failpoint("push-journaled")
     return b"ok\n"
 
 

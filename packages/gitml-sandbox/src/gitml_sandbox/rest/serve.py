@@ -28,7 +28,6 @@ from gitml_sandbox.errors import OutsideError, RefError, UsageError
 from gitml_sandbox.forge import access, auth, repos
 from gitml_sandbox.forge.auth import Caller
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import push_policy, refs
@@ -127,12 +126,8 @@ class RestRoute(BaseRoute):
             call = self._admit(tx, asked, headers)
             if operation.tx != "none":
                 reply = operation.handler(call)
-                if operation.tx == "write":
-                    failpoint("rest-before-commit")
         if operation.tx == "none":
             reply = operation.handler(call)
-        if operation.writes:
-            failpoint("rest-committed")
         return reply
 
     @contextmanager
