@@ -11,7 +11,6 @@ from gitml_sandbox.actions.coercions import ExpressionError, to_number, to_strin
 from gitml_sandbox.actions.expressions import Scope, condition, interpolate
 from gitml_sandbox.actions.workflows import Job, WorkflowError, strings
 
-MAX_DEPTH = 4  # levels of called workflows
 DEFAULT_TIMEOUT_MINUTES = 360.0
 
 # What a job may use besides local actions: the stand-ins of sandbox/actions.
@@ -140,6 +139,7 @@ def unsupported(job: Job) -> None:
     silently.
     """
     for word, advice in (
+        ("uses", "the sandbox calls no other workflows; write its jobs here"),
         ("container", "the sandbox runs jobs on this machine without containers"),
         ("services", "the sandbox has no service containers; start what the job needs in a step"),
     ):

@@ -188,8 +188,8 @@ class Runner:
             return False
         with self.sandbox.store.read() as tx:
             brothers = tx.execute(
-                "SELECT id FROM jobs WHERE run_id = ? AND attempt = ? AND key = ? AND caller_id IS ?",
-                (row["run_id"], row["attempt"], row["key"], row["caller_id"]),
+                "SELECT id FROM jobs WHERE run_id = ? AND attempt = ? AND key = ?",
+                (row["run_id"], row["attempt"], row["key"]),
             ).fetchall()
         return sum(b["id"] in self._handles for b in brothers) >= int(row["max_parallel"])
 

@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gitml_sandbox.actions import concurrency as groups
 from gitml_sandbox.actions import contexts, jobstatus, plan, workflows
@@ -106,9 +105,9 @@ def _begin(
 
 def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, workflow: Workflow) -> None:
     """Plan the jobs of a run's attempt and enter its concurrency group."""
-    plan_jobs(tx, sandbox, run, workflow.jobs, caller=None)
+    plan_jobs(tx, sandbox, run, workflow.jobs)
     for job in workflow.jobs.values():
-        if (name := plan.plain_name(job)) and not job.uses:
+        if name := plan.plain_name(job):
             jobstatus.post(tx, sandbox, repo, run, jobstatus.Said(name, "pending", "Queued"))
     scope = contexts.scope(
         contexts.github(sandbox, repo, run),
@@ -133,20 +132,14 @@ def plan_jobs(
     sandbox: Sandbox,
     run: sqlite3.Row,
     jobs: Mapping[str, workflows.Job],
-    *,
-    caller: sqlite3.Row | None,
-    inputs: Mapping[str, Any] | None = None,
 ) -> None:
     """One row per entry of `jobs:`; a matrix unfolds when the job is ready."""
-    prefix = f"{caller['name']} / " if caller is not None else ""
     for job in jobs.values():
         values = {
             "run_id": run["id"],
             "attempt": run["attempt"],
-            "caller_id": caller["id"] if caller is not None else None,
             "key": job.id,
-            "name": prefix + (plan.plain_name(job) or job.id),
-            "inputs": json.dumps(dict(inputs or {})),
+            "name": plan.plain_name(job) or job.id,
             "status": "planned",
             "created_at": sandbox.now(),
         }

@@ -54,11 +54,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
     attempt INTEGER NOT NULL,
-    caller_id INTEGER REFERENCES jobs(id) ON DELETE CASCADE,
     key TEXT NOT NULL,
     name TEXT NOT NULL,
     matrix TEXT,
-    inputs TEXT NOT NULL DEFAULT '{}',
     labels TEXT NOT NULL DEFAULT '[]',
     status TEXT NOT NULL
         CHECK (status IN ('planned', 'waiting', 'pending', 'queued', 'in_progress', 'completed')),

@@ -68,10 +68,7 @@ def list_jobs(call: Call) -> Reply:
         rows = call.tx.execute("SELECT * FROM jobs WHERE run_id = ? ORDER BY id", (run["id"],)).fetchall()
     else:
         rows = runs_store.jobs_of(call.tx, run)
-    # A job that only calls a workflow is no job on GitHub: its inner ones are.
-    callers = {r["caller_id"] for r in rows}
-    shown = [r for r in rows if r["id"] not in callers]
-    return paged(call, shown, lambda r: runs_json.job(call.view, call.repo, run, r), "jobs")
+    return paged(call, rows, lambda r: runs_json.job(call.view, call.repo, run, r), "jobs")
 
 
 def _job(call: Call) -> tuple[sqlite3.Row, sqlite3.Row]:

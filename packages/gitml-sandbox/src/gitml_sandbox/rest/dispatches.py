@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from gitml_sandbox.actions import reusable as called
+from gitml_sandbox.actions import dispatch_inputs
 from gitml_sandbox.actions import store as runs_store
 from gitml_sandbox.actions.workflows import Workflow, WorkflowError
 from gitml_sandbox.forge import events
@@ -98,7 +98,7 @@ def _inputs(facts: RepoFacts, ref: str, path: str, given: dict[str, Any]) -> dic
     if not isinstance(found, Workflow) or "workflow_dispatch" not in found.on:
         raise unprocessable("Workflow does not have 'workflow_dispatch' trigger")
     try:
-        return called.typed_inputs(path, found.on["workflow_dispatch"].inputs, given)
+        return dispatch_inputs.typed_inputs(path, found.on["workflow_dispatch"].inputs, given)
     except WorkflowError as exc:
         raise unprocessable(exc.message) from exc
 
