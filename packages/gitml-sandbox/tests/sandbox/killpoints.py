@@ -25,30 +25,30 @@ class Point:
     when: Callable[[Any], bool] = lambda _: True
 
 
-RECEIVE, REFS, GIT = "git.receive", "git.refs", "git.repository"
+RECEIVE, REFS, GIT = "githttp.receive", "changes.refs", "git.repository"
 _DONE = Point(REFS, "settle", after=True, when=bool)
 # In the order in which a push, a change from inside, the record of both, and a new repository pass them.
 POINTS = {
-    "push-spooled": Point("git.http", "receive"),
+    "push-spooled": Point("githttp.http", "receive"),
     "push-before-journal": Point(RECEIVE, "_verdict"),
     "push-journaled": Point(RECEIVE, "_verdict", after=True, when=b"ok\n".__eq__),
     "push-refused": Point(RECEIVE, "_verdict", after=True, when=b"ok\n".__ne__),
     "push-hook-answered": Point(RECEIVE, "_wait"),
     "push-received": Point(RECEIVE, "_wait", after=True),
-    "push-before-answer": Point("git.http", "receive", after=True),
+    "push-before-answer": Point("githttp.http", "receive", after=True),
     "update-before-journal": Point(REFS, "intend"),
     "update-journaled": Point(GIT, "update_refs"),
     "update-refs-moved": Point(GIT, "update_refs", after=True),
     "update-recorded": Point(REFS, "update", after=True),
     "settle-before-record": Point(REFS, "_adopt_default_branch"),
-    "settle-before-commit": Point("forge.pull_follow", "follow", after=True),
+    "settle-before-commit": Point("changes.pull_follow", "follow", after=True),
     "settle-recorded": _DONE,
     "repo-before-commit": Point(GIT, "create", after=True),
     "repo-created": Point("forge.repos", "create", after=True),
     # The first call is of the creation, which clears the place.
     "repo-rows-deleted": Point(GIT, "remove", call=2),
-    "merge-before-delete": Point("forge.merge", "_delete_head"),
-    "review-before-commit": Point("forge.announce", "review", after=True),
+    "merge-before-delete": Point("changes.merge", "_delete_head"),
+    "review-before-commit": Point("changes.announce", "review", after=True),
     "rest-committed": Point("rest.serve", "RestRoute._answer", after=True),
 }
 

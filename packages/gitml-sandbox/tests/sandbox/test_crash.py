@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.forge import protections, repos, users
-from gitml_sandbox.forge import state as forge
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.protections import Protection, Reviews
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import refs
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.server import serve
+from gitml_sandbox.server import state as forge
 from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, commit, git, people
 from sandbox.killpoints import POINTS
@@ -34,8 +34,10 @@ MOVED |= {"settle-before-record", "settle-before-commit", "settle-recorded"}
 
 INSIDE_SCRIPT = """
 import sys, pathlib
-from gitml_sandbox.forge import state as forge, repos, users
-from gitml_sandbox.git import repository as gitrepo, push_policy, refs
+from gitml_sandbox.changes import refs
+from gitml_sandbox.forge import push_policy, repos, users
+from gitml_sandbox.git import repository as gitrepo
+from gitml_sandbox.server import state as forge
 box = forge.open_forge(pathlib.Path(sys.argv[1]), base_url="http://localhost")
 with box.store.read() as tx:
     repo, olga = repos.get(tx, sys.argv[2]), users.get(tx, "olga")
@@ -171,7 +173,8 @@ def test_change_from_inside_killed_at(template: Template, state: Path, point: st
 def test_repository_killed_at(template: Template, state: Path, point: str) -> None:
     script = """
 import sys, pathlib
-from gitml_sandbox.forge import state as forge, repos
+from gitml_sandbox.forge import repos
+from gitml_sandbox.server import state as forge
 box = forge.open_forge(pathlib.Path(sys.argv[1]), base_url="http://localhost")
 repos.delete(box, repos.create(box, 2, "fresh"))
 """

@@ -8,8 +8,8 @@ import httpx
 import psutil
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.forge import repos
-from gitml_sandbox.git import refs
 from gitml_sandbox.git import repository as gitrepo
 from sandbox.forge_kit import Kit, commit, git
 

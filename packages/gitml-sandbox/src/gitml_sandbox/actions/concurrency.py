@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from gitml_sandbox.actions.plan import Concurrency
+from gitml_sandbox.actions.job_expansion import Concurrency
 
 _TABLES = ("runs", "jobs")
 _NOT_BEGUN = ("pending", "queued")

@@ -11,15 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitml_sandbox.actions import act, contexts, jobfolder, joblog, jobstatus, needs, plan, render, standins
+from gitml_sandbox import tls
+from gitml_sandbox.actions import (
+    act,
+    contexts,
+    job_expansion,
+    jobfolder,
+    joblog,
+    jobstatus,
+    needs,
+    offline_actions,
+    render,
+)
 from gitml_sandbox.actions import permissions as tokenrules
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Job, Workflow, build
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos, secrets, tokens
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.server import tls
 
 RUNTIME_PREFIX = "runtime:"  # name of the token with which a job hands over artifacts
 
@@ -150,7 +160,7 @@ def perform(sandbox: Sandbox, task: Assignment, handle: Handle, changed: Callabl
 def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reader: joblog.Reader) -> Outcome:
     bare = repos.path(sandbox, task.repo)
     commit = task.run["sha"]
-    extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
+    extra = offline_actions.arguments(bare, commit, task.job.raw.get("steps") or [])
     jobfolder.at_commit(folder, bare, commit)
     act.link_tools(folder, handle.tools)
     mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
@@ -179,7 +189,7 @@ def _head(reader: joblog.Reader, task: Assignment, minutes: float) -> None:
     reader.write(
         f"Workflow: {task.run['path']} at {task.run['sha']}, event: {task.run['event']}, ref: {task.run['ref']}"
     )
-    if minutes != plan.DEFAULT_TIMEOUT_MINUTES:
+    if minutes != job_expansion.DEFAULT_TIMEOUT_MINUTES:
         reader.write(f"Limit: {minutes:g} minutes")
 
 

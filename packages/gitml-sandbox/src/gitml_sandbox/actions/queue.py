@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitml_sandbox.actions import concurrency as groups
-from gitml_sandbox.actions import contexts, gates, jobdeploy, jobstatus, needs, plan, runs
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import contexts, environment_gates, job_expansion, jobdeploy, jobstatus, needs, runs
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.expressions import outlives_cancel
-from gitml_sandbox.actions.plan import Planned
-from gitml_sandbox.actions.store import change
+from gitml_sandbox.actions.job_expansion import Planned
+from gitml_sandbox.actions.tables import change
 from gitml_sandbox.actions.workflows import Job, Workflow, ancestors, build
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import secrets
@@ -116,7 +116,7 @@ def _step(
 
 def _unlock(turn: Turn, row: sqlite3.Row) -> bool:
     """Jobs that wait for an Environment's rules or for their concurrency group."""
-    if row["status"] == "waiting" and gates.open_now(turn.tx, turn.sandbox, turn.repo, row):
+    if row["status"] == "waiting" and environment_gates.open_now(turn.tx, turn.sandbox, turn.repo, row):
         status = "pending" if row["concurrency"] else "queued"
         change(turn.tx, "jobs", row["id"], status=status, reason="", created_at=turn.sandbox.now())
         return True
@@ -145,10 +145,10 @@ def _resolve(
         before=contexts.Before(before, cancelled=turn.cancelled),
     )
     try:
-        if not plan.wanted(job, scope):
+        if not job_expansion.wanted(job, scope):
             complete(turn, row, "cancelled" if turn.cancelled else "skipped")
         else:
-            _unfold(turn, row, plan.expand(job, scope))
+            _unfold(turn, row, job_expansion.expand(job, scope))
     except SandboxError as exc:
         complete(turn, row, "failure", exc.message)
     return True
@@ -183,7 +183,7 @@ def _enqueue(turn: Turn, job_id: int, one: Planned) -> None:
     if group and group == turn.run["concurrency"]:
         complete(turn, row, "failure", f"the job would wait for its own run in the group {group}")
         return
-    gate = gates.enter(turn.tx, turn.sandbox, turn.repo, turn.run, one.environment)
+    gate = environment_gates.enter(turn.tx, turn.sandbox, turn.repo, turn.run, one.environment)
     if gate.refused:
         complete(turn, row, "failure", gate.refused)
         return

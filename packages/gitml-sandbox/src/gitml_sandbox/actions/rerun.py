@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from gitml_sandbox.actions import artifacts, jobstatus, runs
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Workflow, build
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError

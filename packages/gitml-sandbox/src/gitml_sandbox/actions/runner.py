@@ -13,16 +13,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitml_sandbox.actions import execution, gates, intake, jobdeploy, jobstatus, queue
+from gitml_sandbox.actions import environment_gates, event_runs, execution, jobdeploy, jobstatus, queue, recovery
 from gitml_sandbox.actions import schedules as cron
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.execution import Assignment, Handle, Outcome
-from gitml_sandbox.actions.store import change
+from gitml_sandbox.actions.repofacts import Cache, RepoFacts
+from gitml_sandbox.actions.tables import change
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.repofacts import Cache, RepoFacts
-from gitml_sandbox.server import recovery
 
 HOSTED = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted", "linux", "x64")
 QUICK = "sandbox-quick"
@@ -94,7 +93,7 @@ class Runner:
     def turn(self) -> None:
         """One pass: clock, events, queue, machines."""
         self._clock()
-        while found := intake.pending(self.sandbox):
+        while found := event_runs.pending(self.sandbox):
             for row in found:
                 self._intake(row)
         self._advance()
@@ -131,12 +130,12 @@ class Runner:
 
     def _intake(self, row: sqlite3.Row) -> None:
         try:
-            intake.handle(self.sandbox, row, self._cache)
+            event_runs.handle(self.sandbox, row, self._cache)
         except sqlite3.OperationalError:
             raise  # the disk is full or the file is locked: the event stays and is judged later
         except Exception as exc:  # one event that cannot be judged must not keep those behind it waiting
             _log.exception("event %s cannot be judged", row["id"])
-            intake.give_up(self.sandbox, row, f"{type(exc).__name__}: {exc}")
+            event_runs.give_up(self.sandbox, row, f"{type(exc).__name__}: {exc}")
 
     def _dispatch(self) -> None:
         with self.sandbox.store.read() as tx:
@@ -166,7 +165,7 @@ class Runner:
 
     def _give(self, row: sqlite3.Row) -> bool:
         """Hand a queued job to a free machine; True if it was, or if it only has to wait for its turn."""
-        wanted = gates.labels(row)
+        wanted = environment_gates.labels(row)
         quick = row["minutes"] <= QUICK_MINUTES
         fitting = [name for name, has in self.machines.items() if wanted <= has and (quick or name != QUICK)]
         if not fitting:

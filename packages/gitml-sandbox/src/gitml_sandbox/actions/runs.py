@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitml_sandbox.actions import concurrency as groups
-from gitml_sandbox.actions import contexts, jobstatus, plan, workflows
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import contexts, job_expansion, jobstatus, workflows
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.expressions import interpolate
 from gitml_sandbox.actions.triggers import Decision, Event, is_fork
 from gitml_sandbox.actions.workflows import Broken, Workflow
@@ -19,7 +19,7 @@ from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import events, secrets
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.rest import serial_runs as runs_json
+from gitml_sandbox.serial import runs as runs_json
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row
     """Plan the jobs of a run's attempt and enter its concurrency group."""
     plan_jobs(tx, sandbox, run, workflow.jobs)
     for job in workflow.jobs.values():
-        if name := plan.plain_name(job):
+        if name := job_expansion.plain_name(job):
             jobstatus.post(tx, sandbox, repo, run, jobstatus.Said(name, "pending", "Queued"))
     scope = contexts.scope(
         contexts.github(sandbox, repo, run),
@@ -115,7 +115,7 @@ def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row
         variables=secrets.variables(tx, repo.id),
     )
     try:
-        wanted = plan.concurrency(workflow.raw.get("concurrency"), scope)
+        wanted = job_expansion.concurrency(workflow.raw.get("concurrency"), scope)
         title = interpolate(workflow.raw.get("run-name"), scope)
     except SandboxError as exc:
         runs_store.change(tx, "runs", run["id"], cancel_asked=1, reason=exc.message)
@@ -139,7 +139,7 @@ def plan_jobs(
             "run_id": run["id"],
             "attempt": run["attempt"],
             "key": job.id,
-            "name": plan.plain_name(job) or job.id,
+            "name": job_expansion.plain_name(job) or job.id,
             "status": "planned",
             "created_at": sandbox.now(),
         }

@@ -7,18 +7,17 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from gitml_sandbox.actions import artifacts, rerun
-from gitml_sandbox.actions import gates as gating
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import artifacts, recovery, rerun
+from gitml_sandbox.actions import environment_gates as gating
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError, not_found, unprocessable
 from gitml_sandbox.rest import dispatches as rest_dispatches
 from gitml_sandbox.rest import environments as rest_environments
 from gitml_sandbox.rest import runtime as rest_runtime
-from gitml_sandbox.rest import serial_runs as runs_json
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
 from gitml_sandbox.rest.serve import RestRoute
-from gitml_sandbox.server import recovery
+from gitml_sandbox.serial import runs as runs_json
 
 _RUN = "/repos/{owner}/{repo}/actions/runs/{run_id}"
 _SELECT = """

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.git.access import SERVICES
-from gitml_sandbox.git.http import GitHttp
+from gitml_sandbox.githttp.admission import SERVICES
+from gitml_sandbox.githttp.http import GitHttp
 from gitml_sandbox.rest import actions as rest_actions
 from gitml_sandbox.rest import operations as rest
 from gitml_sandbox.server.guard import HostCheck, SecurityHeaders, problem

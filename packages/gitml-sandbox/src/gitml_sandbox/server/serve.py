@@ -17,12 +17,13 @@ from pathlib import Path
 import psutil
 import uvicorn
 
+from gitml_sandbox import tls
 from gitml_sandbox.actions.runner import Runner, machines
+from gitml_sandbox.clock import utc_now
 from gitml_sandbox.errors import LockedError, OutsideError
-from gitml_sandbox.forge import context
-from gitml_sandbox.forge import state as forge
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.server import tls, welcome
+from gitml_sandbox.server import state as forge
+from gitml_sandbox.server import welcome
 from gitml_sandbox.server.app import create_app
 
 PORT = 8471  # tried first in a new state folder
@@ -41,7 +42,7 @@ class Options:
     runner: bool = True
     jobs: int | None = None
     first_users: bool = False
-    clock: Callable[[], datetime] = context.utc_now
+    clock: Callable[[], datetime] = utc_now
 
 
 @dataclass(frozen=True)

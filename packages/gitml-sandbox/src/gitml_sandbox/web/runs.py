@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gitml_sandbox.actions import artifacts, joblog
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge import environments
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.rest import actions as rest_actions

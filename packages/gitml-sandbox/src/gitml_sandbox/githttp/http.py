@@ -18,8 +18,8 @@ from gitml_sandbox import process
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.access import Refusal, Wanted, admit
-from gitml_sandbox.git.receive import Push, configuration, receive
+from gitml_sandbox.githttp.admission import Refusal, Wanted, admit
+from gitml_sandbox.githttp.receive import Push, configuration, receive
 
 T = TypeVar("T")
 CHUNK = 65536

@@ -19,13 +19,13 @@ from subprocess import Popen, TimeoutExpired
 from typing import IO
 
 from gitml_sandbox import process
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import LockedError, OutsideError, SandboxError
-from gitml_sandbox.forge import repos
+from gitml_sandbox.forge import push_policy, repos
 from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
 
 HOOK = """#!/bin/sh

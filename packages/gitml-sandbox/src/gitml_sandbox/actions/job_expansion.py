@@ -13,7 +13,7 @@ from gitml_sandbox.actions.workflows import Job, WorkflowError, strings
 
 DEFAULT_TIMEOUT_MINUTES = 360.0
 
-# What a job may use besides local actions: the stand-ins of sandbox/actions.
+# What a job may use besides local actions: those that ``offline_actions`` has.
 STAND_INS = frozenset(
     {
         "actions/cache",

@@ -1,4 +1,4 @@
-"""Tables of runs, jobs, secrets, variables, Environments, schedules and artifacts, and how to read them."""
+"""Tables of runs, jobs, schedules and artifacts, and how to read them."""
 
 from __future__ import annotations
 
@@ -79,37 +79,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE INDEX IF NOT EXISTS jobs_of_run ON jobs (run_id, id);
 CREATE INDEX IF NOT EXISTS jobs_open ON jobs (id) WHERE status <> 'completed';
-CREATE TABLE IF NOT EXISTS environments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    name TEXT NOT NULL COLLATE NOCASE,
-    branches TEXT,
-    protected_branches INTEGER NOT NULL DEFAULT 0,
-    reviewers TEXT NOT NULL DEFAULT '[]',
-    prevent_self_review INTEGER NOT NULL DEFAULT 0,
-    wait_minutes INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    UNIQUE (repo_id, name)
-);
-CREATE TABLE IF NOT EXISTS secrets (
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
-    name TEXT NOT NULL,
-    sealed BLOB NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    PRIMARY KEY (repo_id, environment, name)
-);
-CREATE TABLE IF NOT EXISTS variables (
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
-    name TEXT NOT NULL,
-    value TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    PRIMARY KEY (repo_id, environment, name)
-);
 CREATE TABLE IF NOT EXISTS schedules (
     repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
     path TEXT NOT NULL,

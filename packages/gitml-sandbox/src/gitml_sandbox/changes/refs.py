@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitml_sandbox.changes import payloads
 from gitml_sandbox.errors import OutsideError
-from gitml_sandbox.forge import events, payloads, repos, users
+from gitml_sandbox.forge import events, push_policy, repos, users
 from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
 
 SCHEMA = """
