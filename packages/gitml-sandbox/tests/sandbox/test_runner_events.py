@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from gitml_sandbox.forge import secrets
-from sandbox.runner_kit import Works, workflow
+from sandbox.runner_kit import Works
 
 EVERYTHING = """
     name: All
@@ -76,42 +75,3 @@ def test_deployments_and_tags(works: Works) -> None:
     assert works.api("POST", "/git/refs", {"ref": "refs/tags/v1", "sha": sha}).status_code == 201
     (tagged,) = works.done("push")
     assert "push ref=refs/tags/v1" in said(works, tagged)
-
-
-CALLED = """
-    on: workflow_call
-    permissions: {contents: write, statuses: write}
-    jobs:
-      see:
-        runs-on: ubuntu-latest
-        steps:
-          - env: {T: "${{ github.token }}"}
-            run: |
-              body='{"state":"success","context":"inner"}'
-              code=$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $T" -d "$body" \\
-                $GITHUB_API_URL/repos/$GITHUB_REPOSITORY/statuses/$GITHUB_SHA)
-              echo "one:${{ secrets.ONE != '' }} two:${{ secrets.TWO != '' }} status:$code"
-    """
-
-
-def test_a_called_workflow_gets_the_secrets_and_rights_that_its_caller_passes(works: Works) -> None:
-    """Row run/called."""
-    sandbox = works.kit.sandbox
-    with sandbox.store.write() as tx:
-        for name in ("ONE", "SOURCE"):
-            secrets.put(tx, sandbox.root, secrets.Secret(works.repo.id, name, "precious"), now=sandbox.now())
-    works.push({".github/workflows/called.yml": workflow(CALLED)})
-    works.flow(
-        """
-        on: push
-        permissions: {contents: read}
-        jobs:
-          all: {uses: ./.github/workflows/called.yml, secrets: inherit, permissions: {statuses: write}}
-          named: {uses: ./.github/workflows/called.yml, secrets: {TWO: "${{ secrets.SOURCE }}"}}
-          none: {uses: ./.github/workflows/called.yml}
-        """
-    )
-    jobs = works.only()
-    assert "one:true two:false status:201" in works.log(jobs["all / see"])
-    assert "one:false two:true status:403" in works.log(jobs["named / see"])
-    assert "one:false two:false status:403" in works.log(jobs["none / see"])

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import OutsideError, RefError, UsageError
-from gitml_sandbox.forge import context, events, repos, tokens, users
-from gitml_sandbox.forge import state as forge
+from gitml_sandbox.forge import context, events, push_policy, repos, tokens, users
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.store import Store
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.repository import ZERO, Change
+from gitml_sandbox.server import state as forge
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Sandbox:
-    return context.open_sandbox(tmp_path / "state", base_url="http://localhost")
+    return context.open_sandbox(tmp_path / "state", ddl=forge.schema(), base_url="http://localhost")
 
 
 def test_a_block_that_raises_changes_nothing(box: Sandbox) -> None:
@@ -51,7 +51,7 @@ def test_writes_do_not_nest(box: Sandbox) -> None:
 
 
 def test_writers_wait_for_each_other(box: Sandbox) -> None:
-    other = Store(box.store.path)  # as a second process has it
+    other = Store(box.store.path, forge.schema())  # as a second process has it
 
     def add(store: Store, start: int) -> None:
         for number in range(start, start + 20):
@@ -83,7 +83,7 @@ def test_state_of_another_version_is_refused(box: Sandbox) -> None:
     with box.store.write() as tx:
         tx.execute("UPDATE meta SET value = 'older' WHERE key = 'schema'")
     with pytest.raises(OutsideError, match="another version of gitml") as raised:
-        Store(box.store.path)
+        Store(box.store.path, forge.schema())
     assert "down --delete" in raised.value.hint
 
 
@@ -220,7 +220,7 @@ def test_names_of_refs(box: Sandbox, ref: str, valid: bool) -> None:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_store_that_is_gone_holds_no_file(tmp_path: Path, closes: bool) -> None:
-    store = Store(tmp_path / "box.db")
+    store = Store(tmp_path / "box.db", forge.schema())
     with store.read() as outer, store.read():
         assert outer.execute("SELECT count(*) FROM events").fetchone()[0] == 0
         if closes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitml_sandbox.actions.permissions import SCOPES, lower, permissions, trust
+from gitml_sandbox.actions.permissions import SCOPES, permissions, trust
 from gitml_sandbox.actions.workflows import WorkflowError
 
 
@@ -47,11 +47,3 @@ def test_a_fork_only_reads_and_sees_no_secrets() -> None:
 def test_unknown_words_are_refused(block: object) -> None:
     with pytest.raises(WorkflowError):
         given({"permissions": block}, {})
-
-
-def test_a_called_workflow_never_gains() -> None:
-    caller = {"contents": "read", "issues": "write"}
-    assert lower(caller, {"contents": "write", "issues": "read", "statuses": "write"}) == {
-        "contents": "read",
-        "issues": "read",
-    }

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitml_sandbox.actions import jobstatus
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Job
-from gitml_sandbox.forge import announce, deployments
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import deployments
+from gitml_sandbox.forge.context import Sandbox, View
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.rest.serial import View
 
 _STATE = {"success": "success", "failure": "failure"}
 

@@ -89,22 +89,6 @@ def read_all(repository: Path, commit: str) -> list[Workflow | Broken]:
     return sorted([*found, *refused], key=lambda one: one.path)
 
 
-def read_one(repository: Path, commit: str, path: str) -> Workflow | None:
-    """The workflow file at `path`, None if it is not there. Raises WorkflowError if it is wrong."""
-    size = run(["git", "cat-file", "-s", f"{commit}:{path}"], cwd=repository, check=False)
-    if size.returncode != 0:
-        return None
-    if int(size.stdout) > MAX_BYTES:
-        raise WorkflowError(f"{path} is larger than {MAX_BYTES // 1024} KiB")
-    text = run(["git", "cat-file", "blob", f"{commit}:{path}"], cwd=repository, check=False)
-    if text.returncode != 0:
-        return None
-    found = parse_or_broken(path, text.stdout)
-    if isinstance(found, Broken):
-        raise WorkflowError(found.reason)
-    return found
-
-
 def _files(repository: Path, commit: str) -> dict[str, tuple[str, int]]:
     """Object and size of each workflow file."""
     listing = run(["git", "ls-tree", "-z", "-l", commit, FOLDER + "/"], cwd=repository, check=False)

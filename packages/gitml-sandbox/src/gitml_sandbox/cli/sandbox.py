@@ -51,17 +51,22 @@ for command in (user, token, repo, secret):
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: that of last time.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS, and print what each client must be told.")
 @click.option("--runner/--no-runner", default=True, help="Run workflows.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Jobs at once. Default: one for each core, at least two.")
 @click.option("--foreground", is_flag=True, help="Stay here until interrupted.")
 @as_json
-def up(*, state: Path, port: int | None, tls: bool, runner: bool, foreground: bool, as_json: bool) -> None:
+def up(
+    *, state: Path, port: int | None, tls: bool, runner: bool, jobs: int | None, foreground: bool, as_json: bool
+) -> None:
     """Start the sandbox, or say where it is up."""
     if foreground:
         control.check_folder(state)
-        _serve(state, Options(port=port, tls=tls, runner=runner, first_users=True), as_json=as_json)
+        _serve(state, Options(port=port, tls=tls, runner=runner, jobs=jobs, first_users=True), as_json=as_json)
         return
-    words = [*(["--port", str(port)] if port is not None else []), *(["--tls"] if tls else [])]
+    given = {"--port": port, "--jobs": jobs}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    words += [*(["--tls"] if tls else []), *([] if runner else ["--no-runner"])]
     control.check_port(state, port)
-    address = control.up(state, [*words, *([] if runner else ["--no-runner"])], tls=tls)
+    address = control.up(state, words, tls=tls)
     _welcome(state, address, as_json=as_json)
 
 

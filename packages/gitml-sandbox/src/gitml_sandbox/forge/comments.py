@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from gitml_sandbox.forge.issues import MAX_BODY, source, touch
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import invalid, not_found
-from gitml_sandbox.git.push_policy import Actor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS issue_comments (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml_sandbox.forge.context import iso
+from gitml_sandbox.clock import iso
 from gitml_sandbox.git.repository import git, out, resolve
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

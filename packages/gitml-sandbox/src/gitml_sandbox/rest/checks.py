@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, checks, repos, statuses
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import checks, repos, statuses
 from gitml_sandbox.forge.refusals import RefusalError, forbidden
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial_checks as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, page_bounds, paged
 from gitml_sandbox.rest.git import commit_of
+from gitml_sandbox.serial import checks as json_of
 
 
 class Status(Body):

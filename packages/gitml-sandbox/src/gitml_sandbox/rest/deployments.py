@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, checks, deployments, repos, rules
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import checks, deployments, repos, rules
 from gitml_sandbox.forge.protections import Check
 from gitml_sandbox.forge.refusals import RefusalError
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial_checks as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.rest.git import commit_of
+from gitml_sandbox.serial import checks as json_of
 
 
 class NewDeployment(Body):

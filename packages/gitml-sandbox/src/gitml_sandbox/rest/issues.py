@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, comments, issues, pulls, repos, users
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import comments, issues, pulls, repos, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import forbidden, invalid
-from gitml_sandbox.rest import serial_pulls as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.rest.git import commit_of
 from gitml_sandbox.rest.labels import EITHER, Names, issue_of, permitted
+from gitml_sandbox.serial import pulls as json_of
 
 
 class NewIssue(Body):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gitml_sandbox.actions import plan
+from gitml_sandbox.actions import job_expansion
 from gitml_sandbox.actions.workflows import WorkflowError, load_yaml
 from gitml_sandbox.process import run
 
@@ -35,9 +35,9 @@ def every_use(repository: Path, commit: str, steps: list[Any], depth: int = 0) -
     """The remote actions that steps use, those of local composite actions at this commit included."""
     if depth > _MAX_DEPTH:
         raise WorkflowError("local actions use each other more than 10 levels deep")
-    for uses in plan.used_actions(steps):
+    for uses in job_expansion.used_actions(steps):
         if not uses.startswith("./"):
-            if reason := plan.refused_action(uses):
+            if reason := job_expansion.refused_action(uses):
                 raise WorkflowError(f"{uses}: {reason}")
             yield uses
             continue

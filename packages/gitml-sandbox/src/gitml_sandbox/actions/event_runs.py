@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gitml_sandbox.actions import runs
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
+from gitml_sandbox.actions.repofacts import Cache, RepoFacts
 from gitml_sandbox.actions.triggers import Decision, Event, decide
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.repofacts import Cache, RepoFacts
 from gitml_sandbox.forge.repos import Repo
 
 # One webhook on GitHub, two events for workflows.

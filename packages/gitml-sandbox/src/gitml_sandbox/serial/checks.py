@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from gitml_sandbox.forge import deployments, pulls, rules, users
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.protections import Actors, Protection
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.rest import serial, serial_pulls
-from gitml_sandbox.rest.serial import JSON, View, node_id, repo_api, repo_web
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial import pulls as serial_pulls
+from gitml_sandbox.serial.people import JSON, node_id, repo_api, repo_web
 
 
 def simple_status(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
-    creator = serial.user(view, users.by_id(view.tx, row["creator_id"]))
+    creator = people_json.user(view, users.by_id(view.tx, row["creator_id"]))
     return {
         "id": row["id"],
         "node_id": node_id("Status", row["id"]),
@@ -31,7 +33,7 @@ def simple_status(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
 
 
 def status(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
-    return {**simple_status(view, repo, row), "creator": serial.user_id(view, row["creator_id"])}
+    return {**simple_status(view, repo, row), "creator": people_json.user_id(view, row["creator_id"])}
 
 
 def combined_status(view: View, repo: Repo, sha: str, latest: Sequence[sqlite3.Row]) -> JSON:
@@ -41,7 +43,7 @@ def combined_status(view: View, repo: Repo, sha: str, latest: Sequence[sqlite3.R
         "state": rules.combined(r["state"] for r in latest),
         "total_count": len(latest),
         "statuses": [simple_status(view, repo, r) for r in latest],
-        "repository": serial.repository(view, repo),
+        "repository": people_json.repository(view, repo),
         "commit_url": url,
         "url": f"{url}/status",
     }
@@ -72,7 +74,7 @@ def check_run(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
             "annotations_url": f"{url}/annotations",
         },
         "check_suite": {"id": row["app_id"]},
-        "app": serial.app_id(view, row["app_id"]),
+        "app": people_json.app_id(view, row["app_id"]),
         "pull_requests": [serial_pulls.pull_minimal(view, repo, p) for p in about],
     }
 
@@ -90,7 +92,7 @@ def deployment(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "original_environment": row["environment"],
         "environment": row["environment"],
         "description": row["description"],
-        "creator": serial.user_id(view, row["creator_id"]),
+        "creator": people_json.user_id(view, row["creator_id"]),
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
         "statuses_url": f"{url}/statuses",
@@ -109,7 +111,7 @@ def deployment_status(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "node_id": node_id("DeploymentStatus", row["id"]),
         "url": f"{url}/statuses/{row['id']}",
         "state": row["state"],
-        "creator": serial.user_id(view, row["creator_id"]),
+        "creator": people_json.user_id(view, row["creator_id"]),
         "description": row["description"],
         "environment": row["environment"],
         "target_url": log,
@@ -135,9 +137,9 @@ def _actors(view: View, repo: Repo, actors: Actors) -> JSON:
         for slug in actors.teams
     ]
     return {
-        "users": [serial.user(view, p) for p in people if p],
-        "teams": [serial.team(view, t) for t in teams if t],
-        "apps": [serial.app(view, a) for a in apps if a],
+        "users": [people_json.user(view, p) for p in people if p],
+        "teams": [people_json.team(view, t) for t in teams if t],
+        "apps": [people_json.app(view, a) for a in apps if a],
     }
 
 

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import base64
 import sqlite3
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from gitml_sandbox.forge import repos, users
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.users import User
 
 JSON = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class View:
-    """One snapshot as one person (None: a stranger) sees it."""
-
-    sandbox: Sandbox
-    tx: sqlite3.Connection
-    viewer_id: int | None = None
-
-    @property
-    def web(self) -> str:
-        return self.sandbox.base_url
-
-    @property
-    def api(self) -> str:
-        return self.sandbox.api_url
 
 
 def node_id(kind: str, number: int | str) -> str:
@@ -164,24 +146,6 @@ _LINKS = {
     "trees_url": "git/trees{/sha}",
 }
 
-# The switches of a repository, with GitHub's defaults; settings of the row override them.
-SWITCHES: JSON = {
-    "allow_merge_commit": True,
-    "allow_squash_merge": True,
-    "allow_rebase_merge": True,
-    "allow_auto_merge": False,
-    "allow_update_branch": False,
-    "delete_branch_on_merge": False,
-    "merge_commit_title": "MERGE_MESSAGE",
-    "merge_commit_message": "PR_TITLE",
-    "squash_merge_commit_title": "COMMIT_OR_PR_TITLE",
-    "squash_merge_commit_message": "COMMIT_MESSAGES",
-    "use_squash_pr_title_as_default": False,
-    "web_commit_signoff_required": False,
-    "allow_forking": True,
-    "is_template": False,
-    "has_issues": True,
-}
 # What this forge does not have at all.
 _ABSENT: JSON = {
     "has_projects": False,
@@ -205,11 +169,6 @@ _ABSENT: JSON = {
     "forks_count": 0,
     "forks": 0,
 }
-
-
-def switch(repo: Repo, name: str) -> Any:
-    """A setting of the repository, or GitHub's default."""
-    return repo.settings.get(name, SWITCHES[name])
 
 
 def repo_id(view: View, number: int) -> JSON:
@@ -246,7 +205,7 @@ def repository(view: View, repo: Repo) -> JSON:
         "pushed_at": repo.pushed_at,
         "default_branch": repo.default_branch,
         **_ABSENT,
-        **{name: switch(repo, name) for name in SWITCHES},
+        **{name: repos.switch(repo, name) for name in repos.SWITCHES},
         "open_issues_count": open_issues,
         "open_issues": open_issues,
         "permissions": permissions(level),

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitml_sandbox.actions.store import change
+from gitml_sandbox.actions.tables import change
 from gitml_sandbox.forge import environments, protections
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.environments import Environment

@@ -8,24 +8,24 @@ from typing import Any
 
 from gitml_sandbox.errors import RefError
 from gitml_sandbox.forge import repos, users
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.context import Sandbox, View
 from gitml_sandbox.forge.environments import Environment
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest.serial import JSON, View
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial.people import JSON
 
 _JOB_STATUS = {"planned": "queued"}
 
 
 def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON:
     """workflow-run. `whole` False leaves out the head commit, which costs a call of git."""
-    api, web = serial.repo_api(view, repo), serial.repo_web(view, repo)
+    api, web = people_json.repo_api(view, repo), people_json.repo_web(view, repo)
     url = f"{api}/actions/runs/{row['id']}"
-    actor = serial.user(view, users.by_id(view.tx, row["actor_id"]))
+    actor = people_json.user(view, users.by_id(view.tx, row["actor_id"]))
     return {
         "id": row["id"],
-        "node_id": serial.node_id("WorkflowRun", row["id"]),
+        "node_id": people_json.node_id("WorkflowRun", row["id"]),
         "name": row["workflow_name"],
         "head_branch": row["head_branch"],
         "head_sha": row["head_sha"],
@@ -38,7 +38,7 @@ def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON
         "conclusion": row["conclusion"],
         "workflow_id": row["workflow_id"],
         "check_suite_id": row["id"],
-        "check_suite_node_id": serial.node_id("CheckSuite", row["id"]),
+        "check_suite_node_id": people_json.node_id("CheckSuite", row["id"]),
         "check_suite_url": f"{api}/check-suites/{row['id']}",
         "url": url,
         "html_url": f"{web}/actions/runs/{row['id']}",
@@ -57,7 +57,7 @@ def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON
         "pull_requests": _pulls(view, repo, row),
         "referenced_workflows": [],
         "head_commit": head_commit(view, repo, row["head_sha"]) if whole else None,
-        "repository": serial.repository(view, repo),
+        "repository": people_json.repository(view, repo),
         **_head_repository(view, repo, row),
     }
 
@@ -65,13 +65,13 @@ def run(view: View, repo: Repo, row: sqlite3.Row, *, whole: bool = True) -> JSON
 def _head_repository(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     """Where the commit of the run comes from: a fork, which may be gone by now, or the repository itself."""
     if not row["fork"]:
-        return {"head_repository": serial.repository(view, repo), "head_repository_id": repo.id}
+        return {"head_repository": people_json.repository(view, repo), "head_repository_id": repo.id}
     head = json.loads(row["payload"])["pull_request"]["head"]["repo"]
     try:
         home = repos.by_id(view.tx, head["id"] if head else 0)
     except RefError:
         return {"head_repository": None, "head_repository_id": None}
-    return {"head_repository": serial.repository(view, home), "head_repository_id": home.id}
+    return {"head_repository": people_json.repository(view, home), "head_repository_id": home.id}
 
 
 def _pulls(view: View, repo: Repo, row: sqlite3.Row) -> list[JSON]:
@@ -79,9 +79,9 @@ def _pulls(view: View, repo: Repo, row: sqlite3.Row) -> list[JSON]:
     pull = json.loads(row["payload"]).get("pull_request")
     if row["fork"] or not isinstance(pull, dict) or "head" not in pull:
         return []
-    short = {"id": repo.id, "url": serial.repo_api(view, repo), "name": repo.name}
+    short = {"id": repo.id, "url": people_json.repo_api(view, repo), "name": repo.name}
     sides = {s: {"ref": pull[s]["ref"], "sha": pull[s]["sha"], "repo": short} for s in ("head", "base")}
-    url = f"{serial.repo_api(view, repo)}/pulls/{pull['number']}"
+    url = f"{people_json.repo_api(view, repo)}/pulls/{pull['number']}"
     return [{"id": pull["id"], "number": pull["number"], "url": url, **sides}]
 
 
@@ -105,10 +105,10 @@ def head_commit(view: View, repo: Repo, sha: str) -> JSON | None:
 
 def job(view: View, repo: Repo, run_row: sqlite3.Row, row: sqlite3.Row) -> JSON:
     """job."""
-    api, web = serial.repo_api(view, repo), serial.repo_web(view, repo)
+    api, web = people_json.repo_api(view, repo), people_json.repo_web(view, repo)
     return {
         "id": row["id"],
-        "node_id": serial.node_id("CheckRun", row["id"]),
+        "node_id": people_json.node_id("CheckRun", row["id"]),
         "run_id": run_row["id"],
         "run_url": f"{api}/actions/runs/{run_row['id']}",
         "run_attempt": row["attempt"],
@@ -135,16 +135,16 @@ def job(view: View, repo: Repo, run_row: sqlite3.Row, row: sqlite3.Row) -> JSON:
 
 def workflow(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     """workflow."""
-    web = serial.repo_web(view, repo)
+    web = people_json.repo_web(view, repo)
     return {
         "id": row["id"],
-        "node_id": serial.node_id("Workflow", row["id"]),
+        "node_id": people_json.node_id("Workflow", row["id"]),
         "name": row["name"],
         "path": row["path"],
         "state": "active",
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
-        "url": f"{serial.repo_api(view, repo)}/actions/workflows/{row['id']}",
+        "url": f"{people_json.repo_api(view, repo)}/actions/workflows/{row['id']}",
         "html_url": f"{web}/blob/{repo.default_branch}/{row['path']}",
         "badge_url": f"{web}/actions/workflows/{row['path'].rsplit('/', 1)[-1]}/badge.svg",
     }
@@ -156,7 +156,7 @@ def environment(view: View, repo: Repo, row: Environment) -> JSON:
     if row.wait_minutes:
         rules.append(_rule(row, "wait_timer", wait_timer=row.wait_minutes))
     if row.reviewers:
-        people = [{"type": "User", "reviewer": serial.user_id(view, u)} for u in row.reviewers]
+        people = [{"type": "User", "reviewer": people_json.user_id(view, u)} for u in row.reviewers]
         rules.append(_rule(row, "required_reviewers", prevent_self_review=row.prevent_self_review, reviewers=people))
     policy = None
     if row.protected_branches or row.branches is not None:
@@ -165,10 +165,10 @@ def environment(view: View, repo: Repo, row: Environment) -> JSON:
         policy = {"protected_branches": row.protected_branches, "custom_branch_policies": own}
     return {
         "id": row.id,
-        "node_id": serial.node_id("Environment", row.id),
+        "node_id": people_json.node_id("Environment", row.id),
         "name": row.name,
-        "url": f"{serial.repo_api(view, repo)}/environments/{row.name}",
-        "html_url": f"{serial.repo_web(view, repo)}/deployments/activity_log?environments_filter={row.name}",
+        "url": f"{people_json.repo_api(view, repo)}/environments/{row.name}",
+        "html_url": f"{people_json.repo_web(view, repo)}/deployments/activity_log?environments_filter={row.name}",
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "protection_rules": rules,
@@ -177,15 +177,15 @@ def environment(view: View, repo: Repo, row: Environment) -> JSON:
 
 
 def _rule(row: Environment, kind: str, **more: Any) -> JSON:
-    return {"id": row.id, "node_id": serial.node_id(f"Gate:{kind}", row.id), "type": kind, **more}
+    return {"id": row.id, "node_id": people_json.node_id(f"Gate:{kind}", row.id), "type": kind, **more}
 
 
 def artifact(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     """artifact."""
-    url = f"{serial.repo_api(view, repo)}/actions/artifacts/{row['id']}"
+    url = f"{people_json.repo_api(view, repo)}/actions/artifacts/{row['id']}"
     return {
         "id": row["id"],
-        "node_id": serial.node_id("Artifact", row["id"]),
+        "node_id": people_json.node_id("Artifact", row["id"]),
         "name": row["name"],
         "size_in_bytes": row["size"],
         "url": url,
@@ -207,6 +207,6 @@ def workflow_run_event(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row
         "action": action,
         "workflow": workflow(view, repo, workflow_row),
         "workflow_run": run(view, repo, row),
-        "repository": serial.repository(view, repo),
-        "sender": serial.user(view, users.by_id(tx, row["actor_id"])),
+        "repository": people_json.repository(view, repo),
+        "sender": people_json.user(view, users.by_id(tx, row["actor_id"])),
     }

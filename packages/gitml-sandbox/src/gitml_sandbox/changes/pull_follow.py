@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from gitml_sandbox.forge import announce, issues, protections, pulls, repos, reviews
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.changes import announce
+from gitml_sandbox.changes.refs import Move
+from gitml_sandbox.forge import issues, protections, pulls, repos, reviews
+from gitml_sandbox.forge.context import Sandbox, View
 from gitml_sandbox.forge.pulls import Pull
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.git import reading as git
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.git.refs import Move
 from gitml_sandbox.git.repository import ZERO
-from gitml_sandbox.rest.serial import View
 
 HEADS = "refs/heads/"
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from gitml_sandbox.actions import act, jobfolder, queue
 from gitml_sandbox.actions import schedules as cron
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.execution import RUNTIME_PREFIX
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox

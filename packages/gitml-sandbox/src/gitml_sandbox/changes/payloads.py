@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gitml_sandbox.forge import repos, users
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.context import Sandbox, View
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.repository import ZERO, Change
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest.serial import View
+from gitml_sandbox.serial import people as people_json
 
 COMMITS = 250
 _FIELDS = ("%H", "%T", "%aI", "%an", "%ae", "%cn", "%ce", "%B")
@@ -27,7 +26,7 @@ def for_move(sandbox: Sandbox, repo: Repo, change: Change, actor: users.User) ->
         return []
     with sandbox.store.read() as tx:
         view = View(sandbox, tx, actor.id)
-        common = {"repository": repository(view, repo), "sender": serial.user(view, actor)}
+        common = {"repository": repository(view, repo), "sender": people_json.user(view, actor)}
     short = {"ref": name, "ref_type": "branch" if kind == "heads" else "tag", "pusher_type": "user", **common}
     events: list[tuple[str, dict[str, Any]]] = []
     if change.old == ZERO:
@@ -64,7 +63,7 @@ def push(sandbox: Sandbox, repo: Repo, change: Change, actor: users.User) -> dic
 def repository(view: View, repo: Repo) -> dict[str, Any]:
     """The repository as webhooks show it: as REST does, and with what a push adds."""
     owner = users.by_id(view.tx, repo.owner_id)
-    shown = serial.repository(view, repo)
+    shown = people_json.repository(view, repo)
     named = {**shown["owner"], "name": owner.login, "email": owner.mail}
     return {**shown, "owner": named, "master_branch": repo.default_branch}
 

@@ -19,14 +19,13 @@ from subprocess import Popen, TimeoutExpired
 from typing import IO
 
 from gitml_sandbox import process
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import LockedError, OutsideError, SandboxError
-from gitml_sandbox.forge import repos
+from gitml_sandbox.forge import push_policy, repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
 
 HOOK = """#!/bin/sh
@@ -42,17 +41,16 @@ echo "error: the sandbox is going down: nothing was changed" >&2
 exit 1
 """
 MAX_QUESTION = 1 << 20
+SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Push:
-    """One push: whose, where to, and the variables and limits for the backend."""
+    """One push: where to, whose, and the variables for the backend."""
 
     repo: Repo
     actor: Actor
     cgi: Mapping[str, str]
-    max_bytes: int
-    seconds: float
 
 
 def ensure_hook(sandbox: Sandbox) -> None:
@@ -67,7 +65,7 @@ def ensure_hook(sandbox: Sandbox) -> None:
     fresh.parent.rmdir()
 
 
-def configuration(sandbox: Sandbox, max_bytes: int) -> dict[str, str]:
+def configuration(sandbox: Sandbox) -> dict[str, str]:
     """Settings that beat those of the repository, for the advertisement of refs and the push alike."""
     return {
         "core.hooksPath": str(sandbox.root / "hooks"),
@@ -78,7 +76,6 @@ def configuration(sandbox: Sandbox, max_bytes: int) -> dict[str, str]:
         "receive.denyNonFastForwards": "false",
         "receive.fsckObjects": "true",
         "receive.fsck.zeroPaddedFilemode": "ignore",
-        "receive.maxInputSize": str(max_bytes),
     }
 
 
@@ -87,11 +84,10 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
 
     Blocks; call it from a thread. Raises OutsideError when the backend takes too long.
     """
-    failpoint("push-spooled")
     answer = tempfile.TemporaryFile(dir=sandbox.root / "tmp")  # noqa: SIM115 - the caller closes it
     try:
         with ExitStack() as stack:
-            deadline = time.monotonic() + push.seconds
+            deadline = time.monotonic() + SECONDS
             ask, say, running = _start(sandbox, push, body, answer, stack)
             question = _question(ask, deadline)
             if question is None:
@@ -102,7 +98,6 @@ def receive(sandbox: Sandbox, push: Push, body: IO[bytes]) -> IO[bytes]:
     except BaseException:
         answer.close()
         raise
-    failpoint("push-before-answer")
     answer.seek(0)
     return answer
 
@@ -162,7 +157,7 @@ def _start(
 
 def _environment(sandbox: Sandbox, push: Push, ask: int, answer: int) -> dict[str, str]:
     names = {"GITML_ASK": str(ask), "GITML_ANSWER": str(answer)}
-    return gitrepo.environment({**push.cgi, **names}, configuration(sandbox, push.max_bytes))
+    return gitrepo.environment({**push.cgi, **names}, configuration(sandbox))
 
 
 def _question(ask: int, deadline: float) -> list[str] | None:
@@ -192,14 +187,11 @@ def _decide(
         refs.settle(sandbox, push.repo)
         with suppress(BrokenPipeError):  # the hook has died: git then refuses
             os.write(say, _verdict(sandbox, push, question))
-        failpoint("push-hook-answered")
         try:
             _wait(running, deadline)
         finally:
             process.stop(running)
-            failpoint("push-received")
             refs.settle(sandbox, push.repo)
-            failpoint("push-recorded")
     finally:
         lock.release()
 
@@ -218,7 +210,6 @@ def _undo_unasked(sandbox: Sandbox, repo: Repo) -> None:
 
 
 def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
-    failpoint("push-before-journal")
     quarantine, alternates, *lines = question
     env = {"GIT_OBJECT_DIRECTORY": quarantine, "GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates}
     changes = [Change(ref, old, new) for old, new, ref in (line.split(" ", 2) for line in lines)]
@@ -229,10 +220,8 @@ def _verdict(sandbox: Sandbox, push: Push, question: list[str]) -> bytes:
             check(tx)
             refs.intend(tx, repo, changes, push.actor, {})
     except SandboxError as exc:
-        failpoint("push-refused")
         said = "\n".join(line for line in exc.message.splitlines() if line not in ("ok", "."))
         return f"{said}\n.\n".encode(errors="replace")
-    failpoint("push-journaled")
     return b"ok\n"
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from gitml_sandbox.forge import events, issues, judging, payloads, pulls, repos
+from gitml_sandbox.changes import payloads
+from gitml_sandbox.forge import events, issues, judging, pulls, repos
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.pulls import Pull
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest import serial_checks as checks_json
-from gitml_sandbox.rest import serial_git as git_json
-from gitml_sandbox.rest import serial_pulls as pulls_json
-from gitml_sandbox.rest.serial import JSON, View
+from gitml_sandbox.serial import checks as checks_json
+from gitml_sandbox.serial import git as git_json
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial import pulls as pulls_json
+from gitml_sandbox.serial.people import JSON
 
 
 def _emit(view: View, repo: Repo, name: str, by: Actor, *, ref: str, sha: str, body: JSON) -> None:
-    common = {"repository": payloads.repository(view, repo), "sender": serial.user(view, by.user)}
+    common = {"repository": payloads.repository(view, repo), "sender": people_json.user(view, by.user)}
     events.emit(
         view.tx,
         repo_id=repo.id,

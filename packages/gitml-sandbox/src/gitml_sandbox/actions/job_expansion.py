@@ -11,10 +11,9 @@ from gitml_sandbox.actions.coercions import ExpressionError, to_number, to_strin
 from gitml_sandbox.actions.expressions import Scope, condition, interpolate
 from gitml_sandbox.actions.workflows import Job, WorkflowError, strings
 
-MAX_DEPTH = 4  # levels of called workflows
 DEFAULT_TIMEOUT_MINUTES = 360.0
 
-# What a job may use besides local actions: the stand-ins of sandbox/actions.
+# What a job may use besides local actions: those that ``offline_actions`` has.
 STAND_INS = frozenset(
     {
         "actions/cache",
@@ -48,6 +47,7 @@ class Planned:
     forgiven: bool
     fail_fast: bool
     max_parallel: int
+    minutes: float
 
 
 def wanted(job: Job, scope: Scope) -> bool:
@@ -87,6 +87,7 @@ def _planned(job: Job, strategy: Mapping[str, Any], combination: Mapping[str, An
         forgiven=truthy(interpolate(job.raw.get("continue-on-error"), seen)),
         fail_fast=strategy.get("fail-fast") is not False and strategy.get("fail-fast") != "false",
         max_parallel=int(to_number(strategy.get("max-parallel"))),
+        minutes=_minutes(job.raw.get("timeout-minutes"), seen),
     )
 
 
@@ -123,9 +124,8 @@ def _environment(value: Any, scope: Scope) -> str:
     return to_string(interpolate(value, scope)).strip()
 
 
-def timeout_minutes(raw: Mapping[str, Any], scope: Scope) -> float:
-    """`timeout-minutes` of a job; GitHub's default is 360."""
-    value = interpolate(raw.get("timeout-minutes"), scope)
+def _minutes(given: Any, scope: Scope) -> float:
+    value = interpolate(given, scope)
     if value is None:
         return DEFAULT_TIMEOUT_MINUTES
     minutes = to_number(value)
@@ -139,6 +139,7 @@ def unsupported(job: Job) -> None:
     silently.
     """
     for word, advice in (
+        ("uses", "the sandbox calls no other workflows; write its jobs here"),
         ("container", "the sandbox runs jobs on this machine without containers"),
         ("services", "the sandbox has no service containers; start what the job needs in a step"),
     ):

@@ -20,13 +20,11 @@ PATH = re.compile(
     r"/(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-upload-pack|git-receive-pack)"
 )
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="gitml sandbox"'}
-_SERVICES = ("git-upload-pack", "git-receive-pack")
+SERVICES = ("git-upload-pack", "git-receive-pack")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
     """Ends a request with a status and a line that git shows."""
-
-    body_read = False
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -90,10 +88,10 @@ def _service(request: Request, service: str) -> tuple[str, bool]:
     """The service and whether it writes. Only the three requests of the smart protocol exist."""
     if service == "info/refs":
         asked = request.query_params.get("service", "")
-        if request.method == "GET" and asked in _SERVICES:
+        if request.method == "GET" and asked in SERVICES:
             return service, asked == "git-receive-pack"
         raise Refusal(403, "Only git's smart protocol is spoken here.")
-    if request.method != "POST" or service not in _SERVICES:
+    if request.method != "POST" or service not in SERVICES:
         raise Refusal(404, "Not found.")
     if request.headers.get("content-type") != f"application/x-{service}-request":
         raise Refusal(415, "Unsupported media type.")

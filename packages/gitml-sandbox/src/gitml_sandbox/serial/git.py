@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 from gitml_sandbox.forge import emails, repos
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git.reading import Commit, Entry, FileDiff, Signature
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest.serial import JSON, View, node_id, repo_api, repo_web
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial.people import JSON, node_id, repo_api, repo_web
 
 _UNSIGNED = {"verified": False, "reason": "unsigned", "signature": None, "payload": None, "verified_at": None}
 
@@ -21,7 +22,7 @@ def _git_user(who: Signature) -> JSON:
 
 def _account(view: View, who: Signature) -> JSON | None:
     found = emails.owner(view.tx, who.email)
-    return serial.user(view, found) if found else None
+    return people_json.user(view, found) if found else None
 
 
 def commit(view: View, repo: Repo, this: Commit) -> JSON:

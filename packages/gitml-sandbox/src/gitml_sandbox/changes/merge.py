@@ -7,21 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml_sandbox.forge import access, judging, pulls, repos, users
-from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
+from gitml_sandbox.changes import refs
+from gitml_sandbox.forge import access, judging, pulls, push_policy, repos, users
+from gitml_sandbox.forge.context import Sandbox, View
 from gitml_sandbox.forge.pulls import Pull
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import RefusalError, forbidden
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git import writing as gitwrite
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.reading import Signature
 from gitml_sandbox.git.repository import ZERO, Change
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest.serial import View
 
 METHODS = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
 _NOT_ALLOWED = {
@@ -88,7 +85,7 @@ def _check(view: View, repo: Repo, pull: Pull, by: Actor, order: Order) -> None:
         raise RefusalError(405, "Pull Request is not mergeable")
     if order.sha is not None and order.sha != pull.head_sha:
         raise RefusalError(409, HEAD_MOVED)
-    if not serial.switch(repo, METHODS[order.method]):
+    if not repos.switch(repo, METHODS[order.method]):
         raise RefusalError(405, _NOT_ALLOWED[order.method])
     if not repos.at_least(access.role(view.tx, repo, by.user.id, by.token), "write"):
         raise forbidden("Must have push access to merge this pull request.")
@@ -148,28 +145,27 @@ def texts(view: View, repo: Repo, pull: Pull, bare: Path, base: str, order: Orde
 def _merge_texts(view: View, repo: Repo, pull: Pull) -> tuple[str, str]:
     owner = repos.by_id(view.tx, pull.head_repo_id).owner if pull.head_repo_id else "unknown"
     title = f"Merge pull request #{pull.number} from {owner}/{pull.head_ref}"
-    if serial.switch(repo, "merge_commit_title") == "PR_TITLE":
+    if repos.switch(repo, "merge_commit_title") == "PR_TITLE":
         title = f"{pull.title} (#{pull.number})"
     bodies = {"PR_TITLE": pull.title, "PR_BODY": pull.body or "", "BLANK": ""}
-    return title, bodies[serial.switch(repo, "merge_commit_message")]
+    return title, bodies[repos.switch(repo, "merge_commit_message")]
 
 
 def _squash_texts(repo: Repo, pull: Pull, commits: list[gitview.Commit]) -> tuple[str, str]:
     only = commits[0] if len(commits) == 1 else None
-    by_commit = only is not None and serial.switch(repo, "squash_merge_commit_title") == "COMMIT_OR_PR_TITLE"
+    by_commit = only is not None and repos.switch(repo, "squash_merge_commit_title") == "COMMIT_OR_PR_TITLE"
     subject = only.subject if only is not None and by_commit else pull.title
     if only is not None:
         listed = only.message.partition("\n")[2].strip("\n")
     else:
         listed = "\n\n".join(f"* {c.message}" for c in commits)
     bodies = {"COMMIT_MESSAGES": listed, "PR_BODY": pull.body or "", "BLANK": ""}
-    return f"{subject} (#{pull.number})", bodies[serial.switch(repo, "squash_merge_commit_message")]
+    return f"{subject} (#{pull.number})", bodies[repos.switch(repo, "squash_merge_commit_message")]
 
 
 def _delete_head(sandbox: Sandbox, repo: Repo, pull: Pull, by: Actor) -> None:
     """After the merge, where the repository wants it: the branch, unless it is protected, default or a fork's."""
-    failpoint("merge-before-delete")
-    if not serial.switch(repo, "delete_branch_on_merge") or pull.head_repo_id != repo.id:
+    if not repos.switch(repo, "delete_branch_on_merge") or pull.head_repo_id != repo.id:
         return
     change = Change(f"refs/heads/{pull.head_ref}", pull.head_sha, ZERO)
     try:

@@ -1,4 +1,4 @@
-"""Tables of runs, jobs, secrets, variables, Environments, schedules and artifacts, and how to read them."""
+"""Tables of runs, jobs, schedules and artifacts, and how to read them."""
 
 from __future__ import annotations
 
@@ -54,11 +54,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
     attempt INTEGER NOT NULL,
-    caller_id INTEGER REFERENCES jobs(id) ON DELETE CASCADE,
     key TEXT NOT NULL,
     name TEXT NOT NULL,
     matrix TEXT,
-    inputs TEXT NOT NULL DEFAULT '{}',
     labels TEXT NOT NULL DEFAULT '[]',
     status TEXT NOT NULL
         CHECK (status IN ('planned', 'waiting', 'pending', 'queued', 'in_progress', 'completed')),
@@ -67,6 +65,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     forgiven INTEGER NOT NULL DEFAULT 0,
     fail_fast INTEGER NOT NULL DEFAULT 1,
     max_parallel INTEGER NOT NULL DEFAULT 0,
+    minutes REAL NOT NULL DEFAULT 360,
     environment TEXT NOT NULL DEFAULT '',
     concurrency TEXT NOT NULL DEFAULT '',
     cancel_asked INTEGER NOT NULL DEFAULT 0,
@@ -80,37 +79,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE INDEX IF NOT EXISTS jobs_of_run ON jobs (run_id, id);
 CREATE INDEX IF NOT EXISTS jobs_open ON jobs (id) WHERE status <> 'completed';
-CREATE TABLE IF NOT EXISTS environments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    name TEXT NOT NULL COLLATE NOCASE,
-    branches TEXT,
-    protected_branches INTEGER NOT NULL DEFAULT 0,
-    reviewers TEXT NOT NULL DEFAULT '[]',
-    prevent_self_review INTEGER NOT NULL DEFAULT 0,
-    wait_minutes INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    UNIQUE (repo_id, name)
-);
-CREATE TABLE IF NOT EXISTS secrets (
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
-    name TEXT NOT NULL,
-    sealed BLOB NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    PRIMARY KEY (repo_id, environment, name)
-);
-CREATE TABLE IF NOT EXISTS variables (
-    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
-    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
-    name TEXT NOT NULL,
-    value TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    PRIMARY KEY (repo_id, environment, name)
-);
 CREATE TABLE IF NOT EXISTS schedules (
     repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
     path TEXT NOT NULL,

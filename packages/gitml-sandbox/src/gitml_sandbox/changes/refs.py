@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitml_sandbox.changes import payloads
 from gitml_sandbox.errors import OutsideError
-from gitml_sandbox.forge import events, payloads, repos, users
+from gitml_sandbox.forge import events, push_policy, repos, users
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
 
 SCHEMA = """
@@ -89,19 +88,15 @@ def update(
     judge = check or push_policy.checker(sandbox, repo, changes, actor)
     with sandbox.locks.of(repo.id):
         settle(sandbox, repo)
-        failpoint("update-before-journal")
         with sandbox.store.write() as tx:
             judge(tx)
             intend(tx, repo, changes, actor, data or {})
-        failpoint("update-journaled")
         try:
             gitrepo.update_refs(repos.path(sandbox, repo), changes)
         except OutsideError as exc:
             raise MovedError(f"the ref has moved meanwhile: {exc.message}", "read it again and retry") from exc
         finally:
-            failpoint("update-refs-moved")
             settle(sandbox, repo)
-        failpoint("update-recorded")
 
 
 def intend(
@@ -131,7 +126,6 @@ def settle(sandbox: Sandbox, repo: Repo) -> list[Move]:
         moves = _attribute(tx, repo, (before, now), intents)
     quiet = sum(m.change.ref.startswith(TAGS) for m in moves) > MOST_TAGS
     ready = [(m, [] if quiet and m.change.ref.startswith(TAGS) else _events(sandbox, m)) for m in moves]
-    failpoint("settle-before-record")
     with sandbox.store.write() as tx:
         _adopt_default_branch(sandbox, tx, repo, (before, now))
         for move, events in ready:
@@ -141,8 +135,6 @@ def settle(sandbox: Sandbox, repo: Repo) -> list[Move]:
             for follower in sandbox.followers:
                 follower(sandbox, tx, move)
         tx.execute("DELETE FROM ref_journal WHERE repo_id = ?", (repo.id,))
-        failpoint("settle-before-commit")
-    failpoint("settle-recorded")
     return moves
 
 

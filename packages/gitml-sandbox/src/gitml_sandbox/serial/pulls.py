@@ -6,12 +6,13 @@ import sqlite3
 from urllib.parse import quote
 
 from gitml_sandbox.forge import comments, issues, pulls, repos, reviews
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest.serial import JSON, View, node_id, repo_api, repo_web
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial.people import JSON, node_id, repo_api, repo_web
 
 
 def label(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
@@ -33,7 +34,7 @@ def reactions(url: str) -> JSON:
 
 
 def _people(view: View, issue_id: int) -> JSON:
-    assigned = [serial.user_id(view, u) for u in issues.assignees(view.tx, issue_id)]
+    assigned = [people_json.user_id(view, u) for u in issues.assignees(view.tx, issue_id)]
     return {"assignee": assigned[0] if assigned else None, "assignees": assigned}
 
 
@@ -56,7 +57,7 @@ def issue(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "state_reason": row["state_reason"],
         "title": row["title"],
         "body": row["body"],
-        "user": serial.user_id(view, row["user_id"]),
+        "user": people_json.user_id(view, row["user_id"]),
         "labels": [label(view, repo, r) for r in issues.labels_of(view.tx, row["id"])],
         **_people(view, row["id"]),
         "milestone": None,
@@ -66,9 +67,9 @@ def issue(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
         "closed_at": row["closed_at"],
-        "closed_by": serial.user_id(view, row["closed_by"]),
-        "author_association": serial.association(view, repo, row["user_id"]),
-        "performed_via_github_app": serial.app_id(view, row["app_id"]),
+        "closed_by": people_json.user_id(view, row["closed_by"]),
+        "author_association": people_json.association(view, repo, row["user_id"]),
+        "performed_via_github_app": people_json.app_id(view, row["app_id"]),
         "reactions": reactions(url),
     }
     return {**shown, **(_as_pull(view, repo, row) if row["is_pull"] else {})}
@@ -100,12 +101,12 @@ def comment(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "url": url,
         "html_url": f"{repo_web(view, repo)}/{place}/{parent['number']}#issuecomment-{row['id']}",
         "issue_url": f"{api}/issues/{parent['number']}",
-        "user": serial.user_id(view, row["user_id"]),
+        "user": people_json.user_id(view, row["user_id"]),
         "body": row["body"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
-        "author_association": serial.association(view, repo, row["user_id"]),
-        "performed_via_github_app": serial.app_id(view, row["app_id"]),
+        "author_association": people_json.association(view, repo, row["user_id"]),
+        "performed_via_github_app": people_json.app_id(view, row["app_id"]),
         "reactions": reactions(url),
     }
 
@@ -121,11 +122,11 @@ def commit_comment(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
         "path": row["path"],
         "line": row["line"],
         "position": row["position"],
-        "user": serial.user_id(view, row["user_id"]),
+        "user": people_json.user_id(view, row["user_id"]),
         "body": row["body"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
-        "author_association": serial.association(view, repo, row["user_id"]),
+        "author_association": people_json.association(view, repo, row["user_id"]),
         "reactions": reactions(url),
     }
 
@@ -137,13 +138,13 @@ def review(view: View, repo: Repo, pull: Pull, row: sqlite3.Row) -> JSON:
     return {
         "id": row["id"],
         "node_id": node_id("PullRequestReview", row["id"]),
-        "user": serial.user_id(view, row["user_id"]),
+        "user": people_json.user_id(view, row["user_id"]),
         "body": row["body"],
         "state": row["state"],
         "commit_id": row["commit_id"],
         "html_url": html,
         "pull_request_url": url,
-        "author_association": serial.association(view, repo, row["user_id"]),
+        "author_association": people_json.association(view, repo, row["user_id"]),
         "_links": {"html": {"href": html}, "pull_request": {"href": url}},
         **({"submitted_at": row["submitted_at"]} if row["submitted_at"] else {}),
     }
@@ -156,8 +157,8 @@ def side(view: View, ref: str, sha: str, repo_id: int | None) -> JSON:
         "label": f"{home.owner if home else 'unknown repository'}:{ref}",
         "ref": ref,
         "sha": sha,
-        "user": serial.user_id(view, home.owner_id) if home else None,
-        "repo": serial.repository(view, home) if home else None,
+        "user": people_json.user_id(view, home.owner_id) if home else None,
+        "repo": people_json.repository(view, home) if home else None,
     }
 
 
@@ -198,12 +199,12 @@ def pull_simple(view: View, repo: Repo, pull: Pull) -> JSON:
         "active_lock_reason": None,
         "title": pull.title,
         "body": pull.body,
-        "user": serial.user_id(view, pull.author_id),
+        "user": people_json.user_id(view, pull.author_id),
         "labels": [label(view, repo, r) for r in issues.labels_of(view.tx, pull.id)],
         "milestone": None,
         **_people(view, pull.id),
-        "requested_reviewers": [serial.user_id(view, u) for u in pulls.requested_users(view.tx, pull.id)],
-        "requested_teams": [serial.team(view, t) for t in pulls.requested_teams(view.tx, pull.id)],
+        "requested_reviewers": [people_json.user_id(view, u) for u in pulls.requested_users(view.tx, pull.id)],
+        "requested_teams": [people_json.team(view, t) for t in pulls.requested_teams(view.tx, pull.id)],
         "head": side(view, pull.head_ref, pull.head_sha, pull.head_repo_id),
         "base": side(view, pull.base_ref, pull.base_sha, pull.repo_id),
         "draft": pull.draft,
@@ -213,7 +214,7 @@ def pull_simple(view: View, repo: Repo, pull: Pull) -> JSON:
         "created_at": pull.created_at,
         "updated_at": pull.updated_at,
         "closed_at": pull.closed_at,
-        "author_association": serial.association(view, repo, pull.author_id),
+        "author_association": people_json.association(view, repo, pull.author_id),
         "_links": {name: {"href": link} for name, link in links.items()},
     }
 
@@ -245,7 +246,7 @@ def pull(view: View, repo: Repo, this: Pull, mergeable_state: str) -> JSON:
         "mergeable": mergeable,
         "rebaseable": mergeable,
         "mergeable_state": mergeable_state,
-        "merged_by": serial.user_id(view, this.merged_by),
+        "merged_by": people_json.user_id(view, this.merged_by),
         "comments": comments.count(view.tx, this.id),
         "review_comments": len(reviews.conversation(view.tx, this.id)),
         "maintainer_can_modify": this.maintainer_can_modify,
