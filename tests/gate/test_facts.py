@@ -16,16 +16,20 @@ import pytest
 
 from conftest import git
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gitml.control.mainline import Mainline
 from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.evidence.statement import SignedChange
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
+from gitml.gate.version import record_of
 from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
+from gitml.git.commands import Git
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.registry.outputs import parse_metrics
+from gitml.spec.deployment import Pin
 from gitml.verdict import Phase
 
 PRODUCTION = "models/delay/production.yaml"
@@ -216,6 +220,27 @@ def test_a_record_that_was_edited_after_it_came_in_is_none(own: Scene) -> None:
     own.commit("tidy up")
     what = decided(case(own, promoted(own)))
     assert "never edited" in what.verdicts["version"].reason
+
+
+def test_the_champions_record_counts_as_it_came_in_whoever_edits_it_later(own: Scene) -> None:
+    """Else whoever may write lowers what the candidate is compared with, or stops all promotions."""
+    lowered = {"auc": own.old.metrics["auc"].model_copy(update={"value": 0.1, "low": 0.0})}
+    other = own.old.model_copy(update={"metrics": lowered})
+    own.write(f"models/delay/versions/{own.old.version}.json", other.to_json())
+    own.commit("tidy up")
+    facts = case(own, promoted(own)).candidates[0][2]
+    assert not isinstance(facts, Unknown)
+    assert isinstance(facts.champion, Version)
+    assert not isinstance(facts.champion.metrics, Unknown)
+    assert facts.champion.metrics["auc"].value == 0.70
+
+
+def test_a_shallow_clone_says_nothing_of_versions(scene: Scene, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{scene.root}", "shallow")
+    main = Mainline(Git(tmp_path / "shallow"), git(scene.root, "rev-parse", "main"))
+    found = record_of(main, "delay", Pin(version=scene.new.version, digest=scene.new.files[scene.new.artifact].sha256))
+    assert isinstance(found, Unknown)
+    assert "shallow" in found.reason
 
 
 def test_a_record_that_says_other_metrics_than_its_file(own: Scene) -> None:

@@ -47,19 +47,16 @@ class MirrorShelf:
     remotes: tuple[str, ...] = ()
 
     def record(self, model: str, pin: Pin) -> Record:
-        """As ``gitml.registry.pinned``."""
-        return pinned(self.mirror.at(self.commit), model, pin)
+        """As ``gitml.registry.pinned``, as main first had it: a record that was edited later is no news."""
+        return pinned(self.mirror.original(self.commit, record_path(model, pin.version)), model, pin)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
         """Fetched where they are missing. Raises IntegrityError, OutsideError."""
         return Files(self.cache, self._trees, self._remotes).bring(record, names)
 
     def _trees(self, record: Record) -> Iterator[Tree]:
+        yield self.mirror.original(self.commit, record_path(record.model, record.version))
         yield self.mirror.at(self.commit)
-        path = self.mirror.prefix + record_path(record.model, record.version)
-        brought = self.mirror.last_change(self.commit, path)
-        if brought is not None:
-            yield self.mirror.at(brought.commit)
 
     @contextmanager
     def _remotes(self) -> Iterator[Remotes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gitml.errors import OutsideError, SpecError
 from gitml.git.filechange import FileChange, parse_change
+from gitml.git.history import first_with
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import Event, load, portion, remembered
 from gitml.git.ledgerline import Entry, Line, line_of
@@ -24,6 +25,7 @@ MAX_FILE = 5_000_000
 SPEC = "gitml.yaml"
 _SECONDS = 300.0
 _ZERO = "0" * 40
+_WHOLE = "give the agent a repository with its whole history, and an empty --state"
 
 
 class LostError(OutsideError):
@@ -110,6 +112,8 @@ class Mirror:
             specs = [f"+{names[ref]}:{ref}" for ref in wanted]
             settings = ("-c", "transfer.fsckObjects=false", "-c", "gc.auto=0", "-c", "fetch.recurseSubmodules=false")
             self._git(*settings, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.remote.url, *specs)
+            if self.resolve(MAIN_REF) is None:  # Git takes nothing from a shallow clone, and says so in no exit code
+                raise OutsideError(f"{self.branch} could not be fetched: is that a shallow clone?", _WHOLE)
         return self.heads()
 
     def heads(self) -> Heads:
@@ -181,6 +185,15 @@ class Mirror:
         if raw is None:
             return None
         return Moved(**vars(parse_change(raw, path)), commit=fields[0], parent=self.parent(fields[0]))
+
+    def original(self, commit: str, path: str) -> CommitTree:
+        """The files as the commit of main's own line left them that first had ``path`` (from the folder of gitml.yaml).
+
+        ``commit`` is where the line ends. An empty tree where it never was; raises OutsideError in a shallow mirror.
+        """
+        if (self.folder / "shallow").exists():
+            raise OutsideError("the agent's mirror is shallow: it does not say how a version came to main", _WHOLE)
+        return self.at(first_with(self.folder, commit, self.prefix + path, self._env) or "")
 
     def unchanged(self, path: str, since: str, until: str) -> bool:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""

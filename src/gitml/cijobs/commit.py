@@ -12,7 +12,8 @@ from gitml.cijobs import push as cipush
 from gitml.cijobs import retrain as ciretrain
 from gitml.cijobs.charts import Pictures
 from gitml.cijobs.context import Push
-from gitml.cijobs.fragments import folder_of, merged, put_git_files, read_fragments
+from gitml.cijobs.fragments import merged, put_git_files, read_fragments
+from gitml.cijobs.handover import folder_of
 from gitml.cijobs.outcomes import CommitWork, judge
 from gitml.cijobs.push import TreeChange
 from gitml.dvc.repository import Dvc
@@ -80,7 +81,7 @@ def _commit(work: CommitWork, folder: Path) -> Committed:
     work.pull = _pull(work)
     onto = work.pull.base.branch if work.pull else (work.push.base or work.push.default_branch or "main")
     base = _base(work, onto)
-    runs = merged(work.fragments.values(), work.commit)
+    runs = merged(work.fragments.values(), work.commit, work.push.run_url)
     _resume(work)
     problem = _problem(work)
     put_git_files(work.root, work.about.dvc, work.fragments.values())

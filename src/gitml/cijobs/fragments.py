@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -62,11 +61,12 @@ class StageRun(_Part):
 
 
 class Fragment(_Part):
-    """What became of one job. ``files`` are the outputs that live in Git, as base64."""
+    """What became of one job. ``files`` are the outputs that live in Git, as base64; ``run`` is the run's address."""
 
     format: Literal["gitml fragment 1"] = "gitml fragment 1"
     job: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,100}$")]
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    run: str = ""
     status: Literal["successful", "failed"]
     python: str = ""
     error: str = ""
@@ -75,17 +75,6 @@ class Fragment(_Part):
 
     def contents(self) -> dict[str, bytes]:
         return {path: b64decode(text) for path, text in self.files.items()}
-
-
-def folder_of(root: Path) -> Path:
-    """The hand-over folder: ``$GITML_CI``, or ``.gitml-ci`` at the root. Git ignores what is in it."""
-    named = os.environ.get("GITML_CI", "")
-    folder = root / (named or ".gitml-ci")
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-    return folder
 
 
 def write_fragment(folder: Path, fragment: Fragment) -> Path:
@@ -146,10 +135,19 @@ def put_git_files(root: Path, dvc: Dvc, fragments: Iterable[Fragment]) -> None:
             write_file(root / path, content)
 
 
-def merged(fragments: Iterable[Fragment], commit: str) -> dict[str, StageRun]:
-    """The stages of all jobs. Raises IntegrityError when they are of another commit or contradict each other."""
+def merged(fragments: Iterable[Fragment], commit: str, address: str | None = None) -> dict[str, StageRun]:
+    """The stages of all jobs.
+
+    Raises IntegrityError when they are of another commit, or contradict each other; also of another run than that at
+    ``address``, unless the forge itself said of which run they are.
+    """
     found: dict[str, StageRun] = {}
     for fragment in fragments:
+        if address is not None and fragment.run != address:
+            raise IntegrityError(
+                f"job {fragment.job} ran in {fragment.run or 'no run of CI'}, this is {address or 'no run of CI'}",
+                "start the whole run again: its jobs hand over nothing to another run",
+            )
         if fragment.commit != commit:
             raise IntegrityError(
                 f"job {fragment.job} ran at commit {fragment.commit[:12]}, this run is about {commit[:12]}",

@@ -13,13 +13,13 @@ from gitml.cijobs.fragments import (
     LOG_LINES,
     Fragment,
     StageRun,
-    folder_of,
     git_files,
     merged,
     put_git_files,
     read_fragments,
     write_fragment,
 )
+from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
@@ -68,7 +68,7 @@ def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) ->
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = _Work(about, jobs[name], redact)
         work.error = _attempt(work, push, folder)
-        fragment = _fragment(work, commit)
+        fragment = _fragment(work, commit, push.run_url)
     write_fragment(folder, fragment)
     return fragment
 
@@ -105,7 +105,7 @@ def _attempt(work: _Work, push: Push, folder: Path) -> str:
         options = _options(work)
         lineage = work.dvc.lineage(work.job.stages)
         settled = push.on_default or is_settled(work.about.git)
-        work.found = covered(work.dvc, lineage, options, _earlier(work, folder), settled=settled)
+        work.found = covered(work.dvc, lineage, options, _earlier(work, folder, push.run_url), settled=settled)
         if push.on_default:
             _say_stale(work)
             return ""
@@ -152,13 +152,13 @@ def _watching(work: _Work) -> Callable[[str, Path], AbstractContextManager[None]
     return watch
 
 
-def _earlier(work: _Work, folder: Path) -> dict[str, JournalEntry]:
+def _earlier(work: _Work, folder: Path, here: str) -> dict[str, JournalEntry]:
     """What the jobs before this one gave, as they say themselves: they ran on this commit, in this run."""
     fragments = [f for f in read_fragments(folder).values() if f.job != work.job.name]
     failed = [f.job for f in fragments if f.status == "failed"]
     if failed:
         raise UsageError(f"job {failed[0]} failed, so this one has nothing to run on", "its own log says why")
-    runs = merged(fragments, work.about.git.resolve("HEAD") or "")
+    runs = merged(fragments, work.about.git.resolve("HEAD") or "", here)
     put_git_files(work.root, work.dvc, fragments)
     return {name: as_run(run) for name, run in runs.items() if run.entry is not None}
 
@@ -251,7 +251,7 @@ def _hand_over(work: _Work) -> None:
         work.dvc.push(ran)
 
 
-def _fragment(work: _Work, commit: str) -> Fragment:
+def _fragment(work: _Work, commit: str, run: str) -> Fragment:
     stages = []
     for name in work.job.stages:
         if name in work.done:
@@ -270,6 +270,7 @@ def _fragment(work: _Work, commit: str) -> Fragment:
     return Fragment(
         job=work.job.name,
         commit=commit,
+        run=run,
         status="failed" if work.error else "successful",
         python=python_version(),
         error=work.error,

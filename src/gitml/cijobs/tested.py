@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gitml.cijobs.due import Due
-from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.handover import place_of
 from gitml.cijobs.materials import materials
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
@@ -18,12 +18,15 @@ from gitml.gates.facts import Unknown
 from gitml.training.trialfile import Tried, read_trials
 
 
-def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
-    """Each trial once for each run. A version that was trained again with the same result is trained."""
-    if isinstance(ground.heard, Unknown):
+def showed(place: Place, ground: Ground, run: str, commit: str = "") -> Iterator[Due]:
+    """Each trial once for each run. A version that was trained again with the same result is trained.
+
+    Only a job of CI hears of trials: of its own run, at the ``commit`` that the run is about.
+    """
+    if isinstance(ground.heard, Unknown) or not run or not commit:
         return
     try:
-        found = list(read_trials(folder_of(place.root)))
+        found = list(read_trials(place_of(place.root), run, commit))
     except GitmlError as exc:
         yield Due(f"what a job of this run handed over cannot be read: {exc.message.splitlines()[0]}", problem=True)
         return
@@ -34,7 +37,7 @@ def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run: str) -> Due:
     said = f"{tried.model} {tried.version}: {tried.kind} {tried.result}"
     try:
-        record = ground.main.record(tried.model, tried.version)
+        record = ground.main.original_record(tried.model, tried.version)
     except SpecError:
         return Due(f"{said}, but main has no such version", problem=True)
     if record.files[record.artifact].sha256 != tried.artifact:

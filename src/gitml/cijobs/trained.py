@@ -51,7 +51,7 @@ def trained(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 def _version(place: Place, ground: Ground, known: BelievedEvents, name: tuple[str, str], run: str) -> Iterator[Due]:
     model, version = name
     try:
-        record = ground.main.record(model, version)
+        record = ground.main.original_record(model, version)
     except GitmlError as exc:
         yield Due(f"{model} {version}: {exc.message.splitlines()[0]}")
         return
@@ -185,7 +185,7 @@ class _Vouching:
 
 def _entry_of(main: Mainline, model: str, version: str, stage: str) -> Entry | None:
     try:
-        return main.record(model, version).entries().get(stage)
+        return main.original_record(model, version).entries().get(stage)
     except GitmlError:
         return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.handover import folder_of
 from gitml.clock import now
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
@@ -36,11 +36,15 @@ _RESULTS: Mapping[Phase, Result] = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "f
 
 @dataclass(frozen=True)
 class VerifyOrder:
-    """``models`` to look at; ``again``: train them again instead of loading them. ``call`` listens to that."""
+    """``models`` to look at; ``again``: train them again instead of loading them. ``call`` listens to that.
+
+    ``run`` is the address of the CI run.
+    """
 
     models: Sequence[str]
     call: ReproduceCall
     again: bool = False
+    run: str = ""
     clock: Callable[[], datetime] = now
 
 
@@ -54,7 +58,7 @@ def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
         raise UsageError(f"there is no model {unknown[0]}" if unknown else "no model is named", "see `gitml models`")
     due = list(_due(main, policy, _known(here, policy, order), order))
     tried = tuple(_again(root, order, due) if order.again else _loaded(main, policy, order, due))
-    trials = Trials(commit=main.commit, tried=tried)
+    trials = Trials(commit=main.commit, run=order.run, tried=tried)
     write_trials(folder_of(root), "reproduce" if order.again else "verify", order.models[0], trials)
     return trials
 
@@ -77,7 +81,7 @@ def _due(main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrd
         running = {pin.version for name in policy.environments for pin in _pins(main, model, name)}
         versions = main.versions(model)
         for version in reversed([v for v in versions if v in running or v in versions[-MOST:]]):
-            record = main.record(model, version)
+            record = main.original_record(model, version)
             if order.again and not _wants_reproduction(policy, record):
                 continue
             if not _is_fresh(policy, known, kind, record, order.clock()):

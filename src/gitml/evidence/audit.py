@@ -12,6 +12,7 @@ from typing import Any
 from gitml.evidence.chain import Chain, walk
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
+from gitml.evidence.records import changed
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.git.filechange import FileChange
@@ -77,6 +78,7 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
         mine = [*_change(match, now), *(finding for way in ways for finding in way)]
         found += mine
         rows.append(_row(match, mine))
+    found += _records(facts, chain, start)
     found += _governing(facts, start)
     found += _loose(facts, chain, {event.name for match in matched for event in match.events})
     if not facts.rules.keys:
@@ -267,6 +269,15 @@ def _governing(facts: AuditFacts, start: int) -> Iterator[Finding]:
         paths = [t.path for t in landed.touches if not deployment_of(t.path, facts.prefix)]
         if paths and facts.order[landed.commit] > max(first, start):
             yield from _way(facts, landed, paths[0], None)
+
+
+def _records(facts: AuditFacts, chain: Chain, start: int) -> Iterator[Finding]:
+    """Version records that were changed after they came to main."""
+    told = (event.binding for event in chain.events if event and event.binding)
+    spoken_of = {f"{about.model}/{about.version}" for about in told}
+    for landed, finding in changed(facts.records, facts.prefix, spoken_of):
+        if facts.order[landed.commit] > start:
+            yield finding
 
 
 def _loose(facts: AuditFacts, chain: Chain, used: set[str]) -> Iterator[Finding]:

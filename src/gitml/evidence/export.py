@@ -76,7 +76,12 @@ def event_row(event: Believed) -> dict[str, Any]:
 def _facts(audit: Audit) -> dict[str, Any]:
     """The facts with those positions alone that something refers to; positions only have to keep their order."""
     facts = audit.facts
-    named = {facts.main, facts.since, *(c.commit for c in facts.changes), *(p.commit for p in facts.policies)}
+    named = {
+        facts.main,
+        facts.since,
+        *(c.commit for c in (*facts.changes, *facts.records)),
+        *(p.commit for p in facts.policies),
+    }
     named |= {commit for change in facts.changes for commit in change.parents[:1]}
     named |= {word for e in audit.events if e.binding for word in (e.binding.base, e.binding.head)}
     order = {commit: place for commit, place in facts.order.items() if commit in named}

@@ -54,9 +54,10 @@ class AuditFacts:
     """``order``: positions on main's first-parent line of the commits that matter, oldest first.
 
     ``changes``: commits of that line which touch deployment files and what governs them, ``policies`` policy.yaml's
-    states, ``versions`` all ``model/version`` that main ever had a record of. ``ledger``: the ledger's own line;
-    ``contents`` its blobs; ``lines`` the second parents there that are ledgers themselves. ``ways`` is None when no
-    forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
+    states, ``versions`` all ``model/version`` that main ever had a record of, ``records`` the commits that touch
+    records more than once. ``ledger``: the ledger's own line; ``contents`` its blobs; ``lines`` the second parents
+    there that are ledgers themselves. ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had
+    once, as somebody kept them.
     """
 
     repository: str
@@ -74,6 +75,7 @@ class AuditFacts:
     since: str = ""
     prefix: str = ""
     host: str = ""
+    records: tuple[Landed, ...] = ()
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

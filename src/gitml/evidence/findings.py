@@ -18,6 +18,7 @@ class Kind(StrEnum):
     EVIDENCE_WITHOUT_CHANGE = "evidence-without-change"
     NOT_RECORDED = "not-recorded"
     NO_FILE = "no-plain-file"
+    RECORD_CHANGED = "record-changed"
     DIRECT_PUSH = "direct-push"
     FORGED_AUTHOR = "forged-author"
     WAY_UNKNOWN = "way-unknown"

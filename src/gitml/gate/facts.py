@@ -13,7 +13,7 @@ from datetime import datetime
 from gitml.errors import SpecError
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
-from gitml.gate.version import Shelf, record_of, verified, version_of
+from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
 from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import classify
 from gitml.policy.facts import Case, Pull
@@ -123,7 +123,7 @@ class _Known:
 def _champion(sources: Sources, model: str, old: Deployment | None) -> _Known | Unknown | None:
     if old is None:
         return None
-    record = record_of(sources.shelf.main, model, old.champion)
+    record = original_of(sources.shelf.main, model, old.champion)
     if isinstance(record, Unknown):
         return record
     return _Known(record, version_of(sources.shelf, record))

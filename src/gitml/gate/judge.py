@@ -18,8 +18,9 @@ from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
 from gitml.gate.facts import Sources, case_of
 from gitml.gate.lineage import lineage_of
+from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
 from gitml.gate.people import pull_of, teams_of
-from gitml.gate.tree import Edit, Edits, edits
+from gitml.gate.tree import Edit, Edits, edits, rows_between
 from gitml.gate.version import Shelf
 from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
@@ -98,7 +99,7 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
     found = edits(git, ground.main.commit, head)
     if not found.deployments:
         hidden = hidden_changes(git, ground.main.commit, head)
-        return Judged(pull, ground, refused=hidden)
+        return Judged(pull, ground, refused=(*found.refused, *hidden))
     edit = found.deployments[0]
     more = [e.path for e in found.deployments[1:]]
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
@@ -139,13 +140,14 @@ def have_head(place: Place, pull: PullRequest) -> None:
 
 
 def hidden_changes(git: Git, base: str, head: str) -> tuple[str, ...]:
-    """Deployment files that the merge would change although the branch seems not to: histories merged crosswise."""
+    """Changes below models/ that a merge would make although the branch seems not to: histories merged crosswise."""
     if len(git.text("merge-base", "--all", base, head).split()) < 2:
         return ()
     try:
         tree = git.text("merge-tree", "--write-tree", base, head).split("\n")[0]
     except GitmlError:
         return ()  # it conflicts, so it cannot be merged
-    changed = git.text("diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{base}^{{tree}}", tree).split("\0")
-    guarded = [n for n in changed if n.startswith(f"{git.prefix}models/") and n.endswith(".yaml")]
-    return tuple(f"changes {name} in a way that its branch does not show: bring it up to date" for name in guarded)
+    rows = tuple(rows_between(git, f"{base}^{{tree}}", tree))
+    guarded = [row.path for row in rows if DEPLOYMENT.fullmatch(inside(git, row.path))]
+    told = (f"changes {name} in a way that its branch does not show: bring it up to date" for name in guarded)
+    return (*told, *refusals(git, rows, base, head))

@@ -10,9 +10,10 @@ from gitml.errors import OutsideError
 from gitml.evidence.statement import SignedChange
 from gitml.forges.base import State, Status
 from gitml.gate.judge import Ground
+from gitml.gate.modelfiles import refusals
 from gitml.gate.occasion import Queue
 from gitml.gate.status import context_of
-from gitml.gate.tree import Edit, edits
+from gitml.gate.tree import Edit, edits, rows_between
 from gitml.gate.words import cut
 from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
@@ -32,7 +33,8 @@ def judge_queue(place: Place, ground: Ground, queue: Queue) -> Queued:
     for commit in (queue.base, queue.head):
         bring(place.git, place.remote, commit)
     found = edits(git, queue.base, queue.head)
-    shut = list(_shut(ground, git, queue, found.deployments))
+    rows = tuple(rows_between(git, queue.base, queue.head))
+    shut = [*_shut(ground, git, queue, found.deployments), *refusals(git, rows, queue.base, queue.head)]
     line = "; ".join(shut) if shut else "everything in the queue passed its own gate"
     done = Queued(queue.head, State.FAILURE if shut else State.SUCCESS, cut(line))
     context = context_of(ground.main.application().application, git.prefix.rstrip("/"))

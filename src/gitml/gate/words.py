@@ -43,10 +43,10 @@ def _names(people: object) -> tuple[str, ...]:
 
 
 def _refused(judged: Judged) -> Judgement:
-    """A pull request that changes deployments without showing it."""
+    """A pull request that is no promotion, and may not change what it changes below models/."""
     why = Verdict(Phase.FAILED, "; ".join(judged.refused))
     nobody = Verdict(Phase.INCONCLUSIVE, "there is nothing that could be approved")
-    steps = (("whoever opened it", "bring the branch up to date with its base, or open another one"),)
+    steps = (("whoever opened it", "take out what is refused, or bring the branch up to date with its base"),)
     return Judgement("?", "?", "refused", Phase.FAILED, nobody, (Gate("change", why),), steps=steps)
 
 

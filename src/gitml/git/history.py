@@ -66,6 +66,17 @@ def commits(root: Path, revision: str) -> tuple[str, ...]:
     return tuple(git(root, *words).stdout.decode().split())
 
 
+def first_with(root: Path, revision: str, path: str, env: Mapping[str, str] | None = None) -> str | None:
+    """The oldest commit of the line that ends at ``revision`` in which something came to ``path`` (from the top).
+
+    None where it never was. Deleting it and bringing it back makes no other commit the first, nor does a rename.
+    """
+    words = ("--diff-merges=first-parent", "--diff-filter=A", "--no-renames", "--no-show-signature", "--format=%H")
+    command = ["-c", "log.showRoot=true", "log", "--first-parent", "--reverse", *words, "--end-of-options", revision]
+    found = git(root, *command, "--", f":(top,literal){path}", env=env).stdout.decode().split()
+    return found[0] if found else None
+
+
 def files(root: Path, commit: str, folder: str = "") -> tuple[str, ...]:
     """The paths of all files of ``commit`` from the top, or of those below ``folder``."""
     words = ["ls-tree", "-r", "-z", "--full-tree", "--name-only", "--end-of-options", commit]

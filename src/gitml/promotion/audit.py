@@ -14,17 +14,16 @@ from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.facts import AuditFacts, Rules, Way
+from gitml.evidence.records import touched_again, version_of
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
 from gitml.git.ledgerline import Entry, is_event, unclean
 from gitml.git.repository import Repository
-from gitml.refs import VERSION
 from gitml.spec.policy import POLICY
 
 _DIRECT = ("push", "force_push", "branch_creation")
-_RECORD = re.compile(rf"models/(?P<model>[^/]+)/versions/(?P<version>{VERSION.pattern})\.json")
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ def gather(
     commits = history.commits(root, main)
     order = {commit: place for place, commit in enumerate(commits)}
     changes = history.line(root, main, _governed(prefix))
+    records = history.line(root, main, [f":(top,glob){_globbed(prefix)}models/*/versions/*.json"])
     head = heads[0] if heads else ""
     line = history.line(root, head) if head else ()
     return AuditFacts(
@@ -85,7 +85,8 @@ def gather(
         order=order,
         changes=changes,
         policies=tuple(_policies(here, changes)),
-        versions=_versions(root, main, prefix),
+        versions=frozenset(version for c in records for t in c.touches if (version := version_of(t.path, prefix))),
+        records=touched_again(records),
         head=head,
         ledger=line,
         contents=_contents(root, line),
@@ -100,10 +101,15 @@ def gather(
 
 def _governed(prefix: str) -> tuple[str, ...]:
     """Pathspecs of deployment files, and of what decides about them."""
-    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
+    folder = _globbed(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     outside = (".github/**", "CODEOWNERS", "docs/CODEOWNERS")
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
+
+
+def _globbed(prefix: str) -> str:
+    """The folder as it stands, in a pathspec with patterns."""
+    return re.sub(r"([\\*?\[])", r"\\\1", prefix)
 
 
 def _policies(here: Here, changes: Sequence[Landed]) -> Iterator[Rules]:
@@ -121,14 +127,6 @@ def _text(content: bytes) -> str:
         return content.decode("utf-8")
     except ValueError:
         return ""
-
-
-def _versions(root: Path, main: str, prefix: str) -> frozenset[str]:
-    """Every version that main ever had a record of."""
-    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
-    line = history.line(root, main, [f":(top,glob){folder}models/*/versions/*.json"])
-    paths = (touch.path.removeprefix(prefix) for landed in line for touch in landed.touches)
-    return frozenset(f"{m['model']}/{m['version']}" for m in map(_RECORD.fullmatch, paths) if m)
 
 
 def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
