@@ -14,9 +14,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from gitml.monitoring.bounds import distance_p
-from gitml.monitoring.counts import Counts, NumberGrid
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.scan import Baseline, Floors, scan
+from gitml.sketches.counts import Counts
+from gitml.sketches.grids import NumberGrid
 
 COLUMNS, CELLS = 40, 100
 NONE = Floors(values=0.0, missing=0.0)

@@ -24,8 +24,9 @@ from gitml.monitoring.bounds import (
     share_lower,
     share_p,
 )
-from gitml.monitoring.counts import Counts, Grid, NumberGrid
 from gitml.monitoring.promise import LEAST_ROWS, WINDOWS, Promise
+from gitml.sketches.counts import Counts
+from gitml.sketches.grids import Grid, NumberGrid
 
 # What each way of looking at a column may use of the column's error rate.
 _DISTANCE, _RANK, _MARKS, _MISSING = 0.40, 0.40, 0.10, 0.10

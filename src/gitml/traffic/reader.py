@@ -105,6 +105,22 @@ def requests(
                     yield found if columns is None else _selected(found, columns)
 
 
+def rows_once(
+    folder: str | Path,
+    model: str,
+    window: Window | None = None,
+    *,
+    spool: Path | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The same rows without labels, of which those that come later change nothing."""
+    window = window or Window()
+    wanted = None if columns is None else [*dict.fromkeys([*columns, "arrived"])]
+    with storing(folder, "predictions", model, window.at, spool) as stored:
+        for batch, _ in _firsts(stored, window, wanted):
+            yield batch
+
+
 def orphans(folder: str | Path, model: str, *, spool: Path | None = None) -> int:
     """How many rows have a label and no answer."""
     with (
@@ -158,8 +174,8 @@ def _firsts(stored: StoredRows, window: Window, columns: Sequence[str] | None) -
     """The rows of the window but for repeated answers."""
     before, passed = np.array([], dtype=np.uint64), ""
     first, last = window.days
-    for day in stored.days(_before(first) if first else "", last):
-        if passed != _before(day):
+    for day in stored.days(day_before(first) if first else "", last):
+        if passed != day_before(day):
             before = np.array([], dtype=np.uint64)
         found = _keyed(stored, day, before)
         before, passed = found.answers, day
@@ -266,7 +282,7 @@ def _arrived_by(arrived: Any, at: datetime | None) -> np.ndarray[Any, Any]:
     return np.ones(len(micros), dtype=bool) if at is None else micros <= _micros(at)
 
 
-def _before(day: str) -> str:
+def day_before(day: str) -> str:
     return f"{datetime.strptime(day, '%Y-%m-%d') - timedelta(days=1):%Y-%m-%d}"
 
 

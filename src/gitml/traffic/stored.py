@@ -41,6 +41,19 @@ class StoredRows:
         found |= {partition.date for journal in self.journals for partition in self._partitions(journal)}
         return sorted(day for day in found if first <= day <= last)
 
+    def known(self, day: str) -> list[Stretch]:
+        """The stretches of a day's files that count, each once, by name."""
+        found: dict[str, Stretch] = {}
+        for left in range(_TRIES, 0, -1):
+            try:
+                for name in self._names(day):
+                    found |= {stretch.name: stretch for stretch in read_stretches(self._folder(day) / name)}
+                break
+            except OSError:  # somebody merged it meanwhile
+                if left == 1:
+                    raise
+        return [found[name] for name in sorted(found) if self.at is None or found[name].published <= self.at]
+
     def count(self, days: Sequence[str]) -> int:
         """The number of rows, from what the files say of themselves; those that count later are among them."""
         found: dict[str, int] = {}
