@@ -19,7 +19,6 @@ MAX_CHAIN = 3  # levels of workflow_run that follow one another
 
 # pull_request without `types:` means these three; every other event means all of its types.
 _PULL_TYPES = frozenset({"opened", "synchronize", "reopened"})
-MERGE_REF_EVENTS = frozenset({"pull_request", "pull_request_review"})
 _SKIP_WORDS = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]", re.I)
 _SKIP_TRAILER = re.compile(r"\n\n(?:[^\n]+\n)*skip-checks: ?true\s*$", re.I)
 _ZERO = re.compile(r"0{40}(?:0{24})?")
