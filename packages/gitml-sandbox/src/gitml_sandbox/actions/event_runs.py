@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import replace
 
 from gitml_sandbox.actions import runs
@@ -14,7 +13,6 @@ from gitml_sandbox.actions.triggers import Decision, Event, decide
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.repos import Repo
 
 # One webhook on GitHub, two events for workflows.
 _ALSO = {"pull_request": "pull_request_target"}
@@ -32,22 +30,24 @@ def handle(sandbox: Sandbox, row: sqlite3.Row, cache: Cache) -> int:
         repo = repos.by_id(tx, row["repo_id"])
         event = _event(tx, row)
     facts = RepoFacts(sandbox, repo, cache)
-    judged = judge(event, facts)
-    messages = {d.place.sha: _message(facts, d) for _, d in judged if d.starts}
+    starting = [(e, d) for e, d in judge(event, facts) if d.starts]
+    messages = {d.place.sha: _message(facts, d) for _, d in starting}
     with sandbox.store.write() as tx:
         taken = tx.execute(
             "UPDATE events SET handled_at = ? WHERE id = ? AND handled_at IS NULL", (sandbox.now(), row["id"])
         )
         if taken.rowcount == 0:
             return 0
-        return _start(tx, sandbox, repo, row, judged, messages)
+        for each, decision in starting:
+            cause = runs.Cause(row["id"], row["actor_id"] or repo.owner_id, messages[decision.place.sha])
+            runs.create(tx, sandbox, repo, each, decision, cause)
+    return len(starting)
 
 
-def give_up(sandbox: Sandbox, row: sqlite3.Row, reason: str) -> None:
-    """Put an event aside that cannot be judged, with the reason."""
+def give_up(sandbox: Sandbox, row: sqlite3.Row) -> None:
+    """Put an event aside that cannot be judged."""
     with sandbox.store.write() as tx:
         tx.execute("UPDATE events SET handled_at = ? WHERE id = ?", (sandbox.now(), row["id"]))
-        _note(tx, row["id"], "", row["name"], reason)
 
 
 def _event(tx: sqlite3.Connection, row: sqlite3.Row) -> Event:
@@ -72,35 +72,3 @@ def _message(facts: RepoFacts, decision: Decision) -> str:
         return facts.message(decision.place.sha)
     except SandboxError:
         return ""
-
-
-def _start(
-    tx: sqlite3.Connection,
-    sandbox: Sandbox,
-    repo: Repo,
-    row: sqlite3.Row,
-    judged: Sequence[tuple[Event, Decision]],
-    messages: dict[str, str],
-) -> int:
-    started = 0
-    for event, decision in judged:
-        if not decision.starts:
-            _note(tx, row["id"], decision.workflow.path, event.name, decision.reason)
-            continue
-        cause = runs.Cause(row["id"], row["actor_id"] or repo.owner_id, messages.get(decision.place.sha, ""))
-        runs.create(tx, sandbox, repo, event, decision, cause)
-        started += 1
-    return started
-
-
-def _note(tx: sqlite3.Connection, event_id: int, path: str, event: str, reason: str) -> None:
-    tx.execute("INSERT INTO not_started VALUES (?, ?, ?, ?)", (event_id, path, event, reason[:1000]))
-
-
-def why_not_started(tx: sqlite3.Connection, repo_id: int, limit: int = 50) -> list[sqlite3.Row]:
-    """The newest workflows that listened to an event and did not start, with the reason."""
-    return tx.execute(
-        "SELECT not_started.*, events.ref, events.sha, events.created_at FROM not_started"
-        " JOIN events ON events.id = event_id WHERE repo_id = ? ORDER BY event_id DESC LIMIT ?",
-        (repo_id, limit),
-    ).fetchall()

@@ -31,7 +31,7 @@ SCOPES = (
 )
 RESTRICTED: Mapping[str, str] = {"contents": "read", "packages": "read"}
 _LEVELS = frozenset({"read", "write", "none"})
-_PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+_PRIVILEGED = frozenset({"pull_request_target", "workflow_run"})
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,9 @@ class Runner:
             event_runs.handle(self.sandbox, row, self._cache)
         except sqlite3.OperationalError:
             raise  # the disk is full or the file is locked: the event stays and is judged later
-        except Exception as exc:  # one event that cannot be judged must not keep those behind it waiting
+        except Exception:  # one event that cannot be judged must not keep those behind it waiting
             _log.exception("event %s cannot be judged", row["id"])
-            event_runs.give_up(self.sandbox, row, f"{type(exc).__name__}: {exc}")
+            event_runs.give_up(self.sandbox, row)
 
     def _dispatch(self) -> None:
         with self.sandbox.store.read() as tx:

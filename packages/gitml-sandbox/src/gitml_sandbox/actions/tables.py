@@ -97,20 +97,11 @@ CREATE TABLE IF NOT EXISTS artifacts (
     expires_at TEXT NOT NULL,
     UNIQUE (run_id, name)
 );
-CREATE TABLE IF NOT EXISTS not_started (
-    event_id INTEGER NOT NULL REFERENCES events(id) ON DELETE CASCADE,
-    path TEXT NOT NULL,
-    event TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS not_started_of ON not_started (event_id);
 CREATE TABLE IF NOT EXISTS actions_settings (
     repo_id INTEGER PRIMARY KEY REFERENCES repos(id) ON DELETE CASCADE,
     default_permissions TEXT NOT NULL DEFAULT 'read' CHECK (default_permissions IN ('read', 'write'))
 );
 """
-
-DONE = "completed"
 
 
 def columns(values: Mapping[str, Any]) -> tuple[str, str, tuple[Any, ...]]:

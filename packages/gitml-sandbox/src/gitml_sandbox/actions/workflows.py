@@ -25,8 +25,6 @@ MAX_BYTES = 512 * 1024
 MAX_FOLDER_BYTES = 1024 * 1024  # reading YAML takes a minute a megabyte
 _MAX_NODES = 100_000
 
-FILTERED = frozenset({"push", "pull_request", "pull_request_target", "workflow_run"})
-
 
 class WorkflowError(UsageError):
     """A workflow file that GitHub would refuse: it becomes a run that failed at its start."""

@@ -44,7 +44,7 @@ def _checked(resource: str, body: str) -> str:
 
 
 def add(tx: sqlite3.Connection, *, issue_id: int, by: Actor, body: str, now: str) -> sqlite3.Row:
-    """Add a comment to an issue or pull request. Emits no event: ``announce.comment`` does."""
+    """Add a comment to an issue or pull request."""
     done = tx.execute(
         "INSERT INTO issue_comments (issue_id, user_id, app_id, body, created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",

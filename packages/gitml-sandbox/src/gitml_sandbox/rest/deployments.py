@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gitml_sandbox.changes import announce
 from gitml_sandbox.forge import checks, deployments, repos, rules
 from gitml_sandbox.forge.protections import Check
 from gitml_sandbox.forge.refusals import RefusalError
@@ -61,7 +60,6 @@ def create(call: Call) -> Reply:
         production=wanted.production_environment,
     )
     row = deployments.create(view.tx, repo_id=repo.id, new=new, creator_id=call.by.user.id, now=call.sandbox.now())
-    announce.deployment(view, repo, row, call.by)
     return created(json_of.deployment(view, repo, row))
 
 
@@ -96,17 +94,14 @@ def statuses(call: Call) -> Reply:
 def add_status(call: Call) -> Reply:
     view, repo = call.view, call.repo
     parent = deployments.get(view.tx, repo.id, call.number("deployment_id"))
-    rows = deployments.add_status(
+    row = deployments.add_status(
         view.tx,
         parent,
         given=call.body(NewStatus).model_dump(),
         creator_id=call.by.user.id,
         now=call.sandbox.now(),
     )
-    for row in rows:
-        about = deployments.get(view.tx, repo.id, row["deployment_id"])
-        announce.deployment_status(view, repo, about, row, call.by)
-    return created(json_of.deployment_status(view, repo, rows[0]))
+    return created(json_of.deployment_status(view, repo, row))
 
 
 _ALL = "/repos/{owner}/{repo}/deployments"

@@ -118,39 +118,6 @@ def _details(call: Call, event_id: int) -> Reply:
     raise RefusalError(503, "The runner has not made a run of it yet")
 
 
-class RepositoryDispatch(Body):
-    """Body of a repository dispatch."""
-
-    event_type: str
-    client_payload: dict[str, Any] | None = None
-
-
-def dispatch_repository(call: Call) -> Reply:
-    assert call.tx is not None
-    body = call.body(RepositoryDispatch)
-    if not 1 <= len(body.event_type) <= 100 or len(body.client_payload or {}) > 10:
-        raise unprocessable("event_type has 1 to 100 characters, client_payload at most 10 properties")
-    events.emit(
-        call.tx,
-        repo_id=call.repo.id,
-        name="repository_dispatch",
-        action=body.event_type,
-        actor_id=call.by.user.id,
-        token_kind=call.by.token_kind,
-        payload={
-            "action": body.event_type,
-            "branch": call.repo.default_branch,
-            "client_payload": body.client_payload,
-            "repository": people_json.repository(call.view, call.repo),
-            "sender": people_json.user(call.view, call.by.user),
-        },
-    )
-    return Reply(None, 204)
-
-
 _R = "/repos/{owner}/{repo}"
 _ONE = f"{_R}/actions/workflows/{{workflow_id}}/dispatches"
-OPERATIONS = (
-    Operation("POST", _ONE, dispatch_workflow, "actions", "write", "none", Dispatch),
-    Operation("POST", f"{_R}/dispatches", dispatch_repository, "contents", "write", "write", RepositoryDispatch),
-)
+OPERATIONS = (Operation("POST", _ONE, dispatch_workflow, "actions", "write", "none", Dispatch),)
