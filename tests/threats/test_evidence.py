@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -211,3 +213,38 @@ def test_what_another_pull_request_brought_is_no_step_of_this_one(scene: Scene) 
     assert STAGING not in scene.accepted()
     about = told(scene, "promoted", scene.tip).binding
     assert (about.result, about.base) == ("failed", told(scene, "promoted", about.base).details["commit"])
+
+
+def shut_again(scene: Scene, branch: str) -> tuple[int, str, str]:
+    """A pull request whose gate passed, and then shut because the approval was taken back; both events."""
+    number = scene.branch(branch)
+    scene.g.approve(number)
+    passed = scene.g.one(number)
+    assert passed.state is State.SUCCESS
+    scene.town.as_("olga").review(number, "REQUEST_CHANGES")
+    shut = scene.g.one(number)
+    assert shut.state is not State.SUCCESS
+    return number, passed.signed, shut.signed
+
+
+def by_hand(scene: Scene, script: str) -> None:
+    """An ordinary push to the ledger by a writer."""
+    folder = scene.folder / "ledger"
+    url = scene.town.kit.remote(scene.town.repo, "rita")
+    who = "git -c user.name=rita -c user.email=rita@example.org"
+    words = f"{script}; git add -A; {who} commit -qm tidy; git push -q origin HEAD:{ledger.BRANCH}"
+    git(scene.folder, "clone", "-q", "--single-branch", "--branch", ledger.BRANCH, url, str(folder))
+    subprocess.run(["sh", "-ec", words], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("how", ["copied", "deleted"])
+def test_a_gate_that_shut_again_stays_shut_whatever_is_pushed_to_the_ledger(scene: Scene, how: str) -> None:
+    """By an ordinary push: the passed gate under a later name, or the shut one gone."""
+    number, passed, shut = shut_again(scene, how)
+    later = re.sub(r"/\d{8}T\d{6}Z", "/20260301T235900Z", passed)
+    by_hand(scene, f"cp {passed} {later}" if how == "copied" else f"git rm -q {shut}")
+    tip, head = scene.tip, scene.g.head(number)
+    scene.lie(head)
+    scene.stays(number, tip)
+    scene.unguarded()
+    scene.forced(number, tip)

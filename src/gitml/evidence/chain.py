@@ -81,10 +81,11 @@ def _touch(touch: FileChange, there: bool, landed: Landed, *, again: bool) -> Fi
     """``there``: its content was small enough to be read."""
     if not NAME.fullmatch(touch.path):
         return Finding(Kind.FOREIGN_FILE, touch.path, "is no event; the ledger holds nothing else", landed.commit)
+    after = f", whose last good commit is {landed.parents[0][:12]}" if landed.parents else ""
     if touch.is_gone:
-        return Finding(Kind.EVENT_DELETED, touch.path, "was deleted from the ledger", landed.commit)
+        return Finding(Kind.EVENT_DELETED, touch.path, f"was deleted from the ledger{after}", landed.commit)
     if not touch.is_new:
-        return Finding(Kind.EVENT_EDITED, touch.path, "was edited in the ledger", landed.commit)
+        return Finding(Kind.EVENT_EDITED, touch.path, f"was edited in the ledger{after}", landed.commit)
     if not touch.is_plain:
         return Finding(Cause.MISNAMED, touch.path, f"is no plain file (mode {touch.new_mode})", landed.commit)
     if not there:
