@@ -30,11 +30,11 @@ from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.layout import Layout
 from gitml.sketches.sketch import Route, Sketch
 from gitml.sketches.words import encoded
+from gitml.traffic.files import SKETCHES
 from gitml.traffic.marks import GRACE
 from gitml.traffic.reader import Window, day_before, rows_once
 from gitml.traffic.stored import StoredRows, storing
 
-FOLDER = "sketches"
 _FORMAT = 1
 _NEEDED = ("environment", "arm", "version", "outcome", "row", "unit", "arrived")
 
@@ -116,10 +116,10 @@ def _place(job: _Job, stored: StoredRows, part: Window) -> StoragePlace:
         "until": str(part.until and part.until.astimezone(UTC)),
         "layout": layout_digest(job.layout),
         "counted": asdict(job.counted),
-        "stretches": known,
+        "stretches": {day: stretches for day, stretches in known.items() if stretches},
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    return place_of(job.folder) / FOLDER / f"model={job.model}" / f"date={first}" / f"{digest}.json"
+    return place_of(job.folder) / SKETCHES / f"model={job.model}" / f"date={first}" / f"{digest}.json"
 
 
 def _kept(place: StoragePlace, layout: Layout) -> Sketch | None:
