@@ -18,6 +18,7 @@ from gitml.agent.news import Reporter
 from gitml.agent.report import Outbox, Page
 from gitml.agent.source import Mirror
 from gitml.clock import now
+from quarantined import quarantine
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +94,17 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
     backoff = more.pop("backoff", Backoff(first=0.0))
     place.mkdir(parents=True, exist_ok=True)
     setup = Setup(
-        environment, REPOSITORY, mirror, place, shop, reporter, note=notes.append, clock=clock, backoff=backoff, **more
+        environment,
+        REPOSITORY,
+        mirror,
+        place,
+        shop,
+        reporter,
+        quarantine(),
+        note=notes.append,
+        clock=clock,
+        backoff=backoff,
+        **more,
     )
     agent = Agent(setup)
     agent.restore()

@@ -27,6 +27,7 @@ from gitml.training.register import RegisterCall, Registered
 from gitml.training.register import register as register_version
 from gitml.training.trial import TrialShelf, try_model
 from promotion.promoting import POLICY
+from quarantined import quarantine
 
 pytestmark = pytest.mark.slow
 
@@ -299,6 +300,8 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
 
     main = Mainline(Git(app), git(app, "rev-parse", "HEAD").strip())
     with Dvc(app) as dvc:
-        shelf = TrialShelf(main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC))
+        shelf = TrialShelf(
+            main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC), quarantine()
+        )
         tried = try_model(shelf, done.record)
     assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details

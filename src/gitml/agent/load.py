@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitml.agent.fetch import MirrorShelf, application_at
+from gitml.models.quarantine import Quarantine
 from gitml.registry.load import LoadedVersion, Loader
 from gitml.spec.deployment import Deployment
 from gitml.spec.policy import Policy
@@ -33,22 +34,27 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """What to load, and what is loaded already: members by version are taken over if their artifact is the same."""
+    """What to load, and what is loaded already: members by version are taken over if their artifact is the same.
+
+    ``served``: it was served from here before, so it is known to come to an end.
+    """
 
     name: str
     deployment: Deployment
     commit: str
     pickle: bool = False
     there: Mapping[str, LoadedVersion] | None = None
+    served: bool = False
 
 
-def bring_up(shelf: MirrorShelf, order: LoadOrder) -> LoadedModel:
-    """Fetch, load, warm up, and check every pinned version. What serves meanwhile is not touched.
+def bring_up(shelf: MirrorShelf, order: LoadOrder, quarantine: Quarantine) -> LoadedModel:
+    """Fetch, try in quarantine, load, warm up, and check every pinned version. What serves meanwhile is not touched.
 
     Raises SpecError, IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the samples.
     """
     application = application_at(shelf.mirror, shelf.commit)
-    loader = Loader(shelf, application.models if application else {}, order.pickle)
+    tried_in = None if order.served else quarantine
+    loader = Loader(shelf, application.models if application else {}, order.pickle, quarantine=tried_in)
     members: dict[str, LoadedVersion] = {}
     for pin in order.deployment.pins:
         kept = (order.there or {}).get(pin.version)

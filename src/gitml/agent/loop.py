@@ -29,6 +29,7 @@ from gitml.agent.view import Health, ModelView, Sync, View
 from gitml.clock import machine, now
 from gitml.errors import OutsideError, SpecError
 from gitml.models.parity import Parity
+from gitml.models.quarantine import Quarantine
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 
@@ -61,6 +62,7 @@ class Setup:
     folder: Path
     front: Front
     reporter: Reporter
+    quarantine: Quarantine
     only: frozenset[str] = frozenset()
     remotes: tuple[str, ...] = ()
     observe: bool = False
@@ -230,7 +232,7 @@ class Agent:
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
         order = LoadOrder(case.model, found.deployment, change.commit, pickle, self._members(case.model))
         try:
-            loaded = bring_up(self._shelf(change.commit), order)
+            loaded = bring_up(self._shelf(change.commit), order, self.setup.quarantine)
             self._show(loaded)
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
             reason = f"not applied: {why_not_loaded(exc)}"
@@ -266,7 +268,9 @@ class Agent:
             deployment = parse_deployment(applied.text.encode(), applied.path)
         except SpecError as exc:
             return f"what was applied cannot be read: {exc.message}"
-        return self._serve(model, LoadOrder(model, deployment, applied.commit, applied.pickle, self._members(model)))
+        there = self._members(model)
+        order = LoadOrder(model, deployment, applied.commit, applied.pickle, there, served=True)
+        return self._serve(model, order)
 
     def _serve(self, model: str, order: LoadOrder) -> str:
         there = self._loaded.get(model)
@@ -276,7 +280,7 @@ class Agent:
         if time.monotonic() < due:
             return "what was applied could not be loaded again; it is tried again soon"
         try:
-            self._show(bring_up(self._shelf(order.commit), order))
+            self._show(bring_up(self._shelf(order.commit), order, self.setup.quarantine))
         except Exception as exc:  # as in _apply
             wait = self.setup.backoff.after(failures + 1).total_seconds()
             self._retries[model] = failures + 1, time.monotonic() + wait

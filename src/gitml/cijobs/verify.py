@@ -20,6 +20,7 @@ from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.evidence.reader import Rules, Told, read
 from gitml.git.commands import Git
+from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
 from gitml.spec.dvcconfig import DVC_CONFIG
@@ -118,10 +119,11 @@ def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Re
     except GitmlError as exc:
         order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
         store = None
-    shelf = TrialShelf(main, store, main.application(), policy, order.clock())
-    for record in due:
-        order.call.say(f"trying {record.reference}")
-        yield try_model(shelf, record)
+    with Quarantine() as quarantine:
+        shelf = TrialShelf(main, store, main.application(), policy, order.clock(), quarantine)
+        for record in due:
+            order.call.say(f"trying {record.reference}")
+            yield try_model(shelf, record)
 
 
 def _again(root: Path, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:

@@ -115,6 +115,7 @@ def _working(
     from gitml.agent.report import Outbox, Page
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
+    from gitml.models.quarantine import Quarantine
     from gitml.serving.state import ServerState
 
     def say(text: str) -> None:
@@ -145,6 +146,7 @@ def _working(
         told.folder,
         Server(state, say) if serving else Nowhere(),
         reporter,
+        stack.enter_context(Quarantine()),
         only=told.trust,
         remotes=told.remotes,
         observe=observe,
