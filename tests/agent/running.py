@@ -93,6 +93,7 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
     reporter = Reporter(environment, REPOSITORY, mirror, outbox, signer, page, notes.append)
     backoff = more.pop("backoff", Backoff(first=0.0))
     place.mkdir(parents=True, exist_ok=True)
+    tried_in = more.pop("quarantine", None) or quarantine()
     setup = Setup(
         environment,
         REPOSITORY,
@@ -100,7 +101,7 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
         place,
         shop,
         reporter,
-        quarantine(),
+        tried_in,
         note=notes.append,
         clock=clock,
         backoff=backoff,

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from gitml.errors import FailedError, GitmlError, IntegrityError
 from gitml.models.quarantine import Quarantine, QuarantineLimits, can_go_offline
-from serving_models import SIGNATURE, fitted, onnx_model, saved
+from serving_models import SIGNATURE, fitted, onnx_loop, onnx_model, saved
 
 ONE = {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]}
 
@@ -31,39 +31,15 @@ def tried(quarantine: Quarantine, path: Path, form: str, signature: Any = None, 
     quarantine.try_load(path, form, signature or SIGNATURE, sha256=sha256, **more)
 
 
-def looping(path: Path, times: int) -> Path:
-    """y = x after ``times`` turns of a loop that does nothing: a few hundred bytes."""
-    number = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["v"], ["w"])],
-        "body",
-        [number("i", TensorProto.INT64, []), number("go", TensorProto.BOOL, []), number("v", TensorProto.DOUBLE, None)],
-        [number("on", TensorProto.BOOL, []), number("w", TensorProto.DOUBLE, None)],
-    )
-    graph = helper.make_graph(
-        [helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)],
-        "g",
-        [number("x", TensorProto.DOUBLE, [None, 1])],
-        [number("y", TensorProto.DOUBLE, [None, 1])],
-        [
-            helper.make_tensor("n", TensorProto.INT64, [], [times]),
-            helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
-        ],
-    )
-    made = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
-    path.write_bytes(made.SerializeToString())
-    return path
-
-
 def test_a_loop_without_end_is_refused_at_the_deadline(quarantine: Quarantine, tmp_path: Path) -> None:
-    tried(quarantine, looping(tmp_path / "short.onnx", 3), "onnx", ONE)
-    endless = looping(tmp_path / "endless.onnx", 1 << 62)
+    tried(quarantine, onnx_loop(tmp_path / "short.onnx", 3), "onnx", ONE)
+    endless = onnx_loop(tmp_path / "endless.onnx", 1 << 62)
     assert endless.stat().st_size < 400
     began = time.monotonic()
     with pytest.raises(FailedError, match="did not answer, within 3 s"):
         tried(quarantine, endless, "onnx", ONE)
     assert time.monotonic() - began < 15
-    tried(quarantine, looping(tmp_path / "short.onnx", 3), "onnx", ONE)
+    tried(quarantine, onnx_loop(tmp_path / "short.onnx", 3), "onnx", ONE)
 
 
 def test_a_model_that_wants_all_memory_is_refused(quarantine: Quarantine, tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.running import agent_world, world
 from threats.kit import Scene, Template, template
+
+__all__ = ["agent_world", "world"]
 
 
 @pytest.fixture(scope="module")
