@@ -17,7 +17,7 @@ from gitml.confined import limit, offline
 from gitml.errors import GitmlError, IntegrityError, UsageError
 from gitml.models.libraries import prepare
 from gitml.models.loading import load
-from gitml.models.model import Model
+from gitml.models.model import Predictor
 from gitml.models.parity import columns_of
 from gitml.models.quarantineorder import LONGEST_ANSWER, QuarantineAnswer, QuarantineOrder
 
@@ -116,7 +116,7 @@ def _loaded(order: QuarantineOrder) -> QuarantineAnswer:
     return QuarantineAnswer(outcome="passed")
 
 
-def _ask(model: Model, columns: Mapping[str, Sequence[Any]]) -> None:
+def _ask(model: Predictor, columns: Mapping[str, Sequence[Any]]) -> None:
     """Whether the answers are the right ones is for those who have the record."""
     names = [f.name for f in model.signature.inputs]
     if all(name in columns for name in names):
