@@ -105,5 +105,5 @@ def test_an_agent_refuses_too(turned: Path, tmp_path: Path) -> None:
     words = ["agent", "production", "--from", "https://example.com/ada/app.git", "--state", str(tmp_path / "state")]
     done = gitml(tmp_path, *words, "--once")
     assert done.code == 2
-    assert "example.com is not on this machine" in done.err
+    assert "example.com/ada/app.git is not on this machine" in done.err
     assert not (tmp_path / "state").exists()

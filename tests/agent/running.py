@@ -85,7 +85,7 @@ class Running:
 def start(world: World, environment: str = "production", *, folder: Path | None = None, **more: Any) -> Running:
     """An agent that has restored what its folder holds, and not yet looked at main."""
     place = folder or world.folder / f"agent-{environment}"
-    mirror = Mirror(place / "mirror.git", world.remote, "main")
+    mirror = Mirror(place / "mirror.git", more.pop("remote", world.remote), "main")
     shop, clock, notes = Shop(), Clock(), []
     outbox = Outbox(place, more.pop("outbox", ""))
     page: Page | None = more.pop("page", None)

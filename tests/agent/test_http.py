@@ -42,7 +42,7 @@ class Process:
     def state(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.url}/gitml/state", timeout=10).json())
 
-    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(httpx.HTTPError):

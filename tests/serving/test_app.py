@@ -232,6 +232,10 @@ def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Predi
     assert server.predict({"rows": [ROW]}).status_code == 401
     assert server.client.get("/metrics").status_code == 401
     assert server.client.get("/v2/health/ready").status_code == 200
+    front = server.client.get("/")
+    assert (front.status_code, list(front.json())) == (200, ["gitml"])
+    known = server.client.get("/", headers={"Authorization": "Bearer s3cret-s3cret-s3cret"}).json()
+    assert list(known["models"]) == ["delay"]
     assert server.predict({"rows": [ROW]}, Authorization="Bearer wrong").status_code == 401
     assert server.predict({"rows": [ROW]}, Authorization="Bearer s3cret-s3cret-s3cret").status_code == 200
 

@@ -12,6 +12,7 @@ from gitml.registry.load import LoadedVersion, Loader
 from gitml.spec.deployment import Deployment
 from gitml.spec.policy import Policy
 from gitml.traffic.exchange import EVERY_COLUMN
+from gitml.urls import shown
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,5 @@ def may_pickle(policy: Policy, model: str, now: datetime) -> bool:
 def why_not_loaded(exc: BaseException) -> str:
     """An error of loading in one line."""
     hint = getattr(exc, "hint", "")
-    said = " ".join(str(exc).split())
+    said = shown(" ".join(str(exc).split()))
     return f"{said}; {hint}" if hint else said or type(exc).__name__

@@ -131,6 +131,9 @@ class Agent:
         if heads and not self.setup.observe:
             self._advance(heads, views)
             self._sweep()
+        self.setup.quarantine.rest()
+        if self.setup.quarantine.offline is False:
+            self._say("quarantine", "this kernel does not take the network from new versions that are tried")
         self._report(now)
         self.view = replace(
             self.view,

@@ -22,6 +22,7 @@ from gitml.git.orphan import Remote
 from gitml.output import note, paint, printable, show, table
 from gitml.refs import why_no_environment
 from gitml.spec import find_root
+from gitml.urls import shown
 
 if TYPE_CHECKING:
     from gitml.agent.loop import Agent
@@ -70,7 +71,7 @@ def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) ->
     return AgentCall(
         environment,
         settings,
-        Remote(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
+        Remote.of(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
         options["branch"],
         prefix,
         folder,
@@ -119,7 +120,7 @@ def _working(
     from gitml.serving.state import ServerState
 
     def say(text: str) -> None:
-        note(printable(f"{clock.now():%H:%M:%S} {text}"))
+        note(printable(f"{clock.now():%H:%M:%S} {shown(text)}"))
 
     source = Mirror(mirror, told.remote, told.branch, told.prefix)
     secret = os.environ.get(VARIABLE, "")

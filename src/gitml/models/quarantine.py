@@ -22,9 +22,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from gitml.errors import FailedError, GitmlError, IntegrityError, OutsideError, UsageError
+from gitml.models.libraries import prepare
 from gitml.models.quarantineorder import LONGEST_ANSWER, QuarantineAnswer, QuarantineOrder
 from gitml.process import start_apart, stop
 
+_IDLE = 120.0  # seconds
 _ERRORS: Mapping[str, type[GitmlError]] = {"integrity": IntegrityError, "usage": UsageError, "failed": FailedError}
 
 
@@ -48,6 +50,7 @@ class Quarantine:
         # None before the first load: only then it is known what the kernel allows.
         self.offline: bool | None = None
         self._lock = threading.Lock()
+        self._used = time.monotonic()
         self._host: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Quarantine:
@@ -59,6 +62,11 @@ class Quarantine:
     def close(self) -> None:
         with self._lock:
             self._stop()
+
+    def rest(self) -> None:
+        """End the host process when it was not needed for a while: it holds a few hundred megabytes."""
+        if time.monotonic() - self._used > _IDLE:
+            self.close()
 
     def try_load(
         self,
@@ -87,6 +95,7 @@ class Quarantine:
         )
         with self._lock:
             answer = self._asked(order)
+            self._used = time.monotonic()
         self.offline = answer.offline
         if answer.outcome != "passed":
             error = _ERRORS[answer.outcome](answer.message, answer.hint)
@@ -99,6 +108,8 @@ class Quarantine:
         try:
             host.stdin.write(order.model_dump_json().encode() + b"\n")
             host.stdin.flush()
+            # What passes is loaded here next: the libraries may as well come meanwhile.
+            prepare(order.format, samples=bool(order.samples))
             line = _line(host.stdout.fileno(), self.limits.start + order.seconds)
             return QuarantineAnswer.model_validate_json(line)
         except (OSError, ValidationError) as exc:

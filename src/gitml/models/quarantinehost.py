@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -16,17 +15,11 @@ from pydantic import ValidationError
 
 from gitml.confined import limit, offline
 from gitml.errors import GitmlError, IntegrityError, UsageError
+from gitml.models.libraries import prepare
 from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.models.parity import columns_of
 from gitml.models.quarantineorder import LONGEST_ANSWER, QuarantineAnswer, QuarantineOrder
-
-# What a format needs is imported before the fork, so that each load pays for the load alone.
-_LIBRARIES = {
-    "skops": ("gitml.models.skopsmodel", "sklearn", "skops.io"),
-    "onnx": ("gitml.models.onnxfile", "onnxruntime"),
-    "pickle": ("joblib", "sklearn"),
-}
 
 
 def main() -> None:
@@ -39,23 +32,11 @@ def main() -> None:
         os.dup2(nowhere, number)
     while line := orders.readline():
         order = QuarantineOrder.model_validate_json(line)
-        _prepare(order)
+        # Before the fork, so that each load pays for the load alone.
+        prepare(order.format, samples=bool(order.samples))
         answer = _tried(order, (orders.fileno(), answers.fileno()))
         answers.write(answer.model_copy(update={"offline": is_offline}).model_dump_json().encode() + b"\n")
         answers.flush()
-
-
-def _prepare(order: QuarantineOrder) -> None:
-    if order.format == "skops":
-        from gitml.models.skopsmodel import library
-
-        with suppress(UsageError):
-            library()
-    names = [*_LIBRARIES.get(order.format, ()), *(["pyarrow.parquet"] if order.samples else [])]
-    for name in names:
-        # Which one is missing says the load, in its own words.
-        with suppress(ImportError):
-            import_module(name)
 
 
 def _tried(order: QuarantineOrder, ours: tuple[int, ...]) -> QuarantineAnswer:
