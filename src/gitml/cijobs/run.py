@@ -9,18 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gitml.cijobs.context import Push
+from gitml.cijobs.deploying import deploys_only
 from gitml.cijobs.fragments import (
     LOG_LINES,
-    Fragment,
-    StageRun,
     git_files,
-    merged,
     put_git_files,
     read_fragments,
     write_fragment,
 )
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
+from gitml.derivation.handover import Fragment, StageRun, merged
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
 from gitml.dvc.repository import Dvc
@@ -53,7 +52,8 @@ Redact = Callable[[str], str]
 def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) -> Fragment:
     """Run the job ``name`` and write its fragment, also when a stage fails.
 
-    On the default branch nothing runs: stages that no recorded run covers are told as stale (DESIGN decision 3).
+    On the default branch nothing runs: stages that no recorded run covers are told as stale (DESIGN decision 3). Nor
+    does anything where only deployments change.
     """
     application = load_application(root)
     jobs = {job.name: job for job in jobs_of(application, load_pipeline(root))}
@@ -67,7 +67,7 @@ def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) ->
     with training(root, wait=call.wait, tell=call.say, doing=f"running job {name}"), Dvc(root) as dvc:
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = _Work(about, jobs[name], redact)
-        work.error = _attempt(work, push, folder)
+        work.error = "" if deploys_only(git, push) else _attempt(work, push, folder)
         fragment = _fragment(work, commit, push.run_url)
     write_fragment(folder, fragment)
     return fragment
