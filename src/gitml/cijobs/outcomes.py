@@ -62,6 +62,10 @@ def judge(work: CommitWork, name: str, runs: Mapping[str, StageRun]) -> cifacts.
     missing = next((run for run in mine if run.entry is None), None)
     if missing is not None:
         return replace(judged, reason=f"stage {missing.stage} was not reached")
+    refused = next((f.unusable[name] for f in work.fragments.values() if name in f.unusable), "")
+    if refused:
+        told = f"a server would refuse this artifact: {refused}; no environment takes it"
+        judged = replace(judged, notes=(*judged.notes, told))
     try:
         return _with_record(work, judged)
     except GitmlError as exc:

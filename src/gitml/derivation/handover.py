@@ -57,7 +57,10 @@ class StageRun(_Part):
 
 
 class Fragment(_Part):
-    """What became of one job. ``files`` are the outputs that live in Git, as base64; ``run`` is the run's address."""
+    """What became of one job. ``files`` are the outputs that live in Git, as base64; ``run`` is the run's address.
+
+    ``unusable`` says of a model that was trained why a server would refuse it.
+    """
 
     format: Literal["gitml fragment 1"] = "gitml fragment 1"
     job: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,100}$")]
@@ -68,6 +71,7 @@ class Fragment(_Part):
     error: str = ""
     stages: tuple[StageRun, ...] = ()
     files: Mapping[RepoPath, str] = {}
+    unusable: Mapping[str, str] = {}
 
     def contents(self) -> dict[str, bytes]:
         return {path: b64decode(text) for path, text in self.files.items()}
