@@ -94,6 +94,18 @@ def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
     assert t.pulls() == []
 
 
+def test_what_main_could_not_use_is_not_proposed(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    private, public = generate()
+    t.policy(keys={"ci": {"public": public, "owner": "CI", "purposes": ["evaluated"], "from": "2020-01-01"}})
+    about = {"model": "delay", "version": one.version, "artifact": one.files[one.artifact].sha256}
+    tell(t, private, "evaluated", {**about, "result": "failed"}, {"reason": "opset 99 is not known"})
+    said = proposed(t)["staging"].said
+    assert said == f"{one.digest[:8]} could not be used by main's own job: opset 99 is not known"
+    assert t.pulls() == []
+
+
 def test_the_next_environment_when_policy_says_so(build: Build) -> None:
     t = build()
     one = t.train(1)

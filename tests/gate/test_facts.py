@@ -83,7 +83,7 @@ def candidate(found: Case) -> Version:
 def approved(head: str) -> Pull:
     review = CountedReview(Person("olga", 2), "APPROVED", head, NOW - timedelta(hours=1))
     commits = (Commit(head, (BOT,)),)
-    return Pull(head, BOT, BOT, 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
+    return Pull(head, BOT, (BOT,), 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
 
 
 def decided(found: Case) -> Decision:

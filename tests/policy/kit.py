@@ -98,7 +98,7 @@ def pull(**changes: Any) -> Pull:
     start = Pull(
         head=HEAD,
         author=BOT,
-        last_pusher=BOT,
+        pushers=(BOT,),
         number=7,
         asked_by=(ADA,),
         commits=(Commit(HEAD, (BOT,)),),

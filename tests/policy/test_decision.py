@@ -49,8 +49,32 @@ def test_a_promotion_that_meets_everything_is_open() -> None:
     assert found.move is Move.PROMOTION
     assert {n: v.reason for n, v in found.verdicts.items() if v.phase is not Phase.SUCCESSFUL} == {}
     assert found.is_open, found
-    assert list(found.verdicts) == ["change", "artifact", "trained", "order", *GATES]
+    assert list(found.verdicts) == ["change", "artifact", "loads", "trained", "order", *GATES]
     assert [s.what for s in found.next_steps] == ["merge it: here, or with `gitml merge NUMBER`"]
+
+
+def test_a_version_that_main_could_not_use_is_shut_whether_policy_asks_or_not() -> None:
+    """Also by an override, and by a later trial that passes: what a version is does not change."""
+    bad = proof("evaluated", result="failed", details={"reason": "opset 99 is not known"}, time=NOW - timedelta(days=3))
+    opened = [
+        proof(
+            "overridden",
+            new="b" * 40,
+            environment="production",
+            by=who,
+            owner=who,
+            details={"gates": ["loads"], "reason": "x", "until": (NOW + timedelta(days=1)).isoformat()},
+        )
+        for who in ("olga", "rita")
+    ]
+    found = judged(case(facts=facts(proofs=(*PROOFS, bad)), proofs=tuple(opened), blob="b" * 40))
+    assert found.verdicts["loads"].phase is Phase.FAILED
+    assert "opset 99 is not known" in found.verdicts["loads"].reason
+    assert not found.is_open
+    assert any("loads" in step.what for step in found.next_steps)
+    other = replace(bad, artifact="9" * 64)
+    assert judged(case(facts=facts(proofs=(*PROOFS, other)))).is_open
+    assert judged(case(facts=facts(proofs=Unknown("away")))).verdicts["loads"].phase is Phase.INCONCLUSIVE
 
 
 def test_each_gate_alone_keeps_it_shut() -> None:

@@ -13,7 +13,7 @@ from gitml.control.signing import Signer, bound
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed, believe
-from gitml.gate.judge import Ground, ground
+from gitml.gate.ground import Ground, ground
 from gitml.git import ledger
 from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.registry.record import Record

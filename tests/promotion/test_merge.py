@@ -77,6 +77,7 @@ def test_a_status_posted_by_hand_is_not_enough(build: Build) -> None:
     with pytest.raises(InconclusiveError, match=r"no signed verdict that lets .* pass: there is none"):
         merged(t, number)
     about = {"model": "delay", "environment": "staging", "version": done.version, "pull": number, "head": head}
+    about["base"] = t.tip
     git(t.here, "fetch", "-q", "origin", head)
     path = "models/delay/staging.yaml"
     change = {"path": path, "old": "", "new": git(t.here, "rev-parse", f"{head}:{path}").strip()}
@@ -87,8 +88,12 @@ def test_a_status_posted_by_hand_is_not_enough(build: Build) -> None:
         merged(t, number)
     for hour, more, said in (
         (13, {"change": change}, "policy.yaml has changed"),
-        (14, {"change": {**change, "old": "1" * 40}, "policy": policy}, "staging.yaml has changed"),
-        (15, {"policy": policy}, "the deployment file has changed"),
+        (
+            14,
+            {"change": {**change, "old": "1" * 40}, "policy": policy},
+            "yaml than main has",
+        ),
+        (15, {"policy": policy}, "signed no change of a deployment file"),
     ):
         tell(t, private, "gate", {**about, **more, "time": f"2026-02-28T{hour}:00:00Z"})
         with pytest.raises(InconclusiveError, match=said):

@@ -190,6 +190,10 @@ def test_somebody_elses_commit_on_the_branch_is_never_overwritten(build: Build) 
     with pytest.raises(FailedError, match=r"has a commit of Ada that is not gitml's"):
         t.promote(one)
     assert t.ada.tip(branch) == mine
+    again = t.promote(one, anew=True)
+    assert (again.how, again.closed) == ("opened", (first.pull.number,))
+    assert [p["number"] for p in t.pulls()] == [again.pull.number]
+    assert t.state("staging", again.pull.head.commit).champion == pin(one)
 
 
 def test_the_base_moved_under_it(build: Build) -> None:

@@ -17,7 +17,8 @@ from gitml.evidence.audit import deployment_of
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
-from gitml.gate.judge import Ground, Judged, judge
+from gitml.gate.ground import Ground
+from gitml.gate.judge import Judged, judge
 from gitml.gate.statement import pin_of
 from gitml.gate.tree import blob_at, deployment
 from gitml.gates.facts import Unknown
@@ -119,11 +120,12 @@ def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) ->
         judged, known = _judged(place, ground, turn, pull, merged)
     except (GitmlError, ValueError) as exc:
         return Due(f"{turn}: {str(exc).splitlines()[0]}", problem=True)
-    if judged.case is not None and isinstance(judged.case.pull, Unknown):
-        return Due(f"{turn}: {judged.case.pull.reason}", problem=True)
     about = _about(ground, turn, pull, merged, judged)
     more = _brought_more(ground, turn)
     approval = "failed" if more else approval_of(judged, turn.change)
+    if approval == "inconclusive" and (why := not_yet(judged)):
+        # What is signed stands for good, and this may be known the next time.
+        return Due(f"{turn}: {why}", problem=True)
     approved = Statement(
         bound(place, "approved", run, after=_last(ground, turn, "approved"), **about, result=approval),
         {**_snapshot(judged, turn), "refused": [*judged.refused, *more]},
@@ -189,6 +191,17 @@ def approval_of(judged: Judged, change: SignedChange) -> str:
     if (edit.path, edit.old, edit.new) != (change.path, change.old, change.new):
         return "failed"
     return _RESULTS.get(decision.approvals.phase, "inconclusive")
+
+
+def not_yet(judged: Judged) -> str:
+    """A fact that was merely not to be had just now, or ""."""
+    case = judged.case
+    if case is None or isinstance(case.pull, Unknown):
+        return case.pull.reason if case and isinstance(case.pull, Unknown) else ""
+    pull = case.pull
+    authors = [facts.candidate.authors for _, _, facts in case.candidates if not isinstance(facts, Unknown)]
+    looked_up = (pull.author, pull.pushers, pull.commits, pull.reviews, *authors, *case.teams.values())
+    return next((fact.reason for fact in looked_up if isinstance(fact, Unknown) and fact.later), "")
 
 
 def _snapshot(judged: Judged, turn: _Turn) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gitml.cijobs.decided import decided
+from gitml.cijobs.derived import derived
 from gitml.cijobs.due import Due
 from gitml.cijobs.tested import showed
 from gitml.cijobs.trained import trained
@@ -17,7 +18,7 @@ from gitml.control.place import Place
 from gitml.control.signing import Signer, heard
 from gitml.errors import GitmlError
 from gitml.evidence.keys import SigningKey
-from gitml.gate.judge import Ground, ground
+from gitml.gate.ground import Ground, ground
 from gitml.spec.policy import POLICY
 
 
@@ -55,6 +56,7 @@ Source = Callable[[Place, Ground, RecordOrder], Iterable[Due]]
 _SOURCES: tuple[Source, ...] = (
     lambda place, known, order: decided(place, known, order.run),
     lambda place, known, order: trained(place, known, order.run),
+    lambda place, known, order: derived(place, known, order.run),
     lambda place, known, order: showed(place, known, order.run, order.commit),
 )
 

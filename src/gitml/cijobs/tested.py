@@ -13,7 +13,7 @@ from gitml.control.signing import BelievedEvents, bound
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.predicates import MATERIALS
 from gitml.evidence.statement import Statement
-from gitml.gate.judge import Ground
+from gitml.gate.ground import Ground
 from gitml.gates.facts import Unknown
 from gitml.training.trialfile import Tried, read_trials
 

@@ -38,6 +38,15 @@ class Ledger:
         found = counting(self.of(model, version))
         return any((about.kind, about.environment, about.result) == wanted for about in found)
 
+    def unusable(self, model: str, version: str, artifact: str) -> str:
+        """Why a job of main could not use the artifact of a version, as believed evidence says; "" where none does."""
+        wanted = ("evaluated", artifact, "failed")
+        for one in self.of(model, version):
+            about = one.binding
+            if one and about and (about.kind, about.artifact, about.result) == wanted:
+                return str(one.details.get("reason") or "it did not say why")[:200]
+        return ""
+
     def ran(self, model: str, environment: str, version: str) -> bool:
         """Whether believed evidence says that a version was brought to an environment, or ran there."""
         found = counting(self.of(model, version))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from gitml.control.bearing import without_backdated
 from gitml.control.place import Place
 from gitml.errors import GitmlError, UsageError
 from gitml.evidence import dsse
@@ -103,7 +104,8 @@ def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
     head = ledger.fetch(place.root, place.remote)
     told = read(place.root, head, rules_of(place, policy)) if head else Told()
-    return BelievedEvents(told.events, told.standing.broken)
+    events = without_backdated(place.git, told.events, policy.keys, place.clock())
+    return BelievedEvents(events, told.standing.broken)
 
 
 def heard_or_unknown(place: Place, policy: Policy) -> BelievedEvents | Unknown:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gitml.control import bearing
 from gitml.errors import SpecError
+from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
@@ -19,7 +21,7 @@ from gitml.policy.change import classify
 from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
-from gitml.spec.policy import Policy, TrustedKey
+from gitml.spec.policy import Policy
 
 Proofs = tuple[Proof, ...] | Unknown
 Lineage = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
@@ -49,7 +51,7 @@ class Sources:
 def case_of(sources: Sources, found: Edits, edit: Edit, pull: Pull | Unknown) -> Case:
     """One edit of a deployment file, with all that policy is judged on. Never raises for what is in the files."""
     old, new = (deployment(sources.shelf.main.git, blob, edit.path) for blob in (edit.old, edit.new))
-    proofs = proofs_of(sources, edit.path)
+    proofs = proofs_of(sources, edit, None if isinstance(pull, Unknown) else pull.number)
     return Case(
         now=sources.now,
         repository=sources.repository,
@@ -73,23 +75,23 @@ def _unknown_places(sources: Sources, edit: Edit) -> Iterator[str]:
         yield f"gitml.yaml of the base branch has no model {edit.model}"
 
 
-def proofs_of(sources: Sources, path: str) -> Proofs:
-    """The ledger's statements as policy reads them. ``path`` is the file that they may speak of."""
+def proofs_of(sources: Sources, edit: Edit, pull: int | None) -> Proofs:
+    """The ledger's statements as policy reads them. ``edit`` is the change that they may speak of, by ``pull``."""
     if isinstance(sources.believed, Unknown):
         return sources.believed
-    found = (_proof(b, sources.policy.keys, path, sources.now) for b in sources.believed if b.statement is not None)
-    return tuple(found)
+    return tuple(_proof(sources, b, edit, pull) for b in sources.believed if b.statement is not None)
 
 
-def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: datetime) -> Proof:
-    statement = believed.statement
+def _proof(sources: Sources, believed: Believed, edit: Edit, pull: int | None) -> Proof:
+    statement, keys, now = believed.statement, sources.policy.keys, sources.now
     assert statement is not None
     about = statement.binding
-    here = about.change is not None and about.change.path == path
+    here = about.change is not None and about.change.path == edit.path
+    reason = believed.why_not or (_not_of_this(sources, about, edit, pull) if about.kind == "overridden" else "")
     return Proof(
         kind=about.kind,
         # Trust allows for clocks that are a little ahead; what it believes is not of the future.
-        time=about.moment if believed.why_not else min(about.moment, now),
+        time=about.moment if reason else min(about.moment, now),
         result=about.result,
         model=about.model,
         version=about.version,
@@ -100,8 +102,17 @@ def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: d
         by=about.by,
         owner=keys[believed.signer].owner if believed.signer in keys else "",
         details=statement.details,
-        reason=believed.why_not,
+        reason=reason,
     )
+
+
+def _not_of_this(sources: Sources, about: Binding, edit: Edit, pull: int | None) -> str:
+    """Why what people signed is not of this change, this pull request and this time."""
+    main = sources.shelf.main
+    if edit.old == edit.new:
+        return "nothing changes"
+    change = SignedChange(path=edit.path, old=edit.old, new=edit.new)
+    return bearing.why_not(main.git, about, change, main.commit, pull)
 
 
 def _candidates(

@@ -9,7 +9,8 @@ from gitml.errors import GitmlError, SpecError
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals, stepwise
 from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
-from gitml.git.filechange import FileChange, parse_change
+from gitml.git.filechange import FileChange
+from gitml.git.merges import changes
 from gitml.spec.deployment import Deployment, parse_deployment
 
 _LARGEST = 100_000
@@ -42,7 +43,7 @@ def edits(git: Git, base: str, head: str) -> Edits:
     forks = _merge_bases(git, base, head)
     if not forks:
         return Edits(refused=("the branch has no history in common with its base",))
-    rows = tuple(rows_between(git, forks[0], head))
+    rows = changes(git, forks[0], head)
     mine = [(row, match) for row in rows if (match := DEPLOYMENT.fullmatch(inside(git, row.path)))]
     steps = stepwise(git, base, head, [row.path for row in rows])
     if not mine:
@@ -70,13 +71,6 @@ def _merge_bases(git: Git, base: str, head: str) -> list[str]:
         return git.text("merge-base", "--all", base, head).split()
     except GitmlError:
         return []
-
-
-def rows_between(git: Git, old: str, new: str) -> Iterator[FileChange]:
-    """All that differs between two commits or trees."""
-    raw = git.text("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
-    fields = raw.split("\0")
-    return map(parse_change, fields[::2], fields[1::2])
 
 
 def _others(rows: tuple[FileChange, ...], mine: list[FileChange]) -> Iterator[str]:

@@ -19,9 +19,13 @@ Result = Literal["passed", "failed", "inconclusive"]
 
 @dataclass(frozen=True)
 class Unknown:
-    """Stands where a fact should be; ``reason`` says in words of a sentence why it is not known."""
+    """Stands where a fact should be; ``reason`` says in words of a sentence why it is not known.
+
+    ``later``: it was not to be had just now, and asking again may tell.
+    """
 
     reason: str
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Person:
 
 @dataclass(frozen=True)
 class Commit:
-    """Who stands behind one commit: author, committer, and everybody in its Co-authored-by trailers."""
+    """Who stands behind one commit: author, committer, and everybody in its Co-authored-by trailers.
+
+    ``started_by``: who started the coding agent that made it, as the commit says.
+    """
 
     sha: str
     people: tuple[Person, ...]
+    started_by: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from gitml.spec.policy import Override, Policy
 from gitml.verdict import Verdict
 
 # What no signature replaces: bytes that are what they should be, an edit that can be judged, people who approve.
-NEVER = frozenset({"change", "artifact", "version", "approvals", "hold"})
+NEVER = frozenset({"change", "artifact", "loads", "version", "approvals", "hold"})
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def why_may_not(policy: Policy, rule: Override, case: Case, login: str) -> str:
         return f"does not hold the role {rule.role}"
     if isinstance(case.pull, Unknown):
         return f"may have made the change: {case.pull.reason}"
-    made, _ = involved(case, case.pull, lineage=True)
+    made, _ = involved(policy, case, case.pull, lineage=True)
     own = next((i.how for i in made if same(i.person, person)), "")
     return f"is {own}" if own else ""
 

@@ -17,6 +17,7 @@ from gitml.git.commands import Git
 from gitml.http import HttpError, Patience
 from gitml.models.quarantine import can_go_offline
 from gitml.project.doctorfix import mend
+from gitml.project.doctoridentity import identity
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
 from gitml.project.render import Did, workflows
@@ -143,6 +144,7 @@ def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterat
     yield from _permissions(forge, about, main)
     yield from _protection(forge, main)
     yield _checked_in(forge, root, main)
+    yield identity(forge, Git(root))
     yield from guarding(root, application, forge, main)
 
 
