@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,26 +119,25 @@ def test_links_are_refused(scene: Scene) -> None:
         assert "becomes a link" in judged(scene, head).refused[0]
 
 
-def steps(scene: Scene, name: str, *files: dict[str, str | None]) -> str:
+def steps(scene: Scene, name: str, *files: Mapping[str, str | None]) -> str:
     git(scene.root, "switch", "-q", "-c", name, "main")
     for number, one in enumerate(files):
         for path, content in one.items():
             scene.write(path, content) if content is not None else (scene.root / path).unlink()
-        head = scene.commit(f"{name} {number}")
+        scene.commit(f"{name} {number}")
     git(scene.root, "switch", "-q", "main")
-    return head
+    return str(git(scene.root, "rev-parse", name))
 
 
 def test_a_deployment_that_is_changed_and_changed_back_is_refused(scene: Scene) -> None:
     """Rebased, both commits stand on main, and nobody judged either: a new agent served nothing."""
     now = (scene.root / PRODUCTION).read_text()
-    to_and_fro = {"to": {PRODUCTION: f"champion: {scene.pin(scene.new)}\n"}, "fro": {PRODUCTION: now, "code.py": "x"}}
-    (why,) = judged(scene, steps(scene, "net-zero", *to_and_fro.values())).refused
+    there, back = {PRODUCTION: f"champion: {scene.pin(scene.new)}\n"}, {PRODUCTION: now, "code.py": "x"}
+    (why,) = judged(scene, steps(scene, "net-zero", there, back)).refused
     assert f"change {PRODUCTION} and change it back" in why
     assert "git reset --soft" in why
-    staging = "models/delay/elsewhere.yaml"
-    beside = ({staging: "a: b\n", **to_and_fro["to"]}, {staging: None})
-    found = judged(scene, steps(scene, "beside", *beside))
+    other = "models/delay/elsewhere.yaml"
+    found = judged(scene, steps(scene, "beside", {other: "a: b\n", **there}, {other: None}))
     assert [e.path for e in found.deployments] == [PRODUCTION]
     assert "elsewhere.yaml and change it back" in found.refused[0]
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from gitml.agent.fetch import MirrorShelf, application_at
+from gitml.agent.judge import Go
+from gitml.agent.source import Wanted
+from gitml.agent.state import Applied, stamp
+from gitml.models.parity import Parity
 from gitml.models.quarantine import Quarantine
 from gitml.registry.load import LoadedVersion, Loader
 from gitml.spec.deployment import Deployment
@@ -65,6 +70,31 @@ def bring_up(shelf: MirrorShelf, order: LoadOrder, quarantine: Quarantine) -> Lo
     # What nobody can read may name any column.
     private = frozenset(application.private) if application else frozenset({EVERY_COLUMN})
     return LoadedModel(order.name, order.deployment, members, order.commit, private)
+
+
+def applied_by(
+    found: Go, loaded: LoadedModel, wanted: Wanted | None, since: datetime, *, pickle: bool, seconds: float
+) -> Applied:
+    """What is remembered of a change that serves from now on."""
+    change = found.trusted.change
+    return Applied(
+        commit=change.commit,
+        path=change.path,
+        blob=change.new,
+        text=(wanted.content if wanted else b"").decode(),
+        since=stamp(since),
+        parent=change.parent,
+        old=change.old,
+        evidence=found.trusted.events,
+        rollback=found.trusted.rollback,
+        pickle=pickle,
+        seconds=round(seconds, 3),
+        checked={version: _checked(member.parity) for version, member in loaded.members.items()},
+    )
+
+
+def _checked(parity: Parity) -> dict[str, Any]:
+    return {"sample_rows": parity.rows, "largest_difference": parity.largest}
 
 
 def may_pickle(policy: Policy, model: str, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gitml.errors import OutsideError, SpecError
 from gitml.git.filechange import FileChange, parse_change
-from gitml.git.history import first_with
+from gitml.git.history import escaped, first_with, line
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import Event, load, portion, remembered
 from gitml.git.ledgerline import Entry, Line, line_of
@@ -18,12 +18,15 @@ from gitml.git.orphan import Remote
 from gitml.git.repository import FOLDER, Repository, TreeEntry
 from gitml.git.runner import git
 from gitml.git.tree import CommitTree
+from gitml.refs import NAME
 from gitml.spec import parse_application
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
 MAX_FILE = 5_000_000
 SPEC = "gitml.yaml"
 _SECONDS = 300.0
+# Changes of one file that are looked through for the newest that somebody judged. A forge rebases no more than 100.
+_MOST = 1000
 _ZERO = "0" * 40
 _WHOLE = "give the agent a repository with its whole history, and an empty --state"
 
@@ -195,6 +198,23 @@ class Mirror:
             raise OutsideError("the agent's mirror is shallow: it does not say how a version came to main", _WHOLE)
         return self.at(first_with(self.folder, commit, self.prefix + path, self._env) or "")
 
+    def changes(self, commit: str, path: str) -> Iterator[Moved]:
+        """The newest changes of ``path`` (from the top) on the line that ends at ``commit``, newest first."""
+        for landed in reversed(line(self.folder, commit, [f":(top,literal){path}"], most=_MOST, env=self._env)):
+            for touch in landed.touches:
+                yield Moved(**vars(touch), commit=landed.commit, parent=(*landed.parents, "")[0])
+
+    def touched(self, since: str, until: str, environment: str) -> dict[str, str]:
+        """Model → the newest commit that touched its file for ``environment``, of those after ``since``."""
+        paths = [f":(top,glob){escaped(self.prefix)}models/*/{escaped(environment)}.yaml"]
+        found = line(self.folder, until, paths, since=[since] if since else [], env=self._env)
+        return {touch.path.split("/")[-2]: landed.commit for landed in found for touch in landed.touches}
+
+    def since(self, before: str, commit: str) -> frozenset[str]:
+        """The commits of the line that ends at ``commit``, without ``before`` and what lies behind it."""
+        words = ["rev-list", "--first-parent", commit, *([f"^{before}"] if before else [])]
+        return frozenset(self._text(*words).split())
+
     def unchanged(self, path: str, since: str, until: str) -> bool:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
         if not self.continues(until, since):
@@ -219,24 +239,26 @@ class Mirror:
         """The same, by its path from the top of the repository."""
         return replace(self.at(commit), prefix="").read(path)
 
-    def wanted(self, commit: str, environment: str) -> Mapping[str, Wanted]:
+    def wanted(self, commit: str, environment: str, serving: frozenset[str] = frozenset()) -> Mapping[str, Wanted]:
         """Model → its deployment file for ``environment`` at ``commit``, of the models that gitml.yaml there names.
 
-        Other files cost nothing, however many somebody brings; where gitml.yaml cannot be read they all are looked at.
+        Also of those ``serving`` already: who edits gitml.yaml keeps no rollback from them. Other files cost nothing,
+        however many somebody brings; where gitml.yaml cannot be read they all are looked at.
         """
-        if (commit, environment) not in self._found:
+        key = (commit, environment, serving)
+        if key not in self._found:
             self._found.clear()
-            self._found[commit, environment] = dict(self._looked_up(self.at(commit), environment))
-        return self._found[commit, environment]
+            self._found[key] = dict(self._looked_up(self.at(commit), environment, serving))
+        return self._found[key]
 
     @cached_property
-    def _found(self) -> dict[tuple[str, str], Mapping[str, Wanted]]:
+    def _found(self) -> dict[tuple[str, str, frozenset[str]], Mapping[str, Wanted]]:
         return {}
 
-    def _looked_up(self, tree: CommitTree, environment: str) -> Iterator[tuple[str, Wanted]]:
+    def _looked_up(self, tree: CommitTree, environment: str, serving: frozenset[str]) -> Iterator[tuple[str, Wanted]]:
         declared = _declared(tree)
         for folder in tree.entries("models"):
-            if declared is not None and folder.name not in declared:
+            if not NAME.fullmatch(folder.name) or not (declared is None or folder.name in {*declared, *serving}):
                 continue
             entry = tree.entry(f"{folder.path}/{environment}.yaml")
             if entry is not None and entry.mode != FOLDER:

@@ -73,8 +73,7 @@ def decided(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 
 def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     git = ground.main.git
-    folder = git.prefix.replace("\\", "\\\\").replace("[", "\\[").replace("*", "\\*").replace("?", "\\?")
-    line = history.line(git.root, ground.main.commit, [f":(top,glob){folder}models/*/*.yaml"])
+    line = history.line(git.root, ground.main.commit, [f":(top,glob){history.escaped(git.prefix)}models/*/*.yaml"])
     found = [turn for landed in line for touch in landed.touches if (turn := _turn(git.prefix, landed, touch))]
     left = [turn for turn in found[-MOST:] if not _is_recorded(known, turn)]
     if not left:

@@ -76,7 +76,7 @@ def gather(
     commits = history.commits(root, main)
     order = {commit: place for place, commit in enumerate(commits)}
     changes = history.line(root, main, _governed(prefix))
-    records = history.line(root, main, [f":(top,glob){_globbed(prefix)}models/*/versions/*.json"])
+    records = history.line(root, main, [f":(top,glob){history.escaped(prefix)}models/*/versions/*.json"])
     head = heads[0] if heads else ""
     line = history.line(root, head) if head else ()
     return AuditFacts(
@@ -101,15 +101,10 @@ def gather(
 
 def _governed(prefix: str) -> tuple[str, ...]:
     """Pathspecs of deployment files, and of what decides about them."""
-    folder = _globbed(prefix)
+    folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     outside = (".github/**", "CODEOWNERS", "docs/CODEOWNERS")
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
-
-
-def _globbed(prefix: str) -> str:
-    """The folder as it stands, in a pathspec with patterns."""
-    return re.sub(r"([\\*?\[])", r"\\\1", prefix)
 
 
 def _policies(here: Here, changes: Sequence[Landed]) -> Iterator[Rules]:
