@@ -13,7 +13,7 @@ import pytest
 from conftest import git
 from evidence.evidence_kit import REPOSITORY, START, World, enveloped, key_pair, named, stamp, world
 from gitml.evidence.keys import SigningKey
-from gitml.evidence.reader import Rules, Told, read
+from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.evidence.standing import acceptance
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Cause, sealed
@@ -53,7 +53,7 @@ def told(app: World) -> Told:
     app.git("fetch", "-q", "origin")
     policy = parse_policy((app.root / "policy.yaml").read_bytes())
     head = app.git("rev-parse", f"origin/{ledger.BRANCH}")
-    return read(app.root, head, Rules(policy, REPOSITORY, NOW))
+    return read(app.root, head, EvidenceRules(policy, REPOSITORY, NOW))
 
 
 def counting(app: World) -> list[str]:
@@ -178,6 +178,7 @@ def broken(app: World) -> str:
     return app.names[-3]
 
 
+@pytest.mark.slow
 def test_what_comes_after_a_break_counts_when_two_people_accepted_it(app: World) -> None:
     old = counting(app)
     gate = broken(app)

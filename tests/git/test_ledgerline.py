@@ -181,5 +181,10 @@ def test_a_clone_remembers_how_far_the_ledger_only_grew(ledger: Ledger) -> None:
     assert (names(line), len(line.breaks)) == (sorted([*ledger.honest, later]), 1)
     assert memory.read_text(encoding="ascii") == good, "not beyond the break"
     assert [e.name for e in read(ledger.server, BRANCH)] == sorted([*ledger.honest, later])
+    assert names(remembered(ledger.repository, good)) == sorted(ledger.honest)
+    assert names(remembered(ledger.repository, git(ledger.server, "rev-parse", f"{good}^"))) == sorted(
+        ledger.honest[:2]
+    )
+    assert memory.read_text(encoding="ascii") == good, "never backwards"
     memory.write_text("f" * 40, encoding="ascii")
     assert names(remembered(ledger.repository, ledger.tip)) == names(line)

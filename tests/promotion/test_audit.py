@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -74,6 +75,21 @@ def past_the_gate(app: World) -> None:
 def without_approval(app: World) -> None:
     about = app.deploy("three")
     app.record(*(about.model_copy(update=u) for u in ({"kind": "gate"}, {"kind": "approved", "result": "failed"}, {})))
+
+
+def promoted_that_failed(app: World) -> None:
+    about = app.deploy("three")
+    app.record(*(about.model_copy(update=u) for u in ({"kind": "gate"}, {"kind": "approved"}, {"result": "failed"})))
+
+
+def respelled(app: World) -> None:
+    """The evidence of a merge past a shut gate, passed and with other spacing, under honest names."""
+    about = app.deploy("three")
+    app.record(about.model_copy(update={"kind": "gate", "result": "failed"}))
+    for kind in ("gate", "approved", "promoted"):
+        passed = about.model_copy(update={"kind": kind, "time": stamp(app.now())})
+        raw = json.dumps(json.loads(app.sign(passed)[1])).encode() + b"\n"
+        ledger.append(app.server, {ledger.event_name(passed.time, kind, raw): raw})
 
 
 def replayed(app: World) -> None:
@@ -218,6 +234,8 @@ BROKEN: dict[Callable[[World], None], set[str]] = {
     with_a_gate_alone: {"change-without-evidence", "way-unknown"},
     past_the_gate: {"past-a-shut-gate"},
     without_approval: {"past-a-shut-gate"},
+    promoted_that_failed: {"past-a-shut-gate"},
+    respelled: {"past-a-shut-gate", "not-canonical", "change-without-evidence", "way-unknown"},
     replayed: {"change-without-evidence", "way-unknown"},
     other_environment: {"change-without-evidence", "evidence-without-change", "way-unknown"},
     other_policy: {"change-without-evidence", "evidence-without-change", "way-unknown"},

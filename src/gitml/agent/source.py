@@ -13,7 +13,7 @@ from gitml.git.filechange import FileChange, parse_change
 from gitml.git.history import escaped, first_with, line
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import Event, load, portion, remembered
-from gitml.git.ledgerline import Entry, Line, line_of
+from gitml.git.ledgerline import LedgerEntry, Line, line_of
 from gitml.git.orphan import Remote
 from gitml.git.repository import FOLDER, Repository, TreeEntry
 from gitml.git.runner import git
@@ -280,7 +280,7 @@ class Mirror:
             return known
         return line_of(self.repository, head, known) if known.head else remembered(self.repository, head)
 
-    def events(self, entries: Sequence[Entry]) -> tuple[Iterator[Event], Sequence[Entry]]:
+    def events(self, entries: Sequence[LedgerEntry]) -> tuple[Iterator[Event], Sequence[LedgerEntry]]:
         """As many as one round reads, and what is left for the next."""
         some = portion(self.repository, entries)
         return load(self.repository, some), entries[len(some) :]

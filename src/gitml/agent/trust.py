@@ -23,12 +23,12 @@ from typing import Any
 from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
 from gitml.evidence.keys import fingerprint
-from gitml.evidence.reader import Rules
+from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed, Cause, believe_event, sealed
 from gitml.git.ledger import Event
-from gitml.git.ledgerline import Entry, Line
+from gitml.git.ledgerline import LedgerEntry, Line
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
 KINDS = ("gate", "approved", "rolled-back")
@@ -59,12 +59,12 @@ class ChangeEvents:
     line: Line = field(default_factory=Line)
     by_change: Mapping[Change, tuple[Event, ...]] = field(default_factory=dict)
     accepting: tuple[Event, ...] = ()
-    waiting: tuple[Entry, ...] = ()
+    waiting: tuple[LedgerEntry, ...] = ()
 
     def of(self, change: Moved) -> tuple[Event, ...]:
         return self.by_change.get((change.path, change.old, change.new), ())
 
-    def standing(self, rules: Rules) -> Standing:
+    def standing(self, rules: EvidenceRules) -> Standing:
         """How the line stands by main's policy as it is now."""
         if not self.line.breaks:
             return Standing(self.line)
@@ -120,7 +120,7 @@ class Grounds:
 
     @cached_property
     def standing(self) -> Standing:
-        return self.ledger.standing(Rules(self.policy, self.repository, self.now, self.host))
+        return self.ledger.standing(EvidenceRules(self.policy, self.repository, self.now, self.host))
 
     def believed(self, event: Event, keys: Mapping[str, TrustedKey]) -> Believed:
         """The one judgement of an event, by other keys."""

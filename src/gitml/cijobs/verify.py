@@ -18,7 +18,7 @@ from gitml.control.signing import BelievedEvents
 from gitml.dvc.addresses import own_remotes, places_of
 from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
-from gitml.evidence.reader import Rules, Told, read
+from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.git.commands import Git
 from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
@@ -67,7 +67,7 @@ def _known(here: Here, policy: Policy, order: VerifyOrder) -> BelievedEvents:
     """The ledger as the clone has it: no token here, and what it does not know is only tried once more."""
     heads = here.heads()
     try:
-        rules = Rules(policy, here.repository, order.clock(), here.settings.host)
+        rules = EvidenceRules(policy, here.repository, order.clock(), here.settings.host)
     except UsageError:
         return BelievedEvents(())
     told = read(here.root, heads[0], rules) if heads else Told()

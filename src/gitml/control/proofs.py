@@ -50,7 +50,8 @@ class Ledger:
     def ran(self, model: str, environment: str, version: str) -> bool:
         """Whether believed evidence says that a version was brought to an environment, or ran there."""
         found = counting(self.of(model, version))
-        return any(KINDS[about.kind].ran and about.environment == environment for about in found)
+        here = (about for about in found if KINDS[about.kind].ran and about.environment == environment)
+        return any(about.result == "passed" for about in here)
 
 
 def counting(told: Iterable[Believed]) -> Iterator[Binding]:

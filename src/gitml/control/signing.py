@@ -12,7 +12,7 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, UsageError
 from gitml.evidence import dsse
 from gitml.evidence.keys import SigningKey
-from gitml.evidence.reader import Rules, Told, read
+from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.evidence.statement import Binding, Statement, to_payload
 from gitml.evidence.trust import Believed, Cause
 from gitml.gates.facts import Unknown
@@ -95,9 +95,9 @@ def _says(binding: Binding, wanted: Mapping[str, Any]) -> bool:
     return all(getattr(binding, name) == value for name, value in wanted.items())
 
 
-def rules_of(place: Place, policy: Policy) -> Rules:
+def rules_of(place: Place, policy: Policy) -> EvidenceRules:
     """By a policy of main, at this place and time."""
-    return Rules(policy, place.settings.repository, place.clock(), place.settings.host)
+    return EvidenceRules(policy, place.settings.repository, place.clock(), place.settings.host)
 
 
 def heard(place: Place, policy: Policy) -> BelievedEvents:

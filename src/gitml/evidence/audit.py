@@ -150,9 +150,9 @@ def _matched(facts: AuditFacts, events: Sequence[Believed]) -> Iterator[_Match]:
     for touch, (*steps, landed) in _merges(facts, events):
         first, place = (facts.order[one.commit] for one in ((*steps, landed)[0], landed))
         candidates = by_change.get((touch.path, touch.old, touch.new), [])
-        whys = {e.name: _unfit(facts, e, before.get(touch.path, -1), first) for e in candidates}
-        fit = tuple(e for e in candidates if not whys[e.name])
-        doubts = tuple(dict.fromkeys(f"{e.name} {whys[e.name]}" for e in candidates if whys[e.name]))
+        heard = [e.unless(_unfit(facts, e, before.get(touch.path, -1), first)) for e in candidates]
+        fit = tuple(e for e in heard if e)
+        doubts = tuple(dict.fromkeys(f"{e.name} {e.why_not}" for e in heard if not e))
         yield _Match(landed, touch, place, fit, doubts, tuple(steps))
         before[touch.path] = place
 
@@ -202,7 +202,7 @@ def _unfit(facts: AuditFacts, event: Believed, earliest: int, place: int) -> str
     """
     about = event.binding
     if not event or about is None:
-        return event.why_not
+        return ""
     base = facts.order.get(about.base, -1)
     if base < 0:
         return f"was judged on {about.base[:12] or 'no commit'}, which is not on main"
@@ -233,7 +233,12 @@ def _change(match: _Match, now: datetime) -> Iterator[Finding]:
         message = f"changed without evidence that a gate judged it{why}"
         yield Finding(Kind.CHANGE_WITHOUT_EVIDENCE, path, message, commit)
         return
-    for about, words in ((gate, "the gate said"), (approved, "the approvals, judged again at the merge, were")):
+    told = (
+        (gate, "the gate said"),
+        (approved, "the approvals, judged again at the merge, were"),
+        (placed, "CI recorded that what became of it was"),
+    )
+    for about, words in told:
         if about and about.result != "passed":
             yield Finding(Kind.PAST_A_SHUT_GATE, path, f"was merged although {words} {about.result}", commit)
     if approved and placed:

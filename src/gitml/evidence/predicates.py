@@ -20,7 +20,7 @@ _RESULTS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "WARNED"}
 _OTHER = ("approvals", "freeze", "hold")
 
 
-class Bound(Protocol):
+class BoundFields(Protocol):
     """What is read of a binding."""
 
     @property
@@ -45,7 +45,7 @@ class Bound(Protocol):
     def result(self) -> str: ...
 
 
-def standard(predicate: str, about: Bound, details: Mapping[str, Any]) -> dict[str, Any]:
+def standard(predicate: str, about: BoundFields, details: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that the specification of ``predicate`` asks for; none for gitml's own kinds."""
     if predicate == TEST_RESULT:
         return _test_result(about, details)
@@ -54,7 +54,7 @@ def standard(predicate: str, about: Bound, details: Mapping[str, Any]) -> dict[s
     return {}
 
 
-def _test_result(about: Bound, details: Mapping[str, Any]) -> dict[str, Any]:
+def _test_result(about: BoundFields, details: Mapping[str, Any]) -> dict[str, Any]:
     policy: dict[str, Any] = {"name": "policy.yaml"}
     if about.policy:
         policy["digest"] = {"sha256": about.policy}
@@ -83,7 +83,7 @@ def _tests(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "refused", "failedTests"
 
 
-def _provenance(about: Bound, details: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(about: BoundFields, details: Mapping[str, Any]) -> dict[str, Any]:
     home = f"{about.host or 'local'}/{about.repository}"
     code = {"name": "code", "uri": f"git+https://{home}", "digest": {"gitCommit": about.head}}
     given = details.get(MATERIALS)
@@ -105,7 +105,7 @@ def _provenance(about: Bound, details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _provenance_1(about: Bound) -> dict[str, Any]:
+def _provenance_1(about: BoundFields) -> dict[str, Any]:
     source = {"uri": f"git+https://{about.repository}", "digest": {"gitCommit": about.head}}
     return {
         "buildDefinition": {

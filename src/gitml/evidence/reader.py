@@ -20,7 +20,7 @@ from gitml.spec.policy import Policy
 
 
 @dataclass(frozen=True)
-class Rules:
+class EvidenceRules:
     """What events are judged by: a policy of main, whose repository it is, the time, and the forge's host."""
 
     policy: Policy
@@ -46,7 +46,7 @@ def by_time(one: Believed) -> tuple[str, str]:
     return (one.binding.time if one.binding else "", one.name)
 
 
-def read(root: Path, head: str, rules: Rules) -> Told:
+def read(root: Path, head: str, rules: EvidenceRules) -> Told:
     """The ledger at the commit ``head`` of the clone at ``root``. Raises OutsideError when Git cannot read it."""
     repository = Repository(root)
     line = ledger.remembered(repository, head)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, Cause
-from gitml.git.ledgerline import Break, Entry, Line
+from gitml.git.ledgerline import Break, LedgerEntry, Line
 from gitml.spec.policy import Policy
 
 # Where the details of a statement `overridden` name the breaks that its signer accepts.
@@ -43,7 +43,7 @@ class Standing:
 
     def behind(self, one: Believed) -> tuple[str, ...]:
         """The breaks that it came after and that nobody accepted."""
-        behind = self.line.entries.get(Entry(one.event.name, one.event.blob), ())
+        behind = self.line.entries.get(LedgerEntry(one.event.name, one.event.blob), ())
         return tuple(commit for commit in behind if commit not in self.accepted)
 
     def _brings_back(self, one: Believed) -> bool:

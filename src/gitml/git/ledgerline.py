@@ -25,7 +25,7 @@ _GLOB = ":(top,glob)[0-9][0-9][0-9][0-9]/[0-9][0-9]/*.json"
 _MOST_CLEAN = 50
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """An event as a commit brought it: its name, and Git's name of its bytes."""
 
     name: str
@@ -50,7 +50,7 @@ class Line:
     """
 
     head: str = ""
-    entries: Mapping[Entry, tuple[str, ...]] = field(default_factory=dict)
+    entries: Mapping[LedgerEntry, tuple[str, ...]] = field(default_factory=dict)
     breaks: tuple[Break, ...] = ()
     clean: tuple[str, ...] = ()
 
@@ -129,7 +129,7 @@ def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence
 
 def _added(
     line: Line, commits: Sequence[Landed], unclean: frozenset[str]
-) -> tuple[dict[Entry, tuple[str, ...]], tuple[Break, ...]]:
+) -> tuple[dict[LedgerEntry, tuple[str, ...]], tuple[Break, ...]]:
     entries, breaks = dict(line.entries), list(line.breaks)
     behind = tuple(b.commit for b in breaks)
     for landed in commits:
@@ -139,7 +139,7 @@ def _added(
             behind = (*behind, found.commit)
         for touch in landed.touches:
             if is_event(touch):
-                entries.setdefault(Entry(touch.path, touch.new), behind)
+                entries.setdefault(LedgerEntry(touch.path, touch.new), behind)
     return entries, tuple(breaks)
 
 

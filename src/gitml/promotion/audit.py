@@ -19,7 +19,7 @@ from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
-from gitml.git.ledgerline import Entry, is_event, unclean
+from gitml.git.ledgerline import LedgerEntry, is_event, unclean
 from gitml.git.repository import Repository
 from gitml.spec.policy import POLICY
 
@@ -126,7 +126,7 @@ def _text(content: bytes) -> str:
 
 def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
     """Of every event there ever was; not of a file that is too large to be one."""
-    entries = [Entry(t.path, t.new) for landed in line for t in landed.touches if is_event(t)]
+    entries = [LedgerEntry(t.path, t.new) for landed in line for t in landed.touches if is_event(t)]
     return {event.blob: event.content for event in ledger.load(Repository(root), entries)}
 
 

@@ -12,7 +12,7 @@ from gitml import clock
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, RefError, UsageError
 from gitml.evidence.keys import generate
-from gitml.evidence.reader import Rules, read
+from gitml.evidence.reader import EvidenceRules, read
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
@@ -52,8 +52,8 @@ def evidence(here: Here, wanted: EventFilter) -> list[Believed]:
     return list(islice(fitting, wanted.most))
 
 
-def _rules(here: Here) -> Rules:
-    return Rules(here.policy(), here.repository, clock.now(), here.settings.host)
+def _rules(here: Here) -> EvidenceRules:
+    return EvidenceRules(here.policy(), here.repository, clock.now(), here.settings.host)
 
 
 def find(here: Here, name: str) -> Believed:
