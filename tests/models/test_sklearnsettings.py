@@ -118,3 +118,19 @@ def test_honest_models_pass() -> None:
         TfidfVectorizer(dtype=np.float32, ngram_range=(1, 2)).fit(["a word", "another word"]),
     ):
         settle(model)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(?u)\b\w\w+\b", r"(?u)\b\w+\b", r"\w+", r"[a-z]+", r"\b[a-zA-Z]{3,}", r"(?u)\b\w{2,}\b", r"\S+", r"[^\s,]+"],
+)
+def test_words_are_found_by_patterns_that_come_to_an_end(pattern: str) -> None:
+    settle(CountVectorizer(token_pattern=pattern))
+    text = "a" * 20_000 + "1!" + "b " * 2_000
+    CountVectorizer(token_pattern=pattern).fit([text])
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+b", r"(?:\w+\s?)+!", r"\w*\w*\w*!", r"\w+!", r"[a-z]+\b", r"(a|aa)+$", "("])
+def test_a_pattern_that_may_never_end_is_refused(pattern: str) -> None:
+    with pytest.raises(IntegrityError, match="can take for ever"):
+        settle(make_pipeline(TfidfVectorizer(token_pattern=pattern), LogisticRegression()))
