@@ -14,6 +14,7 @@ from gitml_sandbox.forge.store import Store
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.repository import ZERO, Change
 from gitml_sandbox.server import state as forge
+from sandbox.forge_kit import commit, git
 
 
 @pytest.fixture
@@ -234,3 +235,41 @@ def test_a_store_that_is_gone_holds_no_file(tmp_path: Path, closes: bool) -> Non
 def _open(folder: Path) -> list[str]:
     links = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
     return [path for path in links if path.startswith(f"{folder}/")]
+
+
+def test_a_question_about_objects_is_put_to_git_once(tmp_path: Path) -> None:
+    """By full names, and only when git could answer: what is missing may still come."""
+    git(tmp_path, "init", "-q", "a")
+    clone = tmp_path / "a"
+    first, second = commit(clone, "x", "1"), commit(clone, "x", "2")
+    bare = tmp_path / "bare"
+    gitrepo.create(bare)
+    gitrepo.git(bare, "fetch", "-q", str(clone), f"+{first}:refs/heads/main")
+    assert not gitrepo.is_ancestor(bare, first, second)
+    assert gitrepo.merge_base(bare, first, second) is None
+    gitrepo.git(bare, "fetch", "-q", str(clone), f"+{second}:refs/heads/main")
+    before = gitrepo._asked.cache_info()
+    for _ in range(3):
+        assert gitrepo.is_ancestor(bare, first, second)
+        assert not gitrepo.is_ancestor(bare, second, first)
+        assert gitrepo.merge_base(bare, first, second) == first
+        assert gitrepo.commits_between(bare, first, second) == [second]
+        assert gitrepo.merge_base(bare, "main", second) == second
+    after = gitrepo._asked.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (4, 8)
+
+
+def test_refs_are_read_loose_and_packed(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    first = commit(tmp_path, "x", "1")
+    bare = tmp_path / ".git"
+    git(tmp_path, "tag", "-a", "v1", "-m", "x")
+    git(tmp_path, "symbolic-ref", "refs/heads/same", "refs/heads/main")
+    tag = git(tmp_path, "rev-parse", "v1").strip()
+    for _ in range(2):
+        found = {ref: gitrepo.ref_sha(bare, ref) for ref in ("refs/heads/main", "refs/heads/same", "refs/tags/v1")}
+        assert found == {"refs/heads/main": first, "refs/heads/same": first, "refs/tags/v1": tag}
+        assert [gitrepo.ref_sha(bare, ref) for ref in ("refs/heads", "refs/heads/none", "refs/../config")] == [None] * 3
+        git(tmp_path, "pack-refs", "--all")
+    second = commit(tmp_path, "x", "2")
+    assert gitrepo.ref_sha(bare, "refs/heads/main") == second

@@ -179,8 +179,9 @@ def test_what_is_private_is_not_there(kit: Kit, tmp_path: Path) -> None:
             assert answer.text.replace(repo.name, "NAME") == nothing.text.replace("no-such-thing", "NAME")
         assert repo.name not in me.get("/")
         assert me.send(f"/{repo.full_name}/pull/1", {"do": "comment", "body": "x"}).status_code == 404
+    olga = browser(kit, "olga")
     for page in PAGES:
-        browser(kit, "olga").get(f"/{repo.full_name}{page}")
+        olga.get(f"/{repo.full_name}{page}")
 
 
 def test_raw_files_by_token(kit: Kit, tmp_path: Path) -> None:
