@@ -1,32 +1,35 @@
-"""`gitml ci record` against the real sandbox: what was decided and what versions showed is signed, once."""
+"""`gitml ci record`: what was decided and what versions showed is signed, once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitml import clock
 from gitml.cijobs.record import RecordOrder, RecordResult, record
+from gitml.forges.base import State
 from gitml.promotion.rollback import RollbackOrder as Back
 from gitml.promotion.rollback import rollback
 from gitml.registry.record import Record
 from gitml.spec import Deployment
-from promotion.gating import RUN, Gated, gated
-from promotion.promoting import pin
-from sandbox.forge_kit import Kit, git
+from promotion.gating import RUN, Gated
+from promotion.promoting import MemoryTown, pin
+from sandbox.forge_kit import git
 
 pytestmark = pytest.mark.slow
 
-Build = Callable[..., Gated]
+Build = Callable[..., Gated[MemoryTown]]
 COMMIT = "1" * 40
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: gated(kit, tmp_path, **more)
+def build(new_gated_here: Build) -> Build:
+    return new_gated_here
 
 
 def recorded(g: Gated, *, key: bool = True, run: str = RUN) -> tuple[RecordResult, ...]:
@@ -72,14 +75,15 @@ def test_a_merge_past_a_shut_gate_is_recorded_as_what_it_is(build: Build) -> Non
     assert g.results("promoted") == ["failed"]
 
 
-def test_an_approval_after_the_merge_comes_too_late(build: Build) -> None:
+def test_an_approval_after_the_merge_comes_too_late(build: Build, tmp_path: Path) -> None:
     g = build()
     _, number = g.ready()
+    ahead = timedelta(days=30_000)
+    g.town.forge = g.town.forge.copy(tmp_path / "turned", now=lambda: clock.now() + ahead)
     g.approve(number)
-    g.one(number)
+    ahead = timedelta()
+    assert g.one(number).state is State.SUCCESS
     g.town.merge(number)
-    with g.town.kit.sandbox.store.write() as tx:
-        tx.execute("UPDATE reviews SET submitted_at = '2099-01-01T00:00:00Z' WHERE state = 'APPROVED'")
     recorded(g)
     assert g.results("approved") == ["inconclusive"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +15,8 @@ from gitml.control.signing import heard
 from gitml.derivation.handover import StageRun, unpacked
 from gitml.errors import GitmlError, IntegrityError
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
-from promotion.gating import gated
-from promotion.promoting import record
-from sandbox.forge_kit import Kit
+from promotion.gating import Gated
+from promotion.promoting import MemoryTown, record
 
 COMMIT = "c" * 40
 
@@ -63,8 +62,8 @@ def test_anything_else_is_refused(raw: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_stages_and_digests_must_be_those_of_the_record(kit: Kit, tmp_path: Path) -> None:
-    g = gated(kit, tmp_path)
+def test_stages_and_digests_must_be_those_of_the_record(new_gated_here: Callable[[], Gated[MemoryTown]]) -> None:
+    g = new_gated_here()
     version = record(1, commit=COMMIT)
     files = {path: file.model_dump(exclude_none=True) for path, file in version.files.items()}
     ran = StageRun.model_validate({"stage": "train", "how": "ran", "entry": version.stages["train"], "outputs": files})
