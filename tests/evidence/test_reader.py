@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -228,3 +229,19 @@ def test_rollbacks_to_what_was_approved_pass_meanwhile(app: World) -> None:
     assert rollback(app, first, version="20260301T070000Z-ffffffff") not in counting(app)
     assert rollback(app, first, environment="staging") not in counting(app)
     assert rollback(app, first, artifact="f" * 64) not in counting(app)
+
+
+def test_a_training_with_files_that_look_like_events_breaks_nothing(app: World) -> None:
+    """Rubbish under a good name, and a copy of an event that the ledger has: a reviewed pull request brought both."""
+    copy = app.names[0]
+    raw = next(one.event.content for one in told(app).events if one.name == copy)
+    rubbish = copy[:-17] + hashlib.sha256(b"{}").hexdigest()[:12] + ".json"
+    head = app.commit({copy: raw.decode(), rubbish: "{}"}, "train")
+    app.publish()
+    about = last(app, "gate").model_copy(update={"kind": "trained", "time": stamp(app.now()), "change": None})
+    app.record(about, parents=(head,))
+    after = last(app, "gate").model_copy(update={"time": stamp(app.now())})
+    app.record(after)
+    assert told(app).standing.line.breaks
+    assert told(app).standing.broken == ()
+    assert app.names[-1] in counting(app)

@@ -20,7 +20,7 @@ from gitml.dvc.lockentries import Content, Entry
 from gitml.forges.base import NewPull, OnPull, PullRequest, State, Status
 from gitml.forges.governed import GovernedForge, PullCommit
 from gitml.forges.memory import MemoryForge
-from gitml.forges.settings import Settings
+from gitml.forges.settings import Settings, host_of
 from gitml.forges.table import connect
 from gitml.git.commands import Git
 from gitml.http import Patience
@@ -231,7 +231,8 @@ class SandboxTown(Town):
 
     def settings(self, login: str = "ada", url: str = "") -> Settings:
         token = self.kit.token.get(login, login)
-        return Settings(f"{url or self.kit.url}/api/v3", self.kit.url, self.repo.full_name, token)
+        rest, host = f"{url or self.kit.url}/api/v3", host_of(self.kit.url)
+        return Settings(rest, self.kit.url, self.repo.full_name, token, host=host)
 
 
 @dataclass(kw_only=True)

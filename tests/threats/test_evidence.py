@@ -70,6 +70,7 @@ FORGED: dict[str, tuple[str, Sign, dict[str, Any]]] = {
         honest,
         {"model": "evil", "change": ELSEWHERE.model_copy(update={"path": "models/evil/x.yaml"})},
     ),
+    "other forge": ("", honest, {"host": "forge.example"}),
     "from the future": ("", honest, {"time": "2027-01-01T00:00:00Z"}),
 }
 

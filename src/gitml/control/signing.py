@@ -80,14 +80,14 @@ class BelievedEvents:
 
     def all(self, kind: str, **wanted: Any) -> tuple[Statement, ...]:
         """The believed statements of a kind whose binding says what is ``wanted``, newest first."""
-        return self._found(kind, wanted, (Cause.NONE,))
+        return self._found(kind, wanted, [b for b in self.believed if b])
 
     def signed(self, kind: str, **wanted: Any) -> tuple[Statement, ...]:
         """The same with those that only wait until a break of the ledger is accepted: nobody signs these again."""
-        return self._found(kind, wanted, (Cause.NONE, Cause.AFTER_BREAK))
+        return self._found(kind, wanted, [b for b in self.believed if b or b.cause is Cause.AFTER_BREAK])
 
-    def _found(self, kind: str, wanted: Mapping[str, Any], causes: Sequence[Cause]) -> tuple[Statement, ...]:
-        found = (b.statement for b in reversed(self.believed) if b.statement and b.cause in causes)
+    def _found(self, kind: str, wanted: Mapping[str, Any], told: Sequence[Believed]) -> tuple[Statement, ...]:
+        found = (b.statement for b in reversed(told) if b.statement)
         return tuple(s for s in found if s.binding.kind == kind and _says(s.binding, wanted))
 
 

@@ -56,9 +56,15 @@ def standing(line: Line, told: Sequence[Believed], policy: Policy) -> Standing:
     """``told``: the events as ``policy`` alone believes them; of a line without breaks none are needed."""
     if not line.breaks:
         return Standing(line)
-    found = Standing(line, _accepted(line, told, policy))
+    found = Standing(line, _accepted(line, told, policy) | _harmless(line, told))
     before = (one for one in told if one and not found.behind(one))
     return Standing(line, found.accepted, frozenset(_pins(before)))
+
+
+def _harmless(line: Line, told: Iterable[Believed]) -> frozenset[str]:
+    """Merges behind which there is nothing that counts: a training's branch may have files that look like events."""
+    there = {LedgerEntry(one.event.name, one.event.blob) for one in told if one}
+    return frozenset(b.commit for b in line.breaks if b.hid and not there.intersection(b.hid))
 
 
 def _pins(told: Iterable[Believed]) -> Iterable[_Pin]:

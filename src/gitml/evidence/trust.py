@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from gitml.evidence.dsse import Envelope, pack, unpack
 from gitml.evidence.keys import fingerprint, is_signed
@@ -39,8 +39,8 @@ class Cause(StrEnum):
 class Believed:
     """A statement of the ledger, which counts only if ``why_not`` is empty; otherwise that says why it does not.
 
-    ``signer`` is the key's name in policy.yaml, or empty when no key of it made the signature. ``statement`` is None
-    when nothing can be read. ``cause`` is the reason in one word. ``event`` is what was judged.
+    ``signer`` is the key's name in policy.yaml, or empty when no key of it made the signature, ``owner`` who holds it.
+    ``statement`` is None when nothing can be read. ``cause`` is the reason in one word. ``event`` is what was judged.
     """
 
     statement: Statement | None
@@ -48,6 +48,7 @@ class Believed:
     why_not: str
     cause: Cause = Cause.NONE
     event: Event = field(default=Event("", b""))
+    owner: str = ""
 
     def __bool__(self) -> bool:
         return not self.why_not
@@ -63,6 +64,47 @@ class Believed:
     @property
     def details(self) -> Mapping[str, Any]:
         return self.statement.details if self.statement else {}
+
+    @property
+    def kind(self) -> str:
+        return self.statement.binding.kind if self.statement else ""
+
+    @property
+    def time(self) -> datetime:
+        return self.statement.binding.moment if self.statement else datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def result(self) -> Literal["passed", "failed", "inconclusive"]:
+        return self.statement.binding.result if self.statement else "inconclusive"
+
+    @property
+    def model(self) -> str:
+        return self.statement.binding.model if self.statement else ""
+
+    @property
+    def version(self) -> str:
+        return self.statement.binding.version if self.statement else ""
+
+    @property
+    def artifact(self) -> str:
+        return self.statement.binding.artifact if self.statement else ""
+
+    @property
+    def environment(self) -> str:
+        return self.statement.binding.environment if self.statement else ""
+
+    @property
+    def repository(self) -> str:
+        return self.statement.binding.repository if self.statement else ""
+
+    @property
+    def new(self) -> str:
+        change = self.statement.binding.change if self.statement else None
+        return change.new if change else ""
+
+    @property
+    def by(self) -> str:
+        return self.statement.binding.by if self.statement else ""
 
     def unless(self, why_not: str, cause: Cause = Cause.NONE) -> Believed:
         """The same where a reader has a reason of its own not to count it; the first reason stays."""
@@ -129,7 +171,8 @@ def _judged(
     signer, (cause, reason) = _signer(envelope, keys)
     if not cause:
         cause, reason = _wrong(statement.binding, keys[signer], repository, now, host)
-    return Believed(statement, signer, reason, cause, event)
+    owner = keys[signer].owner if signer in keys else ""
+    return Believed(statement, signer, reason, cause, event, owner)
 
 
 _Why = tuple[Cause, str]

@@ -79,30 +79,10 @@ def proofs_of(sources: Sources, edit: Edit, pull: int | None) -> Proofs:
     """The ledger's statements as policy reads them. ``edit`` is the change that they may speak of, by ``pull``."""
     if isinstance(sources.believed, Unknown):
         return sources.believed
-    return tuple(_proof(sources, b, edit, pull) for b in sources.believed if b.statement is not None)
-
-
-def _proof(sources: Sources, believed: Believed, edit: Edit, pull: int | None) -> Proof:
-    statement, keys, now = believed.statement, sources.policy.keys, sources.now
-    assert statement is not None
-    about = statement.binding
-    here = about.change is not None and about.change.path == edit.path
-    reason = believed.why_not or (_not_of_this(sources, about, edit, pull) if about.kind == "overridden" else "")
-    return Proof(
-        kind=about.kind,
-        # Trust allows for clocks that are a little ahead; what it believes is not of the future.
-        time=about.moment if reason else min(about.moment, now),
-        result=about.result,
-        model=about.model,
-        version=about.version,
-        artifact=about.artifact,
-        environment=about.environment,
-        repository=about.repository,
-        new=about.change.new if about.change and here else "",
-        by=about.by,
-        owner=keys[believed.signer].owner if believed.signer in keys else "",
-        details=statement.details,
-        reason=reason,
+    told = [one for one in sources.believed if one.binding is not None]
+    return tuple(
+        one.unless(_not_of_this(sources, one.binding, edit, pull)) if one.binding and one.kind == "overridden" else one
+        for one in told
     )
 
 

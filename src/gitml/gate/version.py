@@ -177,7 +177,7 @@ def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) 
     wanted = record.files[record.artifact]
     for proof in () if isinstance(proofs, Unknown) else proofs:
         same = (proof.model, proof.version, proof.artifact) == (record.model, record.version, wanted.sha256)
-        if same and proof.kind == "evaluated" and proof.result == "passed" and not proof.reason:
+        if same and proof.kind == "evaluated" and proof.result == "passed" and not proof.why_not:
             return "a job of the default branch loaded exactly these bytes"
     content = record.contents().get(record.artifact)
     if shelf.depot is None or content is None:

@@ -7,7 +7,7 @@ another line in front hides none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from gitml.git.runner import git
 NAME = re.compile(
     r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
 )
-_GLOB = ":(top,glob)[0-9][0-9][0-9][0-9]/[0-9][0-9]/*.json"
+_STAMP = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
+_GLOB = f":(top,glob){'[0-9]' * 4}/{'[0-9]' * 2}/{_STAMP}-*-{'[0-9a-f]' * 12}.json"
 # So many parents that were looked at shorten the next look; more would not shorten it further.
 _MOST_CLEAN = 50
 
@@ -32,13 +33,20 @@ class LedgerEntry(NamedTuple):
     blob: str
 
 
+Entries = Mapping[LedgerEntry, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Break:
-    """A commit that deleted, edited or hid events. ``good`` is the last one before it."""
+    """A commit that deleted, edited or hid events. ``good`` is the last one before it.
+
+    ``hid`` are the events that a merge put another line in front of; if none of them is believed, it hid nothing.
+    """
 
     commit: str
     good: str
     what: str
+    hid: tuple[LedgerEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Line:
     """
 
     head: str = ""
-    entries: Mapping[LedgerEntry, tuple[str, ...]] = field(default_factory=dict)
+    entries: Entries = field(default_factory=dict)
     breaks: tuple[Break, ...] = ()
     clean: tuple[str, ...] = ()
 
@@ -90,28 +98,28 @@ def _grown(repository: Repository, line: Line, commits: Sequence[Landed], walked
     walked |= {landed.commit for landed in commits}
     known = (*line.clean, *([line.head] if line.head else []))
     odd = unclean(repository, [p for p in parents if p not in walked], known)
-    entries, breaks = _added(line, commits, odd)
-    for hidden in _hidden(repository, odd, walked, known):
-        entries = {**hidden.entries, **{e: b for e, b in entries.items() if e not in hidden.entries}}
+    hidden = {tip: _hidden(repository, tip, walked, known) for tip in odd}
+    entries, breaks = _added(line, commits, hidden)
     clean = [p for p in parents if p not in odd and p not in walked]
     head = commits[-1].commit if commits else line.head
     return Line(head, entries, breaks, (*line.clean, *clean)[-_MOST_CLEAN:])
 
 
-def _hidden(repository: Repository, tips: Iterable[str], walked: set[str], known: Sequence[str]) -> Iterator[Line]:
-    """The lines that merges put another one in front of, and those that they in turn were put in front of."""
-    waiting, seen = list(tips), list(known)
+def _hidden(repository: Repository, tip: str, walked: set[str], known: Sequence[str]) -> Entries:
+    """What lies on the line that ends at ``tip``, and on those that it in turn was put in front of."""
+    found: dict[LedgerEntry, tuple[str, ...]] = {}
+    waiting, seen = [tip], list(known)
     while waiting:
         tip = waiting.pop()
         commits = history.line(repository.folder, tip, since=seen[-_MOST_CLEAN:], env=repository.env)
         seen.append(tip)
         fresh = [landed for landed in commits if landed.commit not in walked]
         walked |= {landed.commit for landed in fresh}
+        entries, _ = _added(Line(), fresh, {})
+        found = {**entries, **found}
         parents = dict.fromkeys(p for landed in fresh for p in landed.parents[1:] if p not in walked)
-        odd = unclean(repository, list(parents), known)
-        entries, breaks = _added(Line(), fresh, odd)
-        yield Line(tip, entries, breaks)
-        waiting += odd
+        waiting += unclean(repository, list(parents), known)
+    return found
 
 
 def unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str] = ()) -> frozenset[str]:
@@ -128,12 +136,14 @@ def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence
 
 
 def _added(
-    line: Line, commits: Sequence[Landed], unclean: frozenset[str]
+    line: Line, commits: Sequence[Landed], hidden: Mapping[str, Entries], fronted: frozenset[str] = frozenset()
 ) -> tuple[dict[LedgerEntry, tuple[str, ...]], tuple[Break, ...]]:
     entries, breaks = dict(line.entries), list(line.breaks)
     behind = tuple(b.commit for b in breaks)
     for landed in commits:
-        found = _break(landed, unclean)
+        lost = {e: b for p in landed.parents[1:] for e, b in hidden.get(p, {}).items() if e not in entries}
+        found = _break(landed, lost, fronted)
+        entries |= lost
         if found:
             breaks.append(found)
             behind = (*behind, found.commit)
@@ -148,18 +158,19 @@ def is_event(touch: FileChange) -> bool:
     return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
 
 
-def grown(commits: Sequence[Landed], unclean: frozenset[str]) -> Line:
-    """The line of these commits alone. ``unclean``: other parents in whose history there are events."""
-    entries, breaks = _added(Line(), commits, unclean)
+def grown(commits: Sequence[Landed], fronted: frozenset[str]) -> Line:
+    """The line of these commits, without a repository. ``fronted``: ledgers that it was put in front of."""
+    entries, breaks = _added(Line(), commits, {}, fronted)
     return Line(commits[-1].commit if commits else "", entries, breaks)
 
 
-def _break(landed: Landed, unclean: frozenset[str]) -> Break | None:
-    hidden = next((p for p in landed.parents[1:] if p in unclean), "")
-    if hidden:
-        return Break(landed.commit, hidden, "put another line in front of the ledger")
+def _break(landed: Landed, lost: Entries, fronted: frozenset[str]) -> Break | None:
+    """``lost`` are events behind another parent that the line did not have; ``fronted``: parents that hide some."""
+    before = (*landed.parents, "")[0]
     for touch in landed.touches:
         if touch.old and NAME.fullmatch(touch.path):
             done = "deleted" if touch.is_gone else "edited"
-            return Break(landed.commit, (*landed.parents, "")[0], f"{done} {touch.path}")
+            return Break(landed.commit, before, f"{done} {touch.path}")
+    if lost or fronted.intersection(landed.parents[1:]):
+        return Break(landed.commit, landed.parents[1], "put another line in front of the ledger", tuple(lost))
     return None

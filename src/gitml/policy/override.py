@@ -96,10 +96,10 @@ def _signers(signed: Sequence[_Signed], name: str) -> int:
 def _read(policy: Policy, rule: Override, case: Case, proof: Proof) -> _Signed | Unknown:
     here = proof.repository.lower() == case.repository.lower()
     bound = (proof.model, proof.environment) == (case.model, case.environment)
-    if proof.reason or not here or not bound:
-        return Unknown(proof.reason or "a statement is of another repository, model or environment")
-    if proof.result != "passed" or proof.time > case.now:
-        return Unknown(f"the statement of {proof.owner} is of the future, or withdrawn")
+    if proof.why_not or not here or not bound:
+        return Unknown(proof.why_not or "a statement is of another repository, model or environment")
+    if proof.result != "passed":
+        return Unknown(f"the statement of {proof.owner} was withdrawn")
     why = _why_not(policy, rule, case, proof)
     if why:
         return Unknown(f"{proof.owner} {why}")

@@ -111,7 +111,7 @@ def _of_versions(agents: Agents, case: Case) -> Iterator[Involved | Unknown]:
         yield from _of_commits(agents, candidate.authors, "lineage commit", candidate.version)
         if not isinstance(facts.proofs, Unknown):
             for proof in facts.proofs:
-                if proof.kind == "trained" and proof.version == candidate.version and proof.by and not proof.reason:
+                if proof.kind == "trained" and proof.version == candidate.version and proof.by and not proof.why_not:
                     yield Involved(Person(proof.by), f"who trained {candidate.short}")
 
 

@@ -15,11 +15,12 @@ from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.facts import AuditFacts, Rules, Way
 from gitml.evidence.records import touched_again, version_of
+from gitml.evidence.trust import Believed, sealed
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
-from gitml.git.ledgerline import LedgerEntry, is_event, unclean
+from gitml.git.ledgerline import LedgerEntry, is_event, line_of, unclean
 from gitml.git.repository import Repository
 from gitml.spec.policy import POLICY
 
@@ -131,10 +132,15 @@ def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
 
 
 def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
-    """Other parents in whose history there are events: a merge of them would hide this line, or be hidden by it."""
-    there = {landed.commit for landed in line}
+    """Other parents behind which there are events: a merge of them would hide this line, or be hidden by it."""
+    repository, there = Repository(root), {landed.commit for landed in line}
     parents = dict.fromkeys(parent for landed in line for parent in landed.parents[1:] if parent not in there)
-    return unclean(Repository(root), list(parents))
+    return frozenset(p for p in unclean(repository, list(parents)) if _is_ledger(repository, p))
+
+
+def _is_ledger(repository: Repository, commit: str) -> bool:
+    events = ledger.load(repository, line_of(repository, commit).entries)
+    return any(not isinstance(sealed(event), Believed) for event in events)
 
 
 def _kept(text: str) -> tuple[str, ...]:
