@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gitml.errors import OutsideError, SpecError
-from gitml.git.filechange import FileChange, parse_change
+from gitml.git.filechange import FileChange
 from gitml.git.history import escaped, first_with, line
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import Event, load, portion, remembered
@@ -172,22 +172,6 @@ class Mirror:
         """Oldest first; nothing where the commit is not here. Whole, as dates would decide where a part of it ends."""
         words = ("rev-list", "--first-parent", "--reverse", "--end-of-options", commit)
         return self._git(*words, check=False).decode().split() if commit and self.resolve(commit) else []
-
-    def parent(self, commit: str) -> str:
-        """The first parent; empty for a first commit."""
-        return self.resolve(f"{commit}^1") or ""
-
-    def last_change(self, commit: str, path: str) -> Moved | None:
-        """The newest first-parent change of ``path`` (from the top of the repository), or None: it was never there."""
-        words = ("-c", "log.showRoot=true", "log", "-1", "--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames")
-        found = self._text(
-            *words, "--no-show-signature", "-z", "--format=%H%x00", commit, "--", f":(top,literal){path}"
-        )
-        fields = [f.strip("\n") for f in found.split("\0")]
-        raw = next((f for f in fields if f.startswith(":")), None)
-        if raw is None:
-            return None
-        return Moved(**vars(parse_change(raw, path)), commit=fields[0], parent=self.parent(fields[0]))
 
     def original(self, commit: str, path: str) -> CommitTree:
         """The files as the commit of main's own line left them that first had ``path`` (from the folder of gitml.yaml).
