@@ -51,6 +51,19 @@ def test_a_merge_without_evidence_waits_for_it(world: World, running: Running) -
     assert running.shop.ask("m") == 6.0
 
 
+def test_an_old_date_on_a_change_of_today_is_not_believed(world: World, running: Running) -> None:
+    """A key whose time is over is found again: what it signs is dated when it counted, and the merge is of now."""
+    change = merged(world)
+    old = f"{datetime.now(UTC) - timedelta(days=90):%Y-%m-%dT%H:%M:%SZ}"
+    for kind in ("gate", "approved"):
+        world.say(kind, change, time=old)
+    refused(running, "before there was the commit", "'approved'")
+    world.say("approved", change)
+    refused(running, "before there was the commit", "'gate'")
+    world.say("gate", change)
+    assert running.one().sync == "synced"
+
+
 def test_a_direct_push_is_not_followed(world: World, running: Running) -> None:
     write(world.clone, {"models/m/production.yaml": yaml.safe_dump(world.desired(version(world, 2.0)))})
     world.push("trust me")

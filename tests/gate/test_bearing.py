@@ -9,7 +9,7 @@ import pytest
 
 from conftest import git
 from gate.kit import REPOSITORY
-from gitml.control.bearing import predates, why_not, without_backdated
+from gitml.evidence.bearing import predates, why_not, without_backdated
 from gitml.evidence.keys import generate
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.evidence.trust import Believed
@@ -75,10 +75,12 @@ def test_evidence_is_not_older_than_the_commit_it_was_judged_on(line: Line) -> N
     base = line.git.repository.store("commit", text.encode())
     now = MADE + timedelta(days=1)
     honest, old = signed("gate", base, None), signed("gate", base, None, time="2026-08-01T00:00:00Z")
-    assert predates(line.git, honest, now) == ""
-    assert "before there was the commit" in predates(line.git, old, now)
-    assert predates(line.git, old, MADE - timedelta(days=1)) == ""  # a commit of the future proves nothing
-    assert predates(line.git, signed("gate", "e" * 40, None), now) == ""
+    assert predates(line.git.repository, honest, base, now) == ""
+    assert "before there was the commit" in predates(line.git.repository, old, base, now)
+    assert (
+        predates(line.git.repository, old, base, MADE - timedelta(days=1)) == ""
+    )  # a commit of the future proves nothing
+    assert predates(line.git.repository, old, "e" * 40, now) == ""
     public = generate()[1]
     about = {"public": public, "owner": "CI", "purposes": ("gate",), "from": "2026-01-01"}
     keys = {

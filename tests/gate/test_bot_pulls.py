@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import git
-from gate.test_derived import entry, files_of, record
+from gate.test_derived import GITML, entry, files_of, record
 from gitml.cijobs.derived import derived
 from gitml.cijobs.due import Due
 from gitml.cijobs.trained import trained
@@ -39,11 +39,6 @@ BOT, JOBS = "gitml-bot[bot]", "github-actions[bot]"
 BOT_WHO = Who("gitml-bot", "gitml-bot@noreply.invalid")
 BRANCH, WORKFLOW = "gitml/retrain-flights", ".github/workflows/gitml-train.yml"
 PURPOSES = ["trained", "evaluated", "gate", "approved", "promoted"]
-GITML = """\
-application: flights
-models:
-  delay: {artifact: model.skops, metrics: metrics.json, better: {auc: higher}}
-"""
 
 
 @dataclass

@@ -25,6 +25,11 @@ from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
 
 BOT = Who(BOT_NAME, BOT_EMAIL)
+GITML = """\
+application: flights
+models:
+  delay: {artifact: model.skops, metrics: metrics.json, better: {auc: higher}}
+"""
 CREATED = "2026-11-24T12:00:00Z"
 
 
@@ -33,6 +38,7 @@ def repo(tmp_path: Path) -> Git:
     git(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / "train.py").write_text("1\n")
     (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / "gitml.yaml").write_text(GITML)
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-q", "-m", "begin")
     return Git(tmp_path)
@@ -119,7 +125,10 @@ def test_the_retrain_branch_takes_main_in_and_never_an_older_main(repo: Git) -> 
     assert proposal.why_not(repo, first, Claim(retrain.NAME, old), {}, new) == ""
     assert proposal.why_not(repo, again, Claim(retrain.NAME, new), {}, new) == ""
     assert repo.repository.tree_of(again) == repo.repository.tree_of(new)
+    assert proposal.has_main_s_tree(repo, again, new)  # as bots of before said nothing of what they made
+    assert not proposal.has_main_s_tree(repo, trained, new)
     back = proposal.commit_of(repo, Claim(retrain.NAME, old), (), "Train", BOT, onto=new)
+    assert not proposal.has_main_s_tree(repo, back, new)
     assert "gone past" in proposal.why_not(repo, back, Claim(retrain.NAME, old), {}, new)
 
 
@@ -160,6 +169,8 @@ def record(parent: str, stage: Entry, **more: object) -> Record:
         "commit": parent,
         "artifact": "model.skops",
         "files": {"model.skops": {"sha256": "1" * 64, "size": 9}, "metrics.json": {"sha256": sha, "size": 12}},
+        "metrics": {"auc": {"value": 0.7}},
+        "roles": {"metrics": "metrics.json"},
         "stages": {"train": stage.to_dict()},
         **more,
     }
@@ -176,7 +187,8 @@ def lock(stage: Entry) -> str:
 
 
 def handed(parent: str, stage: Entry) -> training.HandedOver:
-    run = StageRun(stage="train", how="ran", entry=stage.to_dict())
+    outputs = {path: file.model_dump(exclude_none=True) for path, file in record(parent, stage).files.items()}
+    run = StageRun.model_validate({"stage": "train", "how": "ran", "entry": stage.to_dict(), "outputs": outputs})
     return training.HandedOver(parent, {"train": run}, {"metrics.json": METRICS.encode()})
 
 
@@ -231,6 +243,18 @@ def test_a_record_of_another_origin_or_commit_is_not_of_this_run(repo: Git) -> N
     for more in ({"origin": "local"}, {"commit": "f" * 40}):
         made = commit(repo, parent, files_of(record(parent, stage, **more), stage))
         assert any("is not of the run" in why for why in checked(repo, made, parent, stage).wrong)
+    for more, why in (
+        ({"metrics": {"auc": {"value": 0.9}}}, "other metrics"),
+        ({"roles": {"metrics": "metrics.json", "signature": "metrics.json"}}, "other roles"),
+        ({"packages": {"path": "evil.lock", "sha256": "1" * 64, "python": "3.11.2"}}, "other packages"),
+        ({"dirty": ("train.py",)}, "did not hand over"),
+        (
+            {"files": {**record(parent, stage).model_dump()["files"], "more": {"sha256": "1" * 64, "size": 1}}},
+            "did not hand over",
+        ),
+    ):
+        made = commit(repo, parent, files_of(record(parent, stage, **more), stage))
+        assert any(why in line for line in checked(repo, made, parent, stage).wrong), why
     later = commit(repo, commit(repo, parent, {"a.txt": "1"}), {"metrics.json": METRICS})
     assert "not on top of" in checked(repo, later, parent, stage).wrong[0]
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
+from gitml.evidence.bearing import predates
 from gitml.evidence.keys import fingerprint
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.standing import Standing, standing
@@ -195,7 +196,8 @@ def _trusted(grounds: Grounds, change: Moved, last: str = "") -> Trusted:
         kind = heard.binding.kind if heard.binding else _kind_of(event.name)
         if kind in told:
             told[kind].append(heard)
-    approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in told["approved"]], change)
+    after = [_after_the_merge(grounds, heard, change) for heard in told["approved"]]
+    approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in after], change)
     gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
     rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
     rolled = [h for h in rolled if h and h.binding and h.binding.result == "passed"]
@@ -244,7 +246,8 @@ def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> Believe
     signer = fingerprint(keys.before[before.signer].public)
     if grounds.only and signer not in grounds.only:
         return before.unless(f"its key {signer} is not among those of --trust")
-    return before.unless(_unfit(grounds.mirror, change, before.binding))
+    why = _unfit(grounds.mirror, change, before.binding)
+    return before.unless(why or predates(grounds.mirror.repository, before.binding, before.binding.base, grounds.now))
 
 
 def _kind_of(name: str) -> str:
@@ -274,6 +277,13 @@ def _of_the_same(heard: Believed, approved: Believed) -> Believed:
     if ours is None or theirs is None or (ours.pull, ours.head) == (theirs.pull, theirs.head):
         return heard
     return heard.unless("it speaks of another pull request, or another head, than was approved")
+
+
+def _after_the_merge(grounds: Grounds, heard: Believed, change: Moved) -> Believed:
+    """CI says who had approved when it is merged: what is dated before that was signed by somebody with an old key."""
+    if heard.binding is None:
+        return heard
+    return heard.unless(predates(grounds.mirror.repository, heard.binding, change.commit, grounds.now))
 
 
 def _of_this_merge(heard: Believed, change: Moved, last: str) -> Believed:

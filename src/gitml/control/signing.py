@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from gitml.control.bearing import without_backdated
 from gitml.control.place import Place
 from gitml.errors import GitmlError, UsageError
 from gitml.evidence import dsse
+from gitml.evidence.bearing import without_backdated
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.evidence.statement import Binding, Statement, to_payload

@@ -57,6 +57,14 @@ def why_not(
     return ""
 
 
+def has_main_s_tree(git: Git, commit: str, main: str) -> bool:
+    """Whether a merge leaves nothing but main as it was then: nothing is left of what its branch had before."""
+    above = parents(git, commit)
+    if len(above) != 2 or _wrong_base(git, commit, above[-1], main):
+        return False
+    return git.repository.tree_of(commit) == git.repository.tree_of(above[-1])
+
+
 def _wrong_base(git: Git, commit: str, base: str, main: str) -> str:
     above = parents(git, commit)
     if not above or len(above) > 2 or above[-1] != base:

@@ -19,12 +19,14 @@ from gitml.git.merges import parents
 from gitml.git.trailers import values
 from gitml.jsontext import plain
 from gitml.refs import NAME
+from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import Record, parse_record
+from gitml.spec.load import APPLICATION, parse_application
 from gitml.spec.yamlfile import parse
 
 KIND = "training"
 TRAILER = "Gitml-Trained"
-LOCK = "dvc.lock"
+LOCK, SIGNATURE = "dvc.lock", "signature"
 _RECORD = re.compile(rf"models/{NAME.pattern}/versions/[^/]+\.json")
 _LARGEST = 64_000_000
 _LOCK_KEYS = {"cmd", "deps", "params", "outs"}
@@ -144,10 +146,37 @@ class _Check:
             yield f"edits {path}: records are never edited"
         if (record.origin, record.commit) != ("ci", self.handed.commit):
             yield f"{path} is not of the run at {self.handed.commit[:12]}"
+        if record.dirty or not set(record.files) <= set(self.handed.digests):
+            yield f"{path} names files that the run did not hand over"
         for name, file in record.files.items():
             in_git = self.handed.files.get(name)
             if in_git is not None and sha256(in_git).hexdigest() != file.sha256:
                 yield f"{path} says another {name} than the run handed over"
+        yield from self._description(path, record)
+
+    def _description(self, path: str, record: Record) -> Iterator[str]:
+        """What the record takes from gitml.yaml, from the packages' lock file, and from outputs that are in Git."""
+        tree = self.git.at(self.parent)
+        try:
+            model = parse_application(tree.read(APPLICATION) or b"").models[record.model]
+        except (SpecError, KeyError):
+            yield f"{path} is of a model that gitml.yaml does not have"
+            return
+        roles = {role: place for role, place in model.outputs.items() if role != "artifact"}
+        if (record.artifact, dict(record.roles)) != (model.artifact, roles):
+            yield f"{path} gives its files other roles than gitml.yaml"
+        lock = tree.read(model.packages) if model.packages else None
+        packages = (record.packages.path, record.packages.sha256) if record.packages else None
+        if packages != ((model.packages, sha256(lock).hexdigest()) if model.packages and lock is not None else None):
+            yield f"{path} names other packages than its branch has"
+        metrics, signature = (self.handed.files.get(place or "") for place in (model.metrics, model.signature))
+        try:
+            if metrics is not None and parse_metrics(metrics, model.metrics) != dict(record.metrics):
+                yield f"{path} says other metrics than its metrics file"
+            if signature is not None and parse_signature(signature, SIGNATURE) != record.signature:
+                yield f"{path} says another signature than its signature file"
+        except SpecError as exc:
+            yield f"{exc.problems[0]}"
 
     def _ignored(self, path: str, raw: bytes) -> Iterator[str]:
         """DVC adds a line for each output that lies beside the file."""

@@ -64,7 +64,7 @@ def derivations(place: Place, ground: Ground, head: str, *, claimed_only: bool =
             found.append(DerivedCommit(commit, Verdict(Phase.SUCCESSFUL, "signed before"), str(claim or "a training")))
         elif claim is not None:
             found.append(_proposal(ground, commit, claim))
-        elif not claimed_only and not adds_nothing(git, commit):
+        elif not claimed_only and not (adds_nothing(git, commit) or proposal.has_main_s_tree(git, commit, main)):
             found.append(_training(place, ground, commit, message))
     return tuple(found)
 

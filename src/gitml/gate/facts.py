@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitml.control import bearing
 from gitml.errors import SpecError
+from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
+from gitml.derivation.proposal import has_main_s_tree
 from gitml.errors import GitmlError
 from gitml.forges.governed import PullCommit
 from gitml.gate.people import BOT, asked, by_address, co_authors, commit_of
@@ -88,8 +89,17 @@ class _Look:
         plain = all(person.is_known and person != BOT for person in commit.people)
         if plain and not found.message.startswith("Merge"):
             yield commit
-        elif not _adds_nothing(self.place, found.commit):
+        elif not self._adds_nothing(found.commit):
             yield _signed(commit, self.derived)
+
+    def _adds_nothing(self, commit: str) -> bool:
+        git, main = self.place.git, self.main.commit
+        try:
+            bring(git, self.place.remote, commit)
+            return adds_nothing(git, commit) or has_main_s_tree(git, commit, main)
+        except GitmlError as exc:
+            self.place.say(f"what {commit[:12]} changes cannot be told: {exc.message.splitlines()[0]}")
+            return False
 
 
 def _paths(record: Record) -> tuple[str, ...]:
@@ -104,15 +114,6 @@ def _sources(record: Record) -> tuple[str, ...]:
     params = [file for entry in entries.values() for file in entry.params]
     found = ["dvc.yaml", *params, *(path for name in (*brought, *outs) for path in (name, f"{name}.dvc"))]
     return tuple(dict.fromkeys(found))
-
-
-def _adds_nothing(place: Place, commit: str) -> bool:
-    try:
-        bring(place.git, place.remote, commit)
-        return adds_nothing(place.git, commit)
-    except GitmlError as exc:
-        place.say(f"what {commit[:12]} changes cannot be told: {exc.message.splitlines()[0]}")
-        return False
 
 
 def _signed(commit: Commit, derived: frozenset[str]) -> Commit:

@@ -93,7 +93,7 @@ def by_login(value: str) -> Person:
 def co_authors(message: str) -> tuple[Person, ...]:
     """Whom a commit's message names as co-authors, by their addresses; who has none there is somebody unknown.
 
-    >>> [p.email for p in co_authors("x\n\nCo-Authored-By : Rita\n  <rita@example.org>\n")]
+    >>> [p.email for p in co_authors("x\\n\\nCo-Authored-By : Rita\\n  <rita@example.org>\\n")]
     ['rita@example.org']
     """
     found = [*values(message, _CO_AUTHOR), *(match["value"] for match in _LINE.finditer(message))]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitml.control import bearing
 from gitml.control.place import Place
+from gitml.evidence import bearing
 from gitml.evidence.statement import SignedChange
 from gitml.forges.base import State, Status
 from gitml.gate.ground import Ground

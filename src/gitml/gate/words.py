@@ -73,13 +73,19 @@ def line_of(judged: Judged) -> str:
     if judged.refused:
         return cut(f"refused: {judged.refused[0]}")
     if not judged.is_promotion and judged.derived:
-        return cut(_waits(judged) or f"no promotion; follows from {', '.join(d.told for d in judged.derived)}")
+        open_questions = [d.verdict.reason for d in judged.derived if d.verdict.phase is not Phase.SUCCESSFUL]
+        told = ", ".join(dict.fromkeys(d.told for d in judged.derived if d.told))
+        return cut(f"not a promotion; {open_questions[0] if open_questions else f'follows from {told}'}")
     return cut(status_line(judgement_of(judged)))
 
 
 def _waits(judged: Judged) -> str:
-    """What is not known yet of a pull request that the bot opened."""
-    if not judged.pull.author.endswith("[bot]"):
+    """What is not known yet of a pull request that the bot opened.
+
+    Where policy.yaml believes no run of a branch, only main's own job can tell, once it is merged.
+    """
+    known_later = judged.ground.policy.trust.branch_runs == "reproduce"
+    if known_later or not judged.pull.author.endswith("[bot]"):
         return ""
     return next((d.verdict.reason for d in judged.derived if d.verdict.phase is Phase.INCONCLUSIVE), "")
 

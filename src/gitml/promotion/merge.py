@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gitml.control import bearing
 from gitml.control.change import drop_branch
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import heard
 from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
+from gitml.evidence import bearing
 from gitml.evidence.statement import Binding
 from gitml.forges.base import PullRequest, State, Status
 from gitml.forges.governed import Readiness

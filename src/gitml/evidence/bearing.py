@@ -9,6 +9,7 @@ from gitml.errors import OutsideError
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.git.commands import Git
+from gitml.git.repository import Repository
 from gitml.spec.policy import TrustedKey
 
 
@@ -32,16 +33,16 @@ def why_not(git: Git, about: Binding, change: SignedChange, base: str, pull: int
     return f"is from before {moved[:12]}, which changed {change.path}" if moved else ""
 
 
-def predates(git: Git, about: Binding, now: datetime) -> str:
-    """Why evidence cannot be from when it says, or "": the commit that it was judged on did not exist then.
+def predates(repository: Repository, about: Binding, commit: str, now: datetime) -> str:
+    """Why evidence cannot be from when it says, or "": ``commit``, which it speaks of, did not exist then.
 
-    Whoever finds an old key can sign with an old date, but not on a commit of today. A commit that is dated after now
+    Whoever finds an old key can sign with an old date, but not of a commit of today. A commit that is dated after now
     proves nothing: anybody can date one.
     """
-    made = _made(git, about.base) if about.base else None
+    made = _made(repository, commit) if commit else None
     if made is None or made > now or about.moment >= made - LEEWAY:
         return ""
-    return f"is dated {about.time}, before there was the commit {about.base[:12]} that it was judged on"
+    return f"is dated {about.time}, before there was the commit {commit[:12]} of which it speaks"
 
 
 def without_backdated(
@@ -49,14 +50,18 @@ def without_backdated(
 ) -> tuple[Believed, ...]:
     """The same, but nothing of a key whose time is over counts that says it is older than what it was judged on."""
     over = {name for name, key in keys.items() if key.until and key.until <= now}
-    return tuple(
-        e.unless(predates(git, e.binding, now), Cause.EXPIRED_KEY) if e.signer in over and e.binding else e
-        for e in events
-    )
+
+    def judged(event: Believed) -> Believed:
+        about = event.binding
+        if about is None or event.signer not in over:
+            return event
+        return event.unless(predates(git.repository, about, about.base, now), Cause.EXPIRED_KEY)
+
+    return tuple(map(judged, events))
 
 
-def _made(git: Git, commit: str) -> datetime | None:
-    found = git.repository.load(commit)
+def _made(repository: Repository, commit: str) -> datetime | None:
+    found = repository.load(commit)
     if found is None or found.kind != "commit" or found.content is None:
         return None
     header = found.content.partition(b"\n\n")[0].decode("utf-8", "replace")
