@@ -17,6 +17,7 @@ from gitml.errors import FailedError, GitmlError, IntegrityError
 from gitml.models.quarantine import Quarantine, QuarantineLimits, can_go_offline
 from serving_models import SIGNATURE, fitted, onnx_loop, onnx_model, saved
 
+pytestmark = pytest.mark.slow
 ONE = {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]}
 
 

@@ -99,8 +99,10 @@ def test_a_default_that_would_be_called_is_refused() -> None:
 
 def test_processes_and_prints_are_the_servers_own() -> None:
     rows, truth = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
-    model = BaggingClassifier(RandomForestClassifier(3, n_jobs=4, verbose=3), 2, n_jobs=8, verbose=50).fit(rows, truth)
+    model = BaggingClassifier(RandomForestClassifier(3), 2).fit(rows, truth)
     wanted = model.predict_proba(rows)
+    for one in (model, *model.estimators_):
+        one.set_params(n_jobs=4, verbose=50)
     settle(model)
     assert {getattr(m, "n_jobs", None) for m in everything(model) if hasattr(m, "get_params")} == {None}
     assert {getattr(m, "verbose", 0) for m in everything(model) if hasattr(m, "get_params")} == {0}

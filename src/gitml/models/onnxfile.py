@@ -27,6 +27,7 @@ _BY_VALUE = frozenset(
     | {"CenterCropPad", "MaxUnpool"}
 )
 _MOST_PARTS = 1_000_000
+Call = tuple[str, str, str]  # domain, operator, overload
 _LARGEST_DENSE = 1 << 27  # values of a sparse tensor, once the runtime has written out its zeros
 
 
@@ -103,25 +104,25 @@ def _about_part(part: Any) -> str:
 
 
 def _about_operators(model: onnx.ModelProto) -> str:
-    own = {(f.domain, f.name) for f in model.functions}
+    own = {(f.domain, f.name, f.overload) for f in model.functions}
     for part in parts(model):
-        if isinstance(part, onnx.NodeProto) and part.domain not in DOMAINS and (part.domain, part.op_type) not in own:
+        if isinstance(part, onnx.NodeProto) and part.domain not in DOMAINS and _call(part) not in own:
             return f"it calls {part.op_type[:60]} of {part.domain[:60]}, which ONNX itself does not define"
-    domains = DOMAINS | {domain for domain, _ in own}
+    domains = DOMAINS | {domain for domain, *_ in own}
     strange = sorted({o.domain for part in (model, *model.functions) for o in part.opset_import} - domains)
     return f"it asks for the operators of {strange[0][:60]}, which ONNX itself does not define" if strange else ""
 
 
 def _about_functions(model: onnx.ModelProto) -> str:
     """Functions are written out where they are called: in a circle for ever, in a pyramid a million times."""
-    bodies = {(f.domain, f.name): f for f in model.functions}
+    bodies = {(f.domain, f.name, f.overload): f for f in model.functions}
     if len(bodies) < len(model.functions):
         return "it defines a function twice"
-    taken = next((domain for domain, _ in bodies if domain in DOMAINS or domain.startswith(_TAKEN)), None)
+    taken = next((domain for domain, *_ in bodies if domain in DOMAINS or domain.startswith(_TAKEN)), None)
     if taken is not None:
         return f"it defines a function in the domain {taken[:60]!r}, which is not its own"
     calls = {key: [c for c in _called(body) if c in bodies] for key, body in bodies.items()}
-    sizes: dict[tuple[str, str], int] = {}
+    sizes: dict[Call, int] = {}
     try:
         for key in TopologicalSorter(calls).static_order():
             sizes[key] = 1 + len(bodies[key].node) + sum(sizes[c] for c in calls[key])
@@ -131,5 +132,9 @@ def _about_functions(model: onnx.ModelProto) -> str:
     return "its functions are too large once they are written out" if total > _MOST_PARTS else ""
 
 
-def _called(body: Message) -> list[tuple[str, str]]:
-    return [(part.domain, part.op_type) for part in parts(body) if isinstance(part, onnx.NodeProto)]
+def _called(body: Message) -> list[Call]:
+    return [_call(part) for part in parts(body) if isinstance(part, onnx.NodeProto)]
+
+
+def _call(node: onnx.NodeProto) -> Call:
+    return node.domain, node.op_type, node.overload
