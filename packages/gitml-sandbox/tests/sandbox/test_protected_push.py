@@ -271,7 +271,7 @@ def test_changes_from_inside_follow_the_same_rules(kit: Kit, tmp_path: Path) -> 
     with pytest.raises(RefusedError, match="pull request"):
         refs.update(kit.sandbox, repo, change, olga)
     assert tip(kit, repo) == old
-    refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None, data={"merge": 1})
+    refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None, data={"merge": {}})
     assert tip(kit, repo) == new
     with pytest.raises(refs.MovedError):
         refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None)
