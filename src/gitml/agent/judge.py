@@ -89,7 +89,7 @@ def _looked_up(grounds: Grounds, wanted: Wanted) -> Trusted:
     What nobody judged, and is back where it began, is passed over: whoever may merge anything at all could else keep
     every new agent from serving. But nothing that was judged is passed over: after it, only it counts.
     """
-    changes = grounds.mirror.changes(grounds.head, wanted.path)
+    changes = iter(grounds.mirror.changes(grounds.head, wanted.path))
     newest = next(changes, None)
     if newest is None or newest.new != wanted.blob:
         raise UntrustedError(

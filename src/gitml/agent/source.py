@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 from gitml.errors import OutsideError, SpecError
 from gitml.git.filechange import FileChange
@@ -60,6 +61,9 @@ class Moved(FileChange):
 
     commit: str
     parent: str
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -158,14 +162,17 @@ class Mirror:
     def _places(self) -> Mapping[str, int]:
         """Where each commit of main's own line stands on it, counted from its beginning."""
         head = self.resolve(MAIN_REF) or ""
-        known = self._lines.get("main")
-        if known is None or known[0] != head:
-            line = self._line(head)
-            known = self._lines["main"] = (head, {commit: place for place, commit in enumerate(line)})
-        return known[1]
+        return self._remembered("places", head, lambda: {c: place for place, c in enumerate(self._line(head))})
+
+    def _remembered(self, what: str, since: object, ask: Callable[[], T]) -> T:
+        """What was found out last of ``what``, asked again where ``since`` is another: a round costs no process."""
+        known = self._memory.get(what)
+        if known is None or known[0] != since:
+            known = self._memory[what] = (since, ask())
+        return cast(T, known[1])
 
     @cached_property
-    def _lines(self) -> dict[str, tuple[str, Mapping[str, int]]]:
+    def _memory(self) -> dict[str, tuple[object, object]]:
         return {}
 
     def _line(self, commit: str) -> list[str]:
@@ -182,8 +189,11 @@ class Mirror:
             raise OutsideError("the agent's mirror is shallow: it does not say how a version came to main", _WHOLE)
         return self.at(first_with(self.folder, commit, self.prefix + path, self._env) or "")
 
-    def changes(self, commit: str, path: str) -> Iterator[Moved]:
+    def changes(self, commit: str, path: str) -> tuple[Moved, ...]:
         """The newest changes of ``path`` (from the top) on the line that ends at ``commit``, newest first."""
+        return self._remembered(f"changes of {path}", commit, lambda: tuple(self._moves(commit, path)))
+
+    def _moves(self, commit: str, path: str) -> Iterator[Moved]:
         for landed in reversed(line(self.folder, commit, [f":(top,literal){path}"], most=_MOST, env=self._env)):
             for touch in landed.touches:
                 yield Moved(**vars(touch), commit=landed.commit, parent=(*landed.parents, "")[0])
@@ -191,8 +201,12 @@ class Mirror:
     def touched(self, since: str, until: str, environment: str) -> dict[str, str]:
         """Model → the newest commit that touched its file for ``environment``, of those after ``since``."""
         paths = [f":(top,glob){escaped(self.prefix)}models/*/{escaped(environment)}.yaml"]
-        found = line(self.folder, until, paths, since=[since] if since else [], env=self._env)
-        return {touch.path.split("/")[-2]: landed.commit for landed in found for touch in landed.touches}
+
+        def ask() -> dict[str, str]:
+            found = line(self.folder, until, paths, since=[since] if since else [], env=self._env)
+            return {touch.path.split("/")[-2]: landed.commit for landed in found for touch in landed.touches}
+
+        return self._remembered("touched", (since, until, environment), ask)
 
     def since(self, before: str, commit: str) -> frozenset[str]:
         """The commits of the line that ends at ``commit``, without ``before`` and what lies behind it."""
