@@ -396,6 +396,36 @@ def test_a_running_agent_sees_the_one_clock_turn(world: World, tmp_path: Path, m
     assert (running.one().health, running.shop.ask("m")) == ("healthy", 3.0)
 
 
+def test_a_column_that_main_makes_private_is_hidden_with_the_next_round_and_shown_with_the_next_deployment(
+    world: World,
+) -> None:
+    spec = world.clone / "gitml.yaml"
+    before = spec.read_text()
+    running = start(world)
+    running.one()
+    assert running.shop.shown[-1].private == frozenset()
+    spec.write_text(f"{before}\nprivate: [b]\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private == {"b"}
+    world.promote(version(world, 2.0))
+    running.one()
+    spec.write_text(f"{before}\nprivate: [a]\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private == {"a", "b"}, "b waits for a deployment"
+    shown = len(running.shop.shown)
+    running.one()
+    assert len(running.shop.shown) == shown
+    spec.write_text("not: [a, spec\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private >= {"*"}
+    world.forge.rename(world.folder / "away")
+    again = start(world)
+    assert again.shop.shown[-1].private >= {"*"}, "after a restart without a network too"
+
+
 def test_an_ensemble_comes_up_with_all_its_versions(world: World) -> None:
     running = start(world)
     made = world.ensemble(version(world, 1.0), version(world, 3.0), version(world, 5.0))

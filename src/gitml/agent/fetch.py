@@ -18,6 +18,7 @@ from gitml.registry.store import pinned, record_path
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
 from gitml.spec.load import APPLICATION, parse_application
+from gitml.traffic.exchange import EVERY_COLUMN
 
 _OLD = 30 * 86_400.0  # seconds
 
@@ -29,6 +30,12 @@ def application_at(mirror: Mirror, commit: str) -> Application | None:
         return parse_application(raw) if raw is not None else None
     except SpecError:
         return None
+
+
+def private_at(mirror: Mirror, commit: str) -> frozenset[str]:
+    """Columns that are not logged, as gitml.yaml says; all where it cannot be read, as it may name any."""
+    application = application_at(mirror, commit)
+    return frozenset(application.private) if application else frozenset({EVERY_COLUMN})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gitml.agent.fetch import MirrorShelf, application_at
+from gitml.agent.fetch import MirrorShelf, application_at, private_at
 from gitml.agent.judge import Go
 from gitml.agent.source import Wanted
 from gitml.agent.state import Applied, stamp
@@ -16,7 +16,6 @@ from gitml.models.quarantine import Quarantine
 from gitml.registry.load import LoadedVersion, Loader
 from gitml.spec.deployment import Deployment
 from gitml.spec.policy import Policy
-from gitml.traffic.exchange import EVERY_COLUMN
 from gitml.urls import shown
 
 
@@ -67,8 +66,7 @@ def bring_up(shelf: MirrorShelf, order: LoadOrder, quarantine: Quarantine) -> Lo
         if kept is None or kept.model.digest != pin.digest:
             kept = loader.pinned(order.name, pin)
         members[pin.version] = kept
-    # What nobody can read may name any column.
-    private = frozenset(application.private) if application else frozenset({EVERY_COLUMN})
+    private = private_at(shelf.mirror, shelf.commit)
     return LoadedModel(order.name, order.deployment, members, order.commit, private)
 
 

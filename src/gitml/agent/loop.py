@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
@@ -23,6 +23,7 @@ from gitml.agent.marks import advanced, lost, why_gone
 from gitml.agent.news import Reporter
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
+from gitml.agent.shop import Front, HidingFront
 from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
@@ -31,21 +32,6 @@ from gitml.clock import machine, now
 from gitml.errors import OutsideError, SpecError
 from gitml.models.quarantine import Quarantine
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
-
-
-class Front(Protocol):
-    """What answers requests."""
-
-    def show(self, loaded: LoadedModel) -> None:
-        """From now on this answers for its model, at once and whole; requests under way end with what they had."""
-        ...
-
-
-class Nowhere:
-    """Answers nobody: for one convergence without a server."""
-
-    def show(self, loaded: LoadedModel) -> None:
-        """It was loaded and checked, and that is all."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +92,7 @@ class Agent:
         self._loaded: dict[str, LoadedModel] = {}
         self._grounds: Grounds | None = None
         self._told: dict[str, str] = {}
+        self._front = HidingFront(setup.front, setup.mirror)
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
 
@@ -113,6 +100,7 @@ class Agent:
         """Serve what was applied last, from this machine's disk; what it lacks is fetched if that is possible."""
         now = self.setup.clock()
         pins = active(pins_in(self.setup.folder), now)
+        self._front.follow_mirror()
         for model in self.state.applied:
             self._serve_pin(pins[model]) if model in pins else self._serve_applied(model)
 
@@ -135,6 +123,8 @@ class Agent:
         now = self.setup.clock()
         main, pins, views = self._look(now), active(pins_in(self.setup.folder), now), []
         heads = main.heads
+        if heads:
+            self._front.follow(heads.main)
         for model in sorted({*main.wanted, *self.state.applied, *pins}):
             case = _Case(model, now, main)
             views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
@@ -280,7 +270,7 @@ class Agent:
         return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, self.setup.remotes)
 
     def _show(self, loaded: LoadedModel) -> None:
-        self.setup.front.show(loaded)
+        self._front.show(loaded)
         self._loaded[loaded.name] = loaded
 
     def _serve_applied(self, model: str) -> str:

@@ -111,9 +111,10 @@ def _working(
     told: AgentCall, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
 ) -> Working:
     from gitml.agent.front import Server
-    from gitml.agent.loop import Agent, Nowhere, Setup
+    from gitml.agent.loop import Agent, Setup
     from gitml.agent.news import Reporter
     from gitml.agent.report import Outbox, Page
+    from gitml.agent.shop import Nowhere
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
     from gitml.models.quarantine import Quarantine

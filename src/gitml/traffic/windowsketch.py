@@ -40,7 +40,7 @@ _NEEDED = ("environment", "arm", "version", "outcome", "row", "unit", "arrived")
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedRows:
     """Of which rows the columns are counted: those that were answered in ``environment``, by ``version``, through one
     of ``arms``; '' is any. A shadow sees the rows that the champion sees, and who asks for a version chose it."""
 
@@ -54,7 +54,7 @@ class _Job:
     folder: str | Path
     model: str
     layout: Layout
-    counted: Counted
+    counted: CountedRows
     spool: Path | None
 
 
@@ -63,7 +63,7 @@ def sketch_of_window(
     model: str,
     window: Window,
     layout: Layout,
-    counted: Counted = Counted(),
+    counted: CountedRows = CountedRows(),
     *,
     spool: Path | None = None,
 ) -> Sketch:
@@ -168,7 +168,7 @@ def _where(batch: pa.RecordBatch, chosen: Any) -> pa.RecordBatch:
     return batch if pc.all(chosen).as_py() is not False else batch.filter(chosen)
 
 
-def _chosen(batch: pa.RecordBatch, counted: Counted) -> Any:
+def _chosen(batch: pa.RecordBatch, counted: CountedRows) -> Any:
     arms = pc.is_in(batch["arm"], pa.array(counted.arms, pa.string()))
     answered = pc.and_(pc.equal(batch["outcome"], "ok"), arms)
     return pc.and_(answered, _is("version", counted.version, batch))

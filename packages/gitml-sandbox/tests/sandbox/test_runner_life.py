@@ -54,6 +54,18 @@ def marked(works: Works, job: sqlite3.Row) -> list[int]:
     return found
 
 
+def test_jobs_get_the_variables_that_the_sandbox_was_told_to_hand_on(works: Works) -> None:
+    works.flow("""
+        name: Env
+        on: push
+        jobs:
+          look:
+            runs-on: ubuntu-latest
+            steps: [{run: 'test "$HANDED_ON $GITHUB_REF" = "a value refs/heads/main"'}]
+    """)
+    assert [run["conclusion"] for run in works.done()] == ["success"]
+
+
 LONG = """
     name: Long
     on: push

@@ -61,6 +61,7 @@ class Handle:
     """
 
     tools: Path | None = None
+    passed: Mapping[str, str] = field(default_factory=dict)
     stopped: str = ""
     _process: act.Process | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -164,7 +165,8 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     jobfolder.at_commit(folder, bare, commit)
     act.link_tools(folder, handle.tools)
     mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
-    jobfolder.write(folder, _files(sandbox, task, folder, mark))
+    files = _files(sandbox, task, folder, mark)
+    jobfolder.write(folder, {**files, "env.yml": {**handle.passed, **files["env.yml"]}})
     minutes = float(task.row["minutes"])
     _head(reader, task, minutes)
     call = act.Invocation(folder, task.run["event"], task.run["actor"], mark, extra)

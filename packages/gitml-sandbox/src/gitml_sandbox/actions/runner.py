@@ -39,7 +39,8 @@ def machines(jobs: int | None = None) -> dict[str, Collection[str]]:
 class Runner:
     """One per sandbox. `labels` names the machines and what each can do; every machine runs one job at a
     time. The machine QUICK takes only jobs whose `timeout-minutes` is at most 15, so that a gate never waits for a
-    training. `tools` is a folder of commands that its jobs find instead of those beside our Python.
+    training. `tools` is a folder of commands that its jobs find instead of those beside our Python, `passed` variables
+    that all of them get.
 
     A job whose labels no machine has stays queued, says so, and fails after `queue_limit`.
     """
@@ -52,8 +53,9 @@ class Runner:
         queue_limit: timedelta = timedelta(hours=1),
         poll_seconds: float = 0.5,
         tools: Path | None = None,
+        passed: Mapping[str, str] | None = None,
     ) -> None:
-        self.sandbox, self._tools = sandbox, tools
+        self.sandbox, self._tools, self._passed = sandbox, tools, passed or {}
         self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or machines()).items()}
         self._queue_limit, self._poll = queue_limit, poll_seconds
         self._cache: Cache = {}
@@ -176,7 +178,7 @@ class Runner:
             if machine is None or row["id"] in self._handles or self._at_limit(row):
                 return True
             self._busy[machine] = row["id"]
-            handle = self._handles[row["id"]] = Handle(self._tools)
+            handle = self._handles[row["id"]] = Handle(self._tools, self._passed)
         thread = threading.Thread(target=self._work, args=[row, machine, handle], name=f"job {row['id']}", daemon=True)
         self._threads.add(thread)
         thread.start()

@@ -8,9 +8,9 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -34,13 +34,14 @@ _START_SECONDS = 30.0
 class Options:
     """``port`` None: the one of last time, else 8471, else a free one; 0: a free one.
 
-    ``jobs`` run at once; None: one for each core.
+    ``jobs`` run at once; None: one for each core. Every job gets the variables in ``passed``.
     """
 
     port: int | None = None
     tls: bool = False
     runner: bool = True
     jobs: int | None = None
+    passed: Mapping[str, str] = field(default_factory=dict)
     first_users: bool = False
     clock: Callable[[], datetime] = utc_now
 
@@ -84,7 +85,7 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         forge.recover(sandbox)
         thread = stack.enter_context(_server(sandbox, listener, files))
         if chosen.runner:
-            stack.enter_context(_runner(sandbox, chosen.jobs))
+            stack.enter_context(_runner(sandbox, chosen))
         address = Address(os.getpid(), _born(os.getpid()), url, str(trusted) if trusted else None)
         stack.enter_context(_announced(root, address))
         yield Running(sandbox, address, thread)
@@ -192,8 +193,8 @@ def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 @contextmanager
-def _runner(sandbox: Sandbox, jobs: int | None) -> Iterator[None]:
-    runner = Runner(sandbox, machines(jobs))
+def _runner(sandbox: Sandbox, options: Options) -> Iterator[None]:
+    runner = Runner(sandbox, machines(options.jobs), passed=options.passed)
     runner.start()
     try:
         yield
