@@ -10,14 +10,17 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-stop test test-all test-fast test-nightly test-sandbox browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop test test-all test-fast test-nightly test-sandbox browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
 	gitml check
 	gitml train delay
 	gitml show delay@latest
-	python demo/run.py up
+	python demo/run.py up $(if $(CLOCK),--clock)
+
+demo-turn: ## turn the clock of a demo that was started with `make demo CLOCK=1` ahead by DAYS (7)
+	python demo/run.py turn $(or $(DAYS),7)
 
 demo-stop: ## end the sandbox that `make demo` left running
 	python demo/run.py stop

@@ -15,8 +15,11 @@ from benchmarks.timing import git
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.evidence.statement import Binding, Statement, to_payload
-from gitml.evidence.trust import believe
+from gitml.evidence.trust import believe_event
 from gitml.git import ledger
+from gitml.git.ledger import Event
+from gitml.git.ledgerline import line_of
+from gitml.git.repository import Repository
 from gitml.spec.policy import TrustedKey
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,16 +103,22 @@ def main() -> None:
     trusted = TrustedKey.model_validate({"public": public, "owner": "CI", "purposes": ["gate"], "from": "2026-01-01"})
     events = dict(envelope(n, key) for n in range(10_000))
     now = START + timedelta(days=3650)
-    some = list(events.values())[:1000]
+    some = dict(list(events.items())[:1000])
     with tempfile.TemporaryDirectory() as name:
         appending(Path(name, "small"), key, dict(list(events.items())[:100]), "100 events")
         _, clone = appending(Path(name, "large"), key, events, "10,000 events")
+        report("walk 10,000 events for the first time", timed(lambda: line_of(Repository(clone), tip(clone)), 5), None)
         report("list 10,000 events", timed(lambda: ledger.read(clone)), 0.3)
         report("believe 1,000 events", timed(lambda: judge(some, trusted, now)), 2.0)
 
 
-def judge(envelopes: list[bytes], trusted: TrustedKey, now: datetime) -> None:
-    if not all(believe(e, {"ci": trusted}, "acme/app", now) for e in envelopes):
+def tip(clone: Path) -> str:
+    return ledger.head(clone) or ""
+
+
+def judge(events: dict[str, bytes], trusted: TrustedKey, now: datetime) -> None:
+    told = (believe_event(Event(n, e), {"ci": trusted}, "acme/app", now) for n, e in events.items())
+    if not all(told):
         raise AssertionError("an event is not believed")
 
 

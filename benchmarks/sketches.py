@@ -29,7 +29,7 @@ from gitml.sketches.reference import read_reference, reference_bytes, reference_
 from gitml.traffic.exchange import FIXED, MOMENT
 from gitml.traffic.files import Stretch, schema_with
 from gitml.traffic.reader import Window
-from gitml.traffic.windowsketch import Counted, sketch_of_window
+from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 
 START = datetime(2026, 4, 6, tzinfo=UTC)
 DAYS, FILES = 7, 8
@@ -92,10 +92,10 @@ def spent(name: str, since: float) -> tuple[str, float]:
 def steps(folder: Path) -> Iterator[tuple[str, float]]:
     began = time.process_time()
     reference = read_reference((folder / "reference.json").read_bytes())
-    sketch = sketch_of_window(folder, "delay", WINDOW, reference.layout, Counted("production", "v1"))
+    sketch = sketch_of_window(folder, "delay", WINDOW, reference.layout, CountedRows("production", "v1"))
     yield spent("sketch of the window", began)
     began = time.process_time()
-    sketch_of_window(folder, "delay", WINDOW, reference.layout, Counted("production", "v1"))
+    sketch_of_window(folder, "delay", WINDOW, reference.layout, CountedRows("production", "v1"))
     yield spent("the same, kept beside the data", began)
     began = time.process_time()
     looks, baselines = comparable(reference, windowed([sketch]))

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 PLACE = Path(__file__).resolve().parent.parent / ".demo"
+CLOCK = PLACE / "clock"
 STATE, APP, REMOTE = PLACE / "state", PLACE / "flight-delay", PLACE / "dvc-remote"
 REPOSITORY = "ada/flight-delay"
 PATIENCE = 600.0
@@ -67,7 +68,8 @@ def start() -> Box:
     """A sandbox without a past."""
     PLACE.mkdir(parents=True, exist_ok=True)
     step("A forge and a runner on this machine")
-    box: dict[str, Any] = json.loads(gitml("sandbox", "up", "--state", str(STATE), "--json"))
+    clock = ["--env", "GITML_CLOCK"] if CLOCK.exists() else []
+    box: dict[str, Any] = json.loads(gitml("sandbox", "up", "--state", str(STATE), "--json", *clock))
     say(f"{box['url']}   log in as {box['users'][0]['login']}, password {box['users'][0]['password']}")
     tokens = {user["login"]: user["token"] for user in box["users"]}
     return Box(box["url"], box["api_url"], tokens)
@@ -111,8 +113,10 @@ def dvc(*words: str) -> None:
 
 
 def git(*words: str) -> None:
-    """Deaf to the configuration of this machine."""
-    run(["git", *words], folder=APP)
+    """Deaf to the configuration of this machine; commits have the demo's time."""
+    ahead = int(CLOCK.read_text().removesuffix("d")) if CLOCK.exists() else 0
+    date = f"{int(time.time()) + ahead * 86_400} +0000"
+    run(["git", *words], folder=APP, env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date})
 
 
 def run(
@@ -135,4 +139,5 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """That of this process, without what belongs to another forge or to the configuration of this machine."""
     quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     outside = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith(("GIT_", "GITHUB_", "GITML_"))}
-    return {**outside, **quiet, **(more or {})}
+    clock = {"GITML_CLOCK": str(CLOCK)} if CLOCK.exists() else {}
+    return {**outside, **quiet, **clock, **(more or {})}

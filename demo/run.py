@@ -1,7 +1,9 @@
 """The loop on this machine: push, training under act, a report, promotions by reviewed pull requests, serving.
 
-    python demo/run.py up      start over, show every step; on a terminal all stays up for a look
-    python demo/run.py stop    stop what it started and forget it
+    python demo/run.py up           start over, show every step; on a terminal all stays up for a look
+    python demo/run.py up --clock   the same, with a clock that can be turned
+    python demo/run.py turn DAYS    turn it ahead: commands, jobs and agents of the demo follow
+    python demo/run.py stop         stop what it started and forget it
 
 Exit code 0 only if every step held.
 """
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import sys
 
+import clock
 import promote
 import push
 import serve
@@ -19,16 +22,33 @@ from box import GITML, PLACE, STATE, Box, StepError, start
 
 
 def main() -> int:
-    action = sys.argv[1] if len(sys.argv) == 2 else ""
-    if action == "stop":
-        stop()
-        return 0
-    if action != "up":
-        sys.exit(str(__doc__))
+    match sys.argv[1:]:
+        case ["stop"]:
+            stop()
+            return 0
+        case ["turn", days] if days.isdecimal():
+            return turn(int(days))
+        case ["up", *options] if options in ([], ["--clock"]):
+            return up(turnable=bool(options))
+    sys.exit(str(__doc__))
+
+
+def turn(days: int) -> int:
+    try:
+        clock.turn(days)
+    except StepError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
+
+
+def up(*, turnable: bool) -> int:
     stays = sys.stdin.isatty() and sys.stdout.isatty()
     held = False
     try:
         stop()
+        if turnable:
+            clock.begin()
         show_loop(start())
         held = True
     except StepError as exc:

@@ -178,3 +178,46 @@ def onnx_model(path: Path) -> tuple[Path, dict[str, Any]]:
     path.write_bytes(model.SerializeToString())
     fields = [{"name": name, "type": "float64"} for name in ("a", "b")]
     return path, {"inputs": fields, "outputs": [{"name": "y", "type": "float64"}]}
+
+
+def onnx_loop(path: Path, times: int, inputs: tuple[str, ...] = ("x",)) -> Path:
+    """y = the sum of ``inputs``, after ``times`` turns of a loop that does nothing: a few hundred bytes."""
+    onnx = __import__("pytest").importorskip("onnx")
+    helper, numbers = onnx.helper, onnx.TensorProto
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["v"], ["w"])],
+        "body",
+        [value("i", numbers.INT64, []), value("go", numbers.BOOL, []), value("v", numbers.DOUBLE, None)],
+        [value("on", numbers.BOOL, []), value("w", numbers.DOUBLE, None)],
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node("Loop", ["n", "yes", inputs[0]], ["turned"], body=body),
+            helper.make_node("Sum", ["turned", *inputs[1:]], ["y"]),
+        ],
+        "g",
+        [value(name, numbers.DOUBLE, [None]) for name in inputs],
+        [value("y", numbers.DOUBLE, [None])],
+        [helper.make_tensor("n", numbers.INT64, [], [times]), helper.make_tensor("yes", numbers.BOOL, [], [True])],
+    )
+    made = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def onnx_patient(path: Path) -> tuple[Path, dict[str, Any]]:
+    """y = x, after as many turns of a loop as x says: quick for most values."""
+    onnx = __import__("pytest").importorskip("onnx")
+    made = onnx.load_from_string(onnx_loop(path, 0).read_bytes())
+    helper, numbers = onnx.helper, onnx.TensorProto
+    del made.graph.initializer[0]
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["n"], to=numbers.INT64),
+        *made.graph.node,
+    ]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    path.write_bytes(made.SerializeToString())
+    return path, {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]}

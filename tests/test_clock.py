@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -105,5 +106,22 @@ def test_an_agent_refuses_too(turned: Path, tmp_path: Path) -> None:
     words = ["agent", "production", "--from", "https://example.com/ada/app.git", "--state", str(tmp_path / "state")]
     done = gitml(tmp_path, *words, "--once")
     assert done.code == 2
-    assert "example.com is not on this machine" in done.err
+    assert "example.com/ada/app.git is not on this machine" in done.err
     assert not (tmp_path / "state").exists()
+
+
+def test_the_demo_turns_a_clock_that_commands_jobs_and_agents_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "demo"))
+    box, demo = importlib.import_module("box"), importlib.import_module("clock")
+    monkeypatch.setattr(box, "CLOCK", tmp_path / "demo/clock")
+    monkeypatch.setattr(demo, "CLOCK", tmp_path / "demo/clock")
+    with pytest.raises(box.StepError, match="CLOCK=1"):
+        demo.turn(7)
+    assert clock.VARIABLE not in box.environment()
+    demo.begin()
+    for days in (7, 14):
+        demo.turn(days)
+    monkeypatch.setenv(clock.VARIABLE, box.environment()[clock.VARIABLE])
+    assert clock.ahead() == 21 * 86_400

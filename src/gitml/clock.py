@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gitml.errors import UsageError
+from gitml.urls import shown_url
 
 VARIABLE = "GITML_CLOCK"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -72,7 +73,7 @@ def refuse_beyond_loopback(*places: str) -> None:
     for place in places:
         if not _is_here(place):
             raise UsageError(
-                f"{VARIABLE} is set, and {_shown(place)} is not on this machine",
+                f"{VARIABLE} is set, and {shown_url(place)} is not on this machine",
                 "a clock is turned for a forge on 127.0.0.1 only: unset it",
             )
 
@@ -89,8 +90,3 @@ def _is_here(place: str) -> bool:
         parts = urlsplit(place)
         return parts.hostname in LOOPBACK or (parts.scheme == "file" and not parts.hostname)
     return ":" not in place.partition("/")[0]
-
-
-def _shown(place: str) -> str:
-    """Without a password."""
-    return (urlsplit(place).hostname or "a remote") if "://" in place else place.partition("@")[2] or place

@@ -16,16 +16,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gitml.urls import shown
+
 
 class GitmlError(Exception):
-    """Base of the tree. ``message`` says what happened, ``hint`` what to do next."""
+    """Base of the tree. ``message`` says what happened, ``hint`` what to do next; neither holds a URL's secrets."""
 
     exit_code = 4
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = shown(message), shown(hint)
+        super().__init__(self.message)
 
 
 class UsageError(GitmlError):

@@ -23,6 +23,7 @@ class EvidenceRow:
     which a statement does not count. ``everywhere``: it holds in every environment, where others speak of one.
     ``ran``: it says that the version ran. ``lag``: how long after its signing it may come to the ledger.
     ``on_main`` is what main must have where such evidence is believed: the change, the version's record, the commit.
+    ``signed_with``: a key for that kind signs this one too, so that policies from before it go on.
     """
 
     signer: Literal["ci", "agent", "monitor", "person"]
@@ -32,6 +33,7 @@ class EvidenceRow:
     ran: bool = False
     lag: timedelta = _AT_ONCE
     on_main: Literal["", "change", "version", "commit"] = ""
+    signed_with: str = ""
 
     @property
     def late(self) -> bool:
@@ -44,6 +46,8 @@ KINDS: dict[str, EvidenceRow] = {
     "evaluated": EvidenceRow("ci", everywhere=True),
     "reproduced": EvidenceRow("ci", everywhere=True),
     "gate": EvidenceRow("ci", TEST_RESULT, needs=("policy",)),
+    # Commits of the bot that the gate derived once more: it looks at the same things for its own kind.
+    "derived": EvidenceRow("ci", everywhere=True, signed_with="gate"),
     "approved": EvidenceRow("ci", on_main="change"),
     "promoted": EvidenceRow("ci", ran=True, on_main="change"),
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
@@ -66,3 +70,13 @@ def predicate_of(kind: str) -> str:
 def signed_by(signer: str) -> tuple[str, ...]:
     """The kinds that such a key signs, in the order of the table."""
     return tuple(kind for kind, row in KINDS.items() if row.signer == signer)
+
+
+def widened(purposes: tuple[str, ...]) -> tuple[str, ...]:
+    """The purposes of a key with those that come along.
+
+    >>> widened(("gate", "approved"))
+    ('gate', 'approved', 'derived')
+    """
+    more = (kind for kind, row in KINDS.items() if row.signed_with in purposes and kind not in purposes)
+    return (*purposes, *more)

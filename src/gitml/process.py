@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,14 @@ from typing import IO
 
 from gitml import clock
 from gitml.errors import OutsideError
+
+# All that such a process is told: words in one encoding, and libraries of numbers that start no threads.
+_APART = {
+    "LC_ALL": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
@@ -80,6 +89,24 @@ def start(
         stdout=stdout,
         stderr=stderr,
         pass_fds=pass_fds,
+        start_new_session=True,
+    )
+
+
+def start_apart(module: str) -> subprocess.Popen[bytes]:
+    """Start ``main`` of ``module`` in a Python like this one that inherits no variable, no file and no folder.
+
+    What it reads from stdin and writes to stdout are pipes of ours.
+    """
+    code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main()"
+    places = [place for place in sys.path if place.startswith("/")]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", code, json.dumps(places)],
+        cwd="/",
+        env=_APART,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
 

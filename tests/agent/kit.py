@@ -34,6 +34,7 @@ application: toy
 models:
   m: {origin: external, artifact: artifacts/m/model.skops, metrics: artifacts/m/metrics.json}
   n: {origin: external, artifact: artifacts/n/model.skops, metrics: artifacts/n/metrics.json}
+  o: {origin: external, artifact: artifacts/o/model.onnx, metrics: artifacts/o/metrics.json}
   e: {origin: external, artifact: artifacts/e/ensemble.yaml, format: ensemble, metrics: artifacts/e/metrics.json}
 """
 
@@ -115,6 +116,10 @@ class World:
         """A version on main whose model answers slope·a + b, with its artifact and samples in the DVC remote."""
         artifact, samples = trained(self.folder / "made", model, slope)
         return self._record(model, f"slope {slope}", artifact, samples, minute)
+
+    def bought(self, artifact: Path, slope: float, model: str = "o") -> str:
+        """A version on main from a file that somebody hands in, with the sample rows of slope·a + b."""
+        return self._record(model, artifact.stem, artifact, sample_rows(artifact.parent, slope), None)
 
     def ensemble(self, *versions: str) -> str:
         """A version of the model `e` that answers with the mean of ``versions``."""

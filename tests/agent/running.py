@@ -18,6 +18,7 @@ from gitml.agent.news import Reporter
 from gitml.agent.report import Outbox, Page
 from gitml.agent.source import Mirror
 from gitml.clock import now
+from quarantined import quarantine
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,7 @@ class Running:
 def start(world: World, environment: str = "production", *, folder: Path | None = None, **more: Any) -> Running:
     """An agent that has restored what its folder holds, and not yet looked at main."""
     place = folder or world.folder / f"agent-{environment}"
-    mirror = Mirror(place / "mirror.git", world.remote, "main")
+    mirror = Mirror(place / "mirror.git", more.pop("remote", world.remote), "main")
     shop, clock, notes = Shop(), Clock(), []
     outbox = Outbox(place, more.pop("outbox", ""))
     page: Page | None = more.pop("page", None)
@@ -92,8 +93,19 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
     reporter = Reporter(environment, REPOSITORY, mirror, outbox, signer, page, notes.append)
     backoff = more.pop("backoff", Backoff(first=0.0))
     place.mkdir(parents=True, exist_ok=True)
+    tried_in = more.pop("quarantine", None) or quarantine()
     setup = Setup(
-        environment, REPOSITORY, mirror, place, shop, reporter, note=notes.append, clock=clock, backoff=backoff, **more
+        environment,
+        REPOSITORY,
+        mirror,
+        place,
+        shop,
+        reporter,
+        tried_in,
+        note=notes.append,
+        clock=clock,
+        backoff=backoff,
+        **more,
     )
     agent = Agent(setup)
     agent.restore()

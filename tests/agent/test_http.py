@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -25,6 +26,15 @@ from agent.kit import REPOSITORY, World, keys
 from agent.running import start, version
 from agent.swapping import Counted, Load
 from conftest import at_home
+from gitml import clock
+from gitml.engines.places import place_of
+from gitml.sketches.form import sketch_bytes
+from gitml.sketches.grids import NumberGrid
+from gitml.sketches.layout import Layout
+from gitml.traffic import compaction
+from gitml.traffic.marks import completeness
+from gitml.traffic.reader import Window, requests
+from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 
 SECRET = "a secret of the webhook"
 
@@ -42,7 +52,7 @@ class Process:
     def state(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.url}/gitml/state", timeout=10).json())
 
-    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(httpx.HTTPError):
@@ -69,12 +79,12 @@ def words(world: World, *more: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(world: World, *more: str) -> Iterator[Process]:
+def running(world: World, *more: str, env: dict[str, str] | None = None) -> Iterator[Process]:
     log = (world.folder / "agent.log").open("a")
     started = subprocess.Popen(
         words(world, "--port", "0", "--interval", "3600", "--json", *more),
         cwd=world.folder,
-        env=environment(),
+        env={**environment(), **(env or {})},
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -179,3 +189,50 @@ def test_main_does_not_say_where_features_are_sent_and_private_columns_are_nowhe
     columns = {name for file in own.rglob("*.parquet") for name in pyarrow.parquet.read_schema(file).names}
     assert "feature_a" in columns
     assert "feature_b" not in columns
+
+
+@pytest.mark.slow
+def test_a_reading_at_a_moment_repeats_to_the_byte_after_rows_labels_and_merging(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(world, folder=world.folder / "state").one()
+    own, turned = world.folder / "traffic", world.folder / "clock"
+    monkeypatch.setenv("GITML_CLOCK", str(turned))
+    monkeypatch.setattr(compaction, "MANY", 2)
+
+    def served(days: int, asked: float) -> None:
+        turned.write_text(f"{days}d")
+        here = dict.fromkeys(("GITHUB_API_URL", "GITHUB_SERVER_URL"), "http://127.0.0.1:1")
+        with running(world, "--log", str(own), env={**here, "GITML_CLOCK": str(turned)}) as process:
+            process.wait(lambda s: bool(s["models"]) and s["models"][0]["health"] == "healthy", 60)
+            body = {"id": "r-1", "rows": [{"a": asked, "b": 0.0}]}
+            assert httpx.post(f"{process.url}/models/m/predict", json=body, timeout=10).status_code == 200
+            process.ask(asked)
+            label = {"labels": [{"request_id": "r-1", "label": asked}]}
+            assert httpx.post(f"{process.url}/models/m/labels", json=label, timeout=10).status_code == 200
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(20) == 0
+
+    def read(at: datetime) -> tuple[bytes, bytes, str]:
+        window = Window(begin, begin + timedelta(days=30), at)
+        rows = json.dumps([b.to_pylist() for b in requests(own, "m", window)], default=str).encode()
+        grid = Layout({"feature_a": NumberGrid((1.5, 2.5), (0, 2))})
+        sketch = sketch_bytes(sketch_of_window(own, "m", window, grid, CountedRows("production")))
+        state = completeness(own, window.since, window.until, at=at, environment="production")
+        return rows, sketch, str(state)
+
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    served(0, 1.0)
+    turned.write_text("2d")
+    moment = clock.now()
+    before = read(moment)
+    assert before[0].count(b"request_id") == 2
+    served(3, 3.0)
+    compaction.compact(place_of(own / "predictions"), own / ".spool/predictions")
+    compaction.compact(place_of(own / "labels"), own / ".spool/labels")
+    turned.write_text("6d")
+    assert read(moment) == before
+    for kept in (own / "sketches").rglob("*.json"):
+        kept.unlink()
+    assert read(moment) == before
+    assert read(clock.now()) != before

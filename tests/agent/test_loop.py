@@ -9,16 +9,22 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from agent.kit import World, policy
+from agent.kit import SIGNATURE, World, policy
 from agent.running import start, version
 from conftest import git, write
 from gitml.agent.attempt import Backoff
+from gitml.agent.fetch import MirrorShelf
+from gitml.agent.source import Mirror
 from gitml.agent.state import owned
 from gitml.errors import LockedError, OutsideError
+from gitml.git.orphan import Remote
+from gitml.registry.record import name_of
+from gitml.spec.deployment import Deployment
 
 
 def test_the_first_start_serves_what_main_says(world: World) -> None:
@@ -151,17 +157,71 @@ def test_a_swapped_object_on_the_remote_is_not_loaded_and_serves_on(world: World
 def test_a_model_that_answers_otherwise_than_its_samples_is_not_served(world: World) -> None:
     record = world.versions[version(world, 2.0)]
     other = world.versions[version(world, 3.0)].files["artifacts/m/samples.parquet"]
-    name = f"models/m/versions/{record.version}.json"
-    lying = record.model_copy(update={"files": {**record.files, "artifacts/m/samples.parquet": other}})
-    write(world.clone, {name: lying.to_json()})
+    lying = name_of(record.digest, "2026-01-01T01:00:00Z")
+    files = {**record.files, "artifacts/m/samples.parquet": other}
+    about = {"files": files, "version": lying, "created": "2026-01-01T01:00:00Z"}
+    world.versions[lying] = record.model_copy(update=about)
+    write(world.clone, {f"models/m/versions/{lying}.json": world.versions[lying].to_json()})
     world.push()
     running = start(world)
     running.one()
-    world.promote(version(world, 2.0))
+    world.promote(lying)
     seen = running.one()
     assert seen.health == "degraded"
     assert "answers otherwise than its sample rows say" in seen.reason
     assert running.shop.ask("m") == 3.0
+
+
+def edited(world: World, name: str, **how: Any) -> None:
+    """A version's record, changed on main by somebody whom no gate asked."""
+    record = world.versions[name]
+    write(world.clone, {f"models/m/versions/{name}.json": record.model_copy(update=how).to_json()})
+    world.push("edit")
+
+
+SWAPPED = {**SIGNATURE, "inputs": SIGNATURE["inputs"][::-1]}
+
+
+@pytest.mark.parametrize("when", ["before", "after", "gone and back", "renamed"])
+def test_a_record_counts_as_it_came_in(world: World, when: str) -> None:
+    """Inputs swapped and samples dropped: a model would answer 3.0 instead of 6.0, and nothing would notice."""
+    name = version(world, 2.0)
+    path = world.clone / f"models/m/versions/{name}.json"
+    if when == "after":
+        world.promote(name)
+    if when == "gone and back":
+        path.unlink()
+        world.push("gone")
+    if when == "renamed":
+        git(world.clone, "mv", str(path), str(path.with_name("20260101T000200Z-00000000.json")))
+        world.push("renamed")
+    edited(world, name, signature=SWAPPED, roles={})
+    if when != "after":
+        world.promote(name)
+    else:
+        world.promote(name, hold={"by": "olga", "reason": "looking"})
+    for running in (start(world), start(world, folder=world.folder / "another")):
+        running.one()
+        assert running.shop.ask("m") == 6.0
+        assert next(iter(running.shop.shown[-1].members.values())).parity.rows == 10
+
+
+def test_a_history_that_is_cut_off_says_nothing_of_versions(world: World) -> None:
+    champion = Deployment.model_validate(world.desired(version(world, 1.0))).champion
+    shallow = world.folder / "shallow.git"
+    git(world.folder, "clone", "-q", "--bare", "--depth", "1", f"file://{world.forge}", str(shallow))
+    with pytest.raises(OutsideError, match="is that a shallow clone"):
+        mirrored(world, "a", str(shallow)).fetch()
+    mirror = mirrored(world, "b", str(world.forge))
+    git(mirror.folder, "fetch", "-q", "--depth", "1", f"file://{world.forge}", "main:refs/gitml/main")
+    with pytest.raises(OutsideError, match="mirror is shallow"):
+        MirrorShelf(mirror, mirror.fetch().main, world.folder / "c", world.folder / "d").record("m", champion)
+
+
+def mirrored(world: World, name: str, source: str) -> Mirror:
+    mirror = Mirror(world.folder / name / "mirror.git", Remote(source), "main")
+    mirror.prepare()
+    return mirror
 
 
 def test_failures_are_counted_and_tried_again_later(world: World) -> None:
@@ -334,6 +394,36 @@ def test_a_running_agent_sees_the_one_clock_turn(world: World, tmp_path: Path, m
     assert running.one().health == "suspended"
     turned.write_text("3h")
     assert (running.one().health, running.shop.ask("m")) == ("healthy", 3.0)
+
+
+def test_a_column_that_main_makes_private_is_hidden_with_the_next_round_and_shown_with_the_next_deployment(
+    world: World,
+) -> None:
+    spec = world.clone / "gitml.yaml"
+    before = spec.read_text()
+    running = start(world)
+    running.one()
+    assert running.shop.shown[-1].private == frozenset()
+    spec.write_text(f"{before}\nprivate: [b]\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private == {"b"}
+    world.promote(version(world, 2.0))
+    running.one()
+    spec.write_text(f"{before}\nprivate: [a]\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private == {"a", "b"}, "b waits for a deployment"
+    shown = len(running.shop.shown)
+    running.one()
+    assert len(running.shop.shown) == shown
+    spec.write_text("not: [a, spec\n")
+    world.push()
+    running.one()
+    assert running.shop.shown[-1].private >= {"*"}
+    world.forge.rename(world.folder / "away")
+    again = start(world)
+    assert again.shop.shown[-1].private >= {"*"}, "after a restart without a network too"
 
 
 def test_an_ensemble_comes_up_with_all_its_versions(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -362,3 +363,14 @@ def test_main_is_followed_over_http_with_a_token_that_no_error_shows(build: Buil
             Mirror(tmp_path / "mirror.git", wrong, "main").fetch()
         assert token not in caught.value.message
     assert mirror.heads().main == t.tip
+
+
+def test_neither_state_nor_notes_show_a_password_of_a_url(world: World) -> None:
+    outbox = start(world, outbox="ftp://olga:hunter2-outbox@127.0.0.1:1/box")
+    outbox.one()
+    lost = start(world, remote=Remote("http://x:hunter2-from@127.0.0.1:1/a/b"))
+    lost.agent.round()
+    for running, word in ((outbox, "outbox"), (lost, "127.0.0.1")):
+        told = json.dumps(running.agent.view.to_dict()) + "\n".join(running.notes)
+        assert word in told
+        assert "hunter2" not in told

@@ -51,6 +51,19 @@ def test_a_merge_without_evidence_waits_for_it(world: World, running: Running) -
     assert running.shop.ask("m") == 6.0
 
 
+def test_an_old_date_on_a_change_of_today_is_not_believed(world: World, running: Running) -> None:
+    """A key whose time is over is found again: what it signs is dated when it counted, and the merge is of now."""
+    change = merged(world)
+    old = f"{datetime.now(UTC) - timedelta(days=90):%Y-%m-%dT%H:%M:%SZ}"
+    for kind in ("gate", "approved"):
+        world.say(kind, change, time=old)
+    refused(running, "before there was the commit", "'approved'")
+    world.say("approved", change)
+    refused(running, "before there was the commit", "'gate'")
+    world.say("gate", change)
+    assert running.one().sync == "synced"
+
+
 def test_a_direct_push_is_not_followed(world: World, running: Running) -> None:
     write(world.clone, {"models/m/production.yaml": yaml.safe_dump(world.desired(version(world, 2.0)))})
     world.push("trust me")
@@ -134,7 +147,7 @@ def test_evidence_is_not_replayed_after_a_rollback(world: World, running: Runnin
     world.push("again")
     change = running.agent.setup.mirror
     change.fetch()
-    again = change.last_change(world.tip, once.path)
+    again = next(change.changes(world.tip, once.path), None)
     assert again is not None
     assert (again.old, again.new) == (once.old, once.new)
     refused(running, "the file has changed since")
@@ -149,7 +162,7 @@ def test_an_edited_statement_is_not_believed(world: World, running: Running) -> 
     payload = to_payload(Statement(passed, statement.details))
     edited = json.loads(envelope)
     edited["payload"] = base64.b64encode(payload).decode()
-    raw = json.dumps(edited).encode()
+    raw = json.dumps(edited, separators=(",", ":")).encode() + b"\n"
     append(world.remote, {event_name(passed.time, "gate", raw): raw})
     refused(running, "edited, or forged")
 

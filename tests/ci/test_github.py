@@ -188,7 +188,7 @@ def test_later_jobs_get_the_fragments_of_earlier_ones() -> None:
     downloads = {
         n: [s["with"] for s in j["steps"] if "download-artifact" in s.get("uses", "")] for n, j in jobs.items()
     }
-    fragments = {"pattern": "fragment-*", "path": ".gitml-ci", "merge-multiple": True}
+    fragments = {"pattern": "fragment-*", "path": "${{ runner.temp }}/gitml", "merge-multiple": True}
     assert downloads["train-cpu"] == []
     assert downloads["train-gpu"] == downloads["train-cpu-2"] == downloads["commit"] == [fragments]
     assert jobs["train-gpu"]["runs-on"] == ["self-hosted", "gpu"]
@@ -275,7 +275,7 @@ def test_an_application_in_a_folder_works_there_and_has_files_of_its_own() -> No
     assert loaded["name"] == "gitml app train"
     assert loaded["defaults"] == {"run": {"working-directory": "apps/app"}}
     uploads = [s["with"] for s in loaded["jobs"]["train-cpu"]["steps"] if "upload-artifact" in s.get("uses", "")]
-    assert uploads[0]["path"] == "apps/app/.gitml-ci/fragment-train-cpu.json"
+    assert uploads[0]["path"] == "${{ runner.temp }}/gitml/fragment-train-cpu.json"
     assert "-r requirements.lock" in runs(loaded["jobs"]["train-cpu"])
 
 

@@ -213,7 +213,7 @@ def test_what_jobs_say_of_models_lands_in_folders_of_their_names() -> None:
         for s in workflows(SHAPES["sub-folder"])["main"]["jobs"]["evidence"]["steps"]
         if "download-artifact" in s.get("uses", "")
     ]
-    assert step == {"pattern": "gitml-*", "path": "apps/app/.gitml-ci"}
+    assert step == {"pattern": "gitml-*", "path": "${{ runner.temp }}/gitml"}
 
 
 def test_an_app_takes_the_place_of_the_jobs_own_token_and_may_read_teams() -> None:

@@ -184,6 +184,28 @@ def test_a_newer_version_replaces_the_bots_own_record_and_no_persons(ci: Ci, set
         assert len(ci.records("faster")) == len(persons) + 1
 
 
+def test_a_local_record_whose_bytes_nobody_pushed_gives_way_to_that_of_ci_once(ci: Ci, set_params: Set) -> None:
+    """Nobody could ever serve it; the lock follows the record that can be served."""
+    before = set(ci.records("main"))
+    set_params(ci.app, "noise: false", "noise: true")
+    assert gitml(ci.app, "train").code == 0
+    sha = ci.push("local")
+    (local,) = set(ci.records("local")) - before
+    ci.both(sha, "local")
+    head = ci.tip("local")
+    (made,) = set(ci.records("local")) - before
+    assert made != local
+    assert json.loads(git(ci.bare, "show", f"{head}:{made}"))["origin"] == "ci"
+    assert "its artifact was never pushed" in " ".join(ci.report()["notes"])
+    ci.both(head, "local")
+    assert ci.tip("local") == head
+    # On main a record stays for good; the one of CI comes beside it.
+    git(ci.bare, "update-ref", "refs/heads/main", sha)
+    ci.both(ci.push("again"), "again")
+    assert {local} < set(ci.records("again")) - before
+    assert len(set(ci.records("again")) - before) == 2
+
+
 def test_a_failing_stage_hands_over_its_log_without_secrets(ci: Ci) -> None:
     (ci.app / "train.py").write_text(
         "import base64, os\nkey = os.environ['API_KEY']\nprint('key', key, base64.b64encode(key.encode()).decode())\n"
@@ -244,6 +266,24 @@ def test_main_is_checked_and_never_trained(ci: Ci, set_params: Set) -> None:
     assert done.out.startswith("stale")
     assert ci.tip("main") == sha
     assert ci.report()["models"][0]["outcome"] == "refused"
+
+
+def test_a_deployment_alone_is_never_trained_also_while_main_is_untrained(ci: Ci, set_params: Set) -> None:
+    """CI's commit would make a rollback a pull request that changes other things as well, which nobody can merge."""
+    set_params(ci.app, "rate: 0.5", "rate: 0.7")
+    ci.push("main", "nobody trained it")
+    place = ci.app / "models/m/production.yaml"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("champion: {version: 20260101T000000Z-00000000, digest: " + "0" * 64 + "}\n")
+    sha = ci.push("gitml/rollback/m/production/x")
+    done = ci.both(sha, "gitml/rollback/m/production/x")
+    assert done.code == 0, done.err
+    assert set(ci.how().values()) == {"not reached"}
+    assert ci.tip("gitml/rollback/m/production/x") == sha
+    assert "only deployments change" in done.out
+    (ci.app / "notes.md").write_text("more than a deployment\n")
+    ci.both(ci.push("more"), "more")
+    assert "ran" in ci.how().values()
 
 
 def test_a_lock_that_nobody_ran_is_not_believed(ci: Ci, set_params: Set) -> None:

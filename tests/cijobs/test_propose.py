@@ -1,29 +1,29 @@
-"""After a merge: promotions that are due are opened, those that are overtaken closed; against the sandbox."""
+"""After a merge: promotions that are due are opened, those that are overtaken closed."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from gitml.cijobs.propose import Turn, propose, starter
 from gitml.control.change import requested_by
 from gitml.evidence.keys import generate
+from gitml.forges.base import NewPull
 from gitml.forges.governed import Account
 from gitml.spec import Deployment
 from gitml.spec.deployment import Hold
-from promotion.promoting import POLICY, Town, pin, record, town
+from promotion.promoting import POLICY, MemoryTown, Town, pin, push_as, record
 from promotion.test_rollback import tell
-from sandbox.forge_kit import Kit, commit, git
+from sandbox.forge_kit import commit, git
 
-Build = Callable[..., Town]
+Build = Callable[[], MemoryTown]
 BOT = "gitml-bot[bot]"
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    def made() -> Town:
-        t = town(kit, tmp_path)
-        t.ada.put(f"collaborators/{BOT}", expect=201, permission="push")
+def build(new_town_here: Build) -> Build:
+    def made() -> MemoryTown:
+        t = new_town_here()
+        t.home.let(BOT, "write")
         return t
 
     return made
@@ -31,7 +31,7 @@ def build(kit: Kit, tmp_path: Path) -> Build:
 
 def proposed(t: Town, by: str = "") -> dict[str, Turn]:
     with t.place(BOT) as place:
-        return {turn.environment: turn for turn in propose(place, Account(by, t.kit.user(by).id) if by else None)}
+        return {turn.environment: turn for turn in propose(place, t.home.person(by) if by else None)}
 
 
 def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) -> None:
@@ -43,19 +43,18 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     done = first["staging"].proposed
     assert done is not None
     assert (done.version, done.how, done.asked.done.people) == (two.version, "opened", ("olga",))
-    pull = t.ada.get(f"pulls/{done.pull.number}")
-    assert pull["user"]["login"] == BOT
-    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert made["commit"]["author"]["name"] == "gitml-bot"
-    people = tuple(Account(login, t.kit.user(login).id) for login in ("ada", "rita"))
-    assert requested_by(made["commit"]["message"]) == people
-    assert "Asked for by `ada`, `rita`" in pull["body"]
+    pull = t.pull(done.pull.number)
+    assert pull.author == BOT
+    (made,) = t.commits(done.pull.number)
+    assert made.claims[0].name == "gitml-bot"
+    assert requested_by(made.message) == (t.home.person("ada"), t.home.person("rita"))
+    assert "Asked for by `ada`, `rita`" in pull.body
     again = proposed(t)["staging"].proposed
     assert again is not None
     assert again.how == "unchanged"
-    t.ada.patch(f"pulls/{done.pull.number}", state="closed")
+    t.close(done.pull.number)
     assert proposed(t)["staging"].said == f"#{done.pull.number} proposed {two.digest[:8]}, and was closed"
-    assert t.pulls() == []
+    assert t.pulls() == ()
 
 
 def test_a_newer_version_closes_the_older_promotion(build: Build) -> None:
@@ -75,8 +74,8 @@ def test_what_main_has_overtaken_is_closed(build: Build) -> None:
     old = t.promote(one, anyway=True)
     commit = t.put("staging", Deployment(champion=pin(two)))
     assert proposed(t)["staging"].closed == (old.pull.number,)
-    (comment,) = t.ada.get(f"issues/{old.pull.number}/comments")
-    assert comment["body"] == f"Overtaken: {two.version}, which is newer, answers there, by {commit}."
+    (comment,) = t.comments(old.pull.number)
+    assert comment == f"Overtaken: {two.version}, which is newer, answers there, by {commit}."
 
 
 def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
@@ -91,6 +90,18 @@ def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
     t.put("staging", Deployment(champion=pin(two)))
     t.put("staging", Deployment(champion=pin(one)))
     assert "ran there before, and was replaced" in proposed(t)["staging"].said
+    assert t.pulls() == ()
+
+
+def test_what_main_could_not_use_is_not_proposed(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    private, public = generate()
+    t.policy(keys={"ci": {"public": public, "owner": "CI", "purposes": ["evaluated"], "from": "2020-01-01"}})
+    about = {"model": "delay", "version": one.version, "artifact": one.files[one.artifact].sha256}
+    tell(t, private, "evaluated", {**about, "result": "failed"}, {"reason": "opset 99 is not known"})
+    said = proposed(t)["staging"].said
+    assert said == f"{one.digest[:8]} could not be used by main's own job: opset 99 is not known"
     assert t.pulls() == []
 
 
@@ -117,15 +128,16 @@ def test_who_merged_the_training_asked_for_it(build: Build) -> None:
     git(t.main, "checkout", "-q", "-b", "feature")
     made = record(77)
     commit(t.main, f"models/delay/versions/{made.version}.json", made.to_json())
-    git(t.main, "push", "-q", "origin", "HEAD:feature")
+    push_as(t, "feature", "ada")
     git(t.main, "checkout", "-q", "main")
-    number = t.ada.post("pulls", title="x", head="feature", base="main")["number"]
-    t.as_("olga").merge(number, merge_method="squash")
+    with t.hub() as hub:
+        number = hub.pulls.open(NewPull("x", "feature", "main")).number
+    t.merge(number, "olga", "squash")
     done = proposed(t)["staging"].proposed
     assert done is not None
-    (head,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert requested_by(head["commit"]["message"]) == (Account("olga", t.kit.user("olga").id),)
-    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    (head,) = t.commits(done.pull.number)
+    assert requested_by(head.message) == (t.home.person("olga"),)
+    body = t.pull(done.pull.number).body
     assert f"#{number}" in body
     assert "made by | `ada`" in body
     assert done.asked.done.people == ()

@@ -1,36 +1,40 @@
-"""`gitml ci record` against the real sandbox: what was decided and what versions showed is signed, once."""
+"""`gitml ci record`: what was decided and what versions showed is signed, once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitml import clock
 from gitml.cijobs.record import RecordOrder, RecordResult, record
+from gitml.forges.base import State
 from gitml.promotion.rollback import RollbackOrder as Back
 from gitml.promotion.rollback import rollback
 from gitml.registry.record import Record
 from gitml.spec import Deployment
-from promotion.gating import RUN, Gated, gated
-from promotion.promoting import pin
-from sandbox.forge_kit import Kit, git
+from promotion.gating import RUN, Gated
+from promotion.promoting import MemoryTown, pin
+from sandbox.forge_kit import git
 
 pytestmark = pytest.mark.slow
 
-Build = Callable[..., Gated]
+Build = Callable[..., Gated[MemoryTown]]
+COMMIT = "1" * 40
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: gated(kit, tmp_path, **more)
+def build(new_gated_here: Build) -> Build:
+    return new_gated_here
 
 
 def recorded(g: Gated, *, key: bool = True, run: str = RUN) -> tuple[RecordResult, ...]:
     with g.place() as place:
-        return record(place, RecordOrder(g.key if key else None, run))
+        return record(place, RecordOrder(g.key if key else None, run, COMMIT))
 
 
 def told(g: Gated, kind: str) -> list[tuple[str, Any]]:
@@ -71,14 +75,15 @@ def test_a_merge_past_a_shut_gate_is_recorded_as_what_it_is(build: Build) -> Non
     assert g.results("promoted") == ["failed"]
 
 
-def test_an_approval_after_the_merge_comes_too_late(build: Build) -> None:
+def test_an_approval_after_the_merge_comes_too_late(build: Build, tmp_path: Path) -> None:
     g = build()
     _, number = g.ready()
+    ahead = timedelta(days=30_000)
+    g.town.forge = g.town.forge.copy(tmp_path / "turned", now=lambda: clock.now() + ahead)
     g.approve(number)
-    g.one(number)
+    ahead = timedelta()
+    assert g.one(number).state is State.SUCCESS
     g.town.merge(number)
-    with g.town.kit.sandbox.store.write() as tx:
-        tx.execute("UPDATE reviews SET submitted_at = '2099-01-01T00:00:00Z' WHERE state = 'APPROVED'")
     recorded(g)
     assert g.results("approved") == ["inconclusive"]
 
@@ -126,7 +131,7 @@ def test_a_rollback_is_judged_by_its_own_rules_and_recorded_as_one(build: Build)
     assert g.results("approved") == ["passed"] * 3
 
 
-def trials(g: Gated, job: str, tried: Record, **more: Any) -> None:
+def trials(g: Gated, job: str, tried: Record, *, run: str = RUN, commit: str = COMMIT, **more: Any) -> Path:
     one = {
         "kind": "evaluated",
         "model": tried.model,
@@ -138,8 +143,10 @@ def trials(g: Gated, job: str, tried: Record, **more: Any) -> None:
     }
     folder = g.town.here / ".gitml-ci" / f"gitml-{job}-delay"
     folder.mkdir(parents=True, exist_ok=True)
-    text = {"format": "gitml trials 1", "commit": "1" * 40, "tried": [one]}
-    (folder / f"{job}-delay.json").write_text(json.dumps(text))
+    text = {"format": "gitml trials 1", "commit": commit, "run": run, "tried": [one]}
+    path = folder / f"{job}-delay.json"
+    path.write_text(json.dumps(text))
+    return path
 
 
 def test_what_a_job_found_out_is_signed_once_a_run_and_never_of_something_else(build: Build) -> None:
@@ -151,12 +158,28 @@ def test_what_a_job_found_out_is_signed_once_a_run_and_never_of_something_else(b
     ((result, statement),) = told(g, "evaluated")
     assert (result, statement.details["latency_ms_p95"]) == ("passed", 0.4)
     for wrong in ({"artifact": "f" * 64}, {"version": "20260101T000000Z-00000000"}, {"kind": "reproduced"}):
-        trials(g, "verify", version, **wrong)
+        trials(g, "verify", version, run=f"{RUN}9", **wrong)
         assert not all(r.is_fine for r in recorded(g, run=f"{RUN}9")), wrong
     assert (g.results("evaluated"), g.results("reproduced")) == (["passed"], [])
-    trials(g, "verify", version, result="failed")
+    trials(g, "verify", version, run=f"{RUN}10", result="failed")
     recorded(g, run=f"{RUN}10")
     assert g.results("evaluated") == ["passed", "failed"]
+
+
+def test_files_in_git_and_of_other_runs_and_commits_are_no_hand_overs(build: Build) -> None:
+    """A hand-made version, and "trained and evaluated" as files that whoever may push can write."""
+    g = build()
+    version = g.town.train(1)
+    for other in ({"run": f"{RUN}1"}, {"run": ""}, {"commit": "2" * 40}):
+        path = trials(g, "reproduce", version, kind="reproduced", **other)
+        said = [r.due.said for r in recorded(g) if not r.is_fine]
+        assert any("is of the run" in text for text in said), said
+    path = trials(g, "reproduce", version, kind="reproduced")
+    git(g.town.here, "add", "--force", str(path))
+    assert any(".gitml-ci/gitml-reproduce-delay" in r.due.said for r in recorded(g) if not r.is_fine)
+    with g.place() as place:
+        assert record(place, RecordOrder(g.key, "", COMMIT)) == record(place, RecordOrder(g.key, RUN, "")), "not in CI"
+    assert [g.results(kind) for kind in ("evaluated", "reproduced", "trained")] == [[], [], []]
 
 
 def test_a_version_that_main_trained_again_is_trained(build: Build) -> None:

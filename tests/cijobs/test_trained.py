@@ -5,19 +5,18 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gitml.cijobs.fragments import StageRun
-from gitml.cijobs.trained import _unpacked, _Vouching
 from gitml.control.signing import heard
+from gitml.derivation.handover import StageRun, unpacked
 from gitml.errors import GitmlError, IntegrityError
-from promotion.gating import gated
-from promotion.promoting import record
-from sandbox.forge_kit import Kit
+from gitml.gate.vouching import NoProofError, Vouching, same_digests
+from promotion.gating import Gated
+from promotion.promoting import MemoryTown, record
 
 COMMIT = "c" * 40
 
@@ -35,9 +34,9 @@ def archive(content: bytes, name: str = "fragment-train-cpu.json", *more: str) -
 
 
 def test_an_artifact_is_one_fragment_of_its_own_name() -> None:
-    assert _unpacked("fragment-train-cpu", archive(fragment())).commit == COMMIT
+    assert unpacked("fragment-train-cpu", archive(fragment())).commit == COMMIT
     inside = archive(fragment(), ".gitml-ci/fragment-train-cpu.json")
-    assert _unpacked("fragment-train-cpu", inside).job == "train-cpu"
+    assert unpacked("fragment-train-cpu", inside).job == "train-cpu"
 
 
 @pytest.mark.parametrize(
@@ -59,31 +58,36 @@ def test_an_artifact_is_one_fragment_of_its_own_name() -> None:
 )
 def test_anything_else_is_refused(raw: bytes) -> None:
     with pytest.raises(IntegrityError):
-        _unpacked("fragment-train-cpu", raw)
+        unpacked("fragment-train-cpu", raw)
 
 
 @pytest.mark.slow
-def test_stages_and_digests_must_be_those_of_the_record(kit: Kit, tmp_path: Path) -> None:
-    g = gated(kit, tmp_path)
+def test_stages_and_digests_must_be_those_of_the_record(new_gated_here: Callable[[], Gated[MemoryTown]]) -> None:
+    g = new_gated_here()
     version = record(1, commit=COMMIT)
     files = {path: file.model_dump(exclude_none=True) for path, file in version.files.items()}
     ran = StageRun.model_validate({"stage": "train", "how": "ran", "entry": version.stages["train"], "outputs": files})
     with g.ground() as (place, known):
-        vouching = _Vouching(place, known, heard(place, known.policy), version)
-        vouching._same_digests({"train": ran})
+        believed = heard(place, known.policy)
+        same_digests(known.main, believed, version, {"train": ran})
         other = record(2).stages["train"]
         hollow = {path: {**file, "sha256": "f" * 64} for path, file in files.items()}
-        for wrong, why in (
-            ({}, "something else for stage train"),
-            ({"train": ran.model_copy(update={"entry": other})}, "something else for stage train"),
-            ({"train": ran.model_copy(update={"how": "restored"})}, "nobody vouches for it"),
-            ({"train": ran.model_copy(update={"outputs": {}})}, "nothing of the artifact"),
-            ({"train": StageRun.model_validate({**ran.model_dump(exclude_none=True), "outputs": hollow})}, "another"),
+        for wrong, why, contradicts in (
+            ({}, "something else for stage train", True),
+            ({"train": ran.model_copy(update={"entry": other})}, "something else for stage train", True),
+            ({"train": ran.model_copy(update={"how": "restored"})}, "nobody vouches for it", False),
+            ({"train": ran.model_copy(update={"outputs": {}})}, "nothing of the artifact", False),
+            (
+                {"train": StageRun.model_validate({**ran.model_dump(exclude_none=True), "outputs": hollow})},
+                "another",
+                True,
+            ),
         ):
-            with pytest.raises(GitmlError, match=why):
-                vouching._same_digests(wrong)
+            with pytest.raises(NoProofError, match=why) as caught:
+                same_digests(known.main, believed, version, wrong)
+            assert caught.value.contradicts is contradicts
         strict = known.policy.model_copy(
             update={"trust": known.policy.trust.model_copy(update={"branch_runs": "reproduce"})}
         )
         with pytest.raises(GitmlError, match="believes no run of a branch"):
-            replace(vouching, ground=replace(known, policy=strict)).vouch()
+            Vouching(place, replace(known, policy=strict), COMMIT, ()).vouch()

@@ -1,36 +1,35 @@
-"""promote, merge, status, rollback, resume and ci propose as people call them; against the sandbox."""
+"""promote, merge, status, rollback, resume and ci propose as people call them."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from forges.fixtures import kit
 from gitml.cli.main import main
 from gitml.evidence.keys import generate
 from gitml.spec import Deployment
-from promotion.promoting import Town, pin, town
-from sandbox.forge_kit import Kit
+from promotion.promoting import MemoryTown, pin
+from promotion.towns import new_town_here, town_template
 
-__all__ = ["kit"]
+__all__ = ["new_town_here", "town_template"]
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def here(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def here(
+    new_town_here: Callable[[], MemoryTown], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[MemoryTown, Call]:
     """A town, and `gitml WORDS…` in a clone of it as somebody."""
-    t = town(kit, tmp_path)
-    for name in ("GH_TOKEN", "GITML_BOT", "GITHUB_ACTOR"):
+    t = new_town_here()
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITML_BOT", "GITHUB_ACTOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GITHUB_API_URL", f"{kit.url}/api/v3")
-    monkeypatch.setenv("GITHUB_SERVER_URL", kit.url)
-    monkeypatch.setenv("GITHUB_REPOSITORY", t.repo.full_name)
+    monkeypatch.setenv("GITML_FORGE", "memory")
+    monkeypatch.setenv("GITML_MEMORY", t.home.remote())
 
     def call(*words: str, login: str = "ada") -> tuple[int, str, str]:
-        monkeypatch.setenv("GITHUB_TOKEN", kit.token[login])
+        monkeypatch.setenv("GITML_MEMORY_LOGIN", login)
         with pytest.raises(SystemExit) as left:
             main(["-C", str(t.here), *words])
         said = capsys.readouterr()
@@ -40,16 +39,16 @@ def here(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @pytest.mark.slow
-def test_from_a_proposal_to_a_merge_and_back(here: tuple[Town, Call]) -> None:
+def test_from_a_proposal_to_a_merge_and_back(here: tuple[MemoryTown, Call]) -> None:
     t, call = here
     one, two = t.train(1), t.train(2)
     t.put("staging", Deployment(champion=pin(one)))
     code, out, _ = call("promote", "delay@latest", "--to", "staging", "--reason", "better")
     assert code == 0
-    number = t.pulls()[0]["number"]
+    number = t.pulls()[0].number
     assert out.splitlines() == [
         f"#{number} opened: Promote delay@{two.digest[:8]} to staging",
-        f"{t.kit.url}/{t.repo.full_name}/pull/{number}",
+        t.pull(number).url,
         "asked for a review: olga",
     ]
     code, out, _ = call("promote", "delay@latest", "--to", "staging", "--json")
@@ -71,7 +70,7 @@ def test_from_a_proposal_to_a_merge_and_back(here: tuple[Town, Call]) -> None:
     )
     assert code == 0
     assert f"Roll back delay to {one.digest[:8]} in staging" in out
-    back = t.pulls()[0]["number"]
+    back = t.pulls()[0].number
     t.merge(back)
     code, _, err = call("promote", "delay@latest", "--to", "staging")
     assert (code, "is held by olga" in err, "gitml resume" in err) == (3, True, True)
@@ -102,22 +101,23 @@ def test_from_a_proposal_to_a_merge_and_back(here: tuple[Town, Call]) -> None:
         (["merge", "9999"], 4, "404"),
     ],
 )
-def test_exit_codes(here: tuple[Town, Call], words: list[str], code: int, said: str) -> None:
+def test_exit_codes(here: tuple[MemoryTown, Call], words: list[str], code: int, said: str) -> None:
     t, call = here
     t.train(1)
     left, _, err = call(*words)
     assert (left, said in err) == (code, True), err
 
 
-def test_without_a_token_it_says_so(here: tuple[Town, Call], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_it_says_so(here: tuple[MemoryTown, Call], monkeypatch: pytest.MonkeyPatch) -> None:
     _, call = here
-    monkeypatch.setitem(here[0].kit.token, "nobody", "")
-    code, _, err = call("status", login="nobody")
+    monkeypatch.setenv("GITML_FORGE", "github")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "ada/flights")
+    code, _, err = call("status")
     assert (code, "GITHUB_TOKEN" in err) == (2, True)
 
 
 @pytest.mark.slow
-def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[Town, Call], tmp_path: Path) -> None:
+def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[MemoryTown, Call], tmp_path: Path) -> None:
     t, call = here
     key = tmp_path / "rita.key"
     code, out, err = call("evidence", "keygen", str(key), "--owner", "rita", "--purpose", "overridden")
@@ -127,7 +127,7 @@ def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[Town, Call
     strict = {"description": "x", "approvals": {"operations": 1}, "gates": {"metrics": {"auc": {"at_least": 0.9}}}}
     t.policy(environments={"staging": strict}, keys=trusted, override={"role": "risk", "people": 2})
     call("promote", t.train(1).reference, "--to", "staging")
-    number = str(t.pulls()[0]["number"])
+    number = str(t.pulls()[0].number)
     words = ("override", number, "--gate", "metrics", "--until", "3d", "--reason", "known", "--key", str(key))
     code, out, err = call(*words, login="rita")
     assert (code, err.count("error")) == (3, 0), err
@@ -145,7 +145,7 @@ def test_an_override_says_what_it_did_and_what_is_missing(here: tuple[Town, Call
 
 @pytest.mark.slow
 def test_what_is_due_without_a_key_is_said_and_is_no_success(
-    here: tuple[Town, Call], monkeypatch: pytest.MonkeyPatch
+    here: tuple[MemoryTown, Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is expected of a repository whose policy names no key yet, or that has none."""
     t, call = here

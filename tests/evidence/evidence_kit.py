@@ -94,12 +94,12 @@ class World:
         self.git("commit", "-qm", message, author=author)
         return self.git("rev-parse", "HEAD")
 
-    def policy(self, keys: Mapping[str, str], **more: str) -> str:
+    def policy(self, keys: Mapping[str, str], tail: str = "", **more: str) -> str:
         given = {"owner": "CI", "purposes": f"[{', '.join(ALL)}]", "from": "2026-01-01", **more}
         lines = ["environments:", "  production: {}", *(["keys:"] if keys else [])]
         for name, public in keys.items():
             lines += [f"  {name}:", f"    public: {public}", *(f"    {k}: {v}" for k, v in given.items())]
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, ""]) + tail
 
     def blob(self, revision: str, path: str) -> str:
         return self.git("rev-parse", "--verify", "--quiet", f"{revision}:{path}", check=False)

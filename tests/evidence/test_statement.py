@@ -40,22 +40,45 @@ def test_round_trip(kind: str, details: dict[str, Any]) -> None:
     assert to_payload(parse_payload(payload)) == payload
 
 
-def test_in_toto_reads_it() -> None:
+def test_what_it_is_about_in_the_words_of_in_toto() -> None:
     gate = json.loads(to_payload(Statement(binding("gate", **FULL, result="failed"))))
     assert gate["_type"] == "https://in-toto.io/Statement/v1"
     assert gate["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    assert gate["predicate"]["result"] == "FAILED"
     assert gate["subject"] == [
         {"name": f"m@{VERSION}", "digest": {"sha256": "c" * 64}},
         {"name": CHANGE["path"], "digest": {"gitBlob": "b" * 40}},
     ]
-    trained = json.loads(to_payload(Statement(binding("trained", **FULL))))
-    assert trained["predicateType"] == "https://slsa.dev/provenance/v1"
-    assert trained["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "a" * 40}
-    assert trained["predicate"]["runDetails"]["builder"]["id"] == FULL["run"]
     other = json.loads(to_payload(Statement(binding("rolled-back"))))
     assert other["predicateType"] == "https://gitml.dev/evidence/rolled-back/v1"
     assert other["subject"] == [{"name": "acme/app", "digest": {"gitCommit": "a" * 40}}]
+
+
+def verdict(phase: str) -> dict[str, str]:
+    return {"phase": phase, "reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("result", "phases", "override", "said"),
+    [
+        ("passed", {"metrics": "successful"}, None, ("PASSED", ["metrics"], [], [])),
+        ("failed", {"metrics": "failed", "size": "successful"}, None, ("FAILED", ["size"], [], ["metrics"])),
+        ("inconclusive", {"metrics": "inconclusive"}, None, ("FAILED", [], [], ["metrics"])),
+        ("passed", {"metrics": "failed"}, {"gates": ["metrics"]}, ("WARNED", [], ["metrics"], [])),
+    ],
+)
+def test_what_is_not_open_has_failed(result: str, phases: dict[str, str], override: Any, said: Any) -> None:
+    """in-toto's WARNED means passed with warnings: that is a gate which people opened, and not one that waits."""
+    details = {"gates": {name: verdict(phase) for name, phase in phases.items()}, "override": override}
+    predicate = json.loads(to_payload(Statement(binding("gate", **FULL, result=result), details)))["predicate"]
+    lists = [predicate[key] for key in ("passedTests", "warnedTests", "failedTests")]
+    assert (predicate["result"], *lists) == said
+
+
+def test_approvals_that_wait_are_a_failed_test_too() -> None:
+    details = {"gates": {}, "approvals": verdict("inconclusive"), "freeze": verdict("successful"), "refused": ["why"]}
+    predicate = json.loads(to_payload(Statement(binding("gate", **FULL, result="failed"), details)))["predicate"]
+    assert predicate["failedTests"] == ["approvals", "refused"]
+    assert predicate["passedTests"] == ["freeze"]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +158,10 @@ def edited(**paths: Any) -> bytes:
         edited(subject=[]),
         edited(subject=[{"name": "other", "digest": {"sha256": "c" * 64}}]),
         edited(predicate__result="FAILED"),
-        edited(predicate__gitml=None),
-        edited(predicate__gitml__result="failed"),
-        edited(predicate__gitml__artifact="f" * 64),
+        edited(predicate__passedTests=["metrics"]),
+        edited(predicate__gitml_binding=None),
+        edited(predicate__gitml_binding__result="failed"),
+        edited(predicate__gitml_binding__artifact="f" * 64),
         edited(predicate__gitml_details=[1]),
         edited(predicate__more=1),
         edited(more=1),
@@ -159,12 +183,21 @@ def test_any_bytes_are_a_statement_or_a_value_error(raw: bytes) -> None:
         parse_payload(raw)
 
 
-def test_a_statement_of_a_newer_format_says_to_upgrade_and_the_first_is_not_written() -> None:
-    payload = to_payload(Statement(binding()))
-    data = json.loads(payload)
-    assert "format" not in data["predicate"]["gitml"]
-    data["predicate"]["gitml"] |= {"format": 2, "subjects": []}
-    with pytest.raises(ValueError, match=r"^has format 2, and this gitml reads format 1: upgrade gitml$"):
+def test_a_statement_of_a_newer_format_says_to_upgrade() -> None:
+    data = json.loads(to_payload(Statement(binding())))
+    assert data["predicate"]["gitml_binding"]["format"] == 2
+    data["predicate"]["gitml_binding"] |= {"format": 3, "subjects": []}
+    with pytest.raises(ValueError, match=r"^has format 3, and this gitml reads format 2: upgrade gitml$"):
         parse_payload(json.dumps(data).encode())
-    data["predicate"]["gitml"] = json.loads(payload)["predicate"]["gitml"] | {"format": 1}
-    assert parse_payload(json.dumps(data).encode()) == Statement(binding())
+
+
+def test_the_first_format_keeps_its_bytes() -> None:
+    first = Statement(binding(format=1))
+    data = json.loads(to_payload(first))
+    assert not {"format", "host"} & set(data["predicate"]["gitml"])
+    assert parse_payload(to_payload(first)) == first
+    with pytest.raises(ValueError, match="format 1 did not have"):
+        binding(format=1, host="github.com")
+    data["predicate"]["gitml_binding"] = data["predicate"].pop("gitml")
+    with pytest.raises(ValueError, match="is not where format 1 has its binding"):
+        parse_payload(json.dumps(data).encode())

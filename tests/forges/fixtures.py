@@ -9,7 +9,7 @@ import pytest
 
 from forges.chaos_kit import Chaos, chaos_before
 from gitml_sandbox.forge import comments, issues, repos
-from gitml_sandbox.git.push_policy import Actor
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, people
 from sandbox.rest_kit import close_clients

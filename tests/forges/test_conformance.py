@@ -13,6 +13,7 @@ from forges.homes import BOT, Home, memory_home, new_branch, pull, sandbox_home,
 from gitml.errors import FailedError, GitmlError
 from gitml.forges.base import NewPull, OnCommit, OnPull, Relation, State, Status
 from gitml.forges.governed import POSTED_LAST, DeploymentState, NewDeployment, Protection, Reviewers
+from gitml.forges.table import connect
 from gitml.http import HttpError
 
 HOMES: Mapping[str, Callable[..., Home]] = {
@@ -56,7 +57,7 @@ def test_pull_requests(home: Home) -> None:
         edited = hub.pulls.edit(found.number, title="better")
         assert (edited.title, edited.body) == ("better", "")
         assert hub.pulls.edit(found.number, body="why").title == "better"
-        assert [p.title for p in hub.pulls.all_open()] == ["better", "About other"]
+        assert [(p.number, p.title) for p in hub.pulls.all_open()] == [(1, "better"), (2, "About other")]
         hub.merges.close(found.number)
         assert hub.pulls.of_branch("topic/deep") == ()
         (closed,) = hub.pulls.of_branch("topic/deep", closed=True)
@@ -213,8 +214,10 @@ def test_comments(home: Home, kind: str) -> None:
 
 
 def test_who_the_token_is(home: Home) -> None:
-    with home.as_() as hub, home.as_job() as job:
-        assert (hub.me(), job.me()) == ("ada", "")
+    with home.as_() as hub, home.as_job() as job, home.as_(BOT) as app:
+        assert (hub.me(), job.me(), app.me()) == ("ada", "", "")
+    with connect(replace(home.settings(BOT), bot=BOT)) as told:
+        assert told.me() == BOT
 
 
 def test_reviews_name_person_commit_and_time(home: Home) -> None:

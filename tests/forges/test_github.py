@@ -190,12 +190,6 @@ def test_wrong_and_weak_tokens(kit: Kit) -> None:
     assert caught.value.status == 403
 
 
-def test_an_app_is_told_who_it_is(kit: Kit) -> None:
-    _, ada, _, _ = seeded(kit)
-    with forge(replace(settings(kit, ada.repo, "gitml-bot[bot]"), bot="gitml-bot[bot]")) as hub:
-        assert hub.me() == "gitml-bot[bot]"
-
-
 def test_no_server_at_all(kit: Kit) -> None:
     chosen = Settings("http://127.0.0.1:9/api/v3", "http://127.0.0.1:9", "a/b", "ghp_nobody")
     with forge(chosen) as hub, pytest.raises(OutsideError, match=r"no connection.*5 tries"):

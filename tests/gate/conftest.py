@@ -1,3 +1,4 @@
 from forges.fixtures import kit
+from promotion.towns import gated_template, new_gated_here, new_town_here, town_template
 
-__all__ = ["kit"]
+__all__ = ["gated_template", "kit", "new_gated_here", "new_town_here", "town_template"]

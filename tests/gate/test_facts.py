@@ -16,16 +16,20 @@ import pytest
 
 from conftest import git
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gitml.control.mainline import Mainline
 from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.evidence.statement import SignedChange
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
+from gitml.gate.version import record_of
 from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
+from gitml.git.commands import Git
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.registry.outputs import parse_metrics
+from gitml.spec.deployment import Pin
 from gitml.verdict import Phase
 
 PRODUCTION = "models/delay/production.yaml"
@@ -79,7 +83,7 @@ def candidate(found: Case) -> Version:
 def approved(head: str) -> Pull:
     review = CountedReview(Person("olga", 2), "APPROVED", head, NOW - timedelta(hours=1))
     commits = (Commit(head, (BOT,)),)
-    return Pull(head, BOT, BOT, 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
+    return Pull(head, BOT, (BOT,), 7, asked_by=(Person("ada", 1),), commits=commits, reviews=(review,))
 
 
 def decided(found: Case) -> Decision:
@@ -218,6 +222,27 @@ def test_a_record_that_was_edited_after_it_came_in_is_none(own: Scene) -> None:
     assert "never edited" in what.verdicts["version"].reason
 
 
+def test_the_champions_record_counts_as_it_came_in_whoever_edits_it_later(own: Scene) -> None:
+    """Else whoever may write lowers what the candidate is compared with, or stops all promotions."""
+    lowered = {"auc": own.old.metrics["auc"].model_copy(update={"value": 0.1, "low": 0.0})}
+    other = own.old.model_copy(update={"metrics": lowered})
+    own.write(f"models/delay/versions/{own.old.version}.json", other.to_json())
+    own.commit("tidy up")
+    facts = case(own, promoted(own)).candidates[0][2]
+    assert not isinstance(facts, Unknown)
+    assert isinstance(facts.champion, Version)
+    assert not isinstance(facts.champion.metrics, Unknown)
+    assert facts.champion.metrics["auc"].value == 0.70
+
+
+def test_a_shallow_clone_says_nothing_of_versions(scene: Scene, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{scene.root}", "shallow")
+    main = Mainline(Git(tmp_path / "shallow"), git(scene.root, "rev-parse", "main"))
+    found = record_of(main, "delay", Pin(version=scene.new.version, digest=scene.new.files[scene.new.artifact].sha256))
+    assert isinstance(found, Unknown)
+    assert "shallow" in found.reason
+
+
 def test_a_record_that_says_other_metrics_than_its_file(own: Scene) -> None:
     other = own.add({}, metrics={"auc": {"value": 0.99}})
     what = candidate(case(own, own.branch({PRODUCTION: f"champion: {own.pin(other)}\n"})))
@@ -322,23 +347,21 @@ def test_a_job_of_main_that_loaded_it_is_as_good(scene: Scene) -> None:
 # the ledger
 
 
-def test_statements_speak_of_this_file_only_where_they_name_it(scene: Scene) -> None:
+def test_what_people_signed_of_another_content_or_file_does_not_count(scene: Scene) -> None:
     here, there = (
         SignedChange(path=path, old="", new="1" * 40) for path in (PRODUCTION, "other/models/delay/production.yaml")
     )
     statements = [believed("overridden", scene.new, change=change, by="olga") for change in (here, there)]
     proofs = case(scene, promoted(scene), *statements).proofs
     assert not isinstance(proofs, Unknown)
-    assert [p.new for p in proofs] == ["1" * 40, ""]
+    assert ["is of another change" in p.why_not for p in proofs] == [True, True]
 
 
 def test_a_clock_that_is_a_little_ahead_is_forgiven_as_trust_does(scene: Scene) -> None:
     soon = believed("trained", scene.new, time="2026-11-25T12:01:00Z")
     doubted = believed("trained", scene.new, reason="is in the future", time="2027-11-25T12:01:00Z")
-    proofs = case(scene, promoted(scene), soon, doubted).proofs
-    assert not isinstance(proofs, Unknown)
-    assert proofs[0].time == NOW
-    assert proofs[1].time > NOW
+    for said, phase in ((soon, Phase.SUCCESSFUL), (doubted, Phase.INCONCLUSIVE)):
+        assert decided(case(scene, promoted(scene), said)).verdicts["trained"].phase is phase
 
 
 def test_a_ledger_that_cannot_be_read(scene: Scene) -> None:

@@ -24,7 +24,7 @@ from gitml.gates.slices import Slice
 from gitml.gates.table import GATES
 from gitml.stats.comparison import Estimate
 from gitml.verdict import Phase, Verdict
-from policy.kit import NOW, OLD, OLD_FILE, PROOFS, facts, near, proof, version
+from policy.kit import NOW, OLD, OLD_FILE, PROOFS, altered, facts, near, proof, version
 
 GOOD, BAD, OPEN = Phase.SUCCESSFUL, Phase.FAILED, Phase.INCONCLUSIVE
 NOT_NUMBERS: list[Any] = [float("nan"), math.inf, -math.inf, "0.9", True, None, [0.9], {"x": 1}, 10**400]
@@ -162,8 +162,7 @@ SPOILED: list[dict[str, Any]] = [
     {"model": "fares"},
     {"repository": "evil/x"},
     {"environment": "staging"},
-    {"time": NOW + timedelta(seconds=1)},
-    {"reason": "the key ci expired"},
+    {"why_not": "the key ci expired"},
     {"result": "inconclusive"},
     {"kind": "gate"},
 ]
@@ -184,7 +183,7 @@ PAIRS = [(kind, change) for kind in ASKING for change in SPOILED if (kind, *chan
 
 @pytest.mark.parametrize(("kind", "change"), PAIRS, ids=[f"{k}-{next(iter(c))}" for k, c in PAIRS])
 def test_evidence_of_anything_else_does_not(kind: str, change: dict[str, Any]) -> None:
-    proofs = tuple(replace(p, **change) if p.kind == kind else p for p in PROOFS)
+    proofs = tuple(altered(p, **change) if p.kind == kind else p for p in PROOFS)
     found = ASKING[kind](facts(proofs=proofs))
     assert found.phase is OPEN, found
 
@@ -214,8 +213,8 @@ def test_of_what_is_observed_in_an_environment_the_newest_decides() -> None:
     newer = proof("drift", **here)
     wanted = {"drift": timedelta(days=7)}
     assert evidence.judge(facts(proofs=(older, newer)), wanted).phase is GOOD
-    worse = replace(newer, result="failed")
-    assert evidence.judge(facts(proofs=(replace(older, result="passed"), worse)), wanted).phase is BAD
+    worse = altered(newer, result="failed")
+    assert evidence.judge(facts(proofs=(altered(older, result="passed"), worse)), wanted).phase is BAD
 
 
 def test_what_ran_in_the_environment_before_counts_and_in_none_does_not() -> None:
@@ -240,7 +239,7 @@ def test_the_newest_measurement_of_latency_decides() -> None:
     quick = proof("evaluated", details={"latency_ms_p95": 4})
     slow = proof("evaluated", details={"latency_ms_p95": 40}, time=NOW)
     assert latency.judge(facts(proofs=(slow, quick)), 20.0).phase is BAD
-    assert latency.judge(facts(proofs=(replace(slow, reason="bad key"), quick)), 20.0).phase is GOOD
+    assert latency.judge(facts(proofs=(altered(slow, why_not="bad key"), quick)), 20.0).phase is GOOD
 
 
 # size, format, data_age

@@ -89,7 +89,7 @@ def test_what_is_deleted_or_edited_stays_as_it_came(ledger: Ledger, known: bool)
     later = ledger.append(5)
     edited = ledger.by_hand(f"echo x > {ledger.honest[1]}")
     line = ledger.read(before)
-    assert [(b.commit, b.good) for b in line.breaks][0] == (deleted, good)
+    assert next((b.commit, b.good) for b in line.breaks) == (deleted, good)
     assert [b.commit for b in line.breaks] == [deleted, edited]
     behind = {entry.name: after for entry, after in line.entries.items() if entry.blob in blobs()}
     assert [behind[name] for name in ledger.honest] == [(), (), ()]
@@ -181,5 +181,32 @@ def test_a_clone_remembers_how_far_the_ledger_only_grew(ledger: Ledger) -> None:
     assert (names(line), len(line.breaks)) == (sorted([*ledger.honest, later]), 1)
     assert memory.read_text(encoding="ascii") == good, "not beyond the break"
     assert [e.name for e in read(ledger.server, BRANCH)] == sorted([*ledger.honest, later])
+    assert names(remembered(ledger.repository, good)) == sorted(ledger.honest)
+    assert names(remembered(ledger.repository, git(ledger.server, "rev-parse", f"{good}^"))) == sorted(
+        ledger.honest[:2]
+    )
+    assert memory.read_text(encoding="ascii") == good, "never backwards"
     memory.write_text("f" * 40, encoding="ascii")
     assert names(remembered(ledger.repository, ledger.tip)) == names(line)
+
+
+def test_files_of_main_that_look_like_events_hide_nothing(ledger: Ledger) -> None:
+    """A break is told, with what it would hide: whether any of it counts is for whoever knows the keys."""
+    name, content = event(9)
+    git(ledger.clone, "checkout", "-q", "--orphan", "main")
+    (ledger.clone / "2024" / "01").mkdir(parents=True)
+    (ledger.clone / "2024" / "01" / "sales.json").write_text("{}", encoding="utf-8")
+    git(ledger.clone, "add", "-A")
+    git(ledger.clone, "commit", "-qm", "data by month are no events")
+    clean = git(ledger.clone, "rev-parse", "HEAD")
+    (ledger.clone / "2026" / "03").mkdir(parents=True, exist_ok=True)
+    (ledger.clone / name).write_bytes(content)
+    git(ledger.clone, "add", "-A")
+    git(ledger.clone, "commit", "-qm", "planted")
+    planted = git(ledger.clone, "rev-parse", "HEAD")
+    git(ledger.clone, "push", "-q", "origin", "HEAD:main")
+    for number, parent in ((7, clean), (8, planted)):
+        trained, raw = event(number, "trained")
+        append(Remote(f"file://{ledger.server}"), {trained: raw}, parents=[parent])
+    (found,) = ledger.read().breaks
+    assert [entry.name for entry in found.hid] == [name]

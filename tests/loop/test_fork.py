@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 # What it writes beside the report is in its artifact, too.
 HOSTILE = """
-pathlib.Path(".gitml-ci").mkdir(exist_ok=True)
-pathlib.Path(".gitml-ci/report-words.md").write_text("MERGE THIS NOW")
+pathlib.Path(os.environ["RUNNER_TEMP"], "gitml").mkdir(exist_ok=True)
+pathlib.Path(os.environ["RUNNER_TEMP"], "gitml", "report-words.md").write_text("MERGE THIS NOW")
 print("MERGE THIS NOW, says", os.environ.get("GITHUB_TOKEN", "nobody"))
 """
 

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from gitml.errors import IntegrityError
 from gitml.models.loading import load
 from gitml.models.onnxfile import whole, why_not
+from serving_models import onnx_loop
 
 SIGNATURE = {
     "inputs": [{"name": name, "type": "float64"} for name in ("a", "b")],
@@ -203,3 +204,9 @@ def test_settings_and_unknown_fields_do_not_reach_the_runtime() -> None:
     content = made.SerializeToString() + long_field(99 - 84, b"hidden")
     assert b"hidden" not in whole(content)
     assert b"ort_config" not in whole(content)
+
+
+def test_it_is_known_whether_values_decide_how_long_a_call_takes(tmp_path: Path) -> None:
+    assert opened(model().SerializeToString(), tmp_path).steady
+    looping = onnx_loop(tmp_path / "loop.onnx", 3, ("a", "b")).read_bytes()
+    assert not opened(looping, tmp_path).steady

@@ -99,8 +99,10 @@ def test_a_default_that_would_be_called_is_refused() -> None:
 
 def test_processes_and_prints_are_the_servers_own() -> None:
     rows, truth = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
-    model = BaggingClassifier(RandomForestClassifier(3, n_jobs=4, verbose=3), 2, n_jobs=8, verbose=50).fit(rows, truth)
+    model = BaggingClassifier(RandomForestClassifier(3), 2).fit(rows, truth)
     wanted = model.predict_proba(rows)
+    for one in (model, *model.estimators_):
+        one.set_params(n_jobs=4, verbose=50)
     settle(model)
     assert {getattr(m, "n_jobs", None) for m in everything(model) if hasattr(m, "get_params")} == {None}
     assert {getattr(m, "verbose", 0) for m in everything(model) if hasattr(m, "get_params")} == {0}
@@ -118,3 +120,19 @@ def test_honest_models_pass() -> None:
         TfidfVectorizer(dtype=np.float32, ngram_range=(1, 2)).fit(["a word", "another word"]),
     ):
         settle(model)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(?u)\b\w\w+\b", r"(?u)\b\w+\b", r"\w+", r"[a-z]+", r"\b[a-zA-Z]{3,}", r"(?u)\b\w{2,}\b", r"\S+", r"[^\s,]+"],
+)
+def test_words_are_found_by_patterns_that_come_to_an_end(pattern: str) -> None:
+    settle(CountVectorizer(token_pattern=pattern))
+    text = "a" * 20_000 + "1!" + "b " * 2_000
+    CountVectorizer(token_pattern=pattern).fit([text])
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+b", r"(?:\w+\s?)+!", r"\w*\w*\w*!", r"\w+!", r"[a-z]+\b", r"(a|aa)+$", "("])
+def test_a_pattern_that_may_never_end_is_refused(pattern: str) -> None:
+    with pytest.raises(IntegrityError, match="can take for ever"):
+        settle(make_pipeline(TfidfVectorizer(token_pattern=pattern), LogisticRegression()))

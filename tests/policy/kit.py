@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gitml.gates.facts import Commit, Facts, Person, Proof, Unknown, Version
+from gitml.evidence.statement import Binding, Statement
+from gitml.evidence.trust import Believed
+from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
@@ -55,17 +57,30 @@ def version(name: str = NEW, artifact: str = NEW_FILE, **changes: Any) -> Versio
     return replace(start, **changes)
 
 
-def proof(kind: str, **changes: Any) -> Proof:
-    start = Proof(
-        kind=kind,
-        time=NOW - timedelta(days=1),
-        result="passed",
-        model="delay",
-        version=NEW,
-        artifact=NEW_FILE,
-        repository=REPOSITORY,
-    )
-    return replace(start, **changes)
+def proof(kind: str, **changes: Any) -> Believed:
+    """A believed statement. ``changes`` are of it (``why_not``, ``owner``, ``details``), or of its binding."""
+    own = {name: changes.pop(name) for name in ("why_not", "owner") if name in changes}
+    details, new = changes.pop("details", {}), changes.pop("new", "")
+    time = changes.pop("time", NOW - timedelta(days=1))
+    change = {"path": "models/delay/production.yaml", "old": "", "new": new} if new else None
+    about = {
+        "kind": kind,
+        "repository": REPOSITORY,
+        "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
+        "model": "delay",
+        "version": NEW,
+        "artifact": NEW_FILE,
+        "change": change,
+        **changes,
+    }
+    return Believed(Statement(Binding.model_validate(about), details), "ci", **{"why_not": "", **own})
+
+
+def altered(one: Believed, **changes: Any) -> Believed:
+    """The same with something else; what changes as for ``proof``."""
+    told: dict[str, Any] = {} if one.binding is None else one.binding.model_dump(exclude={"format", "change", "time"})
+    told |= {"time": one.time, "new": one.new, "details": one.details, "why_not": one.why_not, "owner": one.owner}
+    return proof(**{**told, **changes})
 
 
 PROOFS = (
@@ -98,7 +113,7 @@ def pull(**changes: Any) -> Pull:
     start = Pull(
         head=HEAD,
         author=BOT,
-        last_pusher=BOT,
+        pushers=(BOT,),
         number=7,
         asked_by=(ADA,),
         commits=(Commit(HEAD, (BOT,)),),

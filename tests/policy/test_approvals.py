@@ -12,6 +12,7 @@ from gitml.gates.facts import Commit, Person, Unknown
 from gitml.policy import approvals
 from gitml.policy.approvals import Approvals
 from gitml.policy.change import Move
+from gitml.policy.decision import decide
 from gitml.policy.facts import Case, CountedReview
 from gitml.policy.matching import assign
 from gitml.policy.people import same
@@ -77,7 +78,7 @@ def test_an_objection_of_one_who_may_decide_stands_though_others_approve() -> No
     ("changes", "said"),
     [
         ({"author": RITA}, "the author of the pull request"),
-        ({"last_pusher": RITA}, "the last who pushed"),
+        ({"pushers": (BOT, RITA, ADA)}, "who pushed to its branch"),
         ({"asked_by": (RITA,)}, "who made the bot open the pull request"),
         ({"commits": (Commit("d" * 40, (BOT, RITA)),)}, "author, committer or co-author of the commit dddddddd"),
         ({"author": Person("RiTa")}, "the author of the pull request"),
@@ -102,8 +103,9 @@ def test_nobody_approves_the_model_that_they_trained() -> None:
     "changes",
     [
         {"author": Unknown("the forge did not say")},
-        {"last_pusher": Unknown("the forge did not say")},
-        {"last_pusher": Person()},
+        {"pushers": Unknown("the forge did not say")},
+        {"pushers": (BOT, Person())},
+        {"pushers": ()},
         {"asked_by": ()},
         {"asked_by": (BOT,)},
         {"commits": Unknown("more than 250")},
@@ -115,6 +117,69 @@ def test_where_it_is_not_known_who_made_it_nobodys_approval_is_safe(changes: dic
     found = judged(**changes)
     assert found.phase is Phase.INCONCLUSIVE
     assert "known" in found.reason or "no account claims" in found.reason
+
+
+def test_an_address_that_nobody_claims_is_told_before_anybody_approves_with_what_to_do() -> None:
+    stranger = (Commit("d" * 40, (Person(email="me@home.example"),)),)
+    found = decide(rules(), case(pull=pull(commits=stranger, reviews=())))
+    first = found.next_steps[0]
+    assert "before anybody approves" in first.what
+    assert "me@home.example" in first.what
+    assert "adds the address to an account" in first.what
+
+
+def test_what_the_bot_derived_was_made_by_nobody_and_the_roles_decide() -> None:
+    """A schedule opened it: no person asked, and each commit follows from main and a statement."""
+    made = {"asked_by": (), "pushers": (BOT,), "commits": (Commit("d" * 40, (BOT,)),)}
+    assert judged(**made).phase is Phase.INCONCLUSIVE
+    assert judged(**made, derived="retrain from 1234").phase is Phase.SUCCESSFUL
+    # A person who pushed to it as well is one of its makers all the same.
+    pushed = {**made, "pushers": (RITA, BOT), "derived": "retrain from 1234"}
+    assert "who pushed" in why(judged(**pushed), "rita")
+
+
+AGENTS = {"accounts": ["coder"], "addresses": ["noreply@coder.example"], "trailers": ["Started-by"]}
+CODER, HELPER = Person("Coder", 50), Person(email="noreply@coder.example")
+
+
+def test_a_coding_agent_s_review_never_counts_for_or_against() -> None:
+    policy = rules(agents=AGENTS, roles={"operations": {"people": ["olga", "coder"]}, "risk": {"people": ["rita"]}})
+    found = judged(policy=policy, reviews=(review(CODER), review(RITA)))
+    assert found.phase is Phase.INCONCLUSIVE
+    assert why(found, "Coder") == "a coding agent's review never counts"
+    against = (review(OLGA), review(RITA), review(CODER, "CHANGES_REQUESTED"))
+    assert judged(policy=policy, reviews=against).phase is Phase.SUCCESSFUL
+
+
+def test_who_started_a_coding_agent_is_an_author_of_what_it_made() -> None:
+    policy = rules(agents=AGENTS)
+    by_agent = Commit("d" * 40, (CODER, HELPER), (RITA,))
+    found = judged(policy=policy, commits=(by_agent,))
+    assert "who started what made the commit dddddddd" in why(found, "rita") or "made the bot" in why(found, "rita")
+    version_of_agent = version(authors=(by_agent,))
+    assert "lineage commit dddddddd" in why(
+        judged(case(facts=facts(candidate=version_of_agent)), policy=policy), "rita"
+    )
+    # Ada let it help: its address is nobody's account, and that keeps no approval from counting.
+    helped = Commit("d" * 40, (ADA, HELPER))
+    assert judged(policy=policy, commits=(helped,)).phase is Phase.SUCCESSFUL
+    assert judged(commits=(helped,)).phase is Phase.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"commits": (Commit("d" * 40, (CODER,)),)},
+        {"commits": (Commit("d" * 40, (HELPER,), (BOT,)),)},
+        {"author": CODER, "asked_by": ()},
+        {"pushers": (CODER,), "asked_by": ()},
+        {"author": CODER, "asked_by": (CODER,)},
+    ],
+)
+def test_an_agent_that_nobody_is_known_to_have_started_is_approved_by_nobody(changes: dict[str, Any]) -> None:
+    found = judged(policy=rules(agents=AGENTS), **changes)
+    assert found.phase is Phase.INCONCLUSIVE
+    assert "is not known" in found.reason
 
 
 @pytest.mark.parametrize("authors", [Unknown("shallow clone"), (Commit("d" * 40, (Person(email="x@y.z"),)),)])

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from gitml.evidence.trust import Believed
 from gitml.gates.facts import Unknown
 from gitml.gates.table import GATES
 from gitml.policy.change import Move
@@ -23,6 +24,7 @@ from policy.kit import (
     OLGA,
     PROOFS,
     RITA,
+    altered,
     case,
     facts,
     pin,
@@ -49,8 +51,32 @@ def test_a_promotion_that_meets_everything_is_open() -> None:
     assert found.move is Move.PROMOTION
     assert {n: v.reason for n, v in found.verdicts.items() if v.phase is not Phase.SUCCESSFUL} == {}
     assert found.is_open, found
-    assert list(found.verdicts) == ["change", "artifact", "trained", "order", *GATES]
+    assert list(found.verdicts) == ["change", "artifact", "loads", "trained", "order", *GATES]
     assert [s.what for s in found.next_steps] == ["merge it: here, or with `gitml merge NUMBER`"]
+
+
+def test_a_version_that_main_could_not_use_is_shut_whether_policy_asks_or_not() -> None:
+    """Also by an override, and by a later trial that passes: what a version is does not change."""
+    bad = proof("evaluated", result="failed", details={"reason": "opset 99 is not known"}, time=NOW - timedelta(days=3))
+    opened = [
+        proof(
+            "overridden",
+            new="b" * 40,
+            environment="production",
+            by=who,
+            owner=who,
+            details={"gates": ["loads"], "reason": "x", "until": (NOW + timedelta(days=1)).isoformat()},
+        )
+        for who in ("olga", "rita")
+    ]
+    found = judged(case(facts=facts(proofs=(*PROOFS, bad)), proofs=tuple(opened), blob="b" * 40))
+    assert found.verdicts["loads"].phase is Phase.FAILED
+    assert "opset 99 is not known" in found.verdicts["loads"].reason
+    assert not found.is_open
+    assert any("loads" in step.what for step in found.next_steps)
+    other = altered(bad, artifact="9" * 64)
+    assert judged(case(facts=facts(proofs=(*PROOFS, other)))).is_open
+    assert judged(case(facts=facts(proofs=Unknown("away")))).verdicts["loads"].phase is Phase.INCONCLUSIVE
 
 
 def test_each_gate_alone_keeps_it_shut() -> None:
@@ -201,14 +227,13 @@ def test_a_rollback_needs_somebody_else() -> None:
         {"artifact": "9" * 64},
         {"repository": "evil/x"},
         {"result": "failed"},
-        {"reason": "signed by an unknown key"},
+        {"why_not": "signed by an unknown key"},
         {"details": {"part": "shadow"}},
-        {"time": NOW + timedelta(hours=1)},
     ],
 )
 def test_a_rollback_to_what_never_ran_here_is_shut(changes: dict[str, object]) -> None:
     start = rollback()
-    ran = replace(proof("promoted", version=OLD, artifact=OLD_FILE, environment="production"), **changes)  # type: ignore[arg-type]
+    ran = altered(proof("promoted", version=OLD, artifact=OLD_FILE, environment="production"), **changes)
     known = replace(start.candidates[0][2], proofs=(ran,))  # type: ignore[type-var]
     found = judged(replace(start, candidates=(("champion", OLD, known),)))
     assert found.verdicts["ran before"].phase is Phase.INCONCLUSIVE
@@ -299,10 +324,10 @@ ROLES = {
 }
 
 
-def signed(who: str, **changes: object) -> object:
+def signed(who: str, **changes: object) -> Believed:
     details = {"reason": "known, mended on Friday", "until": "2026-11-27T00:00:00Z", "gates": ["metrics", "freeze"]}
     start = proof("overridden", environment="production", new="f" * 40, by=who, owner=who, details=details)
-    return replace(start, **changes)  # type: ignore[arg-type]
+    return altered(start, **changes)
 
 
 def overruled(*statements: object, **changes: object) -> Decision:
@@ -336,9 +361,8 @@ def test_two_people_of_the_role_open_the_gates_they_name() -> None:
         {"new": ""},
         {"environment": "staging"},
         {"repository": "evil/x"},
-        {"reason": "the key has expired"},
+        {"why_not": "the key has expired"},
         {"result": "failed"},
-        {"time": NOW + timedelta(minutes=1)},
         {"details": {"until": "2026-11-27T00:00:00Z", "gates": ["metrics"]}},
         {"details": {"reason": "x", "gates": ["metrics"]}},
         {"details": {"reason": "x", "until": "2026-11-25T11:00:00Z", "gates": ["metrics"]}},

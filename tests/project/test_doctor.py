@@ -7,6 +7,7 @@ import pytest
 
 from cijobs.publishing import desk, weak
 from conftest import gitml
+from gitml.models.quarantine import can_go_offline
 from sandbox.forge_kit import Kit, git
 from sandbox.rest_kit import seeded
 
@@ -80,6 +81,12 @@ def test_permissions(kit: Kit, toy: Path, token: str, mark: str, words: str) -> 
     _, found = points(toy, **env)
     assert found["permissions"]["mark"] == mark
     assert words in found["permissions"]["what"]
+
+
+def test_it_says_whether_new_versions_are_tried_without_a_network(kit: Kit, toy: Path) -> None:
+    _, found = points(toy)
+    words = "without a network" if can_go_offline() else "does not take the network"
+    assert words in found["trial loads"]["what"]
 
 
 def test_secrets_in_git_and_wrong_tokens(kit: Kit, toy: Path) -> None:

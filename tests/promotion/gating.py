@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from forges.homes import JOBS, job_token
 from gitml.control.place import Place
 from gitml.control.signing import Signer, bound
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed, believe
-from gitml.gate.judge import Ground, ground
+from gitml.forges.base import State, Status
+from gitml.gate.ground import Ground, ground
 from gitml.git import ledger
 from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.registry.record import Record
-from gitml_sandbox.forge import emails, tokens, users
-from promotion.promoting import POLICY, Town, town
-from sandbox.forge_kit import Kit, git
+from promotion.promoting import POLICY, MemoryTown, SandboxTown, Town, commit_as, copied, town
+from sandbox.forge_kit import Kit
 
 PURPOSES = ["trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back", "deployed"]
 RUN = "http://ci.example/runs/7"
-JOB = {"contents": "write", "pull-requests": "write", "statuses": "write", "actions": "read"}
+
+
+T = TypeVar("T", bound=Town)
 
 
 @dataclass
-class Gated:
+class Gated(Generic[T]):
     """``key`` signs, and main's policy names it; ``token`` is that of the workflow's job."""
 
-    town: Town
+    town: T
     secret: str
     token: str
     policy: dict[str, Any]
@@ -55,8 +58,8 @@ class Gated:
         self.prove(version, "trained", "evaluated")
         return version, self.town.promote(version, login=login).pull.number
 
-    def approve(self, number: int, login: str = "olga", **more: Any) -> None:
-        self.town.as_(login).review(number, **more)
+    def approve(self, number: int, login: str = "olga", *, commit_id: str = "") -> None:
+        self.town.home.review(login, number, "APPROVED", commit_id)
 
     def judge(self, *numbers: int, key: bool = True, **more: Any) -> tuple[GateOutcome, ...]:
         order = GateOrder(numbers or None, official=True, key=self.key if key else None, run=RUN, **more)
@@ -89,63 +92,61 @@ class Gated:
         return [b.statement.binding.result for b in found if b.statement]
 
     def status(self, sha: str, context: str = "gitml/gate") -> tuple[str, str]:
-        for one in self.town.ada.get(f"commits/{sha}/statuses"):
-            if one["context"] == context:
-                return one["state"], one["description"]
-        return "", ""
+        """State and description, empty when nobody posted it."""
+        with self.town.hub() as hub:
+            found = next((s for s in hub.commits.statuses(sha) if s.context == context), None)
+        return (found.state.value, found.description) if found else ("", "")
+
+    def post(self, login: str, sha: str, state: State = State.SUCCESS, text: str = "trust me") -> None:
+        """The gate's status, posted by hand."""
+        with self.town.hub(login) as hub:
+            hub.commits.post(sha, Status("gitml/gate", state, text))
 
     def comments(self, number: int) -> list[str]:
-        return [c["body"] for c in self.town.ada.get(f"issues/{number}/comments")]
+        return self.town.comments(number)
 
     def rules(self, **changes: Any) -> None:
         self.policy = {**self.policy, **changes}
         self.town.policy(**self.policy)
 
-    def pull(self, files: dict[str, str | None], branch: str = "side", login: str = "ada") -> int:
+    def pull(self, files: Mapping[str, str | None], branch: str = "side", login: str = "ada") -> int:
         """A branch from main with these files, and its pull request."""
-        t = self.town
-        git(t.main, "fetch", "-q", "origin")
-        git(t.main, "checkout", "-q", "-B", branch, "origin/main")
-        for name, text in files.items():
-            path = t.main / name
-            if text is None:
-                path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        self.commit(branch, login)
-        git(t.main, "checkout", "-q", "-B", "main", "origin/main")
-        body = {"title": branch, "head": branch, "base": "main"}
-        return int(t.as_(login).post("pulls", **body)["number"])
+        return self.town.pull_of(files, branch, login)
 
     def commit(self, branch: str, login: str = "ada") -> str:
         """Commit what lies in the clone that pushes, as the account, and push it to the branch."""
-        user = self.town.kit.user(login)
-        mail = f"{user.id}+{login}@users.noreply.localhost"
-        who = {f"GIT_{r}_{k}": v for r in ("AUTHOR", "COMMITTER") for k, v in (("NAME", login), ("EMAIL", mail))}
-        git(self.town.main, "add", "-A")
-        git(self.town.main, "commit", "-q", "--allow-empty", "-m", branch, env=who)
-        remote = self.town.kit.remote(self.town.repo, login)
-        git(self.town.main, "push", "-q", "--force", remote, f"HEAD:refs/heads/{branch}")
-        return git(self.town.main, "rev-parse", "HEAD").strip()
+        return commit_as(self.town, branch, login)
 
     def head(self, number: int) -> str:
-        return str(self.town.ada.get(f"pulls/{number}")["head"]["sha"])
+        return self.town.pull(number).head.commit
 
 
-def gated(kit: Kit, folder: Path, **changes: Any) -> Gated:
+def keys(public: str) -> dict[str, dict[str, object]]:
+    return {"ci": {"public": public, "owner": "CI", "purposes": PURPOSES, "from": "2026-01-01"}}
+
+
+def gated(kit: Kit, folder: Path, **changes: Any) -> Gated[SandboxTown]:
     secret, public = generate()
     made = town(kit, folder)
-    keys = {"ci": {"public": public, "owner": "CI", "purposes": PURPOSES, "from": "2026-01-01"}}
-    with kit.sandbox.store.write() as tx:
-        # The forge knows whose address stands in the commits of main.
-        emails.add(tx, users.get(tx, "ada").id, ["ada@example.org"])
-        bot = users.get(tx, "github-actions[bot]") if _has(tx) else users.add(tx, "github-actions[bot]", type="Bot")
-        token = tokens.mint(tx, user_id=bot.id, kind="job", repo_id=made.repo.id, permissions=JOB)
-    found = Gated(made, secret, token, {**POLICY, "keys": keys, **changes})
+    # The forge knows whose address stands in the commits of main.
+    made.home.known_by("ada", "ada@example.org")
+    found = Gated(made, secret, job_token(kit, made.repo), {**POLICY, "keys": keys(public), **changes})
     found.rules()
     return found
 
 
-def _has(tx: Any) -> bool:
-    return tx.execute("SELECT 1 FROM users WHERE login = 'github-actions[bot]'").fetchone() is not None
+def new_gated(town: MemoryTown) -> Gated[MemoryTown]:
+    """The same without a server, over a town that is there."""
+    secret, public = generate()
+    town.home.known_by("ada", "ada@example.org")
+    found = Gated(town, secret, f"job:{JOBS}", {**POLICY, "keys": keys(public)})
+    found.rules()
+    return found
+
+
+def copied_gated(gated: Gated[MemoryTown], folder: Path, **changes: Any) -> Gated[MemoryTown]:
+    """A gated town that begins as this one is, with these changes of its policy."""
+    made = replace(gated, town=copied(gated.town, folder))
+    if changes:
+        made.rules(**changes)
+    return made

@@ -1,10 +1,12 @@
-"""An application in a repository of a sandbox: versions on main, an environment or two, and people with roles."""
+"""An application in a repository on a forge: versions on main, an environment or two, and people with roles."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +14,13 @@ from typing import Any
 
 import yaml
 
+from forges.homes import Home, MemoryHome, SandboxHome, memory_home
 from gitml.control.place import Place
 from gitml.dvc.lockentries import Content, Entry
-from gitml.forges.base import State
-from gitml.forges.settings import Settings
+from gitml.forges.base import NewPull, OnPull, PullRequest, State, Status
+from gitml.forges.governed import GovernedForge, PullCommit
+from gitml.forges.memory import MemoryForge
+from gitml.forges.settings import Settings, host_of
 from gitml.forges.table import connect
 from gitml.git.commands import Git
 from gitml.http import Patience
@@ -70,7 +75,7 @@ def record(seed: int, *, auc: float = 0.7, minute: int = 0, model: str = "delay"
     return Record.model_validate(facts)
 
 
-def write(folder: Path, files: dict[str, str | None]) -> None:
+def write(folder: Path, files: Mapping[str, str | None]) -> None:
     for name, text in files.items():
         path = folder / name
         if text is None:
@@ -80,37 +85,35 @@ def write(folder: Path, files: dict[str, str | None]) -> None:
         path.write_text(text)
 
 
-@dataclass
-class Town:
-    """``main`` is a clone from which ada pushes to main; ``here`` another one, where commands are called."""
+@dataclass(kw_only=True)
+class Town(ABC):
+    """``home`` is the repository on its forge; ``main`` a clone of it to work in; ``here`` another, for commands."""
 
-    kit: Kit
-    repo: Repo
-    main: Path
     here: Path
     versions: list[Record] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     now: datetime = NOW
 
     @property
-    def ada(self) -> Api:
-        return api(self.kit, self.repo, "ada")
-
-    def as_(self, login: str) -> Api:
-        return api(self.kit, self.repo, login)
+    @abstractmethod
+    def home(self) -> Home: ...
 
     @property
+    @abstractmethod
     def tip(self) -> str:
-        return git(self.main, "rev-parse", "HEAD").strip()
+        """What the clone is at."""
 
-    def push(self, files: dict[str, str | None], message: str = "change") -> str:
-        """A commit on main."""
-        git(self.main, "pull", "-q", "--rebase", "origin", "main")
-        write(self.main, files)
-        git(self.main, "add", "-A")
-        git(self.main, "commit", "-q", "-m", message)
-        git(self.main, "push", "-q", "origin", "HEAD:main")
-        return self.tip
+    @abstractmethod
+    def push(self, files: Mapping[str, str | None], message: str = "change") -> str:
+        """A commit of ada's on main."""
+
+    @abstractmethod
+    def pull_of(self, files: Mapping[str, str | None], branch: str, login: str) -> int:
+        """A branch from main with these files, and its pull request."""
+
+    @abstractmethod
+    def settings(self, login: str = "ada", url: str = "") -> Settings:
+        """Of an account, or with a token as it is."""
 
     def train(self, seed: int, **more: Any) -> Record:
         """A new version on main."""
@@ -127,16 +130,19 @@ class Town:
         path = f"models/delay/{environment}.yaml"
         return self.push({path: render_deployment(state)}, message or f"deploy to {environment}")
 
-    def state(self, environment: str, commit: str = "origin/main", model: str = "delay") -> Deployment:
-        git(self.main, "fetch", "-q", "origin")
-        text = git(self.main, "show", f"{commit}:models/{model}/{environment}.yaml")
-        return parse_deployment(text.encode(), f"{environment}.yaml")
+    def state(self, environment: str, commit: str = "main", model: str = "delay") -> Deployment:
+        """What a commit or a branch of the forge says about an environment."""
+        with self.hub() as hub:
+            raw = hub.commits.file(f"models/{model}/{environment}.yaml", commit)
+        assert raw is not None
+        return parse_deployment(raw, f"{environment}.yaml")
+
+    def hub(self, login: str = "ada") -> AbstractContextManager[GovernedForge]:
+        return connect(self.settings(login), patience=QUICK)
 
     @contextmanager
     def place(self, login: str = "ada", url: str = "", root: Path | None = None) -> Iterator[Place]:
-        chosen = Settings(
-            f"{url or self.kit.url}/api/v3", self.kit.url, self.repo.full_name, self.kit.token.get(login, login)
-        )
+        chosen = self.settings(login, url)
         with connect(chosen, patience=QUICK) as forge:
             yield Place(root or self.here, forge, chosen, self.said.append, lambda: self.now)
 
@@ -145,34 +151,186 @@ class Town:
         with self.place(login) as place:
             return promote(place, PromoteOrder(reference, to, **more))
 
-    def pulls(self, state: str = "open") -> list[dict[str, Any]]:
-        return sorted(self.ada.get("pulls", state=state, per_page=100), key=lambda p: p["number"])
+    def pulls(self) -> tuple[PullRequest, ...]:
+        """The open ones, oldest first."""
+        with self.hub() as hub:
+            return hub.pulls.all_open()
 
-    def merge(self, number: int) -> str:
-        return str(self.ada.merge(number)["sha"])
+    def pull(self, number: int) -> PullRequest:
+        with self.hub() as hub:
+            return hub.pulls.get(number)
+
+    def commits(self, number: int) -> tuple[PullCommit, ...]:
+        with self.hub() as hub:
+            return hub.merges.commits(number)
+
+    def comments(self, number: int) -> list[str]:
+        with self.hub() as hub:
+            return [comment.body for comment in hub.comments.list(OnPull(number))]
+
+    def close(self, number: int) -> None:
+        with self.hub() as hub:
+            hub.merges.close(number)
+
+    def branch(self, name: str) -> str:
+        """The newest commit of a branch, empty when there is none."""
+        with self.hub() as hub:
+            found = hub.commits.branch(name)
+            return found.commit if found else ""
+
+    def merge(self, number: int, login: str = "ada", method: str = "merge") -> str:
+        """As the forge's own button does it."""
+        with self.hub(login) as hub:
+            return hub.merges.merge(number, hub.pulls.get(number).head.commit, method=method)
 
     def gate(self, number: int, state: State = State.SUCCESS, text: str = "open") -> None:
-        head = self.ada.get(f"pulls/{number}")["head"]["sha"]
-        self.ada.post(f"statuses/{head}", state=state.value, context="gitml/gate", description=text)
+        """What the gate says, said by hand."""
+        with self.hub() as hub:
+            hub.commits.post(hub.pulls.get(number).head.commit, Status("gitml/gate", state, text))
+
+
+@dataclass(kw_only=True)
+class SandboxTown(Town):
+    """In a running sandbox."""
+
+    kit: Kit
+    repo: Repo
+    main: Path
+
+    @property
+    def home(self) -> SandboxHome:
+        return SandboxHome(self.kit, self.repo)
+
+    @property
+    def ada(self) -> Api:
+        return api(self.kit, self.repo, "ada")
+
+    def as_(self, login: str) -> Api:
+        return api(self.kit, self.repo, login)
+
+    @property
+    def tip(self) -> str:
+        return git(self.main, "rev-parse", "HEAD").strip()
+
+    def push(self, files: Mapping[str, str | None], message: str = "change") -> str:
+        git(self.main, "pull", "-q", "--rebase", "origin", "main")
+        write(self.main, files)
+        git(self.main, "add", "-A")
+        git(self.main, "commit", "-q", "-m", message)
+        git(self.main, "push", "-q", "origin", "HEAD:main")
+        return self.tip
+
+    def pull_of(self, files: Mapping[str, str | None], branch: str, login: str) -> int:
+        git(self.main, "fetch", "-q", "origin")
+        git(self.main, "checkout", "-q", "-B", branch, "origin/main")
+        write(self.main, files)
+        commit_as(self, branch, login)
+        git(self.main, "checkout", "-q", "-B", "main", "origin/main")
+        with self.hub(login) as hub:
+            return hub.pulls.open(NewPull(branch, branch, "main")).number
+
+    def settings(self, login: str = "ada", url: str = "") -> Settings:
+        token = self.kit.token.get(login, login)
+        rest, host = f"{url or self.kit.url}/api/v3", host_of(self.kit.url)
+        return Settings(rest, self.kit.url, self.repo.full_name, token, host=host)
+
+
+@dataclass(kw_only=True)
+class MemoryTown(Town):
+    """In this process. Its clone is made when somebody asks for it, and follows what ``push`` brings to main."""
+
+    forge: MemoryForge
+    folder: Path
+    pushed: str = ""
+
+    @property
+    def home(self) -> MemoryHome:
+        return MemoryHome(self.forge)
+
+    @property
+    def main(self) -> Path:
+        clone = self.folder / "main"
+        if not clone.exists():
+            git(self.folder, "clone", "-q", self.home.remote(), str(clone))
+        elif self.pushed:
+            git(clone, "fetch", "-q", "origin")
+            if (clone / ".git/HEAD").read_text() == "ref: refs/heads/main\n":
+                git(clone, "reset", "-q", "--hard", "origin/main")
+        self.pushed = ""
+        return clone
+
+    @property
+    def tip(self) -> str:
+        return self.pushed or git(self.main, "rev-parse", "HEAD").strip()
+
+    def push(self, files: Mapping[str, str | None], message: str = "change") -> str:
+        acts = self.forge.as_("ada").acts
+        self.pushed = acts.write(files, "main", message, by="Ada <ada@example.org>")
+        return self.pushed
+
+    def pull_of(self, files: Mapping[str, str | None], branch: str, login: str) -> int:
+        mine = self.forge.as_(login)
+        self.home.move(login, branch, self.branch("main"))
+        mine.acts.write(files, branch, branch)
+        return mine.pulls.open(NewPull(branch, branch, "main")).number
+
+    def settings(self, login: str = "ada", url: str = "") -> Settings:
+        return self.forge.settings(login.removeprefix("job:"), is_job=login.startswith("job:"))
+
+
+def commit_as(town: Town, branch: str, login: str) -> str:
+    """Commit what lies in the town's clone, as the account, and push it to the branch."""
+    clone, user = town.main, town.home.person(login)
+    mail = f"{user.id}+{login}@users.noreply.localhost"
+    who = {f"GIT_{r}_{k}": v for r in ("AUTHOR", "COMMITTER") for k, v in (("NAME", login), ("EMAIL", mail))}
+    git(clone, "add", "-A")
+    git(clone, "commit", "-q", "--allow-empty", "-m", branch, env=who)
+    return push_as(town, branch, login)
+
+
+def push_as(town: Town, branch: str, login: str) -> str:
+    """Push what is checked out in the town's clone, as the account, whatever the branch is at."""
+    clone = town.main
+    git(clone, "push", "-q", "--force", town.home.remote(login), f"HEAD:refs/heads/{branch}")
+    town.home.pushed(login)
+    return git(clone, "rev-parse", "HEAD").strip()
 
 
 def pin(version: Record) -> Pin:
     return Pin(version=version.version, digest=version.files[version.artifact].sha256)
 
 
-def town(kit: Kit, folder: Path, **more: Any) -> Town:
+BEGIN = {"gitml.yaml": GITML, "policy.yaml": yaml.safe_dump(POLICY, sort_keys=False), "train.py": "pass\n"}
+
+
+def town(kit: Kit, folder: Path, **more: Any) -> SandboxTown:
     repo, main = kit.seeded(folder / "main", **more)
-    files = {"gitml.yaml": GITML, "policy.yaml": yaml.safe_dump(POLICY, sort_keys=False), "train.py": "pass\n"}
-    made = Town(kit, repo, main, folder / "here")
-    made.push(dict(files), "begin")
+    made = SandboxTown(kit=kit, repo=repo, main=main, here=folder / "here")
+    made.push(BEGIN, "begin")
     kit.clone(repo, made.here)
     return made
+
+
+def new_town(folder: Path) -> MemoryTown:
+    """The same without a server."""
+    home = memory_home(folder / "forge")
+    home.write("ada", "README.md", "hello\n", by="Ada <ada@example.org>")
+    made = MemoryTown(forge=home.forge, folder=folder, here=folder / "here")
+    made.push(BEGIN, "begin")
+    git(folder, "clone", "-q", home.remote(), str(made.here))
+    return made
+
+
+def copied(town: MemoryTown, folder: Path) -> MemoryTown:
+    """A town that begins as this one is."""
+    forge = town.forge.copy(folder / "forge")
+    shutil.copytree(town.here, folder / "here", symlinks=True)
+    config = folder / "here/.git/config"
+    config.write_text(config.read_text().replace(str(town.folder), str(folder)))
+    return MemoryTown(forge=forge, folder=folder, here=folder / "here")
 
 
 def untouched(place: Path) -> tuple[str, str, str]:
     """What a command may not change in a clone: HEAD, the work tree, the branches."""
     words = Git(place)
     return words.text("rev-parse", "HEAD"), words.text("status", "--porcelain"), words.text("for-each-ref")
-
-
-Making = Callable[[], Town]

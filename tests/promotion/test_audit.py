@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import git
-from evidence.evidence_kit import REPOSITORY, START, World, key_pair, stamp, world
+from evidence.evidence_kit import REPOSITORY, START, VERSION, World, key_pair, stamp, world
 from gitml.errors import InconclusiveError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.git import ledger
@@ -74,6 +75,21 @@ def past_the_gate(app: World) -> None:
 def without_approval(app: World) -> None:
     about = app.deploy("three")
     app.record(*(about.model_copy(update=u) for u in ({"kind": "gate"}, {"kind": "approved", "result": "failed"}, {})))
+
+
+def promoted_that_failed(app: World) -> None:
+    about = app.deploy("three")
+    app.record(*(about.model_copy(update=u) for u in ({"kind": "gate"}, {"kind": "approved"}, {"result": "failed"})))
+
+
+def respelled(app: World) -> None:
+    """The evidence of a merge past a shut gate, passed and with other spacing, under honest names."""
+    about = app.deploy("three")
+    app.record(about.model_copy(update={"kind": "gate", "result": "failed"}))
+    for kind in ("gate", "approved", "promoted"):
+        passed = about.model_copy(update={"kind": kind, "time": stamp(app.now())})
+        raw = json.dumps(json.loads(app.sign(passed)[1])).encode() + b"\n"
+        ledger.append(app.server, {ledger.event_name(passed.time, kind, raw): raw})
 
 
 def replayed(app: World) -> None:
@@ -192,11 +208,34 @@ def from_the_future(app: World) -> None:
     app.record(about.model_copy(update={"kind": "gate", "time": "2036-03-01T08:00:00Z"}))
 
 
+RECORD = f"models/m/versions/{VERSION}.json"
+
+
+def record_edited(app: World) -> None:
+    app.commit({RECORD: '{"samples": true}'}, "train")
+    app.commit({RECORD: "{}"}, "tidy up")
+
+
+def record_gone_and_back(app: World) -> None:
+    app.commit({RECORD: '{"samples": true}'}, "train")
+    app.git("rm", "-q", RECORD)
+    app.git("commit", "-qm", "clean")
+    app.commit({RECORD: "{}"}, "restore")
+
+
+def record_gone(app: World) -> None:
+    app.commit({RECORD: '{"samples": true}'}, "train")
+    app.git("rm", "-q", RECORD)
+    app.git("commit", "-qm", "clean")
+
+
 BROKEN: dict[Callable[[World], None], set[str]] = {
     without_evidence: {"change-without-evidence", "way-unknown"},
     with_a_gate_alone: {"change-without-evidence", "way-unknown"},
     past_the_gate: {"past-a-shut-gate"},
     without_approval: {"past-a-shut-gate"},
+    promoted_that_failed: {"past-a-shut-gate"},
+    respelled: {"past-a-shut-gate", "not-canonical", "change-without-evidence", "way-unknown"},
     replayed: {"change-without-evidence", "way-unknown"},
     other_environment: {"change-without-evidence", "evidence-without-change", "way-unknown"},
     other_policy: {"change-without-evidence", "evidence-without-change", "way-unknown"},
@@ -209,13 +248,16 @@ BROKEN: dict[Callable[[World], None], set[str]] = {
     deleted: {"event-deleted", "foreign-writer"},
     deleted_and_back: {"event-deleted", "event-reordered", "foreign-writer"},
     renamed: {"event-misnamed", "foreign-writer"},
-    foreign_content: {"event-misnamed", "foreign-writer", "unreadable"},
-    huge: {"event-misnamed", "foreign-writer", "unreadable"},
-    linked: {"event-misnamed", "foreign-writer", "unreadable"},
+    foreign_content: {"event-misnamed", "foreign-writer"},
+    huge: {"event-misnamed", "foreign-writer"},
+    linked: {"event-misnamed", "foreign-writer"},
     bypassed: {"ledger-bypassed"},
     unknown_key: {"unknown-key", "change-without-evidence", "way-unknown"},
     other_repository: {"other-repository", "change-without-evidence", "way-unknown"},
     dated_back: {"event-reordered"},
+    record_edited: {"record-changed"},
+    record_gone_and_back: {"record-changed"},
+    record_gone: {"record-changed"},
     from_the_future: {"future", "change-without-evidence", "way-unknown"},
 }
 
@@ -230,6 +272,15 @@ def test_broken(app: World, breaks: Callable[[World], None], found: set[str]) ->
     assert extra <= (
         {"change-without-evidence", "way-unknown", "foreign-writer", "event-reordered"} if breaks is bypassed else set()
     ), result.findings
+
+
+def test_a_branch_that_replaced_its_own_record_and_was_rebased_is_none_of_these(app: World) -> None:
+    """Nothing was ever signed of the first one."""
+    first, second = (f"models/m/versions/2026010{n}T000000Z-0000000{n}.json" for n in (1, 2))
+    app.commit({first: "{}"}, "train")
+    app.git("rm", "-q", first)
+    app.commit({second: "{}"}, "train again")
+    assert judged(app).findings == ()
 
 
 def test_what_is_too_large_for_an_event_is_said_and_not_loaded(app: World) -> None:

@@ -1,4 +1,4 @@
-"""`gitml gate` against the real sandbox: what is green is signed, and nothing else ever is."""
+"""`gitml gate`: what is green is signed, and nothing else ever is."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ import pytest
 
 from conftest import gitml
 from gitml.evidence.keys import generate
-from gitml.forges.base import State
+from gitml.forges.base import NewPull, State
 from gitml.gate.occasion import Queue
 from gitml.gate.queue import judge_queue
 from gitml.promotion.gate import NO_KEY, GateOrder, gate
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
 from promotion.gating import Gated, gated
-from promotion.promoting import pin, record
+from promotion.promoting import MemoryTown, pin, push_as, record
 from sandbox.forge_kit import Kit, git
 
 pytestmark = pytest.mark.slow
 
-Build = Callable[..., Gated]
+Build = Callable[..., Gated[MemoryTown]]
 STAGING = "models/delay/staging.yaml"
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: gated(kit, tmp_path, **more)
+def build(new_gated_here: Build) -> Build:
+    return new_gated_here
+
+
+def opened(g: Gated[MemoryTown], branch: str) -> int:
+    with g.town.hub() as hub:
+        return hub.pulls.open(NewPull(branch, branch, "main")).number
 
 
 def test_shut_until_the_right_people_approve_then_green_signed_and_said_once(build: Build) -> None:
@@ -53,7 +58,8 @@ def test_shut_until_the_right_people_approve_then_green_signed_and_said_once(bui
     assert (again.state, again.signed, again.known, len(g.results())) == (State.SUCCESS, "", True, 2)
     (comment,) = g.comments(number)
     assert "may be merged" in comment or "🟢" in comment
-    assert len([s for s in g.town.ada.get(f"commits/{done.head}/statuses") if s["context"] == "gitml/gate"]) == 2
+    every = g.town.forge.as_("ada").acts.statuses(done.head)
+    assert len([s for s in every if s.context == "gitml/gate"]) == 2
     assert g.status(done.head, "gitml/train")[0] == "success", "the bot's branch starts no training"
 
 
@@ -170,7 +176,7 @@ def test_links_modes_and_deletions_are_refused(build: Build) -> None:
             path.symlink_to("../../gitml.yaml")
         g.commit(name)
         git(g.town.main, "checkout", "-q", "--force", "-B", "main", "origin/main")
-        numbers[name] = int(g.town.ada.post("pulls", title=name, head=name, base="main")["number"])
+        numbers[name] = opened(g, name)
         g.approve(numbers[name])
     for outcome in g.judge(*numbers.values()):
         assert outcome.state is not State.SUCCESS, outcome
@@ -182,12 +188,12 @@ def test_a_status_posted_by_hand_is_put_right_and_a_push_after_the_approval_shut
     g = build()
     _, number = g.ready()
     head = g.one(number).head
-    g.town.as_("rita").post(f"statuses/{head}", state="success", context="gitml/gate", description="trust me")
+    g.post("rita", head)
     assert g.one(number).state is State.PENDING
     assert g.status(head)[0] == "pending"
     g.approve(number)
     assert g.one(number).state is State.SUCCESS
-    branch = g.town.ada.get(f"pulls/{number}")["head"]["ref"]
+    branch = g.town.pull(number).head.branch
     git(g.town.main, "fetch", "-q", "origin", branch)
     git(g.town.main, "checkout", "-q", "-B", "more", "FETCH_HEAD")
     moved = g.commit(branch, "rita")
@@ -213,13 +219,14 @@ def test_a_review_that_comes_in_while_it_is_judged_is_not_overlooked(build: Buil
     g = build()
     _, number = g.ready()
     g.approve(number)
-    (review,) = g.town.ada.get(f"pulls/{number}/reviews")
+    with g.town.hub() as hub:
+        (review,) = hub.reviews.list(number)
     moments = itertools.count()
 
     def clock() -> datetime:
         """Somebody dismisses the approval at the moment the judgement is signed."""
         if next(moments) == 2:
-            g.town.ada.put(f"pulls/{number}/reviews/{review['id']}/dismissals", message="no")
+            g.town.home.dismiss("ada", number, review.id)
         return g.town.now
 
     with g.place() as place:
@@ -235,9 +242,9 @@ def test_every_open_one_and_one_that_cannot_be_judged_keeps_no_other_back(build:
     _, number = g.ready()
     g.approve(number)
     side = g.pull({"README.md": "x\n"}, "side")
-    g.town.ada.branch("other", "main")
+    g.town.home.move("ada", "other", g.town.tip)
     stacked = g.pull({"README.md": "y\n"}, "stacked")
-    g.town.ada.patch(f"pulls/{stacked}", base="other")
+    g.town.home.retarget("ada", stacked, "other")
     found = {o.number: o.state for o in g.judge()}
     assert found == {number: State.SUCCESS, side: State.SUCCESS, stacked: State.PENDING}
     assert "its base is other" in g.status(g.head(stacked))[1]
@@ -256,12 +263,12 @@ def test_histories_that_were_merged_crosswise_hide_nothing(build: Build) -> None
     side = g.commit("side")
     git(t.main, "checkout", "-q", "-B", "main", newer)
     git(t.main, "merge", "-q", "--no-edit", side)
-    git(t.main, "push", "-q", "origin", "HEAD:main")
+    push_as(t, "main", "ada")
     git(t.main, "checkout", "-q", "-B", "side", side)
     git(t.main, "merge", "-q", "--no-commit", newer)
     (t.main / STAGING).write_text(render_deployment(Deployment(champion=pin(one))))
     g.commit("side")
-    number = int(t.ada.post("pulls", title="side", head="side", base="main")["number"])
+    number = opened(g, "side")
     g.approve(number)
     assert g.one(number).state is not State.SUCCESS
     assert g.results() != ["passed"]
@@ -287,8 +294,8 @@ def test_a_merge_queue_believes_what_was_signed_of_exactly_its_changes(build: Bu
     assert queued()[0] is State.SUCCESS
 
 
-def test_on_a_laptop_it_is_a_preview_that_writes_nothing(build: Build) -> None:
-    g = build()
+def test_on_a_laptop_it_is_a_preview_that_writes_nothing(kit: Kit, tmp_path: Path) -> None:
+    g = gated(kit, tmp_path)
     _, number = g.ready()
     env = {
         "GITHUB_TOKEN": g.town.kit.token["ada"],

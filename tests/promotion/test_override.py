@@ -1,11 +1,10 @@
-"""`gitml override` against the real sandbox: who may, what it opens, and what is never signed."""
+"""`gitml override`: who may, what it opens, and what is never signed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from gitml.forges.base import State
 from gitml.promotion.override import Overridden, OverrideOrder, override
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment
-from promotion.gating import Gated, gated
-from promotion.promoting import NOW, pin
-from sandbox.forge_kit import Kit
+from promotion.gating import Gated
+from promotion.promoting import NOW, MemoryTown, pin
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +29,7 @@ STRICT = {"description": "x", "approvals": {"operations": 1}, "gates": {"size": 
 class Scene:
     """A promotion of a model that is too large, and people with keys of their own."""
 
-    g: Gated
+    g: Gated[MemoryTown]
     number: int
     version: Record
     secret: dict[str, str]
@@ -50,9 +48,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(kit: Kit, tmp_path: Path) -> Callable[..., Scene]:
+def scene(new_gated_here: Callable[..., Gated[MemoryTown]]) -> Callable[..., Scene]:
     def build(**changes: Any) -> Scene:
-        g = gated(kit, tmp_path)
+        g = new_gated_here()
         pairs = {login: generate() for login in ("ada", "olga", "rita", "eve")}
         owned = {f"{login}-risk": own(public, login) for login, (_, public) in pairs.items()}
         rules = {
@@ -138,7 +136,7 @@ def test_what_could_never_count_is_not_signed(scene: Callable[..., Scene]) -> No
 
 def test_only_an_open_promotion_has_something_to_override(scene: Callable[..., Scene]) -> None:
     s = scene()
-    s.g.town.ada.patch(f"pulls/{s.number}", state="closed")
+    s.g.town.close(s.number)
     assert "is closed" in s.refused("rita").message
     s.number = s.g.pull({"README.md": "better\n"})
     assert "is not a promotion" in s.refused("rita").message

@@ -1,26 +1,33 @@
-"""A version is proposed by a pull request that edits one file; against the sandbox."""
+"""A version is proposed by a pull request that edits one file."""
 
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from gitml.control.change import PROMOTE, branch_of, requested_by
 from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
-from gitml.forges.governed import Account
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Canary, Hold
-from promotion.promoting import NOW, POLICY, Town, pin, record, town, untouched
-from sandbox.forge_kit import Kit, commit, git
+from promotion.promoting import NOW, POLICY, MemoryTown, Town, pin, push_as, record, untouched
+from sandbox.forge_kit import commit, git
 
-Build = Callable[..., Town]
+Build = Callable[[], MemoryTown]
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: town(kit, tmp_path, **more)
+def build(new_town_here: Build) -> Build:
+    return new_town_here
+
+
+def changed(t: Town, number: int) -> list[str]:
+    with t.hub() as hub:
+        return [file.path for file in hub.pulls.files(number)]
+
+
+def parents(t: MemoryTown, commit: str) -> list[str]:
+    return git(t.forge.remote, "show", "-s", "--format=%P", commit).split()
 
 
 def test_a_promotion_is_a_pull_request_that_edits_one_file(build: Build) -> None:
@@ -29,20 +36,20 @@ def test_a_promotion_is_a_pull_request_that_edits_one_file(build: Build) -> None
     before = untouched(t.here)
     done = t.promote(one, reason="it is *better*")
     assert untouched(t.here) == before
-    pull = t.ada.get(f"pulls/{done.pull.number}")
+    pull = t.pull(done.pull.number)
     assert done.how == "opened"
-    assert pull["title"] == f"Promote delay@{one.digest[:8]} to staging"
-    assert pull["head"]["ref"] == f"gitml/promote/delay/staging/{one.version}"
-    assert [f["filename"] for f in t.ada.get(f"pulls/{done.pull.number}/files")] == ["models/delay/staging.yaml"]
-    assert t.state("staging", f"origin/{pull['head']['ref']}") == Deployment(champion=pin(one))
-    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert made["author"]["login"] == made["committer"]["login"] == "ada"
-    assert requested_by(made["commit"]["message"]) == (Account("ada", t.kit.user("ada").id),)
-    assert [p["sha"] for p in made["parents"]] == [t.tip]
+    assert pull.title == f"Promote delay@{one.digest[:8]} to staging"
+    assert pull.head.branch == f"gitml/promote/delay/staging/{one.version}"
+    assert changed(t, done.pull.number) == ["models/delay/staging.yaml"]
+    assert t.state("staging", pull.head.branch) == Deployment(champion=pin(one))
+    (made,) = t.commits(done.pull.number)
+    assert made.author == made.committer == t.home.person("ada")
+    assert requested_by(made.message) == (t.home.person("ada"),)
+    assert parents(t, made.commit) == [t.tip]
     for words in ("nothing runs there yet", "Nobody acts on its answers", "Will it be late?", r"it is \*better\*"):
-        assert words in pull["body"]
+        assert words in pull.body
     for words in (f"`{one.version}`", "1.5 MB", f"{1:064x}", "gitml-ledger is not there yet", "You run them"):
-        assert words in pull["body"].replace("\\", "")
+        assert words in pull.body.replace("\\", "")
 
 
 def test_reviewers_are_asked_by_role_and_not_who_cannot_approve(build: Build) -> None:
@@ -52,10 +59,10 @@ def test_reviewers_are_asked_by_role_and_not_who_cannot_approve(build: Build) ->
     done = t.promote(one, "production", "rita")
     assert done.asked.done.people == ("olga",)
     assert set(done.asked.skipped) == {"nobody-here"}
-    pull = t.ada.get(f"pulls/{done.pull.number}")
-    assert [u["login"] for u in pull["requested_reviewers"]] == ["olga"]
-    assert "`rita` cannot approve" in pull["body"]
-    t.as_("olga").review(done.pull.number)
+    with t.hub() as hub:
+        assert hub.reviews.asked(done.pull.number).people == ("olga",)
+    assert "`rita` cannot approve" in t.pull(done.pull.number).body
+    t.home.review("olga", done.pull.number)
     assert t.promote(one, "production", "rita").asked.done.people == ()
 
 
@@ -63,17 +70,18 @@ def test_again_it_is_the_same_pull_request_and_approvals_stay(build: Build) -> N
     t = build()
     one = t.train(1)
     first = t.promote(one)
-    t.as_("olga").review(first.pull.number)
+    t.home.review("olga", first.pull.number)
     assert t.promote(one).how == "unchanged"
     t.push({"README.md": "other work\n"})
     again = t.promote(one)
     assert (again.pull.number, again.pull.head.commit) == (first.pull.number, first.pull.head.commit)
-    assert [r["state"] for r in t.ada.get(f"pulls/{first.pull.number}/reviews")] == ["APPROVED"]
-    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
-    t.ada.patch(f"pulls/{first.pull.number}", body=f"@olga, please look\n\n{body}\n\nthanks")
+    with t.hub() as hub:
+        assert [r.state for r in hub.reviews.list(first.pull.number)] == ["APPROVED"]
+        body = hub.pulls.get(first.pull.number).body
+        hub.pulls.edit(first.pull.number, body=f"@olga, please look\n\n{body}\n\nthanks")
     changed = t.promote(one, reason="now with a reason")
     assert changed.how == "updated"
-    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
+    body = t.pull(first.pull.number).body
     assert body.startswith("@olga, please look")
     assert body.rstrip().endswith("thanks")
     assert "now with a reason" in body
@@ -84,7 +92,7 @@ def test_the_comparison_with_what_runs_there(build: Build) -> None:
     t = build()
     one, two = t.train(1, auc=0.70), t.train(2, auc=0.80)
     t.put("staging", Deployment(champion=pin(one)))
-    body = t.ada.get(f"pulls/{t.promote(two).pull.number}")["body"]
+    body = t.pull(t.promote(two).pull.number).body
     assert re.search(r"\| `auc` \| 0\.700 \| 0\.800 \| \+0\.100 \| \+0\.086 to \+0\.114 \| ▲ better \|", body), body
     assert '`gitml rollback delay --in staging --reason "…"`' in body
     assert f"`{one.digest[:8]}`" in body
@@ -96,12 +104,11 @@ def test_an_older_promotion_is_closed_with_a_link(build: Build) -> None:
     first = t.promote(one)
     second = t.promote(two)
     assert second.closed == (first.pull.number,)
-    assert [p["number"] for p in t.pulls()] == [second.pull.number]
-    comments = t.ada.get(f"issues/{first.pull.number}/comments")
-    assert [c["body"] for c in comments] == [
+    assert [p.number for p in t.pulls()] == [second.pull.number]
+    assert t.comments(first.pull.number) == [
         f"Overtaken: #{second.pull.number} proposes {two.version}, which is newer."
     ]
-    assert f"gitml/promote/delay/staging/{one.version}" not in [b["name"] for b in t.ada.get("branches")]
+    assert not t.branch(f"gitml/promote/delay/staging/{one.version}")
     third = t.promote(one)
     assert (third.closed, third.how) == ((), "opened")
 
@@ -151,7 +158,7 @@ def test_what_cannot_be_promoted(build: Build) -> None:
         t.promote(one)
     assert t.promote(f"delay@{one.digest[:6]}", "production").version == one.version
     assert t.promote("delay@staging", "production").how == "unchanged"
-    assert [p["head"]["ref"] for p in t.pulls()] == [f"gitml/promote/delay/production/{one.version}"]
+    assert [p.head.branch for p in t.pulls()] == [f"gitml/promote/delay/production/{one.version}"]
 
 
 @pytest.mark.slow
@@ -163,7 +170,7 @@ def test_freezes_and_holds_are_shown_and_respected(build: Build) -> None:
     with pytest.raises(InconclusiveError, match="staging is frozen until 2026-03-11 00:00 UTC: Easter"):
         t.promote(one)
     opened = t.promote(one, anyway=True)
-    assert "is frozen until" in t.ada.get(f"pulls/{opened.pull.number}")["body"]
+    assert "is frozen until" in t.pull(opened.pull.number).body
     assert opened.warnings == ("staging is frozen until 2026-03-11 00:00 UTC: Easter",)
     t.policy(freezes=[])
     hold = Hold(by="olga", reason="rolled back", until=NOW + timedelta(days=1))
@@ -185,11 +192,15 @@ def test_somebody_elses_commit_on_the_branch_is_never_overwritten(build: Build) 
     git(t.main, "fetch", "-q", "origin")
     git(t.main, "checkout", "-q", "-b", "mine", f"origin/{branch}")
     mine = commit(t.main, "models/delay/staging.yaml", render_deployment(Deployment(champion=pin(record(5)))))
-    git(t.main, "push", "-q", t.kit.remote(t.repo, "olga"), f"HEAD:{branch}")
+    push_as(t, branch, "olga")
     git(t.main, "checkout", "-q", "main")
     with pytest.raises(FailedError, match=r"has a commit of Ada that is not gitml's"):
         t.promote(one)
-    assert t.ada.tip(branch) == mine
+    assert t.branch(branch) == mine
+    again = t.promote(one, anew=True)
+    assert (again.how, again.closed) == ("opened", (first.pull.number,))
+    assert [p.number for p in t.pulls()] == [again.pull.number]
+    assert t.state("staging", again.pull.head.commit).champion == pin(one)
 
 
 def test_the_base_moved_under_it(build: Build) -> None:
@@ -202,17 +213,17 @@ def test_the_base_moved_under_it(build: Build) -> None:
     assert again.pull.number == first.pull.number
     assert again.how == "updated"
     assert again.pull.head.commit != first.pull.head.commit
-    body = t.ada.get(f"pulls/{first.pull.number}")["body"]
+    body = t.pull(first.pull.number).body
     assert f"`{two.digest[:8]}`" in body
     assert f"`{one.digest[:8]}`" not in body
-    (made,) = t.ada.get(f"pulls/{first.pull.number}/commits")
-    assert made["parents"][0]["sha"] == t.tip
+    (made,) = t.commits(first.pull.number)
+    assert parents(t, made.commit) == [t.tip]
 
 
 def test_a_branch_in_the_way_is_named(build: Build) -> None:
     t = build()
     one = t.train(1)
-    t.ada.branch("gitml/promote")
+    t.home.move("ada", "gitml/promote", t.tip)
     with pytest.raises(OutsideError, match="the branch gitml/promote is in the way"):
         t.promote(one)
 
@@ -221,11 +232,11 @@ def test_a_branch_left_over_from_a_squashed_promotion_is_used_again(build: Build
     t = build()
     one, two = t.train(1), t.train(2)
     first = t.promote(one)
-    t.ada.merge(first.pull.number, merge_method="squash")
+    t.merge(first.pull.number, method="squash")
     t.put("staging", Deployment(champion=pin(two)))
     again = t.promote(one)
     assert again.pull.number != first.pull.number
-    assert len(t.ada.get(f"pulls/{again.pull.number}/commits")) == 1
+    assert len(t.commits(again.pull.number)) == 1
     assert "older than" in again.warnings[0]
 
 
@@ -244,7 +255,7 @@ def test_two_at_once_open_one(build: Build) -> None:
             results = [f.result() for f in [pool.submit(promote, p, order) for p in (first, second)]]
     assert len({r.pull.number for r in results}) == 1
     (pull,) = t.pulls()
-    assert len(t.ada.get(f"pulls/{pull['number']}/commits")) == 1
+    assert len(t.commits(pull.number)) == 1
 
 
 def test_hostile_words_stay_words(build: Build) -> None:
@@ -255,14 +266,13 @@ def test_hostile_words_stay_words(build: Build) -> None:
     done = t.promote(
         one, reason="x\n<!-- gitml:change:end -->\nCo-authored-by: Eve <eve@example.org>\nGitml-Requested-By: eve 1"
     )
-    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    body = t.pull(done.pull.number).body
     assert body.count("<!-- gitml:change:end -->") == 1
     assert "@everyone" not in body
-    (made,) = t.ada.get(f"pulls/{done.pull.number}/commits")
-    assert requested_by(made["commit"]["message"]) == (Account("ada", t.kit.user("ada").id),)
-    with t.place() as place:
-        assert [c.name for c in place.forge.merges.commits(done.pull.number)[0].claims] == ["ada"]
-    assert len(made["commit"]["message"].splitlines()) == 7
+    (made,) = t.commits(done.pull.number)
+    assert requested_by(made.message) == (t.home.person("ada"),)
+    assert [c.name for c in made.claims] == ["ada"]
+    assert len(made.message.splitlines()) == 7
 
 
 def test_an_application_in_a_folder_has_branches_of_its_own(build: Build) -> None:
@@ -276,8 +286,7 @@ def test_an_application_in_a_folder_has_branches_of_its_own(build: Build) -> Non
     t.here = t.here / "apps/x"
     done = t.promote(one)
     assert done.pull.head.branch == f"gitml/promote/apps+x+delay/staging/{one.version}"
-    files = [f["filename"] for f in t.ada.get(f"pulls/{done.pull.number}/files")]
-    assert files == ["apps/x/models/delay/staging.yaml"]
+    assert changed(t, done.pull.number) == ["apps/x/models/delay/staging.yaml"]
     assert t.promote(one).how == "unchanged"
 
 

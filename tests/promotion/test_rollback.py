@@ -1,4 +1,4 @@
-"""Back to the last good version; against the sandbox."""
+"""Back to the last good version."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,21 +13,20 @@ from gitml.evidence.dsse import sign
 from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
 from gitml.git.ledger import append, event_name
-from gitml.git.orphan import Remote
 from gitml.policy.change import Move, classify
 from gitml.promotion.promote import Proposed
 from gitml.promotion.rollback import RollbackOrder, resume, rollback
 from gitml.spec import Deployment
 from gitml.spec.deployment import Canary, Hold
-from promotion.promoting import NOW, Town, pin, town, untouched
-from sandbox.forge_kit import Kit, git
+from promotion.promoting import NOW, MemoryTown, Town, pin, untouched
+from sandbox.forge_kit import git
 
-Build = Callable[..., Town]
+Build = Callable[[], MemoryTown]
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: town(kit, tmp_path, **more)
+def build(new_town_here: Build) -> Build:
+    return new_town_here
 
 
 def back(t: Town, login: str = "olga", root: Path | None = None, **more: Any) -> Proposed:
@@ -50,7 +49,7 @@ def test_it_goes_back_to_what_ran_before_and_holds(build: Build) -> None:
     new = t.state("production", done.pull.head.commit)
     assert new == Deployment(champion=pin(one), hold=Hold(by="olga", reason="alerts doubled"))
     assert classify(old, new, NOW).move is Move.ROLLBACK
-    body = t.ada.get(f"pulls/{done.pull.number}")["body"]
+    body = t.pull(done.pull.number).body
     for words in ("alerts doubled", "hold, which stops promotions", "gitml resume delay --in production", "▲ better"):
         assert words in body
     assert done.asked.done.people == ("rita",)
@@ -131,7 +130,7 @@ def test_a_shallow_clone_has_enough(build: Build, tmp_path: Path) -> None:
     t.put("production", Deployment(champion=pin(one)))
     t.put("production", Deployment(champion=pin(two)))
     shallow = tmp_path / "shallow"
-    git(tmp_path, "clone", "-q", "--depth=1", t.kit.remote(t.repo, "olga"), str(shallow))
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{t.home.remote('olga')}", str(shallow))
     assert back(t, root=shallow).version == one.version
 
 
@@ -149,7 +148,7 @@ def test_the_ledger_knows_what_ran(build: Build) -> None:
     tell(t, private, "deployed", said)
     done = back(t)
     assert (done.version, done.warnings) == (one.version, ())
-    assert "`deployed`" in t.ada.get(f"pulls/{done.pull.number}")["body"]
+    assert "`deployed`" in t.pull(done.pull.number).body
     unproven = back(t, to=two.version)
     assert "no proof" in unproven.warnings[0]
 
@@ -160,14 +159,15 @@ def tell(t: Town, private: str, kind: str, about: Mapping[str, Any], details: Ma
     binding = Binding.model_validate(
         {
             "kind": kind,
-            "repository": t.repo.full_name,
+            "repository": t.home.repository,
             "time": "2026-02-28T12:00:00Z",
             **{k: v for k, v in about.items() if k != "change"},
             **({"change": SignedChange(**change)} if change else {}),
         }
     )
     envelope = sign(to_payload(Statement(binding, details or {})), signing_key(private))
-    remote = Remote(f"{t.kit.url}/{t.repo.full_name}.git", t.kit.token["ada"])
+    with t.place() as place:
+        remote = place.remote
     append(remote, {event_name(binding.time, kind, envelope): envelope})
     assert hashlib.sha256(envelope).hexdigest()[:12] in event_name(binding.time, kind, envelope)
 

@@ -1,8 +1,7 @@
-"""What is wanted where, by whom; against the sandbox."""
+"""What is wanted where, by whom."""
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,16 +11,15 @@ from gitml.promotion.live import LiveReport
 from gitml.promotion.status import DeploymentStatus, WantedVersion, status
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Hold
-from promotion.promoting import Town, pin, town
+from promotion.promoting import MemoryTown, Town, pin
 from promotion.test_rollback import tell
-from sandbox.forge_kit import Kit
 
-Build = Callable[..., Town]
+Build = Callable[[], MemoryTown]
 
 
 @pytest.fixture
-def build(kit: Kit, tmp_path: Path) -> Build:
-    return lambda **more: town(kit, tmp_path, **more)
+def build(new_town_here: Build) -> Build:
+    return new_town_here
 
 
 def asked(t: Town, only: str = "") -> tuple[DeploymentStatus, dict[str, WantedVersion]]:
@@ -34,8 +32,8 @@ def test_wanted_since_when_by_which_pull_request_approved_by_whom(build: Build) 
     t = build()
     one = t.train(1)
     done = t.promote(one)
-    t.as_("olga").review(done.pull.number)
-    t.as_("rita").review(done.pull.number, "REQUEST_CHANGES")
+    t.home.review("olga", done.pull.number)
+    t.home.review("rita", done.pull.number, "CHANGES_REQUESTED")
     commit = t.merge(done.pull.number)
     two = t.train(2)
     pending = t.promote(two)

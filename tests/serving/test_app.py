@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
+from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
 from gitml.traffic.exchange import batches_of
-from serving_models import SIGNATURE, columns, fitted
-from serving_server import ROW, VERSIONS, Served, constant
+from serving_models import SIGNATURE, columns, fitted, onnx_patient
+from serving_server import ROW, VERSIONS, Served, constant, deployment
 
 Start = Callable[..., Served]
 
@@ -232,6 +236,10 @@ def test_tokens_are_asked_for_where_there_are_some(start: Start, boosting: Predi
     assert server.predict({"rows": [ROW]}).status_code == 401
     assert server.client.get("/metrics").status_code == 401
     assert server.client.get("/v2/health/ready").status_code == 200
+    front = server.client.get("/")
+    assert (front.status_code, list(front.json())) == (200, ["gitml"])
+    known = server.client.get("/", headers={"Authorization": "Bearer s3cret-s3cret-s3cret"}).json()
+    assert list(known["models"]) == ["delay"]
     assert server.predict({"rows": [ROW]}, Authorization="Bearer wrong").status_code == 401
     assert server.predict({"rows": [ROW]}, Authorization="Bearer s3cret-s3cret-s3cret").status_code == 200
 
@@ -280,3 +288,25 @@ def test_requests_of_any_bytes_never_break_the_server(server: Served) -> None:
             broken.settimeout(3)
             broken.recv(100)
     assert server.predict({"rows": [ROW]}).status_code == 200
+
+
+def test_a_model_that_hangs_on_a_value_holds_no_other_model_up(
+    start: Start, boosting: Predictor, tmp_path: Path
+) -> None:
+    path, signature = onnx_patient(tmp_path / "patient.onnx")
+    patient = load(path, "onnx", signature, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    server = start({VERSIONS[0]: boosting}, limits=Limits(seconds=1))
+    wanted = deployment({VERSIONS[1]: patient})
+    server.state.swap(server.state.prepare("patient", wanted, {VERSIONS[1]: patient}))
+
+    def ask(value: float) -> httpx.Response:
+        return server.client.post("/models/patient/predict", json={"rows": [{"x": value}]})
+
+    assert ask(3.0).json()["outputs"] == {"y": [3.0]}
+    with ThreadPoolExecutor(1) as others:
+        hanging = others.submit(ask, 4e6)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert server.predict({"rows": [ROW]}).status_code == 200
+        assert time.monotonic() - began < 0.7
+        assert hanging.result().status_code == 504

@@ -7,6 +7,8 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import uvicorn
@@ -14,7 +16,7 @@ import uvicorn
 from gitml.internals import CHECKED, is_checked
 from gitml.models.model import Predictor
 from gitml.serving.limits import Limits
-from serving_server import ROW, VERSIONS, Served
+from serving_server import ROW, VERSIONS, Served, constant
 
 BODY = json.dumps({"rows": [ROW]}).encode()
 
@@ -120,3 +122,47 @@ def test_another_release_of_uvicorn_answers_the_same_its_own_way(
     assert "uvicorn 0.999.0 was not checked" in public.missing
     assert said(public) == ours
     assert [a[:3] for a in ours] == ["200", "400", "200", "200", "404"]
+
+
+def asking(server: Served) -> socket.socket:
+    """A connection that was answered once, and stays open."""
+    found = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    found.sendall(post())
+    assert found.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return found
+
+
+def test_idle_connections_make_room_for_new_callers_the_oldest_first(
+    start: Callable[..., Served], boosting: Predictor
+) -> None:
+    server = start({VERSIONS[0]: boosting}, limits=Limits(connections=5, head_seconds=30))
+    with ExitStack() as stack:
+        idle = [stack.enter_context(asking(server)) for _ in range(5)]
+        half = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        half.sendall(b"POST /models/delay/predict HTTP/1.1\r\n")
+        for _ in range(8):
+            stack.enter_context(asking(server))
+        assert [one.recv(65536) for one in (*idle, half)] == [b""] * 6
+
+
+def test_a_connection_whose_request_is_in_work_is_not_closed_for_others(start: Callable[..., Served]) -> None:
+    def slow(rows: Any) -> Any:
+        time.sleep(0.3)
+        return [1.0] * len(rows)
+
+    server = start({VERSIONS[0]: constant(1.0, score=slow)}, limits=Limits(connections=3))
+    with ExitStack() as stack:
+        busy = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        busy.sendall(post())
+        time.sleep(0.1)
+        for _ in range(4):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        assert busy.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_rests_too_long_is_closed(start: Callable[..., Served], boosting: Predictor) -> None:
+    server = start({VERSIONS[0]: boosting}, limits=Limits(idle_seconds=1))
+    with asking(server) as idle:
+        began = time.monotonic()
+        assert idle.recv(65536) == b""
+        assert 0.5 < time.monotonic() - began < 4

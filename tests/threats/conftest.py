@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.running import agent_world, world
 from threats.kit import Scene, Template, template
 
+__all__ = ["agent_world", "world"]
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """At rest, so one serves all modules that add nothing to it."""
     return template(tmp_path_factory.mktemp("threats") / "made")
 
 

@@ -137,7 +137,7 @@ class Scene:
         heads = mirror.fetch()
         ledger = brought_up(ChangeEvents(), mirror, heads.ledger)
         later = self.clock.now + timedelta(seconds=30)
-        grounds = Grounds(mirror, heads.main, ledger, self.town.repo.full_name, later)
+        grounds = Grounds(mirror, heads.main, ledger, self.town.repo.full_name, later, host="localhost")
         found = {}
         for environment in ("staging", "production", "nowhere"):
             for file in mirror.wanted(heads.main, environment).values():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +70,7 @@ FORGED: dict[str, tuple[str, Sign, dict[str, Any]]] = {
         honest,
         {"model": "evil", "change": ELSEWHERE.model_copy(update={"path": "models/evil/x.yaml"})},
     ),
+    "other forge": ("", honest, {"host": "forge.example"}),
     "from the future": ("", honest, {"time": "2027-01-01T00:00:00Z"}),
 }
 
@@ -127,14 +130,14 @@ def test_evidence_of_a_merge_is_worth_nothing_for_the_same_change_later(scene: S
     number = scene.opened()
     scene.g.approve(number)
     scene.open(number)
+    judged = scene.accepted()[STAGING]
     scene.unguarded()
     new = scene.pinned()
     scene.town.push({STAGING: old}, "back")
     assert STAGING not in scene.accepted(), "nobody approved that either"
-    pushed = scene.town.push({STAGING: new}, "again")
+    scene.town.push({STAGING: new}, "again")
     scene.record()
-    assert scene.accepted().get(STAGING) != pushed
-    assert STAGING not in scene.accepted()
+    assert scene.accepted()[STAGING] == judged, "what nobody judged went back and forth: the merge counts, no push does"
 
 
 def test_a_ledger_full_of_rubbish_keeps_nobody_from_an_honest_promotion(scene: Scene) -> None:
@@ -188,7 +191,7 @@ def test_several_commits_are_one_change_however_they_are_merged_and_only_once(sc
         scene.town.push({STAGING: text}, "again")
     scene.record()
     assert len(scene.g.events()) == said, "no step of the merge is recorded a second time, nor what was pushed"
-    assert STAGING not in scene.accepted()
+    assert scene.accepted()[STAGING] == done.commit, "the merge that was judged left the file as it is again"
     events = {}
     for start in (base, done.commit):
         about = true.binding.model_copy(update={"base": start, "time": "2026-03-01T12:00:40Z"})
@@ -196,7 +199,7 @@ def test_several_commits_are_one_change_however_they_are_merged_and_only_once(sc
             raw = honest(Statement(about, {**true.details, "commit": scene.tip}), key)
             events[ledger.event_name(about.time, "approved", raw)] = raw
     ledger.append(Remote(scene.town.kit.remote(scene.town.repo, "rita")), events)
-    assert STAGING not in scene.accepted()
+    assert scene.accepted()[STAGING] == done.commit
 
 
 def test_what_another_pull_request_brought_is_no_step_of_this_one(scene: Scene) -> None:
@@ -211,3 +214,38 @@ def test_what_another_pull_request_brought_is_no_step_of_this_one(scene: Scene) 
     assert STAGING not in scene.accepted()
     about = told(scene, "promoted", scene.tip).binding
     assert (about.result, about.base) == ("failed", told(scene, "promoted", about.base).details["commit"])
+
+
+def shut_again(scene: Scene, branch: str) -> tuple[int, str, str]:
+    """A pull request whose gate passed, and then shut because the approval was taken back; both events."""
+    number = scene.branch(branch)
+    scene.g.approve(number)
+    passed = scene.g.one(number)
+    assert passed.state is State.SUCCESS
+    scene.town.as_("olga").review(number, "REQUEST_CHANGES")
+    shut = scene.g.one(number)
+    assert shut.state is not State.SUCCESS
+    return number, passed.signed, shut.signed
+
+
+def by_hand(scene: Scene, script: str) -> None:
+    """An ordinary push to the ledger by a writer."""
+    folder = scene.folder / "ledger"
+    url = scene.town.kit.remote(scene.town.repo, "rita")
+    who = "git -c user.name=rita -c user.email=rita@example.org"
+    words = f"{script}; git add -A; {who} commit -qm tidy; git push -q origin HEAD:{ledger.BRANCH}"
+    git(scene.folder, "clone", "-q", "--single-branch", "--branch", ledger.BRANCH, url, str(folder))
+    subprocess.run(["sh", "-ec", words], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("how", ["copied", "deleted"])
+def test_a_gate_that_shut_again_stays_shut_whatever_is_pushed_to_the_ledger(scene: Scene, how: str) -> None:
+    """By an ordinary push: the passed gate under a later name, or the shut one gone."""
+    number, passed, shut = shut_again(scene, how)
+    later = re.sub(r"/\d{8}T\d{6}Z", "/20260301T235900Z", passed)
+    by_hand(scene, f"cp {passed} {later}" if how == "copied" else f"git rm -q {shut}")
+    tip, head = scene.tip, scene.g.head(number)
+    scene.lie(head)
+    scene.stays(number, tip)
+    scene.unguarded()
+    scene.forced(number, tip)

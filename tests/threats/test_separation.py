@@ -21,7 +21,7 @@ MADE_IT: dict[str, tuple[str, dict[str, Any], str]] = {
         {"trailer": "co-authored-by: Somebody <rita@users.noreply.github.com>"},
         "is author, committer or co-author of the commit",
     ),
-    "pusher": ("rita", {"pusher": "rita"}, "is the last who pushed"),
+    "pusher": ("rita", {"pusher": "rita"}, "is who pushed to its branch"),
     "lineage": (
         "ada",
         {"author": "olga", "pusher": "olga", "opener": "olga"},

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from gitml.engines.places import place_of
+from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic import compaction, files
-from gitml.traffic.exchange import Arm, Exchange
+from gitml.traffic.exchange import Arm, Exchange, batches_of
 from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 from gitml.traffic.reader import Window, requests
+from gitml.traffic.spool import Spool
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
@@ -71,6 +72,25 @@ def test_merging_changes_no_row_no_order_and_no_batch(tmp_path: Path, monkeypatc
     assert same
 
 
+def test_a_server_looks_at_all_days_once_a_day_and_at_those_that_it_wrote_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    real = StoragePlace.files
+    monkeypatch.setattr(StoragePlace, "files", lambda self: listed.append(self.name) or real(self))
+    now = [NOON]
+    spool = Spool.open(tmp_path, "predictions", now=lambda: now[0])
+    for hour, day in ((0, 0), (1, 0), (2, 0), (24, 1)):
+        now[0] = NOON + hour * 3600
+        (batch,) = (b for _, b in batches_of([exchange(hour, when=NOON + day * 86_400)]))
+        spool.append(batch)
+        spool.hand_over()
+        spool.tidy()
+        spool.tidy()
+    one, whole = "date=2025-11-25", "predictions"
+    assert listed == [whole, one, one, whole]
+
+
 def test_a_compaction_that_is_killed_anywhere_loses_no_row_and_shows_none_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +136,7 @@ SERVER = """
 import sys, time
 import numpy as np
 from gitml.traffic import compaction
-from gitml.traffic.exchange import Arm, Exchange
+from gitml.traffic.exchange import Arm, Exchange, batches_of
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
 compaction.MANY = 3
 def say(line):  # in one write, because two threads do

@@ -12,15 +12,22 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from gitml import clock
 from gitml.engines.places import place_of
+from gitml.sketches.grids import NumberGrid
+from gitml.sketches.layout import Layout
 from gitml.traffic import compaction
+from gitml.traffic.batches import BatchLog, BatchOrigin
 from gitml.traffic.exchange import Arm, Exchange
+from gitml.traffic.housekeeping import keep_house
 from gitml.traffic.labels import Label, LabelStore
 from gitml.traffic.marks import completeness
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
-from gitml.traffic.reader import requests
+from gitml.traffic.reader import Window, requests
+from gitml.traffic.windowsketch import sketch_of_window
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
@@ -83,7 +90,25 @@ def test_hosts_ship_to_a_bucket_merge_there_and_are_read_once(
     now = datetime.now(UTC)
     told = completeness(store, now - timedelta(minutes=5), now, at=now + timedelta(minutes=2))
     assert told.state == "complete"
-    later = (now + timedelta(days=1)).timestamp()
+    monkeypatch.setenv(clock.VARIABLE, str(tmp_path / "clock"))
+    (tmp_path / "clock").write_text("1d")
+    noon = datetime.fromtimestamp(NOON, UTC)
+    window = Window(noon - timedelta(hours=1), noon + timedelta(hours=1), clock.now())
+    layout = Layout({"feature_x": NumberGrid((50.0,), (0, 1))})
+    for kept in (0, 1):
+        assert len((place_of(store) / "sketches").files()) == kept
+        sketch = sketch_of_window(store, "delay", window, layout)
+        assert sketch.counts("feature_x").cells.tolist() == [6, 6]
+    keep_house(place_of(store), (now + timedelta(days=3)).timestamp(), None)
+    assert len((place_of(store) / "hosts").files()) == 1
+    told = completeness(store, now - timedelta(minutes=5), now, at=now + timedelta(minutes=2))
+    assert (told.state, len(told.hosts)) == ("complete", 1)
+    with BatchLog(store, BatchOrigin("delay", "v1", "production", "champion"), tmp_path / "a") as batches:
+        some = pa.record_batch({"feature_x": [1.0, 2.0], "output_p": [0.1, 0.2]})
+        assert [batches.add("b" * 64, 2, lambda: iter([some])) for _ in range(2)] == [True, False]
+    read = [r for batch in requests(store, "delay") for r in batch.to_pylist()]
+    assert sorted(r["row"] for r in read if r["request_id"].startswith("batch-")) == [0, 1]
+    later = (clock.now() + timedelta(days=2)).timestamp()
     compaction.compact(
         place_of(store) / "predictions", tmp_path / "a" / "predictions", now=lambda: later, keep=timedelta(days=1)
     )

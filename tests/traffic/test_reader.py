@@ -14,6 +14,7 @@ from gitml.inference.traffic import summary
 from gitml.traffic import intake
 from gitml.traffic.events import EventStore
 from gitml.traffic.exchange import Arm, Exchange
+from gitml.traffic.housekeeping import keep_house
 from gitml.traffic.labels import Label, LabelStore
 from gitml.traffic.marks import HostMarks, completeness
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
@@ -128,6 +129,37 @@ def marks(folder: Path, host: str, *said: tuple[float, float, bool]) -> None:
         moment[0] = NOON + 60 * at
         found.tell(NOON + 60 * complete, ended=ended)
     found.close()
+
+
+def test_what_hosts_said_becomes_one_file_a_day_and_says_the_same(tmp_path: Path) -> None:
+    marks(tmp_path, "a", (-10, -11, False), (65, 64, False))
+    marks(tmp_path, "slow", (-10, -11, False), (200, 199, False))
+    marks(tmp_path, "next-day", (1440, 1439, False))
+    before = [state(tmp_path, at) for at in (61, 70, 125, 210)]
+    day = tmp_path / "hosts/date=2025-11-25"
+    half = {path.name: path.read_bytes() for path in day.iterdir()}
+    keep_house(place_of(tmp_path), NOON + 86_400, None)
+    assert set(half) == {path.name for path in day.iterdir()}, "a host may still write to yesterday's"
+    keep_house(place_of(tmp_path), NOON + 2 * 86_400, None)
+    assert len([*day.iterdir()]) == 1
+    assert [state(tmp_path, at) for at in (61, 70, 125, 210)] == before
+    (day / "slow.json").write_bytes(half["slow.json"])  # killed before the second was deleted
+    assert [state(tmp_path, at) for at in (61, 70, 125, 210)] == before
+    for _ in range(2):
+        keep_house(place_of(tmp_path), NOON + 2 * 86_400, None)
+    assert len([*day.iterdir()]) == 1
+    assert [state(tmp_path, at) for at in (61, 70, 125, 210)] == before
+
+
+def test_days_that_are_too_old_lose_what_hosts_said_and_sketches(tmp_path: Path) -> None:
+    marks(tmp_path, "a", (0, 0, False), (1440, 1440, False))
+    for day in ("25", "26"):
+        kept = tmp_path / f"sketches/model=delay/date=2025-11-{day}/x.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(b"{}")
+    keep_house(place_of(tmp_path), NOON + 86_400, timedelta(days=0.4))
+    left = sorted(path.parent.name for path in tmp_path.rglob("*.json"))
+    assert left == ["date=2025-11-26", "date=2025-11-26"]
 
 
 def state(folder: Path, at: float) -> tuple[str, tuple[str, ...]]:

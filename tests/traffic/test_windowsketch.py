@@ -20,13 +20,13 @@ from gitml.traffic import compaction, windowsketch
 from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 from gitml.traffic.reader import Window, rows_once
-from gitml.traffic.windowsketch import Counted, sketch_of_window
+from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 DAY = 86_400.0
 MIDNIGHT = datetime(2025, 11, 25, tzinfo=UTC)
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
-HERE = Counted("production", "v1")
+HERE = CountedRows("production", "v1")
 
 
 def exchange(name: str, x: float, *, when: float = NOON, **changes: object) -> Exchange:
@@ -172,7 +172,7 @@ def test_another_reference_version_or_cut_is_another_file(tmp_path: Path, layout
     found: list[Sketch] = [
         sketch_of_window(tmp_path, "delay", window(), layout, HERE),
         sketch_of_window(tmp_path, "delay", window(), fewer, HERE),
-        sketch_of_window(tmp_path, "delay", window(), layout, Counted("production", "v2")),
+        sketch_of_window(tmp_path, "delay", window(), layout, CountedRows("production", "v2")),
         sketch_of_window(tmp_path, "delay", window(at=NOON + 30), layout, HERE),
     ]
     assert [int(each.rows.sum()) for each in found] == [1, 1, 0, 0]

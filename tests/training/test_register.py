@@ -27,6 +27,7 @@ from gitml.training.register import RegisterCall, Registered
 from gitml.training.register import register as register_version
 from gitml.training.trial import TrialShelf, try_model
 from promotion.promoting import POLICY
+from quarantined import quarantine
 
 pytestmark = pytest.mark.slow
 
@@ -46,8 +47,9 @@ SIGNATURE = json.dumps({"inputs": [{"name": "x", "type": "float"}], "outputs": [
 
 
 def onnx(words: bytes = b"graph") -> bytes:
-    """A ModelProto with an ir_version, a producer and a graph."""
-    return b"\x08\x08" + b"\x12\x04acme" + b"\x3a" + bytes([len(words)]) + words
+    """A ModelProto with an ir_version, a producer and a graph with a name."""
+    graph = b"\x12" + bytes([len(words)]) + words
+    return b"\x08\x08" + b"\x12\x04acme" + b"\x3a" + bytes([len(graph)]) + graph
 
 
 def configure(app: Path, extra: str = "") -> None:
@@ -259,7 +261,8 @@ def test_a_full_disk_leaves_no_version(app: Path, tmp_path: Path) -> None:
         pytest.skip("mounting needs root")
     try:
         copy = Path(shutil.copytree(app, small / "app", symlinks=True))
-        big = b"\x08\x08\x3a" + bytes([0x80, 0x80, 0x80, 0x02]) + b"\0" * (4 * 1024 * 1024)
+        # A graph whose description is four megabytes of zeros.
+        big = b"\x08\x08\x3a\x85\x80\x80\x02" + b"\x52\x80\x80\x80\x02" + b"\0" * (4 * 1024 * 1024)
         done = register(copy, delivered(app, big, "big.onnx"))
         assert done.code == 4, done.err
         assert "No space left" in done.err
@@ -299,6 +302,8 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
 
     main = Mainline(Git(app), git(app, "rev-parse", "HEAD").strip())
     with Dvc(app) as dvc:
-        shelf = TrialShelf(main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC))
+        shelf = TrialShelf(
+            main, Depot((dvc.store(),)), main.application(), main.policy(), datetime.now(UTC), quarantine()
+        )
         tried = try_model(shelf, done.record)
     assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details

@@ -18,6 +18,7 @@ from gitml.git.commands import Git
 from gitml.models.model import Predictor
 from gitml.models.signature import parse
 from gitml.training.trial import TrialShelf, _measured, try_model
+from quarantined import quarantine
 
 SIGNATURE = parse({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "y", "type": "float64"}]})
 DOUBLE = Predictor(SIGNATURE, "onnx", "0" * 64, "arrays", lambda rows: rows * 2.0)
@@ -59,7 +60,7 @@ def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> No
     name = world.ensemble(version(world, 1.0), version(world, 3.0))
     main = Mainline(Git(world.clone), world.tip)
     store = depot(places_of(main.file(".dvc/config") or b""))
-    shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC))
+    shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC), quarantine())
     found = try_model(shelf, world.versions[name])
     assert (found.result, found.details["rows"]) == ("passed", 10), found.details
     world.artifact(version(world, 3.0)).write_bytes(b"another")

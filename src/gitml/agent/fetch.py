@@ -18,6 +18,7 @@ from gitml.registry.store import pinned, record_path
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
 from gitml.spec.load import APPLICATION, parse_application
+from gitml.traffic.exchange import EVERY_COLUMN
 
 _OLD = 30 * 86_400.0  # seconds
 
@@ -29,6 +30,12 @@ def application_at(mirror: Mirror, commit: str) -> Application | None:
         return parse_application(raw) if raw is not None else None
     except SpecError:
         return None
+
+
+def private_at(mirror: Mirror, commit: str) -> frozenset[str]:
+    """Columns that are not logged, as gitml.yaml says; all where it cannot be read, as it may name any."""
+    application = application_at(mirror, commit)
+    return frozenset(application.private) if application else frozenset({EVERY_COLUMN})
 
 
 @dataclass(frozen=True)
@@ -47,19 +54,16 @@ class MirrorShelf:
     remotes: tuple[str, ...] = ()
 
     def record(self, model: str, pin: Pin) -> Record:
-        """As ``gitml.registry.pinned``."""
-        return pinned(self.mirror.at(self.commit), model, pin)
+        """As ``gitml.registry.pinned``, as main first had it: a record that was edited later is no news."""
+        return pinned(self.mirror.original(self.commit, record_path(model, pin.version)), model, pin)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
         """Fetched where they are missing. Raises IntegrityError, OutsideError."""
         return Files(self.cache, self._trees, self._remotes).bring(record, names)
 
     def _trees(self, record: Record) -> Iterator[Tree]:
+        yield self.mirror.original(self.commit, record_path(record.model, record.version))
         yield self.mirror.at(self.commit)
-        path = self.mirror.prefix + record_path(record.model, record.version)
-        brought = self.mirror.last_change(self.commit, path)
-        if brought is not None:
-            yield self.mirror.at(brought.commit)
 
     @contextmanager
     def _remotes(self) -> Iterator[Remotes]:

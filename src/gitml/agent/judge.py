@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from gitml.agent.hold import Restraint, restraint
-from gitml.agent.source import Wanted
+from gitml.agent.source import Moved, Wanted
 from gitml.agent.state import Applied
-from gitml.agent.trust import Grounds, Trusted, UntrustedError, trust
+from gitml.agent.trust import Grounds, NotYetError, Trusted, UntrustedError, trust
 from gitml.errors import SpecError
 from gitml.spec.deployment import Deployment, parse_deployment
 
@@ -67,12 +68,55 @@ def judge(grounds: Grounds, wanted: Wanted | None, applied: Applied | None, envi
 
 
 def _believed(grounds: Grounds, wanted: Wanted) -> Trusted:
-    change = grounds.mirror.last_change(grounds.head, wanted.path)
-    if change is None or change.new != wanted.blob:
+    """Looked up once: while main and the ledger stay, so does the answer, unless it only waits for time to pass."""
+    key = (wanted.path, wanted.blob)
+    if key not in grounds.known:
+        try:
+            grounds.known[key] = _looked_up(grounds, wanted)
+        except NotYetError:
+            raise
+        except UntrustedError as exc:
+            grounds.known[key] = exc
+    found = grounds.known[key]
+    if isinstance(found, UntrustedError):
+        raise found
+    return found
+
+
+def _looked_up(grounds: Grounds, wanted: Wanted) -> Trusted:
+    """The newest change that somebody judged, if it left the file as it is now.
+
+    What nobody judged, and is back where it began, is passed over: whoever may merge anything at all could else keep
+    every new agent from serving. But nothing that was judged is passed over: after it, only it counts.
+    """
+    changes = iter(grounds.mirror.changes(grounds.head, wanted.path))
+    newest = next(changes, None)
+    if newest is None or newest.new != wanted.blob:
         raise UntrustedError(
             f"no commit on main's own line brought {wanted.path} as it is", "see `git log --first-parent`"
         )
-    return trust(grounds, change)
+    try:
+        return trust(grounds, newest)
+    except NotYetError:
+        raise
+    except UntrustedError:
+        trusted = _newest_judged(grounds, changes)
+        if trusted is None or trusted.change.new != wanted.blob:
+            raise
+        return trusted
+
+
+def _newest_judged(grounds: Grounds, changes: Iterable[Moved]) -> Trusted | None:
+    spoken_of = {(path, new) for path, _, new in grounds.ledger.by_change}
+    for change in changes:
+        if (change.path, change.new) in spoken_of:
+            try:
+                return trust(grounds, change)
+            except NotYetError:
+                raise
+            except UntrustedError:
+                continue
+    return None
 
 
 def _before(grounds: Grounds, trusted: Trusted) -> Deployment | None:

@@ -13,38 +13,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
-from gitml.agent.load import LoadedModel, LoadOrder, bring_up, may_pickle, why_not_loaded
+from gitml.agent.load import LoadedModel, LoadOrder, applied_by, bring_up, may_pickle, why_not_loaded
+from gitml.agent.marks import advanced, lost, why_gone
 from gitml.agent.news import Reporter
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
+from gitml.agent.shop import Front, HidingFront
 from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
-from gitml.agent.view import Health, ModelView, Sync, View
+from gitml.agent.view import Health, ModelView, Sync, View, not_better
 from gitml.clock import machine, now
 from gitml.errors import OutsideError, SpecError
-from gitml.models.parity import Parity
+from gitml.models.quarantine import Quarantine
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
-
-
-class Front(Protocol):
-    """What answers requests."""
-
-    def show(self, loaded: LoadedModel) -> None:
-        """From now on this answers for its model, at once and whole; requests under way end with what they had."""
-        ...
-
-
-class Nowhere:
-    """Answers nobody: for one convergence without a server."""
-
-    def show(self, loaded: LoadedModel) -> None:
-        """It was loaded and checked, and that is all."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +48,37 @@ class Setup:
     folder: Path
     front: Front
     reporter: Reporter
+    quarantine: Quarantine
     only: frozenset[str] = frozenset()
     remotes: tuple[str, ...] = ()
     observe: bool = False
     backoff: tries.Backoff = field(default_factory=tries.Backoff)
     note: Callable[[str], None] = lambda _: None
     clock: Callable[[], datetime] = now
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class _Main:
+    """Main, or the ``trouble`` that says why not. ``gone``: by model, a commit of its, believed and now lost."""
+
+    heads: Heads | None = None
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    gone: Mapping[str, str] = field(default_factory=dict)
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
 class _Case:
-    """One model in one round. ``trouble`` says why main is not known."""
+    """One model in one round."""
 
     model: str
     now: datetime
-    heads: Heads | None
-    wanted: Wanted | None
-    trouble: str
+    main: _Main
+
+    @property
+    def wanted(self) -> Wanted | None:
+        return self.main.wanted.get(self.model)
 
 
 class Agent:
@@ -89,8 +90,9 @@ class Agent:
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
         self._loaded: dict[str, LoadedModel] = {}
-        self._ledger = ChangeEvents()
+        self._grounds: Grounds | None = None
         self._told: dict[str, str] = {}
+        self._front = HidingFront(setup.front, setup.mirror)
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
 
@@ -98,6 +100,7 @@ class Agent:
         """Serve what was applied last, from this machine's disk; what it lacks is fetched if that is possible."""
         now = self.setup.clock()
         pins = active(pins_in(self.setup.folder), now)
+        self._front.follow_mirror()
         for model in self.state.applied:
             self._serve_pin(pins[model]) if model in pins else self._serve_applied(model)
 
@@ -118,21 +121,25 @@ class Agent:
     def round(self) -> View:
         """One convergence."""
         now = self.setup.clock()
-        heads, wanted, trouble = self._look()
-        pins = active(pins_in(self.setup.folder), now)
-        views = []
-        for model in sorted({*wanted, *self.state.applied, *pins}):
-            case = _Case(model, now, heads, wanted.get(model), trouble)
+        main, pins, views = self._look(now), active(pins_in(self.setup.folder), now), []
+        heads = main.heads
+        if heads:
+            self._front.follow(heads.main)
+        for model in sorted({*main.wanted, *self.state.applied, *pins}):
+            case = _Case(model, now, main)
             views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
             self._say(model, f"{views[-1].sync.value}, {views[-1].health.value}: {views[-1].reason or 'as main says'}")
         if heads and not self.setup.observe:
             self._advance(heads, views)
             self._sweep()
+        self.setup.quarantine.rest()
+        if self.setup.quarantine.offline is False:
+            self._say("quarantine", "this kernel does not take the network from new versions that are tried")
         self._report(now)
         self.view = replace(
             self.view,
             models=tuple(views),
-            reason=trouble,
+            reason=main.trouble,
             main=heads.main if heads else self.view.main,
             verified=self.state.verified,
             looked=stamp(now) if heads else self.view.looked,
@@ -140,25 +147,37 @@ class Agent:
         )
         return self.view
 
-    def _look(self) -> tuple[Heads | None, Mapping[str, Wanted], str]:
-        """Main and its deployment files; or nothing, and why: then what is applied or pinned is served all the same."""
+    def _look(self, now: datetime) -> _Main:
+        """Main and its deployment files; or why not: then what is applied or pinned is served all the same."""
+        mirror = self.setup.mirror
         try:
-            heads = look(self.setup.mirror, Seen(self.state.verified, self.state.ledger))
-            self._ledger = brought_up(self._ledger, self.setup.mirror, heads.ledger)
-            wanted = self.setup.mirror.wanted(heads.main, self.setup.environment)
+            heads = look(mirror, Seen(self.state.verified, self.state.ledger))
+            self._grounds = self._grounded(heads, now)
+            wanted = mirror.wanted(heads.main, self.setup.environment, frozenset(self.state.applied))
+            gone = lost(mirror, self.state, heads.main)
         except OutsideError as exc:
             self._say("main", exc.message)
-            return None, {}, exc.message + (f"; {exc.hint}" if exc.hint else "")
-        self._say("main", f"{self.setup.mirror.branch} is at {heads.main[:10]}")
-        return heads, wanted, ""
+            return _Main(trouble=exc.message + (f"; {exc.hint}" if exc.hint else ""))
+        self._say("main", f"{mirror.branch} is at {heads.main[:10]}")
+        return _Main(heads, wanted, gone)
+
+    def _grounded(self, heads: Heads, now: datetime) -> Grounds:
+        """What this round judges by; what the last one found out is kept while main and the ledger stay the same."""
+        last, mirror = self._grounds, self.setup.mirror
+        ledger = brought_up(last.ledger if last else ChangeEvents(), mirror, heads.ledger)
+        same = last is not None and (last.head, last.ledger.line.head) == (heads.main, ledger.line.head)
+        known = last.known if last and same else {}
+        setup = self.setup
+        return Grounds(mirror, heads.main, ledger, setup.repository, now, setup.only, setup.host, known)
 
     def _advance(self, heads: Heads, views: list[ModelView]) -> None:
-        """What is verified moves on when all that main says here is believed; the ledger only ever grows."""
-        verified = self.state.verified if any(v.failed for v in views) else heads.main
-        if (verified, heads.ledger) != (self.state.verified, self.state.ledger):
-            self._save(self.state.model_copy(update={"verified": verified, "ledger": heads.ledger}))
-            if verified:
-                self.setup.mirror.keep("verified", verified)
+        """Remember how far main is believed, all of it or model by model."""
+        failed = {view.model for view in views if view.failed}
+        state = advanced(self.setup.mirror, self.state, heads, {view.model for view in views}, failed)
+        if state != self.state:
+            self._save(state)
+            if state.verified:
+                self.setup.mirror.keep("verified", state.verified)
 
     def _safely(self, case: _Case, pin: LocalPin | None) -> ModelView:
         try:
@@ -171,12 +190,12 @@ class Agent:
         applied = self.state.applied.get(case.model)
         broken = self._serve_applied(case.model) if applied and not self.setup.observe else ""
         view = self._standing(case, applied, broken)
-        if case.heads is None:
-            return replace(view, sync=Sync.UNKNOWN, reason=case.trouble)
-        grounds = Grounds(
-            self.setup.mirror, case.heads.main, self._ledger, self.setup.repository, case.now, self.setup.only
-        )
-        found = judge(grounds, case.wanted, applied, self.setup.environment)
+        heads, gone = case.main.heads, case.main.gone.get(case.model)
+        if heads is None or self._grounds is None:
+            return replace(view, sync=Sync.UNKNOWN, reason=case.main.trouble)
+        if gone:
+            return replace(view, sync=Sync.UNKNOWN, reason=why_gone(self.setup.mirror.branch, gone), failed=True)
+        found = judge(self._grounds, case.wanted, applied, self.setup.environment)
         if isinstance(found, Same):
             return view
         view = replace(view, sync=Sync.OUT)
@@ -184,7 +203,9 @@ class Agent:
             return replace(view, reason=found.reason, failed=found.failed, until="")
         if isinstance(found, Wait):
             until = stamp(found.restraint.until) if found.restraint.until else ""
-            return replace(view, health=_worse(view.health), reason=found.restraint.said, until=until)
+            return replace(
+                view, health=not_better(view.health, Health.SUSPENDED), reason=found.restraint.said, until=until
+            )
         return self._go(case, found, view)
 
     def _standing(self, case: _Case, applied: Applied | None, broken: str) -> ModelView:
@@ -223,7 +244,7 @@ class Agent:
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
         order = LoadOrder(case.model, found.deployment, change.commit, pickle, self._members(case.model))
         try:
-            loaded = bring_up(self._shelf(change.commit), order)
+            loaded = bring_up(self._shelf(change.commit), order, self.setup.quarantine)
             self._show(loaded)
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
             reason = f"not applied: {why_not_loaded(exc)}"
@@ -231,7 +252,7 @@ class Agent:
             self._save(self.state.with_attempt(case.model, attempt))
             self.setup.reporter.failed(found.trusted, found.deployment, attempt, time.monotonic() - began)
             return replace(view, health=Health.DEGRADED, reason=reason, attempted=attempt.model_dump(mode="json"))
-        applied = _applied(case, found, loaded, began, pickle=pickle)
+        applied = applied_by(found, loaded, case.wanted, case.now, pickle=pickle, seconds=time.monotonic() - began)
         self._save(self.state.with_applied(case.model, applied).with_attempt(case.model, None))
         self.setup.mirror.keep(f"applied/{case.model}", change.commit)
         fresh = self._standing(case, applied, "")
@@ -249,7 +270,7 @@ class Agent:
         return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, self.setup.remotes)
 
     def _show(self, loaded: LoadedModel) -> None:
-        self.setup.front.show(loaded)
+        self._front.show(loaded)
         self._loaded[loaded.name] = loaded
 
     def _serve_applied(self, model: str) -> str:
@@ -259,7 +280,9 @@ class Agent:
             deployment = parse_deployment(applied.text.encode(), applied.path)
         except SpecError as exc:
             return f"what was applied cannot be read: {exc.message}"
-        return self._serve(model, LoadOrder(model, deployment, applied.commit, applied.pickle, self._members(model)))
+        there = self._members(model)
+        order = LoadOrder(model, deployment, applied.commit, applied.pickle, there, served=True)
+        return self._serve(model, order)
 
     def _serve(self, model: str, order: LoadOrder) -> str:
         there = self._loaded.get(model)
@@ -269,7 +292,7 @@ class Agent:
         if time.monotonic() < due:
             return "what was applied could not be loaded again; it is tried again soon"
         try:
-            self._show(bring_up(self._shelf(order.commit), order))
+            self._show(bring_up(self._shelf(order.commit), order, self.setup.quarantine))
         except Exception as exc:  # as in _apply
             wait = self.setup.backoff.after(failures + 1).total_seconds()
             self._retries[model] = failures + 1, time.monotonic() + wait
@@ -285,7 +308,7 @@ class Agent:
         pinned = {"version": pin.version, "since": pin.since, "owner": pin.owner, "pin": True}
         return replace(
             self._standing(case, applied, ""),
-            sync=Sync.OUT if case.heads else Sync.UNKNOWN,
+            sync=Sync.OUT if case.main.heads else Sync.UNKNOWN,
             health=Health.DEGRADED if broken else Health.SUSPENDED,
             reason=f"{pin.said}; {broken}" if broken else pin.said,
             until=pin.until,
@@ -319,30 +342,3 @@ class Agent:
         if self._told.get(what) != text:
             self._told[what] = text
             self.setup.note(f"{what}: {text}")
-
-
-def _worse(health: Health) -> Health:
-    return Health.SUSPENDED if health is Health.HEALTHY else health
-
-
-def _checked(parity: Parity) -> dict[str, Any]:
-    return {"sample_rows": parity.rows, "largest_difference": parity.largest}
-
-
-def _applied(case: _Case, found: Go, loaded: LoadedModel, began: float, *, pickle: bool) -> Applied:
-    change = found.trusted.change
-    content = case.wanted.content if case.wanted else b""
-    return Applied(
-        commit=change.commit,
-        path=change.path,
-        blob=change.new,
-        text=content.decode(),
-        since=stamp(case.now),
-        parent=change.parent,
-        old=change.old,
-        evidence=found.trusted.events,
-        rollback=found.trusted.rollback,
-        pickle=pickle,
-        seconds=round(time.monotonic() - began, 3),
-        checked={version: _checked(member.parity) for version, member in loaded.members.items()},
-    )

@@ -31,6 +31,7 @@ class Reporter:
     key: SigningKey | None = None
     page: Page | None = None
     note: Callable[[str], None] = lambda _: None
+    host: str = ""
     _waiting: dict[str, News] = field(default_factory=dict)
 
     def failed(self, trusted: Trusted, deployment: Deployment, attempt: Attempt, seconds: float) -> None:
@@ -118,7 +119,7 @@ class Reporter:
             return True
         news = News(**{**vars(news), "details": {"agent": agent_name(), **news.details}})
         try:
-            self.outbox.put(statement_of(news, self.repository, self.mirror), self.key)
+            self.outbox.put(statement_of(news, self.repository, self.mirror, self.host), self.key)
         except (GitmlError, OSError, ValueError) as exc:
             self.note(f"not written to the outbox: {exc}")
             return False

@@ -43,12 +43,13 @@ class News:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def statement_of(news: News, repository: str, mirror: Mirror) -> Statement:
+def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
     change = news.change
     raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
+        host=host,
         repository=repository,
         time=news.time,
         model=news.model,

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
-from gitml.errors import OutsideError
-from gitml.git.filechange import FileChange, parse_change
+from gitml.errors import OutsideError, SpecError
+from gitml.git.filechange import FileChange
+from gitml.git.history import escaped, first_with, line
 from gitml.git.ledger import BRANCH as LEDGER
-from gitml.git.ledger import NAME, Event
+from gitml.git.ledger import Event, load, portion, remembered
+from gitml.git.ledgerline import LedgerEntry, Line, line_of
 from gitml.git.orphan import Remote
-from gitml.git.repository import FILE, FOLDER, Repository, TreeEntry
+from gitml.git.repository import FOLDER, Repository, TreeEntry
 from gitml.git.runner import git
 from gitml.git.tree import CommitTree
+from gitml.refs import NAME
+from gitml.spec import parse_application
 
 MAIN_REF, LEDGER_REF, KEPT_REF = "refs/gitml/main", "refs/gitml/ledger", "refs/gitml/kept"
 MAX_FILE = 5_000_000
+SPEC = "gitml.yaml"
 _SECONDS = 300.0
+# Changes of one file that are looked through for the newest that somebody judged. A forge rebases no more than 100.
+_MOST = 1000
 _ZERO = "0" * 40
+_WHOLE = "give the agent a repository with its whole history, and an empty --state"
 
 
 class LostError(OutsideError):
@@ -52,6 +61,9 @@ class Moved(FileChange):
 
     commit: str
     parent: str
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,8 @@ class Mirror:
             specs = [f"+{names[ref]}:{ref}" for ref in wanted]
             settings = ("-c", "transfer.fsckObjects=false", "-c", "gc.auto=0", "-c", "fetch.recurseSubmodules=false")
             self._git(*settings, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.remote.url, *specs)
+            if self.resolve(MAIN_REF) is None:  # Git takes nothing from a shallow clone, and says so in no exit code
+                raise OutsideError(f"{self.branch} could not be fetched: is that a shallow clone?", _WHOLE)
         return self.heads()
 
     def heads(self) -> Heads:
@@ -130,40 +144,81 @@ class Mirror:
             return True
         if self.resolve(ancestor) is None or self.resolve(commit) is None:
             return False
-        return not self._text("rev-list", "-1", ancestor, f"^{commit}")
+        # By the graph alone: rev-list leaves a walk early where commits have odd dates.
+        words = ("-c", "core.commitGraph=false", "merge-base", "--is-ancestor", ancestor, commit)
+        return git(self.folder, *words, env=self._env, timeout=_SECONDS, check=False).returncode == 0
 
     def continues(self, commit: str, before: str) -> bool:
         """Whether ``commit`` lies on main's own line behind ``before``.
 
         Along first parents: a branch that merged main into itself and took its place is another line, force or not.
         """
-        if commit == before:
-            return self.resolve(commit) is not None
-        # One process, because a look asks this often. It prints nothing when one of them is not here.
-        line = self._git("rev-list", "--first-parent", "--parents", commit, f"^{before}", check=False).decode()
-        return line.splitlines()[-1].split()[1:2] == [before] if line else False
+        places = self._places
+        if commit in places and before in places:
+            return places[before] <= places[commit]
+        return before in self._line(commit)
 
-    def parent(self, commit: str) -> str:
-        """The first parent; empty for a first commit."""
-        return self.resolve(f"{commit}^1") or ""
+    @property
+    def _places(self) -> Mapping[str, int]:
+        """Where each commit of main's own line stands on it, counted from its beginning."""
+        head = self.resolve(MAIN_REF) or ""
+        return self._remembered("places", head, lambda: {c: place for place, c in enumerate(self._line(head))})
 
-    def last_change(self, commit: str, path: str) -> Moved | None:
-        """The newest first-parent change of ``path`` (from the top of the repository), or None: it was never there."""
-        words = ("-c", "log.showRoot=true", "log", "-1", "--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames")
-        found = self._text(
-            *words, "--no-show-signature", "-z", "--format=%H%x00", commit, "--", f":(top,literal){path}"
-        )
-        fields = [f.strip("\n") for f in found.split("\0")]
-        raw = next((f for f in fields if f.startswith(":")), None)
-        if raw is None:
-            return None
-        return Moved(**vars(parse_change(raw, path)), commit=fields[0], parent=self.parent(fields[0]))
+    def _remembered(self, what: str, since: object, ask: Callable[[], T]) -> T:
+        """What was found out last of ``what``, asked again where ``since`` is another: a round costs no process."""
+        known = self._memory.get(what)
+        if known is None or known[0] != since:
+            known = self._memory[what] = (since, ask())
+        return cast(T, known[1])
+
+    @cached_property
+    def _memory(self) -> dict[str, tuple[object, object]]:
+        return {}
+
+    def _line(self, commit: str) -> list[str]:
+        """Oldest first; nothing where the commit is not here. Whole, as dates would decide where a part of it ends."""
+        words = ("rev-list", "--first-parent", "--reverse", "--end-of-options", commit)
+        return self._git(*words, check=False).decode().split() if commit and self.resolve(commit) else []
+
+    def original(self, commit: str, path: str) -> CommitTree:
+        """The files as the commit of main's own line left them that first had ``path`` (from the folder of gitml.yaml).
+
+        ``commit`` is where the line ends. An empty tree where it never was; raises OutsideError in a shallow mirror.
+        """
+        if (self.folder / "shallow").exists():
+            raise OutsideError("the agent's mirror is shallow: it does not say how a version came to main", _WHOLE)
+        return self.at(first_with(self.folder, commit, self.prefix + path, self._env) or "")
+
+    def changes(self, commit: str, path: str) -> tuple[Moved, ...]:
+        """The newest changes of ``path`` (from the top) on the line that ends at ``commit``, newest first."""
+        return self._remembered(f"changes of {path}", commit, lambda: tuple(self._moves(commit, path)))
+
+    def _moves(self, commit: str, path: str) -> Iterator[Moved]:
+        for landed in reversed(line(self.folder, commit, [f":(top,literal){path}"], most=_MOST, env=self._env)):
+            for touch in landed.touches:
+                yield Moved(**vars(touch), commit=landed.commit, parent=(*landed.parents, "")[0])
+
+    def touched(self, since: str, until: str, environment: str) -> dict[str, str]:
+        """Model → the newest commit that touched its file for ``environment``, of those after ``since``."""
+        paths = [f":(top,glob){escaped(self.prefix)}models/*/{escaped(environment)}.yaml"]
+
+        def ask() -> dict[str, str]:
+            found = line(self.folder, until, paths, since=[since] if since else [], env=self._env)
+            return {touch.path.split("/")[-2]: landed.commit for landed in found for touch in landed.touches}
+
+        return self._remembered("touched", (since, until, environment), ask)
+
+    def since(self, before: str, commit: str) -> frozenset[str]:
+        """The commits of the line that ends at ``commit``, without ``before`` and what lies behind it."""
+        words = ["rev-list", "--first-parent", commit, *([f"^{before}"] if before else [])]
+        return frozenset(self._text(*words).split())
 
     def unchanged(self, path: str, since: str, until: str) -> bool:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
         if not self.continues(until, since):
             return False
-        return not self._text("rev-list", "-1", "--first-parent", until, f"^{since}", "--", f":(top,literal){path}")
+        last = self._text("rev-list", "-1", "--first-parent", until, "--", f":(top,literal){path}")
+        return not last or self.continues(since, last)
 
     def at(self, commit: str) -> CommitTree:
         """The files below the folder of gitml.yaml as ``commit`` has them."""
@@ -182,14 +237,30 @@ class Mirror:
         """The same, by its path from the top of the repository."""
         return replace(self.at(commit), prefix="").read(path)
 
-    def wanted(self, commit: str, environment: str) -> dict[str, Wanted]:
-        """Model → its deployment file for ``environment`` at ``commit``."""
-        tree, found = self.at(commit), {}
+    def wanted(self, commit: str, environment: str, serving: frozenset[str] = frozenset()) -> Mapping[str, Wanted]:
+        """Model → its deployment file for ``environment`` at ``commit``, of the models that gitml.yaml there names.
+
+        Also of those ``serving`` already: who edits gitml.yaml keeps no rollback from them. Other files cost nothing,
+        however many somebody brings; where gitml.yaml cannot be read they all are looked at.
+        """
+        key = (commit, environment, serving)
+        if key not in self._found:
+            self._found.clear()
+            self._found[key] = dict(self._looked_up(self.at(commit), environment, serving))
+        return self._found[key]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, frozenset[str]], Mapping[str, Wanted]]:
+        return {}
+
+    def _looked_up(self, tree: CommitTree, environment: str, serving: frozenset[str]) -> Iterator[tuple[str, Wanted]]:
+        declared = _declared(tree)
         for folder in tree.entries("models"):
+            if not NAME.fullmatch(folder.name) or not (declared is None or folder.name in {*declared, *serving}):
+                continue
             entry = tree.entry(f"{folder.path}/{environment}.yaml")
             if entry is not None and entry.mode != FOLDER:
-                found[folder.name] = self._wanted(tree, folder.name, entry)
-        return found
+                yield folder.name, self._wanted(tree, folder.name, entry)
 
     def _wanted(self, tree: CommitTree, model: str, entry: TreeEntry) -> Wanted:
         path = self.prefix + entry.path
@@ -200,16 +271,25 @@ class Mirror:
         except OutsideError as exc:
             return Wanted(model, path, entry.id, problem=exc.message)
 
-    def events(self, kinds: Collection[str], known: Collection[str] = ()) -> list[Event]:
-        """The ledger's events of these kinds, oldest first, without those that are ``known`` by their names."""
-        blobs = {}
-        for entry in self.repository.walk(LEDGER_REF):
-            match = NAME.fullmatch(entry.path)
-            if match and match["kind"] in kinds and entry.mode == FILE and entry.path not in known:
-                blobs[entry.path] = entry.id
-        names = sorted(blobs)
-        contents = self.repository.contents([blobs[name] for name in names])
-        return [Event(name, content) for name, content in zip(names, contents, strict=True)]
+    def ledger(self, known: Line) -> Line:
+        """The ledger's line as it was fetched; what ``known`` had is not looked at again, and stays."""
+        head = self.resolve(LEDGER_REF)
+        if head is None:
+            return known
+        return line_of(self.repository, head, known) if known.head else remembered(self.repository, head)
+
+    def events(self, entries: Sequence[LedgerEntry]) -> tuple[Iterator[Event], Sequence[LedgerEntry]]:
+        """As many as one round reads, and what is left for the next."""
+        some = portion(self.repository, entries)
+        return load(self.repository, some), entries[len(some) :]
+
+
+def _declared(tree: CommitTree) -> Collection[str] | None:
+    """The models of gitml.yaml; None where it cannot be read."""
+    try:
+        return parse_application(tree.read(SPEC) or b"").models
+    except (SpecError, OutsideError):
+        return None
 
 
 @dataclass(frozen=True)

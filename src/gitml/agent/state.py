@@ -65,6 +65,9 @@ class Attempt(_Part):
 class AgentState(_Part):
     """The whole file. ``verified`` and ``ledger`` are the tips that all this was believed on.
 
+    ``marks``: model → the newest commit behind ``verified`` that changed its file and was believed, while another
+    model's file keeps ``verified`` from moving on.
+
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
     """
 
@@ -73,6 +76,7 @@ class AgentState(_Part):
     repository: str
     branch: str
     verified: str = ""
+    marks: Mapping[str, str] = Field(default_factory=dict)
     ledger: str = ""
     applied: Mapping[str, Applied] = Field(default_factory=dict)
     attempts: Mapping[str, Attempt] = Field(default_factory=dict)

@@ -11,25 +11,31 @@ them. CI, which asked the forge, says in `approved` where that begins and ends; 
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
+from gitml.evidence.bearing import predates
 from gitml.evidence.keys import fingerprint
+from gitml.evidence.reader import EvidenceRules
+from gitml.evidence.standing import Standing, standing
 from gitml.evidence.statement import Binding, Statement
-from gitml.evidence.trust import Believed, believe
+from gitml.evidence.trust import Believed, Cause, believe_event, sealed
 from gitml.git.ledger import Event
+from gitml.git.ledgerline import LedgerEntry, Line
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
 KINDS = ("gate", "approved", "rolled-back")
+ACCEPTING = "overridden"
+_READ = (*KINDS, "promoted", ACCEPTING)
+Change = tuple[str, str, str]
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -39,52 +45,64 @@ class UntrustedError(GitmlError):
     exit_code = 1
 
 
+class NotYetError(UntrustedError):
+    """The same, and time alone may change it."""
+
+
 @dataclass(frozen=True)
 class ChangeEvents:
-    """The events that speak of deployment files, by (path, old blob, new blob), oldest first.
+    """The events that could count, by (path, old blob, new blob), oldest first; and those that accept breaks.
 
-    ``head`` is the ledger's tip that they were read at, ``names`` all that were looked at.
+    ``line`` is the ledger as far as it was read, ``waiting`` what is read in the next rounds: then nothing that is
+    missing here is known to be missing.
     """
 
-    head: str = ""
-    names: frozenset[str] = frozenset()
-    by_change: Mapping[tuple[str, str, str], tuple[Event, ...]] = field(default_factory=dict)
+    line: Line = field(default_factory=Line)
+    by_change: Mapping[Change, tuple[Event, ...]] = field(default_factory=dict)
+    accepting: tuple[Event, ...] = ()
+    waiting: tuple[LedgerEntry, ...] = ()
 
     def of(self, change: Moved) -> tuple[Event, ...]:
         return self.by_change.get((change.path, change.old, change.new), ())
 
+    def standing(self, rules: EvidenceRules) -> Standing:
+        """How the line stands by main's policy as it is now."""
+        if not self.line.breaks:
+            return Standing(self.line)
+        events = (*self.accepting, *(event for found in self.by_change.values() for event in found))
+        return standing(self.line, [rules.believe(event) for event in events], rules.policy)
+
 
 def brought_up(before: ChangeEvents, mirror: Mirror, head: str) -> ChangeEvents:
-    """The ledger at ``head``. Only what is new is read: a ledger has thousands of events, and a server has little time.
+    """The ledger at ``head``. Only what is new is read, and a part of it where that is very much: a ledger has
+    thousands of events, and a server has little time.
 
-    Nothing is believed yet: what an event says of itself only decides where it is looked up.
+    Nothing is believed yet, but what is not in the one form and under the one name of an event never will be.
     """
-    if head == before.head or not head:
+    if not before.waiting and head in ("", before.line.head):
         return before
-    fresh = mirror.events(KINDS, before.names)
-    found = dict(before.by_change)
-    for event in fresh:
-        change = _change_in(event.content)
-        if change:
-            found[change] = tuple(sorted((*found.get(change, ()), event), key=lambda e: e.name))
-    return ChangeEvents(head, before.names | {event.name for event in fresh}, found)
-
-
-def _change_in(envelope: bytes) -> tuple[str, str, str] | None:
-    try:
-        payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
-        change = payload["predicate"]["gitml"]["change"]
-        words = (change["path"], change["old"], change["new"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return words if all(isinstance(word, str) for word in words) else None
+    line = mirror.ledger(before.line) if head != before.line.head else before.line
+    fresh = [entry for entry in line.entries if entry not in before.line.entries and _kind_of(entry.name) in _READ]
+    wanted = [*before.waiting, *fresh]
+    by_change, accepting = dict(before.by_change), before.accepting
+    events, waiting = mirror.events(wanted)
+    for event in events:
+        found = sealed(event)
+        change = None if isinstance(found, Believed) else found[1].binding.change
+        if change is not None:
+            key = (change.path, change.old, change.new)
+            by_change[key] = tuple(sorted((*by_change.get(key, ()), event), key=lambda e: e.name))
+        elif not isinstance(found, Believed) and found[1].binding.kind == ACCEPTING:
+            accepting = (*accepting, event)
+    return ChangeEvents(line, by_change, accepting, tuple(waiting))
 
 
 @dataclass(frozen=True)
 class Grounds:
     """What a change is judged on: the mirror, main's tip, the ledger, whose repository, and the time.
 
-    ``only``: fingerprints that this machine's operator trusts; empty leaves that to policy.yaml alone.
+    ``only``: fingerprints that this machine's operator trusts; empty leaves that to policy.yaml alone. ``known``: what
+    was found of deployment files, by path and blob, from the same main and ledger.
     """
 
     mirror: Mirror
@@ -93,6 +111,21 @@ class Grounds:
     repository: str
     now: datetime
     only: frozenset[str] = frozenset()
+    host: str = ""
+    known: dict[tuple[str, str], Trusted | UntrustedError] = field(default_factory=dict)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Main's as it stands now. Raises UntrustedError."""
+        return policy_at(self.mirror, self.head)[1]
+
+    @cached_property
+    def standing(self) -> Standing:
+        return self.ledger.standing(EvidenceRules(self.policy, self.repository, self.now, self.host))
+
+    def believed(self, event: Event, keys: Mapping[str, TrustedKey]) -> Believed:
+        """The one judgement of an event, by other keys."""
+        return self.standing.judged(believe_event(event, keys, self.repository, self.now, self.host))
 
 
 @dataclass(frozen=True)
@@ -112,6 +145,8 @@ class Trusted:
 
 def trust(grounds: Grounds, change: Moved) -> Trusted:
     """Raises UntrustedError that says what is missing and why what is there does not count."""
+    if grounds.ledger.waiting:
+        raise NotYetError(f"{len(grounds.ledger.waiting)} events of the ledger are still to be read")
     if not change.parent:
         raise UntrustedError(
             f"{change.path} came with the first commit of main, where nothing can be judged",
@@ -133,11 +168,10 @@ def _merges(grounds: Grounds, change: Moved) -> Iterator[tuple[Moved, str]]:
     for this change is judged afterwards.
     """
     mirror = grounds.mirror
-    _, policy = policy_at(mirror, grounds.head)
     for (path, old, new), events in grounds.ledger.by_change.items():
         if (path, new) != (change.path, change.new) or old == change.old:
             continue
-        told = (believe(event.content, policy.keys, grounds.repository, grounds.now) for event in events)
+        told = (grounds.believed(event, grounds.policy.keys) for event in events)
         for base, last in dict.fromkeys(ends for one in told if one and (ends := _ends(one.statement))):
             whole = Moved(path=path, old=old, new=new, commit=change.commit, parent=base)
             before = mirror.blob_id(base, path) == old and mirror.continues(change.parent, base)
@@ -162,7 +196,8 @@ def _trusted(grounds: Grounds, change: Moved, last: str = "") -> Trusted:
         kind = heard.binding.kind if heard.binding else _kind_of(event.name)
         if kind in told:
             told[kind].append(heard)
-    approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in told["approved"]], change)
+    after = [_after_the_merge(grounds, heard, change) for heard in told["approved"]]
+    approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in after], change)
     gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
     rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
     rolled = [h for h in rolled if h and h.binding and h.binding.result == "passed"]
@@ -187,8 +222,7 @@ class _Keys:
 
 def _keys(grounds: Grounds, change: Moved) -> _Keys:
     raw, before = policy_at(grounds.mirror, change.parent)
-    _, now = policy_at(grounds.mirror, grounds.head)
-    return _Keys(before.keys, now, hashlib.sha256(raw).hexdigest())
+    return _Keys(before.keys, grounds.policy, hashlib.sha256(raw).hexdigest())
 
 
 def policy_at(mirror: Mirror, commit: str) -> tuple[bytes, Policy]:
@@ -204,9 +238,7 @@ def policy_at(mirror: Mirror, commit: str) -> tuple[bytes, Policy]:
 
 def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> Believed:
     """Whom main named before the change, and names still, must have signed it, for exactly this change."""
-    before, now = (
-        believe(event.content, k, grounds.repository, grounds.now, event.name) for k in (keys.before, keys.now.keys)
-    )
+    before, now = (grounds.believed(event, k) for k in (keys.before, keys.now.keys))
     if not before or before.binding is None:
         return before
     if not now:
@@ -214,13 +246,14 @@ def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> Believe
     signer = fingerprint(keys.before[before.signer].public)
     if grounds.only and signer not in grounds.only:
         return before.unless(f"its key {signer} is not among those of --trust")
-    return before.unless(_unfit(grounds.mirror, change, before.binding))
+    why = _unfit(grounds.mirror, change, before.binding)
+    return before.unless(why or predates(grounds.mirror.repository, before.binding, before.binding.base, grounds.now))
 
 
 def _kind_of(name: str) -> str:
     """From ``…/<time>-<kind>-<digest>.json``."""
     stem = name.rpartition("/")[2].removesuffix(".json")
-    return next((kind for kind in KINDS if f"-{kind}-" in stem), "")
+    return next((kind for kind in _READ if f"-{kind}-" in stem), "")
 
 
 def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
@@ -246,6 +279,13 @@ def _of_the_same(heard: Believed, approved: Believed) -> Believed:
     return heard.unless("it speaks of another pull request, or another head, than was approved")
 
 
+def _after_the_merge(grounds: Grounds, heard: Believed, change: Moved) -> Believed:
+    """CI says who had approved when it is merged: what is dated before that was signed by somebody with an old key."""
+    if heard.binding is None:
+        return heard
+    return heard.unless(predates(grounds.mirror.repository, heard.binding, change.commit, grounds.now))
+
+
 def _of_this_merge(heard: Believed, change: Moved, last: str) -> Believed:
     """Where several commits are taken for one merge, CI must have said it of exactly them, or it is a replay."""
     if not last or heard.binding is None:
@@ -261,7 +301,8 @@ def _newest(kind: str, told: Sequence[Believed], change: Moved) -> Believed:
     counting = [heard for heard in told if heard]
     if not counting:
         why = "; ".join(dict.fromkeys(f"{heard.why_not} ({heard.name})" for heard in told[-3:]))
-        raise UntrustedError(
+        early = any(heard.cause is Cause.FUTURE for heard in told)
+        raise (NotYetError if early else UntrustedError)(
             f"{place} has no {kind!r} evidence that counts" + (f": {why}" if why else ""),
             "was it merged past the gate, or is CI still recording? `gitml evidence ls` shows what there is",
         )

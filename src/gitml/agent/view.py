@@ -32,6 +32,11 @@ _WORSE_SYNC = (Sync.SYNCED, Sync.OUT, Sync.UNKNOWN)
 _WORSE_HEALTH = (Health.HEALTHY, Health.SUSPENDED, Health.PROGRESSING, Health.DEGRADED)
 
 
+def not_better(health: Health, most: Health) -> Health:
+    """``health``, or ``most`` where that is worse."""
+    return max(health, most, key=_WORSE_HEALTH.index)
+
+
 @dataclass(frozen=True)
 class ModelView:
     """One model. ``wanted`` is what main says, ``applied`` what answers, ``attempted`` what was tried last.

@@ -13,9 +13,10 @@ from gitml.agent.report import contents, full_name, remove
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import OutsideError, SpecError
-from gitml.evidence.statement import Statement
-from gitml.evidence.trust import believe
+from gitml.evidence.statement import Binding
+from gitml.evidence.trust import believe_event
 from gitml.git import ledger
+from gitml.git.ledger import Event
 from gitml.spec.policy import TrustedKey
 from gitml.verdict import Phase, Verdict
 
@@ -88,17 +89,15 @@ class _Judge:
             return _Found(name, envelope, why=str(exc))
         if full in self._there:
             return _Found(name, envelope, full, known=True)
-        found = believe(envelope, self._keys, self._place.settings.repository, self._place.clock())
-        why = found.why_not or (self._unfit(full, found.statement) if found.statement else "cannot be read")
-        return _Found(name, envelope, full, why=why)
+        settings = self._place.settings
+        event = Event(full, envelope)
+        found = believe_event(event, self._keys, settings.repository, self._place.clock(), settings.host)
+        return _Found(name, envelope, full, why=found.unless(self._foreign(found.binding)).why_not)
 
-    def _unfit(self, name: str, statement: Statement) -> str:
-        """Why a statement that is believed has no place here: agents say what they deployed, and nothing else."""
-        about = statement.binding
-        if about.kind != KIND or f"-{KIND}-" not in name:
-            return f"is of the kind {about.kind}; an outbox holds {KIND} alone"
-        if not name.rpartition("/")[2].startswith(about.time.replace("-", "").replace(":", "") + "-"):
-            return f"is named by another time than its own, {about.time}"
+    def _foreign(self, about: Binding | None) -> str:
+        """Why a statement has no place here: agents say what they deployed, and nothing else."""
+        if about is None or about.kind != KIND:
+            return f"is of another kind; an outbox holds {KIND} alone"
         if about.head and not self._is_on_main(about.head):
             return f"speaks of {about.head[:10]}, which is not on the default branch"
         return ""

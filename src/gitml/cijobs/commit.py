@@ -12,9 +12,12 @@ from gitml.cijobs import push as cipush
 from gitml.cijobs import retrain as ciretrain
 from gitml.cijobs.charts import Pictures
 from gitml.cijobs.context import Push
-from gitml.cijobs.fragments import folder_of, merged, put_git_files, read_fragments
+from gitml.cijobs.deploying import NOTHING, deploys_only
+from gitml.cijobs.fragments import put_git_files, read_fragments
+from gitml.cijobs.handover import folder_of
 from gitml.cijobs.outcomes import CommitWork, judge
 from gitml.cijobs.push import TreeChange
+from gitml.derivation.handover import merged
 from gitml.dvc.repository import Dvc
 from gitml.errors import GitmlError, OutsideError
 from gitml.files import write_file
@@ -28,6 +31,7 @@ from gitml.registry import find, write_record
 from gitml.reports import facts
 from gitml.reports.exchange import to_json
 from gitml.spec import load_application, load_pipeline
+from gitml.spec.policy import POLICY
 from gitml.training.train import TrainCall, Training, is_ci
 
 LABEL = "gitml:commit"
@@ -70,17 +74,33 @@ def cicommit(root: Path, push: Push, forge: Forge | None, call: TrainCall) -> Co
     folder = folder_of(root)
     fragments = {name: f for name, f in read_fragments(folder).items() if name in jobs}
     commit = git.resolve("HEAD") or ""
+    if deploys_only(git, push):
+        return _nothing(application.application, push, commit, folder)
     with training(root, wait=call.wait, tell=call.say, doing="merging what CI trained"), Dvc(root) as dvc:
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = CommitWork(about, push, forge, jobs, fragments, commit)
         return _commit(work, folder)
 
 
+def _nothing(application: str, push: Push, commit: str, folder: Path) -> Committed:
+    report = facts.Report(
+        application,
+        push.repository,
+        push.branch,
+        push.base or push.default_branch,
+        commit,
+        run_url=push.run_url,
+        notes=(NOTHING,),
+    )
+    write_file(folder / "report.json", to_json(report).encode())
+    return Committed(CommitOutcome.NOTHING, NOTHING, "", folder / "report.json")
+
+
 def _commit(work: CommitWork, folder: Path) -> Committed:
     work.pull = _pull(work)
     onto = work.pull.base.branch if work.pull else (work.push.base or work.push.default_branch or "main")
     base = _base(work, onto)
-    runs = merged(work.fragments.values(), work.commit)
+    runs = merged(work.fragments.values(), work.commit, work.push.run_url)
     _resume(work)
     problem = _problem(work)
     put_git_files(work.root, work.about.dvc, work.fragments.values())
@@ -181,7 +201,11 @@ def _to_branch(
     if why_not:
         work.notes.append(why_not)
         return CommitOutcome.REPORT_ONLY, why_not, ""
-    return _push(work, made)
+    done = _push(work, made)
+    own = work.push.branch == ciretrain.branch_of(work.about.application.application)
+    if own and work.forge and done[2] and (work.root / POLICY).is_file():
+        work.notes += [note for note in (ciretrain.wake_gate(work.about, work.push, work.forge),) if note]
+    return done
 
 
 def _push(work: CommitWork, made: str) -> tuple[CommitOutcome, str, str]:
@@ -239,7 +263,10 @@ def _change(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str |
 
 
 def _superseded(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None) -> list[str]:
-    """The bot's own records on this branch, not merged yet, of another version than the one there is now."""
+    """Records on this branch, not merged yet, of another version than the one there is now.
+
+    The bot's own, and one that this training replaces because what it names is lost.
+    """
     gone = []
     for found in judged:
         kept = {e.path for e in work.about.git.at(base).entries(f"models/{found.name}/versions")} if base else set()
@@ -248,7 +275,7 @@ def _superseded(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: s
             if path in kept or found.record is None or place.version == found.record.version:
                 continue
             brought = work.about.git.commit_that_added(path)
-            if brought and cipush.is_bots(work.about.git, brought):
+            if place.version == found.replaces or (brought and cipush.is_bots(work.about.git, brought)):
                 place.path.unlink()
                 gone.append(path)
     return gone

@@ -17,7 +17,8 @@ from gitml.evidence.audit import deployment_of
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged
-from gitml.gate.judge import Ground, Judged, judge
+from gitml.gate.ground import Ground
+from gitml.gate.judge import Judged, judge
 from gitml.gate.statement import pin_of
 from gitml.gate.tree import blob_at, deployment
 from gitml.gates.facts import Unknown
@@ -72,14 +73,13 @@ def decided(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 
 def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     git = ground.main.git
-    folder = git.prefix.replace("\\", "\\\\").replace("[", "\\[").replace("*", "\\*").replace("?", "\\?")
-    line = history.line(git.root, ground.main.commit, [f":(top,glob){folder}models/*/*.yaml"])
+    line = history.line(git.root, ground.main.commit, [f":(top,glob){history.escaped(git.prefix)}models/*/*.yaml"])
     found = [turn for landed in line for touch in landed.touches if (turn := _turn(git.prefix, landed, touch))]
     left = [turn for turn in found[-MOST:] if not _is_recorded(known, turn)]
     if not left:
         return []
     order = {commit: place for place, commit in enumerate(history.commits(git.root, ground.main.commit))}
-    spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.all(kind)]
+    spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.signed(kind)]
     return [turn for turn in left if not any(_covers(about, last, turn, order) for about, last in spans)]
 
 
@@ -101,7 +101,7 @@ def _turn(prefix: str, landed: Landed, touch: FileChange) -> _Turn | None:
 
 
 def _is_recorded(known: BelievedEvents, turn: _Turn) -> bool:
-    return any(known.newest(kind, change=turn.change, base=turn.base) for kind in _PLACED)
+    return any(known.signed(kind, change=turn.change, base=turn.base) for kind in _PLACED)
 
 
 def _whole(ground: Ground, turn: _Turn, found: Landing) -> _Turn:
@@ -119,11 +119,12 @@ def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) ->
         judged, known = _judged(place, ground, turn, pull, merged)
     except (GitmlError, ValueError) as exc:
         return Due(f"{turn}: {str(exc).splitlines()[0]}", problem=True)
-    if judged.case is not None and isinstance(judged.case.pull, Unknown):
-        return Due(f"{turn}: {judged.case.pull.reason}", problem=True)
     about = _about(ground, turn, pull, merged, judged)
     more = _brought_more(ground, turn)
     approval = "failed" if more else approval_of(judged, turn.change)
+    if approval == "inconclusive" and (why := not_yet(judged)):
+        # What is signed stands for good, and this may be known the next time.
+        return Due(f"{turn}: {why}", problem=True)
     approved = Statement(
         bound(place, "approved", run, after=_last(ground, turn, "approved"), **about, result=approval),
         {**_snapshot(judged, turn), "refused": [*judged.refused, *more]},
@@ -191,6 +192,17 @@ def approval_of(judged: Judged, change: SignedChange) -> str:
     return _RESULTS.get(decision.approvals.phase, "inconclusive")
 
 
+def not_yet(judged: Judged) -> str:
+    """A fact that was merely not to be had just now, or ""."""
+    case = judged.case
+    if case is None or isinstance(case.pull, Unknown):
+        return case.pull.reason if case and isinstance(case.pull, Unknown) else ""
+    pull = case.pull
+    authors = [facts.candidate.authors for _, _, facts in case.candidates if not isinstance(facts, Unknown)]
+    looked_up = (pull.author, pull.pushers, pull.commits, pull.reviews, *authors, *case.teams.values())
+    return next((fact.reason for fact in looked_up if isinstance(fact, Unknown) and fact.later), "")
+
+
 def _snapshot(judged: Judged, turn: _Turn) -> dict[str, object]:
     decision = judged.decision
     told = plain(decision.approvals) if decision else {}
@@ -205,4 +217,6 @@ def _part(judged: Judged) -> str:
 
 
 def _last(ground: Ground, turn: _Turn, kind: str) -> Statement | None:
-    return None if isinstance(ground.heard, Unknown) else ground.heard.newest(kind, change=turn.change)
+    if isinstance(ground.heard, Unknown):
+        return None
+    return next(iter(ground.heard.signed(kind, change=turn.change)), None)

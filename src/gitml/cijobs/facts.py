@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitml.cijobs.fragments import StageRun
 from gitml.cijobs.shift import with_shifts
+from gitml.derivation.handover import StageRun
 from gitml.dvc.repository import Dvc
 from gitml.errors import GitmlError, SpecError
 from gitml.git.commands import Git
@@ -28,7 +28,10 @@ _MOST_COMMITS = 250
 
 @dataclass(frozen=True)
 class JudgedModel:
-    """What became of one model. ``record`` is its version, in the tree or about to be; ``jobs`` names each stage's."""
+    """What became of one model. ``record`` is its version, in the tree or about to be; ``jobs`` names each stage's.
+
+    ``replaces`` is a version of the same lineage whose artifact is lost.
+    """
 
     name: str
     outcome: facts.Outcome
@@ -37,6 +40,7 @@ class JudgedModel:
     jobs: Mapping[str, str]
     reason: str = ""
     notes: tuple[str, ...] = ()
+    replaces: str = ""
 
 
 @dataclass(frozen=True)

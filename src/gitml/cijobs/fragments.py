@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from gitml.dvc.lockentries import Entry
+from gitml.derivation.handover import MAX_BYTES, Fragment
 from gitml.dvc.repository import Dvc
-from gitml.dvc.safety import refuse_escape, refuse_symlinks
-from gitml.errors import GitmlError, IntegrityError, Problem, SpecError
+from gitml.dvc.safety import refuse_symlinks
+from gitml.errors import IntegrityError, Problem, SpecError
 from gitml.files import write_file
-from gitml.registry.record import File
 
-MAX_BYTES = 64_000_000
 # What a stage leaves for Git is small by intention; more than this belongs into DVC's cache.
 MAX_GIT_FILE = 8_000_000
 LOG_LINES = 40
-
-
-def _is_entry(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        Entry.from_dict(value)
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError("is no stage entry") from exc
-    return value
-
-
-def _is_path(value: str) -> str:
-    try:
-        refuse_escape(value, "a fragment")
-    except GitmlError as exc:
-        raise ValueError("leaves the repository") from exc
-    return value
-
-
-RepoPath = Annotated[str, AfterValidator(_is_path)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-
-
-class StageRun(_Part):
-    """One stage of a job. ``how`` is that of ``gitml train``, or ``failed``, ``not reached``, ``stale``.
-
-    ``outputs`` is what a record says of each output, empty when no new record can need it.
-    """
-
-    stage: str
-    how: Literal["up to date", "restored", "ran", "failed", "not reached", "stale"]
-    seconds: float = 0.0
-    why: str = ""
-    log_tail: str = ""
-    entry: Annotated[dict[str, Any], AfterValidator(_is_entry)] | None = None
-    outputs: Mapping[RepoPath, File] = {}
-
-
-class Fragment(_Part):
-    """What became of one job. ``files`` are the outputs that live in Git, as base64."""
-
-    format: Literal["gitml fragment 1"] = "gitml fragment 1"
-    job: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,100}$")]
-    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
-    status: Literal["successful", "failed"]
-    python: str = ""
-    error: str = ""
-    stages: tuple[StageRun, ...] = ()
-    files: Mapping[RepoPath, str] = {}
-
-    def contents(self) -> dict[str, bytes]:
-        return {path: b64decode(text) for path, text in self.files.items()}
-
-
-def folder_of(root: Path) -> Path:
-    """The hand-over folder: ``$GITML_CI``, or ``.gitml-ci`` at the root. Git ignores what is in it."""
-    named = os.environ.get("GITML_CI", "")
-    folder = root / (named or ".gitml-ci")
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-    return folder
 
 
 def write_fragment(folder: Path, fragment: Fragment) -> Path:
@@ -144,22 +75,3 @@ def put_git_files(root: Path, dvc: Dvc, fragments: Iterable[Fragment]) -> None:
                 raise IntegrityError(f"job {fragment.job} handed over {path}, which no stage leaves for Git")
             refuse_symlinks(root, path)
             write_file(root / path, content)
-
-
-def merged(fragments: Iterable[Fragment], commit: str) -> dict[str, StageRun]:
-    """The stages of all jobs. Raises IntegrityError when they are of another commit or contradict each other."""
-    found: dict[str, StageRun] = {}
-    for fragment in fragments:
-        if fragment.commit != commit:
-            raise IntegrityError(
-                f"job {fragment.job} ran at commit {fragment.commit[:12]}, this run is about {commit[:12]}",
-                "start the whole run again: its jobs hand over nothing to another commit",
-            )
-        for run in fragment.stages:
-            other = found.setdefault(run.stage, run)
-            if other.entry != run.entry:
-                raise IntegrityError(
-                    f"two jobs gave different results for stage {run.stage}",
-                    "run `gitml ci render`: the workflow does not fit gitml.yaml",
-                )
-    return found

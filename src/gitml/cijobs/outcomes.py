@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitml.cijobs import facts as cifacts
 from gitml.cijobs.context import Push
-from gitml.cijobs.fragments import Fragment, StageRun
+from gitml.derivation.handover import Fragment, StageRun
 from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError, IntegrityError
 from gitml.files import write_file
@@ -62,6 +62,10 @@ def judge(work: CommitWork, name: str, runs: Mapping[str, StageRun]) -> cifacts.
     missing = next((run for run in mine if run.entry is None), None)
     if missing is not None:
         return replace(judged, reason=f"stage {missing.stage} was not reached")
+    refused = next((f.unusable[name] for f in work.fragments.values() if name in f.unusable), "")
+    if refused:
+        told = f"a server would refuse this artifact: {refused}; no environment takes it"
+        judged = replace(judged, notes=(*judged.notes, told))
     try:
         return _with_record(work, judged)
     except GitmlError as exc:
@@ -82,7 +86,11 @@ def _with_record(work: CommitWork, judged: cifacts.JudgedModel) -> cifacts.Judge
             dvc.note(stage, entry)
     _describe(work, judged.name)
     known = with_digest(work.root, judged.name, lineage_digest(judged.name, entries), entries)
-    if known is not None:
+    lost = known[1] if known and _is_lost(work, known[1], entries) else None
+    if lost is not None:
+        told = f"{lost.reference} was trained elsewhere as {lost.version}, and its artifact was never pushed"
+        work.notes.append(f"{told}: this training takes its place; train in CI, or `dvc push` before you push")
+    if known is not None and lost is None:
         path = known[0].path.relative_to(work.root).as_posix()
         if work.about.git.at("HEAD").entry(path) is None:
             return replace(judged, outcome=facts.Outcome.NEW, record=known[1])
@@ -92,7 +100,16 @@ def _with_record(work: CommitWork, judged: cifacts.JudgedModel) -> cifacts.Judge
         return replace(judged, outcome=outcome, record=known[1])
     files = _files(work, judged.name, runs, entries)
     python = next((f.python for f in work.fragments.values() if f.python), "")
-    return replace(judged, outcome=facts.Outcome.NEW, record=record_of(work.about, judged.name, entries, files, python))
+    record = record_of(work.about, judged.name, entries, files, python)
+    return replace(judged, outcome=facts.Outcome.NEW, record=record, replaces=lost.version if lost else "")
+
+
+def _is_lost(work: CommitWork, record: Record, entries: Mapping[str, Entry]) -> bool:
+    """Whether the record is of other bytes that nobody can ever get: of a laptop that did not push them."""
+    dvc, recorded = work.about.dvc, record.entries()
+    if record.origin != "local" or not differing(recorded, entries, frozenset({record.artifact})):
+        return False
+    return not all(dvc.stored(stage, entry) for stage, entry in recorded.items())
 
 
 def _stay(work: CommitWork, record: Record, entries: Mapping[str, Entry]) -> None:

@@ -73,7 +73,7 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Pro
         closed = _close_done(place, main, model, environment, old)
         version, why = candidate(main, policy, proofs, model, environment)
         if version:
-            why = _why_not(place, main, policy, due, old, version)
+            why = _unusable(main, proofs, model, version) or _why_not(place, main, policy, due, old, version)
         if not version or why:
             if closed or why:
                 yield Turn(model, environment, why, closed=closed)
@@ -103,6 +103,12 @@ def candidate(main: Mainline, policy: Policy, proofs: Ledger, model: str, enviro
     if proofs.reports(before) and not proofs.serves(model, before, version):
         return "", f"{short(version)} is wanted in {before}, but no agent has said yet that it serves there"
     return version, ""
+
+
+def _unusable(main: Mainline, proofs: Ledger, model: str, version: str) -> str:
+    record = main.record(model, version)
+    why = proofs.unusable(model, version, record.files[record.artifact].sha256)
+    return f"{short(version)} could not be used by main's own job: {why}" if why else ""
 
 
 def _why_not(

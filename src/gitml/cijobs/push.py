@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.derivation.training import TRAILER
 from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_paths
 
+__all__ = ["BOT", "TRAILER", "TreeChange", "commit_on", "is_bots", "is_settled", "made_for", "take_over", "trailer"]
+
 BOT = Who(BOT_NAME, BOT_EMAIL)
-TRAILER = "Gitml-Trained"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ and one that runs twice signs nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gitml.cijobs.decided import decided
+from gitml.cijobs.derived import derived
 from gitml.cijobs.due import Due
 from gitml.cijobs.tested import showed
 from gitml.cijobs.trained import trained
@@ -17,16 +18,20 @@ from gitml.control.place import Place
 from gitml.control.signing import Signer, heard
 from gitml.errors import GitmlError
 from gitml.evidence.keys import SigningKey
-from gitml.gate.judge import Ground, ground
+from gitml.gate.ground import Ground, ground
 from gitml.spec.policy import POLICY
 
 
 @dataclass(frozen=True)
 class RecordOrder:
-    """``key`` signs; without one it is only said what would be signed. ``run`` is the address of the CI run."""
+    """``key`` signs; without one it is only said what would be signed.
+
+    ``run`` is the address of the CI run, ``commit`` what it is about; what jobs handed over must be of both.
+    """
 
     key: SigningKey | None
     run: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,14 @@ class RecordResult:
         return not self.error and not self.due.problem
 
 
-Source = Callable[[Place, Ground, str], Sequence[Due]]
+Source = Callable[[Place, Ground, RecordOrder], Iterable[Due]]
+# In the order in which they are signed: a later one reads what an earlier one said.
+_SOURCES: tuple[Source, ...] = (
+    lambda place, known, order: decided(place, known, order.run),
+    lambda place, known, order: trained(place, known, order.run),
+    lambda place, known, order: derived(place, known, order.run),
+    lambda place, known, order: showed(place, known, order.run, order.commit),
+)
 
 
 def record(place: Place, order: RecordOrder) -> tuple[RecordResult, ...]:
@@ -61,9 +73,9 @@ def record(place: Place, order: RecordOrder) -> tuple[RecordResult, ...]:
         place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
         return ()
     with ground(place, main) as known:
-        for source in (decided, trained, showed):
+        for source in _SOURCES:
             known = _again(place, known)
-            done += [_signed(place, known, order, due) for due in source(place, known, order.run)]
+            done += [_signed(place, known, order, due) for due in source(place, known, order)]
     return tuple(done)
 
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
+from gitml.derivation import proposal, retrain
+from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.forges.base import Forge, NewPull
-from gitml.git.edit import bring, commit_tree, swap, tip_of
+from gitml.git.edit import bring, swap, tip_of
 from gitml.training.train import Training
 
 # How often, a second apart, we look whether the push of an app has started its run.
@@ -55,11 +57,9 @@ def _trigger(about: Training, there: str | None) -> str:
 
     On top of a retrain branch that is there, so that it only moves forward; what main does not have goes.
     """
-    git = about.git
-    parents = [there, "HEAD"] if there else ["HEAD"]
-    resolved = [commit for parent in parents if (commit := git.resolve(parent))]
-    message = "Train what main has\n\nIts dvc.lock comes from a merge: no recorded run gave all of it.\n"
-    return commit_tree(git, git.repository.tree_of("HEAD") or "", resolved, message, BOT)
+    claim = Claim(retrain.NAME, about.git.resolve("HEAD") or "")
+    words = "Train what main has\n\nIts dvc.lock comes from a merge: no recorded run gave all of it."
+    return proposal.commit_of(about.git, claim, (), words, BOT, onto=there)
 
 
 def _words(push: Push, branch: str, names: str) -> NewPull:
@@ -83,6 +83,19 @@ def _started(about: Training, forge: Forge, branch: str, head: str) -> str:
         forge.runs.start(workflow, branch)
     except GitmlError as exc:
         return f"; it waits for somebody to run the workflow {workflow} on {branch} ({_first(exc)})"
+    return ""
+
+
+def wake_gate(about: Training, push: Push, forge: Forge) -> str:
+    """What a job's token pushes calls nobody, and the gate looks by itself once an hour: have it look now.
+
+    Why it could not be called, or "".
+    """
+    workflow = file_name(about.application.application, about.git.prefix, "gate")
+    try:
+        forge.runs.start(workflow, push.default_branch)
+    except GitmlError as exc:
+        return f"the gate looks at it within the hour: it could not be called ({_first(exc)})"
     return ""
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gitml.cijobs.context import Push
+from gitml.cijobs.deploying import deploys_only
 from gitml.cijobs.fragments import (
     LOG_LINES,
-    Fragment,
-    StageRun,
-    folder_of,
     git_files,
-    merged,
     put_git_files,
     read_fragments,
     write_fragment,
 )
+from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
+from gitml.cijobs.tryout import unusable
+from gitml.derivation.handover import Fragment, StageRun, merged
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
 from gitml.dvc.repository import Dvc
@@ -42,6 +42,7 @@ from gitml.training.train import (
     file_of,
     is_ci,
     options_of,
+    record_of,
     refuse_dirty,
     refuse_loose_packages,
     stages_of,
@@ -53,7 +54,8 @@ Redact = Callable[[str], str]
 def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) -> Fragment:
     """Run the job ``name`` and write its fragment, also when a stage fails.
 
-    On the default branch nothing runs: stages that no recorded run covers are told as stale (DESIGN decision 3).
+    On the default branch nothing runs: stages that no recorded run covers are told as stale (DESIGN decision 3). Nor
+    does anything where only deployments change.
     """
     application = load_application(root)
     jobs = {job.name: job for job in jobs_of(application, load_pipeline(root))}
@@ -67,8 +69,8 @@ def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) ->
     with training(root, wait=call.wait, tell=call.say, doing=f"running job {name}"), Dvc(root) as dvc:
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = _Work(about, jobs[name], redact)
-        work.error = _attempt(work, push, folder)
-        fragment = _fragment(work, commit)
+        work.error = "" if deploys_only(git, push) else _attempt(work, push, folder)
+        fragment = _fragment(work, commit, push.run_url)
     write_fragment(folder, fragment)
     return fragment
 
@@ -105,7 +107,7 @@ def _attempt(work: _Work, push: Push, folder: Path) -> str:
         options = _options(work)
         lineage = work.dvc.lineage(work.job.stages)
         settled = push.on_default or is_settled(work.about.git)
-        work.found = covered(work.dvc, lineage, options, _earlier(work, folder), settled=settled)
+        work.found = covered(work.dvc, lineage, options, _earlier(work, folder, push.run_url), settled=settled)
         if push.on_default:
             _say_stale(work)
             return ""
@@ -152,13 +154,13 @@ def _watching(work: _Work) -> Callable[[str, Path], AbstractContextManager[None]
     return watch
 
 
-def _earlier(work: _Work, folder: Path) -> dict[str, JournalEntry]:
+def _earlier(work: _Work, folder: Path, here: str) -> dict[str, JournalEntry]:
     """What the jobs before this one gave, as they say themselves: they ran on this commit, in this run."""
     fragments = [f for f in read_fragments(folder).values() if f.job != work.job.name]
     failed = [f.job for f in fragments if f.status == "failed"]
     if failed:
         raise UsageError(f"job {failed[0]} failed, so this one has nothing to run on", "its own log says why")
-    runs = merged(fragments, work.about.git.resolve("HEAD") or "")
+    runs = merged(fragments, work.about.git.resolve("HEAD") or "", here)
     put_git_files(work.root, work.dvc, fragments)
     return {name: as_run(run) for name, run in runs.items() if run.entry is not None}
 
@@ -251,7 +253,7 @@ def _hand_over(work: _Work) -> None:
         work.dvc.push(ran)
 
 
-def _fragment(work: _Work, commit: str) -> Fragment:
+def _fragment(work: _Work, commit: str, run: str) -> Fragment:
     stages = []
     for name in work.job.stages:
         if name in work.done:
@@ -267,12 +269,38 @@ def _fragment(work: _Work, commit: str) -> Fragment:
     except (GitmlError, OSError) as exc:
         work.error = work.error or str(exc)
         files = {}
+    refused = {} if work.error else dict(_unusable(work))
     return Fragment(
         job=work.job.name,
         commit=commit,
+        run=run,
         status="failed" if work.error else "successful",
         python=python_version(),
         error=work.error,
         stages=tuple(stages),
         files=files,
+        unusable=refused,
     )
+
+
+def _unusable(work: _Work) -> Iterator[tuple[str, str]]:
+    """Models that this job trained and that no server would take, with why."""
+    known = {name: run.entry for name, run in work.found.items()}
+    known |= {name: Entry.from_dict(run.entry) for name, run in work.done.items() if run.entry}
+    for name, model in work.about.application.models.items():
+        maker = work.dvc.producers().get(model.artifact) if model.origin == "pipeline" else None
+        ran = work.done.get(maker or "")
+        if (
+            ran is None
+            or ran.how != How.RAN.value
+            or not all((work.root / p).is_file() for p in model.outputs.values())
+        ):
+            continue
+        entries = {stage: known[stage] for stage in stages_of(work.dvc, name, model) if stage in known}
+        files = {path: file for run in work.done.values() for path, file in run.outputs.items()}
+        try:
+            why = unusable(work.root, work.about.application, record_of(work.about, name, entries, files))
+        except (GitmlError, ValueError):
+            continue  # what is wrong with its description, the report says
+        if why:
+            yield name, work.redact(why)

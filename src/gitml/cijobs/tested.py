@@ -6,22 +6,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from gitml.cijobs.due import Due
-from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.handover import place_of
+from gitml.cijobs.materials import materials
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.errors import GitmlError, SpecError
+from gitml.evidence.predicates import MATERIALS
 from gitml.evidence.statement import Statement
-from gitml.gate.judge import Ground
+from gitml.gate.ground import Ground
 from gitml.gates.facts import Unknown
 from gitml.training.trialfile import Tried, read_trials
 
 
-def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
-    """Each trial once for each run. A version that was trained again with the same result is trained."""
-    if isinstance(ground.heard, Unknown):
+def showed(place: Place, ground: Ground, run: str, commit: str = "") -> Iterator[Due]:
+    """Each trial once for each run. A version that was trained again with the same result is trained.
+
+    Only a job of CI hears of trials: of its own run, at the ``commit`` that the run is about.
+    """
+    if isinstance(ground.heard, Unknown) or not run or not commit:
         return
     try:
-        found = list(read_trials(folder_of(place.root)))
+        found = list(read_trials(place_of(place.root), run, commit))
     except GitmlError as exc:
         yield Due(f"what a job of this run handed over cannot be read: {exc.message.splitlines()[0]}", problem=True)
         return
@@ -32,21 +37,22 @@ def showed(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run: str) -> Due:
     said = f"{tried.model} {tried.version}: {tried.kind} {tried.result}"
     try:
-        record = ground.main.record(tried.model, tried.version)
+        record = ground.main.original_record(tried.model, tried.version)
     except SpecError:
         return Due(f"{said}, but main has no such version", problem=True)
     if record.files[record.artifact].sha256 != tried.artifact:
         return Due(f"{said}, but of another artifact than main's record says", problem=True)
     about: dict[str, Any] = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
-    before = known.newest(tried.kind, **about)
+    before = next(iter(known.signed(tried.kind, **about)), None)
     if before is not None and _is_no_news(before, tried, run):
         return Due(f"{said}, as signed before")
     common = {**about, "head": ground.main.commit}
     first = bound(place, tried.kind, run, after=before, **common, result=tried.result)
     statements = [Statement(first, tried.details)]
-    if tried.kind == "reproduced" and tried.result == "passed" and not known.newest("trained", **about):
+    if tried.kind == "reproduced" and tried.result == "passed" and not known.signed("trained", **about):
         trained = bound(place, "trained", run, **common)
-        statements.append(Statement(trained, {"how": "a job of the default branch trained it again"}))
+        how = "a job of the default branch trained it again"
+        statements.append(Statement(trained, {"how": how, MATERIALS: materials(record)}))
     return Due(said, tuple(statements))
 
 

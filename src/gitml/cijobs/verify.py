@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.handover import folder_of
 from gitml.clock import now
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
@@ -18,9 +18,9 @@ from gitml.control.signing import BelievedEvents
 from gitml.dvc.addresses import own_remotes, places_of
 from gitml.dvc.remotes import depot
 from gitml.errors import GitmlError, IntegrityError, UsageError
-from gitml.evidence.trust import believe
-from gitml.git import ledger
+from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.git.commands import Git
+from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
 from gitml.spec.dvcconfig import DVC_CONFIG
@@ -36,11 +36,15 @@ _RESULTS: Mapping[Phase, Result] = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "f
 
 @dataclass(frozen=True)
 class VerifyOrder:
-    """``models`` to look at; ``again``: train them again instead of loading them. ``call`` listens to that."""
+    """``models`` to look at; ``again``: train them again instead of loading them. ``call`` listens to that.
+
+    ``run`` is the address of the CI run.
+    """
 
     models: Sequence[str]
     call: ReproduceCall
     again: bool = False
+    run: str = ""
     clock: Callable[[], datetime] = now
 
 
@@ -54,7 +58,7 @@ def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
         raise UsageError(f"there is no model {unknown[0]}" if unknown else "no model is named", "see `gitml models`")
     due = list(_due(main, policy, _known(here, policy, order), order))
     tried = tuple(_again(root, order, due) if order.again else _loaded(main, policy, order, due))
-    trials = Trials(commit=main.commit, tried=tried)
+    trials = Trials(commit=main.commit, run=order.run, tried=tried)
     write_trials(folder_of(root), "reproduce" if order.again else "verify", order.models[0], trials)
     return trials
 
@@ -62,12 +66,12 @@ def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
 def _known(here: Here, policy: Policy, order: VerifyOrder) -> BelievedEvents:
     """The ledger as the clone has it: no token here, and what it does not know is only tried once more."""
     heads = here.heads()
-    events = ledger.read(here.root, heads[0]) if heads else []
     try:
-        repository = here.repository
+        rules = EvidenceRules(policy, here.repository, order.clock(), here.settings.host)
     except UsageError:
         return BelievedEvents(())
-    return BelievedEvents(tuple(believe(e.content, policy.keys, repository, order.clock()) for e in events))
+    told = read(here.root, heads[0], rules) if heads else Told()
+    return BelievedEvents(told.events, told.standing.broken)
 
 
 def _due(main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrder) -> Iterator[Record]:
@@ -77,7 +81,7 @@ def _due(main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrd
         running = {pin.version for name in policy.environments for pin in _pins(main, model, name)}
         versions = main.versions(model)
         for version in reversed([v for v in versions if v in running or v in versions[-MOST:]]):
-            record = main.record(model, version)
+            record = main.original_record(model, version)
             if order.again and not _wants_reproduction(policy, record):
                 continue
             if not _is_fresh(policy, known, kind, record, order.clock()):
@@ -119,10 +123,11 @@ def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Re
     except GitmlError as exc:
         order.call.say(f"no DVC remote can be read: {exc.message.splitlines()[0]}")
         store = None
-    shelf = TrialShelf(main, store, main.application(), policy, order.clock())
-    for record in due:
-        order.call.say(f"trying {record.reference}")
-        yield try_model(shelf, record)
+    with Quarantine() as quarantine:
+        shelf = TrialShelf(main, store, main.application(), policy, order.clock(), quarantine)
+        for record in due:
+            order.call.say(f"trying {record.reference}")
+            yield try_model(shelf, record)
 
 
 def _again(root: Path, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.cijobs.context import Push, push_of
-from gitml.cijobs.fragments import folder_of
+from gitml.cijobs.handover import folder_of
 from gitml.cijobs.publish import PublishOrder, World, publish
 from gitml.errors import UsageError
 from gitml.files import write_file

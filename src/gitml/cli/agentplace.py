@@ -22,6 +22,7 @@ from gitml.git.orphan import Remote
 from gitml.output import note, paint, printable, show, table
 from gitml.refs import why_no_environment
 from gitml.spec import find_root
+from gitml.urls import shown
 
 if TYPE_CHECKING:
     from gitml.agent.loop import Agent
@@ -70,7 +71,7 @@ def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) ->
     return AgentCall(
         environment,
         settings,
-        Remote(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
+        Remote.of(source, os.environ.get("GITML_AGENT_TOKEN", "").strip() or settings.token),
         options["branch"],
         prefix,
         folder,
@@ -110,15 +111,17 @@ def _working(
     told: AgentCall, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
 ) -> Working:
     from gitml.agent.front import Server
-    from gitml.agent.loop import Agent, Nowhere, Setup
+    from gitml.agent.loop import Agent, Setup
     from gitml.agent.news import Reporter
     from gitml.agent.report import Outbox, Page
+    from gitml.agent.shop import Nowhere
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
+    from gitml.models.quarantine import Quarantine
     from gitml.serving.state import ServerState
 
     def say(text: str) -> None:
-        note(printable(f"{clock.now():%H:%M:%S} {text}"))
+        note(printable(f"{clock.now():%H:%M:%S} {shown(text)}"))
 
     source = Mirror(mirror, told.remote, told.branch, told.prefix)
     secret = os.environ.get(VARIABLE, "")
@@ -133,6 +136,7 @@ def _working(
         signing_key(secret) if secret else None,
         page,
         say,
+        told.settings.host,
     )
     if not secret and not observe:
         say(f"{VARIABLE} is not set: what is deployed is not reported as evidence")
@@ -144,10 +148,12 @@ def _working(
         told.folder,
         Server(state, say) if serving else Nowhere(),
         reporter,
+        stack.enter_context(Quarantine()),
         only=told.trust,
         remotes=told.remotes,
         observe=observe,
         note=say,
+        host=told.settings.host,
     )
     return Working(Agent(setup), state)
 

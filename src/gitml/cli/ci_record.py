@@ -46,7 +46,7 @@ def verify(ctx: click.Context, models: tuple[str, ...], *, again: bool, as_json:
     """
     root = root_of(ctx)
     call = ReproduceCall(watch, tell, lambda text: note(printable(text)))
-    done = civerify(root, Here(root, os.environ), Trial(models, call, again=again))
+    done = civerify(root, Here(root, os.environ), Trial(models, call, again=again, run=job_of(os.environ).run_url))
     if as_json:
         show_json(done)
         return 0
@@ -80,7 +80,8 @@ def record(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     env = os.environ
     secret = "" if dry_run else env.get(VARIABLE, "").strip()
     with placed(ctx) as place:
-        done = run_record(place, RecordOrder(signing_key(secret) if secret else None, job_of(env).run_url))
+        job = job_of(env)
+        done = run_record(place, RecordOrder(signing_key(secret) if secret else None, job.run_url, job.commit))
     if as_json:
         show_json([_json(one) for one in done])
     else:

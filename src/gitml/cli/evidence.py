@@ -12,11 +12,16 @@ import click
 
 from gitml import clock
 from gitml.cli.common import F, as_json, examples, root_of
+from gitml.cli.proposed import placed, reason_option
 from gitml.control.ledger import Here
+from gitml.evidence.keys import VARIABLE, signing_key
+from gitml.evidence.trust import Believed
 from gitml.fields import EvidenceKind
 from gitml.kinds import signed_by
 from gitml.output import note, paint, printable, show, show_json, table
-from gitml.promotion.evidence import EventFilter, ShownEvent, find, here
+from gitml.promotion.accept import AcceptOrder
+from gitml.promotion.accept import accept as run_accept
+from gitml.promotion.evidence import EventFilter, find, here
 from gitml.promotion.evidence import evidence as listed
 from gitml.promotion.evidence import keygen as make_pair
 from gitml.promotion.evidence import verify as verify_events
@@ -74,9 +79,9 @@ def ls(ctx: click.Context, /, *, repository: str, fetch: bool, as_json: bool, **
     show(table([_row(shown) for shown in found], ["time (UTC)", "kind", "about", "result", "by", "event", "counts"]))
 
 
-def _row(shown: ShownEvent) -> list[str]:
+def _row(shown: Believed) -> list[str]:
     about, event = shown.binding, shown.event.name.rpartition("-")[2].removesuffix(".json")
-    why = f"signed by {shown.believed.signer}" if shown.believed else f"no: {shown.believed.why_not.splitlines()[0]}"
+    why = f"signed by {shown.signer}" if shown else f"no: {shown.why_not.splitlines()[0]}"
     if about is None:
         return ["", "", "", "", "", event, why]
     where = f"{about.model} in {about.environment}" if about.environment else about.model
@@ -84,14 +89,14 @@ def _row(shown: ShownEvent) -> list[str]:
     return [about.time.replace("T", " ").rstrip("Z"), about.kind, what, about.result, about.by, event, why]
 
 
-def _json(shown: ShownEvent, *, whole: bool = False) -> dict[str, Any]:
-    statement = shown.believed.statement
+def _json(shown: Believed, *, whole: bool = False) -> dict[str, Any]:
+    statement = shown.statement
     return {
         "event": shown.event.name,
-        "believed": bool(shown.believed),
-        "reason": shown.believed.why_not,
-        "signer": shown.believed.signer,
-        "binding": statement.binding if statement else None,
+        "believed": bool(shown),
+        "reason": shown.why_not,
+        "signer": shown.signer,
+        "binding": statement.binding.to_dict() if statement else None,
         **({"details": statement.details if statement else None} if whole else {}),
     }
 
@@ -111,23 +116,23 @@ def show_one(ctx: click.Context, /, event: str, *, repository: str, fetch: bool,
     shown = find(_here(ctx, repository, fetch=fetch), event)
     if as_json:
         show_json(_json(shown, whole=True))
-        return 0 if shown.believed else 1
+        return 0 if shown else 1
     show(printable(shown.event.name))
     show(_says(shown))
-    statement = shown.believed.statement
+    statement = shown.statement
     if statement:
         about = statement.binding.model_dump(mode="json", exclude_defaults=True)
         rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in about.items()]
         show(table(rows))
         if statement.details:
             show(printable(json.dumps(dict(statement.details), indent=2, ensure_ascii=False)))
-    return 0 if shown.believed else 1
+    return 0 if shown else 1
 
 
-def _says(shown: ShownEvent) -> str:
-    if shown.believed:
-        return paint(f"counts: signed by {printable(shown.believed.signer)}", "green")
-    return paint(f"does not count: it {printable(shown.believed.why_not)}", "red")
+def _says(shown: Believed) -> str:
+    if shown:
+        return paint(f"counts: signed by {printable(shown.signer)}", "green")
+    return paint(f"does not count: it {printable(shown.why_not)}", "red")
 
 
 @evidence.command(
@@ -152,6 +157,40 @@ def verify(ctx: click.Context, /, names: Sequence[str], *, repository: str, fetc
         show(f"{printable(shown.event.name)}  {_says(shown)}")
     show(printable(verdict.reason))
     return verdict.exit_code
+
+
+@evidence.command(
+    epilog=examples("gitml evidence accept 3f2a90bc11d2 --reason 'olga cleaned up by mistake' --key rita.key")
+)
+@click.argument("good", metavar="COMMIT")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help=f"The file with your own private key; otherwise {VARIABLE} has it.",
+)
+@reason_option
+@as_json
+@click.pass_context
+def accept(ctx: click.Context, /, good: str, *, key: Path | None, reason: str, as_json: bool) -> int:
+    """Sign that the ledger goes on, though a commit deleted, edited or hid events.
+
+    COMMIT is the last good commit of the branch gitml-ledger, which `gitml audit` names. What came before the break
+    counts all the time; what came after it counts when as many people as policy.yaml says have accepted it.
+
+    Exit code 0: the ledger goes on. 3: your word is signed, and more people are needed. 1: you may not.
+    """
+    signer = signing_key(str(key) if key else os.environ.get(VARIABLE, ""))
+    with placed(ctx) as place:
+        done = run_accept(place, AcceptOrder(good, reason, signer))
+    if as_json:
+        names = {"breaks": done.breaks, "left": done.left}
+        show_json({"by": done.by, "event": done.event, **{n: [b.commit for b in found] for n, found in names.items()}})
+        return 3 if done.left else 0
+    for found in done.breaks:
+        show(printable(f"{done.by} accepts {found.commit[:12]}, which {found.what}"))
+    show(printable(f"signed: {done.event}"))
+    note("more people of the role have to accept it" if done.left else "the ledger goes on: what came since counts")
+    return 3 if done.left else 0
 
 
 @evidence.command(

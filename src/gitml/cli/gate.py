@@ -14,7 +14,7 @@ from gitml.errors import UsageError
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.base import State
 from gitml.forges.table import job_of
-from gitml.gate.judge import ground
+from gitml.gate.ground import ground
 from gitml.gate.occasion import Occasion, occasion
 from gitml.gate.queue import judge_queue
 from gitml.git.commands import Git

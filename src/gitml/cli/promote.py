@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import placed, plain_text, tell
+from gitml.cli.proposed import anew_option, placed, plain_text, tell
 from gitml.promotion.promote import PromoteOrder
 from gitml.promotion.promote import promote as run_promote
 from gitml.refs import parse
@@ -35,6 +35,7 @@ from gitml.refs import parse
 )
 @click.option("--reason", callback=plain_text, help="Why, for those who read it later.")
 @click.option("--anyway", is_flag=True, help="Open it also during a freeze or hold; its gate stays shut until then.")
+@anew_option
 @as_json
 @click.pass_context
 def promote(
@@ -53,6 +54,7 @@ def promote(
             weight=weight,
             reason=reason,
             anyway=flags["anyway"],
+            anew=flags["anew"],
         )
         done = run_promote(place, order)
     tell(done, as_json=flags["as_json"])

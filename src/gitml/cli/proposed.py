@@ -53,7 +53,7 @@ def tell(done: Proposed, *, as_json: bool) -> None:
     for name, why in done.asked.skipped.items():
         note(printable(f"{name} could not be asked: {why}"))
     for number in done.closed:
-        show(f"closed #{number}, which this one overtakes")
+        show(f"closed #{number}, in whose place this one comes")
 
 
 def as_dict(done: Proposed) -> dict[str, Any]:
@@ -71,6 +71,12 @@ def reason_option(command: F) -> F:
     return click.option("--reason", required=True, callback=plain_text, help="Why, for those who read it later.")(
         command
     )
+
+
+def anew_option(command: F) -> F:
+    """The option ``--anew``."""
+    told = "Close what is open of it, whatever was pushed to its branch, and begin again."
+    return click.option("--anew", is_flag=True, help=told)(command)
 
 
 def plain_text(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:

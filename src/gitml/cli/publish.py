@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gitml.cijobs.handover import place_of
 from gitml.cijobs.publish import Published, PublishOrder, World
 from gitml.cijobs.publish import publish as run_publish
 from gitml.cli.common import as_json, examples
@@ -52,7 +53,7 @@ def publish(
     """
     here = Path(ctx.obj or ".")
     root, name, wanted = _of_application(here)
-    place = report or root / (os.environ.get("GITML_CI") or ".gitml-ci") / "report.json"
+    place = report or place_of(root) / "report.json"
     order = PublishOrder(
         report=place,
         pictures=pictures or place.parent / FOLDER,

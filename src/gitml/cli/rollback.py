@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import placed, reason_option, tell
+from gitml.cli.proposed import anew_option, placed, reason_option, tell
 from gitml.fields import WrongValueError, parse_until
 from gitml.promotion.rollback import RollbackOrder
 from gitml.promotion.rollback import resume as run_resume
@@ -32,16 +33,17 @@ def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
 @click.option("--to", metavar="VERSION", default="", help="A version that ran there; by default the last good one.")
 @click.option("--until", callback=_until, metavar="DAY", help="End of the hold; without it somebody has to end it.")
 @reason_option
+@anew_option
 @as_json
 @click.pass_context
-def rollback(ctx: click.Context, /, *, as_json: bool, **words: str) -> None:
+def rollback(ctx: click.Context, /, *, as_json: bool, **words: Any) -> None:
     """Go back to the last good version, by a pull request that also stops promotions.
 
     Needs the history of the deployment file and nothing else: freezes, broken records, deleted artifacts or a CI that
     cannot train do not matter. One approval is enough. `gitml resume` ends the hold.
     """
     with placed(ctx) as place:
-        done = run_rollback(place, RollbackOrder(**words))  # type: ignore[arg-type]  # until is a datetime
+        done = run_rollback(place, RollbackOrder(**words))
     tell(done, as_json=as_json)
 
 
@@ -49,10 +51,11 @@ def rollback(ctx: click.Context, /, *, as_json: bool, **words: str) -> None:
 @click.argument("model")
 @click.option("--in", "environment", required=True, metavar="ENVIRONMENT", help="Where.")
 @reason_option
+@anew_option
 @as_json
 @click.pass_context
-def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, as_json: bool) -> None:
+def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, anew: bool, as_json: bool) -> None:
     """End a hold, by a pull request that takes it out of the deployment file."""
     with placed(ctx) as place:
-        done = run_resume(place, RollbackOrder(model, environment, reason))
+        done = run_resume(place, RollbackOrder(model, environment, reason, anew=anew))
     tell(done, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, root_of
+from gitml.cli.common import as_json, examples, extra, root_of, traffic_of
 from gitml.jsontext import picked
 from gitml.output import Live, note, paint, printable, seconds, show, show_json
 
@@ -17,6 +17,7 @@ from gitml.output import Live, note, paint, printable, seconds, show, show_json
     epilog=examples(
         "gitml score delay@production --input flights/ --output scores/   all tables there, with what runs",
         "gitml score delay@3f2a --input april.csv --output april/ --keep flight",
+        "gitml score delay@production --input flights/ --output scores/ --log --id flight",
         "gitml score delay --input s3://bucket/flights --output s3://bucket/scores --workers 4",
     )
 )
@@ -44,6 +45,14 @@ from gitml.output import Live, note, paint, printable, seconds, show, show_json
     show_default=True,
     help="Processes; each takes a file at a time.",
 )
+@click.option(
+    "--log",
+    is_flag=False,
+    flag_value="",
+    metavar="[FOLDER]",
+    help="Tell the traffic of it, in this folder or URL; without one, where gitml.yaml says.",
+)
+@click.option("--id", "id_column", default="", metavar="COLUMN", help="With --log: the request ids of the rows.")
 @as_json
 @click.pass_context
 def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: Any) -> None:
@@ -52,6 +61,9 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     One file of scores for each file of the input, in its order of rows. A file is scored exactly once: what is done is
     noted in the output folder, and the same call goes on where an earlier one stopped. Rows that do not fit the
     version's signature end it with the row and what is wrong there.
+
+    With --log, inputs and answers are traffic like a server's, without private columns: each file is one request, and
+    counts once however often the same version scores it. Labels name the request and the row, or the ids of --id.
     """
     # Libraries read this when they are loaded; a worker takes one core, not all.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -59,6 +71,7 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
         from gitml.inference.score import ScoreCall
         from gitml.inference.score import score as run
 
+    options["log"] = _log(ctx, options.pop("log"), options.pop("id_column"))
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None
     progress = _Progress()
     with Live("  scoring", progress.line):
@@ -67,6 +80,19 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
         show_json(_json(result))
     else:
         _show(result, options["output"], progress)
+
+
+def _log(ctx: click.Context, folder: str | None, id_column: str) -> Any:
+    from gitml.inference.scorelog import ScoreLog
+
+    if folder is None:
+        if id_column:
+            raise click.UsageError("--id says what rows are called in the traffic: it needs --log")
+        return ScoreLog()
+    place, spool = traffic_of(ctx, folder, None)
+    if spool is None and "://" in place:
+        spool = root_of(ctx) / ".dvc" / "tmp" / "gitml" / "log"
+    return ScoreLog(place, spool, id_column=id_column)
 
 
 class _Progress:

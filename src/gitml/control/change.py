@@ -119,7 +119,7 @@ def _refuse_foreign(place: Place, wish: Wish, main: Mainline, there: str) -> Non
         if commit.strip() and trailer.strip() != f"{wish.model} {wish.environment}":
             raise FailedError(
                 f"the branch {wish.branch} has a commit of {author} that is not gitml's: {commit.strip()[:12]}",
-                "see what it is for; delete the branch, and call this again",
+                "see what it is for; with --anew its pull request is closed, and it begins again on a new branch",
             )
 
 
@@ -181,6 +181,17 @@ def drop_branch(place: Place, branch: str, commit: str) -> bool:
     except OutsideError as exc:
         place.say(f"the branch {branch} stays: {exc.message.splitlines()[0]}")
         return False
+
+
+def begin_anew(place: Place, branch: str) -> tuple[int, ...]:
+    """Close what is open of a branch that is stuck, and remove it, whatever is on it: the forge keeps the commits."""
+    pulls = {p.number: p for p in place.forge.pulls.of_branch(branch) if p.base.branch == place.branch}
+    for number in pulls:
+        place.forge.merges.close(number, "Closed, because it begins again from the newest state of the default branch.")
+    there = tip_of(place.root, place.remote, branch)
+    if there is not None and not swap(place.root, place.remote, branch, there, None):
+        raise OutsideError(f"the branch {branch} moved while it was to begin again", "call this again")
+    return tuple(pulls)
 
 
 def close_overtaken(place: Place, pulls: Mapping[int, PullRequest], why: str) -> tuple[int, ...]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
-from gitml.errors import Problem, SpecError, UsageError
+from gitml.errors import InconclusiveError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
+from gitml.git.history import first_with
 from gitml.git.repository import FOLDER
 from gitml.git.tree import Tree
 from gitml.refs import Reference
 from gitml.registry.record import Record
 from gitml.registry.resolve import deployment_in, environments, resolve
-from gitml.registry.store import record_in, versions
+from gitml.registry.store import record_in, record_path, versions
 from gitml.spec import Application, Deployment, Policy, parse_application, parse_policy
 from gitml.spec.policy import POLICY
 
@@ -74,6 +76,26 @@ class Mainline:
         """Raises SpecError when it is not there or is not the record that its name says."""
         return record_in(self.tree, model, version)
 
+    def original(self, path: str) -> Tree:
+        """The files as the commit left them that first brought ``path`` in.
+
+        What is judged or loaded is read there: a record that was edited later on main is no news. An empty tree where
+        main never had it; raises InconclusiveError in a shallow clone, whose history does not say.
+        """
+        if self._is_shallow:
+            raise InconclusiveError(
+                "this clone is shallow: its history does not say how a version came to main", "git fetch --unshallow"
+            )
+        return self.git.at(self.added(path) or "")
+
+    def original_record(self, model: str, version: str) -> Record:
+        """The record as it came in. Raises as ``record`` and ``original``."""
+        return record_in(self.original(record_path(model, version)), model, version)
+
+    @cached_property
+    def _is_shallow(self) -> bool:
+        return self.git.is_shallow()
+
     def history(self, path: str) -> Iterator[Past]:
         """Along first parents, newest first."""
         words = (
@@ -92,8 +114,8 @@ class Mainline:
                 yield Past(commit, time, self.git.read_file(commit, path))
 
     def added(self, path: str) -> str | None:
-        """The commit that brought a file in."""
-        return self.git.commit_that_added(path, self.commit)
+        """The commit that first brought a file in."""
+        return first_with(self.git.root, self.commit, self.git.prefix + path)
 
 
 def named(main: Mainline, reference: Reference) -> Record:

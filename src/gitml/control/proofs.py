@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
+from gitml.control.signing import rules_of
 from gitml.errors import GitmlError
+from gitml.evidence.reader import read
 from gitml.evidence.statement import Binding
-from gitml.evidence.trust import Believed, believe
+from gitml.evidence.trust import Believed
 from gitml.git import ledger
 from gitml.kinds import KINDS
 
@@ -36,10 +38,20 @@ class Ledger:
         found = counting(self.of(model, version))
         return any((about.kind, about.environment, about.result) == wanted for about in found)
 
+    def unusable(self, model: str, version: str, artifact: str) -> str:
+        """Why a job of main could not use the artifact of a version, as believed evidence says; "" where none does."""
+        wanted = ("evaluated", artifact, "failed")
+        for one in self.of(model, version):
+            about = one.binding
+            if one and about and (about.kind, about.artifact, about.result) == wanted:
+                return str(one.details.get("reason") or "it did not say why")[:200]
+        return ""
+
     def ran(self, model: str, environment: str, version: str) -> bool:
         """Whether believed evidence says that a version was brought to an environment, or ran there."""
         found = counting(self.of(model, version))
-        return any(KINDS[about.kind].ran and about.environment == environment for about in found)
+        here = (about for about in found if KINDS[about.kind].ran and about.environment == environment)
+        return any(about.result == "passed" for about in here)
 
 
 def counting(told: Iterable[Believed]) -> Iterator[Binding]:
@@ -53,10 +65,7 @@ def ledger_of(place: Place, main: Mainline) -> Ledger:
         head = ledger.fetch(place.root, place.remote)
         if head is None:
             return Ledger(problem=f"The branch {ledger.BRANCH} is not there yet, so there is no evidence.")
-        keys = main.policy().keys
-        raw = [event.content for event in ledger.read(place.root, head)]
+        told = read(place.root, head, rules_of(place, main.policy()))
     except GitmlError as exc:
         return Ledger(problem=f"The ledger cannot be read: {exc.message.splitlines()[0]}")
-    now, name = place.clock(), place.settings.repository
-    found = (believe(content, keys, name, now) for content in raw)
-    return Ledger(tuple(found), exists=True)
+    return Ledger(told.events, exists=True)

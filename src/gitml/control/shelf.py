@@ -1,4 +1,4 @@
-"""The versions of main: records as a commit has them, files from the commit that brought them or from DVC's remotes."""
+"""The versions of main: records as they came in, files from the commit that brought them or from DVC's remotes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,15 @@ class MainShelf:
     largest: int
 
     def record(self, model: str, pin: Pin) -> Record:
-        """As ``gitml.registry.pinned``."""
-        return pinned(self.main.tree, model, pin)
+        """As ``gitml.registry.pinned``, as main first had it."""
+        return pinned(self.main.original(record_path(model, pin.version)), model, pin)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
         """Raises IntegrityError for other bytes than recorded, OutsideError when a file cannot be had."""
         return Files(self.cache, self._trees, self._open, self.largest).bring(record, names)
 
     def _trees(self, record: Record) -> Iterator[Tree]:
-        brought = self.main.added(record_path(record.model, record.version))
-        if brought is not None:
-            yield self.main.git.at(brought)
+        yield self.main.original(record_path(record.model, record.version))
 
     @contextmanager
     def _open(self) -> Iterator[Remotes]:

@@ -10,11 +10,15 @@ from typing import Any
 from gitml.control.place import Place
 from gitml.errors import GitmlError, UsageError
 from gitml.evidence import dsse
+from gitml.evidence.bearing import without_backdated
 from gitml.evidence.keys import SigningKey
+from gitml.evidence.reader import EvidenceRules, Told, read
 from gitml.evidence.statement import Binding, Statement, to_payload
-from gitml.evidence.trust import Believed, believe
+from gitml.evidence.trust import Believed, Cause
 from gitml.gates.facts import Unknown
 from gitml.git import ledger
+from gitml.git.ledger import Event
+from gitml.git.ledgerline import Break
 from gitml.spec.policy import Policy
 
 
@@ -38,14 +42,15 @@ class Signer:
 
     def _event(self, statement: Statement) -> tuple[str, bytes]:
         envelope = dsse.sign(to_payload(statement), self.key)
-        found = believe(envelope, self.policy.keys, self.place.settings.repository, self.place.clock())
+        about = statement.binding
+        name = ledger.event_name(about.time, about.kind, envelope)
+        found = rules_of(self.place, self.policy).believe(Event(name, envelope))
         if not found:
-            kind = statement.binding.kind
             raise UsageError(
                 f"the key of this job signs what policy.yaml does not believe: evidence that {found.why_not}",
-                f"name its public half under `keys` in policy.yaml, with the purpose {kind}, by a pull request",
+                f"name its public half under `keys` in policy.yaml, with the purpose {about.kind}, by a pull request",
             )
-        return ledger.event_name(statement.binding.time, statement.binding.kind, envelope), envelope
+        return name, envelope
 
 
 def bound(place: Place, kind: str, run: str, *, after: Statement | None = None, **about: Any) -> Binding:
@@ -57,15 +62,17 @@ def bound(place: Place, kind: str, run: str, *, after: Statement | None = None, 
     now = place.clock()
     moment = max(now, after.binding.moment + timedelta(seconds=1)) if after else now
     time = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    common = {"kind": kind, "repository": place.settings.repository, "time": time, "run": run or "local"}
+    at = {"host": place.settings.host, "repository": place.settings.repository}
+    common = {"kind": kind, **at, "time": time, "run": run or "local"}
     return Binding.model_validate({**common, **about})
 
 
 @dataclass(frozen=True)
 class BelievedEvents:
-    """The ledger as it is now, oldest first, judged by the keys of one policy."""
+    """The ledger as it is now, oldest first, judged by one policy. ``broken``: what nobody accepted yet."""
 
     believed: tuple[Believed, ...]
+    broken: tuple[Break, ...] = ()
 
     def newest(self, kind: str, **wanted: Any) -> Statement | None:
         """The newest believed statement of a kind whose binding says what is ``wanted``."""
@@ -73,7 +80,14 @@ class BelievedEvents:
 
     def all(self, kind: str, **wanted: Any) -> tuple[Statement, ...]:
         """The believed statements of a kind whose binding says what is ``wanted``, newest first."""
-        found = (b.statement for b in reversed(self.believed) if b and b.statement)
+        return self._found(kind, wanted, [b for b in self.believed if b])
+
+    def signed(self, kind: str, **wanted: Any) -> tuple[Statement, ...]:
+        """The same with those that only wait until a break of the ledger is accepted: nobody signs these again."""
+        return self._found(kind, wanted, [b for b in self.believed if b or b.cause is Cause.AFTER_BREAK])
+
+    def _found(self, kind: str, wanted: Mapping[str, Any], told: Sequence[Believed]) -> tuple[Statement, ...]:
+        found = (b.statement for b in reversed(told) if b.statement)
         return tuple(s for s in found if s.binding.kind == kind and _says(s.binding, wanted))
 
 
@@ -81,12 +95,17 @@ def _says(binding: Binding, wanted: Mapping[str, Any]) -> bool:
     return all(getattr(binding, name) == value for name, value in wanted.items())
 
 
+def rules_of(place: Place, policy: Policy) -> EvidenceRules:
+    """By a policy of main, at this place and time."""
+    return EvidenceRules(policy, place.settings.repository, place.clock(), place.settings.host)
+
+
 def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
     head = ledger.fetch(place.root, place.remote)
-    events = ledger.read(place.root, head) if head else []
-    now, repository = place.clock(), place.settings.repository
-    return BelievedEvents(tuple(believe(e.content, policy.keys, repository, now) for e in events))
+    told = read(place.root, head, rules_of(place, policy)) if head else Told()
+    events = without_backdated(place.git, told.events, policy.keys, place.clock())
+    return BelievedEvents(events, told.standing.broken)
 
 
 def heard_or_unknown(place: Place, policy: Policy) -> BelievedEvents | Unknown:

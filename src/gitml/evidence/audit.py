@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from gitml.evidence.chain import Chain, Recorded, walk
+from gitml.evidence.chain import Chain, walk
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
+from gitml.evidence.records import changed
 from gitml.evidence.statement import Binding, SignedChange
+from gitml.evidence.trust import Believed
 from gitml.git.filechange import FileChange
 from gitml.git.history import Landed
 from gitml.kinds import KINDS
@@ -59,7 +61,7 @@ class Audit:
     verdict: Verdict
     findings: tuple[Finding, ...]
     changes: tuple[ChangeRow, ...]
-    events: tuple[Recorded, ...]
+    events: tuple[Believed, ...]
     older: int = 0
 
 
@@ -76,6 +78,7 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
         mine = [*_change(match, now), *(finding for way in ways for finding in way)]
         found += mine
         rows.append(_row(match, mine))
+    found += _records(facts, chain, start)
     found += _governing(facts, start)
     found += _loose(facts, chain, {event.name for match in matched for event in match.events})
     if not facts.rules.keys:
@@ -110,7 +113,7 @@ class _Match:
     landed: Landed
     touch: FileChange
     place: int
-    events: tuple[Recorded, ...]
+    events: tuple[Believed, ...]
     doubts: tuple[str, ...]
     steps: tuple[Landed, ...] = ()
 
@@ -120,7 +123,7 @@ class _Match:
 
     def told(self, kind: str) -> Mapping[str, Any]:
         """The details of the newest evidence of a kind."""
-        found = [e.believed.statement for e in self.events if e.believed.statement]
+        found = [e.statement for e in self.events if e.statement]
         return next((s.details for s in reversed(found) if s.binding.kind == kind), {})
 
     @property
@@ -137,8 +140,8 @@ def deployment_of(path: str, prefix: str) -> tuple[str, str] | None:
     return parts[1], parts[2].removesuffix(".yaml")
 
 
-def _matched(facts: AuditFacts, events: Sequence[Recorded]) -> Iterator[_Match]:
-    by_change: dict[tuple[str, str, str], list[Recorded]] = {}
+def _matched(facts: AuditFacts, events: Sequence[Believed]) -> Iterator[_Match]:
+    by_change: dict[tuple[str, str, str], list[Believed]] = {}
     for event in events:
         change = event.binding.change if event.binding else None
         if change:
@@ -147,14 +150,14 @@ def _matched(facts: AuditFacts, events: Sequence[Recorded]) -> Iterator[_Match]:
     for touch, (*steps, landed) in _merges(facts, events):
         first, place = (facts.order[one.commit] for one in ((*steps, landed)[0], landed))
         candidates = by_change.get((touch.path, touch.old, touch.new), [])
-        whys = {e.name: _unfit(facts, e, before.get(touch.path, -1), first) for e in candidates}
-        fit = tuple(e for e in candidates if not whys[e.name])
-        doubts = tuple(dict.fromkeys(f"{e.name} {whys[e.name]}" for e in candidates if whys[e.name]))
+        heard = [e.unless(_unfit(facts, e, before.get(touch.path, -1), first)) for e in candidates]
+        fit = tuple(e for e in heard if e)
+        doubts = tuple(dict.fromkeys(f"{e.name} {e.why_not}" for e in heard if not e))
         yield _Match(landed, touch, place, fit, doubts, tuple(steps))
         before[touch.path] = place
 
 
-def _merges(facts: AuditFacts, events: Sequence[Recorded]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
+def _merges(facts: AuditFacts, events: Sequence[Believed]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
     """Changes of deployment files, oldest first: one commit each, or those that CI says one merge brought."""
     by_path: dict[str, list[tuple[Landed, FileChange]]] = {}
     for landed in facts.changes:
@@ -172,10 +175,10 @@ def _merges(facts: AuditFacts, events: Sequence[Recorded]) -> list[tuple[FileCha
     return sorted(found, key=lambda one: facts.order[one[1][-1].commit])
 
 
-def _span(facts: AuditFacts, event: Recorded) -> tuple[SignedChange, int, int] | None:
+def _span(facts: AuditFacts, event: Believed) -> tuple[SignedChange, int, int] | None:
     """A change that was approved, with the places of main before its merge and at the end of it."""
-    statement = event.believed.statement
-    if not event.believed or statement is None or statement.binding.kind != "approved":
+    statement = event.statement
+    if not event or statement is None or statement.binding.kind != "approved":
         return None
     base, last = (facts.order.get(str(c), -1) for c in (statement.binding.base, statement.details.get("commit")))
     change = statement.binding.change
@@ -192,14 +195,14 @@ def _length(
     return len(mine) if mine[-1][1].new == change.new else 0
 
 
-def _unfit(facts: AuditFacts, event: Recorded, earliest: int, place: int) -> str:
+def _unfit(facts: AuditFacts, event: Believed, earliest: int, place: int) -> str:
     """Why evidence for a change of the same file between the same contents does not count for this one; or empty.
 
     ``earliest`` is where the file last changed before: what was judged earlier was judged for another time.
     """
     about = event.binding
-    if not event.believed or about is None:
-        return event.believed.why_not
+    if not event or about is None:
+        return ""
     base = facts.order.get(about.base, -1)
     if base < 0:
         return f"was judged on {about.base[:12] or 'no commit'}, which is not on main"
@@ -210,7 +213,7 @@ def _unfit(facts: AuditFacts, event: Recorded, earliest: int, place: int) -> str
         return f"speaks of {about.model or 'no model'} in {about.environment or 'no environment'}"
     if about.policy != facts.rules_at(base).digest and (about.policy or "policy" in KINDS[about.kind].needs):
         return "was judged by another policy.yaml than main's at that time"
-    public = facts.rules.keys[event.believed.signer].public.split()[1]
+    public = facts.rules.keys[event.signer].public.split()[1]
     if public not in {key.public.split()[1] for key in facts.rules_at(place - 1).keys.values()}:
         return "is signed by a key that main did not name before the change"
     return ""
@@ -230,7 +233,12 @@ def _change(match: _Match, now: datetime) -> Iterator[Finding]:
         message = f"changed without evidence that a gate judged it{why}"
         yield Finding(Kind.CHANGE_WITHOUT_EVIDENCE, path, message, commit)
         return
-    for about, words in ((gate, "the gate said"), (approved, "the approvals, judged again at the merge, were")):
+    told = (
+        (gate, "the gate said"),
+        (approved, "the approvals, judged again at the merge, were"),
+        (placed, "CI recorded that what became of it was"),
+    )
+    for about, words in told:
         if about and about.result != "passed":
             yield Finding(Kind.PAST_A_SHUT_GATE, path, f"was merged although {words} {about.result}", commit)
     if approved and placed:
@@ -268,23 +276,32 @@ def _governing(facts: AuditFacts, start: int) -> Iterator[Finding]:
             yield from _way(facts, landed, paths[0], None)
 
 
+def _records(facts: AuditFacts, chain: Chain, start: int) -> Iterator[Finding]:
+    """Version records that were changed after they came to main."""
+    told = (event.binding for event in chain.events if event and event.binding)
+    spoken_of = {f"{about.model}/{about.version}" for about in told}
+    for landed, finding in changed(facts.records, facts.prefix, spoken_of):
+        if facts.order[landed.commit] > start:
+            yield finding
+
+
 def _loose(facts: AuditFacts, chain: Chain, used: set[str]) -> Iterator[Finding]:
     """Believed evidence of things that never came to main."""
     for event in chain.events:
         about = event.binding
-        if not event.believed or about is None:
+        if not event or about is None:
             continue
         must_have = KINDS[about.kind].on_main
         if must_have == "change" and about.result == "passed" and event.name not in used:
             what = about.change.path if about.change else f"{about.model} in {about.environment}"
             message = f"says {about.kind} of {what}, but main has no such change"
-            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
+            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.event.commit)
         if must_have == "version" and f"{about.model}/{about.version}" not in facts.versions:
             message = f"says {about.kind} of {about.model} {about.version}, of which main never had a record"
-            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
+            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.event.commit)
         if must_have == "commit" and about.head not in facts.order:
             message = f"says {about.kind} of {about.head[:12] or 'no commit'}, which is not on main"
-            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.commit)
+            yield Finding(Kind.EVIDENCE_WITHOUT_CHANGE, event.name, message, event.event.commit)
 
 
 def _row(match: _Match, findings: Sequence[Finding]) -> ChangeRow:

@@ -48,13 +48,15 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 def sign(payload: bytes, key: SigningKey) -> bytes:
     """The envelope of ``payload`` with one signature, as JSON; ed25519 makes the same bytes each time."""
-    signature = base64.b64encode(key.sign(pae(PAYLOAD_TYPE, payload))).decode()
-    envelope = {
-        "payloadType": PAYLOAD_TYPE,
-        "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": key.keyid, "sig": signature}],
-    }
-    return json.dumps(envelope, separators=(",", ":")).encode() + b"\n"
+    return pack(Envelope(payload, (EnvelopeSignature(key.keyid, key.sign(pae(PAYLOAD_TYPE, payload))),)))
+
+
+def pack(envelope: Envelope) -> bytes:
+    """The one form that the ledger takes: what else JSON and base64 allow would be other bytes for the same."""
+    signatures = [{"keyid": s.keyid, "sig": base64.b64encode(s.sig).decode()} for s in envelope.signatures]
+    payload = base64.b64encode(envelope.payload).decode()
+    packed = {"payloadType": envelope.payload_type, "payload": payload, "signatures": signatures}
+    return json.dumps(packed, separators=(",", ":")).encode() + b"\n"
 
 
 def unpack(raw: bytes) -> Envelope:

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gitml.evidence.audit import Audit, ChangeRow
-from gitml.evidence.chain import Recorded
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.statement import strict_json
+from gitml.evidence.trust import Believed
 from gitml.jsontext import plain
 
 FACTS, EVENTS, CHANGES, FINDINGS, VERDICT = (
@@ -59,15 +59,15 @@ def event_row_columns() -> tuple[str, ...]:
     return ("event", "commit", "believed", "reason", "signer", *about)
 
 
-def event_row(event: Recorded) -> dict[str, Any]:
+def event_row(event: Believed) -> dict[str, Any]:
     """One event: what it says of itself, and whether it counts. Its envelope is among the facts."""
-    about = event.binding.model_dump(mode="json") if event.binding else {}
+    about = event.binding.to_dict() if event.binding else {}
     given = {
         "event": event.name,
-        "commit": event.commit,
-        "believed": bool(event.believed),
-        "reason": event.believed.why_not,
-        "signer": event.believed.signer,
+        "commit": event.event.commit,
+        "believed": bool(event),
+        "reason": event.why_not,
+        "signer": event.signer,
         **about,
     }
     return {name: given.get(name, "") for name in event_row_columns()}
@@ -76,7 +76,12 @@ def event_row(event: Recorded) -> dict[str, Any]:
 def _facts(audit: Audit) -> dict[str, Any]:
     """The facts with those positions alone that something refers to; positions only have to keep their order."""
     facts = audit.facts
-    named = {facts.main, facts.since, *(c.commit for c in facts.changes), *(p.commit for p in facts.policies)}
+    named = {
+        facts.main,
+        facts.since,
+        *(c.commit for c in (*facts.changes, *facts.records)),
+        *(p.commit for p in facts.policies),
+    }
     named |= {commit for change in facts.changes for commit in change.parents[:1]}
     named |= {word for e in audit.events if e.binding for word in (e.binding.base, e.binding.head)}
     order = {commit: place for commit, place in facts.order.items() if commit in named}

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from gitml.errors import SpecError
 from gitml.git.history import Landed
-from gitml.spec.policy import TrustedKey, parse_policy
+from gitml.spec.policy import Policy, TrustedKey, parse_policy
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,17 @@ class Rules:
         return hashlib.sha256(self.content.encode()).hexdigest()
 
     @cached_property
+    def policy(self) -> Policy | None:
+        """None where it cannot be read."""
+        try:
+            return parse_policy(self.content.encode())
+        except SpecError:
+            return None
+
+    @property
     def keys(self) -> Mapping[str, TrustedKey]:
         """No keys where it cannot be read."""
-        try:
-            return parse_policy(self.content.encode()).keys
-        except SpecError:
-            return {}
+        return self.policy.keys if self.policy else {}
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,10 @@ class AuditFacts:
     """``order``: positions on main's first-parent line of the commits that matter, oldest first.
 
     ``changes``: commits of that line which touch deployment files and what governs them, ``policies`` policy.yaml's
-    states, ``versions`` all ``model/version`` that main ever had a record of. ``ledger``: the ledger's own line;
-    ``contents`` its blobs; ``lines`` the second parents there that are ledgers themselves. ``ways`` is None when no
-    forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
+    states, ``versions`` all ``model/version`` that main ever had a record of, ``records`` the commits that touch
+    records more than once. ``ledger``: the ledger's own line; ``contents`` its blobs; ``lines`` the second parents
+    there that are ledgers themselves. ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had
+    once, as somebody kept them.
     """
 
     repository: str
@@ -68,6 +74,8 @@ class AuditFacts:
     kept: tuple[str, ...] = ()
     since: str = ""
     prefix: str = ""
+    host: str = ""
+    records: tuple[Landed, ...] = ()
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

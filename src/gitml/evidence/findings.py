@@ -18,14 +18,15 @@ class Kind(StrEnum):
     EVIDENCE_WITHOUT_CHANGE = "evidence-without-change"
     NOT_RECORDED = "not-recorded"
     NO_FILE = "no-plain-file"
+    RECORD_CHANGED = "record-changed"
     DIRECT_PUSH = "direct-push"
     FORGED_AUTHOR = "forged-author"
     WAY_UNKNOWN = "way-unknown"
     EVENT_EDITED = "event-edited"
     EVENT_DELETED = "event-deleted"
-    EVENT_MISNAMED = "event-misnamed"
     EVENT_REORDERED = "event-reordered"
     LEDGER_REWRITTEN = "ledger-rewritten"
+    BREAK_ACCEPTED = "break-accepted"
     LEDGER_BYPASSED = "ledger-bypassed"
     FOREIGN_FILE = "foreign-file"
     FOREIGN_WRITER = "foreign-writer"
@@ -40,6 +41,7 @@ _UNCLEAR = frozenset(
         Kind.WAY_UNKNOWN,
         Kind.FOREIGN_FILE,
         Kind.FOREIGN_WRITER,
+        Kind.BREAK_ACCEPTED,
         Cause.REMOVED_KEY,
         Kind.NO_POLICY,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from gitml.evidence.audit import Audit, ChangeRow
-from gitml.evidence.chain import Recorded
+from gitml.evidence.trust import Believed
 from gitml.verdict import Phase
 
 _MARKS = {Phase.SUCCESSFUL: "✓", Phase.FAILED: "✗", Phase.INCONCLUSIVE: "?", Phase.ERROR: "!"}
@@ -140,14 +140,14 @@ def _events(audit: Audit) -> Iterator[str]:
     yield from _table(heads, map(_event, reversed(audit.events)), len(audit.events))
 
 
-def _event(event: Recorded) -> Sequence[str]:
+def _event(event: Believed) -> Sequence[str]:
     about = event.binding
-    phase = Phase.SUCCESSFUL if event.believed else Phase.FAILED
+    phase = Phase.SUCCESSFUL if event else Phase.FAILED
     if about is None:
-        return _mark(phase), "–", "–", _text(event.believed.why_not), "–", "–", _code(event.name)
+        return _mark(phase), "–", "–", _text(event.why_not), "–", "–", _code(event.name)
     where = f"{about.model} in {about.environment}" if about.environment else about.model
     what = " ".join(word for word in (where, about.version) if word)
-    signer = event.believed.signer if event.believed else event.believed.why_not
+    signer = event.signer if event else event.why_not
     time = about.time.replace("T", " ").rstrip("Z")
     return (
         _mark(phase),

@@ -12,18 +12,20 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gitml.evidence.predicates import standard
 from gitml.fields import EvidenceKind, newer_format
 from gitml.jsontext import canonical
-from gitml.kinds import PROVENANCE, TEST_RESULT, predicate_of
+from gitml.kinds import predicate_of
 from gitml.refs import NAME, VERSION
 
 TYPE = "https://in-toto.io/Statement/v1"
-BINDING, DETAILS = "gitml", "gitml_details"
+# Extensions of a predicate begin with a vendor's name, as SLSA asks; the first format had none for the binding.
+BINDINGS, DETAILS = {1: "gitml", 2: "gitml_binding"}, "gitml_details"
+FORMAT: Literal[2] = 2
 MAX_PAYLOAD = 700_000
-_BUILD_TYPE = "https://gitml.dev/training/v1"
-_RESULTS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "WARNED"}
 _OID = r"[0-9a-f]{40}|[0-9a-f]{64}"
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_.-]{1,100})+"
+_HOST = r"[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?"
 _LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?(\[bot\])?"
 
 
@@ -77,11 +79,13 @@ class Binding(_Part):
     """What a statement is about and bound to, so that it says nothing anywhere else.
 
     ``artifact`` is the model file's SHA-256, ``policy`` the SHA-256 of policy.yaml as ``base`` has it, ``head`` and
-    ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it.
+    ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it. ``host`` is the
+    forge's, ``localhost`` for this machine, empty where nobody knew it.
     """
 
-    # Never written while it is 1: the bytes of format 1 do not change.
-    format: Literal[1] = Field(1, exclude=True)
+    # What does not say has format 1, whose bytes do not change; new statements have the newest.
+    format: Literal[1, 2] = FORMAT
+    host: Annotated[str, Field(pattern=f"^({_HOST})?$")] = ""
     kind: EvidenceKind
     repository: Annotated[str, Field(pattern=f"^{_REPOSITORY}$", max_length=250)]
     time: Annotated[str, AfterValidator(_is_time)]
@@ -102,7 +106,13 @@ class Binding(_Part):
     def _is_about_something(self) -> Self:
         if not (self.artifact or self.change or self.head):
             raise ValueError("names no artifact, no change and no head: it is about nothing")
+        if self.format == 1 and self.host:
+            raise ValueError("names a host, which format 1 did not have")
         return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written."""
+        return self.model_dump(mode="json", exclude={"format", "host"} if self.format == 1 else None)
 
     @property
     def moment(self) -> datetime:
@@ -132,8 +142,8 @@ def to_payload(statement: Statement) -> bytes:
         "subject": _subjects(statement.binding),
         "predicateType": statement.predicate_type,
         "predicate": {
-            **_standard(statement),
-            BINDING: statement.binding.model_dump(mode="json"),
+            **standard(statement.predicate_type, statement.binding, statement.details),
+            BINDINGS[statement.binding.format]: statement.binding.to_dict(),
             DETAILS: _checked(statement.details),
         },
     }
@@ -168,30 +178,6 @@ def _subjects(about: Binding) -> list[dict[str, Any]]:
     return found
 
 
-def _standard(statement: Statement) -> dict[str, Any]:
-    """The fields that the predicate's own specification asks for."""
-    about = statement.binding
-    if statement.predicate_type == TEST_RESULT:
-        policy = (
-            {"name": "policy.yaml", "digest": {"sha256": about.policy}} if about.policy else {"name": "policy.yaml"}
-        )
-        return {"result": _RESULTS[about.result], "configuration": [policy], "url": about.run}
-    if statement.predicate_type == PROVENANCE:
-        source = {"uri": f"git+https://{about.repository}", "digest": {"gitCommit": about.head}}
-        return {
-            "buildDefinition": {
-                "buildType": _BUILD_TYPE,
-                "externalParameters": {"model": about.model, "version": about.version},
-                "resolvedDependencies": [source] if about.head else [],
-            },
-            "runDetails": {
-                "builder": {"id": about.run or "local"},
-                "metadata": {"invocationId": about.run, "finishedOn": about.time},
-            },
-        }
-    return {}
-
-
 def parse_payload(payload: bytes) -> Statement:
     """Read a statement. Raises ValueError with all that is wrong, a line each.
 
@@ -203,21 +189,25 @@ def parse_payload(payload: bytes) -> Statement:
     predicate = data.get("predicate") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(predicate, dict):
         raise ValueError("is no in-toto statement: there is no predicate")
-    statement = Statement(_binding(predicate.get(BINDING)), predicate.get(DETAILS, {}))
+    key = next((key for key in BINDINGS.values() if key in predicate), BINDINGS[FORMAT])
+    statement = Statement(_binding(key, predicate.get(key)), predicate.get(DETAILS, {}))
     wrong = _contradictions(data, statement)
     if wrong:
         raise ValueError("\n".join(wrong))
     return statement
 
 
-def _binding(value: Any) -> Binding:
-    if newer := newer_format(value.get("format") if isinstance(value, dict) else None):
+def _binding(key: str, value: Any) -> Binding:
+    if newer := newer_format(value.get("format") if isinstance(value, dict) else None, FORMAT):
         raise ValueError(newer)
     try:
-        return Binding.model_validate(value)
+        found = Binding.model_validate({"format": 1, **value} if isinstance(value, dict) else value)
     except ValidationError as exc:
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or BINDING}: {e['msg']}" for e in exc.errors()]
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or key}: {e['msg']}" for e in exc.errors()]
         raise ValueError("\n".join(lines)) from None
+    if BINDINGS[found.format] != key:
+        raise ValueError(f"{key}: is not where format {found.format} has its binding")
+    return found
 
 
 def _contradictions(data: Mapping[str, Any], statement: Statement) -> list[str]:
@@ -229,9 +219,9 @@ def _contradictions(data: Mapping[str, Any], statement: Statement) -> list[str]:
     wrong = [f"{key}: is not what the binding says" for key, value in expected.items() if data.get(key) != value]
     wrong += [f"{key}: unknown key" for key in data if key not in {*expected, "predicate"}]
     if not isinstance(statement.details, dict):
-        wrong.append(f"{DETAILS}: is no mapping")
-    given = {k: v for k, v in data["predicate"].items() if k not in (BINDING, DETAILS)}
-    if given != _standard(statement):
+        return [*wrong, f"{DETAILS}: is no mapping"]
+    given = {k: v for k, v in data["predicate"].items() if k not in (BINDINGS[statement.binding.format], DETAILS)}
+    if given != standard(statement.predicate_type, statement.binding, statement.details):
         wrong.append("predicate: is not what the binding says")
     return wrong
 

@@ -124,7 +124,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a workflow. ``repository`` is where its commit comes from: another one for a fork."""
+    """A run of a workflow. ``repository`` is where its commit comes from: another one for a fork.
+
+    ``by`` is the login of who started it, or pushed what did; of an attempt that was started again, who did that.
+    """
 
     id: int
     attempt: int
@@ -136,6 +139,7 @@ class Run:
     status: str
     conclusion: str
     url: str
+    by: str = ""
 
     @property
     def is_over(self) -> bool:

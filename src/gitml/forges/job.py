@@ -54,7 +54,8 @@ class ForgeJob:
     """One job. Texts are empty and numbers 0 where the forge says nothing; outside CI nothing is said at all.
 
     ``ref`` is what the workflow was read from, ``repository`` the one whose workflow runs. ``actor`` is who caused the
-    run, ``again`` who started it once more. ``summary`` is the file of the run's own page.
+    run, ``again`` who started it once more. ``summary`` is the file of the run's own page, ``scratch`` a folder
+    that is empty when the job begins.
     """
 
     is_ci: bool = False
@@ -72,6 +73,7 @@ class ForgeJob:
     actor_id: int = 0
     again: str = ""
     summary: Path | None = None
+    scratch: Path | None = None
     pull: PullEvent | None = None
     ended: EndedRun | None = None
     queue: tuple[str, str] | None = None

@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gitml.clock import LOOPBACK
+
 
 @dataclass(frozen=True)
 class Settings:
     """Which repository, where, and as whom. ``bot`` is the login that the token writes as, where somebody knows it.
 
-    ``forge`` is the name of the adapter in ``gitml.forges.table``.
+    ``forge`` is the name of the adapter in ``gitml.forges.table``. ``host`` is where somebody said that the forge is,
+    as ``host_of`` calls it; empty where that is only assumed.
     """
 
     api: str
@@ -20,11 +23,22 @@ class Settings:
     token: str = field(default="", repr=False)
     bot: str = ""
     forge: str = "github"
+    host: str = ""
 
     @property
     def home(self) -> str:
         """The repository's page."""
         return f"{self.web}/{self.repository}"
+
+
+def host_of(url: str) -> str:
+    """The host of a web address, one word for all names of this machine.
+
+    >>> host_of("https://GitHub.com/ada"), host_of("http://127.0.0.1:8471"), host_of("")
+    ('github.com', 'localhost', '')
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    return "localhost" if host in LOOPBACK else host
 
 
 def place_of(url: str) -> tuple[str, str]:

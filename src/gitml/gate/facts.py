@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitml.errors import SpecError
+from gitml.evidence import bearing
+from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.gate.tree import Edit, Edits, deployment
-from gitml.gate.version import Shelf, record_of, verified, version_of
+from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
 from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import classify
 from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
-from gitml.spec.policy import Policy, TrustedKey
+from gitml.spec.policy import Policy
 
 Proofs = tuple[Proof, ...] | Unknown
 Lineage = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
@@ -49,7 +51,7 @@ class Sources:
 def case_of(sources: Sources, found: Edits, edit: Edit, pull: Pull | Unknown) -> Case:
     """One edit of a deployment file, with all that policy is judged on. Never raises for what is in the files."""
     old, new = (deployment(sources.shelf.main.git, blob, edit.path) for blob in (edit.old, edit.new))
-    proofs = proofs_of(sources, edit.path)
+    proofs = proofs_of(sources, edit, None if isinstance(pull, Unknown) else pull.number)
     return Case(
         now=sources.now,
         repository=sources.repository,
@@ -73,35 +75,24 @@ def _unknown_places(sources: Sources, edit: Edit) -> Iterator[str]:
         yield f"gitml.yaml of the base branch has no model {edit.model}"
 
 
-def proofs_of(sources: Sources, path: str) -> Proofs:
-    """The ledger's statements as policy reads them. ``path`` is the file that they may speak of."""
+def proofs_of(sources: Sources, edit: Edit, pull: int | None) -> Proofs:
+    """The ledger's statements as policy reads them. ``edit`` is the change that they may speak of, by ``pull``."""
     if isinstance(sources.believed, Unknown):
         return sources.believed
-    found = (_proof(b, sources.policy.keys, path, sources.now) for b in sources.believed if b.statement is not None)
-    return tuple(found)
-
-
-def _proof(believed: Believed, keys: Mapping[str, TrustedKey], path: str, now: datetime) -> Proof:
-    statement = believed.statement
-    assert statement is not None
-    about = statement.binding
-    here = about.change is not None and about.change.path == path
-    return Proof(
-        kind=about.kind,
-        # Trust allows for clocks that are a little ahead; what it believes is not of the future.
-        time=about.moment if believed.why_not else min(about.moment, now),
-        result=about.result,
-        model=about.model,
-        version=about.version,
-        artifact=about.artifact,
-        environment=about.environment,
-        repository=about.repository,
-        new=about.change.new if about.change and here else "",
-        by=about.by,
-        owner=keys[believed.signer].owner if believed.signer in keys else "",
-        details=statement.details,
-        reason=believed.why_not,
+    told = [one for one in sources.believed if one.binding is not None]
+    return tuple(
+        one.unless(_not_of_this(sources, one.binding, edit, pull)) if one.binding and one.kind == "overridden" else one
+        for one in told
     )
+
+
+def _not_of_this(sources: Sources, about: Binding, edit: Edit, pull: int | None) -> str:
+    """Why what people signed is not of this change, this pull request and this time."""
+    main = sources.shelf.main
+    if edit.old == edit.new:
+        return "nothing changes"
+    change = SignedChange(path=edit.path, old=edit.old, new=edit.new)
+    return bearing.why_not(main.git, about, change, main.commit, pull)
 
 
 def _candidates(
@@ -123,7 +114,7 @@ class _Known:
 def _champion(sources: Sources, model: str, old: Deployment | None) -> _Known | Unknown | None:
     if old is None:
         return None
-    record = record_of(sources.shelf.main, model, old.champion)
+    record = original_of(sources.shelf.main, model, old.champion)
     if isinstance(record, Unknown):
         return record
     return _Known(record, version_of(sources.shelf, record))

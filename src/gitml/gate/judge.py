@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 
-from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import BelievedEvents, heard_or_unknown
-from gitml.dvc.addresses import places_of
-from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
+from gitml.gate.derived import DerivedCommit, derivations, known_commits
 from gitml.gate.facts import Sources, case_of
+from gitml.gate.ground import Ground
 from gitml.gate.lineage import lineage_of
-from gitml.gate.people import pull_of, teams_of
+from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
+from gitml.gate.people import PUSHERS, person_from, pull_of, teams_of
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
-from gitml.gates.facts import Unknown
+from gitml.gates.facts import Person, Unknown
 from gitml.git.commands import Git
 from gitml.git.edit import bring
+from gitml.git.merges import changes
 from gitml.policy.decision import Decision, decide
-from gitml.policy.facts import Case
-from gitml.spec.dvcconfig import DVC_CONFIG
-from gitml.spec.policy import POLICY, Policy
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What all pull requests are judged by: ``main`` as the forge has it now, its policy, the ledger by its keys."""
-
-    main: Mainline
-    policy: Policy
-    digest: str
-    heard: BelievedEvents | Unknown
-    depot: Depot | None = None
-
-    def listening(self, heard: BelievedEvents | Unknown) -> Ground:
-        """The same with the ledger as it is now."""
-        return replace(self, heard=heard)
+from gitml.policy.facts import Case, Pull
+from gitml.verdict import Phase
 
 
 @dataclass(frozen=True)
 class Judged:
     """``decision`` is None for a pull request that is no promotion. ``edit`` is the deployment file that it changes.
 
-    ``refused`` are reasons for which it may not be merged at all.
+    ``refused`` are reasons for which it may not be merged at all, ``derived`` the commits of the bot in it.
     """
 
     pull: PullRequest
@@ -58,6 +39,7 @@ class Judged:
     case: Case | None = None
     decision: Decision | None = None
     refused: tuple[str, ...] = ()
+    derived: tuple[DerivedCommit, ...] = ()
 
     @property
     def is_promotion(self) -> bool:
@@ -68,50 +50,58 @@ class Judged:
         return self.decision is not None and self.decision.is_open and not self.refused
 
 
-@contextmanager
-def ground(place: Place, main: Mainline | None = None) -> Iterator[Ground]:
-    """Raises SpecError when the base branch has no policy.yaml that can be read."""
-    main = main or place.newest(whole=True)
-    policy, raw = main.policy(), main.file(POLICY) or b""
-    yield Ground(main, policy, sha256(raw).hexdigest(), heard_or_unknown(place, policy), _remotes(place, main))
-
-
-def _remotes(place: Place, main: Mainline) -> Depot | None:
-    """The DVC remotes as the base branch names them: no branch vouches for itself by a store of its own.
-
-    The key is near: no configuration of DVC counts, not this machine's either. Credentials are in the environment.
-    """
-    try:
-        return depot(places_of(main.file(DVC_CONFIG) or b""))
-    except GitmlError as exc:
-        place.say(f"the DVC remotes cannot be read: {exc.message.splitlines()[0]}")
-        return None
-
-
 def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | None = None) -> Judged:
     """What policy says of merging the pull request's head into the base branch. Raises OutsideError when that fails.
 
-    ``until``: reviews handed in later do not count, because it was merged then.
+    ``until``: pushes and reviews that came later do not count, because it was merged then.
     """
     head, git = pull.head.commit, ground.main.git
     have_head(place, pull)
     found = edits(git, ground.main.commit, head)
     if not found.deployments:
+        made = derivations(place, ground, head)
         hidden = hidden_changes(git, ground.main.commit, head)
-        return Judged(pull, ground, refused=hidden)
+        return Judged(pull, ground, refused=(*found.refused, *hidden, *_forged(made)), derived=made)
     edit = found.deployments[0]
     more = [e.path for e in found.deployments[1:]]
+    made = derivations(place, ground, head, claimed_only=True)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
+    refused = (*refused, *_forged(made))
     found = Edits((edit,), refused, found.stale)
-    people = pull_of(place, pull.number)
+    people = pull_of(place, pull.number, ground.main.commit, until, ground.policy.agents.trailers)
     if not isinstance(people, Unknown) and people.head != head:
         raise OutsideError(
             f"pull request {pull.number} moved from {head[:12]} while it was judged", "it is judged again"
         )
-    if until and not isinstance(people, Unknown) and not isinstance(people.reviews, Unknown):
-        people = replace(people, reviews=tuple(r for r in people.reviews if r.time <= until))
+    if not isinstance(people, Unknown):
+        people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, people))
     case = case_of(_sources(place, ground), found, edit, people)
-    return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused)
+    return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made)
+
+
+def _pushers(ground: Ground, edit: Edit, people: Pull) -> tuple[Person, ...] | Unknown:
+    """As the forge says, else as the gate signed it of this head: branches go, and come again with another past."""
+    if not isinstance(people.pushers, Unknown) or isinstance(ground.heard, Unknown):
+        return people.pushers
+    for signed in ground.heard.all("gate", pull=people.number, head=people.head):
+        change = signed.binding.change
+        same = change is not None and (change.path, change.old, change.new) == (edit.path, edit.old, edit.new)
+        told = signed.details.get(PUSHERS) if same else None
+        if isinstance(told, list) and told:
+            return tuple(person_from(one) for one in told)
+    return people.pushers
+
+
+def _forged(made: tuple[DerivedCommit, ...]) -> tuple[str, ...]:
+    return tuple(one.verdict.reason for one in made if one.verdict.phase is Phase.FAILED)
+
+
+def _told(made: tuple[DerivedCommit, ...], people: Pull) -> str:
+    """What the pull request follows from, where each of its commits does; else empty."""
+    fine = {one.commit for one in made if one.verdict.phase is Phase.SUCCESSFUL}
+    commits = () if isinstance(people.commits, Unknown) else people.commits
+    whole = bool(commits) and all(commit.sha in fine for commit in commits)
+    return ", ".join(dict.fromkeys(one.told for one in made)) if whole else ""
 
 
 def _sources(place: Place, ground: Ground) -> Sources:
@@ -122,7 +112,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
         now=place.clock(),
         policy=ground.policy,
         believed=believed if isinstance(believed, Unknown) else believed.believed,
-        lineage=lineage_of(place, ground.main),
+        lineage=lineage_of(place, ground.main, known_commits(believed), ground.policy.agents.trailers),
         teams=teams_of(place, ground.policy),
     )
 
@@ -139,13 +129,14 @@ def have_head(place: Place, pull: PullRequest) -> None:
 
 
 def hidden_changes(git: Git, base: str, head: str) -> tuple[str, ...]:
-    """Deployment files that the merge would change although the branch seems not to: histories merged crosswise."""
+    """Changes below models/ that a merge would make although the branch seems not to: histories merged crosswise."""
     if len(git.text("merge-base", "--all", base, head).split()) < 2:
         return ()
     try:
         tree = git.text("merge-tree", "--write-tree", base, head).split("\n")[0]
     except GitmlError:
         return ()  # it conflicts, so it cannot be merged
-    changed = git.text("diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{base}^{{tree}}", tree).split("\0")
-    guarded = [n for n in changed if n.startswith(f"{git.prefix}models/") and n.endswith(".yaml")]
-    return tuple(f"changes {name} in a way that its branch does not show: bring it up to date" for name in guarded)
+    rows = changes(git, f"{base}^{{tree}}", tree)
+    guarded = [row.path for row in rows if DEPLOYMENT.fullmatch(inside(git, row.path))]
+    told = (f"changes {name} in a way that its branch does not show: bring it up to date" for name in guarded)
+    return (*told, *refusals(git, rows, base, head))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
+from gitml.derivation.proposal import has_main_s_tree
+from gitml.errors import GitmlError
 from gitml.forges.governed import PullCommit
-from gitml.gate.people import BOT, CO_AUTHOR, asked, by_address, commit_of
+from gitml.gate.people import BOT, asked, by_address, co_authors, commit_of
 from gitml.gates.facts import Commit, Person, Unknown
 from gitml.git.edit import bring
+from gitml.git.merges import adds_nothing
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
@@ -18,12 +22,19 @@ from gitml.registry.store import record_path
 MOST = 60
 
 
-def lineage_of(place: Place, main: Mainline) -> Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]:
+Look = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
+
+
+def lineage_of(
+    place: Place, main: Mainline, derived: frozenset[str] = frozenset(), starters: tuple[str, ...] = ()
+) -> Look:
     """A function that says whose commits a version came from.
 
     Those that changed what the version is made from (code, data, params, locked packages) on the default branch, from
     the champion's commit on, or from the beginning where nothing runs yet: of each, the pull request that brought it,
-    with its author and the people of its commits; of a direct push, its own.
+    with its author and the people of its commits; of a direct push, its own. ``derived`` are commits that believed
+    evidence calls so: the bot made them, and its address counts in no others. ``starters`` are trailers that name who
+    started a coding agent.
     """
 
     def look(record: Record, champion: Record | None) -> tuple[Commit, ...] | Unknown:
@@ -33,23 +44,62 @@ def lineage_of(place: Place, main: Mainline) -> Callable[[Record, Record | None]
             return Unknown(f"no commit of the default branch brought {record.version}")
         if main.git.is_shallow():
             return Unknown("the clone is shallow: its history does not say whose commits the version came from")
-        return asked(lambda: tuple(_lineage(place, main, record, brought, since)))
+        return asked(lambda: tuple(_Look(place, main, derived, starters).made(record, brought, since)))
 
     return look
 
 
-def _lineage(place: Place, main: Mainline, record: Record, brought: str, since: str | None) -> Iterator[Commit]:
-    span = f"{since}..{brought}" if since else brought
-    paths = [f":(literal){path}" for path in _paths(record)]
-    words = ("--first-parent", "--format=%H", span, "--", *paths)
-    commits = dict.fromkeys([brought, *main.git.text("log", *words).split()])
-    seen: set[int] = set()
-    for commit in list(commits)[:MOST]:
-        yield from _brought(place, record, commit, seen)
-    for commit in list(commits)[MOST:]:
-        known = tuple(p for p in _addresses(main, commit) if p.is_known)
-        if known:
-            yield Commit(commit, known)
+@dataclass(frozen=True)
+class _Look:
+    place: Place
+    main: Mainline
+    derived: frozenset[str]
+    starters: tuple[str, ...]
+
+    def made(self, record: Record, brought: str, since: str | None) -> Iterator[Commit]:
+        span = f"{since}..{brought}" if since else brought
+        paths = [f":(literal){path}" for path in _paths(record)]
+        words = ("--first-parent", "--format=%H", span, "--", *paths)
+        commits = dict.fromkeys([brought, *self.main.git.text("log", *words).split()])
+        seen: set[int] = set()
+        for commit in list(commits)[:MOST]:
+            yield from self._brought(commit, seen)
+        for commit in list(commits)[MOST:]:
+            known = tuple(p for p in _addresses(self.main, commit) if p.is_known)
+            if known:
+                yield Commit(commit, known)
+
+    def _brought(self, commit: str, seen: set[int]) -> Iterator[Commit]:
+        """Who made what ``commit`` of the default branch brought in. Raises GitmlError when the forge does not say."""
+        forge, branch = self.place.forge, self.place.branch
+        pulls = [p for p in forge.pulls.of_commit(commit) if p.is_merged and p.base.branch == branch]
+        if not pulls:
+            yield from self._people(forge.merges.commit(commit))
+        for pull in pulls:
+            if pull.number in seen:
+                continue
+            seen.add(pull.number)
+            yield Commit(pull.head.commit, (Person(pull.author, bot=pull.author.endswith("[bot]")),))
+            for found in forge.merges.commits(pull.number):
+                yield from self._people(found)
+
+    def _people(self, found: PullCommit) -> Iterator[Commit]:
+        """Who worked on a commit; nobody where Git itself would have made it of its parents."""
+        commit = commit_of(found, self.starters)
+        plain = all(person.is_known and person != BOT for person in commit.people)
+        if plain and not found.message.startswith("Merge"):
+            yield commit
+        elif not self._adds_nothing(found.commit):
+            yield _signed(commit, self.derived)
+
+    def _adds_nothing(self, commit: str) -> bool:
+        git, main = self.place.git, self.main.commit
+        try:
+            bring(git, self.place.remote, commit)
+            return adds_nothing(git, commit) or has_main_s_tree(git, commit, main)
+        except GitmlError as exc:
+            self.place.say(f"what {commit[:12]} changes cannot be told: {exc.message.splitlines()[0]}")
+            return False
 
 
 def _paths(record: Record) -> tuple[str, ...]:
@@ -66,39 +116,16 @@ def _sources(record: Record) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _brought(place: Place, record: Record, commit: str, seen: set[int]) -> Iterator[Commit]:
-    """Who made what ``commit`` of the default branch brought in. Raises GitmlError when the forge does not say."""
-    pulls = [p for p in place.forge.pulls.of_commit(commit) if p.is_merged and p.base.branch == place.branch]
-    if not pulls:
-        yield _checked(place, record, place.forge.merges.commit(commit))
-    for pull in pulls:
-        if pull.number in seen:
-            continue
-        seen.add(pull.number)
-        yield Commit(pull.head.commit, (Person(pull.author, bot=pull.author.endswith("[bot]")),))
-        for found in place.forge.merges.commits(pull.number):
-            yield _checked(place, record, found)
-
-
-def _checked(place: Place, record: Record, found: PullCommit) -> Commit:
-    """The bot's address is believed only where a commit changes nothing that the model is made from."""
-    commit = commit_of(found)
-    if BOT not in commit.people or not _touches(place, record, found.commit):
+def _signed(commit: Commit, derived: frozenset[str]) -> Commit:
+    """Anybody can write the bot's address: where no evidence says that the commit was derived, it may be anybody's."""
+    if BOT not in commit.people or commit.sha in derived:
         return commit
-    stranger = Person(email=f"{BOT.email} (and changes what the model is made from)")
-    return Commit(commit.sha, tuple(stranger if person == BOT else person for person in commit.people))
-
-
-def _touches(place: Place, record: Record, commit: str) -> bool:
-    bring(place.git, place.remote, commit)
-    words = ("diff-tree", "-r", "-z", "--root", "-m", "--no-commit-id", "--name-only", "--no-renames", commit)
-    names = [name for name in place.git.text(*words).split("\0") if name]
-    made_from = tuple(f"{place.git.prefix}{path}" for path in _sources(record))
-    return any(name == path or name.startswith(f"{path}/") for name in names for path in made_from)
+    stranger = Person(email=f"{BOT.email} (and no evidence `derived` says that the bot made it)")
+    people = tuple(stranger if person == BOT else person for person in commit.people)
+    return replace(commit, people=people)
 
 
 def _addresses(main: Mainline, commit: str) -> tuple[Person, ...]:
     """Author and co-authors. The committer of what was rebased is who merged it."""
     author, _, message = main.git.text("show", "-s", "--format=%ae%x00%B", commit).partition("\0")
-    more = [match["email"] for match in CO_AUTHOR.finditer(message)]
-    return tuple(dict.fromkeys(by_address(email) for email in (author, *more)))
+    return tuple(dict.fromkeys([by_address(author), *co_authors(message)]))

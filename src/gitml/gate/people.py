@@ -7,29 +7,49 @@ and policy then trusts no approval.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from itertools import takewhile
+from typing import Any, TypeVar
 
-from gitml.control.change import requested_by
+from gitml.control.change import REQUESTED, requested_by
 from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.errors import GitmlError
 from gitml.forges import governed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import PullCommit
 from gitml.gates.facts import Commit, Person, Unknown
+from gitml.git.trailers import values
 from gitml.policy.facts import CountedReview, Pull
 from gitml.spec.policy import Policy
 
 BOT = Person(f"{BOT_NAME}[bot]", email=BOT_EMAIL, bot=True)
 _NOREPLY = re.compile(r"(?:(?P<id>\d+)\+)?(?P<login>[A-Za-z0-9][A-Za-z0-9-]*(?:\[bot\])?)@users\.noreply\.[a-z0-9.-]+")
-CO_AUTHOR = re.compile(r"^co-authored-by:.*<(?P<email>[^>\n]+)>[ \t]*$", re.I | re.M)
+_CO_AUTHOR = "Co-authored-by"
+# Forges look for the words in each line; Git knows other ways to write a trailer. Whoever is named in either counts.
+_LINE = re.compile(rf"^{_CO_AUTHOR}:(?P<value>.*<[^<>\n]+>.*)$", re.I | re.M)
+_ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?(\[bot\])?")
+_EMAIL = re.compile(r"<(?P<email>[^<>]+)>")
 _T = TypeVar("_T")
+# Where the gate's evidence says who pushed.
+PUSHERS = "pushers"
 
 
 def person_of(account: governed.Account) -> Person:
     """An account as policy sees it. Logins of apps end in ``[bot]``; one that is gone is nobody."""
     return Person(account.login, account.id or None, bot=account.login.endswith("[bot]"))
+
+
+def person_to(person: Person) -> dict[str, Any]:
+    """As evidence holds a person."""
+    return {"login": person.login, "id": person.id}
+
+
+def person_from(told: Any) -> Person:
+    """From what ``person_to`` wrote; whatever else stands there is nobody known."""
+    login, number = (told.get("login"), told.get("id")) if isinstance(told, dict) else ("", None)
+    name = login if isinstance(login, str) else ""
+    return Person(name, number if isinstance(number, int) else None, bot=name.endswith("[bot]"))
 
 
 def by_address(email: str) -> Person:
@@ -47,24 +67,55 @@ def by_address(email: str) -> Person:
     return Person(login, int(found["id"]) if found["id"] else None, email.strip(), bot=login.endswith("[bot]"))
 
 
-def commit_of(found: PullCommit) -> Commit:
-    """Author and committer as the forge links them with accounts, and co-authors by their addresses."""
+def commit_of(found: PullCommit, starters: Sequence[str] = ()) -> Commit:
+    """Author and committer as the forge links them with accounts, and co-authors by their addresses.
+
+    ``starters`` are trailers that name who started a coding agent.
+    """
     first = found.claims[0].email if found.claims else ""
     second = found.claims[1].email if len(found.claims) > 1 else first
     own = [
         person_of(account) if account is not None else _unlinked(email)
         for account, email in ((found.author, first), (found.committer, second))
     ]
-    more = [by_address(match["email"]) for match in CO_AUTHOR.finditer(found.message)]
-    return Commit(found.commit, tuple(dict.fromkeys([*own, *more])))
+    started = tuple(by_login(value) for name in (REQUESTED, *starters) for value in values(found.message, name))
+    return Commit(found.commit, tuple(dict.fromkeys([*own, *co_authors(found.message)])), started)
+
+
+def by_login(value: str) -> Person:
+    """Whom a trailer names: ``ada``, ``@ada`` or ``ada 583231``. Anything else is nobody known."""
+    login, _, number = value.removeprefix("@").partition(" ")
+    if not _ACCOUNT.fullmatch(login) or (number and not number.isdecimal()):
+        return Person(email=value)
+    return Person(login, int(number) if number else None, bot=login.endswith("[bot]"))
+
+
+def co_authors(message: str) -> tuple[Person, ...]:
+    """Whom a commit's message names as co-authors, by their addresses; who has none there is somebody unknown.
+
+    >>> [p.email for p in co_authors("x\\n\\nCo-Authored-By : Rita\\n  <rita@example.org>\\n")]
+    ['rita@example.org']
+    """
+    found = [*values(message, _CO_AUTHOR), *(match["value"] for match in _LINE.finditer(message))]
+    return tuple(dict.fromkeys(_co_author(value) for value in found))
+
+
+def _co_author(value: str) -> Person:
+    email = _EMAIL.search(value)
+    return by_address(email["email"]) if email else Person(email=value)
 
 
 def _unlinked(email: str) -> Person:
     return BOT if email == BOT_EMAIL else Person(email=email)
 
 
-def pull_of(place: Place, number: int) -> Pull | Unknown:
-    """The pull request with its reviews and everybody who stands behind it. Unknown when the forge does not answer."""
+def pull_of(
+    place: Place, number: int, base: str, until: datetime | None = None, starters: Sequence[str] = ()
+) -> Pull | Unknown:
+    """The pull request with its reviews and everybody who stands behind it. Unknown when the forge does not answer.
+
+    ``base`` is the commit of main that it is judged on. Of pushes and reviews those ``until`` then count.
+    """
     ready = asked(lambda: (place.forge.pulls.get(number), place.forge.merges.readiness(number)))
     if isinstance(ready, Unknown):
         return ready
@@ -75,11 +126,11 @@ def pull_of(place: Place, number: int) -> Pull | Unknown:
     return Pull(
         head=readiness.head,
         author=person_of(readiness.author),
-        last_pusher=_last_pusher(place, pull, readiness.head),
+        pushers=_pushers_of(place, pull, (base, readiness.head), until),
         number=number,
         asked_by=tuple(person_of(p) for p in dict.fromkeys(wanted)),
-        commits=commits if isinstance(commits, Unknown) else tuple(commit_of(c) for c in commits),
-        reviews=reviews if isinstance(reviews, Unknown) else tuple(review_of(r) for r in reviews),
+        commits=commits if isinstance(commits, Unknown) else tuple(commit_of(c, starters) for c in commits),
+        reviews=reviews if isinstance(reviews, Unknown) else _until(tuple(review_of(r) for r in reviews), until),
     )
 
 
@@ -87,15 +138,34 @@ def review_of(found: governed.Review) -> CountedReview:
     return CountedReview(person_of(found.person), found.state, found.commit, datetime.fromisoformat(found.time))
 
 
-def _last_pusher(place: Place, pull: PullRequest, head: str) -> Person | Unknown:
+def _until(reviews: tuple[CountedReview, ...], until: datetime | None) -> tuple[CountedReview, ...]:
+    return tuple(r for r in reviews if until is None or r.time <= until)
+
+
+def _pushers_of(
+    place: Place, pull: PullRequest, ends: tuple[str, str], until: datetime | None
+) -> tuple[Person, ...] | Unknown:
     pushes = asked(lambda: place.forge.merges.pushes(pull.head.branch, pull.head.repository))
     if isinstance(pushes, Unknown):
         return pushes
-    # A merged branch may be gone by now; what counts is who brought it to its head.
-    last = next((p for p in pushes if p.after.strip("0")), None)
-    if last is None or last.after != head:
-        return Unknown(f"the forge does not say who pushed {head[:8]}")
-    return person_of(last.by)
+    base, head = ends
+    return pushers(pushes, head, lambda commit: place.git.is_ancestor(commit, base), until)
+
+
+def pushers(
+    pushes: Sequence[governed.Pushed], head: str, landed: Callable[[str], bool], until: datetime | None = None
+) -> tuple[Person, ...] | Unknown:
+    """Everybody who moved the branch on its way from main to ``head``, of its ``pushes``, newest first.
+
+    What is younger than ``until`` is of another branch of this name, as is what lies before a deletion, or before a
+    commit that main has (``landed``). Who merges main into the branch does not hide who pushed before.
+    """
+    told = [p for p in pushes if until is None or datetime.fromisoformat(p.time) <= until]
+    start = next((number for number, push in enumerate(told) if push.after == head), None)
+    if start is None:
+        return Unknown(f"the forge does not say who pushed {head[:8]}", later=True)
+    mine = takewhile(lambda push: push.after.strip("0") and not landed(push.after), told[start:])
+    return tuple(dict.fromkeys(person_of(push.by) for push in mine))
 
 
 def teams_of(place: Place, policy: Policy) -> dict[str, tuple[Person, ...] | Unknown]:
@@ -116,4 +186,4 @@ def asked(question: Callable[[], _T]) -> _T | Unknown:
     try:
         return question()
     except GitmlError as exc:
-        return Unknown(f"the forge does not say: {exc.message.splitlines()[0]}")
+        return Unknown(f"the forge does not say: {exc.message.splitlines()[0]}", later=True)

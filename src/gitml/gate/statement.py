@@ -8,8 +8,11 @@ from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.gate.judge import Judged
+from gitml.gate.people import PUSHERS, person_to
+from gitml.gates.facts import Unknown
 from gitml.jsontext import plain
 from gitml.policy.decision import Decision
+from gitml.policy.facts import Pull
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment
 from gitml.verdict import Phase
@@ -22,10 +25,18 @@ def statement_of(place: Place, heard: BelievedEvents, judged: Judged, run: str) 
     result = result_of(judged)
     decision = plain(judged.decision) if judged.decision else {}
     gist = {**_gist_of(judged.decision, result), "since": _since(judged)}
-    details = {**decision, "refused": judged.refused, "gist": gist}
+    details = {**decision, "refused": judged.refused, "gist": gist, PUSHERS: _pushers(judged)}
     change = _change(judged)
-    before = heard.newest("gate", change=change) if change else heard.newest("gate", pull=judged.pull.number)
+    wanted = {"change": change} if change else {"pull": judged.pull.number}
+    before = next(iter(heard.signed("gate", **wanted)), None)
     return Statement(_binding(place, judged, run, before), plain(details))
+
+
+def _pushers(judged: Judged) -> list[dict[str, object]]:
+    """Who pushed, as it was known then: afterwards anybody may make a branch of that name and hide it."""
+    pull = judged.case.pull if judged.case else None
+    known = pull.pushers if isinstance(pull, Pull) and not isinstance(pull.pushers, Unknown) else ()
+    return [person_to(person) for person in known]
 
 
 def _since(judged: Judged) -> str:
@@ -58,7 +69,7 @@ def result_of(judged: Judged) -> str:
 def is_known(heard: BelievedEvents, statement: Statement) -> bool:
     """Whether the newest that the gate signed of this change in this pull request says the same."""
     about = statement.binding
-    newest = heard.newest("gate", pull=about.pull, change=about.change)
+    newest = next(iter(heard.signed("gate", pull=about.pull, change=about.change)), None)
     return (
         newest is not None
         and all(getattr(newest.binding, name) == getattr(about, name) for name in _SAME)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitml.errors import GitmlError, SpecError
+from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals, stepwise
 from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
-from gitml.git.filechange import FileChange, parse_change
-from gitml.refs import NAME
+from gitml.git.filechange import FileChange
+from gitml.git.merges import changes
 from gitml.spec.deployment import Deployment, parse_deployment
 
-_DEPLOYMENT = re.compile(rf"models/(?P<model>{NAME.pattern})/(?P<environment>[^/]+)\.yaml")
 _LARGEST = 100_000
 _SHOWN = 5
 
@@ -30,8 +29,8 @@ class Edit(FileChange):
 class Edits:
     """``deployments`` are the edits to judge; none: the pull request is no promotion.
 
-    ``refused`` are reasons why it may not be merged as it is, ``stale`` why it cannot be judged before it is brought
-    up to date.
+    ``refused`` are reasons why it may not be merged as it is, a promotion or not; ``stale`` why it cannot be judged
+    before it is brought up to date.
     """
 
     deployments: tuple[Edit, ...] = ()
@@ -44,11 +43,12 @@ def edits(git: Git, base: str, head: str) -> Edits:
     forks = _merge_bases(git, base, head)
     if not forks:
         return Edits(refused=("the branch has no history in common with its base",))
-    rows = tuple(_rows(git, forks[0], head))
-    mine = [(row, match) for row in rows if (match := _matched(git, row))]
+    rows = changes(git, forks[0], head)
+    mine = [(row, match) for row in rows if (match := DEPLOYMENT.fullmatch(inside(git, row.path)))]
+    steps = stepwise(git, base, head, [row.path for row in rows])
     if not mine:
-        return Edits()
-    refused = [*_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
+        return Edits(refused=(*refusals(git, rows, base, head), *steps))
+    refused = [*steps, *_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
     found = tuple(
         Edit(
             path=row.path,
@@ -71,17 +71,6 @@ def _merge_bases(git: Git, base: str, head: str) -> list[str]:
         return git.text("merge-base", "--all", base, head).split()
     except GitmlError:
         return []
-
-
-def _rows(git: Git, old: str, new: str) -> Iterator[FileChange]:
-    raw = git.text("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
-    fields = raw.split("\0")
-    return map(parse_change, fields[::2], fields[1::2])
-
-
-def _matched(git: Git, row: FileChange) -> re.Match[str] | None:
-    inside = row.path.startswith(git.prefix)
-    return _DEPLOYMENT.fullmatch(row.path.removeprefix(git.prefix)) if inside else None
 
 
 def _others(rows: tuple[FileChange, ...], mine: list[FileChange]) -> Iterator[str]:

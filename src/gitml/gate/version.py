@@ -42,15 +42,31 @@ class Shelf:
 
 
 def record_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
-    """The record of the base branch that ``pin`` names, or why it is not that."""
+    """The record that ``pin`` names, as it still is on the base branch, or why it is not that."""
     path = record_path(model, pin.version)
     try:
-        record = main.record(model, pin.version)
+        main.record(model, pin.version)
+        if main.original(path).read(path) != main.file(path):
+            return Unknown(f"{path} is not the record that came in with its training: records are never edited")
     except SpecError as exc:
         return Unknown(f"{path} {exc.problems[0].message}")
-    brought = main.added(path)
-    if brought is None or main.git.read_file(brought, path) != main.file(path):
-        return Unknown(f"{path} is not the record that came in with its training: records are never edited")
+    except GitmlError as exc:
+        return Unknown(exc.message)
+    return original_of(main, model, pin)
+
+
+def original_of(main: Mainline, model: str, pin: Pin) -> Record | Unknown:
+    """The record that ``pin`` names, as it came to the base branch, or why it is not that.
+
+    For versions that run: who edits their records afterwards changes nothing.
+    """
+    path = record_path(model, pin.version)
+    try:
+        record = main.original_record(model, pin.version)
+    except SpecError as exc:
+        return Unknown(f"{path} {exc.problems[0].message}")
+    except GitmlError as exc:
+        return Unknown(exc.message)
     said = record.files[record.artifact].sha256
     if said != pin.digest:
         return Unknown(f"{pin.version} is pinned with the artifact {pin.digest[:12]}, its record says {said[:12]}")
@@ -161,7 +177,7 @@ def verified(shelf: Shelf, record: Record, proofs: tuple[Proof, ...] | Unknown) 
     wanted = record.files[record.artifact]
     for proof in () if isinstance(proofs, Unknown) else proofs:
         same = (proof.model, proof.version, proof.artifact) == (record.model, record.version, wanted.sha256)
-        if same and proof.kind == "evaluated" and proof.result == "passed" and not proof.reason:
+        if same and proof.kind == "evaluated" and proof.result == "passed" and not proof.why_not:
             return "a job of the default branch loaded exactly these bytes"
     content = record.contents().get(record.artifact)
     if shelf.depot is None or content is None:

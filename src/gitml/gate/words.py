@@ -43,17 +43,26 @@ def _names(people: object) -> tuple[str, ...]:
 
 
 def _refused(judged: Judged) -> Judgement:
-    """A pull request that changes deployments without showing it."""
+    """A pull request that is no promotion, and may not change what it changes below models/, or is not the bot's."""
     why = Verdict(Phase.FAILED, "; ".join(judged.refused))
     nobody = Verdict(Phase.INCONCLUSIVE, "there is nothing that could be approved")
-    steps = (("whoever opened it", "bring the branch up to date with its base, or open another one"),)
+    steps = (("whoever opened it", _way_out(judged)),)
     return Judgement("?", "?", "refused", Phase.FAILED, nobody, (Gate("change", why),), steps=steps)
 
 
+def _way_out(judged: Judged) -> str:
+    if any(one.verdict.phase is Phase.FAILED for one in judged.derived):
+        return "take the commit out of the branch, or commit it under your own name: then it is yours"
+    return "take out what is refused, or bring the branch up to date with its base"
+
+
 def state_of(judged: Judged) -> State:
-    """As the forge shows it, if it is signed; what cannot be told waits."""
+    """As the forge shows it, if it is signed; what cannot be told waits.
+
+    A training that somebody pushed waits for nothing: main's own job looks at it again. The bot's pull requests do.
+    """
     if not judged.is_promotion:
-        return State.SUCCESS
+        return State.PENDING if _waits(judged) else State.SUCCESS
     if judged.refused or judged.decision is None:
         return State.FAILURE
     return _STATES.get(judged.decision.phase, State.ERROR)
@@ -63,7 +72,22 @@ def line_of(judged: Judged) -> str:
     """The line of the status."""
     if judged.refused:
         return cut(f"refused: {judged.refused[0]}")
+    if not judged.is_promotion and judged.derived:
+        open_questions = [d.verdict.reason for d in judged.derived if d.verdict.phase is not Phase.SUCCESSFUL]
+        told = ", ".join(dict.fromkeys(d.told for d in judged.derived if d.told))
+        return cut(f"not a promotion; {open_questions[0] if open_questions else f'follows from {told}'}")
     return cut(status_line(judgement_of(judged)))
+
+
+def _waits(judged: Judged) -> str:
+    """What is not known yet of a pull request that the bot opened.
+
+    Where policy.yaml believes no run of a branch, only main's own job can tell, once it is merged.
+    """
+    known_later = judged.ground.policy.trust.branch_runs == "reproduce"
+    if known_later or not judged.pull.author.endswith("[bot]"):
+        return ""
+    return next((d.verdict.reason for d in judged.derived if d.verdict.phase is Phase.INCONCLUSIVE), "")
 
 
 def text_of(judged: Judged, run: str, note: str = "") -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
 from gitml.stats.comparison import Estimate
@@ -19,9 +19,13 @@ Result = Literal["passed", "failed", "inconclusive"]
 
 @dataclass(frozen=True)
 class Unknown:
-    """Stands where a fact should be; ``reason`` says in words of a sentence why it is not known."""
+    """Stands where a fact should be; ``reason`` says in words of a sentence why it is not known.
+
+    ``later``: it was not to be had just now, and asking again may tell.
+    """
 
     reason: str
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Person:
 
 @dataclass(frozen=True)
 class Commit:
-    """Who stands behind one commit: author, committer, and everybody in its Co-authored-by trailers."""
+    """Who stands behind one commit: author, committer, and everybody in its Co-authored-by trailers.
+
+    ``started_by``: who started the coding agent that made it, as the commit says.
+    """
 
     sha: str
     people: tuple[Person, ...]
+    started_by: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,27 +92,39 @@ class Version:
         return self.version.rpartition("-")[2]
 
 
-@dataclass(frozen=True)
-class Proof:
-    """One statement of the ledger. ``reason`` says why it is not believed; "" means that it is.
+class Proof(Protocol):
+    """One statement of the ledger, as gates read it: ``gitml.evidence.trust.Believed`` is one.
 
-    ``owner`` is the owner of the key that signed it, as policy.yaml names him. ``new`` is the blob of the deployment
-    file that it speaks of, "" where it speaks of none.
+    ``why_not`` says why it is not believed; "" means that it is. ``owner`` is the owner of the key that signed it, as
+    policy.yaml names him. ``new`` is the blob of the file that it speaks of, "" where it speaks of none.
     """
 
-    kind: str
-    time: datetime
-    result: Result
-    model: str = ""
-    version: str = ""
-    artifact: str = ""
-    environment: str = ""
-    repository: str = ""
-    new: str = ""
-    by: str = ""
-    owner: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    reason: str = ""
+    @property
+    def kind(self) -> str: ...
+    @property
+    def time(self) -> datetime: ...
+    @property
+    def result(self) -> Result: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def artifact(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def repository(self) -> str: ...
+    @property
+    def new(self) -> str: ...
+    @property
+    def by(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def details(self) -> Mapping[str, Any]: ...
+    @property
+    def why_not(self) -> str: ...
 
 
 @dataclass(frozen=True)

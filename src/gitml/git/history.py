@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,16 +32,20 @@ def line(
     paths: Sequence[str] = (),
     *,
     since: Sequence[str] = (),
+    most: int = 0,
     env: Mapping[str, str] | None = None,
 ) -> tuple[Landed, ...]:
     """The line that ends at ``revision``, oldest first; with ``paths`` (Git's pathspecs) what touches them.
 
     A merge is compared with its first parent: it brings in what its branch changed. ``since`` leaves out what is in the
-    history of these commits; where commits have odd dates some of it may be there all the same.
+    history of these commits; where commits have odd dates some of it may be there all the same. ``most``: only so many
+    of the newest; 0 for all.
     """
     words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
     command = ["log", "--first-parent", "--reverse", *words, "--end-of-options", revision]
     command += [*(f"^{commit}" for commit in since), "--", *paths]
+    if most:
+        command.insert(1, f"--max-count={most}")
     # A path that is no UTF-8 is shown, and matches nothing.
     said = git(root, *command, env=env).stdout.decode("utf-8", "backslashreplace")
     return tuple(_parsed(said.split("\0")))
@@ -64,6 +69,22 @@ def commits(root: Path, revision: str) -> tuple[str, ...]:
     """All commits of the first-parent line, oldest first."""
     words = ["rev-list", "--first-parent", "--reverse", "--end-of-options", revision, "--"]
     return tuple(git(root, *words).stdout.decode().split())
+
+
+def escaped(path: str) -> str:
+    """The path as it stands, for a pathspec with patterns."""
+    return re.sub(r"([\\*?\[])", r"\\\1", path)
+
+
+def first_with(root: Path, revision: str, path: str, env: Mapping[str, str] | None = None) -> str | None:
+    """The oldest commit of the line that ends at ``revision`` in which something came to ``path`` (from the top).
+
+    None where it never was. Deleting it and bringing it back makes no other commit the first, nor does a rename.
+    """
+    words = ("--diff-merges=first-parent", "--diff-filter=A", "--no-renames", "--no-show-signature", "--format=%H")
+    command = ["-c", "log.showRoot=true", "log", "--first-parent", "--reverse", *words, "--end-of-options", revision]
+    found = git(root, *command, "--", f":(top,literal){path}", env=env).stdout.decode().split()
+    return found[0] if found else None
 
 
 def files(root: Path, commit: str, folder: str = "") -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gitml.errors import IntegrityError, OutsideError
 from gitml.files import write_file
 from gitml.git.edit import tip_of
-from gitml.git.ledgerline import NAME, Entry, Line, line_of
+from gitml.git.ledgerline import NAME, LedgerEntry, Line, line_of
 from gitml.git.orphan import Addition, Remote, add, add_to
 from gitml.git.repository import FILE, Repository
 from gitml.git.runner import git
@@ -22,6 +22,7 @@ BRANCH = "gitml-ledger"
 LOCAL = f"refs/remotes/gitml/{BRANCH}"
 MAX_EVENT = 1_000_000
 _AT_ONCE = 32_000_000
+_MOST_EVENTS, _MOST_BYTES = 20_000, 256_000_000
 _MEMORY = "ledger-only-grew"
 _ABSENT = "couldn't find remote ref"
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
@@ -29,10 +30,12 @@ _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"
 
 @dataclass(frozen=True)
 class Event:
-    """One file of the ledger: its path there, its bytes, and the commit that brought it in, where that was asked."""
+    """One file of the ledger: its path there, its bytes, and where its reader knows them, Git's name of the bytes and
+    the commit that brought them."""
 
     name: str
     content: bytes
+    blob: str = ""
     commit: str = ""
 
 
@@ -135,21 +138,28 @@ def remembered(repository: Repository, head: str) -> Line:
     """The line up to ``head``. The clone remembers how far it only ever grew, and begins there the next time."""
     memory = Path(repository.common_dir, "gitml", _MEMORY)
     before = memory.read_text(encoding="ascii", errors="replace").strip() if memory.is_file() else ""
-    known = _listed(repository, before) if before and repository.resolve(before) == before else Line()
-    line = line_of(repository, head, known)
-    if line.head != before and not line.breaks:
+    if head == before:
+        return _listed(repository, head)
+    is_newer = bool(before) and _continues(repository, head, before)
+    line = line_of(repository, head, _listed(repository, before) if is_newer else None)
+    if not line.breaks and (is_newer or not before):
         with suppress(OSError):  # a clone that cannot be written to looks at all of it again
             write_file(memory, line.head.encode())
     return line
 
 
+def _continues(repository: Repository, head: str, before: str) -> bool:
+    words = ("-c", "core.commitGraph=false", "merge-base", "--is-ancestor", before, head)
+    return git(repository.folder, *words, env=repository.env, check=False).returncode == 0
+
+
 def _listed(repository: Repository, head: str) -> Line:
     """A line that is known to have only grown: its newest tree has all that there ever was."""
     files = (entry for entry in repository.walk(head) if entry.mode == FILE and NAME.fullmatch(entry.path))
-    return Line(head, {Entry(file.path, file.id): () for file in files})
+    return Line(head, {LedgerEntry(file.path, file.id): () for file in files})
 
 
-def load(repository: Repository, entries: Collection[Entry]) -> Iterator[Event]:
+def load(repository: Repository, entries: Collection[LedgerEntry]) -> Iterator[Event]:
     """The events, a bounded part of them in memory at a time; each content is read once, under however many names.
 
     A file that is too large for an event is none: whoever may push could not make every reader load it.
@@ -159,7 +169,20 @@ def load(repository: Repository, entries: Collection[Entry]) -> Iterator[Event]:
         names.setdefault(entry.blob, []).append(entry.name)
     for part in _parts(sizes(repository, list(names))):
         for blob, content in zip(part, repository.contents(part), strict=True):
-            yield from (Event(name, content) for name in names[blob])
+            yield from (Event(name, content, blob) for name in names[blob])
+
+
+def portion(repository: Repository, entries: Sequence[LedgerEntry]) -> Sequence[LedgerEntry]:
+    """As many of the first as one look reads: so many events, and of so many bytes."""
+    some = entries[:_MOST_EVENTS]
+    sized = sizes(repository, list(dict.fromkeys(entry.blob for entry in some)))
+    total = 0
+    for place, entry in enumerate(some):
+        size = sized.pop(entry.blob, 0)
+        total += size if size <= MAX_EVENT else 0
+        if total > _MOST_BYTES:
+            return some[:place]
+    return some
 
 
 def _parts(sized: Mapping[str, int]) -> Iterator[list[str]]:

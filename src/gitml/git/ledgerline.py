@@ -7,7 +7,7 @@ another line in front hides none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -20,25 +20,33 @@ from gitml.git.runner import git
 NAME = re.compile(
     r"(\d{4})/(\d\d)/(?P<time>\1\2\d\dT\d{6}Z)-(?P<kind>[a-z][a-z-]{0,30})-(?P<digest>[0-9a-f]{12})\.json"
 )
-_GLOB = ":(top,glob)[0-9][0-9][0-9][0-9]/[0-9][0-9]/*.json"
+_STAMP = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
+_GLOB = f":(top,glob){'[0-9]' * 4}/{'[0-9]' * 2}/{_STAMP}-*-{'[0-9a-f]' * 12}.json"
 # So many parents that were looked at shorten the next look; more would not shorten it further.
 _MOST_CLEAN = 50
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """An event as a commit brought it: its name, and Git's name of its bytes."""
 
     name: str
     blob: str
 
 
+Entries = Mapping[LedgerEntry, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Break:
-    """A commit that deleted, edited or hid events. ``good`` is the last one before it."""
+    """A commit that deleted, edited or hid events. ``good`` is the last one before it.
+
+    ``hid`` are the events that a merge put another line in front of; if none of them is believed, it hid nothing.
+    """
 
     commit: str
     good: str
     what: str
+    hid: tuple[LedgerEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Line:
     """
 
     head: str = ""
-    entries: Mapping[Entry, tuple[str, ...]] = field(default_factory=dict)
+    entries: Entries = field(default_factory=dict)
     breaks: tuple[Break, ...] = ()
     clean: tuple[str, ...] = ()
 
@@ -89,32 +97,32 @@ def _grown(repository: Repository, line: Line, commits: Sequence[Landed], walked
     parents = dict.fromkeys(p for landed in commits for p in landed.parents[1:])
     walked |= {landed.commit for landed in commits}
     known = (*line.clean, *([line.head] if line.head else []))
-    unclean = _unclean(repository, [p for p in parents if p not in walked], known)
-    entries, breaks = _added(line, commits, unclean)
-    for hidden in _hidden(repository, unclean, walked, known):
-        entries = {**hidden.entries, **{e: b for e, b in entries.items() if e not in hidden.entries}}
-    clean = [p for p in parents if p not in unclean and p not in walked]
+    odd = unclean(repository, [p for p in parents if p not in walked], known)
+    hidden = {tip: _hidden(repository, tip, walked, known) for tip in odd}
+    entries, breaks = _added(line, commits, hidden)
+    clean = [p for p in parents if p not in odd and p not in walked]
     head = commits[-1].commit if commits else line.head
     return Line(head, entries, breaks, (*line.clean, *clean)[-_MOST_CLEAN:])
 
 
-def _hidden(repository: Repository, tips: Iterable[str], walked: set[str], known: Sequence[str]) -> Iterator[Line]:
-    """The lines that merges put another one in front of, and those that they in turn were put in front of."""
-    waiting, seen = list(tips), list(known)
+def _hidden(repository: Repository, tip: str, walked: set[str], known: Sequence[str]) -> Entries:
+    """What lies on the line that ends at ``tip``, and on those that it in turn was put in front of."""
+    found: dict[LedgerEntry, tuple[str, ...]] = {}
+    waiting, seen = [tip], list(known)
     while waiting:
         tip = waiting.pop()
         commits = history.line(repository.folder, tip, since=seen[-_MOST_CLEAN:], env=repository.env)
         seen.append(tip)
         fresh = [landed for landed in commits if landed.commit not in walked]
         walked |= {landed.commit for landed in fresh}
+        entries, _ = _added(Line(), fresh, {})
+        found = {**entries, **found}
         parents = dict.fromkeys(p for landed in fresh for p in landed.parents[1:] if p not in walked)
-        unclean = _unclean(repository, list(parents), known)
-        entries, breaks = _added(Line(), fresh, unclean)
-        yield Line(tip, entries, breaks)
-        waiting += unclean
+        waiting += unclean(repository, list(parents), known)
+    return found
 
 
-def _unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str]) -> frozenset[str]:
+def unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str] = ()) -> frozenset[str]:
     """Those in whose history events lie, seen from any side. Mostly one look finds that there are none."""
     if not parents or not _have_events(repository, parents, clean):
         return frozenset()
@@ -128,18 +136,20 @@ def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence
 
 
 def _added(
-    line: Line, commits: Sequence[Landed], unclean: frozenset[str]
-) -> tuple[dict[Entry, tuple[str, ...]], tuple[Break, ...]]:
+    line: Line, commits: Sequence[Landed], hidden: Mapping[str, Entries], fronted: frozenset[str] = frozenset()
+) -> tuple[dict[LedgerEntry, tuple[str, ...]], tuple[Break, ...]]:
     entries, breaks = dict(line.entries), list(line.breaks)
     behind = tuple(b.commit for b in breaks)
     for landed in commits:
-        found = _break(landed, unclean)
+        lost = {e: b for p in landed.parents[1:] for e, b in hidden.get(p, {}).items() if e not in entries}
+        found = _break(landed, lost, fronted)
+        entries |= lost
         if found:
             breaks.append(found)
             behind = (*behind, found.commit)
         for touch in landed.touches:
             if is_event(touch):
-                entries.setdefault(Entry(touch.path, touch.new), behind)
+                entries.setdefault(LedgerEntry(touch.path, touch.new), behind)
     return entries, tuple(breaks)
 
 
@@ -148,17 +158,19 @@ def is_event(touch: FileChange) -> bool:
     return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
 
 
-def breaks_of(commits: Iterable[Landed], unclean: frozenset[str]) -> tuple[Break, ...]:
-    """The commits of a line that did more than add. ``unclean``: other parents in whose history there are events."""
-    return tuple(found for landed in commits if (found := _break(landed, unclean)))
+def grown(commits: Sequence[Landed], fronted: frozenset[str]) -> Line:
+    """The line of these commits, without a repository. ``fronted``: ledgers that it was put in front of."""
+    entries, breaks = _added(Line(), commits, {}, fronted)
+    return Line(commits[-1].commit if commits else "", entries, breaks)
 
 
-def _break(landed: Landed, unclean: frozenset[str]) -> Break | None:
-    hidden = next((p for p in landed.parents[1:] if p in unclean), "")
-    if hidden:
-        return Break(landed.commit, hidden, "put another line in front of the ledger")
+def _break(landed: Landed, lost: Entries, fronted: frozenset[str]) -> Break | None:
+    """``lost`` are events behind another parent that the line did not have; ``fronted``: parents that hide some."""
+    before = (*landed.parents, "")[0]
     for touch in landed.touches:
         if touch.old and NAME.fullmatch(touch.path):
             done = "deleted" if touch.is_gone else "edited"
-            return Break(landed.commit, (*landed.parents, "")[0], f"{done} {touch.path}")
+            return Break(landed.commit, before, f"{done} {touch.path}")
+    if lost or fronted.intersection(landed.parents[1:]):
+        return Break(landed.commit, landed.parents[1], "put another line in front of the ledger", tuple(lost))
     return None

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
@@ -58,6 +58,21 @@ class Remote:
 
     url: str
     token: str = field(default="", repr=False)
+    user: str = "x-access-token"
+
+    @classmethod
+    def of(cls, url: str, token: str) -> Remote:
+        """``url`` as people give it: a password in it is the token, unless there is another one, and leaves the URL."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+            return cls(url, token)
+        info, _, host = parts.netloc.rpartition("@")
+        name, _, password = info.partition(":")
+        bare = parts._replace(netloc=host).geturl()
+        if token or not info:
+            return cls(bare, token)
+        # A token may stand alone before the @.
+        return cls(bare, unquote(password or name), unquote(name) if password else cls.user)
 
     def environment(self) -> dict[str, str]:
         """Git's settings for a child process: the token for this server, no hooks, no questions."""
@@ -69,7 +84,7 @@ class Remote:
 
     @property
     def _basic(self) -> str:
-        return base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        return base64.b64encode(f"{self.user}:{self.token}".encode()).decode()
 
     def clean(self, text: str) -> str:
         """The text without the token, plain or encoded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gitml.errors import OutsideError, UsageError
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf
 from gitml.inference.scorefiles import Inputs, Notes, Scored, inputs_at, refuse_overlap, targets
+from gitml.inference.scorelog import ScoredData, ScoreLog, logging_scores
 from gitml.inference.scorework import Scoring, csv_types
 from gitml.refs import Reference, parse
 from gitml.registry import Record, deployment_in, pinned, resolve
@@ -29,7 +30,8 @@ BATCH_ROWS = 16_384
 class ScoreCall:
     """``output_format``: parquet, csv or arrow. ``keep``: see ``Scoring``. ``engine``: a name of ``ENGINES``.
 
-    ``tell`` hears of rows read, ``say`` of each file done.
+    ``log``: where the rows are told as traffic; private columns are those of ``gitml.yaml``. ``tell`` hears of rows
+    read, ``say`` of each file done.
     """
 
     input: str
@@ -38,6 +40,7 @@ class ScoreCall:
     keep: tuple[str, ...] | None = None
     workers: int = 1
     engine: str = "local"
+    log: ScoreLog = field(default_factory=ScoreLog)
     tell: Callable[[int], None] = lambda rows: None
     say: Callable[[Scored], None] = lambda note: None
 
@@ -89,7 +92,11 @@ def score(root: Path, reference: str, call: ScoreCall) -> Result:
         job = _job(tasks, scoring, call) if tasks else None
         for task in tasks:
             notes.clear(task.name, plan[task.name])
-        scored = tuple(_score(_Work(inputs, plan, tasks, notes, call), job)) if job else ()
+        data = ScoredData(record, _environment(root, parse(reference)), inputs.base, output, call.output_format, types)
+        with logging_scores(_without_private(root, call.log), data) as tell:
+            for note in before.values():  # scored, and perhaps killed before it was logged
+                tell(note)
+            scored = tuple(_told(_score(_Work(inputs, plan, tasks, notes, call), job), tell)) if job else ()
         notes.finish(run, [*before.values(), *scored])
     return Result(record, scored, tuple(before.values()), inputs.left_out)
 
@@ -110,6 +117,22 @@ def _refuse_another_pin(root: Path, reference: Reference) -> None:
     state = deployment_in(WorkTree(root), reference.model, reference.selector)
     if state is not None:
         pinned(WorkTree(root), reference.model, state.champion)
+
+
+def _environment(root: Path, reference: Reference) -> str:
+    """'' for a version that is named by itself."""
+    found = deployment_in(WorkTree(root), reference.model, reference.selector)
+    return reference.selector if found is not None else ""
+
+
+def _without_private(root: Path, log: ScoreLog) -> ScoreLog:
+    return replace(log, private=log.private | frozenset(load_application(root).private))
+
+
+def _told(notes: Iterator[Scored], tell: Callable[[Scored], None]) -> Iterator[Scored]:
+    for note in notes:
+        tell(note)
+        yield note
 
 
 def _run(record: Record, call: ScoreCall) -> dict[str, Any]:

@@ -9,14 +9,14 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.models.formats import check_content
-from gitml.models.model import Predictor
+from gitml.models.model import Opened, Predictor
 from gitml.models.signature import Signature, parse, probe
 
 LARGEST = 4 << 30
@@ -25,7 +25,7 @@ LARGEST = 4 << 30
 class Opener(Protocol):
     """Makes a scoring function, from encoded rows (rows, inputs) to answers (rows, outputs), out of a file's bytes."""
 
-    def __call__(self, content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]: ...
+    def __call__(self, content: bytes, signature: Signature) -> Opened: ...
 
 
 OPENERS: dict[str, Opener] = {
@@ -64,11 +64,8 @@ def load(
     wanted = parse(signature)
     content = read_checked(path, sha256)
     check_content(content, format, path.name)
-    if format == "ensemble":
-        score, how = ensemble.opened(content, wanted, members)
-    else:
-        score, how = OPENERS[format](content, wanted)
-    return warmed(Predictor(wanted, format, sha256, how, score))
+    found = ensemble.opened(content, wanted, members) if format == "ensemble" else OPENERS[format](content, wanted)
+    return warmed(Predictor(wanted, format, sha256, found.how, found.score, found.steady))
 
 
 def read_checked(path: Path, sha256: str) -> bytes:

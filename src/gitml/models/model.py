@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,27 @@ class ModelError(FailedError):
     """The model itself failed on rows that fit its signature."""
 
 
+class Opened(NamedTuple):
+    """What a format makes of a file: see ``Predictor``."""
+
+    score: Callable[[Rows], Answers]
+    how: str
+    steady: bool = True
+
+
 @dataclass(frozen=True)
 class Predictor:
-    """Safe to call from many threads. ``how``: `arrays`, or `frame` where each call has to build a pandas table."""
+    """Safe to call from many threads. ``how``: `arrays`, or `frame` where each call has to build a pandas table.
+
+    ``steady``: how long a call takes depends on its number of rows alone, not on what stands in them.
+    """
 
     signature: Signature
     format: str
     digest: str
     how: str
     score: Callable[[Rows], Answers]
+    steady: bool = True
 
     def predict(self, rows: Columns | Rows) -> Answers:
         """Answers for columns by name, or for rows as the signature encodes them.

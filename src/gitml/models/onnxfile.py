@@ -21,7 +21,13 @@ from gitml.errors import IntegrityError
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 # A model's own functions stand in domains of their own; these are the runtime's.
 _TAKEN = ("ai.", "com.", "org.")
+# Operators that do as much as a value says: turns of a loop, sizes of what comes out.
+_BY_VALUE = frozenset(
+    {"Loop", "Scan", "SequenceMap", "Range", "ConstantOfShape", "Expand", "Tile", "Resize", "Upsample", "Pad", "OneHot"}
+    | {"CenterCropPad", "MaxUnpool"}
+)
 _MOST_PARTS = 1_000_000
+Call = tuple[str, str, str]  # domain, operator, overload
 _LARGEST_DENSE = 1 << 27  # values of a sparse tensor, once the runtime has written out its zeros
 
 
@@ -42,6 +48,12 @@ def whole(content: bytes) -> bytes:
 def why_not(content: bytes) -> str:
     """Why this is not a model that can be loaded as data; "" when it is."""
     return _read(content)[1]
+
+
+def is_steady(content: bytes) -> bool:
+    """Whether how long a call takes depends on the number of rows alone, not on the values in them."""
+    model, _ = _read(content)
+    return not any(isinstance(part, onnx.NodeProto) and part.op_type in _BY_VALUE for part in parts(model))
 
 
 def _read(content: bytes) -> tuple[onnx.ModelProto, str]:
@@ -92,25 +104,25 @@ def _about_part(part: Any) -> str:
 
 
 def _about_operators(model: onnx.ModelProto) -> str:
-    own = {(f.domain, f.name) for f in model.functions}
+    own = {(f.domain, f.name, f.overload) for f in model.functions}
     for part in parts(model):
-        if isinstance(part, onnx.NodeProto) and part.domain not in DOMAINS and (part.domain, part.op_type) not in own:
+        if isinstance(part, onnx.NodeProto) and part.domain not in DOMAINS and _call(part) not in own:
             return f"it calls {part.op_type[:60]} of {part.domain[:60]}, which ONNX itself does not define"
-    domains = DOMAINS | {domain for domain, _ in own}
+    domains = DOMAINS | {domain for domain, *_ in own}
     strange = sorted({o.domain for part in (model, *model.functions) for o in part.opset_import} - domains)
     return f"it asks for the operators of {strange[0][:60]}, which ONNX itself does not define" if strange else ""
 
 
 def _about_functions(model: onnx.ModelProto) -> str:
     """Functions are written out where they are called: in a circle for ever, in a pyramid a million times."""
-    bodies = {(f.domain, f.name): f for f in model.functions}
+    bodies = {(f.domain, f.name, f.overload): f for f in model.functions}
     if len(bodies) < len(model.functions):
         return "it defines a function twice"
-    taken = next((domain for domain, _ in bodies if domain in DOMAINS or domain.startswith(_TAKEN)), None)
+    taken = next((domain for domain, *_ in bodies if domain in DOMAINS or domain.startswith(_TAKEN)), None)
     if taken is not None:
         return f"it defines a function in the domain {taken[:60]!r}, which is not its own"
     calls = {key: [c for c in _called(body) if c in bodies] for key, body in bodies.items()}
-    sizes: dict[tuple[str, str], int] = {}
+    sizes: dict[Call, int] = {}
     try:
         for key in TopologicalSorter(calls).static_order():
             sizes[key] = 1 + len(bodies[key].node) + sum(sizes[c] for c in calls[key])
@@ -120,5 +132,9 @@ def _about_functions(model: onnx.ModelProto) -> str:
     return "its functions are too large once they are written out" if total > _MOST_PARTS else ""
 
 
-def _called(body: Message) -> list[tuple[str, str]]:
-    return [(part.domain, part.op_type) for part in parts(body) if isinstance(part, onnx.NodeProto)]
+def _called(body: Message) -> list[Call]:
+    return [_call(part) for part in parts(body) if isinstance(part, onnx.NodeProto)]
+
+
+def _call(node: onnx.NodeProto) -> Call:
+    return node.domain, node.op_type, node.overload

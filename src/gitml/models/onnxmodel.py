@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gitml.errors import IntegrityError, UsageError
+from gitml.models.model import Opened
 from gitml.models.signature import Signature
 
 _TYPES: dict[str, Any] = {
@@ -21,12 +22,12 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+def opened(content: bytes, signature: Signature) -> Opened:
     """Feeds one tensor with all inputs, or one per input by name; takes outputs by name, or the one that is float."""
     try:
         import onnxruntime
 
-        from gitml.models.onnxfile import whole
+        from gitml.models.onnxfile import is_steady, whole
     except ImportError as exc:
         raise UsageError("onnx and onnxruntime are not installed", "pip install 'gitml[onnx]'") from exc
     model = whole(content)
@@ -41,7 +42,7 @@ def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], 
         raise IntegrityError(f"the ONNX file cannot be loaded: {exc}", "export the model again") from exc
     feed = _feed(session.get_inputs(), signature)
     names, pick = _outputs(session.get_outputs(), signature)
-    return lambda rows: pick(session.run(names, feed(rows))), "arrays"
+    return Opened(lambda rows: pick(session.run(names, feed(rows))), "arrays", is_steady(model))
 
 
 def _feed(inputs: list[Any], signature: Signature) -> Callable[[Any], dict[str, Any]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import Any
 
 from gitml.errors import UsageError
+from gitml.models.model import Opened
 from gitml.models.signature import Signature
 from gitml.models.sklearnmodel import scorer
 
 
-def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+def opened(content: bytes, signature: Signature) -> Opened:
     """Unpickles, which runs whatever code the file names."""
     try:
         import joblib
     except ImportError as exc:
         raise UsageError("joblib is not installed", "pip install 'gitml[serve]'") from exc
-    return scorer(lambda: joblib.load(io.BytesIO(content)), signature)
+    return scorer(lambda: joblib.load(io.BytesIO(content)), signature)._replace(steady=False)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import IntegrityError, UsageError
+from gitml.models.model import Opened
 from gitml.models.signature import Signature
 
 Weights = Mapping[str, NDArray[Any]]
@@ -90,7 +91,7 @@ class Network(_Described):
     ]
 
 
-def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+def opened(content: bytes, signature: Signature) -> Opened:
     """Raises IntegrityError for a damaged file, UsageError for a network that is not described or does not fit."""
     try:
         from safetensors import SafetensorError
@@ -117,7 +118,7 @@ def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], 
             found = layer(found)
         return found.astype(np.float64)
 
-    return score, "arrays"
+    return Opened(score, "arrays")
 
 
 def _described(content: bytes) -> Network:

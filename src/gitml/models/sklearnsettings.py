@@ -7,6 +7,7 @@ of a kind that is known to be data, or the model is refused.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,11 @@ from gitml.errors import IntegrityError
 _HARMLESS: Mapping[str, Any] = {"input": "content", "memory": None}
 # Settings that start processes or print, without a say in any answer: the server decides on these itself.
 _OURS: Mapping[str, Any] = {"n_jobs": None, "verbose": 0}
+# Words are found by these alone: another pattern can take for ever on a text that a request brings.
+_WORDS = re.compile(
+    r"(\(\?[aiu]+\))?(\\b)?"
+    r"(\\w(\\w)*(\+|\{\d{1,2},(\d{1,2})?\})?(\\b)?|(?P<one>\\[dS]|\[(\\.|[^\[\]\\])+\])(?P=one)*(\+|\{\d{1,2},(\d{1,2})?\})?)"
+)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, slice, np.generic, np.dtype, np.ufunc)
 _RANDOM = (np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 _NUMBERS = (bool, int, float, str, object)
@@ -76,6 +82,9 @@ def _why_not(value: Any) -> str:
     if isinstance(value, (*_PLAIN, *_RANDOM, Mapping, list, tuple, set, frozenset, np.ndarray)):
         return ""
     if _is_estimator(value):
+        pattern = _own(value).get("token_pattern")
+        if pattern is not None and not (isinstance(pattern, str) and _WORDS.fullmatch(pattern)):
+            return f"{type(value).__name__} finds words by {str(pattern)[:60]!r}, which can take for ever on some texts"
         return next((why for name, good in _HARMLESS.items() if (why := _wrong_setting(value, name, good))), "")
     # No file can make these, only scikit-learn itself while it puts an estimator together.
     if type(value).__module__.startswith("scipy."):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
+from gitml.models.model import Opened
 from gitml.models.signature import Signature
 from gitml.models.sklearnmodel import scorer
 from gitml.models.sklearnsettings import settle
@@ -41,7 +41,7 @@ def library() -> Any:
     return skops
 
 
-def opened(content: bytes, signature: Signature) -> tuple[Callable[[Any], Any], str]:
+def opened(content: bytes, signature: Signature) -> Opened:
     """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
     skops = library()
     try:

@@ -65,12 +65,16 @@ class Seats:
 
 @dataclass(frozen=True)
 class Approvals:
-    """All reviews together. Successful when every seat is filled and nobody who may decide objects."""
+    """All reviews together. Successful when every seat is filled and nobody who may decide objects.
+
+    ``gaps`` say what is not known of who made it: no approval is safe before that, however many there are.
+    """
 
     phase: Phase
     reason: str
     seats: tuple[Seats, ...] = ()
     heard: tuple[Heard, ...] = ()
+    gaps: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: a snapshot of who was heard."""
@@ -93,7 +97,7 @@ def judge(policy: Policy, case: Case, move: Move) -> Approvals:
     if isinstance(pull, Unknown) or isinstance(pull.reviews, Unknown):
         why = pull.reason if isinstance(pull, Unknown) else _reason(pull.reviews)
         return Approvals(Phase.INCONCLUSIVE, f"the reviews are not known: {why}", _open(policy, case, seats, (), ()))
-    made, gaps = involved(case, pull, lineage=move in (Move.PROMOTION, Move.RESUME))
+    made, gaps = involved(policy, case, pull, lineage=move in (Move.PROMOTION, Move.RESUME))
     heard = _assigned(seats, [_heard(policy, case, pull, review, seats, made) for review in _deciding(pull.reviews)])
     return _concluded(_open(policy, case, seats, heard, made), heard, gaps)
 
@@ -129,6 +133,8 @@ def _heard(
     roles = tuple(role for role, holding in found.items() if holding.holds)
     teams = tuple(dict.fromkeys(team for holding in found.values() for team in holding.unknown))
     state = review.state.upper()
+    if policy.agents.has(review.person.login):
+        return Heard(review.person, state, False, review.commit, reason="a coding agent's review never counts")
     reason = _why_not(review, state, pull, roles, asked, teams, made)
     return Heard(review.person, state, not reason, review.commit, "", roles, reason)
 
@@ -207,7 +213,7 @@ def _concluded(seats: tuple[Seats, ...], heard: tuple[Heard, ...], gaps: Sequenc
     if objecting:
         return Approvals(Phase.FAILED, listed(f"{h.person.name} asks for changes" for h in objecting), seats, heard)
     if gaps:
-        return Approvals(Phase.INCONCLUSIVE, listed(gaps), seats, heard)
+        return Approvals(Phase.INCONCLUSIVE, listed(gaps), seats, heard, tuple(gaps))
     if missing:
         told = listed(f"{s.missing} more of {s.role}" for s in missing)
         return Approvals(Phase.INCONCLUSIVE, f"still to approve: {told}", seats, heard)

@@ -22,6 +22,22 @@ def artifact(facts: Facts, _: Policy) -> Verdict:
     return unclear(verified.reason) if isinstance(verified, Unknown) else passed(verified)
 
 
+def loads(facts: Facts, _: Policy) -> Verdict:
+    """No job of the default branch found that the artifact does not load, or answers otherwise than recorded.
+
+    A failed `evaluated` shuts the gate whether policy.yaml asks for that evidence or not. It never opens again, not by
+    an override either: the next version does.
+    """
+    if isinstance(facts.proofs, Unknown):
+        return unclear(facts.proofs.reason)
+    found = counting(facts, "evaluated", facts.order)
+    decides = None if isinstance(found, Unknown) else standing(found)
+    if decides is not None and decides.result == "failed":
+        why = decides.details.get("reason")
+        return failed(f"a job of the default branch could not use it: {why or 'it did not say why'}")
+    return passed("no job of the default branch found it unusable")
+
+
 def trained(facts: Facts, policy: Policy) -> Verdict:
     """A job of the default branch vouches that this version was trained.
 
@@ -87,6 +103,14 @@ BUILT_IN: dict[str, Rule] = {
             SCIENTIST,
             "push the artifact that the record speaks of: `dvc push`, with the dvc.lock of the commit that brought it",
             "push the artifact that the record speaks of: `dvc push`, or let main's jobs verify it",
+        ),
+    ),
+    "loads": Rule(
+        loads,
+        Advice(
+            SCIENTIST,
+            "train a version that loads: the job `verify` of main says in its log what went wrong with this one",
+            "wait for the job `verify` of main",
         ),
     ),
     "trained": Rule(

@@ -25,15 +25,18 @@ class Pull:
     """The pull request that would bring the change. ``head`` is its newest commit.
 
     ``asked_by`` made the bot open it; empty where nobody is known to have. ``commits`` are those that base lacks.
+    ``pushers`` moved the branch since it left main.
+    ``derived`` says what all of it follows from, where the gate derived it once more: then nobody made it.
     """
 
     head: str
     author: Person | Unknown
-    last_pusher: Person | Unknown
+    pushers: tuple[Person, ...] | Unknown
     number: int | None = None
     asked_by: tuple[Person, ...] = ()
     commits: tuple[Commit, ...] | Unknown = ()
     reviews: tuple[CountedReview, ...] | Unknown = ()
+    derived: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from gitml.spec.policy import Override, Policy
 from gitml.verdict import Verdict
 
 # What no signature replaces: bytes that are what they should be, an edit that can be judged, people who approve.
-NEVER = frozenset({"change", "artifact", "version", "approvals", "hold"})
+NEVER = frozenset({"change", "artifact", "loads", "version", "approvals", "hold"})
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def _signers(signed: Sequence[_Signed], name: str) -> int:
 def _read(policy: Policy, rule: Override, case: Case, proof: Proof) -> _Signed | Unknown:
     here = proof.repository.lower() == case.repository.lower()
     bound = (proof.model, proof.environment) == (case.model, case.environment)
-    if proof.reason or not here or not bound:
-        return Unknown(proof.reason or "a statement is of another repository, model or environment")
-    if proof.result != "passed" or proof.time > case.now:
-        return Unknown(f"the statement of {proof.owner} is of the future, or withdrawn")
+    if proof.why_not or not here or not bound:
+        return Unknown(proof.why_not or "a statement is of another repository, model or environment")
+    if proof.result != "passed":
+        return Unknown(f"the statement of {proof.owner} was withdrawn")
     why = _why_not(policy, rule, case, proof)
     if why:
         return Unknown(f"{proof.owner} {why}")
@@ -119,7 +119,7 @@ def why_may_not(policy: Policy, rule: Override, case: Case, login: str) -> str:
         return f"does not hold the role {rule.role}"
     if isinstance(case.pull, Unknown):
         return f"may have made the change: {case.pull.reason}"
-    made, _ = involved(case, case.pull, lineage=True)
+    made, _ = involved(policy, case, case.pull, lineage=True)
     own = next((i.how for i in made if same(i.person, person)), "")
     return f"is {own}" if own else ""
 

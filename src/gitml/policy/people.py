@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from gitml.gates.facts import Commit, Person, Unknown
 from gitml.policy.facts import Case, Pull
-from gitml.spec.policy import Policy
+from gitml.spec.policy import Agents, Policy
 
+# Of an address that the forge links with no account.
+UNCLAIMED = "whom no account claims"
 Teams = Mapping[str, tuple[Person, ...] | Unknown]
 
 
@@ -71,54 +73,76 @@ class Involved:
     how: str
 
 
-def involved(case: Case, pull: Pull, *, lineage: bool) -> tuple[tuple[Involved, ...], tuple[str, ...]]:
+def involved(policy: Policy, case: Case, pull: Pull, *, lineage: bool) -> tuple[tuple[Involved, ...], tuple[str, ...]]:
     """Whose approval does not count (DESIGN decision 6), and what is not known of that: then nobody's is safe."""
-    found = [*_of_pull(pull), *(_of_versions(case) if lineage else ())]
+    found = [*_of_pull(policy.agents, pull), *(_of_versions(policy.agents, case) if lineage else ())]
     known = tuple(i for i in found if isinstance(i, Involved))
     return known, tuple(dict.fromkeys(g.reason for g in found if isinstance(g, Unknown)))
 
 
-def _of_pull(pull: Pull) -> Iterator[Involved | Unknown]:
+def _of_pull(agents: Agents, pull: Pull) -> Iterator[Involved | Unknown]:
+    pushers = (pull.pushers,) if isinstance(pull.pushers, Unknown) else pull.pushers or (Unknown("nobody is named"),)
+    made = [(pull.author, "the author of the pull request"), *((p, "who pushed to its branch") for p in pushers)]
     bots = False
-    for person, how in ((pull.author, "the author of the pull request"), (pull.last_pusher, "the last who pushed")):
+    for person, how in made:
         if isinstance(person, Unknown):
-            yield Unknown(f"who is {how} is not known: {person.reason}")
+            yield Unknown(f"{how} is not known: {person.reason}")
         elif not person.is_known:
-            yield Unknown(f"who is {how} is not known")
+            yield Unknown(f"{how} is not known")
         else:
-            bots = bots or person.bot
+            bots = bots or not is_human(agents, person)
             yield Involved(person, how)
-    asked = [person for person in pull.asked_by if person.is_known]
+    commits = () if isinstance(pull.commits, Unknown) else pull.commits
+    started = [person for commit in commits for person in commit.started_by]
+    asked = [person for person in dict.fromkeys((*pull.asked_by, *started)) if person.is_known]
     for person in asked:
         yield Involved(person, "who made the bot open the pull request")
-    if bots and not any(not person.bot for person in asked):
+    if bots and not pull.derived and not any(is_human(agents, person) for person in asked):
         yield Unknown("who made the bot open the pull request is not known")
-    yield from _of_commits(pull.commits, "commit", "the pull request")
+    yield from _of_commits(agents, pull.commits, "commit", "the pull request")
 
 
-def _of_versions(case: Case) -> Iterator[Involved | Unknown]:
+def _of_versions(agents: Agents, case: Case) -> Iterator[Involved | Unknown]:
     for _, version, facts in case.candidates:
         if isinstance(facts, Unknown):
             yield Unknown(f"who made {version} is not known: {facts.reason}")
             continue
         candidate = facts.candidate
-        yield from _of_commits(candidate.authors, "lineage commit", candidate.version)
+        yield from _of_commits(agents, candidate.authors, "lineage commit", candidate.version)
         if not isinstance(facts.proofs, Unknown):
             for proof in facts.proofs:
-                if proof.kind == "trained" and proof.version == candidate.version and proof.by and not proof.reason:
+                if proof.kind == "trained" and proof.version == candidate.version and proof.by and not proof.why_not:
                     yield Involved(Person(proof.by), f"who trained {candidate.short}")
 
 
-def _of_commits(commits: Sequence[Commit] | Unknown, word: str, whose: str) -> Iterator[Involved | Unknown]:
+def _of_commits(
+    agents: Agents, commits: Sequence[Commit] | Unknown, word: str, whose: str
+) -> Iterator[Involved | Unknown]:
     if isinstance(commits, Unknown):
         yield Unknown(f"who made the commits of {whose} is not known: {commits.reason}")
         return
     for commit in commits:
         if not commit.people:
             yield Unknown(f"nobody is known to have made the {word} {commit.sha[:8]}")
-        for person in commit.people:
-            if person.is_known:
-                yield Involved(person, f"author, committer or co-author of the {word} {commit.sha[:8]}")
-            else:
-                told = f"the {word} {commit.sha[:8]} is by {person.email or 'somebody'}, whom no account claims"
-                yield Unknown(f"{told}: any reviewer might be the same person")
+        yield from _of_commit(agents, commit, f"{word} {commit.sha[:8]}")
+
+
+def _of_commit(agents: Agents, commit: Commit, name: str) -> Iterator[Involved | Unknown]:
+    """An agent answers for nothing, so whoever started it does: each of its commits must name a person."""
+    made = [person for person in commit.people if not agents.has(person.login, person.email)]
+    for person in made:
+        if person.is_known:
+            yield Involved(person, f"author, committer or co-author of the {name}")
+        else:
+            told = f"the {name} is by {person.email or 'somebody'}, {UNCLAIMED}"
+            yield Unknown(f"{told}: any reviewer might be the same person")
+    for person in commit.started_by:
+        if person.is_known:
+            yield Involved(person, f"who started what made the {name}")
+    if len(made) < len(commit.people) and not any(is_human(agents, p) for p in (*made, *commit.started_by)):
+        yield Unknown(f"who started the coding agent that made the {name} is not known")
+
+
+def is_human(agents: Agents, person: Person) -> bool:
+    """Whether this is an account that can answer for something: no bot's, and no coding agent's."""
+    return person.is_known and not person.bot and not agents.has(person.login, person.email)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitml.gates.base import OPERATOR
 from gitml.gates.facts import Person
+from gitml.gates.verdicts import listed
 from gitml.policy.approvals import Approvals
 from gitml.policy.builtin import advice_on
 from gitml.policy.change import Move
 from gitml.policy.override import gate_of
+from gitml.policy.people import UNCLAIMED
 from gitml.verdict import Phase, Verdict
 
 
@@ -52,14 +54,23 @@ def _times(freeze: Verdict, hold: Verdict) -> Iterator[Step]:
 
 
 def _people(approvals: Approvals) -> Iterator[Step]:
+    """What is not known of who made it comes first: until then no approval counts, so nobody need begin."""
+    if approvals.gaps:
+        yield Step(OPERATOR, f"before anybody approves: {_made_known(approvals.gaps)}")
     for heard in approvals.heard:
         if heard.state == "CHANGES_REQUESTED" and heard.roles:
             yield Step(heard.person.name, "says what must change; approves, or dismisses the review, when it has")
     for seats in approvals.seats:
         if seats.missing:
             yield Step(seats.role, _to_approve(seats.missing, seats.could, seats.unknown))
-    if approvals.phase is Phase.INCONCLUSIVE and not any(s.missing for s in approvals.seats):
-        yield Step(OPERATOR, f"make known who stands behind the change: {approvals.reason}")
+
+
+def _made_known(gaps: Sequence[str]) -> str:
+    """What to do about what is not known. ``UNCLAIMED`` is about an address, which its owner can claim."""
+    told = listed(gaps, most=3)
+    if any(UNCLAIMED in gap for gap in gaps):
+        return f"{told}; its owner adds the address to an account of the forge (settings, e-mails), then this goes on"
+    return f"make known who stands behind the change: {told}"
 
 
 def _to_approve(missing: int, could: tuple[Person, ...], unknown: tuple[str, ...]) -> str:

@@ -15,7 +15,9 @@ from gitml.forges.settings import Settings
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.http import HttpError, Patience
+from gitml.models.quarantine import can_go_offline
 from gitml.project.doctorfix import mend
+from gitml.project.doctoridentity import identity
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
 from gitml.project.render import Did, workflows
@@ -33,7 +35,7 @@ def doctor(
 ) -> tuple[Point, ...]:
     """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
-    points = [_workflows(root), *_data(root, application)]
+    points = [_workflows(root), *_data(root, application), _trials()]
     try:
         remote = _origin(root)
         settings = settings_from(env, remote)
@@ -103,6 +105,13 @@ def _credentials(application: Application) -> Point:
     return Point("data credentials", Mark.UNKNOWN, "gitml.yaml names none", todo)
 
 
+def _trials() -> Point:
+    if can_go_offline():
+        return Point("trial loads", Mark.OK, "new versions are tried without a network on this machine")
+    todo = "where the agent runs, allow user namespaces, or forbid its container the network it does not need"
+    return Point("trial loads", Mark.OK, "this kernel does not take the network from new versions that are tried", todo)
+
+
 _KINDS = {
     "ghp_": "of a person (classic)",
     "github_pat_": "of a person (fine-grained)",
@@ -135,6 +144,7 @@ def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterat
     yield from _permissions(forge, about, main)
     yield from _protection(forge, main)
     yield _checked_in(forge, root, main)
+    yield identity(forge, Git(root))
     yield from guarding(root, application, forge, main)
 
 

@@ -14,17 +14,17 @@ from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.facts import AuditFacts, Rules, Way
+from gitml.evidence.records import touched_again, version_of
+from gitml.evidence.trust import Believed, sealed
 from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
+from gitml.git.ledgerline import LedgerEntry, is_event, line_of, unclean
 from gitml.git.repository import Repository
-from gitml.refs import VERSION
 from gitml.spec.policy import POLICY
 
 _DIRECT = ("push", "force_push", "branch_creation")
-_RECORD = re.compile(rf"models/(?P<model>[^/]+)/versions/(?P<version>{VERSION.pattern})\.json")
-_YEAR = re.compile(rb"40000 \d{4}\0")
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def gather(
     commits = history.commits(root, main)
     order = {commit: place for place, commit in enumerate(commits)}
     changes = history.line(root, main, _governed(prefix))
+    records = history.line(root, main, [f":(top,glob){history.escaped(prefix)}models/*/versions/*.json"])
     head = heads[0] if heads else ""
     line = history.line(root, head) if head else ()
     return AuditFacts(
@@ -85,7 +86,8 @@ def gather(
         order=order,
         changes=changes,
         policies=tuple(_policies(here, changes)),
-        versions=_versions(root, main, prefix),
+        versions=frozenset(version for c in records for t in c.touches if (version := version_of(t.path, prefix))),
+        records=touched_again(records),
         head=head,
         ledger=line,
         contents=_contents(root, line),
@@ -94,12 +96,13 @@ def gather(
         kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
         since=_since(here, asked.since, order),
         prefix=prefix,
+        host=here.settings.host,
     )
 
 
 def _governed(prefix: str) -> tuple[str, ...]:
     """Pathspecs of deployment files, and of what decides about them."""
-    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
+    folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     outside = (".github/**", "CODEOWNERS", "docs/CODEOWNERS")
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
@@ -122,27 +125,22 @@ def _text(content: bytes) -> str:
         return ""
 
 
-def _versions(root: Path, main: str, prefix: str) -> frozenset[str]:
-    """Every version that main ever had a record of."""
-    folder = re.sub(r"([\\*?\[])", r"\\\1", prefix)
-    line = history.line(root, main, [f":(top,glob){folder}models/*/versions/*.json"])
-    paths = (touch.path.removeprefix(prefix) for landed in line for touch in landed.touches)
-    return frozenset(f"{m['model']}/{m['version']}" for m in map(_RECORD.fullmatch, paths) if m)
-
-
 def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
     """Of every event there ever was; not of a file that is too large to be one."""
-    wanted = {t.new for landed in line for t in landed.touches if t.new and ledger.NAME.fullmatch(t.path)}
-    ids = ledger.small(root, sorted(wanted))
-    return dict(zip(ids, Repository(root).contents(ids), strict=True))
+    entries = [LedgerEntry(t.path, t.new) for landed in line for t in landed.touches if is_event(t)]
+    return {event.blob: event.content for event in ledger.load(Repository(root), entries)}
 
 
 def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
-    """Second parents whose files are events: a merge of them would hide this line, or be hidden by it."""
-    parents = sorted({parent for landed in line for parent in landed.parents[1:]})
-    trees = Repository(root).contents([f"{parent}^{{tree}}" for parent in parents], "tree")
-    odd = [parent for parent, tree in zip(parents, trees, strict=True) if _YEAR.search(tree)]
-    return frozenset(p for p in odd if any(ledger.NAME.fullmatch(path) for path in history.files(root, p)))
+    """Other parents behind which there are events: a merge of them would hide this line, or be hidden by it."""
+    repository, there = Repository(root), {landed.commit for landed in line}
+    parents = dict.fromkeys(parent for landed in line for parent in landed.parents[1:] if parent not in there)
+    return frozenset(p for p in unclean(repository, list(parents)) if _is_ledger(repository, p))
+
+
+def _is_ledger(repository: Repository, commit: str) -> bool:
+    events = ledger.load(repository, line_of(repository, commit).entries)
+    return any(not isinstance(sealed(event), Believed) for event in events)
 
 
 def _kept(text: str) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gitml import clock
 from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, RefError, UsageError
 from gitml.evidence.keys import generate
+from gitml.evidence.reader import EvidenceRules, read
 from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed, believe
 from gitml.git import ledger
@@ -35,47 +36,34 @@ class EventFilter:
         return all(getattr(about, name, None) == value for name, value in asked.items() if value)
 
 
-@dataclass(frozen=True)
-class ShownEvent:
-    """An event and whether it is believed now, by the keys of main."""
-
-    event: Event
-    believed: Believed
-
-    @property
-    def binding(self) -> Binding | None:
-        return self.believed.binding
-
-
-def events(here: Here) -> list[Event]:
-    """Newest last. Raises InconclusiveError when this clone has no ledger."""
+def events(here: Here) -> tuple[Believed, ...]:
+    """Oldest first, each judged by the keys of main. Raises InconclusiveError when this clone has no ledger."""
     heads = here.heads()
     if not heads:
         raise InconclusiveError(
             f"this clone has no branch {ledger.BRANCH}", f"git fetch origin {ledger.BRANCH}, or add --fetch"
         )
-    return ledger.read(here.git.root, heads[0])
+    return read(here.git.root, heads[0], _rules(here)).events
 
 
-def evidence(here: Here, wanted: EventFilter) -> list[ShownEvent]:
+def evidence(here: Here, wanted: EventFilter) -> list[Believed]:
     """Events newest first, each judged."""
-    judged = _judged(here, reversed(events(here)))
-    return list(islice((shown for shown in judged if wanted.fits(shown.binding)), wanted.most))
+    fitting = (one for one in reversed(events(here)) if wanted.fits(one.binding))
+    return list(islice(fitting, wanted.most))
 
 
-def _judged(here: Here, listed: Iterator[Event]) -> Iterator[ShownEvent]:
-    keys, repository, now = here.policy().keys, here.repository, clock.now()
-    return (ShownEvent(event, believe(event.content, keys, repository, now)) for event in listed)
+def _rules(here: Here) -> EvidenceRules:
+    return EvidenceRules(here.policy(), here.repository, clock.now(), here.settings.host)
 
 
-def find(here: Here, name: str) -> ShownEvent:
+def find(here: Here, name: str) -> Believed:
     """The one event whose path or digest starts with ``name``. Raises RefError for none or several."""
     stems = {event.name: event for event in events(here)}
     found = [n for n in stems if n == name or _stem(n).startswith(name) or _digest(n).startswith(name)]
     if len(found) != 1 or len(name) < 4:
         said = "names no event" if not found else "is too short" if len(name) < 4 else "names several events"
         raise RefError(f"{name!r} {said}", "`gitml evidence ls` lists them; the last 12 digits name one")
-    return next(_judged(here, iter([stems[found[0]]])))
+    return stems[found[0]]
 
 
 def _stem(name: str) -> str:
@@ -86,13 +74,13 @@ def _digest(name: str) -> str:
     return name.rpartition("-")[2]
 
 
-def verify(here: Here, names: Sequence[str]) -> tuple[list[ShownEvent], Verdict]:
+def verify(here: Here, names: Sequence[str]) -> tuple[list[Believed], Verdict]:
     """Events, or files with envelopes, by their names; all events of the ledger without any."""
     if names:
         shown = [_file(here, Path(n)) if Path(n).is_file() else find(here, n) for n in names]
     else:
-        shown = list(_judged(here, iter(events(here))))
-    wrong = [s for s in shown if not s.believed or ledger.wrong_name(s.event.name, s.event.content)]
+        shown = list(events(here))
+    wrong = [one for one in shown if not one]
     counts = {"verified": len(shown) - len(wrong), "refused": len(wrong)}
     if not shown:
         return shown, Verdict(Phase.INCONCLUSIVE, "there are no events", counts)
@@ -101,13 +89,14 @@ def verify(here: Here, names: Sequence[str]) -> tuple[list[ShownEvent], Verdict]
     return shown, Verdict(Phase.SUCCESSFUL, f"{len(shown)} events are signed by keys of main's policy.yaml", counts)
 
 
-def _file(here: Here, path: Path) -> ShownEvent:
+def _file(here: Here, path: Path) -> Believed:
     """An envelope in a file; the name that the ledger would give it is not asked for."""
     content = path.read_bytes()
-    found = next(_judged(here, iter([Event(str(path), content)])))
+    rules = _rules(here)
+    found = believe(content, rules.policy.keys, rules.repository, rules.now, rules.host)
     about = found.binding
     name = ledger.event_name(about.time, about.kind, content) if about else str(path)
-    return ShownEvent(Event(name, content), found.believed)
+    return replace(found, event=Event(name, content))
 
 
 @dataclass(frozen=True)

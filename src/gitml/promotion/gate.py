@@ -15,13 +15,16 @@ from gitml.errors import GitmlError
 from gitml.evidence.keys import SigningKey
 from gitml.forges.base import OnPull, PullRequest, State, Status
 from gitml.forges.governed import Review
-from gitml.gate.judge import Ground, Judged, ground, judge
+from gitml.gate.derived import statement_of as derived_statement
+from gitml.gate.ground import Ground, ground
+from gitml.gate.judge import Judged, judge
 from gitml.gate.statement import is_known, statement_of
 from gitml.gate.status import context_of
 from gitml.gate.words import cut, line_of, state_of, text_of
 from gitml.gates.facts import Unknown
 from gitml.publishing.status import CONTEXT as TRAIN
 from gitml.publishing.sticky import Age, Stamp, Sticky, mine, stick
+from gitml.verdict import Phase
 
 _ROUNDS = 3
 NO_KEY = "nothing signs here (no GITML_SIGNING_KEY), so it stays shut; `gitml doctor` says what is missing"
@@ -112,6 +115,7 @@ class _Work:
         outcome = GateOutcome(pull.number, pull.head.commit, state_of(judged), line_of(judged), judged)
         if not self.order.official:
             return outcome
+        self._sign_derived(judged)
         outcome = self._sign(outcome, judged)
         outcome = self._post(outcome)
         return self._comment(outcome, judged)
@@ -125,7 +129,7 @@ class _Work:
             return replace(outcome, state=_shut(outcome.state), line=cut(heard.reason), problem=heard.reason)
         statement = statement_of(self.place, heard, judged, self.order.run)
         if is_known(heard, statement):
-            return replace(outcome, known=True)
+            return self._standing(replace(outcome, known=True))
         if self.order.key is None:
             line = NO_KEY if outcome.state is State.SUCCESS else outcome.line
             return replace(outcome, state=_shut(outcome.state), line=cut(line), problem=NO_KEY)
@@ -134,7 +138,33 @@ class _Work:
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)
         self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
-        return replace(outcome, signed=event)
+        return self._standing(replace(outcome, signed=event))
+
+    def _standing(self, outcome: GateOutcome) -> GateOutcome:
+        """What is signed opens nothing while the ledger is broken, unless it brings back what was approved before."""
+        heard = self.ground.heard
+        if (
+            isinstance(heard, Unknown)
+            or not heard.broken
+            or heard.newest("gate", pull=outcome.number, head=outcome.head)
+        ):
+            return outcome
+        why = f"the ledger was broken by {heard.broken[0].commit[:12]}: people of the override role have to accept that"
+        return replace(outcome, state=_shut(outcome.state), line=cut(why), problem=why)
+
+    def _sign_derived(self, judged: Judged) -> None:
+        """Once, before the merge. What is not signed now `gitml ci record` makes up for."""
+        fresh = [d for d in judged.derived if d.verdict.phase is Phase.SUCCESSFUL and not d.is_known]
+        if not fresh or self.order.key is None:
+            return
+        main, digest, number = self.ground.main, self.ground.digest, judged.pull.number
+        made = [derived_statement(self.place, main, digest, number, d, self.order.run) for d in fresh]
+        try:
+            Signer(self.place, self.ground.policy, self.order.key).sign(made, parents=[d.commit for d in fresh])
+        except GitmlError as exc:
+            self.place.say(f"#{number}: that its commits are the bot's could not be signed: {exc.message}")
+            return
+        self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))
 
     def _post(self, outcome: GateOutcome) -> GateOutcome:
         if not self.order.official:

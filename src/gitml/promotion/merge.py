@@ -13,6 +13,7 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import heard
 from gitml.errors import FailedError, InconclusiveError, OutsideError, UsageError
+from gitml.evidence import bearing
 from gitml.evidence.statement import Binding
 from gitml.forges.base import PullRequest, State, Status
 from gitml.forges.governed import Readiness
@@ -59,7 +60,7 @@ def merge(place: Place, order: MergeOrder, *, sleep: Callable[[float], None] = t
     if done is not None:
         return MergeResult(order.number, pull.head.commit, done.commit, was_merged=True)
     head = _expected(order, pull)
-    main = place.newest()
+    main = place.newest(whole=True)
     context = context_of(main.application().application if main.git.prefix else "", main.git.prefix)
     _refuse_shut(context, head, forge.commits.statuses(head))
     _refuse_unsigned(place, main, order.number, head)
@@ -121,15 +122,19 @@ def _refuse_unsigned(place: Place, main: Mainline, number: int, head: str) -> No
 
 def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
     """The gate looks again when main moves, but that takes a while: roles, keys and the file may be others by now."""
-    change = signed.change
     if signed.policy != sha256(main.file(POLICY) or b"").hexdigest():
-        moved = POLICY
-    elif change is None or blob_at(main.git, main.commit, change.path) != change.old:
-        moved = change.path if change else "the deployment file"
+        why = f"{POLICY} has changed on the default branch since the gate was signed"
+    elif signed.change is None:
+        why = "the gate signed no change of a deployment file"
     else:
+        there = blob_at(main.git, main.commit, signed.change.path)
+        wrong = bearing.why_not(main.git, signed, signed.change, main.commit)
+        wrong = f"is of another {signed.change.path} than main has" if there != signed.change.old else wrong
+        why = f"what the gate signed {wrong}" if wrong else ""
+    if not why:
         return
     raise InconclusiveError(
-        f"{moved} has changed on the default branch since the gate was signed: nothing was merged",
+        f"{why}: nothing was merged",
         "the gate looks again when the branch moves; call this again then",
     )
 

@@ -17,7 +17,8 @@ from gitml.errors import FailedError, GitmlError, InconclusiveError, UsageError
 from gitml.evidence.keys import SigningKey, fingerprint
 from gitml.evidence.statement import SignedChange, Statement
 from gitml.forges.base import PullRequest
-from gitml.gate.judge import Ground, Judged, ground, judge
+from gitml.gate.ground import Ground, ground
+from gitml.gate.judge import Judged, judge
 from gitml.gate.statement import pin_of
 from gitml.gates.facts import Unknown
 from gitml.policy.change import Move

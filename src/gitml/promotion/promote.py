@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gitml.control.change import (
     PROMOTE,
-    Put,
     Wish,
+    begin_anew,
     branch_of,
     close_overtaken,
     put_branch,
@@ -38,6 +38,8 @@ _MOST_REVIEWERS = 15
 class PromoteOrder:
     """What is asked. ``weight`` in percent, of a canary. ``anyway``: also while a freeze or hold keeps the gate shut.
 
+    ``anew``: what is open of it is closed, and its branch made again.
+
     ``asked_by`` are those who want it, where that is not the token's account.
     """
 
@@ -47,6 +49,7 @@ class PromoteOrder:
     weight: float | None = None
     reason: str = ""
     anyway: bool = False
+    anew: bool = False
     asked_by: tuple[Account, ...] = ()
 
 
@@ -99,9 +102,11 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
         asked_by=order.asked_by or askers(place),
         warnings=warnings,
     )
-    put = _put(story, order)
+    wish = _wish(story, order)
+    gone = begin_anew(place, wish.branch) if order.anew else ()
+    put = put_pull(place, wish, put_branch(place, wish, main), story.text)
     asked = ask(place, put.pull, policy, environment, without=story.shut_out)
-    closed = _close_older(story, order, put.pull)
+    closed = (*gone, *_close_older(story, order, put.pull))
     return Proposed(record.model, record.version, environment, put.pull, put.how, asked, closed, warnings)
 
 
@@ -168,12 +173,12 @@ def _refuse_closed_doors(
         raise InconclusiveError(f"{environment} is held by {hold.by}{end}: {hold.reason}", resume)
 
 
-def _put(story: Story, order: PromoteOrder) -> Put:
+def _wish(story: Story, order: PromoteOrder) -> Wish:
     what = "" if order.part == "champion" else f" as {order.part}"
     environment = story.environment
     version = story.version if order.part == "champion" else f"{story.version}-{order.part}"
     before = f"It takes the place of {story.old.champion.version}.\n" if story.old and not what else ""
-    wish = Wish(
+    return Wish(
         model=story.model,
         environment=environment,
         branch=branch_of(story.main, PROMOTE, story.model, environment, version),
@@ -183,8 +188,6 @@ def _put(story: Story, order: PromoteOrder) -> Put:
         reason=order.reason,
         asked_by=story.asked_by,
     )
-    branch = put_branch(story.place, wish, story.main)
-    return put_pull(story.place, wish, branch, story.text)
 
 
 def ask(place: Place, pull: PullRequest, policy: Policy, environment: str, *, without: tuple[str, ...]) -> Asked:

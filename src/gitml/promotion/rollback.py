@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TypeVar
 
-from gitml.control.change import RESUME, ROLLBACK, Wish, branch_of, put_branch, put_pull
+from gitml.control.change import RESUME, ROLLBACK, Wish, begin_anew, branch_of, put_branch, put_pull
 from gitml.control.mainline import Mainline, known_environment
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
@@ -36,7 +36,7 @@ T = TypeVar("T")
 class RollbackOrder:
     """What is asked. ``to`` is a version or the beginning of its digest; empty: the last good one.
 
-    ``until`` ends the hold; without it somebody has to.
+    ``until`` ends the hold; without it somebody has to. ``anew``: what is open of it is closed, its branch made again.
     """
 
     model: str
@@ -44,6 +44,7 @@ class RollbackOrder:
     reason: str
     to: str = ""
     until: datetime | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def rollback(place: Place, order: RollbackOrder) -> Proposed:
     )
     branch = branch_of(main, ROLLBACK, order.model, order.environment, pin.version)
     title = f"Roll back {order.model} to {short(pin.version)} in {order.environment}"
-    return _proposed(story, branch, title, f"{old.champion.version} leaves.")
+    return _proposed(story, branch, title, f"{old.champion.version} leaves.", anew=order.anew)
 
 
 def resume(place: Place, order: RollbackOrder) -> Proposed:
@@ -121,17 +122,19 @@ def resume(place: Place, order: RollbackOrder) -> Proposed:
         asked_by=askers(place),
     )
     branch = branch_of(main, RESUME, order.model, order.environment)
-    return _proposed(story, branch, f"End the hold of {order.model} in {order.environment}", f"{version} stays.")
+    title = f"End the hold of {order.model} in {order.environment}"
+    return _proposed(story, branch, title, f"{version} stays.", anew=order.anew)
 
 
-def _proposed(story: Story, branch: str, title: str, words: str) -> Proposed:
+def _proposed(story: Story, branch: str, title: str, words: str, *, anew: bool) -> Proposed:
     place = story.place
     wish = Wish(story.model, story.environment, branch, story.new, title, words, story.reason, story.asked_by)
+    gone = begin_anew(place, branch) if anew else ()
     put = put_pull(place, wish, put_branch(place, wish, story.main), story.text)
     asked = Asked(Reviewers())
     if story.policy is not None:
         asked = ask(place, put.pull, story.policy, story.environment, without=story.shut_out)
-    return Proposed(story.model, story.version, story.environment, put.pull, put.how, asked, warnings=story.warnings)
+    return Proposed(story.model, story.version, story.environment, put.pull, put.how, asked, gone, story.warnings)
 
 
 def _readable(place: Place, read: Callable[[], T]) -> T | None:

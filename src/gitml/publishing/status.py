@@ -24,7 +24,7 @@ def description_of(report: Report) -> str:
     if report.problem:
         return f"no verdict: {report.problem}"
     if not report.models:
-        return "nothing to train: no model has stages"
+        return f"nothing to train: {(*report.notes, 'no model has stages')[0]}"
     ordered = sorted(report.models, key=lambda m: m.outcome not in _BAD)
     return "; ".join(_line(model) for model in ordered)
 

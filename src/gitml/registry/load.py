@@ -15,6 +15,7 @@ from gitml.models.ensemble import Members
 from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.models.parity import Parity, columns_of, compared, covering
+from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
 from gitml.spec.application import Model, format_of
 from gitml.spec.deployment import Pin
@@ -48,12 +49,14 @@ class Loader:
     """``models``: those of gitml.yaml, which says how artifacts are stored.
 
     ``pickle``: policy.yaml has an exception for what is loaded. ``inside``: the ensembles around it, outermost first.
+    ``quarantine``: where each version is tried before it is loaded here; None: where they are known to come to an end.
     """
 
     shelf: VersionShelf
     models: Mapping[str, Model]
     pickle: bool = False
     inside: tuple[str, ...] = ()
+    quarantine: Quarantine | None = None
 
     def pinned(self, model: str, pin: Pin) -> LoadedVersion:
         """Raises RefError, SpecError, IntegrityError, OutsideError or UsageError where it cannot be had or used.
@@ -85,6 +88,7 @@ class Loader:
                 "name a file under `signature` in gitml.yaml, and train it again",
             )
         paths = self.shelf.files(record, [record.artifact, *_samples(record)])
+        self._try(record, kind, paths)
         inner: list[Record] = []
         model = load(
             paths[record.artifact],
@@ -95,6 +99,19 @@ class Loader:
             members=self._members(record, inner),
         )
         return LoadedVersion(record, model, inner=tuple(inner))
+
+    def _try(self, record: Record, kind: str, paths: Mapping[str, Path]) -> None:
+        # An ensemble is a few lines of YAML; each of its versions is tried when it is loaded.
+        if self.quarantine is None or kind == "ensemble" or record.signature is None:
+            return
+        self.quarantine.try_load(
+            paths[record.artifact],
+            kind,
+            record.signature,
+            sha256=record.files[record.artifact].sha256,
+            allow_pickle=self.pickle,
+            samples=next((paths[name] for name in _samples(record)), None),
+        )
 
     def samples(self, record: Record) -> dict[str, list[Any]] | None:
         """The sample rows with their recorded answers, by column; None where the version has none."""

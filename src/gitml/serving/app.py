@@ -35,8 +35,8 @@ from gitml.traffic import intake
 from gitml.traffic.predictionlog import NoLog, Sink
 from gitml.traffic.writing import Taken
 
-# What needs no token: load balancers ask without one.
-_OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
+# What needs no token, because load balancers ask without one; so may `/` be, but it then says nothing of the models.
+_OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})
 
 
 def create_app(
@@ -101,6 +101,8 @@ class App:
 
     async def _routed(self, scope: Scope, receive: Receive) -> Response:
         path, method = scope["path"], scope["method"]
+        if path == "/" and method in ("GET", "HEAD") and not self._knows(scope):
+            return _json({"gitml": __version__})
         by = ANYBODY if path in _OPEN else access(scope, self._tokens)
         if method in ("GET", "HEAD"):
             return self._got(path.rstrip("/") or "/")
@@ -219,8 +221,15 @@ class App:
 
     def _front(self) -> Response:
         models = {name: openapi.described(served) for name, served in self._state.served.items()}
-        shown = models if not self._tokens else sorted(models)
-        return _json({"gitml": __version__, "environment": self._state.environment, "models": shown})
+        return _json({"gitml": __version__, "environment": self._state.environment, "models": models})
+
+    def _knows(self, scope: Scope) -> bool:
+        """Whether the caller is one of those that have a token, where there are tokens."""
+        try:
+            access(scope, self._tokens)
+        except RequestError:
+            return False
+        return True
 
 
 def _is_strict(scope: Scope) -> bool:

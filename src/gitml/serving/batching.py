@@ -85,13 +85,13 @@ class Runner:
     @property
     def how(self) -> str:
         """`at once`, `batches` on the loop, or `thread`."""
-        if self.cost.of(1) > SHORT:
+        if self.cost.of(1) > SHORT or not self.model.steady:
             return "thread"
         return "batches" if self.cost.call > WORTH else "at once"
 
     async def answers(self, rows: Rows) -> Answers:
         """Shape (rows, outputs). Raises what the model raises, BusyError at once, or SlowError in time."""
-        if self.cost.call <= WORTH and self.cost.of(len(rows)) <= SHORT:
+        if self.cost.call <= WORTH and self._is_short(len(rows)):
             return self.model.answers(rows)
         if self._jobs and self._waiting + len(rows) > self._limits.waiting:
             raise BusyError("too many rows wait for this model", "try again in a second")
@@ -106,6 +106,10 @@ class Runner:
         except TimeoutError:
             raise SlowError(f"the model did not answer within {self._limits.seconds:g} s", "send fewer rows") from None
 
+    def _is_short(self, rows: int) -> bool:
+        """Whether a call may be made on the loop. A model that hangs by a value would hang all others with it."""
+        return self.model.steady and self.cost.of(rows) <= SHORT
+
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._jobs and not self._scheduled and not self._away:
             self._scheduled = True
@@ -117,7 +121,7 @@ class Runner:
         count = sum(len(job.rows) for job in jobs)
         if not jobs:
             return
-        if self.cost.of(count) <= SHORT:
+        if self._is_short(count):
             _settle(_answered(self.model, jobs))
             self._schedule(loop)
             return

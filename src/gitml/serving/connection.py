@@ -17,13 +17,41 @@ _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\
 _HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
 
-def patient(limits: Limits) -> type[asyncio.Protocol]:
-    """Connections with these limits."""
+class Crowd:
+    """The connections of one server, counted; those that wait for a request, longest first. For its loop's thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._count = most, 0
+        self._waiting: dict[Patient, None] = {}
+
+    def came(self, one: Patient) -> None:
+        """Beyond the limit somebody who waits makes room: whoever holds connections shuts nobody out."""
+        self._count += 1
+        if self._count > self._most:
+            oldest = next(iter(self._waiting), one)
+            self.busy(oldest)
+            oldest.transport.close()
+        self.waits(one)
+
+    def waits(self, one: Patient) -> None:
+        self._waiting[one] = None
+
+    def busy(self, one: Patient) -> None:
+        self._waiting.pop(one, None)
+
+    def left(self, one: Patient) -> None:
+        self._count -= 1
+        self.busy(one)
+
+
+def patient(limits: Limits, most: int) -> type[asyncio.Protocol]:
+    """Connections with these limits, ``most`` of them at once."""
+    crowd = Crowd(most)
 
     class Limited(Patient):
         def __init__(self, *words: object, **named: object) -> None:
             super().__init__(*words, **named)  # type: ignore[arg-type]
-            self.limits = limits
+            self.limits, self.crowd = limits, crowd
 
     return Limited
 
@@ -32,6 +60,7 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
     """A request whose head takes too long, or has no end, loses its connection. An answer leaves in one piece."""
 
     limits: Limits
+    crowd: Crowd
     _pieces: OnePiece
     _timer: asyncio.TimerHandle | None = None
     _head = 0
@@ -41,6 +70,7 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
         self._pieces = OnePiece(transport)
         super().connection_made(self._pieces)
         self._wait_for_head()
+        self.crowd.came(self)
 
     def data_received(self, data: bytes) -> None:
         self._head += len(data)
@@ -60,6 +90,7 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self.crowd.busy(self)
         self._disarm()
         super().on_headers_complete()
 
@@ -69,10 +100,12 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
 
     def on_response_complete(self) -> None:
         self._pieces.flush()
+        self.crowd.waits(self)
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.crowd.left(self)
         super().connection_lost(exc)
 
     def _wait_for_head(self) -> None:

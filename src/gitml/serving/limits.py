@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Limits:
     """``body`` in bytes, ``head`` of a request's first lines. ``rows`` of one request. ``requests`` in work at once,
     ``waiting`` rows before one model. ``seconds`` for an answer, ``body_seconds`` for a body to arrive,
-    ``head_seconds`` for a request's first lines. ``batch`` rows that a model is given at once. ``shadows``: requests
-    that wait for shadow versions.
+    ``head_seconds`` for a request's first lines. ``connections`` at once: beyond them the one that waited longest for a
+    request is closed; ``idle_seconds`` after which each is. ``batch`` rows that a model is given at once. ``shadows``:
+    requests that wait for shadow versions.
     """
 
     body: int = 16 << 20
@@ -21,5 +22,7 @@ class Limits:
     seconds: float = 10.0
     body_seconds: float = 10.0
     head_seconds: float = 10.0
+    connections: int = 4096
+    idle_seconds: float = 75.0
     batch: int = 1024
     shadows: int = 256

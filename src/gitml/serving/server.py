@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from gitml.serving.limits import Limits
 from gitml.serving.state import ServerState
 
 _START_SECONDS = 30.0
+# Files that the rest of the process may need: models, journals, what is fetched from the forge.
+_FILES = 256
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def _config(app: Any, state: ServerState, listen: Listen) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=2048,
-        timeout_keep_alive=75,
+        timeout_keep_alive=math.ceil(state.limits.idle_seconds),
         timeout_graceful_shutdown=max(1, round(listen.grace)),
         ssl_certfile=listen.certificate,
         ssl_keyfile=listen.key,
@@ -87,13 +91,24 @@ def _protocol(limits: Limits) -> Any:
         return "httptools"
     from gitml.serving.connection import patient
 
-    return patient(limits)
+    return patient(limits, _room(limits.connections))
+
+
+def _room(wanted: int) -> int:
+    """How many connections may be open: each takes a file of the process, and the rest of it needs some too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _FILES
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(wanted, soft - _FILES))
 
 
 def _missing() -> str:
     if is_checked("uvicorn", uvicorn.__version__):
         return ""
-    return f"uvicorn {uvicorn.__version__} was not checked: requests whose head never ends are not cut off"
+    why = "heads that never end are not cut off, and nobody idle makes room"
+    return f"uvicorn {uvicorn.__version__} was not checked: {why}"
 
 
 def _bound(listen: Listen) -> socket.socket:

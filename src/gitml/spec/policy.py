@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -30,6 +30,7 @@ from gitml.fields import (
     person,
 )
 from gitml.gates.exemption import Exemption
+from gitml.kinds import widened
 from gitml.spec.gates import Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
@@ -121,7 +122,7 @@ class TrustedKey(_Window):
 
     public: PublicKey = Field(description="The key, as in a .pub file: `ssh-ed25519 AAAA…`.")
     owner: Text = Field(description="Who holds the private half.")
-    purposes: Annotated[tuple[EvidenceKind, ...], Field(min_length=1)] = Field(
+    purposes: Annotated[tuple[EvidenceKind, ...], Field(min_length=1), AfterValidator(widened)] = Field(
         description="Kinds of evidence it may sign."
     )
     since: Moment = Field(alias="from", description="Signatures made before this do not count.")
@@ -147,6 +148,23 @@ class Override(FileSection):
     lasts: Duration | None = Field(None, description="The longest that an override may last.")
 
 
+class Agents(FileSection):
+    """Coding agents: their review never counts, and whoever started one counts as an author of what it made."""
+
+    accounts: tuple[Login, ...] = Field((), description="Their accounts, beside those whose login ends in [bot].")
+    addresses: tuple[Text, ...] = Field(
+        (), description="Their e-mail addresses, as they stand in commits and Co-authored-by trailers."
+    )
+    trailers: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$")], ...] = Field(
+        (), description="Trailers of commits that name who started the agent, by login, beside Gitml-Requested-By."
+    )
+
+    def has(self, login: str, email: str = "") -> bool:
+        """Whether an account or address is an agent's."""
+        by_login = login.lower() in {account.lower() for account in self.accounts}
+        return by_login or (bool(email) and email.lower() in {address.lower() for address in self.addresses})
+
+
 class Policy(FileSection):
     """The whole of policy.yaml."""
 
@@ -162,6 +180,7 @@ class Policy(FileSection):
     freezes: tuple[Freeze, ...] = Field((), description="Times in which nothing is promoted.")
     exceptions: tuple[Exemption, ...] = Field((), description="What is allowed for a time though it is forbidden.")
     override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
+    agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
 
     def before(self, environment: str) -> str | None:
         """The environment that a version must have reached first; None for the first one."""

@@ -12,6 +12,9 @@ judges. No other package knows the files. The map::
     marks          "complete up to T", told by each host
     labels         what really happened     intake  labels and events as callers send them
     events         business events that KPIs are made of
+    windowsketch   the sketch of a window; those of past days are kept
+    batches        what batch jobs answered, each file once
+    housekeeping   once a day: what hosts said is merged, old days are deleted
     reader         windows of all of it, cut at a moment
 
 Below the folder: ``predictions/model=M/date=D/*.parquet``, ``labels/model=M/date=D/*.parquet``,

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,23 +29,38 @@ MANY, SMALL = 24, 32 << 20
 
 
 def compact(
-    target: StoragePlace, spool: Path, *, now: Callable[[], float] = clock.timestamp, keep: timedelta | None = None
-) -> None:
+    target: StoragePlace,
+    spool: Path,
+    days: Collection[str] | None = None,
+    *,
+    now: Callable[[], float] = clock.timestamp,
+    keep: timedelta | None = None,
+) -> bool:
     """Merge where a day has ``MANY`` files smaller than ``SMALL`` bytes, and delete days older than ``keep``.
 
-    Processes that share ``spool``, the folder of the journals, take turns.
+    Only ``days``, folders below ``target``, are looked at; by default all are. Processes that share ``spool``, the
+    folder of the journals, take turns: False if another one was at it.
     """
     with _alone(spool.parent / COMPACTING) as alone:
         if not alone:
-            return
+            return False
         if target.local is not None:
             _finish_format_1(target.local, spool)
-        first = _day(now() - keep.total_seconds()) if keep else ""
-        for day, entries in _days(target).items():
+        first = day_of(now() - keep.total_seconds()) if keep else ""
+        for day, entries in (_days(target) if days is None else {day: _in_day(target, day) for day in days}).items():
             if day.rpartition("date=")[2] < first:
                 _delete(target / day, [entry.name for entry in entries])
             else:
                 _merge_day(target / day, entries)
+        return True
+
+
+def delete_before(target: StoragePlace, first: str) -> None:
+    """Delete all files of days before ``first`` below ``target``."""
+    for entry in target.files():
+        day = entry.name.rpartition("/")[0].rpartition("date=")[2]
+        if entry.name.count("date=") and day < first:
+            _delete(target, [entry.name])
 
 
 @contextmanager
@@ -59,7 +74,7 @@ def _alone(path: Path) -> Iterator[bool]:
             yield True
 
 
-def _day(seconds: float) -> str:
+def day_of(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
@@ -71,6 +86,10 @@ def _days(target: StoragePlace) -> dict[str, list[StoredFile]]:
         if name.endswith(SUFFIX) and "date=" in day:
             found.setdefault(day, []).append(entry._replace(name=name))
     return found
+
+
+def _in_day(target: StoragePlace, day: str) -> list[StoredFile]:
+    return [entry for entry in (target / day).files() if entry.name.endswith(SUFFIX)]
 
 
 def _delete(day: StoragePlace, names: Sequence[str]) -> None:

@@ -22,6 +22,10 @@ from gitml.engines.places import StoragePlace
 
 MERGED = "-merged"
 SUFFIX = ".parquet"
+# Kept sketches lie below this folder.
+SKETCHES = "sketches"
+# Notes of batches that are logged.
+BATCHES = "batches"
 FORMAT = 2
 ROWS = 65_536
 # Seconds from the beginning of a write to the moment from which the file counts; clocks of hosts may differ by less.

@@ -7,18 +7,23 @@ of the past can be told later.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 from gitml import clock
 from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic.files import FORMAT, SETTLE
 
 FOLDER = "hosts"
+# No host is called so.
+_MERGED = "merged,"
+_TRIES = 4
 # Seconds that a request may be in work: a row that arrived earlier than this is written, or counted as dropped.
 HOLD = 60.0
 GRACE = timedelta(hours=1)
@@ -57,7 +62,7 @@ class HostMarks:
         day = f"{datetime.fromtimestamp(max(now, 0), UTC):%Y-%m-%d}"
         place = self._target / f"date={day}" / f"{self.host}.json"
         if day != self._day:
-            self._said = list(_read(place)[1]) if place.exists() else []
+            self._said = [mark for *_, marks in (_read(place) if place.exists() else ()) for mark in marks]
             self._day = day
         fresh = Progress(int((now + SETTLE) * 1e6), int(complete * 1e6), dropped, ended)
         told = {"format": FORMAT, "environment": self._environment, "marks": [*self._said, fresh]}
@@ -146,25 +151,64 @@ def _served(said: list[Progress], early: int, low: int, high: int) -> bool:
 
 
 def _hosts(target: StoragePlace, since: datetime, at: datetime, environment: str) -> dict[str, list[Progress]]:
-    found: dict[str, list[Progress]] = {}
-    for place, host in _listed(target / FOLDER, since, at):
-        told, said = _read(place)
-        if not environment or told.get("environment") in ("", environment):
-            found.setdefault(host, []).extend(said)
+    found: dict[str, set[Progress]] = {}
+    first, last = f"date={since:%Y-%m-%d}", f"date={at:%Y-%m-%d}"
+    for day in (target / FOLDER).folders():
+        for (host, where), said in _said(target / FOLDER / day).items() if first <= day <= last else ():
+            if not environment or where in ("", environment):
+                found.setdefault(host, set()).update(said)
     return {host: sorted(said) for host, said in sorted(found.items())}
 
 
-def _listed(target: StoragePlace, since: datetime, at: datetime) -> Iterator[tuple[StoragePlace, str]]:
-    first, last = f"date={since:%Y-%m-%d}", f"date={at:%Y-%m-%d}"
-    for name, *_ in target.files():
-        day, _, file = name.rpartition("/")
-        if first <= day <= last and file.endswith(".json"):
-            yield target / name, file.removesuffix(".json")
+Said = Mapping[tuple[str, str], set[Progress]]
 
 
-def _read(place: StoragePlace) -> tuple[dict[str, Any], list[Progress]]:
+def fold(target: StoragePlace, before: str) -> None:
+    """One file instead of many for each day before ``before``, which must be long over: no host writes to it any more.
+
+    A file that is merged while another one does the same, or is killed in between, says some things twice: that is
+    all. ``target`` is the folder of the traffic.
+    """
+    for day in (target / FOLDER).folders():
+        folder = target / FOLDER / day
+        names = [name for name, *_ in folder.files()] if day.removeprefix("date=") < before else []
+        if len(names) > 1:
+            _fold_day(folder, names)
+
+
+def _fold_day(folder: StoragePlace, names: Sequence[str]) -> None:
+    hosts = [
+        {"host": host, "environment": where, "marks": sorted(marks)}
+        for (host, where), marks in sorted(_said(folder, names).items())
+    ]
+    raw = json.dumps({"format": FORMAT, "hosts": hosts}, separators=(",", ":")).encode()
+    merged = f"{_MERGED}{hashlib.sha256(raw).hexdigest()[:16]}.json"
+    (folder / merged).write(lambda stream: stream.write(raw))
+    for name in names:
+        if name != merged:
+            with suppress(FileNotFoundError):
+                (folder / name).delete()
+
+
+def _said(folder: StoragePlace, names: Sequence[str] | None = None) -> Said:
+    """Host and environment → what it said on a day."""
+    for left in range(_TRIES, 0, -1):
+        found: dict[tuple[str, str], set[Progress]] = {}
+        try:
+            for name in names or [name for name, *_ in folder.files()]:
+                for host, where, marks in _read(folder / name):
+                    found.setdefault((host, where), set()).update(marks)
+            return found
+        except FileNotFoundError:  # somebody merged it meanwhile
+            if left == 1 or names:
+                raise
+    return {}
+
+
+def _read(place: StoragePlace) -> list[tuple[str, str, list[Progress]]]:
     told = json.loads(place.read_bytes())
-    return told, [Progress(*mark) for mark in told["marks"]]
+    hosts = told.get("hosts") or [{"host": place.name.removesuffix(".json"), **told}]
+    return [(one["host"], one.get("environment", ""), [Progress(*mark) for mark in one["marks"]]) for one in hosts]
 
 
 def _micros(moment: datetime) -> int:

@@ -21,7 +21,9 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.engines.places import place_of
+from gitml.traffic.compaction import day_of
 from gitml.traffic.exchange import Encoded, Exchange, batches_of, merged, warm_up
+from gitml.traffic.housekeeping import keep_house
 from gitml.traffic.marks import HOLD, HostMarks
 from gitml.traffic.spool import Clock, Closer, Spool, spool_of
 
@@ -100,12 +102,12 @@ class PredictionLog:
     ) -> None:
         self._limits = limits or LogLimits()
         origin = origin or LogOrigin()
-        self._now = origin.now
+        self._now, self._keep, self._kept_house = origin.now, origin.keep, ""
         self._spool = Spool.open(folder, "predictions", spool, origin.now, keep=origin.keep)
-        target = place_of(folder)
-        place = spool_of(target, spool) or self._spool.folder
+        self._target = place_of(folder)
+        place = spool_of(self._target, spool) or self._spool.folder
         host = origin.host or socket.gethostname().partition(".")[0] or "host"
-        self._marks = HostMarks(target, place, host, origin.environment, origin.now)
+        self._marks = HostMarks(self._target, place, host, origin.environment, origin.now)
         self._queue: deque[Exchange] = deque()
         self._lock = threading.Lock()
         self._rows = self._bytes = self._kept = self._dropped = self._told = 0
@@ -184,7 +186,15 @@ class PredictionLog:
         """What may be said once all journals that are handed over by now are files."""
         ended, reached, dropped = self._ended, self._reached, self._dropped
         fresh, self._told = dropped - self._told, dropped
-        return lambda: self._marks.tell(self._now() if ended else reached, fresh, ended=ended)
+
+        def published() -> None:
+            self._marks.tell(self._now() if ended else reached, fresh, ended=ended)
+            today = day_of(self._now())
+            if today != self._kept_house:
+                keep_house(self._target, self._now(), self._keep)
+                self._kept_house = today
+
+        return published
 
     def _guarded(self, step: Callable[[], object]) -> None:
         try:

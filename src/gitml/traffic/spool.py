@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 from gitml import clock
 from gitml.engines.places import StoragePlace, place_of
 from gitml.errors import OutsideError, UsageError
-from gitml.traffic.compaction import COMPACTING, compact
+from gitml.traffic.compaction import COMPACTING, compact, day_of
 from gitml.traffic.files import Stretch, publish, schema_with
 from gitml.traffic.journal import SUFFIX, Journal, frames, take_over
 from gitml.traffic.partitions import Partition, as_schema, numbered
@@ -39,6 +39,7 @@ class Spool:
         self.files = self._closed = 0
         self._journal: Journal | None = None
         self._lock = threading.Lock()
+        self._looked, self._written = "", set[str]()
 
     @classmethod
     def open(
@@ -101,7 +102,16 @@ class Spool:
             sizes = {path: _size(path) for path in self.folder.glob(f"*{SUFFIX}")}
             mine = self._journal
             self._closed = sum(size for path, size in sizes.items() if mine is None or path != mine.path)
-        compact(self.target, self.folder, now=self._now, keep=self._keep)
+        self._compact()
+
+    def _compact(self) -> None:
+        """A day changes when something is written to it. All days are looked at once a day, and at the start: for what
+        others left behind, and for days that have become too old."""
+        today = day_of(self._now())
+        days = None if today != self._looked else sorted(self._written)
+        if compact(self.target, self.folder, days, now=self._now, keep=self._keep):
+            self._looked = today
+            self._written.clear()
 
     def _convert(self, path: Path) -> None:
         file = take_over(path)
@@ -115,6 +125,7 @@ class Spool:
     def _write(self, journal: str, partition: Partition, schema: pa.Schema, file: IO[bytes]) -> None:
         stretch = f"{journal}-{partition.number}"
         place = self.target / partition.folder / f"{stretch}.parquet"
+        self._written.add(partition.folder)
         if place.exists():
             return
         _remove_halves(place)

@@ -36,8 +36,8 @@ class StoredRows:
     _seen: dict[str, dict[str, Stretch]] = field(default_factory=dict)
 
     def days(self, first: str = "", last: str = "9999") -> list[str]:
-        """Days from ``first`` to ``last`` that have rows."""
-        found = {name.partition("/")[0].removeprefix("date=") for name, *_ in self.base.files() if name[:5] == "date="}
+        """Days from ``first`` to ``last`` that have rows, or had some that were deleted."""
+        found = {name.removeprefix("date=") for name in self.base.folders() if name[:5] == "date="}
         found |= {partition.date for journal in self.journals for partition in self._partitions(journal)}
         return sorted(day for day in found if first <= day <= last)
 

@@ -30,17 +30,17 @@ from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.layout import Layout
 from gitml.sketches.sketch import Route, Sketch
 from gitml.sketches.words import encoded
+from gitml.traffic.files import SKETCHES
 from gitml.traffic.marks import GRACE
 from gitml.traffic.reader import Window, day_before, rows_once
 from gitml.traffic.stored import StoredRows, storing
 
-FOLDER = "sketches"
 _FORMAT = 1
 _NEEDED = ("environment", "arm", "version", "outcome", "row", "unit", "arrived")
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedRows:
     """Of which rows the columns are counted: those that were answered in ``environment``, by ``version``, through one
     of ``arms``; '' is any. A shadow sees the rows that the champion sees, and who asks for a version chose it."""
 
@@ -54,7 +54,7 @@ class _Job:
     folder: str | Path
     model: str
     layout: Layout
-    counted: Counted
+    counted: CountedRows
     spool: Path | None
 
 
@@ -63,7 +63,7 @@ def sketch_of_window(
     model: str,
     window: Window,
     layout: Layout,
-    counted: Counted = Counted(),
+    counted: CountedRows = CountedRows(),
     *,
     spool: Path | None = None,
 ) -> Sketch:
@@ -116,10 +116,10 @@ def _place(job: _Job, stored: StoredRows, part: Window) -> StoragePlace:
         "until": str(part.until and part.until.astimezone(UTC)),
         "layout": layout_digest(job.layout),
         "counted": asdict(job.counted),
-        "stretches": known,
+        "stretches": {day: stretches for day, stretches in known.items() if stretches},
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    return place_of(job.folder) / FOLDER / f"model={job.model}" / f"date={first}" / f"{digest}.json"
+    return place_of(job.folder) / SKETCHES / f"model={job.model}" / f"date={first}" / f"{digest}.json"
 
 
 def _kept(place: StoragePlace, layout: Layout) -> Sketch | None:
@@ -168,7 +168,7 @@ def _where(batch: pa.RecordBatch, chosen: Any) -> pa.RecordBatch:
     return batch if pc.all(chosen).as_py() is not False else batch.filter(chosen)
 
 
-def _chosen(batch: pa.RecordBatch, counted: Counted) -> Any:
+def _chosen(batch: pa.RecordBatch, counted: CountedRows) -> Any:
     arms = pc.is_in(batch["arm"], pa.array(counted.arms, pa.string()))
     answered = pc.and_(pc.equal(batch["outcome"], "ok"), arms)
     return pc.and_(answered, _is("version", counted.version, batch))

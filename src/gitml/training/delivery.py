@@ -147,8 +147,11 @@ def refuse_other_answers(
         say(f"the samples were not tried: {what} is not loaded here")
         return
     from gitml.models.loading import load
+    from gitml.models.quarantine import Quarantine
 
     try:
+        with Quarantine() as quarantine:
+            quarantine.try_load(copy, kind, told.signature, sha256=found.sha256)
         loaded = load(copy, kind, told.signature, sha256=found.sha256)
     except UsageError as exc:
         if not isinstance(exc.__cause__, ImportError):

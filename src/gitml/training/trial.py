@@ -16,6 +16,7 @@ from gitml.control.shelf import MainShelf
 from gitml.dvc.remotes import Depot
 from gitml.errors import FailedError, GitmlError, IntegrityError
 from gitml.models.parity import Parity, compared
+from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
 from gitml.spec.application import Application
 from gitml.spec.policy import Policy
@@ -30,13 +31,14 @@ _LARGEST = 500_000_000
 
 @dataclass(frozen=True)
 class TrialShelf:
-    """Where versions lie: main, and the DVC remotes that it names, if they can be read."""
+    """Where versions lie: main, and the DVC remotes that it names, if they can be read; and where they are tried."""
 
     main: Mainline
     depot: Depot | None
     application: Application
     policy: Policy
     now: datetime
+    quarantine: Quarantine
 
 
 def try_model(shelf: TrialShelf, record: Record) -> Tried:
@@ -76,7 +78,7 @@ def _loader(shelf: TrialShelf, record: Record, folder: Path) -> Loader:
     from gitml.registry.load import Loader
 
     main = MainShelf(shelf.main, shelf.depot, folder, _LARGEST)
-    return Loader(main, shelf.application.models, _may_pickle(shelf, record))
+    return Loader(main, shelf.application.models, _may_pickle(shelf, record), quarantine=shelf.quarantine)
 
 
 def _may_pickle(shelf: TrialShelf, record: Record) -> bool:

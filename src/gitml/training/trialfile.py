@@ -36,8 +36,11 @@ class Tried(_Part):
 
 
 class Trials(_Part):
+    """What one job of a run found out. ``run`` is the run's address, ``commit`` what was checked out."""
+
     format: Literal["gitml trials 1"] = "gitml trials 1"
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    run: str = ""
     tried: tuple[Tried, ...] = ()
 
 
@@ -48,16 +51,20 @@ def write_trials(folder: Path, job: str, model: str, trials: Trials) -> Path:
     return path
 
 
-def read_trials(folder: Path) -> Iterator[Tried]:
+def read_trials(folder: Path, run: str, commit: str) -> Iterator[Tried]:
     """What lies in ``gitml-JOB-MODEL/JOB-MODEL.json``; a job speaks only of the kind of evidence that it is for.
 
-    Raises SpecError for a file that is none.
+    Raises SpecError for a file that is none, or of another run or commit.
     """
     for path in sorted(folder.glob("gitml-*/*.json")):
         job = next((j for j in _JOBS if path.name.startswith(f"{j}-")), "")
         if not job or path.parent.name != f"gitml-{path.stem}":
             continue
-        for one in _read(path).tried:
+        found = _read(path)
+        if (found.run, found.commit) != (run, commit):
+            said = f"is of the run {found.run[:200] or '(none)'} at {found.commit[:12]}"
+            raise SpecError([Problem(path.name, 0, "run", f"{said}, this is {run} at {commit[:12]}")])
+        for one in found.tried:
             if one.kind != _JOBS[job]:
                 raise SpecError([Problem(path.name, 0, one.kind, f"is not for the job {job} to say")])
             yield one

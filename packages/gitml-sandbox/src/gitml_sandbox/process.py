@@ -12,14 +12,14 @@ from typing import IO
 
 from gitml_sandbox.errors import OutsideError
 
-_GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+_GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
 
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment for a child: ours without Git's own variables, with a fixed locale; None takes one away.
 
     A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository. Replaced
-    objects and grafts do not count: with them one commit would be judged and another one shown.
+    objects do not count: with them one commit would be judged and another one shown.
     """
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}

@@ -27,7 +27,10 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kit, Ru
     root = tmp_path_factory.mktemp("workshop") / "state"
     with serving(root, Options(port=0, runner=False, clock=clock)) as running:
         runner = Runner(
-            running.sandbox, {**dict.fromkeys(("m1", "m2", "m3", "m4"), HOSTED), "g1": ["self-hosted", "gpu"]}
+            running.sandbox,
+            {**dict.fromkeys(("m1", "m2", "m3", "m4"), HOSTED), "g1": ["self-hosted", "gpu"]},
+            poll_seconds=0.1,
+            passed={"HANDED_ON": "a value", "GITHUB_REF": "not this one"},
         )
         runner.start()
         try:

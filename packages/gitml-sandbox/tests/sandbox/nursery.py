@@ -13,17 +13,22 @@ from pathlib import Path
 from signal import SIGKILL
 
 _PARENT = """
-import json, os, sys, threading
+import json, os, sys
 from gitml_sandbox.__main__ import main
 import gitml_sandbox.server.serve
+from sandbox import killpoints
 def child(order):
     os.setsid()
-    os.environ.update(order["env"])
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if order["point"]:
+        killpoints.install(order["point"])
     sys.argv[1:] = order["words"]
+    if order["code"]:
+        exec(order["code"], {"__name__": "__main__"})
+        sys.exit(0)
     sys.exit(main())
 for line in sys.stdin:
     order = json.loads(line)
@@ -72,7 +77,11 @@ class Nursery:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PARENT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         )
 
     def ask(self, order: Mapping[str, object]) -> str:
@@ -83,9 +92,9 @@ class Nursery:
             self._popen.stdin.flush()
             return self._popen.stdout.readline()
 
-    def start(self, words: Sequence[str], env: Mapping[str, str], log: Path) -> Forked:
-        """Run `gitml-sandbox WORDS` in a process of its own."""
-        return Forked(self, int(self.ask({"words": list(words), "env": dict(env), "log": str(log)})))
+    def start(self, words: Sequence[str], log: Path, *, point: str = "", code: str = "") -> Forked:
+        """Run `gitml-sandbox WORDS`, or ``code`` with these words, in a process that dies at ``point``."""
+        return Forked(self, int(self.ask({"words": list(words), "log": str(log), "point": point, "code": code})))
 
 
 @functools.cache

@@ -110,6 +110,7 @@ def test_secrets_of_the_state_are_ours_alone(state: Path) -> None:
     stored = b"".join(p.read_bytes() for p in state.glob("sandbox.db*"))
     for secret in [b"hunter2", *(c["token"].encode() for c in credentials)]:
         assert secret not in stored
+    assert "no such variable" in gitml("up", "--env", "NOT_THERE", *where, ok=2)
     gitml("secret", "delete", "ada/x", "KEY", *where)
     assert "there is no secret" in gitml("secret", "delete", "ada/x", "KEY", *where, ok=2)
 

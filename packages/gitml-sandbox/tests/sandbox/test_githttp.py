@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import UsageError
 from gitml_sandbox.forge import repos, tokens
-from gitml_sandbox.git import refs
 from sandbox.forge_kit import Kit, commit, git
 
 

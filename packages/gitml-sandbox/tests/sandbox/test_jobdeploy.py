@@ -9,7 +9,7 @@ def test_a_job_with_an_environment_is_a_deployment(works: Works) -> None:
     """Row run/deployment."""
     sha = works.flow(
         """
-        on: [push, deployment, deployment_status]
+        on: push
         jobs:
           good:
             runs-on: ubuntu-latest

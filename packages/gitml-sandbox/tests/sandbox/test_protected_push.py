@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.forge import protections, repos, statuses, tokens, users
 from gitml_sandbox.forge.protections import Actors, Check, Checks, Protection, Reviews
+from gitml_sandbox.forge.push_policy import Actor, RefusedError
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import reading, refs
+from gitml_sandbox.git import reading
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor, RefusedError
 from gitml_sandbox.git.repository import ZERO, Change
 from gitml_sandbox.process import run
 from sandbox.forge_kit import Kit, commit, git
@@ -270,7 +271,7 @@ def test_changes_from_inside_follow_the_same_rules(kit: Kit, tmp_path: Path) -> 
     with pytest.raises(RefusedError, match="pull request"):
         refs.update(kit.sandbox, repo, change, olga)
     assert tip(kit, repo) == old
-    refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None, data={"merge": 1})
+    refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None, data={"merge": {}})
     assert tip(kit, repo) == new
     with pytest.raises(refs.MovedError):
         refs.update(kit.sandbox, repo, change, olga, check=lambda tx: None)

@@ -62,17 +62,6 @@ def test_workflows_have_ids_before_they_run(works: Works) -> None:
     assert works.api("GET", "/actions/workflows/a.yml/runs").json()["total_count"] == 1
 
 
-def test_repository_dispatch(works: Works) -> None:
-    works.push(
-        {".github/workflows/a.yml": FLOW.replace("push: , workflow_dispatch: ", "repository_dispatch: {types: [go]}")}
-    )
-    body = {"event_type": "go", "client_payload": {"x": 1}}
-    assert works.api("POST", "/dispatches", body, token="eve").status_code in {403, 404}
-    assert works.api("POST", "/dispatches", body, checked=True).status_code == 204
-    assert works.api("POST", "/dispatches", {}, checked=True).status_code == 422
-    assert works.done("repository_dispatch")[0]["conclusion"] == "success"
-
-
 def test_environments(works: Works) -> None:
     path = "/environments/prod"
     policy = {"protected_branches": False, "custom_branch_policies": True}

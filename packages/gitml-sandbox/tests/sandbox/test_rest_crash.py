@@ -53,8 +53,7 @@ def state(with_pull: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(with_pull, tmp_path / "state"))
 
 
-POINTS = (
-    "rest-before-commit",
+MERGE = (
     "rest-committed",
     "update-before-journal",
     "update-journaled",
@@ -67,7 +66,7 @@ POINTS = (
 )
 
 
-@pytest.mark.parametrize("point", [p for p in POINTS if not p.startswith("rest-before")])
+@pytest.mark.parametrize("point", MERGE)
 def test_a_merge_killed_at(template: Template, state: Path, point: str) -> None:
     with server(state, point) as (running, url):
         answer = request(template, url, "ada", "PUT", "pulls/1/merge", {"merge_method": "squash"})
@@ -87,7 +86,7 @@ def test_a_merge_killed_at(template: Template, state: Path, point: str) -> None:
             assert pull.merged_by is not None
 
 
-@pytest.mark.parametrize("point", ["rest-before-commit", "rest-committed"])
+@pytest.mark.parametrize("point", ["review-before-commit", "rest-committed"])
 def test_a_review_killed_at(template: Template, state: Path, point: str) -> None:
     with server(state, point) as (running, url):
         assert request(template, url, "olga", "POST", "pulls/1/reviews", {"event": "APPROVE"}) is None

@@ -253,8 +253,6 @@ def test_a_status_of_a_workflow_that_paths_skip_stays_pending(works: Works) -> N
     refused = works.api("PUT", f"/pulls/{number}/merge", {"sha": sha})
     assert refused.status_code == 405
     assert "Docs / a" in refused.text
-    reasons = works.query("SELECT reason FROM not_started WHERE path LIKE '%ci.yml'")
-    assert any("among its paths" in r["reason"] for r in reasons)
 
 
 def test_a_pull_request_by_a_jobs_token_waits_for_approval(works: Works) -> None:
@@ -281,42 +279,3 @@ def test_the_runtime_address_is_for_running_jobs_only(works: Works) -> None:
     for token in ("x", works.kit.token["ada"]):
         answer = httpx.get(f"{works.kit.url}/_runner/artifacts", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 401
-
-
-def test_what_a_call_leaves_out_no_deeper_call_gets_back(works: Works) -> None:
-    """Row run/called: secrets and permissions, over two levels."""
-    secret(works, "KEY", "precious")
-    inner = """
-        on: workflow_call
-        permissions: {contents: write, statuses: write}
-        jobs:
-          show:
-            runs-on: ubuntu-latest
-            steps:
-              - env: {TOKEN: "${{ github.token }}", KEY: "${{ secrets.KEY }}"}
-                run: |
-                  echo "key of ${#KEY} letters"
-                  auth="Authorization: Bearer $TOKEN"
-                  url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/statuses/$GITHUB_SHA"
-                  curl -s -o /dev/null -w 'answer %{http_code}' -H "$auth" "$url" -d '{"state":"success"}'
-        """
-    middle = """
-        on: workflow_call
-        jobs:
-          deeper: {uses: ./.github/workflows/inner.yml, secrets: inherit, permissions: {contents: read}}
-        """
-    outer = """
-        on: push
-        permissions: write-all
-        jobs:
-          none: {uses: ./.github/workflows/middle.yml}
-          all: {uses: ./.github/workflows/middle.yml, secrets: inherit}
-        """
-    names = {"inner": inner, "middle": middle, "ci": outer}
-    works.push({f".github/workflows/{name}.yml": workflow(text) for name, text in names.items()})
-    jobs = works.only()
-    none, every = (works.log(jobs[f"{name} / deeper / show"]) for name in ("none", "all"))
-    assert "key of 0 letters" in none
-    assert "key of 8 letters" in every
-    assert "answer 403" in none
-    assert "answer 403" in every

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import OutsideError, RefError, UsageError
-from gitml_sandbox.forge import context, events, repos, tokens, users
-from gitml_sandbox.forge import state as forge
+from gitml_sandbox.forge import context, events, push_policy, repos, tokens, users
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.store import Store
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.repository import ZERO, Change
+from gitml_sandbox.server import state as forge
+from sandbox.forge_kit import commit, git
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Sandbox:
-    return context.open_sandbox(tmp_path / "state", base_url="http://localhost")
+    return context.open_sandbox(tmp_path / "state", ddl=forge.schema(), base_url="http://localhost")
 
 
 def test_a_block_that_raises_changes_nothing(box: Sandbox) -> None:
@@ -51,7 +52,7 @@ def test_writes_do_not_nest(box: Sandbox) -> None:
 
 
 def test_writers_wait_for_each_other(box: Sandbox) -> None:
-    other = Store(box.store.path)  # as a second process has it
+    other = Store(box.store.path, forge.schema())  # as a second process has it
 
     def add(store: Store, start: int) -> None:
         for number in range(start, start + 20):
@@ -83,7 +84,7 @@ def test_state_of_another_version_is_refused(box: Sandbox) -> None:
     with box.store.write() as tx:
         tx.execute("UPDATE meta SET value = 'older' WHERE key = 'schema'")
     with pytest.raises(OutsideError, match="another version of gitml") as raised:
-        Store(box.store.path)
+        Store(box.store.path, forge.schema())
     assert "down --delete" in raised.value.hint
 
 
@@ -220,7 +221,7 @@ def test_names_of_refs(box: Sandbox, ref: str, valid: bool) -> None:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_store_that_is_gone_holds_no_file(tmp_path: Path, closes: bool) -> None:
-    store = Store(tmp_path / "box.db")
+    store = Store(tmp_path / "box.db", forge.schema())
     with store.read() as outer, store.read():
         assert outer.execute("SELECT count(*) FROM events").fetchone()[0] == 0
         if closes:
@@ -234,3 +235,41 @@ def test_a_store_that_is_gone_holds_no_file(tmp_path: Path, closes: bool) -> Non
 def _open(folder: Path) -> list[str]:
     links = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
     return [path for path in links if path.startswith(f"{folder}/")]
+
+
+def test_a_question_about_objects_is_put_to_git_once(tmp_path: Path) -> None:
+    """By full names, and only when git could answer: what is missing may still come."""
+    git(tmp_path, "init", "-q", "a")
+    clone = tmp_path / "a"
+    first, second = commit(clone, "x", "1"), commit(clone, "x", "2")
+    bare = tmp_path / "bare"
+    gitrepo.create(bare)
+    gitrepo.git(bare, "fetch", "-q", str(clone), f"+{first}:refs/heads/main")
+    assert not gitrepo.is_ancestor(bare, first, second)
+    assert gitrepo.merge_base(bare, first, second) is None
+    gitrepo.git(bare, "fetch", "-q", str(clone), f"+{second}:refs/heads/main")
+    before = gitrepo._asked.cache_info()
+    for _ in range(3):
+        assert gitrepo.is_ancestor(bare, first, second)
+        assert not gitrepo.is_ancestor(bare, second, first)
+        assert gitrepo.merge_base(bare, first, second) == first
+        assert gitrepo.commits_between(bare, first, second) == [second]
+        assert gitrepo.merge_base(bare, "main", second) == second
+    after = gitrepo._asked.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (4, 8)
+
+
+def test_refs_are_read_loose_and_packed(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    first = commit(tmp_path, "x", "1")
+    bare = tmp_path / ".git"
+    git(tmp_path, "tag", "-a", "v1", "-m", "x")
+    git(tmp_path, "symbolic-ref", "refs/heads/same", "refs/heads/main")
+    tag = git(tmp_path, "rev-parse", "v1").strip()
+    for _ in range(2):
+        found = {ref: gitrepo.ref_sha(bare, ref) for ref in ("refs/heads/main", "refs/heads/same", "refs/tags/v1")}
+        assert found == {"refs/heads/main": first, "refs/heads/same": first, "refs/tags/v1": tag}
+        assert [gitrepo.ref_sha(bare, ref) for ref in ("refs/heads", "refs/heads/none", "refs/../config")] == [None] * 3
+        git(tmp_path, "pack-refs", "--all")
+    second = commit(tmp_path, "x", "2")
+    assert gitrepo.ref_sha(bare, "refs/heads/main") == second

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitml_sandbox.actions.permissions import SCOPES, lower, permissions, trust
+from gitml_sandbox.actions.permissions import SCOPES, permissions, trust
 from gitml_sandbox.actions.workflows import WorkflowError
 
 
@@ -31,10 +31,10 @@ def test_a_job_replaces_what_the_workflow_says() -> None:
 
 
 def test_a_fork_only_reads_and_sees_no_secrets() -> None:
-    for event in ("pull_request", "pull_request_review", "pull_request_review_comment"):
+    for event in ("pull_request", "pull_request_review"):
         assert trust(event, fork=True).read_only
         assert not trust(event, fork=True).secrets
-    for event in ("pull_request_target", "workflow_run", "issue_comment"):
+    for event in ("pull_request_target", "workflow_run"):
         assert trust(event, fork=True).secrets
     assert trust("pull_request", fork=False).secrets
     assert given({"permissions": "write-all"}, {}, read_only=True)["contents"] == "read"
@@ -47,11 +47,3 @@ def test_a_fork_only_reads_and_sees_no_secrets() -> None:
 def test_unknown_words_are_refused(block: object) -> None:
     with pytest.raises(WorkflowError):
         given({"permissions": block}, {})
-
-
-def test_a_called_workflow_never_gains() -> None:
-    caller = {"contents": "read", "issues": "write"}
-    assert lower(caller, {"contents": "write", "issues": "read", "statuses": "write"}) == {
-        "contents": "read",
-        "issues": "read",
-    }

@@ -75,7 +75,6 @@ def simple(name: str, action: str = "created", **how: Any) -> Event:
 
 
 DISPATCH = {"workflow": "w.yml", "inputs": {}}
-DEPLOYED = {"deployment": {"sha": B, "ref": "topic"}, "deployment_status": {"state": "success"}}
 
 
 def place(event: Event, repository: Repository) -> str:
@@ -187,12 +186,6 @@ ROWS: dict[str, tuple[Callable[[], Event], Callable[[], Repository], str]] = {
         lambda: on("{workflow_run: {workflows: [CI]}}", DEFAULT),
         "nothing",
     ),
-    "issue_comment/ref": (lambda: simple("issue_comment"), lambda: on("issue_comment", DEFAULT), ON_MAIN),
-    "merge_group/ref": (
-        lambda: simple("merge_group", "checks_requested", ref="refs/heads/gh-readonly-queue/main/pr-7", sha=B),
-        lambda: on("merge_group", B, refs={"refs/heads/gh-readonly-queue/main/pr-7": B}),
-        f"refs/heads/gh-readonly-queue/main/pr-7 {B}",
-    ),
     "schedule/ref": (
         lambda: simple("schedule", "", payload={"schedule": "* * * * *", "workflow": "w.yml"}),
         lambda: on("{schedule: [{cron: '* * * * *'}]}", DEFAULT),
@@ -208,26 +201,6 @@ ROWS: dict[str, tuple[Callable[[], Event], Callable[[], Repository], str]] = {
         lambda: on("workflow_dispatch", B),
         "nothing",
     ),
-    "repository_dispatch/ref": (
-        lambda: simple("repository_dispatch", "retrain"),
-        lambda: on("{repository_dispatch: {types: [retrain]}}", DEFAULT),
-        ON_MAIN,
-    ),
-    "repository_dispatch/types": (
-        lambda: simple("repository_dispatch", "other"),
-        lambda: on("{repository_dispatch: {types: [retrain]}}", DEFAULT),
-        "not among its types",
-    ),
-    "deployment_status/ref": (
-        lambda: simple("deployment_status", payload=DEPLOYED),
-        lambda: on("deployment_status", B),
-        f"refs/heads/topic {B}",
-    ),
-    "deployment_status/inactive": (
-        lambda: simple("deployment_status", payload={**DEPLOYED, "deployment_status": {"state": "inactive"}}),
-        lambda: on("deployment_status", B),
-        "nothing",
-    ),
     "token/job": (lambda: replace(pushed(), token_kind="job"), lambda: on("push", A), "nothing"),
     "token/job-pull_request": (
         lambda: replace(pull(), token_kind="job"),
@@ -240,9 +213,9 @@ ROWS: dict[str, tuple[Callable[[], Event], Callable[[], Repository], str]] = {
         "nothing",
     ),
     "token/job-dispatch": (
-        lambda: replace(simple("repository_dispatch", "x"), token_kind="job"),
-        lambda: on("repository_dispatch", DEFAULT),
-        ON_MAIN,
+        lambda: replace(simple("workflow_dispatch", "", payload=DISPATCH, ref="refs/heads/topic"), token_kind="job"),
+        lambda: on("workflow_dispatch", DEFAULT, B),
+        f"refs/heads/topic {B}",
     ),
     "token/app": (lambda: replace(pushed(), token_kind="app"), lambda: on("push", A), f"refs/heads/main {A}"),
 }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gitml_sandbox.forge import merge, repos, reviews
+from gitml_sandbox.changes import merge
+from gitml_sandbox.forge import repos, reviews
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.web import checks as web_checks
 from gitml_sandbox.web import serve as web_serve

@@ -103,10 +103,6 @@ def test_files_of_a_commit(tmp_path: Path) -> None:
     assert [type(f) for f in found] == [Broken, Workflow]
     assert [f.path for f in found] == [".github/workflows/a.yaml", ".github/workflows/b.yml"]
     assert workflows.read_all(tmp_path, "HEAD~4") != []
-    one = workflows.read_one(tmp_path, "HEAD", ".github/workflows/b.yml")
-    assert one is not None
-    assert list(one.jobs) == ["a"]
-    assert workflows.read_one(tmp_path, "HEAD", ".github/workflows/none.yml") is None
 
 
 def test_a_commit_without_workflows(tmp_path: Path) -> None:
@@ -125,8 +121,6 @@ def test_large_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
     assert [name for name, f in found.items() if isinstance(f, Workflow)] == ["a.yml", "b.yml", "c.yml"]
     assert "together" in found["d.yml"].reason  # type: ignore[union-attr]
     assert "larger than 512 KiB" in found["huge.yml"].reason  # type: ignore[union-attr]
-    with pytest.raises(WorkflowError, match="larger than 512 KiB"):
-        workflows.read_one(tmp_path, "HEAD", ".github/workflows/huge.yml")
 
 
 def test_the_same_file_is_read_once(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def fork(source: CiSource) -> str:
         *steps.install(source, packages, path_of(source, "fork"), extra="report"),
         *(steps.run(f"gitml ci run --fork {job.name}") for job in jobs),
         steps.run("gitml ci commit --fork", more=[ALWAYS]),
-        steps.upload(source, REPORT, "report*"),
+        steps.upload(REPORT, "report*"),
     ]
     group = ["group: ${{ github.workflow }}-${{ github.event.pull_request.number }}", "cancel-in-progress: true"]
     return workflow(source, "fork", ["pull_request:"], group, [job_of("train", head, body)])
@@ -54,11 +54,9 @@ def fork_report(source: CiSource) -> str:
         *small(source),
         *mapping("permissions", {"actions": "read", "contents": "read"} if sign_in else wanted),
     ]
-    # Outside the work tree: whatever the artifact holds, it lands beside no file that anything reads.
-    place = "${{ runner.temp }}/gitml"
     report = {
         "name": REPORT,
-        "path": place,
+        "path": steps.HANDOVER,
         "run-id": "${{ github.event.workflow_run.id }}",
         "github-token": "${{ github.token }}",
     }
@@ -67,7 +65,7 @@ def fork_report(source: CiSource) -> str:
         *steps.install(source, (), path_of(source, "fork-report"), extra="report"),
         *sign_in,
         steps.use("actions/download-artifact", report, more=["continue-on-error: true"]),
-        steps.run("gitml ci publish --from-fork", env={"GITHUB_TOKEN": token, "GITML_CI": place}),
+        steps.run("gitml ci publish --from-fork", env={"GITHUB_TOKEN": token}),
     ]
     on = [
         "workflow_run: # zizmor: ignore[dangerous-triggers] it never checks out or runs what the fork wrote",

@@ -117,7 +117,7 @@ def _trying(source: CiSource, group: _Group, kind: str, extra: str) -> list[step
         *steps.install(source, group.packages, path_of(source, file), extra=extra),
         *steps.sign_in(source, writes=False),
         steps.run(f"gitml ci verify{flag} {' '.join(group.models)}", env=steps.secrets(source)),
-        steps.upload(source, f"gitml-{kind}-{group.name}", f"{kind}-{group.name}.json"),
+        steps.upload(f"gitml-{kind}-{group.name}", f"{kind}-{group.name}.json"),
     ]
 
 
@@ -139,7 +139,7 @@ def _record(source: CiSource, name: str, needs: Sequence[str] = ()) -> list[str]
         *mapping("permissions", {"contents": "read"} if sign_in else wanted),
     ]
     # Each artifact into a folder of its own name: a job cannot speak for another.
-    said = {"pattern": "gitml-*", "path": scalar(source.in_repository(steps.HANDOVER))}
+    said = {"pattern": "gitml-*", "path": steps.HANDOVER}
     body = [
         steps.checkout(whole=True),
         *steps.install(source, ()),

@@ -12,7 +12,8 @@ from gitml.ci.github.actions import pinned
 
 Step = Sequence[str]
 
-HANDOVER = ".gitml-ci"
+# Outside the checkout, and empty when a job begins: what is committed is no hand-over. gitml finds it by RUNNER_TEMP.
+HANDOVER = "${{ runner.temp }}/gitml"
 MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
 # What YAML, GitHub's expressions, its globs and a shell all take as it stands.
 _BARE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
@@ -120,16 +121,11 @@ def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[St
     return [step], "${{ steps.app.outputs.token }}"
 
 
-def upload(source: CiSource, name: str, files: str) -> Step:
-    given = {
-        "name": name,
-        "path": scalar(source.in_repository(f"{HANDOVER}/{files}")),
-        "include-hidden-files": "true",
-        "if-no-files-found": "ignore",
-    }
+def upload(name: str, files: str) -> Step:
+    given = {"name": name, "path": f"{HANDOVER}/{files}", "if-no-files-found": "ignore"}
     return use("actions/upload-artifact", given, more=["if: always()"])
 
 
-def download_fragments(source: CiSource) -> Step:
-    given = {"pattern": "fragment-*", "path": scalar(source.in_repository(HANDOVER)), "merge-multiple": "true"}
+def download_fragments() -> Step:
+    given = {"pattern": "fragment-*", "path": HANDOVER, "merge-multiple": "true"}
     return use("actions/download-artifact", given)

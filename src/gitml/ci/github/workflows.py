@@ -27,7 +27,7 @@ from gitml.ci.github.layout import (
     workflow,
 )
 from gitml.ci.github.main import main, reproduce, wants_reproduction
-from gitml.ci.github.steps import MAIN, Step, listed, mapping, scalar
+from gitml.ci.github.steps import MAIN, Step, listed, mapping
 from gitml.errors import UsageError
 
 CML = "@dvcorg/cml@0.20.6"
@@ -87,9 +87,9 @@ def _training(source: CiSource, job: CiJob) -> list[str]:
         steps.checkout(whole=True),
         *steps.install(source, job.packages, path_of(source, "train")),
         *steps.sign_in(source),
-        *([steps.download_fragments(source)] if job.needs else []),
+        *([steps.download_fragments()] if job.needs else []),
         steps.run(f"gitml ci run {job.name}", env=steps.secrets(source)),
-        steps.upload(source, f"fragment-{job.name}", f"fragment-{job.name}.json"),
+        steps.upload(f"fragment-{job.name}", f"fragment-{job.name}.json"),
     ]
     return job_of(job.name, head, body)
 
@@ -137,9 +137,9 @@ def _commit(source: CiSource, names: Sequence[str]) -> list[str]:
         *steps.install(source, (), path_of(source, "train"), extra="report"),
         *steps.sign_in(source),
         *sign_in,
-        steps.download_fragments(source),
+        steps.download_fragments(),
         steps.run("gitml ci commit", env=env),
-        steps.upload(source, REPORT, "report*"),
+        steps.upload(REPORT, "report*"),
     ]
     return job_of("commit", head, body)
 
@@ -149,7 +149,7 @@ def _publish(source: CiSource) -> list[str]:
     sign_in, token = steps.app_token(source, wanted)
     head = ["needs: commit", ALWAYS, *small(source)]
     head += mapping("permissions", {"contents": "read"} if sign_in else wanted)
-    report = {"name": REPORT, "path": scalar(source.in_repository(steps.HANDOVER))}
+    report = {"name": REPORT, "path": steps.HANDOVER}
     body = [
         steps.checkout(whole=False),
         *steps.install(source, (), path_of(source, "train"), extra="report"),

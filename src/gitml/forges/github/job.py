@@ -48,6 +48,7 @@ def job(env: Mapping[str, str]) -> ForgeJob:
         actor_id=_number(env.get("GITHUB_ACTOR_ID")),
         again=env.get("GITHUB_TRIGGERING_ACTOR", ""),
         summary=Path(env["GITHUB_STEP_SUMMARY"]) if env.get("GITHUB_STEP_SUMMARY") else None,
+        scratch=Path(env["RUNNER_TEMP"]) if env.get("RUNNER_TEMP") else None,
         pull=_pull(event),
         ended=_ended(event),
         queue=_queue(event),

@@ -20,7 +20,7 @@ from gitml.forges.github.pulls import GithubPulls
 from gitml.forges.github.rest import Rest, absent_is_none
 from gitml.forges.github.reviews import GithubReviews
 from gitml.forges.github.runs import GithubRuns
-from gitml.forges.settings import Settings, place_of
+from gitml.forges.settings import Settings, host_of, place_of
 from gitml.http import HttpError, Patience, connected
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
@@ -39,7 +39,8 @@ def settings(env: Mapping[str, str], remote: str) -> Settings:
     """
     web, named = place_of(remote)
     repository = env.get("GITHUB_REPOSITORY") or named
-    web = (env.get("GITHUB_SERVER_URL") or web or "https://github.com").rstrip("/")
+    told = env.get("GITHUB_SERVER_URL") or web
+    web = (told or "https://github.com").rstrip("/")
     if not _REPOSITORY.fullmatch(repository):
         raise UsageError(
             "no repository of a forge is named" if not repository else "GITHUB_REPOSITORY names no repository",
@@ -51,6 +52,7 @@ def settings(env: Mapping[str, str], remote: str) -> Settings:
         repository=repository,
         token=(env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or "").strip(),
         bot=env.get("GITML_BOT", "").strip(),
+        host=host_of(told),
     )
 
 

@@ -53,6 +53,7 @@ def _run(shape: Shape) -> Run:
         status=shape.text_or("status"),
         conclusion=shape.text_or("conclusion"),
         url=shape.text("html_url"),
+        by=shape.text_or("triggering_actor", "login") or shape.text_or("actor", "login"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gitml.forges.base import Artifact, Job, NewPull, PullRequest, Run
+from gitml.forges.base import Artifact, Job, NewPull, PullRequest, Run, Status
 from gitml.forges.governed import ForgeEnvironment, Review
 from gitml.forges.memory.host import create_bare
 from gitml.forges.memory.making import Written, commit_files
@@ -152,6 +152,11 @@ class MemoryActs:
                 dismiss_stale(host, now)
                 reviews = state.reviews.get(number, {})
                 state.reviews[number] = {key: replace(found, covers="") for key, found in reviews.items()}
+
+    def statuses(self, commit: str) -> tuple[Status, ...]:
+        """Everything that was ever said of a commit, oldest first."""
+        with self._session.turn() as state:
+            return tuple(state.statuses.get(commit, ()))
 
     def unprotect(self, branch: str) -> None:
         with self._session.turn("admin") as state:

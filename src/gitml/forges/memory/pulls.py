@@ -87,7 +87,7 @@ def opened(session: Session, state: ForgeState, new: NewPull, repository: str) -
     host.bring(repository, head)
     if host.history().is_ancestor(head, base):
         raise refused(422, f"there are no commits between {new.base} and {new.head}")
-    number = state.number()
+    number = max(state.pulls, default=0) + 1
     pull = PullRequest(
         number,
         new.title,

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -63,11 +63,11 @@ class MemoryForge:
         made.account(state.owner)
         return made
 
-    def copy(self, folder: Path) -> MemoryForge:
-        """Another forge that begins as this one is now, in a folder of its own."""
+    def copy(self, folder: Path, *, now: Callable[[], datetime] | None = None) -> MemoryForge:
+        """Another forge that begins as this one is now, in a folder of its own; with another clock, on demand."""
         with self._host.lock:
             shutil.copytree(self._host.folder, folder, symlinks=True, dirs_exist_ok=True)
-            return MemoryForge(Host(folder, deepcopy(self._host.state), self._host.clock))
+            return MemoryForge(Host(folder, deepcopy(self._host.state), now or self._host.clock))
 
     @property
     def api(self) -> str:
@@ -123,9 +123,13 @@ class MemoryForge:
 
 @dataclass(frozen=True)
 class MemoryConnection:
-    """One repository, as ``base.Forge`` and ``governed.GovernedForge`` describe it, for one account."""
+    """One repository, as ``base.Forge`` and ``governed.GovernedForge`` describe it, for one account.
+
+    ``bot``: the login that an app, which as on GitHub is not told its own, knows by other means.
+    """
 
     session: Session
+    bot: str = ""
 
     @cached_property
     def pulls(self) -> MemoryPulls:
@@ -173,7 +177,8 @@ class MemoryConnection:
             return About(state.repository, state.default_branch, state.is_private, self.session.may("write"))
 
     def me(self) -> str:
-        return "" if self.session.is_job else self.session.login
+        is_nobody = self.session.is_job or self.session.login.endswith("[bot]")
+        return self.bot or ("" if is_nobody else self.session.login)
 
 
 def recognises(env: Mapping[str, str], remote: str) -> bool:
@@ -204,7 +209,8 @@ def connect(
     found = _ALIVE.get(settings.api)
     if found is None or not settings.token:
         raise UsageError("the forge in memory is gone" if settings.token else "no account is named", _HINT)
-    yield found.as_(settings.token.removeprefix(JOB), is_job=settings.token.startswith(JOB))
+    opened = found.as_(settings.token.removeprefix(JOB), is_job=settings.token.startswith(JOB))
+    yield replace(opened, bot=settings.bot)
 
 
 def job(env: Mapping[str, str]) -> ForgeJob:

@@ -55,7 +55,7 @@ def identity(state: ForgeState, person: Account) -> Who:
 
 def refused(status: int, why: str) -> HttpError:
     """The forge's answer in the form in which clients hear of it from others, with the number that GitHub gives it."""
-    return HttpError(f"the forge refuses: {why}", status=status)
+    return HttpError(f"the forge answers {status}: {why}", status=status)
 
 
 def one_of(things: Mapping[int, T], number: int, what: str) -> T:

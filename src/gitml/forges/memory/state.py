@@ -88,7 +88,7 @@ class ForgeState:
     runs: dict[int, Run] = field(default_factory=dict)
     jobs: dict[int, list[Job]] = field(default_factory=dict)
     artifacts: dict[int, dict[int, tuple[Artifact, bytes]]] = field(default_factory=dict)
-    # One series of numbers for everything, so that a later thing has a larger one.
+    # One series of numbers for everything but pull requests, so that a later thing has a larger one.
     newest: int = 0
 
     @property

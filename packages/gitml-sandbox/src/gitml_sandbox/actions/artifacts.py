@@ -12,8 +12,9 @@ import zipfile
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
-from gitml_sandbox.actions import store as runs_store
-from gitml_sandbox.forge.context import Sandbox, iso
+from gitml_sandbox.actions import tables as runs_store
+from gitml_sandbox.clock import iso
+from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError, not_found, unprocessable
 
 MAX_BYTES = 2 * 1024**3  # packed, one artifact

@@ -11,18 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitml_sandbox.actions import act, contexts, jobfolder, joblog, jobstatus, needs, plan, render, standins
+from gitml_sandbox import tls
+from gitml_sandbox.actions import (
+    act,
+    contexts,
+    job_expansion,
+    jobfolder,
+    joblog,
+    jobstatus,
+    needs,
+    offline_actions,
+    render,
+)
 from gitml_sandbox.actions import permissions as tokenrules
-from gitml_sandbox.actions import reusable as called
-from gitml_sandbox.actions import store as runs_store
-from gitml_sandbox.actions.coercions import to_string
-from gitml_sandbox.actions.expressions import Scope, interpolate
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Job, Workflow, build
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos, secrets, tokens
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.server import tls
 
 RUNTIME_PREFIX = "runtime:"  # name of the token with which a job hands over artifacts
 
@@ -54,6 +61,7 @@ class Handle:
     """
 
     tools: Path | None = None
+    passed: Mapping[str, str] = field(default_factory=dict)
     stopped: str = ""
     _process: act.Process | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -89,21 +97,16 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
     """Gather what a job needs and mint its tokens. Raises SandboxError if it cannot run."""
     run = runs_store.run_row(tx, row["run_id"])
     assert run is not None
-    chain = _callers(tx, row)
-    callers, source = _sources(sandbox, repo, run, chain)
+    source = build(run["path"], json.loads(run["workflow"]))
     job = source.jobs[row["key"]]
-    groups = _groups(tx, run, row, source)
+    rows = runs_store.jobs_of(tx, run)
+    groups = {key: [r for r in rows if r["key"] == key] for key in source.jobs}
     trust = tokenrules.trust(run["event"], fork=bool(run["fork"]))
-    inputs = json.loads(row["inputs"]) or contexts.dispatch_inputs(run)
     github = contexts.github(sandbox, repo, run)
     variables = secrets.variables(tx, repo.id, row["environment"])
     shown = secrets.reveal(tx, sandbox.root, repo.id, row["environment"]) if trust.secrets else {}
-    asked = [contexts.dispatch_inputs(run), *(json.loads(above["inputs"]) for above in chain)]
-    for (_, caller), theirs in zip(callers, asked, strict=False):
-        scope = contexts.scope(github, inputs=theirs, variables=variables)
-        shown = _passed_secrets(caller, shown, Scope({**scope.contexts, "secrets": shown}, scope.functions))
     default = runs_store.default_permissions(tx, repo.id)
-    given = _permissions([*callers, (source, job)], default, read_only=trust.read_only)
+    given = tokenrules.permissions(source.raw, job.raw, default=default, read_only=trust.read_only)
     bot = jobstatus.bot(tx)
     name = f"job {row['id']}"
     return Assignment(
@@ -114,7 +117,7 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
         job=job,
         github=github,
         needs=needs.context(job, groups),
-        inputs=inputs,
+        inputs=contexts.dispatch_inputs(run),
         variables=variables,
         secrets=shown,
         token=tokens.mint(tx, user_id=bot.id, kind="job", repo_id=repo.id, permissions=given, name=name),
@@ -123,58 +126,6 @@ def assign(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, row: sqlite3.Ro
         ),
         strategy=_strategy(groups[job.id], row),
     )
-
-
-def _callers(tx: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
-    """The jobs whose calls lead to a job, outermost first."""
-    found: list[sqlite3.Row] = []
-    above = row["caller_id"]
-    while above is not None:
-        caller = runs_store.job_row(tx, above)
-        assert caller is not None
-        found.insert(0, caller)
-        above = caller["caller_id"]
-    return found
-
-
-def _sources(
-    sandbox: Sandbox, repo: Repo, run: sqlite3.Row, chain: Sequence[sqlite3.Row]
-) -> tuple[list[tuple[Workflow, Job]], Workflow]:
-    """Each calling workflow with the job that calls, outermost first, and the workflow that a job is written in."""
-    source = build(run["path"], json.loads(run["workflow"]))
-    callers = []
-    for row in chain:
-        caller = source.jobs[row["key"]]
-        callers.append((source, caller))
-        source = called.workflow(sandbox, repo, run, caller)
-    return callers, source
-
-
-def _groups(
-    tx: sqlite3.Connection, run: sqlite3.Row, row: sqlite3.Row, source: Workflow
-) -> dict[str, list[sqlite3.Row]]:
-    rows = [r for r in runs_store.jobs_of(tx, run) if r["caller_id"] == row["caller_id"]]
-    return {key: [r for r in rows if r["key"] == key] for key in source.jobs}
-
-
-def _passed_secrets(caller: Job, shown: Mapping[str, str], scope: Scope) -> dict[str, str]:
-    """What a called workflow sees: all with `inherit`, else what is named, else nothing."""
-    passed = caller.raw.get("secrets")
-    if passed == "inherit":
-        return dict(shown)
-    return {str(k): to_string(v) for k, v in (interpolate(passed or {}, scope)).items()}
-
-
-def _permissions(levels: Sequence[tuple[Workflow, Job]], default: str, *, read_only: bool) -> dict[str, str]:
-    """Each level of calls keeps or lowers what the one above it has."""
-    given: dict[str, str] | None = None
-    for source, job in levels:
-        own = tokenrules.permissions(source.raw, job.raw, default=default, read_only=read_only)
-        if given is None:
-            given = own
-        elif "permissions" in job.raw or "permissions" in source.raw:
-            given = tokenrules.lower(given, own)
-    return given or {}
 
 
 def _strategy(brothers: Sequence[sqlite3.Row], row: sqlite3.Row) -> dict[str, Any]:
@@ -210,12 +161,13 @@ def perform(sandbox: Sandbox, task: Assignment, handle: Handle, changed: Callabl
 def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reader: joblog.Reader) -> Outcome:
     bare = repos.path(sandbox, task.repo)
     commit = task.run["sha"]
-    extra = standins.arguments(bare, commit, task.job.raw.get("steps") or [])
+    extra = offline_actions.arguments(bare, commit, task.job.raw.get("steps") or [])
     jobfolder.at_commit(folder, bare, commit)
     act.link_tools(folder, handle.tools)
     mark = act.mark_of(sandbox.root, task.run["id"], task.row["id"]) + task.runtime_token[-8:]
-    jobfolder.write(folder, _files(sandbox, task, folder, mark))
-    minutes = _timeout(task)
+    files = _files(sandbox, task, folder, mark)
+    jobfolder.write(folder, {**files, "env.yml": {**handle.passed, **files["env.yml"]}})
+    minutes = float(task.row["minutes"])
     _head(reader, task, minutes)
     call = act.Invocation(folder, task.run["event"], task.run["actor"], mark, extra)
     process = act.Process(call, act.clean_environment(folder, mark))
@@ -234,23 +186,12 @@ def _run(sandbox: Sandbox, task: Assignment, handle: Handle, folder: Path, reade
     return _outcome(task, folder, reader, process)
 
 
-def _timeout(task: Assignment) -> float:
-    scope = contexts.scope(
-        task.github,
-        inputs=task.inputs,
-        variables=task.variables,
-        needs=task.needs,
-        matrix=json.loads(task.row["matrix"] or "{}"),
-    )
-    return plan.timeout_minutes(task.job.raw, scope)
-
-
 def _head(reader: joblog.Reader, task: Assignment, minutes: float) -> None:
     reader.write(f"Runner: {task.row['runner']}, labels: {', '.join(json.loads(task.row['labels']))}")
     reader.write(
         f"Workflow: {task.run['path']} at {task.run['sha']}, event: {task.run['event']}, ref: {task.run['ref']}"
     )
-    if minutes != plan.DEFAULT_TIMEOUT_MINUTES:
+    if minutes != job_expansion.DEFAULT_TIMEOUT_MINUTES:
         reader.write(f"Limit: {minutes:g} minutes")
 
 

@@ -6,31 +6,27 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/deployments-a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
 from gitml_sandbox.actions import jobstatus
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Job
-from gitml_sandbox.forge import announce, deployments
+from gitml_sandbox.forge import deployments
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.rest.serial import View
 
 _STATE = {"success": "success", "failure": "failure"}
 
 
 def begin(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, row: sqlite3.Row, job: Job) -> None:
-    """Make the deployment of a job that starts. Its events carry the job's token, so they start nothing."""
+    """Make the deployment of a job that starts."""
     if not row["environment"]:
         return
-    view, by = _view(tx, sandbox)
     new = deployments.New(sha=run["head_sha"], ref=run["head_branch"], environment=row["environment"])
-    made = deployments.create(tx, repo_id=repo.id, new=new, creator_id=by.user.id, now=sandbox.now())
-    announce.deployment(view, repo, made, by)
+    bot = jobstatus.bot(tx)
+    made = deployments.create(tx, repo_id=repo.id, new=new, creator_id=bot.id, now=sandbox.now())
     runs_store.change(tx, "jobs", row["id"], deployment_id=made["id"])
-    _tell(view, repo, made, by, {"state": "in_progress", **_links(sandbox, repo, run, job)})
+    given = {"state": "in_progress", **_links(sandbox, repo, run, job)}
+    deployments.add_status(tx, made, given=given, creator_id=bot.id, now=sandbox.now())
 
 
 def end(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, job_id: int, conclusion: str) -> None:
@@ -38,16 +34,10 @@ def end(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, job_id: int, concl
     row = tx.execute("SELECT deployment_id FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None or row["deployment_id"] is None:
         return
-    view, by = _view(tx, sandbox)
     about = deployments.get(tx, repo.id, row["deployment_id"])
     before = deployments.statuses(tx, about["id"])[-1]
-    kept = {name: before[name] for name in ("log_url", "environment_url")}
-    _tell(view, repo, about, by, {"state": _STATE.get(conclusion, "error"), **kept})
-
-
-def _view(tx: sqlite3.Connection, sandbox: Sandbox) -> tuple[View, Actor]:
-    bot = jobstatus.bot(tx)
-    return View(sandbox, tx, bot.id), Actor(bot, "job")
+    given = {"state": _STATE.get(conclusion, "error"), **{n: before[n] for n in ("log_url", "environment_url")}}
+    deployments.add_status(tx, about, given=given, creator_id=jobstatus.bot(tx).id, now=sandbox.now())
 
 
 def _links(sandbox: Sandbox, repo: Repo, run: sqlite3.Row, job: Job) -> dict[str, str]:
@@ -56,10 +46,3 @@ def _links(sandbox: Sandbox, repo: Repo, run: sqlite3.Row, job: Job) -> dict[str
     url = str(given.get("url") or "") if isinstance(given, dict) else ""
     plain = url if url.startswith(("http://", "https://")) and "${{" not in url else ""
     return {"log_url": f"{sandbox.base_url}/{repo.full_name}/actions/runs/{run['id']}", "environment_url": plain}
-
-
-def _tell(view: View, repo: Repo, about: sqlite3.Row, by: Actor, given: Mapping[str, Any]) -> None:
-    now = view.sandbox.now()
-    for row in deployments.add_status(view.tx, about, given=given, creator_id=by.user.id, now=now):
-        parent = deployments.get(view.tx, repo.id, row["deployment_id"])
-        announce.deployment_status(view, repo, parent, row, by)

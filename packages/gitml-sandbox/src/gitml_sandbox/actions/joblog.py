@@ -13,7 +13,6 @@ MAX_BYTES = 16 * 1024 * 1024
 _MARK = re.compile(r"^\S+ ##\[step (\d+)\](.*)$")
 _NOISE = re.compile(r"Error: Job '.*' failed$|For more information, see: |Actions YAML Schema Validation Error")
 _COMMANDS = frozenset({"error", "warning", "notice", "group", "endgroup", "debug"})
-_HIDDEN = frozenset({"set-output", "set-env", "add-path", "add-mask", "summary", "save-state"})
 _CONCLUSION = {"success": "success", "failure": "failure", "skipped": "skipped"}
 
 

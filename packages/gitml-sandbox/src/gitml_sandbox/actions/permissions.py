@@ -31,7 +31,7 @@ SCOPES = (
 )
 RESTRICTED: Mapping[str, str] = {"contents": "read", "packages": "read"}
 _LEVELS = frozenset({"read", "write", "none"})
-_PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+_PRIVILEGED = frozenset({"pull_request_target", "workflow_run"})
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,3 @@ def _block(block: Any, *, is_default: bool) -> dict[str, str]:
 
 def _all(level: str) -> dict[str, str]:
     return {scope: level for scope in SCOPES if scope != "id-token"}
-
-
-def lower(caller: Mapping[str, str], called: Mapping[str, str]) -> dict[str, str]:
-    """A called workflow can keep or lower what its caller has, never raise it."""
-    rank = {"none": 0, "read": 1, "write": 2}
-    kept = {s: min(level, caller.get(s, "none"), key=rank.__getitem__) for s, level in called.items()}
-    return {scope: level for scope, level in kept.items() if level != "none"}

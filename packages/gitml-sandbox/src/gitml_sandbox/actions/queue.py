@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitml_sandbox.actions import concurrency as groups
-from gitml_sandbox.actions import contexts, gates, jobdeploy, jobstatus, needs, plan, runs
-from gitml_sandbox.actions import reusable as called
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import contexts, environment_gates, job_expansion, jobdeploy, jobstatus, needs, runs
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.expressions import outlives_cancel
-from gitml_sandbox.actions.plan import Planned
-from gitml_sandbox.actions.store import change
-from gitml_sandbox.actions.workflows import Job, Workflow, WorkflowError, ancestors, build
+from gitml_sandbox.actions.job_expansion import Planned
+from gitml_sandbox.actions.tables import change
+from gitml_sandbox.actions.workflows import Job, Workflow, ancestors, build
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import secrets
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
 
-_COPIED = ("run_id", "attempt", "caller_id", "key", "name", "inputs", "status", "created_at")
+_COPIED = ("run_id", "attempt", "key", "name", "status", "created_at")
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,25 @@ def advance(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run_id: int) -
             return
         change(tx, "runs", run_id, status="queued", updated_at=sandbox.now())
     turn = turn_of(tx, sandbox, repo, run)
-    workflow = build(run["path"], json.loads(run["workflow"]))
-    while _pass(turn, workflow, None):
-        pass
+    if turn.cancelled and run["status"] in ("pending", "queued"):
+        _drop(turn)
+    else:
+        workflow = build(run["path"], json.loads(run["workflow"]))
+        while _pass(turn, workflow):
+            pass
     _finish(turn)
+
+
+def _drop(turn: Turn) -> None:
+    """End a run that has not begun: none of its jobs runs, whatever its `if:` says.
+
+    What a newer run of the workflow says of the same commit stays as it is.
+    """
+    newer = "SELECT 1 FROM runs WHERE workflow_id = ? AND head_sha = ? AND id > ?"
+    last = turn.tx.execute(newer, (turn.run["workflow_id"], turn.run["head_sha"], turn.run["id"])).fetchone() is None
+    for row in runs_store.jobs_of(turn.tx, turn.run):
+        if row["status"] != "completed":
+            complete(turn, row, "cancelled", turn.run["reason"], quiet=not last)
 
 
 def turn_of(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row) -> Turn:
@@ -64,10 +78,9 @@ def turn_of(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.R
     return Turn(tx, sandbox, repo, run, contexts.github(sandbox, repo, run), secrets.variables(tx, repo.id))
 
 
-def _pass(turn: Turn, workflow: Workflow, caller: sqlite3.Row | None) -> bool:
+def _pass(turn: Turn, workflow: Workflow) -> bool:
     """One walk over the jobs of a workflow; True if something changed that others may depend on."""
-    caller_id = caller["id"] if caller is not None else None
-    rows = [r for r in runs_store.jobs_of(turn.tx, turn.run) if r["caller_id"] == caller_id]
+    rows = runs_store.jobs_of(turn.tx, turn.run)
     groups_of = {key: [r for r in rows if r["key"] == key] for key in workflow.jobs}
     changed = False
     for key, mine in groups_of.items():
@@ -94,8 +107,6 @@ def _step(
     if status in {"waiting", "pending", "queued"} and cancelled:
         complete(turn, row, "cancelled", row["reason"] or turn.run["reason"])
         return True
-    if status == "in_progress" and job.uses:
-        return _inside(turn, job, row)
     if status == "in_progress":
         if cancelled and not row["cancel_asked"]:
             change(turn.tx, "jobs", row["id"], cancel_asked=1, reason=turn.run["reason"])
@@ -105,7 +116,7 @@ def _step(
 
 def _unlock(turn: Turn, row: sqlite3.Row) -> bool:
     """Jobs that wait for an Environment's rules or for their concurrency group."""
-    if row["status"] == "waiting" and gates.open_now(turn.tx, turn.sandbox, turn.repo, row):
+    if row["status"] == "waiting" and environment_gates.open_now(turn.tx, turn.sandbox, turn.repo, row):
         status = "pending" if row["concurrency"] else "queued"
         change(turn.tx, "jobs", row["id"], status=status, reason="", created_at=turn.sandbox.now())
         return True
@@ -128,18 +139,16 @@ def _resolve(
     before = [needs.result(groups_of[name]) for name in ancestors(workflow.jobs, job)]
     scope = contexts.scope(
         turn.github,
-        inputs=json.loads(row["inputs"]) or contexts.dispatch_inputs(turn.run),
+        inputs=contexts.dispatch_inputs(turn.run),
         variables=turn.variables,
         needs=needs.context(job, groups_of),
         before=contexts.Before(before, cancelled=turn.cancelled),
     )
     try:
-        if not plan.wanted(job, scope):
+        if not job_expansion.wanted(job, scope):
             complete(turn, row, "cancelled" if turn.cancelled else "skipped")
-        elif job.uses:
-            called.begin(turn.tx, turn.sandbox, turn.repo, job, row, scope)
         else:
-            _unfold(turn, row, plan.expand(job, scope))
+            _unfold(turn, row, job_expansion.expand(job, scope))
     except SandboxError as exc:
         complete(turn, row, "failure", exc.message)
     return True
@@ -148,17 +157,16 @@ def _resolve(
 def _unfold(turn: Turn, row: sqlite3.Row, planned: Sequence[Planned]) -> None:
     copied = {name: row[name] for name in _COPIED}
     ids = [row["id"], *(runs_store.insert(turn.tx, "jobs", copied) for _ in planned[1:])]
-    prefix = row["name"].rpartition(" / ")[0] if row["caller_id"] else ""
     for job_id, one in zip(ids, planned, strict=True):
-        _enqueue(turn, job_id, f"{prefix} / {one.name}" if prefix else one.name, one)
+        _enqueue(turn, job_id, one)
 
 
-def _enqueue(turn: Turn, job_id: int, name: str, one: Planned) -> None:
+def _enqueue(turn: Turn, job_id: int, one: Planned) -> None:
     change(
         turn.tx,
         "jobs",
         job_id,
-        name=name,
+        name=one.name,
         matrix=json.dumps(one.matrix),
         labels=json.dumps(one.labels),
         environment=one.environment,
@@ -166,6 +174,7 @@ def _enqueue(turn: Turn, job_id: int, name: str, one: Planned) -> None:
         forgiven=int(one.forgiven),
         fail_fast=int(one.fail_fast),
         max_parallel=one.max_parallel,
+        minutes=one.minutes,
         created_at=turn.sandbox.now(),
     )
     row = runs_store.job_row(turn.tx, job_id)
@@ -174,7 +183,7 @@ def _enqueue(turn: Turn, job_id: int, name: str, one: Planned) -> None:
     if group and group == turn.run["concurrency"]:
         complete(turn, row, "failure", f"the job would wait for its own run in the group {group}")
         return
-    gate = gates.enter(turn.tx, turn.sandbox, turn.repo, turn.run, one.environment)
+    gate = environment_gates.enter(turn.tx, turn.sandbox, turn.repo, turn.run, one.environment)
     if gate.refused:
         complete(turn, row, "failure", gate.refused)
         return
@@ -182,24 +191,7 @@ def _enqueue(turn: Turn, job_id: int, name: str, one: Planned) -> None:
     if group and not gate.waits_for:
         status = groups.enter(turn.tx, turn.repo.id, one.concurrency, table="jobs", row_id=job_id)
     change(turn.tx, "jobs", job_id, status=status, reason=gate.waits_for)
-    _post(turn, name, "pending", gate.waits_for or "Queued")
-
-
-def _inside(turn: Turn, job: Job, row: sqlite3.Row) -> bool:
-    """A job that calls a workflow: its own jobs first, then its outputs and result."""
-    try:
-        workflow = called.workflow(turn.sandbox, turn.repo, turn.run, job)
-    except WorkflowError as exc:
-        complete(turn, row, "failure", exc.message)
-        return True
-    changed = _pass(turn, workflow, row)
-    inner = [r for r in runs_store.jobs_of(turn.tx, turn.run) if r["caller_id"] == row["id"]]
-    if changed or not needs.over(inner):
-        return changed
-    outputs = called.outputs(workflow, inner, turn.github, json.loads(row["inputs"]), turn.variables)
-    change(turn.tx, "jobs", row["id"], outputs=json.dumps(outputs))
-    complete(turn, row, needs.result(inner), quiet=True)
-    return True
+    _post(turn, one.name, "pending", gate.waits_for or "Queued")
 
 
 def complete(turn: Turn, row: sqlite3.Row, conclusion: str, reason: str = "", *, quiet: bool = False) -> None:
@@ -222,8 +214,8 @@ def complete(turn: Turn, row: sqlite3.Row, conclusion: str, reason: str = "", *,
         # A failed combination cancels its brothers of the matrix.
         turn.tx.execute(
             "UPDATE jobs SET cancel_asked = 1, reason = 'another job of the matrix failed'"
-            " WHERE run_id = ? AND attempt = ? AND key = ? AND caller_id IS ? AND status <> 'completed'",
-            (row["run_id"], row["attempt"], row["key"], row["caller_id"]),
+            " WHERE run_id = ? AND attempt = ? AND key = ? AND status <> 'completed'",
+            (row["run_id"], row["attempt"], row["key"]),
         )
 
 
@@ -233,11 +225,10 @@ def _post(turn: Turn, job: str, state: str, words: str) -> None:
 
 def _finish(turn: Turn) -> None:
     rows = runs_store.jobs_of(turn.tx, turn.run)
-    top = [r for r in rows if r["caller_id"] is None]
     now = turn.sandbox.now()
     run_id = turn.run["id"]
-    if needs.over(top):
-        conclusion = "cancelled" if turn.cancelled else needs.result(top)
+    if needs.over(rows):
+        conclusion = "cancelled" if turn.cancelled else needs.result(rows)
         change(turn.tx, "runs", run_id, status="completed", conclusion=conclusion, updated_at=now)
         runs.announce(turn.tx, turn.sandbox, turn.repo, run_id, "completed")
         return

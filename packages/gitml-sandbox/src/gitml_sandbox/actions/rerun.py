@@ -6,14 +6,14 @@ import json
 import sqlite3
 
 from gitml_sandbox.actions import artifacts, jobstatus, runs
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Workflow, build
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError
 from gitml_sandbox.forge.repos import Repo
 
 _KEPT = (
-    *("run_id", "key", "name", "matrix", "inputs", "labels", "conclusion", "reason", "forgiven", "fail_fast"),
+    *("run_id", "key", "name", "matrix", "labels", "conclusion", "reason", "forgiven", "fail_fast"),
     *("max_parallel", "environment", "outputs", "steps", "runner", "created_at", "started_at", "completed_at"),
 )
 
@@ -71,7 +71,7 @@ def _reset(tx: sqlite3.Connection, sandbox: Sandbox, run: sqlite3.Row, *, attemp
 
 
 def _succeeded(before: list[sqlite3.Row], key: str) -> bool:
-    return all(r["conclusion"] == "success" for r in before if r["key"] == key and r["caller_id"] is None)
+    return all(r["conclusion"] == "success" for r in before if r["key"] == key)
 
 
 def _needing(workflow: Workflow, job: str) -> set[str]:
@@ -88,8 +88,8 @@ def _keep(
     """These jobs, every combination of them, stand as they are; the others are planned anew."""
     planned = {r["key"]: r for r in runs_store.jobs_of(tx, run)}
     for key in keys:
-        old = [r for r in before if r["key"] == key and r["caller_id"] is None]
-        if workflow.jobs[key].uses or not old:
+        old = [r for r in before if r["key"] == key]
+        if not old:
             continue
         tx.execute("DELETE FROM jobs WHERE id = ?", (planned[key]["id"],))
         for row in old:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -12,26 +13,34 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitml_sandbox.actions import execution, gates, intake, jobdeploy, jobstatus, queue
+from gitml_sandbox.actions import environment_gates, event_runs, execution, jobdeploy, jobstatus, queue, recovery
 from gitml_sandbox.actions import schedules as cron
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.execution import Assignment, Handle, Outcome
-from gitml_sandbox.actions.store import change
+from gitml_sandbox.actions.repofacts import Cache, RepoFacts
+from gitml_sandbox.actions.tables import change
 from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import repos
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.repofacts import Cache, RepoFacts
-from gitml_sandbox.server import recovery
 
 HOSTED = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted", "linux", "x64")
-DEFAULT_RUNNERS: Mapping[str, Collection[str]] = {"sandbox-1": HOSTED, "sandbox-2": HOSTED}
+QUICK = "sandbox-quick"
+QUICK_MINUTES = 15.0
 _STEP_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
 
+def machines(jobs: int | None = None) -> dict[str, Collection[str]]:
+    """So many machines, by default one for each core and at least two, and the one for quick jobs."""
+    count = jobs or max(os.cpu_count() or 1, 2)
+    return {**{f"sandbox-{n}": HOSTED for n in range(1, count + 1)}, QUICK: HOSTED}
+
+
 class Runner:
     """One per sandbox. `labels` names the machines and what each can do; every machine runs one job at a
-    time. `tools` is a folder of commands that its jobs find instead of those beside our Python.
+    time. The machine QUICK takes only jobs whose `timeout-minutes` is at most 15, so that a gate never waits for a
+    training. `tools` is a folder of commands that its jobs find instead of those beside our Python, `passed` variables
+    that all of them get.
 
     A job whose labels no machine has stays queued, says so, and fails after `queue_limit`.
     """
@@ -44,9 +53,10 @@ class Runner:
         queue_limit: timedelta = timedelta(hours=1),
         poll_seconds: float = 0.5,
         tools: Path | None = None,
+        passed: Mapping[str, str] | None = None,
     ) -> None:
-        self.sandbox, self._tools = sandbox, tools
-        self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or DEFAULT_RUNNERS).items()}
+        self.sandbox, self._tools, self._passed = sandbox, tools, passed or {}
+        self.machines = {name: frozenset(map(str.lower, has)) for name, has in (labels or machines()).items()}
         self._queue_limit, self._poll = queue_limit, poll_seconds
         self._cache: Cache = {}
         self._handles: dict[int, Handle] = {}
@@ -85,7 +95,7 @@ class Runner:
     def turn(self) -> None:
         """One pass: clock, events, queue, machines."""
         self._clock()
-        while found := intake.pending(self.sandbox):
+        while found := event_runs.pending(self.sandbox):
             for row in found:
                 self._intake(row)
         self._advance()
@@ -122,12 +132,12 @@ class Runner:
 
     def _intake(self, row: sqlite3.Row) -> None:
         try:
-            intake.handle(self.sandbox, row, self._cache)
+            event_runs.handle(self.sandbox, row, self._cache)
         except sqlite3.OperationalError:
             raise  # the disk is full or the file is locked: the event stays and is judged later
-        except Exception as exc:  # one event that cannot be judged must not keep those behind it waiting
+        except Exception:  # one event that cannot be judged must not keep those behind it waiting
             _log.exception("event %s cannot be judged", row["id"])
-            intake.give_up(self.sandbox, row, f"{type(exc).__name__}: {exc}")
+            event_runs.give_up(self.sandbox, row)
 
     def _dispatch(self) -> None:
         with self.sandbox.store.read() as tx:
@@ -157,16 +167,18 @@ class Runner:
 
     def _give(self, row: sqlite3.Row) -> bool:
         """Hand a queued job to a free machine; True if it was, or if it only has to wait for its turn."""
-        wanted = gates.labels(row)
-        fitting = [name for name, has in self.machines.items() if wanted <= has]
+        wanted = environment_gates.labels(row)
+        quick = row["minutes"] <= QUICK_MINUTES
+        fitting = [name for name, has in self.machines.items() if wanted <= has and (quick or name != QUICK)]
         if not fitting:
             return False
+        fitting.sort(key=QUICK.__ne__)
         with self._guard:
             machine = next((name for name in fitting if name not in self._busy), None)
             if machine is None or row["id"] in self._handles or self._at_limit(row):
                 return True
             self._busy[machine] = row["id"]
-            handle = self._handles[row["id"]] = Handle(self._tools)
+            handle = self._handles[row["id"]] = Handle(self._tools, self._passed)
         thread = threading.Thread(target=self._work, args=[row, machine, handle], name=f"job {row['id']}", daemon=True)
         self._threads.add(thread)
         thread.start()
@@ -177,8 +189,8 @@ class Runner:
             return False
         with self.sandbox.store.read() as tx:
             brothers = tx.execute(
-                "SELECT id FROM jobs WHERE run_id = ? AND attempt = ? AND key = ? AND caller_id IS ?",
-                (row["run_id"], row["attempt"], row["key"], row["caller_id"]),
+                "SELECT id FROM jobs WHERE run_id = ? AND attempt = ? AND key = ?",
+                (row["run_id"], row["attempt"], row["key"]),
             ).fetchall()
         return sum(b["id"] in self._handles for b in brothers) >= int(row["max_parallel"])
 

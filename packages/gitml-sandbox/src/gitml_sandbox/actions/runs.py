@@ -8,11 +8,10 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gitml_sandbox.actions import concurrency as groups
-from gitml_sandbox.actions import contexts, jobstatus, plan, workflows
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import contexts, job_expansion, jobstatus, workflows
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.expressions import interpolate
 from gitml_sandbox.actions.triggers import Decision, Event, is_fork
 from gitml_sandbox.actions.workflows import Broken, Workflow
@@ -20,7 +19,7 @@ from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.forge import events, secrets
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.rest import serial_runs as runs_json
+from gitml_sandbox.serial import runs as runs_json
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,9 @@ def _begin(
 
 def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row, workflow: Workflow) -> None:
     """Plan the jobs of a run's attempt and enter its concurrency group."""
-    plan_jobs(tx, sandbox, run, workflow.jobs, caller=None)
+    plan_jobs(tx, sandbox, run, workflow.jobs)
     for job in workflow.jobs.values():
-        if (name := plan.plain_name(job)) and not job.uses:
+        if name := job_expansion.plain_name(job):
             jobstatus.post(tx, sandbox, repo, run, jobstatus.Said(name, "pending", "Queued"))
     scope = contexts.scope(
         contexts.github(sandbox, repo, run),
@@ -116,7 +115,7 @@ def start(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.Row
         variables=secrets.variables(tx, repo.id),
     )
     try:
-        wanted = plan.concurrency(workflow.raw.get("concurrency"), scope)
+        wanted = job_expansion.concurrency(workflow.raw.get("concurrency"), scope)
         title = interpolate(workflow.raw.get("run-name"), scope)
     except SandboxError as exc:
         runs_store.change(tx, "runs", run["id"], cancel_asked=1, reason=exc.message)
@@ -133,20 +132,14 @@ def plan_jobs(
     sandbox: Sandbox,
     run: sqlite3.Row,
     jobs: Mapping[str, workflows.Job],
-    *,
-    caller: sqlite3.Row | None,
-    inputs: Mapping[str, Any] | None = None,
 ) -> None:
     """One row per entry of `jobs:`; a matrix unfolds when the job is ready."""
-    prefix = f"{caller['name']} / " if caller is not None else ""
     for job in jobs.values():
         values = {
             "run_id": run["id"],
             "attempt": run["attempt"],
-            "caller_id": caller["id"] if caller is not None else None,
             "key": job.id,
-            "name": prefix + (plan.plain_name(job) or job.id),
-            "inputs": json.dumps(dict(inputs or {})),
+            "name": job_expansion.plain_name(job) or job.id,
             "status": "planned",
             "created_at": sandbox.now(),
         }

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from gitml_sandbox.actions.cronline import due
+from gitml_sandbox.actions.repofacts import RepoFacts
 from gitml_sandbox.actions.workflows import Workflow
+from gitml_sandbox.clock import iso
 from gitml_sandbox.forge import events
-from gitml_sandbox.forge.context import Sandbox, iso
-from gitml_sandbox.forge.repofacts import RepoFacts
+from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.repos import Repo
 
 SHORTEST = timedelta(minutes=5)

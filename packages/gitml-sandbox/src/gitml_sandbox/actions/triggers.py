@@ -19,7 +19,6 @@ MAX_CHAIN = 3  # levels of workflow_run that follow one another
 
 # pull_request without `types:` means these three; every other event means all of its types.
 _PULL_TYPES = frozenset({"opened", "synchronize", "reopened"})
-MERGE_REF_EVENTS = frozenset({"pull_request", "pull_request_review", "pull_request_review_comment"})
 _SKIP_WORDS = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]", re.I)
 _SKIP_TRAILER = re.compile(r"\n\n(?:[^\n]+\n)*skip-checks: ?true\s*$", re.I)
 _ZERO = re.compile(r"0{40}(?:0{24})?")
@@ -103,11 +102,10 @@ def decide(event: Event, facts: Facts) -> list[Decision]:
 def by_token(event: Event) -> tuple[bool, bool]:
     """(starts nothing, starts a run that waits for approval) by the kind of token that caused the event.
 
-    A job's own token starts only workflow_dispatch and repository_dispatch, and pull_request runs that wait
-    for approval;
-    a user's or an app's token starts everything.
+    A job's own token starts only workflow_dispatch, and pull_request runs that wait for approval; a user's or an app's
+    token starts everything.
     """
-    if event.token_kind in {"user", "app"} or event.name in {"workflow_dispatch", "repository_dispatch"}:
+    if event.token_kind in {"user", "app"} or event.name == "workflow_dispatch":
         return False, False
     waits = event.name == "pull_request" and event.action in _PULL_TYPES
     return not waits, waits
@@ -151,17 +149,6 @@ def _dispatched(event: Event, facts: Facts) -> Place | None:
     return place if any(w.path == path for w in facts.workflows(on_default.sha)) else None
 
 
-def _deployed(event: Event, facts: Facts) -> Place | None:
-    # The commit to be deployed; GITHUB_REF is the branch or tag, empty when the deployment names a commit.
-    deployment = event.payload.get("deployment") or {}
-    if (event.payload.get("deployment_status") or {}).get("state") == "inactive":
-        return None
-    sha = str(deployment.get("sha") or event.sha)
-    named = str(deployment.get("ref") or "")
-    full = next((r for r in (f"refs/heads/{named}", f"refs/tags/{named}") if facts.resolve(r)), "")
-    return Place(full, sha)
-
-
 def _given(event: Event, facts: Facts) -> Place | None:
     return _at(event.ref, facts)
 
@@ -175,17 +162,10 @@ _PLACES: Mapping[str, Callable[[Event, Facts], Place | None]] = {
     "push": _pushed,
     "pull_request": _merge_ref,
     "pull_request_review": _merge_ref,
-    "pull_request_review_comment": _merge_ref,
     "pull_request_target": _default,
     "workflow_run": _chained,
-    "issue_comment": _default,
-    "issues": _default,
-    "merge_group": _given,
     "schedule": _default,
     "workflow_dispatch": _dispatched,
-    "repository_dispatch": _default,
-    "deployment": _deployed,
-    "deployment_status": _deployed,
     "create": _given,
     "delete": _default,
 }
@@ -229,9 +209,6 @@ def _wrong_branch(event: Event, trigger: Trigger) -> str:
     if event.name == "workflow_run":
         head = str(event.payload["workflow_run"].get("head_branch") or "")
         return _filtered("branch", head, trigger.filters, "branches")
-    if event.name == "merge_group":
-        base = str(event.payload.get("merge_group", {}).get("base_ref", "")).removeprefix("refs/heads/")
-        return _filtered("branch", base, trigger.filters, "branches")
     return ""
 
 

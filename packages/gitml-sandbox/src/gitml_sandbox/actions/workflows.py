@@ -25,8 +25,6 @@ MAX_BYTES = 512 * 1024
 MAX_FOLDER_BYTES = 1024 * 1024  # reading YAML takes a minute a megabyte
 _MAX_NODES = 100_000
 
-FILTERED = frozenset({"push", "pull_request", "pull_request_target", "workflow_run"})
-
 
 class WorkflowError(UsageError):
     """A workflow file that GitHub would refuse: it becomes a run that failed at its start."""
@@ -87,22 +85,6 @@ def read_all(repository: Path, commit: str) -> list[Workflow | Broken]:
             kept[path] = oid
     found = [parse_or_broken(path, text) for path, text in _blobs(repository, kept).items()]
     return sorted([*found, *refused], key=lambda one: one.path)
-
-
-def read_one(repository: Path, commit: str, path: str) -> Workflow | None:
-    """The workflow file at `path`, None if it is not there. Raises WorkflowError if it is wrong."""
-    size = run(["git", "cat-file", "-s", f"{commit}:{path}"], cwd=repository, check=False)
-    if size.returncode != 0:
-        return None
-    if int(size.stdout) > MAX_BYTES:
-        raise WorkflowError(f"{path} is larger than {MAX_BYTES // 1024} KiB")
-    text = run(["git", "cat-file", "blob", f"{commit}:{path}"], cwd=repository, check=False)
-    if text.returncode != 0:
-        return None
-    found = parse_or_broken(path, text.stdout)
-    if isinstance(found, Broken):
-        raise WorkflowError(found.reason)
-    return found
 
 
 def _files(repository: Path, commit: str) -> dict[str, tuple[str, int]]:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from gitml_sandbox.errors import UsageError
-from gitml_sandbox.forge import state as forge
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.server import control, serve
+from gitml_sandbox.server import state as forge
 
 F = TypeVar("F", bound=Callable[..., Any])
 

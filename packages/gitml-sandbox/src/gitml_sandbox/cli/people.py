@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from gitml_sandbox.cli.opening import opened, state_option
+from gitml_sandbox.clock import iso
 from gitml_sandbox.errors import UsageError
 from gitml_sandbox.forge import emails, repos, tokens, users
-from gitml_sandbox.forge.context import iso
 from gitml_sandbox.output import as_json, examples, note, show, show_json, table
 
 

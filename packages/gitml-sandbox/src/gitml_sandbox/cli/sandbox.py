@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import click
 from gitml_sandbox.cli.opening import opened, state_option
 from gitml_sandbox.cli.people import token, user
 from gitml_sandbox.cli.repositories import repo, secret
+from gitml_sandbox.errors import UsageError
 from gitml_sandbox.forge import repos, users
 from gitml_sandbox.output import as_json, examples, note, paint, show, show_json, table
 from gitml_sandbox.server import control, serve, welcome
@@ -51,18 +54,41 @@ for command in (user, token, repo, secret):
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: that of last time.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS, and print what each client must be told.")
 @click.option("--runner/--no-runner", default=True, help="Run workflows.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Jobs at once. Default: one for each core, at least two.")
+@click.option("--env", "names", multiple=True, metavar="NAME", help="Hand this variable, as it is now, to every job.")
 @click.option("--foreground", is_flag=True, help="Stay here until interrupted.")
 @as_json
-def up(*, state: Path, port: int | None, tls: bool, runner: bool, foreground: bool, as_json: bool) -> None:
+def up(
+    *,
+    state: Path,
+    port: int | None,
+    tls: bool,
+    runner: bool,
+    jobs: int | None,
+    names: tuple[str, ...],
+    foreground: bool,
+    as_json: bool,
+) -> None:
     """Start the sandbox, or say where it is up."""
+    passed = _variables(names)
     if foreground:
         control.check_folder(state)
-        _serve(state, Options(port=port, tls=tls, runner=runner, first_users=True), as_json=as_json)
+        _serve(state, Options(port, tls, runner, jobs, passed, first_users=True), as_json=as_json)
         return
-    words = [*(["--port", str(port)] if port is not None else []), *(["--tls"] if tls else [])]
+    given = {"--port": port, "--jobs": jobs}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    words += [*(["--tls"] if tls else []), *([] if runner else ["--no-runner"])]
     control.check_port(state, port)
-    address = control.up(state, [*words, *([] if runner else ["--no-runner"])], tls=tls)
+    words += [word for name in passed for word in ("--env", name)]
+    address = control.up(state, words, tls=tls)
     _welcome(state, address, as_json=as_json)
+
+
+def _variables(names: Sequence[str]) -> dict[str, str]:
+    for name in names:
+        if name not in os.environ:
+            raise UsageError(f"--env {name}: there is no such variable", f"set it first: export {name}=…")
+    return {name: os.environ[name] for name in names}
 
 
 @sandbox.command(epilog=examples("gitml sandbox down", "gitml sandbox down --delete"))

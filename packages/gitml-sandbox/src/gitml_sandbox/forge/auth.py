@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from gitml_sandbox.errors import FailedError
 from gitml_sandbox.forge import tokens, users
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.tokens import Token
 from gitml_sandbox.forge.users import User
-from gitml_sandbox.git.push_policy import Actor
 
 
 class BadCredentialsError(FailedError):

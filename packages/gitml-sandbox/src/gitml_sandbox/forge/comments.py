@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from gitml_sandbox.forge.issues import MAX_BODY, source, touch
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import invalid, not_found
-from gitml_sandbox.git.push_policy import Actor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS issue_comments (
@@ -44,7 +44,7 @@ def _checked(resource: str, body: str) -> str:
 
 
 def add(tx: sqlite3.Connection, *, issue_id: int, by: Actor, body: str, now: str) -> sqlite3.Row:
-    """Add a comment to an issue or pull request. Emits no event: ``announce.comment`` does."""
+    """Add a comment to an issue or pull request."""
     done = tx.execute(
         "INSERT INTO issue_comments (issue_id, user_id, app_id, body, created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",

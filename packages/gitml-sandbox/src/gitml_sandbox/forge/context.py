@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from gitml_sandbox.clock import iso, utc_now
 from gitml_sandbox.forge.store import Store
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def iso(moment: datetime) -> str:
-    """GitHub's form of a time: UTC, whole seconds, Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Locks:
@@ -57,16 +50,34 @@ class Sandbox:
         return f"{self.base_url}/api/v3"
 
 
+@dataclass(frozen=True)
+class View:
+    """One snapshot as one person (None: a stranger) sees it."""
+
+    sandbox: Sandbox
+    tx: sqlite3.Connection
+    viewer_id: int | None = None
+
+    @property
+    def web(self) -> str:
+        return self.sandbox.base_url
+
+    @property
+    def api(self) -> str:
+        return self.sandbox.api_url
+
+
 def open_sandbox(
     root: Path,
     *,
+    ddl: str,
     base_url: str,
     clock: Callable[[], datetime] = utc_now,
     followers: tuple[Callable[..., None], ...] = (),
 ) -> Sandbox:
-    """Open or create the state folder ``root`` (mode 0700: it holds password hashes and keys)."""
+    """Open or create the state folder ``root`` (mode 0700: it holds hashes and keys) with the tables of ``ddl``."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("repos", "logs", "artifacts", "actions", "hooks", "tmp"):
         (root / name).mkdir(exist_ok=True, mode=0o700)
     wake = threading.Event()
-    return Sandbox(root, Store(root / "sandbox.db", wake), clock, base_url, wake, followers=followers)
+    return Sandbox(root, Store(root / "sandbox.db", ddl, wake), clock, base_url, wake, followers=followers)

@@ -58,7 +58,7 @@ class New:
 
 
 def create(tx: sqlite3.Connection, *, repo_id: int, new: New, creator_id: int, now: str) -> sqlite3.Row:
-    """Add a deployment. Emits no event: ``announce.deployment`` does."""
+    """Add a deployment."""
     if not new.environment.strip() or len(new.environment) > 255:
         raise invalid("Deployment", "environment")
     production = new.environment == "production" if new.production is None else new.production
@@ -110,8 +110,8 @@ def add_status(
     given: Mapping[str, Any],
     creator_id: int,
     now: str,
-) -> list[sqlite3.Row]:
-    """Add a status; returns it first, then the `inactive` ones that a success gives older deployments.
+) -> sqlite3.Row:
+    """Add a status, and `inactive` ones to the older deployments that a success replaces.
 
     Only those of the same environment that are neither transient nor production are made inactive, as on GitHub.
     """
@@ -127,9 +127,9 @@ def add_status(
     )
     if environment != deployment["environment"]:
         tx.execute("UPDATE deployments SET environment = ? WHERE id = ?", (environment, deployment["id"]))
-    if given["state"] != "success" or given.get("auto_inactive") is False:
-        return [row]
-    return [row, *_retire(tx, deployment, environment, (creator_id, now))]
+    if given["state"] == "success" and given.get("auto_inactive") is not False:
+        _retire(tx, deployment, environment, (creator_id, now))
+    return row
 
 
 def _insert(
@@ -145,16 +145,15 @@ def _insert(
     return row
 
 
-def _retire(
-    tx: sqlite3.Connection, deployment: sqlite3.Row, environment: str, stamp: tuple[int, str]
-) -> list[sqlite3.Row]:
+def _retire(tx: sqlite3.Connection, deployment: sqlite3.Row, environment: str, stamp: tuple[int, str]) -> None:
     older = tx.execute(
         "SELECT id FROM deployments WHERE repo_id = ? AND environment = ? AND id < ? AND transient = 0 AND"
         " production = 0 AND (SELECT state FROM deployment_statuses WHERE deployment_id = deployments.id"
         " ORDER BY id DESC LIMIT 1) = 'success'",
         (deployment["repo_id"], environment, deployment["id"]),
     ).fetchall()
-    return [_insert(tx, row["id"], "inactive", ("", environment, "", ""), stamp) for row in older]
+    for row in older:
+        _insert(tx, row["id"], "inactive", ("", environment, "", ""), stamp)
 
 
 def statuses(tx: sqlite3.Connection, deployment_id: int) -> list[sqlite3.Row]:

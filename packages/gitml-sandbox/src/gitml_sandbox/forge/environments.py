@@ -13,6 +13,22 @@ from dataclasses import dataclass
 from gitml_sandbox.errors import UsageError
 from gitml_sandbox.forge import globs
 
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS environments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+    name TEXT NOT NULL COLLATE NOCASE,
+    branches TEXT,
+    protected_branches INTEGER NOT NULL DEFAULT 0,
+    reviewers TEXT NOT NULL DEFAULT '[]',
+    prevent_self_review INTEGER NOT NULL DEFAULT 0,
+    wait_minutes INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (repo_id, name)
+);
+"""
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import RefusalError, invalid, not_found
-from gitml_sandbox.git.push_policy import Actor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS issues (

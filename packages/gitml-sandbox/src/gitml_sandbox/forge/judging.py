@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitml_sandbox.forge import checks, codeowners, emails, protections, pulls, repos, reviews, rules, users
+from gitml_sandbox.forge import (
+    checks,
+    codeowners,
+    emails,
+    protections,
+    pulls,
+    push_policy,
+    repos,
+    reviews,
+    rules,
+    users,
+)
 from gitml_sandbox.forge.codeowners import CodeOwners
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.protections import Protection
 from gitml_sandbox.forge.pulls import Pull
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.rules import Facts, Judgement, Owned, Review
-from gitml_sandbox.git import push_policy
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.rest.serial import View
 
 
 def judge(view: View, pull: Pull, *, by: Actor | None = None, method: str = "squash") -> Judgement:

@@ -67,11 +67,6 @@ class Protection(_Frozen):
     lock_branch: bool = False
     allow_fork_syncing: bool = False
 
-    @property
-    def needs_pull_request(self) -> bool:
-        """Whether a direct push is out of the question."""
-        return self.required_pull_request_reviews is not None
-
 
 def find(tx: sqlite3.Connection, repo_id: int, branch: str) -> Protection | None:
     row = tx.execute("SELECT body FROM protections WHERE repo_id = ? AND branch = ?", (repo_id, branch)).fetchone()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from gitml_sandbox.forge import issues, repos
 from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import invalid, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git import writing as gitwrite
-from gitml_sandbox.git.push_policy import Actor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pulls (

@@ -12,7 +12,6 @@ from typing import Any
 
 from gitml_sandbox.errors import RefError, UsageError
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.git import repository as gitrepo
 
 SCHEMA = """
@@ -47,6 +46,26 @@ CREATE TABLE IF NOT EXISTS team_repos (
 LEVELS = ("none", "read", "triage", "write", "maintain", "admin")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _SELECT = "SELECT repos.*, users.login AS owner FROM repos JOIN users ON users.id = owner_id"
+
+
+# The switches of a repository, with GitHub's defaults; settings of the row override them.
+SWITCHES: dict[str, Any] = {
+    "allow_merge_commit": True,
+    "allow_squash_merge": True,
+    "allow_rebase_merge": True,
+    "allow_auto_merge": False,
+    "allow_update_branch": False,
+    "delete_branch_on_merge": False,
+    "merge_commit_title": "MERGE_MESSAGE",
+    "merge_commit_message": "PR_TITLE",
+    "squash_merge_commit_title": "COMMIT_OR_PR_TITLE",
+    "squash_merge_commit_message": "COMMIT_MESSAGES",
+    "use_squash_pr_title_as_default": False,
+    "web_commit_signoff_required": False,
+    "allow_forking": True,
+    "is_template": False,
+    "has_issues": True,
+}
 
 
 @dataclass(frozen=True)
@@ -133,8 +152,6 @@ def create(
             "INSERT INTO refs (repo_id, ref, sha) VALUES (?, ?, ?)",
             [(repo.id, ref, sha) for ref, sha in gitrepo.all_refs(path(sandbox, repo)).items()],
         )
-        failpoint("repo-before-commit")
-    failpoint("repo-created")
     return repo
 
 
@@ -172,7 +189,6 @@ def delete(sandbox: Sandbox, repo: Repo) -> None:
     with sandbox.locks.of(repo.id):
         with sandbox.store.write() as tx:
             tx.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
-        failpoint("repo-rows-deleted")
         gitrepo.remove(path(sandbox, repo))
 
 
@@ -240,3 +256,8 @@ def set_settings(tx: sqlite3.Connection, repo: Repo, settings: Mapping[str, Any]
     """Change some of GitHub's switches of the repository; the others stay."""
     merged = json.dumps({**repo.settings, **settings})
     tx.execute("UPDATE repos SET settings = ? WHERE id = ?", (merged, repo.id))
+
+
+def switch(repo: Repo, name: str) -> Any:
+    """A setting of the repository, or GitHub's default."""
+    return repo.settings.get(name, SWITCHES[name])

@@ -9,8 +9,8 @@ from typing import Any
 
 from gitml_sandbox.forge import issues
 from gitml_sandbox.forge.pulls import Pull
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import not_found, unprocessable
-from gitml_sandbox.git.push_policy import Actor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS reviews (

@@ -15,6 +15,27 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from gitml_sandbox.errors import OutsideError, UsageError
 
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS secrets (
+    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
+    name TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (repo_id, environment, name)
+);
+CREATE TABLE IF NOT EXISTS variables (
+    repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+    environment TEXT NOT NULL DEFAULT '' COLLATE NOCASE,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (repo_id, environment, name)
+);
+"""
+
 MAX_BYTES = 48 * 1024  # GitHub's limit
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 

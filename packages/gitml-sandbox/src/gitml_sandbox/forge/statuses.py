@@ -43,7 +43,7 @@ def create(
 ) -> sqlite3.Row:
     """Add a status to a commit. A bot's status has the bot as its source (``app_id``), a person's has none.
 
-    Emits no event: ``announce.status`` does. Raises RefusalError 422.
+    Raises RefusalError 422.
     """
     _check(state, context, description, target_url)
     count = "SELECT count(*) AS n FROM statuses WHERE repo_id = ? AND sha = ? AND context = ?"

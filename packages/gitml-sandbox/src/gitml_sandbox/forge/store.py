@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import sqlite3
 import threading
 import weakref
@@ -13,42 +12,17 @@ from pathlib import Path
 
 from gitml_sandbox.errors import OutsideError
 
-# Every module that owns tables, in the order of their foreign keys. Each has SCHEMA.
-TABLES = (
-    "forge.users",
-    "forge.emails",
-    "forge.repos",
-    "forge.tokens",
-    "forge.protections",
-    "git.refs",
-    "forge.events",
-    "forge.issues",
-    "forge.pulls",
-    "forge.reviews",
-    "forge.comments",
-    "forge.statuses",
-    "forge.checks",
-    "forge.deployments",
-    "actions.store",
-    "web.sessions",
-)
-
 BUSY_SECONDS = 30.0
 
 
-def schema() -> str:
-    """The DDL of all tables."""
-    # Imported by name: these modules are given transactions of this one, and some import it.
-    return "\n".join(str(importlib.import_module(f"gitml_sandbox.{name}").SCHEMA) for name in TABLES)
-
-
 class Store:
-    """One database file, safe for threads and for a second process (the command line beside the server).
+    """One database file with the tables of ``ddl``, safe for threads and for a second process: the command line beside
+    the server.
 
     ``wake`` is set after each commit that added rows to ``events``.
     """
 
-    def __init__(self, path: Path, wake: threading.Event | None = None) -> None:
+    def __init__(self, path: Path, ddl: str, wake: threading.Event | None = None) -> None:
         self.path = path
         self.wake = wake or threading.Event()
         self._idle: list[sqlite3.Connection] = []
@@ -59,7 +33,7 @@ class Store:
         self._writer = threading.RLock()
         self._writing = False
         self._last_event = 0
-        self._prepare(schema())
+        self._prepare(ddl)
 
     def _prepare(self, ddl: str) -> None:
         digest = hashlib.sha256(ddl.encode()).hexdigest()

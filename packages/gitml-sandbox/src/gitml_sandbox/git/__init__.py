@@ -1,1 +1,1 @@
-"""Repositories on disk: read, written, and served over HTTP; the one way in which a ref moves."""
+"""Bare repositories on disk: read and written, blind to anybody's configuration."""

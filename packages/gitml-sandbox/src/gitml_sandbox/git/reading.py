@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml_sandbox.forge.context import iso
-from gitml_sandbox.git.repository import git, out, resolve
+from gitml_sandbox.clock import iso
+from gitml_sandbox.errors import OutsideError
+from gitml_sandbox.git.repository import ask, git, out, resolve_all
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 # GitHub leaves the patch of a very large file out; so do we.
@@ -139,9 +141,10 @@ def _entry(line: str, prefix: str) -> Entry:
 def entry(repo: Path, treeish: str, path: str) -> Entry | None:
     """One path of a commit, or None. Never follows symbolic links."""
     words = ["--literal-pathspecs", "ls-tree", "-z", "--long", "--full-tree", treeish, "--", path]
-    done = git(repo, *words, check=False)
-    lines = [line for line in done.stdout.decode(errors="surrogateescape").split("\0") if line]
-    return _entry(lines[0], "") if done.returncode == 0 and lines else None
+    with suppress(OutsideError):
+        lines = [line for line in ask(repo, *words, ids=(treeish,))[1].split("\0") if line]
+        return _entry(lines[0], "") if lines else None
+    return None
 
 
 def blob(repo: Path, sha: str) -> bytes:
@@ -163,14 +166,14 @@ def first_parent_or_empty(repo: Path, sha: str) -> str:
 
 def changed_paths(repo: Path, old: str, new: str) -> list[str]:
     """Every path that differs: of a rename both names, so that owners of either are asked."""
-    raw = out(repo, "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
+    _, raw = ask(repo, "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, ids=(old, new))
     return [p for p in raw.split("\0") if p]
 
 
 def same_changes(repo: Path, a: tuple[str, str], b: tuple[str, str]) -> bool:
     """Whether two differences (old, new) turn the same blobs into the same blobs."""
     words = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"]
-    return out(repo, *words, *a) == out(repo, *words, *b)
+    return ask(repo, *words, *a, ids=a) == ask(repo, *words, *b, ids=b)
 
 
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
@@ -231,7 +234,7 @@ def _counts(text_: str) -> dict[str, tuple[int, int]]:
 
 def counts(repo: Path, old: str, new: str) -> tuple[int, int, int]:
     """Files changed, lines added, lines removed."""
-    found = _counts(out(repo, "diff-tree", "-z", "--numstat", *_DIFF, old, new))
+    found = _counts(ask(repo, "diff-tree", "-z", "--numstat", *_DIFF, old, new, ids=(old, new))[1])
     return len(found), sum(a for a, _ in found.values()), sum(r for _, r in found.values())
 
 
@@ -265,14 +268,7 @@ def find_commit(repo: Path, name: str) -> str | None:
     """A branch, a tag, a full ref or the name of a commit (also short), in GitHub's order."""
     if not name or name.startswith("-") or any(c in name for c in "~^:?*[\\ ") or ".." in name or "@{" in name:
         return None
-    for candidate in (
-        f"refs/heads/{name}",
-        f"refs/tags/{name}",
-        f"refs/{name}",
-        name if name.startswith("refs/") else "",
-    ):
-        sha = resolve(repo, candidate) if candidate else None
-        if sha:
-            return sha
     is_hex = 4 <= len(name) <= 40 and all(c in "0123456789abcdefABCDEF" for c in name)
-    return resolve(repo, name) if is_hex else None
+    full = name.startswith("refs/") or is_hex
+    asked = [f"refs/heads/{name}", f"refs/tags/{name}", f"refs/{name}", *([name] if full else [])]
+    return next(filter(None, resolve_all(repo, [f"{rev}^{{commit}}" for rev in asked])), None)

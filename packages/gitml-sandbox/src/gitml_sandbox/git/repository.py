@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from gitml_sandbox import process
 from gitml_sandbox.errors import OutsideError
 
 ZERO = "0" * 40
+_FULL = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 # Configuration given by environment beats what is in a repository, so that no file in it can weaken these.
 _CONFIG = {
@@ -56,6 +59,27 @@ def git(
 def out(repo: Path, *words: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
     """The text that git prints, without the last line end."""
     return git(repo, *words, stdin=stdin, env=env).stdout.decode(errors="surrogateescape").rstrip("\n")
+
+
+def ask(repo: Path, *words: str, ids: Sequence[str]) -> tuple[int, str]:
+    """Exit code (0 or 1) and text of a question about the objects ``ids``, which are among the words.
+
+    Objects never change: by their full names, the same question is put to git once. Raises OutsideError.
+    """
+    return _asked(repo, words) if all(map(_FULL.fullmatch, ids)) else _ask(repo, words)
+
+
+@lru_cache(maxsize=1024)
+def _asked(repo: Path, words: tuple[str, ...]) -> tuple[int, str]:
+    return _ask(repo, words)
+
+
+def _ask(repo: Path, words: tuple[str, ...]) -> tuple[int, str]:
+    done = git(repo, *words, check=False)
+    if done.returncode > 1:
+        # Raised, so not remembered: an object that is missing may still come.
+        raise OutsideError(f"git {words[0]} failed: {done.stderr.decode(errors='replace').strip()[-2000:]}")
+    return done.returncode, done.stdout.decode(errors="surrogateescape").rstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -129,7 +153,14 @@ def resolve_all(repo: Path, revs: Sequence[str], *, env: Mapping[str, str] | Non
 
 def ref_sha(repo: Path, ref: str) -> str | None:
     """What a full ref name points at now."""
-    return resolve(repo, ref, "") if valid_ref(ref) else None
+    if not valid_ref(ref):
+        return None
+    try:
+        # git moves a ref by renaming a new file to it, and a file counts before what is packed.
+        word = (repo / ref).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        word = ""
+    return word if _FULL.fullmatch(word) else resolve(repo, ref, "")
 
 
 def update_refs(repo: Path, changes: Iterable[Change]) -> None:
@@ -142,12 +173,18 @@ def update_refs(repo: Path, changes: Iterable[Change]) -> None:
 
 
 def is_ancestor(repo: Path, old: str, new: str, *, env: Mapping[str, str] | None = None) -> bool:
-    return git(repo, "merge-base", "--is-ancestor", old, new, env=env, check=False).returncode == 0
+    words = ("merge-base", "--is-ancestor", old, new)
+    if env is not None:
+        return git(repo, *words, env=env, check=False).returncode == 0
+    with suppress(OutsideError):
+        return ask(repo, *words, ids=(old, new))[0] == 0
+    return False
 
 
 def merge_base(repo: Path, a: str, b: str) -> str | None:
-    done = git(repo, "merge-base", a, b, check=False)
-    return done.stdout.decode().strip() or None
+    with suppress(OutsideError):
+        return ask(repo, "merge-base", a, b, ids=(a, b))[1] or None
+    return None
 
 
 def merges_between(repo: Path, old: str, new: str, *, env: Mapping[str, str] | None = None) -> list[str]:
@@ -164,9 +201,11 @@ def ahead_behind(repo: Path, base: str, head: str) -> tuple[int, int]:
 
 def commits_between(repo: Path, old: str | None, new: str, *, limit: int = 0) -> list[str]:
     """Commits of ``new`` that ``old`` has not, oldest first; with a limit, the newest of them."""
-    span = [new] if old is None or old == ZERO else [new, f"^{old}"]
+    from_start = old is None or old == ZERO
+    span = [new] if from_start else [new, f"^{old}"]
     bound = [f"--max-count={limit}"] if limit else []
-    return out(repo, "rev-list", "--topo-order", *bound, *span).split()[::-1]
+    ids = (new,) if from_start else (new, str(old))
+    return ask(repo, "rev-list", "--topo-order", *bound, *span, ids=ids)[1].split()[::-1]
 
 
 def fetch(repo: Path, source: Path, sha: str, ref: str) -> None:

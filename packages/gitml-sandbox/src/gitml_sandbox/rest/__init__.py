@@ -1,1 +1,1 @@
-"""GitHub's REST API over the forge: a table of operations, and rows as GitHub's JSON."""
+"""GitHub's REST API over the forge: a table of operations."""

@@ -7,18 +7,17 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from gitml_sandbox.actions import artifacts, rerun
-from gitml_sandbox.actions import gates as gating
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import artifacts, recovery, rerun
+from gitml_sandbox.actions import environment_gates as gating
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError, not_found, unprocessable
 from gitml_sandbox.rest import dispatches as rest_dispatches
 from gitml_sandbox.rest import environments as rest_environments
 from gitml_sandbox.rest import runtime as rest_runtime
-from gitml_sandbox.rest import serial_runs as runs_json
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
 from gitml_sandbox.rest.serve import RestRoute
-from gitml_sandbox.server import recovery
+from gitml_sandbox.serial import runs as runs_json
 
 _RUN = "/repos/{owner}/{repo}/actions/runs/{run_id}"
 _SELECT = """
@@ -68,10 +67,7 @@ def list_jobs(call: Call) -> Reply:
         rows = call.tx.execute("SELECT * FROM jobs WHERE run_id = ? ORDER BY id", (run["id"],)).fetchall()
     else:
         rows = runs_store.jobs_of(call.tx, run)
-    # A job that only calls a workflow is no job on GitHub: its inner ones are.
-    callers = {r["caller_id"] for r in rows}
-    shown = [r for r in rows if r["id"] not in callers]
-    return paged(call, shown, lambda r: runs_json.job(call.view, call.repo, run, r), "jobs")
+    return paged(call, rows, lambda r: runs_json.job(call.view, call.repo, run, r), "jobs")
 
 
 def _job(call: Call) -> tuple[sqlite3.Row, sqlite3.Row]:

@@ -11,12 +11,11 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from gitml_sandbox.forge.auth import Caller
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.context import Sandbox, View
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.tokens import Token
-from gitml_sandbox.git.push_policy import Actor
-from gitml_sandbox.rest.serial import View
 
 Row = TypeVar("Row")
 MAX_PAGE = 100

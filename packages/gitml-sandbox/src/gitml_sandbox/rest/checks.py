@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, checks, repos, statuses
+from gitml_sandbox.forge import checks, repos, statuses
 from gitml_sandbox.forge.refusals import RefusalError, forbidden
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial_checks as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, page_bounds, paged
 from gitml_sandbox.rest.git import commit_of
+from gitml_sandbox.serial import checks as json_of
 
 
 class Status(Body):
@@ -56,7 +56,6 @@ def post_status(call: Call) -> Reply:
         creator_id=call.by.user.id,
         now=call.sandbox.now(),
     )
-    announce.status(view, call.repo, row, call.by)
     return created(json_of.status(view, call.repo, row))
 
 
@@ -96,9 +95,6 @@ def create(call: Call) -> Reply:
         given=wanted.given(),
         now=call.sandbox.now(),
     )
-    announce.check_run(view, call.repo, row, "created", call.by)
-    if row["status"] == "completed":
-        announce.check_run(view, call.repo, row, "completed", call.by)
     return Reply(json_of.check_run(view, call.repo, row), 201)
 
 
@@ -115,8 +111,6 @@ def update(call: Call) -> Reply:
     if before["app_id"] != call.by.user.id:
         raise forbidden("Invalid app_id: a check run is changed by the app that created it.")
     row = checks.update(view.tx, before, given=call.body(CheckRun).given(), now=call.sandbox.now())
-    if row["status"] == "completed" and before["status"] != "completed":
-        announce.check_run(view, call.repo, row, "completed", call.by)
     return Reply(json_of.check_run(view, call.repo, row))
 
 

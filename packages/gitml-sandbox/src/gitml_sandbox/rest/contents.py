@@ -7,19 +7,20 @@ import binascii
 from collections.abc import Sequence
 from datetime import datetime
 
-from gitml_sandbox.forge import repos
-from gitml_sandbox.forge.context import iso
+from gitml_sandbox.changes import refs
+from gitml_sandbox.clock import iso
+from gitml_sandbox.forge import push_policy, repos
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.refusals import RefusalError, invalid, not_found
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git import writing as gitwrite
 from gitml_sandbox.git.reading import Entry, Signature
 from gitml_sandbox.git.repository import ZERO, Change
-from gitml_sandbox.rest import serial_git as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, text
 from gitml_sandbox.rest.git import bare_of
-from gitml_sandbox.rest.serial import JSON, View
+from gitml_sandbox.serial import git as json_of
+from gitml_sandbox.serial.people import JSON
 
 _RAW = "application/vnd.github.raw; charset=utf-8"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, checks, deployments, repos, rules
+from gitml_sandbox.forge import checks, deployments, repos, rules
 from gitml_sandbox.forge.protections import Check
 from gitml_sandbox.forge.refusals import RefusalError
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial_checks as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.rest.git import commit_of
+from gitml_sandbox.serial import checks as json_of
 
 
 class NewDeployment(Body):
@@ -60,7 +60,6 @@ def create(call: Call) -> Reply:
         production=wanted.production_environment,
     )
     row = deployments.create(view.tx, repo_id=repo.id, new=new, creator_id=call.by.user.id, now=call.sandbox.now())
-    announce.deployment(view, repo, row, call.by)
     return created(json_of.deployment(view, repo, row))
 
 
@@ -95,17 +94,14 @@ def statuses(call: Call) -> Reply:
 def add_status(call: Call) -> Reply:
     view, repo = call.view, call.repo
     parent = deployments.get(view.tx, repo.id, call.number("deployment_id"))
-    rows = deployments.add_status(
+    row = deployments.add_status(
         view.tx,
         parent,
         given=call.body(NewStatus).model_dump(),
         creator_id=call.by.user.id,
         now=call.sandbox.now(),
     )
-    for row in rows:
-        about = deployments.get(view.tx, repo.id, row["deployment_id"])
-        announce.deployment_status(view, repo, about, row, call.by)
-    return created(json_of.deployment_status(view, repo, rows[0]))
+    return created(json_of.deployment_status(view, repo, row))
 
 
 _ALL = "/repos/{owner}/{repo}/deployments"

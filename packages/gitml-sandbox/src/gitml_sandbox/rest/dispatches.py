@@ -7,15 +7,15 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from gitml_sandbox.actions import reusable as called
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import dispatch_inputs
+from gitml_sandbox.actions import tables as runs_store
+from gitml_sandbox.actions.repofacts import RepoFacts
 from gitml_sandbox.actions.workflows import Workflow, WorkflowError
 from gitml_sandbox.forge import events
 from gitml_sandbox.forge.refusals import RefusalError, not_found, unprocessable
-from gitml_sandbox.forge.repofacts import RepoFacts
 from gitml_sandbox.git.repository import valid_ref
-from gitml_sandbox.rest import serial
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply
+from gitml_sandbox.serial import people as people_json
 
 _WAIT_SECONDS = 10.0
 
@@ -68,8 +68,8 @@ def dispatch_workflow(call: Call) -> Reply:
             "inputs": _inputs(facts, ref, path, body.inputs or {}),
             "ref": ref,
             "workflow": path,
-            "repository": serial.repository(inner.view, call.repo),
-            "sender": serial.user(inner.view, call.by.user),
+            "repository": people_json.repository(inner.view, call.repo),
+            "sender": people_json.user(inner.view, call.by.user),
         }
         event_id = events.emit(
             tx,
@@ -98,7 +98,7 @@ def _inputs(facts: RepoFacts, ref: str, path: str, given: dict[str, Any]) -> dic
     if not isinstance(found, Workflow) or "workflow_dispatch" not in found.on:
         raise unprocessable("Workflow does not have 'workflow_dispatch' trigger")
     try:
-        return called.typed_inputs(path, found.on["workflow_dispatch"].inputs, given)
+        return dispatch_inputs.typed_inputs(path, found.on["workflow_dispatch"].inputs, given)
     except WorkflowError as exc:
         raise unprocessable(exc.message) from exc
 
@@ -118,39 +118,6 @@ def _details(call: Call, event_id: int) -> Reply:
     raise RefusalError(503, "The runner has not made a run of it yet")
 
 
-class RepositoryDispatch(Body):
-    """Body of a repository dispatch."""
-
-    event_type: str
-    client_payload: dict[str, Any] | None = None
-
-
-def dispatch_repository(call: Call) -> Reply:
-    assert call.tx is not None
-    body = call.body(RepositoryDispatch)
-    if not 1 <= len(body.event_type) <= 100 or len(body.client_payload or {}) > 10:
-        raise unprocessable("event_type has 1 to 100 characters, client_payload at most 10 properties")
-    events.emit(
-        call.tx,
-        repo_id=call.repo.id,
-        name="repository_dispatch",
-        action=body.event_type,
-        actor_id=call.by.user.id,
-        token_kind=call.by.token_kind,
-        payload={
-            "action": body.event_type,
-            "branch": call.repo.default_branch,
-            "client_payload": body.client_payload,
-            "repository": serial.repository(call.view, call.repo),
-            "sender": serial.user(call.view, call.by.user),
-        },
-    )
-    return Reply(None, 204)
-
-
 _R = "/repos/{owner}/{repo}"
 _ONE = f"{_R}/actions/workflows/{{workflow_id}}/dispatches"
-OPERATIONS = (
-    Operation("POST", _ONE, dispatch_workflow, "actions", "write", "none", Dispatch),
-    Operation("POST", f"{_R}/dispatches", dispatch_repository, "contents", "write", "write", RepositoryDispatch),
-)
+OPERATIONS = (Operation("POST", _ONE, dispatch_workflow, "actions", "write", "none", Dispatch),)

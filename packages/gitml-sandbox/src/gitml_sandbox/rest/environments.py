@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge import environments, secrets
 from gitml_sandbox.forge.environments import Environment
 from gitml_sandbox.forge.refusals import not_found, unprocessable
-from gitml_sandbox.rest import serial_runs as runs_json
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
+from gitml_sandbox.serial import runs as runs_json
 
 _MAY_APPROVE = "can_approve_pull_request_reviews"
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.forge import emails, protections, pulls, repos, users
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.refusals import RefusalError, invalid, not_found
 from gitml_sandbox.git import reading as gitview
-from gitml_sandbox.git import refs
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.git.reading import Commit, LogQuery
 from gitml_sandbox.git.repository import ZERO, Change
-from gitml_sandbox.rest import serial_checks as checks_json
-from gitml_sandbox.rest import serial_git as json_of
-from gitml_sandbox.rest import serial_pulls as pulls_json
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, page_bounds, paged, text
-from gitml_sandbox.rest.serial import View
+from gitml_sandbox.serial import checks as checks_json
+from gitml_sandbox.serial import git as json_of
+from gitml_sandbox.serial import pulls as pulls_json
 
 MAX_FILES = 300
 _DIFF, _PATCH, _SHA = (f"application/vnd.github.{kind}; charset=utf-8" for kind in ("diff", "patch", "sha"))

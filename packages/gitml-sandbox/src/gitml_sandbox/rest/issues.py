@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from gitml_sandbox.forge import announce, comments, issues, pulls, repos, users
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import comments, issues, pulls, repos, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import forbidden, invalid
-from gitml_sandbox.rest import serial_pulls as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.rest.git import commit_of
 from gitml_sandbox.rest.labels import EITHER, Names, issue_of, permitted
+from gitml_sandbox.serial import pulls as json_of
 
 
 class NewIssue(Body):
@@ -95,7 +96,6 @@ def create(call: Call) -> Reply:
     if may_triage(call):
         issues.put_labels(view.tx, row, Names(labels=wanted.labels).names())
         issues.set_assignees(view.tx, row["id"], people(call, wanted.assignees))
-    announce.issue(view, row, "opened", call.by)
     return created(json_of.issue(view, call.repo, issues.by_id(view.tx, row["id"])))
 
 
@@ -121,8 +121,6 @@ def edit(call: Call) -> Reply:
 def _say(call: Call, row: sqlite3.Row, action: str) -> None:
     if row["is_pull"]:
         announce.pull(call.view, pulls.by_id(call.view.tx, row["id"]), action, call.by, changes={})
-    else:
-        announce.issue(call.view, row, action, call.by)
 
 
 def _replace(call: Call, row: sqlite3.Row, wanted: EditIssue) -> None:
@@ -148,7 +146,6 @@ def _set_state(call: Call, row: sqlite3.Row, wanted: EditIssue) -> None:
     issues.set_state(
         call.view.tx, row["id"], state=str(wanted.state), reason=reason, by=call.by, now=call.sandbox.now()
     )
-    announce.issue(call.view, row, "closed" if closing else "reopened", call.by)
 
 
 def change_state(call: Call, pull: Pull, state: str) -> Pull:
@@ -171,7 +168,6 @@ def comments_of(call: Call) -> Reply:
 def add_comment(call: Call) -> Reply:
     view, row = call.view, issue_of(call)
     made = comments.add(view.tx, issue_id=row["id"], by=call.by, body=call.body(Text).body, now=call.sandbox.now())
-    announce.comment(view, made, "created", call.by)
     return created(json_of.comment(view, call.repo, made))
 
 
@@ -198,14 +194,12 @@ def edit_comment(call: Call) -> Reply:
     _own_or_writer(call, row)
     comments.edit(view.tx, row["id"], body=call.body(Text).body, now=call.sandbox.now())
     fresh = _comment(call)
-    announce.comment(view, fresh, "edited", call.by, changes={"body": {"from": row["body"]}})
     return Reply(json_of.comment(view, call.repo, fresh))
 
 
 def delete_comment(call: Call) -> Reply:
     row = _comment(call)
     _own_or_writer(call, row)
-    announce.comment(call.view, row, "deleted", call.by)
     comments.delete(call.view.tx, row["id"])
     return Reply(status=204)
 
@@ -227,7 +221,6 @@ def add_commit_comment(call: Call) -> Reply:
         now=call.sandbox.now(),
         place=(wanted.path, wanted.line, wanted.position),
     )
-    announce.commit_comment(view, call.repo, made, call.by)
     return created(json_of.commit_comment(view, call.repo, made))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from gitml_sandbox.forge import announce, issues
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import issues
 from gitml_sandbox.forge.refusals import forbidden, invalid
-from gitml_sandbox.rest import serial_pulls as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
+from gitml_sandbox.serial import pulls as json_of
 
 
 class Label(Body):

@@ -10,8 +10,8 @@ from gitml_sandbox.forge import protections, repos, statuses, users
 from gitml_sandbox.forge.protections import Actors, Protection
 from gitml_sandbox.forge.refusals import RefusalError, invalid
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial_checks as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
+from gitml_sandbox.serial import checks as json_of
 
 
 class Rule(Body):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-from gitml_sandbox.forge import access, announce, issues, judging, merge, pull_follow, pulls, repos, users
+from gitml_sandbox.changes import announce, merge, pull_follow
+from gitml_sandbox.forge import access, issues, judging, pulls, repos, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import RefusalError, forbidden, invalid, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest import serial_git as git_json
-from gitml_sandbox.rest import serial_pulls as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, page_bounds, paged, text
 from gitml_sandbox.rest.issues import change_state
+from gitml_sandbox.serial import git as git_json
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial import pulls as json_of
 
 
 class NewPull(Body):
@@ -134,7 +135,7 @@ def _ask_owners(call: Call, pull: Pull) -> None:
     people = {n for g in groups for n in g.owners} - {pull.author_id}
     for number in sorted(people):
         pulls.request_reviews(view.tx, pull, [number])
-        asked = serial.user(view, users.by_id(view.tx, number))
+        asked = people_json.user(view, users.by_id(view.tx, number))
         announce.pull(view, pull, "review_requested", call.by, requested_reviewer=asked)
 
 

@@ -9,9 +9,9 @@ from gitml_sandbox.forge import codeowners, judging, repos, users
 from gitml_sandbox.forge.refusals import RefusalError, invalid, not_found
 from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, page_bounds, paged
 from gitml_sandbox.rest.users import Repository
+from gitml_sandbox.serial import people as people_json
 
 # GitHub's words for permissions in requests, besides the names of the roles themselves.
 _PERMISSIONS = {"pull": "read", "push": "write"}
@@ -31,7 +31,7 @@ class Invitation(Body):
 
 
 def one(call: Call) -> Reply:
-    return Reply(serial.repository(call.view, call.repo))
+    return Reply(people_json.repository(call.view, call.repo))
 
 
 def edit(call: Call) -> Reply:
@@ -39,7 +39,7 @@ def edit(call: Call) -> Reply:
     if wanted.name and wanted.name != repo.name:
         raise RefusalError(422, "The sandbox does not rename repositories")
     given = {k: v for k, v in wanted.given().items() if v is not None}
-    repos.set_settings(view.tx, repo, {k: v for k, v in given.items() if k in serial.SWITCHES})
+    repos.set_settings(view.tx, repo, {k: v for k, v in given.items() if k in repos.SWITCHES})
     private = wanted.visibility == "private" if wanted.visibility else wanted.private
     view.tx.execute(
         "UPDATE repos SET description = coalesce(?, description), private = coalesce(?, private) WHERE id = ?",
@@ -49,7 +49,7 @@ def edit(call: Call) -> Reply:
         if not gitrepo.ref_sha(repos.path(call.sandbox, repo), f"refs/heads/{wanted.default_branch}"):
             raise invalid("Repository", "default_branch", "invalid")
         repos.set_default_branch(call.sandbox, view.tx, repo, wanted.default_branch)
-    return Reply(serial.repository(view, repos.by_id(view.tx, repo.id)))
+    return Reply(people_json.repository(view, repos.by_id(view.tx, repo.id)))
 
 
 def collaborators(call: Call) -> Reply:
@@ -68,7 +68,7 @@ def collaborators(call: Call) -> Reply:
         and repos.at_least(level, least)
         and (who.id in named or (level != "read" and not who.site_admin) or who.id == repo.owner_id)
     ]
-    return paged(call, kept, lambda pair: serial.collaborator(view, *pair))
+    return paged(call, kept, lambda pair: people_json.collaborator(view, *pair))
 
 
 def add_collaborator(call: Call) -> Reply:
@@ -93,15 +93,15 @@ def add_collaborator(call: Call) -> Reply:
     return Reply(
         {
             "id": number,
-            "node_id": serial.node_id("Invitation", number),
-            "repository": serial.repository(view, repo),
-            "invitee": serial.user(view, who),
-            "inviter": serial.user(view, call.by.user),
+            "node_id": people_json.node_id("Invitation", number),
+            "repository": people_json.repository(view, repo),
+            "invitee": people_json.user(view, who),
+            "inviter": people_json.user(view, call.by.user),
             "permissions": level,
             "created_at": call.sandbox.now(),
             "expired": False,
-            "url": f"{serial.repo_api(view, repo)}/invitations/{number}",
-            "html_url": f"{serial.repo_web(view, repo)}/invitations",
+            "url": f"{people_json.repo_api(view, repo)}/invitations/{number}",
+            "html_url": f"{people_json.repo_web(view, repo)}/invitations",
         },
         201,
     )
@@ -113,7 +113,7 @@ def permission(call: Call) -> Reply:
     if who is None:
         raise not_found()
     level = repos.permission(view.tx, repo, who.id)
-    shown = serial.collaborator(view, who, level)
+    shown = people_json.collaborator(view, who, level)
     return Reply({"permission": _COARSE[level], "role_name": level, "user": shown})
 
 
@@ -166,13 +166,13 @@ def _activity(call: Call, row: Any) -> dict[str, Any]:
     kind = moved if row["pull_id"] is None else "pr_merge"
     return {
         "id": row["id"],
-        "node_id": serial.node_id("Activity", row["id"]),
+        "node_id": people_json.node_id("Activity", row["id"]),
         "before": payload["before"],
         "after": payload["after"],
         "ref": row["ref"],
         "timestamp": row["created_at"],
         "activity_type": kind,
-        "actor": serial.user_id(call.view, row["actor_id"]),
+        "actor": people_json.user_id(call.view, row["actor_id"]),
     }
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Literal
 
-from gitml_sandbox.forge import access, announce, protections, pulls, repos, reviews, users
+from gitml_sandbox.changes import announce
+from gitml_sandbox.forge import access, protections, pulls, push_policy, repos, reviews, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import RefusalError, forbidden, invalid, unprocessable
-from gitml_sandbox.git import push_policy
 from gitml_sandbox.git import repository as gitrepo
-from gitml_sandbox.rest import serial
-from gitml_sandbox.rest import serial_pulls as json_of
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
 from gitml_sandbox.rest.pulls import pull_of
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial import pulls as json_of
 
 
 class Comment(Body):
@@ -125,8 +125,8 @@ def requested(call: Call) -> Reply:
 def _requested(call: Call, pull: Pull) -> dict[str, Any]:
     view = call.view
     return {
-        "users": [serial.user_id(view, u) for u in pulls.requested_users(view.tx, pull.id)],
-        "teams": [serial.team(view, t) for t in pulls.requested_teams(view.tx, pull.id)],
+        "users": [people_json.user_id(view, u) for u in pulls.requested_users(view.tx, pull.id)],
+        "teams": [people_json.team(view, t) for t in pulls.requested_teams(view.tx, pull.id)],
     }
 
 
@@ -138,9 +138,9 @@ def request(call: Call) -> Reply:
     pulls.request_reviews(view.tx, pull, [p.id for p in people], [t["id"] for t in teams])
     for who in people:
         if who.id not in before:
-            announce.pull(view, pull, "review_requested", call.by, requested_reviewer=serial.user(view, who))
+            announce.pull(view, pull, "review_requested", call.by, requested_reviewer=people_json.user(view, who))
     for team in teams:
-        announce.pull(view, pull, "review_requested", call.by, requested_team=serial.team(view, team))
+        announce.pull(view, pull, "review_requested", call.by, requested_team=people_json.team(view, team))
     return Reply(json_of.pull_simple(view, call.repo, pulls.by_id(view.tx, pull.id)), 201)
 
 

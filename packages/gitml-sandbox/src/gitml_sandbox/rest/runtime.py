@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gitml_sandbox.actions import artifacts, joblog
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.execution import RUNTIME_PREFIX
 from gitml_sandbox.forge import secrets, tokens
 from gitml_sandbox.forge.auth import secret_of

@@ -24,14 +24,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.errors import OutsideError, RefError, UsageError
-from gitml_sandbox.forge import access, auth, repos
+from gitml_sandbox.forge import access, auth, push_policy, repos
 from gitml_sandbox.forge.auth import Caller
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.failpoints import failpoint
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git import push_policy, refs
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply
 
 PREFIX = "/api/v3"
@@ -127,12 +126,8 @@ class RestRoute(BaseRoute):
             call = self._admit(tx, asked, headers)
             if operation.tx != "none":
                 reply = operation.handler(call)
-                if operation.tx == "write":
-                    failpoint("rest-before-commit")
         if operation.tx == "none":
             reply = operation.handler(call)
-        if operation.writes:
-            failpoint("rest-committed")
         return reply
 
     @contextmanager

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gitml_sandbox.changes import refs
 from gitml_sandbox.forge import emails, repos, users
+from gitml_sandbox.forge.context import View
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import RefusalError, forbidden, invalid, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.users import User
 from gitml_sandbox.git import reading as gitview
-from gitml_sandbox.git import refs
 from gitml_sandbox.git import writing as gitwrite
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.git.repository import ZERO, Change
-from gitml_sandbox.rest import serial
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
-from gitml_sandbox.rest.serial import JSON, View
+from gitml_sandbox.serial import people as people_json
+from gitml_sandbox.serial.people import JSON
 
 
 class Repository(Body):
@@ -81,14 +82,14 @@ def remove_emails(call: Call) -> Reply:
 def me(call: Call) -> Reply:
     if not call.by_person:
         raise forbidden("Resource not accessible by integration")
-    return Reply(serial.private_user(call.view, call.by.user))
+    return Reply(people_json.private_user(call.view, call.by.user))
 
 
 def one(call: Call) -> Reply:
     who = users.find(call.view.tx, call.path["username"])
     if who is None:
         raise not_found()
-    return Reply(serial.public_user(call.view, who))
+    return Reply(people_json.public_user(call.view, who))
 
 
 def my_repos(call: Call) -> Reply:
@@ -101,7 +102,7 @@ def my_repos(call: Call) -> Reply:
         kept = [r for r in kept if r.owner_id == who.id]
     bound = call.by.token.repo_id if call.by.token else None
     kept = [r for r in kept if bound in (None, r.id)]
-    return paged(call, sorted(kept, key=lambda r: r.full_name.lower()), lambda r: serial.repository(view, r))
+    return paged(call, sorted(kept, key=lambda r: r.full_name.lower()), lambda r: people_json.repository(view, r))
 
 
 def _given(view: View, repo: Repo, who: User) -> bool:
@@ -125,7 +126,7 @@ def org_repos(call: Call) -> Reply:
     seen = [r for r in repos.listing(view.tx, view.viewer_id) if r.owner_id == org.id]
     kind = call.query.get("type", "all")
     kept = [r for r in seen if kind not in ("public", "private") or r.private == (kind == "private")]
-    return paged(call, kept, lambda r: serial.repository(view, r))
+    return paged(call, kept, lambda r: people_json.repository(view, r))
 
 
 def team_members(call: Call) -> Reply:
@@ -138,7 +139,7 @@ def team_members(call: Call) -> Reply:
     if known.fetchone() is None:
         raise not_found()
     rows = view.tx.execute(f"{team} ORDER BY user_id", (org.id, call.path["team_slug"])).fetchall()
-    return paged(call, rows, lambda r: serial.user_id(view, r["user_id"]))
+    return paged(call, rows, lambda r: people_json.user_id(view, r["user_id"]))
 
 
 def _belongs(call: Call, org: User) -> bool:
@@ -173,7 +174,7 @@ def _create(call: Call, owner: User) -> Reply:
     _check_name(call, owner, wanted.name)
     private = wanted.private or wanted.visibility == "private"
     repo = repos.create(call.sandbox, owner.id, wanted.name, private=private, description=wanted.description or "")
-    settings = {k: v for k, v in wanted.given().items() if k in serial.SWITCHES and v is not None}
+    settings = {k: v for k, v in wanted.given().items() if k in repos.SWITCHES and v is not None}
     with call.sandbox.store.write() as tx:
         repos.set_settings(tx, repo, settings)
         if owner.id != call.by.user.id:
@@ -182,7 +183,7 @@ def _create(call: Call, owner: User) -> Reply:
     if wanted.auto_init:
         _initialise(call, repo)
     with call.sandbox.store.read() as tx:
-        shown = serial.repository(View(call.sandbox, tx, call.by.user.id), repos.by_id(tx, repo.id))
+        shown = people_json.repository(View(call.sandbox, tx, call.by.user.id), repos.by_id(tx, repo.id))
     return created(shown)
 
 

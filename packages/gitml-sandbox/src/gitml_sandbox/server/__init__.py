@@ -1,1 +1,1 @@
-"""One process on this machine: started, found and stopped; its address, its TLS, its recovery after a kill."""
+"""One process on this machine: put together, started, found and stopped."""

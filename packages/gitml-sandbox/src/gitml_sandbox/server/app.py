@@ -1,4 +1,4 @@
-"""The sandbox as one ASGI application: Git, REST, runner, web pages, behind checks of host, size and time."""
+"""The sandbox as one ASGI application: Git, REST, runner, web pages, behind the check of the host."""
 
 from __future__ import annotations
 
@@ -8,49 +8,32 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.git.access import PATH
-from gitml_sandbox.git.http import GitHttp, Limits
+from gitml_sandbox.githttp.admission import SERVICES
+from gitml_sandbox.githttp.http import GitHttp
 from gitml_sandbox.rest import actions as rest_actions
 from gitml_sandbox.rest import operations as rest
-from gitml_sandbox.server.guard import BodyLimit, HostCheck, SecurityHeaders, is_api, problem
+from gitml_sandbox.server.guard import HostCheck, SecurityHeaders, problem
 from gitml_sandbox.web import routes as web
 
 
-def create_app(sandbox: Sandbox, limits: Limits | None = None) -> Starlette:
-    """The whole application. ``limits`` bound what one client may take."""
-    git = GitHttp(sandbox, limits)
+def create_app(sandbox: Sandbox) -> Starlette:
+    """The whole application."""
+    git = GitHttp(sandbox)
     app = Starlette(
-        routes=[Route("/healthz", _health), *_routes(sandbox)],
-        middleware=[
-            Middleware(HostCheck),
-            Middleware(SecurityHeaders),
-            Middleware(GitFirst, git=git),
-            Middleware(BodyLimit, idle=git.limits.idle),
-        ],
+        routes=[Route("/healthz", _health), *_routes(sandbox, git)],
+        middleware=[Middleware(HostCheck), Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     app.state.git = git  # whoever serves it closes it
     return app
 
 
-class GitFirst:
-    """Git's paths go to ``git``, before anything reads the body."""
-
-    def __init__(self, app: ASGIApp, git: GitHttp) -> None:
-        self.app = app
-        self.git = git
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and PATH.fullmatch(scope["path"]) and not is_api(scope["path"])
-        await (self.git if ours else self.app)(scope, receive, send)
-
-
-def _routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Pages take what the API leaves."""
-    return [*rest.routes(sandbox), *rest_actions.routes(sandbox), *web.routes(sandbox)]
+def _routes(sandbox: Sandbox, git: GitHttp) -> list[BaseRoute]:
+    """Pages take what the API and Git leave."""
+    paths = [Route(f"/{{owner}}/{{name}}/{service}", git) for service in ("info/refs", *SERVICES)]
+    return [*rest.routes(sandbox), *rest_actions.routes(sandbox), *paths, *web.routes(sandbox)]
 
 
 def _health(request: Request) -> Response:

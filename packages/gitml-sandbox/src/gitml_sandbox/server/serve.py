@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -17,15 +17,14 @@ from pathlib import Path
 import psutil
 import uvicorn
 
-from gitml_sandbox.actions.runner import Runner
+from gitml_sandbox import tls
+from gitml_sandbox.actions.runner import Runner, machines
+from gitml_sandbox.clock import utc_now
 from gitml_sandbox.errors import LockedError, OutsideError
-from gitml_sandbox.forge import context
-from gitml_sandbox.forge import state as forge
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.git.http import Limits
-from gitml_sandbox.server import tls, welcome
+from gitml_sandbox.server import state as forge
+from gitml_sandbox.server import welcome
 from gitml_sandbox.server.app import create_app
-from gitml_sandbox.server.connections import patient
 
 PORT = 8471  # tried first in a new state folder
 _START_SECONDS = 30.0
@@ -33,14 +32,18 @@ _START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    """``port`` None: the one of last time, else 8471, else a free one; 0: a free one."""
+    """``port`` None: the one of last time, else 8471, else a free one; 0: a free one.
+
+    ``jobs`` run at once; None: one for each core. Every job gets the variables in ``passed``.
+    """
 
     port: int | None = None
     tls: bool = False
     runner: bool = True
+    jobs: int | None = None
+    passed: Mapping[str, str] = field(default_factory=dict)
     first_users: bool = False
-    limits: Limits = field(default_factory=Limits)
-    clock: Callable[[], datetime] = context.utc_now
+    clock: Callable[[], datetime] = utc_now
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,9 @@ def serving(root: Path, options: Options | None = None) -> Iterator[Running]:
         if chosen.first_users:
             welcome.ensure_users(sandbox)
         forge.recover(sandbox)
-        thread = stack.enter_context(_server(sandbox, listener, files, chosen.limits))
+        thread = stack.enter_context(_server(sandbox, listener, files))
         if chosen.runner:
-            stack.enter_context(_runner(sandbox))
+            stack.enter_context(_runner(sandbox, chosen))
         address = Address(os.getpid(), _born(os.getpid()), url, str(trusted) if trusted else None)
         stack.enter_context(_announced(root, address))
         yield Running(sandbox, address, thread)
@@ -151,13 +154,11 @@ def _bind(port: int) -> socket.socket | None:
 
 
 @contextmanager
-def _server(
-    sandbox: Sandbox, listener: socket.socket, files: tls.Certificates | None, limits: Limits
-) -> Iterator[threading.Thread]:
-    app = create_app(sandbox, limits)
+def _server(sandbox: Sandbox, listener: socket.socket, files: tls.Certificates | None) -> Iterator[threading.Thread]:
+    app = create_app(sandbox)
     config = uvicorn.Config(
         app,
-        http=patient(limits.idle),
+        http="h11",
         ws="none",
         lifespan="off",
         access_log=False,
@@ -192,8 +193,8 @@ def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 @contextmanager
-def _runner(sandbox: Sandbox) -> Iterator[None]:
-    runner = Runner(sandbox)
+def _runner(sandbox: Sandbox, options: Options) -> Iterator[None]:
+    runner = Runner(sandbox, machines(options.jobs), passed=options.passed)
     runner.start()
     try:
         yield

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
+from gitml_sandbox.changes.merge import HEAD_MOVED
 from gitml_sandbox.forge import judging, pulls, repos, reviews
-from gitml_sandbox.forge.merge import HEAD_MOVED
+from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import RefusalError, conflict, forbidden, not_found, unprocessable
 from gitml_sandbox.rest import issues as rest_issues
 from gitml_sandbox.rest import pulls as rest_pulls
 from gitml_sandbox.rest import reviews as rest_reviews
 from gitml_sandbox.rest.call import Handler, Operation
-from gitml_sandbox.rest.serial import View
 from gitml_sandbox.web.serve import Visit, perform
 
 

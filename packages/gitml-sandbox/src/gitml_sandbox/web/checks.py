@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitml_sandbox.forge import checks, judging, merge, protections, pulls, repos, reviews, rules, statuses, users
+from gitml_sandbox.changes import merge
+from gitml_sandbox.forge import checks, judging, protections, pulls, repos, reviews, rules, statuses, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.rules import Reason
 from gitml_sandbox.forge.users import User
-from gitml_sandbox.rest import serial
 from gitml_sandbox.web.serve import Visit
 
 WAITS = "Expected: nobody has reported it for this commit"
@@ -131,7 +131,7 @@ class MergeBox:
 
 def merge_box(visit: Visit, pull: Pull) -> MergeBox:
     """What the visitor may do with the pull request, and every reason why not."""
-    allowed = [name for name, switch in merge.METHODS.items() if serial.switch(visit.repo, switch)]
+    allowed = [name for name, switch in merge.METHODS.items() if repos.switch(visit.repo, switch)]
     # To the rules, squash and rebase are the same: neither makes a merge commit.
     kinds = {name: "merge" if name == "merge" else "squash" for name in allowed}
     verdicts = {k: judging.judge(visit.view, pull, by=visit.actor, method=k) for k in dict.fromkeys(kinds.values())}

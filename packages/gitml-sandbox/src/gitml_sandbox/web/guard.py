@@ -1,13 +1,10 @@
-"""What stands between a browser and a change: cookies, the token of each form, the origin, a brake on logins."""
+"""What stands between a browser and a change: cookies, the token of each form, the origin."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import threading
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -72,30 +69,3 @@ def local_path(word: str) -> str:
     """
     plain = word.startswith("/") and not word.startswith("//") and word.isprintable() and "\\" not in word
     return word if plain and len(word) < 2000 else "/"
-
-
-@dataclass
-class Throttle:
-    """Counts wrong passwords of the last ``window`` seconds, for each login and in all."""
-
-    window: float = 300.0
-    per_login: int = 8
-    in_all: int = 100
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-    _failures: deque[tuple[float, str]] = field(default_factory=deque)
-
-    def wait(self, login: str, now: float) -> int:
-        """Seconds until this login may be tried again; 0: now."""
-        with self._guard:
-            while self._failures and self._failures[0][0] <= now - self.window:
-                self._failures.popleft()
-            mine = [at for at, name in self._failures if name == login.lower()]
-            if len(mine) >= self.per_login:
-                return int(mine[-self.per_login] + self.window - now) + 1
-            if len(self._failures) >= self.in_all:
-                return int(self._failures[-self.in_all][0] + self.window - now) + 1
-        return 0
-
-    def failed(self, login: str, now: float) -> None:
-        with self._guard:
-            self._failures.append((now, login.lower()[:100]))

@@ -1,10 +1,8 @@
-"""Login and logout: a password, a brake on guesses, a session cookie."""
+"""Login and logout: a password, a session cookie."""
 
 from __future__ import annotations
 
 import secrets
-import threading
-import time
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -24,11 +22,9 @@ WRONG = "There is no user with this name and password."
 
 def routes(site: Site) -> list[Route]:
     """GET and POST of /login, POST of /logout."""
-    # A password costs 16 MB and much of a core for a moment: two at a time.
-    hashing = threading.Semaphore(2)
     return [
         Route("/login", lambda request: show(site, request), methods=["GET"]),
-        Route("/login", _posting(site, lambda r, f: log_in(site, r, f, hashing)), methods=["POST"]),
+        Route("/login", _posting(site, lambda r, f: log_in(site, r, f)), methods=["POST"]),
         Route("/logout", _posting(site, lambda r, f: log_out(site, r, f)), methods=["POST"]),
     ]
 
@@ -70,21 +66,14 @@ def show(site: Site, request: Request, *, problem: str = "", login: str = "", st
     return response
 
 
-def log_in(site: Site, request: Request, form: dict[str, str], hashing: threading.Semaphore) -> Response:
-    """A session for the right password; after too many wrong ones, a time to wait."""
+def log_in(site: Site, request: Request, form: dict[str, str]) -> Response:
+    """A session for the right password."""
     login, password = form.get("login", "").strip(), form.get("password", "")
     if not web_guard.right_token(web_guard.cookie(request, "login"), form):
         return show(site, request, problem="This form is out of date. Try again.", login=login, status=403)
-    wait = site.throttle.wait(login, time.monotonic())
-    if wait:
-        words = f"Too many wrong passwords. Try again in {wait} seconds."
-        slow = show(site, request, problem=words, login=login, status=429)
-        slow.headers["Retry-After"] = str(wait)
-        return slow
-    with hashing, site.sandbox.store.read() as tx:
+    with site.sandbox.store.read() as tx:
         who = users.check_password(tx, login, password) if len(password) <= 1000 else None
     if who is None or who.type != "User":
-        site.throttle.failed(login, time.monotonic())
         return show(site, request, problem=WRONG, login=login, status=403)
     with site.sandbox.store.write() as tx:
         # A session that the browser still has ends: nobody else's stays behind.

@@ -15,7 +15,6 @@ from gitml_sandbox.web import addresses as web_addresses
 from gitml_sandbox.web import commits as web_commits
 from gitml_sandbox.web import compare as web_compare
 from gitml_sandbox.web import files as web_files
-from gitml_sandbox.web import guard as web_guard
 from gitml_sandbox.web import login as web_login
 from gitml_sandbox.web import pulls as web_pulls
 from gitml_sandbox.web import runs as web_runs
@@ -55,7 +54,7 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """The routes for the server; the last one takes every address that is none."""
     texts = {name: (files("gitml_sandbox.web") / "static" / name).read_bytes() for name in STATIC}
     css = hashlib.sha256(texts["gitml.css"]).hexdigest()[:12]
-    site = Site(sandbox, web_serve.templates(sandbox), web_guard.Throttle(), css)
+    site = Site(sandbox, web_serve.templates(sandbox), css)
     found: list[BaseRoute] = [
         *(Route(f"/static/{name}", _file(text, STATIC[name])) for name, text in texts.items()),
         Route("/favicon.ico", _file(texts["icon.svg"], STATIC["icon.svg"])),

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gitml_sandbox.actions import artifacts, joblog
-from gitml_sandbox.actions import store as runs_store
+from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge import environments
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.rest import actions as rest_actions
@@ -96,10 +96,8 @@ def _job_line(row: sqlite3.Row) -> JobLine:
 
 
 def jobs_of(visit: Visit, run: sqlite3.Row) -> list[JobLine]:
-    """The jobs of the newest attempt; one that only calls a workflow is not shown beside its inner ones."""
-    rows = runs_store.jobs_of(visit.tx, run)
-    callers = {r["caller_id"] for r in rows}
-    return [_job_line(r) for r in rows if r["id"] not in callers]
+    """The jobs of the newest attempt."""
+    return [_job_line(row) for row in runs_store.jobs_of(visit.tx, run)]
 
 
 def one(visit: Visit) -> Response:

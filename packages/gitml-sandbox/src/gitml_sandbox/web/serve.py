@@ -17,17 +17,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gitml_sandbox.errors import OutsideError, UsageError
-from gitml_sandbox.forge import access, auth, repos
+from gitml_sandbox.forge import access, auth, push_policy, repos
 from gitml_sandbox.forge.auth import Caller
-from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.forge.context import Sandbox, View
+from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.forge.repos import Repo
 from gitml_sandbox.forge.tokens import Token
 from gitml_sandbox.forge.users import User
-from gitml_sandbox.git import push_policy
-from gitml_sandbox.git.push_policy import Actor
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply
-from gitml_sandbox.rest.serial import View
 from gitml_sandbox.rest.serve import as_refusal, outside
 from gitml_sandbox.web import guard as web_guard
 from gitml_sandbox.web import sessions as web_sessions
@@ -56,7 +54,6 @@ class Site:
 
     sandbox: Sandbox
     templates: jinja2.Environment
-    throttle: web_guard.Throttle
     css: str
 
 

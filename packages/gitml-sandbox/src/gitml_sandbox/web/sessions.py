@@ -7,8 +7,8 @@ import secrets
 import sqlite3
 from datetime import datetime, timedelta
 
+from gitml_sandbox.clock import iso
 from gitml_sandbox.forge import users
-from gitml_sandbox.forge.context import iso
 from gitml_sandbox.forge.users import User
 
 SCHEMA = """

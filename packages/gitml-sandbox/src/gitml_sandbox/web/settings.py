@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gitml_sandbox.forge import deployments, environments, merge, protections, users
+from gitml_sandbox.changes import merge
+from gitml_sandbox.forge import deployments, environments, protections, repos, users
 from gitml_sandbox.forge.protections import Actors, Protection
-from gitml_sandbox.rest import serial
 from gitml_sandbox.web.serve import Page, Visit
 from gitml_sandbox.web.words import plural
 
@@ -29,8 +29,8 @@ def settings(visit: Visit) -> Response:
         tab="settings",
         guarded={name: rules_in_words(visit, rule) for name, rule in guarded.items()},
         people=people if visit.writes else [],
-        methods=[name for name, switch in merge.METHODS.items() if serial.switch(visit.repo, switch)],
-        delete_branch=serial.switch(visit.repo, "delete_branch_on_merge"),
+        methods=[name for name, switch in merge.METHODS.items() if repos.switch(visit.repo, switch)],
+        delete_branch=repos.switch(visit.repo, "delete_branch_on_merge"),
     )
 
 

@@ -1,0 +1,1 @@
+"""GitHub's JSON of what the forge holds."""

@@ -1,0 +1,60 @@
+"""What a process gives up before it touches a stranger's file: the network, memory, time, files of its own.
+
+Linux only; elsewhere, and where the kernel refuses, a process keeps what it has, and the answers say so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_NEW_NETWORK, _NEW_USER = 0x4000_0000, 0x1000_0000
+_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
+
+
+def offline() -> bool:
+    """Leave the network for one without any connection; whether the kernel let us."""
+    unshare = getattr(ctypes.CDLL(None, use_errno=True), "unshare", None)
+    if unshare is None:
+        return False
+    # Without privileges it takes a user namespace, which some kernels and container runtimes do not give.
+    return any(unshare(flags) == 0 for flags in (_NEW_NETWORK, _NEW_USER | _NEW_NETWORK))
+
+
+def main() -> None:
+    """For a process that only finds out whether ``offline`` works here."""
+    sys.exit(0 if offline() else 1)
+
+
+def limit(memory: int, seconds: float) -> None:
+    """At most ``memory`` bytes more than now, ``seconds`` of CPU more, no file written, and no life after the parent's.
+
+    No program that is started has more rights than this process.
+    """
+    control = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+    if control is not None:
+        control(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        control(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = used.ru_utime + used.ru_stime
+    for what, most in (
+        (resource.RLIMIT_AS, _mapped() + memory),
+        (resource.RLIMIT_CPU, int(spent + seconds) + 1),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        # A limit that the machine has set lower stays.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
+
+
+def _mapped() -> int:
+    """Bytes of this process's address space; a guess where the kernel does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 4 << 30

@@ -1,0 +1,56 @@
+"""The one reader of the ledger, for agents, gates and audits.
+
+An event counts if its bytes are the one form of what they say, if it lies under the one name that its signed time, its
+kind and its bytes give, if a key of policy.yaml vouches for it, and if the line was whole when it came. The order is
+that of the signed times. What a later commit does to the files changes none of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from gitml.evidence.standing import Standing, standing
+from gitml.evidence.trust import Believed, believe_event
+from gitml.git import ledger
+from gitml.git.ledger import Event
+from gitml.git.repository import Repository
+from gitml.spec.policy import Policy
+
+
+@dataclass(frozen=True)
+class EvidenceRules:
+    """What events are judged by: a policy of main, whose repository it is, the time, and the forge's host."""
+
+    policy: Policy
+    repository: str
+    now: datetime
+    host: str = ""
+
+    def believe(self, event: Event) -> Believed:
+        """By the signature alone: how the line stood is not looked at."""
+        return believe_event(event, self.policy.keys, self.repository, self.now, self.host)
+
+
+@dataclass(frozen=True)
+class Told:
+    """The events of a ledger by their signed times, oldest first, and how its line stands."""
+
+    events: tuple[Believed, ...] = ()
+    standing: Standing = field(default_factory=Standing)
+
+
+def by_time(one: Believed) -> tuple[str, str]:
+    """The order of the ledger: the signed time, and the name where two say the same; what cannot be read is first."""
+    return (one.binding.time if one.binding else "", one.name)
+
+
+def read(root: Path, head: str, rules: EvidenceRules) -> Told:
+    """The ledger at the commit ``head`` of the clone at ``root``. Raises OutsideError when Git cannot read it."""
+    repository = Repository(root)
+    line = ledger.remembered(repository, head)
+    found = [rules.believe(event) for event in ledger.load(repository, line.entries)]
+    found.sort(key=by_time)
+    stands = standing(line, found, rules.policy)
+    return Told(tuple(stands.judged(one) for one in found) if line.breaks else tuple(found), stands)

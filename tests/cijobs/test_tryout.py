@@ -1,0 +1,30 @@
+"""What was just trained, loaded as servers do, before anybody merges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gate.kit import APPLICATION, FOLDER, files_of, record_of, skops
+from gitml.cijobs.tryout import unusable
+from gitml.registry.outputs import parse_signature
+from gitml.registry.record import Record
+from gitml.spec import parse_application
+
+SIGNATURE = f"{FOLDER}/signature.json"
+
+
+@pytest.mark.slow
+def test_an_artifact_that_no_server_takes_is_named_with_why(tmp_path: Path) -> None:
+    files = files_of(0.7, skops("no model at all"))
+    plain = record_of("2026-11-24T12:00:00Z", 0.7, files)
+    for path, raw in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(raw)
+    application = parse_application(APPLICATION.encode())
+    signature = parse_signature(files[SIGNATURE], SIGNATURE)
+    record = Record.model_validate({**plain.model_dump(), "signature": signature})
+    assert unusable(tmp_path, application, record) != ""
+    # Without a signature nobody can call it, and main's job says so: it is not the artifact's fault.
+    assert unusable(tmp_path, application, plain) == ""
