@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gitml.errors import UsageError
+from gitml.jsontext import canonical, plain
 from gitml.sketches import words
 from gitml.sketches.alike import ClusterSums, mid_ranks
 from gitml.sketches.form import (
@@ -25,7 +26,6 @@ from gitml.sketches.form import (
     FormPart,
     LayoutForm,
     SketchForm,
-    canonical,
     layout_form,
     layout_of,
     parsed,
@@ -180,7 +180,7 @@ def reference_bytes(reference: Reference) -> bytes:
         sketch=sketch_form(reference.sketch),
         alike={kind: dict(columns) for kind, columns in reference.alike.items()},
     )
-    return canonical(form)
+    return canonical(plain(form))
 
 
 def reference_digest(reference: Reference) -> str:
