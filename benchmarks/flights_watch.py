@@ -23,7 +23,7 @@ from gitml.monitoring.looks import comparable, windowed, worst_cluster
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
-from gitml.sketches.reference import Reference, reference_of
+from gitml.sketches.reference import ReferenceSketch, reference_of
 from gitml.sketches.sketch import CLUSTERS
 
 FOLDER = Path("data/features")
@@ -53,7 +53,7 @@ def rows_of(folder: Path, first: date, last: date) -> Iterator[pa.RecordBatch]:
             yield from table.append_column(TIME, moment.cast(pa.timestamp("us", "UTC"))).to_batches()
 
 
-def own_weeks(folder: Path, reference: Reference, clusters: Sequence[str]) -> list[list[str]]:
+def own_weeks(folder: Path, reference: ReferenceSketch, clusters: Sequence[str]) -> list[list[str]]:
     """For each whole week of the reference the columns that alarm when it is left out."""
     last = TRAINED[0] + timedelta(days=((TRAINED[1] - TRAINED[0]).days + 1) // 7 * 7 - 1)
     weeks = sketches_of(partial(rows_of, folder, TRAINED[0], last), reference, SOURCE, WEEK)
@@ -62,7 +62,7 @@ def own_weeks(folder: Path, reference: Reference, clusters: Sequence[str]) -> li
     return [alarms(effects) for effects in found[: len(weeks)]]
 
 
-def first_alarms(folder: Path, reference: Reference, weeks: int, clusters: Sequence[str]) -> dict[str, int]:
+def first_alarms(folder: Path, reference: ReferenceSketch, weeks: int, clusters: Sequence[str]) -> dict[str, int]:
     """Column → the week from April on, counted from 1, in which it alarms first."""
     count, looks, found = RowCounter(reference.layout, SOURCE), [], {}
     for week in range(1, weeks + 1):

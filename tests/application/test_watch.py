@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from application.staging import ROOT
-from gitml.sketches.reference import Reference, reference_of
+from gitml.sketches.reference import ReferenceSketch, reference_of
 from gitml.sketches.sketch import CLUSTERS
 
 STEADY = {"carrier", "origin", "dest", "day_of_week", "sched_dep_minute", "sched_arr_minute", "distance"}
@@ -30,7 +30,7 @@ def flights() -> ModuleType:
 @pytest.mark.nightly
 def test_weeks_of_the_reference_are_quiet_and_spring_is_not(trained: Path, flights: ModuleType) -> None:
     folder = trained / "data/features"
-    reference: Reference = reference_of(
+    reference: ReferenceSketch = reference_of(
         partial(flights.rows_of, folder, *flights.TRAINED), flights.COLUMNS, flights.SOURCE
     )
     own = flights.own_weeks(folder, reference, CLUSTERS)

@@ -14,7 +14,7 @@ from gitml.monitoring.reference import OUTPUT, prefixed
 from gitml.monitoring.scan import Effect, Floors, also_moved, rows_needed, scan_windows
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.grids import CategoryGrid, NumberGrid
-from gitml.sketches.reference import Reference
+from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, ColumnSketch, Sketch
 from gitml.verdict import Phase, Verdict
 
@@ -83,7 +83,9 @@ def _order(column: ColumnDrift) -> tuple[bool, float, str]:
     return not column.drifted, -(worst.low if worst else -1.0), column.column
 
 
-def _of_part(subject: Subject, part: Reference, windows: Mapping[int, Sketch], plan: DriftPlan) -> list[ColumnDrift]:
+def _of_part(
+    subject: Subject, part: ReferenceSketch, windows: Mapping[int, Sketch], plan: DriftPlan
+) -> list[ColumnDrift]:
     columns = [name for name in part.layout.columns if name in subject.fields]
     if not columns:
         return []
@@ -136,7 +138,7 @@ def _reachable(m: float, promise: Promise) -> float | None:
     return next((f / 100 for f in range(1, 51) if rows_needed(_TARGET * f / 100, f / 100, m, promise)), None)
 
 
-def _shown(part: Reference, column: str, live: Sketch) -> str:
+def _shown(part: ReferenceSketch, column: str, live: Sketch) -> str:
     grid, before, now = part.layout.columns[column], part.sketch.columns[column], live.columns[column]
     if isinstance(grid, NumberGrid):
         return _of_means(grid, before, now)

@@ -21,7 +21,7 @@ from gitml.monitoring.promise import Promise
 from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.moments import hours_of, moments_of
-from gitml.sketches.reference import Read, Reference
+from gitml.sketches.reference import Read, ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, Sketch
 
 _STEP = 0.01
@@ -41,7 +41,7 @@ class OwnPeriods:
 
 def own_periods(
     read: Read,
-    reference: Reference,
+    reference: ReferenceSketch,
     source: Source,
     window: timedelta,
     promise: Promise,
@@ -64,7 +64,7 @@ def own_periods(
     return OwnPeriods(window // _HOUR, len(periods), dict(sorted(alarms.items())), dict(sorted(quiet.items())))
 
 
-def sketches_of(read: Read, reference: Reference, source: Source, window: timedelta) -> list[Sketch]:
+def sketches_of(read: Read, reference: ReferenceSketch, source: Source, window: timedelta) -> list[Sketch]:
     """One for each period that has rows, oldest first; the first begins with the first day."""
     hours, first = window // _HOUR, _first_hour(read, source)
     count = RowCounter(reference.layout, source)
@@ -83,7 +83,7 @@ def _first_hour(read: Read, source: Source) -> int:
 
 
 def left_out(
-    reference: Reference,
+    reference: ReferenceSketch,
     periods: Sequence[Sketch],
     promise: Promise,
     floors: Floors,

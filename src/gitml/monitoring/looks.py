@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gitml.monitoring.promise import WINDOWS
 from gitml.monitoring.scan import Baseline
 from gitml.sketches.counts import Counts
-from gitml.sketches.reference import Reference
+from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, Sketch
 
 
@@ -26,7 +26,10 @@ def windowed(looks: Sequence[Sketch]) -> dict[int, Sketch]:
 
 
 def comparable(
-    reference: Reference, windows: Mapping[int, Sketch], clusters: Sequence[str] = CLUSTERS, columns: Iterable[str] = ()
+    reference: ReferenceSketch,
+    windows: Mapping[int, Sketch],
+    clusters: Sequence[str] = CLUSTERS,
+    columns: Iterable[str] = (),
 ) -> tuple[dict[str, dict[int, Counts]], dict[str, Baseline]]:
     """Each column's counts of the windows, by their number of looks, and its baseline; of all columns, or these.
 
@@ -42,7 +45,7 @@ def comparable(
     return counts, baselines
 
 
-def worst_cluster(reference: Reference, column: str, clusters: Sequence[str] = CLUSTERS) -> str:
+def worst_cluster(reference: ReferenceSketch, column: str, clusters: Sequence[str] = CLUSTERS) -> str:
     """'' where the reference has no clusters."""
 
     def effective(cluster: str) -> float:

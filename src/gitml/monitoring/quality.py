@@ -15,7 +15,7 @@ import numpy as np
 from gitml.models.fields import Field
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.grids import CategoryGrid, NumberGrid
-from gitml.sketches.reference import Reference
+from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import ColumnSketch
 from gitml.spec.monitors import MonitorQuality
 from gitml.verdict import Phase, Verdict
@@ -110,7 +110,7 @@ class _Column:
         return self.present + self.missing + self.live.unfit
 
     @property
-    def reference(self) -> Reference | None:
+    def reference(self) -> ReferenceSketch | None:
         return self.subject.reference_of(self.name)
 
     @property

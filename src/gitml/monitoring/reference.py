@@ -25,7 +25,7 @@ from gitml.monitoring.promise import Promise
 from gitml.monitoring.scan import Floors
 from gitml.sketches.gather import Source
 from gitml.sketches.moments import moments_of
-from gitml.sketches.reference import Read, Reference, read_reference, reference_bytes, reference_of
+from gitml.sketches.reference import Read, ReferenceSketch, read_reference, reference_bytes, reference_of
 from gitml.sketches.sketch import CLUSTERS
 
 FEATURE, OUTPUT = "feature_", "output_"
@@ -63,12 +63,12 @@ class Expected:
 class VersionReference:
     """``features`` have columns ``feature_…``, ``outputs`` ``output_…``; ``own`` is None where no row has a time."""
 
-    features: Reference | None
-    outputs: Reference | None
+    features: ReferenceSketch | None
+    outputs: ReferenceSketch | None
     own: OwnPeriods | None = None
 
     @property
-    def parts(self) -> tuple[Reference, ...]:
+    def parts(self) -> tuple[ReferenceSketch, ...]:
         return tuple(part for part in (self.features, self.outputs) if part is not None)
 
 
@@ -97,7 +97,7 @@ def made_of(features: Part | None, outputs: Part | None, expected: Expected = Ex
     return VersionReference(of_features and of_features[0], of_outputs and of_outputs[0], _both(found))
 
 
-def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tuple[Reference, OwnPeriods | None]:
+def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tuple[ReferenceSketch, OwnPeriods | None]:
     names = {f"{prefix}{column}": column for column in part.columns}
     read, source = _timed(part), Source(names, part.time and _MOMENT, part.unit)
     reference = reference_of(read, list(names), source)

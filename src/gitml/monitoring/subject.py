@@ -12,7 +12,7 @@ from gitml.models.signature import Signature
 from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.layout import Layout
-from gitml.sketches.reference import Reference, joined
+from gitml.sketches.reference import ReferenceSketch, joined
 from gitml.sketches.sketch import Sketch
 from gitml.traffic.exchange import EVERY_COLUMN
 
@@ -37,7 +37,7 @@ class Subject:
     layout: Layout
     reference: VersionReference | None = None
 
-    def reference_of(self, column: str) -> Reference | None:
+    def reference_of(self, column: str) -> ReferenceSketch | None:
         """The part of the reference that has the column."""
         parts = self.reference.parts if self.reference else ()
         return next((part for part in parts if column in part.layout.columns), None)
