@@ -26,7 +26,7 @@ from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.marks import completeness
 from gitml.traffic.reader import Window, requests, rows_once
 from gitml.traffic.stored import storing
-from gitml.traffic.windowsketch import Counted, sketch_of_window
+from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 from gitml.verdict import Phase, Verdict
 
 # What reading files of others may raise: a torn file, a store out of reach, a folder without rights.
@@ -122,7 +122,7 @@ def _all(empty: Monitored, watch: Watch, why: str) -> Monitored:
 def _looks(subject: Subject, watch: Watch, job: _Job, window: tuple[datetime, datetime]) -> list[Look]:
     """The last windows, newest last, from the first in which the version answered. A window beside the schedule is
     alone."""
-    counted, call = Counted(watch.environment, watch.record.version), job.call
+    counted, call = CountedRows(watch.environment, watch.record.version), job.call
     with storing(call.traffic, "predictions", watch.model, job.at, call.spool) as stored:
         first = min(stored.days(), default="")
     found: list[Look] = []
