@@ -151,9 +151,11 @@ def _unseen(column: _Column, rules: MonitorQuality) -> Told:
     grid = column.subject.layout.columns[column.name]
     if not isinstance(grid, CategoryGrid) or not grid.categories:
         return
-    share = int(column.live.cells[:, -1].sum()) / column.present
-    before = column.before
-    usual = int(before.cells[:, -1].sum()) / max(int(before.cells.sum()), 1) if before is not None else 0.0
+    known = column.field.categories
+    # What the reference does not have, and what it has of words that the model does not know.
+    places = [len(grid.categories), *(i for i, word in enumerate(grid.categories) if known and word not in known)]
+    share, before = int(column.live.cells[:, places].sum()) / column.present, column.before
+    usual = int(before.cells[:, places].sum()) / max(int(before.cells.sum()), 1) if before is not None else 0.0
     if share > usual + rules.unseen:
         yield "unseen", f"at most {usual + rules.unseen:.1%} of categories not known", f"{share:.1%}"
 
