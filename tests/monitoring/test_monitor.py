@@ -240,6 +240,14 @@ def test_floors_and_columns_are_as_gitml_yaml_says(world: WatchedWorld) -> None:
     assert found.promise.columns == 2
 
 
+def test_a_column_that_the_version_does_not_have_is_inconclusive(world: WatchedWorld) -> None:
+    path = world.root / "gitml.yaml"
+    path.write_text(path.read_text() + "      columns: [fare, gone]\n")
+    found = look(world)
+    assert set(phases(found).values()) == {"inconclusive"}
+    assert found.verdicts["drift"].reason.startswith("the signature has no column gone; it has fare, weather, word, p")
+
+
 def test_a_window_beside_the_schedule_is_looked_at_alone(world: WatchedWorld) -> None:
     world.serve(weeks(6))
     found = look(world, since=MONDAY + DAY, until=MONDAY + 4 * DAY)
