@@ -357,6 +357,31 @@ def test_what_people_signed_of_another_content_or_file_does_not_count(scene: Sce
     assert ["is of another change" in p.why_not for p in proofs] == [True, True]
 
 
+def test_an_override_is_of_one_pull_request_and_spent_when_the_file_has_changed_since(own: Scene) -> None:
+    """A→B was overridden, B→A, and days later A→B once more: it used to be green."""
+    head = promoted(own)
+    edit = found(own, head).deployments[0]
+    change = SignedChange(path=PRODUCTION, old=edit.old, new=edit.new)
+    said = believed("overridden", own.new, change=change, by="olga", pull=7, base=own.base)
+
+    def doubts(at: str, number: int = 7) -> list[str]:
+        proofs = case(own, at, said, pull=replace(approved(at), number=number)).proofs
+        assert not isinstance(proofs, Unknown)
+        return [p.why_not for p in proofs]
+
+    assert doubts(head) == [""]
+    assert doubts(head, 9) == ["is of pull request 7"]
+    before = git(own.root, "show", f"main:{PRODUCTION}") + "\n"
+    for content in (f"champion: {own.pin(own.new)}\n", before):
+        own.write(PRODUCTION, content)
+        own.commit("there and back")
+    again = promoted(own)
+    same = found(own, again).deployments[0]
+    assert (same.old, same.new) == (edit.old, edit.new)
+    (why,) = doubts(again)
+    assert "which changed" in why
+
+
 def test_a_clock_that_is_a_little_ahead_is_forgiven_as_trust_does(scene: Scene) -> None:
     soon = believed("trained", scene.new, time="2026-11-25T12:01:00Z")
     doubted = believed("trained", scene.new, reason="is in the future", time="2027-11-25T12:01:00Z")

@@ -45,7 +45,8 @@ class MemoryRuns:
                 raise refused(404, f"the branch {branch} has no workflow {workflow}")
             number = state.number()
             about = ("workflow_dispatch", path, branch, commit, state.repository)
-            state.runs[number] = Run(number, 1, *about, "queued", "", host.page(f"runs/{number}"))
+            by = self._session.person.login
+            state.runs[number] = Run(number, 1, *about, "queued", "", host.page(f"runs/{number}"), by)
 
     def rerun(self, job: int) -> bool:
         with self._session.turn("write") as state:
