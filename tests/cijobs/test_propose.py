@@ -54,7 +54,7 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     assert again.how == "unchanged"
     t.close(done.pull.number)
     assert proposed(t)["staging"].said == f"#{done.pull.number} proposed {two.digest[:8]}, and was closed"
-    assert t.pulls() == ()
+    assert t.pulls() == []
 
 
 def test_a_newer_version_closes_the_older_promotion(build: Build) -> None:
@@ -90,7 +90,7 @@ def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
     t.put("staging", Deployment(champion=pin(two)))
     t.put("staging", Deployment(champion=pin(one)))
     assert "ran there before, and was replaced" in proposed(t)["staging"].said
-    assert t.pulls() == ()
+    assert t.pulls() == []
 
 
 def test_what_main_could_not_use_is_not_proposed(build: Build) -> None:

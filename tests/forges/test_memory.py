@@ -146,13 +146,17 @@ def test_runs_are_kept_and_started_but_not_carried_out(home: MemoryHome) -> None
         assert hub.runs.get(known.id) == known
         (artifact,) = hub.runs.artifacts(known.id)
         assert (artifact.name, hub.runs.download(artifact.id)) == ("report", b"zip")
+        acts.expire(known.id)
+        assert [a.is_expired for a in hub.runs.artifacts(known.id)] == [True]
+        with pytest.raises(HttpError, match="expired"):
+            hub.runs.download(artifact.id)
         assert hub.runs.rerun(job.id)
         assert not hub.runs.rerun(job.id), "it goes on"
         (again,) = hub.runs.jobs(known.id)
-        assert (again.status, hub.runs.get(known.id).attempt) == ("queued", 2)
+        assert (again.status, hub.runs.get(known.id).attempt, hub.runs.get(known.id).by) == ("queued", 2, "ada")
         hub.runs.start("train.yml", "main")
         started, _ = hub.runs.of_commit(commit_)
-        assert (started.event, started.status, started.is_over) == ("workflow_dispatch", "queued", False)
+        assert (started.event, started.status, started.by) == ("workflow_dispatch", "queued", "ada")
 
 
 def test_what_it_does_not_have(home: MemoryHome, tmp_path: Path) -> None:

@@ -218,8 +218,8 @@ def test_a_training_that_was_merged_before_the_gate_saw_it_is_made_up_for(town: 
     with ground(place) as known:
         (signed,) = known.heard.all("trained")  # type: ignore[union-attr]
         assert signed.binding.by == BOT
-        state = town.forge._host.state
-        state.artifacts = {run: {} for run in state.artifacts}
+        for run in town.forge.as_("ada").runs.of_commit(ada):
+            town.forge.as_("ada").acts.expire(run.id)
         town.signed(*derived(place, known, ""))
     assert town.derived()[made]["versions"] == [version.version]
     with ground(place) as known:
