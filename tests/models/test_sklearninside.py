@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingClassifier,
@@ -23,6 +24,7 @@ from sklearn.ensemble import (
 )
 from sklearn.multioutput import ClassifierChain
 from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
@@ -30,7 +32,7 @@ from gitml.errors import IntegrityError
 from gitml.internals import CHECKED, is_checked
 from gitml.models.loading import load
 from gitml.models.model import Predictor
-from gitml.models.sklearninside import trees
+from gitml.models.sklearninside import supports, trees
 from gitml.models.sklearninside.boosted import boosted
 from serving_models import SIGNATURE, columns, fitted, mixed_pipelines, saved
 
@@ -154,3 +156,45 @@ def test_honest_ensembles_of_trees_pass() -> None:
         rows, truth = random.normal(size=(80, 4)), random.integers(2, size=80)
         truth = np.column_stack([truth, truth]) if isinstance(estimator, ClassifierChain) else truth
         trees.check(estimator.fit(rows, truth))
+
+
+def machines() -> dict[str, Any]:
+    random = np.random.default_rng(6)
+    rows, truth = random.normal(size=(60, 3)), random.integers(3, size=60)
+    return {
+        "three classes": SVC().fit(rows, truth),
+        "two classes": NuSVC().fit(rows, truth % 2),
+        "numbers": SVR().fit(rows, rows[:, 0]),
+        "outliers": OneClassSVM().fit(rows),
+        "sparse": SVC(kernel="linear").fit(csr_matrix(rows), truth),
+    }
+
+
+def test_support_vectors_that_fit_pass() -> None:
+    supports.check(machines().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("_n_support", np.array([-20, 40, 30], np.int32)),
+        ("_n_support", np.array([1 << 20, 1, 1], np.int32)),
+        ("_dual_coef_", np.zeros((1, 2))),
+        ("support_", np.zeros(2, np.int32)),
+        ("_intercept_", np.zeros(1)),
+        ("_probA", np.zeros(1)),
+        ("support_vectors_", np.zeros(3)),
+    ],
+)
+def test_support_vectors_that_are_read_beyond_their_ends_are_refused(name: str, value: Any) -> None:
+    machine = machines()["three classes"]
+    vars(machine)[name] = value
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([machine])
+
+
+def test_a_sparse_matrix_whose_indices_lead_beyond_it_is_refused() -> None:
+    matrix = csr_matrix(np.eye(3))
+    matrix.indices[1] = 1_000_000
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([matrix])

@@ -9,8 +9,9 @@ from typing import Any
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.model import Opened
 from gitml.models.signature import Signature
+from gitml.models.sklearninside import supports
 from gitml.models.sklearnmodel import scorer
-from gitml.models.sklearnsettings import settle
+from gitml.models.sklearnsettings import everything, settle
 
 # Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
 # compiled code follows blindly: sklearninside.trees looks at them first.
@@ -63,4 +64,5 @@ def opened(content: bytes, signature: Signature) -> Opened:
 
 def _settled(model: Any) -> Any:
     settle(model)
+    supports.check(everything(model))
     return model
