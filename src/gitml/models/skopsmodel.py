@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 from gitml.models.sklearninside import supports
 from gitml.models.sklearnmodel import scorer
@@ -42,7 +42,7 @@ def library() -> Any:
     return skops
 
 
-def opened(content: bytes, signature: Signature) -> Opened:
+def opened(content: bytes, signature: Signature) -> OpenedModel:
     """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
     skops = library()
     try:
