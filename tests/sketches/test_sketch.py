@@ -18,7 +18,7 @@ from gitml.sketches.form import read_sketch, sketch_bytes
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.grids import NumberGrid, number_grid
 from gitml.sketches.numbers import MISSING, NumberPlaces
-from gitml.sketches.reference import Reference, joined, read_reference, reference_bytes, reference_of
+from gitml.sketches.reference import ReferenceSketch, joined, read_reference, reference_bytes, reference_of
 from gitml.sketches.units import places_of, squares
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def rows(n: int, seed: int = 0, *, shift: float = 0.0) -> pa.RecordBatch:
     )
 
 
-def reference(context: tuple[str, ...] = ()) -> Reference:
+def reference(context: tuple[str, ...] = ()) -> ReferenceSketch:
     return reference_of(lambda: iter([rows(2_000)]), COLUMNS, SOURCE, context)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from gitml.monitoring.scan import Baseline
 from gitml.sketches.counts import Counts
-from gitml.sketches.reference import Reference
+from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, Sketch
 
 
 def comparable(
-    reference: Reference, looks: Sequence[Sketch], clusters: Sequence[str] = CLUSTERS
+    reference: ReferenceSketch, looks: Sequence[Sketch], clusters: Sequence[str] = CLUSTERS
 ) -> tuple[dict[str, list[Counts]], dict[str, Baseline]]:
     """Each column's counts of the looks, newest last, and its baseline.
 
@@ -26,7 +26,7 @@ def comparable(
     return counts, baselines
 
 
-def worst_cluster(reference: Reference, column: str, clusters: Sequence[str] = CLUSTERS) -> str:
+def worst_cluster(reference: ReferenceSketch, column: str, clusters: Sequence[str] = CLUSTERS) -> str:
     """'' where the reference has no clusters."""
 
     def effective(cluster: str) -> float:

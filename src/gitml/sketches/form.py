@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from gitml.errors import UsageError
+from gitml.jsontext import canonical, plain
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.layout import MOST_STRATA, Layout
 from gitml.sketches.sketch import ColumnSketch, Sketch
@@ -68,14 +68,8 @@ class SketchForm(FormPart):
     format: Literal[1] = FORMAT
 
 
-def canonical(form: BaseModel) -> bytes:
-    """One line of JSON with its keys in order."""
-    told = form.model_dump(mode="json")
-    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode() + b"\n"
-
-
 def layout_digest(layout: Layout) -> str:
-    return hashlib.sha256(canonical(layout_form(layout))).hexdigest()
+    return hashlib.sha256(canonical(plain(layout_form(layout)))).hexdigest()
 
 
 def layout_form(layout: Layout) -> LayoutForm:
@@ -101,7 +95,7 @@ def _grid_form(grid: Grid) -> _NumberForm | _CategoryForm:
 
 def sketch_bytes(sketch: Sketch) -> bytes:
     """Equal for equal rows, in whatever order and files they lie."""
-    return canonical(sketch_form(sketch))
+    return canonical(plain(sketch_form(sketch)))
 
 
 def sketch_digest(sketch: Sketch) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gitml.errors import UsageError
+from gitml.jsontext import canonical, plain
 from gitml.sketches import words
 from gitml.sketches.alike import ClusterSums, mid_ranks
 from gitml.sketches.form import (
@@ -25,7 +26,6 @@ from gitml.sketches.form import (
     FormPart,
     LayoutForm,
     SketchForm,
-    canonical,
     layout_form,
     layout_of,
     parsed,
@@ -45,7 +45,7 @@ Read = Callable[[], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceSketch:
     """``alike``: cluster (hour, day, unit) → column → intraclass correlation (0 to 1) of its rows."""
 
     layout: Layout
@@ -55,7 +55,7 @@ class Reference:
 
 def reference_of(
     read: Read, columns: Sequence[str], source: Source | None = None, context: Sequence[str] = ()
-) -> Reference:
+) -> ReferenceSketch:
     """``read`` gives the rows anew each time. ``columns`` are the layout's, which ``source`` may name otherwise. With
     a time and a unit in ``source`` the rows are clustered by hour, day and unit.
 
@@ -76,7 +76,7 @@ def reference_of(
         bool(source.unit),
     )
     sketch = RowCounter(layout, source).of(read())
-    return Reference(layout, sketch, _alike(read, layout, sketch, source))
+    return ReferenceSketch(layout, sketch, _alike(read, layout, sketch, source))
 
 
 @dataclass
@@ -173,25 +173,25 @@ class _ReferenceForm(FormPart):
     format: Literal[1] = FORMAT
 
 
-def reference_bytes(reference: Reference) -> bytes:
+def reference_bytes(reference: ReferenceSketch) -> bytes:
     """Equal for equal rows, in whatever order and files they lie."""
     form = _ReferenceForm(
         layout=layout_form(reference.layout),
         sketch=sketch_form(reference.sketch),
         alike={kind: dict(columns) for kind, columns in reference.alike.items()},
     )
-    return canonical(form)
+    return canonical(plain(form))
 
 
-def reference_digest(reference: Reference) -> str:
+def reference_digest(reference: ReferenceSketch) -> str:
     return hashlib.sha256(reference_bytes(reference)).hexdigest()
 
 
-def read_reference(raw: bytes) -> Reference:
+def read_reference(raw: bytes) -> ReferenceSketch:
     """Raises UsageError for bytes that are no reference."""
     form = parsed(_ReferenceForm, raw, "reference")
     layout = layout_of(form.layout)
-    return Reference(layout, sketch_of(form.sketch, layout), form.alike)
+    return ReferenceSketch(layout, sketch_of(form.sketch, layout), form.alike)
 
 
 def joined(*layouts: Layout) -> Layout:

@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 
 from gitml import clock
 from gitml.engines.places import StoragePlace, StoredFile
-from gitml.traffic.files import MERGED, SUFFIX, Opened, Stretch, schema_with, stretches_in
+from gitml.traffic.files import MERGED, SUFFIX, Stretch, StretchFile, schema_with, stretches_in
 
 COMPACTING = "compact.lock"
 MANY, SMALL = 24, 32 << 20
@@ -125,7 +125,7 @@ def _merge(day: StoragePlace, names: Sequence[str]) -> None:
     stretches = []
     for stretch in stretches_in(day, names):
         if stretch.rows < 0:
-            with Opened(day / stretch.file) as file:
+            with StretchFile(day / stretch.file) as file:
                 stretch = file.stretches[stretch.name]
         stretches.append(stretch)
     # Named after the newest, so that names still tell how far the folder goes, and the same for whoever merges these.
@@ -136,13 +136,13 @@ def _merge(day: StoragePlace, names: Sequence[str]) -> None:
 
 
 def _concatenate(stream: Any, day: StoragePlace, stretches: Sequence[Stretch]) -> None:
-    with Opened(day / stretches[0].file) as first:
+    with StretchFile(day / stretches[0].file) as first:
         schema = schema_with(first.schema, stretches)
     last = {stretch.file: stretch.name for stretch in stretches}
-    opened: dict[str, Opened] = {}
+    opened: dict[str, StretchFile] = {}
     with parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for stretch in stretches:
-            file = opened.get(stretch.file) or opened.setdefault(stretch.file, Opened(day / stretch.file))
+            file = opened.get(stretch.file) or opened.setdefault(stretch.file, StretchFile(day / stretch.file))
             for batch in file.rows(stretch.name):
                 writer.write_table(pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata))
             if last[stretch.file] == stretch.name:

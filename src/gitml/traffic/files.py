@@ -96,7 +96,7 @@ def schema_with(schema: pa.Schema, stretches: Iterable[Stretch]) -> pa.Schema:
     return schema.remove_metadata().with_metadata(footer(stretches))
 
 
-class Opened:
+class StretchFile:
     """A file that is read once, stretch by stretch in its order. ``columns``: all, or those of these that it has."""
 
     def __init__(self, place: StoragePlace, columns: Sequence[str] | None = None) -> None:

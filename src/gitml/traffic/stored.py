@@ -13,7 +13,7 @@ from typing import IO
 import pyarrow as pa
 
 from gitml.engines.places import StoragePlace, place_of
-from gitml.traffic.files import ROWS, SUFFIX, Opened, Stretch, read_stretches, stretches_in
+from gitml.traffic.files import ROWS, SUFFIX, Stretch, StretchFile, read_stretches, stretches_in
 from gitml.traffic.journal import SUFFIX as JOURNAL
 from gitml.traffic.journal import frames
 from gitml.traffic.partitions import Partition, as_schema, numbered
@@ -70,7 +70,7 @@ class StoredRows:
             self._seen[day] = self._listed(day)
         listed = self._seen[day]
         journaled = dict(self._journaled(day))
-        opened: dict[str, Opened] = {}
+        opened: dict[str, StretchFile] = {}
         try:
             for name in sorted({*listed, *journaled}):
                 if name in journaled:
@@ -86,14 +86,14 @@ class StoredRows:
         day: str,
         name: str,
         listed: dict[str, Stretch],
-        opened: dict[str, Opened],
+        opened: dict[str, StretchFile],
         columns: Sequence[str] | None,
     ) -> Iterator[pa.RecordBatch]:
         done = 0
         for left in range(_TRIES, 0, -1):
             stretch = listed[name]
             try:
-                file = opened.get(stretch.file) or Opened(self._folder(day) / stretch.file, columns)
+                file = opened.get(stretch.file) or StretchFile(self._folder(day) / stretch.file, columns)
                 opened[stretch.file] = file
                 if self.at is None or file.stretches[name].published <= self.at:
                     for number, batch in enumerate(file.rows(name)):

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from gitml import clock
 from gitml.engines.places import StoragePlace, place_of
 from gitml.errors import UsageError
+from gitml.jsontext import canonical
 from gitml.sketches.form import layout_digest, read_sketch, sketch_bytes
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.layout import Layout
@@ -118,7 +119,7 @@ def _place(job: _Job, stored: StoredRows, part: Window) -> StoragePlace:
         "counted": asdict(job.counted),
         "stretches": {day: stretches for day, stretches in known.items() if stretches},
     }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(canonical(told)).hexdigest()
     return place_of(job.folder) / SKETCHES / f"model={job.model}" / f"date={first}" / f"{digest}.json"
 
 
@@ -135,7 +136,7 @@ def _kept(place: StoragePlace, layout: Layout) -> Sketch | None:
 
 def _keep(place: StoragePlace, sketch: Sketch) -> None:
     raw = sketch_bytes(sketch)
-    head = json.dumps(_head(place, raw)).encode()
+    head = canonical(_head(place, raw))
     with suppress(OSError, pa.ArrowException):  # who may only read counts anew each time
         place.write(lambda stream: stream.write(head + b"\n" + raw))
 
