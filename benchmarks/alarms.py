@@ -20,7 +20,7 @@ from gitml.sketches.counts import Counts
 from gitml.sketches.grids import NumberGrid
 
 COLUMNS, CELLS = 40, 100
-NONE = Floors(values=0.0, missing=0.0)
+NONE = Floors(numbers=0.0, categories=0.0, missing=0.0)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def main() -> None:
         for by in (0.1, 0.2, 0.5):
             for floors in (NONE, Floors()):
                 seen = [year(rng, m, 1_000, 52, floors, by)["scan"] for _ in range(years)]
-                print(f"  m={m:>7} {by} sigma, floor {floors.values}: {np.mean(seen):.2f}")
+                print(f"  m={m:>7} {by} sigma, floor {floors.numbers}: {np.mean(seen):.2f}")
 
 
 if __name__ == "__main__":

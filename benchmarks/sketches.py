@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from gitml.monitoring.looks import comparable
+from gitml.monitoring.looks import comparable, windowed
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import scan
+from gitml.monitoring.scan import scan_windows
 from gitml.sketches.gather import Source
 from gitml.sketches.reference import read_reference, reference_bytes, reference_of
 from gitml.traffic.exchange import FIXED, MOMENT
@@ -98,8 +98,8 @@ def steps(folder: Path) -> Iterator[tuple[str, float]]:
     sketch_of_window(folder, "delay", WINDOW, reference.layout, CountedRows("production", "v1"))
     yield spent("the same, kept beside the data", began)
     began = time.process_time()
-    looks, baselines = comparable(reference, [sketch])
-    scan(looks, baselines, Promise(52, len(COLUMNS)))
+    looks, baselines = comparable(reference, windowed([sketch]))
+    scan_windows(looks, baselines, Promise(52, len(COLUMNS)))
     yield spent("the look: scan of 40 columns", began)
     yield "peak of memory, MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.process_time()

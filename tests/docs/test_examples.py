@@ -36,6 +36,7 @@ NOT_EXECUTED = {
     "docs/how-to/run-the-agent.md": 6,
     "docs/how-to/serve.md": 2,
     "docs/how-to/two-versions.md": 2,
+    "docs/how-to/watch.md": 2,
     "docs/reference/clock.md": 1,
     "docs/tutorial/promote.md": 11,
 }

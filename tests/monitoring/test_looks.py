@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from gitml.monitoring.looks import comparable, worst_cluster
+from gitml.monitoring.looks import comparable, windowed, worst_cluster
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import scan
+from gitml.monitoring.scan import scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.reference import reference_of
 
@@ -35,8 +35,8 @@ def rows(first_day: int, days: int, per_day: int, *, shift: float = 0.0) -> pa.R
 
 def drifted(source: Source, week: pa.RecordBatch) -> set[str]:
     reference = reference_of(lambda: iter([rows(0, 120, 150)]), COLUMNS, source)
-    looks, baselines = comparable(reference, [RowCounter(reference.layout, source)(week)])
-    return {effect.column for effect in scan(looks, baselines, Promise(52, 3)) if effect.drifted}
+    looks, baselines = comparable(reference, windowed([RowCounter(reference.layout, source)(week)]))
+    return {effect.column for effect in scan_windows(looks, baselines, Promise(52, 3)) if effect.drifted}
 
 
 def test_a_week_of_other_weather_is_no_drift_once_its_days_are_known() -> None:
@@ -51,7 +51,16 @@ def test_each_column_has_the_cluster_that_leaves_the_fewest_rows() -> None:
     assert worst_cluster(reference, "weather") in ("hour", "day")
     assert worst_cluster(reference, "weather", ("day",)) == "day"
     assert worst_cluster(reference, "weather", ("unit",)) == ""
-    _, baselines = comparable(reference, [])
+    _, baselines = comparable(reference, {})
     weather = baselines["weather"]
     assert weather.counts.effective(weather.alike) < 0.1
     assert baselines["steady"].counts.effective(baselines["steady"].alike) > 0.5
+
+
+def test_days_add_up_as_days_and_not_as_one_cluster() -> None:
+    source = Source(time="when")
+    reference = reference_of(lambda: iter([rows(0, 120, 150)]), COLUMNS, source)
+    days = [RowCounter(reference.layout, source)(rows(day, 1, 150)) for day in range(200, 232)]
+    counts, baselines = comparable(reference, windowed(days), ("day",))
+    effective = {k: c.rows * c.effective(baselines["weather"].alike) for k, c in counts["weather"].items()}
+    assert [round(effective[k]) for k in (1, 4, 32)] == [1, 4, 32]

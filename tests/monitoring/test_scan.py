@@ -108,7 +108,7 @@ def test_small_changes_are_seen_once_enough_looks_have_come_together() -> None:
     rng = np.random.default_rng(2)
     base = numbers(rng.normal(size=20_000))
     samples = [rng.normal(0.1, 1, size=1_000) for _ in range(16)]
-    none = Floors(values=0.0)
+    none = Floors(numbers=0.0, categories=0.0)
     first = only(scan({"x": looks_at(base, samples[0])}, {"x": base}, YEAR, none))
     later = only(scan({"x": looks_at(base, *samples)}, {"x": base}, YEAR, none))
     assert not first.drifted
@@ -142,7 +142,7 @@ def test_values_beyond_the_reference_are_seen_though_few() -> None:
     rng = np.random.default_rng(5)
     base = numbers(rng.uniform(size=20_000))
     broken = np.where(rng.random(5_000) < 0.01, 99.0, rng.uniform(size=5_000))
-    assert only(scan({"x": looks_at(base, broken)}, {"x": base}, YEAR, Floors(values=0.0))).drifted
+    assert only(scan({"x": looks_at(base, broken)}, {"x": base}, YEAR, Floors(numbers=0.0, categories=0.0))).drifted
 
 
 def test_categories_that_appear_or_vanish() -> None:
@@ -165,8 +165,10 @@ def test_rows_of_a_cluster_count_as_few() -> None:
     grid = number_grid(rng.normal(size=20_000))
     reference = Counts(*grid.count(rng.normal(size=20_000)), root=math.sqrt(20_000))
     live = Counts(*grid.count(values), root=math.sqrt(50 * 20**2))
-    alone = scan({"x": [live]}, {"x": Baseline(grid, reference, alike=0.0)}, YEAR, Floors(values=0.0))
-    together = scan({"x": [live]}, {"x": Baseline(grid, reference, alike=1.0)}, YEAR, Floors(values=0.0))
+    alone = scan({"x": [live]}, {"x": Baseline(grid, reference, alike=0.0)}, YEAR, Floors(numbers=0.0, categories=0.0))
+    together = scan(
+        {"x": [live]}, {"x": Baseline(grid, reference, alike=1.0)}, YEAR, Floors(numbers=0.0, categories=0.0)
+    )
     assert only(alone).effective == 1_000
     assert only(together).effective == pytest.approx(50)
     assert only(together).low < only(alone).low
@@ -197,7 +199,7 @@ def test_the_wider_list_names_more_than_the_alarm() -> None:
         name: looks_at(base, rng.normal(0.15 if i < 10 else 0.0, 1, size=1_000))
         for i, (name, base) in enumerate(bases.items())
     }
-    effects = scan(looks, bases, YEAR, Floors(values=0.0, missing=0.0))
+    effects = scan(looks, bases, YEAR, Floors(numbers=0.0, categories=0.0, missing=0.0))
     sure = {e.column for e in effects if e.drifted}
     wide = {e.column for e in also_moved([e for e in effects if e.of == "values"])}
     assert sure < wide
@@ -214,5 +216,5 @@ def test_a_quiet_year_is_quiet() -> None:
     alarms = 0
     for _ in range(52):
         history += looks_at(base, rng.normal(size=500))
-        alarms += only(scan({"x": history}, {"x": base}, YEAR, Floors(values=0.0))).drifted
+        alarms += only(scan({"x": history}, {"x": base}, YEAR, Floors(numbers=0.0, categories=0.0))).drifted
     assert alarms == 0

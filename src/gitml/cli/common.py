@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from gitml.output import Live
 from gitml.spec import find_root, load_application
 
 F = TypeVar("F", bound=Callable[..., Any])
+D = TypeVar("D")
 
 
 def as_json(command: F) -> F:
@@ -36,6 +38,17 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
         raise UsageError("gitml.yaml does not say where traffic is kept", "name it with --log, or add `traffic:` there")
     away = "://" in traffic.at and not traffic.at.startswith("file://")
     return traffic.at, spool or (root / ".dvc" / "tmp" / "gitml" / "log" if away else None)
+
+
+def moment(text: str | None, default: D) -> datetime | D:
+    """A time of the call; without a zone it is UTC."""
+    if text is None:
+        return default
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"{text!r} is not a time such as 2026-04-01 or 2026-04-01T06:00:00Z") from exc
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def examples(*lines: str) -> str:

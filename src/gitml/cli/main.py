@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("labels", "Tell the prediction log what really happened."),
     "events": ("events", "Add business events, which KPIs are made of."),
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
+    "reference": ("reference", "Write what a version's live traffic is held against."),
+    "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),

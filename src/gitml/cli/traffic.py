@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from gitml import clock
-from gitml.cli.common import as_json, examples, extra, traffic_of
+from gitml.cli.common import as_json, examples, extra, moment, traffic_of
 from gitml.output import printable, show, show_json, table
 
 
@@ -34,7 +32,7 @@ def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: boo
         from gitml.inference.traffic import summary
         from gitml.traffic.reader import Window
     now = clock.now()
-    window = Window(_moment(options["since"], now), _moment(options["until"], now), _moment(options["at"], now))
+    window = Window(moment(options["since"], now), moment(options["until"], now), moment(options["at"], now))
     folder, spool = traffic_of(ctx, options["folder"], None)
     found = summary(folder, model, window, environment, spool=spool)
     rows = [[*key, str(count), str(labels)] for key, (count, labels) in found.rows.items()]
@@ -55,13 +53,3 @@ def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: boo
         if rows:
             show(table(rows, head))
     return 0 if found.completeness.state == "complete" else 3
-
-
-def _moment(text: str | None, now: datetime) -> datetime:
-    if text is None:
-        return now
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise click.BadParameter(f"{text!r} is not a time such as 2026-04-01 or 2026-04-01T06:00:00Z") from exc
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,28 +1,47 @@
-"""From sketches to what the scan takes: one look is the sketch of its window, held against the reference's."""
+"""From sketches to what the scan takes: the last looks, added up to windows, against the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from gitml.monitoring.promise import WINDOWS
 from gitml.monitoring.scan import Baseline
 from gitml.sketches.counts import Counts
 from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, Sketch
 
 
+def windowed(looks: Sequence[Sketch]) -> dict[int, Sketch]:
+    """The last 1, 2, 3, 4, 8, 16 and 32 looks as one sketch each, as far as there are so many; newest look last.
+
+    Rows of one day or unit in two looks are rows of one cluster: sketches know which, counts would not.
+    """
+    found: dict[int, Sketch] = {}
+    total: Sketch | None = None
+    for size, look in enumerate(reversed(looks[-max(WINDOWS) :]), start=1):
+        total = look if total is None else total + look
+        if size in WINDOWS:
+            found[size] = total
+    return found
+
+
 def comparable(
-    reference: ReferenceSketch, looks: Sequence[Sketch], clusters: Sequence[str] = CLUSTERS
-) -> tuple[dict[str, list[Counts]], dict[str, Baseline]]:
-    """Each column's counts of the looks, newest last, and its baseline.
+    reference: ReferenceSketch,
+    windows: Mapping[int, Sketch],
+    clusters: Sequence[str] = CLUSTERS,
+    columns: Iterable[str] = (),
+) -> tuple[dict[str, dict[int, Counts]], dict[str, Baseline]]:
+    """Each column's counts of the windows, by their number of looks, and its baseline; of all columns, or these.
 
     Rows of a column are clustered by that of ``clusters`` which leaves the fewest effective rows of the reference.
     """
     counts, baselines = {}, {}
-    for column, grid in reference.layout.columns.items():
+    for column in columns or reference.layout.columns:
         cluster = worst_cluster(reference, column, clusters)
         alike = reference.alike[cluster][column] if cluster else 0.0
+        grid = reference.layout.columns[column]
         baselines[column] = Baseline(grid, reference.sketch.counts(column, cluster), alike)
-        counts[column] = [look.counts(column, cluster) for look in looks]
+        counts[column] = {size: window.counts(column, cluster) for size, window in windows.items()}
     return counts, baselines
 
 

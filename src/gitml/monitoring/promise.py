@@ -16,7 +16,10 @@ from dataclasses import dataclass
 # large changes are to be seen at once, and a long window sees small ones with whatever is left.
 WINDOWS: Mapping[int, float] = {1: 0.25, 2: 0.20, 3: 0.15, 4: 0.15, 8: 0.10, 16: 0.10, 32: 0.05}
 _OF_REFERENCE = 0.2
+# A window or reference with fewer is not judged. Rows of few clusters are few effective rows, for which the bounds hold
+# too; but how alike they are was estimated, and a handful of days says nothing of it.
 LEAST_ROWS = 30
+LEAST_EFFECTIVE = 5.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from gitml.monitoring.bounds import (
     share_lower,
     share_p,
 )
-from gitml.monitoring.promise import LEAST_ROWS, WINDOWS, Promise
+from gitml.monitoring.promise import LEAST_EFFECTIVE, LEAST_ROWS, WINDOWS, Promise
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import Grid, NumberGrid
 
@@ -35,10 +35,19 @@ _PREFIX, _SINGLES = 0.30, 0.60
 
 @dataclass(frozen=True)
 class Floors:
-    """Effects that nobody minds: distances of distributions, and differences of the share of missing values."""
+    """Effects that nobody minds: distances of distributions, and differences of the share of missing values.
 
-    values: float = 0.05
+    ``columns``: other distances, by column.
+    """
+
+    numbers: float = 0.05
+    categories: float = 0.05
     missing: float = 0.02
+    columns: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, column: str, grid: Grid) -> float:
+        """That of the column's values."""
+        return self.columns.get(column, self.numbers if isinstance(grid, NumberGrid) else self.categories)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Effect:
     high: float
     direction: float
     p: float
+    floor: float
     drifted: bool
 
 
@@ -105,11 +115,23 @@ def scan(
 ) -> tuple[Effect, ...]:
     """The worst window of each column's values and missing values. ``looks`` hold the counts of each look, newest last.
 
-    A column with fewer than 30 effective rows in every window, or in its reference, has no effect of that kind.
+    A column with fewer than 30 rows, or 5 effective ones, in every window or in its reference has no effect of that
+    kind.
     """
+    found = {column: dict(windows(counts)) for column, counts in looks.items()}
+    return scan_windows(found, baselines, promise, floors)
+
+
+def scan_windows(
+    live: Mapping[str, Mapping[int, Counts]],
+    baselines: Mapping[str, Baseline],
+    promise: Promise,
+    floors: Floors = Floors(),
+) -> tuple[Effect, ...]:
+    """The same from the counts of each window, by its number of looks."""
     return tuple(
         worst
-        for column, counts in looks.items()
+        for column, counts in live.items()
         for kind in (_of_values, _of_missing)
         if (worst := _worst(kind(column, counts, baselines[column], promise, floors)))
     )
@@ -128,15 +150,19 @@ def windows(counts: Sequence[Counts]) -> Iterator[tuple[int, Counts]]:
             yield size, total
 
 
+def _too_few(rows: int, effective: float) -> bool:
+    return rows < LEAST_ROWS or effective < LEAST_EFFECTIVE
+
+
 def _of_values(
-    column: str, counts: Sequence[Counts], base: Baseline, promise: Promise, floors: Floors
+    column: str, counts: Mapping[int, Counts], base: Baseline, promise: Promise, floors: Floors
 ) -> Iterator[Effect]:
-    for window, live in windows(counts):
+    for window, live in counts.items():
         pair = _Pair(live, base, window, promise)
-        if pair.n < LEAST_ROWS or pair.m < LEAST_ROWS:
+        if _too_few(live.present, pair.n) or _too_few(base.counts.present, pair.m):
             continue
         see = _numbers if isinstance(base.grid, NumberGrid) else _categories
-        yield see(column, pair, floors.values)
+        yield see(column, pair, floors.of(column, base.grid))
 
 
 def _numbers(column: str, pair: _Pair, floor: float) -> Effect:
@@ -145,13 +171,13 @@ def _numbers(column: str, pair: _Pair, floor: float) -> Effect:
     distance = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
     rank = float(x @ (np.cumsum(y) - y / 2)) - 0.5
     marks = np.asarray(pair.base.grid.marks)  # type: ignore[union-attr]
-    singles = _Singles(x[marks], y[marks], pair, _MARKS / len(marks), floor)
     half = distance_halfwidth(pair.level(_DISTANCE), n, m, band)
-    lows = (distance - half, abs(rank) - rank_halfwidth(pair.level(_RANK), n, m, band), singles.low)
+    whole = max(0.0, distance - half, abs(rank) - rank_halfwidth(pair.level(_RANK), n, m, band))
+    singles = _Singles(x[marks], y[marks], pair, _MARKS / len(marks), floor, whole)
     p = min(
         distance_p(distance, floor, n, m, band) / _DISTANCE, rank_p(rank, floor, n, m, band) / _RANK, singles.p_scaled
     )
-    return _effect(column, pair, floor, estimate=distance, lows=lows, high=distance + half, direction=rank, p=p)
+    return _effect(column, pair, floor, estimate=distance, low=singles.low, high=distance + half, direction=rank, p=p)
 
 
 def _categories(column: str, pair: _Pair, floor: float) -> Effect:
@@ -159,29 +185,36 @@ def _categories(column: str, pair: _Pair, floor: float) -> Effect:
     x, y = pair.shares
     prefix = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
     variation = float(np.abs(x - y).sum()) / 2
-    singles = _Singles(x, y, pair, _SINGLES / len(x), floor)
     half = distance_halfwidth(pair.level(_PREFIX), n, m, band)
+    singles = _Singles(x, y, pair, _SINGLES / len(x), floor, max(0.0, prefix - half))
     p = min(distance_p(prefix, floor, n, m, band) / _PREFIX, singles.p_scaled)
-    lows = (prefix - half, singles.low)
-    return _effect(column, pair, floor, estimate=variation, lows=lows, high=variation + half, direction=0.0, p=p)
+    low, high = singles.low, variation + half
+    return _effect(column, pair, floor, estimate=variation, low=low, high=high, direction=0.0, p=p)
 
 
 class _Singles:
-    """Shares of single cells, each of which bounds the distance of the distributions from below."""
+    """Shares of single cells, each of which bounds the distance of the distributions from below.
 
-    def __init__(self, live: Floats, reference: Floats, pair: _Pair, part: float, floor: float) -> None:
-        self.low = float(share_lower(live, pair.n, reference, pair.m, pair.level(part)).max())
+    ``low``: the best of these bounds, or ``whole``, that of the whole distribution, where it is larger.
+    """
+
+    def __init__(self, live: Floats, reference: Floats, pair: _Pair, part: float, floor: float, whole: float) -> None:
+        # A bound is never larger than the difference itself: most cells need not be asked, and asking is what takes
+        # time.
+        may = np.abs(live - reference) > whole
+        lows = share_lower(live[may], pair.n, reference[may], pair.m, pair.level(part))
+        self.low = max(whole, float(lows.max(initial=0.0)))
         self.p_scaled = float(share_p(live, pair.n, reference, pair.m, floor).min()) / part
 
 
 def _of_missing(
-    column: str, counts: Sequence[Counts], base: Baseline, promise: Promise, floors: Floors
+    column: str, counts: Mapping[int, Counts], base: Baseline, promise: Promise, floors: Floors
 ) -> Iterator[Effect]:
-    for window, live in windows(counts):
+    for window, live in counts.items():
         pair = _Pair(live, base, window, promise)
         n = live.rows * live.effective(base.alike)
         m = base.counts.rows * base.counts.effective(base.alike)
-        if n < LEAST_ROWS or m < LEAST_ROWS:
+        if _too_few(live.rows, n) or _too_few(base.counts.rows, m):
             continue
         x, y = np.array([live.missing / live.rows]), np.array([base.counts.missing / base.counts.rows])
         low = float(share_lower(x, n, y, m, pair.level(_MISSING))[0])
@@ -190,18 +223,16 @@ def _of_missing(
         estimate = float(abs(x - y)[0])
         yield Effect(
             column, "missing", window, live.rows, n, estimate, low, min(1.0, estimate + over), float((x - y)[0]),
-            min(1.0, p / WINDOWS[window]), low > floors.missing,
+            min(1.0, p / WINDOWS[window]), floors.missing, low > floors.missing,
         )  # fmt: skip
 
 
 def _effect(
-    column: str, pair: _Pair, floor: float, *, estimate: float, lows: Sequence[float], high: float, direction: float,
-    p: float,
-) -> Effect:  # fmt: skip
-    low = max(0.0, *lows)
+    column: str, pair: _Pair, floor: float, *, estimate: float, low: float, high: float, direction: float, p: float
+) -> Effect:
     return Effect(
         column, "values", pair.window, pair.live.rows, pair.n, estimate, low, min(1.0, high), direction,
-        min(1.0, p / WINDOWS[pair.window]), low > floor,
+        min(1.0, p / WINDOWS[pair.window]), floor, low > floor,
     )  # fmt: skip
 
 

@@ -171,6 +171,7 @@ def _across(files: _Files) -> None:
     app, document = files.app
     found += crosscheck.hardware_known(app, document)
     found += crosscheck.paths_distinct(app, document)
+    found += crosscheck.monitors_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)

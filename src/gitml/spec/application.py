@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.monitors import Monitors
 
 Direction = Literal["higher", "lower"]
 
@@ -88,6 +89,11 @@ class Model(FileSection):
     samples: RepoPath | None = Field(
         None, description="Parquet: some rows with their predictions, for health checks and reproductions."
     )
+    reference: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml reference` writes: how the rows of the training window and of the evaluation are "
+        "distributed; `gitml monitor` holds live traffic against it.",
+    )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
@@ -113,7 +119,7 @@ class Model(FileSection):
     @property
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
-        keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
+        keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples", "reference")
         return {key: path for key in keys if (path := getattr(self, key)) is not None}
 
 
@@ -187,6 +193,9 @@ class Application(FileSection):
     )
     traffic: Traffic | None = Field(
         None, description="Where requests, labels and business events are kept; without it, where `--log` says."
+    )
+    monitors: Monitors = Field(
+        default_factory=Monitors, description="What is watched while models serve, and how often an alarm may be false."
     )
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(

@@ -44,6 +44,15 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
     return found
 
 
+def monitors_known(app: Application, document: Document) -> list[Problem]:
+    """Models that are watched exist."""
+    return [
+        document.problem(("monitors", "models", name), f"there is no model {name!r}", nearest(name, app.models))
+        for name in app.monitors.models
+        if name not in app.models
+    ]
+
+
 def stages_known(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
     """Stages of gitml.yaml exist in dvc.yaml."""
     return [

@@ -1,0 +1,184 @@
+"""``gitml monitor``: each model in each environment, one window of its traffic, three verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from gitml import clock
+from gitml.errors import InconclusiveError, OutsideError, UsageError
+from gitml.inference.monitored import Monitored
+from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
+from gitml.monitoring.drift import DriftPlan, judge_drift
+from gitml.monitoring.harm import HarmPlan, Performance, judge_harm
+from gitml.monitoring.labelled import NEEDED, answered, labelled, repeated
+from gitml.monitoring.promise import WINDOWS, Promise
+from gitml.monitoring.quality import judge_quality, rows_of
+from gitml.monitoring.reference import FEATURE, OUTPUT
+from gitml.monitoring.subject import Look, Subject
+from gitml.sketches.sketch import CLUSTERS
+from gitml.spec import Application, load_application
+from gitml.spec.monitors import MonitorSpec
+from gitml.traffic.marks import completeness
+from gitml.traffic.reader import Window, requests, rows_once
+from gitml.traffic.stored import storing
+from gitml.traffic.windowsketch import CountedRows, sketch_of_window
+from gitml.verdict import Phase, Verdict
+
+# What reading files of others may raise: a torn file, a store out of reach, a folder without rights.
+UNREADABLE = (OutsideError, OSError, pa.ArrowException)
+# Of the promised rate, what harm may use of it; drift has the rest.
+_HARM = 0.2
+
+
+@dataclass(frozen=True)
+class MonitorCall:
+    """``models``: all that are watched, if none is named. ``since`` and ``until``: another window than the newest of
+    the schedule. ``at``: as the traffic was known then, now if it is None."""
+
+    traffic: str
+    models: Sequence[str] = ()
+    environment: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    at: datetime | None = None
+    spool: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    app: Application
+    call: MonitorCall
+    at: datetime
+    columns: int
+    monitors: int
+
+
+def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
+    """Raises UsageError for a model, column or window that cannot be, InconclusiveError where nothing is watched."""
+    app = load_application(root)
+    # To the second, so that the same moment can be named in another call.
+    at = call.at or clock.now().replace(microsecond=0)
+    _refuse_wrong(app, call, at)
+    watches = tuple(watches_of(root, app))
+    wanted = [
+        watch
+        for watch in watches
+        if (not call.models or watch.model in call.models) and call.environment in ("", watch.environment)
+    ]
+    if not wanted:
+        where = f" in {call.environment}" if call.environment else ""
+        raise InconclusiveError(
+            f"no version is watched{where}: no model that is asked for has a champion there",
+            "see what serves with `gitml status`, and what is watched under `monitors` in gitml.yaml",
+        )
+    columns = sum(len(w.subject.fields) for w in watches if w.subject and "drift" in w.spec.watch)
+    job = _Job(app, call, at, max(columns, 1), len(watches))
+    return tuple(_judged(watch, job) for watch in wanted)
+
+
+def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
+    unknown = [name for name in call.models if name not in app.models]
+    if unknown:
+        raise UsageError(f"there is no model {unknown[0]}", f"gitml.yaml has {', '.join(app.models)}")
+    if at > clock.now():
+        raise UsageError(f"{at:%Y-%m-%d %H:%M} UTC is in the future", "nothing is known of it yet")
+    if (call.since is None) != (call.until is None):
+        raise UsageError("a window has a beginning and an end", "name both, --since and --until, or neither")
+    if call.since and call.until and not call.since < call.until <= at:
+        raise UsageError("a window ends after it begins, and before the moment at which it is looked at")
+
+
+def _judged(watch: Watch, job: _Job) -> Monitored:
+    end = job.call.until or watch.spec.last_window(job.at)[1]
+    start = job.call.since or end - watch.spec.window
+    promise = Promise(
+        watch.spec.looks_a_year, job.columns, job.app.monitors.rate * (1 - _HARM), job.app.monitors.promotions
+    )
+    empty = Monitored(
+        watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=job.call.since is None,
+        promise=promise, next_look=watch.spec.last_window(job.at)[1] + watch.spec.window, years=job.app.monitors.years,
+    )  # fmt: skip
+    if watch.subject is None:
+        return _all(empty, watch, watch.lacking)
+    try:
+        known = completeness(job.call.traffic, start, end, at=job.at, environment=watch.environment)
+        if known.state == "waiting" and known.hosts:
+            return _all(replace(empty, completeness=known), watch, f"not all rows are there yet: {known}")
+        looks = _looks(watch.subject, watch, job, (start, end))
+        return _with_verdicts(replace(empty, completeness=known), watch.subject, watch, job, looks)
+    except UNREADABLE as exc:
+        return _all(empty, watch, f"the traffic cannot be read: {exc}")
+
+
+def _all(empty: Monitored, watch: Watch, why: str) -> Monitored:
+    return replace(empty, verdicts={part: Verdict(Phase.INCONCLUSIVE, why) for part in watch.spec.watch})
+
+
+def _looks(subject: Subject, watch: Watch, job: _Job, window: tuple[datetime, datetime]) -> list[Look]:
+    """The last windows, newest last, from the first in which the version answered. A window beside the schedule is
+    alone."""
+    counted, call = CountedRows(watch.environment, watch.record.version), job.call
+    with storing(call.traffic, "predictions", watch.model, job.at, call.spool) as stored:
+        first = min(stored.days(), default="")
+    found: list[Look] = []
+    for back in range(1 if call.since else max(WINDOWS)):
+        since, until = (moment - back * watch.spec.window for moment in window)
+        if found and f"{until.astimezone(UTC):%Y-%m-%d}" < first:
+            break
+        part = Window(since, until, job.at)
+        sketch = sketch_of_window(call.traffic, watch.model, part, subject.layout, counted, spool=call.spool)
+        found.append(Look(since, until, sketch))
+    while len(found) > 1 and not rows_of(found[-1]):
+        found.pop()
+    return found[::-1]
+
+
+def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: _Job, looks: list[Look]) -> Monitored:
+    found = replace(empty, looks=tuple(looks), reference=subject.reference)
+    spec, verdicts = watch.spec, dict[str, Verdict]()
+    if "quality" in spec.watch:
+        same = None if spec.quality.duplicates is None else _repeated(subject, watch, job, looks[-1])
+        verdicts["quality"], breaches = judge_quality(subject, looks, spec.quality, same)
+        found = replace(found, breaches=breaches)
+    if "drift" in spec.watch:
+        verdicts["drift"], columns = judge_drift(subject, looks, _drift_plan(spec, empty.promise, looks[-1].until))
+        if watch.lacking:
+            verdicts["drift"] = Verdict(Phase.INCONCLUSIVE, watch.lacking)
+        found = replace(found, columns=columns)
+    if "harm" in spec.watch:
+        verdicts["harm"], performance = _harm(subject, watch, job, looks)
+        found = replace(found, performance=performance)
+    return replace(found, verdicts=verdicts)
+
+
+def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
+    clusters = CLUSTERS if spec.clusters is None else spec.clusters
+    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at))
+
+
+def _repeated(subject: Subject, watch: Watch, job: _Job, look: Look) -> float:
+    names = [name for name in subject.every if name.startswith(FEATURE)]
+    window = Window(look.since, look.until, job.at)
+    rows = rows_once(job.call.traffic, watch.model, window, spool=job.call.spool, columns=[*NEEDED, *names])
+    return repeated((answered(batch, watch.environment, watch.record.version) for batch in rows), names)
+
+
+def _harm(subject: Subject, watch: Watch, job: _Job, looks: Sequence[Look]) -> tuple[Verdict, Performance | None]:
+    spec, metric = watch.spec.harm, metric_of(watch, job.app)
+    outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
+    if not metric or not outputs:
+        return Verdict(Phase.INCONCLUSIVE, "no metric that labels tell is named: write `harm: {metric: …}`"), None
+    window = Window(looks[0].since, looks[-1].until, job.at)
+    names = [*NEEDED, f"{OUTPUT}{outputs[0].name}"]
+    rows = requests(job.call.traffic, watch.model, window, spool=job.call.spool, columns=names)
+    here = (answered(batch, watch.environment, watch.record.version) for batch in rows)
+    matured = job.at - (spec.labels_within or watch.spec.window)
+    labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
+    rate = job.app.monitors.rate * _HARM / job.monitors
+    plan = HarmPlan(metric, own_of(watch.record, metric), rate, watch.spec.looks_a_year, spec.worse_by)
+    return judge_harm(labels, plan)

@@ -1,0 +1,127 @@
+"""What one look of a monitor found, as data and as JSON that is equal for equal inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gitml.jsontext import plain
+from gitml.monitoring.drift import ColumnDrift
+from gitml.monitoring.harm import Performance
+from gitml.monitoring.promise import Promise
+from gitml.monitoring.quality import Breach
+from gitml.monitoring.reference import VersionReference
+from gitml.monitoring.scan import Effect
+from gitml.monitoring.subject import Look
+from gitml.sketches.form import sketch_digest
+from gitml.sketches.reference import reference_digest
+from gitml.traffic.marks import Completeness
+from gitml.verdict import Phase, Verdict, worst
+
+# Sums of floats differ in their last digits from machine to machine.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """One model in one environment. ``verdicts`` by `quality`, `drift`, `harm`, without those that are turned off;
+    ``looks`` are the windows that were read, newest last. ``scheduled``: the window is one of the schedule, to which
+    the promise applies."""
+
+    model: str
+    environment: str
+    version: str
+    since: datetime
+    until: datetime
+    at: datetime
+    scheduled: bool
+    promise: Promise
+    next_look: datetime
+    years: int
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    completeness: Completeness | None = None
+    looks: tuple[Look, ...] = ()
+    reference: VersionReference | None = None
+    breaches: tuple[Breach, ...] = ()
+    columns: tuple[ColumnDrift, ...] = ()
+    performance: Performance | None = None
+
+    @property
+    def phase(self) -> Phase:
+        return worst(self.verdicts.values())
+
+    @property
+    def rows(self) -> int:
+        """Of the window itself."""
+        return int(self.looks[-1].sketch.rows.sum()) if self.looks else 0
+
+    @property
+    def rows_of_looks(self) -> int:
+        return sum(int(look.sketch.rows.sum()) for look in self.looks)
+
+    def to_dict(self) -> dict[str, Any]:
+        own = self.reference.own if self.reference else None
+        told = {
+            "model": self.model,
+            "environment": self.environment,
+            "version": self.version,
+            "since": _moment(self.since),
+            "until": _moment(self.until),
+            "at": _moment(self.at),
+            "scheduled": self.scheduled,
+            "next_look": _moment(self.next_look),
+            "phase": self.phase,
+            "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
+            "complete": self.completeness and self.completeness.state,
+            "rows": self.rows,
+            "looks": [
+                {
+                    "since": _moment(look.since),
+                    "rows": int(look.sketch.rows.sum()),
+                    "sketch": sketch_digest(look.sketch),
+                }
+                for look in self.looks
+            ],
+            "promise": {**asdict(self.promise), "years": self.years},
+            "reference": [reference_digest(part) for part in self.reference.parts] if self.reference else [],
+            "own_periods": own and asdict(own),
+            "quality": [{**asdict(breach), "since": _moment(breach.since)} for breach in self.breaches],
+            "drift": [_column(column) for column in self.columns],
+            "harm": self.performance and asdict(self.performance),
+        }
+        return dict(_rounded(plain(told)))
+
+
+def _column(column: ColumnDrift) -> dict[str, Any]:
+    return {
+        "column": column.column,
+        "output": column.output,
+        "drifted": column.drifted,
+        "values": _effect(column.effect),
+        "missing": _effect(column.missing),
+        "rows_needed": column.needed,
+        "floor_within_reach": column.reachable,
+        "moved": column.shown,
+        "muted": column.muted,
+    }
+
+
+def _effect(effect: Effect | None) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    told = asdict(effect)
+    return {name: value for name, value in told.items() if name not in ("column", "of")}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list) else value

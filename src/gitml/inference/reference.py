@@ -1,0 +1,101 @@
+"""``gitml reference``: the reference of the version that is being made, from the tables of its stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gitml.engines.base import naming
+from gitml.engines.tables import format_of, open_table
+from gitml.errors import UsageError
+from gitml.inference.scorefiles import inputs_at
+from gitml.inference.scorework import csv_types
+from gitml.inference.watches import floors_of
+from gitml.models.signature import parse as parse_signature
+from gitml.monitoring.reference import Expected, Part, VersionReference, write
+from gitml.sketches.sketch import CLUSTERS
+from gitml.spec import load_application
+from gitml.spec.application import Application, Model
+from gitml.spec.monitors import MonitorSpec
+from gitml.traffic.exchange import EVERY_COLUMN
+
+_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class ReferenceCall:
+    """``features``: a table or a folder of tables with the rows of the training window; ``outputs``: those of the
+    evaluation, with the model's answers. ``time`` and ``unit`` name columns. ``since`` ≤ time < ``until``, of the
+    features: the training window, where the tables hold more than it."""
+
+    model: str
+    features: str = ""
+    outputs: str = ""
+    time: str = ""
+    unit: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionReference]:
+    """To where gitml.yaml says. Raises UsageError."""
+    app = load_application(root)
+    if call.model not in app.models:
+        raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
+    model = app.models[call.model]
+    if model.reference is None or model.signature is None:
+        key = "signature" if model.signature is None else "reference"
+        raise UsageError(f"gitml.yaml names no {key} of {call.model}", f"add a line: {key}: artifacts/{key}.json")
+    signature = _signature(root, model)
+    spec = app.monitors.models.get(call.model, MonitorSpec())
+    names = parse_signature(signature)
+    inputs = _watched([f.name for f in names.inputs], spec, app) if call.features else []
+    outputs = _watched([f.name for f in names.outputs], spec, app) if call.outputs else []
+    if not inputs and not outputs:
+        raise UsageError("no column of the signature is asked for", "name tables with --features and --outputs")
+    features = Part(_tables(call.features, signature), inputs, call.time, call.unit, call.since, call.until)
+    answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit)
+    place = root / model.reference
+    made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
+    return place, made
+
+
+def _signature(root: Path, model: Model) -> dict[str, Any]:
+    path = root / str(model.signature)
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as exc:
+        raise UsageError(f"{model.signature} cannot be read: {exc}", "run the stage that writes it first") from exc
+
+
+def _watched(names: Sequence[str], spec: MonitorSpec, app: Application) -> list[str]:
+    """Private columns leave no trace in a file that is kept in Git."""
+    if EVERY_COLUMN in app.private:
+        return []
+    return [name for name in names if name not in app.private and (not spec.columns or name in spec.columns)]
+
+
+def _expected(spec: MonitorSpec, app: Application) -> Expected:
+    clusters = CLUSTERS if spec.clusters is None else spec.clusters
+    return Expected(spec.window, spec.looks_a_year, app.monitors.rate, floors_of(spec), clusters)
+
+
+def _tables(text: str, signature: dict[str, Any]) -> Any:
+    def read() -> Iterator[pa.RecordBatch]:
+        inputs = inputs_at(text)
+        for entry in inputs.files:
+            with (
+                naming(entry.name),
+                open_table(
+                    inputs.base / entry.name, str(format_of(entry.name)), _ROWS, csv_types(signature)
+                ) as batches,
+            ):
+                yield from batches
+
+    return read

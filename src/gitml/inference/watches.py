@@ -1,0 +1,84 @@
+"""What an application watches: each model that serves, in each environment, with its version's own reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitml.errors import GitmlError
+from gitml.git.tree import WorkTree
+from gitml.inference.clone import CloneShelf
+from gitml.models.signature import parse as parse_signature
+from gitml.monitoring.harm import Own
+from gitml.monitoring.losses import SCORES
+from gitml.monitoring.reference import VersionReference, read_version_reference
+from gitml.monitoring.scan import Floors
+from gitml.monitoring.subject import Subject, subject_of
+from gitml.refs import parse as parse_reference
+from gitml.registry import Record, deployment_in, resolve
+from gitml.registry.resolve import environments
+from gitml.spec import Application
+from gitml.spec.monitors import MonitorSpec
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One monitor: a version in an environment. ``broken``: why it has no signature or reference, by which."""
+
+    model: str
+    environment: str
+    record: Record
+    spec: MonitorSpec
+    subject: Subject | None
+    lacking: str = ""
+
+
+def watches_of(root: Path, app: Application) -> Iterator[Watch]:
+    """All monitors of the application, by model and environment."""
+    tree = WorkTree(root)
+    for model in app.models:
+        spec = app.monitors.models.get(model, MonitorSpec())
+        for environment in spec.environments or environments(tree, model) if spec.watch else ():
+            if deployment_in(tree, model, environment):
+                record = resolve(tree, parse_reference(f"{model}@{environment}"), list(app.models))
+                yield _watch(root, app, record, environment, spec)
+
+
+def _watch(root: Path, app: Application, record: Record, environment: str, spec: MonitorSpec) -> Watch:
+    if record.signature is None:
+        why = f"{record.reference} has no signature: which columns it takes is not known"
+        return Watch(record.model, environment, record, spec, None, why)
+    reference, lacking = _reference(root, record)
+    subject = subject_of(parse_signature(record.signature), reference, spec.columns, app.private)
+    return Watch(record.model, environment, record, spec, subject, lacking)
+
+
+def _reference(root: Path, record: Record) -> tuple[VersionReference | None, str]:
+    """With why it cannot be had, where the record names one."""
+    name = record.roles.get("reference")
+    if not name:
+        return None, ""
+    try:
+        return read_version_reference(CloneShelf(root).files(record, [name])[name].read_bytes()), ""
+    except (GitmlError, OSError) as exc:
+        return None, f"the reference {name} cannot be had: {exc}"
+
+
+def floors_of(spec: MonitorSpec) -> Floors:
+    """As gitml.yaml says them."""
+    return Floors(spec.floors.numbers, spec.floors.categories, spec.floors.missing, spec.floors.columns)
+
+
+def metric_of(watch: Watch, app: Application) -> str:
+    """The metric by which the model is judged on labels: as gitml.yaml says, else the first under ``better`` that can
+    be computed from them; '' where there is none."""
+    if watch.spec.harm.metric:
+        return watch.spec.harm.metric
+    return next((name for name in app.models[watch.model].better if name in SCORES), "")
+
+
+def own_of(record: Record, metric: str) -> Own | None:
+    """What the version's evaluation measured."""
+    found = record.metrics.get(metric)
+    return None if found is None else Own(found.value, found.low, found.high)

@@ -1,0 +1,162 @@
+"""Whether the model is worse than its own evaluation said, on requests whose labels have come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from gitml.monitoring.losses import SCORES, Floats, Score
+from gitml.monitoring.promise import WINDOWS
+from gitml.verdict import Phase, Verdict
+
+# With fewer days an interval from days says nothing; with more they are gathered into so many blocks.
+_LEAST_CLUSTERS, _MOST_CLUSTERS = 5, 50
+_LEAST_LABELS = 30
+_OWN_QUANTILE = 1.959964  # intervals of evaluations are 95 % ones
+
+
+@dataclass(frozen=True)
+class Own:
+    """The metric of the version's evaluation, with the 95 % interval that the record has."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Answers whose labels have come: ``look`` counts back from the newest, 1, and ``day`` is any number of the day."""
+
+    truth: Floats
+    predicted: Floats
+    look: NDArray[np.int64]
+    day: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HarmPlan:
+    """``rate``: the probability of a false alarm in a year of ``looks`` looks. ``worse_by``: None is half the width of
+    the interval of the evaluation."""
+
+    metric: str
+    own: Own | None
+    rate: float
+    looks: int
+    worse_by: float | None = None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The metric of the last ``window`` looks. ``low`` and ``high`` hold together over the year; ``surely``: by how
+    much it is worse than the evaluation at the least, 0 where that is not certain. ``possibly``: by how much it may be
+    worse, at 95 %."""
+
+    metric: str
+    window: int
+    rows: int
+    days: int
+    value: float
+    low: float
+    high: float
+    surely: float
+    possibly: float
+
+
+def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance | None]:
+    """The worst window of the last 1, 2, 3, 4, 8, 16 and 32 looks counts; rows of one day are taken as one draw.
+
+    The error of the whole metric is that of leaving out a day at a time (the jackknife; B. Efron and C. Stein, "The
+    jackknife estimate of variance", Annals of Statistics 9, 1981), with Student's quantiles.
+    """
+    if not len(labelled.truth):
+        return Verdict(Phase.INCONCLUSIVE, "no labels have come: gitml labels add"), None
+    if plan.metric not in SCORES:
+        known = ", ".join(SCORES)
+        return Verdict(Phase.INCONCLUSIVE, f"{plan.metric} cannot be computed from labels: name one of {known}"), None
+    if SCORES[plan.metric][2] and not np.isin(labelled.truth, (0.0, 1.0)).all():
+        return Verdict(Phase.INCONCLUSIVE, f"labels are not all 0 or 1, which {plan.metric} needs"), None
+    own = plan.own
+    if own is None or own.low is None or own.high is None:
+        why = f"the version's record has no {plan.metric} with an interval to compare with"
+        return Verdict(Phase.INCONCLUSIVE, why), None
+    found = [p for window in WINDOWS if (p := _measured(labelled, plan, own, window))]
+    if not found:
+        days = len(np.unique(labelled.day))
+        why = f"too little: {len(labelled.truth):,} labels of {days} days"
+        hint = f"; {_LEAST_LABELS} labels of {_LEAST_CLUSTERS} days are needed"
+        return Verdict(Phase.INCONCLUSIVE, why + hint), None
+    return _verdict(found, plan, own)
+
+
+def _verdict(found: Sequence[Performance], plan: HarmPlan, own: Own) -> tuple[Verdict, Performance]:
+    least = (own.high - own.low) / 2 if plan.worse_by is None and own.low is not None and own.high is not None else 0.0
+    bound = least if plan.worse_by is None else plan.worse_by
+    worst = max(found, key=lambda p: (p.surely, p.window))
+    measured: Mapping[str, object] = {
+        plan.metric: worst.value, "low": worst.low, "high": worst.high, "evaluated": own.value, "worse_by": bound,
+        "labels": worst.rows, "days": worst.days, "looks": worst.window,
+    }  # fmt: skip
+    told = f"{plan.metric} {worst.value:.4g} ({worst.low:.4g} to {worst.high:.4g}), {own.value:.4g} when evaluated"
+    if worst.surely > bound:
+        return Verdict(Phase.FAILED, f"worse than its evaluation: {told}", measured), worst
+    if found[-1].possibly <= bound:
+        return Verdict(Phase.SUCCESSFUL, f"as evaluated: {told}", measured), worst
+    return Verdict(Phase.INCONCLUSIVE, f"too few labels to tell: {told}", measured), worst
+
+
+def _measured(labelled: Labelled, plan: HarmPlan, own: Own, window: int) -> Performance | None:
+    """None where the window has too few labels or days, or begins no earlier than a shorter one."""
+    inside = labelled.look <= window
+    if window > 1 and not (inside & (labelled.look > _shorter(window))).any():
+        return None
+    truth, predicted = labelled.truth[inside], labelled.predicted[inside]
+    days, place = np.unique(labelled.day[inside], return_inverse=True)
+    if len(truth) < _LEAST_LABELS or len(days) < _LEAST_CLUSTERS:
+        return None
+    score, higher, _ = SCORES[plan.metric]
+    value, error, blocks = jackknife(score, truth, predicted, place)
+    if not math.isfinite(error):
+        return None
+    level = plan.rate * WINDOWS[window] / plan.looks
+    wide = float(-stdtrit(blocks - 1, level / 2))
+    both = math.hypot(error, _own_error(own))
+    worse = own.value - value if higher else value - own.value
+    surely = max(0.0, worse - float(-stdtrit(blocks - 1, level)) * both)
+    possibly = worse + float(-stdtrit(blocks - 1, 0.05)) * both
+    low, high = value - wide * error, value + wide * error
+    return Performance(plan.metric, window, len(truth), len(days), value, low, high, surely, possibly)
+
+
+def _shorter(window: int) -> int:
+    return max(size for size in WINDOWS if size < window)
+
+
+def _own_error(own: Own) -> float:
+    return (own.high - own.low) / 2 / _OWN_QUANTILE if own.low is not None and own.high is not None else 0.0
+
+
+def jackknife(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[np.int64]) -> tuple[float, float, int]:
+    """The metric, its standard error from leaving out a cluster at a time, and the number of clusters.
+
+    ``clusters`` count from 0 in order of time; neighbours are gathered where there are more than fifty.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=400)
+    >>> from gitml.monitoring.losses import mae
+    >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
+    >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
+    (True, 20)
+    """
+    count = int(clusters.max()) + 1
+    blocks = clusters if count <= _MOST_CLUSTERS else clusters * _MOST_CLUSTERS // count
+    count = min(count, _MOST_CLUSTERS)
+    whole = score(truth, predicted, np.ones_like(truth))
+    without = np.array([score(truth, predicted, (blocks != block).astype(np.float64)) for block in range(count)])
+    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    return whole, error, count

@@ -1,0 +1,73 @@
+"""Metrics of live predictions against labels, each with weights, so that clusters of rows can be left out in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Score = Callable[[Floats, Floats, Floats], float]
+_EDGE = 1e-15
+
+
+def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """Area under the ROC curve; ties count half. NaN where labels are of one kind only.
+
+    >>> auc(np.array([0.0, 1, 0, 1]), np.array([0.1, 0.4, 0.35, 0.8]), np.ones(4))
+    1.0
+    """
+    _, place = np.unique(predicted, return_inverse=True)
+    ones, zeros = np.bincount(place, weight * truth), np.bincount(place, weight * (1 - truth))
+    below = np.cumsum(zeros) - zeros
+    return _ratio(float(np.sum(ones * (below + zeros / 2))), float(ones.sum() * zeros.sum()))
+
+
+def log_loss(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    inside = np.clip(predicted, _EDGE, 1 - _EDGE)
+    return _mean(-(truth * np.log(inside) + (1 - truth) * np.log1p(-inside)), weight)
+
+
+def mse(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """The Brier score where predictions are probabilities.
+
+    >>> mse(np.array([0.0, 1]), np.array([0.5, 0.5]), np.ones(2))
+    0.25
+    """
+    return _mean((predicted - truth) ** 2, weight)
+
+
+def rmse(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    return math.sqrt(mse(truth, predicted, weight))
+
+
+def mae(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    return _mean(np.abs(predicted - truth), weight)
+
+
+def accuracy(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """Of classes as numbers; probabilities of two classes are cut at one half."""
+    classes = predicted if np.isin(predicted, truth).all() else np.where(predicted >= 0.5, 1.0, 0.0)
+    return _mean((classes == truth).astype(np.float64), weight)
+
+
+def _mean(values: Floats, weight: Floats) -> float:
+    return _ratio(float(weight @ values), float(weight.sum()))
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below > 0 else float("nan")
+
+
+# Name → the metric, whether higher is better, and whether labels must be 0 or 1.
+SCORES: Mapping[str, tuple[Score, bool, bool]] = {
+    "auc": (auc, True, True),
+    "log_loss": (log_loss, False, True),
+    "brier": (mse, False, True),
+    "accuracy": (accuracy, True, False),
+    "mae": (mae, False, False),
+    "mse": (mse, False, False),
+    "rmse": (rmse, False, False),
+}

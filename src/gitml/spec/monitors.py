@@ -1,0 +1,198 @@
+"""``monitors`` of gitml.yaml: what is watched while models serve, and how much has to change before anyone is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gitml.fields import (
+    Count,
+    Duration,
+    EnvironmentName,
+    FileSection,
+    Flag,
+    MetricName,
+    Name,
+    Number,
+    Text,
+    Until,
+    WrongValueError,
+)
+
+Cluster = Literal["day", "hour", "unit"]
+Part = Literal["quality", "drift", "harm"]
+PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
+Share = Annotated[Number, Field(ge=0, le=1)]
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+_SHORTEST, _LONGEST = timedelta(hours=1), timedelta(weeks=4)
+# A Monday: windows of a week begin on Mondays, windows of a day at midnight.
+_FIRST = datetime(1970, 1, 5, tzinfo=UTC)
+_YEAR = timedelta(days=366)
+
+
+def check_window(value: timedelta) -> timedelta:
+    if not _SHORTEST <= value <= _LONGEST or value.total_seconds() % 3600:
+        raise WrongValueError("a window has whole hours, from 1h to 4w", "such as 1d or 1w")
+    return value
+
+
+Window = Annotated[Duration, AfterValidator(check_window)]
+
+
+class MonitorFloors(FileSection):
+    """Effects that nobody minds. A column has drifted when it is certain that its effect is larger."""
+
+    numbers: Share = Field(
+        0.05,
+        description="Kolmogorov-Smirnov distance of a column of numbers: 0.05 is a shift by about an eighth of σ.",
+    )
+    categories: Share = Field(
+        0.05, description="Total variation of a column of categories: 0.05 means that 5 of 100 rows have another one."
+    )
+    missing: Share = Field(0.02, description="Difference of the share of missing values.")
+    columns: Mapping[Column, Share] = Field(
+        default_factory=dict, description="Another floor for the values of single columns, by name."
+    )
+
+
+class MonitorQuality(FileSection):
+    """The data contract: what every window must keep, whatever the model makes of it."""
+
+    unfit: Share = Field(0.0, description="Share of values of another type than the column's.")
+    missing: Share = Field(0.1, description="How much the share of missing values may exceed that of the reference.")
+    unseen: Share = Field(
+        0.01, description="How much the share of categories that the reference does not have may grow."
+    )
+    outside: Share = Field(0.01, description="Share of numbers below the reference's least or above its largest one.")
+    constant: Flag = Field(True, description="A column that varied in the reference may not have one value only.")
+    refused: Share = Field(0.05, description="Share of requests that were invalid or refused.")
+    failed: Share = Field(0.01, description="Share of requests that failed, timed out or were dropped.")
+    volume: Annotated[Number, Field(ge=1)] = Field(
+        3.0,
+        description="By what factor the number of rows may differ from the median of the windows before: those of the "
+        "same weekday where a window is a day.",
+    )
+    fresh: Duration | None = Field(
+        None, description="How old the newest row may be when the window ends; without it that is not judged."
+    )
+    duplicates: Share | None = Field(
+        None, description="Share of rows whose inputs all equal an earlier row's; without it that is not judged."
+    )
+
+
+class MonitorHarm(FileSection):
+    """Whether the model is worse than its own evaluation, on labels that have come."""
+
+    metric: MetricName | None = Field(
+        None, description="auc, log_loss, brier, accuracy, mae, mse or rmse; by default the first under `better`."
+    )
+    worse_by: Annotated[Number, Field(ge=0)] | None = Field(
+        None,
+        description="How much worse nobody minds, in the metric's own unit; by default half the width of the interval "
+        "that the version's evaluation has.",
+    )
+    labels_within: Duration | None = Field(
+        None,
+        description="When labels have come: only requests that are older count, so that late labels do not mislead. "
+        "By default one window.",
+    )
+
+
+class MonitorMute(FileSection):
+    """Columns whose alarm is known and shall not be repeated, until a day."""
+
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(
+        description="Names of columns; they stay in the table, and do not alarm."
+    )
+    until: Until = Field(description="The last day, or the moment, on which they are muted.")
+    reason: Text = Field(description="Why, for those who read the report.")
+
+
+class MonitorSpec(FileSection):
+    """How one model is watched, in each environment that it serves in."""
+
+    environments: tuple[EnvironmentName, ...] = Field(
+        (), description="Where it is watched; by default wherever it has a champion."
+    )
+    watch: tuple[Part, ...] = Field(
+        PARTS, description="What is watched: quality, drift, harm. `[drift]` turns the others off, `[]` all of it."
+    )
+    window: Window = Field(
+        timedelta(days=1),
+        description="How long a window is, such as 1d or 1w: there is a look at the end of each.",
+        json_schema_extra={"default": "1d"},
+    )
+    columns: tuple[Column, ...] = Field(
+        (), description="Inputs and outputs that are watched; by default all of the signature."
+    )
+    clusters: tuple[Cluster, ...] | None = Field(
+        None,
+        description="What makes rows alike: day, hour, unit. By default found on the reference; `[]` says that rows "
+        "are independent of each other.",
+    )
+    floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
+    quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
+    harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
+    mutes: tuple[MonitorMute, ...] = Field((), description="Alarms that are known, each with an end.")
+
+    def last_window(self, at: datetime) -> tuple[datetime, datetime]:
+        """Beginning and end of the newest window that is over.
+
+        >>> start, end = MonitorSpec(window="1w").last_window(datetime(2026, 4, 1, 12, tzinfo=UTC))
+        >>> f"{start:%a %d %b} - {end:%a %d %b}"
+        'Mon 23 Mar - Mon 30 Mar'
+        """
+        end = at - (at - _FIRST) % self.window
+        return end - self.window, end
+
+    @property
+    def looks_a_year(self) -> int:
+        """How many windows can end in a year.
+
+        >>> MonitorSpec(window="1w").looks_a_year, MonitorSpec().looks_a_year
+        (53, 366)
+        """
+        return -(-_YEAR // self.window)
+
+    def muted(self, at: datetime) -> dict[str, str]:
+        """Column → why, and until when."""
+        return {
+            column: f"{mute.reason} (muted until {mute.until:%Y-%m-%d %H:%M} UTC)"
+            for mute in self.mutes
+            if at < mute.until
+            for column in mute.columns
+        }
+
+
+class Monitors(FileSection):
+    """What is watched, and the promise that holds for all of it together."""
+
+    years: Count = Field(
+        20, description="One false alarm in so many years is promised, for the whole application, if nothing changes."
+    )
+    promotions: Count = Field(
+        12, description="So many promotions a year are covered by the promise: each brings a reference of its own."
+    )
+    models: Mapping[Name, MonitorSpec] = Field(
+        default_factory=dict, description="How single models are watched; one without an entry has the defaults."
+    )
+
+    @model_validator(mode="after")
+    def _is_a_promise(self) -> Self:
+        if self.years < 2:
+            raise WrongValueError(
+                "one false alarm in a year is no promise", "write years: 2 or more; 20 is the default"
+            )
+        return self
+
+    @property
+    def rate(self) -> float:
+        """The probability of a false alarm in a year.
+
+        >>> Monitors().rate
+        0.05
+        """
+        return 1 / self.years

@@ -1,0 +1,316 @@
+"""`gitml monitor`: one window of traffic, three verdicts, the same bytes for the same moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import gitml
+from gitml.errors import InconclusiveError, UsageError
+from gitml.inference.monitor import MonitorCall, monitor
+from gitml.inference.monitored import Monitored
+from gitml.verdict import Phase
+from monitoring.watched_world import AT, DAY, MONDAY, WEEK, WatchedWorld, build, changed, rows, weeks
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file a day and window: hundreds, and nothing here is about a machine that loses power."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WatchedWorld:
+    return build(tmp_path_factory.mktemp("watched") / "app")
+
+
+@pytest.fixture
+def world(template: WatchedWorld, tmp_path: Path) -> WatchedWorld:
+    root = tmp_path / "app"
+    shutil.copytree(template.root, root)
+    text = (root / "gitml.yaml").read_text().replace(str(template.root), str(root))
+    (root / "gitml.yaml").write_text(text)
+    return WatchedWorld(root, template.version)
+
+
+def look(world: WatchedWorld, **more: Any) -> Monitored:
+    (found,) = monitor(world.root, MonitorCall(str(world.traffic), **{"at": AT, **more}))
+    return found
+
+
+def phases(found: Monitored) -> dict[str, str]:
+    return {name: verdict.phase.value for name, verdict in found.verdicts.items()}
+
+
+def drifted(found: Monitored) -> list[str]:
+    return [column.column for column in found.columns if column.drifted]
+
+
+def test_quiet_weeks_break_no_rule_and_drift_nowhere(world: WatchedWorld) -> None:
+    world.serve(weeks(6), labels=True)
+    found = look(world)
+    assert phases(found)["quality"] == "successful"
+    assert not drifted(found)
+    assert (found.since, found.until, found.next_look) == (AT - WEEK, AT, AT + WEEK)
+    assert (found.rows, len(found.looks), found.rows_of_looks) == (1400, 6, 8400)
+    assert found.verdicts["harm"].phase is Phase.SUCCESSFUL
+    # Two months of days say something of fares, and too little of weather that a day shares.
+    needed = {column.column: column.needed for column in found.columns}
+    assert needed["fare"] == 0
+    assert needed["weather"] != 0
+    assert "weather" in found.verdicts["drift"].reason
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+
+
+def test_a_column_that_moved_is_named_with_its_direction(world: WatchedWorld) -> None:
+    world.serve(changed(weeks(6), 28, fare=lambda some: some["fare"] + 0.5))
+    found = look(world)
+    assert found.verdicts["drift"].phase is Phase.FAILED
+    assert found.verdicts["drift"].reason == "fare has drifted"
+    assert drifted(found) == ["fare"]
+    effect = found.columns[0].effect
+    assert effect is not None
+    assert 0.05 < effect.low < 0.2 < effect.high
+    assert effect.direction > 0.1
+    assert found.columns[0].shown == "mean 0.001452 → 0.4993 (+0.50 σ)"
+    before = look(world, at=AT - 2 * WEEK - timedelta(seconds=1))
+    assert not drifted(before)
+
+
+def test_the_same_moment_gives_the_same_bytes_whatever_came_since(world: WatchedWorld) -> None:
+    live = weeks(6)
+    world.serve(live)
+    first = json.dumps(look(world).to_dict())
+    shutil.rmtree(world.traffic / "sketches")
+    assert json.dumps(look(world).to_dict()) == first
+    late = live[38].assign(fare=99.0)
+    world.serve({38: late}, now=AT + DAY, name="late")
+    assert json.dumps(look(world).to_dict()) == first
+    assert look(world, at=AT + 2 * DAY).rows == 2100
+
+
+def test_labels_that_tell_another_story_are_harm(world: WatchedWorld) -> None:
+    rng = np.random.default_rng(0)
+    live = changed(weeks(6), 0, late=lambda some: (rng.random(len(some)) < 0.5).astype(float))
+    world.serve(live, labels=True)
+    found = look(world, at=AT + DAY)
+    assert found.verdicts["harm"].phase is Phase.FAILED
+    assert "0.83 when evaluated" in found.verdicts["harm"].reason
+    assert found.performance is not None
+    assert found.performance.high < 0.8
+    # The newest week's labels are not mature yet.
+    assert found.performance.rows <= 5 * 1400 + 700
+
+
+def test_without_labels_harm_is_inconclusive(world: WatchedWorld) -> None:
+    world.serve(weeks(2))
+    found = look(world, at=MONDAY + 2 * WEEK)
+    assert (found.verdicts["harm"].phase, found.verdicts["harm"].reason[:14]) == (Phase.INCONCLUSIVE, "no labels have")
+
+
+def test_a_version_without_a_reference_says_how_to_get_one(tmp_path: Path) -> None:
+    world = build(tmp_path / "app", reference=False)
+    world.serve(changed(weeks(6), 38, word="new"))
+    found = look(world)
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+    assert "gitml reference" in found.verdicts["drift"].reason
+    # The signature alone knows categories.
+    assert [(b.rule, b.column) for b in found.breaches] == [("unseen", "word")]
+
+
+def test_eight_rows_never_drift_but_say_how_many_it_takes(world: WatchedWorld) -> None:
+    live = weeks(1)
+    world.serve({35: live[0].iloc[:8].assign(fare=1e6)})
+    found = look(world)
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+    assert found.verdicts["drift"].reason.startswith("too little: about ")
+    assert not drifted(found)
+    assert found.breaches[0].rule == "range"
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_row_and_one_row(world: WatchedWorld, count: int) -> None:
+    if count:
+        world.serve({35: weeks(1)[0].iloc[:1]})
+    found = look(world)
+    assert found.rows == count
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+    if not count:
+        assert found.verdicts["quality"].phase is Phase.INCONCLUSIVE
+
+
+def test_a_window_without_a_row_after_full_ones_breaks_the_contract(world: WatchedWorld) -> None:
+    world.serve(weeks(5))
+    found = look(world)
+    assert found.verdicts["quality"].phase is Phase.FAILED
+    assert [(b.rule, b.seen) for b in found.breaches] == [("volume", "0 rows")]
+
+
+def test_each_breach_says_since_when(world: WatchedWorld) -> None:
+    world.serve(changed(changed(weeks(6), 28, word="z", weather=np.nan), 35, fare=5.0))
+    found = look(world)
+    since = {(b.rule, b.column): b.since for b in found.breaches}
+    assert since == {
+        ("unseen", "word"): AT - 2 * WEEK,
+        ("missing", "weather"): AT - 2 * WEEK,
+        ("range", "fare"): AT - WEEK,
+        ("constant", "fare"): AT - WEEK,
+    }
+    assert found.verdicts["quality"].reason.endswith("and 3 more")
+
+
+def test_a_column_that_is_gone_or_of_another_type(world: WatchedWorld) -> None:
+    live = changed(weeks(6), 38, fare="many")
+    live[35] = live[35].drop(columns=["weather"])
+    world.serve(live)
+    seen = {(b.rule, b.column): b.seen for b in look(world).breaches}
+    assert seen["absent", "weather"] == "700 of 1,400 rows are without it"
+    assert seen["type", "fare"] == "another type in 50.0% of rows"
+
+
+def test_a_new_version_half_way_is_watched_from_its_first_row_on(world: WatchedWorld) -> None:
+    live = weeks(6)
+    old = {day: some.assign(fare=some["fare"] + 5) for day, some in live.items() if day < 38}
+    world.serve(old, version="20250101T000000Z-00000000")
+    world.serve({day: some for day, some in live.items() if day >= 38})
+    found = look(world)
+    assert (len(found.looks), found.rows) == (1, 700)
+    assert not drifted(found)
+
+
+def test_ten_thousand_categories_and_hostile_names(world: WatchedWorld) -> None:
+    rng = np.random.default_rng(0)
+    world.serve(
+        changed(weeks(6), 0, word=lambda some: [f"\x1b[31m@here<b>{v}" for v in rng.integers(0, 10_000, len(some))])
+    )
+    found = look(world)
+    assert "word" in drifted(found)
+    text = json.dumps(found.to_dict())
+    assert "@here" not in text
+    assert "all others" in text
+
+
+def test_a_torn_file_and_traffic_out_of_reach_are_inconclusive(world: WatchedWorld) -> None:
+    world.serve(weeks(1))
+    for path in (world.traffic / "predictions").rglob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:-40])
+    found = look(world, at=AT)
+    assert set(phases(found).values()) == {"inconclusive"}
+    assert "cannot be read" in found.verdicts["quality"].reason
+
+
+def test_a_reference_that_was_edited_is_not_believed(world: WatchedWorld) -> None:
+    world.serve(weeks(6))
+    (world.root / "reference.json").write_bytes(b"{}")
+    found = look(world)
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+    assert "reference.json cannot be had" in found.verdicts["drift"].reason
+
+
+def test_parts_can_be_turned_off_and_columns_muted(world: WatchedWorld) -> None:
+    world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 1))
+    path = world.root / "gitml.yaml"
+    mute = "      mutes: [{columns: [fare], until: 2025-10-31, reason: new tariff}]\n"
+    path.write_text(path.read_text() + "      watch: [drift]\n" + mute)
+    found = look(world)
+    assert [*found.verdicts] == ["drift"]
+    assert drifted(found) == ["fare"]
+    assert found.verdicts["drift"].phase is not Phase.FAILED
+    assert "new tariff" in found.columns[0].muted
+    path.write_text(path.read_text().replace("2025-10-31", "2025-10-01"))
+    assert look(world).verdicts["drift"].phase is Phase.FAILED
+
+
+def test_floors_and_columns_are_as_gitml_yaml_says(world: WatchedWorld) -> None:
+    world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 0.5, p=lambda some: some["p"] / 2))
+    assert set(drifted(look(world))) == {"fare", "p"}
+    path = world.root / "gitml.yaml"
+    path.write_text(path.read_text() + "      columns: [fare, word]\n      floors: {columns: {fare: 0.3}}\n")
+    found = look(world)
+    assert [column.column for column in found.columns] == ["fare", "word"]
+    assert not drifted(found)
+    assert found.promise.columns == 2
+
+
+def test_a_window_beside_the_schedule_is_looked_at_alone(world: WatchedWorld) -> None:
+    world.serve(weeks(6))
+    found = look(world, since=MONDAY + DAY, until=MONDAY + 4 * DAY)
+    assert (found.scheduled, found.rows, len(found.looks)) == (False, 700, 1)
+
+
+def test_repeated_rows_count_when_that_is_asked_for(world: WatchedWorld) -> None:
+    live = weeks(6)
+    live[38] = pd.concat([live[38].iloc[:550], live[38].iloc[:150]])
+    world.serve(live)
+    path = world.root / "gitml.yaml"
+    path.write_text(path.read_text() + "      quality: {duplicates: 0.05}\n")
+    (found,) = look(world).breaches
+    assert (found.rule, found.seen) == ("duplicates", "10.7%")
+
+
+def test_requests_that_failed(world: WatchedWorld) -> None:
+    live = weeks(6)
+    world.serve(live)
+    world.serve({38: live[38]}, outcome="failed", features={}, output={}, reason="model")
+    (found,) = look(world).breaches
+    assert (found.rule, found.seen) == ("failed", "33.3% of 3")
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [
+        ({"models": ("gone",)}, UsageError, "no model gone"),
+        ({"environment": "moon"}, InconclusiveError, "no version is watched in moon"),
+        ({"since": MONDAY}, UsageError, "a beginning and an end"),
+        ({"since": MONDAY + DAY, "until": MONDAY}, UsageError, "ends after it begins"),
+        ({"at": MONDAY + timedelta(weeks=5000)}, UsageError, "in the future"),
+    ],
+)
+def test_what_cannot_be_looked_at(
+    world: WatchedWorld, more: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        look(world, **more)
+
+
+@pytest.mark.slow
+def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: WatchedWorld) -> None:
+    world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 1))
+    ran = gitml(world.root, "monitor", "delay", "--at", "2025-10-13")
+    assert ran.code == 1, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0] == "delay in production: fare has drifted"
+    assert any(line.startswith("fare") and "drifted" in line and "σ" in line for line in lines)
+    assert "Promised: one false alarm in 20 years of such looks, over all 4 columns watched." in lines
+    assert lines[-1] == "Look yourself: gitml monitor delay --in production --at 2025-10-13T00:00:00Z"
+    told = json.loads(gitml(world.root, "monitor", "--at", "2025-10-13", "--json").out)
+    assert told[0]["verdicts"]["drift"]["phase"] == "failed"
+    assert told[0]["drift"][0]["column"] == "fare"
+
+
+@pytest.mark.slow
+def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: Path) -> None:
+    world = build(tmp_path / "app", reference=False)
+    made = rows(84, 50)
+    made.to_parquet(world.root / "train.parquet")
+    made.tail(900).to_csv(world.root / "scored.csv", index=False)
+    words = ("--features", "train.parquet", "--outputs", "scored.csv", "--time", "when", "--until", "2025-08-25")
+    ran = gitml(world.root, "reference", "delay", *words)
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines() == [
+        f"{world.root / 'reference.json'}: 3,850 rows of features, 900 rows of outputs",
+        "none of its 3 periods of 168 h would alarm",
+    ]
+    first = (world.root / "reference.json").read_bytes()
+    assert gitml(world.root, "reference", "delay", *words).code == 0
+    assert (world.root / "reference.json").read_bytes() == first
+    none = gitml(world.root, "reference", "delay", "--features", "gone.parquet")
+    assert (none.code, "gone.parquet is not there" in none.err) == (2, True)
