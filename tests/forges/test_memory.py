@@ -12,8 +12,8 @@ import pytest
 from conftest import commit, git
 from forges.homes import JOBS, MemoryHome, memory_home, pull, tip
 from gitml.control.place import Place
-from gitml.errors import RefError, UsageError
-from gitml.forges.base import Job, OnPull, Run, State, Status
+from gitml.errors import FailedError, RefError, UsageError
+from gitml.forges.base import Branch, Job, OnPull, Run, State, Status
 from gitml.forges.governed import Protection
 from gitml.forges.memory import MemoryForge
 from gitml.forges.settings import Settings
@@ -133,6 +133,20 @@ def test_code_owners_that_it_does_not_read_let_nothing_pass(home: MemoryHome) ->
     with home.as_() as hub:
         hub.guards.protect("main", Protection(pull_request=True, code_owners=True, admins=True))
         assert hub.merges.readiness(made.number).state == "blocked"
+
+
+def test_a_push_into_the_folder_during_a_merge_is_not_overwritten(home: MemoryHome, tmp_path: Path) -> None:
+    made, other = pull(home), home.write("ada", "z", "1", "feature")
+
+    def now() -> datetime:
+        """The merge asks for the time when it makes its commit."""
+        git(tmp_path / "copy" / f"{home.repository}.git", "update-ref", "refs/heads/main", other)
+        return datetime.now(UTC)
+
+    copy = home.forge.copy(tmp_path / "copy", now=now)
+    with pytest.raises(FailedError, match="main has moved: nothing was merged"):
+        copy.as_("ada").merges.merge(made.number, other)
+    assert copy.as_("ada").commits.branch("main") == Branch("main", other, is_protected=False)
 
 
 def test_runs_are_kept_and_started_but_not_carried_out(home: MemoryHome) -> None:
