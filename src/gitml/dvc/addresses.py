@@ -40,27 +40,12 @@ _BESIDE: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "webhdfs": {},
 }
 # What DVC may be told of a remote besides, and nobody misses here.
-_TUNING = frozenset(
-    [
-        "jobs",
-        "checksum_jobs",
-        "verify",
-        "type",
-        "shared",
-        "protected",
-        "slow_link_warning",
-        "no_traverse",
-        "listobjects",
-        "use_ssl",
-        "timeout",
-        "read_timeout",
-        "connect_timeout",
-        "connection_timeout",
-        "max_sessions",
-        "acl",
-        "sse",
-    ]
-)
+# fmt: off
+_TUNING = frozenset({
+    "jobs", "checksum_jobs", "verify", "type", "shared", "protected", "slow_link_warning", "no_traverse", "listobjects",
+    "use_ssl", "timeout", "read_timeout", "connect_timeout", "connection_timeout", "max_sessions", "acl", "sse",
+})
+# fmt: on
 # A region says nothing of whom the credentials go to.
 _NO_PLACE = frozenset({"region"})
 
