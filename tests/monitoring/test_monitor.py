@@ -155,7 +155,7 @@ def test_a_window_without_a_row_after_full_ones_breaks_the_contract(world: Watch
 
 
 def test_each_breach_says_since_when(world: WatchedWorld) -> None:
-    world.serve(changed(changed(weeks(6), 28, word="z", weather=np.nan), 35, fare=5.0))
+    world.serve(changed(changed(weeks(6), 28, word="z", weather=np.nan), 35, fare=50.0))
     found = look(world)
     since = {(b.rule, b.column): b.since for b in found.breaches}
     assert since == {

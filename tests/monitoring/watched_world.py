@@ -117,18 +117,22 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
         write(root / "reference.json", Part(made, ("fare", "weather", "word"), "when"), Part(made, ("p",), "when"))
     (root / "m.onnx").write_bytes(b"model")
     (root / "signature.json").write_text(json.dumps(SIGNATURE))
-    text = GITML.replace("TRAFFIC", str(root / "traffic"))
-    (root / "gitml.yaml").write_text(text + monitors)
-    names = ["m.onnx", *(["reference.json"] if reference else [])]
-    files = {name: _file(root / name) for name in names}
-    digest, created = external_digest("delay", files["m.onnx"].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"
+    (root / "gitml.yaml").write_text(GITML.replace("TRAFFIC", str(root / "traffic")) + monitors)
+    return WatchedWorld(root, deploy(root, "m.onnx", SIGNATURE))
+
+
+def deploy(root: Path, artifact: str, signature: Mapping[str, Any]) -> str:
+    """A record of what lies in ``root``, and the file that pins it in production. The version's name."""
+    reference = "reference.json" if (root / "reference.json").exists() else ""
+    files = {name: _file(root / name) for name in (artifact, reference) if name}
+    digest, created = external_digest("delay", files[artifact].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"
     record = Record(
         model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
-        source="https://example.org/m", artifact="m.onnx", files=files, signature=SIGNATURE,
+        source="https://example.org/m", artifact=artifact, files=files, signature=signature,
         metrics={"auc": Metric(value=0.83, low=0.82, high=0.84)},
-        roles={"reference": "reference.json"} if reference else {},
+        roles={"reference": reference} if reference else {},
     )  # fmt: skip
-    pin = Pin(version=record.version, digest=files["m.onnx"].sha256)
+    pin = Pin(version=record.version, digest=files[artifact].sha256)
     for name, content in {
         f"models/delay/versions/{record.version}.json": record.to_json(),
         "models/delay/production.yaml": render_deployment(Deployment(champion=pin)),
@@ -136,7 +140,7 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    return WatchedWorld(root, record.version)
+    return record.version
 
 
 def _file(path: Path) -> File:

@@ -119,6 +119,8 @@ def _promise(one: Any) -> None:
         columns = one.promise.columns
         show(f"Promised: one false alarm in {one.years} years of such looks, over all {columns} columns watched.")
         show(f"Next look: {one.next_look:%Y-%m-%d %H:%M} UTC")
+    if one.reference and not any(part.alike for part in one.reference.parts):
+        note("rows are taken as independent: the reference was written without --time and --unit")
     own = one.reference.own if one.reference else None
     if own and own.alarms:
         names = ", ".join(name.partition("_")[2] for name in own.alarms)

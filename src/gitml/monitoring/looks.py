@@ -46,9 +46,13 @@ def comparable(
 
 
 def worst_cluster(reference: ReferenceSketch, column: str, clusters: Sequence[str] = CLUSTERS) -> str:
-    """'' where the reference has no clusters."""
+    """'' where the reference has no clusters.
 
-    def effective(cluster: str) -> float:
-        return reference.sketch.counts(column, cluster).effective(reference.alike[cluster][column])
+    Days, where they leave as few as hours: a reference whose rows only tell their day has one hour in each.
+    """
+
+    def effective(cluster: str) -> tuple[float, bool]:
+        counted = reference.sketch.counts(column, cluster).effective(reference.alike[cluster][column])
+        return counted, cluster != "day"
 
     return min((c for c in clusters if c in reference.alike), key=effective, default="")

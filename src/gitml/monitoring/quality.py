@@ -24,6 +24,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 # Fewer rows than this are of one value by chance; fewer windows than this have no median worth the name.
 _SOME_ROWS, _SOME_LOOKS = 30, 3
 _SAME_ALL_DAY = 0.99
+_HALF = 0.5
 _REFUSED, _FAILED = ("invalid", "refused"), ("failed", "timed out", "dropped")
 
 
@@ -138,8 +139,10 @@ def _missing(column: _Column, rules: MonitorQuality) -> Told:
     share, before = column.missing / column.rows, column.before
     if not column.field.nullable and column.missing:
         yield "missing", "no missing value", f"{share:.1%} missing"
-    elif before is not None and (usual := _missing_share(before)) + rules.missing < share:
-        yield "missing", f"at most {min(1.0, usual + rules.missing):.1%} missing", f"{share:.1%}"
+    elif before is not None and (usual := _missing_share(before)) < _HALF:
+        most = 1 - (1 - usual) * (1 - rules.missing)
+        if share > most:
+            yield "missing", f"at most {most:.1%} missing", f"{share:.1%}"
 
 
 def _missing_share(before: ColumnSketch) -> float:
@@ -151,28 +154,36 @@ def _unseen(column: _Column, rules: MonitorQuality) -> Told:
     grid = column.subject.layout.columns[column.name]
     if not isinstance(grid, CategoryGrid) or not grid.categories:
         return
-    share = int(column.live.cells[:, -1].sum()) / column.present
-    before = column.before
-    usual = int(before.cells[:, -1].sum()) / max(int(before.cells.sum()), 1) if before is not None else 0.0
-    if share > usual + rules.unseen:
-        yield "unseen", f"at most {usual + rules.unseen:.1%} of categories not known", f"{share:.1%}"
+    known = column.field.categories
+    # What the reference does not have, and what it has of words that the model does not know.
+    places = [len(grid.categories), *(i for i, word in enumerate(grid.categories) if known and word not in known)]
+    share, before = int(column.live.cells[:, places].sum()) / column.present, column.before
+    usual = int(before.cells[:, places].sum()) / max(int(before.cells.sum()), 1) if before is not None else 0.0
+    most = max(2 * usual, usual + rules.unseen)
+    if share > most:
+        yield "unseen", f"at most {most:.1%} of categories not known", f"{share:.1%}"
 
 
 def _outside(column: _Column, rules: MonitorQuality) -> Told:
     grid, before = column.subject.layout.columns[column.name], column.before
     if not isinstance(grid, NumberGrid) or len(grid.edges) < 2 or before is None or before.least is None:
         return
-    share = int(column.live.cells[:, [0, -1]].sum()) / column.present
-    if share > rules.outside:
-        expected = f"{before.least:.6g} to {before.most:.6g} in all but {rules.outside:.1%} of rows"
-        yield "range", expected, f"{share:.1%} outside, {column.live.least:.6g} to {column.live.most:.6g}"
+    share, live = int(column.live.cells[:, [0, -1]].sum()) / column.present, column.live
+    if share <= rules.outside or before.most is None or live.least is None or live.most is None:
+        return
+    far = rules.margin * (before.most - before.least)
+    low, high = before.least - far, before.most + far
+    if live.least < low or live.most > high:
+        yield "range", f"{low:.6g} to {high:.6g}", f"{live.least:.6g} to {live.most:.6g}, {share:.1%} out of range"
 
 
 def _constant(column: _Column, rules: MonitorQuality) -> Told:
     before, reference = column.before, column.reference
     if not rules.constant or before is None or reference is None or column.present < _SOME_ROWS:
         return
-    # The weekday is the same all day, and no mistake.
+    # It does not rain for days, and the weekday is the same all day: neither is a mistake.
+    if before.cells.sum(axis=0).max() > _HALF * before.cells.sum():
+        return
     if any(reference.alike.get(cluster, {}).get(column.name, 0.0) >= _SAME_ALL_DAY for cluster in ("hour", "day")):
         return
     if _varies(before) and not _varies(column.live):

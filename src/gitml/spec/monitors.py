@@ -62,12 +62,28 @@ class MonitorQuality(FileSection):
     """The data contract: what every window must keep, whatever the model makes of it."""
 
     unfit: Share = Field(0.0, description="Share of values of another type than the column's.")
-    missing: Share = Field(0.1, description="How much the share of missing values may exceed that of the reference.")
+    missing: Share = Field(
+        0.5,
+        description="What part of the values that a column has in the reference may be missing; a column that mostly "
+        "has none there is not judged. A column that is not nullable never misses one.",
+    )
     unseen: Share = Field(
         0.01, description="How much the share of categories that the reference does not have may grow."
     )
-    outside: Share = Field(0.01, description="Share of numbers below the reference's least or above its largest one.")
-    constant: Flag = Field(True, description="A column that varied in the reference may not have one value only.")
+    outside: Share = Field(
+        0.01,
+        description="Share of numbers below the reference's least or above its largest one, where they lie far off.",
+    )
+    margin: Annotated[Number, Field(ge=0)] = Field(
+        1.0,
+        description="How far is far off, in parts of the reference's range: summer is warmer than the winter of the "
+        "training, which is drift and no broken thermometer.",
+    )
+    constant: Flag = Field(
+        True,
+        description="A column may not have one value only, unless half of the reference's rows share one, or all rows "
+        "of a day do.",
+    )
     refused: Share = Field(0.05, description="Share of requests that were invalid or refused.")
     failed: Share = Field(0.01, description="Share of requests that failed, timed out or were dropped.")
     volume: Annotated[Number, Field(ge=1)] = Field(
