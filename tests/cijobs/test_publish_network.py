@@ -26,13 +26,13 @@ def test_a_pull_request_that_closes_meanwhile(kit: Kit, tmp_path: Path, chaos: C
 def test_a_comment_that_somebody_deletes_meanwhile(kit: Kit, tmp_path: Path, chaos: Chaos) -> None:
     d = desk(kit, tmp_path)
     d.run()
-    comment = d.comments()[0]["id"]
+    comment = d.comments()[0].id
     d.url = chaos.url
     chaos.before["PATCH .*/comments"] = lambda: d.ada.delete(f"issues/comments/{comment}")
     assert d.run(d.report(failed()), run=2).how == "posted"
     (fresh,) = d.comments()
-    assert fresh["id"] != comment
-    assert "boom" in fresh["body"]
+    assert fresh.id != comment
+    assert "boom" in fresh.body
 
 
 @pytest.mark.parametrize("fault", ["lost", "dropped", "slow", "cut", "html"])
@@ -78,4 +78,4 @@ def test_publishers_at_once_end_with_one_comment(kit: Kit, tmp_path: Path, count
     assert len(d.comments()) == 1
     d.run(d.report(failed(tail="the last word")), run=99)
     (comment,) = d.comments()
-    assert "the last word" in comment["body"]
+    assert "the last word" in comment.body

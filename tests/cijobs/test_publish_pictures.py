@@ -13,7 +13,7 @@ def test_pictures(kit: Kit, tmp_path: Path) -> None:
     (tmp_path / "report-pictures").mkdir()
     (tmp_path / "report-pictures" / "roc.png").write_bytes(png())
     d.run(with_chart(d.report(), "roc.png"))
-    body = d.comments()[0]["body"]
+    body = d.comments()[0].body
     url = body[body.index(f"{kit.url}/{d.ada.repo}/raw/gitml-assets/") :].split(")")[0]
     answer = d.ada.http.get(url)
     assert (answer.status_code, answer.content) == (200, png())
@@ -41,7 +41,7 @@ def test_pictures_that_are_none(kit: Kit, tmp_path: Path, kind: str) -> None:
     if kind == "link":
         (folder / "roc.png").symlink_to(tmp_path / "secret.png")
     assert d.run(with_chart(d.report(), "roc.png")).how == "posted"
-    assert "raw/gitml-assets" not in d.comments()[0]["body"]
+    assert "raw/gitml-assets" not in d.comments()[0].body
     assert any("picture" in line for line in d.said)
     assert d.ada.call("GET", "git/ref/heads/gitml-assets").status_code == 404
 

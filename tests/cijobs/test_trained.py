@@ -14,6 +14,8 @@ import pytest
 from gitml.control.signing import heard
 from gitml.derivation.handover import StageRun, unpacked
 from gitml.errors import GitmlError, IntegrityError
+from gitml.forges.github.rest import Shape
+from gitml.forges.github.runs import _run
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, record
@@ -59,6 +61,13 @@ def test_an_artifact_is_one_fragment_of_its_own_name() -> None:
 def test_anything_else_is_refused(raw: bytes) -> None:
     with pytest.raises(IntegrityError):
         unpacked("fragment-train-cpu", raw)
+
+
+def test_whoever_started_the_training_is_told_and_who_started_it_again_instead() -> None:
+    """It used to be empty, so "whoever started its training" kept nobody from approving."""
+    told = {"id": 7, "event": "push", "head_sha": COMMIT, "html_url": "http://ci/7", "actor": {"login": "ada"}}
+    assert _run(Shape(told, "a run")).by == "ada"
+    assert _run(Shape({**told, "triggering_actor": {"login": "olga"}}, "a run")).by == "olga"
 
 
 @pytest.mark.slow

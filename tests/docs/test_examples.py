@@ -35,6 +35,7 @@ NOT_EXECUTED = {
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 6,
     "docs/how-to/serve.md": 2,
+    "docs/how-to/stolen-key.md": 4,
     "docs/how-to/two-versions.md": 2,
     "docs/how-to/watch.md": 2,
     "docs/reference/clock.md": 1,

@@ -54,6 +54,15 @@ def test_main_names_a_place_and_nothing_that_runs_or_leads_to_a_file(url: str, k
     assert settings(config(url, **{key: value})) == {"url": url}
 
 
+def test_what_is_not_taken_is_said_where_a_remote_gives_nothing(tmp_path: Path) -> None:
+    (place,) = places_of(config(str(tmp_path), password="x", jobs="4", type="symlink"))
+    assert place.note.startswith("password of the remote store: not taken from a repository")
+    with pytest.raises(OutsideError) as failed:
+        depot([place]).fetch(Content("m", f"md5:{MD5}"), tmp_path / "m")
+    assert failed.value.hint == place.note
+    assert places_of(config(str(tmp_path), jobs="4"))[0].note == ""
+
+
 def test_what_belongs_to_the_place_is_kept() -> None:
     said = {"endpointurl": "http://10.0.0.3:9000", "region": "eu-central-1"}
     assert settings(config("s3://bucket/x", **said, profile="me")) == {"url": "s3://bucket/x", **said}

@@ -1,3 +1,4 @@
+from forges.conformance import build, home
 from forges.fixtures import chaos, kit
 
-__all__ = ["chaos", "kit"]
+__all__ = ["build", "chaos", "home", "kit"]

@@ -12,8 +12,8 @@ import pytest
 from conftest import commit, git
 from forges.homes import JOBS, MemoryHome, memory_home, pull, tip
 from gitml.control.place import Place
-from gitml.errors import RefError, UsageError
-from gitml.forges.base import Job, OnPull, Run, State, Status
+from gitml.errors import FailedError, RefError, UsageError
+from gitml.forges.base import Branch, Job, OnPull, Run, State, Status
 from gitml.forges.governed import Protection
 from gitml.forges.memory import MemoryForge
 from gitml.forges.settings import Settings
@@ -135,6 +135,20 @@ def test_code_owners_that_it_does_not_read_let_nothing_pass(home: MemoryHome) ->
         assert hub.merges.readiness(made.number).state == "blocked"
 
 
+def test_a_push_into_the_folder_during_a_merge_is_not_overwritten(home: MemoryHome, tmp_path: Path) -> None:
+    made, other = pull(home), home.write("ada", "z", "1", "feature")
+
+    def now() -> datetime:
+        """The merge asks for the time when it makes its commit."""
+        git(tmp_path / "copy" / f"{home.repository}.git", "update-ref", "refs/heads/main", other)
+        return datetime.now(UTC)
+
+    copy = home.forge.copy(tmp_path / "copy", now=now)
+    with pytest.raises(FailedError, match="main has moved: nothing was merged"):
+        copy.as_("ada").merges.merge(made.number, other)
+    assert copy.as_("ada").commits.branch("main") == Branch("main", other, is_protected=False)
+
+
 def test_runs_are_kept_and_started_but_not_carried_out(home: MemoryHome) -> None:
     home.write("ada", ".github/workflows/train.yml", "on: workflow_dispatch\n")
     commit_ = tip(home)
@@ -146,13 +160,17 @@ def test_runs_are_kept_and_started_but_not_carried_out(home: MemoryHome) -> None
         assert hub.runs.get(known.id) == known
         (artifact,) = hub.runs.artifacts(known.id)
         assert (artifact.name, hub.runs.download(artifact.id)) == ("report", b"zip")
+        acts.expire(known.id)
+        assert [a.is_expired for a in hub.runs.artifacts(known.id)] == [True]
+        with pytest.raises(HttpError, match="expired"):
+            hub.runs.download(artifact.id)
         assert hub.runs.rerun(job.id)
         assert not hub.runs.rerun(job.id), "it goes on"
         (again,) = hub.runs.jobs(known.id)
-        assert (again.status, hub.runs.get(known.id).attempt) == ("queued", 2)
+        assert (again.status, hub.runs.get(known.id).attempt, hub.runs.get(known.id).by) == ("queued", 2, "ada")
         hub.runs.start("train.yml", "main")
         started, _ = hub.runs.of_commit(commit_)
-        assert (started.event, started.status, started.is_over) == ("workflow_dispatch", "queued", False)
+        assert (started.event, started.status, started.by) == ("workflow_dispatch", "queued", "ada")
 
 
 def test_what_it_does_not_have(home: MemoryHome, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from conftest import git
 from gate.test_derived import GITML, entry, files_of, record
 from gitml.cijobs.derived import derived
 from gitml.cijobs.due import Due
+from gitml.cijobs.retrain import wake_gate
 from gitml.cijobs.trained import trained
 from gitml.control.place import Place
 from gitml.control.signing import Signer, heard
@@ -190,6 +191,16 @@ def replace_commit(version: Record, commit: str) -> Record:
     return Record.model_validate({**version.model_dump(), "commit": commit})
 
 
+def test_the_bot_s_commit_calls_the_gate_or_says_why_it_cannot(town: Town) -> None:
+    """A job's token starts nothing by pushing, and nobody waits an hour for what the bot itself asked for."""
+    job = town.forge.as_(JOBS, is_job=True)
+    assert "within the hour" in wake_gate(job, "gitml-gate.yml", "main")
+    town.forge.as_("ada").acts.write({".github/workflows/gitml-gate.yml": "on: workflow_dispatch\n"})
+    assert wake_gate(job, "gitml-gate.yml", "main") == ""
+    (run,) = job.runs.of_commit(town.main)
+    assert (run.workflow, run.branch, run.by) == (".github/workflows/gitml-gate.yml", "main", JOBS)
+
+
 def test_what_a_run_did_not_hand_over_shuts_the_bot_s_pull_request(town: Town) -> None:
     first, stage = asked(town), entry()
     number = town.opened().number
@@ -218,8 +229,8 @@ def test_a_training_that_was_merged_before_the_gate_saw_it_is_made_up_for(town: 
     with ground(place) as known:
         (signed,) = known.heard.all("trained")  # type: ignore[union-attr]
         assert signed.binding.by == BOT
-        state = town.forge._host.state
-        state.artifacts = {run: {} for run in state.artifacts}
+        for run in town.forge.as_("ada").runs.of_commit(ada):
+            town.forge.as_("ada").acts.expire(run.id)
         town.signed(*derived(place, known, ""))
     assert town.derived()[made]["versions"] == [version.version]
     with ground(place) as known:

@@ -15,20 +15,23 @@ from typing import Any
 import pytest
 
 from conftest import git
-from gate.kit import NOW, POLICY, Scene, believed, new_scene
+from gate.kit import FOLDER, NOW, POLICY, Scene, believed, files_of, new_scene, record_of, skops
 from gitml.control.mainline import Mainline
 from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.evidence.statement import SignedChange
+from gitml.gate import version as gateversion
+from gitml.gate.described import same_roles
 from gitml.gate.facts import case_of
 from gitml.gate.tree import Edits, edits
-from gitml.gate.version import record_of
+from gitml.gate.vouching import NoProofError
 from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
 from gitml.git.commands import Git
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.registry.outputs import parse_metrics
+from gitml.registry.record import Record
 from gitml.spec.deployment import Pin
 from gitml.verdict import Phase
 
@@ -222,6 +225,46 @@ def test_a_record_that_was_edited_after_it_came_in_is_none(own: Scene) -> None:
     assert "never edited" in what.verdicts["version"].reason
 
 
+def brought(own: Scene, created: str, **how: Any) -> Record:
+    """A version that a hand-made record brings: all that has a digest is as an honest one's."""
+    files = files_of(0.72, skops("fresh"))
+    made = record_of(created, 0.72, files)
+    record = Record.model_validate({**made.model_dump(exclude_none=True), **how})
+    for path, raw in files.items():
+        own.write(path, raw)
+    own.write(f"models/delay/versions/{record.version}.json", record.to_json())
+    own.commit(record.version)
+    return record
+
+
+def test_what_servers_read_in_a_record_is_what_its_files_say(own: Scene) -> None:
+    """Inputs swapped from the start, in a record whose digests are all right: servers would mix them up."""
+    said = json.loads(files_of(0.72, skops("fresh"))[f"{FOLDER}/signature.json"])
+    swapped = {**said, "inputs": [*said["inputs"], {"name": "x", "type": "float64"}]}
+    for minute, (signature, why) in enumerate([(said, ""), (swapped, "another signature than its signature file")]):
+        record = brought(own, f"2026-11-24T15:{minute:02}:00Z", signature=signature)
+        head = own.branch({PRODUCTION: f"champion: {own.pin(record)}\n"})
+        facts = case(own, head).candidates[0][2]
+        assert facts.reason.endswith(why) if isinstance(facts, Unknown) else not why, facts
+    hold = "hold: {by: olga, reason: broken, until: 2026-12-01}"
+    back = own.branch({PRODUCTION: f"champion: {own.pin(record)}\n{hold}\n"})
+    assert not isinstance(case(own, back).candidates[0][2], Unknown), "who goes back has no time for this"
+
+
+def test_a_record_names_the_files_that_gitml_yaml_names(own: Scene) -> None:
+    application = (own.root / "gitml.yaml").read_text().replace("    slices:", "    samples: s.parquet\n    slices:")
+    own.write("gitml.yaml", application)
+    made = own.commit("samples")
+    roles = {**own.new.roles, "samples": "s.parquet"}
+    same_roles(own.main, own.new.model_copy(update={"commit": made, "roles": roles}))
+    for wrong in (own.new.roles, {**roles, "samples": "other.parquet"}, {**roles, "signature": "other.json"}):
+        with pytest.raises(NoProofError, match="its record names") as caught:
+            same_roles(own.main, own.new.model_copy(update={"commit": made, "roles": wrong}))
+        assert caught.value.contradicts
+    with pytest.raises(NoProofError, match="does not say what the files"):
+        same_roles(own.main, own.new.model_copy(update={"commit": made, "model": "other"}))
+
+
 def test_the_champions_record_counts_as_it_came_in_whoever_edits_it_later(own: Scene) -> None:
     """Else whoever may write lowers what the candidate is compared with, or stops all promotions."""
     lowered = {"auc": own.old.metrics["auc"].model_copy(update={"value": 0.1, "low": 0.0})}
@@ -238,7 +281,9 @@ def test_the_champions_record_counts_as_it_came_in_whoever_edits_it_later(own: S
 def test_a_shallow_clone_says_nothing_of_versions(scene: Scene, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{scene.root}", "shallow")
     main = Mainline(Git(tmp_path / "shallow"), git(scene.root, "rev-parse", "main"))
-    found = record_of(main, "delay", Pin(version=scene.new.version, digest=scene.new.files[scene.new.artifact].sha256))
+    found = gateversion.record_of(
+        main, "delay", Pin(version=scene.new.version, digest=scene.new.files[scene.new.artifact].sha256)
+    )
     assert isinstance(found, Unknown)
     assert "shallow" in found.reason
 
@@ -355,6 +400,31 @@ def test_what_people_signed_of_another_content_or_file_does_not_count(scene: Sce
     proofs = case(scene, promoted(scene), *statements).proofs
     assert not isinstance(proofs, Unknown)
     assert ["is of another change" in p.why_not for p in proofs] == [True, True]
+
+
+def test_an_override_is_of_one_pull_request_and_spent_when_the_file_has_changed_since(own: Scene) -> None:
+    """A→B was overridden, B→A, and days later A→B once more: it used to be green."""
+    head = promoted(own)
+    edit = found(own, head).deployments[0]
+    change = SignedChange(path=PRODUCTION, old=edit.old, new=edit.new)
+    said = believed("overridden", own.new, change=change, by="olga", pull=7, base=own.base)
+
+    def doubts(at: str, number: int = 7) -> list[str]:
+        proofs = case(own, at, said, pull=replace(approved(at), number=number)).proofs
+        assert not isinstance(proofs, Unknown)
+        return [p.why_not for p in proofs]
+
+    assert doubts(head) == [""]
+    assert doubts(head, 9) == ["is of pull request 7"]
+    before = git(own.root, "show", f"main:{PRODUCTION}") + "\n"
+    for content in (f"champion: {own.pin(own.new)}\n", before):
+        own.write(PRODUCTION, content)
+        own.commit("there and back")
+    again = promoted(own)
+    same = found(own, again).deployments[0]
+    assert (same.old, same.new) == (edit.old, edit.new)
+    (why,) = doubts(again)
+    assert "which changed" in why
 
 
 def test_a_clock_that_is_a_little_ahead_is_forgiven_as_trust_does(scene: Scene) -> None:

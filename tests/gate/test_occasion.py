@@ -8,31 +8,27 @@ from typing import Any
 
 import pytest
 
+from forges.homes import memory_home, pull
 from gitml.errors import UsageError
-from gitml.forges.settings import Settings
-from gitml.forges.table import connect
 from gitml.gate.occasion import Occasion, Queue, occasion
-from promotion.promoting import QUICK
-from sandbox.forge_kit import Kit
-from sandbox.rest_kit import Api, seeded
 
 MAIN = "refs/heads/main"
 A, B = "a" * 40, "b" * 40
 
 
 @pytest.fixture
-def ask(kit: Kit, tmp_path: Path) -> Any:
-    _, ada, _, _ = seeded(kit)
-    chosen = Settings(f"{kit.url}/api/v3", kit.url, ada.repo, kit.token["ada"])
+def ask(tmp_path: Path) -> Any:
+    home = memory_home(tmp_path / "forge")
+    home.write("ada", "README.md", "hello\n")
 
     def call(name: str, event: Any, ref: str = MAIN, **env: str) -> Occasion:
         path = tmp_path / "event.json"
         path.write_text(event if isinstance(event, str) else json.dumps(event))
         given = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_REF": ref, "GITHUB_EVENT_PATH": str(path)}
-        with connect(chosen, patience=QUICK) as forge:
+        with home.as_() as forge:
             return occasion({**given, **env}, forge, "main")
 
-    call.ada = ada  # type: ignore[attr-defined]
+    call.home = home  # type: ignore[attr-defined]
     return call
 
 
@@ -55,11 +51,10 @@ def test_what_moves_time_or_the_base_is_about_all_of_them(ask: Any) -> None:
 
 
 def test_a_review_is_about_the_pull_requests_of_its_commit_also_where_github_names_none(ask: Any) -> None:
-    ada: Api = ask.ada
-    pull = ada.pull("side")
-    run = {"event": "pull_request_review", "head_sha": pull["head"]["sha"], "pull_requests": []}
-    run |= {"head_branch": "side", "head_repository": {"full_name": ada.repo}}
-    assert ask("workflow_run", {"workflow_run": run}) == Occasion((pull["number"],), official=True)
+    made = pull(ask.home, "side")
+    run = {"event": "pull_request_review", "head_sha": made.head.commit, "pull_requests": []}
+    run |= {"head_branch": "side", "head_repository": {"full_name": ask.home.repository}}
+    assert ask("workflow_run", {"workflow_run": run}) == Occasion((made.number,), official=True)
     run |= {"head_sha": A, "head_branch": "gone"}
     assert ask("workflow_run", {"workflow_run": run}) == Occasion((), official=True)
 

@@ -58,6 +58,11 @@ def test_an_earlier_branch_of_the_name_and_what_main_has_are_somebody_else_s_wor
     assert who(pushed(ADA, MAIN, HEAD, 2), pushed(OLGA, OTHER, MAIN, 1)) == ["ada"]
 
 
+def test_a_branch_that_was_reset_to_main_still_has_whose_work_came_before() -> None:
+    reset = (pushed(ADA, MAIN, HEAD, 3), pushed(EVE, OTHER, MAIN, 2, "force_push"), pushed(EVE, NONE, OTHER, 1))
+    assert who(*reset) == ["ada", "eve"]
+
+
 def test_a_head_that_nobody_pushed_is_asked_for_again_later() -> None:
     found = pushers(BRANCH[1:], HEAD, lambda _: False)
     assert isinstance(found, Unknown)

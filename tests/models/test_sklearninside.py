@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestRegressor
+from scipy.sparse import csr_matrix
+from sklearn.ensemble import (
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    StackingClassifier,
+)
+from sklearn.multioutput import ClassifierChain
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree._tree import Tree
 
 from gitml.errors import IntegrityError
 from gitml.internals import CHECKED, is_checked
 from gitml.models.loading import load
 from gitml.models.model import Predictor
-from gitml.models.sklearninside import trees
+from gitml.models.sklearninside import supports, trees
 from gitml.models.sklearninside.boosted import boosted
 from serving_models import SIGNATURE, columns, fitted, mixed_pipelines, saved
 
@@ -90,3 +107,94 @@ def test_trees_that_cannot_be_read_are_refused() -> None:
     with pytest.raises(IntegrityError, match="form that is not known"):
         trees.check([TreePredictor()])
     trees.check(made(RandomForestRegressor(n_estimators=3), 0)[0])
+
+
+def far(tree: Any) -> Any:
+    """The same tree, but its root asks for a column that no row has, and it says that rows are that wide."""
+    made, state = Tree(1000, np.array([1], np.intp), 1), tree.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    state["nodes"]["feature"][0] = 900
+    made.__setstate__(state)
+    return made
+
+
+def all_but_the_first() -> Any:
+    rows = np.random.default_rng(5).normal(size=(80, 4))
+    model = GradientBoostingRegressor(n_estimators=3).fit(rows, rows[:, 0])
+    for tree in model.estimators_.ravel()[1:]:
+        tree.tree_, tree.n_features_in_ = far(tree.tree_), 1000
+    # The same trees once more, where nobody would ask them for so few columns.
+    model.init_ = [*model.estimators_.ravel()]
+    return [model.init_, model]
+
+
+def without_a_number() -> Any:
+    model, _ = made(DecisionTreeRegressor(max_depth=3), 0)
+    model.tree_ = far(model.tree_)
+    del model.n_features_in_
+    pipeline = Pipeline([("tree", model)])
+    vars(pipeline)["n_features_in_"] = 1000
+    return pipeline
+
+
+@pytest.mark.parametrize("model", [all_but_the_first, without_a_number])
+def test_a_tree_that_reads_beyond_its_rows_is_refused(model: Callable[[], Any]) -> None:
+    with pytest.raises(IntegrityError, match="lead nowhere"):
+        trees.check(model())
+
+
+def test_honest_ensembles_of_trees_pass() -> None:
+    for estimator in (
+        RandomForestRegressor(3),
+        IsolationForest(n_estimators=3),
+        BaggingClassifier(DecisionTreeClassifier(max_depth=2), 3, max_features=0.5),
+        ClassifierChain(RandomForestClassifier(2)),
+        StackingClassifier([("a", RandomForestClassifier(2))], DecisionTreeClassifier(max_depth=2), cv=2),
+        GradientBoostingClassifier(n_estimators=2),
+    ):
+        random = np.random.default_rng(5)
+        rows, truth = random.normal(size=(80, 4)), random.integers(2, size=80)
+        truth = np.column_stack([truth, truth]) if isinstance(estimator, ClassifierChain) else truth
+        trees.check(estimator.fit(rows, truth))
+
+
+def machines() -> dict[str, Any]:
+    random = np.random.default_rng(6)
+    rows, truth = random.normal(size=(60, 3)), random.integers(3, size=60)
+    return {
+        "three classes": SVC().fit(rows, truth),
+        "two classes": NuSVC().fit(rows, truth % 2),
+        "numbers": SVR().fit(rows, rows[:, 0]),
+        "outliers": OneClassSVM().fit(rows),
+        "sparse": SVC(kernel="linear").fit(csr_matrix(rows), truth),
+    }
+
+
+def test_support_vectors_that_fit_pass() -> None:
+    supports.check(machines().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("_n_support", np.array([-20, 40, 30], np.int32)),
+        ("_n_support", np.array([1 << 20, 1, 1], np.int32)),
+        ("_dual_coef_", np.zeros((1, 2))),
+        ("support_", np.zeros(2, np.int32)),
+        ("_intercept_", np.zeros(1)),
+        ("_probA", np.zeros(1)),
+        ("support_vectors_", np.zeros(3)),
+    ],
+)
+def test_support_vectors_that_are_read_beyond_their_ends_are_refused(name: str, value: Any) -> None:
+    machine = machines()["three classes"]
+    vars(machine)[name] = value
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([machine])
+
+
+def test_a_sparse_matrix_whose_indices_lead_beyond_it_is_refused() -> None:
+    matrix = csr_matrix(np.eye(3))
+    matrix.indices[1] = 1_000_000
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([matrix])

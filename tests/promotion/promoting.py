@@ -151,10 +151,10 @@ class Town(ABC):
         with self.place(login) as place:
             return promote(place, PromoteOrder(reference, to, **more))
 
-    def pulls(self) -> tuple[PullRequest, ...]:
+    def pulls(self) -> list[PullRequest]:
         """The open ones, oldest first."""
         with self.hub() as hub:
-            return hub.pulls.all_open()
+            return list(hub.pulls.all_open())
 
     def pull(self, number: int) -> PullRequest:
         with self.hub() as hub:

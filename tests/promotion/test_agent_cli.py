@@ -95,8 +95,7 @@ def test_a_repository_must_be_named(world: World) -> None:
 def served(world: World) -> Iterator[tuple[str, Any, threading.Event]]:
     """A server around an agent, without its loop: URL, agent, and what a knock sets."""
     state = ServerState("production")
-    running = start(world)
-    object.__setattr__(running.agent.setup, "front", Server(state))
+    running = start(world, front=Server(state))
     running.agent.round()
     wake = threading.Event()
 

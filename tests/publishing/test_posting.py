@@ -96,8 +96,8 @@ def test_cml_posts_and_updates(bench: Desk) -> None:
     second = bench.run(bench.report(failed()), run=2, publisher="auto")
     assert (first.how, first.by, second.how, second.by) == ("posted", "cml", "updated", "cml")
     (comment,) = bench.comments()
-    assert "boom" in comment["body"]
-    assert comment["body"].endswith(f'![](https://cml.dev/watermark.png#{bench.head} "CML watermark gitml toy/train")')
+    assert "boom" in comment.body
+    assert comment.body.endswith(f'![](https://cml.dev/watermark.png#{bench.head} "CML watermark gitml toy/train")')
     assert bench.said.count("the report was posted by cml") == 2
     words = called(bench)[0].split()
     assert words[1:3] == ["comment", "create"]
@@ -122,8 +122,8 @@ def test_switching_there_and_back_does_not_double(bench: Desk) -> None:
     assert [d.by for d in done] == ["gitml", "cml", "gitml", "cml"]
     assert len({d.url for d in done}) == 1
     (comment,) = bench.comments()
-    assert "round 3" in comment["body"]
-    assert comment["body"].count("CML watermark") == 1
+    assert "round 3" in comment.body
+    assert comment.body.count("CML watermark") == 1
 
 
 def test_nothing_to_write_calls_nobody(bench: Desk) -> None:
@@ -178,7 +178,7 @@ def test_the_jobs_variables_are_no_options_of_cml(bench: Desk, monkeypatch: pyte
         monkeypatch.setenv(name, value)
     assert bench.run(publisher="auto").by == "cml"
     (comment,) = bench.comments()
-    assert comment["user"]["login"] == "gitml-bot[bot]"
+    assert comment.author == "gitml-bot[bot]"
     seen = {line.split("=")[0] for line in calls(bench)}
     assert not {"CML_TOKEN", "CI", "GITHUB_SERVER_URL"} & seen
 
@@ -208,7 +208,7 @@ def test_pictures_stay_where_gitml_put_them(bench: Desk) -> None:
     (bench.folder / "report-pictures" / "roc.png").write_bytes(png())
     assert bench.run(with_chart(bench.report(), "roc.png"), publisher="cml").by == "cml"
     (comment,) = bench.comments()
-    assert f"{bench.kit.url}/{bench.ada.repo}/raw/gitml-assets/" in comment["body"]
+    assert f"{bench.kit.url}/{bench.ada.repo}/raw/gitml-assets/" in comment.body
     assert bench.said == ["the report was posted by cml"]
 
 

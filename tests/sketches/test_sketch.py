@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +21,7 @@ from gitml.sketches.form import read_sketch, sketch_bytes
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.grids import NumberGrid, number_grid
 from gitml.sketches.numbers import MISSING, NumberPlaces
-from gitml.sketches.reference import ReferenceSketch, joined, read_reference, reference_bytes, reference_of
+from gitml.sketches.reference import ReferenceSketch, joined, read_reference, reference_bytes, reference_of, rows_of
 from gitml.sketches.units import places_of, squares
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
@@ -189,6 +192,19 @@ def test_a_reference_is_the_same_bytes_in_any_order_and_reads_back(monkeypatch: 
         reference_of(lambda: iter([table.slice(0, 0)]), COLUMNS)
     with pytest.raises(UsageError, match="no reference"):
         read_reference(b'{"layout": 1}')
+
+
+def test_a_table_is_the_same_reference_in_any_format(tmp_path: Path) -> None:
+    table = pa.Table.from_batches([rows(400, 11)])
+    parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=90)
+    csv.write_csv(table, tmp_path / "rows.csv")
+    found = {
+        reference_bytes(reference_of(rows_of(tmp_path / f"rows.{ending}"), COLUMNS, SOURCE, ("hour",)))
+        for ending in ("parquet", "csv")
+    }
+    assert found == {reference_bytes(reference_of(lambda: iter(table.to_batches()), COLUMNS, SOURCE, ("hour",)))}
+    with pytest.raises(UsageError, match="no ending of a table"):
+        rows_of(tmp_path / "rows.txt")
 
 
 def test_rows_that_share_weather_are_alike_and_others_are_not() -> None:

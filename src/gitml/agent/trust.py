@@ -84,17 +84,25 @@ def brought_up(before: ChangeEvents, mirror: Mirror, head: str) -> ChangeEvents:
     line = mirror.ledger(before.line) if head != before.line.head else before.line
     fresh = [entry for entry in line.entries if entry not in before.line.entries and _kind_of(entry.name) in _READ]
     wanted = [*before.waiting, *fresh]
-    by_change, accepting = dict(before.by_change), before.accepting
     events, waiting = mirror.events(wanted)
+    added: dict[Change, list[Event]] = {}
+    accepting = list(before.accepting)
     for event in events:
         found = sealed(event)
-        change = None if isinstance(found, Believed) else found[1].binding.change
-        if change is not None:
-            key = (change.path, change.old, change.new)
-            by_change[key] = tuple(sorted((*by_change.get(key, ()), event), key=lambda e: e.name))
-        elif not isinstance(found, Believed) and found[1].binding.kind == ACCEPTING:
-            accepting = (*accepting, event)
-    return ChangeEvents(line, by_change, accepting, tuple(waiting))
+        if isinstance(found, Believed):
+            continue
+        about = found[1].binding
+        if about.change is not None:
+            added.setdefault((about.change.path, about.change.old, about.change.new), []).append(event)
+        elif about.kind == ACCEPTING:
+            accepting.append(event)
+    sorted_in = {c: tuple(sorted((*before.by_change.get(c, ()), *e), key=_by_name)) for c, e in added.items()}
+    return ChangeEvents(line, {**before.by_change, **sorted_in}, tuple(accepting), tuple(waiting))
+
+
+def _by_name(event: Event) -> str:
+    """A name that is the one of its content begins with the signed time."""
+    return event.name
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from gitml.ci.github.layout import file_name
 from gitml.cijobs import facts as cifacts
 from gitml.cijobs import push as cipush
 from gitml.cijobs import retrain as ciretrain
@@ -202,9 +203,11 @@ def _to_branch(
         work.notes.append(why_not)
         return CommitOutcome.REPORT_ONLY, why_not, ""
     done = _push(work, made)
-    own = work.push.branch == ciretrain.branch_of(work.about.application.application)
-    if own and work.forge and done[2] and (work.root / POLICY).is_file():
-        work.notes += [note for note in (ciretrain.wake_gate(work.about, work.push, work.forge),) if note]
+    application, gated = work.about.application.application, (work.root / POLICY).is_file()
+    if work.push.branch == ciretrain.branch_of(application) and work.forge and done[2] and gated:
+        gate = file_name(application, work.about.git.prefix, "gate")
+        told = ciretrain.wake_gate(work.forge, gate, work.push.default_branch)
+        work.notes += [told] if told else []
     return done
 
 

@@ -86,14 +86,13 @@ def _started(about: Training, forge: Forge, branch: str, head: str) -> str:
     return ""
 
 
-def wake_gate(about: Training, push: Push, forge: Forge) -> str:
+def wake_gate(forge: Forge, workflow: str, branch: str) -> str:
     """What a job's token pushes calls nobody, and the gate looks by itself once an hour: have it look now.
 
-    Why it could not be called, or "".
+    ``workflow`` is the gate's file, ``branch`` the default one. Why it could not be called, or "".
     """
-    workflow = file_name(about.application.application, about.git.prefix, "gate")
     try:
-        forge.runs.start(workflow, push.default_branch)
+        forge.runs.start(workflow, branch)
     except GitmlError as exc:
         return f"the gate looks at it within the hour: it could not be called ({_first(exc)})"
     return ""

@@ -13,7 +13,9 @@ from gitml.control.signing import BelievedEvents, bound
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.predicates import MATERIALS
 from gitml.evidence.statement import Statement
+from gitml.gate.described import same_roles
 from gitml.gate.ground import Ground
+from gitml.gate.vouching import NoProofError
 from gitml.gates.facts import Unknown
 from gitml.training.trialfile import Tried, read_trials
 
@@ -50,6 +52,10 @@ def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run:
     first = bound(place, tried.kind, run, after=before, **common, result=tried.result)
     statements = [Statement(first, tried.details)]
     if tried.kind == "reproduced" and tried.result == "passed" and not known.signed("trained", **about):
+        try:
+            same_roles(ground.main, record)
+        except NoProofError as exc:
+            return Due(f"{said}, but {exc.message}", problem=True)
         trained = bound(place, "trained", run, **common)
         how = "a job of the default branch trained it again"
         statements.append(Statement(trained, {"how": how, MATERIALS: materials(record)}))

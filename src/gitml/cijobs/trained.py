@@ -13,6 +13,7 @@ from gitml.derivation.handover import merged
 from gitml.errors import GitmlError
 from gitml.evidence.predicates import MATERIALS, WORKFLOW
 from gitml.evidence.statement import Statement
+from gitml.gate.described import same_roles
 from gitml.gate.ground import Ground
 from gitml.gate.vouching import NoProofError, VouchedRun, Vouching, same_digests
 from gitml.gates.facts import Unknown
@@ -68,4 +69,5 @@ def _vouched(place: Place, ground: Ground, known: BelievedEvents, record: Record
     vouching = Vouching(place, ground, record.commit, trusted)
     found = vouching.vouch()
     same_digests(ground.main, known, record, merged(found.fragments.values(), record.commit))
+    same_roles(ground.main, record)
     return found, vouching.workflow

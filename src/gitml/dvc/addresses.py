@@ -39,6 +39,13 @@ _BESIDE: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "hdfs": {},
     "webhdfs": {},
 }
+# What DVC may be told of a remote besides, and nobody misses here.
+# fmt: off
+_TUNING = frozenset({
+    "jobs", "checksum_jobs", "verify", "type", "shared", "protected", "slow_link_warning", "no_traverse", "listobjects",
+    "use_ssl", "timeout", "read_timeout", "connect_timeout", "connection_timeout", "max_sessions", "acl", "sse",
+})
+# fmt: on
 # A region says nothing of whom the credentials go to.
 _NO_PLACE = frozenset({"region"})
 
@@ -64,7 +71,12 @@ def places_of(config: bytes, own: Mapping[str, Mapping[str, Any]] | None = None)
         raise UsageError("main names no DVC remote", "add one: dvc remote add --default NAME URL, by a pull request")
     first = read.get("core", {}).get("remote")
     order = sorted(remotes, key=lambda name: (name != first, name))
-    return tuple(_with_own(name, _address(name, remotes[name]), own or {}) for name in order)
+    return tuple(_place(name, remotes[name], own or {}) for name in order)
+
+
+def _place(name: str, said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> RemotePlace:
+    address = _address(name, said)
+    return _with_own(name, address, own, _left_out(name, said))
 
 
 def places_named(names: Sequence[str], own: Mapping[str, Mapping[str, Any]]) -> tuple[RemotePlace, ...]:
@@ -112,6 +124,15 @@ def _address(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     return {"url": url, **kept}
 
 
+def _left_out(name: str, said: Mapping[str, Any]) -> str:
+    """What of the repository's settings does not count, for whoever wonders why the remote gives nothing."""
+    more = sorted(set(said) - {"url", *_TUNING, *_BESIDE[_scheme(str(said["url"]))]})
+    if not more:
+        return ""
+    keys = ", ".join(more)
+    return f"{keys} of the remote {name}: not taken from a repository; say it on this machine, under the same url"
+
+
 def _scheme(url: str) -> str:
     before, mark, _ = url.partition("://")
     return before if mark else ""
@@ -129,15 +150,17 @@ def _refuse_odd(name: str, url: str) -> None:
         )
 
 
-def _with_own(name: str, address: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> RemotePlace:
+def _with_own(
+    name: str, address: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], left_out: str
+) -> RemotePlace:
     for settings in own.values():
         if _same_place(address, settings):
             return RemotePlace(name, {**address, **settings})
-    near = [n for n, said in own.items() if n == name or _url(said) == _url(address)]
-    note = (
-        f"this machine's settings for the remote {near[0]} were not used: they do not name its address" if near else ""
+    near = next((n for n, said in own.items() if n == name or _url(said) == _url(address)), "")
+    unused = (
+        f"this machine's settings for the remote {near} were not used: they do not name its address" if near else ""
     )
-    return RemotePlace(name, address, note)
+    return RemotePlace(name, address, "; ".join(filter(None, (unused, left_out))))
 
 
 def _same_place(address: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

@@ -14,10 +14,11 @@ from gitml.errors import SpecError
 from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
+from gitml.gate.described import misdescribed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
 from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
-from gitml.policy.change import classify
+from gitml.policy.change import Move, classify
 from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
@@ -100,9 +101,18 @@ def _candidates(
 ) -> tuple[tuple[Part, str, Facts | Unknown], ...]:
     if isinstance(old, Unknown) or isinstance(new, Unknown) or edit.model not in sources.shelf.application.models:
         return ()
-    judged = classify(old, new, sources.now).judged
-    champion = _champion(sources, edit.model, old) if judged else None
-    return tuple((part, pin.version, _facts(sources, edit, part, pin, champion, proofs)) for part, pin in judged)
+    change = classify(old, new, sources.now)
+    champion = _champion(sources, edit.model, old) if change.judged else None
+    found = ((part, pin, _facts(sources, edit, part, pin, champion, proofs)) for part, pin in change.judged)
+    return tuple((part, pin.version, _described(sources, change.move, pin, facts)) for part, pin, facts in found)
+
+
+def _described(sources: Sources, move: Move, pin: Pin, facts: Facts | Unknown) -> Facts | Unknown:
+    """A promotion needs a record that says what its files say; a rollback goes to what ran, though they are gone."""
+    if isinstance(facts, Unknown) or move is not Move.PROMOTION:
+        return facts
+    record = original_of(sources.shelf.main, facts.candidate.model, pin)
+    return facts if isinstance(record, Unknown) else misdescribed(record, facts.candidate) or facts
 
 
 @dataclass(frozen=True)

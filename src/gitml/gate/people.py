@@ -157,15 +157,16 @@ def pushers(
 ) -> tuple[Person, ...] | Unknown:
     """Everybody who moved the branch on its way from main to ``head``, of its ``pushes``, newest first.
 
-    What is younger than ``until`` is of another branch of this name, as is what lies before a deletion, or before a
-    commit that main has (``landed``). Who merges main into the branch does not hide who pushed before.
+    What is younger than ``until`` is of another branch of this name, as is what lies before a deletion. A push of what
+    main has (``landed``) brought nothing. Neither who merges main into the branch nor who resets it to main hides who
+    pushed before.
     """
     told = [p for p in pushes if until is None or datetime.fromisoformat(p.time) <= until]
     start = next((number for number, push in enumerate(told) if push.after == head), None)
     if start is None:
         return Unknown(f"the forge does not say who pushed {head[:8]}", later=True)
-    mine = takewhile(lambda push: push.after.strip("0") and not landed(push.after), told[start:])
-    return tuple(dict.fromkeys(person_of(push.by) for push in mine))
+    mine = takewhile(lambda push: push.after.strip("0"), told[start:])
+    return tuple(dict.fromkeys(person_of(push.by) for push in mine if not landed(push.after)))
 
 
 def teams_of(place: Place, policy: Policy) -> dict[str, tuple[Person, ...] | Unknown]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gitml.errors import SpecError, UsageError
 from gitml.models.fields import Field
-from gitml.models.model import Answers, Opened, Predictor
+from gitml.models.model import Answers, OpenedModel, Predictor
 from gitml.models.signature import Rows, Signature
 from gitml.spec.deployment import Pin
 from gitml.spec.ensemble import Ensemble, parse_ensemble
@@ -20,7 +20,7 @@ Score = Callable[[Rows], Answers]
 Members = Callable[[str, Pin], Predictor]
 
 
-def opened(content: bytes, signature: Signature, members: Members | None) -> Opened:
+def opened(content: bytes, signature: Signature, members: Members | None) -> OpenedModel:
     """The ensemble that ``content`` describes. Raises UsageError where members do not fit it."""
     try:
         wanted = parse_ensemble(content, "the ensemble")
@@ -35,11 +35,11 @@ def opened(content: bytes, signature: Signature, members: Members | None) -> Ope
     if wanted.combiner is not None:
         combiner = members(wanted.combiner.model, wanted.combiner)
         steady = all(model.steady for model in (*models, combiner))
-        return Opened(_stacked(wanted, asked, models, combiner, len(signature.outputs)), "arrays", steady)
+        return OpenedModel(_stacked(wanted, asked, models, combiner, len(signature.outputs)), "arrays", steady)
     widths = {len(model.signature.outputs) for model in models}
     if widths != {len(signature.outputs)}:
         raise UsageError(f"the members have {sorted(widths)} outputs, the ensemble {len(signature.outputs)}")
-    return Opened(_combined(wanted, asked, models), "arrays", all(model.steady for model in models))
+    return OpenedModel(_combined(wanted, asked, models), "arrays", all(model.steady for model in models))
 
 
 def _combined(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Predictor]) -> Score:

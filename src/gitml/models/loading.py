@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gitml.errors import IntegrityError, UsageError
 from gitml.models import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.models.formats import check_content
-from gitml.models.model import Opened, Predictor
+from gitml.models.model import OpenedModel, Predictor
 from gitml.models.signature import Signature, parse, probe
 
 LARGEST = 4 << 30
@@ -25,7 +25,7 @@ LARGEST = 4 << 30
 class Opener(Protocol):
     """Makes a scoring function, from encoded rows (rows, inputs) to answers (rows, outputs), out of a file's bytes."""
 
-    def __call__(self, content: bytes, signature: Signature) -> Opened: ...
+    def __call__(self, content: bytes, signature: Signature) -> OpenedModel: ...
 
 
 OPENERS: dict[str, Opener] = {

@@ -19,7 +19,7 @@ class ModelError(FailedError):
     """The model itself failed on rows that fit its signature."""
 
 
-class Opened(NamedTuple):
+class OpenedModel(NamedTuple):
     """What a format makes of a file: see ``Predictor``."""
 
     score: Callable[[Rows], Answers]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 
 _TYPES: dict[str, Any] = {
@@ -22,7 +22,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def opened(content: bytes, signature: Signature) -> Opened:
+def opened(content: bytes, signature: Signature) -> OpenedModel:
     """Feeds one tensor with all inputs, or one per input by name; takes outputs by name, or the one that is float."""
     try:
         import onnxruntime
@@ -42,7 +42,7 @@ def opened(content: bytes, signature: Signature) -> Opened:
         raise IntegrityError(f"the ONNX file cannot be loaded: {exc}", "export the model again") from exc
     feed = _feed(session.get_inputs(), signature)
     names, pick = _outputs(session.get_outputs(), signature)
-    return Opened(lambda rows: pick(session.run(names, feed(rows))), "arrays", is_steady(model))
+    return OpenedModel(lambda rows: pick(session.run(names, feed(rows))), "arrays", is_steady(model))
 
 
 def _feed(inputs: list[Any], signature: Signature) -> Callable[[Any], dict[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 from gitml.errors import UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 from gitml.models.sklearnmodel import scorer
 
 
-def opened(content: bytes, signature: Signature) -> Opened:
+def opened(content: bytes, signature: Signature) -> OpenedModel:
     """Unpickles, which runs whatever code the file names."""
     try:
         import joblib

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 
 Weights = Mapping[str, NDArray[Any]]
@@ -91,7 +91,7 @@ class Network(_Described):
     ]
 
 
-def opened(content: bytes, signature: Signature) -> Opened:
+def opened(content: bytes, signature: Signature) -> OpenedModel:
     """Raises IntegrityError for a damaged file, UsageError for a network that is not described or does not fit."""
     try:
         from safetensors import SafetensorError
@@ -118,7 +118,7 @@ def opened(content: bytes, signature: Signature) -> Opened:
             found = layer(found)
         return found.astype(np.float64)
 
-    return Opened(score, "arrays")
+    return OpenedModel(score, "arrays")
 
 
 def _described(content: bytes) -> Network:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gitml.errors import UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 from gitml.models.sklearninside import trees
 from gitml.models.sklearninside.boosted import boosted
@@ -24,7 +24,7 @@ from gitml.models.sklearnmissing import missing_words
 Score = Callable[[Any], Any]
 
 
-def scorer(load: Callable[[], Any], signature: Signature) -> Opened:
+def scorer(load: Callable[[], Any], signature: Signature) -> OpenedModel:
     """Scoring function for the model that ``load`` makes, and how it is called: `arrays` or `frame`."""
     with warnings.catch_warnings():
         # Another patch version of scikit-learn is said in a warning; the samples' parity decides, not the warning.
@@ -35,18 +35,18 @@ def scorer(load: Callable[[], Any], signature: Signature) -> Opened:
             raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
         prepare = on_arrays(model, signature)
     if prepare is None:
-        return Opened(_on_frames(model, signature), "frame")
+        return OpenedModel(_on_frames(model, signature), "frame")
     steps, last = prepare
     answer = _answer(last, signature)
     if not steps:
-        return Opened(answer, "arrays")
+        return OpenedModel(answer, "arrays")
 
     def score(rows: Any) -> Any:
         for step in steps:
             rows = step(rows)
         return answer(rows)
 
-    return Opened(score, "arrays")
+    return OpenedModel(score, "arrays")
 
 
 def _answer(model: Any, signature: Signature) -> Score:

@@ -7,10 +7,11 @@ from types import ModuleType
 from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
-from gitml.models.model import Opened
+from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
+from gitml.models.sklearninside import supports
 from gitml.models.sklearnmodel import scorer
-from gitml.models.sklearnsettings import settle
+from gitml.models.sklearnsettings import everything, settle
 
 # Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
 # compiled code follows blindly: sklearninside.trees looks at them first.
@@ -41,7 +42,7 @@ def library() -> Any:
     return skops
 
 
-def opened(content: bytes, signature: Signature) -> Opened:
+def opened(content: bytes, signature: Signature) -> OpenedModel:
     """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
     skops = library()
     try:
@@ -63,4 +64,5 @@ def opened(content: bytes, signature: Signature) -> Opened:
 
 def _settled(model: Any) -> Any:
     settle(model)
+    supports.check(everything(model))
     return model

@@ -34,7 +34,8 @@ class NumberPlaces:
         """The cell of each value, ``MISSING`` for NaN."""
         with np.errstate(over="ignore"):  # infinity is on the right side too
             near = values - self._centre if self._centre else values
-        places: Cells = self._table[near.view(np.uint64) >> _SHIFT]
+        # As signed integers they are numpy's own kind of index, and need no copy.
+        places: Cells = self._table.take((near.view(np.uint64) >> _SHIFT).view(np.int64))
         unsure = np.flatnonzero(places == _SEARCH)
         if len(unsure):
             some = values[unsure]

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gitml.engines.places import place_of
+from gitml.engines.tables import format_of, open_table
 from gitml.errors import UsageError
 from gitml.jsontext import canonical, plain
 from gitml.sketches import words
@@ -39,7 +42,7 @@ from gitml.sketches.moments import hours_of, moments_of
 from gitml.sketches.numbers import NumberPlaces
 from gitml.sketches.sketch import Sketch
 
-_VALUES = 16_000_000
+_VALUES, _ROWS = 16_000_000, 65_536
 
 Read = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -77,6 +80,21 @@ def reference_of(
     )
     sketch = RowCounter(layout, source).of(read())
     return ReferenceSketch(layout, sketch, _alike(read, layout, sketch, source))
+
+
+def rows_of(table: str | Path, types: Mapping[str, pa.DataType] | None = None) -> Read:
+    """The rows of a Parquet, CSV or Arrow file, by path or URL. ``types``: those of CSV columns, where an id of digits
+    is a word. Raises UsageError for another ending."""
+    place = place_of(table)
+    kind = format_of(place.name)
+    if kind is None:
+        raise UsageError(f"{table} has no ending of a table", "rename it: .parquet, .csv, .csv.gz, .arrow, .arrows")
+
+    def read() -> Iterator[pa.RecordBatch]:
+        with open_table(place, kind, _ROWS, types or {}) as batches:
+            yield from batches
+
+    return read
 
 
 @dataclass

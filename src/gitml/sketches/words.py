@@ -17,10 +17,10 @@ def encoded(column: Any) -> tuple[list[str], NDArray[np.int64]]:
 
     Anything is a word as it is written; 6.0 is written 6, as a missing value may turn whole numbers into floats.
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    found = column.dictionary_encode()
+    found = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     values = found.dictionary
+    if values.null_count or len(values.unique()) < len(values):  # somebody else's dictionary
+        return encoded(column.dictionary_decode())
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = pc.replace_substring_regex(values.cast(pa.string()), r"^(-?\d+)\.0$", r"\1")
     indices = found.indices.fill_null(-1) if found.indices.null_count else found.indices

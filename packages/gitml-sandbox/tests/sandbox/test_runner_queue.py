@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gitml_sandbox.actions import event_runs
 from gitml_sandbox.actions.runner import QUICK, Runner, machines
 from gitml_sandbox.server.serve import Options, serving
-from sandbox.forge_kit import Kit, people
+from sandbox.forge_kit import Kit, commit, git, people
 from sandbox.runner_kit import Works
 from sandbox.runner_kit import works as make_works
 
@@ -15,6 +16,15 @@ def test_a_machine_for_each_core_and_one_for_quick_jobs() -> None:
     assert list(machines(1)) == ["sandbox-1", QUICK]
     assert set(machines(3)) == {"sandbox-1", "sandbox-2", "sandbox-3", QUICK}
     assert len(machines()) >= 3
+
+
+def test_an_event_starts_its_workflow_once_however_often_it_is_judged(kit: Kit, tmp_path: Path) -> None:
+    repo, clone = kit.seeded(tmp_path / "clone")
+    commit(clone, ".github/workflows/ci.yml", "on: push\njobs: {a: {runs-on: x, steps: [{run: ls}]}}\n")
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    mine = [row for row in event_runs.pending(kit.sandbox) if row["repo_id"] == repo.id]
+    assert [row["name"] for row in mine] == ["create", "push", "push"]
+    assert [event_runs.handle(kit.sandbox, row, {}) for row in (*mine, mine[2])] == [0, 0, 1, 0]
 
 
 def test_a_run_that_has_not_begun_gives_way_to_a_newer_one_of_its_group(works: Works) -> None:

@@ -169,6 +169,22 @@ def test_close_reopen_and_draft(case: Case) -> None:
     assert story.index("Not now") < story.index("reopened this") < story.index("marked this as ready")
 
 
+def test_the_story_is_in_order_within_a_second(case: Case) -> None:
+    """And whatever the clocks say: of comments, reviews and pushes, the one that came first stands first."""
+    olga, home = browser(case.kit, "olga"), f"/repos{case.home}/issues/{case.number}/comments"
+    case.review(olga, "COMMENT", "the first word")
+    api(case.kit, "rita", "POST", home, {"body": "the second word"}, 201)
+    api(case.kit, "rita", "POST", home, {"body": "the third word"}, 201)
+    sha = case.push()
+    case.review(olga, "COMMENT", "the fifth word", sha)
+    with case.kit.sandbox.store.write() as tx:
+        for table, column in (("events", "created_at"), ("issue_comments", "created_at"), ("reviews", "submitted_at")):
+            tx.execute(f"UPDATE {table} SET {column} = '2026-01-01T00:00:00Z'")
+    story = olga.get(case.page)
+    words = ("the first word", "the second word", "the third word", "More work", "the fifth word")
+    assert sorted(words, key=story.index) == list(words)
+
+
 def test_an_empty_comment_and_what_was_typed(case: Case) -> None:
     ada = browser(case.kit, "ada")
     answer = ada.post(case.page, {"do": "comment", "body": "  "})

@@ -181,3 +181,10 @@ class MemoryActs:
             listed = {key: (Artifact(key, name, len(content), False), content) for key, (name, content) in kept.items()}
             state.artifacts[known.id] = listed
             return known
+
+    def expire(self, run: int) -> None:
+        """The forge deletes the archives of a run, and remembers that they were there."""
+        with self._session.turn("write") as state:
+            kept = state.artifacts.get(run, {})
+            gone = {number: (replace(artifact, is_expired=True), b"") for number, (artifact, _) in kept.items()}
+            state.artifacts[run] = gone

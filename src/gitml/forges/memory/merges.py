@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gitml.errors import FailedError
+from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.governed import CommitIdentity, Merged, PullCommit, Pushed, Readiness
 from gitml.forges.memory.comments import MemoryComments
@@ -57,7 +57,11 @@ class MemoryMerges:
             host = self._session.host
             base = host.head(pull.base.branch)
             commit = make(self._session, state, record, Made(method, base or "", tree, title, message))
-            host.move(pull.base.branch, base, commit)
+            try:
+                host.move(pull.base.branch, base, commit)
+            except OutsideError as exc:
+                # Somebody pushed into the folder meanwhile.
+                raise FailedError(f"{pull.base.branch} has moved: nothing was merged", "call it again") from exc
             moved(host, BranchMove(state.repository, pull.base.branch, base, commit, self._session.person, number))
             return commit
 

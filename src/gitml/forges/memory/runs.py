@@ -35,7 +35,10 @@ class MemoryRuns:
     def download(self, artifact: int) -> bytes:
         with self._session.turn() as state:
             every = {number: found for kept in state.artifacts.values() for number, found in kept.items()}
-            return one_of(every, artifact, "artifact")[1]
+            found, content = one_of(every, artifact, "artifact")
+            if found.is_expired:
+                raise refused(410, f"artifact {artifact} has expired")
+            return content
 
     def start(self, workflow: str, branch: str) -> None:
         with self._session.turn("write") as state:
@@ -45,14 +48,16 @@ class MemoryRuns:
                 raise refused(404, f"the branch {branch} has no workflow {workflow}")
             number = state.number()
             about = ("workflow_dispatch", path, branch, commit, state.repository)
-            state.runs[number] = Run(number, 1, *about, "queued", "", host.page(f"runs/{number}"))
+            url, by = host.page(f"runs/{number}"), self._session.login
+            state.runs[number] = Run(number, 1, *about, "queued", "", url, by)
 
     def rerun(self, job: int) -> bool:
         with self._session.turn("write") as state:
             run = next((state.runs[n] for n, jobs in state.jobs.items() if any(j.id == job for j in jobs)), None)
             if run is None or not run.is_over:
                 return False
-            state.runs[run.id] = replace(run, attempt=run.attempt + 1, status="queued", conclusion="")
+            by = self._session.login
+            state.runs[run.id] = replace(run, attempt=run.attempt + 1, status="queued", conclusion="", by=by)
             state.jobs[run.id] = [_again(j) if j.id == job else j for j in state.jobs[run.id]]
             return True
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from gitml.errors import IntegrityError
 
+_ANY = 1 << 31
+
 
 def check(model: Any) -> None:
     """Raises IntegrityError if any tree in ``model`` has a node that leads nowhere, back, or to no feature."""
@@ -30,24 +32,33 @@ def check(model: Any) -> None:
 
 
 def _inside(model: Any) -> Iterator[tuple[Any, int]]:
-    """Every tree that the model holds, however deep, with the number of features of the estimator around it."""
-    waiting, seen = [(model, 0)], set[int]()
+    """Every tree that the model holds, however deep, with the number of features that its rows are sure to have.
+
+    That is what its own estimator checks rows for; one that says no number checks nothing. Gradient boosting asks the
+    first of its trees alone, and hands the rows to all.
+    """
+    waiting, seen = [(model, 0, _ANY)], set[tuple[int, int, int]]()
     while waiting:
-        found, features = waiting.pop()
-        if id(found) in seen or isinstance(found, str | bytes | int | float | type(None)):
+        found, features, most = waiting.pop()
+        if isinstance(found, str | bytes | int | float | type(None)):
             continue
-        seen.add(id(found))
+        # One tree can hang in two places, and only one of them may be sound.
+        if (id(found), features, most) in seen:
+            continue
+        seen.add((id(found), features, most))
         if type(found).__name__ in ("Tree", "TreePredictor"):
             yield found, features
         elif isinstance(found, dict):
-            waiting += [(v, features) for v in found.values()]
+            waiting += [(v, features, most) for v in found.values()]
         elif isinstance(found, list | tuple | set):
-            waiting += [(v, features) for v in found]
+            waiting += [(v, features, most) for v in found]
         elif isinstance(found, np.ndarray):
-            waiting += [(v, features) for v in found.ravel().tolist()] if found.dtype == object else []
+            waiting += [(v, features, most) for v in found.ravel().tolist()] if found.dtype == object else []
         elif hasattr(found, "__dict__"):
-            own = vars(found).get("n_features_in_", features)
-            waiting += [(v, own) for v in vars(found).values()]
+            own = vars(found).get("n_features_in_", 0)
+            own = min(int(own), most) if isinstance(own, int | np.integer) else 0
+            below = own if type(found).__name__.startswith("GradientBoosting") else _ANY
+            waiting += [(v, own, below) for v in vars(found).values()]
 
 
 def _sound(tree: Any, width: int) -> bool:
@@ -56,7 +67,8 @@ def _sound(tree: Any, width: int) -> bool:
         inner = nodes["is_leaf"] == 0
         children, features = (nodes["left"], nodes["right"]), nodes["feature_idx"]
         categorical = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
-        if categorical.size and int(categorical.max()) >= len(tree.raw_left_cat_bitsets):
+        bits = tree.raw_left_cat_bitsets
+        if categorical.size and (int(categorical.max()) >= len(bits) or bits.shape[1:] != (8,)):
             return False
     else:
         inner = tree.children_left != -1

@@ -236,7 +236,8 @@ class Runner:
             now = self.sandbox.now()
             taken = tx.execute(
                 "UPDATE jobs SET status = 'in_progress', runner = ?, started_at = ?, reason = ''"
-                " WHERE id = ? AND status = 'queued' AND cancel_asked = 0",
+                " WHERE id = ? AND status = 'queued' AND cancel_asked = 0 AND NOT EXISTS"
+                " (SELECT 1 FROM runs WHERE runs.id = run_id AND runs.cancel_asked AND runs.status = 'queued')",
                 (machine, now, row["id"]),
             )
             fresh = runs_store.job_row(tx, row["id"])

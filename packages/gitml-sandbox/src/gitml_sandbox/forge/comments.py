@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS issue_comments (
     user_id INTEGER NOT NULL REFERENCES users(id),
     app_id INTEGER REFERENCES users(id),
     body TEXT NOT NULL,
+    after_event INTEGER NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 );
@@ -44,10 +45,10 @@ def _checked(resource: str, body: str) -> str:
 
 
 def add(tx: sqlite3.Connection, *, issue_id: int, by: Actor, body: str, now: str) -> sqlite3.Row:
-    """Add a comment to an issue or pull request."""
+    """Add a comment to an issue or pull request. It remembers the event before it: times are whole seconds."""
     done = tx.execute(
-        "INSERT INTO issue_comments (issue_id, user_id, app_id, body, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO issue_comments (issue_id, user_id, app_id, body, after_event, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM events), ?, ?)",
         (
             issue_id,
             by.user.id,

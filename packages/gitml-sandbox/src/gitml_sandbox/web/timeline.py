@@ -75,21 +75,19 @@ def story(visit: Visit, pull: Pull) -> list[Item]:
     bare = repos.path(visit.sandbox, visit.repo)
     items = [*_comments(visit, pull), *_reviews(visit, pull), *_events(visit, pull, bare)]
     order = _order(visit, pull)
-    return sorted(items, key=lambda item: order.get((item.kind, item.id), (item.at, item.event)))
+    return sorted(items, key=lambda item: order.get((item.kind, item.id), item.event))
 
 
-def _order(visit: Visit, pull: Pull) -> dict[tuple[str, int], tuple[str, int]]:
+def _order(visit: Visit, pull: Pull) -> dict[tuple[str, int], float]:
     """When comments and reviews happened among the events: times alone are whole seconds."""
     rows = visit.tx.execute(
-        "SELECT id, created_at, 'comment' AS kind, json_extract(payload, '$.comment.id') AS of FROM events"
-        " WHERE repo_id = ?1 AND name = 'issue_comment' AND action = 'created'"
-        " AND json_extract(payload, '$.issue.number') = ?2 UNION ALL"
-        " SELECT id, created_at, 'review', json_extract(payload, '$.review.id') FROM events"
+        "SELECT 'comment' AS kind, id AS of, after_event + 0.5 AS place FROM issue_comments WHERE issue_id = ?3"
+        " UNION ALL SELECT 'review', json_extract(payload, '$.review.id'), id FROM events"
         " WHERE repo_id = ?1 AND name = 'pull_request_review' AND action = 'submitted'"
         " AND json_extract(payload, '$.pull_request.number') = ?2",
-        (pull.repo_id, pull.number),
+        (pull.repo_id, pull.number, pull.id),
     )
-    return {(row["kind"], row["of"]): (row["created_at"], row["id"]) for row in rows}
+    return {(row["kind"], row["of"]): row["place"] for row in rows}
 
 
 def _who(visit: Visit, user_id: int | None) -> User | None:
