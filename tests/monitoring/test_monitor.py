@@ -240,6 +240,25 @@ def test_floors_and_columns_are_as_gitml_yaml_says(world: WatchedWorld) -> None:
     assert found.promise.columns == 2
 
 
+def test_a_column_that_the_version_does_not_have_is_inconclusive(world: WatchedWorld) -> None:
+    path = world.root / "gitml.yaml"
+    path.write_text(path.read_text() + "      columns: [fare, gone]\n")
+    found = look(world)
+    assert set(phases(found).values()) == {"inconclusive"}
+    assert found.verdicts["drift"].reason.startswith("the signature has no column gone; it has fare, weather, word, p")
+
+
+def test_private_columns_are_not_watched_and_without_any_other_nothing_passes(world: WatchedWorld) -> None:
+    world.serve(weeks(1))
+    path = world.root / "gitml.yaml"
+    text = path.read_text()
+    path.write_text(text + "private: [fare, p]\n")
+    assert {column.column for column in look(world).columns} == {"weather", "word"}
+    path.write_text(text + 'private: ["*"]\n')
+    verdict = look(world).verdicts["drift"]
+    assert (verdict.phase, verdict.reason[:22]) == (Phase.INCONCLUSIVE, "no column is watched: ")
+
+
 def test_a_window_beside_the_schedule_is_looked_at_alone(world: WatchedWorld) -> None:
     world.serve(weeks(6))
     found = look(world, since=MONDAY + DAY, until=MONDAY + 4 * DAY)
@@ -289,7 +308,7 @@ def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: Watc
     lines = ran.out.splitlines()
     assert lines[0] == "delay in production: fare has drifted"
     assert any(line.startswith("fare") and "drifted" in line and "σ" in line for line in lines)
-    assert "Promised: one false alarm in 20 years of such looks, over all 4 columns watched." in lines
+    assert "Promised: one false alarm in 20 years of such looks, over all columns watched (4)." in lines
     assert lines[-1] == "Look yourself: gitml monitor delay --in production --at 2025-10-13T00:00:00Z"
     told = json.loads(gitml(world.root, "monitor", "--at", "2025-10-13", "--json").out)
     assert told[0]["verdicts"]["drift"]["phase"] == "failed"

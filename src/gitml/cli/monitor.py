@@ -117,7 +117,7 @@ def _promise(one: Any) -> None:
         show("This window is beside the schedule: the promise about false alarms does not cover it.")
     else:
         columns = one.promise.columns
-        show(f"Promised: one false alarm in {one.years} years of such looks, over all {columns} columns watched.")
+        show(f"Promised: one false alarm in {one.years} years of such looks, over all columns watched ({columns}).")
         show(f"Next look: {one.next_look:%Y-%m-%d %H:%M} UTC")
     if one.reference and not any(part.alike for part in one.reference.parts):
         note("rows are taken as independent: the reference was written without --time and --unit")

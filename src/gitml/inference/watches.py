@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.errors import GitmlError
+from gitml.errors import GitmlError, UsageError
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf
 from gitml.models.signature import parse as parse_signature
@@ -24,7 +24,7 @@ from gitml.spec.monitors import MonitorSpec
 
 @dataclass(frozen=True)
 class Watch:
-    """One monitor: a version in an environment. ``broken``: why it has no signature or reference, by which."""
+    """One monitor: a version in an environment. ``lacking``: why there is no subject, or no reference."""
 
     model: str
     environment: str
@@ -50,7 +50,10 @@ def _watch(root: Path, app: Application, record: Record, environment: str, spec:
         why = f"{record.reference} has no signature: which columns it takes is not known"
         return Watch(record.model, environment, record, spec, None, why)
     reference, lacking = _reference(root, record)
-    subject = subject_of(parse_signature(record.signature), reference, spec.columns, app.private)
+    try:
+        subject = subject_of(parse_signature(record.signature), reference, spec.columns, app.private)
+    except UsageError as exc:  # another version may fit: one that does not is no reason to stop watching others
+        return Watch(record.model, environment, record, spec, None, f"{exc}; {exc.hint}")
     return Watch(record.model, environment, record, spec, subject, lacking)
 
 

@@ -70,6 +70,8 @@ class ColumnDrift:
 def judge_drift(subject: Subject, looks: Sequence[Look], plan: DriftPlan) -> tuple[Verdict, tuple[ColumnDrift, ...]]:
     """A column has drifted when the lower bound of its effect lies above its floor, in any of the last windows."""
     parts = subject.reference.parts if subject.reference else ()
+    if not subject.fields:
+        return Verdict(Phase.INCONCLUSIVE, "no column is watched: those of the signature are private"), ()
     if not parts:
         return Verdict(Phase.INCONCLUSIVE, NO_REFERENCE), ()
     windows = windowed([look.sketch for look in looks])
