@@ -169,6 +169,7 @@ def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World
         assert process.process.wait(20) == 0
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_main_does_not_say_where_features_are_sent_and_private_columns_are_nowhere(world: World) -> None:
     spec = world.clone / "gitml.yaml"

@@ -162,6 +162,7 @@ def test_commits_of_main_that_it_keeps_reachable_are_no_breaks(ledger: Ledger) -
     assert line.clean == (git(ledger.clone, "rev-parse", "HEAD"),)
 
 
+@pytest.mark.nightly
 def test_one_huge_file_under_sixty_names_is_never_read(ledger: Ledger) -> None:
     """95 MB of zeros cost 420 kB on the forge."""
     stems = [f"2026/03/20260301T0800{n:02}Z-gate-000000000000.json" for n in range(60)]

@@ -56,6 +56,7 @@ def test_ready_gets_one_commit_with_lock_and_record_and_main_is_right_after_the_
     assert loop.tip("main") == merged
 
 
+@pytest.mark.nightly
 def test_a_pull_request_that_opens_after_the_training_takes_over_what_it_left(loop: Loop) -> None:
     pushed = loop.rate(0.7, branch="faster")
     assert loop.judged(pushed)["state"] == "success", loop.logs()
@@ -77,6 +78,7 @@ def test_a_pull_request_that_opens_after_the_training_takes_over_what_it_left(lo
     assert len(loop.comments(number)) == 1
 
 
+@pytest.mark.nightly
 def test_a_second_push_replaces_the_bots_own_unmerged_record(loop: Loop) -> None:
     first = loop.rate(0.7, branch="faster")
     loop.pull("faster")
@@ -103,6 +105,7 @@ def test_a_failing_stage_is_reported_with_its_last_lines_and_nothing_is_committe
     assert loop.tip("broken") == sha
 
 
+@pytest.mark.nightly
 def test_two_pushes_in_quick_succession_end_with_one_right_report(loop: Loop) -> None:
     first = loop.rate(0.7, branch="faster")
     number = loop.pull("faster")
@@ -116,6 +119,7 @@ def test_two_pushes_in_quick_succession_end_with_one_right_report(loop: Loop) ->
     assert loop.judged(head)["state"] == "success"
 
 
+@pytest.mark.nightly
 def test_two_branches_that_trained_merged_one_after_the_other_end_with_a_right_main(loop: Loop, tmp_path: Path) -> None:
     faster = loop.rate(0.7, branch="faster")
     one = loop.pull("faster")
@@ -141,6 +145,7 @@ def test_two_branches_that_trained_merged_one_after_the_other_end_with_a_right_m
     assert "nothing changed" in ran.out, ran.out
 
 
+@pytest.mark.nightly
 def test_a_stale_main_gets_a_retrain_pull_request_that_puts_it_right(loop: Loop) -> None:
     allowed = loop.works.api("PUT", "/actions/permissions/workflow", {"can_approve_pull_request_reviews": True})
     assert allowed.status_code == 204, allowed.text
@@ -155,6 +160,7 @@ def test_a_stale_main_gets_a_retrain_pull_request_that_puts_it_right(loop: Loop)
     assert loop.judged(merged)["state"] == "success"
 
 
+@pytest.mark.nightly
 def test_where_actions_may_open_no_pull_requests_the_report_of_a_stale_main_says_what_to_do(loop: Loop) -> None:
     loop.works.push({"params.yaml": "rows: 20\nrate: 0.9\nnoise: false\n"}, branch="main", message="untrained")
     sha = loop.tip("main")
@@ -165,6 +171,7 @@ def test_where_actions_may_open_no_pull_requests_the_report_of_a_stale_main_says
     loop.until(lambda: len(loop.files("gitml/retrain-toy")) == 2)
 
 
+@pytest.mark.nightly
 def test_an_unchanged_push_says_that_there_is_nothing_to_train(loop: Loop) -> None:
     sha = loop.change({"notes.txt": "other words\n"}, branch="words")
     number = loop.pull("words")

@@ -30,6 +30,7 @@ def statuses(done: Ran) -> dict[str, str]:
     return {f["path"]: f["status"] for f in json.loads(done.out)["files"]}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_starter_trains_as_it_stands(tmp_path: Path) -> None:
     done = gitml(tmp_path, "init", "my app")

@@ -81,6 +81,7 @@ def of(outcome: GateOutcome, scene: Scene) -> Statement:
     return found[-1]
 
 
+@pytest.mark.nightly
 def test_forged_and_replayed_evidence(scene: Scene) -> None:
     """Of each kind a gate that passed and an approval: whoever believed one of them would follow."""
     remote = Remote(scene.town.kit.remote(scene.town.repo, "rita"))

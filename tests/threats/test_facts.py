@@ -23,6 +23,7 @@ METRICS = {
 }
 
 
+@pytest.mark.nightly
 def test_metrics_that_are_missing_no_numbers_or_made_up(scene: Scene) -> None:
     scene.unguarded()
     said = {}
@@ -39,6 +40,7 @@ def test_metrics_that_are_missing_no_numbers_or_made_up(scene: Scene) -> None:
     scene.shut(expected)
 
 
+@pytest.mark.nightly
 def test_deployment_files_that_say_two_things_or_pin_what_is_not_there(scene: Scene) -> None:
     good = scene.pinned()
     digest = scene.version.files["model.skops"].sha256

@@ -108,6 +108,7 @@ def test_of_two_promotions_at_once_one_gets_through(scene: Scene) -> None:
 DOWN = ["/reviews", "/commits", "/activity", "/pulls/", "POST .*/statuses", ""]
 
 
+@pytest.mark.nightly
 def test_a_forge_that_is_down_opens_nothing(scene: Scene) -> None:
     """Whatever of it answers 502 until patience ends, nothing is green; afterwards all goes on."""
     shut, tip = scene.opened(), scene.tip

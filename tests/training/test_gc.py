@@ -18,7 +18,7 @@ import pytest
 
 from conftest import Ran, commit, dvc, git, gitml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 SetParams = Callable[[Path, str, str], None]
 
 

@@ -34,6 +34,7 @@ def test_the_same_bytes(trained: Path) -> None:
     assert "not in the recorded one" in found["reason"]
 
 
+@pytest.mark.nightly
 def test_other_bytes_and_the_same_predictions(sampled: Path) -> None:
     found = reproduce(sampled)
     assert found["phase"] == "successful"
@@ -99,6 +100,7 @@ def moved(sampled: Path, by: str) -> Path:
     return sampled
 
 
+@pytest.mark.nightly
 def test_predictions_within_the_tolerance_and_beyond(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     wide = reproduce(sampled, "--tolerance", "1e-3")
@@ -111,6 +113,7 @@ def test_predictions_within_the_tolerance_and_beyond(sampled: Path) -> None:
     assert "predictions differ: prediction in row 0: recorded" in narrow["reason"]
 
 
+@pytest.mark.nightly
 def test_samples_that_are_gone_are_said_to_be_gone(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     shutil.rmtree(sampled / ".dvc" / "cache")
@@ -120,6 +123,7 @@ def test_samples_that_are_gone_are_said_to_be_gone(sampled: Path) -> None:
     assert "predictions were not compared: artifacts/m/samples.parquet is neither in DVC's cache nor" in found["reason"]
 
 
+@pytest.mark.nightly
 def test_samples_swapped_in_the_cache_are_not_compared(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     entry = json.loads(record_of(sampled).read_bytes())["stages"]["evaluate"]
@@ -132,6 +136,7 @@ def test_samples_swapped_in_the_cache_are_not_compared(sampled: Path) -> None:
     assert "not what the record says" in found["reason"]
 
 
+@pytest.mark.nightly
 def test_samples_come_from_the_remote(sampled: Path, tmp_path: Path) -> None:
     dvc(sampled, "remote", "add", "-d", "store", "../store")
     dvc(sampled, "push")

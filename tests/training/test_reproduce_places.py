@@ -16,7 +16,7 @@ import pytest
 from conftest import TOY, commit, dvc, git, gitml, write
 from reproducing import edit, everything, reproduce
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 @pytest.fixture
