@@ -22,7 +22,7 @@ from forges.chaos_kit import Chaos
 from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 STATUSES, COMMENTS = "POST .*/statuses/", "POST .*/issues/[0-9]+/comments"
 # The request to the forge at which the process dies, and whether the forge has carried it out by then.

@@ -273,6 +273,7 @@ def test_an_ensemble_is_scored_with_the_members_that_it_pins(app: Path, data: Pa
         score(app, "both", call(data, output=str(data.parent / "other")))
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_killed_and_called_again_with_workers_the_command_gives_every_row_once(app: Path, tmp_path: Path) -> None:
     data = tmp_path / "many"
@@ -306,6 +307,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_data_set(app: Path, tmp_path: Path) -> None:
     peaks = []

@@ -14,6 +14,7 @@ from sandbox.forge_kit import git
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.nightly
 def test_draft_reports_only_and_the_next_push_updates_the_same_comment(loop: Loop) -> None:
     first = loop.rate(0.7, branch="faster")
     number = loop.pull("faster", draft=True)
@@ -92,6 +93,7 @@ def test_a_second_push_replaces_the_bots_own_unmerged_record(loop: Loop) -> None
     assert now != mine
 
 
+@pytest.mark.nightly
 def test_a_failing_stage_is_reported_with_its_last_lines_and_nothing_is_committed(loop: Loop) -> None:
     broken = TOY["train.py"] + "print('the token is', 'ghp_' + 'a' * 36)\nraise SystemExit('no gradient in sight')\n"
     sha = loop.change({"train.py": broken}, branch="broken")

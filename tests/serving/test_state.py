@@ -170,6 +170,7 @@ class Load:
         client.close()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_swaps_under_load_fail_no_request_and_mix_no_versions(start: Start, boosting: Predictor) -> None:
     models = [constant(n, n) for n in range(6)]

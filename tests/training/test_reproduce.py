@@ -13,7 +13,7 @@ import pytest
 from conftest import commit, dvc, git, gitml, write
 from reproducing import SAMPLED, edit, everything, record_of, reproduce, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,6 @@ def test_the_same_bytes(trained: Path) -> None:
     assert "not in the recorded one" in found["reason"]
 
 
-@pytest.mark.nightly
 def test_other_bytes_and_the_same_predictions(sampled: Path) -> None:
     found = reproduce(sampled)
     assert found["phase"] == "successful"
@@ -100,7 +99,6 @@ def moved(sampled: Path, by: str) -> Path:
     return sampled
 
 
-@pytest.mark.nightly
 def test_predictions_within_the_tolerance_and_beyond(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     wide = reproduce(sampled, "--tolerance", "1e-3")
@@ -113,7 +111,6 @@ def test_predictions_within_the_tolerance_and_beyond(sampled: Path) -> None:
     assert "predictions differ: prediction in row 0: recorded" in narrow["reason"]
 
 
-@pytest.mark.nightly
 def test_samples_that_are_gone_are_said_to_be_gone(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     shutil.rmtree(sampled / ".dvc" / "cache")
@@ -123,7 +120,6 @@ def test_samples_that_are_gone_are_said_to_be_gone(sampled: Path) -> None:
     assert "predictions were not compared: artifacts/m/samples.parquet is neither in DVC's cache nor" in found["reason"]
 
 
-@pytest.mark.nightly
 def test_samples_swapped_in_the_cache_are_not_compared(sampled: Path) -> None:
     moved(sampled, "1.0e-9")
     entry = json.loads(record_of(sampled).read_bytes())["stages"]["evaluate"]
@@ -136,7 +132,6 @@ def test_samples_swapped_in_the_cache_are_not_compared(sampled: Path) -> None:
     assert "not what the record says" in found["reason"]
 
 
-@pytest.mark.nightly
 def test_samples_come_from_the_remote(sampled: Path, tmp_path: Path) -> None:
     dvc(sampled, "remote", "add", "-d", "store", "../store")
     dvc(sampled, "push")

@@ -15,7 +15,7 @@ import yaml
 
 from conftest import commit, dvc, git, gitml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 SetParams = Callable[[Path, str, str], None]
 
 

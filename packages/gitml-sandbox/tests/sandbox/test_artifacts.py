@@ -17,6 +17,7 @@ from sandbox.runner_kit import Works
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_files_travel_between_jobs_by_name_by_pattern_and_all_together(works: Works) -> None:
     works.flow(
         """

@@ -23,7 +23,7 @@ from gitml_sandbox.errors import SandboxError
 from gitml_sandbox.server import serve
 from sandbox.forge_kit import commit, git
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 def in_process(*words: str) -> str:

@@ -24,7 +24,7 @@ from sandbox.forge_kit import Kit, commit, git, people
 from sandbox.killpoints import POINTS
 from sandbox.nursery import Forked, nursery
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 PUSH = [n for n in POINTS if n.startswith(("push-", "settle-"))]
 INSIDE = [n for n in POINTS if n.startswith(("update-", "settle-"))]

@@ -65,6 +65,7 @@ def test_listens_on_loopback_only(kit: Kit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_more_pushes_at_once_than_threads(kit: Kit, tmp_path: Path) -> None:
     repo, clone = kit.seeded(tmp_path / "a")
     git(clone, "fetch", "-q")

@@ -20,6 +20,7 @@ def client(kit: Kit, login: str) -> Github:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_life_of_a_pull_request(kit: Kit) -> None:
     ada, olga, bot = client(kit, "ada"), client(kit, "olga"), client(kit, "gitml-bot[bot]")
     repo = ada.get_user().create_repo("life", private=True, auto_init=True)

@@ -19,7 +19,7 @@ from sandbox import test_crash as crash
 from sandbox.forge_kit import git
 from sandbox.test_crash import Template, recovered, server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 # The fixture of the pushes' tests serves here, too.
 template = crash.template

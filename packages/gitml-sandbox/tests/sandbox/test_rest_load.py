@@ -14,6 +14,7 @@ CLIENTS, CALLS = 20, 25
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_500_calls_of_20_clients(kit: Kit) -> None:
     repo, ada, _, _ = seeded(kit)
     number = ada.post("issues", title="busy")["number"]

@@ -125,6 +125,7 @@ def test_what_a_job_leaves_behind_is_ended_and_does_not_hold_it_up(works: Works)
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_one_runs_one_waits_and_a_newer_one_takes_its_place(works: Works) -> None:
     """Row run/concurrency, without cancel-in-progress."""
     works.flow(long("concurrency: {group: 'g-${{ github.ref }}'}"))
@@ -154,6 +155,7 @@ def test_cancel_in_progress_ends_the_one_that_runs(works: Works) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_cron_line_runs_when_the_clock_says_so(works: Works, clock: Clock) -> None:
     """Row run/schedule."""
     job = "{runs-on: ubuntu-latest, steps: [{run: 'echo ${{ github.event.schedule }}'}]}"
@@ -186,6 +188,7 @@ def test_a_clock_that_is_turned_back_stops_no_schedule(works: Works, clock: Cloc
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_workflows_follow_one_another_three_levels_deep(works: Works) -> None:
     for number in range(1, 6):
         on = (
@@ -259,6 +262,7 @@ def test_dispatch_with_typed_inputs(works: Works) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_run_again_all_or_what_failed(works: Works) -> None:
     works.flow(
         """
@@ -307,6 +311,7 @@ with serving(Path(sys.argv[1]), Options(port=0, runner=False)) as running:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_after_a_kill_running_jobs_fail_with_a_reason_and_queued_ones_go_on(tmp_path: Path) -> None:
     root = tmp_path / "state"
     with serving(root, Options(port=0, runner=False)) as first:

@@ -11,7 +11,7 @@ from gitml_sandbox.server.serve import Options, serving
 from sandbox.forge_kit import Kit, commit, git, people
 from sandbox.runner_kit import Works, workflow
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 FLOW = """
 name: CI

@@ -14,7 +14,7 @@ from sandbox.forge_kit import Kit
 from sandbox.web_kit import api
 from sandbox.web_scene import Scene, scene
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, needs_browser]
 
 
 @pytest.fixture(name="chrome")
