@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,15 +55,34 @@ def test_a_merge_without_evidence_waits_for_it(world: World, running: Running) -
 
 def test_an_old_date_on_a_change_of_today_is_not_believed(world: World, running: Running) -> None:
     """A key whose time is over is found again: what it signs is dated when it counted, and the merge is of now."""
+    parsed = yaml.safe_load(policy())
+    parsed["keys"]["new"] = {**parsed["keys"]["gate"], "public": keys()["stranger"][1]}
+    parsed["keys"]["gate"]["until"] = f"{datetime.now(UTC) - timedelta(days=60):%Y-%m-%d}"
+    write(world.clone, {"policy.yaml": yaml.safe_dump(parsed, sort_keys=False)})
+    world.push("another key")
     change = merged(world)
     old = f"{datetime.now(UTC) - timedelta(days=90):%Y-%m-%dT%H:%M:%SZ}"
     for kind in ("gate", "approved"):
         world.say(kind, change, time=old)
     refused(running, "before there was the commit", "'approved'")
-    world.say("approved", change)
+    world.say("approved", change, by="stranger")
     refused(running, "before there was the commit", "'gate'")
-    world.say("gate", change)
+    world.say("gate", change, by="stranger")
     assert running.one().sync == "synced"
+
+
+def test_evidence_on_a_commit_that_is_dated_ahead_counts_for_good(world: World, running: Running) -> None:
+    """Anybody can date a commit; what counts today counts tomorrow, and for an agent that begins then."""
+    ahead = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    words = ["git", "-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "--allow-empty", "-mx"]
+    subprocess.run(words, cwd=world.clone, env={**os.environ, "GIT_COMMITTER_DATE": ahead}, check=True)
+    world.push()
+    change = merged(world)
+    world.tell(change, "gate", "approved")
+    assert running.one().sync == "synced"
+    later = start(world, folder=world.folder / "later")
+    later.clock.ahead = 86400
+    assert (later.one().sync, later.shop.ask("m")) == ("synced", 6.0)
 
 
 def test_a_direct_push_is_not_followed(world: World, running: Running) -> None:

@@ -73,20 +73,21 @@ def test_evidence_is_not_older_than_the_commit_it_was_judged_on(line: Line) -> N
     tree = git(line.root, "write-tree").strip()
     text = f"tree {tree}\nauthor a <a@x> {made}\ncommitter a <a@x> {made}\n\nx\n"
     base = line.git.repository.store("commit", text.encode())
-    now = MADE + timedelta(days=1)
+    old_key = datetime(2026, 9, 1, tzinfo=UTC)
     honest, old = signed("gate", base, None), signed("gate", base, None, time="2026-08-01T00:00:00Z")
-    assert predates(line.git.repository, honest, base, now) == ""
-    assert "before there was the commit" in predates(line.git.repository, old, base, now)
-    assert (
-        predates(line.git.repository, old, base, MADE - timedelta(days=1)) == ""
-    )  # a commit of the future proves nothing
-    assert predates(line.git.repository, old, "e" * 40, now) == ""
+    assert predates(line.git.repository, honest, base, old_key) == ""
+    assert "before there was the commit" in predates(line.git.repository, old, base, old_key)
+    assert "before there was the commit" in predates(line.git.repository, old, base, MADE)
+    # While the key counted, no old date was needed, and the commit may be dated ahead.
+    assert predates(line.git.repository, old, base, MADE + timedelta(seconds=1)) == ""
+    assert predates(line.git.repository, old, base, None) == ""
+    assert predates(line.git.repository, old, "e" * 40, old_key) == ""
     public = generate()[1]
     about = {"public": public, "owner": "CI", "purposes": ("gate",), "from": "2026-01-01"}
     keys = {
         "old": TrustedKey.model_validate({**about, "until": "2026-09-01"}),
-        "ci": TrustedKey.model_validate(about),
+        "ci": TrustedKey.model_validate({**about, "until": "2027-09-01"}),
     }
     told = tuple(Believed(Statement(b), name, "") for b in (honest, old) for name in keys)
-    counted = [(e.signer, bool(e)) for e in without_backdated(line.git, told, keys, now)]
+    counted = [(e.signer, bool(e)) for e in without_backdated(line.git, told, keys)]
     assert counted == [("old", True), ("ci", True), ("old", False), ("ci", True)]

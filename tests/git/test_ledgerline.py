@@ -137,6 +137,23 @@ def test_a_line_in_front_hides_nothing(ledger: Ledger, known: bool, veiled: bool
     } or veiled
 
 
+def test_who_saw_a_break_forgets_it_for_no_line_in_front(ledger: Ledger) -> None:
+    """The line in front has all events and no break: to who comes later it looks as if nothing had happened."""
+    whole = git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
+    broke = ledger.by_hand(f"git rm -q {ledger.honest[0]}")
+    later = ledger.by_hand(f"git checkout -q HEAD^ -- {ledger.honest[0]}; true")
+    seen = ledger.read()
+    root = git(ledger.clone, "commit-tree", whole, "-m", "front")
+    merge = git(ledger.clone, "commit-tree", whole, "-p", root, "-p", later, "-m", "merge")
+    git(ledger.clone, "push", "-q", "origin", f"{merge}:refs/heads/{BRANCH}")
+    line = ledger.read(seen)
+    assert (line.head, line.breaks, line.entries) == (merge, seen.breaks, seen.entries)
+    name = ledger.append(5)
+    for before in (seen, line):
+        assert [b.commit for b in ledger.read(before).breaks] == [broke]
+        assert {after for e, after in ledger.read(before).entries.items() if e.name == name} == {(broke,)}
+
+
 def test_ten_commits_of_1970_change_nothing(ledger: Ledger) -> None:
     line = ledger.read()
     for _ in range(10):

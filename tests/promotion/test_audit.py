@@ -283,6 +283,27 @@ def test_a_branch_that_replaced_its_own_record_and_was_rebased_is_none_of_these(
     assert judged(app).findings == ()
 
 
+@pytest.mark.parametrize("result", ["passed", "failed"])
+def test_the_gate_of_another_pull_request_with_the_same_change_says_nothing_of_this_one(
+    app: World, result: str
+) -> None:
+    """Nobody approved the other one, and it was judged after the one that was merged."""
+    about = app.deploy("three")
+    other = {"kind": "gate", "pull": 8, "head": "e" * 40, "result": result}
+    told = ({"kind": "gate"}, other, {"kind": "approved"}, {})
+    app.record(*(about.model_copy(update={**more, "time": stamp(app.now())}) for more in told))
+    audited = judged(app)
+    assert (audited.verdict.phase, audited.findings) == (Phase.SUCCESSFUL, ())
+    assert audited.changes[-1].gate == "passed"
+
+
+def test_a_change_whose_own_pull_request_no_gate_judged(app: World) -> None:
+    about = app.deploy("three")
+    other = {"kind": "gate", "pull": 8, "head": "e" * 40}
+    app.record(*(about.model_copy(update=more) for more in (other, {"kind": "approved"}, {})))
+    assert kinds(judged(app)) == ["change-without-evidence"]
+
+
 def test_what_is_too_large_for_an_event_is_said_and_not_loaded(app: World) -> None:
     huge(app)
     result = judged(app)

@@ -204,7 +204,7 @@ def _trusted(grounds: Grounds, change: Moved, last: str = "") -> Trusted:
         kind = heard.binding.kind if heard.binding else _kind_of(event.name)
         if kind in told:
             told[kind].append(heard)
-    after = [_after_the_merge(grounds, heard, change) for heard in told["approved"]]
+    after = [_not_before(grounds, heard, change.commit, keys) for heard in told["approved"]]
     approved = _newest("approved", [_of_this_merge(heard, change, last) for heard in after], change)
     gate = _newest("gate", [_of_the_same(heard, approved) for heard in told["gate"]], change)
     rolled = [_of_the_same(heard, approved) for heard in told["rolled-back"]]
@@ -226,6 +226,12 @@ class _Keys:
     before: Mapping[str, TrustedKey]
     now: Policy
     digest: str
+
+    def until(self, signer: str) -> datetime | None:
+        """When the key's time is over, whichever of the two says so first; None if neither does."""
+        mine = fingerprint(self.before[signer].public)
+        both = (*self.before.values(), *self.now.keys.values())
+        return min((k.until for k in both if k.until and fingerprint(k.public) == mine), default=None)
 
 
 def _keys(grounds: Grounds, change: Moved) -> _Keys:
@@ -255,7 +261,7 @@ def _hear(grounds: Grounds, change: Moved, event: Event, keys: _Keys) -> Believe
     if grounds.only and signer not in grounds.only:
         return before.unless(f"its key {signer} is not among those of --trust")
     why = _unfit(grounds.mirror, change, before.binding)
-    return before.unless(why or predates(grounds.mirror.repository, before.binding, before.binding.base, grounds.now))
+    return _not_before(grounds, before.unless(why), before.binding.base, keys)
 
 
 def _kind_of(name: str) -> str:
@@ -287,11 +293,11 @@ def _of_the_same(heard: Believed, approved: Believed) -> Believed:
     return heard.unless("it speaks of another pull request, or another head, than was approved")
 
 
-def _after_the_merge(grounds: Grounds, heard: Believed, change: Moved) -> Believed:
+def _not_before(grounds: Grounds, heard: Believed, commit: str, keys: _Keys) -> Believed:
     """CI says who had approved when it is merged: what is dated before that was signed by somebody with an old key."""
-    if heard.binding is None:
+    if not heard or heard.binding is None:
         return heard
-    return heard.unless(predates(grounds.mirror.repository, heard.binding, change.commit, grounds.now))
+    return heard.unless(predates(grounds.mirror.repository, heard.binding, commit, keys.until(heard.signer)))
 
 
 def _of_this_merge(heard: Believed, change: Moved, last: str) -> Believed:

@@ -104,7 +104,7 @@ def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
     head = ledger.fetch(place.root, place.remote)
     told = read(place.root, head, rules_of(place, policy)) if head else Told()
-    events = without_backdated(place.git, told.events, policy.keys, place.clock())
+    events = without_backdated(place.git, told.events, policy.keys)
     return BelievedEvents(events, told.standing.broken)
 
 

@@ -118,13 +118,17 @@ class _Match:
     steps: tuple[Landed, ...] = ()
 
     def newest(self, *kinds: str) -> Binding | None:
-        found = [e.binding for e in self.events if e.binding and e.binding.kind in kinds]
-        return found[-1] if found else None
+        return found.binding if (found := self._newest(*kinds)) else None
 
     def told(self, kind: str) -> Mapping[str, Any]:
         """The details of the newest evidence of a kind."""
-        found = [e.statement for e in self.events if e.statement]
-        return next((s.details for s in reversed(found) if s.binding.kind == kind), {})
+        return found.details if (found := self._newest(kind)) else {}
+
+    def _newest(self, *kinds: str) -> Believed | None:
+        """Two pull requests may make the same change, and one be shut: the gate of what was approved decides."""
+        ours = self.newest("approved") if "gate" in kinds else None
+        told = ((e, e.binding) for e in reversed(self.events) if e.kind in kinds)
+        return next((e for e, b in told if b and (not ours or (b.pull, b.head) == (ours.pull, ours.head))), None)
 
     @property
     def pull(self) -> int | None:

@@ -33,29 +33,29 @@ def why_not(git: Git, about: Binding, change: SignedChange, base: str, pull: int
     return f"is from before {moved[:12]}, which changed {change.path}" if moved else ""
 
 
-def predates(repository: Repository, about: Binding, commit: str, now: datetime) -> str:
-    """Why evidence cannot be from when it says, or "": ``commit``, which it speaks of, did not exist then.
+def predates(repository: Repository, about: Binding, commit: str, until: datetime | None) -> str:
+    """Why evidence of a key that counts ``until`` then cannot be from when it says, or "".
 
-    Whoever finds an old key can sign with an old date, but not of a commit of today. A commit that is dated after now
-    proves nothing: anybody can date one.
+    ``commit``, of which it speaks, did not exist then: whoever finds an old key can sign with an old date, but not of a
+    commit that was made when the key's time was over. The answer is the same whenever it is asked: a commit that is
+    dated ahead takes nothing from keys that still counted then.
     """
-    made = _made(repository, commit) if commit else None
-    if made is None or made > now or about.moment >= made - LEEWAY:
+    made = _made(repository, commit) if commit and until else None
+    if made is None or until is None or made < until or about.moment >= made - LEEWAY:
         return ""
     return f"is dated {about.time}, before there was the commit {commit[:12]} of which it speaks"
 
 
-def without_backdated(
-    git: Git, events: tuple[Believed, ...], keys: Mapping[str, TrustedKey], now: datetime
-) -> tuple[Believed, ...]:
-    """The same, but nothing of a key whose time is over counts that says it is older than what it was judged on."""
-    over = {name for name, key in keys.items() if key.until and key.until <= now}
+def without_backdated(git: Git, events: tuple[Believed, ...], keys: Mapping[str, TrustedKey]) -> tuple[Believed, ...]:
+    """The same, but nothing counts that says it is older than what it was judged on, which is from after its key's
+    time."""
 
     def judged(event: Believed) -> Believed:
         about = event.binding
-        if about is None or event.signer not in over:
+        until = keys[event.signer].until if event.signer in keys else None
+        if about is None or until is None:
             return event
-        return event.unless(predates(git.repository, about, about.base, now), Cause.EXPIRED_KEY)
+        return event.unless(predates(git.repository, about, about.base, until), Cause.EXPIRED_KEY)
 
     return tuple(map(judged, events))
 

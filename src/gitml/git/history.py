@@ -12,6 +12,8 @@ from gitml.git.filechange import FileChange, parse_change
 from gitml.git.runner import git
 
 _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
+# A day within datetime's range, so that no leeway and no time zone leaves it.
+_FIRST, _LAST = -62135510400, 253402214400
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,18 @@ def _parsed(tokens: list[str]) -> Iterator[Landed]:
         while place < len(tokens) and tokens[place].lstrip("\n").startswith(":"):
             touches.append(parse_change(tokens[place], tokens[place + 1]))
             place += 2
-        time = datetime.fromtimestamp(int(when), UTC)
+        time = _moment(when)
         author, committer = (f"{people[i]} <{people[i + 1]}>" for i in (0, 2))
         yield Landed(commit.strip(), tuple(parents.split()), time, author, committer, tuple(touches))
+
+
+def _moment(when: str) -> datetime:
+    """Git takes any number, also of a year that no datetime has: then the nearest end counts; without one, 1970."""
+    try:
+        seconds = int(when[:20])
+    except ValueError:
+        seconds = 0
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
 def commits(root: Path, revision: str) -> tuple[str, ...]:

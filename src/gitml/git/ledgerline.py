@@ -80,9 +80,11 @@ def _whole(repository: Repository, head: str) -> Line:
 
 
 def _kept(known: Line, fresh: Line) -> Line:
-    """What was on the line stays on it, also where another line took its place."""
-    entries = {**known.entries, **{e: b for e, b in fresh.entries.items() if e not in known.entries}}
-    return replace(fresh, entries=entries)
+    """What was on the line stays on it, also where another line took its place: its events, and what broke it."""
+    before = tuple(b.commit for b in known.breaks)
+    added = {e: tuple(dict.fromkeys((*before, *b))) for e, b in fresh.entries.items() if e not in known.entries}
+    breaks = (*known.breaks, *(b for b in fresh.breaks if b.commit not in before))
+    return replace(fresh, entries={**known.entries, **added}, breaks=breaks)
 
 
 def _since(repository: Repository, head: str, before: str) -> tuple[Landed, ...]:
