@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import sklearn
 from scipy.sparse import csr_matrix
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import NMF
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingClassifier,
@@ -22,8 +24,11 @@ from sklearn.ensemble import (
     RandomForestRegressor,
     StackingClassifier,
 )
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import ClassifierChain
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
@@ -32,7 +37,7 @@ from gitml.errors import IntegrityError
 from gitml.internals import CHECKED, is_checked
 from gitml.models.loading import load
 from gitml.models.model import Predictor
-from gitml.models.sklearninside import supports, trees
+from gitml.models.sklearninside import steadiness, supports, trees
 from gitml.models.sklearninside.boosted import boosted
 from serving_models import SIGNATURE, columns, fitted, mixed_pipelines, saved
 
@@ -59,6 +64,40 @@ def test_both_ways_give_the_same(name: str, tmp_path: Path, monkeypatch: pytest.
     assert public.how == "frame"
     assert np.allclose(fast.predict(rows), public.predict(rows), rtol=0, atol=1e-12)
     assert np.allclose(public.predict(rows), fitted(name).predict_proba(columns(200))[:, 1], rtol=0, atol=0)
+
+
+def of_numbers(model: Any, folder: Path, kind: str = "float64") -> Predictor:
+    """The model, saved and loaded, with four numbers as its inputs."""
+    signature = {
+        "inputs": [{"name": f"x{n}", "type": "float64"} for n in range(4)],
+        "outputs": [{"name": "y", "type": kind}],
+    }
+    path = saved(model, folder / "numbers.skops")
+    return load(path, "skops", signature, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["boosting", *mixed_pipelines()])
+def test_models_that_go_over_their_arrays_once_are_steady(name: str, tmp_path: Path) -> None:
+    assert loaded(name, tmp_path).steady
+
+
+def test_calibrated_forests_are_steady(tmp_path: Path) -> None:
+    rows = np.random.default_rng(7).normal(size=(60, 4))
+    model = CalibratedClassifierCV(RandomForestClassifier(2), cv=2).fit(rows, rows[:, 0] > 0)
+    assert of_numbers(
+        make_pipeline(SimpleImputer(), StandardScaler(), model).fit(rows, rows[:, 0] > 0), tmp_path
+    ).steady
+
+
+@pytest.mark.parametrize(
+    "step", [NMF(1, init="random", max_iter=2, tol=10), KNNImputer(), FunctionTransformer(np.square)]
+)
+def test_a_step_that_solves_or_searches_for_each_row_is_not_steady(step: Any, tmp_path: Path) -> None:
+    """Its turns are a setting of the file, and it ends or not by what a request brings."""
+    rows = np.random.default_rng(7).random((20, 4))
+    model = make_pipeline(step, LinearRegression()).fit(rows, rows[:, 0])
+    assert not of_numbers(model, tmp_path).steady
+    assert not steadiness.is_steady([step])
 
 
 def made(estimator: Any, classes: int) -> tuple[Any, Any]:
