@@ -12,6 +12,7 @@ import pytest
 import sklearn
 from scipy.sparse import csr_matrix
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans, MeanShift
 from sklearn.decomposition import NMF
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -27,6 +28,7 @@ from sklearn.ensemble import (
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import ClassifierChain
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors, RadiusNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
@@ -237,3 +239,65 @@ def test_a_sparse_matrix_whose_indices_lead_beyond_it_is_refused() -> None:
     matrix.indices[1] = 1_000_000
     with pytest.raises(IntegrityError, match="do not fit one another"):
         supports.check([matrix])
+
+
+def neighbours(kind: Any = KNeighborsClassifier, outputs: int = 1) -> Any:
+    random = np.random.default_rng(8)
+    truth = random.integers(3, size=(30, outputs))
+    return kind(algorithm="brute").fit(random.random((30, 4)), truth[:, 0] if outputs == 1 else truth)
+
+
+def test_neighbours_and_clusters_that_fit_pass() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    supports.check([neighbours(), neighbours(outputs=2), neighbours(KNeighborsRegressor, 2), KMeans(2).fit(rows)])
+    supports.check([NearestNeighbors().fit(rows), neighbours(RadiusNeighborsClassifier), MeanShift().fit(rows)])
+
+
+@pytest.mark.parametrize(
+    "change", [{"_y": 3}, {"_y": -1}, {"_y": [0]}, {"_fit_X": np.zeros((30, 3))}, {"_y": [0.5] * 30}]
+)
+def test_neighbours_that_stand_for_no_class_are_refused(change: dict[str, Any]) -> None:
+    model = neighbours()
+    for name, value in change.items():
+        if isinstance(value, int):
+            vars(model)[name][7] = value
+        else:
+            vars(model)[name] = np.array(value)
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_clusters_of_another_width_than_the_rows_are_refused() -> None:
+    model = KMeans(2).fit(np.random.default_rng(8).random((30, 4)))
+    model.cluster_centers_ = np.zeros((2, 1))
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_what_was_never_fitted_passes() -> None:
+    """Stacks and chains keep what they made their estimators from."""
+    supports.check([GradientBoostingClassifier(), KNeighborsClassifier(), KMeans(), SVC()])
+
+
+@pytest.mark.parametrize("start", [None, "zero", LinearRegression()])
+def test_boosting_of_gradients_answers_as_before(start: Any, tmp_path: Path) -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingRegressor(n_estimators=3, init=start).fit(rows, rows[:, 0])
+    assert np.array_equal(of_numbers(model, tmp_path).answers(rows)[:, 0], model.predict(rows))
+
+
+def test_more_trees_than_outputs_are_refused() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingRegressor(n_estimators=3).fit(rows, rows[:, 0])
+    model.estimators_ = np.repeat(model.estimators_, 2, axis=1)
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_trees_do_not_add_beyond_what_the_first_estimator_gives() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingClassifier(n_estimators=2).fit(rows, np.arange(30) % 3)
+    model.init_.class_prior_ = np.ones(2) / 2
+    supports.check([model])
+    with pytest.raises(ValueError, match="the first estimator"):
+        model.predict_proba(rows)
