@@ -42,6 +42,8 @@ RUNS_OR_READS = [
     ("ssh://example.org/x", "keyfile", "/root/.ssh/id_rsa"),
     ("ssh://example.org/x", "gss_auth", "true"),
     ("gs://bucket/x", "credentialpath", "key.json"),
+    # Google's credentials are a token that whoever receives it may use: it goes to Google.
+    ("gs://bucket/x", "endpointurl", "http://example.org"),
     ("https://example.org/x", "custom_auth_header", "X-Key"),
     ("https://example.org/x", "ssl_verify", "/etc/shadow"),
     ("azure://container/x", "connection_string", "BlobEndpoint=https://example.org"),
@@ -52,6 +54,11 @@ RUNS_OR_READS = [
 @pytest.mark.parametrize(("url", "key", "value"), RUNS_OR_READS)
 def test_main_names_a_place_and_nothing_that_runs_or_leads_to_a_file(url: str, key: str, value: str) -> None:
     assert settings(config(url, **{key: value})) == {"url": url}
+
+
+def test_a_machine_may_say_where_its_own_google_storage_lies() -> None:
+    mine = {"url": "gs://bucket/x", "endpointurl": "http://10.0.0.3:4443"}
+    assert settings(config("gs://bucket/x", endpointurl="http://example.org"), mine=mine) == mine
 
 
 def test_what_is_not_taken_is_said_where_a_remote_gives_nothing(tmp_path: Path) -> None:

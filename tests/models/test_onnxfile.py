@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from gitml.errors import IntegrityError
 from gitml.models.loading import load
 from gitml.models.onnxfile import whole, why_not
+from gitml.models.onnxsteadiness import is_steady
 from serving_models import onnx_loop
 
 SIGNATURE = {
@@ -210,3 +211,45 @@ def test_it_is_known_whether_values_decide_how_long_a_call_takes(tmp_path: Path)
     assert opened(model().SerializeToString(), tmp_path).steady
     looping = onnx_loop(tmp_path / "loop.onnx", 3, ("a", "b")).read_bytes()
     assert not opened(looping, tmp_path).steady
+
+
+def node(kind: str, inputs: list[str], output: str, **more: Any) -> Any:
+    return helper.make_node(kind, inputs, [output], **more)
+
+
+FIRST = [node("ReduceMax", ["x"], "most", keepdims=0), node("Cast", ["most"], "n", to=TensorProto.INT64)]
+ONES = [helper.make_tensor(name, TensorProto.INT64, [1], [v]) for name, v in (("one", 1), ("minus", -1), ("zero", 0))]
+BY_VALUE = {
+    "a window": [*FIRST, node("HannWindow", ["n"], "s")],
+    "a transform": [*FIRST, node("DFT", ["x", "n"], "s")],
+    "an end": [*FIRST, node("Unsqueeze", ["n", "zero"], "e"), node("Slice", ["w", "zero", "e"], "s")],
+    "a shape": [*FIRST, node("Reshape", ["n", "one"], "e"), node("Reshape", ["w", "e"], "s")],
+    "places": [node("NonZero", ["x"], "s")],
+    "a branch": list(in_a_branch(WEIGHTS).graph.node),
+}
+
+
+@pytest.mark.parametrize("name", BY_VALUE)
+def test_a_size_that_a_value_says_is_not_steady(name: str) -> None:
+    made = model([*BY_VALUE[name], node("ReduceSum", ["s"], "y")], [WEIGHTS, *ONES])
+    assert not is_steady(made.SerializeToString())
+
+
+def test_a_shape_that_comes_from_shapes_is_steady() -> None:
+    """As exporters write it for any number of rows."""
+    nodes = [
+        node("Shape", ["x"], "sizes"),
+        node("Gather", ["sizes", "zero"], "rows"),
+        node("Concat", ["rows", "minus"], "sides", axis=0),
+        node("Reshape", ["x", "sides"], "flat"),
+        node("MatMul", ["flat", "w"], "y"),
+    ]
+    assert is_steady(model(nodes, [WEIGHTS, *ONES]).SerializeToString())
+    # The same, but a request may say the initializer.
+    made = model(nodes, [WEIGHTS, *ONES])
+    made.graph.input.append(helper.make_tensor_value_info("minus", TensorProto.INT64, [1]))
+    assert not is_steady(made.SerializeToString())
+
+
+def test_functions_are_not_looked_into() -> None:
+    assert not is_steady(in_a_function(WEIGHTS).SerializeToString())

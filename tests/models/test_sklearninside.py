@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import sklearn
 from scipy.sparse import csr_matrix
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans, MeanShift
+from sklearn.decomposition import NMF
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingClassifier,
@@ -22,8 +25,12 @@ from sklearn.ensemble import (
     RandomForestRegressor,
     StackingClassifier,
 )
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import ClassifierChain
-from sklearn.pipeline import Pipeline
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors, RadiusNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
@@ -32,7 +39,7 @@ from gitml.errors import IntegrityError
 from gitml.internals import CHECKED, is_checked
 from gitml.models.loading import load
 from gitml.models.model import Predictor
-from gitml.models.sklearninside import supports, trees
+from gitml.models.sklearninside import steadiness, supports, trees
 from gitml.models.sklearninside.boosted import boosted
 from serving_models import SIGNATURE, columns, fitted, mixed_pipelines, saved
 
@@ -59,6 +66,40 @@ def test_both_ways_give_the_same(name: str, tmp_path: Path, monkeypatch: pytest.
     assert public.how == "frame"
     assert np.allclose(fast.predict(rows), public.predict(rows), rtol=0, atol=1e-12)
     assert np.allclose(public.predict(rows), fitted(name).predict_proba(columns(200))[:, 1], rtol=0, atol=0)
+
+
+def of_numbers(model: Any, folder: Path, kind: str = "float64") -> Predictor:
+    """The model, saved and loaded, with four numbers as its inputs."""
+    signature = {
+        "inputs": [{"name": f"x{n}", "type": "float64"} for n in range(4)],
+        "outputs": [{"name": "y", "type": kind}],
+    }
+    path = saved(model, folder / "numbers.skops")
+    return load(path, "skops", signature, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["boosting", *mixed_pipelines()])
+def test_models_that_go_over_their_arrays_once_are_steady(name: str, tmp_path: Path) -> None:
+    assert loaded(name, tmp_path).steady
+
+
+def test_calibrated_forests_are_steady(tmp_path: Path) -> None:
+    rows = np.random.default_rng(7).normal(size=(60, 4))
+    model = CalibratedClassifierCV(RandomForestClassifier(2), cv=2).fit(rows, rows[:, 0] > 0)
+    assert of_numbers(
+        make_pipeline(SimpleImputer(), StandardScaler(), model).fit(rows, rows[:, 0] > 0), tmp_path
+    ).steady
+
+
+@pytest.mark.parametrize(
+    "step", [NMF(1, init="random", max_iter=2, tol=10), KNNImputer(), FunctionTransformer(np.square)]
+)
+def test_a_step_that_solves_or_searches_for_each_row_is_not_steady(step: Any, tmp_path: Path) -> None:
+    """Its turns are a setting of the file, and it ends or not by what a request brings."""
+    rows = np.random.default_rng(7).random((20, 4))
+    model = make_pipeline(step, LinearRegression()).fit(rows, rows[:, 0])
+    assert not of_numbers(model, tmp_path).steady
+    assert not steadiness.is_steady([step])
 
 
 def made(estimator: Any, classes: int) -> tuple[Any, Any]:
@@ -198,3 +239,65 @@ def test_a_sparse_matrix_whose_indices_lead_beyond_it_is_refused() -> None:
     matrix.indices[1] = 1_000_000
     with pytest.raises(IntegrityError, match="do not fit one another"):
         supports.check([matrix])
+
+
+def neighbours(kind: Any = KNeighborsClassifier, outputs: int = 1) -> Any:
+    random = np.random.default_rng(8)
+    truth = random.integers(3, size=(30, outputs))
+    return kind(algorithm="brute").fit(random.random((30, 4)), truth[:, 0] if outputs == 1 else truth)
+
+
+def test_neighbours_and_clusters_that_fit_pass() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    supports.check([neighbours(), neighbours(outputs=2), neighbours(KNeighborsRegressor, 2), KMeans(2).fit(rows)])
+    supports.check([NearestNeighbors().fit(rows), neighbours(RadiusNeighborsClassifier), MeanShift().fit(rows)])
+
+
+@pytest.mark.parametrize(
+    "change", [{"_y": 3}, {"_y": -1}, {"_y": [0]}, {"_fit_X": np.zeros((30, 3))}, {"_y": [0.5] * 30}]
+)
+def test_neighbours_that_stand_for_no_class_are_refused(change: dict[str, Any]) -> None:
+    model = neighbours()
+    for name, value in change.items():
+        if isinstance(value, int):
+            vars(model)[name][7] = value
+        else:
+            vars(model)[name] = np.array(value)
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_clusters_of_another_width_than_the_rows_are_refused() -> None:
+    model = KMeans(2).fit(np.random.default_rng(8).random((30, 4)))
+    model.cluster_centers_ = np.zeros((2, 1))
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_what_was_never_fitted_passes() -> None:
+    """Stacks and chains keep what they made their estimators from."""
+    supports.check([GradientBoostingClassifier(), KNeighborsClassifier(), KMeans(), SVC()])
+
+
+@pytest.mark.parametrize("start", [None, "zero", LinearRegression()])
+def test_boosting_of_gradients_answers_as_before(start: Any, tmp_path: Path) -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingRegressor(n_estimators=3, init=start).fit(rows, rows[:, 0])
+    assert np.array_equal(of_numbers(model, tmp_path).answers(rows)[:, 0], model.predict(rows))
+
+
+def test_more_trees_than_outputs_are_refused() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingRegressor(n_estimators=3).fit(rows, rows[:, 0])
+    model.estimators_ = np.repeat(model.estimators_, 2, axis=1)
+    with pytest.raises(IntegrityError, match="do not fit one another"):
+        supports.check([model])
+
+
+def test_trees_do_not_add_beyond_what_the_first_estimator_gives() -> None:
+    rows = np.random.default_rng(8).random((30, 4))
+    model = GradientBoostingClassifier(n_estimators=2).fit(rows, np.arange(30) % 3)
+    model.init_.class_prior_ = np.ones(2) / 2
+    supports.check([model])
+    with pytest.raises(ValueError, match="the first estimator"):
+        model.predict_proba(rows)

@@ -28,7 +28,8 @@ _S3 = {"endpointurl": _ENDPOINT, "region": _WORD}
 _BESIDE: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "": {},
     "s3": _S3,
-    "gs": {"endpointurl": _ENDPOINT},
+    # Credentials of Google are a token that whoever receives it may use, so no repository says where it is sent.
+    "gs": {},
     "azure": {"account_name": _WORD},
     "oss": {"oss_endpoint": _ENDPOINT},
     "http": {},

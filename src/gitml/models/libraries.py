@@ -9,7 +9,7 @@ from gitml.errors import UsageError
 
 _LIBRARIES = {
     "skops": ("sklearn",),
-    "onnx": ("gitml.models.onnxfile", "onnxruntime"),
+    "onnx": ("gitml.models.onnxfile", "gitml.models.onnxsteadiness", "onnxruntime"),
     "pickle": ("joblib", "sklearn"),
 }
 

@@ -21,11 +21,6 @@ from gitml.errors import IntegrityError
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 # A model's own functions stand in domains of their own; these are the runtime's.
 _TAKEN = ("ai.", "com.", "org.")
-# Operators that do as much as a value says: turns of a loop, sizes of what comes out.
-_BY_VALUE = frozenset(
-    {"Loop", "Scan", "SequenceMap", "Range", "ConstantOfShape", "Expand", "Tile", "Resize", "Upsample", "Pad", "OneHot"}
-    | {"CenterCropPad", "MaxUnpool"}
-)
 _MOST_PARTS = 1_000_000
 Call = tuple[str, str, str]  # domain, operator, overload
 _LARGEST_DENSE = 1 << 27  # values of a sparse tensor, once the runtime has written out its zeros
@@ -48,12 +43,6 @@ def whole(content: bytes) -> bytes:
 def why_not(content: bytes) -> str:
     """Why this is not a model that can be loaded as data; "" when it is."""
     return _read(content)[1]
-
-
-def is_steady(content: bytes) -> bool:
-    """Whether how long a call takes depends on the number of rows alone, not on the values in them."""
-    model, _ = _read(content)
-    return not any(isinstance(part, onnx.NodeProto) and part.op_type in _BY_VALUE for part in parts(model))
 
 
 def _read(content: bytes) -> tuple[onnx.ModelProto, str]:

@@ -27,7 +27,8 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
     try:
         import onnxruntime
 
-        from gitml.models.onnxfile import is_steady, whole
+        from gitml.models.onnxfile import whole
+        from gitml.models.onnxsteadiness import is_steady
     except ImportError as exc:
         raise UsageError("onnx and onnxruntime are not installed", "pip install 'gitml[onnx]'") from exc
     model = whole(content)

@@ -16,4 +16,4 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
         import joblib
     except ImportError as exc:
         raise UsageError("joblib is not installed", "pip install 'gitml[serve]'") from exc
-    return scorer(lambda: joblib.load(io.BytesIO(content)), signature)._replace(steady=False)
+    return scorer(lambda: joblib.load(io.BytesIO(content)), signature)

@@ -24,8 +24,13 @@ from gitml.models.sklearnmissing import missing_words
 Score = Callable[[Any], Any]
 
 
-def scorer(load: Callable[[], Any], signature: Signature) -> OpenedModel:
-    """Scoring function for the model that ``load`` makes, and how it is called: `arrays` or `frame`."""
+def scorer(
+    load: Callable[[], Any], signature: Signature, is_steady: Callable[[Any], bool] = lambda _: False
+) -> OpenedModel:
+    """Scoring function for the model that ``load`` makes, and how it is called: `arrays` or `frame`.
+
+    ``is_steady`` says of the model whether its rows alone decide how long a call takes (``Predictor.steady``).
+    """
     with warnings.catch_warnings():
         # Another patch version of scikit-learn is said in a warning; the samples' parity decides, not the warning.
         warnings.simplefilter("ignore")
@@ -33,20 +38,21 @@ def scorer(load: Callable[[], Any], signature: Signature) -> OpenedModel:
         trees.check(model)
         if not callable(getattr(model, "predict", None)):
             raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
+        steady = is_steady(model)
         prepare = on_arrays(model, signature)
     if prepare is None:
-        return OpenedModel(_on_frames(model, signature), "frame")
+        return OpenedModel(_on_frames(model, signature), "frame", steady)
     steps, last = prepare
     answer = _answer(last, signature)
     if not steps:
-        return OpenedModel(answer, "arrays")
+        return OpenedModel(answer, "arrays", steady)
 
     def score(rows: Any) -> Any:
         for step in steps:
             rows = step(rows)
         return answer(rows)
 
-    return OpenedModel(score, "arrays")
+    return OpenedModel(score, "arrays", steady)
 
 
 def _answer(model: Any, signature: Signature) -> Score:

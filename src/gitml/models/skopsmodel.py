@@ -9,7 +9,7 @@ from typing import Any
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
-from gitml.models.sklearninside import supports
+from gitml.models.sklearninside import steadiness, supports
 from gitml.models.sklearnmodel import scorer
 from gitml.models.sklearnsettings import everything, settle
 
@@ -55,7 +55,7 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
             "save the model from types of scikit-learn itself, without functions of your own",
         )
     try:
-        return scorer(lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED))), signature)
+        return scorer(lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED))), signature, _is_steady)
     except (IntegrityError, UsageError):
         raise
     except Exception as exc:
@@ -66,3 +66,7 @@ def _settled(model: Any) -> Any:
     settle(model)
     supports.check(everything(model))
     return model
+
+
+def _is_steady(model: Any) -> bool:
+    return steadiness.is_steady(everything(model))

@@ -1,4 +1,7 @@
-"""Do the arrays of a support vector machine, and of sparse matrices, fit one another? libsvm reads them on trust."""
+"""Do the arrays of support vectors, neighbours, clusters, and sparse matrices fit one another?
+
+Compiled code reads and writes them on trust: a neighbour's label is a place in the answer's memory.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,48 @@ def _sound(value: Any) -> bool:
         value.check_format(full_check=True)
         return True
     own = getattr(value, "__dict__", {})
-    return "_n_support" not in own or _fits(own, classes=value._impl in ("c_svc", "nu_svc"))  # noqa: SLF001
+    if "_n_support" in own:
+        return _fits(own, classes=value._impl in ("c_svc", "nu_svc"))  # noqa: SLF001
+    if type(value).__name__.startswith("GradientBoosting") and "estimators_" in own:
+        return _boosts(value)
+    if "_fit_method" in own:
+        return _near(own)
+    return "cluster_centers_" not in own or own["cluster_centers_"].shape[1:] == (own["n_features_in_"],)
+
+
+def _boosts(model: Any) -> bool:
+    """The trees of gradient boosting add to an array that its first estimator makes, which is looked at each time."""
+    wanted, start = model.n_trees_per_iteration_, model._raw_predict_init  # noqa: SLF001
+    trees = model.estimators_
+
+    def started(rows: Any) -> Any:
+        made = start(rows)
+        if made.shape != (len(rows), wanted):
+            raise ValueError(f"the first estimator gives {made.shape[1:]} numbers a row, the trees {wanted}")
+        return made
+
+    model._raw_predict_init = started  # noqa: SLF001
+    single = all(tree.tree_.value.shape == (tree.tree_.node_count, 1, 1) for tree in trees.ravel())
+    return single and trees.size > 0 and trees.shape[1:] == (wanted,)
+
+
+def _near(own: dict[str, Any]) -> bool:
+    """Of neighbours: the rows to be near to, and the labels or numbers that they stand for, if any."""
+    rows = own["_fit_X"].shape
+    if rows[1:] != (own["n_features_in_"],) or "_y" not in own:
+        return rows[1:] == (own["n_features_in_"],)
+    stand_for = own["_y"]
+    if len(stand_for) != rows[0] or "classes_" not in own:
+        return len(stand_for) == rows[0]
+    classes = own["classes_"] if own["outputs_2d_"] else [own["classes_"]]
+    labels = stand_for if own["outputs_2d_"] else stand_for.reshape(-1, 1)
+    least, most = labels.min(axis=0), labels.max(axis=0)
+    return (
+        labels.dtype.kind == "i"
+        and labels.shape[1:] == (len(classes),)
+        and bool((least >= 0).all())
+        and all(m < len(c) for m, c in zip(most, classes, strict=True))
+    )
 
 
 def _fits(own: dict[str, Any], *, classes: bool) -> bool:
