@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from gitml.evidence.trust import Believed
-from gitml.gates.facts import Unknown
+from gitml.gates.facts import Departure, Facts, Unknown
 from gitml.gates.table import GATES
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
@@ -238,6 +238,29 @@ def test_a_rollback_to_what_never_ran_here_is_shut(changes: dict[str, object]) -
     found = judged(replace(start, candidates=(("champion", OLD, known),)))
     assert found.verdicts["ran before"].phase is Phase.INCONCLUSIVE
     assert not found.is_open
+
+
+@pytest.mark.parametrize(
+    ("left", "phase"),
+    [
+        (None, Phase.FAILED),
+        (Departure(NOW - timedelta(days=9), by_rollback=False), Phase.FAILED),
+        (Departure(NOW - timedelta(hours=1), by_rollback=False), Phase.SUCCESSFUL),
+        (Departure(NOW - timedelta(hours=1), by_rollback=True), Phase.FAILED),
+    ],
+)
+def test_a_rollback_is_not_to_what_was_taken_away_or_turned_out_unusable_since(
+    left: Departure | None, phase: Phase
+) -> None:
+    start = rollback()
+    old = start.candidates[0][2]
+    assert isinstance(old, Facts)
+    assert not isinstance(old.proofs, Unknown)
+    unusable = proof("evaluated", version=OLD, artifact=OLD_FILE, result="failed")  # a day ago
+    known = replace(old, proofs=(*old.proofs, unusable), left=left)
+    found = judged(replace(start, candidates=(("champion", OLD, known),)))
+    assert found.verdicts["ran before"].phase is phase
+    assert found.is_open is (phase is Phase.SUCCESSFUL)
 
 
 def test_back_without_a_hold_is_a_promotion_with_all_gates() -> None:

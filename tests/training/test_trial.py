@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import depot
 from gitml.git.commands import Git
 from gitml.models.model import Predictor
+from gitml.models.quarantine import Quarantine, QuarantineLimits
 from gitml.models.signature import parse
 from gitml.training.trial import TrialShelf, _measured, try_model
 from quarantined import quarantine
@@ -58,10 +61,37 @@ def test_words_are_compared_as_words() -> None:
 
 def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> None:
     name = world.ensemble(version(world, 1.0), version(world, 3.0))
-    main = Mainline(Git(world.clone), world.tip)
-    store = depot(places_of(main.file(".dvc/config") or b""))
-    shelf = TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC), quarantine())
+    shelf = shelf_of(world)
     found = try_model(shelf, world.versions[name])
     assert (found.result, found.details["rows"]) == ("passed", 10), found.details
     world.artifact(version(world, 3.0)).write_bytes(b"another")
-    assert try_model(shelf, world.versions[name]).result != "passed"
+    assert try_model(shelf, world.versions[name]).result == "inconclusive", "the store says nothing of the version"
+
+
+@pytest.mark.slow
+def test_what_the_surroundings_get_in_the_way_of_is_inconclusive(world: World) -> None:
+    """A failure stands for good."""
+    record = world.versions[version(world, 3.0)]
+    shelf = shelf_of(world)
+    for other in ("onnx", "pickle"):
+        model = shelf.application.models["m"].model_copy(update={"format": other})
+        application = shelf.application.model_copy(update={"models": {**shelf.application.models, "m": model}})
+        assert try_model(replace(shelf_of(world), application=application), record).result == "inconclusive"
+    with Quarantine(QuarantineLimits(seconds=0.02)) as hurried:
+        assert try_model(replace(shelf_of(world), quarantine=hurried), record).result == "inconclusive"
+    artifact = world.artifact(record.version)
+    artifact.write_bytes(b"another")
+    assert try_model(shelf_of(world), record).result == "inconclusive"
+
+
+def test_recorded_bytes_that_do_not_load_fail(world: World, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    record = world.versions[world.bought(tmp_path / "model.onnx", 1.0)]
+    found = try_model(shelf_of(world), record)
+    assert (found.result, "is not onnx" in found.details["reason"]) == ("failed", True), found.details
+
+
+def shelf_of(world: World) -> TrialShelf:
+    main = Mainline(Git(world.clone), world.tip)
+    store = depot(places_of(main.file(".dvc/config") or b""))
+    return TrialShelf(main, store, main.application(), main.policy(), datetime.now(UTC), quarantine())

@@ -7,13 +7,14 @@ base branch. A file of a version counts only if it has the SHA-256 that the reco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gitml.errors import SpecError
 from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
+from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
@@ -109,7 +110,11 @@ def _candidates(
 
 def _described(sources: Sources, move: Move, pin: Pin, facts: Facts | Unknown) -> Facts | Unknown:
     """A promotion needs a record that says what its files say; a rollback goes to what ran, though they are gone."""
-    if isinstance(facts, Unknown) or move is not Move.PROMOTION:
+    if isinstance(facts, Unknown):
+        return facts
+    if move is Move.ROLLBACK:
+        return replace(facts, left=departure(sources.shelf.main, facts.candidate.model, facts.environment, pin))
+    if move is not Move.PROMOTION:
         return facts
     record = original_of(sources.shelf.main, facts.candidate.model, pin)
     return facts if isinstance(record, Unknown) else misdescribed(record, facts.candidate) or facts

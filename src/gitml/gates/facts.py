@@ -128,11 +128,23 @@ class Proof(Protocol):
 
 
 @dataclass(frozen=True)
+class Departure:
+    """The last time that a version stopped being an environment's champion on the base branch.
+
+    ``by_rollback``: what replaced it had been the champion before, and came with a hold.
+    """
+
+    time: datetime
+    by_rollback: bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """What one version is judged on for one environment, as champion, canary or shadow there.
 
     ``champion`` is what answers there now; None means that nothing does. ``order`` holds the environments as
-    policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact.
+    policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact. ``left`` is looked up
+    for a rollback alone; None: base never had it as the champion.
     """
 
     now: datetime
@@ -143,5 +155,6 @@ class Facts:
     part: Part = "champion"
     order: tuple[str, ...] = ()
     pinned: frozenset[str] = frozenset()
+    left: Departure | None = None
     proofs: tuple[Proof, ...] | Unknown = ()
     exceptions: tuple[Exemption, ...] = ()

@@ -21,13 +21,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gitml.errors import FailedError, GitmlError, IntegrityError, OutsideError, UsageError
+from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 from gitml.models.libraries import prepare
 from gitml.models.quarantineorder import LONGEST_ANSWER, QuarantineAnswer, QuarantineOrder
 from gitml.process import start_apart, stop
 
 _IDLE = 120.0  # seconds
-_ERRORS: Mapping[str, type[GitmlError]] = {"integrity": IntegrityError, "usage": UsageError, "failed": FailedError}
+_ERRORS: Mapping[str, type[GitmlError]] = {
+    "integrity": IntegrityError,
+    "usage": UsageError,
+    "failed": FailedError,
+    "inconclusive": InconclusiveError,
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ class Quarantine:
     ) -> None:
         """As ``gitml.models.loading.load``, and let it answer ``samples``; whatever it answers, it does answer.
 
-        Raises what that raises, and FailedError where it does not come to an end within the limits.
+        Raises what that raises, FailedError where it brings its process down, and InconclusiveError where it does not
+        come to an end within the limits: a faster or larger machine may say otherwise.
         """
         size = path.stat().st_size if path.is_file() else 0
         order = QuarantineOrder(

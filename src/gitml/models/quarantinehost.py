@@ -56,18 +56,22 @@ def _tried(order: QuarantineOrder, ours: tuple[int, ...]) -> QuarantineAnswer:
     try:
         return QuarantineAnswer.model_validate_json(said)
     except ValidationError:
-        return QuarantineAnswer(outcome="failed", message=_how_it_ended(order, status, late=late), hint=_HINT)
+        return _how_it_ended(order, status, late=late)
 
 
 _HINT = "does it loop, or take more memory than a model should? `gitml ci verify` tries it in the same way"
 
 
-def _how_it_ended(order: QuarantineOrder, status: int, *, late: bool) -> str:
+def _how_it_ended(order: QuarantineOrder, status: int, *, late: bool) -> QuarantineAnswer:
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if late or number == signal.SIGXCPU:
-        return f"the model was not loaded, or did not answer, within {order.seconds:g} s, so it is not served"
+        message = f"the model was not loaded, or did not answer, within {order.seconds:g} s, so it is not served"
+        return QuarantineAnswer(outcome="inconclusive", message=message, hint=_HINT)
     word = signal.Signals(number).name if number else f"exit code {os.waitstatus_to_exitcode(status)}"
-    return f"the model brought down the process that loaded it ({word}), so it is not served"
+    message = f"the model brought down the process that loaded it ({word}), so it is not served"
+    # Whoever kills it so is the machine, which has no memory left.
+    outcome: Literal["inconclusive", "failed"] = "inconclusive" if number == signal.SIGKILL else "failed"
+    return QuarantineAnswer(outcome=outcome, message=message, hint=_HINT)
 
 
 def _heard(descriptor: int, until: float) -> tuple[bytes, bool]:
@@ -110,7 +114,9 @@ def _loaded(order: QuarantineOrder) -> QuarantineAnswer:
     except GitmlError as exc:
         return _said("failed", exc)
     except MemoryError:
-        return QuarantineAnswer(outcome="failed", message="the model takes more memory than a model may", hint=_HINT)
+        return QuarantineAnswer(
+            outcome="inconclusive", message="the model takes more memory than a model may", hint=_HINT
+        )
     except Exception as exc:  # a process's boundary: a stranger's model raises what it likes
         return QuarantineAnswer(outcome="failed", message=f"the model raised {type(exc).__name__}: {exc}"[:4000])
     return QuarantineAnswer(outcome="passed")

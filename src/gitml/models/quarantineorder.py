@@ -28,11 +28,14 @@ class QuarantineOrder(BaseModel):
 
 
 class QuarantineAnswer(BaseModel):
-    """How it went. ``package``: a library that is missing here, which says nothing of the model."""
+    """How it went. ``inconclusive``: this machine's time or memory did not do.
+
+    ``package``: a library that is missing here, which says nothing of the model.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    outcome: Literal["passed", "integrity", "usage", "failed"]
+    outcome: Literal["passed", "integrity", "usage", "failed", "inconclusive"]
     message: str = Field(default="", max_length=4000)
     hint: str = Field(default="", max_length=1000)
     package: str = Field(default="", max_length=200)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitml.gates import reproduced
 from gitml.gates.base import OPERATOR, SCIENTIST, Advice
 from gitml.gates.evidence import places
-from gitml.gates.facts import Facts, Unknown
+from gitml.gates.facts import Facts, Proof, Unknown
 from gitml.gates.proofs import RAN, counting, standing
 from gitml.gates.table import GATES
 from gitml.gates.verdicts import failed, passed, together, unclear
@@ -33,8 +33,7 @@ def loads(facts: Facts, _: Policy) -> Verdict:
     found = counting(facts, "evaluated", facts.order)
     decides = None if isinstance(found, Unknown) else standing(found)
     if decides is not None and decides.result == "failed":
-        why = decides.details.get("reason")
-        return failed(f"a job of the default branch could not use it: {why or 'it did not say why'}")
+        return failed(f"a job of the default branch could not use it: {_reason(decides)}")
     return passed("no job of the default branch found it unusable")
 
 
@@ -74,7 +73,16 @@ def order(facts: Facts, _: Policy) -> Verdict:
 
 
 def ran_before(facts: Facts) -> Verdict:
-    """For a rollback: evidence says that exactly this version was the champion here."""
+    """For a rollback: evidence says that exactly this version was the champion here.
+
+    Not one that a rollback took away, nor one that a job of the default branch found unusable since it left: with
+    all gates, it can be promoted.
+    """
+    if facts.left and facts.left.by_rollback:
+        return failed(f"a rollback took it out of {facts.environment}; {_WITHOUT_HOLD}")
+    unusable = _unusable_since(facts)
+    if unusable is not None:
+        return failed(f"since it left, a job of the default branch could not use it: {_reason(unusable)}")
     if facts.environment not in places(facts):
         return unclear("the environment is not known")
     if isinstance(facts.proofs, Unknown):
@@ -84,8 +92,20 @@ def ran_before(facts: Facts) -> Verdict:
         fine = () if isinstance(found, Unknown) else [p for p in found if p.result == "passed"]
         if any(p.details.get("part", "champion") == "champion" for p in fine):
             return passed(f"evidence `{kind}` says that it was the champion of {facts.environment}")
-    hint = "without the hold in the file it can be promoted, with all gates"
-    return unclear(f"no evidence says that it was the champion of {facts.environment} before; {hint}")
+    return unclear(f"no evidence says that it was the champion of {facts.environment} before; {_WITHOUT_HOLD}")
+
+
+_WITHOUT_HOLD = "without the hold in the file it can be promoted, with all gates"
+
+
+def _unusable_since(facts: Facts) -> Proof | None:
+    found = counting(facts, "evaluated", facts.order)
+    failures = () if isinstance(found, Unknown) else (p for p in found if p.result == "failed")
+    return next((p for p in failures if facts.left is None or p.time > facts.left.time), None)
+
+
+def _reason(proof: Proof) -> str:
+    return str(proof.details.get("reason") or "it did not say why")
 
 
 @dataclass(frozen=True)

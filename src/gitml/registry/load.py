@@ -122,9 +122,9 @@ class Loader:
     def _format(self, record: Record) -> str:
         kind = format_of(self.models, record.model, record.artifact)
         if kind is None:
-            raise IntegrityError(f"nothing says how {record.artifact} is stored", "say it in gitml.yaml: format: …")
+            raise UsageError(f"nothing says how {record.artifact} is stored", "say it in gitml.yaml: format: …")
         if kind == "pickle" and not self.pickle:
-            raise IntegrityError(
+            raise UsageError(
                 f"{record.reference} is a pickle, which runs code when it is loaded",
                 "store it as skops, safetensors or onnx; policy.yaml can name an exception with an end",
             )

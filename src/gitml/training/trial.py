@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitml.control.mainline import Mainline
+from gitml.control.mainline import SPEC, Mainline
 from gitml.control.shelf import MainShelf
 from gitml.dvc.remotes import Depot
-from gitml.errors import FailedError, GitmlError, IntegrityError
+from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError
 from gitml.models.parity import Parity, compared
 from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
-from gitml.spec.application import Application
+from gitml.registry.store import record_path
+from gitml.spec import parse_application
+from gitml.spec.application import Application, format_of
+from gitml.spec.deployment import Pin
 from gitml.spec.policy import Policy
 from gitml.training.trialfile import Result, Tried
 
@@ -42,8 +45,15 @@ class TrialShelf:
 
 
 def try_model(shelf: TrialShelf, record: Record) -> Tried:
-    """Load it, compare it, time it. Whatever goes wrong is the result."""
+    """Load it, compare it, time it. Whatever goes wrong is the result.
+
+    ``failed`` stands for good, so it is said of the recorded bytes alone. What a store, gitml.yaml, policy.yaml or a
+    slow machine got in the way of is inconclusive, and tried again.
+    """
     result, details = _tried(shelf, record)
+    if result == "failed" and not _stored_as_then(shelf, record):
+        told = f"gitml.yaml says no more how it was stored when it came in: {details['reason']}"
+        result, details = "inconclusive", {**details, "reason": told[:500]}
     return Tried(
         kind="evaluated",
         model=record.model,
@@ -77,8 +87,40 @@ def _tried(shelf: TrialShelf, record: Record) -> tuple[Result, dict[str, Any]]:
 def _loader(shelf: TrialShelf, record: Record, folder: Path) -> Loader:
     from gitml.registry.load import Loader
 
-    main = MainShelf(shelf.main, shelf.depot, folder, _LARGEST)
-    return Loader(main, shelf.application.models, _may_pickle(shelf, record), quarantine=shelf.quarantine)
+    files = _Recorded(MainShelf(shelf.main, shelf.depot, folder, _LARGEST))
+    return Loader(files, shelf.application.models, _may_pickle(shelf, record), quarantine=shelf.quarantine)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What ``shelf`` has. Other bytes than those recorded say something of the store, and nothing of the version."""
+
+    shelf: MainShelf
+
+    def record(self, model: str, pin: Pin) -> Record:
+        return self.shelf.record(model, pin)
+
+    def files(self, record: Record, names: Sequence[str]) -> Mapping[str, Path]:
+        """Raises InconclusiveError for other bytes than recorded, OutsideError when a file cannot be had."""
+        try:
+            return self.shelf.files(record, names)
+        except IntegrityError as exc:
+            raise InconclusiveError(exc.message, exc.hint) from exc
+
+
+def _stored_as_then(shelf: TrialShelf, record: Record) -> bool:
+    """Whether gitml.yaml says of the format, of an ensemble's members as well, what it said when the record came in."""
+    now = shelf.application.models
+    try:
+        raw = shelf.main.original(record_path(record.model, record.version)).read(SPEC)
+        then = parse_application(raw).models if raw is not None else {}
+    except GitmlError:
+        return False
+    kinds = [format_of(models, record.model, record.artifact) for models in (now, then)]
+    if kinds == ["ensemble", "ensemble"]:
+        kept = [name for name in now if name in then]
+        return all(now[name].artifact_format == then[name].artifact_format for name in kept)
+    return kinds[0] == kinds[1]
 
 
 def _may_pickle(shelf: TrialShelf, record: Record) -> bool:
