@@ -59,10 +59,10 @@ def _near(own: dict[str, Any]) -> bool:
     """Of neighbours: the rows to be near to, and the labels or numbers that they stand for, if any."""
     rows = own["_fit_X"].shape
     if rows[1:] != (own["n_features_in_"],) or "_y" not in own:
-        return rows[1:] == (own["n_features_in_"],)
+        return bool(rows[1:] == (own["n_features_in_"],))
     stand_for = own["_y"]
     if len(stand_for) != rows[0] or "classes_" not in own:
-        return len(stand_for) == rows[0]
+        return bool(len(stand_for) == rows[0])
     classes = own["classes_"] if own["outputs_2d_"] else [own["classes_"]]
     labels = stand_for if own["outputs_2d_"] else stand_for.reshape(-1, 1)
     least, most = labels.min(axis=0), labels.max(axis=0)
