@@ -52,17 +52,18 @@ def _boosts(model: Any) -> bool:
 
     model._raw_predict_init = started  # noqa: SLF001
     single = all(tree.tree_.value.shape == (tree.tree_.node_count, 1, 1) for tree in trees.ravel())
-    return single and trees.size > 0 and trees.shape[1:] == (wanted,)
+    return single and len(trees) > 0 and bool(trees.shape[1:] == (wanted,))
 
 
 def _near(own: dict[str, Any]) -> bool:
     """Of neighbours: the rows to be near to, and the labels or numbers that they stand for, if any."""
-    rows = own["_fit_X"].shape
-    if rows[1:] != (own["n_features_in_"],) or "_y" not in own:
-        return bool(rows[1:] == (own["n_features_in_"],))
+    rows: tuple[int, ...] = own["_fit_X"].shape
+    wide = rows[1:] == (own["n_features_in_"],)
+    if not wide or "_y" not in own:
+        return wide
     stand_for = own["_y"]
     if len(stand_for) != rows[0] or "classes_" not in own:
-        return bool(len(stand_for) == rows[0])
+        return len(stand_for) == rows[0]
     classes = own["classes_"] if own["outputs_2d_"] else [own["classes_"]]
     labels = stand_for if own["outputs_2d_"] else stand_for.reshape(-1, 1)
     least, most = labels.min(axis=0), labels.max(axis=0)
