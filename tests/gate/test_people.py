@@ -124,6 +124,38 @@ def test_whose_work_came_between_the_champion_and_the_version_counts(town: Town)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["merge", "squash"])
+def test_code_that_came_to_main_while_the_champion_waited_counts(town: Town, method: str) -> None:
+    town.town.train(1)
+    code = town.pull({"train.py": "the champion's\n"}, "train-2", "ada")
+    champion = record(2, minute=2, commit=town.head(code))
+    main = town.town.main
+    git(main, "fetch", "-q", "origin", "train-2")
+    git(main, "checkout", "-q", "--detach", "FETCH_HEAD")
+    file = main / f"models/delay/versions/{champion.version}.json"
+    file.write_text(champion.to_json())
+    git(main, "add", "-A")
+    git(main, "commit", "-qm", "Train")
+    push_as(town.town, "train-2", "ada")
+    git(main, "checkout", "-q", "main")
+    side = town.pull({"params.yaml": "a: 1\n", "dvc.yaml": "stages: {}\n"}, "code", "rita")
+    town.town.merge(side, "olga")
+    town.town.merge(code, "olga", method)
+    version, number = training(town, 3, "olga", **{"dvc.yaml": "stages: {} #\n"})
+    town.town.merge(number, "olga")
+    assert people(town, version, champion) == ["olga", "rita"]
+
+
+@pytest.mark.slow
+def test_an_older_version_than_the_champion_has_its_authors_still(town: Town) -> None:
+    town.town.train(1)
+    side = town.pull({"train.py": "better\n"}, "code", "rita")
+    town.town.merge(side, "olga")
+    older, newer = town.town.train(2), town.town.train(3)
+    assert people(town, older, newer) == ["ada", "rita"]
+
+
+@pytest.mark.slow
 def test_an_address_that_nobody_claims_is_named(town: Town) -> None:
     git(town.town.main, "config", "user.name", "x")
     who = {f"GIT_{r}_EMAIL": "ghost@example.net" for r in ("AUTHOR", "COMMITTER")}

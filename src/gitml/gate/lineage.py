@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,13 +14,14 @@ from gitml.forges.governed import PullCommit
 from gitml.gate.people import BOT, asked, by_address, co_authors, commit_of
 from gitml.gates.facts import Commit, Person, Unknown
 from gitml.git.edit import bring
-from gitml.git.merges import adds_nothing
+from gitml.git.merges import adds_nothing, merged_tree, parents
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
 
 # Commits of the default branch that are looked up at the forge for one version; of older ones Git's addresses are read.
 MOST = 60
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 Look = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
@@ -30,21 +32,20 @@ def lineage_of(
 ) -> Look:
     """A function that says whose commits a version came from.
 
-    Those that changed what the version is made from (code, data, params, locked packages) on the default branch, from
-    the champion's commit on, or from the beginning where nothing runs yet: of each, the pull request that brought it,
-    with its author and the people of its commits; of a direct push, its own. ``derived`` are commits that believed
-    evidence calls so: the bot made them, and its address counts in no others. ``starters`` are trailers that name who
-    started a coding agent.
+    Those that changed what the version is made from (code, data, params, locked packages) on the default branch and
+    that the champion was not trained with; all of them where nothing runs yet, or where what runs is newer: of each,
+    the pull request that brought it, with its author and the people of its commits; of a direct push, its own.
+    ``derived`` are commits that believed evidence calls so: the bot made them, and its address counts in no others.
+    ``starters`` are trailers that name who started a coding agent.
     """
 
     def look(record: Record, champion: Record | None) -> tuple[Commit, ...] | Unknown:
         brought = main.added(record_path(record.model, record.version))
-        since = main.added(record_path(champion.model, champion.version)) if champion else None
         if brought is None:
             return Unknown(f"no commit of the default branch brought {record.version}")
         if main.git.is_shallow():
             return Unknown("the clone is shallow: its history does not say whose commits the version came from")
-        return asked(lambda: tuple(_Look(place, main, derived, starters).made(record, brought, since)))
+        return asked(lambda: tuple(_Look(place, main, derived, starters).made(record, brought, champion)))
 
     return look
 
@@ -56,11 +57,13 @@ class _Look:
     derived: frozenset[str]
     starters: tuple[str, ...]
 
-    def made(self, record: Record, brought: str, since: str | None) -> Iterator[Commit]:
-        span = f"{since}..{brought}" if since else brought
-        paths = [f":(literal){path}" for path in _paths(record)]
-        words = ("--first-parent", "--format=%H", span, "--", *paths)
-        commits = dict.fromkeys([brought, *self.main.git.text("log", *words).split()])
+    def made(self, record: Record, brought: str, champion: Record | None) -> Iterator[Commit]:
+        since, same = self._start(record, brought, champion) if champion else ("", "")
+        git = self.main.git
+        new = {brought, *git.text("rev-list", "--first-parent", brought, *([f"^{since}"] if since else [])).split()}
+        # Asked for a range and for paths at once, Git leaves out merges whose first parent is before the range.
+        found = git.text("log", "--first-parent", "--format=%H", brought, "--", *map(_literal, _paths(record))).split()
+        commits = dict.fromkeys([brought, *(c for c in found if c in new and c != same)])
         seen: set[int] = set()
         for commit in list(commits)[:MOST]:
             yield from self._brought(commit, seen)
@@ -68,6 +71,34 @@ class _Look:
             known = tuple(p for p in _addresses(self.main, commit) if p.is_known)
             if known:
                 yield Commit(commit, known)
+
+    def _start(self, record: Record, brought: str, champion: Record) -> tuple[str, str]:
+        """The commit whose history the champion was trained with, and the one of main that brought no more than that.
+
+        Either is "" where there is none. Main may have moved between the champion's training and its merge.
+        """
+        landed, git = self.main.added(record_path(champion.model, champion.version)), self.place.git
+        if landed is None or not git.is_ancestor(landed, brought):
+            return "", ""
+        if champion.commit is None:
+            return landed, landed
+        if not _COMMIT.fullmatch(champion.commit):
+            return "", ""  # a name means another commit to each who reads it
+        try:
+            bring(git, self.place.remote, champion.commit)
+        except GitmlError as exc:
+            self.place.say(f"what {champion.version} was trained with is not here: {exc.message.splitlines()[0]}")
+            return "", ""
+        return champion.commit, landed if self._is_all_of(landed, champion.commit, record) else ""
+
+    def _is_all_of(self, landed: str, trained: str, record: Record) -> bool:
+        """Whether ``landed`` of main is, in what ``record`` is made from, its parent and ``trained`` merged by Git."""
+        git = self.place.git
+        above = parents(git, landed)
+        merged = merged_tree(git, above[0], trained) if above else None
+        if merged is None:
+            return False
+        return not git.text("diff", "--name-only", merged, landed, "--", *map(_literal, _sources(record)))
 
     def _brought(self, commit: str, seen: set[int]) -> Iterator[Commit]:
         """Who made what ``commit`` of the default branch brought in. Raises GitmlError when the forge does not say."""
@@ -100,6 +131,10 @@ class _Look:
         except GitmlError as exc:
             self.place.say(f"what {commit[:12]} changes cannot be told: {exc.message.splitlines()[0]}")
             return False
+
+
+def _literal(path: str) -> str:
+    return f":(literal){path}"
 
 
 def _paths(record: Record) -> tuple[str, ...]:
