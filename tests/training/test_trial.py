@@ -77,7 +77,7 @@ def test_what_the_surroundings_get_in_the_way_of_is_inconclusive(world: World) -
         model = shelf.application.models["m"].model_copy(update={"format": other})
         application = shelf.application.model_copy(update={"models": {**shelf.application.models, "m": model}})
         assert try_model(replace(shelf_of(world), application=application), record).result == "inconclusive"
-    with Quarantine(QuarantineLimits(seconds=0.02)) as hurried:
+    with Quarantine(QuarantineLimits(seconds=1e-6)) as hurried:
         assert try_model(replace(shelf_of(world), quarantine=hurried), record).result == "inconclusive"
     artifact = world.artifact(record.version)
     artifact.write_bytes(b"another")
