@@ -39,7 +39,7 @@ RUNS_OR_READS = [
     ("s3://bucket/x", "credentialpath", "evil/aws.conf"),
     ("s3://bucket/x", "profile", "admin"),
     ("s3://bucket/x", "ssl_verify", "false"),
-    ("ssh://example.org/x", "keyfile", "/root/.ssh/id_rsa"),
+    ("ssh://example.org/x", "keyfile", "/home/gitml/.ssh/id_rsa"),
     ("ssh://example.org/x", "gss_auth", "true"),
     ("gs://bucket/x", "credentialpath", "key.json"),
     # Google's credentials are a token that whoever receives it may use: it goes to Google.
