@@ -367,6 +367,16 @@ def test_policy_without_keys(app: World) -> None:
     assert {"no-policy", "removed-key"} <= set(kinds(judged(app)))
 
 
+def test_a_change_that_is_dated_ahead_gets_no_longer_time_than_others(app: World) -> None:
+    early = app.now() - timedelta(hours=3)
+    about = app.deploy("three").model_copy(update={"kind": "gate", "time": f"{early:%Y-%m-%dT%H:%M:%SZ}"})
+    app.record(about)
+    app.publish()
+    found = audit(app.root, {}, AuditCall(repository=REPOSITORY), now=app.now() - timedelta(hours=2))
+    assert "not-recorded" not in kinds(found)
+    assert "change-without-evidence" in kinds(found)
+
+
 def test_recorded_a_little_later(app: World) -> None:
     about = app.deploy("three")
     app.record(about.model_copy(update={"kind": "gate"}))

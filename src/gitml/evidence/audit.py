@@ -248,7 +248,7 @@ def _change(match: _Match, now: datetime) -> Iterator[Finding]:
     if approved and placed:
         return
     missing = "what became of it" if approved else "who approved it"
-    if now - match.landed.time < _GRACE or approved:
+    if abs(now - match.landed.time) < _GRACE or approved:
         yield Finding(Kind.NOT_RECORDED, path, f"nothing was recorded yet of {missing}{why}", commit)
     else:
         yield Finding(Kind.CHANGE_WITHOUT_EVIDENCE, path, f"changed without evidence of {missing}{why}", commit)
