@@ -44,7 +44,7 @@ class WrongValueError(ValueError):
 class FileSection(BaseModel):
     """A part of a file: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def shown(value: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import PurePath
 from typing import Any
 
 
@@ -16,6 +16,7 @@ def plain(value: Any) -> Any:
 
     An object with a method ``to_dict`` says itself what it tells; of another dataclass every field is told.
 
+    >>> from pathlib import PurePath
     >>> plain({10: 0.5, "since": datetime.date(2013, 1, 31), "folder": PurePath("models")})
     {'10': 0.5, 'since': '2013-01-31', 'folder': 'models'}
     """
@@ -39,7 +40,7 @@ def _told(value: Any) -> Any:
         return plain(value.to_dict())
     if dataclasses.is_dataclass(value):
         return picked(value, *(field.name for field in dataclasses.fields(value)))
-    return str(value) if isinstance(value, PurePath) else value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def picked(value: object, *names: str) -> dict[str, Any]:

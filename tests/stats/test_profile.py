@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_the_most_frequent_are_named_in_an_order_that_never_changes() -> None:
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60).map(sorted))
 def test_numbers_always_make_a_profile_that_can_be_read_again(ordered: list[float]) -> None:
-    mean = math.fsum(v / len(ordered) for v in ordered) if ordered else math.nan
+    mean = float(sum(map(Fraction, ordered)) / len(ordered)) if ordered else math.nan
     found = of_numbers(ordered, 60, whole=False, mean=mean, deviation=math.inf)
     profile = Profile(rows=60, columns={"x": found})
     assert Profile.model_validate_json(profile.model_dump_json(exclude_none=True)) == profile

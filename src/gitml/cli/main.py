@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import click
 
 from gitml import __version__
-from gitml.clock import VARIABLE as CLOCK
 from gitml.errors import GitmlError, UsageError
 from gitml.output import prepare_streams
 
@@ -121,7 +120,9 @@ def gitml(ctx: click.Context, directory: str) -> None:
     forge, network), 70 a bug in gitml, 130 interrupted.
     """
     ctx.obj = directory
-    if os.environ.get(CLOCK):
+    from gitml.clock import VARIABLE
+
+    if os.environ.get(VARIABLE):
         from gitml.cli.turned import refuse_turned
 
         refuse_turned(directory)
