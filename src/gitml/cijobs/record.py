@@ -19,6 +19,7 @@ from gitml.control.signing import Signer, heard
 from gitml.errors import GitmlError
 from gitml.evidence.keys import SigningKey
 from gitml.gate.ground import Ground, ground
+from gitml.gates.facts import Unknown
 from gitml.spec.policy import POLICY
 
 
@@ -73,15 +74,15 @@ def record(place: Place, order: RecordOrder) -> tuple[RecordResult, ...]:
         place.say(f"main has no {POLICY} yet, so nobody's signature counts and nothing is due")
         return ()
     with ground(place, main) as known:
+        # What cannot be read must stop it: it would sign everything again.
+        stale = isinstance(known.heard, Unknown)
         for source in _SOURCES:
-            known = _again(place, known)
-            done += [_signed(place, known, order, due) for due in source(place, known, order)]
+            if stale:
+                known = known.listening(heard(place, known.policy))
+            found = [_signed(place, known, order, due) for due in source(place, known, order)]
+            stale = any(result.events for result in found)
+            done += found
     return tuple(done)
-
-
-def _again(place: Place, known: Ground) -> Ground:
-    """With the ledger as it is now. What cannot be read must stop it: it would sign everything again."""
-    return known.listening(heard(place, known.policy))
 
 
 def _could_sign(known: Ground, due: Due) -> tuple[str, ...]:
