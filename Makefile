@@ -25,8 +25,8 @@ demo-turn: ## turn the clock of a demo that was started with `make demo CLOCK=1`
 demo-stop: ## end the sandbox that `make demo` left running
 	python demo/run.py stop
 
-test: test-fast browser ## the everyday suite, fast tests first
-	$(PYTEST) -m "slow and not nightly"
+test: $(VENV)/.dev browser ## the everyday suite
+	$(PYTEST) -m "not nightly"
 
 test-nightly: $(VENV)/.dev browser ## what takes a quarter of a minute and more each; the workflow `Nightly` runs it
 	$(PYTEST) -m nightly

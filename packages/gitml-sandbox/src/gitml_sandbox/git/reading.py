@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml_sandbox.clock import iso
+from gitml_sandbox.clock import iso_of
 from gitml_sandbox.errors import OutsideError
 from gitml_sandbox.git.repository import ask, git, out, resolve_all
 
@@ -89,7 +88,7 @@ def _commit(cells: Sequence[str]) -> Commit:
 
 
 def _time(epoch: str) -> str:
-    return iso(datetime.fromtimestamp(int(epoch or 0), UTC))
+    return iso_of(int(epoch or 0))
 
 
 def commit(repo: Path, sha: str) -> Commit:
