@@ -12,9 +12,9 @@ import click
 
 from gitml import clock
 from gitml.cli.common import F, as_json, examples, root_of
-from gitml.cli.proposed import placed, reason_option
+from gitml.cli.proposed import key_option, placed, reason_option
 from gitml.control.ledger import Here
-from gitml.evidence.keys import VARIABLE, signing_key
+from gitml.evidence.keys import SigningKey
 from gitml.evidence.trust import Believed
 from gitml.fields import EvidenceKind
 from gitml.kinds import signed_by
@@ -163,15 +163,11 @@ def verify(ctx: click.Context, /, names: Sequence[str], *, repository: str, fetc
     epilog=examples("gitml evidence accept 3f2a90bc11d2 --reason 'olga cleaned up by mistake' --key rita.key")
 )
 @click.argument("good", metavar="COMMIT")
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help=f"The file with your own private key; otherwise {VARIABLE} has it.",
-)
+@key_option
 @reason_option
 @as_json
 @click.pass_context
-def accept(ctx: click.Context, /, good: str, *, key: Path | None, reason: str, as_json: bool) -> int:
+def accept(ctx: click.Context, /, good: str, *, key: SigningKey, reason: str, as_json: bool) -> int:
     """Sign that the ledger goes on, though a commit deleted, edited or hid events.
 
     COMMIT is the last good commit of the branch gitml-ledger, which `gitml audit` names. What came before the break
@@ -179,9 +175,8 @@ def accept(ctx: click.Context, /, good: str, *, key: Path | None, reason: str, a
 
     Exit code 0: the ledger goes on. 3: your word is signed, and more people are needed. 1: you may not.
     """
-    signer = signing_key(str(key) if key else os.environ.get(VARIABLE, ""))
     with placed(ctx) as place:
-        done = run_accept(place, AcceptOrder(good, reason, signer))
+        done = run_accept(place, AcceptOrder(good, reason, key))
     if as_json:
         names = {"breaks": done.breaks, "left": done.left}
         show_json({"by": done.by, "event": done.event, **{n: [b.commit for b in found] for n, found in names.items()}})

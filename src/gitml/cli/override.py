@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import placed, reason_option
-from gitml.evidence.keys import VARIABLE, signing_key
+from gitml.cli.proposed import key_option, placed, reason_option
+from gitml.evidence.keys import SigningKey
 from gitml.fields import WrongValueError, parse_duration, parse_until
 from gitml.jsontext import picked
 from gitml.output import note, printable, show, show_json
@@ -42,11 +40,7 @@ def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
 @click.argument("pull", type=click.IntRange(1))
 @click.option("--gate", "gates", multiple=True, required=True, metavar="GATE", help="A shut gate; again for more.")
 @click.option("--until", callback=_until, metavar="DAY|DURATION", help="The end; by default as late as policy allows.")
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help=f"The file with your own private key; otherwise {VARIABLE} has it.",
-)
+@key_option
 @reason_option
 @as_json
 @click.pass_context
@@ -57,7 +51,7 @@ def override(
     *,
     gates: Sequence[str],
     until: datetime | timedelta | None,
-    key: Path | None,
+    key: SigningKey,
     reason: str,
     as_json: bool,
 ) -> int:
@@ -68,9 +62,8 @@ def override(
 
     Exit code 0: the gates are open now. 3: your word is signed, and more people are needed. 1: you may not.
     """
-    signer = signing_key(str(key) if key else os.environ.get(VARIABLE, ""))
     with placed(ctx) as place:
-        done = run_override(place, OverrideOrder(pull, gates, reason, signer, until))
+        done = run_override(place, OverrideOrder(pull, gates, reason, key, until))
     opened = {name.rpartition(": ")[2] for name in done.now.gates} if done.now else set()
     if as_json:
         show_json(_json(done))

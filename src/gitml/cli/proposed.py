@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +13,7 @@ import click
 from gitml.cli.common import root_of
 from gitml.control.place import Place
 from gitml.errors import OutsideError
+from gitml.evidence.keys import VARIABLE, SigningKey, signing_key
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.jsontext import picked
@@ -71,6 +73,17 @@ def reason_option(command: F) -> F:
     return click.option("--reason", required=True, callback=plain_text, help="Why, for those who read it later.")(
         command
     )
+
+
+def key_option(command: F) -> F:
+    """The option ``--key``, which gives the caller's own ``SigningKey``."""
+
+    def read(_ctx: click.Context, _param: click.Parameter, value: Path | None) -> SigningKey:
+        return signing_key(str(value) if value else os.environ.get(VARIABLE, ""))
+
+    told = f"The file with your own private key; otherwise {VARIABLE} has it."
+    file = click.Path(path_type=Path, dir_okay=False, exists=True)
+    return click.option("--key", type=file, callback=read, help=told)(command)
 
 
 def anew_option(command: F) -> F:
