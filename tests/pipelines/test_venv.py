@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from gitml.errors import InconclusiveError
-from gitml.pipelines.venv import current_environment, environments_folder, find_python, stages_run_in
+from gitml.pipelines.venv import StageEnvironment, current_environment, environments_folder, find_python, stages_run_in
 
 OURS = "{}.{}".format(*sys.version_info)
 
@@ -45,3 +46,9 @@ def test_the_callers_packages_stay_out_and_come_back(monkeypatch: pytest.MonkeyP
     assert "VIRTUAL_ENV" not in os.environ
     with stages_run_in(current_environment(), isolated=False):
         assert os.environ["PYTHONPATH"] == "/somewhere"
+
+
+def test_a_stage_finds_gitml_whatever_its_own_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    with stages_run_in(StageEnvironment(tmp_path / "bin/python", OURS), isolated=True):
+        assert shutil.which("gitml") == str(Path(sys.executable).parent / "gitml")

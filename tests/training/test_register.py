@@ -307,3 +307,32 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
         )
         tried = try_model(shelf, done.record)
     assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details
+
+
+def test_a_reference_comes_along_and_is_of_the_columns_that_the_model_takes(app: Path) -> None:
+    rows = app.parent / "acceptance.parquet"
+    pyarrow.parquet.write_table(pa.table({"x": [1.0, 2.0] * 50, "p": [0.1, 0.9] * 50}), rows)
+    typed = SIGNATURE.replace("float", "float64")
+    write(app.parent, {"signature.json": typed, "other.json": typed.replace('"x"', '"y"')})
+    configure(app, "    reference: artifacts/m/reference.json\n")
+    words = ("--signature", str(app.parent / "signature.json"), "--features", str(rows), "--outputs", str(rows))
+    made = gitml(app, "reference", "m", *words)
+    assert made.code == 0, made.err
+    reference = app / "artifacts/m/reference.json"
+    refused = register(
+        app, delivered(app), "--reference", str(reference), "--signature", str(app.parent / "other.json")
+    )
+    assert (refused.code, "a column that the signature does not: x" in refused.err) == (2, True), refused.err
+    done = register(
+        app, delivered(app), "--reference", str(reference), "--signature", str(app.parent / "signature.json")
+    )
+    assert done.code == 0, done.err
+    record = json.loads(records(app)[0].read_text())
+    assert record["roles"]["reference"] == "artifacts/m/reference.json"
+    assert record["files"]["artifacts/m/reference.json"]["size"] == reference.stat().st_size
+    again = gitml(app, "reference", "m", *words[:-2])
+    assert again.code == 0, again.err
+    other = register(
+        app, delivered(app), "--reference", str(reference), "--signature", str(app.parent / "signature.json")
+    )
+    assert (other.code, "another reference" in other.err) == (1, True), other.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,11 +41,14 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
 
 
 def moment(text: str | None, default: D) -> datetime | D:
-    """A time of the call; without a zone it is UTC."""
+    """A time of the call; without a zone it is UTC. ``T24:00`` is the end of a day (ISO 8601)."""
     if text is None:
         return default
+    day, last, zone = text.partition("T24:00")
     try:
-        found = datetime.fromisoformat(text)
+        found = (
+            datetime.fromisoformat(f"{day}T00:00{zone}") + timedelta(days=1) if last else datetime.fromisoformat(text)
+        )
     except ValueError as exc:
         raise click.BadParameter(f"{text!r} is not a time such as 2026-04-01 or 2026-04-01T06:00:00Z") from exc
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -13,12 +14,14 @@ from gitml.output import note, printable, show, show_json
 @click.command(
     epilog=examples(
         "gitml reference delay --features data/train.parquet --outputs artifacts/delay/scored.parquet --time when",
-        "gitml reference delay --features data/features --time day --since 2013-01-01 --until 2013-04-01",
+        "gitml reference delay --features data/features --time day --since 2013-01-01 --until 2013-03-31T24:00",
+        "gitml reference fraud --signature signature.json --features acceptance.csv --outputs acceptance.csv",
     )
 )
 @click.argument("model")
 @click.option("--features", default="", metavar="PATH", help="A table or folder of tables: the training rows.")
 @click.option("--outputs", default="", metavar="PATH", help="The same of the evaluation, with the model's answers.")
+@click.option("--signature", default="", metavar="FILE", help="What the columns are. Default: as gitml.yaml says.")
 @click.option("--time", default="", metavar="COLUMN", help="When each row was: rows of an hour or a day are alike.")
 @click.option("--unit", default="", metavar="COLUMN", help="Whose row it is, such as a customer: theirs are alike.")
 @click.option("--since", metavar="TIME", help="Only training rows from then on. Times without a zone are UTC.")
@@ -28,9 +31,9 @@ from gitml.output import note, printable, show, show_json
 def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Write the reference of MODEL: what `gitml monitor` holds live traffic against.
 
-    A stage calls it after the evaluation. It goes to the path that gitml.yaml has under `reference`, and counts the
-    columns of the signature in exactly the rows given. Each of its own periods is left out in turn: if one would alarm,
-    it says so, and at which floor it would not.
+    A stage calls it after the evaluation; for a model from elsewhere you do, before `gitml register --reference`. It
+    goes to the path that gitml.yaml has under `reference`, and counts the columns of the signature in exactly the rows
+    given. Each of its own periods is left out in turn: if one would alarm, it says so, and at which floor it would not.
     """
     with extra("serve"):
         from gitml.inference.reference import ReferenceCall, write_reference
@@ -39,21 +42,26 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     rows = {name: int(part.sketch.rows.sum()) for name, part in _parts(made).items()}
     own = made.own
     if as_json:
-        told = {"hours": own.hours, "periods": own.periods, "alarms": own.alarms, "quiet": own.quiet} if own else None
-        show_json({"path": str(path), "rows": rows, "own_periods": told})
+        show_json({"path": str(path), "rows": rows, "own_periods": asdict(own) if own else None})
         return
     said = ", ".join(f"{count:,} rows of {name}" for name, count in rows.items())
     show(f"{printable(str(path))}: {said}")
     if own is None:
         note("rows are taken as independent: without --time nothing shows how alike those of a day are")
-    elif own.periods < 2:
-        note("one period only: whether a quiet one would alarm is not known")
-    elif not own.alarms:
-        show(f"none of its {own.periods} periods of {own.hours} h would alarm")
     else:
-        for column, count in own.alarms.items():
-            name = printable(column.partition("_")[2])
-            note(f"{name}: {count} of {own.periods} periods would alarm; a floor of {own.quiet[column]} would be quiet")
+        _show(own)
+
+
+def _show(own: Any) -> None:
+    periods = {name: n for name, n in {"features": own.periods, "outputs": own.answers}.items() if n}
+    for name in (name for name, n in periods.items() if n < 2):
+        note(f"one period of {name} only: whether a quiet one would alarm is not known")
+    if not own.alarms and (more := ", ".join(f"{n} of {name}" for name, n in periods.items() if n > 1)):
+        show(f"none of its own periods of {own.hours} h would alarm: each was left out in turn, {more}")
+    for column, count in own.alarms.items():
+        kind, _, name = column.partition("_")
+        of = own.answers if kind == "output" else own.periods
+        note(f"{printable(name)}: {count} of {of} periods would alarm; a floor of {own.quiet[column]} would be quiet")
 
 
 def _parts(made: Any) -> dict[str, Any]:

@@ -32,6 +32,11 @@ from gitml.training.register import register as register_version
 @click.option(
     "--samples", type=click.Path(path_type=Path), help="Parquet: some rows of inputs with the model's answers."
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="JSON of `gitml reference`: how the rows that it was made of, or accepted on, are distributed.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Replace an artifact that no version keeps, without asking.")
 @click.option("--no-wait", is_flag=True, help="Fail at once when somebody else is training in this clone.")
 @as_json
@@ -52,7 +57,8 @@ def register(
     record with its origin to models/MODEL/versions. The same artifact from the same source is registered once.
 
     With --samples its answers can be checked: here, by CI (evidence `evaluated`, which gates ask for), and by each
-    agent before it serves. Exit code 1: it answers otherwise, or has a version with other metrics or samples.
+    agent before it serves. With --reference, `gitml monitor` tells when live rows move away from it. Exit code 1: it
+    answers otherwise, or has a version with other metrics, samples or reference.
     """
     root = root_of(ctx)
     call = RegisterCall(lambda question: _may(question, yes=yes), note, wait=not no_wait)
@@ -85,6 +91,8 @@ def _show(root: Path, result: Registered) -> None:
     show("\ncommit it: git add " + " ".join(result.changed))
     if "samples" not in record.roles:
         note("it has no samples: nobody can check its answers, and gates that ask for `evaluated` stay shut")
+    if "reference" not in record.roles:
+        note("it has no reference: whether live rows drift away cannot be told, see gitml reference --help")
     show("and share what DVC keeps: dvc push " + " ".join(path for path, file in record.files.items() if file.dvc))
 
 

@@ -21,7 +21,7 @@ from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
-from gitml.spec.application import Application, Model
+from gitml.spec.application import Application
 from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.exchange import EVERY_COLUMN
 
@@ -32,7 +32,8 @@ _ROWS = 65_536
 class ReferenceCall:
     """``features``: a table or a folder of tables with the rows of the training window; ``outputs``: those of the
     evaluation, with the model's answers. ``time`` and ``unit`` name columns. ``since`` ≤ time < ``until``, of the
-    features: the training window, where the tables hold more than it."""
+    features: the training window, where the tables hold more than it. ``signature``: a file,
+    where it is not the one of gitml.yaml."""
 
     model: str
     features: str = ""
@@ -41,6 +42,7 @@ class ReferenceCall:
     unit: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    signature: str = ""
 
 
 def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionReference]:
@@ -49,10 +51,10 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     if call.model not in app.models:
         raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
     model = app.models[call.model]
-    if model.reference is None or model.signature is None:
-        key = "signature" if model.signature is None else "reference"
+    if model.reference is None or not (call.signature or model.signature):
+        key = "reference" if model.reference is None else "signature"
         raise UsageError(f"gitml.yaml names no {key} of {call.model}", f"add a line: {key}: artifacts/{key}.json")
-    signature = _signature(root, model)
+    signature = _signature(Path(call.signature) if call.signature else root / str(model.signature))
     spec = app.monitors.models.get(call.model, MonitorSpec())
     names = parse_signature(signature)
     inputs = _watched([f.name for f in names.inputs], spec, app) if call.features else []
@@ -66,12 +68,11 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     return place, made
 
 
-def _signature(root: Path, model: Model) -> dict[str, Any]:
-    path = root / str(model.signature)
+def _signature(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError) as exc:
-        raise UsageError(f"{model.signature} cannot be read: {exc}", "run the stage that writes it first") from exc
+        raise UsageError(f"{path} cannot be read: {exc}", "run the stage that writes it first") from exc
 
 
 def _watched(names: Sequence[str], spec: MonitorSpec, app: Application) -> list[str]:

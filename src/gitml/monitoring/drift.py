@@ -24,7 +24,8 @@ _FREQUENT = 0.01
 _TARGET, _LEAST_TARGET = 2.0, 0.1
 NO_REFERENCE = (
     "no reference: how the rows of this version's training were distributed is not recorded. Let the stage that "
-    "evaluates write one (gitml reference), name it under `reference` in gitml.yaml, and train"
+    "evaluates write one (gitml reference), name it under `reference` in gitml.yaml, and train. "
+    "A model from elsewhere is registered with one (gitml register --reference)"
 )
 
 

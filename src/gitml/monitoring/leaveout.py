@@ -31,12 +31,14 @@ _HOUR = timedelta(hours=1)
 @dataclass(frozen=True)
 class OwnPeriods:
     """What became of a reference's own ``periods`` of ``hours`` hours. ``alarms``: column → in how many of them it
-    would alarm. ``quiet``: column → the least floor, in hundredths, at which it would not; only where it is higher."""
+    would alarm. ``quiet``: column → the least floor, in hundredths, at which it would not; only where it is higher.
+    ``answers``: how many periods the rows of the evaluation have, which are others than those of the training."""
 
     hours: int
     periods: int
     alarms: Mapping[str, int] = field(default_factory=dict)
     quiet: Mapping[str, float] = field(default_factory=dict)
+    answers: int = 0
 
 
 def own_periods(

@@ -93,8 +93,8 @@ def made_of(features: Part | None, outputs: Part | None, expected: Expected = Ex
     promise = Promise(expected.looks, columns, expected.rate)
     of_features = _part(features, FEATURE, expected, promise) if features else None
     of_outputs = _part(outputs, OUTPUT, expected, promise) if outputs else None
-    found = [own for part in (of_features, of_outputs) if part and (own := part[1])]
-    return VersionReference(of_features and of_features[0], of_outputs and of_outputs[0], _both(found))
+    own = _both(of_features and of_features[1], of_outputs and of_outputs[1])
+    return VersionReference(of_features and of_features[0], of_outputs and of_outputs[0], own)
 
 
 def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tuple[ReferenceSketch, OwnPeriods | None]:
@@ -158,13 +158,13 @@ def _batches(rows: Any) -> Iterator[pa.RecordBatch]:
         yield from table.combine_chunks().to_batches(65_536)
 
 
-def _both(found: Sequence[OwnPeriods]) -> OwnPeriods | None:
-    """Of inputs and of answers in one; the fewer periods count."""
-    if not found:
-        return None
-    alarms = {name: count for own in found for name, count in own.alarms.items()}
-    quiet = {name: floor for own in found for name, floor in own.quiet.items()}
-    return OwnPeriods(found[0].hours, min(own.periods for own in found), alarms, quiet)
+def _both(features: OwnPeriods | None, outputs: OwnPeriods | None) -> OwnPeriods | None:
+    """Of inputs and of answers in one."""
+    if outputs is None:
+        return features
+    first = features or OwnPeriods(outputs.hours, 0)
+    alarms, quiet = {**first.alarms, **outputs.alarms}, {**first.quiet, **outputs.quiet}
+    return OwnPeriods(outputs.hours, first.periods, alarms, quiet, outputs.periods)
 
 
 class _OwnForm(BaseModel):
@@ -173,6 +173,7 @@ class _OwnForm(BaseModel):
     periods: int = Field(ge=0)
     alarms: dict[str, int]
     quiet: dict[str, float]
+    answers: int = Field(ge=0)
 
 
 class _Form(BaseModel):

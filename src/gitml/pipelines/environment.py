@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from pathlib import Path
 def stage_environment(programs: Path) -> Iterator[None]:
     """``python`` in a stage's command is the one in the folder ``programs``, and its hashes are not random.
 
+    ``gitml`` is there too, whatever the packages are that the stage runs with: `gitml reference` is a part of stages.
+
     DVC gives the stages our own environment, so it is changed for the time being.
     """
     wanted = {
-        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]),
         "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,4 +1,4 @@
-"""What came from elsewhere with a model: metrics, signature and samples, read and checked before anything changes."""
+"""What came from elsewhere with a model, such as metrics and samples: read and checked before anything changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST = 64 * 10**6
 MOST_ROWS = 10_000
-_FILES = {"signature": "signature.json", "samples": "samples.parquet"}
+_FILES = {"signature": "signature.json", "samples": "samples.parquet", "reference": "reference.json"}
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,19 @@ class Delivery:
     metrics: Path | None = None
     signature: Path | None = None
     samples: Path | None = None
+    reference: Path | None = None
 
 
 @dataclass(frozen=True)
 class DeliveredFiles:
-    """What the files say. ``texts`` are those that Git keeps, ``samples`` what DVC keeps (Parquet), by their place."""
+    """What the files say. ``texts`` are those that Git keeps, ``samples`` what DVC keeps (Parquet), by their place;
+    ``reference`` is one of the texts, empty if there is none."""
 
     metrics: dict[str, Metric]
     signature: dict[str, object] | None
     texts: dict[str, bytes]
     samples: dict[str, bytes]
+    reference: bytes = b""
 
     @classmethod
     def read(cls, model: Model, delivery: Delivery) -> DeliveredFiles:
@@ -49,6 +52,7 @@ class DeliveredFiles:
         metrics: dict[str, Metric] = {}
         signature = None
         samples: dict[str, bytes] = {}
+        reference = b""
         if delivery.metrics:
             raw = texts[model.metrics] = _content(delivery.metrics)
             metrics = parse_metrics(raw, str(delivery.metrics))
@@ -60,7 +64,10 @@ class DeliveredFiles:
         if delivery.samples:
             raw = samples[_place(model, "samples", delivery.samples)] = _content(delivery.samples)
             _check_samples(raw, signature, str(delivery.samples))
-        return cls(metrics, signature, texts, samples)
+        if delivery.reference:
+            reference = texts[_place(model, "reference", delivery.reference)] = _content(delivery.reference)
+            _check_reference(reference, signature, str(delivery.reference))
+        return cls(metrics, signature, texts, samples, reference)
 
 
 def _place(model: Model, role: str, file: Path) -> str:
@@ -109,6 +116,25 @@ def _check_samples(raw: bytes, signature: dict[str, object] | None, file: str) -
             raise UsageError(
                 f"{file} holds no answer for {output.name} in row {row}", "an empty answer agrees with none"
             )
+
+
+def _check_reference(raw: bytes, signature: dict[str, object] | None, file: str) -> None:
+    """One that no column of the model is in would leave its traffic unwatched, and say nothing."""
+    from gitml.monitoring.reference import FEATURE, OUTPUT, read_version_reference
+
+    try:
+        held = {name for part in read_version_reference(raw).parts for name in part.layout.columns}
+    except UsageError as exc:
+        raise UsageError(f"{file}: {exc.message}", exc.hint) from exc
+    if signature is None:
+        raise UsageError(f"{file} cannot be checked: nothing says what the model takes", "give --signature as well")
+    parsed = _parsed(signature)
+    known = {f"{FEATURE}{f.name}" for f in parsed.inputs} | {f"{OUTPUT}{f.name}" for f in parsed.outputs}
+    if strange := sorted(held - known):
+        raise UsageError(
+            f"{file} has a column that the signature does not: {strange[0].partition('_')[2]}",
+            "write it anew: gitml reference --signature FILE",
+        )
 
 
 def _parsed(signature: dict[str, object]) -> Signature:

@@ -183,9 +183,12 @@ def _samples(copy: Path, told: DeliveredFiles) -> _Goods | None:
 
 def _refuse_other_evidence(record: Record, told: DeliveredFiles, samples: _Goods | None) -> None:
     recorded = record.files.get(record.roles.get("samples", ""))
+    reference = record.files.get(record.roles.get("reference", ""))
     has_other = {
         "other metrics": bool(told.metrics) and told.metrics != dict(record.metrics),
         "another signature": told.signature is not None and told.signature != record.signature,
+        "another reference, or none": bool(told.reference)
+        and (reference is None or reference.sha256 != _file_of(told.reference).sha256),
         "other samples, or none": samples is not None and (recorded is None or recorded.sha256 != samples.found.sha256),
     }
     for what in (what for what, is_so in has_other.items() if is_so):
@@ -276,7 +279,6 @@ def _record(entering: _Entering, contents: Mapping[str, Content], created: str) 
         for one in entering.goods
     }
     beside = {place: _file_of(raw) for place, raw in entering.told.texts.items()}
-    roles = {"metrics": model.metrics, "signature": model.signature, "samples": model.samples}
     files = {**kept, **beside}
     return Record.model_validate(
         {
@@ -290,7 +292,7 @@ def _record(entering: _Entering, contents: Mapping[str, Content], created: str) 
             "files": files,
             "metrics": entering.told.metrics,
             "signature": entering.told.signature,
-            "roles": {role: place for role, place in roles.items() if place in files},
+            "roles": {role: place for role, place in model.outputs.items() if role != "artifact" and place in files},
         }
     )
 
