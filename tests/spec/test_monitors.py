@@ -61,6 +61,10 @@ def test_a_mute_ends() -> None:
     ("lines", "key", "words"),
     [
         ("  years: 1\n", "monitors", "no promise"),
+        ("  detectors: {share: 1}\n", "monitors.detectors.share", "less than 1"),
+        ("  models: {m: {detectors: [{}]}}\n", "monitors.models.m.detectors[0]", "a name or a folder"),
+        ("  models: {m: {detectors: [{name: ks}]}}\n", "monitors.models.m.detectors[0].name", "domain-classifier"),
+        ("  models: {m: {detectors: [{alibi: ../x}]}}\n", "monitors.models.m.detectors[0].alibi", "leads out"),
         ("  models: {m: {window: 10m}}\n", "monitors.models.m.window", "whole hours"),
         ("  models: {m: {window: 90d}}\n", "monitors.models.m.window", "whole hours"),
         ("  models: {m: {floors: {numbers: 5}}}\n", "monitors.models.m.floors.numbers", "1"),

@@ -21,6 +21,7 @@ from gitml.fields import (
     Until,
     WrongValueError,
 )
+from gitml.spec.detectors import MonitorDetector, MonitorDetectors
 
 Cluster = Literal["day", "hour", "unit"]
 Part = Literal["quality", "drift", "harm"]
@@ -149,6 +150,14 @@ class MonitorSpec(FileSection):
         description="What makes rows alike: day, hour, unit. By default found on the reference; `[]` says that rows "
         "are independent of each other.",
     )
+    context: tuple[Column, ...] = Field(
+        (),
+        description="What is held fixed when windows are compared: names of columns, or hour, weekday and month. Rows "
+        "are compared with those of the reference that have the same values; the reference has to be written with it.",
+    )
+    detectors: tuple[MonitorDetector, ...] = Field(
+        (), description="Methods that look at many columns at once, beside the columns one by one."
+    )
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
     harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
@@ -191,6 +200,9 @@ class Monitors(FileSection):
     )
     promotions: Count = Field(
         12, description="So many promotions a year are covered by the promise: each brings a reference of its own."
+    )
+    detectors: MonitorDetectors = Field(
+        default_factory=MonitorDetectors, description="What detectors may use of the promise, where there are any."
     )
     models: Mapping[Name, MonitorSpec] = Field(
         default_factory=dict, description="How single models are watched; one without an entry has the defaults."
