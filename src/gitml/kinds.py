@@ -11,8 +11,10 @@ TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
 # From signing to the ledger: a job signs, then pushes, and may have to push again.
 _AT_ONCE = timedelta(hours=1)
-# Agents and monitors keep what they saw until a CI job collects it.
+# Agents keep what they saw until a CI job collects it.
 _COLLECTED = timedelta(days=7)
+# Looks lie on a branch of their own. The ledger gets a copy when a gate uses one, which may be a window of weeks old.
+_USED = timedelta(days=35)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class EvidenceRow:
     ``ran``: it says that the version ran. ``lag``: how long after its signing it may come to the ledger.
     ``on_main`` is what main must have where such evidence is believed: the change, the version's record, the commit.
     ``signed_with``: a key for that kind signs this one too, so that policies from before it go on.
+    ``said_by``: no statement is of this kind; it is a verdict that statements of that kind hold.
     """
 
     signer: Literal["ci", "agent", "monitor", "person"]
@@ -34,6 +37,7 @@ class EvidenceRow:
     lag: timedelta = _AT_ONCE
     on_main: Literal["", "change", "version", "commit"] = ""
     signed_with: str = ""
+    said_by: str = ""
 
     @property
     def late(self) -> bool:
@@ -53,7 +57,11 @@ KINDS: dict[str, EvidenceRow] = {
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
-    "drift": EvidenceRow("monitor", lag=_COLLECTED),
+    # What a monitor saw in one window. `drift` was its name while nothing was signed yet.
+    "look": EvidenceRow("monitor", lag=_USED, signed_with="drift"),
+    "quality": EvidenceRow("monitor", said_by="look"),
+    "drift": EvidenceRow("monitor", said_by="look"),
+    "harm": EvidenceRow("monitor", said_by="look"),
     "canary": EvidenceRow("monitor", lag=_COLLECTED),
 }
 

@@ -15,8 +15,6 @@ from gitml.git import history, ledger
 from gitml.git.commands import Git
 from gitml.spec import Policy
 
-_REFS = (f"refs/remotes/origin/{ledger.BRANCH}", ledger.LOCAL, f"refs/heads/{ledger.BRANCH}")
-
 
 @dataclass(frozen=True)
 class Here:
@@ -79,9 +77,10 @@ class Here:
         except UsageError:
             return ledger.Remote(self.origin)
 
-    def heads(self) -> tuple[str, ...]:
+    def heads(self, branch: str = ledger.BRANCH) -> tuple[str, ...]:
         """The ledger's newest commit, and then those that this clone knows besides and that it does not contain."""
-        known = list(dict.fromkeys(h for h in (ledger.head(self.root, ref) for ref in _REFS) if h))
+        refs = ledger.names_of(branch)
+        known = list(dict.fromkeys(h for h in (ledger.head(self.root, ref) for ref in refs) if h))
         if len(known) < 2:
             return tuple(known)
         lines = {head: set(history.commits(self.root, head)) for head in known}

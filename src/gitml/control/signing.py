@@ -30,14 +30,24 @@ class Signer:
     policy: Policy
     key: SigningKey
 
-    def sign(self, statements: Sequence[Statement], *, parents: Sequence[str] = ()) -> tuple[str, ...]:
+    def sign(
+        self,
+        statements: Sequence[Statement],
+        *,
+        parents: Sequence[str] = (),
+        branch: str = ledger.BRANCH,
+        message: str = "",
+    ) -> tuple[str, ...]:
         """Add them to the ledger in one commit; the names of the events. ``parents`` stay reachable through it.
+
+        ``branch``: another one of this form; ``message``: the commit's, by default which kinds it brings.
 
         Raises UsageError when policy.yaml would not believe them: then nothing is added.
         """
         events = dict(self._event(statement) for statement in statements)
         if events:
-            ledger.append(self.place.remote, events, parents=parents, near=self.place.root)
+            remote, near = self.place.remote, self.place.root
+            ledger.append(remote, events, parents=parents, near=near, branch=branch, message=message)
         return tuple(events)
 
     def _event(self, statement: Statement) -> tuple[str, bytes]:

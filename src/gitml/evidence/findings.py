@@ -32,6 +32,9 @@ class Kind(StrEnum):
     FOREIGN_WRITER = "foreign-writer"
     NO_POLICY = "no-policy"
     EXPORT_EDITED = "export-edited"
+    LOOK_CONTRADICTED = "look-contradicted"
+    LOOK_CORRECTED = "look-corrected"
+    LOOK_DISAGREES = "look-disagrees"
 
 
 # What may be harmless: there is not enough to call it a failure, and too much to call it a success.
@@ -44,6 +47,7 @@ _UNCLEAR = frozenset(
         Kind.BREAK_ACCEPTED,
         Cause.REMOVED_KEY,
         Kind.NO_POLICY,
+        Kind.LOOK_CORRECTED,
     }
 )
 

@@ -12,6 +12,7 @@ from gitml.evidence.dsse import Envelope, pack, unpack
 from gitml.evidence.keys import fingerprint, is_signed
 from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
 from gitml.git.ledger import Event, event_name, wrong_name
+from gitml.kinds import KINDS
 from gitml.spec.policy import TrustedKey
 
 # Clocks of machines differ; what is dated later than this from now is refused.
@@ -196,6 +197,8 @@ def _signer(envelope: Envelope, keys: Mapping[str, TrustedKey]) -> tuple[str, _W
 
 def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime, host: str) -> _Why:
     """Why the statement, though its signature is good, does not count."""
+    if KINDS[about.kind].said_by:
+        return Cause.WRONG_PURPOSE, f"is of the kind {about.kind}, which a `{KINDS[about.kind].said_by}` says"
     if about.kind not in key.purposes:
         return Cause.WRONG_PURPOSE, f"is of the kind {about.kind}, which its key may not sign"
     if about.repository.lower() != repository.lower():

@@ -1,4 +1,7 @@
-"""The ledger: an orphan branch with one file for each event, to which files are only ever added."""
+"""The ledger: an orphan branch with one file for each event, to which files are only ever added.
+
+Looks of monitors lie on another branch of this form: what takes a ``branch`` is told which one is meant.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,15 @@ from gitml.git.orphan import Addition, Remote, add, add_to
 from gitml.git.repository import FILE, Repository
 from gitml.git.runner import git
 
-__all__ = ["BRANCH", "Event", "Remote", "append", "event_name", "fetch", "read"]
+__all__ = ["BRANCH", "LOOKS", "Event", "Remote", "append", "event_name", "fetch", "read"]
 
-BRANCH = "gitml-ledger"
-LOCAL = f"refs/remotes/gitml/{BRANCH}"
+BRANCH, LOOKS = "gitml-ledger", "gitml-looks"
+_LOCAL = "refs/remotes/gitml/"
+LOCAL = f"{_LOCAL}{BRANCH}"
 MAX_EVENT = 1_000_000
 _AT_ONCE = 32_000_000
 _MOST_EVENTS, _MOST_BYTES = 20_000, 256_000_000
-_MEMORY = "ledger-only-grew"
+_MEMORY = {BRANCH: "ledger-only-grew", LOOKS: "looks-only-grew"}
 _ABSENT = "couldn't find remote ref"
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 
@@ -53,28 +57,36 @@ def event_name(time: str, kind: str, envelope: bytes) -> str:
 
 
 def append(
-    remote: Remote, events: Mapping[str, bytes], *, parents: Sequence[str] = (), near: Path | None = None
+    remote: Remote,
+    events: Mapping[str, bytes],
+    *,
+    parents: Sequence[str] = (),
+    near: Path | None = None,
+    branch: str = BRANCH,
+    message: str = "",
 ) -> str:
     """Add events, by ``event_name``, in one commit and return it; those that are there already add nothing.
 
     ``parents``: commits, on the same server, that the ledger keeps reachable. ``near``: a clone that may have called
-    ``fetch``; while nobody else appended since, this takes half the time. Raises IntegrityError for a name that is not
-    the content's, OutsideError when the server refuses or cannot be reached.
+    ``fetch``; while nobody else appended since, this takes half the time. ``message``: the commit's, by default which
+    kinds it brings. Raises IntegrityError for a name that is not the content's, OutsideError when the server refuses or
+    cannot be reached.
     """
     for name, content in events.items():
         if why := wrong_name(name, content):
             raise IntegrityError(f"{name[:200]!r} {why}")
     kinds = ", ".join(sorted({m["kind"] for m in map(NAME.fullmatch, events) if m}))
-    addition = Addition(BRANCH, events, f"Evidence: {kinds}\n", tuple(parents))
+    addition = Addition(branch, events, message or f"Evidence: {kinds}\n", tuple(parents))
     return (_append_near(near, remote, addition) if near else None) or add(remote, addition)
 
 
 def _append_near(near: Path, remote: Remote, addition: Addition) -> str | None:
     """On top of what the clone ``near`` has; None where that does not do."""
-    tip = head(near)
+    local = f"{_LOCAL}{addition.branch}"
+    tip = head(near, local)
     if not tip or not all(head(near, parent) for parent in addition.parents):
         return None
-    return add_to(tip, near, remote, addition, track=LOCAL)
+    return add_to(tip, near, remote, addition, track=local)
 
 
 def wrong_name(name: str, content: bytes) -> str:
@@ -89,36 +101,42 @@ def wrong_name(name: str, content: bytes) -> str:
     )
 
 
-def fetch(root: Path, remote: Remote) -> str | None:
+def fetch(root: Path, remote: Remote, branch: str = BRANCH) -> str | None:
     """Have the remote's ledger in the clone at ``root``; its newest commit, or None if there is no ledger yet.
 
     Raises IntegrityError when it was rewritten, or is gone, since this clone saw it.
     """
+    local = f"{_LOCAL}{branch}"
     try:
         # Without --quiet: Git would not say why it refuses.
-        remote.git(root, *_FETCH, remote.url, f"refs/heads/{BRANCH}:{LOCAL}")
+        remote.git(root, *_FETCH, remote.url, f"refs/heads/{branch}:{local}")
     except OutsideError as exc:
         if "non-fast-forward" in exc.message:
             raise IntegrityError(
-                f"the branch {BRANCH} was rewritten since this clone last fetched it",
-                f"`gitml audit --fetch` says what is missing; `git update-ref -d {LOCAL}` forgets what was there",
+                f"the branch {branch} was rewritten since this clone last fetched it",
+                f"`gitml audit --fetch` says what is missing; `git update-ref -d {local}` forgets what was there",
             ) from None
         if _ABSENT not in exc.message:
             raise
-        if head(root):
+        if head(root, local):
             raise IntegrityError(
-                f"the branch {BRANCH} is gone from the server", "push it again from a clone that has it"
+                f"the branch {branch} is gone from the server", "push it again from a clone that has it"
             ) from None
         return None
-    return head(root)
+    return head(root, local)
 
 
-def fetch_as_is(root: Path, remote: Remote) -> str | None:
+def fetch_as_is(root: Path, remote: Remote, branch: str = BRANCH) -> str | None:
     """The newest commit of the remote's ledger, however it stands to what this clone saw before; None if it is gone."""
-    if tip_of(root, remote, BRANCH) is None:
+    if tip_of(root, remote, branch) is None:
         return None
-    remote.git(root, *_FETCH, remote.url, f"+refs/heads/{BRANCH}:{LOCAL}-now")
-    return head(root, f"{LOCAL}-now")
+    remote.git(root, *_FETCH, remote.url, f"+refs/heads/{branch}:{_LOCAL}{branch}-now")
+    return head(root, f"{_LOCAL}{branch}-now")
+
+
+def names_of(branch: str) -> tuple[str, ...]:
+    """The refs under which a clone may know a branch of this form."""
+    return (f"refs/remotes/origin/{branch}", f"{_LOCAL}{branch}", f"refs/heads/{branch}")
 
 
 def head(root: Path, revision: str = LOCAL) -> str | None:
@@ -134,9 +152,9 @@ def read(root: Path, revision: str = LOCAL) -> list[Event]:
     return sorted(load(repository, entries), key=lambda event: event.name)
 
 
-def remembered(repository: Repository, head: str) -> Line:
+def remembered(repository: Repository, head: str, branch: str = BRANCH) -> Line:
     """The line up to ``head``. The clone remembers how far it only ever grew, and begins there the next time."""
-    memory = Path(repository.common_dir, "gitml", _MEMORY)
+    memory = Path(repository.common_dir, "gitml", _MEMORY[branch])
     before = memory.read_text(encoding="ascii", errors="replace").strip() if memory.is_file() else ""
     if head == before:
         return _listed(repository, head)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.errors import InconclusiveError, OutsideError, UsageError
+from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
 from gitml.inference.monitored import Monitored
 from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
@@ -20,7 +21,7 @@ from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.quality import judge_quality, rows_of
 from gitml.monitoring.reference import FEATURE, OUTPUT
 from gitml.monitoring.subject import Look, Subject
-from gitml.sketches.sketch import CLUSTERS
+from gitml.sketches.sketch import CLUSTERS, Sketch
 from gitml.spec import Application, load_application
 from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.marks import completeness
@@ -50,24 +51,34 @@ class MonitorCall:
 
 
 @dataclass(frozen=True)
-class _Job:
+class MonitorRound:
+    """All monitors of the application at one moment; ``columns`` of all of them share the promise."""
+
     app: Application
     call: MonitorCall
     at: datetime
-    columns: int
-    monitors: int
+    watches: tuple[Watch, ...]
+
+    @property
+    def columns(self) -> int:
+        return max(sum(len(w.subject.fields) for w in self.watches if w.subject and "drift" in w.spec.watch), 1)
 
 
-def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
-    """Raises UsageError for a model, column or window that cannot be, InconclusiveError where nothing is watched."""
+def monitor_round(root: Path, call: MonitorCall) -> MonitorRound:
+    """Raises UsageError for a model, column or window that cannot be."""
     app = load_application(root)
     # To the second, so that the same moment can be named in another call.
     at = call.at or clock.now().replace(microsecond=0)
     _refuse_wrong(app, call, at)
-    watches = tuple(watches_of(root, app))
+    return MonitorRound(app, call, at, tuple(watches_of(root, app)))
+
+
+def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
+    """Raises UsageError for a model, column or window that cannot be, InconclusiveError where nothing is watched."""
+    job = monitor_round(root, call)
     wanted = [
         watch
-        for watch in watches
+        for watch in job.watches
         if (not call.models or watch.model in call.models) and call.environment in ("", watch.environment)
     ]
     if not wanted:
@@ -76,9 +87,12 @@ def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
             f"no version is watched{where}: no model that is asked for has a champion there",
             "see what serves with `gitml status`, and what is watched under `monitors` in gitml.yaml",
         )
-    columns = sum(len(w.subject.fields) for w in watches if w.subject and "drift" in w.spec.watch)
-    job = _Job(app, call, at, max(columns, 1), len(watches))
-    return tuple(_judged(watch, job) for watch in wanted)
+    return tuple(judged(watch, job, _window(watch, job)) for watch in wanted)
+
+
+def _window(watch: Watch, job: MonitorRound) -> Span:
+    end = job.call.until or watch.spec.last_window(job.at)[1]
+    return job.call.since or end - watch.spec.window, end
 
 
 def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
@@ -93,52 +107,62 @@ def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
         raise UsageError("a window ends after it begins, and before the moment at which it is looked at")
 
 
-def _judged(watch: Watch, job: _Job) -> Monitored:
-    end = job.call.until or watch.spec.last_window(job.at)[1]
-    start = job.call.since or end - watch.spec.window
-    promise = Promise(
-        watch.spec.looks_a_year, job.columns, job.app.monitors.rate * (1 - _HARM), job.app.monitors.promotions
-    )
+def judged(watch: Watch, job: MonitorRound, window: Span, earlier: Earlier = NOTHING) -> Monitored:
+    """One window of one monitor. ``earlier``: what signed looks say of the windows before is not counted again."""
+    (start, end), spec, app = window, watch.spec, job.app
+    scheduled = spec.last_window(end) == window
+    promise = Promise(spec.looks_a_year, job.columns, app.monitors.rate * (1 - _HARM), app.monitors.promotions)
     empty = Monitored(
-        watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=job.call.since is None,
-        promise=promise, next_look=watch.spec.last_window(job.at)[1] + watch.spec.window, years=job.app.monitors.years,
+        watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=scheduled,
+        promise=promise, next_look=spec.last_window(job.at)[1] + spec.window, years=app.monitors.years,
     )  # fmt: skip
     if watch.subject is None:
         return _all(empty, watch, watch.lacking)
     try:
         known = completeness(job.call.traffic, start, end, at=job.at, environment=watch.environment)
         if known.state == "waiting" and known.hosts:
-            return _all(replace(empty, completeness=known), watch, f"not all rows are there yet: {known}")
-        looks = _looks(watch.subject, watch, job, (start, end))
-        return _with_verdicts(replace(empty, completeness=known), watch.subject, watch, job, looks)
+            return _all(replace(empty, completeness=known), watch, f"not all rows are there yet: {known}", later=True)
+        looks = _looks(watch.subject, watch, job, empty, earlier)
+        found = _with_verdicts(replace(empty, completeness=known), watch.subject, watch, job, looks)
+        return within_promise(replace(found, later=watch.lacking), earlier.spent)
     except UNREADABLE as exc:
-        return _all(empty, watch, f"the traffic cannot be read: {exc}")
+        return _all(empty, watch, f"the traffic cannot be read: {exc}", later=True)
 
 
-def _all(empty: Monitored, watch: Watch, why: str) -> Monitored:
-    return replace(empty, verdicts={part: Verdict(Phase.INCONCLUSIVE, why) for part in watch.spec.watch})
+def _all(empty: Monitored, watch: Watch, why: str, *, later: bool = False) -> Monitored:
+    verdicts: dict[str, Verdict] = {part: Verdict(Phase.INCONCLUSIVE, why) for part in watch.spec.watch}
+    return replace(empty, verdicts=verdicts, later=why if later else "")
 
 
-def _looks(subject: Subject, watch: Watch, job: _Job, window: tuple[datetime, datetime]) -> list[Look]:
+def _looks(subject: Subject, watch: Watch, job: MonitorRound, empty: Monitored, earlier: Earlier) -> list[Look]:
     """The last windows, newest last, from the first in which the version answered. A window beside the schedule is
     alone."""
-    counted, call = CountedRows(watch.environment, watch.record.version), job.call
-    with storing(call.traffic, "predictions", watch.model, job.at, call.spool) as stored:
+    with storing(job.call.traffic, "predictions", watch.model, job.at, job.call.spool) as stored:
         first = min(stored.days(), default="")
     found: list[Look] = []
-    for back in range(1 if call.since else max(WINDOWS)):
-        since, until = (moment - back * watch.spec.window for moment in window)
-        if found and f"{until.astimezone(UTC):%Y-%m-%d}" < first:
+    for back in range(max(WINDOWS) if empty.scheduled else 1):
+        since, until = (moment - back * watch.spec.window for moment in (empty.since, empty.until))
+        sketch = earlier.sketch((since, until), subject.layout) if back else None
+        if sketch is None and found and f"{until.astimezone(UTC):%Y-%m-%d}" < first:
             break
-        part = Window(since, until, job.at)
-        sketch = sketch_of_window(call.traffic, watch.model, part, subject.layout, counted, spool=call.spool)
+        sketch = sketch or counted(subject, watch, job.call, Window(since, until, job.at))
         found.append(Look(since, until, sketch))
     while len(found) > 1 and not rows_of(found[-1]):
         found.pop()
     return found[::-1]
 
 
-def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: _Job, looks: list[Look]) -> Monitored:
+def counted(subject: Subject, watch: Watch, call: MonitorCall, window: Window) -> Sketch:
+    """What the version answered in a window, counted by its reference's layout."""
+    return sketch_of_window(call.traffic, watch.model, window, subject.layout, rows_counted(watch), spool=call.spool)
+
+
+def rows_counted(watch: Watch) -> CountedRows:
+    """Of which rows a monitor counts."""
+    return CountedRows(watch.environment, watch.record.version)
+
+
+def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: MonitorRound, looks: list[Look]) -> Monitored:
     found = replace(empty, looks=tuple(looks), reference=subject.reference)
     spec, verdicts = watch.spec, dict[str, Verdict]()
     if "quality" in spec.watch:
@@ -161,14 +185,16 @@ def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
     return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at))
 
 
-def _repeated(subject: Subject, watch: Watch, job: _Job, look: Look) -> float:
+def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> float:
     names = [name for name in subject.every if name.startswith(FEATURE)]
     window = Window(look.since, look.until, job.at)
     rows = rows_once(job.call.traffic, watch.model, window, spool=job.call.spool, columns=[*NEEDED, *names])
     return repeated((answered(batch, watch.environment, watch.record.version) for batch in rows), names)
 
 
-def _harm(subject: Subject, watch: Watch, job: _Job, looks: Sequence[Look]) -> tuple[Verdict, Performance | None]:
+def _harm(
+    subject: Subject, watch: Watch, job: MonitorRound, looks: Sequence[Look]
+) -> tuple[Verdict, Performance | None]:
     spec, metric = watch.spec.harm, metric_of(watch, job.app)
     outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
     if not metric or not outputs:
@@ -179,6 +205,6 @@ def _harm(subject: Subject, watch: Watch, job: _Job, looks: Sequence[Look]) -> t
     here = (answered(batch, watch.environment, watch.record.version) for batch in rows)
     matured = job.at - (spec.labels_within or watch.spec.window)
     labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
-    rate = job.app.monitors.rate * _HARM / job.monitors
+    rate = job.app.monitors.rate * _HARM / len(job.watches)
     plan = HarmPlan(metric, own_of(watch.record, metric), rate, watch.spec.looks_a_year, spec.worse_by)
     return judge_harm(labels, plan)

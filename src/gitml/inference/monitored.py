@@ -28,7 +28,8 @@ _DIGITS = 6
 class Monitored:
     """One model in one environment. ``verdicts`` by `quality`, `drift`, `harm`, without those that are turned off;
     ``looks`` are the windows that were read, newest last. ``scheduled``: the window is one of the schedule, to which
-    the promise applies."""
+    the promise applies. ``later``: why this is not for good, and to be looked at again: rows are on their way, or
+    something is out of reach."""
 
     model: str
     environment: str
@@ -47,6 +48,7 @@ class Monitored:
     breaches: tuple[Breach, ...] = ()
     columns: tuple[ColumnDrift, ...] = ()
     performance: Performance | None = None
+    later: str = ""
 
     @property
     def phase(self) -> Phase:

@@ -86,6 +86,16 @@ def sketch_of_window(
     return reduce(add, found.values())
 
 
+def inputs_digest(
+    folder: str | Path, model: str, window: Window, layout: Layout, counted: CountedRows = CountedRows()
+) -> str:
+    """Of all that the sketch of the window follows from: its bounds, what is counted, and which stretches of rows were
+    known at its moment. Equal however files were merged since."""
+    job = _Job(folder, model, layout, counted, None)
+    with storing(folder, "predictions", model, window.at) as stored:
+        return hashlib.sha256(canonical([_place(job, stored, part).name for part in _by_day(window)])).hexdigest()
+
+
 def _by_day(window: Window) -> Iterator[Window]:
     """The parts of the window that lie in one day, in UTC."""
     start, end = window.since, window.until
