@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitml.git.tree import WorkTree
-from gitml.inference.clone import loader
+from gitml.inference.clone import CloneShelf, loader
+from gitml.inference.watches import recorded_reference
 from gitml.models.cores import leave_out_of_collections
 from gitml.models.model import Predictor
 from gitml.refs import Reference, parse, why_no_environment
 from gitml.registry import Record, deployment_in, resolve
 from gitml.serving.app import create_app
 from gitml.serving.auth import read_tokens
+from gitml.serving.livegauges import LiveGauges
 from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import ServerState
+from gitml.sketches.reference import ReferenceSketch
 from gitml.spec import load_application
 from gitml.spec.application import Model
 from gitml.spec.deployment import Deployment, Pin
@@ -64,11 +67,20 @@ def serve(root: Path, reference: str, options: ServeOptions) -> Iterator[Trial]:
     spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
     tokens = read_tokens(options.tokens) if options.tokens else {}
     leave_out_of_collections()
-    with (
-        writing(options.log or "", LogOrigin(environment=environment), spool) as writers,
-        serving(create_app(state, writers.log, tokens=tokens, taken=writers.taken), state, options.listen) as running,
-    ):
-        yield Trial(record, running, state)
+    with writing(options.log or "", LogOrigin(environment=environment), spool) as writers:
+        app = create_app(state, writers.log, tokens=tokens, taken=writers.taken)
+        if options.log:
+            writers.live.expect(record.model, _references(root, record.model, deployment))
+            app.metrics.registry.register(LiveGauges(writers.live.distances))
+        with serving(app, state, options.listen) as running:
+            yield Trial(record, running, state)
+
+
+def _references(root: Path, model: str, deployment: Deployment) -> dict[str, tuple[ReferenceSketch, ...]]:
+    """Of those that answer; a version without one has no part."""
+    shelf, pins = CloneShelf(root), [pin for pin in (deployment.champion, deployment.canary) if pin]
+    found = {pin.version: recorded_reference(root, shelf.record(model, pin))[0] for pin in pins}
+    return {version: reference.parts for version, reference in found.items() if reference}
 
 
 def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:

@@ -49,7 +49,7 @@ def _watch(root: Path, app: Application, record: Record, environment: str, spec:
     if record.signature is None:
         why = f"{record.reference} has no signature: which columns it takes is not known"
         return Watch(record.model, environment, record, spec, None, why)
-    reference, lacking = _reference(root, record)
+    reference, lacking = recorded_reference(root, record)
     try:
         subject = subject_of(parse_signature(record.signature), reference, spec.columns, app.private)
     except UsageError as exc:  # another version may fit: one that does not is no reason to stop watching others
@@ -57,8 +57,8 @@ def _watch(root: Path, app: Application, record: Record, environment: str, spec:
     return Watch(record.model, environment, record, spec, subject, lacking)
 
 
-def _reference(root: Path, record: Record) -> tuple[VersionReference | None, str]:
-    """With why it cannot be had, where the record names one."""
+def recorded_reference(root: Path, record: Record) -> tuple[VersionReference | None, str]:
+    """That of a version of the clone at ``root``; with why it cannot be had, where the record names one."""
     name = record.roles.get("reference")
     if not name:
         return None, ""

@@ -89,7 +89,9 @@ class LogOrigin:
 
 class PredictionLog:
     """Writes to ``folder``, a path or URL; ``spool`` is the local folder of its journals, by default
-    ``folder/.spool``. An object store needs one. Raises UsageError or OutsideError when the folder cannot be used.
+    ``folder/.spool``. An object store needs one. ``seen`` is called with rows that are kept.
+
+    Raises UsageError or OutsideError when the folder cannot be used.
     """
 
     def __init__(
@@ -99,7 +101,9 @@ class PredictionLog:
         spool: Path | None = None,
         limits: LogLimits | None = None,
         origin: LogOrigin | None = None,
+        seen: Callable[[pa.RecordBatch], object] = lambda batch: None,
     ) -> None:
+        self._seen = seen
         self._limits = limits or LogLimits()
         origin = origin or LogOrigin()
         self._now, self._keep, self._kept_house = origin.now, origin.keep, ""
@@ -240,6 +244,7 @@ class PredictionLog:
             self._spool.append(batch)
             del self._waiting[0]
             self._settle(batch.num_rows, batch.nbytes)
+            self._seen(batch)
 
     def _take(self, left: int) -> list[Exchange]:
         """A chunk, larger where much waits: each costs a turn of the interpreter that answers want too."""

@@ -166,7 +166,7 @@ def _counted_anew(job: _Job, parts: Sequence[Window]) -> dict[Window, Sketch]:
             inside = _among(batch, part)
             if inside.num_rows:
                 here = _where(inside, _is("environment", job.counted.environment, inside, unknown=True))
-                found[part] += replace(count(_where(here, _chosen(here, job.counted))), routes=routes_of(here))
+                found[part] += replace(count(counted_rows(here, job.counted)), routes=routes_of(here))
     return found
 
 
@@ -177,6 +177,11 @@ def _among(batch: pa.RecordBatch, part: Window) -> pa.RecordBatch:
 
 def _where(batch: pa.RecordBatch, chosen: Any) -> pa.RecordBatch:
     return batch if pc.all(chosen).as_py() is not False else batch.filter(chosen)
+
+
+def counted_rows(batch: pa.RecordBatch, counted: CountedRows) -> pa.RecordBatch:
+    """Those of a batch, whatever their environment."""
+    return _where(batch, _chosen(batch, counted))
 
 
 def _chosen(batch: pa.RecordBatch, counted: CountedRows) -> Any:

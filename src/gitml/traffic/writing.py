@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gitml.traffic.events import EventStore
 from gitml.traffic.labels import LabelStore
+from gitml.traffic.livesketch import LiveSketches
 from gitml.traffic.predictionlog import LogOrigin, NoLog, PredictionLog, Sink
 
 
@@ -22,18 +23,22 @@ class Taken:
 
 
 class Writers(NamedTuple):
+    """``live`` counts what goes to the log."""
+
     log: Sink
     taken: Taken
+    live: LiveSketches
 
 
 @contextmanager
 def writing(folder: str, origin: LogOrigin, spool: Path | None = None) -> Iterator[Writers]:
     """Writers to ``folder``, a path or URL; '' for none. At the end all that waits is written."""
+    live = LiveSketches(origin.now)
     if not folder:
-        yield Writers(NoLog(), Taken())
+        yield Writers(NoLog(), Taken(), live)
         return
     with ExitStack() as stack:
-        log = stack.enter_context(closing(PredictionLog(folder, spool=spool, origin=origin)))
+        log = stack.enter_context(closing(PredictionLog(folder, spool=spool, origin=origin, seen=live)))
         labels = stack.enter_context(closing(LabelStore(folder, spool=spool, keep=origin.keep)))
         events = stack.enter_context(closing(EventStore(folder, spool=spool, keep=origin.keep)))
-        yield Writers(log, Taken(labels, events))
+        yield Writers(log, Taken(labels, events), live)
