@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.errors import InconclusiveError, OutsideError, UsageError
+from gitml.inference.detecting import LiveTraffic, detections_of, with_detections
 from gitml.inference.monitored import Monitored
 from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
@@ -56,6 +57,13 @@ class _Job:
     at: datetime
     columns: int
     monitors: int
+    root: Path
+    detectors: int
+
+    @property
+    def of_detectors(self) -> float:
+        """The part of drift's promise that detectors have."""
+        return self.app.monitors.detectors.share if self.detectors else 0.0
 
 
 def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
@@ -77,7 +85,8 @@ def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
             "see what serves with `gitml status`, and what is watched under `monitors` in gitml.yaml",
         )
     columns = sum(len(w.subject.fields) for w in watches if w.subject and "drift" in w.spec.watch)
-    job = _Job(app, call, at, max(columns, 1), len(watches))
+    detectors = sum(len(w.spec.detectors) for w in watches if w.subject and "drift" in w.spec.watch)
+    job = _Job(app, call, at, max(columns, 1), len(watches), root, detectors)
     return tuple(_judged(watch, job) for watch in wanted)
 
 
@@ -96,9 +105,8 @@ def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
 def _judged(watch: Watch, job: _Job) -> Monitored:
     end = job.call.until or watch.spec.last_window(job.at)[1]
     start = job.call.since or end - watch.spec.window
-    promise = Promise(
-        watch.spec.looks_a_year, job.columns, job.app.monitors.rate * (1 - _HARM), job.app.monitors.promotions
-    )
+    rate = job.app.monitors.rate * (1 - _HARM) * (1 - job.of_detectors)
+    promise = Promise(watch.spec.looks_a_year, job.columns, rate, job.app.monitors.promotions)
     empty = Monitored(
         watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=job.call.since is None,
         promise=promise, next_look=watch.spec.last_window(job.at)[1] + watch.spec.window, years=job.app.monitors.years,
@@ -149,11 +157,19 @@ def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: _Job, 
         verdicts["drift"], columns = judge_drift(subject, looks, _drift_plan(spec, empty.promise, looks[-1].until))
         if watch.lacking:
             verdicts["drift"] = Verdict(Phase.INCONCLUSIVE, watch.lacking)
-        found = replace(found, columns=columns)
+        detections = detections_of(job.root, watch, subject, _live(watch, job, looks[-1]))
+        verdicts["drift"] = with_detections(verdicts["drift"], detections)
+        found = replace(found, columns=columns, detections=detections)
     if "harm" in spec.watch:
         verdicts["harm"], performance = _harm(subject, watch, job, looks)
         found = replace(found, performance=performance)
     return replace(found, verdicts=verdicts)
+
+
+def _live(watch: Watch, job: _Job, look: Look) -> LiveTraffic:
+    rate = job.app.monitors.rate * (1 - _HARM) * job.of_detectors
+    level = rate / (watch.spec.looks_a_year * max(job.detectors, 1))
+    return LiveTraffic(job.call.traffic, Window(look.since, look.until, job.at), job.call.spool, level)
 
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:

@@ -14,11 +14,13 @@ import pyarrow as pa
 from gitml.engines.base import naming
 from gitml.engines.tables import format_of, open_table
 from gitml.errors import UsageError
+from gitml.files import write_file
 from gitml.inference.scorefiles import inputs_at
 from gitml.inference.scorework import csv_types
 from gitml.inference.watches import floors_of
 from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
+from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
 from gitml.spec.application import Application
@@ -65,6 +67,8 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit)
     place = root / model.reference
     made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
+    if model.reference_rows and inputs:
+        write_file(root / model.reference_rows, sample_bytes(sample_of(features)))
     return place, made
 
 

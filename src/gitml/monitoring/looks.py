@@ -56,3 +56,17 @@ def worst_cluster(reference: ReferenceSketch, column: str, clusters: Sequence[st
         return counted, cluster != "day"
 
     return min((c for c in clusters if c in reference.alike), key=effective, default="")
+
+
+def joint_cluster(reference: ReferenceSketch, clusters: Sequence[str] = CLUSTERS) -> str:
+    """By what rows as a whole are alike: the cluster that leaves the fewest effective rows of any column; '' for none.
+
+    What rows share in one column they share as rows.
+    """
+    found = {c: worst_cluster(reference, c, clusters) for c in reference.layout.columns}
+    least = min(
+        (c for c in found if found[c]),
+        key=lambda c: reference.sketch.counts(c, found[c]).effective(reference.alike[found[c]][c]),
+        default="",
+    )
+    return found[least] if least else ""

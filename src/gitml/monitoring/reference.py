@@ -99,7 +99,7 @@ def made_of(features: Part | None, outputs: Part | None, expected: Expected = Ex
 
 def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tuple[ReferenceSketch, OwnPeriods | None]:
     names = {f"{prefix}{column}": column for column in part.columns}
-    read, source = _timed(part), Source(names, part.time and _MOMENT, part.unit)
+    read, source = read_part(part), Source(names, part.time and MOMENT, part.unit)
     reference = reference_of(read, list(names), source)
     if not part.time:
         return reference, None
@@ -107,7 +107,7 @@ def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tupl
     return reference, own_periods(read, reference, source, expected.window, promise, floors, expected.clusters)
 
 
-_MOMENT = "gitml moment"
+MOMENT = "gitml moment"
 
 
 def prefixed(floors: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
@@ -115,7 +115,7 @@ def prefixed(floors: Mapping[str, float], names: Mapping[str, str]) -> dict[str,
     return {there: floors[own] for there, own in names.items() if own in floors}
 
 
-def _timed(part: Part) -> Read:
+def read_part(part: Part) -> Read:
     """The rows with their moment as a column of its own, and only those of the window."""
 
     def read() -> Iterator[pa.RecordBatch]:
@@ -137,7 +137,7 @@ def _inside(batch: pa.RecordBatch, part: Part) -> pa.RecordBatch:
         raise UsageError(f"{part.time} holds no times: {exc}", "write them like 2026-01-31T08:00:00") from exc
     if moments.null_count:
         raise UsageError(f"{part.time} is missing in {moments.null_count:,} rows", "give every row its time")
-    batch = batch.append_column(_MOMENT, moments)
+    batch = batch.append_column(MOMENT, moments)
     inside = pc.and_(_compared(pc.greater_equal, moments, part.since), _compared(pc.less, moments, part.until))
     return batch.filter(inside)
 
