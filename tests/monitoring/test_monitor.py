@@ -18,7 +18,7 @@ from gitml.errors import InconclusiveError, UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
 from gitml.verdict import Phase
-from monitoring.watched_world import AT, DAY, MONDAY, WEEK, WatchedWorld, build, changed, rows, weeks
+from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
 
 
 @pytest.fixture(autouse=True)
@@ -334,6 +334,31 @@ def test_a_detector_without_rows_says_how_to_get_them(world: WatchedWorld) -> No
     found = look(world)
     assert "add `reference_rows: PATH`" in found.detections[0].shown_only
     assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+
+
+@pytest.mark.slow
+def test_contexts_are_held_fixed_where_the_reference_has_them(tmp_path: Path) -> None:
+    world = build(tmp_path / "app", monitors="      context: [word]\n", reference=False)
+    made = rows(84, 200)
+    made = made.assign(fare=made["fare"] + 2.0 * (made["word"] == "a"))
+    made.to_parquet(world.root / "train.parquet")
+    ran = gitml(world.root, "reference", "delay", "--features", "train.parquet", "--time", "when")
+    assert ran.code == 0, ran.err
+    assert "features: 3 contexts of feature_word" in ran.out
+    world = WatchedWorld(world.root, deploy(world.root, "m.onnx", SIGNATURE))
+    more_a = weeks(6)
+    for day, some in more_a.items():
+        word = np.where(np.arange(len(some)) % 2 == 0, "a", some["word"])
+        more_a[day] = some.assign(word=word, fare=some["fare"] + 2.0 * (word == "a"))
+    world.serve(more_a)
+    assert drifted(look(world)) == []
+    assert look(world).verdicts["drift"].measurements["context moved"] == pytest.approx(1 / 3, abs=0.03)
+    text = (world.root / "gitml.yaml").read_text()
+    (world.root / "gitml.yaml").write_text(text.replace("context: [word]", "context: []"))
+    assert "fare" in drifted(look(world))
+    (world.root / "gitml.yaml").write_text(text.replace("context: [word]", "context: [weekday]"))
+    reason = look(world).verdicts["drift"].reason
+    assert reason == "the reference was written with other context (feature_word) than weekday: train again"
 
 
 @pytest.mark.slow
