@@ -18,7 +18,7 @@ from gitml.errors import InconclusiveError, UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
 from gitml.verdict import Phase
-from monitoring.watched_world import AT, DAY, MONDAY, WEEK, WatchedWorld, build, changed, rows, weeks
+from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
 
 
 @pytest.fixture(autouse=True)
@@ -300,6 +300,67 @@ def test_what_cannot_be_looked_at(
         look(world, **more)
 
 
+def _watched_by(world: WatchedWorld, lines: str) -> None:
+    text = (world.root / "gitml.yaml").read_text()
+    (world.root / "gitml.yaml").write_text(text + lines)
+
+
+DETECTORS = "      clusters: []\n      detectors: [{name: domain-classifier}]\n"
+
+
+@pytest.mark.slow
+def test_a_detector_sees_columns_that_agree_and_has_its_share_of_the_promise(world: WatchedWorld) -> None:
+    _watched_by(world, DETECTORS)
+    world.serve(changed(weeks(6), 35, weather=lambda some: -some["fare"]))
+    found = look(world)
+    (detection,) = found.detections
+    assert detection.alarms
+    assert {column.column for column in detection.columns[:2]} == {"fare", "weather"}
+    assert "domain-classifier tells rows" in found.verdicts["drift"].reason
+    assert found.verdicts["drift"].phase is Phase.FAILED
+    assert found.promise.rate == pytest.approx(0.05 * 0.8 * 0.8)
+    assert detection.threshold == pytest.approx(0.05 * 0.8 * 0.2 / 53)
+    assert json.loads(json.dumps(found.to_dict()))["detectors"][0]["alarms"] is True
+    assert look(world).detections == found.detections
+
+
+def test_a_detector_without_rows_says_how_to_get_them(world: WatchedWorld) -> None:
+    record = world.root / "models/delay/versions" / f"{world.version}.json"
+    text = json.loads(record.read_text())
+    del text["roles"]["reference_rows"]
+    record.write_text(json.dumps(text))
+    _watched_by(world, "      detectors: [{name: domain-classifier}]\n")
+    world.serve(weeks(6))
+    found = look(world)
+    assert "add `reference_rows: PATH`" in found.detections[0].shown_only
+    assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
+
+
+@pytest.mark.slow
+def test_contexts_are_held_fixed_where_the_reference_has_them(tmp_path: Path) -> None:
+    world = build(tmp_path / "app", monitors="      context: [word]\n", reference=False)
+    made = rows(84, 200)
+    made = made.assign(fare=made["fare"] + 2.0 * (made["word"] == "a"))
+    made.to_parquet(world.root / "train.parquet")
+    ran = gitml(world.root, "reference", "delay", "--features", "train.parquet", "--time", "when")
+    assert ran.code == 0, ran.err
+    assert "features: 3 contexts of feature_word" in ran.out
+    world = WatchedWorld(world.root, deploy(world.root, "m.onnx", SIGNATURE))
+    more_a = weeks(6)
+    for day, some in more_a.items():
+        word = np.where(np.arange(len(some)) % 2 == 0, "a", some["word"])
+        more_a[day] = some.assign(word=word, fare=some["fare"] + 2.0 * (word == "a"))
+    world.serve(more_a)
+    assert drifted(look(world)) == []
+    assert look(world).verdicts["drift"].measurements["context moved"] == pytest.approx(1 / 3, abs=0.03)
+    text = (world.root / "gitml.yaml").read_text()
+    (world.root / "gitml.yaml").write_text(text.replace("context: [word]", "context: []"))
+    assert "fare" in drifted(look(world))
+    (world.root / "gitml.yaml").write_text(text.replace("context: [word]", "context: [weekday]"))
+    reason = look(world).verdicts["drift"].reason
+    assert reason == "the reference was written with other context (feature_word) than weekday: train again"
+
+
 @pytest.mark.slow
 def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: WatchedWorld) -> None:
     world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 1))
@@ -329,6 +390,8 @@ def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: P
         "none of its own periods of 168 h would alarm: each was left out in turn, 11 of features, 3 of outputs",
     ]
     first = (world.root / "reference.json").read_bytes()
+    sample = pd.read_parquet(world.root / "rows.parquet")
+    assert (len(sample), [*sample.columns]) == (3850, ["fare", "weather", "word", "gitml hour"])
     assert gitml(world.root, "reference", "delay", *words).code == 0
     assert (world.root / "reference.json").read_bytes() == first
     none = gitml(world.root, "reference", "delay", "--features", "gone.parquet")

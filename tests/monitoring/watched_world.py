@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gitml.monitoring.reference import Part, write
+from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Metric, Record, name_of
 from gitml.spec import render_deployment
@@ -43,6 +44,7 @@ models:
     metrics: m.json
     signature: signature.json
     reference: reference.json
+    reference_rows: rows.parquet
     better: {auc: higher}
 traffic: {at: TRAFFIC}
 monitors:
@@ -114,7 +116,9 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
     root.mkdir(parents=True, exist_ok=True)
     made = rows(84, 200)
     if reference:
-        write(root / "reference.json", Part(made, ("fare", "weather", "word"), "when"), Part(made, ("p",), "when"))
+        features = Part(made, ("fare", "weather", "word"), "when")
+        write(root / "reference.json", features, Part(made, ("p",), "when"))
+        (root / "rows.parquet").write_bytes(sample_bytes(sample_of(features, 4_000)))
     (root / "m.onnx").write_bytes(b"model")
     (root / "signature.json").write_text(json.dumps(SIGNATURE))
     (root / "gitml.yaml").write_text(GITML.replace("TRAFFIC", str(root / "traffic")) + monitors)
@@ -123,14 +127,15 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
 
 def deploy(root: Path, artifact: str, signature: Mapping[str, Any]) -> str:
     """A record of what lies in ``root``, and the file that pins it in production. The version's name."""
-    reference = "reference.json" if (root / "reference.json").exists() else ""
-    files = {name: _file(root / name) for name in (artifact, reference) if name}
+    named = {"reference": "reference.json", "reference_rows": "rows.parquet"}
+    roles = {role: name for role, name in named.items() if (root / name).exists()}
+    files = {name: _file(root / name) for name in (artifact, *roles.values())}
     digest, created = external_digest("delay", files[artifact].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"
     record = Record(
         model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
         source="https://example.org/m", artifact=artifact, files=files, signature=signature,
         metrics={"auc": Metric(value=0.83, low=0.82, high=0.84)},
-        roles={"reference": reference} if reference else {},
+        roles=roles,
     )  # fmt: skip
     pin = Pin(version=record.version, digest=files[artifact].sha256)
     for name, content in {

@@ -70,6 +70,11 @@ def _show(one: Any, folder: str | None) -> None:
     if one.columns:
         show()
         show(table([row for column in one.columns for row in _rows(column)], _HEAD, right=_RIGHT))
+    mix = one.verdicts["drift"].measurements.get("mix") if "drift" in one.verdicts else ""
+    if mix:
+        show(printable(f"held fixed, reported only: {mix}"))
+    for found in one.detections:
+        show(printable(_detected(found)))
     show()
     _promise(one)
     show(_again(one, folder))
@@ -110,6 +115,16 @@ def _mark(column: Any) -> str:
         within = f", {column.reachable} is within reach" if column.reachable else ""
         return f"too few rows in the reference for this floor{within}"
     return f"too little: about {column.needed:,} rows are needed" if column.needed else ""
+
+
+def _detected(found: Any) -> str:
+    if found.p_val is None:
+        return f"{found.name}: {found.shown_only}"
+    within = "" if found.low is None else f" ({found.low:.3f} … {found.high:.3f})"
+    parts = [f"{found.name}: {found.distance:.3f}{within}", f"p {found.p_val:.2g} against {found.threshold:.2g}"]
+    parts += [", ".join(column.column for column in found.columns)] if found.columns else []
+    parts += [f"shown only: {found.shown_only}"] if found.shown_only else []
+    return "; ".join([*parts, *(["alarm"] if found.alarms else [])])
 
 
 def _promise(one: Any) -> None:

@@ -46,6 +46,8 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
         return
     said = ", ".join(f"{count:,} rows of {name}" for name, count in rows.items())
     show(f"{printable(str(path))}: {said}")
+    for name, part in _parts(made).items():
+        _contexts(name, part)
     if own is None:
         note("rows are taken as independent: without --time nothing shows how alike those of a day are")
     else:
@@ -62,6 +64,19 @@ def _show(own: Any) -> None:
         kind, _, name = column.partition("_")
         of = own.answers if kind == "output" else own.periods
         note(f"{printable(name)}: {count} of {of} periods would alarm; a floor of {own.quiet[column]} would be quiet")
+
+
+def _contexts(name: str, part: Any) -> None:
+    if not part.layout.context:
+        return
+    rows = part.sketch.rows
+    some, many = rows[:-1], int(rows[-1])
+    show(f"{name}: {len(some)} contexts of {printable(', '.join(part.layout.context))}")
+    if many and len(some) >= 256:
+        note(f"{many / rows.sum():.1%} of rows have rarer contexts than the 256 that are kept: name fewer columns")
+    thin = int((some < 30).sum())
+    if thin:
+        note(f"{thin} contexts have fewer than 30 rows: live rows with them will be compared with nothing")
 
 
 def _parts(made: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.errors import InconclusiveError, OutsideError, UsageError
+from gitml.inference.detecting import LiveTraffic, detections_of, with_detections
 from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
 from gitml.inference.monitored import Monitored
 from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
@@ -58,10 +59,20 @@ class MonitorRound:
     call: MonitorCall
     at: datetime
     watches: tuple[Watch, ...]
+    root: Path
 
     @property
     def columns(self) -> int:
         return max(sum(len(w.subject.fields) for w in self.watches if w.subject and "drift" in w.spec.watch), 1)
+
+    @property
+    def detectors(self) -> int:
+        return sum(len(w.spec.detectors) for w in self.watches if w.subject and "drift" in w.spec.watch)
+
+    @property
+    def of_detectors(self) -> float:
+        """The part of drift's promise that detectors have."""
+        return self.app.monitors.detectors.share if self.detectors else 0.0
 
 
 def monitor_round(root: Path, call: MonitorCall) -> MonitorRound:
@@ -70,7 +81,7 @@ def monitor_round(root: Path, call: MonitorCall) -> MonitorRound:
     # To the second, so that the same moment can be named in another call.
     at = call.at or clock.now().replace(microsecond=0)
     _refuse_wrong(app, call, at)
-    return MonitorRound(app, call, at, tuple(watches_of(root, app)))
+    return MonitorRound(app, call, at, tuple(watches_of(root, app)), root)
 
 
 def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
@@ -111,7 +122,8 @@ def judged(watch: Watch, job: MonitorRound, window: Span, earlier: Earlier = NOT
     """One window of one monitor. ``earlier``: what signed looks say of the windows before is not counted again."""
     (start, end), spec, app = window, watch.spec, job.app
     scheduled = spec.last_window(end) == window
-    promise = Promise(spec.looks_a_year, job.columns, app.monitors.rate * (1 - _HARM), app.monitors.promotions)
+    rate = app.monitors.rate * (1 - _HARM) * (1 - job.of_detectors)
+    promise = Promise(spec.looks_a_year, job.columns, rate, app.monitors.promotions)
     empty = Monitored(
         watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=scheduled,
         promise=promise, next_look=spec.last_window(job.at)[1] + spec.window, years=app.monitors.years,
@@ -173,16 +185,24 @@ def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: Monito
         verdicts["drift"], columns = judge_drift(subject, looks, _drift_plan(spec, empty.promise, looks[-1].until))
         if watch.lacking:
             verdicts["drift"] = Verdict(Phase.INCONCLUSIVE, watch.lacking)
-        found = replace(found, columns=columns)
+        detections = detections_of(job.root, watch, subject, _live(watch, job, looks[-1]))
+        verdicts["drift"] = with_detections(verdicts["drift"], detections)
+        found = replace(found, columns=columns, detections=detections)
     if "harm" in spec.watch:
         verdicts["harm"], performance = _harm(subject, watch, job, looks)
         found = replace(found, performance=performance)
     return replace(found, verdicts=verdicts)
 
 
+def _live(watch: Watch, job: MonitorRound, look: Look) -> LiveTraffic:
+    rate = job.app.monitors.rate * (1 - _HARM) * job.of_detectors
+    level = rate / (watch.spec.looks_a_year * max(job.detectors, 1))
+    return LiveTraffic(job.call.traffic, Window(look.since, look.until, job.at), job.call.spool, level)
+
+
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
     clusters = CLUSTERS if spec.clusters is None else spec.clusters
-    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at))
+    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context))
 
 
 def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> float:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitml.jsontext import plain
+from gitml.monitoring.detector import Detection
 from gitml.monitoring.drift import ColumnDrift
 from gitml.monitoring.harm import Performance
 from gitml.monitoring.promise import Promise
@@ -47,6 +48,7 @@ class Monitored:
     reference: VersionReference | None = None
     breaches: tuple[Breach, ...] = ()
     columns: tuple[ColumnDrift, ...] = ()
+    detections: tuple[Detection, ...] = ()
     performance: Performance | None = None
     later: str = ""
 
@@ -91,6 +93,7 @@ class Monitored:
             "own_periods": own and asdict(own),
             "quality": [{**asdict(breach), "since": _moment(breach.since)} for breach in self.breaches],
             "drift": [_column(column) for column in self.columns],
+            "detectors": [{**asdict(found), "alarms": found.alarms} for found in self.detections],
             "harm": self.performance and asdict(self.performance),
         }
         return dict(_rounded(plain(told)))

@@ -14,11 +14,14 @@ import pyarrow as pa
 from gitml.engines.base import naming
 from gitml.engines.tables import format_of, open_table
 from gitml.errors import UsageError
+from gitml.files import write_file
 from gitml.inference.scorefiles import inputs_at
 from gitml.inference.scorework import csv_types
 from gitml.inference.watches import floors_of
 from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
+from gitml.monitoring.rowsample import sample_bytes, sample_of
+from gitml.sketches.layout import CALENDAR
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
 from gitml.spec.application import Application
@@ -61,10 +64,14 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     outputs = _watched([f.name for f in names.outputs], spec, app) if call.outputs else []
     if not inputs and not outputs:
         raise UsageError("no column of the signature is asked for", "name tables with --features and --outputs")
-    features = Part(_tables(call.features, signature), inputs, call.time, call.unit, call.since, call.until)
-    answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit)
+    context = _context([f.name for f in names.inputs], spec, app)
+    tables = [_tables(text, signature) for text in (call.features, call.outputs)]
+    features = Part(tables[0], inputs, call.time, call.unit, call.since, call.until, context)
+    answers = Part(tables[1], outputs, call.time, call.unit, context=context)
     place = root / model.reference
     made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
+    if model.reference_rows and inputs:
+        write_file(root / model.reference_rows, sample_bytes(sample_of(features)))
     return place, made
 
 
@@ -80,6 +87,16 @@ def _watched(names: Sequence[str], spec: MonitorSpec, app: Application) -> list[
     if EVERY_COLUMN in app.private:
         return []
     return [name for name in names if name not in app.private and (not spec.columns or name in spec.columns)]
+
+
+def _context(names: Sequence[str], spec: MonitorSpec, app: Application) -> Sequence[str]:
+    unknown = [name for name in spec.context if name not in (*CALENDAR, *names)]
+    if unknown:
+        raise UsageError(f"{unknown[0]} is context and no input of the model", f"name inputs, or {', '.join(CALENDAR)}")
+    private = [name for name in spec.context if name in app.private or EVERY_COLUMN in app.private]
+    if private:
+        raise UsageError(f"{private[0]} is context and private", "the traffic does not have it: choose another column")
+    return spec.context
 
 
 def _expected(spec: MonitorSpec, app: Application) -> Expected:

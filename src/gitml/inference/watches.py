@@ -12,7 +12,7 @@ from gitml.inference.clone import CloneShelf
 from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.harm import Own
 from gitml.monitoring.losses import SCORES
-from gitml.monitoring.reference import VersionReference, read_version_reference
+from gitml.monitoring.reference import VersionReference, context_names, read_version_reference
 from gitml.monitoring.scan import Floors
 from gitml.monitoring.subject import Subject, subject_of
 from gitml.refs import parse as parse_reference
@@ -54,7 +54,16 @@ def _watch(root: Path, app: Application, record: Record, environment: str, spec:
         subject = subject_of(parse_signature(record.signature), reference, spec.columns, app.private)
     except UsageError as exc:  # another version may fit: one that does not is no reason to stop watching others
         return Watch(record.model, environment, record, spec, None, f"{exc}; {exc.hint}")
-    return Watch(record.model, environment, record, spec, subject, lacking)
+    return Watch(record.model, environment, record, spec, subject, lacking or _other_context(spec, subject))
+
+
+def _other_context(spec: MonitorSpec, subject: Subject) -> str:
+    """Why contexts cannot be held fixed; '' where they can, or need not be."""
+    wanted, known = context_names(spec.context), subject.layout.context
+    if not wanted or wanted == known or not subject.reference:
+        return ""
+    written = ", ".join(known) or "none"
+    return f"the reference was written with other context ({written}) than {', '.join(spec.context)}: train again"
 
 
 def recorded_reference(root: Path, record: Record) -> tuple[VersionReference | None, str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gitml.monitoring.looks import comparable, windowed
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.reference import OUTPUT, prefixed
-from gitml.monitoring.scan import Effect, Floors, also_moved, rows_needed, scan_windows
+from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
+from gitml.monitoring.strata import Mix, mix_of
 from gitml.monitoring.subject import Look, Subject
+from gitml.sketches.counts import Counts
 from gitml.sketches.grids import CategoryGrid, NumberGrid
 from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, ColumnSketch, Sketch
@@ -22,6 +24,8 @@ from gitml.verdict import Phase, Verdict
 _FREQUENT = 0.01
 # What is to be seen, in floors. With a floor of 0 it is a distance of .1.
 _TARGET, _LEAST_TARGET = 2.0, 0.1
+# Rows of a window that may have a context without 30 rows of the reference, and nothing is said to be unknown.
+_MOST_UNKNOWN = 0.2
 NO_REFERENCE = (
     "no reference: how the rows of this version's training were distributed is not recorded. Let the stage that "
     "evaluates write one (gitml reference), name it under `reference` in gitml.yaml, and train. "
@@ -31,12 +35,14 @@ NO_REFERENCE = (
 
 @dataclass(frozen=True)
 class DriftPlan:
-    """``floors`` are by the model's own names of columns. ``muted``: column → why, and until when."""
+    """``floors`` are by the model's own names of columns. ``muted``: column → why, and until when. ``stratified``: the
+    contexts that the reference was written with are held fixed."""
 
     promise: Promise
     floors: Floors = field(default_factory=Floors)
     clusters: Sequence[str] = CLUSTERS
     muted: Mapping[str, str] = field(default_factory=dict)
+    stratified: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,20 @@ def judge_drift(subject: Subject, looks: Sequence[Look], plan: DriftPlan) -> tup
     windows = windowed([look.sketch for look in looks])
     found = tuple(column for part in parts for column in _of_part(subject, part, windows, plan))
     ordered = tuple(sorted(found, key=_order))
-    return _verdict(ordered, {name.name for name in subject.fields.values()}), ordered
+    verdict = _verdict(ordered, {name.name for name in subject.fields.values()})
+    return _with_mix(verdict, mix_of(parts[0], looks[-1].sketch) if plan.stratified else None), ordered
+
+
+def _with_mix(verdict: Verdict, mix: Mix | None) -> Verdict:
+    """A change of the mix is reported and never alarms; too many rows without anything to compare with leave no
+    success."""
+    if mix is None:
+        return verdict
+    told = replace(verdict, measurements={**verdict.measurements, **mix.measured(), "mix": str(mix)})
+    if mix.unknown > _MOST_UNKNOWN and verdict.phase is Phase.SUCCESSFUL:
+        why = f"{mix.unknown:.0%} of rows have a context ({', '.join(mix.context)}) that the reference hardly has"
+        return replace(told, phase=Phase.INCONCLUSIVE, reason=why)
+    return told
 
 
 def _order(column: ColumnDrift) -> tuple[bool, float, str]:
@@ -96,16 +115,15 @@ def _of_part(
     floors = Floors(
         plan.floors.numbers, plan.floors.categories, plan.floors.missing, prefixed(plan.floors.columns, names)
     )
-    live, bases = comparable(part, windows, plan.clusters, columns)
+    live, bases = comparable(part, windows, plan.clusters, columns, stratified=plan.stratified)
     effects = scan_windows(live, bases, plan.promise, floors)
     longest = max(windows)
     found = []
     for name in columns:
         of = {effect.of: effect for effect in effects if effect.column == name}
-        base, counts = bases[name], live[name][longest]
-        floor = floors.of(name, base.grid)
-        m = base.counts.present * base.counts.effective(base.alike)
-        needed = _needed(floor, m, counts.present, counts.present * counts.effective(base.alike), plan.promise)
+        floor = floors.of(name, bases[name].grid)
+        m = _reference_rows(bases[name], longest)
+        needed = _needed(floor, m, live[name].get(longest), bases[name], plan.promise)
         window = of["values"].window if "values" in of else longest
         found.append(
             ColumnDrift(
@@ -117,15 +135,22 @@ def _of_part(
     return found
 
 
-def _needed(floor: float, m: float, rows: int, effective: float, promise: Promise) -> int | None:
+def _reference_rows(base: Baseline, window: int) -> float:
+    """Effective ones, for distances."""
+    mixed = base.mixed.get(window)
+    return (mixed.present if mixed else base.counts.present) * base.counts.effective(base.alike)
+
+
+def _needed(floor: float, m: float, counts: Counts | None, base: Baseline, promise: Promise) -> int | None:
     """Rows, not effective ones: of those that came, this part was independent."""
-    if m < 1:
+    if m < 1 or counts is None:
         return None
-    enough = rows_needed(max(_TARGET * floor, floor + _LEAST_TARGET / 2), floor, m, promise)
+    target = max(_TARGET * floor, floor + _LEAST_TARGET / 2)
+    enough = rows_needed(target, floor, m, promise, strata_of=base.grid.cells if base.mixed else 0)
     if enough is None:
         return None
-    share = effective / rows if rows else 1.0
-    return 0 if effective >= enough else _rounded(enough / share)
+    share = counts.effective(base.alike) if counts.present else 1.0
+    return 0 if counts.present * share >= enough else _rounded(enough / share)
 
 
 def _rounded(rows: float) -> int:

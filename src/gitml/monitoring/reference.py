@@ -24,6 +24,7 @@ from gitml.monitoring.leaveout import OwnPeriods, own_periods
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.scan import Floors
 from gitml.sketches.gather import Source
+from gitml.sketches.layout import CALENDAR, Stratum
 from gitml.sketches.moments import moments_of
 from gitml.sketches.reference import Read, ReferenceSketch, read_reference, reference_bytes, reference_of
 from gitml.sketches.sketch import CLUSTERS
@@ -37,7 +38,8 @@ _LOOKS = 53
 class Part:
     """Rows of a reference, and the columns of them that count; ``time`` and ``unit`` name theirs, '' for none.
 
-    ``since`` ≤ time < ``until`` are the rows taken; without both, all.
+    ``since`` ≤ time < ``until`` are the rows taken; without both, all. ``context``: columns, or `hour`, `weekday`,
+    `month` of the time, whose values are held fixed when windows are compared; the rows of the outputs have them too.
     """
 
     rows: Any
@@ -46,6 +48,7 @@ class Part:
     unit: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    context: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -92,22 +95,36 @@ def made_of(features: Part | None, outputs: Part | None, expected: Expected = Ex
         raise UsageError("a reference has a column at least", "name the inputs or outputs that are watched")
     promise = Promise(expected.looks, columns, expected.rate)
     of_features = _part(features, FEATURE, expected, promise) if features else None
-    of_outputs = _part(outputs, OUTPUT, expected, promise) if outputs else None
+    strata = of_features[0].layout.strata if of_features else None
+    of_outputs = _part(outputs, OUTPUT, expected, promise, strata) if outputs else None
     own = _both(of_features and of_features[1], of_outputs and of_outputs[1])
     return VersionReference(of_features and of_features[0], of_outputs and of_outputs[0], own)
 
 
-def _part(part: Part, prefix: str, expected: Expected, promise: Promise) -> tuple[ReferenceSketch, OwnPeriods | None]:
+def _part(
+    part: Part, prefix: str, expected: Expected, promise: Promise, strata: Sequence[Stratum] | None = None
+) -> tuple[ReferenceSketch, OwnPeriods | None]:
     names = {f"{prefix}{column}": column for column in part.columns}
-    read, source = _timed(part), Source(names, part.time and _MOMENT, part.unit)
-    reference = reference_of(read, list(names), source)
+    context = context_names(part.context)
+    of_context = {there: own for there, own in zip(context, part.context, strict=True) if there != own}
+    read, source = read_part(part), Source(names | of_context, part.time and MOMENT, part.unit)
+    reference = reference_of(read, list(names), source, context, strata)
     if not part.time:
         return reference, None
     floors = replace(expected.floors, columns=prefixed(expected.floors.columns, names))
     return reference, own_periods(read, reference, source, expected.window, promise, floors, expected.clusters)
 
 
-_MOMENT = "gitml moment"
+def context_names(context: Sequence[str]) -> tuple[str, ...]:
+    """As layouts and the traffic call them.
+
+    >>> context_names(["hour", "origin"])
+    ('hour', 'feature_origin')
+    """
+    return tuple(name if name in CALENDAR else f"{FEATURE}{name}" for name in context)
+
+
+MOMENT = "gitml moment"
 
 
 def prefixed(floors: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
@@ -115,7 +132,7 @@ def prefixed(floors: Mapping[str, float], names: Mapping[str, str]) -> dict[str,
     return {there: floors[own] for there, own in names.items() if own in floors}
 
 
-def _timed(part: Part) -> Read:
+def read_part(part: Part) -> Read:
     """The rows with their moment as a column of its own, and only those of the window."""
 
     def read() -> Iterator[pa.RecordBatch]:
@@ -137,7 +154,7 @@ def _inside(batch: pa.RecordBatch, part: Part) -> pa.RecordBatch:
         raise UsageError(f"{part.time} holds no times: {exc}", "write them like 2026-01-31T08:00:00") from exc
     if moments.null_count:
         raise UsageError(f"{part.time} is missing in {moments.null_count:,} rows", "give every row its time")
-    batch = batch.append_column(_MOMENT, moments)
+    batch = batch.append_column(MOMENT, moments)
     inside = pc.and_(_compared(pc.greater_equal, moments, part.since), _compared(pc.less, moments, part.until))
     return batch.filter(inside)
 

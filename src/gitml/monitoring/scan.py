@@ -25,6 +25,7 @@ from gitml.monitoring.bounds import (
     share_p,
 )
 from gitml.monitoring.promise import LEAST_EFFECTIVE, LEAST_ROWS, WINDOWS, Promise
+from gitml.monitoring.strata import Reweighted
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import Grid, NumberGrid
 
@@ -52,11 +53,15 @@ class Floors:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The reference of one column. ``alike`` is the intraclass correlation of its clusters, 0 for independent rows."""
+    """The reference of one column. ``alike`` is the intraclass correlation of its clusters, 0 for independent rows.
+
+    ``mixed``: where contexts are held fixed, the reference with the mix of each window, by its number of looks.
+    """
 
     grid: Grid
     counts: Counts
     alike: float = 0.0
+    mixed: Mapping[int, Reweighted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Live and reference rows of one column and window, with what the promise leaves for it."""
+    """Live and reference rows of one column and window, with what the promise leaves for it.
+
+    With strata the weights depend on the window, so that there is no band of the reference which is paid for once. And
+    the inequality of Dvoretzky, Kiefer and Wolfowitz is about rows of equal weight: the distance of weighted ones is
+    taken as the largest of as many differences as there are edges of cells, each with Hoeffding's bound.
+    """
 
     live: Counts
     base: Baseline
@@ -91,17 +101,49 @@ class _Pair:
     promise: Promise
 
     @property
+    def mixed(self) -> Reweighted | None:
+        return self.base.mixed.get(self.window)
+
+    @property
     def n(self) -> float:
         return self.live.present * self.live.effective(self.base.alike)
 
     @property
     def m(self) -> float:
-        return self.base.counts.present * self.base.counts.effective(self.base.alike)
+        """For distances."""
+        return self._effective(self.mixed.present if self.mixed else self.base.counts.present)
+
+    @property
+    def m_of_sums(self) -> float:
+        """For ranks and shares, whose bounds are those of sums."""
+        return self._effective(self.mixed.least_present if self.mixed else self.base.counts.present)
+
+    def _effective(self, rows: float) -> float:
+        return rows * self.base.counts.effective(self.base.alike)
+
+    @property
+    def all_rows(self) -> tuple[float, float]:
+        """The same with rows without a value: live and reference."""
+        m = self.mixed.least_rows if self.mixed else self.base.counts.rows
+        return self.live.rows * self.live.effective(self.base.alike), self._effective(m)
 
     @property
     def shares(self) -> tuple[Floats, Floats]:
         x, y = self.live, self.base.counts
-        return x.cells / max(x.present, 1), y.cells / max(y.present, 1)
+        of_reference = self.mixed.cells if self.mixed else y.cells / max(y.present, 1)
+        return x.cells / max(x.present, 1), of_reference
+
+    @property
+    def missing(self) -> tuple[float, float]:
+        y = self.base.counts
+        return self.live.missing / self.live.rows, self.mixed.missing if self.mixed else y.missing / y.rows
+
+    @property
+    def differences(self) -> int:
+        return max(len(self.base.counts.cells) - 1, 1) if self.mixed else 1
+
+    def band(self, m: float) -> float:
+        return math.inf if self.mixed else self.promise.band(m)
 
     def level(self, part: float) -> float:
         return self.promise.level(self.window, part)
@@ -166,30 +208,36 @@ def _of_values(
 
 
 def _numbers(column: str, pair: _Pair, floor: float) -> Effect:
-    n, m, band = pair.n, pair.m, pair.promise.band(pair.m)
+    n, m, sums = pair.n, pair.m, pair.m_of_sums
     x, y = pair.shares
     distance = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
     rank = float(x @ (np.cumsum(y) - y / 2)) - 0.5
     marks = np.asarray(pair.base.grid.marks)  # type: ignore[union-attr]
-    half = distance_halfwidth(pair.level(_DISTANCE), n, m, band)
-    whole = max(0.0, distance - half, abs(rank) - rank_halfwidth(pair.level(_RANK), n, m, band))
+    half = distance_halfwidth(pair.level(_DISTANCE) / pair.differences, n, m, pair.band(m))
+    whole = max(0.0, distance - half, abs(rank) - rank_halfwidth(pair.level(_RANK), n, sums, pair.band(sums)))
     singles = _Singles(x[marks], y[marks], pair, _MARKS / len(marks), floor, whole)
     p = min(
-        distance_p(distance, floor, n, m, band) / _DISTANCE, rank_p(rank, floor, n, m, band) / _RANK, singles.p_scaled
+        _distance_p(distance, floor, pair, _DISTANCE),
+        rank_p(rank, floor, n, sums, pair.band(sums)) / _RANK,
+        singles.p_scaled,
     )
     return _effect(column, pair, floor, estimate=distance, low=singles.low, high=distance + half, direction=rank, p=p)
 
 
 def _categories(column: str, pair: _Pair, floor: float) -> Effect:
-    n, m, band = pair.n, pair.m, pair.promise.band(pair.m)
+    n, m = pair.n, pair.m
     x, y = pair.shares
     prefix = float(np.abs(np.cumsum(x) - np.cumsum(y)).max())
     variation = float(np.abs(x - y).sum()) / 2
-    half = distance_halfwidth(pair.level(_PREFIX), n, m, band)
+    half = distance_halfwidth(pair.level(_PREFIX) / pair.differences, n, m, pair.band(m))
     singles = _Singles(x, y, pair, _SINGLES / len(x), floor, max(0.0, prefix - half))
-    p = min(distance_p(prefix, floor, n, m, band) / _PREFIX, singles.p_scaled)
+    p = min(_distance_p(prefix, floor, pair, _PREFIX), singles.p_scaled)
     low, high = singles.low, variation + half
     return _effect(column, pair, floor, estimate=variation, low=low, high=high, direction=0.0, p=p)
+
+
+def _distance_p(distance: float, floor: float, pair: _Pair, part: float) -> float:
+    return distance_p(distance, floor, pair.n, pair.m, pair.band(pair.m)) * pair.differences / part
 
 
 class _Singles:
@@ -202,9 +250,9 @@ class _Singles:
         # A bound is never larger than the difference itself: most cells need not be asked, and asking is what takes
         # time.
         may = np.abs(live - reference) > whole
-        lows = share_lower(live[may], pair.n, reference[may], pair.m, pair.level(part))
+        lows = share_lower(live[may], pair.n, reference[may], pair.m_of_sums, pair.level(part))
         self.low = max(whole, float(lows.max(initial=0.0)))
-        self.p_scaled = float(share_p(live, pair.n, reference, pair.m, floor).min()) / part
+        self.p_scaled = float(share_p(live, pair.n, reference, pair.m_of_sums, floor).min()) / part
 
 
 def _of_missing(
@@ -212,14 +260,13 @@ def _of_missing(
 ) -> Iterator[Effect]:
     for window, live in counts.items():
         pair = _Pair(live, base, window, promise)
-        n = live.rows * live.effective(base.alike)
-        m = base.counts.rows * base.counts.effective(base.alike)
+        n, m = pair.all_rows
         if _too_few(live.rows, n) or _too_few(base.counts.rows, m):
             continue
-        x, y = np.array([live.missing / live.rows]), np.array([base.counts.missing / base.counts.rows])
+        x, y = (np.array([share]) for share in pair.missing)
         low = float(share_lower(x, n, y, m, pair.level(_MISSING))[0])
         p = float(share_p(x, n, y, m, floors.missing)[0]) / _MISSING
-        over = distance_halfwidth(pair.level(_MISSING), n, m, promise.band(m))
+        over = distance_halfwidth(pair.level(_MISSING), n, m, pair.band(m))
         estimate = float(abs(x - y)[0])
         yield Effect(
             column, "missing", window, live.rows, n, estimate, low, min(1.0, estimate + over), float((x - y)[0]),
@@ -247,15 +294,20 @@ def also_moved(effects: Sequence[Effect], rate: float = 0.05) -> tuple[Effect, .
     return tuple(ordered[: max(passing, default=0)])
 
 
-def rows_needed(target: float, floor: float, reference: float, promise: Promise, power: float = 0.9) -> int | None:
+def rows_needed(
+    target: float, floor: float, reference: float, promise: Promise, power: float = 0.9, strata_of: int = 0
+) -> int | None:
     """Live rows with which a distance of ``target`` is seen above ``floor`` with this probability.
 
-    None: not with any number of them; then the reference has too few rows.
+    None: not with any number of them; then the reference has too few rows. ``strata_of``: so many cells, where contexts
+    are held fixed.
 
     >>> rows_needed(0.10, 0.05, 20_000, Promise(52, 40, promotions=1))
     5453
     """
     level, band = promise.level(1, _DISTANCE), promise.band(reference)
+    if strata_of:
+        level, band = level / max(strata_of - 1, 1), math.inf
 
     def seen(n: float) -> bool:
         luck = float(ndtri(power)) * 0.5 * math.sqrt(1 / n + 1 / reference)

@@ -37,7 +37,7 @@ from gitml.sketches.form import (
 )
 from gitml.sketches.gather import RowCounter, Source, contexts, is_number, numbers
 from gitml.sketches.grids import Grid, NumberGrid, most_frequent, number_grid
-from gitml.sketches.layout import MOST_STRATA, Layout, Stratum
+from gitml.sketches.layout import CALENDAR, MOST_STRATA, Layout, Stratum
 from gitml.sketches.moments import hours_of, moments_of
 from gitml.sketches.numbers import NumberPlaces
 from gitml.sketches.sketch import Sketch
@@ -57,10 +57,15 @@ class ReferenceSketch:
 
 
 def reference_of(
-    read: Read, columns: Sequence[str], source: Source | None = None, context: Sequence[str] = ()
+    read: Read,
+    columns: Sequence[str],
+    source: Source | None = None,
+    context: Sequence[str] = (),
+    strata: Sequence[Stratum] | None = None,
 ) -> ReferenceSketch:
     """``read`` gives the rows anew each time. ``columns`` are the layout's, which ``source`` may name otherwise. With
-    a time and a unit in ``source`` the rows are clustered by hour, day and unit.
+    a time and a unit in ``source`` the rows are clustered by hour, day and unit. ``strata``: those of another
+    reference that this one goes together with; by default the most frequent ones of ``context``, at most 256.
 
     Raises UsageError for a column that the rows do not have.
     """
@@ -72,10 +77,11 @@ def reference_of(
     for start in range(0, len(of_numbers), wide):
         grids |= _number_grids(read, of_numbers[start : start + wide], source)
     frequent = sorted(seen.strata, key=lambda s: (-seen.strata[s], str(s)))[:MOST_STRATA]
+    own = tuple(sorted(frequent, key=str)) if context else ()
     layout = Layout(
         {name: grids[name] for name in columns},
         tuple(context),
-        tuple(sorted(frequent, key=str)) if context else (),
+        own if strata is None else tuple(strata),
         bool(source.unit),
     )
     sketch = RowCounter(layout, source).of(read())
@@ -113,6 +119,9 @@ def _first_pass(read: Read, columns: Sequence[str], source: Source, context: Seq
             if not is_number(column.type):
                 _count_words(seen.words.setdefault(name, Counter()), column)
         if context:
+            for name in context:
+                if name not in CALENDAR or not source.time:
+                    _column(batch, name, source)
             moments = moments_of(batch[source.time]) if source.time else None
             different, index = contexts(context, source, batch, moments)
             rows = np.bincount(index, minlength=len(different)).tolist()

@@ -29,7 +29,7 @@ def places_of(column: Any) -> Whole:
     because its square is counted as one row."""
     words, index = encoded(column)
     rows = np.bincount(index[index >= 0], minlength=len(words))
-    hashes = _hashes(words)
+    hashes = hashes_of(words)
     signs = np.where(hashes >> np.uint64(63), 1, -1)
     places = (hashes % np.uint64(PLACES)).astype(np.int64)
     found = np.zeros(PLACES, dtype=np.int64)
@@ -47,7 +47,7 @@ def squares(places: Whole, rows: int) -> float:
     return float(max(int((places.astype(object) ** 2).sum()), rows))
 
 
-def _hashes(words: Sequence[str]) -> NDArray[np.uint64]:
+def hashes_of(words: Sequence[str]) -> NDArray[np.uint64]:
     """Equal on every machine, and spread over all 64 bits: the finaliser of MurmurHash3."""
     raw = (word.encode("utf-8", "surrogatepass") for word in words)
     mixed = np.fromiter((zlib.crc32(one) | zlib.adler32(one) << 32 for one in raw), np.uint64, len(words))

@@ -94,6 +94,11 @@ class Model(FileSection):
         description="JSON that `gitml reference` writes: how the rows of the training window and of the evaluation are "
         "distributed; `gitml monitor` holds live traffic against it.",
     )
+    reference_rows: RepoPath | None = Field(
+        None,
+        description="Parquet that `gitml reference` writes beside it: up to 20,000 rows of the training window, for "
+        "detectors that need rows. An output of DVC, because rows of people do not belong into Git.",
+    )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
@@ -119,8 +124,9 @@ class Model(FileSection):
     @property
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
-        keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples", "reference")
-        return {key: path for key in keys if (path := getattr(self, key)) is not None}
+        keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
+        watched = ("reference", "reference_rows")
+        return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
 class StageNeeds(FileSection):

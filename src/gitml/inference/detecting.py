@@ -1,0 +1,128 @@
+"""The detectors of a monitor: their rows, what they may use of the promise, and what they make of its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gitml.errors import GitmlError, InconclusiveError, UsageError
+from gitml.inference.clone import CloneShelf
+from gitml.inference.watches import Watch
+from gitml.monitoring.detector import Detection, Detector, DetectorRows, too_little
+from gitml.monitoring.domainclassifier import DomainClassifier
+from gitml.monitoring.labelled import NEEDED, answered
+from gitml.monitoring.looks import joint_cluster
+from gitml.monitoring.reference import FEATURE
+from gitml.monitoring.rowsample import Cluster, chosen, read_sample, rows_for, sampled
+from gitml.monitoring.subject import Subject
+from gitml.sketches.sketch import CLUSTERS
+from gitml.spec.detectors import MonitorDetector
+from gitml.traffic.reader import Window, rows_once
+from gitml.verdict import Phase, Verdict
+
+# Days are what rows share most often, and of one day nothing can be told: a week of them at the least.
+_LEAST = timedelta(weeks=1)
+_NO_ROWS = (
+    "no sample of the training rows: add `reference_rows: PATH` to the model in gitml.yaml, make it an output of the "
+    "stage that calls `gitml reference`, and train"
+)
+
+
+@dataclass(frozen=True)
+class LiveTraffic:
+    """Where the rows of a look are; ``window`` is that of the look. ``level``: what one detector may use."""
+
+    folder: str
+    window: Window
+    spool: Path | None
+    level: float
+
+
+def detections_of(root: Path, watch: Watch, subject: Subject, traffic: LiveTraffic) -> tuple[Detection, ...]:
+    """One for each detector of the monitor. What one cannot do is said in its place, and is no answer."""
+    entries = watch.spec.detectors
+    if not entries:
+        return ()
+    try:
+        reference, live = _rows(root, watch, subject, traffic)
+    except (GitmlError, OSError) as exc:
+        return tuple(too_little(entry.shown, _said(exc), traffic.level) for entry in entries)
+    return tuple(_judged(entry, watch, reference, live, traffic.level) for entry in entries)
+
+
+def _judged(
+    entry: MonitorDetector, watch: Watch, reference: DetectorRows, live: DetectorRows, level: float
+) -> Detection:
+    try:
+        return detector_of(entry, watch).judge(reference, live, level)
+    except GitmlError as exc:
+        return too_little(entry.shown, _said(exc), level)
+
+
+def _said(exc: Exception) -> str:
+    hint = exc.hint if isinstance(exc, GitmlError) else ""
+    return f"{exc}; {hint}" if hint else str(exc)
+
+
+def detector_of(entry: MonitorDetector, watch: Watch) -> Detector:
+    """Raises InconclusiveError for one that cannot run here."""
+    if entry.name == "domain-classifier":
+        return DomainClassifier(watch.spec.floors.numbers)
+    raise InconclusiveError(f"{entry.shown} cannot run here", "alibi-detect is not part of this installation")
+
+
+def _rows(root: Path, watch: Watch, subject: Subject, traffic: LiveTraffic) -> tuple[DetectorRows, DetectorRows]:
+    name = watch.record.roles.get("reference_rows")
+    features = subject.reference.features if subject.reference else None
+    if not name or features is None:
+        raise UsageError(_NO_ROWS)
+    names = {there: f.name for there, f in subject.fields.items() if there.startswith(FEATURE)}
+    clusters = CLUSTERS if watch.spec.clusters is None else watch.spec.clusters
+    cluster: Cluster = joint_cluster(features, clusters)  # type: ignore[assignment]
+    sample = read_sample(CloneShelf(root).files(watch.record, [name])[name].read_bytes())
+    live = sampled(_of_traffic(watch, traffic, names, cluster))
+    if live is None:
+        live = sample.slice(0, 0)
+    columns = [*names.values()]
+    return rows_for(sample, columns, cluster), rows_for(live, columns, cluster)
+
+
+def _of_traffic(
+    watch: Watch, traffic: LiveTraffic, names: Mapping[str, str], cluster: str
+) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
+    window = traffic.window
+    if cluster and window.since and window.until:
+        window = replace(window, since=min(window.since, window.until - _LEAST))
+    wanted = [*NEEDED, "row", "unit", *names]
+    for batch in rows_once(traffic.folder, watch.model, window, spool=traffic.spool, columns=wanted):
+        rows = answered(batch, watch.environment, watch.record.version)
+        moments = rows["arrived"].cast(pa.int64()).to_numpy(zero_copy_only=False)
+        numbers = moments * 4096 + rows["row"].to_numpy(zero_copy_only=False)
+        yield chosen(rows, {**names}, "arrived", "unit" if cluster == "unit" else ""), numbers
+
+
+def with_detections(verdict: Verdict, detections: Sequence[Detection]) -> Verdict:
+    """An alarm of a detector is drift; one that could not tell leaves no success."""
+    loud = [found for found in detections if found.alarms]
+    mute = [found for found in detections if found.p_val is None]
+    measured = {**verdict.measurements, "detectors": [found.name for found in loud]}
+    if loud:
+        said = "; ".join(map(_alarm, loud))
+        reason = f"{verdict.reason}; {said}" if verdict.phase is Phase.FAILED else said
+        return Verdict(Phase.FAILED, reason, measured)
+    if mute and verdict.phase is Phase.SUCCESSFUL:
+        return Verdict(
+            Phase.INCONCLUSIVE, f"{verdict.reason}; {mute[0].name} cannot tell: {mute[0].shown_only}", measured
+        )
+    return replace(verdict, measurements=measured) if detections else verdict
+
+
+def _alarm(found: Detection) -> str:
+    names = ", ".join(column.column for column in found.columns[:3])
+    return f"{found.name} tells rows of the window from those of the training" + (f", by {names}" if names else "")
