@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from gitml.errors import UsageError
 from gitml.reports.lookcolumns import sparkline
 from gitml.reports.lookfacts import LookStory
-from gitml.reports.monitor import LookPlace, LookPage, report
+from gitml.reports.monitor import LookPage, LookPlace, report
 from reports.look_kit import VERSION, column, drifted, effect, look, verdict
 from reports.reading_kit import FORGED, read, read_as_github
 from reports.report_kit import PIECES
