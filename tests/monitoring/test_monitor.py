@@ -350,6 +350,25 @@ def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: Watc
 
 
 @pytest.mark.slow
+def test_the_report_is_a_file_with_the_looks_before_and_its_picture_beside_it(world: WatchedWorld) -> None:
+    for week in range(6):
+        live = changed(weeks(6), 28, fare=lambda some: some["fare"] + 1)
+        some = {day: rows for day, rows in live.items() if day // 7 == week}
+        world.serve(some, now=MONDAY + (week + 1) * WEEK - timedelta(hours=1), name=f"w{week}")
+    words = ("monitor", "delay", "--at", "2025-10-13T01:00:00Z", "--report", "my look.md")
+    ran = gitml(world.root, *words)
+    assert ran.code == 1, ran.err
+    text = (world.root / "my look.md").read_text()
+    assert text.startswith("🔴 **`delay` in `production` needs attention**")
+    assert "Since Mon 2025-09-29 (2 looks)" in text
+    assert "The last 6 looks: 🟡🟡🟡🟡🔴🔴" in text
+    (picture,) = (world.root / "my-look-pictures").rglob("*.png")
+    assert f"({picture.relative_to(world.root)})" in text
+    assert gitml(world.root, *words).code == 1
+    assert (world.root / "my look.md").read_text() == text
+
+
+@pytest.mark.slow
 def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: Path) -> None:
     world = build(tmp_path / "app", reference=False)
     made = rows(84, 50)

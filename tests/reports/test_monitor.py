@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ruamel.yaml import YAML
 from gitml.errors import UsageError
 from gitml.reports.lookcolumns import sparkline
 from gitml.reports.lookfacts import LookStory
+from gitml.reports.lookhook import webhook_body
 from gitml.reports.monitor import LookPage, LookPlace, report
 from reports.look_kit import VERSION, column, drifted, effect, look, verdict
 from reports.reading_kit import FORGED, read, read_as_github
@@ -226,3 +228,15 @@ def test_only_names_of_accounts_are_called(name: str) -> None:
     alert = page(drifted(tell={"people": [name], "teams": [name]})).alert or ""
     called = [word.rstrip(",") for text in read(alert).text for word in text.split() if word.startswith("@")]
     assert called == ([f"@{name}"] if name in ("plain", "a" * 40, "deadbeef", "0.5", "GH-1", "www.x.example") else [])
+
+
+def test_the_body_of_a_webhook_has_the_verdicts_as_data_and_one_line_that_calls_nobody() -> None:
+    told = drifted(name="<!channel> @here\n|")
+    body = webhook_body(told, "https://forge.example/pulls/1")
+    assert (body["format"], body["phase"], body["model"], body["id"]) == (1, "failed", "delay", told["id"])
+    assert body["verdicts"]["drift"] == {"phase": "failed", "reason": "<!channel> @here\n| has drifted"}
+    assert body["drifted"][0]["values"]["low"] == 0.15
+    assert body["text"].endswith(" https://forge.example/pulls/1")
+    assert "\n" not in body["text"]
+    assert not re.search(r"<!|@h", body["text"])
+    assert json.loads(json.dumps(body)) == body
