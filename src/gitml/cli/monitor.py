@@ -36,7 +36,7 @@ _RIGHT = (2, 4, 5, 6, 7)
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.md",
-    help="Write the report too, as the pull request would show it; pictures go into a folder beside it.",
+    help="Write the report too, as the pull request would show it; with its pictures beside it.",
 )
 @as_json
 @click.pass_context

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from gitml.files import write_file
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
-from gitml.reports.monitor import LookPlace, report
+from gitml.reports.monitor import report
 
 # So many looks before this one are shown: each is looked at anew.
 _BEFORE = 8
@@ -18,15 +17,14 @@ _BEFORE = 8
 
 def write_report(target: Path, root: Path, call: MonitorCall, looks: Sequence[Monitored]) -> bool:
     """One report for each of ``looks``, which ``call`` gave. Whether every picture that could be drawn was drawn."""
-    folder = f"{re.sub('[^A-Za-z0-9_-]', '-', target.stem)[:80]}-pictures"
     pages, complete = [], True
     for look in looks:
         told, before = look.to_dict(), [one.to_dict() for one in earlier(root, call, look)]
-        page = report(told, before, LookPlace(folder))
+        page = report(told, before)
         pages.append(page.sticky)
         complete = complete and bool(page.pictures or not told["shapes"])
         for name, picture in page.pictures.items():
-            write_file(target.parent / folder / name, picture)
+            write_file(target.parent / name, picture)
     write_file(target, "\n\n---\n\n".join([*pages]).encode() + b"\n")
     return complete
 

@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitml.errors import GitmlError
-from gitml.git.assets import address_of
 from gitml.reports.charts import pngs
 from gitml.reports.cut import Section, fit
-from gitml.reports.escape import block, code, image, link, path_in_url, prose, row
+from gitml.reports.escape import block, code, link, prose, row
 from gitml.reports.figures import plural
 from gitml.reports.lookchart import chart
 from gitml.reports.lookcolumns import columns
@@ -29,8 +28,9 @@ from gitml.reports.tables import MORE_ROWS, header
 LIMIT = 60_000
 _PERSON = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})+")
-_FILE = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_PICTURE = "monitor.png"
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
+# For the addresses of pictures, which are longer than their names.
+_ADDRESSES = 2_000
 _BREACHES = 20
 _MUTED = 20
 _MUTED_FOR = timedelta(days=14)
@@ -39,10 +39,10 @@ Draw = Callable[[Sequence[object]], Sequence[object]]
 
 
 @dataclass(frozen=True)
-class LookPage:
+class Page:
     """``sticky`` is Markdown of at most 60 KB. ``alert`` is a short new comment, None when nothing failed.
 
-    ``pictures`` by the path that the text names below ``LookPlace.pictures``.
+    ``pictures`` by their names, which stand in the text as ``![…](name)``: whoever publishes puts addresses there.
     """
 
     sticky: str
@@ -50,40 +50,33 @@ class LookPage:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LookPlace:
-    """Addresses, from whoever publishes. ``pictures``: where their paths start, an http address or the name of a folder
-    beside the report; '' leaves pictures out of the text. ``run``: the page of the job."""
-
-    pictures: str = ""
-    run: str = ""
-
-
 def report(
-    look: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]] = (),
-    place: LookPlace = LookPlace(),
-    draw: Draw = pngs,
-) -> LookPage:
-    """``look`` has the shape of `Monitored.to_dict`, and maybe its ``id``; ``history``: those before, oldest first."""
+    look: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = (), *, run: str = "", draw: Draw = pngs
+) -> Page:
+    """``look`` has the shape of `Monitored.to_dict`, and maybe its ``id``; ``history``: those before, oldest first.
+
+    ``run`` is the address of the job that tells it.
+    """
     story = LookStory(look, history)
     pictures = _pictures(story, draw)
     note = "*Not everything fits here: `gitml monitor` shows the rest.*"
-    sticky = fit([*_sections(story, place, [*pictures])], LIMIT, note)
-    return LookPage(sticky, _alert(story, place, [*pictures]) if story.failed else None, pictures)
+    sticky = fit([*_sections(story, run, [*pictures])], LIMIT - _ADDRESSES, note)
+    return Page(sticky, _alert(story, [*pictures]) if story.failed else None, pictures)
 
 
 def _pictures(story: LookStory, draw: Draw) -> dict[str, bytes]:
     """None where what draws them is not installed, or the chart cannot be drawn: the text stands alone."""
     spec = chart(story)
     try:
-        drawn = draw([spec]) if spec else []
+        drawn = draw([spec])[0] if spec else None
     except GitmlError:
         return {}
-    return {address_of(_PICTURE, picture): picture for picture in drawn if isinstance(picture, bytes)}
+    monitor = f"{story.look.get('model', '')}-{story.look.get('environment', '')}"
+    name = f"{_ODD.sub('-', monitor).strip('.-')[:90] or 'monitor'}.png"
+    return {name: drawn} if isinstance(drawn, bytes) else {}
 
 
-def _sections(story: LookStory, place: LookPlace, pictures: Sequence[str]) -> Iterator[Section]:
+def _sections(story: LookStory, run: str, pictures: Sequence[str]) -> Iterator[Section]:
     yield Section(0, headline(story))
     yield Section(0, "\n".join(f"- {sentence(story, part, verdict)}" for part, verdict in story.verdicts))
     yield Section(0, _window(story))
@@ -91,14 +84,14 @@ def _sections(story: LookStory, place: LookPlace, pictures: Sequence[str]) -> It
         yield Section(1, "**What to do**\n", tuple(f"- {line}" for line in doing))
     yield from _breaches(story.look)
     yield from columns(story)
-    if shown := _shown(pictures, place):
+    if shown := _shown(pictures):
         yield Section(2, shown)
     yield from _muted(story.look)
     yield from _notes(story.look)
     if before := history_of(story):
         yield before
     yield from _by_hand(story)
-    yield Section(0, _footer(story.look, place))
+    yield Section(0, _footer(story.look, run))
 
 
 def _window(story: LookStory) -> str:
@@ -141,14 +134,8 @@ def _breaches(look: Told) -> Iterator[Section]:
         yield Section(1, f"**Broken rules of the data**\n\n{head}", lines, more, MORE_ROWS)
 
 
-def _shown(pictures: Sequence[str], place: LookPlace, title: str = "reference against window") -> str:
-    """The picture as Markdown: from an http address, or from a folder beside the file."""
-    base = place.pictures.rstrip("/")
-    if not base or not pictures:
-        return ""
-    if _FILE.fullmatch(base):
-        return f"![{title}]({base}/{path_in_url(pictures[0])})"
-    return image(title, f"{base}/{path_in_url(pictures[0])}")
+def _shown(pictures: Sequence[str]) -> str:
+    return "\n".join(f"![reference against window]({name})" for name in pictures)
 
 
 def _muted(look: Told) -> Iterator[Section]:
@@ -209,7 +196,7 @@ def mute_lines(story: LookStory) -> str:
     return f"monitors:\n  models:\n    {story.look.get('model', '')}:\n      mutes:\n        - {mute}"
 
 
-def _footer(look: Told, place: LookPlace) -> str:
+def _footer(look: Told, run: str) -> str:
     promise = look.get("promise")
     parts = []
     if isinstance(promise, Mapping) and look.get("scheduled", True):
@@ -220,7 +207,7 @@ def _footer(look: Told, place: LookPlace) -> str:
     if concerned:
         parts.append(f"Whom it concerns: {concerned}.")
     told = [f"{name} {code(digest[:12])}" for name, digest in _digests(look)]
-    told += [link("the run", place.run)] if place.run else []
+    told += [link("the run", run)] if run else []
     lines = [" ".join(parts), *([" · ".join(told)] if told else [])]
     return "\n".join(f"<sub>{line}</sub>" for line in lines)
 
@@ -246,7 +233,7 @@ def _concerned(look: Told, *, call: bool) -> str:
     return ", ".join(f"@{name}" if call and form.fullmatch(name) else code(name) for name, form in named[:40])
 
 
-def _alert(story: LookStory, place: LookPlace, pictures: Sequence[str]) -> str:
+def _alert(story: LookStory, pictures: Sequence[str]) -> str:
     """What, since when, how sure, which columns, a picture, what one can do, whom it concerns."""
     lines = [headline(story), ""]
     lines += [f"- {sentence(story, part, verdict)}" for part, verdict in story.failed]
@@ -255,7 +242,7 @@ def _alert(story: LookStory, place: LookPlace, pictures: Sequence[str]) -> str:
     if isinstance(promise, Mapping) and story.look.get("scheduled", True) and estimated:
         lines += ["", f"How sure: of such alarms at most one in {int(number(promise, 'years'))} years is false."]
     lines += ["", *(f"- {line}" for line in what_to_do(story))]
-    if shown := _shown(pictures, place):
+    if shown := _shown(pictures):
         lines += ["", shown]
     lines += [
         "",
