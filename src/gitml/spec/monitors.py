@@ -252,9 +252,13 @@ class Monitors(FileSection):
             )
         return self
 
+    def of(self, model: str) -> MonitorSpec:
+        """How the model is watched, whether it is named or not."""
+        return self.models.get(model, MonitorSpec())
+
     def told(self, model: str) -> MonitorTell:
         """Whom alarms of the model concern."""
-        return self.models.get(model, MonitorSpec()).tell or self.tell
+        return self.of(model).tell or self.tell
 
     @property
     def rate(self) -> float:
