@@ -43,7 +43,7 @@ def gates_can_pass(
     policy: Policy, document: Document, app: Application, measured: Mapping[str, Measured]
 ) -> list[Problem]:
     """No gate waits for what a model never gives. ``measured``: what the models' files hold, if there."""
-    found = []
+    found: list[Problem] = []
     for place, environment in policy.environments.items():
         for name, model in app.models.items():
             gates = environment.gates_of(name)
