@@ -241,13 +241,13 @@ def test_an_expired_mute_alarms_again_and_the_report_says_what_ended_when_and_by
     line = path.read_text().splitlines().index("      - {columns: [fare], until: 2025-10-10, reason: new tariff}") + 1
     muted, over = (look(world, at=AT + timedelta(hours=1) - back) for back in (WEEK, timedelta()))
     assert (muted.verdicts["drift"].phase is Phase.FAILED, over.verdicts["drift"].phase) == (False, Phase.FAILED)
-    found = report(over.to_dict(), [muted.to_dict()], draw=lambda _: [])
+    found = report(over.to_dict(), [muted.to_dict()], draw=lambda specs: [None for _ in specs])
     assert f"| `fare` | 🔔 ended 2025-10-10: alarms again | new tariff | `gitml.yaml:{line}` |" in found.sticky
     assert found.alert is not None
     assert found.alert.endswith("@ada, @acme/ml")
-    before = report(muted.to_dict(), draw=lambda _: [])
+    before = report(muted.to_dict(), draw=lambda specs: [None for _ in specs])
     assert (before.alert, "🔕 through 2025-10-10" in before.sticky) == (None, True)
-    assert {*over.to_dict()} == {*look_kit.look()} - {"id"}
+    assert {*over.to_dict()} == {*look_kit.look()} - {"id", "spent"}
 
 
 def test_no_value_of_a_single_row_is_told(world: WatchedWorld) -> None:

@@ -41,6 +41,7 @@ def look(week: int = 0, **changes: Any) -> dict[str, Any]:
     since = MONDAY + week * WEEK
     found: dict[str, Any] = {
         "id": f"{week % 100:064x}",
+        "spent": {"year": 2025, "looks": 41, "share": 0.77},
         "model": "delay",
         "environment": "production",
         "version": VERSION,

@@ -202,6 +202,9 @@ def _footer(look: Told, run: str) -> str:
     if isinstance(promise, Mapping) and look.get("scheduled", True):
         years, watched = int(number(promise, "years")), plural(int(number(promise, "columns")), "column")
         parts.append(f"Promised: at most one false alarm in {years} years, over all {watched} that are watched.")
+    spent = look.get("spent")
+    if isinstance(spent, Mapping):
+        parts.append(f"Looks of {int(number(spent, 'year'))} so far: {int(number(spent, 'looks')):,}.")
     parts.append(f"Next look: {day(look, 'next_look')}.")
     concerned = _concerned(look, call=False)
     if concerned:
