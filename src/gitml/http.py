@@ -22,7 +22,8 @@ MAX_BODY = 64_000_000
 
 
 class HttpError(OutsideError):
-    """The server refused, or gave no answer that can be used. ``status`` is 0 when there was no answer."""
+    """The server refused, or gave no answer that can be used. ``status`` is 0 when there was no answer, and 2xx when
+    there was one that no API gives."""
 
     def __init__(self, message: str, hint: str = "", *, status: int = 0) -> None:
         super().__init__(message, hint)
@@ -229,7 +230,9 @@ def _answer(response: httpx.Response, body: bytes) -> Answer | _Failure:
     except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no type")
         what = f"{response.status_code}, but the answer is not JSON ({kind[:60]}, {len(body):,} bytes)"
-        return _Failure(what, sent=True, hint="is this the address of the API, and is no proxy in between?")
+        return _Failure(
+            what, response.status_code, sent=True, hint="is this the address of the API, and is no proxy in between?"
+        )
 
 
 def _message_of(body: bytes) -> str:

@@ -15,7 +15,7 @@ from gitml.agent.attempt import Backoff
 from gitml.agent.load import LoadedModel
 from gitml.agent.loop import Agent, Setup
 from gitml.agent.news import Reporter
-from gitml.agent.report import Outbox, Page
+from gitml.agent.report import DeploymentsPage, Outbox
 from gitml.agent.source import Mirror
 from gitml.clock import now
 from quarantined import quarantine
@@ -88,7 +88,7 @@ def start(world: World, environment: str = "production", *, folder: Path | None 
     mirror = Mirror(place / "mirror.git", more.pop("remote", world.remote), "main")
     shop, clock, notes = Shop(), Clock(), []
     outbox = Outbox(place, more.pop("outbox", ""))
-    page: Page | None = more.pop("page", None)
+    page: DeploymentsPage | None = more.pop("page", None)
     signer = more.pop("key", key("agent"))
     reporter = Reporter(environment, REPOSITORY, mirror, outbox, signer, page, notes.append)
     backoff = more.pop("backoff", Backoff(first=0.0))

@@ -14,7 +14,7 @@ from agent.kit import REPOSITORY, World, key, keys, policy
 from agent.running import start, version
 from conftest import write
 from gitml.agent.pin import LocalPin, check_times, find_record, unpin, write_pin
-from gitml.agent.report import News, Page
+from gitml.agent.report import DeploymentsPage, News
 from gitml.agent.source import Mirror, Moved, Seen, look
 from gitml.agent.state import stamp
 from gitml.cijobs.collect import collect
@@ -332,7 +332,7 @@ def test_the_forges_page_shows_what_runs_and_its_absence_stops_nothing(build: Bu
     quick = Patience(tries=1, total=2, answer=2.0)
     with connect(settings, patience=quick) as forge:
         notes: list[str] = []
-        page = Page(forge.deployments, "", notes.append)
+        page = DeploymentsPage(forge.deployments, "", notes.append)
         running = start(world, page=page)
         assert running.one().sync == "synced"
         # The sandbox does not know the commits of another repository.

@@ -17,8 +17,10 @@ from conftest import gitml
 from gitml.errors import InconclusiveError, UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
+from gitml.reports.monitor import report
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
+from reports import look_kit
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +231,38 @@ def test_parts_can_be_turned_off_and_columns_muted(world: WatchedWorld) -> None:
     assert look(world).verdicts["drift"].phase is Phase.FAILED
 
 
+def test_an_expired_mute_alarms_again_and_the_report_says_what_ended_when_and_by_which_line(
+    world: WatchedWorld,
+) -> None:
+    world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 1))
+    path = world.root / "gitml.yaml"
+    mute = "      mutes:\n      - {columns: [fare], until: 2025-10-10, reason: new tariff}\n"
+    path.write_text(path.read_text() + mute + "      tell: {people: [ada], teams: [acme/ml]}\n")
+    line = path.read_text().splitlines().index("      - {columns: [fare], until: 2025-10-10, reason: new tariff}") + 1
+    muted, over = (look(world, at=AT + timedelta(hours=1) - back) for back in (WEEK, timedelta()))
+    assert (muted.verdicts["drift"].phase is Phase.FAILED, over.verdicts["drift"].phase) == (False, Phase.FAILED)
+    found = report(over.to_dict(), [muted.to_dict()], draw=lambda specs: [None for _ in specs])
+    assert f"| `fare` | 🔔 ended 2025-10-10: alarms again | new tariff | `gitml.yaml:{line}` |" in found.sticky
+    assert found.alert is not None
+    assert found.alert.endswith("@ada, @acme/ml")
+    before = report(muted.to_dict(), draw=lambda specs: [None for _ in specs])
+    assert (before.alert, "🔕 through 2025-10-10" in before.sticky) == (None, True)
+    assert {*over.to_dict()} == {*look_kit.look()} - {"id", "spent"}
+
+
+def test_no_value_of_a_single_row_is_told(world: WatchedWorld) -> None:
+    live = weeks(6)
+    live[38] = live[38].assign(fare=[*live[38]["fare"][:-30], *[123456.7891] * 30])
+    world.serve(live)
+    found = look(world)
+    assert [(b.rule, b.column) for b in found.breaches] == [("range", "fare")]
+    assert "1234" not in json.dumps(found.to_dict())
+    alone = {35: weeks(1)[0].iloc[:1].assign(fare=123456.7891)}
+    shutil.rmtree(world.traffic)
+    world.serve(alone)
+    assert "1234" not in json.dumps(look(world).to_dict())
+
+
 def test_floors_and_columns_are_as_gitml_yaml_says(world: WatchedWorld) -> None:
     world.serve(changed(weeks(6), 0, fare=lambda some: some["fare"] + 0.5, p=lambda some: some["p"] / 2))
     assert set(drifted(look(world))) == {"fare", "p"}
@@ -374,6 +408,25 @@ def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: Watc
     told = json.loads(gitml(world.root, "monitor", "--at", "2025-10-13", "--json").out)
     assert told[0]["verdicts"]["drift"]["phase"] == "failed"
     assert told[0]["drift"][0]["column"] == "fare"
+
+
+@pytest.mark.slow
+def test_the_report_is_a_file_with_the_looks_before_and_its_picture_beside_it(world: WatchedWorld) -> None:
+    for week in range(6):
+        live = changed(weeks(6), 28, fare=lambda some: some["fare"] + 1)
+        some = {day: rows for day, rows in live.items() if day // 7 == week}
+        world.serve(some, now=MONDAY + (week + 1) * WEEK - timedelta(hours=1), name=f"w{week}")
+    words = ("monitor", "delay", "--at", "2025-10-13T01:00:00Z", "--report", "my look.md")
+    ran = gitml(world.root, *words)
+    assert ran.code == 1, ran.err
+    text = (world.root / "my look.md").read_text()
+    assert text.startswith("🔴 **`delay` in `production` needs attention**")
+    assert "Since Mon 2025-09-29 (2 looks)" in text
+    assert "The last 6 looks: 🟡🟡🟡🟡🔴🔴" in text
+    assert "(delay-production.png)" in text
+    assert (world.root / "delay-production.png").read_bytes().startswith(b"\x89PNG")
+    assert gitml(world.root, *words).code == 1
+    assert (world.root / "my look.md").read_text() == text
 
 
 @pytest.mark.slow

@@ -8,11 +8,12 @@ from typing import Any
 
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed
-from gitml.gates.facts import Commit, Facts, Person, Unknown, Version
+from gitml.gates.facts import Commit, Facts, MonitorLook, Person, Unknown, Version
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 from gitml.stats.comparison import Estimate
+from gitml.verdict import Phase, Verdict
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REPOSITORY = "acme/flights"
@@ -91,6 +92,16 @@ PROOFS = (
 )
 
 
+def look(hours: float = 1, **changes: Any) -> MonitorLook:
+    """Of a window that ended so many hours ago, at the candidate in staging."""
+    until = NOW - timedelta(hours=hours)
+    fine = {part: Verdict(Phase.SUCCESSFUL, f"{part} is fine") for part in ("quality", "drift", "harm")}
+    start = MonitorLook(
+        f"look-{hours}", until + timedelta(minutes=5), REPOSITORY, "delay", "staging", NEW, NEW_FILE, until, fine
+    )
+    return replace(start, **changes)
+
+
 def facts(**changes: Any) -> Facts:
     start = Facts(
         now=NOW,
@@ -101,6 +112,7 @@ def facts(**changes: Any) -> Facts:
         order=("staging", "production"),
         pinned=frozenset({"staging"}),
         proofs=PROOFS,
+        looks=(look(),),
     )
     return replace(start, **changes)
 
@@ -166,6 +178,9 @@ def rules(**changes: Any) -> Policy:
                     "latency": "20ms",
                     "slices": [{"column": "origin", "metric": "auc", "at_least": 0.6, "min_rows": 500}],
                     "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
+                    "quality": "2d",
+                    "drift": {"within": "8d"},
+                    "harm": {"within": "14d", "in": "staging"},
                     "evidence": {"trained": "90d", "evaluated": "30d"},
                 },
             },

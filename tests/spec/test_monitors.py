@@ -57,9 +57,22 @@ def test_a_mute_ends() -> None:
     assert not muted.muted(datetime(2026, 5, 2, tzinfo=UTC))
 
 
+def test_whom_alarms_concern_is_said_for_all_and_for_one_model() -> None:
+    lines = "  tell: {people: [ada], teams: [acme/ml], webhook: 'https://hooks.example.org/x?a=1'}\n"
+    monitors = parse_application((HEAD + lines).encode()).monitors
+    assert (monitors.told("m").people, monitors.told("m").webhook) == (("ada",), "https://hooks.example.org/x?a=1")
+    own = parse_application((HEAD + lines + "  models: {m: {tell: {people: [grace]}}}\n").encode()).monitors.told("m")
+    assert (own.people, own.teams, own.webhook) == (("grace",), (), None)
+
+
 @pytest.mark.parametrize(
     ("lines", "key", "words"),
     [
+        ("  tell: {people: ['@ada']}\n", "monitors.tell.people[0]", "no login"),
+        ("  tell: {teams: [ml]}\n", "monitors.tell.teams[0]", "no team"),
+        ("  tell: {webhook: 'http://hooks.example.org'}\n", "monitors.tell.webhook", "without encryption"),
+        ("  tell: {webhook: 'https://a:b@hooks.example.org'}\n", "monitors.tell.webhook", "no address"),
+        ("  tell: {webhook: 'file:///etc/passwd'}\n", "monitors.tell.webhook", "no address"),
         ("  years: 1\n", "monitors", "no promise"),
         ("  detectors: {share: 1}\n", "monitors.detectors.share", "less than 1"),
         ("  models: {m: {detectors: [{}]}}\n", "monitors.models.m.detectors[0]", "a name or a folder"),

@@ -45,3 +45,9 @@ def test_editors_see_the_same_mistakes(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", ["gitml", "policy", "deployment", "ensemble"])
 def test_the_schemas_in_the_tree_are_up_to_date(name: str) -> None:
     assert (ROOT / "schemas" / f"{name}.schema.json").read_text() == schema_text(name), "run: make generate"
+
+
+def test_an_age_alone_stands_for_a_look_within_it() -> None:
+    text = "environments: {staging: {}, production: {gates: {quality: 2d, drift: {within: 8d, in: staging}}}}\n"
+    assert errors("policy", text) == []
+    assert errors("policy", text.replace("2d", "2"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gitml.agent.pin import LocalPin
-from gitml.agent.report import News, Outbox, Page, statement_of
+from gitml.agent.report import DeploymentsPage, News, Outbox, statement_of
 from gitml.agent.source import MAIN_REF, Mirror, Moved
 from gitml.agent.state import AgentState, Applied, Attempt, agent_name
 from gitml.agent.trust import Trusted
@@ -29,7 +29,7 @@ class Reporter:
     mirror: Mirror
     outbox: Outbox
     key: SigningKey | None = None
-    page: Page | None = None
+    page: DeploymentsPage | None = None
     note: Callable[[str], None] = lambda _: None
     host: str = ""
     _waiting: dict[str, News] = field(default_factory=dict)

@@ -182,7 +182,7 @@ def full_name(name: str, envelope: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Page:
+class DeploymentsPage:
     """The forge's deployments. Every failure is told to ``note`` and forgotten: serving does not depend on a forge."""
 
     deployments: Deployments

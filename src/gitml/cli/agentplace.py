@@ -113,7 +113,7 @@ def _working(
     from gitml.agent.front import Server
     from gitml.agent.loop import Agent, Setup
     from gitml.agent.news import Reporter
-    from gitml.agent.report import Outbox, Page
+    from gitml.agent.report import DeploymentsPage, Outbox
     from gitml.agent.shop import Nowhere
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
@@ -127,7 +127,7 @@ def _working(
     secret = os.environ.get(VARIABLE, "")
     page = None
     if told.settings.token and not observe:
-        page = Page(stack.enter_context(connect(told.settings, note=say)).deployments, url, say)
+        page = DeploymentsPage(stack.enter_context(connect(told.settings, note=say)).deployments, url, say)
     reporter = Reporter(
         told.environment,
         told.settings.repository,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ _RIGHT = (2, 4, 5, 6, 7)
         "gitml monitor                                    all that serves, the newest window",
         "gitml monitor delay --in production --at 2026-04-20T06:00:00Z",
         "gitml monitor delay --since 2026-04-13 --until 2026-04-20 --json",
+        "gitml monitor delay --in production --report look.md",
     )
 )
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
@@ -29,6 +31,13 @@ _RIGHT = (2, 4, 5, 6, 7)
 @click.option("--until", metavar="TIME", help="Its end, not included.")
 @click.option("--at", metavar="TIME", help="As it was known then; the answer never changes. Default: now.")
 @click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@click.option(
+    "--report",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.md",
+    help="Write the report too, as the pull request would show it; with its pictures beside it.",
+)
 @as_json
 @click.pass_context
 def monitor(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as_json: bool, **options: Any) -> int:
@@ -42,9 +51,13 @@ def monitor(ctx: click.Context, /, models: tuple[str, ...], environment: str, *,
     with extra("serve"):
         from gitml.inference.monitor import MonitorCall
         from gitml.inference.monitor import monitor as look
+        from gitml.inference.monitorreport import write_report
     since, until, at = (moment(options[name], None) for name in ("since", "until", "at"))
     folder, spool = traffic_of(ctx, options["folder"], None)
-    found = look(root_of(ctx), MonitorCall(folder, models, environment, since, until, at, spool))
+    call = MonitorCall(folder, models, environment, since, until, at, spool)
+    found = look(root_of(ctx), call)
+    if options["target"] and not write_report(options["target"], root_of(ctx), call, found):
+        note("the report has no pictures: pip install 'gitml[report]'")
     if as_json:
         show_json([one.to_dict() for one in found])
     else:

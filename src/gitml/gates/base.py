@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from gitml.gates.facts import Facts
@@ -31,14 +32,16 @@ class Need:
     """One thing that a gate reads, so that `gitml check` can say beforehand that a gate can never open.
 
     ``what`` is ``metrics`` (the value ``name``), ``better`` (the direction of ``name``), ``groups`` (``name`` by
-    ``column`` in the slices file), ``evidence`` (the kind ``name``), or a key of the model in gitml.yaml that must be
-    there. ``at`` is where below the gate's own key it is asked for.
+    ``column`` in the slices file), ``evidence`` (the kind ``name``), ``look`` (the verdict ``name`` of a monitor in the
+    environment ``column``, '' for the one before, ``within`` which a window must end), or a key of the model in
+    gitml.yaml that must be there. ``at`` is where below the gate's own key it is asked for.
     """
 
     what: str
     name: str = ""
     column: str = ""
     at: tuple[str | int, ...] = ()
+    within: timedelta | None = None
 
 
 class PolicyGate(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
 from gitml.stats.comparison import Estimate
+from gitml.verdict import Verdict
 
 Part = Literal["champion", "canary", "shadow"]
 Result = Literal["passed", "failed", "inconclusive"]
@@ -128,6 +129,22 @@ class Proof(Protocol):
 
 
 @dataclass(frozen=True)
+class MonitorLook:
+    """One look of a monitor, signed and believed: ``name`` is that of its statement, ``time`` when it was signed,
+    ``until`` the end of its window. ``verdicts`` by `quality`, `drift`, `harm`, as far as they are watched."""
+
+    name: str
+    time: datetime
+    repository: str
+    model: str
+    environment: str
+    version: str
+    artifact: str
+    until: datetime
+    verdicts: Mapping[str, Verdict]
+
+
+@dataclass(frozen=True)
 class Departure:
     """The last time that a version stopped being an environment's champion on the base branch.
 
@@ -144,7 +161,8 @@ class Facts:
 
     ``champion`` is what answers there now; None means that nothing does. ``order`` holds the environments as
     policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact. ``left`` is looked up
-    for a rollback alone; None: base never had it as the champion.
+    for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
+    monitors, read where a gate asks for them.
     """
 
     now: datetime
@@ -158,3 +176,4 @@ class Facts:
     left: Departure | None = None
     proofs: tuple[Proof, ...] | Unknown = ()
     exceptions: tuple[Exemption, ...] = ()
+    looks: tuple[MonitorLook, ...] | Unknown = Unknown("nobody read what the monitors saw")

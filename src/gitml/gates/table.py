@@ -5,11 +5,14 @@ from __future__ import annotations
 from gitml.gates import (
     champion,
     data_age,
+    drift,
     evidence,
     fairness,
     format,  # noqa: A004 - the gate's name
+    harm,
     latency,
     metrics,
+    quality,
     reproduced,
     signature,
     size,
@@ -28,5 +31,8 @@ GATES: dict[str, PolicyGate] = {
     "latency": latency,
     "slices": slices,
     "fairness": fairness,
+    "quality": quality,
+    "drift": drift,
+    "harm": harm,
     "evidence": evidence,
 }

@@ -63,7 +63,8 @@ def _traffic(watch: Watch, job: MonitorRound, found: Monitored) -> str:
 def _settings(watch: Watch, job: MonitorRound) -> str:
     monitors = job.app.monitors
     whole = [monitors.years, monitors.promotions, job.columns, len(job.watches)]
-    return digest_of([plain(watch.spec), *whole, watch.record.version, watch.lacking, __version__])
+    judging = watch.spec.model_copy(update={"tell": None})  # whom it is told changes nothing of what is found
+    return digest_of([plain(judging), *whole, watch.record.version, watch.lacking, __version__])
 
 
 def _sketch(found: Monitored) -> dict[str, Any] | None:

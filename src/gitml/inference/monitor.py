@@ -13,7 +13,7 @@ from gitml import clock
 from gitml.errors import InconclusiveError, OutsideError, UsageError
 from gitml.inference.detecting import LiveTraffic, detections_of, with_detections
 from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
-from gitml.inference.monitored import Monitored
+from gitml.inference.monitored import Concerned, Monitored
 from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
 from gitml.monitoring.harm import HarmPlan, Performance, judge_harm
@@ -124,9 +124,11 @@ def judged(watch: Watch, job: MonitorRound, window: Span, earlier: Earlier = NOT
     scheduled = spec.last_window(end) == window
     rate = app.monitors.rate * (1 - _HARM) * (1 - job.of_detectors)
     promise = Promise(spec.looks_a_year, job.columns, rate, app.monitors.promotions)
+    told = app.monitors.told(watch.model)
     empty = Monitored(
         watch.model, watch.environment, watch.record.version, start, end, job.at, scheduled=scheduled,
         promise=promise, next_look=spec.last_window(job.at)[1] + spec.window, years=app.monitors.years,
+        mutes=watch.mutes(job.at), tell=Concerned(told.people, told.teams),
     )  # fmt: skip
     if watch.subject is None:
         return _all(empty, watch, watch.lacking)

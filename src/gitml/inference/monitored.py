@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +11,12 @@ from gitml.jsontext import plain
 from gitml.monitoring.detector import Detection
 from gitml.monitoring.drift import ColumnDrift
 from gitml.monitoring.harm import Performance
+from gitml.monitoring.looks import windowed
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
-from gitml.monitoring.reference import VersionReference
+from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
 from gitml.monitoring.scan import Effect
+from gitml.monitoring.shapes import Bar, shape
 from gitml.monitoring.subject import Look
 from gitml.sketches.form import sketch_digest
 from gitml.sketches.reference import reference_digest
@@ -23,6 +25,27 @@ from gitml.verdict import Phase, Verdict, worst
 
 # Sums of floats differ in their last digits from machine to machine.
 _DIGITS = 6
+# Of so many columns the whole distribution is told, the worst first.
+_SHAPES = 3
+
+
+@dataclass(frozen=True)
+class Mute:
+    """Columns that do not alarm until then, as ``line`` of gitml.yaml says; ``over``: no longer."""
+
+    columns: tuple[str, ...]
+    until: datetime
+    reason: str
+    line: int
+    over: bool
+
+
+@dataclass(frozen=True)
+class Concerned:
+    """Whom an alarm concerns: logins and teams of the forge."""
+
+    people: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,8 @@ class Monitored:
     detections: tuple[Detection, ...] = ()
     performance: Performance | None = None
     later: str = ""
+    mutes: tuple[Mute, ...] = ()
+    tell: Concerned = Concerned()
 
     @property
     def phase(self) -> Phase:
@@ -95,8 +120,22 @@ class Monitored:
             "drift": [_column(column) for column in self.columns],
             "detectors": [{**asdict(found), "alarms": found.alarms} for found in self.detections],
             "harm": self.performance and asdict(self.performance),
+            "shapes": list(self._shapes()),
+            "mutes": [{**asdict(mute), "until": _moment(mute.until)} for mute in self.mutes],
+            "tell": asdict(self.tell),
         }
         return dict(_rounded(plain(told)))
+
+    def _shapes(self) -> Iterator[dict[str, Any]]:
+        windows, parts = windowed([look.sketch for look in self.looks]), self.reference.parts if self.reference else ()
+        worst_first = sorted(self.columns, key=lambda column: not column.drifted or bool(column.muted))
+        for column in [column for column in worst_first if column.worst][:_SHAPES]:
+            name = f"{OUTPUT if column.output else FEATURE}{column.column}"
+            window = column.worst.window if column.worst else 1
+            for part in (part for part in parts if name in part.layout.columns):
+                sides = part.sketch.columns[name], windows[window].columns[name]
+                bars = shape(part.layout.columns[name], *sides)
+                yield {"column": column.column, "looks": window, "bars": [_bar(bar) for bar in bars]}
 
 
 def _column(column: ColumnDrift) -> dict[str, Any]:
@@ -111,6 +150,10 @@ def _column(column: ColumnDrift) -> dict[str, Any]:
         "moved": column.shown,
         "muted": column.muted,
     }
+
+
+def _bar(bar: Bar) -> dict[str, Any]:
+    return {name: value for name, value in asdict(bar).items() if value is not None}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from gitml.errors import GitmlError, UsageError
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf
+from gitml.inference.monitored import Mute
 from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.harm import Own
 from gitml.monitoring.losses import SCORES
@@ -19,12 +21,15 @@ from gitml.refs import parse as parse_reference
 from gitml.registry import Record, deployment_in, resolve
 from gitml.registry.resolve import environments
 from gitml.spec import Application
+from gitml.spec.load import APPLICATION
 from gitml.spec.monitors import MonitorSpec
+from gitml.spec.yamlfile import read
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One monitor: a version in an environment. ``lacking``: why there is no subject, or no reference."""
+    """One monitor: a version in an environment. ``lacking``: why there is no subject, or no reference. ``lines``: where
+    gitml.yaml has each of its mutes."""
 
     model: str
     environment: str
@@ -32,17 +37,26 @@ class Watch:
     spec: MonitorSpec
     subject: Subject | None
     lacking: str = ""
+    lines: tuple[int, ...] = ()
+
+    def mutes(self, at: datetime) -> tuple[Mute, ...]:
+        """Those that end, or have ended, as it was at that moment."""
+        return tuple(
+            Mute(mute.columns, mute.until, mute.reason, line, over=mute.until <= at)
+            for mute, line in zip(self.spec.mutes, self.lines, strict=True)
+        )
 
 
 def watches_of(root: Path, app: Application) -> Iterator[Watch]:
     """All monitors of the application, by model and environment."""
-    tree = WorkTree(root)
+    tree, document = WorkTree(root), read(root / APPLICATION, APPLICATION)
     for model in app.models:
         spec = app.monitors.models.get(model, MonitorSpec())
+        lines = tuple(document.line(("monitors", "models", model, "mutes", i)) for i in range(len(spec.mutes)))
         for environment in spec.environments or environments(tree, model) if spec.watch else ():
             if deployment_in(tree, model, environment):
                 record = resolve(tree, parse_reference(f"{model}@{environment}"), list(app.models))
-                yield _watch(root, app, record, environment, spec)
+                yield replace(_watch(root, app, record, environment, spec), lines=lines)
 
 
 def _watch(root: Path, app: Application, record: Record, environment: str, spec: MonitorSpec) -> Watch:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gitml.monitoring.looks import comparable, windowed
-from gitml.monitoring.promise import Promise
+from gitml.monitoring.promise import LEAST_ROWS, Promise
 from gitml.monitoring.reference import OUTPUT, prefixed
 from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
+from gitml.monitoring.shapes import frequent
 from gitml.monitoring.strata import Mix, mix_of
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.counts import Counts
@@ -20,8 +21,6 @@ from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, ColumnSketch, Sketch
 from gitml.verdict import Phase, Verdict
 
-# A category with a smaller share of the reference's rows is not named: it might point to a person.
-_FREQUENT = 0.01
 # What is to be seen, in floors. With a floor of 0 it is a distance of .1.
 _TARGET, _LEAST_TARGET = 2.0, 0.1
 # Rows of a window that may have a context without 30 rows of the reference, and nothing is said to be unknown.
@@ -174,7 +173,7 @@ def _shown(part: ReferenceSketch, column: str, live: Sketch) -> str:
 
 
 def _of_means(grid: NumberGrid, before: ColumnSketch, now: ColumnSketch) -> str:
-    if not before.finite or not now.finite:
+    if min(before.finite, now.finite) < LEAST_ROWS:  # the mean of one row is that row's value
         return ""
     was, is_now = (column.total / column.finite * grid.step for column in (before, now))
     return f"mean {was:.4g} → {is_now:.4g} ({(is_now - was) / _spread(grid, before):+.2f} σ)"
@@ -193,7 +192,7 @@ def _of_categories(grid: CategoryGrid, before: ColumnSketch, now: ColumnSketch) 
         return ""
     was, is_now = (counts / counts.sum() for counts in cells)
     place = int(abs(is_now - was).argmax())
-    named = place < len(grid.categories) and was[place] >= _FREQUENT
+    named = place < len(grid.categories) and frequent(int(cells[0][place]), int(cells[0].sum()))
     word = grid.categories[place] if named else "rare ones" if place < len(grid.categories) else "all others"
     return f"{word} {was[place]:.1%} → {is_now[place]:.1%}"
 

@@ -174,7 +174,9 @@ def _outside(column: _Column, rules: MonitorQuality) -> Told:
     far = rules.margin * (before.most - before.least)
     low, high = before.least - far, before.most + far
     if live.least < low or live.most > high:
-        yield "range", f"{low:.6g} to {high:.6g}", f"{live.least:.6g} to {live.most:.6g}, {share:.1%} out of range"
+        # The extremes themselves are single rows' values, and those that were seen are nobody's business.
+        ends = " and ".join(end for end, is_off in (("below", live.least < low), ("above", live.most > high)) if is_off)
+        yield "range", f"about {low:.2g} to {high:.2g}", f"far {ends}; {share:.1%} outside the reference's range"
 
 
 def _constant(column: _Column, rules: MonitorQuality) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gitml.reports.cut import Section
@@ -81,26 +82,42 @@ def chart(tables: Sequence[Table], before: str) -> dict[str, Any] | None:
     sides = (_plain(before, 30), "here")
     if sides[0] == sides[1]:
         sides = ("before", "here")
-    panels = [_panel(column, table.path if several else "", sides) for column, table in shown]
+    panels = [Panel(column, table.path if several else "") for column, table in shown]
     count = (
         f"the {len(shown)} columns that moved farthest of {len(found)}" if len(found) > len(shown) else "farthest first"
     )
     what = "the data" if several else _plain(found[0][1].path, 60)
+    return beside(panels, sides, (f"How did {what} shift?", f"share of rows; {count}"))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column. ``of``: what is added to its name. ``said``: instead of its distance."""
+
+    column: ColumnShift
+    of: str = ""
+    said: str = ""
+
+
+def beside(
+    panels: Sequence[Panel], sides: tuple[str, str], titles: tuple[str, str], across: int = _ACROSS
+) -> dict[str, Any]:
+    """Shares of rows on two sides, as a Vega-Lite spec with a panel for each column, ``across`` in a row."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
         "padding": 12,
         "title": {
-            "text": f"How did {what} shift?",
-            "subtitle": f"share of rows; {count}",
+            "text": titles[0],
+            "subtitle": titles[1],
             "anchor": "start", "color": INK, "fontSize": 15, "fontWeight": 600, "offset": 14,
             "subtitleColor": SOFT, "subtitleFontSize": 12,
         },
-        "columns": _ACROSS,
+        "columns": across,
         # Flush: by their axes, so that panels of one row stand at one height whatever their labels.
         "bounds": "flush",
         "spacing": {"row": 108, "column": 64},
-        "concat": panels,
+        "concat": [_panel(panel, sides) for panel in panels],
         "resolve": {"scale": {"color": "shared", "x": "independent", "y": "independent", "xOffset": "independent"}},
         "config": _CONFIG,
     }  # fmt: skip
@@ -117,21 +134,22 @@ _CONFIG = {
 }  # fmt: skip
 
 
-def _panel(column: ColumnShift, path: str, sides: tuple[str, str]) -> dict[str, Any]:
+def _panel(panel: Panel, sides: tuple[str, str]) -> dict[str, Any]:
+    column = panel.column
     labels = _labels(column.bins)
     values = [
         {"at": label, "side": side, "share": value}
         for label, b in zip(labels, column.bins, strict=True)
         for side, value in zip(sides, (b.old, b.new), strict=True)
     ]
-    name = _plain(column.name, 32) + (f" of {_plain(path, 24)}" if path else "")
+    name = _plain(column.name, 32) + (f" of {_plain(panel.of, 24)}" if panel.of else "")
     turned = max(map(len, labels), default=0) * len(labels) > _WIDE / _LETTER
     return {
         "width": _WIDE,
         "height": 130,
         "title": {
             "text": name,
-            "subtitle": f"distance {column.distance:.2f}",
+            "subtitle": _plain(panel.said, 60) if panel.said else f"distance {column.distance:.2f}",
             "frame": "group", "anchor": "start", "color": INK, "fontSize": 13, "fontWeight": 600, "offset": 8,
             "subtitleColor": SOFT, "subtitleFontSize": 11,
         },

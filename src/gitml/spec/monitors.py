@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from gitml.clock import LOOPBACK
 from gitml.fields import (
     Count,
     Duration,
     EnvironmentName,
     FileSection,
     Flag,
+    Login,
     MetricName,
     Name,
     Number,
+    TeamName,
     Text,
     Until,
     WrongValueError,
+    shown,
 )
 from gitml.spec.detectors import MonitorDetector, MonitorDetectors
 
@@ -41,6 +46,23 @@ def check_window(value: timedelta) -> timedelta:
 
 
 Window = Annotated[Duration, AfterValidator(check_window)]
+
+
+def check_address(text: str) -> str:
+    """An address that takes a POST. Without encryption only on this machine, and without a user."""
+    try:
+        parts = urlsplit(text)
+        is_one = bool(parts.hostname) and parts.port != 0 and not parts.username and not parts.fragment
+    except ValueError:
+        is_one = False
+    if not is_one or not text.isascii() or not text.isprintable() or " " in text:
+        raise WrongValueError(f"{shown(text)} is no address", "such as https://hooks.example.org/gitml")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise WrongValueError(f"{shown(text)} is to be called without encryption", "write https://")
+    return text
+
+
+Address = Annotated[str, Field(max_length=500), AfterValidator(check_address)]
 
 
 class MonitorFloors(FileSection):
@@ -128,6 +150,18 @@ class MonitorMute(FileSection):
     reason: Text = Field(description="Why, for those who read the report.")
 
 
+class MonitorTell(FileSection):
+    """Whom an alarm concerns. They are named in the report, and called by name where it alarms."""
+
+    people: Annotated[tuple[Login, ...], Field(max_length=20)] = Field((), description="Logins of the forge.")
+    teams: Annotated[tuple[TeamName, ...], Field(max_length=20)] = Field((), description="Teams of the forge.")
+    webhook: Address | None = Field(
+        None,
+        description="An address that gets a POST with the alarm as JSON. The line of the default branch counts; an "
+        "address that is itself a secret does not belong here.",
+    )
+
+
 class MonitorSpec(FileSection):
     """How one model is watched, in each environment that it serves in."""
 
@@ -162,6 +196,7 @@ class MonitorSpec(FileSection):
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
     harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
     mutes: tuple[MonitorMute, ...] = Field((), description="Alarms that are known, each with an end.")
+    tell: MonitorTell | None = Field(None, description="Whom its alarms concern, instead of those named for all.")
 
     def last_window(self, at: datetime) -> tuple[datetime, datetime]:
         """Beginning and end of the newest window that is over.
@@ -204,6 +239,7 @@ class Monitors(FileSection):
     detectors: MonitorDetectors = Field(
         default_factory=MonitorDetectors, description="What detectors may use of the promise, where there are any."
     )
+    tell: MonitorTell = Field(default_factory=MonitorTell, description="Whom alarms concern: people, teams, a webhook.")
     models: Mapping[Name, MonitorSpec] = Field(
         default_factory=dict, description="How single models are watched; one without an entry has the defaults."
     )
@@ -215,6 +251,14 @@ class Monitors(FileSection):
                 "one false alarm in a year is no promise", "write years: 2 or more; 20 is the default"
             )
         return self
+
+    def of(self, model: str) -> MonitorSpec:
+        """How the model is watched, whether it is named or not."""
+        return self.models.get(model, MonitorSpec())
+
+    def told(self, model: str) -> MonitorTell:
+        """Whom alarms of the model concern."""
+        return self.of(model).tell or self.tell
 
     @property
     def rate(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitml.errors import Problem
@@ -10,6 +10,7 @@ from gitml.gates.base import Need
 from gitml.spec.application import Application, Model
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
+from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import Policy
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
@@ -42,15 +43,17 @@ def gates_can_pass(
     policy: Policy, document: Document, app: Application, measured: Mapping[str, Measured]
 ) -> list[Problem]:
     """No gate waits for what a model never gives. ``measured``: what the models' files hold, if there."""
-    found = []
+    found: list[Problem] = []
     for place, environment in policy.environments.items():
         for name, model in app.models.items():
             gates = environment.gates_of(name)
             own = environment.models[name].gates.model_fields_set if name in environment.models else frozenset()
             site = _Gates(document, place, name, own)
-            found += [
-                p for gate, need in gates.needs for p in site.lacks(gate, need, model, measured.get(name, Measured()))
-            ]
+            files = measured.get(name, Measured())
+            for gate, need in gates.needs:
+                found += site.lacks(gate, need, model, files)
+                if need.what == "look":
+                    found += site.watched(site.key(gate, need), need, app.monitors.of(name), [*policy.environments])
     return found
 
 
@@ -74,7 +77,7 @@ class _Gates:
             yield from self._direction(key, need.name, model)
         elif need.what == "groups":
             yield from self._groups(key, need, files.slices)
-        elif need.what != "evidence" and getattr(model, need.what) is None:
+        elif need.what not in ("evidence", "look") and getattr(model, need.what) is None:
             message = f"reads the {need.what} of a model, and {self.name!r} has none, so this gate stays shut"
             hint = f"add a line '{need.what}:' to models.{self.name} in gitml.yaml"
             yield self.document.problem(key, message, hint)
@@ -97,6 +100,23 @@ class _Gates:
         elif known and need.name not in known[need.column]:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
+
+    def watched(self, key: Key, need: Need, spec: MonitorSpec, order: Sequence[str]) -> Iterator[Problem]:
+        """Why no look of the monitor can ever be what the gate waits for."""
+        at = order.index(self.place)
+        where = need.column or (order[at - 1] if at else "")
+        if not where:
+            hint = "name the one in which it is watched: {within: 2d, in: …}"
+            yield self.document.problem(key, f"there is no environment before {self.place}", hint)
+        elif where not in order:
+            yield self.document.problem(key, f"there is no environment {where!r}", nearest(where, order))
+        elif need.name not in spec.watch or (spec.environments and where not in spec.environments):
+            hint = f"turn it on under monitors.models.{self.name} in gitml.yaml"
+            yield self.document.problem(key, f"{need.name} of {self.name!r} is not watched in {where}", hint)
+        elif need.within and need.within < spec.window:
+            message = f"the windows of {self.name!r} are longer than that, so the newest is mostly too old"
+            hint = "allow twice the window, or shorten it under monitors in gitml.yaml"
+            yield self.document.problem(key, message, hint)
 
     def _hint(self, metric: str, known: Collection[str]) -> str:
         near = nearest(metric, known)

@@ -1,0 +1,33 @@
+"""An alarm told to an address that gitml.yaml of the default branch names. Whatever goes wrong there stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from gitml.errors import GitmlError
+from gitml.http import HttpError, Patience, Request, connected
+
+# A comment waits for this.
+_PATIENCE = Patience(tries=2, total=12.0, first=0.5, longest=2.0, answer=5.0)
+
+
+def announce(address: str, body: Mapping[str, Any], say: Callable[[str], None]) -> bool:
+    """POST ``body`` as JSON; whether a 2xx came back. ``say`` hears why not, with no more of the address than its host:
+    the rest may be a secret."""
+    parts = urlsplit(address)
+    server = f"{parts.scheme}://{parts.netloc}"
+    try:
+        with connected(server, "", patience=_PATIENCE) as http:
+            http.send(Request("POST", address.removeprefix(server).lstrip("/"), body=dict(body), repeatable=False))
+    except HttpError as exc:
+        # Many answer with a word that is not JSON.
+        if 200 <= exc.status < 300:
+            return True
+        say(f"the webhook at {parts.hostname} was not told: {exc.status or 'no answer'}")
+        return False
+    except GitmlError as exc:
+        say(f"the webhook at {parts.hostname} was not told: {exc.message}")
+        return False
+    return True
