@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -234,3 +235,17 @@ def set_params() -> Callable[[Path, str, str], None]:
         path.write_text(text.replace(old, new))
 
     return change
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The processes that this one starts."""
+    found: list[object] = []
+    real = subprocess.Popen.__init__
+
+    def counted(self: subprocess.Popen[bytes], *args: Any, **more: Any) -> None:
+        found.append(args[:1])
+        real(self, *args, **more)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", counted)
+    return found

@@ -6,7 +6,6 @@ import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -97,20 +96,6 @@ def test_undeclared_deployment_files_are_not_looked_at(world: World) -> None:
     world.push("600 files")
     running.agent.round()
     assert [view.model for view in running.agent.view.models] == ["m"]
-
-
-@pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The processes that this one starts."""
-    found: list[object] = []
-    real = subprocess.Popen.__init__
-
-    def counted(self: subprocess.Popen[bytes], *args: Any, **more: Any) -> None:
-        found.append(args[:1])
-        real(self, *args, **more)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", counted)
-    return found
 
 
 def test_what_was_found_out_is_asked_once(world: World, spawned: list[object]) -> None:

@@ -231,6 +231,18 @@ def test_rollbacks_to_what_was_approved_pass_meanwhile(app: World) -> None:
     assert rollback(app, first, artifact="f" * 64) not in counting(app)
 
 
+def test_rubbish_may_be_cleaned_up(app: World) -> None:
+    """What never counted is no loss; what goes with it, in the same commit, is."""
+    rubbish = app.names[0][:-17] + hashlib.sha256(b"{}").hexdigest()[:12] + ".json"
+    app.rewrite_ledger(f"printf '{{}}' > {rubbish}")
+    app.rewrite_ledger(f"git rm -q {rubbish}")
+    assert [b.what for b in told(app).standing.line.breaks] == [f"deleted {rubbish}"]
+    assert told(app).standing.broken == ()
+    app.rewrite_ledger(f"printf '{{}}' > {rubbish}")
+    app.rewrite_ledger(f"git rm -q {rubbish} {app.names[0]}")
+    assert len(told(app).standing.broken) == 1
+
+
 def test_a_training_with_files_that_look_like_events_breaks_nothing(app: World) -> None:
     """Rubbish under a good name, and a copy of an event that the ledger has: a reviewed pull request brought both."""
     copy = app.names[0]

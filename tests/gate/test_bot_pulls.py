@@ -25,7 +25,6 @@ from gitml.dvc.lockentries import Entry
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.forges.base import Job, NewPull, PullRequest, Run, State
 from gitml.forges.memory import MemoryForge
-from gitml.gate.derived import known_commits
 from gitml.gate.ground import ground
 from gitml.gate.lineage import lineage_of
 from gitml.gates.facts import Person, Unknown
@@ -146,7 +145,7 @@ def committed(town: Town, parent: str, stage: Entry, version: Record, branch: st
 def people(town: Town, version: Record) -> list[Person]:
     place = town.place()
     main = place.newest(whole=True)
-    found = lineage_of(place, main, known_commits(heard(place, main.policy())))(version, None)
+    found = lineage_of(place, main, heard(place, main.policy()))(version, None)
     assert not isinstance(found, Unknown), found
     return [person for commit in found for person in commit.people]
 

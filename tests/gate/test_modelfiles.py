@@ -7,13 +7,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from conftest import git
 from gate.kit import FOLDER, Scene, files_of, new_scene, record_of, skops
+from gitml.gate import modelfiles
 from gitml.gate.judge import hidden_changes
 from gitml.gate.tree import Edits, edits
+from gitml.git import merges
 from gitml.registry.record import Record
 
 PRODUCTION = "models/delay/production.yaml"
@@ -35,7 +38,7 @@ def judged(scene: Scene, head: str) -> Edits:
     return edits(scene.main.git, scene.base, head)
 
 
-def place(record: Record) -> str:
+def path_of(record: Record) -> str:
     return f"models/{record.model}/versions/{record.version}.json"
 
 
@@ -46,7 +49,7 @@ def fresh(model: str = "delay") -> Record:
 
 def test_a_training_brings_a_version_with_its_outputs(scene: Scene) -> None:
     files = {
-        place(fresh()): fresh().to_json(),
+        path_of(fresh()): fresh().to_json(),
         "dvc.lock": "stages: {}\n",
         f"{FOLDER}/metrics.json": "{}",
         "models/delay/metrics.json": "{}",
@@ -56,26 +59,38 @@ def test_a_training_brings_a_version_with_its_outputs(scene: Scene) -> None:
     assert judged(scene, scene.branch(dict(files))) == Edits()
 
 
+@pytest.mark.parametrize("place", [merges, modelfiles])
+def test_a_branch_of_a_million_files_is_refused(
+    scene: Scene, place: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it takes them away again: one error that names the limit, and no other pull request waits for it."""
+    head = scene.branch({"models/delay/a": "1", "models/delay/b": "2", "models/delay/c": "3"})
+    assert judged(scene, head) == Edits()
+    monkeypatch.setattr(place, "MOST_FILES", 2)
+    (why,) = judged(scene, head).refused
+    assert "more than 2 files" in why
+
+
 def test_records_are_never_edited_deleted_or_moved(scene: Scene) -> None:
     """A pull request without any deployment: it was nobody's business before."""
-    path, swapped = place(scene.new), scene.new.model_copy(update={"roles": {}})
+    path, swapped = path_of(scene.new), scene.new.model_copy(update={"roles": {}})
     edited = judged(scene, scene.branch({path: swapped.to_json()}))
     (why,) = edited.refused
     assert why.startswith(f"edits the record {path}: records are never edited")
     assert "git checkout" in why
     assert judged(scene, scene.branch({path: None})).refused[0].startswith("deletes the record")
     git(scene.root, "switch", "-q", "-c", "moved", "main")
-    git(scene.root, "mv", path, place(fresh()))
+    git(scene.root, "mv", path, path_of(fresh()))
     moved = scene.commit()
-    os.chmod(scene.root / place(fresh()), 0o755)
+    os.chmod(scene.root / path_of(fresh()), 0o755)
     program = scene.commit()
     git(scene.root, "switch", "-q", "main")
-    assert {why.split()[0] for why in judged(scene, moved).refused} == {"deletes", place(fresh())}
+    assert {why.split()[0] for why in judged(scene, moved).refused} == {"deletes", path_of(fresh())}
     assert any("is no record of a version" in why for why in judged(scene, program).refused)
 
 
 def test_what_is_put_back_as_it_first_was_passes(own: Scene) -> None:
-    path = place(own.new)
+    path = path_of(own.new)
     first = (own.root / path).read_text()
     (own.root / path).unlink()
     own.commit("gone, past all gates")
@@ -95,8 +110,8 @@ def test_what_is_put_back_as_it_first_was_passes(own: Scene) -> None:
         ("models/delay/versions/20260101T000000Z-00000000.json", "{}", "is no record: "),
         ("models/delay/versions/deep/20260101T000000Z-00000000.json", "{}", "no record of a version"),
         ("models/delay/versions/.hidden/x.json", "{}", "no record of a version"),
-        (place(fresh()).replace("14", "15"), fresh().to_json(), "is the record of"),
-        (place(fresh("mlp")), fresh("mlp").to_json(), "digest does not match"),
+        (path_of(fresh()).replace("14", "15"), fresh().to_json(), "is the record of"),
+        (path_of(fresh("mlp")), fresh("mlp").to_json(), "digest does not match"),
     ],
 )
 def test_odd_names_and_hand_made_records_are_refused(scene: Scene, path: str, content: str, said: str) -> None:
@@ -144,11 +159,11 @@ def test_a_deployment_that_is_changed_and_changed_back_is_refused(scene: Scene) 
 
 def test_a_record_has_one_content_in_all_commits_of_a_branch(scene: Scene) -> None:
     """Rebased, the first one would count. A branch that trains twice leaves another record, and that is fine."""
-    path, bad = place(fresh()), fresh().model_copy(update={"roles": {}})
+    path, bad = path_of(fresh()), fresh().model_copy(update={"roles": {}})
     found = judged(scene, steps(scene, "two-faced", {path: bad.to_json()}, {path: fresh().to_json()}))
     assert "more than one content" in found.refused[0]
     later = record_of("2026-11-24T15:00:00Z", 0.73, files_of(0.73, skops("later")))
-    again = steps(scene, "again", {path: fresh().to_json()}, {path: None, place(later): later.to_json()})
+    again = steps(scene, "again", {path: fresh().to_json()}, {path: None, path_of(later): later.to_json()})
     assert judged(scene, again) == Edits()
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.control.signing import BelievedEvents
+from gitml.evidence.statement import Binding, Statement
+from gitml.evidence.trust import Believed
 from gitml.forges.governed import Account, CommitIdentity, PullCommit
 from gitml.gate import lineage as gatelineage
 from gitml.gate.lineage import lineage_of
@@ -76,6 +79,12 @@ def town(new_gated_here: Callable[[], Town]) -> Town:
     return new_gated_here()
 
 
+def derived(commit: str) -> BelievedEvents:
+    """Believed evidence that the bot made it."""
+    about = {"kind": "derived", "repository": "acme/flights", "time": "2026-03-01T08:00:00Z", "head": commit}
+    return BelievedEvents((Believed(Statement(Binding.model_validate({**about, "result": "passed"})), "ci", ""),))
+
+
 def people(g: Gated, version: Record, champion: Record | None = None) -> list[str]:
     found = commits(g, version, champion)
     return sorted({person.name for commit in found for person in commit.people})
@@ -83,7 +92,7 @@ def people(g: Gated, version: Record, champion: Record | None = None) -> list[st
 
 def commits(g: Gated, version: Record, champion: Record | None = None) -> tuple[Commit, ...]:
     with g.place() as place:
-        found = lineage_of(place, place.newest(whole=True))(version, champion)
+        found = lineage_of(place, place.newest(whole=True), BelievedEvents(()))(version, champion)
     assert not isinstance(found, Unknown), found
     return found
 
@@ -181,15 +190,39 @@ def test_the_bot_s_address_counts_where_evidence_says_that_the_commit_was_derive
     (main / "dvc.lock").write_text("schema: '2.0'\n")
     git(main, "add", "-A")
     git(main, "commit", "-qm", "trained", env=bot)
-    made = push_as(town.town, branch, "ada")
+    made = push_as(town.town, branch, "rita")
     git(main, "checkout", "-q", "main")
     town.town.merge(number, "olga", "squash")
     unknown = [p for c in commits(town, version, old) for p in c.people if not p.is_known]
     assert [BOT_EMAIL in p.email for p in unknown] == [True]
     with town.place() as place:
-        found = lineage_of(place, place.newest(whole=True), frozenset({made}))(version, old)
+        found = lineage_of(place, place.newest(whole=True), derived(made))(version, old)
     assert not isinstance(found, Unknown)
     assert sorted({p.name for c in found for p in c.people}) == [f"{BOT_NAME}[bot]", "rita"]
+
+
+@pytest.mark.slow
+def test_who_pushed_work_under_another_s_name_counts_also_once_it_is_merged(town: Town) -> None:
+    """Olga pushed it as Rita's commit; Rita pushed on, and Ada took main in, which is nobody's work."""
+    old = town.town.train(1)
+    town.town.home.known_by("rita", "rita@example.org")
+    version, number = training(town, 2, "rita")
+    branch, main = town.town.pull(number).head.branch, town.town.main
+    town.town.push({"notes.md": "main moves\n"})
+    git(main, "fetch", "-q", "origin", branch)
+    git(main, "checkout", "-q", "--detach", "FETCH_HEAD")
+    (main / "train.py").write_text("olga's\n")
+    for login in ("olga", "rita"):
+        who = {f"GIT_{r}_EMAIL": "rita@example.org" for r in ("AUTHOR", "COMMITTER")}
+        git(main, "commit", "-qam", "x", "--allow-empty", env=who)
+        push_as(town.town, branch, login)
+        (main / "train.py").write_text("rita's\n")
+    git(main, "checkout", "-q", "--", ".")
+    git(main, "merge", "-q", "-m", "Merge main", "main")
+    push_as(town.town, branch, "ada")
+    git(main, "checkout", "-q", "main")
+    town.town.merge(number, "ada", "squash")
+    assert people(town, version, old) == ["olga", "rita"]
 
 
 @pytest.mark.slow
@@ -261,4 +294,4 @@ def test_a_team_that_the_forge_does_not_show_is_unknown(town: Town) -> None:
 @pytest.mark.slow
 def test_a_version_that_main_does_not_have(town: Town) -> None:
     with town.place() as place:
-        assert isinstance(lineage_of(place, place.newest(whole=True))(record(77), None), Unknown)
+        assert isinstance(lineage_of(place, place.newest(whole=True), BelievedEvents(()))(record(77), None), Unknown)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from conftest import git
+from gitml.git import history
 from gitml.git.ledger import BRANCH, Remote, append, event_name, load, read, remembered
 from gitml.git.ledgerline import Line, line_of
 from gitml.git.repository import Repository
@@ -138,7 +139,7 @@ def test_a_line_in_front_hides_nothing(ledger: Ledger, known: bool, veiled: bool
 
 
 def test_who_saw_a_break_forgets_it_for_no_line_in_front(ledger: Ledger) -> None:
-    """The line in front has all events and no break: to who comes later it looks as if nothing had happened."""
+    """The line in front has all events and no break."""
     whole = git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
     broke = ledger.by_hand(f"git rm -q {ledger.honest[0]}")
     later = ledger.by_hand(f"git checkout -q HEAD^ -- {ledger.honest[0]}; true")
@@ -148,10 +149,57 @@ def test_who_saw_a_break_forgets_it_for_no_line_in_front(ledger: Ledger) -> None
     git(ledger.clone, "push", "-q", "origin", f"{merge}:refs/heads/{BRANCH}")
     line = ledger.read(seen)
     assert (line.head, line.breaks, line.entries) == (merge, seen.breaks, seen.entries)
+    assert ledger.read() == replace(line, clean=ledger.read().clean), "nor does who comes later miss it"
     name = ledger.append(5)
-    for before in (seen, line):
+    for before in (None, seen, line):
         assert [b.commit for b in ledger.read(before).breaks] == [broke]
         assert {after for e, after in ledger.read(before).entries.items() if e.name == name} == {(broke,)}
+
+
+def test_lines_in_front_of_one_another_hide_no_break(ledger: Ledger) -> None:
+    """Three times the same trick, and a line that is put behind, not in front, breaks as much."""
+    whole = git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
+    broke = ledger.by_hand(f"git rm -q {ledger.honest[0]}")
+    made = broke
+    for number in range(3):
+        root = git(ledger.clone, "commit-tree", whole, "-m", f"front {number}")
+        made = git(ledger.clone, "commit-tree", whole, "-p", root, "-p", made, "-m", "merge")
+    git(ledger.clone, "push", "-q", "origin", f"{made}:refs/heads/{BRANCH}")
+    line = ledger.read()
+    assert ([b.commit for b in line.breaks], names(line)) == ([broke], sorted(ledger.honest))
+    assert set(line.entries.values()) == {()}, "what stands on one of two lines stands"
+    name = ledger.append(5)
+    assert {after for e, after in ledger.read().entries.items() if e.name == name} == {(broke,)}
+
+
+def test_an_octopus_of_other_ledgers_costs_no_process_more_for_each(ledger: Ledger, spawned: list[object]) -> None:
+    whole = git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
+    git(ledger.clone, "fetch", "-q", "origin", BRANCH)
+    counts = []
+    for arms in (2, 12):
+        roots = [git(ledger.clone, "commit-tree", whole, "-m", f"root {arms} {n}") for n in range(arms)]
+        parents = [word for root in (ledger.tip, *roots) for word in ("-p", root)]
+        made = git(ledger.clone, "commit-tree", whole, *parents, "-m", "octopus")
+        git(ledger.clone, "push", "-q", "-f", "origin", f"{made}:refs/heads/{BRANCH}")
+        spawned.clear()
+        assert names(ledger.read()) == sorted(ledger.honest)
+        counts.append(len(spawned))
+    assert counts[0] == counts[1] <= 4
+
+
+def test_a_commit_of_a_million_names_is_not_held(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of events count nowhere and break the line, others are not even looked at; what else there is goes on."""
+    monkeypatch.setattr(history, "MOST_FILES", 20)
+    other = ledger.by_hand("for n in $(seq 30); do echo $n > x$n; done")
+    assert ledger.read().breaks == ()
+    stems = "2026/03/20260301T0800$n-gate-000000000000.json"
+    flood = ledger.by_hand(f"for n in $(seq 10 35); do echo > {stems.replace('$n', '${n}Z')}; done")
+    later = ledger.append(5)
+    line = ledger.read()
+    assert names(line) == sorted([*ledger.honest, later])
+    assert [(b.commit, b.good) for b in line.breaks] == [(flood, other)]
+    assert "more than" in line.breaks[0].what
+    assert {after for e, after in line.entries.items() if e.name == later} == {(flood,)}
 
 
 def test_ten_commits_of_1970_change_nothing(ledger: Ledger) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from conftest import git
+from gitml.git import merges
 from gitml.git.commands import Git
-from gitml.git.merges import adds_nothing, parents
+from gitml.git.merges import adds_nothing, changes, parents
+from gitml.git.repository import TooLargeError
 from gitml.git.trailers import trailers, values
 
 
@@ -52,6 +54,16 @@ def test_a_merge_that_git_would_not_make_is_work(sides: tuple[Path, str, str], s
     if strategy == "edited":
         commit(root, c="evil\n")
     assert not adds_nothing(Git(root), git(root, "rev-parse", "HEAD").strip())
+
+
+def test_a_change_of_a_million_files_is_an_error_that_names_the_limit(
+    sides: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, main, side = sides
+    assert [row.path for row in changes(Git(root), main, side)] == ["a.txt", "b.txt"]
+    monkeypatch.setattr(merges, "MOST_FILES", 1)
+    with pytest.raises(TooLargeError, match="more than 1 files, which is the limit"):
+        changes(Git(root), main, side)
 
 
 def test_trailers_are_those_that_git_reads() -> None:

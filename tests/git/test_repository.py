@@ -15,6 +15,7 @@ import pytest
 
 from conftest import commit, git, write
 from gitml.errors import IntegrityError, OutsideError
+from gitml.git import repository as repository_module
 from gitml.git.commands import Git
 from gitml.git.repository import Repository
 
@@ -239,6 +240,21 @@ def test_trees_that_git_would_not_make_are_refused(clone: Path, names: list[str]
     hostile = forced(clone, "commit", b"tree %s\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nx\n" % tree.encode())
     with pytest.raises(IntegrityError, match="does not allow"):
         Git(clone).at(hostile).read("a")
+
+
+def test_a_folder_of_a_million_names_hides_no_other(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(clone, {f"large/{n}": "" for n in range(9)})
+    commit(clone, "Many")
+    write(clone, {f"many{n}": "" for n in range(9)})
+    commit(clone, "Many more")
+    monkeypatch.setattr(repository_module, "LARGEST_FOLDER", 200)
+    tree = Git(clone).at(head(clone, "HEAD"))
+    assert (tree.read("sub/a.txt"), tree.read("b.txt"), tree.read("large/7")) == (b"one\n", b"two\n", b"")
+    assert [e.path for e in tree.entries("sub")] == ["sub/a.txt"]
+    assert (tree.read("none"), tree.read("b.txt/x")) == (None, None)
+    for folder in ("", "large"):
+        with pytest.raises(OutsideError, match="more names than are read"):
+            tree.entries(folder)
 
 
 def test_a_damaged_tree_is_refused(clone: Path) -> None:

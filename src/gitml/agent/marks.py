@@ -27,10 +27,10 @@ def advanced(
     told = {"ledger": heads.ledger}
     if not failed:
         return state.model_copy(update={**told, "verified": heads.main, "marks": {}})
-    touched = mirror.touched(state.verified, heads.main, state.environment)
+    believed = {model for model in models if model not in failed}
+    touched = mirror.touched(state.verified, heads.main, state.environment, believed)
     kept = {model: commit for model, commit in state.marks.items() if model in failed}
-    fresh = {model: commit for model, commit in touched.items() if model in models and model not in failed}
-    return state.model_copy(update={**told, "marks": {**kept, **fresh}})
+    return state.model_copy(update={**told, "marks": {**kept, **touched}})
 
 
 def why_gone(branch: str, commit: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from gitml.errors import OutsideError, SpecError
 from gitml.git.filechange import FileChange
-from gitml.git.history import escaped, first_with, line
+from gitml.git.history import first_with, line
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import Event, load, portion, remembered
 from gitml.git.ledgerline import LedgerEntry, Line, line_of
@@ -198,15 +198,17 @@ class Mirror:
             for touch in landed.touches:
                 yield Moved(**vars(touch), commit=landed.commit, parent=(*landed.parents, "")[0])
 
-    def touched(self, since: str, until: str, environment: str) -> dict[str, str]:
-        """Model → the newest commit that touched its file for ``environment``, of those after ``since``."""
-        paths = [f":(top,glob){escaped(self.prefix)}models/*/{escaped(environment)}.yaml"]
+    def touched(self, since: str, until: str, environment: str, models: Collection[str]) -> dict[str, str]:
+        """Of ``models``, the newest commit that touched the file for ``environment``, of those after ``since``."""
+        paths = [f":(top,literal){self.prefix}models/{model}/{environment}.yaml" for model in sorted(models)]
 
         def ask() -> dict[str, str]:
+            if not paths:
+                return {}
             found = line(self.folder, until, paths, since=[since] if since else [], env=self._env)
             return {touch.path.split("/")[-2]: landed.commit for landed in found for touch in landed.touches}
 
-        return self._remembered("touched", (since, until, environment), ask)
+        return self._remembered("touched", (since, until, *paths), ask)
 
     def since(self, before: str, commit: str) -> frozenset[str]:
         """The commits of the line that ends at ``commit``, without ``before`` and what lies behind it."""
@@ -255,12 +257,11 @@ class Mirror:
 
     def _looked_up(self, tree: CommitTree, environment: str, serving: frozenset[str]) -> Iterator[tuple[str, Wanted]]:
         declared = _declared(tree)
-        for folder in tree.entries("models"):
-            if not NAME.fullmatch(folder.name) or not (declared is None or folder.name in {*declared, *serving}):
-                continue
-            entry = tree.entry(f"{folder.path}/{environment}.yaml")
+        there = {folder.name for folder in tree.entries("models")} if declared is None else {*declared, *serving}
+        for model in sorted(filter(NAME.fullmatch, there)):
+            entry = tree.entry(f"models/{model}/{environment}.yaml")
             if entry is not None and entry.mode != FOLDER:
-                yield folder.name, self._wanted(tree, folder.name, entry)
+                yield model, self._wanted(tree, model, entry)
 
     def _wanted(self, tree: CommitTree, model: str, entry: TreeEntry) -> Wanted:
         path = self.prefix + entry.path

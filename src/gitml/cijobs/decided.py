@@ -25,6 +25,7 @@ from gitml.gates.facts import Unknown
 from gitml.git import history
 from gitml.git.filechange import FileChange
 from gitml.git.history import Landed
+from gitml.git.merges import changes
 from gitml.jsontext import plain
 from gitml.policy.change import Move
 from gitml.refs import NAME
@@ -73,7 +74,7 @@ def decided(place: Place, ground: Ground, run: str) -> Iterator[Due]:
 
 def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     git = ground.main.git
-    line = history.line(git.root, ground.main.commit, [f":(top,glob){history.escaped(git.prefix)}models/*/*.yaml"])
+    line = history.line(git.root, ground.main.commit, _deployments(ground.main))
     found = [turn for landed in line for touch in landed.touches if (turn := _turn(git.prefix, landed, touch))]
     left = [turn for turn in found[-MOST:] if not _is_recorded(known, turn)]
     if not left:
@@ -81,6 +82,15 @@ def _unrecorded(ground: Ground, known: BelievedEvents) -> list[_Turn]:
     order = {commit: place for place, commit in enumerate(history.commits(git.root, ground.main.commit))}
     spans = [(s.binding, order.get(str(s.details.get("commit")), -1)) for kind in _PLACED for s in known.signed(kind)]
     return [turn for turn in left if not any(_covers(about, last, turn, order) for about, last in spans)]
+
+
+def _deployments(main: Mainline) -> list[str]:
+    """Pathspecs. Of the models of gitml.yaml alone: whoever brings files of others keeps none of these unrecorded."""
+    try:
+        models = [history.escaped(model) for model in main.application().models] or ["*"]
+    except GitmlError:
+        models = ["*"]
+    return [f":(top,glob){history.escaped(main.git.prefix)}models/{model}/*.yaml" for model in models]
 
 
 def _covers(about: Binding, last: int, turn: _Turn, order: Mapping[str, int]) -> bool:
@@ -141,8 +151,7 @@ def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) ->
 
 def _brought_more(ground: Ground, turn: _Turn) -> tuple[str, ...]:
     """What was judged changes one file. A merge that did more is not what was judged, whoever made it."""
-    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", turn.base, turn.commit)
-    names = [name for name in ground.main.git.text(*words).split("\0") if name and name != turn.change.path]
+    names = [row.path for row in changes(ground.main.git, turn.base, turn.commit) if row.path != turn.change.path]
     return (f"the merge changed {', '.join(names[:5])} as well",) if names else ()
 
 

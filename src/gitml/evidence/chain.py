@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +13,14 @@ from gitml.evidence.reader import by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
 from gitml.git.filechange import FileChange
-from gitml.git.history import Landed
+from gitml.git.history import MOST_FILES, Landed
 from gitml.git.ledger import BRANCH, Event
-from gitml.git.ledgerline import NAME, grown
+from gitml.git.ledgerline import NAME
 from gitml.git.orphan import WHO
 from gitml.kinds import KINDS
+
+# Findings of one kind at one commit that are told by name.
+_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,8 @@ class Chain:
 
 def walk(facts: AuditFacts, now: datetime) -> Chain:
     """Every event that was ever added, and all that is wrong with the line and the events."""
-    line = grown(facts.ledger, facts.lines)
-    came = _came(facts)
-    events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came[e.name, e.blob]) for e in line.entries)
+    line, came = facts.line, _came(facts)
+    events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came.get(e, "")) for e in line.entries)
     told = tuple(_believe(facts, event, now) for event in events)
     stands = standing(line, told, facts.rules.policy) if facts.rules.policy else Standing(line)
     judged = tuple(stands.judged(one) for one in told)
@@ -40,7 +43,7 @@ def walk(facts: AuditFacts, now: datetime) -> Chain:
 
 
 def _came(facts: AuditFacts) -> Mapping[tuple[str, str], str]:
-    """The commit that first brought each event."""
+    """The commit of the own line that first brought each event."""
     found: dict[tuple[str, str], str] = {}
     for landed in facts.ledger:
         for touch in landed.touches:
@@ -51,19 +54,42 @@ def _came(facts: AuditFacts) -> Mapping[tuple[str, str], str]:
 def _line(facts: AuditFacts, stands: Standing) -> Iterator[Finding]:
     """What each commit did wrong; a break that people accepted is told as that alone."""
     there: set[str] = set()
+    yield from _breaks(facts, stands)
     for landed in facts.ledger:
         yield from _writer(landed)
-        if landed.commit in stands.accepted:
-            what = next(b.what for b in stands.line.breaks if b.commit == landed.commit)
-            yield Finding(Kind.BREAK_ACCEPTED, BRANCH, f"{what}, and people of the role accepted it", landed.commit)
-        else:
+        if landed.commit not in stands.accepted:
             yield from _commit(facts, landed)
             found = (_touch(t, t.new in facts.contents, landed, again=t.path in there) for t in landed.touches)
-            yield from (finding for finding in found if finding)
+            yield from _few(finding for finding in found if finding)
         there |= {touch.path for touch in landed.touches if touch.is_new}
 
 
+def _few(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Of each kind those that somebody reads: one commit may bring a million files."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.kind] += 1
+        if seen[finding.kind] <= _SHOWN:
+            yield finding
+        elif seen[finding.kind] == _SHOWN + 1:
+            yield Finding(finding.kind, BRANCH, "is found of more files of this commit", finding.commit)
+
+
+def _breaks(facts: AuditFacts, stands: Standing) -> Iterator[Finding]:
+    """Those that people accepted, and those that no commit of the own line shows."""
+    own = {landed.commit for landed in facts.ledger}
+    for one in stands.line.breaks:
+        if one.commit in stands.accepted:
+            yield Finding(Kind.BREAK_ACCEPTED, BRANCH, f"{one.what}, and people of the role accepted it", one.commit)
+        elif one.commit not in own and one.commit not in stands.harmless:
+            message = f"{one.what}, and another line was put in front of that"
+            yield Finding(Kind.LEDGER_BYPASSED, BRANCH, message, one.commit)
+
+
 def _commit(facts: AuditFacts, landed: Landed) -> Iterator[Finding]:
+    if landed.is_cut:
+        message = f"touches more than {MOST_FILES:,} files, of which no more are told here"
+        yield Finding(Kind.FOREIGN_FILE, BRANCH, message, landed.commit)
     for parent in landed.parents[1:]:
         if parent in facts.lines:
             message = f"a merge puts another ledger in front of {parent[:12]}, whose events it hides"

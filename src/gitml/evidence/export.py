@@ -19,6 +19,7 @@ from gitml.evidence.audit import Audit, ChangeRow
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.statement import strict_json
 from gitml.evidence.trust import Believed
+from gitml.git.ledgerline import LedgerEntry, Line, grown
 from gitml.jsontext import plain
 
 FACTS, EVENTS, CHANGES, FINDINGS, VERDICT = (
@@ -85,12 +86,14 @@ def _facts(audit: Audit) -> dict[str, Any]:
     named |= {commit for change in facts.changes for commit in change.parents[:1]}
     named |= {word for e in audit.events if e.binding for word in (e.binding.base, e.binding.head)}
     order = {commit: place for commit, place in facts.order.items() if commit in named}
-    plain = TypeAdapter(AuditFacts).dump_python(replace(facts, order=order, contents={}), mode="json")
+    bare = replace(facts, order=order, contents={}, line=replace(facts.line, entries={}))
+    plain = TypeAdapter(AuditFacts).dump_python(bare, mode="json")
     contents = {oid: base64.b64encode(content).decode() for oid, content in sorted(facts.contents.items())}
     return {
         "format": _FORMAT,
         **plain,
         "contents": contents,
+        "entries": [[*entry, list(behind)] for entry, behind in facts.line.entries.items()],
         "versions": sorted(facts.versions),
         "lines": sorted(facts.lines),
     }
@@ -103,10 +106,21 @@ def parse_facts(raw: bytes) -> AuditFacts:
         raise ValueError(f"{FACTS} is no {_FORMAT}")
     try:
         contents = {oid: base64.b64decode(text, validate=True) for oid, text in data.pop("contents").items()}
+        told = data.pop("entries", None)
         facts = TypeAdapter(AuditFacts).validate_python({**data, "contents": {}})
-        return replace(facts, contents=contents)
+        return replace(facts, contents=contents, line=_line(facts, told))
     except (ValidationError, KeyError, AttributeError, TypeError, ValueError) as exc:
         raise ValueError(f"{FACTS} cannot be read: {exc}") from exc
+
+
+def _line(facts: AuditFacts, told: Any) -> Line:
+    """An older export has the commits alone. Raises ValueError for it where another ledger was put in front."""
+    if told is not None:
+        entries = {LedgerEntry(str(name), str(blob)): tuple(map(str, behind)) for name, blob, behind in told}
+        return replace(facts.line, entries=entries)
+    if facts.lines:
+        raise ValueError("an older gitml made it of a ledger that was put behind another: export it anew")
+    return grown(facts.ledger)
 
 
 def _json(value: Any) -> bytes:

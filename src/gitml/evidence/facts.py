@@ -9,6 +9,7 @@ from functools import cached_property
 
 from gitml.errors import SpecError
 from gitml.git.history import Landed
+from gitml.git.ledgerline import Line
 from gitml.spec.policy import Policy, TrustedKey, parse_policy
 
 
@@ -55,9 +56,9 @@ class AuditFacts:
 
     ``changes``: commits of that line which touch deployment files and what governs them, ``policies`` policy.yaml's
     states, ``versions`` all ``model/version`` that main ever had a record of, ``records`` the commits that touch
-    records more than once. ``ledger``: the ledger's own line; ``contents`` its blobs; ``lines`` the second parents
-    there that are ledgers themselves. ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had
-    once, as somebody kept them.
+    records more than once. ``ledger``: the commits of the ledger's own line; ``line`` what readers make of it, with all
+    that it was put in front of; ``contents`` the blobs; ``lines`` the second parents there that are ledgers themselves.
+    ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
     """
 
     repository: str
@@ -68,6 +69,7 @@ class AuditFacts:
     versions: frozenset[str] = frozenset()
     head: str = ""
     ledger: tuple[Landed, ...] = ()
+    line: Line = field(default_factory=Line)
     contents: Mapping[str, bytes] = field(default_factory=dict)
     lines: frozenset[str] = frozenset()
     ways: Mapping[str, Way] | None = None

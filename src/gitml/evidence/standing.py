@@ -5,7 +5,7 @@ once people of the override role accepted the break, and meanwhile only where it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gitml.evidence.statement import Binding
@@ -21,16 +21,20 @@ _Pin = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """``accepted``: commits that broke the line and that enough people accepted; ``pins`` were approved before."""
+    """``accepted``: commits that broke the line and that enough people accepted; ``pins`` were approved before.
+
+    ``harmless`` are those that took away nothing that counts.
+    """
 
     line: Line = field(default_factory=Line)
     accepted: frozenset[str] = frozenset()
     pins: frozenset[_Pin] = frozenset()
+    harmless: frozenset[str] = frozenset()
 
     @property
     def broken(self) -> tuple[Break, ...]:
         """What nobody accepted yet, oldest first."""
-        return tuple(b for b in self.line.breaks if b.commit not in self.accepted)
+        return tuple(b for b in self.line.breaks if b.commit not in self.accepted | self.harmless)
 
     def judged(self, one: Believed) -> Believed:
         """The same, or why it does not count now."""
@@ -44,7 +48,7 @@ class Standing:
     def behind(self, one: Believed) -> tuple[str, ...]:
         """The breaks that it came after and that nobody accepted."""
         behind = self.line.entries.get(LedgerEntry(one.event.name, one.event.blob), ())
-        return tuple(commit for commit in behind if commit not in self.accepted)
+        return tuple(commit for commit in behind if commit not in self.accepted and commit not in self.harmless)
 
     def _brings_back(self, one: Believed) -> bool:
         about = one.binding
@@ -56,13 +60,14 @@ def standing(line: Line, told: Sequence[Believed], policy: Policy) -> Standing:
     """``told``: the events as ``policy`` alone believes them; of a line without breaks none are needed."""
     if not line.breaks:
         return Standing(line)
-    found = Standing(line, _accepted(line, told, policy) | _harmless(line, told))
+    found = Standing(line, _accepted(line, told, policy), harmless=_harmless(line, told))
     before = (one for one in told if one and not found.behind(one))
-    return Standing(line, found.accepted, frozenset(_pins(before)))
+    return replace(found, pins=frozenset(_pins(before)))
 
 
 def _harmless(line: Line, told: Iterable[Believed]) -> frozenset[str]:
-    """Merges behind which there is nothing that counts: a training's branch may have files that look like events."""
+    """Behind them is nothing that counts, nor was it deleted: a training's branch may have files that look like events,
+    and rubbish may be cleaned up."""
     there = {LedgerEntry(one.event.name, one.event.blob) for one in told if one}
     return frozenset(b.commit for b in line.breaks if b.hid and not there.intersection(b.hid))
 

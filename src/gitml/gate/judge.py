@@ -9,12 +9,12 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
-from gitml.gate.derived import DerivedCommit, derivations, known_commits
+from gitml.gate.derived import DerivedCommit, derivations
 from gitml.gate.facts import Sources, case_of
 from gitml.gate.ground import Ground
 from gitml.gate.lineage import lineage_of
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
-from gitml.gate.people import PUSHERS, person_from, pull_of, teams_of
+from gitml.gate.people import person_from, pull_of, signed_pushers, teams_of
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
 from gitml.gates.facts import Person, Unknown
@@ -81,13 +81,11 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
 
 def _pushers(ground: Ground, edit: Edit, people: Pull) -> tuple[Person, ...] | Unknown:
     """As the forge says, else as the gate signed it of this head: branches go, and come again with another past."""
-    if not isinstance(people.pushers, Unknown) or isinstance(ground.heard, Unknown):
+    if not isinstance(people.pushers, Unknown):
         return people.pushers
-    for signed in ground.heard.all("gate", pull=people.number, head=people.head):
-        change = signed.binding.change
-        same = change is not None and (change.path, change.old, change.new) == (edit.path, edit.old, edit.new)
-        told = signed.details.get(PUSHERS) if same else None
-        if isinstance(told, list) and told:
+    for about, told in signed_pushers(ground.heard, people.number, people.head):
+        change = about.change
+        if change is not None and (change.path, change.old, change.new) == (edit.path, edit.old, edit.new):
             return tuple(person_from(one) for one in told)
     return people.pushers
 
@@ -112,7 +110,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
         now=place.clock(),
         policy=ground.policy,
         believed=believed if isinstance(believed, Unknown) else believed.believed,
-        lineage=lineage_of(place, ground.main, known_commits(believed), ground.policy.agents.trailers),
+        lineage=lineage_of(place, ground.main, believed, ground.policy.agents.trailers),
         teams=teams_of(place, ground.policy),
     )
 

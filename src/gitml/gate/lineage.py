@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
 
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
+from gitml.control.signing import BelievedEvents
 from gitml.derivation.proposal import has_main_s_tree
 from gitml.errors import GitmlError
-from gitml.forges.governed import PullCommit
-from gitml.gate.people import BOT, asked, by_address, co_authors, commit_of
+from gitml.forges.base import PullRequest
+from gitml.forges.governed import PullCommit, Pushed
+from gitml.gate.derived import known_commits
+from gitml.gate.people import BOT, asked, by_address, co_authors, commit_of, person_from, pushers, signed_pushers
 from gitml.gates.facts import Commit, Person, Unknown
 from gitml.git.edit import bring
 from gitml.git.merges import adds_nothing, merged_tree, parents
+from gitml.http import HttpError
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
@@ -27,17 +33,16 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 Look = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
 
 
-def lineage_of(
-    place: Place, main: Mainline, derived: frozenset[str] = frozenset(), starters: tuple[str, ...] = ()
-) -> Look:
+def lineage_of(place: Place, main: Mainline, heard: BelievedEvents | Unknown, starters: tuple[str, ...] = ()) -> Look:
     """A function that says whose commits a version came from.
 
     Those that changed what the version is made from (code, data, params, locked packages) on the default branch and
     that the champion was not trained with; all of them where nothing runs yet, or where what runs is newer: of each,
-    the pull request that brought it, with its author and the people of its commits; of a direct push, its own.
-    ``derived`` are commits that believed evidence calls so: the bot made them, and its address counts in no others.
-    ``starters`` are trailers that name who started a coding agent.
+    the pull request that brought it, with its author, the people of its commits and whoever pushed to its branch; of a
+    direct push, its own. Commits that evidence which was ``heard`` calls derived the bot made, and its address counts
+    in no others. ``starters`` are trailers that name who started a coding agent.
     """
+    looking = _Look(place, main, heard, starters)
 
     def look(record: Record, champion: Record | None) -> tuple[Commit, ...] | Unknown:
         brought = main.added(record_path(record.model, record.version))
@@ -45,7 +50,7 @@ def lineage_of(
             return Unknown(f"no commit of the default branch brought {record.version}")
         if main.git.is_shallow():
             return Unknown("the clone is shallow: its history does not say whose commits the version came from")
-        return asked(lambda: tuple(_Look(place, main, derived, starters).made(record, brought, champion)))
+        return asked(lambda: tuple(looking.made(record, brought, champion)))
 
     return look
 
@@ -54,8 +59,17 @@ def lineage_of(
 class _Look:
     place: Place
     main: Mainline
-    derived: frozenset[str]
+    heard: BelievedEvents | Unknown
     starters: tuple[str, ...]
+
+    @cached_property
+    def _derived(self) -> frozenset[str]:
+        return known_commits(self.heard)
+
+    @cached_property
+    def _pulls(self) -> dict[int, tuple[Commit, ...]]:
+        """Whose work each pull request was, as the forge said once: two versions mostly came by the same."""
+        return {}
 
     def made(self, record: Record, brought: str, champion: Record | None) -> Iterator[Commit]:
         since, same = self._start(record, brought, champion) if champion else ("", "")
@@ -110,9 +124,57 @@ class _Look:
             if pull.number in seen:
                 continue
             seen.add(pull.number)
-            yield Commit(pull.head.commit, (Person(pull.author, bot=pull.author.endswith("[bot]")),))
-            for found in forge.merges.commits(pull.number):
-                yield from self._people(found)
+            if pull.number not in self._pulls:
+                self._pulls[pull.number] = tuple(self._behind(pull, commit))
+            yield from self._pulls[pull.number]
+
+    def _behind(self, pull: PullRequest, commit: str) -> Iterator[Commit]:
+        author = Person(pull.author, bot=pull.author.endswith("[bot]"))
+        told = [p for found in self.place.forge.merges.commits(pull.number) for p in self._people(found)]
+        yield Commit(pull.head.commit, (author,))
+        yield from told
+        known = {p.login.lower() for p in (author, *(p for one in told for p in one.people))}
+        others = tuple(p for p in self._pushers(pull, commit, known) if p.is_known and p.login.lower() not in known)
+        if others:
+            yield Commit(pull.head.commit, others)
+
+    def _pushers(self, pull: PullRequest, commit: str, known: Collection[str]) -> tuple[Person, ...]:
+        """Whoever pushed to its branch, whatever name its commits say: as the forge tells, else as the gate signed.
+
+        Where neither knows, it is whose fork it came from.
+        """
+        merges, (side, number) = self.place.forge.merges, (pull.head, pull.number)
+        try:
+            pushes = merges.pushes(side.branch, side.repository)
+        except HttpError as exc:
+            if exc.status != 404:
+                raise
+            pushes = ()  # the fork is gone
+        merged, before = merges.merged(number), (*parents(self.main.git, commit), "")[0]
+        until = datetime.fromisoformat(merged.time) if merged else None
+        work = {push.after for push in pushes if push.by.login.lower() not in known and self._is_work(push, before)}
+        found = pushers(pushes, side.commit, lambda after: after not in work, until)
+        if not isinstance(found, Unknown):
+            return found
+        for _, told in signed_pushers(self.heard, number, side.commit):
+            return tuple(map(person_from, told))
+        owner = side.repository.partition("/")[0]
+        is_home = side.repository.lower() == self.place.settings.repository.lower()
+        return () if is_home or not owner else (Person(owner),)
+
+    def _is_work(self, push: Pushed, main: str) -> bool:
+        """Whether it brought more than what ``main`` had, what Git makes of its parents, and what the bot made."""
+        git = self.place.git
+        if git.is_ancestor(push.after, main):
+            return False
+        before = [push.before] if push.before.strip("0") else []
+        try:
+            for commit in (push.after, *before):
+                bring(git, self.place.remote, commit)
+            new = git.text("rev-list", push.after, *(f"^{commit}" for commit in (main, *before) if commit)).split()
+        except GitmlError:
+            return True
+        return not all(commit in self._derived or self._adds_nothing(commit) for commit in new)
 
     def _people(self, found: PullCommit) -> Iterator[Commit]:
         """Who worked on a commit; nobody where Git itself would have made it of its parents."""
@@ -121,7 +183,7 @@ class _Look:
         if plain and not found.message.startswith("Merge"):
             yield commit
         elif not self._adds_nothing(found.commit):
-            yield _signed(commit, self.derived)
+            yield _signed(commit, self._derived)
 
     def _adds_nothing(self, commit: str) -> bool:
         git, main = self.place.git, self.main.commit

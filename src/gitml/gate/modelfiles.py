@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
+from contextlib import closing
 
 from gitml.errors import SpecError
 from gitml.git.commands import Git
 from gitml.git.filechange import FileChange, parse_change
-from gitml.git.history import first_with
-from gitml.git.repository import FILE, LINK, SUBMODULE
+from gitml.git.history import MOST_FILES, first_with
+from gitml.git.repository import FILE, LINK, SUBMODULE, TooLargeError
+from gitml.git.runner import fields
 from gitml.refs import NAME, VERSION
 from gitml.registry.store import record_in
 from gitml.spec.load import APPLICATION, parse_application
@@ -113,7 +114,9 @@ def _steps(git: Git, base: str, head: str) -> Iterator[FileChange]:
     """What each commit that is not on ``base`` does below models/. A rebase leaves merges out."""
     form = ("--no-merges", "--format=", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-show-signature")
     words = ("-c", "log.showRoot=true", "log", *form, f"{base}..{head}", "--", f":(top,literal){git.prefix}models")
-    fields = [field.lstrip("\n") for field in git.text(*words).split("\0")]
-    for about, path in pairwise(fields):
-        if about.startswith(":"):
-            yield parse_change(about, path)
+    with closing(fields(git.root, *words, errors="surrogateescape")) as told:
+        for number, (about, path) in enumerate(zip(told, told, strict=True)):
+            if number >= MOST_FILES:
+                message = f"its commits touch more than {MOST_FILES:,} files below models/, which is the limit"
+                raise TooLargeError(message, "make one commit of them")
+            yield parse_change(about.lstrip("\n"), path)

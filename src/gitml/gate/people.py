@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from gitml.control.change import REQUESTED, requested_by
 from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.signing import BelievedEvents
 from gitml.errors import GitmlError
+from gitml.evidence.statement import Binding
 from gitml.forges import governed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import PullCommit
@@ -167,6 +169,14 @@ def pushers(
         return Unknown(f"the forge does not say who pushed {head[:8]}", later=True)
     mine = takewhile(lambda push: push.after.strip("0"), told[start:])
     return tuple(dict.fromkeys(person_of(push.by) for push in mine if not landed(push.after)))
+
+
+def signed_pushers(heard: BelievedEvents | Unknown, number: int, head: str) -> tuple[tuple[Binding, list[Any]], ...]:
+    """Who pushed a head of a pull request as the gate signed it, newest first: forges forget."""
+    if isinstance(heard, Unknown):
+        return ()
+    found = ((s.binding, s.details.get(PUSHERS)) for s in heard.all("gate", pull=number, head=head))
+    return tuple((about, told) for about, told in found if isinstance(told, list) and told)
 
 
 def teams_of(place: Place, policy: Policy) -> dict[str, tuple[Person, ...] | Unknown]:

@@ -11,6 +11,7 @@ from gitml.gates.facts import Unknown
 from gitml.git.commands import Git
 from gitml.git.filechange import FileChange
 from gitml.git.merges import changes
+from gitml.git.repository import TooLargeError
 from gitml.spec.deployment import Deployment, parse_deployment
 
 _LARGEST = 100_000
@@ -43,9 +44,12 @@ def edits(git: Git, base: str, head: str) -> Edits:
     forks = _merge_bases(git, base, head)
     if not forks:
         return Edits(refused=("the branch has no history in common with its base",))
-    rows = changes(git, forks[0], head)
+    try:
+        rows = changes(git, forks[0], head)
+        steps = stepwise(git, base, head, [row.path for row in rows])
+    except TooLargeError as exc:
+        return Edits(refused=(exc.message,))
     mine = [(row, match) for row in rows if (match := DEPLOYMENT.fullmatch(inside(git, row.path)))]
-    steps = stepwise(git, base, head, [row.path for row in rows])
     if not mine:
         return Edits(refused=(*refusals(git, rows, base, head), *steps))
     refused = [*steps, *_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]

@@ -6,19 +6,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from gitml.git.filechange import FileChange, parse_change
-from gitml.git.runner import git
+from gitml.git.runner import fields, git
 
 _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%ae%x00%cn%x00%ce"
+_WORDS = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
+# Of one commit or pull request. A tree of a million names costs who pushes it nothing, and readers a gigabyte.
+MOST_FILES = 100_000
 # A day within datetime's range, so that no leeway and no time zone leaves it.
 _FIRST, _LAST = -62135510400, 253402214400
 
 
 @dataclass(frozen=True)
 class Landed:
-    """A commit of the line. ``time`` is its committer's, UTC; people are as the commit says, ``Name <address>``."""
+    """A commit of the line. ``time`` is its committer's, UTC; people are as the commit says, ``Name <address>``.
+
+    ``is_cut``: it touches more than ``MOST_FILES`` files, of which these are the first.
+    """
 
     commit: str
     parents: tuple[str, ...]
@@ -26,6 +33,7 @@ class Landed:
     author: str
     committer: str
     touches: tuple[FileChange, ...] = ()
+    is_cut: bool = False
 
 
 def line(
@@ -43,28 +51,51 @@ def line(
     history of these commits; where commits have odd dates some of it may be there all the same. ``most``: only so many
     of the newest; 0 for all.
     """
-    words = ("--raw", "-z", "--no-renames", "--no-abbrev", "--diff-merges=first-parent", f"--format={_FIELDS}")
-    command = ["log", "--first-parent", "--reverse", *words, "--end-of-options", revision]
-    command += [*(f"^{commit}" for commit in since), "--", *paths]
-    if most:
-        command.insert(1, f"--max-count={most}")
-    # A path that is no UTF-8 is shown, and matches nothing.
-    said = git(root, *command, env=env).stdout.decode("utf-8", "backslashreplace")
-    return tuple(_parsed(said.split("\0")))
+    command = ["log", "--first-parent", "--reverse", *([f"--max-count={most}"] if most else []), *_WORDS]
+    command += ["--end-of-options", revision, *(f"^{commit}" for commit in since), "--", *paths]
+    return tuple(_read(fields(root, *command, env=env)))
 
 
-def _parsed(tokens: list[str]) -> Iterator[Landed]:
-    place = 0
-    while place + 7 <= len(tokens):
-        commit, parents, when, *people = tokens[place : place + 7]
-        place += 7
-        touches = []
-        while place < len(tokens) and tokens[place].lstrip("\n").startswith(":"):
-            touches.append(parse_change(tokens[place], tokens[place + 1]))
-            place += 2
-        time = _moment(when)
+def walked(
+    root: Path,
+    tips: Sequence[str],
+    paths: Sequence[str],
+    *,
+    since: Sequence[str] = (),
+    own: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> tuple[Landed, ...]:
+    """Every commit up to ``tips``, also those that touch none of ``paths``; parents come before what follows them.
+
+    ``own``: along first parents alone; else all that the tips reach.
+    """
+    command = ["log", "--topo-order", "--reverse", "--full-history", "--sparse", *_WORDS, "--stdin", "--", *paths]
+    if own:
+        command.insert(1, "--first-parent")
+    asked = "".join(f"{name}\n" for name in (*tips, *(f"^{name}" for name in since)))
+    return tuple(_read(fields(root, *command, env=env, stdin=asked.encode())))
+
+
+def _read(said: Iterator[str]) -> Iterator[Landed]:
+    """What Git prints for ``_WORDS``. Of a commit that touches a million files not all are held."""
+    token = next(said, None)
+    while token is not None:
+        head = (token, *islice(said, 6))
+        if len(head) < 7:
+            return
+        commit, parents, when, *people = head
+        touches: list[FileChange] = []
+        token = next(said, None)
+        is_cut = False
+        while token is not None and token.lstrip("\n").startswith(":"):
+            path = next(said)
+            is_cut = is_cut or len(touches) >= MOST_FILES
+            if not is_cut:
+                touches.append(parse_change(token, path))
+            token = next(said, None)
         author, committer = (f"{people[i]} <{people[i + 1]}>" for i in (0, 2))
-        yield Landed(commit.strip(), tuple(parents.split()), time, author, committer, tuple(touches))
+        above = tuple(parents.split())
+        yield Landed(commit.strip(), above, _moment(when), author, committer, tuple(touches), is_cut)
 
 
 def _moment(when: str) -> datetime:

@@ -173,7 +173,7 @@ def _continues(repository: Repository, head: str, before: str) -> bool:
 
 def _listed(repository: Repository, head: str) -> Line:
     """A line that is known to have only grown: its newest tree has all that there ever was."""
-    files = (entry for entry in repository.walk(head) if entry.mode == FILE and NAME.fullmatch(entry.path))
+    files = (entry for entry in repository.named(head, NAME) if entry.mode == FILE)
     return Line(head, {LedgerEntry(file.path, file.id): () for file in files})
 
 

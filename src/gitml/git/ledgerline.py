@@ -1,19 +1,19 @@
 """The ledger's line, commit by commit: which events each brought, and which commits did anything else than add.
 
 What the newest tree holds decides nothing: an event that a later commit deletes stays an event, and a merge that puts
-another line in front hides none.
+another line in front hides none, and no break of the line behind it. Which of two lines is the ledger's own cannot be
+told where one is a copy of the other: so an event stands if it stands on either, and what broke either broke both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from gitml.git import history
 from gitml.git.filechange import FileChange
-from gitml.git.history import Landed
+from gitml.git.history import MOST_FILES, Landed, walked
 from gitml.git.repository import FILE, Repository
 from gitml.git.runner import git
 
@@ -38,9 +38,10 @@ Entries = Mapping[LedgerEntry, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Break:
-    """A commit that deleted, edited or hid events. ``good`` is the last one before it.
+    """A commit that deleted, edited or hid events, or brought more than anybody reads. ``good`` is the last one before.
 
-    ``hid`` are the events that a merge put another line in front of; if none of them is believed, it hid nothing.
+    ``hid`` are the events that it deleted or edited, or put another line in front of: if there are such and none is
+    believed, it broke nothing.
     """
 
     commit: str
@@ -90,45 +91,57 @@ def _kept(known: Line, fresh: Line) -> Line:
 def _since(repository: Repository, head: str, before: str) -> tuple[Landed, ...]:
     """The commits of the line behind ``before``, oldest first; from its beginning where that is not on it."""
     since = [before] if before else []
-    line = history.line(repository.folder, head, since=since, env=repository.env)
+    line = walked(repository.folder, [head], [_GLOB], since=since, env=repository.env)
     place = next((n for n, landed in enumerate(line) if landed.parents[:1] == (before,)), 0)
     return line[place:]
 
 
-def _grown(repository: Repository, line: Line, commits: Sequence[Landed], walked: set[str]) -> Line:
-    parents = dict.fromkeys(p for landed in commits for p in landed.parents[1:])
-    walked |= {landed.commit for landed in commits}
+def _grown(repository: Repository, line: Line, commits: Sequence[Landed], there: set[str]) -> Line:
+    there |= {landed.commit for landed in commits}
+    others = dict.fromkeys(p for landed in commits for p in landed.parents[1:] if p not in there)
     known = (*line.clean, *([line.head] if line.head else []))
-    odd = unclean(repository, [p for p in parents if p not in walked], known)
-    hidden = {tip: _hidden(repository, tip, walked, known) for tip in odd}
-    entries, breaks = _added(line, commits, hidden)
-    clean = [p for p in parents if p not in odd and p not in walked]
-    head = commits[-1].commit if commits else line.head
-    return Line(head, entries, breaks, (*line.clean, *clean)[-_MOST_CLEAN:])
+    odd = hidden(repository, list(others), there, known)
+    clean = [other for other in others if other not in odd]
+    return replace(_added(line, commits, odd), clean=(*line.clean, *clean)[-_MOST_CLEAN:])
 
 
-def _hidden(repository: Repository, tip: str, walked: set[str], known: Sequence[str]) -> Entries:
-    """What lies on the line that ends at ``tip``, and on those that it in turn was put in front of."""
-    found: dict[LedgerEntry, tuple[str, ...]] = {}
-    waiting, seen = [tip], list(known)
+def hidden(
+    repository: Repository, tips: Sequence[str], there: set[str], known: Sequence[str] = ()
+) -> Mapping[str, Line]:
+    """The lines that end at other parents behind which there are events, seen from any side. Mostly there are none.
+
+    ``there``: commits of the line that they are beside; those that are found come to it. ``known``: commits behind
+    which there is nothing to find.
+
+    Whatever one of them did to events is kept, however many others were put in front of it since.
+    """
+    if not tips or not _have_events(repository, tips, known):
+        return {}
+    reached = walked(repository.folder, tips, [_GLOB], since=known, own=False, env=repository.env)
+    found = {landed.commit: landed for landed in reached}
+    events: set[str] = set()
+    for landed in reached:
+        if landed.touches or not events.isdisjoint(landed.parents):
+            events.add(landed.commit)
+    waiting, lines = [tip for tip in tips if tip in events], dict[str, list[Landed]]()
     while waiting:
         tip = waiting.pop()
-        commits = history.line(repository.folder, tip, since=seen[-_MOST_CLEAN:], env=repository.env)
-        seen.append(tip)
-        fresh = [landed for landed in commits if landed.commit not in walked]
-        walked |= {landed.commit for landed in fresh}
-        entries, _ = _added(Line(), fresh, {})
-        found = {**entries, **found}
-        parents = dict.fromkeys(p for landed in fresh for p in landed.parents[1:] if p not in walked)
-        waiting += unclean(repository, list(parents), known)
-    return found
+        lines[tip] = list(_own(tip, found, there))
+        waiting += {p for landed in lines[tip] for p in landed.parents[1:] if p in events and p not in there}
+    read: dict[str, Line] = {}
+    for tip in reversed(lines):
+        read[tip] = _added(Line(), lines[tip], read)
+    return {tip: read[tip] for tip in tips if tip in read}
 
 
-def unclean(repository: Repository, parents: Sequence[str], clean: Sequence[str] = ()) -> frozenset[str]:
-    """Those in whose history events lie, seen from any side. Mostly one look finds that there are none."""
-    if not parents or not _have_events(repository, parents, clean):
-        return frozenset()
-    return frozenset(p for p in parents if _have_events(repository, [p], clean))
+def _own(tip: str, found: Mapping[str, Landed], there: set[str]) -> Iterator[Landed]:
+    """The commits of its own line that no line had before, oldest first."""
+    line = []
+    while tip in found and tip not in there:
+        there.add(tip)
+        line.append(found[tip])
+        tip = (*found[tip].parents, "")[0]
+    return reversed(line)
 
 
 def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence[str]) -> bool:
@@ -137,22 +150,22 @@ def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence
     return bool(git(repository.folder, *words, env=repository.env, stdin=asked.encode()).stdout)
 
 
-def _added(
-    line: Line, commits: Sequence[Landed], hidden: Mapping[str, Entries], fronted: frozenset[str] = frozenset()
-) -> tuple[dict[LedgerEntry, tuple[str, ...]], tuple[Break, ...]]:
-    entries, breaks = dict(line.entries), list(line.breaks)
-    behind = tuple(b.commit for b in breaks)
+def _added(line: Line, commits: Sequence[Landed], odd: Mapping[str, Line]) -> Line:
+    entries, breaks = dict(line.entries), {b.commit: b for b in line.breaks}
+    behind = tuple(breaks)
     for landed in commits:
-        lost = {e: b for p in landed.parents[1:] for e, b in hidden.get(p, {}).items() if e not in entries}
-        found = _break(landed, lost, fronted)
+        others = [odd[parent] for parent in landed.parents[1:] if parent in odd]
+        lost = {e: b for other in others for e, b in other.entries.items() if e not in entries}
+        fresh = {b.commit: b for other in others for b in other.breaks if b.commit not in breaks}
+        if found := _break(landed, lost):
+            fresh[landed.commit] = found
         entries |= lost
-        if found:
-            breaks.append(found)
-            behind = (*behind, found.commit)
+        breaks |= fresh
+        behind = (*behind, *fresh)
         for touch in landed.touches:
-            if is_event(touch):
+            if is_event(touch) and not landed.is_cut:
                 entries.setdefault(LedgerEntry(touch.path, touch.new), behind)
-    return entries, tuple(breaks)
+    return replace(line, head=commits[-1].commit if commits else line.head, entries=entries, breaks=(*breaks.values(),))
 
 
 def is_event(touch: FileChange) -> bool:
@@ -160,19 +173,21 @@ def is_event(touch: FileChange) -> bool:
     return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
 
 
-def grown(commits: Sequence[Landed], fronted: frozenset[str]) -> Line:
-    """The line of these commits, without a repository. ``fronted``: ledgers that it was put in front of."""
-    entries, breaks = _added(Line(), commits, {}, fronted)
-    return Line(commits[-1].commit if commits else "", entries, breaks)
-
-
-def _break(landed: Landed, lost: Entries, fronted: frozenset[str]) -> Break | None:
-    """``lost`` are events behind another parent that the line did not have; ``fronted``: parents that hide some."""
+def _break(landed: Landed, lost: Entries) -> Break | None:
+    """``lost`` are events behind another parent that the line did not have."""
     before = (*landed.parents, "")[0]
-    for touch in landed.touches:
-        if touch.old and NAME.fullmatch(touch.path):
-            done = "deleted" if touch.is_gone else "edited"
-            return Break(landed.commit, before, f"{done} {touch.path}")
-    if lost or fronted.intersection(landed.parents[1:]):
+    if landed.is_cut:
+        return Break(landed.commit, before, f"touched more than {MOST_FILES:,} events, of which none counts")
+    gone = [touch for touch in landed.touches if touch.old and NAME.fullmatch(touch.path)]
+    if gone:
+        done = "deleted" if gone[0].is_gone else "edited"
+        hid = (*(LedgerEntry(touch.path, touch.old) for touch in gone), *lost)
+        return Break(landed.commit, before, f"{done} {gone[0].path}", hid)
+    if lost:
         return Break(landed.commit, landed.parents[1], "put another line in front of the ledger", tuple(lost))
     return None
+
+
+def grown(commits: Sequence[Landed]) -> Line:
+    """The line of these commits, without a repository: what they put themselves in front of is not looked at."""
+    return _added(Line(), commits, {})

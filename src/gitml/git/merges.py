@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import islice
+
 from gitml.errors import OutsideError
 from gitml.git.commands import Git
 from gitml.git.filechange import FileChange, parse_change
+from gitml.git.history import MOST_FILES
+from gitml.git.repository import TooLargeError
+from gitml.git.runner import fields
 
 
 def parents(git: Git, commit: str) -> tuple[str, ...]:
@@ -35,7 +41,13 @@ def merged_tree(git: Git, one: str, other: str) -> str | None:
 
 
 def changes(git: Git, old: str, new: str) -> tuple[FileChange, ...]:
-    """What differs between two commits, file by file; a file that moved goes here and comes there."""
-    raw = git.text("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
-    fields = raw.split("\0")
-    return tuple(map(parse_change, fields[::2], fields[1::2]))
+    """What differs between two commits, file by file; a file that moved goes here and comes there.
+
+    Raises TooLargeError where it is more than ``MOST_FILES`` files.
+    """
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id", old, new)
+    with closing(fields(git.root, *words, errors="surrogateescape")) as told:
+        rows = tuple(islice(zip(told, told, strict=True), MOST_FILES + 1))
+    if len(rows) > MOST_FILES:
+        raise TooLargeError(f"{new[:12]} changes more than {MOST_FILES:,} files, which is the limit", "make it smaller")
+    return tuple(parse_change(about, path) for about, path in rows)

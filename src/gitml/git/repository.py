@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitml.errors import IntegrityError, OutsideError
-from gitml.git.runner import git, settings
+from gitml.git.runner import fields, git, settings
 from gitml.process import start, stop
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REF = re.compile(r"HEAD|refs/(?:heads|remotes|tags|gitml)/[A-Za-z0-9._/@+-]+")
 _DEEPEST_TAG = 5
 _MOST_TREES = 32
+# Of one folder: some 200,000 names. Whoever may push makes a folder of a million in a second.
+LARGEST_FOLDER = 8_000_000
+
+
+class TooLargeError(OutsideError):
+    """A folder, or a change, of more names than anybody reads."""
 
 
 class TreeEntry(NamedTuple):
@@ -161,9 +167,14 @@ class Repository:
         return known
 
     def _read_rows(self, tree: str) -> dict[str, TreeEntry]:
-        found = self.load(tree)
-        if found is None or found.kind != "tree" or found.content is None:
+        found = self.load(tree, LARGEST_FOLDER)
+        if found is None or found.kind != "tree":
             raise IntegrityError(f"the clone lacks the tree {tree}", "run `git fetch`, or `git fsck` to see more")
+        if found.content is None:
+            raise TooLargeError(
+                f"the folder {tree} has more names than are read: {found.size:,} bytes of them",
+                f"see who committed it; the limit is {LARGEST_FOLDER:,} bytes",
+            )
         try:
             rows = tuple(_rows(found.content, len(tree) // 2))
         except ValueError as exc:
@@ -176,8 +187,7 @@ class Repository:
 
     def entry(self, commit: str, path: str) -> TreeEntry | None:
         """What ``commit`` has at ``path``, from the top; None where there is nothing, or no such commit."""
-        folder, _, name = path.rpartition("/")
-        found = self._folder(commit, folder).get(name)
+        found = self._found(commit, path.split("/"))
         return found and found._replace(path=path)
 
     def entries(self, commit: str, folder: str = "") -> tuple[TreeEntry, ...]:
@@ -192,16 +202,26 @@ class Repository:
         return _first_id(found[1]) if found else None
 
     def _folder(self, commit: str, folder: str) -> Mapping[str, TreeEntry]:
+        there = self._found(commit, folder.split("/") if folder else ())
+        return self.rows(there.id) if there is not None and there.mode == FOLDER else {}
+
+    def _found(self, commit: str, parts: Sequence[str]) -> TreeEntry | None:
+        """What the parts of a path lead to; the whole tree where there are none."""
         tree = self.tree_of(commit)
-        if tree is None:
-            return {}
-        rows = self.rows(tree)
-        for part in folder.split("/") if folder else ():
-            there = rows.get(part)
-            if there is None or there.mode != FOLDER:
-                return {}
-            rows = self.rows(there.id)
-        return rows
+        there = None if tree is None else TreeEntry("", FOLDER, tree)
+        for part in parts:
+            there = self._row(there.id, part) if there is not None and there.mode == FOLDER else None
+        return there
+
+    def _row(self, tree: str, name: str) -> TreeEntry | None:
+        """By Git itself where the tree is too large to be read: other people's names must not hide this one."""
+        try:
+            return self.rows(tree).get(name)
+        except TooLargeError:
+            listed = list(self._listed("ls-tree", "-z", "--full-tree", tree, "--", f":(top,literal){name}"))
+        if len(listed) > 1:
+            raise IntegrityError(f"the tree {tree} has the name {name} twice", "see who committed it")
+        return listed[0] if listed else None
 
     def walk(self, commit: str, folder: str = "") -> tuple[TreeEntry, ...]:
         """All files, links and submodules below ``folder``; nothing where there is no such folder or commit."""
@@ -209,9 +229,16 @@ class Repository:
         if tip is None:
             return ()
         words = ("ls-tree", "-r", "-z", "--full-tree", tip, "--", *([f":(top,literal){folder}/"] if folder else []))
-        listed = git(self.folder, *words, env=self.env).stdout.decode("utf-8", "surrogateescape").split("\0")
-        lines = (line.partition("\t") for line in listed if line)
-        return tuple(TreeEntry(path, *about.split()[::2]) for about, _, path in lines)
+        return tuple(self._listed(*words))
+
+    def _listed(self, *words: str) -> Iterator[TreeEntry]:
+        lines = (line.partition("\t") for line in fields(self.folder, *words, env=self.env, errors="surrogateescape"))
+        return (TreeEntry(path, *about.split()[::2]) for about, _, path in lines)
+
+    def named(self, commit: str, name: re.Pattern[str]) -> Iterator[TreeEntry]:
+        """The files of a commit whose whole path is such a ``name``, however many others there are."""
+        words = ("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit)
+        return (entry for entry in self._listed(*words) if name.fullmatch(entry.path))
 
     def contents(self, names: Sequence[str], kind: str = "blob") -> Iterator[bytes]:
         """Objects of one kind in the order of ``names``, all from one process: for more than a few.

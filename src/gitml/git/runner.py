@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import IO
 
-from gitml.process import run
+from gitml.errors import OutsideError
+from gitml.process import run, start, stop
 
 # What a clone could lie with about its own objects and history.
 PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+_CHUNK = 1 << 16
 _SETTINGS = {"core.hooksPath": os.devnull, "commit.gpgSign": "false", "log.showSignature": "false"}
 
 
@@ -35,3 +40,41 @@ def git(
     return run(
         ["git", *words], cwd=folder, env={**settings({}), **(env or {})}, stdin=stdin, timeout=timeout, check=check
     )
+
+
+def fields(
+    folder: Path,
+    *words: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    errors: str = "backslashreplace",
+) -> Generator[str]:
+    """What ``git WORDS…`` prints with ``-z``, field by field while it runs; whoever closes this early ends Git.
+
+    What is not UTF-8 is shown, and matches nothing, unless ``errors`` says otherwise. Raises OutsideError with Git's
+    own words.
+    """
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        asked.write(stdin)
+        asked.seek(0)
+        wanted = {**settings({}), **(env or {})}
+        started = start(["git", *words], cwd=folder, env=wanted, stdin=asked, stderr=said)
+        try:
+            if started.stdout is not None:
+                with closing(started.stdout) as printed:
+                    yield from _split(printed, errors)
+            if started.wait() != 0:
+                said.seek(0)
+                why = said.read().decode(errors="replace").strip()[-2000:]
+                raise OutsideError(f"git {words[0]} failed with exit code {started.returncode}: {why}")
+        finally:
+            stop(started)
+
+
+def _split(printed: IO[bytes], errors: str) -> Iterator[str]:
+    rest = b""
+    while chunk := printed.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from (field.decode("utf-8", errors) for field in whole)
+    if rest:
+        yield rest.decode("utf-8", errors)

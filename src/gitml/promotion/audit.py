@@ -20,7 +20,7 @@ from gitml.forges.governed import GovernedForge, Pushed
 from gitml.forges.table import connect
 from gitml.git import history, ledger
 from gitml.git.history import Landed
-from gitml.git.ledgerline import LedgerEntry, is_event, line_of, unclean
+from gitml.git.ledgerline import Line, hidden, line_of
 from gitml.git.repository import Repository
 from gitml.spec.policy import POLICY
 
@@ -79,7 +79,8 @@ def gather(
     changes = history.line(root, main, _governed(prefix))
     records = history.line(root, main, [f":(top,glob){history.escaped(prefix)}models/*/versions/*.json"])
     head = heads[0] if heads else ""
-    line = history.line(root, head) if head else ()
+    commits_there = history.line(root, head) if head else ()
+    line = line_of(Repository(root), head) if head else Line()
     return AuditFacts(
         repository=here.repository,
         main=main,
@@ -89,9 +90,10 @@ def gather(
         versions=frozenset(version for c in records for t in c.touches if (version := version_of(t.path, prefix))),
         records=touched_again(records),
         head=head,
-        ledger=line,
-        contents=_contents(root, line),
-        lines=_ledgers(root, line),
+        ledger=commits_there,
+        line=line,
+        contents={event.blob: event.content for event in ledger.load(Repository(root), line.entries)},
+        lines=_ledgers(root, commits_there),
         ways=_ways(here, commits, changes, note) if asked.ask_forge else None,
         kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
         since=_since(here, asked.since, order),
@@ -125,22 +127,14 @@ def _text(content: bytes) -> str:
         return ""
 
 
-def _contents(root: Path, line: Sequence[Landed]) -> dict[str, bytes]:
-    """Of every event there ever was; not of a file that is too large to be one."""
-    entries = [LedgerEntry(t.path, t.new) for landed in line for t in landed.touches if is_event(t)]
-    return {event.blob: event.content for event in ledger.load(Repository(root), entries)}
-
-
 def _ledgers(root: Path, line: Sequence[Landed]) -> frozenset[str]:
     """Other parents behind which there are events: a merge of them would hide this line, or be hidden by it."""
     repository, there = Repository(root), {landed.commit for landed in line}
     parents = dict.fromkeys(parent for landed in line for parent in landed.parents[1:] if parent not in there)
-    return frozenset(p for p in unclean(repository, list(parents)) if _is_ledger(repository, p))
-
-
-def _is_ledger(repository: Repository, commit: str) -> bool:
-    events = ledger.load(repository, line_of(repository, commit).entries)
-    return any(not isinstance(sealed(event), Believed) for event in events)
+    odd = hidden(repository, list(parents), there)
+    events = ledger.load(repository, {entry for one in odd.values() for entry in one.entries})
+    signed = {event.blob for event in events if not isinstance(sealed(event), Believed)}
+    return frozenset(tip for tip, one in odd.items() if any(entry.blob in signed for entry in one.entries))
 
 
 def _kept(text: str) -> tuple[str, ...]:
