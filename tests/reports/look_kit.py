@@ -64,6 +64,7 @@ def look(week: int = 0, **changes: Any) -> dict[str, Any]:
         "own_periods": None,
         "quality": [],
         "drift": [column("fare", 0.02, 0.0, 0.04), column("word", 0.01, 0.0, 0.04)],
+        "detectors": [],
         "harm": None,
         "shapes": [],
         "mutes": [],

@@ -74,16 +74,16 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
             f"pull request {pull.number} moved from {head[:12]} while it was judged", "it is judged again"
         )
     if not isinstance(people, Unknown):
-        people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, people))
+        people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, pull.number, people))
     case = case_of(_sources(place, ground), found, edit, people)
     return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made)
 
 
-def _pushers(ground: Ground, edit: Edit, people: Pull) -> tuple[Person, ...] | Unknown:
+def _pushers(ground: Ground, edit: Edit, number: int, people: Pull) -> tuple[Person, ...] | Unknown:
     """As the forge says, else as the gate signed it of this head: branches go, and come again with another past."""
     if not isinstance(people.pushers, Unknown):
         return people.pushers
-    for about, told in signed_pushers(ground.heard, people.number, people.head):
+    for about, told in signed_pushers(ground.heard, number, people.head):
         change = about.change
         if change is not None and (change.path, change.old, change.new) == (edit.path, edit.old, edit.new):
             return tuple(person_from(one) for one in told)
