@@ -13,7 +13,11 @@ import pytest
 from cijobs.watched_town import RUN, WatchedTown, build_town, copied_town
 from evidence.evidence_kit import key_pair
 from gitml.cijobs.lookfile import LookFile
+from gitml.control.looks import copy_to_ledger
+from gitml.control.signing import heard
 from gitml.errors import IntegrityError, SpecError, UsageError
+from gitml.evidence.looks import look_of
+from gitml.project.doctor import doctor
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, DAY, MONDAY, WEEK
 
@@ -215,3 +219,33 @@ def test_looks_go_on_from_what_was_signed_when_the_traffic_is_gone(watched: Watc
     (one,) = watched.evaluate()
     assert len(one.found.looks) == 6
     assert one.found.verdicts["drift"].phase is Phase.FAILED
+
+
+def test_a_look_that_something_hangs_on_is_copied_into_the_ledger_once(watched: WatchedTown) -> None:
+    watched.run(MONDAY + WEEK + HOUR)
+    (look,) = watched.looks().counting
+    with watched.town.place() as place:
+        assert copy_to_ledger(place, [look]) == copy_to_ledger(place, [look]) == (look.said.name,)
+        (found,) = heard(place, place.newest().policy()).believed
+    assert found.event.content == look.said.event.content
+    assert look_of(found).id == look.id
+
+
+def test_doctor_sees_that_looks_have_stopped(watched: WatchedTown, monkeypatch: pytest.MonkeyPatch) -> None:
+    def point(name: str, *, fix: bool = False) -> tuple[str, str]:
+        env = {"GITML_FORGE": "memory", "GITML_MEMORY": str(watched.town.forge.remote)}
+        found = {p.name: p for p in doctor(watched.fresh(), env, fix=fix)}
+        return found[name].mark.value, found[name].what
+
+    assert point("looks") == ("unknown", "nobody has looked at live traffic yet")
+    assert point("environment gitml-traffic")[0] == point("environment gitml-looks")[0] == "missing"
+    assert point("environment gitml-traffic", fix=True) == ("ok", "for main alone")
+    assert point("key of looks")[0] == "missing"
+    watched.run(MONDAY + WEEK + HOUR)
+    # The commit on the branch has the machine's time.
+    assert point("looks") == ("ok", "the newest is 0 h old, and a window is 7 d")
+    assert point("branch gitml-looks")[0] == "missing"
+    monkeypatch.setattr("gitml.clock.ahead", lambda: int(timedelta(days=15).total_seconds()))
+    assert point("looks") == (
+        "missing", "the newest is 15 d old, and a window is 7 d: looks have stopped, so no alarm can come",
+    )  # fmt: skip
