@@ -99,7 +99,7 @@ def _window(one: Any) -> str:
         parts.append(f"{one.rows_of_looks:,} with the {len(one.looks) - 1} windows before")
     if one.completeness and one.completeness.hosts:
         parts.append(str(one.completeness))
-    return printable(f"version {one.version}; " + "; ".join(parts))
+    return printable(f"version {one.version}; " + "; ".join([*parts, *([one.unread] if one.unread else [])]))
 
 
 def _rows(column: Any) -> Iterator[list[str]]:
