@@ -26,10 +26,10 @@ from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 
 Proofs = tuple[Proof, ...] | Unknown
-Lineage = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
+Lineage = Callable[[Record, Record | None, str], tuple[Commit, ...] | Unknown]
 
 
-def _nobody_looked(_: Record, __: Record | None) -> tuple[Commit, ...] | Unknown:
+def _nobody_looked(_: Record, __: Record | None, ___: str) -> tuple[Commit, ...] | Unknown:
     return Unknown("nobody looked who made the version")
 
 
@@ -37,8 +37,8 @@ def _nobody_looked(_: Record, __: Record | None) -> tuple[Commit, ...] | Unknown
 class Sources:
     """Where facts are looked up. ``policy`` is the base branch's, ``believed`` the whole ledger, judged by its keys.
 
-    ``lineage`` says whose commits a version came from, given its record and the champion's. ``teams`` are the members
-    of the policy's teams.
+    ``lineage`` says whose commits a version came from, given its record, the champion's and the environment.
+    ``teams`` are the members of the policy's teams.
     """
 
     shelf: Shelf
@@ -143,7 +143,7 @@ def _facts(
         return record
     before = champion.record if isinstance(champion, _Known) else None
     compared = verified(sources.shelf, record, proofs)
-    authors = sources.lineage(record, before)
+    authors = sources.lineage(record, before, edit.environment)
     candidate = version_of(sources.shelf, record, compared=compared, authors=authors)
     return Facts(
         now=sources.now,
