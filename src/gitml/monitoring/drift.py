@@ -12,7 +12,7 @@ from gitml.monitoring.looks import comparable, windowed
 from gitml.monitoring.promise import LEAST_ROWS, Promise
 from gitml.monitoring.reference import OUTPUT, prefixed
 from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
-from gitml.monitoring.shapes import frequent
+from gitml.monitoring.shapes import named
 from gitml.monitoring.strata import Mix, mix_of
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.counts import Counts
@@ -192,8 +192,11 @@ def _of_categories(grid: CategoryGrid, before: ColumnSketch, now: ColumnSketch) 
         return ""
     was, is_now = (counts / counts.sum() for counts in cells)
     place = int(abs(is_now - was).argmax())
-    named = place < len(grid.categories) and frequent(int(cells[0][place]), int(cells[0].sum()))
-    word = grid.categories[place] if named else "rare ones" if place < len(grid.categories) else "all others"
+    if place == len(grid.categories):
+        word = "all others"
+    else:
+        is_told = named(grid.categories[place], int(cells[0][place]), int(cells[0].sum()))
+        word = grid.categories[place] if is_told else "rare ones"
     return f"{word} {was[place]:.1%} → {is_now[place]:.1%}"
 
 
