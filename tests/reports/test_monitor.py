@@ -139,7 +139,7 @@ def test_a_broken_rule_says_what_was_expected_and_seen_and_since_when() -> None:
     found = page(look(quality=broken, verdicts=verdicts))
     assert "| all | volume | 400 rows | 0 rows | Mon 2025-10-06 |" in found.sticky
     assert found.alert is not None
-    assert "`fare` missing, 80 %, where at most 50 % is expected, since Mon 2025-09-29, and 1 rule more." in found.alert
+    assert "`fare` missing: 80 %; expected at most 50 %; since Mon 2025-09-29, and 1 rule more." in found.alert
     # A broken rule is certain: no rate of false alarms is promised of it.
     assert "How sure" not in found.alert
 

@@ -15,6 +15,7 @@ from gitml.gate.ground import Ground
 from gitml.gate.lineage import lineage_of
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
 from gitml.gate.people import person_from, pull_of, signed_pushers, teams_of
+from gitml.gate.seen import looks_told
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
 from gitml.gates.facts import Person, Unknown
@@ -112,6 +113,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
         believed=believed if isinstance(believed, Unknown) else believed.believed,
         lineage=lineage_of(place, ground.main, believed, ground.policy.agents.trailers),
         teams=teams_of(place, ground.policy),
+        looks=looks_told(ground.seen),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.monitoring.promise import LEAST_ROWS
-from gitml.monitoring.shapes import frequent
+from gitml.monitoring.shapes import named as may_be_named
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.sketch import ColumnSketch
 
@@ -57,7 +57,8 @@ def movement(grid: Grid, before: ColumnSketch, now: ColumnSketch, mixed: Floats 
     shares = reference / reference.sum(), live / live.sum()
     if isinstance(grid, CategoryGrid):
         own = before.cells.sum(axis=0)
-        known = [frequent(int(rows), int(own.sum())) for rows in own[: len(grid.categories)]]
+        whole = int(own.sum())
+        known = [may_be_named(word, int(n), whole) for word, n in zip(grid.categories, own, strict=False)]
         return _of_categories(grid, *shares, int(live.sum()), known)
     if min(before.finite, now.finite) < LEAST_ROWS:  # the mean of one row is that row's value
         return Movement()
