@@ -202,7 +202,7 @@ def _live(watch: Watch, job: MonitorRound, look: Look) -> LiveTraffic:
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
     clusters = CLUSTERS if spec.clusters is None else spec.clusters
-    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context))
+    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context), psi=spec.psi)
 
 
 def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> float:

@@ -109,6 +109,8 @@ def _column(column: ColumnDrift) -> dict[str, Any]:
         "rows_needed": column.needed,
         "floor_within_reach": column.reachable,
         "moved": column.shown,
+        "movement": asdict(column.moved),
+        "psi": column.psi and asdict(column.psi),
         "muted": column.muted,
     }
 

@@ -158,6 +158,11 @@ class MonitorSpec(FileSection):
     detectors: tuple[MonitorDetector, ...] = Field(
         (), description="Methods that look at many columns at once, beside the columns one by one."
     )
+    psi: Flag = Field(
+        False,
+        description="Show the population stability index of each column, with what it is by chance for so many rows. "
+        "It never alarms.",
+    )
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
     harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
