@@ -83,6 +83,8 @@ def _show(one: Any, folder: str | None) -> None:
     if one.columns:
         show()
         show(table([row for column in one.columns for row in _rows(column)], _HEAD, right=_RIGHT))
+    for change in one.performance.changes if one.performance else ():
+        show(printable(f"shown only: {change}"))
     mix = one.verdicts["drift"].measurements.get("mix") if "drift" in one.verdicts else ""
     if mix:
         show(printable(f"held fixed, reported only: {mix}"))

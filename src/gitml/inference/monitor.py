@@ -237,5 +237,6 @@ def _harm(
     matured = job.at - (spec.labels_within or watch.spec.window)
     labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
     rate = job.app.monitors.rate * _HARM / len(job.watches)
-    plan = HarmPlan(metric, own_of(watch.record, metric), rate, watch.spec.looks_a_year, spec.worse_by)
+    own = own_of(watch.record, metric)
+    plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, spec.worse_by, spec.changes)
     return judge_harm(labels, plan)

@@ -29,6 +29,7 @@ from gitml.fields import (
 from gitml.spec.detectors import MonitorDetector, MonitorDetectors
 
 Cluster = Literal["day", "hour", "unit"]
+ChangeMethod = Literal["page-hinkley", "adwin"]
 Part = Literal["quality", "drift", "harm"]
 PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -137,6 +138,11 @@ class MonitorHarm(FileSection):
         None,
         description="When labels have come: only requests that are older count, so that late labels do not mislead. "
         "By default one window.",
+    )
+    changes: tuple[ChangeMethod, ...] = Field(
+        (),
+        description="page-hinkley, adwin: where these methods see the losses change is shown beside the metric. They "
+        "never alarm, because they promise nothing about a year of looks.",
     )
 
 
