@@ -46,9 +46,12 @@ class DetectorFolder:
     @property
     def backend(self) -> str:
         """pytorch, tensorflow, keops, sklearn, or '' for those that need none of them."""
-        if not self.name:
+        if not self.name:  # alibi-detect itself imports TensorFlow to open one of these
             return "tensorflow"
-        return str(self.settings.get("backend") or "")
+        preprocess = self.settings.get("preprocess_fn")
+        inner = [preprocess.get(key) for key in ("model", "embedding")] if isinstance(preprocess, dict) else []
+        flavours = [part.get("flavour") for part in (*inner, self.settings.get("model")) if isinstance(part, dict)]
+        return next((str(name) for name in (self.settings.get("backend"), *flavours) if name), "")
 
 
 def look_into(path: Path) -> DetectorFolder:
