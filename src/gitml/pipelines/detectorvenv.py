@@ -13,9 +13,7 @@ from gitml.files import shipped
 from gitml.pipelines.venv import StageEnvironment, Watch, find_python, recorded_environment
 
 PYTHON = "3.11"
-# The last one under Apache-2.0. Later ones are under the Business Source License 1.1: no production use without a
-# licence of its own.
-APACHE = "0.11.4"
+# By backend, and whether it is a later one than 0.11.4.
 _LOCKS: Mapping[tuple[str, bool], str] = {
     ("", False): "alibi.txt",
     ("sklearn", False): "alibi.txt",
@@ -32,7 +30,7 @@ def alibi_environment(backend: str, *, bsl: bool = False, watch: Watch = lambda 
     for a backend that is not pinned, and where packages cannot be installed."""
     lock = _LOCKS.get((backend, bsl))
     if lock is None:
-        which = "newer than 0.11.4" if bsl else APACHE
+        which = "newer than 0.11.4" if bsl else "0.11.4"
         raise InconclusiveError(
             f"there is no environment for the backend {backend} with alibi-detect {which}",
             "save the detector with the backend pytorch",
@@ -41,7 +39,7 @@ def alibi_environment(backend: str, *, bsl: bool = False, watch: Watch = lambda 
         find_python(PYTHON)
     except InconclusiveError as exc:
         raise InconclusiveError(
-            f"alibi-detect {APACHE} needs Python {PYTHON}, and there is no python{PYTHON} here",
+            f"alibi-detect needs Python {PYTHON}, and there is no python{PYTHON} here",
             f"install Python {PYTHON} and put it on PATH",
         ) from exc
     return recorded_environment(shipped("constraints"), lock, PYTHON, watch)

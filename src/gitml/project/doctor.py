@@ -16,6 +16,7 @@ from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.http import HttpError, Patience
 from gitml.models.quarantine import can_go_offline
+from gitml.project.doctordetectors import detector_points
 from gitml.project.doctorfix import mend
 from gitml.project.doctoridentity import identity
 from gitml.project.doctorlooks import watching
@@ -36,7 +37,7 @@ def doctor(
 ) -> tuple[Point, ...]:
     """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
-    points = [_workflows(root), *_data(root, application), _trials()]
+    points = [_workflows(root), *_data(root, application), _trials(), *detector_points(root, application)]
     try:
         remote = _origin(root)
         settings = settings_from(env, remote)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,42 +11,15 @@ import pytest
 
 from gitml.errors import InconclusiveError
 from gitml.monitoring.alibi.apart import AlibiAnswer, AlibiLimits, ask
+from monitoring.alibi.standin import Stand, stand_in
 
 ROWS = np.arange(6.0).reshape(3, 2)
-# What stands for a detector: `predict` is the text that a test gives.
-STAND_IN = """\
-import numpy as np
-class Detector:
-    meta = {"online": False, "detector_type": "drift"}
-    x_ref = np.zeros((4, 2), dtype=np.float32)
-    n_permutations = 99
-    def predict(self, x):
-        PREDICT
-def load_detector(folder):
-    return Detector()
-"""
-ANSWER = 'return {"data": {"is_drift": 1, "p_val": np.float32(.25), "distance": x.sum(), "threshold": .05}}'
 LIMITS = AlibiLimits(seconds=20, memory=1 << 30)
-Stand = Callable[..., Path]
 
 
 @pytest.fixture
 def stand(tmp_path: Path) -> Stand:
-    def made(predict: str = ANSWER, **lines: str) -> Path:
-        package = tmp_path / "packages/alibi_detect"
-        package.mkdir(parents=True)
-        (package / "__init__.py").write_text('__version__ = "0.11.4"\n')
-        text = STAND_IN.replace("PREDICT", predict)
-        for old, new in lines.items():
-            text = text.replace(f"{old} = ", f"{old} = {new}  # ")
-        (package / "saving.py").write_text(text)
-        python = tmp_path / "python"
-        places = f"{package.parent}:{Path(np.__file__).parents[1]}"
-        python.write_text(f'#!/bin/sh\nshift\nexec env PYTHONPATH={places} {sys.executable} -B "$@"\n')
-        python.chmod(0o755)
-        return python
-
-    return made
+    return partial(stand_in, tmp_path)
 
 
 def asked(python: Path, limits: AlibiLimits = LIMITS) -> AlibiAnswer:
