@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gitml.forges.github.people import account
 from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
 from gitml.forges.words import of_organisation
 from gitml.http import HttpError
+
+_DISMISSED, _EVENT = "DISMISSED", "review_dismissed"
 
 
 class GithubReviews:
@@ -14,8 +18,21 @@ class GithubReviews:
         self._rest = rest
 
     def list(self, number: int) -> tuple[Review, ...]:
-        found = (_review(s) for s in self._rest.pages(f"pulls/{number}/reviews"))
-        return tuple(sorted((r for r in found if r.state != "PENDING"), key=lambda r: (r.time, r.id)))
+        found = [_review(s) for s in self._rest.pages(f"pulls/{number}/reviews")]
+        gone = self._dismissed(number) if any(r.state == _DISMISSED for r in found) else {}
+        told = (replace(r, **gone.get(r.id, {})) for r in found if r.state != "PENDING")
+        return tuple(sorted(told, key=lambda r: (r.time, r.id)))
+
+    def _dismissed(self, number: int) -> dict[int, dict[str, str]]:
+        """When each was dismissed, and what it said before: only the timeline has that. A token may not see it."""
+        try:
+            events = [s for s in self._rest.pages(f"issues/{number}/timeline") if s.text_or("event") == _EVENT]
+        except HttpError as exc:
+            if exc.status not in (403, 404):
+                raise
+            return {}
+        state, key = ("dismissed_review", "state"), ("dismissed_review", "review_id")
+        return {s.number(*key): {"dismissed": s.text("created_at"), "was": s.text(*state).upper()} for s in events}
 
     def asked(self, number: int) -> Reviewers:
         return self._reviewers(self._rest.one("GET", f"pulls/{number}/requested_reviewers"))
