@@ -177,7 +177,9 @@ def pushers(
     return tuple(dict.fromkeys(person_of(push.by) for push in mine if not landed(push.after)))
 
 
-def signed_pushers(heard: BelievedEvents | Unknown, number: int, head: str) -> tuple[tuple[Binding, list[Any]], ...]:
+def signed_pushers(
+    heard: BelievedEvents | Unknown, number: int | None, head: str
+) -> tuple[tuple[Binding, list[Any]], ...]:
     """Who pushed a head of a pull request as the gate signed it, newest first: forges forget."""
     if isinstance(heard, Unknown):
         return ()

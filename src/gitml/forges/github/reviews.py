@@ -20,19 +20,18 @@ class GithubReviews:
     def list(self, number: int) -> tuple[Review, ...]:
         found = [_review(s) for s in self._rest.pages(f"pulls/{number}/reviews")]
         gone = self._dismissed(number) if any(r.state == _DISMISSED for r in found) else {}
-        told = (replace(r, **gone.get(r.id, {})) for r in found if r.state != "PENDING")
+        told = (_with(r, gone.get(r.id)) for r in found if r.state != "PENDING")
         return tuple(sorted(told, key=lambda r: (r.time, r.id)))
 
-    def _dismissed(self, number: int) -> dict[int, dict[str, str]]:
-        """When each was dismissed, and what it said before: only the timeline has that. A token may not see it."""
+    def _dismissed(self, number: int) -> dict[int, Shape]:
+        """The events by the review's number: only the timeline says when. A token may not see it."""
         try:
             events = [s for s in self._rest.pages(f"issues/{number}/timeline") if s.text_or("event") == _EVENT]
         except HttpError as exc:
             if exc.status not in (403, 404):
                 raise
             return {}
-        state, key = ("dismissed_review", "state"), ("dismissed_review", "review_id")
-        return {s.number(*key): {"dismissed": s.text("created_at"), "was": s.text(*state).upper()} for s in events}
+        return {event.number("dismissed_review", "review_id"): event for event in events}
 
     def asked(self, number: int) -> Reviewers:
         return self._reviewers(self._rest.one("GET", f"pulls/{number}/requested_reviewers"))
@@ -79,3 +78,9 @@ def _review(shape: Shape) -> Review:
         time=shape.text_or("submitted_at"),
         url=shape.text_or("html_url"),
     )
+
+
+def _with(review: Review, event: Shape | None) -> Review:
+    if event is None:
+        return review
+    return replace(review, dismissed=event.text("created_at"), was=event.text("dismissed_review", "state").upper())
