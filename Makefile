@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop test test-all test-fast test-nightly test-sandbox browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop test test-all test-alibi test-fast test-nightly test-sandbox browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -28,6 +28,9 @@ test: $(VENV)/.dev browser ## the everyday suite
 
 test-nightly: $(VENV)/.dev browser ## what takes a quarter of a minute and more each; the workflow `Nightly` runs it
 	$(PYTEST) -m nightly
+
+test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
+	$(PYTEST) -m alibi
 
 test-all: test test-nightly
 

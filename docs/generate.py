@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from lookexample import with_examples
 
 from gitml.cli.main import gitml
 from gitml.gates.table import GATES
@@ -27,6 +28,8 @@ def pages() -> dict[str, str]:
     files = {f"schemas/{name}.schema.json": schema_text(name) for name in SCHEMAS}
     files["docs/reference/cli.md"] = cli_page()
     files["docs/reference/gates.md"] = gates_page()
+    looked = "docs/reference/monitor-report.md"
+    files[looked] = with_examples((ROOT / looked).read_text(encoding="utf-8"))
     for name in SCHEMAS:
         files[f"docs/reference/{name}-yaml.md"] = yaml_page(name)
     return files

@@ -30,8 +30,9 @@ def main() -> None:
     sys.exit(0 if offline() else 1)
 
 
-def limit(memory: int, seconds: float) -> None:
-    """At most ``memory`` bytes more than now, ``seconds`` of CPU more, no file written, and no life after the parent's.
+def limit(memory: int, seconds: float, files: int = 0) -> None:
+    """At most ``memory`` bytes more than now, ``seconds`` of CPU more, no file written that has more than ``files``
+    bytes, and no life after the parent's.
 
     No program that is started has more rights than this process.
     """
@@ -44,7 +45,7 @@ def limit(memory: int, seconds: float) -> None:
     for what, most in (
         (resource.RLIMIT_AS, _mapped() + memory),
         (resource.RLIMIT_CPU, int(spent + seconds) + 1),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, files),
         (resource.RLIMIT_CORE, 0),
     ):
         # A limit that the machine has set lower stays.

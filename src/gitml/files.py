@@ -10,6 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+def shipped(name: str) -> Path:
+    """A file or folder of gitml's source tree that the wheel carries too (``force-include`` in pyproject.toml)."""
+    package = Path(__file__).parent
+    packaged = package / "_templates"
+    return (packaged if packaged.is_dir() else package.parent.parent) / name
+
+
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A temporary name in the target's folder, flushed to disk and moved to ``target`` at the end."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,6 +111,55 @@ def start_apart(module: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def ask_apart(command: Sequence[str | Path], *, cwd: Path, seconds: float, most: int) -> tuple[bytes, int]:
+    """What a program prints that inherits no variable and no file of ours, and how it ended (below 0: by a signal).
+
+    Raises OutsideError when it is not done after ``seconds``, or prints more than ``most`` bytes. Neither it nor what
+    it started outlives the call.
+    """
+    until = time.monotonic() + seconds
+    asked = subprocess.Popen(
+        [str(c) for c in command],
+        cwd=cwd,
+        env={**_APART, "HOME": str(cwd), "TMPDIR": str(cwd)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert asked.stdout
+    try:
+        with asked.stdout as stream:
+            found = _heard(stream.fileno(), until, most)
+        in_time = len(found) <= most and _has_ended(asked.pid, until)
+    finally:
+        # Before it is waited for: a number that nobody has waited for names no other process yet.
+        os.killpg(asked.pid, signal.SIGKILL)
+        code = asked.wait()
+    if in_time:
+        return found, code
+    why = f"printed more than {most:,} bytes" if len(found) > most else f"was not done within {seconds:g} s"
+    raise OutsideError(f"{Path(str(command[0])).name} {why}")
+
+
+def _heard(descriptor: int, until: float, most: int) -> bytes:
+    found = b""
+    while len(found) <= most and select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
+        piece = os.read(descriptor, most + 1)
+        if not piece:
+            break
+        found += piece
+    return found
+
+
+def _has_ended(number: int, until: float) -> bool:
+    while os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def run_logged(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path) -> int:

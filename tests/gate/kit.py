@@ -168,7 +168,7 @@ class Scene:
             "now": NOW,
             "policy": main.policy(),
             "believed": believed,
-            "lineage": lambda record, champion: (Commit("c" * 40, (Person("ada", 1),)),),
+            "lineage": lambda record, champion, environment: (Commit("c" * 40, (Person("ada", 1),)),),
         }
         return Sources(**{**start, **changes})
 

@@ -145,7 +145,7 @@ def committed(town: Town, parent: str, stage: Entry, version: Record, branch: st
 def people(town: Town, version: Record) -> list[Person]:
     place = town.place()
     main = place.newest(whole=True)
-    found = lineage_of(place, main, heard(place, main.policy()))(version, None)
+    found = lineage_of(place, main, heard(place, main.policy()))(version, None, "staging")
     assert not isinstance(found, Unknown), found
     return [person for commit in found for person in commit.people]
 

@@ -79,20 +79,25 @@ def town(new_gated_here: Callable[[], Town]) -> Town:
     return new_gated_here()
 
 
-def derived(commit: str) -> BelievedEvents:
-    """Believed evidence that the bot made it."""
-    about = {"kind": "derived", "repository": "acme/flights", "time": "2026-03-01T08:00:00Z", "head": commit}
-    return BelievedEvents((Believed(Statement(Binding.model_validate({**about, "result": "passed"})), "ci", ""),))
+NOTHING = BelievedEvents(())
 
 
-def people(g: Gated, version: Record, champion: Record | None = None) -> list[str]:
-    found = commits(g, version, champion)
+def heard(kind: str, **about: str) -> BelievedEvents:
+    """One believed event."""
+    common = {"kind": kind, "repository": "acme/flights", "time": "2026-03-01T08:00:00Z", "result": "passed"}
+    return BelievedEvents((Believed(Statement(Binding.model_validate({**common, **about})), "ci", ""),))
+
+
+def people(g: Gated, version: Record, champion: Record | None = None, known: BelievedEvents = NOTHING) -> list[str]:
+    found = commits(g, version, champion, known)
     return sorted({person.name for commit in found for person in commit.people})
 
 
-def commits(g: Gated, version: Record, champion: Record | None = None) -> tuple[Commit, ...]:
+def commits(
+    g: Gated, version: Record, champion: Record | None = None, known: BelievedEvents = NOTHING
+) -> tuple[Commit, ...]:
     with g.place() as place:
-        found = lineage_of(place, place.newest(whole=True), BelievedEvents(()))(version, champion)
+        found = lineage_of(place, place.newest(whole=True), known)(version, champion, "production")
     assert not isinstance(found, Unknown), found
     return found
 
@@ -165,6 +170,28 @@ def test_an_older_version_than_the_champion_has_its_authors_still(town: Town) ->
 
 
 @pytest.mark.slow
+def test_an_older_version_has_the_authors_since_the_last_one_that_was_approved_before_it(town: Town) -> None:
+    """And of what came after it, as that is taken back; not of all history, or a small team had nobody to approve."""
+    versions = []
+    for number, login in enumerate(("eve", "olga", "rita")):
+        town.town.home.let(login, "write")
+        town.town.merge(town.pull({"train.py": f"{number}\n"}, f"code-{number}", login), "ada")
+        version, pull = training(town, number + 2, "ada")
+        town.town.merge(pull, "ada")
+        versions.append(version)
+    first, second, third = versions
+    about = {"model": "delay", "environment": "production"}
+    approved = [heard("approved", **about, version=v.version, artifact=v.files[v.artifact].sha256) for v in versions]
+    assert people(town, second, third, approved[0]) == ["ada", "olga", "rita"]
+    assert people(town, second, third, approved[1]) == ["ada", "rita"], "that one was approved as it is"
+    about["artifact"] = first.files[first.artifact].sha256
+    elsewhere = heard("approved", **{**about, "environment": "staging"}, version=first.version)
+    other = heard("approved", **about, version=second.version)
+    for known in (elsewhere, other, approved[2], NOTHING):
+        assert people(town, second, third, known) == ["ada", "eve", "olga", "rita"]
+
+
+@pytest.mark.slow
 def test_an_address_that_nobody_claims_is_named(town: Town) -> None:
     git(town.town.main, "config", "user.name", "x")
     who = {f"GIT_{r}_EMAIL": "ghost@example.net" for r in ("AUTHOR", "COMMITTER")}
@@ -196,7 +223,7 @@ def test_the_bot_s_address_counts_where_evidence_says_that_the_commit_was_derive
     unknown = [p for c in commits(town, version, old) for p in c.people if not p.is_known]
     assert [BOT_EMAIL in p.email for p in unknown] == [True]
     with town.place() as place:
-        found = lineage_of(place, place.newest(whole=True), derived(made))(version, old)
+        found = lineage_of(place, place.newest(whole=True), heard("derived", head=made))(version, old, "production")
     assert not isinstance(found, Unknown)
     assert sorted({p.name for c in found for p in c.people}) == [f"{BOT_NAME}[bot]", "rita"]
 
@@ -294,4 +321,4 @@ def test_a_team_that_the_forge_does_not_show_is_unknown(town: Town) -> None:
 @pytest.mark.slow
 def test_a_version_that_main_does_not_have(town: Town) -> None:
     with town.place() as place:
-        assert isinstance(lineage_of(place, place.newest(whole=True), BelievedEvents(()))(record(77), None), Unknown)
+        assert isinstance(lineage_of(place, place.newest(whole=True), NOTHING)(record(77), None, "production"), Unknown)

@@ -106,6 +106,7 @@ append(Remote(sys.argv[1]), {event_name("2026-03-01T08:00:00Z", "gate", content)
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_twenty_processes_and_those_that_are_killed(server: Remote, tmp_path: Path) -> None:
     def start(number: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", WRITER, server.url, f"event {number}"], stderr=subprocess.PIPE)

@@ -184,6 +184,7 @@ def test_an_unchanged_push_says_that_there_is_nothing_to_train(loop: Loop) -> No
     assert loop.tip("words") == sha
 
 
+@pytest.mark.nightly
 def test_hostile_names_do_nothing(loop: Loop) -> None:
     evil = TOY["evaluate.py"].replace('"accuracy": spread', '"accuracy": spread, "<img src=x>@olga|`$(id)`": 1.0')
     sha = loop.change({"evaluate.py": evil}, branch="x;touch${IFS}pwned", message="$(touch pwned) ::set-env name=A::b")

@@ -83,6 +83,7 @@ def test_a_column_that_moved_is_named_with_its_direction(world: WatchedWorld) ->
     assert 0.05 < effect.low < 0.2 < effect.high
     assert effect.direction > 0.1
     assert found.columns[0].shown == "mean 0.001452 → 0.4993 (+0.50 σ)"
+    assert found.columns[0].moved.quantiles["0.5"][1] == pytest.approx(0.5, abs=0.1)
     before = look(world, at=AT - 2 * WEEK - timedelta(seconds=1))
     assert not drifted(before)
 
@@ -332,6 +333,16 @@ def test_what_cannot_be_looked_at(
 ) -> None:
     with pytest.raises(error, match=words):
         look(world, **more)
+
+
+def test_the_stability_index_is_shown_to_those_who_ask(world: WatchedWorld) -> None:
+    _watched_by(world, "      psi: true\n")
+    world.serve({day + 35: some.assign(fare=some["fare"] + 0.5) for day, some in weeks(1).items()})
+    found = look(world)
+    index = next(column.psi for column in found.columns if column.column == "fare")
+    assert index is not None
+    assert index.value > 0.15 > 2 * index.by_chance
+    assert f"; PSI {index.value:.3f} (by chance up to {index.by_chance:.3f})" in found.columns[0].shown
 
 
 def _watched_by(world: WatchedWorld, lines: str) -> None:

@@ -70,6 +70,11 @@ def test_a_word_of_a_small_reference_is_not_named_however_large_its_share() -> N
     assert [bar.of for bar in words(["a"] * 19 + ["b"] * 21, ["a"] * 40)] == ["value", "others"]
 
 
+def test_a_word_that_looks_like_a_person_is_not_named_however_many_rows_have_it() -> None:
+    bars = words(["ada@example.org"] * 900 + ["b"] * 100, ["ada@example.org"] * 90 + ["b"] * 10)
+    assert [(bar.of, bar.word) for bar in bars] == [("value", "b"), ("others", None)]
+
+
 @pytest.mark.parametrize(("before", "now"), [(29, 100), (100, 29), (0, 0)])
 def test_few_rows_have_no_distribution(before: int, now: int) -> None:
     assert numbers([float(i) for i in range(before)], [float(i) for i in range(now)]) == ()

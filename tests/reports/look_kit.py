@@ -64,6 +64,8 @@ def look(week: int = 0, **changes: Any) -> dict[str, Any]:
         "own_periods": None,
         "quality": [],
         "drift": [column("fare", 0.02, 0.0, 0.04), column("word", 0.01, 0.0, 0.04)],
+        "detectors": [],
+        "unread": "",
         "harm": None,
         "shapes": [],
         "mutes": [],
@@ -86,3 +88,34 @@ def drifted(week: int = 0, name: str = "fare", **changes: Any) -> dict[str, Any]
         "tell": {"people": ["ada"], "teams": ["acme/ml"]},
     }
     return look(week, **(told | changes))
+
+
+def measured(value: float, **more: Any) -> dict[str, Any]:
+    own = {"value": 0.83, "low": 0.82, "high": 0.84}
+    return {
+        "metric": "auc", "value": value, "low": value - 0.02, "high": value + 0.02, "labels": 700, "cluster": "day",
+        "evaluated": own, **more,
+    }  # fmt: skip
+
+
+def estimated(value: float, **more: Any) -> dict[str, Any]:
+    return {
+        "metric": "auc", "method": "CBPE", "value": value, "low": value - 0.03, "high": value + 0.03, "error": 0.01,
+        "as_before": 0.03, "evaluated": 0.83, "overlap": 0.8, "periods": 12, **more,
+    }  # fmt: skip
+
+
+def performed(**more: Any) -> dict[str, Any]:
+    """Four windows: labels say of the first two, the third is estimated, of the fourth nothing is known."""
+    known = [{"measured": [measured(0.82)]}, {"measured": [measured(0.7)], "estimated": [estimated(0.8)]}]
+    known += [{"estimated": [estimated(0.78)]}, {"why": "not all labels have come"}]
+    series = [
+        {"since": stamp(MONDAY + i * WEEK), "until": stamp(MONDAY + (i + 1) * WEEK), "labels": 700, "measured": [],
+         "estimated": [], "why": "", **point}
+        for i, point in enumerate(known)
+    ]  # fmt: skip
+    group = {"column": "carrier", "value": "AA", "labels": 200, "measured": measured(0.6)}
+    return {
+        "metrics": [measured(0.76)], "groups": [group, {**group, "value": "UA", "measured": None}], "series": series,
+        "sources": {"test": 2800}, "unfit": 0, "suitability": None, "why": "", **more,
+    }  # fmt: skip

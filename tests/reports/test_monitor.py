@@ -16,8 +16,9 @@ from gitml.errors import UsageError
 from gitml.reports.lookcolumns import sparkline
 from gitml.reports.lookfacts import LookStory
 from gitml.reports.lookhook import webhook_body
+from gitml.reports.lookperformance import performance_chart
 from gitml.reports.monitor import Page, report
-from reports.look_kit import VERSION, column, drifted, effect, look, verdict
+from reports.look_kit import VERSION, column, drifted, effect, look, performed, verdict
 from reports.reading_kit import FORGED, read, read_as_github
 from reports.report_kit import PIECES
 
@@ -139,7 +140,7 @@ def test_a_broken_rule_says_what_was_expected_and_seen_and_since_when() -> None:
     found = page(look(quality=broken, verdicts=verdicts))
     assert "| all | volume | 400 rows | 0 rows | Mon 2025-10-06 |" in found.sticky
     assert found.alert is not None
-    assert "`fare` missing, 80 %, where at most 50 % is expected, since Mon 2025-09-29, and 1 rule more." in found.alert
+    assert "`fare` missing: 80 %; expected at most 50 %; since Mon 2025-09-29, and 1 rule more." in found.alert
     # A broken rule is certain: no rate of false alarms is promised of it.
     assert "How sure" not in found.alert
 
@@ -164,10 +165,50 @@ def test_the_name_of_a_picture_is_one_of_a_file_whatever_the_model_is_called(mod
 
 @pytest.mark.slow
 def test_the_chart_is_drawn_and_the_same_look_gives_the_same_bytes() -> None:
-    first, again = (report(drifted(), [look(-1)]) for _ in range(2))
+    first, again = (report(drifted(performance=performed()), [look(-1)]) for _ in range(2))
     assert first == again
-    (picture,) = first.pictures.values()
-    assert picture.startswith(b"\x89PNG")
+    assert len(first.pictures) == 2
+    assert all(picture.startswith(b"\x89PNG") for picture in first.pictures.values())
+
+
+def test_labels_take_the_place_of_the_estimate_in_table_and_chart() -> None:
+    told = look(performance=performed())
+    sticky = page(told).sticky
+    assert "| `auc` | 0.760 (0.740 to 0.780) | 700 | 0.830 (0.820 to 0.840) |" in sticky
+    rows = [
+        line for line in sticky.splitlines() if (line.startswith("| Mon") and "|  |" in line) or "labels have" in line
+    ]
+    assert "| Mon 2025-10-06 | 700 | 0.820 (0.800 to 0.840) |  |  |" in rows
+    assert "| Mon 2025-10-20 | 700 |  | 0.780 (0.750 to 0.810), CBPE |  |" in rows
+    assert "| Mon 2025-10-27 | 700 |  |  | not all labels have come |" in rows
+    assert "no estimate can see" in sticky
+    assert "| `carrier` = `UA` | 200 | too few labels |  |" in sticky
+    spec = performance_chart(LookStory(told))
+    assert spec is not None
+    assert [(v["window"], v["kind"], v["value"]) for v in spec["data"]["values"]] == [
+        ("2025-10-06", "on labels", 0.82), ("2025-10-13", "on labels", 0.7), ("2025-10-20", "estimated", 0.78),
+    ]  # fmt: skip
+
+
+def test_an_alarm_of_harm_alone_shows_performance_and_any_other_the_columns() -> None:
+    bad = look()["verdicts"] | {"harm": verdict("failed", "worse than its evaluation: auc 0.7")}
+    worse = drifted(verdicts=bad, performance=performed())
+    assert read(page(worse).alert or "").pictures == ["delay-production-performance.png"]
+    assert read(page(drifted(performance=performed())).alert or "").pictures == ["delay-production.png"]
+    assert read(page(worse).sticky).pictures == ["delay-production.png", "delay-production-performance.png"]
+    assert "the version before may be better: `gitml rollback delay --in production`" in (page(worse).alert or "")
+
+
+def test_detectors_say_what_they_found_and_which_of_it_is_only_shown() -> None:
+    one = {
+        "name": "domain-classifier", "is_drift": True, "p_val": 0.0001, "distance": 0.71, "threshold": 0.001,
+        "low": 0.69, "high": 0.73, "columns": [{"column": "fare", "distance": 0.3, "p_val": None}], "shown_only": "",
+        "alarms": True,
+    }  # fmt: skip
+    shown = {**one, "name": "alibi mmd", "p_val": None, "low": None, "alarms": False, "shown_only": "too few rows"}
+    sticky = page(look(detectors=[one, shown])).sticky
+    assert "| `domain-classifier` | 0.710 (0.690 to 0.730) | 0.0001 | 0.001 | `fare` | 🔴 drifted |" in sticky
+    assert "| `alibi mmd` | 0.710 | – | 0.001 | `fare` | shown, never alarms: too few rows |" in sticky
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
@@ -209,6 +250,8 @@ def test_hostile_text_anywhere_is_shown_and_does_nothing(seed: int) -> None:
     told = drifted(
         quality=[{"rule": "range", "column": "c", "expected": "e", "seen": "s", "since": "x"}],
         mutes=[{"columns": ["c"], "until": "2025-11-01T00:00:00Z", "reason": "r", "line": 1, "over": False}],
+        detectors=[{"name": "d", "columns": [{"column": "c"}], "shown_only": "s"}],
+        performance=performed(),
     )
     for container, key in places(told):
         if key != "phase" and rng.random() < 0.5:

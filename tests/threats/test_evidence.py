@@ -175,6 +175,7 @@ def told(scene: Scene, kind: str, commit: str) -> Statement:
     return only
 
 
+@pytest.mark.nightly
 def test_several_commits_are_one_change_however_they_are_merged_and_only_once(scene: Scene) -> None:
     """After an honest rebase main goes back, and the same commits come again, with evidence made up beside the old."""
     for method in ("squash", "rebase"):

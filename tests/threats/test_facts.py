@@ -64,6 +64,7 @@ def test_deployment_files_that_say_two_things_or_pin_what_is_not_there(scene: Sc
     scene.shut(expected, force=len(expected))
 
 
+@pytest.mark.nightly
 def test_files_that_are_links_or_programs(scene: Scene) -> None:
     """The link leads to a file that would be fine; the mode alone changes what the file is."""
     main = scene.town.main
@@ -99,6 +100,7 @@ ALONG = {
 }
 
 
+@pytest.mark.nightly
 def test_the_rules_are_not_changed_by_what_they_judge(scene: Scene) -> None:
     """Policy with roles, approvals and keys, workflows, owners, remotes, records: none of it in the same request."""
     policy = (scene.town.main / "policy.yaml").read_text()

@@ -39,6 +39,7 @@ def test_an_honest_pull_request_gets_through(scene: Scene) -> None:
     scene.open(number)
 
 
+@pytest.mark.nightly
 def test_who_stands_behind_a_change_does_not_approve_it(scene: Scene) -> None:
     expected: dict[int, tuple[str, ...]] = {}
     for name, (login, how, words) in MADE_IT.items():

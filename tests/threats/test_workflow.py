@@ -53,6 +53,7 @@ def works(tmp_path: Path) -> Iterator[Works]:
             runner.stop()
 
 
+@pytest.mark.nightly
 def test_a_workflow_that_was_edited_on_a_branch_gets_no_key(works: Works) -> None:
     secret, public = generate()
     write_files(works.clone, {**TOY, "policy.yaml": POLICY.replace("PUBLIC", public)})

@@ -273,6 +273,7 @@ def test_a_full_disk_leaves_no_version(app: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # of the index that DVC keeps of a folder
+@pytest.mark.nightly
 def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: Path, tmp_path: Path) -> None:
     model = app.parent / "doubling.skops"
     skops.io.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), model)

@@ -13,12 +13,13 @@ from gitml.forges.job import EndedRun
 from gitml.forges.settings import Settings
 from gitml.forges.table import adapter, connect, job_of
 from gitml.git.assets import BRANCH, Remote
-from gitml.http import HttpError, Patience
+from gitml.http import Patience
 from gitml.publishing.forkevent import fork_run, pull_of, without_words
 from gitml.publishing.pictures import with_pictures
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.status import CONTEXT, description_of, state_of, why_missing
 from gitml.publishing.sticky import Age, Posted, Stamp, Sticky
+from gitml.publishing.whoami import login_of
 from gitml.refs import NAME
 from gitml.reports import markdown
 from gitml.reports.exchange import MAX_BYTES, parse_report
@@ -210,16 +211,8 @@ class _Work:
         return branch.commit if branch else self.report.commit
 
     def _me(self) -> str:
-        """The login we write as. A token of an app or a job learns it from a status that it posts, else later."""
-        known = self.forge.me()
-        if known:
-            return known
         status = Status(CONTEXT, State.PENDING, "the report is being posted", _run_url(self.world))
-        try:
-            return self.forge.commits.post(self.report.commit, status).author
-        except HttpError as exc:
-            self.world.say(f"the status could not be posted: {exc.message}")
-            return ""
+        return login_of(self.forge, self.report.commit, status, self.world.say)
 
     def _summarise(self, text: str) -> None:
         path = job_of(self.world.env).summary

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("ci_collect", "Append what agents report to the ledger, if a trusted key signed it."),
     "verify": ("ci_record", "Try the versions of main that have no evidence yet."),
     "record": ("ci_record", "Sign what became of main: decisions, trainings, and what versions showed."),
+    "monitor": ("ci_monitor", "Look at live traffic, sign what was seen, and say it on pull requests."),
     "wait": ("ci_wait", "Report on a job that no runner takes."),
     "dispatch": ("ci_dispatch", "Train the branch of a pull request that opened or became ready."),
 }

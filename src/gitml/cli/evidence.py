@@ -17,7 +17,7 @@ from gitml.control.ledger import Here
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.trust import Believed
 from gitml.fields import EvidenceKind
-from gitml.kinds import signed_by
+from gitml.kinds import KINDS, signed_by
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.promotion.accept import AcceptOrder
 from gitml.promotion.accept import accept as run_accept
@@ -197,7 +197,7 @@ def accept(ctx: click.Context, /, good: str, *, key: SigningKey, reason: str, as
     "--purpose",
     "purposes",
     multiple=True,
-    type=click.Choice(get_args(EvidenceKind)),
+    type=click.Choice([kind for kind, row in KINDS.items() if not row.said_by]),
     help="A kind of evidence that it may sign; again for more.",
 )
 @as_json

@@ -14,6 +14,7 @@ from gitml.verdict import EXIT_CODES, Phase, worst
 
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
 _HEAD = ("column", "moved", "effect", "interval", "floor", "rows", "effective", "looks", "")
+_NAMED = 5
 _RIGHT = (2, 4, 5, 6, 7)
 
 
@@ -83,6 +84,8 @@ def _show(one: Any, folder: str | None) -> None:
     if one.columns:
         show()
         show(table([row for column in one.columns for row in _rows(column)], _HEAD, right=_RIGHT))
+    for change in one.performance.changes if one.performance else ():
+        show(printable(f"shown only: {change}"))
     mix = one.verdicts["drift"].measurements.get("mix") if "drift" in one.verdicts else ""
     if mix:
         show(printable(f"held fixed, reported only: {mix}"))
@@ -99,7 +102,7 @@ def _window(one: Any) -> str:
         parts.append(f"{one.rows_of_looks:,} with the {len(one.looks) - 1} windows before")
     if one.completeness and one.completeness.hosts:
         parts.append(str(one.completeness))
-    return printable(f"version {one.version}; " + "; ".join(parts))
+    return printable(f"version {one.version}; " + "; ".join([*parts, *([one.unread] if one.unread else [])]))
 
 
 def _rows(column: Any) -> Iterator[list[str]]:
@@ -131,11 +134,14 @@ def _mark(column: Any) -> str:
 
 
 def _detected(found: Any) -> str:
+    by = getattr(found, "by", "")
     if found.p_val is None:
-        return f"{found.name}: {found.shown_only}"
+        return f"{found.name}: {found.shown_only}{by and f'; by {by}'}"
     within = "" if found.low is None else f" ({found.low:.3f} … {found.high:.3f})"
     parts = [f"{found.name}: {found.distance:.3f}{within}", f"p {found.p_val:.2g} against {found.threshold:.2g}"]
-    parts += [", ".join(column.column for column in found.columns)] if found.columns else []
+    parts += [", ".join(column.column for column in found.columns[:_NAMED])] if found.columns else []
+    if by:
+        parts.append(f"{by}: {'drift' if found.alibi['is_drift'] else 'no drift'} by its own threshold")
     parts += [f"shown only: {found.shown_only}"] if found.shown_only else []
     return "; ".join([*parts, *(["alarm"] if found.alarms else [])])
 

@@ -61,13 +61,15 @@ class Here:
     def policy(self) -> Policy:
         return self.main.policy()
 
-    def refresh(self) -> None:
+    def refresh(self, branch: str = ledger.BRANCH) -> None:
         """Fetch the remote's branches, and the ledger under a name that never moves backwards.
+
+        ``branch``: another one of its form.
 
         Raises IntegrityError when the ledger was rewritten since this clone saw it.
         """
         self._remote().git(self.root, "fetch", "--quiet", "origin")
-        ledger.fetch(self.root, self._remote())
+        ledger.fetch(self.root, self._remote(), branch)
 
     def _remote(self) -> ledger.Remote:
         if not self.origin:
@@ -87,8 +89,8 @@ class Here:
         whole = [head for head in known if lines[head].issuperset(known)]
         return tuple(whole or known)
 
-    def heads_of_rewritten(self) -> tuple[str, ...]:
+    def heads_of_rewritten(self, branch: str = ledger.BRANCH) -> tuple[str, ...]:
         """The same where ``refresh`` failed: what the server has now, "" for nothing, then what this clone saw."""
-        seen = ledger.head(self.root)
-        now = ledger.fetch_as_is(self.root, self._remote()) or ""
+        seen = ledger.head(self.root, ledger.local_of(branch))
+        now = ledger.fetch_as_is(self.root, self._remote(), branch) or ""
         return (now, *([seen] if seen else []))

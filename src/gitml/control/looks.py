@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml.control.place import Place
+from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.control.signing import Signer
 from gitml.evidence.looks import Looks, SignedLook, looks_of
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
+from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry
+from gitml.git.orphan import Remote
 from gitml.git.repository import Repository
 
-_NEXT = "Next look: "
+# What the job that tells leaves behind; no branch, so nothing is protected or started by it.
+TOLD = "refs/gitml/looked"
 
 
 def read_looks(root: Path, head: str, rules: EvidenceRules, since: datetime | None = None) -> tuple[Believed, ...]:
@@ -44,14 +48,43 @@ def heard_looks(place: Place, rules: EvidenceRules, since: datetime | None = Non
     return looks_of(one for one in read_looks(place.root, head, rules, since) if one) if head else Looks()
 
 
-def sign_looks(signer: Signer, statements: Sequence[Statement], next_look: datetime, main: str) -> tuple[str, ...]:
-    """Add them in one commit; the names of the events. Raises UsageError for a key that policy.yaml does not believe.
+def newest_look(remote: Remote) -> datetime | None:
+    """When something was last added to the looks of the remote, by the branch's newest commit; None if there is no such
+    branch. Nothing is written to any clone. Raises OutsideError."""
+    with tempfile.TemporaryDirectory(prefix="gitml-looks-") as name:
+        folder = Path(name)
+        remote.git(folder, "init", "--quiet", "--bare")
+        if not remote.git(folder, "ls-remote", remote.url, f"refs/heads/{LOOKS}"):
+            return None
+        # Git keeps a filter by the remote's name, which may not be a path.
+        remote.git(folder, "remote", "add", "there", remote.url)
+        remote.git(folder, "fetch", "--quiet", "--depth=1", "--filter=tree:0", "there", f"refs/heads/{LOOKS}")
+        said = remote.git(folder, "log", "-1", "--no-show-signature", "--format=%ct", "FETCH_HEAD")
+    return datetime.fromtimestamp(int(said), UTC)
 
-    The commit says when the next look is due if main stays as it is, so that a job can end before it installs anything.
-    That is a hint: who may push can write another one, and all it changes is when somebody looks.
+
+def sign_looks(signer: Signer, statements: Sequence[Statement]) -> tuple[str, ...]:
+    """Add them in one commit; the names of the events. Raises UsageError for a key that policy.yaml does not name."""
+    message = (
+        f"Look{'s' if len(statements) > 1 else ''} at {len(statements)} window{'s' if len(statements) > 1 else ''}"
+    )
+    return signer.sign(statements, branch=LOOKS, message=f"{message}\n")
+
+
+def mark_told(place: Place, main: str, next_look: datetime) -> None:
+    """Say beside the branches that all looks are signed and told, so that the next job can end before it installs
+    anything: nothing is due until ``next_look`` while main and the looks stay as they are.
+
+    It is no evidence. Without it a job looks once more; who may push can write another one and so keep jobs from
+    looking, which `gitml doctor` and the age of the newest look show.
     """
-    hint = f"{_NEXT}{next_look.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\nMain: {main}\n"
-    return signer.sign(statements, branch=LOOKS, message=f"Looks of {len(statements)} windows\n\n{hint}")
+    # As they were read: what came since is not told yet.
+    looks = ledger.head(place.root, ledger.local_of(LOOKS)) or ""
+    said = f"Main: {main}\nLooks: {looks}\nNext look: {next_look.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\n"
+    tree = place.git.repository.store("tree", b"")
+    commit = commit_tree(place.git, tree, [], said, Who(BOT_NAME, BOT_EMAIL))
+    words = ("push", "--quiet", "--no-verify", "--force", place.remote.url, f"{commit}:{TOLD}")
+    place.remote.git(place.root, *words)
 
 
 def copy_to_ledger(place: Place, looks: Sequence[SignedLook]) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
     matched = list(_matched(facts, chain.events))
     start = facts.order[facts.since] if facts.since else -1
     judged = [m for m in matched if m.place > start]
-    found: list[Finding] = [*chain.findings]
+    found: list[Finding] = [*chain.findings, *facts.looks]
     rows = []
     for match in judged:
         ways = (_way(facts, landed, match.touch.path, match.pull) for landed in (*match.steps, match.landed))

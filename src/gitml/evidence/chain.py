@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
+from gitml.evidence.looks import findings as findings_of_looks
 from gitml.evidence.reader import by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
 from gitml.git.filechange import FileChange
 from gitml.git.history import MOST_FILES, Landed
-from gitml.git.ledger import BRANCH, Event
+from gitml.git.ledger import BRANCH, LOOKS, Event
 from gitml.git.ledgerline import NAME
 from gitml.git.orphan import WHO
 from gitml.kinds import KINDS
@@ -40,6 +41,18 @@ def walk(facts: AuditFacts, now: datetime) -> Chain:
     judged = tuple(stands.judged(one) for one in told)
     findings = [*_line(facts, stands), *_kept(facts), *_doubts(judged, stands), *_order(facts, judged)]
     return Chain(tuple(sorted(judged, key=by_time)), tuple(findings))
+
+
+def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
+    """The same of the branch of looks, whose line ``facts`` have in place of the ledger's.
+
+    What was added counts, whatever became of it: so a break is found, and needs nobody to accept it.
+    """
+    came = _came(facts)
+    events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came.get(e, "")) for e in facts.line.entries)
+    told = [_believe(facts, event, now) for event in events if event.content]
+    found = (*_line(facts, Standing(facts.line)), *_kept(facts), *findings_of_looks(told))
+    return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
 
 
 def _came(facts: AuditFacts) -> Mapping[tuple[str, str], str]:

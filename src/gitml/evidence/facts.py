@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gitml.errors import SpecError
+from gitml.evidence.findings import Finding
 from gitml.git.history import Landed
 from gitml.git.ledgerline import Line
 from gitml.spec.policy import Policy, TrustedKey, parse_policy
@@ -59,6 +60,7 @@ class AuditFacts:
     records more than once. ``ledger``: the commits of the ledger's own line; ``line`` what readers make of it, with all
     that it was put in front of; ``contents`` the blobs; ``lines`` the second parents there that are ledgers themselves.
     ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
+    ``looks``: what is wrong with the looks of monitors, whose contents no export holds.
     """
 
     repository: str
@@ -78,6 +80,7 @@ class AuditFacts:
     prefix: str = ""
     host: str = ""
     records: tuple[Landed, ...] = ()
+    looks: tuple[Finding, ...] = ()
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

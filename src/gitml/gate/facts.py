@@ -18,7 +18,7 @@ from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
-from gitml.gates.facts import Commit, Facts, Part, Person, Proof, Unknown, Version
+from gitml.gates.facts import Commit, Facts, MonitorLook, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import Move, classify
 from gitml.policy.facts import Case, Pull
 from gitml.registry.record import Record
@@ -26,10 +26,10 @@ from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
 
 Proofs = tuple[Proof, ...] | Unknown
-Lineage = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
+Lineage = Callable[[Record, Record | None, str], tuple[Commit, ...] | Unknown]
 
 
-def _nobody_looked(_: Record, __: Record | None) -> tuple[Commit, ...] | Unknown:
+def _nobody_looked(_: Record, __: Record | None, ___: str) -> tuple[Commit, ...] | Unknown:
     return Unknown("nobody looked who made the version")
 
 
@@ -37,8 +37,8 @@ def _nobody_looked(_: Record, __: Record | None) -> tuple[Commit, ...] | Unknown
 class Sources:
     """Where facts are looked up. ``policy`` is the base branch's, ``believed`` the whole ledger, judged by its keys.
 
-    ``lineage`` says whose commits a version came from, given its record and the champion's. ``teams`` are the members
-    of the policy's teams.
+    ``lineage`` says whose commits a version came from, given its record, the champion's and the environment.
+    ``teams`` are the members of the policy's teams, ``looks`` what the monitors saw.
     """
 
     shelf: Shelf
@@ -48,6 +48,9 @@ class Sources:
     believed: Sequence[Believed] | Unknown
     lineage: Lineage = _nobody_looked
     teams: Mapping[str, tuple[Person, ...] | Unknown] = field(default_factory=dict)
+    looks: tuple[MonitorLook, ...] | Unknown = field(
+        default_factory=lambda: Unknown("nobody read what the monitors saw")
+    )
 
 
 def case_of(sources: Sources, found: Edits, edit: Edit, pull: Pull | Unknown) -> Case:
@@ -143,7 +146,7 @@ def _facts(
         return record
     before = champion.record if isinstance(champion, _Known) else None
     compared = verified(sources.shelf, record, proofs)
-    authors = sources.lineage(record, before)
+    authors = sources.lineage(record, before, edit.environment)
     candidate = version_of(sources.shelf, record, compared=compared, authors=authors)
     return Facts(
         now=sources.now,
@@ -156,6 +159,7 @@ def _facts(
         pinned=_pinned(sources, edit.model, pin),
         proofs=proofs,
         exceptions=sources.policy.exceptions,
+        looks=sources.looks,
     )
 
 

@@ -13,6 +13,7 @@ from gitml.control.signing import BelievedEvents, heard_or_unknown
 from gitml.dvc.addresses import places_of
 from gitml.dvc.remotes import Depot, depot
 from gitml.errors import GitmlError
+from gitml.gate.seen import NOBODY_ASKS, Seen, seen_or_unknown
 from gitml.gates.facts import Unknown
 from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.policy import POLICY, Policy
@@ -20,13 +21,15 @@ from gitml.spec.policy import POLICY, Policy
 
 @dataclass(frozen=True)
 class Ground:
-    """What all pull requests are judged by: ``main`` as the forge has it now, its policy, the ledger by its keys."""
+    """What all pull requests are judged by: ``main`` as the forge has it now, its policy, the ledger by its keys, and
+    what the monitors saw, where the policy asks for it."""
 
     main: Mainline
     policy: Policy
     digest: str
     heard: BelievedEvents | Unknown
     depot: Depot | None = None
+    seen: Seen = NOBODY_ASKS
 
     def listening(self, heard: BelievedEvents | Unknown) -> Ground:
         """The same with the ledger as it is now."""
@@ -38,7 +41,8 @@ def ground(place: Place, main: Mainline | None = None) -> Iterator[Ground]:
     """Raises SpecError when the base branch has no policy.yaml that can be read."""
     main = main or place.newest(whole=True)
     policy, raw = main.policy(), main.file(POLICY) or b""
-    yield Ground(main, policy, sha256(raw).hexdigest(), heard_or_unknown(place, policy), _remotes(place, main))
+    heard, seen = heard_or_unknown(place, policy), seen_or_unknown(place, policy)
+    yield Ground(main, policy, sha256(raw).hexdigest(), heard, _remotes(place, main), seen)
 
 
 def _remotes(place: Place, main: Mainline) -> Depot | None:

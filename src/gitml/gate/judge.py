@@ -15,6 +15,7 @@ from gitml.gate.ground import Ground
 from gitml.gate.lineage import lineage_of
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
 from gitml.gate.people import person_from, pull_of, signed_pushers, teams_of
+from gitml.gate.seen import looks_told
 from gitml.gate.tree import Edit, Edits, edits
 from gitml.gate.version import Shelf
 from gitml.gates.facts import Person, Unknown
@@ -74,16 +75,16 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
             f"pull request {pull.number} moved from {head[:12]} while it was judged", "it is judged again"
         )
     if not isinstance(people, Unknown):
-        people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, people))
+        people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, pull.number, people))
     case = case_of(_sources(place, ground), found, edit, people)
     return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made)
 
 
-def _pushers(ground: Ground, edit: Edit, people: Pull) -> tuple[Person, ...] | Unknown:
+def _pushers(ground: Ground, edit: Edit, number: int, people: Pull) -> tuple[Person, ...] | Unknown:
     """As the forge says, else as the gate signed it of this head: branches go, and come again with another past."""
     if not isinstance(people.pushers, Unknown):
         return people.pushers
-    for about, told in signed_pushers(ground.heard, people.number, people.head):
+    for about, told in signed_pushers(ground.heard, number, people.head):
         change = about.change
         if change is not None and (change.path, change.old, change.new) == (edit.path, edit.old, edit.new):
             return tuple(person_from(one) for one in told)
@@ -112,6 +113,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
         believed=believed if isinstance(believed, Unknown) else believed.believed,
         lineage=lineage_of(place, ground.main, believed, ground.policy.agents.trailers),
         teams=teams_of(place, ground.policy),
+        looks=looks_told(ground.seen),
     )
 
 

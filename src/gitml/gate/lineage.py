@@ -30,27 +30,29 @@ MOST = 60
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-Look = Callable[[Record, Record | None], tuple[Commit, ...] | Unknown]
+Look = Callable[[Record, Record | None, str], tuple[Commit, ...] | Unknown]
 
 
 def lineage_of(place: Place, main: Mainline, heard: BelievedEvents | Unknown, starters: tuple[str, ...] = ()) -> Look:
     """A function that says whose commits a version came from.
 
     Those that changed what the version is made from (code, data, params, locked packages) on the default branch and
-    that the champion was not trained with; all of them where nothing runs yet, or where what runs is newer: of each,
-    the pull request that brought it, with its author, the people of its commits and whoever pushed to its branch; of a
-    direct push, its own. Commits that evidence which was ``heard`` calls derived the bot made, and its address counts
-    in no others. ``starters`` are trailers that name who started a coding agent.
+    that the champion of the environment was not trained with; all of them where nothing runs yet. Where what runs is
+    newer than the version: what came since the last version before it that was approved there, and what came since the
+    version, which promoting it takes back. Of each the pull request that brought it, with its author, the people of
+    its commits and whoever pushed to its branch; of a direct push, its own. Commits that evidence which was ``heard``
+    calls derived the bot made, and its address counts in no others. ``starters`` are trailers that name who started a
+    coding agent.
     """
     looking = _Look(place, main, heard, starters)
 
-    def look(record: Record, champion: Record | None) -> tuple[Commit, ...] | Unknown:
+    def look(record: Record, champion: Record | None, environment: str) -> tuple[Commit, ...] | Unknown:
         brought = main.added(record_path(record.model, record.version))
         if brought is None:
             return Unknown(f"no commit of the default branch brought {record.version}")
         if main.git.is_shallow():
             return Unknown("the clone is shallow: its history does not say whose commits the version came from")
-        return asked(lambda: tuple(looking.made(record, brought, champion)))
+        return asked(lambda: tuple(looking.made(record, brought, champion, environment)))
 
     return look
 
@@ -71,12 +73,14 @@ class _Look:
         """Whose work each pull request was, as the forge said once: two versions mostly came by the same."""
         return {}
 
-    def made(self, record: Record, brought: str, champion: Record | None) -> Iterator[Commit]:
+    def made(self, record: Record, brought: str, champion: Record | None, environment: str) -> Iterator[Commit]:
+        git, tip = self.main.git, brought
+        if champion and (landed := self._landed_after(brought, champion)):
+            tip, champion = landed, self._approved_before(record, brought, environment)
         since, same = self._start(record, brought, champion) if champion else ("", "")
-        git = self.main.git
-        new = {brought, *git.text("rev-list", "--first-parent", brought, *([f"^{since}"] if since else [])).split()}
+        new = {brought, *git.text("rev-list", "--first-parent", tip, *([f"^{since}"] if since else [])).split()}
         # Asked for a range and for paths at once, Git leaves out merges whose first parent is before the range.
-        found = git.text("log", "--first-parent", "--format=%H", brought, "--", *map(_literal, _paths(record))).split()
+        found = git.text("log", "--first-parent", "--format=%H", tip, "--", *map(_literal, _paths(record))).split()
         commits = dict.fromkeys([brought, *(c for c in found if c in new and c != same)])
         seen: set[int] = set()
         for commit in list(commits)[:MOST]:
@@ -85,6 +89,29 @@ class _Look:
             known = tuple(p for p in _addresses(self.main, commit) if p.is_known)
             if known:
                 yield Commit(commit, known)
+
+    def _landed_after(self, brought: str, champion: Record) -> str:
+        """The commit of main that brought a champion which is newer, else ""."""
+        landed = self.main.added(record_path(champion.model, champion.version))
+        is_newer = landed not in (None, brought) and self.place.git.is_ancestor(brought, landed or "")
+        return landed or "" if is_newer else ""
+
+    def _approved_before(self, record: Record, brought: str, environment: str) -> Record | None:
+        """The newest version up to this one, itself counted, that people approved for the environment."""
+        if isinstance(self.heard, Unknown):
+            return None
+        about = {"model": record.model, "environment": environment, "result": "passed"}
+        newest: tuple[str, Record] | None = None
+        approved = (s.binding for s in self.heard.all("approved", **about))
+        for version, artifact in dict.fromkeys((one.version, one.artifact) for one in approved):
+            landed = self.main.added(record_path(record.model, version))
+            if landed is None or not self.place.git.is_ancestor(landed, brought):
+                continue
+            found = self.main.original_record(record.model, version)
+            is_newer = newest is None or self.place.git.is_ancestor(newest[0], landed)
+            if is_newer and found.files[found.artifact].sha256 == artifact:
+                newest = (landed, found)
+        return newest and newest[1]
 
     def _start(self, record: Record, brought: str, champion: Record) -> tuple[str, str]:
         """The commit whose history the champion was trained with, and the one of main that brought no more than that.

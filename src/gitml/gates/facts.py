@@ -176,4 +176,6 @@ class Facts:
     left: Departure | None = None
     proofs: tuple[Proof, ...] | Unknown = ()
     exceptions: tuple[Exemption, ...] = ()
-    looks: tuple[MonitorLook, ...] | Unknown = Unknown("nobody read what the monitors saw")
+    looks: tuple[MonitorLook, ...] | Unknown = field(
+        default_factory=lambda: Unknown("nobody read what the monitors saw")
+    )

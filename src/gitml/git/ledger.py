@@ -82,7 +82,7 @@ def append(
 
 def _append_near(near: Path, remote: Remote, addition: Addition) -> str | None:
     """On top of what the clone ``near`` has; None where that does not do."""
-    local = f"{_LOCAL}{addition.branch}"
+    local = local_of(addition.branch)
     tip = head(near, local)
     if not tip or not all(head(near, parent) for parent in addition.parents):
         return None
@@ -106,7 +106,7 @@ def fetch(root: Path, remote: Remote, branch: str = BRANCH) -> str | None:
 
     Raises IntegrityError when it was rewritten, or is gone, since this clone saw it.
     """
-    local = f"{_LOCAL}{branch}"
+    local = local_of(branch)
     try:
         # Without --quiet: Git would not say why it refuses.
         remote.git(root, *_FETCH, remote.url, f"refs/heads/{branch}:{local}")
@@ -134,9 +134,14 @@ def fetch_as_is(root: Path, remote: Remote, branch: str = BRANCH) -> str | None:
     return head(root, f"{_LOCAL}{branch}-now")
 
 
+def local_of(branch: str) -> str:
+    """The ref under which ``fetch`` keeps a branch of this form."""
+    return f"{_LOCAL}{branch}"
+
+
 def names_of(branch: str) -> tuple[str, ...]:
-    """The refs under which a clone may know a branch of this form."""
-    return (f"refs/remotes/origin/{branch}", f"{_LOCAL}{branch}", f"refs/heads/{branch}")
+    """The refs under which a clone may know it."""
+    return (f"refs/remotes/origin/{branch}", local_of(branch), f"refs/heads/{branch}")
 
 
 def head(root: Path, revision: str = LOCAL) -> str | None:

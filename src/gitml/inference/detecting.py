@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gitml.errors import GitmlError, InconclusiveError, UsageError
+from gitml.errors import GitmlError, UsageError
+from gitml.inference.alibi import alibi_detector
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch
-from gitml.monitoring.detector import Detection, Detector, DetectorRows, too_little
+from gitml.models.fields import Field
+from gitml.monitoring.detector import Detection, DetectorRows, too_little
 from gitml.monitoring.domainclassifier import DomainClassifier
 from gitml.monitoring.labelled import NEEDED, answered
 from gitml.monitoring.looks import joint_cluster
@@ -50,18 +52,39 @@ def detections_of(root: Path, watch: Watch, subject: Subject, traffic: LiveTraff
     if not entries:
         return ()
     try:
-        reference, live = _rows(root, watch, subject, traffic)
-    except (GitmlError, OSError) as exc:
+        inputs = {there: f for there, f in subject.fields.items() if there.startswith(FEATURE)}
+        cluster = _cluster(watch, subject)
+        live = sampled(_of_traffic(watch, traffic, {there: f.name for there, f in inputs.items()}, cluster))
+    except (GitmlError, OSError, pa.ArrowException) as exc:
         return tuple(too_little(entry.shown, _said(exc), traffic.level) for entry in entries)
-    return tuple(_judged(entry, watch, reference, live, traffic.level) for entry in entries)
+    found = _Found(root, watch, subject, [*inputs.values()], cluster, live)
+    return tuple(_judged(entry, found, traffic.level) for entry in entries)
 
 
-def _judged(
-    entry: MonitorDetector, watch: Watch, reference: DetectorRows, live: DetectorRows, level: float
-) -> Detection:
+@dataclass(frozen=True)
+class _Found:
+    """What detectors need; ``live`` is None for a window without any row."""
+
+    root: Path
+    watch: Watch
+    subject: Subject
+    inputs: Sequence[Field]
+    cluster: Cluster
+    live: pa.Table | None
+
+    @property
+    def names(self) -> list[str]:
+        return [field.name for field in self.inputs]
+
+
+def _judged(entry: MonitorDetector, found: _Found, level: float) -> Detection:
     try:
-        return detector_of(entry, watch).judge(reference, live, level)
-    except GitmlError as exc:
+        if entry.alibi:
+            live = pa.table({}) if found.live is None else found.live
+            rows = rows_for(live, found.names if live.num_rows else [], found.cluster)
+            return alibi_detector(found.root, entry, found.inputs).judge(DetectorRows(pa.table({})), rows, level)
+        return DomainClassifier(found.watch.spec.floors.numbers).judge(*_with_sample(found), level)
+    except (GitmlError, OSError) as exc:
         return too_little(entry.shown, _said(exc), level)
 
 
@@ -70,27 +93,23 @@ def _said(exc: Exception) -> str:
     return f"{exc}; {hint}" if hint else str(exc)
 
 
-def detector_of(entry: MonitorDetector, watch: Watch) -> Detector:
-    """Raises InconclusiveError for one that cannot run here."""
-    if entry.name == "domain-classifier":
-        return DomainClassifier(watch.spec.floors.numbers)
-    raise InconclusiveError(f"{entry.shown} cannot run here", "alibi-detect is not part of this installation")
-
-
-def _rows(root: Path, watch: Watch, subject: Subject, traffic: LiveTraffic) -> tuple[DetectorRows, DetectorRows]:
-    name = watch.record.roles.get("reference_rows")
-    features = subject.reference.features if subject.reference else None
-    if not name or features is None:
-        raise UsageError(_NO_ROWS)
-    names = {there: f.name for there, f in subject.fields.items() if there.startswith(FEATURE)}
+def _cluster(watch: Watch, subject: Subject) -> Cluster:
+    """By what rows are alike; without a reference that tells, by their day unless gitml.yaml says that by nothing."""
     clusters = CLUSTERS if watch.spec.clusters is None else watch.spec.clusters
-    cluster: Cluster = joint_cluster(features, clusters)  # type: ignore[assignment]
-    sample = read_sample(CloneShelf(root).files(watch.record, [name])[name].read_bytes())
-    live = sampled(_of_traffic(watch, traffic, names, cluster))
-    if live is None:
-        live = sample.slice(0, 0)
-    columns = [*names.values()]
-    return rows_for(sample, columns, cluster), rows_for(live, columns, cluster)
+    features = subject.reference.features if subject.reference else None
+    if features is None:
+        return "day" if clusters else ""
+    return joint_cluster(features, clusters)  # type: ignore[return-value]
+
+
+def _with_sample(found: _Found) -> tuple[DetectorRows, DetectorRows]:
+    """Rows of the reference and of the window."""
+    name = found.watch.record.roles.get("reference_rows")
+    if not name or not (found.subject.reference and found.subject.reference.features):
+        raise UsageError(_NO_ROWS)
+    sample = read_sample(CloneShelf(found.root).files(found.watch.record, [name])[name].read_bytes())
+    live = sample.slice(0, 0) if found.live is None else found.live
+    return rows_for(sample, found.names, found.cluster), rows_for(live, found.names, found.cluster)
 
 
 def _of_traffic(
@@ -110,7 +129,7 @@ def _of_traffic(
 def with_detections(verdict: Verdict, detections: Sequence[Detection]) -> Verdict:
     """An alarm of a detector is drift; one that could not tell leaves no success."""
     loud = [found for found in detections if found.alarms]
-    mute = [found for found in detections if found.p_val is None]
+    mute = [found for found in detections if found.p_val is None and found.distance is None]
     measured = {**verdict.measurements, "detectors": [found.name for found in loud]}
     if loud:
         said = "; ".join(map(_alarm, loud))

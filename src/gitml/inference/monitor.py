@@ -136,8 +136,8 @@ def judged(watch: Watch, job: MonitorRound, window: Span, earlier: Earlier = NOT
         known = completeness(job.call.traffic, start, end, at=job.at, environment=watch.environment)
         if known.state == "waiting" and known.hosts:
             return _all(replace(empty, completeness=known), watch, f"not all rows are there yet: {known}", later=True)
-        looks = _looks(watch.subject, watch, job, empty, earlier)
-        found = _with_verdicts(replace(empty, completeness=known), watch.subject, watch, job, looks)
+        looks, unread = _looks(watch.subject, watch, job, empty, earlier)
+        found = _with_verdicts(replace(empty, completeness=known, unread=unread), watch.subject, watch, job, looks)
         return within_promise(replace(found, later=watch.lacking), earlier.spent)
     except UNREADABLE as exc:
         return _all(empty, watch, f"the traffic cannot be read: {exc}", later=True)
@@ -148,22 +148,31 @@ def _all(empty: Monitored, watch: Watch, why: str, *, later: bool = False) -> Mo
     return replace(empty, verdicts=verdicts, later=why if later else "")
 
 
-def _looks(subject: Subject, watch: Watch, job: MonitorRound, empty: Monitored, earlier: Earlier) -> list[Look]:
-    """The last windows, newest last, from the first in which the version answered. A window beside the schedule is
-    alone."""
+def _looks(
+    subject: Subject, watch: Watch, job: MonitorRound, empty: Monitored, earlier: Earlier
+) -> tuple[list[Look], str]:
+    """The last windows, newest last, from the first in which the version answered, and why it is not more of them where
+    one cannot be read. A window beside the schedule is alone."""
     with storing(job.call.traffic, "predictions", watch.model, job.at, job.call.spool) as stored:
         first = min(stored.days(), default="")
     found: list[Look] = []
+    unread = ""
     for back in range(max(WINDOWS) if empty.scheduled else 1):
         since, until = (moment - back * watch.spec.window for moment in (empty.since, empty.until))
         sketch = earlier.sketch((since, until), subject.layout) if back else None
         if sketch is None and found and f"{until.astimezone(UTC):%Y-%m-%d}" < first:
             break
-        sketch = sketch or counted(subject, watch, job.call, Window(since, until, job.at))
-        found.append(Look(since, until, sketch))
+        try:
+            found.append(Look(since, until, sketch or counted(subject, watch, job.call, Window(since, until, job.at))))
+        except UNREADABLE as exc:
+            # One torn file of a month ago keeps nobody from looking at what is new.
+            if not found or not rows_of(found[0]):
+                raise
+            unread = f"the traffic before {until:%Y-%m-%d %H:%M} UTC cannot be read: {exc}"
+            break
     while len(found) > 1 and not rows_of(found[-1]):
         found.pop()
-    return found[::-1]
+    return found[::-1], unread
 
 
 def counted(subject: Subject, watch: Watch, call: MonitorCall, window: Window) -> Sketch:
@@ -204,7 +213,7 @@ def _live(watch: Watch, job: MonitorRound, look: Look) -> LiveTraffic:
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
     clusters = CLUSTERS if spec.clusters is None else spec.clusters
-    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context))
+    return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context), psi=spec.psi)
 
 
 def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> float:
@@ -228,5 +237,6 @@ def _harm(
     matured = job.at - (spec.labels_within or watch.spec.window)
     labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
     rate = job.app.monitors.rate * _HARM / len(job.watches)
-    plan = HarmPlan(metric, own_of(watch.record, metric), rate, watch.spec.looks_a_year, spec.worse_by)
+    own = own_of(watch.record, metric)
+    plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, spec.worse_by, spec.changes)
     return judge_harm(labels, plan)

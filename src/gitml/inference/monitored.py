@@ -53,7 +53,7 @@ class Monitored:
     """One model in one environment. ``verdicts`` by `quality`, `drift`, `harm`, without those that are turned off;
     ``looks`` are the windows that were read, newest last. ``scheduled``: the window is one of the schedule, to which
     the promise applies. ``later``: why this is not for good, and to be looked at again: rows are on their way, or
-    something is out of reach."""
+    something is out of reach. ``unread``: why windows before are left out."""
 
     model: str
     environment: str
@@ -76,6 +76,7 @@ class Monitored:
     later: str = ""
     mutes: tuple[Mute, ...] = ()
     tell: Concerned = Concerned()
+    unread: str = ""
 
     @property
     def phase(self) -> Phase:
@@ -105,6 +106,7 @@ class Monitored:
             "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
             "complete": self.completeness and self.completeness.state,
             "rows": self.rows,
+            "unread": self.unread,
             "looks": [
                 {
                     "since": _moment(look.since),
@@ -148,6 +150,8 @@ def _column(column: ColumnDrift) -> dict[str, Any]:
         "rows_needed": column.needed,
         "floor_within_reach": column.reachable,
         "moved": column.shown,
+        "movement": asdict(column.moved),
+        "psi": column.psi and asdict(column.psi),
         "muted": column.muted,
     }
 

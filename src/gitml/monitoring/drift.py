@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
+from gitml.monitoring.direction import Movement, movement
 from gitml.monitoring.looks import comparable, windowed
-from gitml.monitoring.promise import LEAST_ROWS, Promise
+from gitml.monitoring.promise import Promise
+from gitml.monitoring.psi import Psi, psi
 from gitml.monitoring.reference import OUTPUT, prefixed
 from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
-from gitml.monitoring.shapes import frequent
-from gitml.monitoring.strata import Mix, mix_of
+from gitml.monitoring.strata import Mix, Reweighted, mix_of
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.counts import Counts
-from gitml.sketches.grids import CategoryGrid, NumberGrid
 from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, ColumnSketch, Sketch
 from gitml.verdict import Phase, Verdict
@@ -35,20 +33,21 @@ NO_REFERENCE = (
 @dataclass(frozen=True)
 class DriftPlan:
     """``floors`` are by the model's own names of columns. ``muted``: column → why, and until when. ``stratified``: the
-    contexts that the reference was written with are held fixed."""
+    contexts that the reference was written with are held fixed. ``psi``: the population stability index is shown."""
 
     promise: Promise
     floors: Floors = field(default_factory=Floors)
     clusters: Sequence[str] = CLUSTERS
     muted: Mapping[str, str] = field(default_factory=dict)
     stratified: bool = False
+    psi: bool = False
 
 
 @dataclass(frozen=True)
 class ColumnDrift:
     """One column. ``column`` is the model's own name. ``effect`` is None where there are too few rows for any window;
     ``needed``: about so many rows until an effect of twice the floor would be seen, 0 where they are there, None where
-    no number of them suffices. ``shown`` says which way it moved, in the column's own units."""
+    no number of them suffices. ``moved`` says which way, in the column's own units."""
 
     column: str
     output: bool
@@ -56,8 +55,14 @@ class ColumnDrift:
     missing: Effect | None
     needed: int | None
     reachable: float | None = None
-    shown: str = ""
+    moved: Movement = field(default_factory=Movement)
+    psi: Psi | None = None
     muted: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Which way it moved, in words."""
+        return "; ".join(str(part) for part in (self.moved, self.psi) if part is not None and str(part))
 
     @property
     def drifted(self) -> bool:
@@ -124,11 +129,15 @@ def _of_part(
         m = _reference_rows(bases[name], longest)
         needed = _needed(floor, m, live[name].get(longest), bases[name], plan.promise)
         window = of["values"].window if "values" in of else longest
+        mixed, pair = bases[name].mixed.get(window), (part.sketch.columns[name], windows[window].columns[name])
+        compared = live[name].get(window)
         found.append(
             ColumnDrift(
                 names[name], name.startswith(OUTPUT), of.get("values"), of.get("missing"), needed,
                 _reachable(m, plan.promise) if needed is None else None,
-                _shown(part, name, windows[window]), plan.muted.get(names[name], ""),
+                movement(bases[name].grid, *pair, mixed.cells if mixed else None),
+                _index(pair, bases[name], compared, mixed) if plan.psi and compared else None,
+                plan.muted.get(names[name], ""),
             )
         )  # fmt: skip
     return found
@@ -165,36 +174,15 @@ def _reachable(m: float, promise: Promise) -> float | None:
     return next((f / 100 for f in range(1, 51) if rows_needed(_TARGET * f / 100, f / 100, m, promise)), None)
 
 
-def _shown(part: ReferenceSketch, column: str, live: Sketch) -> str:
-    grid, before, now = part.layout.columns[column], part.sketch.columns[column], live.columns[column]
-    if isinstance(grid, NumberGrid):
-        return _of_means(grid, before, now)
-    return _of_categories(grid, before, now)
-
-
-def _of_means(grid: NumberGrid, before: ColumnSketch, now: ColumnSketch) -> str:
-    if min(before.finite, now.finite) < LEAST_ROWS:  # the mean of one row is that row's value
-        return ""
-    was, is_now = (column.total / column.finite * grid.step for column in (before, now))
-    return f"mean {was:.4g} → {is_now:.4g} ({(is_now - was) / _spread(grid, before):+.2f} σ)"
-
-
-def _spread(grid: NumberGrid, column: ColumnSketch) -> float:
-    """Half the distance between the quantiles .16 and .84, which is σ of a normal column."""
-    shares = np.cumsum(column.cells.sum(axis=0))[:-1] / column.cells.sum()
-    low, high = (grid.edges[min(int(np.searchsorted(shares, q)), len(grid.edges) - 1)] for q in (0.16, 0.84))
-    return (high - low) / 2 or grid.spread
-
-
-def _of_categories(grid: CategoryGrid, before: ColumnSketch, now: ColumnSketch) -> str:
-    cells = [column.cells.sum(axis=0) for column in (before, now)]
-    if not cells[0].sum() or not cells[1].sum():
-        return ""
-    was, is_now = (counts / counts.sum() for counts in cells)
-    place = int(abs(is_now - was).argmax())
-    named = place < len(grid.categories) and frequent(int(cells[0][place]), int(cells[0].sum()))
-    word = grid.categories[place] if named else "rare ones" if place < len(grid.categories) else "all others"
-    return f"{word} {was[place]:.1%} → {is_now[place]:.1%}"
+def _index(
+    pair: tuple[ColumnSketch, ColumnSketch], base: Baseline, live: Counts, mixed: Reweighted | None
+) -> Psi | None:
+    reference, now = (column.cells.sum(axis=0) for column in pair)
+    if not reference.sum() or not now.sum():
+        return None
+    shares = mixed.cells if mixed else reference / reference.sum()
+    m = (mixed.present if mixed else base.counts.present) * base.counts.effective(base.alike)
+    return psi(shares, now / now.sum(), m, live.present * live.effective(base.alike))
 
 
 def _verdict(columns: Sequence[ColumnDrift], watched: set[str]) -> Verdict:

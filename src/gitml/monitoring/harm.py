@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from gitml.monitoring.concept import ConceptChange, bounded_losses, concept_changes
 from gitml.monitoring.losses import SCORES, Floats, Score
 from gitml.monitoring.promise import WINDOWS
 from gitml.verdict import Phase, Verdict
@@ -42,13 +43,14 @@ class Labelled:
 @dataclass(frozen=True)
 class HarmPlan:
     """``rate``: the probability of a false alarm in a year of ``looks`` looks. ``worse_by``: None is half the width of
-    the interval of the evaluation."""
+    the interval of the evaluation. ``changes``: methods of ``concept`` that are shown."""
 
     metric: str
     own: Own | None
     rate: float
     looks: int
     worse_by: float | None = None
+    changes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Performance:
     high: float
     surely: float
     possibly: float
+    changes: tuple[ConceptChange, ...] = ()
 
 
 def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance | None]:
@@ -91,7 +94,11 @@ def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance
         why = f"too little: {len(labelled.truth):,} labels of {days} days"
         hint = f"; {_LEAST_LABELS} labels of {_LEAST_CLUSTERS} days are needed"
         return Verdict(Phase.INCONCLUSIVE, why + hint), None
-    return _verdict(found, plan, own)
+    verdict, worst = _verdict(found, plan, own)
+    if not plan.changes:
+        return verdict, worst
+    losses = bounded_losses(plan.metric, labelled.truth, labelled.predicted, own.value)
+    return verdict, replace(worst, changes=concept_changes(losses, labelled.day.tolist(), plan.changes))
 
 
 def _verdict(found: Sequence[Performance], plan: HarmPlan, own: Own) -> tuple[Verdict, Performance]:
@@ -144,14 +151,15 @@ def _own_error(own: Own) -> float:
 def jackknife(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[np.int64]) -> tuple[float, float, int]:
     """The metric, its standard error from leaving out a cluster at a time, and the number of clusters.
 
-    ``clusters`` count from 0 in order of time; neighbours are gathered where there are more than fifty.
+        ``clusters`` count from 0 in order of time; neighbours are gathered where there are more than fifty.
 
-    >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=400)
-    >>> from gitml.monitoring.losses import mae
-    >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
-    >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
-    (True, 20)
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=400)
+        >>> from gitml.monitoring.concept import ConceptChange, bounded_losses, concept_changes
+    from gitml.monitoring.losses import mae
+        >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
+        >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
+        (True, 20)
     """
     count = int(clusters.max()) + 1
     blocks = clusters if count <= _MOST_CLUSTERS else clusters * _MOST_CLUSTERS // count

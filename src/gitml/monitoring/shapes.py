@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gitml.monitoring.promise import LEAST_ROWS
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.sketch import ColumnSketch
+from gitml.stats.profile import is_personal
 
 # A value that a smaller part of the reference's rows has, or fewer rows, is not named: it might point to a person.
 FREQUENT, ENOUGH = 0.01, 20
@@ -41,6 +42,15 @@ class Bar:
     word: str | None = None
     low: float | None = None
     high: float | None = None
+
+
+def named(word: str, rows: int, total: int) -> bool:
+    """Whether a word that so many rows of the reference's ``total`` have may be told to everybody.
+
+    >>> named("AA", 30, 1_000), named("ada@example.org", 900, 1_000)
+    (True, False)
+    """
+    return frequent(rows, total) and not is_personal(word)
 
 
 def frequent(rows: int, total: int) -> bool:
@@ -79,12 +89,13 @@ class _Sides:
 
 
 def _of_words(grid: CategoryGrid, sides: _Sides) -> Iterator[Bar]:
-    known = [i for i in range(len(grid.categories)) if frequent(int(sides.before[i]), int(sides.before.sum()))]
+    total = int(sides.before.sum())
+    known = [i for i, word in enumerate(grid.categories) if named(word, int(sides.before[i]), total)]
     larger = sorted(known, key=lambda i: (-max(*sides.shares([i])), i))
-    named = sorted(larger[:_NAMED])
-    for place in named:
+    shown = sorted(larger[:_NAMED])
+    for place in shown:
         yield Bar("value", *sides.shares([place]), word=grid.categories[place])
-    others = sides.shares([i for i in range(grid.cells) if i not in named])
+    others = sides.shares([i for i in range(grid.cells) if i not in shown])
     if any(others):
         yield Bar("others", *others)
 

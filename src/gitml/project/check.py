@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gitml.errors import Problem, SpecError
+from gitml.project.detectors import detector_problems
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
@@ -173,6 +175,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.paths_distinct(app, document)
     found += crosscheck.monitors_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
+    found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)
         found += crosscheck.outputs_made(app, document, files.pipeline)
@@ -183,6 +186,11 @@ def _across(files: _Files) -> None:
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _deployed(files, app)
     _ensembles(files, app)
+
+
+def _is_output(files: _Files, path: str) -> bool:
+    outputs = files.pipeline.producers if files.pipeline else {}
+    return files.exists(f"{path}.dvc") or any(path == out or path.startswith(f"{out}/") for out in outputs)
 
 
 def _measured(root: Path, app: Application) -> dict[str, policycheck.Measured]:

@@ -16,8 +16,10 @@ from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.http import HttpError, Patience
 from gitml.models.quarantine import can_go_offline
+from gitml.project.doctordetectors import detector_points
 from gitml.project.doctorfix import mend
 from gitml.project.doctoridentity import identity
+from gitml.project.doctorlooks import watching
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
 from gitml.project.render import Did, workflows
@@ -35,7 +37,7 @@ def doctor(
 ) -> tuple[Point, ...]:
     """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
-    points = [_workflows(root), *_data(root, application), _trials()]
+    points = [_workflows(root), *_data(root, application), _trials(), *detector_points(root, application)]
     try:
         remote = _origin(root)
         settings = settings_from(env, remote)
@@ -49,7 +51,7 @@ def doctor(
         with connect(settings, patience=_PATIENCE, note=note) as forge:
             if fix:
                 points += mend(root, application, forge)
-            return (*points, *_forge(forge, root, application))
+            return (*points, *_forge(forge, root, application, settings))
     except (HttpError, UsageError) as exc:
         return (*points, Point("forge", Mark.MISSING, exc.message, exc.hint))
 
@@ -133,7 +135,7 @@ def _token(settings: Settings, env: Mapping[str, str], application: Application)
     return Point("token", Mark.OK, f"{kind}; in CI the job's own: {_COST}", "ci.app: true in gitml.yaml, and an app")
 
 
-def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterator[Point]:
+def _forge(forge: GovernedForge, root: Path, application: Application, settings: Settings) -> Iterator[Point]:
     about = forge.about()
     said = "private" if about.is_private else "public"
     yield Point("forge", Mark.OK, f"{about.name} is {said}, its default branch is {about.default_branch}")
@@ -146,6 +148,7 @@ def _forge(forge: GovernedForge, root: Path, application: Application) -> Iterat
     yield _checked_in(forge, root, main)
     yield identity(forge, Git(root))
     yield from guarding(root, application, forge, main)
+    yield from watching(root, application, settings, forge, main)
 
 
 def _permissions(forge: Forge, about: About, main: Branch) -> Iterator[Point]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from gitml.ci.github.gate import ENVIRONMENT
+from gitml.ci.github.monitor import LOOKS as SIGNING
+from gitml.ci.github.monitor import TRAFFIC
 from gitml.errors import UsageError
 from gitml.forges.governed import GovernedForge, Protection
 from gitml.git.ledger import BRANCH as LEDGER
+from gitml.git.ledger import LOOKS
 from gitml.http import HttpError
+from gitml.project.doctorlooks import signs_looks
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import contexts_of, wanted
 from gitml.spec.application import Application
@@ -29,14 +34,14 @@ def mend(root: Path, application: Application, forge: GovernedForge) -> list[Poi
 def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterator[Point | None]:
     main, guards = forge.about().default_branch, forge.guards
 
-    def environment() -> bool:
-        return guards.environment(ENVIRONMENT) != guards.set_environment(ENVIRONMENT, [main])
+    def environment(name: str) -> bool:
+        return guards.environment(name) != guards.set_environment(name, [main])
 
     def protection() -> bool:
         return guards.protection(main) != guards.protect(main, wanted(contexts_of(root, application)))
 
-    def ledger() -> bool:
-        return guards.protection(LEDGER) != guards.protect(LEDGER, Protection())
+    def added_to(branch: str) -> bool:
+        return guards.protection(branch) != guards.protect(branch, Protection())
 
     def proposing() -> bool:
         if guards.jobs_may_open():
@@ -44,11 +49,13 @@ def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterato
         guards.let_jobs_open(yes=True)
         return True
 
-    yield _did(f"the Environment {ENVIRONMENT} is for {main} alone", environment)
+    for name in (ENVIRONMENT, *((TRAFFIC, SIGNING) if signs_looks(root) else ())):
+        yield _did(f"the Environment {name} is for {main} alone", partial(environment, name))
     if forge.commits.branch(main) is not None:
         yield _did(f"{main} asks for what the policy needs", protection)
-    if forge.commits.branch(LEDGER) is not None:
-        yield _did(f"{LEDGER} is only ever added to", ledger)
+    for branch in (LEDGER, LOOKS):
+        if forge.commits.branch(branch) is not None:
+            yield _did(f"{branch} is only ever added to", partial(added_to, branch))
     if not application.ci.app:
         yield _did("jobs may open pull requests", proposing)
 

@@ -38,16 +38,17 @@ def guarding(root: Path, application: Application, forge: GovernedForge, main: B
         yield Point("policy", Mark.MISSING, str(exc.problems[0]), "gitml check")
         return
     yield from _default_branch(application, main)
-    yield from _asked("rules", lambda: _rules(root, application, forge, main))
+    yield from asked("rules", lambda: _rules(root, application, forge, main))
     yield _owners(root)
-    yield from _asked("environment", lambda: _environment(forge, main))
+    yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
+    yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
     yield _keys(policy)
-    yield from _asked("ledger", lambda: _ledger(forge))
-    yield from _asked("people", lambda: _people(policy, forge, application))
-    yield from _asked("bot", lambda: _bot(application, forge))
+    yield from asked("ledger", lambda: added_to(forge, LEDGER, f"ledger {LEDGER}"))
+    yield from asked("people", lambda: _people(policy, forge, application))
+    yield from asked("bot", lambda: _bot(application, forge))
 
 
-def _asked(name: str, points: Callable[[], Iterator[Point]]) -> list[Point]:
+def asked(name: str, points: Callable[[], Iterator[Point]]) -> list[Point]:
     """Most of it only administrators may read."""
     try:
         return list(points())
@@ -151,32 +152,32 @@ def _owners(root: Path) -> Point:
     return Point("owners", Mark.OK, f"{path} asks for the reviews that policy.yaml wants")
 
 
-def _environment(forge: GovernedForge, main: Branch) -> Iterator[Point]:
-    """The key must be where the default branch alone gets it."""
-    name, there = f"environment {ENVIRONMENT}", forge.guards.environment(ENVIRONMENT)
+def environment(forge: GovernedForge, main: Branch, called: str) -> Iterator[Point]:
+    """What is secret must be where the default branch alone gets it."""
+    name, there = f"environment {called}", forge.guards.environment(called)
     fix = "gitml doctor --fix, as an administrator"
     if there is None:
-        yield Point(name, Mark.MISSING, "is not there, so nothing can be signed", fix)
+        yield Point(name, Mark.MISSING, "is not there, so no job of main alone has its secrets", fix)
     elif there.branches is None:
         said = "every protected branch" if there.protected_only else "every branch"
-        yield Point(name, Mark.MISSING, f"{said} may use it, and so sign", fix)
+        yield Point(name, Mark.MISSING, f"{said} may use it, and so has its secrets", fix)
     elif there.branches != (main.name,):
         others = ", ".join(b for b in there.branches if b != main.name) or "no branch"
         todo = fix if main.name not in there.branches else f"in its settings, remove all but {main.name}"
         yield Point(name, Mark.MISSING, f"{others} may use it", todo)
     else:
         yield Point(name, Mark.OK, f"for {main.name} alone")
-    yield _secret(forge, is_there=there is not None)
 
 
-def _secret(forge: GovernedForge, *, is_there: bool) -> Point:
-    todo = f"gitml evidence keygen; its private half becomes the secret {SIGNING_KEY} of the Environment {ENVIRONMENT}"
-    if SIGNING_KEY in forge.guards.secrets(""):
-        what = f"{SIGNING_KEY} is a secret of the repository: a workflow on any branch reads it"
-        return Point("signing key", Mark.MISSING, what, f"delete it there, and use another key: {todo}")
-    if not is_there or SIGNING_KEY not in forge.guards.secrets(ENVIRONMENT):
-        return Point("signing key", Mark.MISSING, "nothing to sign with, so the gate stays shut", todo)
-    return Point("signing key", Mark.OK, f"a secret of the Environment {ENVIRONMENT}")
+def secret(forge: GovernedForge, environment: str, key: str, name: str) -> Iterator[Point]:
+    todo = f"gitml evidence keygen; its private half becomes the secret {key} of the Environment {environment}"
+    if key in forge.guards.secrets(""):
+        what = f"{key} is a secret of the repository: a workflow on any branch reads it"
+        yield Point(name, Mark.MISSING, what, f"delete it there, and use another key: {todo}")
+    elif forge.guards.environment(environment) is None or key not in forge.guards.secrets(environment):
+        yield Point(name, Mark.MISSING, "nothing to sign with, so nothing is signed", todo)
+    else:
+        yield Point(name, Mark.OK, f"a secret of the Environment {environment}")
 
 
 def _keys(policy: Policy) -> Point:
@@ -196,12 +197,12 @@ def _valid(policy: Policy, kind: EvidenceKind, at: datetime) -> bool:
     return any(kind in k.purposes and k.since <= at and (not k.until or at < k.until) for k in policy.keys.values())
 
 
-def _ledger(forge: GovernedForge) -> Iterator[Point]:
-    name = f"ledger {LEDGER}"
-    if forge.commits.branch(LEDGER) is None:
-        yield Point(name, Mark.UNKNOWN, "is not there yet: the first evidence makes it", "call this again then")
+def added_to(forge: GovernedForge, branch: str, name: str) -> Iterator[Point]:
+    """Whether a branch of signed statements may be rewritten."""
+    if forge.commits.branch(branch) is None:
+        yield Point(name, Mark.UNKNOWN, "is not there yet: what is signed first makes it", "call this again then")
         return
-    there = forge.guards.protection(LEDGER)
+    there = forge.guards.protection(branch)
     if there is None or there.may_rewrite:
         todo = "gitml doctor --fix, as an administrator"
         yield Point(name, Mark.MISSING, "may be rewritten or deleted by whoever may write", todo)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gitml
 from gitml.errors import OutsideError, UsageError
+from gitml.files import shipped
 
 _SHARED = (
     "boosting.py",
@@ -61,11 +61,8 @@ def template(name: str) -> dict[str, bytes]:
     """Path → content of every file of the template."""
     if name not in TEMPLATES:
         raise UsageError(f"there is no example {name}", f"examples: {', '.join(EXAMPLES)}")
-    package = Path(gitml.__file__).parent
-    packaged = package / "_templates"
-    top = packaged if packaged.is_dir() else package.parent.parent
     places = TEMPLATES[name].items()
-    files = {path: file.read_bytes() for place, source in places for path, file in _files(place, top / source)}
+    files = {path: file.read_bytes() for place, source in places for path, file in _files(place, shipped(source))}
     if "gitml.yaml" not in files:
         raise OutsideError("this installation of gitml came without its templates", "install it again")
     return {**_DVC, **files}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from gitml.control.ledger import Here
 from gitml.errors import InconclusiveError, IntegrityError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
+from gitml.evidence.chain import walk_looks
 from gitml.evidence.facts import AuditFacts, Rules, Way
 from gitml.evidence.records import touched_again, version_of
 from gitml.evidence.trust import Believed, sealed
@@ -53,17 +54,29 @@ def audit(
     here = Here(root, env, asked.repository)
     if here.git.is_shallow():
         raise InconclusiveError("this clone is shallow: the history to audit is not here", "git fetch --unshallow")
-    facts = gather(here, asked, _heads(here, fetch=asked.fetch), note)
-    return judge(facts, now or clock.now())
+    now = now or clock.now()
+    facts = gather(here, asked, _heads(here, ledger.BRANCH, fetch=asked.fetch), note)
+    looks = _of_looks(here, facts, _heads(here, ledger.LOOKS, fetch=asked.fetch))
+    return judge(replace(facts, looks=walk_looks(looks, now)), now)
 
 
-def _heads(here: Here, *, fetch: bool) -> tuple[str, ...]:
+def _heads(here: Here, branch: str, *, fetch: bool) -> tuple[str, ...]:
     if fetch:
         try:
-            here.refresh()
+            here.refresh(branch)
         except IntegrityError:
-            return here.heads_of_rewritten()
-    return here.heads()
+            return here.heads_of_rewritten(branch)
+    return here.heads(branch)
+
+
+def _of_looks(here: Here, facts: AuditFacts, heads: Sequence[str]) -> AuditFacts:
+    """The facts with the branch of looks in the ledger's place."""
+    root, head = here.git.root, heads[0] if heads else ""
+    commits = history.line(root, head) if head else ()
+    line = line_of(Repository(root), head) if head else Line()
+    contents = {event.blob: event.content for event in ledger.load(Repository(root), line.entries)}
+    lines, kept = _ledgers(root, commits), tuple(heads[1:])
+    return replace(facts, head=head, ledger=commits, line=line, contents=contents, lines=lines, kept=kept)
 
 
 def gather(

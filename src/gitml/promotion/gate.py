@@ -18,6 +18,7 @@ from gitml.forges.governed import Review
 from gitml.gate.derived import statement_of as derived_statement
 from gitml.gate.ground import Ground, ground
 from gitml.gate.judge import Judged, judge
+from gitml.gate.seen import keep_used
 from gitml.gate.statement import is_known, statement_of
 from gitml.gate.status import context_of
 from gitml.gate.words import cut, line_of, state_of, text_of
@@ -134,6 +135,8 @@ class _Work:
             line = NO_KEY if outcome.state is State.SUCCESS else outcome.line
             return replace(outcome, state=_shut(outcome.state), line=cut(line), problem=NO_KEY)
         try:
+            if judged.decision:
+                keep_used(self.place, self.ground.seen, judged.decision)
             (event,) = Signer(self.place, self.ground.policy, self.order.key).sign([statement])
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)

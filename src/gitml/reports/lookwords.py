@@ -86,7 +86,7 @@ def _broken(found: list[Told]) -> str:
     of = f"{code(str(first['column']), 40)} " if first.get("column") else ""
     rule, seen, expected = (prose(str(first.get(key, "")), 160) for key in ("rule", "seen", "expected"))
     more = f", and {plural(len(found) - 1, 'rule')} more" if len(found) > 1 else ""
-    return f": {of}{rule}, {seen}, where {expected} is expected, since {day(first, 'since')}{more}."
+    return f": {of}{rule}: {seen}; expected {expected}; since {day(first, 'since')}{more}."
 
 
 def drifted(story: LookStory) -> str:

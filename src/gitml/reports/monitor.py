@@ -20,8 +20,10 @@ from gitml.reports.escape import block, code, link, prose, row
 from gitml.reports.figures import plural
 from gitml.reports.lookchart import chart
 from gitml.reports.lookcolumns import columns
+from gitml.reports.lookdetectors import detectors
 from gitml.reports.lookfacts import LookStory, Told, day, list_of, moment, mutes_of, number
 from gitml.reports.lookhistory import history as history_of
+from gitml.reports.lookperformance import performance, performance_chart
 from gitml.reports.lookwords import headline, sentence, what_to_do
 from gitml.reports.tables import MORE_ROWS, header
 
@@ -31,6 +33,7 @@ _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 # For the addresses of pictures, which are longer than their names.
 _ADDRESSES = 2_000
+_PERFORMANCE = "-performance"
 _BREACHES = 20
 _MUTED = 20
 _MUTED_FOR = timedelta(days=14)
@@ -65,15 +68,17 @@ def report(
 
 
 def _pictures(story: LookStory, draw: Draw) -> dict[str, bytes]:
-    """None where what draws them is not installed, or the chart cannot be drawn: the text stands alone."""
-    spec = chart(story)
+    """None where what draws them is not installed, without one that cannot be drawn: the text stands alone."""
+    charts = {"": chart(story), _PERFORMANCE: performance_chart(story)}
+    specs = {kind: spec for kind, spec in charts.items() if spec}
     try:
-        drawn = draw([spec])[0] if spec else None
+        drawn = draw([*specs.values()]) if specs else []
     except GitmlError:
         return {}
     monitor = f"{story.look.get('model', '')}-{story.look.get('environment', '')}"
-    name = f"{_ODD.sub('-', monitor).strip('.-')[:90] or 'monitor'}.png"
-    return {name: drawn} if isinstance(drawn, bytes) else {}
+    name = _ODD.sub("-", monitor).strip(".-")[:80] or "monitor"
+    found = zip(specs, drawn, strict=True)
+    return {f"{name}{kind}.png": picture for kind, picture in found if isinstance(picture, bytes)}
 
 
 def _sections(story: LookStory, run: str, pictures: Sequence[str]) -> Iterator[Section]:
@@ -84,8 +89,12 @@ def _sections(story: LookStory, run: str, pictures: Sequence[str]) -> Iterator[S
         yield Section(1, "**What to do**\n", tuple(f"- {line}" for line in doing))
     yield from _breaches(story.look)
     yield from columns(story)
-    if shown := _shown(pictures):
+    yield from detectors(story)
+    if shown := _shown(pictures, of_performance=False):
         yield Section(2, shown)
+    yield from performance(story)
+    if shown := _shown(pictures, of_performance=True):
+        yield Section(3, shown)
     yield from _muted(story.look)
     yield from _notes(story.look)
     if before := history_of(story):
@@ -134,8 +143,10 @@ def _breaches(look: Told) -> Iterator[Section]:
         yield Section(1, f"**Broken rules of the data**\n\n{head}", lines, more, MORE_ROWS)
 
 
-def _shown(pictures: Sequence[str]) -> str:
-    return "\n".join(f"![reference against window]({name})" for name in pictures)
+def _shown(pictures: Sequence[str], *, of_performance: bool) -> str:
+    title = "performance by window" if of_performance else "reference against window"
+    wanted = [name for name in pictures if name.endswith(f"{_PERFORMANCE}.png") == of_performance]
+    return "\n".join(f"![{title}]({name})" for name in wanted)
 
 
 def _muted(look: Told) -> Iterator[Section]:
@@ -245,7 +256,8 @@ def _alert(story: LookStory, pictures: Sequence[str]) -> str:
     if isinstance(promise, Mapping) and story.look.get("scheduled", True) and estimated:
         lines += ["", f"How sure: of such alarms at most one in {int(number(promise, 'years'))} years is false."]
     lines += ["", *(f"- {line}" for line in what_to_do(story))]
-    if shown := _shown(pictures):
+    harm_alone = [part for part, _ in story.failed] == ["harm"]
+    if shown := _shown(pictures, of_performance=harm_alone):
         lines += ["", shown]
     lines += [
         "",

@@ -119,11 +119,11 @@ def beside(
         "spacing": {"row": 108, "column": 64},
         "concat": [_panel(panel, sides) for panel in panels],
         "resolve": {"scale": {"color": "shared", "x": "independent", "y": "independent", "xOffset": "independent"}},
-        "config": _CONFIG,
+        "config": CONFIG,
     }  # fmt: skip
 
 
-_CONFIG = {
+CONFIG = {
     "font": "Helvetica, Arial, sans-serif",
     "view": {"stroke": None},
     "axis": {

@@ -177,6 +177,11 @@ class Traffic(FileSection):
         description="A folder on the machines that serve, or the URL of an object store, such as s3://bucket/traffic. "
         "Keys stand in the environment, not in the URL."
     )
+    secrets: tuple[SecretName, ...] = Field(
+        (),
+        description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
+        "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
+    )
 
 
 class Application(FileSection):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gitml.fields import FileSection, Flag, Number, RepoPath, WrongValueError
 
 DetectorName = Literal["domain-classifier"]
+_Input = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class MonitorDetector(FileSection):
@@ -19,6 +20,11 @@ class MonitorDetector(FileSection):
     )
     alibi: RepoPath | None = Field(
         None, description="A folder that `save_detector` of alibi-detect wrote, such as detectors/income."
+    )
+    columns: tuple[_Input, ...] = Field(
+        (),
+        description="Inputs that the detector of alibi-detect was saved with, in the order of its x_ref; by default "
+        "all that are watched, in the order of the signature.",
     )
     accept_bsl: Flag = Field(
         False,
@@ -32,6 +38,8 @@ class MonitorDetector(FileSection):
             raise WrongValueError("a detector has a name or a folder", "write {name: domain-classifier} or {alibi: …}")
         if self.accept_bsl and self.alibi is None:
             raise WrongValueError("accept_bsl is about alibi-detect", "remove the line")
+        if self.columns and self.alibi is None:
+            raise WrongValueError("columns are those of a detector of alibi-detect", "remove the line")
         return self
 
     @property

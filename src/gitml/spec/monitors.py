@@ -29,6 +29,7 @@ from gitml.fields import (
 from gitml.spec.detectors import MonitorDetector, MonitorDetectors
 
 Cluster = Literal["day", "hour", "unit"]
+ChangeMethod = Literal["page-hinkley", "adwin"]
 Part = Literal["quality", "drift", "harm"]
 PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -138,6 +139,11 @@ class MonitorHarm(FileSection):
         description="When labels have come: only requests that are older count, so that late labels do not mislead. "
         "By default one window.",
     )
+    changes: tuple[ChangeMethod, ...] = Field(
+        (),
+        description="page-hinkley, adwin: where these methods see the losses change is shown beside the metric. They "
+        "never alarm, because they promise nothing about a year of looks.",
+    )
 
 
 class MonitorMute(FileSection):
@@ -191,6 +197,11 @@ class MonitorSpec(FileSection):
     )
     detectors: tuple[MonitorDetector, ...] = Field(
         (), description="Methods that look at many columns at once, beside the columns one by one."
+    )
+    psi: Flag = Field(
+        False,
+        description="Show the population stability index of each column, with what it is by chance for so many rows. "
+        "It never alarms.",
     )
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")

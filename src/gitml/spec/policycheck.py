@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gitml.errors import Problem
 from gitml.gates.base import Need
+from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
@@ -77,6 +78,9 @@ class _Gates:
             yield from self._direction(key, need.name, model)
         elif need.what == "groups":
             yield from self._groups(key, need, files.slices)
+        elif need.what == "evidence" and KINDS[need.name].said_by:
+            message = f"no statement is of the kind {need.name}, so this gate stays shut"
+            yield self.document.problem(key, message, f"ask for it with the gate {need.name!r}")
         elif need.what not in ("evidence", "look") and getattr(model, need.what) is None:
             message = f"reads the {need.what} of a model, and {self.name!r} has none, so this gate stays shut"
             hint = f"add a line '{need.what}:' to models.{self.name} in gitml.yaml"

@@ -121,7 +121,7 @@ def of_categories(counts: Mapping[str, int], rows: int) -> Categories | Untold:
     present = sum(counts.values())
     if not present:
         return Untold(why="empty", missing=1.0)
-    if len(counts) > MOST_VALUES or any(_is_personal(value) for value in counts):
+    if len(counts) > MOST_VALUES or any(is_personal(value) for value in counts):
         return Untold(why="text", missing=_share(rows - present, rows))
     fewest = max(FEWEST_ROWS, present / 1000)
     often = sorted((value for value, n in counts.items() if n >= fewest), key=lambda v: (-counts[v], v))[:MOST_NAMED]
@@ -136,7 +136,7 @@ def of_categories(counts: Mapping[str, int], rows: int) -> Categories | Untold:
     )
 
 
-def _is_personal(value: str) -> bool:
+def is_personal(value: str) -> bool:
     """E-mail addresses, numbers of telephones, cards and customers; sentences are longer than a category's name."""
     return len(value) > LONGEST_VALUE or _PERSONAL.search(value) is not None
 

@@ -1,6 +1,6 @@
 """Run by a Python that has alibi-detect: saves detectors, predicts, and prints the figures as JSON.
 
-    python beside.py FOLDER SEED    a folder a case, with `saved/`, `x.npy`
+    python beside.py FOLDER SEED…    below each seed a folder a case, with `saved/` and `x.npy`
 
 Nothing of gitml is imported here. `x` is what the case is predicted on.
 """
@@ -81,8 +81,8 @@ def main(folder, seed):
         save_detector(detector, place / "saved")
         np.save(place / "x.npy", x)
         told[place.name] = figures(load_detector(place / "saved"), x)
-    print(json.dumps(told))
+    return told
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    print(json.dumps({seed: main(Path(sys.argv[1], seed), int(seed)) for seed in sys.argv[2:]}))

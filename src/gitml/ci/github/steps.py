@@ -12,6 +12,8 @@ from gitml.ci.github.actions import pinned
 
 Step = Sequence[str]
 
+CML = "@dvcorg/cml@0.20.6"
+
 # Outside the checkout, and empty when a job begins: what is committed is no hand-over. gitml finds it by RUNNER_TEMP.
 HANDOVER = "${{ runner.temp }}/gitml"
 MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
@@ -82,11 +84,12 @@ def install(source: CiSource, packages: Sequence[str], cached_by: str = "", *, e
     return [use("actions/setup-python", python), run(command)]
 
 
-def sign_in(source: CiSource, *, writes: bool = True) -> list[Step]:
-    """DVC's remote by the job's own identity; the default branch may have a role of its own, to write with."""
+def sign_in(source: CiSource, *, writes: bool = True, role: str = "") -> list[Step]:
+    """DVC's remote by the job's own identity; the default branch may have a role of its own, to write with. ``role``:
+    the end of another role's name, which takes the place of both."""
     if source.application.ci.oidc == "aws":
         given = {
-            "role-to-assume": _role("AWS_ROLE", writes=writes),
+            "role-to-assume": _role(f"AWS_ROLE{role}", writes=writes and not role),
             "role-duration-seconds": "${{ vars.AWS_ROLE_SECONDS || 3600 }}",
             "aws-region": "${{ vars.AWS_REGION }}",
         }
@@ -94,7 +97,7 @@ def sign_in(source: CiSource, *, writes: bool = True) -> list[Step]:
     if source.application.ci.oidc == "google":
         given = {
             "workload_identity_provider": "${{ vars.GOOGLE_PROVIDER }}",
-            "service_account": _role("GOOGLE_ACCOUNT", writes=writes),
+            "service_account": _role(f"GOOGLE_ACCOUNT{role}", writes=writes and not role),
         }
         return [use("google-github-actions/auth", given)]
     return []
@@ -119,6 +122,16 @@ def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[St
     }
     step = use("actions/create-github-app-token", given, more=["id: app"])
     return [step], "${{ steps.app.outputs.token }}"
+
+
+def cml(source: CiSource) -> list[Step]:
+    """CML, where gitml.yaml does not say that gitml posts."""
+    if source.application.publisher == "gitml":
+        return []
+    why = "zizmor: ignore[adhoc-packages] one version, no token in sight, and nothing depends on it"
+    # Without internet npm tries for more than a minute, at each push; behind some firewalls for much longer.
+    words = f"npm install --global --ignore-scripts --fetch-retries=0 {CML}"
+    return [run(words, more=["continue-on-error: true", "timeout-minutes: 2"], why=why)]
 
 
 def upload(name: str, files: str) -> Step:

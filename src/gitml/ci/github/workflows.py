@@ -27,10 +27,10 @@ from gitml.ci.github.layout import (
     workflow,
 )
 from gitml.ci.github.main import main, reproduce, wants_reproduction
-from gitml.ci.github.steps import MAIN, Step, listed, mapping
+from gitml.ci.github.monitor import monitor, wants_looks
+from gitml.ci.github.steps import MAIN, listed, mapping
 from gitml.errors import UsageError
 
-CML = "@dvcorg/cml@0.20.6"
 # A run that goes again is no newer push than one that came after it.
 _NEW_PUSH = "github.event_name == 'push' && github.run_attempt == 1"
 
@@ -46,6 +46,7 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"gate": gate(source), "review": review(source), "main": main(source)}
         files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
         files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
+        files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
@@ -58,7 +59,7 @@ def _train(source: CiSource) -> str:
         "train",
         [
             "push:",
-            "  branches-ignore: [gitml-assets, gitml-ledger, gh-readonly-queue/**]",
+            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looks, gh-readonly-queue/**]",
             "workflow_dispatch:",
         ],
         [
@@ -153,21 +154,12 @@ def _publish(source: CiSource) -> list[str]:
     body = [
         steps.checkout(whole=False),
         *steps.install(source, (), path_of(source, "train"), extra="report"),
-        *_cml(source),
+        *steps.cml(source),
         *sign_in,
         steps.use("actions/download-artifact", report, more=["continue-on-error: true"]),
         steps.run("gitml ci publish", env={"GITHUB_TOKEN": token, "GITML_NEEDS": "${{ toJSON(needs) }}"}),
     ]
     return job_of("publish", head, body)
-
-
-def _cml(source: CiSource) -> list[Step]:
-    if source.application.publisher == "gitml":
-        return []
-    why = "zizmor: ignore[adhoc-packages] one version, no token in sight, and nothing depends on it"
-    # Without internet npm tries for more than a minute, at each push; behind some firewalls for much longer.
-    words = f"npm install --global --ignore-scripts --fetch-retries=0 {CML}"
-    return [steps.run(words, more=["continue-on-error: true", "timeout-minutes: 2"], why=why)]
 
 
 def _ready(source: CiSource) -> str:

@@ -63,8 +63,8 @@ def chi_square(reference: Table, live: Table, categories: Sequence[Any], named: 
     """
     if _misses(reference) or _misses(live):
         raise InconclusiveError(f"{named} has missing values: a chi-squared test has no place for them")
-    every = sorted({*categories, *np.unique(live).tolist()})
-    table = np.array([_counts(reference, every), _counts(live, every)])
+    every = union(categories, live)
+    table = np.array([counts(reference, every), counts(live, every)])
     nobody = [category for category, count in zip(every, table.sum(axis=0), strict=True) if not count]
     if nobody:
         raise UsageError(
@@ -75,13 +75,18 @@ def chi_square(reference: Table, live: Table, categories: Sequence[Any], named: 
     return float(found.statistic), float(found.pvalue)
 
 
+def union(categories: Sequence[Any], *columns: Table) -> list[Any]:
+    """What is declared or in any of the columns."""
+    return sorted({*categories, *(value for column in columns for value in np.unique(column).tolist())})
+
+
 def _misses(column: Table) -> bool:
     return column.dtype.kind == "f" and bool(np.isnan(column).any())
 
 
-def _counts(column: Table, categories: Sequence[Any]) -> list[int]:
-    values, counts = np.unique(column, return_counts=True)
-    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+def counts(column: Table, categories: Sequence[Any]) -> list[int]:
+    """Rows by category."""
+    found = dict(zip(*(part.tolist() for part in np.unique(column, return_counts=True)), strict=True))
     return [found.get(category, 0) for category in categories]
 
 

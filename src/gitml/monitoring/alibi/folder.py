@@ -29,6 +29,9 @@ LARGEST_ARRAY = 1 << 28
 _MOST_FILES = 1_000
 # Booleans, integers, floats, and texts of a fixed width: bytes that mean nothing but themselves.
 _PLAIN = "biufU"
+# The last one under Apache-2.0. Later ones must not be used in production without a licence of one's own.
+APACHE = (0, 11, 4)
+BSL = "Business Source License 1.1"
 _SAVE = "save it with alibi_detect.saving.save_detector"
 
 
@@ -46,9 +49,12 @@ class DetectorFolder:
     @property
     def backend(self) -> str:
         """pytorch, tensorflow, keops, sklearn, or '' for those that need none of them."""
-        if not self.name:
+        if not self.name:  # alibi-detect itself imports TensorFlow to open one of these
             return "tensorflow"
-        return str(self.settings.get("backend") or "")
+        preprocess = self.settings.get("preprocess_fn")
+        inner = [preprocess.get(key) for key in ("model", "embedding")] if isinstance(preprocess, dict) else []
+        flavours = [part.get("flavour") for part in (*inner, self.settings.get("model")) if isinstance(part, dict)]
+        return next((str(name) for name in (self.settings.get("backend"), *flavours) if name), "")
 
 
 def look_into(path: Path) -> DetectorFolder:
@@ -66,6 +72,16 @@ def look_into(path: Path) -> DetectorFolder:
     if any(name in files for name in _LEGACY):
         return DetectorFolder(path, "", "", {}, files)
     raise UsageError(f"{path.name} has no {CONFIG}: it is no detector of alibi-detect", _SAVE)
+
+
+def refuse_newer(folder: DetectorFolder, *, accept_bsl: bool) -> None:
+    """Raises InconclusiveError where only an alibi-detect that may not be used can load it."""
+    version = tuple(int(part) for part in folder.version.split(".")[:3] if part.isdecimal())
+    if version > APACHE and not accept_bsl:
+        raise InconclusiveError(
+            f"{folder.path.name} was saved by alibi-detect {folder.version}, which is under the {BSL}",
+            "save it with 0.11.4 (Apache-2.0); or, with a licence for production, write accept_bsl: true",
+        )
 
 
 def _files(path: Path) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import ks_2samp
@@ -41,6 +43,11 @@ class KSDrift:
 
     settings: KSSettings
     x_ref: Table
+
+    @property
+    def categories(self) -> Mapping[int, Sequence[Any]]:
+        """None: every column is one of numbers."""
+        return {}
 
     def predict(self, x: Table, drift_type: DriftType = "batch") -> Predicted:
         """Raises InconclusiveError for no rows."""

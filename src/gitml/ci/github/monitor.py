@@ -1,0 +1,154 @@
+"""Looks at live traffic: seen where there is no key, signed where nothing is read, told where there is neither.
+
+What is due follows from main and the looks that are signed. Schedules come late, twice or not at all: the next run
+makes up for it. The first job needs no more than Git, and ends the run before anything is installed when nothing is
+new.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gitml.ci.base import CiSource
+from gitml.ci.github import steps
+from gitml.ci.github.collect import wants_collection
+from gitml.ci.github.gate import on_main
+from gitml.ci.github.layout import job_of, name_of, small, workflow
+from gitml.ci.github.steps import mapping, scalar
+from gitml.spec.monitors import MonitorSpec
+from gitml.spec.policy import Policy
+
+# Environments of the forge that main alone may use.
+TRAFFIC, LOOKS = "gitml-traffic", "gitml-looks"
+LOOKS_KEY = "GITML_LOOKS_KEY"
+_HANDED = "gitml-looks"
+# Not at the full hour, when everybody's schedules come; an hour after a window ended hosts have told their last rows.
+_EVERY_HOUR, _FOUR_TIMES = '"37 * * * *"', '"37 1,7,13,19 * * *"'
+_DUE = "needs.due.outputs.due == 'true'"
+
+_LOOK = """\
+said=""
+there="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git"
+basic=$(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\\n')
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader GIT_CONFIG_VALUE_0="Authorization: Basic $basic"
+git init -q .
+looks=$(git ls-remote "$there" refs/heads/gitml-looks | cut -f1)
+if git fetch -q --depth=1 "$there" refs/gitml/looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
+next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
+main=$(printf '%s\\n' "$said" | sed -n 's/^Main: //p')
+told=$(printf '%s\\n' "$said" | sed -n 's/^Looks: //p')
+due=true
+if [ "$main" = "$GITHUB_SHA" ] && [ "$told" = "$looks" ] && [ "$next" \\> "$(date -u +%Y-%m-%dT%H:%M:%SZ)" ]; then
+  due=false
+  echo "nothing is due before $next"
+fi
+# Who asks by hand is answered; a clock that is turned is not this shell's.
+if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ] || [ -n "${GITML_CLOCK:-}" ]; then due=true; fi
+echo "due=$due" >> "$GITHUB_OUTPUT\""""
+
+
+def wants_looks(policy: Policy) -> bool:
+    """Whether some key may sign looks."""
+    return any("look" in key.purposes for key in policy.keys.values())
+
+
+def monitor(source: CiSource) -> str:
+    collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
+    listens = [scalar(name_of(source, kind)) for kind in ("main", *collects)]
+    on = [
+        "schedule:",
+        f"  - cron: {_schedule(source)}",
+        "workflow_run: # zizmor: ignore[dangerous-triggers] it runs what main has, and reads nothing of the other run",
+        f"  workflows: [{', '.join(listens)}]",
+        "  types: [completed]",
+        "workflow_dispatch:",
+    ]
+    group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
+    return workflow(source, "monitor", on, group, [_due(source), _evaluate(source), _sign(source), _publish(source)])
+
+
+def _schedule(source: CiSource) -> str:
+    """Windows of less than a day are looked at every hour."""
+    monitors = source.application.monitors.models
+    specs = [monitors.get(model, MonitorSpec()) for model in source.application.models]
+    shortest = min((spec.window for spec in specs if spec.watch), default=timedelta(days=1))
+    return _EVERY_HOUR if shortest < timedelta(days=1) else _FOUR_TIMES
+
+
+def _due(source: CiSource) -> list[str]:
+    run = "github.event.workflow_run"
+    ours = f"(github.event_name != 'workflow_run' || {run}.head_branch == github.event.repository.default_branch)"
+    head = [
+        f"if: ${{{{ {on_main()} && {ours} }}}}",
+        *small(source, minutes=5),
+        *mapping("permissions", {"contents": "read"}),
+        *mapping("outputs", {"due": "${{ steps.look.outputs.due }}"}),
+        # The folder of the application is not there: nothing is checked out.
+        *(["defaults:", "  run:", "    working-directory: ."] if source.folder else []),
+    ]
+    look = steps.run(_LOOK, env={"GITHUB_TOKEN": "${{ github.token }}"}, more=["id: look"])
+    return job_of("due", head, [look])
+
+
+def _evaluate(source: CiSource) -> list[str]:
+    """Reads the traffic, with rights that no job of a branch has: secrets and role of an Environment of its own."""
+    application = source.application
+    identity = {"id-token": "write"} if application.ci.oidc else {}
+    names = application.traffic.secrets if application.traffic else ()
+    head = [
+        "needs: due",
+        f"if: ${{{{ {_DUE} }}}}",
+        *small(source, minutes=60),
+        f"environment: {TRAFFIC}",
+        *mapping("permissions", {"contents": "read", **identity}),
+    ]
+    locks = tuple(dict.fromkeys(model.packages for model in application.models.values() if model.packages))
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, locks if len(locks) == 1 else (), extra="serve"),
+        *steps.sign_in(source, role="_TRAFFIC"),
+        steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
+        steps.upload(_HANDED, "looks.json"),
+    ]
+    return job_of("evaluate", head, body)
+
+
+def _sign(source: CiSource) -> list[str]:
+    """What could be looked at is signed, also where something else was out of reach."""
+    wanted = {"actions": "read", "contents": "write"}
+    sign_in, token = steps.app_token(source, {"contents": "write"})
+    head = [
+        "needs: [due, evaluate]",
+        f"if: ${{{{ !cancelled() && {_DUE} }}}}",
+        *small(source),
+        f"environment: {LOOKS}",
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    said = {"name": _HANDED, "path": f"{steps.HANDOVER}/{_HANDED}"}
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, ()),
+        *sign_in,
+        steps.use("actions/download-artifact", said, more=["continue-on-error: true"]),
+        steps.run("gitml ci monitor sign", env={"GITHUB_TOKEN": token, LOOKS_KEY: f"${{{{ secrets.{LOOKS_KEY} }}}}"}),
+    ]
+    return job_of("sign", head, body)
+
+
+def _publish(source: CiSource) -> list[str]:
+    wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
+    sign_in, token = steps.app_token(source, wanted)
+    head = [
+        "needs: [due, sign]",
+        f"if: ${{{{ !cancelled() && {_DUE} }}}}",
+        *small(source),
+        *mapping("permissions", {"contents": "read"} if sign_in else wanted),
+    ]
+    body = [
+        steps.checkout(whole=True),
+        *steps.install(source, (), extra="report"),
+        *steps.cml(source),
+        *sign_in,
+        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token}),
+    ]
+    return job_of("publish", head, body)

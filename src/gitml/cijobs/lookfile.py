@@ -1,0 +1,78 @@
+"""What a job saw of the traffic, handed to the job that signs: one file, read as a stranger's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gitml.errors import Problem, SpecError
+from gitml.evidence.looks import LookDetails
+from gitml.files import write_file
+
+NAME = "looks.json"
+ARTIFACT = "gitml-looks"
+MAX_BYTES, MOST_LOOKS = 40_000_000, 64
+# A statement has 700,000 bytes, its binding among them.
+_MOST_OF_ONE = 650_000
+
+
+class LookFile(BaseModel):
+    """``run`` is the run's address, ``commit`` what was checked out; each of ``looks`` is a ``LookDetails``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["gitml looks 1"] = "gitml looks 1"
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    run: Annotated[str, Field(max_length=1000)] = ""
+    looks: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
+
+
+def write_looks(folder: Path, found: LookFile) -> Path:
+    """Whole or not at all."""
+    path = folder / NAME
+    write_file(path, (found.model_dump_json() + "\n").encode())
+    return path
+
+
+def read_looks(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], LookDetails], ...]:
+    """Each look as it was written, and as it is meant; nothing where no file is. From the artifact's own folder, or by
+    hand from the hand-over folder.
+
+    Raises SpecError for a file that is none, or of another run or commit.
+    """
+    path = next((p for p in (folder / ARTIFACT / NAME, folder / NAME) if p.is_symlink() or p.exists()), None)
+    if path is None:
+        return ()
+    found = _read(path)
+    if (found.run, found.commit) != (run, commit):
+        said = f"is of the run {found.run[:200] or '(none)'} at {found.commit[:12]}"
+        raise SpecError([Problem(NAME, 0, "run", f"{said}, this is {run or '(none)'} at {commit[:12]}")])
+    return tuple((one, _look(place, one)) for place, one in enumerate(found.looks))
+
+
+def _read(path: Path) -> LookFile:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise SpecError([Problem(NAME, 0, "", f"is no plain file, or larger than {MAX_BYTES:,} bytes")])
+    try:
+        return LookFile.model_validate_json(path.read_bytes())
+    except ValidationError as exc:
+        raise _wrong(exc, "") from None
+
+
+def _look(place: int, one: Mapping[str, Any]) -> LookDetails:
+    if len(str(one)) > _MOST_OF_ONE:
+        raise SpecError([Problem(NAME, 0, f"looks.{place}", "is too large for a statement")])
+    try:
+        return LookDetails.model_validate(one)
+    except ValidationError as exc:
+        raise _wrong(exc, f"looks.{place}.") from None
+
+
+def _wrong(exc: ValidationError, where: str) -> SpecError:
+    found: Sequence[Any] = exc.errors(include_input=False, include_url=False, include_context=False)[:5]
+    return SpecError(
+        [Problem(NAME, 0, (where + ".".join(map(str, e["loc"])))[:120], str(e["msg"])[:200]) for e in found]
+    )

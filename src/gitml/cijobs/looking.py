@@ -1,0 +1,94 @@
+"""``gitml ci monitor evaluate``: every window that is due is looked at, where there is no key and nothing is signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gitml.cijobs.handover import folder_of
+from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
+from gitml.cijobs.lookfile import MOST_LOOKS, LookFile, write_looks
+from gitml.control.ledger import Here
+from gitml.control.looks import read_looks
+from gitml.control.mainline import Mainline
+from gitml.errors import InconclusiveError
+from gitml.evidence.looks import LookDetails, Looks, looks_of, most_spent, spent_after
+from gitml.evidence.reader import EvidenceRules
+from gitml.git.commands import Git
+from gitml.git.ledger import LOOKS
+from gitml.inference.earlier import Earlier
+from gitml.inference.lookdetails import look_details, recount
+from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
+from gitml.inference.monitored import Monitored
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """One window. Without ``id`` it was not looked at for good, and stays due; ``waits``: its rows are on their way,
+    which is no trouble."""
+
+    found: Monitored
+    id: str = ""
+
+    @property
+    def waits(self) -> bool:
+        known = self.found.completeness
+        return not self.id and known is not None and known.state == "waiting"
+
+
+def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "") -> tuple[LookedAt, ...]:
+    """All monitors, oldest window first, and the hand-over file. ``run`` is the address of the CI run.
+
+    Raises InconclusiveError for a shallow clone, whose history does not say when a champion came.
+    """
+    git = Git(root)
+    if git.is_shallow():
+        raise InconclusiveError("this clone is shallow: when a champion came is not here", "git fetch --unshallow")
+    main = Mainline(git, git.resolve("HEAD") or "")
+    job = monitor_round(root, call)
+    watched = tuple(monitors_of(main, job.app))
+    looks = _looks(here, main, watched, job.at)
+    todo = sorted(
+        ((span, one) for one in watched for span in due_windows(one, looks, job.at)), key=lambda d: (d[0][1], d[1].name)
+    )
+    done, handed = [], []
+    seen = {one.name: [look.details for look in looks.of(*one.name)] for one in watched}
+    for span, one in todo[:MOST_LOOKS]:
+        at, details = _look(one, job, span, seen[one.name])
+        if details is not None:
+            seen[one.name].append(LookDetails.model_validate(details))
+            handed.append(details)
+        done.append(at)
+    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed))
+    return tuple(done)
+
+
+def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:
+    """As the clone has them: there is no token here, and two runs that look at the same window sign it once."""
+    heads = here.heads(LOOKS)
+    if not heads:
+        return Looks()
+    rules = EvidenceRules(main.policy(), here.repository, at, here.settings.host)
+    return needed_looks(
+        lambda since: looks_of(one for one in read_looks(here.root, heads[0], rules, since) if one), watched, at
+    )
+
+
+def _look(
+    one: MonitorOnMain, job: MonitorRound, span: Span, seen: list[LookDetails]
+) -> tuple[LookedAt, dict[str, object] | None]:
+    watch = next(w for w in job.watches if (w.model, w.environment) == one.name)
+    spent = spent_after(most_spent(seen, span[1].year), span[1], one.spec.looks_a_year)
+    mine = [d for d in seen if d.look.version == one.version and d.sketch]
+    earlier = Earlier({(d.look.since, d.look.until): d.sketch or {} for d in reversed(mine)}, spent)
+    found = judged(watch, job, span, earlier)
+    if found.later:
+        return LookedAt(found), None
+    before = [d for d in mine if d.look.until == span[0]]
+    try:
+        recounts = tuple(wrong for d in before[:1] if (wrong := recount(watch, job, d)))
+        details = look_details(watch, job, found, spent, recounts)
+    except UNREADABLE:
+        return LookedAt(found), None
+    return LookedAt(found, str(details["id"])), details

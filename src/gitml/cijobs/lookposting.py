@@ -1,0 +1,206 @@
+"""``gitml ci monitor publish``: what signed looks say stands on the pull requests that they concern.
+
+One comment for each monitor stays up to date. Edits notify nobody, so when a verdict fails that did not, a short new
+comment is posted as well: one for each model and day, into which the rest of the day is edited. What is to be said
+follows from the signed looks and the comments that are there, so a run that was killed is made up for by the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitml.cijobs.lookdue import MonitorOnMain, monitors_of, needed_looks, next_due
+from gitml.control.looks import heard_looks, mark_told
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.control.signing import rules_of
+from gitml.errors import GitmlError
+from gitml.evidence.looks import Looks, SignedLook
+from gitml.forges.base import OnPull, State, Status
+from gitml.forges.job import ForgeJob
+from gitml.git.assets import BRANCH as ASSETS
+from gitml.git.assets import address_of, push_pictures
+from gitml.promotion.promote import open_promotions
+from gitml.publishing.posting import Publisher, post
+from gitml.publishing.sticky import Age, Stamp, Sticky
+from gitml.publishing.whoami import login_of
+from gitml.reports.monitor import Page, report
+from gitml.verdict import Phase
+
+CONTEXT = "gitml/monitor"
+_ALARM = re.compile(r"<!-- gitml:alarm:([0-9a-f]{64}):([a-z]+) -->")
+_KEY = re.compile(r"<!-- gitml:report:([^ ]+) -->")
+Onset = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ToldMonitor:
+    """``comments``: pull request → posted, updated, unchanged or superseded. ``alarm``: what became of the short
+    comment, empty where there is none. ``problem``: why something could not be posted."""
+
+    model: str
+    environment: str
+    phase: Phase
+    comments: Mapping[int, str]
+    alarm: str = ""
+    problem: str = ""
+
+
+def publish(place: Place, job: ForgeJob, search: str | None = None) -> tuple[ToldMonitor, ...]:
+    """Every monitor that has a signed look. ``search`` is the PATH on which cml is looked for.
+
+    One that fails does not keep the others back. Raises OutsideError when the looks cannot be read.
+    """
+    main = place.newest(whole=True)
+    watched = tuple(monitors_of(main, main.application()))
+    rules, now = rules_of(place, main.policy()), place.clock()
+    looks = needed_looks(lambda since: heard_looks(place, rules, since), watched, now)
+    work = _Work(place, main, job, looks, search)
+    told = tuple(one for model in dict.fromkeys(w.model for w in watched) for one in work.model(model, watched))
+    if not any(one.problem for one in told):
+        mark_told(place, main.commit, next_due(watched, looks, now))
+    return told
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One monitor: its page, and the verdicts that fail, by the look with which each began to."""
+
+    watched: MonitorOnMain
+    look: SignedLook
+    page: Page
+    pulls: tuple[int, ...]
+
+    def onsets(self, history: Sequence[SignedLook]) -> tuple[Onset, ...]:
+        failed = (part for part, v in self.look.details.look.verdicts.items() if v.phase is Phase.FAILED)
+        return tuple((_began(part, history), part) for part in failed)
+
+
+def _began(part: str, history: Sequence[SignedLook]) -> str:
+    """The first look of those that fail, up to the last that was well; one that could not tell is no end."""
+    first = history[-1].id
+    for look in reversed(history):
+        verdict = look.details.look.verdicts.get(part)  # type: ignore[call-overload]
+        if verdict is None or verdict.phase is Phase.SUCCESSFUL:
+            break
+        first = look.id if verdict.phase is Phase.FAILED else first
+    return first
+
+
+@dataclass(frozen=True)
+class _Work:
+    place: Place
+    main: Mainline
+    job: ForgeJob
+    looks: Looks
+    search: str | None
+
+    def model(self, model: str, watched: Sequence[MonitorOnMain]) -> Iterator[ToldMonitor]:
+        parts = [part for one in watched if one.model == model and (part := self._part(one))]
+        alarm, problem = "", ""
+        posted: dict[str, dict[int, str]] = {}
+        for part in parts:
+            posted[part.watched.environment] = {}
+            for pull in part.pulls:
+                try:
+                    posted[part.watched.environment][pull] = self._stick(pull, self._key(part), part.page.sticky)
+                except GitmlError as exc:
+                    problem = problem or exc.message
+        try:
+            alarm = self._alarm(model, parts)
+        except GitmlError as exc:
+            problem = problem or exc.message
+        for part in parts:
+            one = part.watched
+            phase = part.look.details.look.phase
+            yield ToldMonitor(model, one.environment, phase, posted[one.environment], alarm, problem)
+
+    def _key(self, part: _Part) -> str:
+        return f"{self._application}/monitor/{part.watched.model}/{part.watched.environment}"
+
+    @cached_property
+    def _application(self) -> str:
+        return self.main.application().application
+
+    def _history(self, one: MonitorOnMain) -> tuple[SignedLook, ...]:
+        """The looks at the version that serves, one for each window, oldest first."""
+        mine = (look for look in self.looks.of(*one.name) if look.version == one.version)
+        return tuple({look.window: look for look in mine}.values())
+
+    def _part(self, one: MonitorOnMain) -> _Part | None:
+        history = self._history(one)
+        if not history:
+            return None
+        page = report(history[-1].told, [look.told for look in history[:-1]])
+        return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
+
+    def _pulls(self, one: MonitorOnMain) -> list[int]:
+        """The one that brought the champion, then every open promotion of the model."""
+        forge, branch = self.place.forge, self.place.branch
+        brought = [p.number for p in forge.pulls.of_commit(one.brought) if p.is_merged and p.base.branch == branch]
+        if not brought:
+            self.place.say(f"no pull request brought {one.model} {one.version} to {one.environment}")
+        environments = self.main.policy().environments
+        proposed = (p for e in environments for p in open_promotions(self.place, self.main, one.model, e))
+        return list(dict.fromkeys([*brought[:1], *(p.number for p in proposed)]))
+
+    def _with_pictures(self, page: Page) -> Page:
+        """With addresses in place of names; without the pictures, where they cannot be pushed."""
+        if not page.pictures:
+            return page
+        try:
+            places = {name: address_of(name, content) for name, content in page.pictures.items()}
+            push_pictures(self.place.remote, {places[name]: raw for name, raw in page.pictures.items()})
+        except GitmlError as exc:
+            self.place.say(f"the report goes without pictures: {exc.message}")
+            places = {}
+
+        def shown(text: str) -> str:
+            for name in page.pictures:
+                where = places.get(name)
+                image = re.compile(rf"!\[([^\]\n]*)\]\({re.escape(name)}\)")
+                address = f"{self.place.settings.home}/raw/{ASSETS}/{where}"
+                text = image.sub(rf"![\1]({address})" if where else "", text)
+            return text
+
+        return Page(shown(page.sticky), page.alert and shown(page.alert))
+
+    @cached_property
+    def _me(self) -> str:
+        status = Status(CONTEXT, State.SUCCESS, "looks are told", self.job.run_url)
+        return login_of(self.place.forge, self.main.commit, status, self.place.say)
+
+    def _stick(self, pull: int, key: str, text: str) -> str:
+        place, application = self.place, self.main.application()
+        sticky = Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self._me)
+        publisher = Publisher(application.publisher, place.settings, place.say, self.search)
+        age = Age(place.forge.commits, self.main.commit, {})
+        posted, _ = post(publisher, place.forge.comments, OnPull(pull), sticky, age)
+        return posted.how
+
+    def _alarm(self, model: str, parts: Sequence[_Part]) -> str:
+        """One short comment a day, where the most serious environment's version came from."""
+        loud = [part for part in parts if part.page.alert and part.pulls]
+        if not loud:
+            return ""
+        order = list(self.main.policy().environments)
+        loud.sort(key=lambda p: -order.index(p.watched.environment) if p.watched.environment in order else 1)
+        today = f"{self._application}/alarm/{model}/{self.place.clock():%Y-%m-%d}"
+        told = self._told({pull for part in parts for pull in part.pulls}, today)
+        fresh = [(part, onsets) for part in loud if set(onsets := part.onsets(self._history(part.watched))) - told]
+        if not fresh:
+            return ""
+        lines = [f"<!-- gitml:alarm:{look}:{verdict} -->" for _, onsets in fresh for look, verdict in onsets]
+        text = "\n\n".join(part.page.alert or "" for part, _ in fresh)
+        return self._stick(loud[0].pulls[0], today, "\n".join([*lines, "", text]))
+
+    def _told(self, pulls: set[int], today: str) -> set[Onset]:
+        """What our alarms of other days have said."""
+        comments = (c for pull in sorted(pulls) for c in self.place.forge.comments.list(OnPull(pull)))
+        mine = (c.body for c in comments if c.author == self._me)
+        before = f"{self._application}/alarm/"
+        said = (body for body in mine if (key := _KEY.match(body)) and key[1].startswith(before) and key[1] != today)
+        return {(found[1], found[2]) for body in said for found in _ALARM.finditer(body)}

@@ -1,0 +1,127 @@
+"""``gitml ci monitor sign``: what was looked at is signed, with a key for that alone, where no model is loaded.
+
+What the job before handed over is a stranger's until it fits main: the version that main had there, a window of the
+schedule, the looks that were signed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitml.cijobs.handover import place_of
+from gitml.cijobs.lookdue import MonitorOnMain, due_windows, monitors_of, needed_looks
+from gitml.cijobs.lookfile import read_looks
+from gitml.control.looks import heard_looks, sign_looks
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.control.signing import Signer, bound, rules_of
+from gitml.errors import IntegrityError, UsageError
+from gitml.evidence.keys import SigningKey
+from gitml.evidence.looks import KIND, RESULTS, LookDetails, most_spent, spent_after
+from gitml.evidence.statement import Statement
+from gitml.evidence.trust import LEEWAY
+from gitml.verdict import Verdict, worst
+
+
+@dataclass(frozen=True)
+class SignOrder:
+    """``key`` signs; without one it is only said what would be signed. ``run`` and ``commit`` are of this job."""
+
+    key: SigningKey | None
+    run: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class SignedLooks:
+    """``events`` are names; ``passed_over`` says of each look that was not signed why."""
+
+    events: tuple[str, ...] = ()
+    due: int = 0
+    passed_over: tuple[str, ...] = ()
+
+
+def sign(place: Place, order: SignOrder) -> SignedLooks:
+    """Sign what the job before looked at, if nobody did meanwhile; called twice it signs nothing twice.
+
+    Raises SpecError and IntegrityError for a hand-over that does not fit main, UsageError for a key that policy.yaml
+    does not name.
+    """
+    newest = place.newest(whole=True)
+    commit = order.commit or newest.commit
+    handed = read_looks(place_of(place.root), order.run, commit)
+    if not handed:
+        return SignedLooks()
+    if place.git.text("merge-base", commit, newest.commit).strip() != commit:
+        raise IntegrityError(f"{commit[:12]} is not on the default branch", "looks are made from main alone")
+    work = _Work(place, order, newest, Mainline(place.git, commit))
+    return work.run(handed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    place: Place
+    order: SignOrder
+    newest: Mainline
+    main: Mainline
+
+    def run(self, handed: tuple[tuple[Mapping[str, Any], LookDetails], ...]) -> SignedLooks:
+        watched = {one.name: one for one in monitors_of(self.main, self.main.application())}
+        policy, now = self.newest.policy(), self.place.clock()
+        rules = rules_of(self.place, policy)
+        looks = needed_looks(lambda since: heard_looks(self.place, rules, since), watched.values(), now)
+        seen = {name: [look.details for look in looks.of(*name)] for name in watched}
+        statements, passed = [], []
+        for raw, details in handed:
+            one = self._fits(watched, details)
+            if details.look.at > now + LEEWAY:
+                raise IntegrityError(f"{_said(details)} was looked at in the future", "set the clocks of the runners")
+            if (details.look.since, details.look.until) not in due_windows(one, looks, now):
+                passed.append(f"{_said(details)} is signed already, or was not due")
+                continue
+            spent = spent_after(
+                most_spent(seen[one.name], details.look.until.year), details.look.until, one.spec.looks_a_year
+            )
+            if details.spent != spent:
+                passed.append(f"{_said(details)} was looked at before others were signed: the next run looks again")
+                continue
+            seen[one.name].append(details)
+            statements.append(self._statement(raw, details))
+        return self._signed(statements, passed)
+
+    def _fits(self, watched: Mapping[tuple[str, str], MonitorOnMain], details: LookDetails) -> MonitorOnMain:
+        look = details.look
+        one = watched.get((look.model, look.environment))
+        if one is None or one.version != look.version:
+            raise IntegrityError(f"{_said(details)} is of a version that main does not have there")
+        if one.spec.last_window(look.until) != (look.since, look.until):
+            raise IntegrityError(f"{_said(details)} is of no window of the schedule")
+        phases = [Verdict(verdict.phase, "") for verdict in look.verdicts.values()]
+        if set(look.verdicts) != set(one.spec.watch) or look.phase != worst(phases):
+            raise IntegrityError(f"{_said(details)} has other verdicts than are watched")
+        return one
+
+    def _statement(self, raw: Mapping[str, Any], details: LookDetails) -> Statement:
+        look = details.look
+        record = self.main.original_record(look.model, look.version)
+        about = bound(
+            self.place, KIND, self.order.run, model=look.model, environment=look.environment, version=look.version,
+            artifact=record.files[record.artifact].sha256, head=self.main.commit, result=RESULTS[look.phase],
+        )  # fmt: skip
+        return Statement(about, raw)
+
+    def _signed(self, statements: list[Statement], passed: list[str]) -> SignedLooks:
+        if self.order.key is None or not statements:
+            return SignedLooks((), len(statements), tuple(passed))
+        signer = Signer(self.place, self.newest.policy(), self.order.key)
+        try:
+            return SignedLooks(sign_looks(signer, statements), len(statements), tuple(passed))
+        except ValueError as exc:
+            raise UsageError(f"a look cannot be a statement: {exc}") from exc
+
+
+def _said(details: LookDetails) -> str:
+    look = details.look
+    return f"the look at {look.model} in {look.environment} until {look.until:%Y-%m-%d %H:%M} UTC"

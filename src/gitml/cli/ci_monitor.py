@@ -1,0 +1,129 @@
+"""``gitml ci monitor``: the three jobs of a look."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from gitml.cli.common import as_json, examples, extra, moment, root_of, traffic_of
+from gitml.cli.proposed import placed
+from gitml.errors import InconclusiveError
+from gitml.forges.table import job_of
+from gitml.jsontext import picked, plain
+from gitml.output import note, paint, printable, show, show_json
+from gitml.verdict import Phase
+
+VARIABLE = "GITML_LOOKS_KEY"
+_STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
+
+
+@click.group(
+    epilog=examples(
+        "gitml ci monitor evaluate    reads the traffic, holds no key",
+        "gitml ci monitor sign        has the key, reads no traffic and loads no model",
+        "gitml ci monitor publish     comments, with neither",
+    )
+)
+def monitor() -> None:
+    """Look at every window that is due, sign what was seen, and say it on the pull requests that are to blame.
+
+    What is due follows from main and the looks that are signed. So each of the three may be killed, run twice or never:
+    the next run makes up for it.
+    """
+
+
+@monitor.command()
+@click.option("--at", metavar="TIME", help="As it was known then. Default: now.")
+@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@as_json
+@click.pass_context
+def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json: bool) -> int:
+    """Look at the windows that are due, and hand over what was seen in $GITML_CI/looks.json.
+
+    Exit code 3: something could not be read, so that its windows stay due. What failed is no error of this job.
+    """
+    with extra("serve"):
+        from gitml.cijobs.looking import evaluate as look
+        from gitml.inference.monitor import MonitorCall
+    from gitml.control.ledger import Here
+
+    root = root_of(ctx)
+    traffic, spool = traffic_of(ctx, folder, None)
+    call = MonitorCall(traffic, at=moment(at, None), spool=spool)
+    done = look(root, Here(root, os.environ), call, job_of(os.environ).run_url)
+    if as_json:
+        show_json([{"id": one.id, "later": one.found.later, **one.found.to_dict()} for one in done])
+    for one in () if as_json else done:
+        found = one.found
+        mark = paint(f"{found.phase.value if one.id else 'later':<12}", _STYLE[found.phase])
+        why = f": {found.later}" if found.later else ""
+        show(
+            f"{mark}  {printable(f'{found.model} in {found.environment} until {found.until:%Y-%m-%d %H:%M} UTC{why}')}"
+        )
+    if not done and not as_json:
+        show("nothing is due: every window that is over has a signed look")
+    return 0 if all(one.id or one.waits for one in done) else 3
+
+
+@monitor.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be signed.")
+@as_json
+@click.pass_context
+def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
+    """Sign what the job before handed over, if it fits main and the looks that are there.
+
+    The key is GITML_LOOKS_KEY, which policy.yaml names with the purpose `look` alone. Exit code 3: there is something
+    to sign, and no key.
+    """
+    from gitml.cijobs.looksigning import SignOrder
+    from gitml.cijobs.looksigning import sign as run_sign
+    from gitml.evidence.keys import signing_key
+
+    secret = "" if dry_run else os.environ.get(VARIABLE, "").strip()
+    job = job_of(os.environ)
+    with placed(ctx) as place:
+        done = run_sign(place, SignOrder(signing_key(secret) if secret else None, job.run_url, job.commit))
+    for said in done.passed_over:
+        note(printable(said))
+    if as_json:
+        show_json(picked(done, "events", "due", "passed_over"))
+    elif done.events:
+        for name in done.events:
+            show(f"{paint('signed', 'green')}  {printable(name)}")
+    else:
+        show(f"{done.due} looks are to be signed" if done.due else "nothing is to be signed")
+    if done.due and not secret and not dry_run:
+        raise InconclusiveError(
+            f"there is no {VARIABLE}: {done.due} looks were not signed",
+            f"put the private half of a key with the purpose `look` into the secret {VARIABLE} of the forge's "
+            "Environment gitml-looks",
+        )
+    return 0
+
+
+@monitor.command()
+@as_json
+@click.pass_context
+def publish(ctx: click.Context, *, as_json: bool) -> int:
+    """Keep one comment for each monitor up to date: where its champion came from, and on open promotions of the model.
+
+    When a verdict fails that did not, a short new comment is posted as well, one for each model and day. Exit code 4:
+    something could not be posted.
+    """
+    from gitml.cijobs.lookposting import publish as run_publish
+
+    with placed(ctx) as place:
+        done = run_publish(place, job_of(os.environ), os.environ.get("PATH"))
+    if as_json:
+        show_json([plain(one) for one in done])
+    for one in () if as_json else done:
+        said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
+        alarm = f"; alarm {one.alarm}" if one.alarm else ""
+        mark = paint(f"{one.phase.value:<12}", _STYLE[one.phase])
+        show(f"{mark}  {printable(f'{one.model} in {one.environment}: {said}{alarm}')}")
+        if one.problem:
+            note(printable(one.problem))
+    if not done and not as_json:
+        show("no monitor has a signed look yet")
+    return 4 if any(one.problem for one in done) else 0

@@ -1,0 +1,75 @@
+"""Points of `gitml doctor` where looks are signed: who holds what, and whether anybody looks at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from gitml import clock
+from gitml.ci.github.monitor import LOOKS as SIGNING
+from gitml.ci.github.monitor import LOOKS_KEY, TRAFFIC, wants_looks
+from gitml.control.looks import newest_look
+from gitml.errors import OutsideError, SpecError
+from gitml.forges.base import Branch
+from gitml.forges.governed import GovernedForge
+from gitml.forges.settings import Settings
+from gitml.git.ledger import LOOKS
+from gitml.git.orphan import Remote
+from gitml.project.doctorpoint import Mark, Point
+from gitml.project.doctorpolicy import added_to, asked, environment, secret
+from gitml.spec.application import Application
+from gitml.spec.monitors import MonitorSpec
+from gitml.spec.policy import POLICY, load_policy
+
+# Schedules of forges come late: nobody is told of a silence before a look was missed for so long.
+_LATE = timedelta(hours=12)
+
+
+def signs_looks(root: Path) -> bool:
+    """Whether policy.yaml has a key for looks; not where it is wrong, which other points say."""
+    try:
+        return (root / POLICY).is_file() and wants_looks(load_policy(root))
+    except SpecError:
+        return False
+
+
+def watching(
+    root: Path, application: Application, settings: Settings, forge: GovernedForge, main: Branch
+) -> Iterator[Point]:
+    """Nothing where no key may sign looks."""
+    if not signs_looks(root):
+        return
+    for name in (TRAFFIC, SIGNING):
+        yield from asked(f"environment {name}", partial(environment, forge, main, name))
+    yield from asked("key of looks", lambda: secret(forge, SIGNING, LOOKS_KEY, "key of looks"))
+    yield from asked(f"branch {LOOKS}", lambda: added_to(forge, LOOKS, f"branch {LOOKS}"))
+    yield _silence(application, settings)
+
+
+def _silence(application: Application, settings: Settings) -> Point:
+    specs = [application.monitors.models.get(model, MonitorSpec()) for model in application.models]
+    windows = [spec.window for spec in specs if spec.watch]
+    if not windows:
+        return Point("looks", Mark.OK, "gitml.yaml turns all monitors off")
+    try:
+        newest = newest_look(Remote(f"{settings.home}.git", settings.token))
+    except OutsideError as exc:
+        return Point("looks", Mark.UNKNOWN, f"cannot be read: {exc.message.splitlines()[0]}", "call this again")
+    if newest is None:
+        todo = "once a champion serves, a run of gitml-monitor.yml makes the first; start one by hand to see it"
+        return Point("looks", Mark.UNKNOWN, "nobody has looked at live traffic yet", todo)
+    age, allowed = clock.now() - newest, 2 * min(windows) + _LATE
+    said = f"the newest is {_long(age)} old, and a window is {_long(min(windows))}"
+    if age > allowed:
+        todo = (
+            "see the runs of gitml-monitor.yml; GitHub ends schedules after 60 days without a commit. Start one by hand"
+        )
+        return Point("looks", Mark.MISSING, f"{said}: looks have stopped, so no alarm can come", todo)
+    return Point("looks", Mark.OK, said)
+
+
+def _long(length: timedelta) -> str:
+    hours = int(max(length, timedelta()).total_seconds() // 3600)
+    return f"{hours // 24} d" if hours >= 48 else f"{hours} h"

@@ -1,0 +1,137 @@
+"""The workflow that looks at traffic: where it is rendered, who holds what in it, how it ends when nothing is new."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from ci.linters import actionlint, zizmor
+from ci.test_collect import reporting
+from ci.test_github import written
+from ci.test_governance import CLOUD
+from conftest import git
+from gitml.ci.base import CiSource
+from gitml.ci.github.workflows import render
+
+TRAFFIC = {"at": "s3://acme/traffic", "secrets": ["TRAFFIC_KEY"]}
+SHAPES = {
+    "plain": reporting(("look",)),
+    "sub-folder": reporting(("look", "deployed"), folder="apps/app"),
+    "app": reporting(("look",), ci={"app": True}),
+    "cloud": reporting(("look",), ci=CLOUD),
+    "secrets": reporting(("look",), ci={"secrets": ["DVC_KEY"]}, traffic=TRAFFIC),
+}
+
+
+def text_of(shape: CiSource) -> str:
+    return next((text for path, text in render(shape).items() if path.endswith("-monitor.yml")), "")
+
+
+def monitoring(shape: CiSource) -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load(text_of(shape))
+    return found
+
+
+def test_it_is_there_where_a_key_may_sign_looks() -> None:
+    assert text_of(reporting(("look",)))
+    assert text_of(reporting(("drift",))), "the purpose had another name"
+    assert not text_of(reporting(("gate", "approved")))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_each_job_holds_what_it_needs(name: str) -> None:
+    found = monitoring(SHAPES[name])
+    assert set(found["on"]) == {"schedule", "workflow_run", "workflow_dispatch"}
+    assert found["permissions"] == {}
+    jobs = found["jobs"]
+    assert list(jobs) == ["due", "evaluate", "sign", "publish"]
+    assert "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)" in jobs["due"]["if"]
+    for job in list(jobs.values())[1:]:
+        assert "needs.due.outputs.due == 'true'" in job["if"]
+    holds = {job: "GITML_LOOKS_KEY" in str(steps) for job, steps in jobs.items()}
+    assert holds == {"due": False, "evaluate": False, "sign": True, "publish": False}
+    assert "GITML_SIGNING_KEY" not in text_of(SHAPES[name])
+    assert "cache" not in str(jobs)
+    assert {job: j.get("environment") for job, j in jobs.items()} == {
+        "due": None, "evaluate": "gitml-traffic", "sign": "gitml-looks", "publish": None,
+    }  # fmt: skip
+    assert set(jobs["evaluate"]["permissions"]) <= {"contents", "id-token"}
+    assert jobs["evaluate"]["permissions"]["contents"] == "read"
+
+
+def test_traffic_is_read_with_rights_of_its_own() -> None:
+    (evaluate,) = [s for s in monitoring(SHAPES["secrets"])["jobs"]["evaluate"]["steps"] if "evaluate" in str(s)]
+    assert evaluate["env"] == {"TRAFFIC_KEY": "${{ secrets.TRAFFIC_KEY }}"}
+    assert "DVC_KEY" not in text_of(SHAPES["secrets"])
+    cloud = [text for text in text_of(SHAPES["cloud"]).splitlines() if "role-to-assume" in text]
+    assert cloud == ["          role-to-assume: ${{ vars.AWS_ROLE_TRAFFIC }}"]
+
+
+def test_windows_of_hours_are_looked_at_every_hour() -> None:
+    def cron(**more: Any) -> str:
+        return str(monitoring(reporting(("look",), **more))["on"]["schedule"][0]["cron"])
+
+    assert cron() == "37 1,7,13,19 * * *"
+    assert cron(monitors={"models": {"m": {"window": "1h"}}}) == "37 * * * *"
+
+
+def test_linters_find_nothing(tmp_path: Path) -> None:
+    for number, shape in enumerate(SHAPES.values()):
+        files = {p: t for p, t in render(shape).items() if p.endswith("-monitor.yml")}
+        written(tmp_path, {p.replace("/gitml-", f"/{number}-gitml-"): t for p, t in files.items()})
+    (tmp_path / ".git").mkdir()
+    paths = sorted((tmp_path / ".github" / "workflows").glob("*.yml"))
+    assert len(paths) == len(SHAPES)
+    for done in (actionlint(*paths), zizmor(*paths)):
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A repository with looks, and their commit."""
+    root = tmp_path_factory.mktemp("server")
+    git(root, "init", "-q", "--bare", "-b", "main", "acme/app.git")
+    git(root, "init", "-q", "-b", "gitml-looks", "work")
+    git(root / "work", "commit", "-q", "--allow-empty", "-m", "looks")
+    git(root / "work", "push", "-q", str(root / "acme/app.git"), "gitml-looks")
+    return root, git(root / "work", "rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize(
+    ("main", "next_look", "event", "clock", "due"),
+    [
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "", "false"),
+        ("a" * 40, "2020-01-01T00:00:00Z", "schedule", "", "true"),
+        ("b" * 40, "2999-01-01T00:00:00Z", "schedule", "", "true"),
+        ("", "", "schedule", "", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "workflow_dispatch", "", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "/clock", "true"),
+    ],
+)
+def test_a_run_with_nothing_new_ends_after_the_first_job(
+    server: tuple[Path, str], tmp_path: Path, main: str, next_look: str, event: str, clock: str, due: str
+) -> None:
+    root, looks = server
+    there = root / "acme/app.git"
+    if main:
+        said = f"Main: {main}\nLooks: {looks}\nNext look: {next_look}\n"
+        git(root / "work", "commit", "-q", "--allow-empty", "-m", said)
+        git(root / "work", "push", "-q", "-f", str(there), "HEAD:refs/gitml/looked")
+        git(root / "work", "reset", "-q", "--hard", looks)
+    else:
+        git(there, "update-ref", "-d", "refs/gitml/looked")
+    (step,) = monitoring(SHAPES["plain"])["jobs"]["due"]["steps"]
+    output = tmp_path / "output"
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("GIT", "GITML_"))},
+        "GITHUB_SERVER_URL": f"file://{root}", "GITHUB_REPOSITORY": "acme/app", "GITHUB_TOKEN": "t",
+        "GITHUB_SHA": "a" * 40, "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_NAME": event, "GITML_CLOCK": clock,
+    }  # fmt: skip
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert output.read_text() == f"due={due}\n"
