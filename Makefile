@@ -15,11 +15,9 @@ export PYTHONDONTWRITEBYTECODE :=
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
 	gitml check
-	gitml train delay
-	gitml show delay@latest
-	python demo/run.py up $(if $(CLOCK),--clock)
+	python demo/run.py up
 
-demo-turn: ## turn the clock of a demo that was started with `make demo CLOCK=1` ahead by DAYS (7)
+demo-turn: ## turn the clock of a demo that is still up ahead by DAYS (7)
 	python demo/run.py turn $(or $(DAYS),7)
 
 demo-stop: ## end the sandbox that `make demo` left running

@@ -16,9 +16,10 @@ import httpx
 
 PLACE = Path(__file__).resolve().parent.parent / ".demo"
 CLOCK = PLACE / "clock"
-STATE, APP, REMOTE = PLACE / "state", PLACE / "flight-delay", PLACE / "dvc-remote"
+STATE, APP, REMOTE, TRAFFIC = (PLACE / name for name in ("state", "flight-delay", "dvc-remote", "traffic"))
 REPOSITORY = "ada/flight-delay"
 PATIENCE = 600.0
+ROOT = PLACE.parent
 GITML = [sys.executable, "-m", "gitml"]
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 LOUD = "\x1b[1m{}\x1b[0m" if COLOUR else "{}"
@@ -68,8 +69,7 @@ def start() -> Box:
     """A sandbox without a past."""
     PLACE.mkdir(parents=True, exist_ok=True)
     step("A forge and a runner on this machine")
-    clock = ["--env", "GITML_CLOCK"] if CLOCK.exists() else []
-    box: dict[str, Any] = json.loads(gitml("sandbox", "up", "--state", str(STATE), "--json", *clock))
+    box: dict[str, Any] = json.loads(gitml("sandbox", "up", "--state", str(STATE), "--json", "--env", "GITML_CLOCK"))
     say(f"{box['url']}   log in as {box['users'][0]['login']}, password {box['users'][0]['password']}")
     tokens = {user["login"]: user["token"] for user in box["users"]}
     return Box(box["url"], box["api_url"], tokens)
@@ -103,6 +103,14 @@ def gitml(*words: str, folder: Path | None = None, env: Mapping[str, str] | None
     return run([*GITML, *words], folder=folder, env=env, may_fail=may_fail)
 
 
+def ahead() -> int:
+    """By how many seconds the demo's clock is turned."""
+    try:
+        return int(CLOCK.read_text().removesuffix("s"))
+    except FileNotFoundError as exc:
+        raise StepError("there is no demo: start one with `make demo`, on a terminal") from exc
+
+
 def set_secret(name: str, value: str, environment: str) -> None:
     words = ["sandbox", "secret", "set", "--state", str(STATE), "--env", environment, REPOSITORY, name]
     run([*GITML, *words], stdin=value)
@@ -114,8 +122,7 @@ def dvc(*words: str) -> None:
 
 def git(*words: str) -> None:
     """Deaf to the configuration of this machine; commits have the demo's time."""
-    ahead = int(CLOCK.read_text().removesuffix("d")) if CLOCK.exists() else 0
-    date = f"{int(time.time()) + ahead * 86_400} +0000"
+    date = f"{int(time.time()) + ahead()} +0000"
     run(["git", *words], folder=APP, env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date})
 
 
@@ -139,5 +146,4 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """That of this process, without what belongs to another forge or to the configuration of this machine."""
     quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     outside = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith(("GIT_", "GITHUB_", "GITML_"))}
-    clock = {"GITML_CLOCK": str(CLOCK)} if CLOCK.exists() else {}
-    return {**outside, **quiet, **clock, **(more or {})}
+    return {**outside, **quiet, "GITML_CLOCK": str(CLOCK), **(more or {})}

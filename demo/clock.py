@@ -1,22 +1,37 @@
-"""The demo's clock: a file that holds how many days it is ahead, which ``GITML_CLOCK`` names."""
+"""The demo's clock: a file that holds how far it is ahead, which ``GITML_CLOCK`` names."""
 
 from __future__ import annotations
 
-from box import CLOCK, StepError, say, step
+import time
+from datetime import UTC, datetime
+
+from box import CLOCK, ahead, say, step
+
+DAY = 86_400
 
 
 def begin() -> None:
+    step("A clock that can be turned: commands, jobs and agents of the demo follow it")
     CLOCK.parent.mkdir(parents=True, exist_ok=True)
-    CLOCK.write_text("0d")
-    step("A clock that can be turned: make demo-turn DAYS=7")
+    _write(0)
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time() + ahead(), UTC)
+
+
+def turn_to(moment: datetime) -> None:
+    """Ahead to ``moment``; never back, and not at all if it is later already."""
+    _write(max(ahead(), round(moment.timestamp() - time.time())))
 
 
 def turn(days: int) -> None:
     """Ahead, by so many days. Raises StepError where the demo has no clock."""
-    if not CLOCK.exists():
-        raise StepError("the demo has no clock: start it with `make demo CLOCK=1`")
-    ahead = int(CLOCK.read_text().removesuffix("d")) + days
+    _write(ahead() + days * DAY)
+    say(f"the clock is {ahead() // DAY} days ahead, it says {now():%a %Y-%m-%d %H:%M} UTC")
+
+
+def _write(seconds: int) -> None:
     new = CLOCK.with_suffix(".new")
-    new.write_text(f"{ahead}d")
+    new.write_text(f"{seconds}s")
     new.replace(CLOCK)  # nobody reads half of it
-    say(f"the clock is {ahead} days ahead")

@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 import promote
-from box import APP, REMOTE, REPOSITORY, STATE, Box, StepError, dvc, git, gitml, need, say, step, until
+from box import APP, REMOTE, REPOSITORY, STATE, TRAFFIC, Box, dvc, git, gitml, need, say, step, until
+from ruamel.yaml import YAML
 
 BRANCH = "weather"
 
 
 def show_training(box: Box) -> int:
     """The number of the pull request, trained and reported on."""
-    application(box)
     push_main(box)
     with box.api("ada") as api:
         number = open_pull(api, box)
@@ -31,7 +31,7 @@ def application(box: Box) -> None:
     git("config", "user.name", "Ada")
     git("config", "user.email", box.address("ada"))
     gitml("init", "--example", "flight-delay", folder=APP)
-    only_delay()
+    settings()
     weather("true", "false")
     promote.make_keys()
     propose_onwards()
@@ -42,15 +42,14 @@ def application(box: Box) -> None:
     commit("First version of delay")
 
 
-def only_delay() -> None:
+def settings() -> None:
     """Without the network: torch is no small download, and the sandbox has no GPU."""
-    path = APP / "gitml.yaml"
-    text = path.read_text()
-    head, _, rest = text.partition("\n  mlp:\n")
-    _, _, tail = rest.partition("\nhardware:")
-    if not tail:
-        raise StepError("gitml.yaml is not as expected")
-    path.write_text(f"{head}\nhardware:\n  cpu: [ubuntu-latest]\npublisher: gitml\n")
+    path, yaml = APP / "gitml.yaml", YAML()
+    yaml.width = 200
+    document = yaml.load(path)
+    del document["models"]["mlp"], document["stages"], document["hardware"]["gpu"]
+    document.update({"traffic": {"at": str(TRAFFIC)}, "publisher": "gitml"})
+    yaml.dump(document, path)
 
 
 def push_main(box: Box) -> None:

@@ -1,8 +1,7 @@
-"""The loop on this machine: push, training under act, a report, promotions by reviewed pull requests, serving.
+"""The loop on this machine: push, training under act, a report, reviewed promotions, serving, weeks of traffic, alarm.
 
     python demo/run.py up           start over, show every step; on a terminal all stays up for a look
-    python demo/run.py up --clock   the same, with a clock that can be turned
-    python demo/run.py turn DAYS    turn it ahead: commands, jobs and agents of the demo follow
+    python demo/run.py turn DAYS    turn the clock ahead: commands, jobs and agents of the demo follow
     python demo/run.py stop         stop what it started and forget it
 
 Exit code 0 only if every step held.
@@ -13,12 +12,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import clock
 import promote
 import push
+import replay
 import serve
-from box import GITML, PLACE, STATE, Box, StepError, start
+from box import GITML, PLACE, ROOT, STATE, Box, StepError, need, say, start, step
 
 
 def main() -> int:
@@ -28,8 +30,8 @@ def main() -> int:
             return 0
         case ["turn", days] if days.isdecimal():
             return turn(int(days))
-        case ["up", *options] if options in ([], ["--clock"]):
-            return up(turnable=bool(options))
+        case ["up"]:
+            return up()
     sys.exit(str(__doc__))
 
 
@@ -42,14 +44,14 @@ def turn(days: int) -> int:
     return 0
 
 
-def up(*, turnable: bool) -> int:
+def up() -> int:
     stays = sys.stdin.isatty() and sys.stdout.isatty()
     held = False
     try:
         stop()
-        if turnable:
-            clock.begin()
-        show_loop(start())
+        clock.begin()
+        with own_training() as show_own:
+            show_loop(start(), show_own)
         held = True
     except StepError as exc:
         print(f"\nthe demo stopped here: {exc}", file=sys.stderr)
@@ -61,15 +63,35 @@ def up(*, turnable: bool) -> int:
     return 0 if held else 1
 
 
-def show_loop(box: Box) -> None:
+@contextmanager
+def own_training() -> Iterator[Callable[[], None]]:
+    """The model of this clone is trained meanwhile, as the README goes on with it; a call waits for it and shows it."""
+    words = [*GITML, "train", "delay"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
+
+        def show() -> None:
+            step("Trained meanwhile: the model of this clone, with the weather")
+            said, _ = training.communicate()
+            for line in said.rstrip().splitlines():
+                say(line)
+            need(training.returncode == 0, "this clone's own model was not trained")
+
+        try:
+            yield show
+        finally:
+            training.terminate()
+
+
+def show_loop(box: Box, show_own: Callable[[], None]) -> None:
+    push.application(box)
+    show_own()
     number = push.show_training(box)
     promote.merge_training(box, number)
     promote.show_staging(box)
     serve.show_agent(box, "staging")
     promote.show_production(box)
     url = serve.show_agent(box, "production")
-    serve.send_flights(url)
-    serve.show_log(box)
+    replay.show_weeks(box, url)
     serve.show_state(box)
 
 

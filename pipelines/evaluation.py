@@ -1,4 +1,4 @@
-"""What every evaluation writes: metrics, replicates, groups, charts, samples; all on the held-out days."""
+"""What every evaluation writes: metrics, replicates, groups, charts, answers, samples; all on the held-out days."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from charts import Group, write_charts
 from files import StageError, params, read_json, rounded, say, write_json, write_table
-from flights import DAY, ID, LABEL, OUTPUT, read_days, window
+from flights import DAY, ID, LABEL, MOMENT, OUTPUT, read_days, window
 from scoring import Cost, Floats, Scored, draws, equal_bins, intervals, metrics, replicates, rows_digest
 
 GROUPS = ("carrier", "origin")
@@ -72,6 +72,8 @@ def evaluate(folder: Path, predict: Predict) -> None:
         drawn,
         [Group.of(entry) for entry in groups if entry["column"] == "carrier"],
     )
+    # The answers that live ones are held against: see the second command of the stage.
+    write_table(folder / "scored.parquet", table[[MOMENT, LABEL]].assign(**{OUTPUT: predicted}))
     write_table(folder / "samples.parquet", sample(table, columns, predicted, settings["samples"], settings["seed"]))
 
 

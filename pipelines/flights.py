@@ -22,6 +22,8 @@ WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "prec
 
 ID = "flight_id"
 DAY = "day"
+# When it is to leave, by the clocks of New York; flights of an hour and of a day share their weather.
+MOMENT = "scheduled"
 LABEL = "late"
 OUTPUT = "p_late"
 

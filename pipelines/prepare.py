@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from files import StageError, params, read_table, run, say, write_json, write_table
-from flights import CATEGORIES, DAY, FEATURES, ID, LABEL, PLANE, SCHEDULE, WEATHER
+from flights import CATEGORIES, DAY, FEATURES, ID, LABEL, MOMENT, PLANE, SCHEDULE, WEATHER
 
 RAW = Path("data/raw")
 COUNTS = Path("data/counts.json")
-COLUMNS = [ID, DAY, *CATEGORIES, *SCHEDULE, *PLANE, *WEATHER, LABEL]
+COLUMNS = [ID, DAY, MOMENT, *CATEGORIES, *SCHEDULE, *PLANE, *WEATHER, LABEL]
 
 
 def minute_of_day(clock: pd.Series) -> pd.Series:
@@ -58,13 +58,15 @@ def features(flights: pd.DataFrame, planes: pd.DataFrame, weather: pd.DataFrame,
     """One row per flight that arrived, in order of scheduled departure: identity, features, label."""
     flown = flights[flights["arr_delay"].notna()].reset_index(drop=True)
     days = pd.to_datetime(flown[["year", "month", "day"]])
+    minute = minute_of_day(flown["sched_dep_time"])
     table = flown[list(CATEGORIES)].assign(
         **{
             ID: flight_ids(flown),
             DAY: days.dt.strftime("%Y-%m-%d"),
+            MOMENT: (days + pd.to_timedelta(minute, unit="min")).astype("datetime64[us]"),
             "day_of_week": days.dt.day_of_week.astype("int64"),
         },
-        sched_dep_minute=minute_of_day(flown["sched_dep_time"]),
+        sched_dep_minute=minute,
         sched_arr_minute=minute_of_day(flown["sched_arr_time"]),
         distance=flown["distance"],
         **{LABEL: (flown["arr_delay"] > late_after).astype("int64")},

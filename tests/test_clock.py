@@ -117,11 +117,15 @@ def test_the_demo_turns_a_clock_that_commands_jobs_and_agents_follow(
     box, demo = importlib.import_module("box"), importlib.import_module("clock")
     monkeypatch.setattr(box, "CLOCK", tmp_path / "demo/clock")
     monkeypatch.setattr(demo, "CLOCK", tmp_path / "demo/clock")
-    with pytest.raises(box.StepError, match="CLOCK=1"):
+    with pytest.raises(box.StepError, match="make demo"):
         demo.turn(7)
-    assert clock.VARIABLE not in box.environment()
     demo.begin()
     for days in (7, 14):
         demo.turn(days)
     monkeypatch.setenv(clock.VARIABLE, box.environment()[clock.VARIABLE])
     assert clock.ahead() == 21 * 86_400
+    later = demo.now() + timedelta(hours=5)
+    demo.turn_to(later)
+    assert abs((clock.now() - later).total_seconds()) < 2
+    demo.turn_to(later - timedelta(days=1))
+    assert clock.now() >= later - timedelta(seconds=2)

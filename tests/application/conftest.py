@@ -83,7 +83,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = top / "apps" / "à l'heure"
     folder.mkdir(parents=True)
     shutil.copytree(PIPELINES, folder / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "gitml.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder / name)
     change_params(folder, SMALL)
     git(top, "init", "-q")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from files import StageError, read_table, write_table
-from flights import AFTER_DEPARTURE, DAY, ID, LABEL, WEATHER, inputs, read_days, window
+from flights import AFTER_DEPARTURE, DAY, ID, LABEL, MOMENT, WEATHER, inputs, read_days, window
 from ingest import write_months
 from prepare import features, minute_of_day, plane_facts, weather_before
 
@@ -47,6 +47,13 @@ def test_flights_that_did_not_arrive_are_left_out_and_the_rest_kept_once(world: 
     assert len(table) == len(world.flights) - 10
     assert table[ID].is_unique
     assert table[ID].is_monotonic_increasing
+
+
+def test_the_moment_of_a_flight_is_its_scheduled_departure_by_local_clocks(world: Any) -> None:
+    table = build(world)
+    of_day = table[MOMENT].dt.hour * 60 + table[MOMENT].dt.minute
+    assert of_day.tolist() == table["sched_dep_minute"].tolist()
+    assert table[MOMENT].dt.strftime("%Y-%m-%d").tolist() == table[DAY].tolist()
 
 
 def test_weather_is_of_the_hour_before_scheduled_departure_at_the_origin(world: Any) -> None:

@@ -16,6 +16,7 @@ from application.staging import PIPELINES, ROOT, change_params, run, stage, thre
 from flights import AFTER_DEPARTURE, OUTPUT, WEATHER
 from gitml.models.loading import load
 from gitml.models.parity import agree
+from gitml.monitoring.reference import read_version_reference
 from scoring import rows_digest
 
 MODELS = {"delay": ("train", "evaluate", "model.skops"), "mlp": ("mlp_train", "mlp_evaluate", "model.safetensors")}
@@ -39,7 +40,8 @@ def test_each_stage_depends_on_every_module_it_imports_and_on_its_lock() -> None
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert set(stages) == {"ingest", "prepare", "train", "evaluate", "mlp-train", "mlp-evaluate"}
     for name, settings in stages.items():
-        script = PIPELINES / settings["cmd"].split("/")[-1]
+        command = settings["cmd"] if isinstance(settings["cmd"], str) else settings["cmd"][0]
+        script = PIPELINES / command.split("/")[-1]
         lock = "requirements-torch.lock" if name.startswith("mlp") else "requirements.lock"
         declared = {dep.removeprefix("pipelines/") for dep in settings["deps"] if dep.startswith("pipelines/")}
         assert declared == local_imports(script) | {lock}, name
@@ -110,6 +112,25 @@ def test_samples_fit_the_signature(trained: Path, model: str) -> None:
         assert field.get("nullable") or rows[field["name"]].notna().all()
         if field["type"] != "string":
             assert str(rows[field["name"]].dtype) == field["type"]
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.parametrize("model", MODELS)
+def test_the_reference_holds_exactly_the_rows_of_the_window_and_of_the_evaluation(trained: Path, model: str) -> None:
+    found = read_version_reference((trained / "artifacts" / model / "reference.json").read_bytes())
+    assert found.features is not None
+    assert found.outputs is not None
+    months = [pd.read_parquet(trained / f"data/features/2013-0{month}.parquet") for month in (1, 2)]
+    rows = pd.concat(months).query("day <= '2013-02-07'")
+    assert found.features.sketch.rows.sum() == len(rows)
+    assert found.outputs.sketch.rows.sum() == read(trained, model, "metrics")["rows"]["value"]
+    inputs = [field["name"] for field in read(trained, model, "signature")["inputs"]]
+    assert [*found.features.layout.columns] == [f"feature_{name}" for name in inputs]
+    assert [*found.outputs.layout.columns] == [f"output_{OUTPUT}"]
+    assert found.own is not None
+    assert (found.own.hours, found.own.periods) == {"delay": (7 * 24, 6), "mlp": (24, 38)}[model]
+    assert found.features.alike["day"]["feature_temp"] > 0.5 > found.features.alike["day"]["feature_distance"]
 
 
 @pytest.mark.slow

@@ -446,11 +446,11 @@ def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: P
     made = rows(84, 50)
     made.to_parquet(world.root / "train.parquet")
     made.tail(900).to_csv(world.root / "scored.csv", index=False)
-    words = ("--features", "train.parquet", "--outputs", "scored.csv", "--time", "when", "--until", "2025-08-25")
+    words = ("--features", "train.parquet", "--outputs", "scored.csv", "--time", "when", "--until", "2025-08-24T24:00")
     ran = gitml(world.root, "reference", "delay", *words)
     assert ran.code == 0, ran.err
     assert ran.out.splitlines() == [
-        f"{world.root / 'reference.json'}: 3,850 rows of features, 900 rows of outputs",
+        "reference.json: 3,850 rows of features, 900 rows of outputs",
         "none of its own periods of 168 h would alarm: each was left out in turn, 11 of features, 3 of outputs",
     ]
     first = (world.root / "reference.json").read_bytes()

@@ -25,6 +25,9 @@ for name, measure in (("auc", roc_auc_score), ("log_loss", log_loss)):
     metrics[name] = {"value": float(measure(truth, scores)), "low": float(low), "high": float(high)}
     print(f"{name} {metrics[name]['value']:.4f}")
 
+# What live answers are held against.
+pd.DataFrame({"target": truth, "benign": scores}).to_parquet("artifacts/tumour/scored.parquet", index=False)
+
 # Two versions are compared on the same resamples of the same rows: far smaller differences show then.
 rows_digest = hashlib.sha256(Path("data/test.parquet").read_bytes()).hexdigest()
 evidence = {"rows_digest": rows_digest, "seed": params["seed"], "replicates": replicates}

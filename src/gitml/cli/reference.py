@@ -38,14 +38,16 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     with extra("serve"):
         from gitml.inference.reference import ReferenceCall, write_reference
     since, until = moment(options.pop("since"), None), moment(options.pop("until"), None)
-    path, made = write_reference(root_of(ctx), ReferenceCall(**options, since=since, until=until))
+    root = root_of(ctx)
+    place, made = write_reference(root, ReferenceCall(**options, since=since, until=until))
+    path = place.relative_to(root).as_posix()
     rows = {name: int(part.sketch.rows.sum()) for name, part in _parts(made).items()}
     own = made.own
     if as_json:
-        show_json({"path": str(path), "rows": rows, "own_periods": asdict(own) if own else None})
+        show_json({"path": path, "rows": rows, "own_periods": asdict(own) if own else None})
         return
     said = ", ".join(f"{count:,} rows of {name}" for name, count in rows.items())
-    show(f"{printable(str(path))}: {said}")
+    show(f"{printable(path)}: {said}")
     for name, part in _parts(made).items():
         _contexts(name, part)
     if own is None:
