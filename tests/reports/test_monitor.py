@@ -211,6 +211,20 @@ def test_detectors_say_what_they_found_and_which_of_it_is_only_shown() -> None:
     assert "| `alibi mmd` | 0.710 | – | 0.001 | `fare` | shown, never alarms: too few rows |" in sticky
 
 
+def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
+    told = look(unread="the traffic before 2025-09-01 cannot be read: torn")
+    told["verdicts"]["drift"]["measurements"] = {"mix": "hour 8 10.0% → 30.0%"}
+    told["drift"][0]["psi"] = {"value": 0.031, "bins": 10, "expected": 0.01, "by_chance": 0.02, "p": 0.01}
+    told["own_periods"] = {"alarms": {"feature_fare": 2}}
+    sticky = page(told | {"scheduled": False}).sticky
+    assert "- Held fixed, and not alarmed: hour 8 10.0% → 30.0%" in sticky
+    assert "cannot be read: torn" in sticky
+    assert "(+0.50 σ); PSI 0.031, by chance up to 0.020 |" in sticky
+    assert "own periods would alarm too: `fare`" in sticky
+    assert "beside the schedule" in sticky
+    assert "Promised" not in sticky
+
+
 def test_the_order_of_keys_does_not_matter() -> None:
     told = drifted()
     turned = json.loads(json.dumps(dict(reversed(told.items())), sort_keys=True))
