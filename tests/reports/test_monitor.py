@@ -72,9 +72,12 @@ def test_a_new_version_begins_anew() -> None:
     assert f"new version `{VERSION}`" in found.sticky
 
 
-def test_a_gap_or_another_verdict_ends_since_when() -> None:
+def test_a_look_that_could_not_tell_is_no_end_and_one_that_passed_is() -> None:
     unclear = look(-1)["verdicts"] | {"drift": verdict("inconclusive", "too little")}
-    assert "(1 look)" in page(drifted(0), drifted(-2), look(-1, verdicts=unclear)).sticky
+    assert "Since Mon 2025-09-22 (2 looks)" in page(drifted(0), drifted(-2), look(-1, verdicts=unclear)).sticky
+    assert "Since Mon 2025-10-06 (1 look)" in page(drifted(0), drifted(-2), look(-1)).sticky
+    none = look(-1)["verdicts"] | {"drift": None}
+    assert "(1 look)" in page(drifted(0), drifted(-2), look(-1, verdicts={k: v for k, v in none.items() if v})).sticky
 
 
 def test_each_column_has_its_effect_interval_floor_direction_and_history() -> None:
