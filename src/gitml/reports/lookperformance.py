@@ -104,8 +104,8 @@ def _groups(told: Told) -> Iterator[Section]:
         for group in groups:
             found = group.get("measured")
             name = f"{code(str(group.get('column', '')), 40)} = {code(str(group.get('value', '')), 40)}"
-            told_of = [_value(found), _evaluated(found)] if isinstance(found, dict) else ["too few labels", ""]
-            lines.append(row([name, _count(group), *told_of]))
+            known = [_value(found), _evaluated(found)] if isinstance(found, dict) else ["too few labels", ""]
+            lines.append(row([name, _count(group), *known]))
         head = header(["group", "labels", "on labels (95 %)", "when evaluated"], "lrrr")
         yield folded(f"Performance of {plural(len(groups), 'group')} of rows", head, lines, 5)
 
