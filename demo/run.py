@@ -89,9 +89,9 @@ def show_loop(box: Box, show_own: Callable[[], None]) -> None:
     promote.merge_training(box, number)
     promote.show_staging(box)
     serve.show_agent(box, "staging")
-    promote.show_production(box)
-    url = serve.show_agent(box, "production")
-    replay.show_weeks(box, url)
+    number = promote.show_production(box)
+    replay.show_weeks(box, serve.show_agent(box, "production"))
+    replay.show_alarm(box, number)
     serve.show_state(box)
 
 
