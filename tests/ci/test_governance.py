@@ -158,6 +158,14 @@ def test_the_gate_listens_to_everything_that_a_judgement_depends_on() -> None:
     }  # fmt: skip
 
 
+def test_the_gate_listens_to_looks_where_a_gate_asks_for_them() -> None:
+    asks = {**POLICY, "environments": {"staging": {}, "production": {"gates": {"drift": "8d"}}}}
+    listens = [
+        workflows(governed(policy=policy))["gate"]["on"]["workflow_run"]["workflows"] for policy in (POLICY, asks)
+    ]
+    assert [[name for name in names if "monitor" in name] for names in listens] == [[], ["gitml monitor"]]
+
+
 def test_a_merge_of_code_alone_costs_no_run_after_it() -> None:
     for name, folder in (("everything", "a/b"), ("sub-folder", "apps/app"), ("plain", "")):
         loaded = workflows(SHAPES[name])

@@ -20,6 +20,7 @@ from gitml.evidence.looks import look_of
 from gitml.project.doctor import doctor
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, DAY, MONDAY, WEEK
+from publishing.test_webhook import hook
 
 HOUR = timedelta(hours=1)
 
@@ -249,3 +250,24 @@ def test_doctor_sees_that_looks_have_stopped(watched: WatchedTown, monkeypatch: 
     assert point("looks") == (
         "missing", "the newest is 15 d old, and a window is 7 d: looks have stopped, so no alarm can come",
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_webhook_hears_of_an_alarm_once(watched: WatchedTown) -> None:
+    with hook(200, b"ok") as (address, seen):
+        text = (watched.fresh() / "gitml.yaml").read_text()
+        watched.town.push(
+            {
+                "gitml.yaml": text.replace(
+                    "  models:\n    delay:\n      window",
+                    f"  tell: {{webhook: '{address}'}}\n  models:\n    delay:\n      window",
+                )
+            }
+        )
+        watched.run(AT + HOUR)
+        watched.publish()
+        watched.at(AT + DAY)
+        watched.publish()
+    ((_, body),) = seen
+    assert (body["model"], body["environment"], body["phase"]) == ("delay", "production", "failed")
+    assert body["url"].endswith(f"/pull/{watched.pull}")

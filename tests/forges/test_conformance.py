@@ -231,7 +231,10 @@ def test_reviews_name_person_commit_and_time(home: Home) -> None:
         ]
         assert all(r.time.endswith("Z") for r in found)
         home.dismiss("ada", number, found[0].id)
-        assert [r.state for r in hub.reviews.list(number)] == ["DISMISSED", "CHANGES_REQUESTED", "APPROVED"]
+        told = hub.reviews.list(number)
+        assert [r.state for r in told] == ["DISMISSED", "CHANGES_REQUESTED", "APPROVED"]
+        assert [(bool(r.dismissed), r.was) for r in told] == [(True, found[0].state), (False, ""), (False, "")]
+        assert told[0].time <= told[0].dismissed
         home.review("eve", number, "COMMENTED")
         assert hub.reviews.list(number)[-1].state == "COMMENTED"
 

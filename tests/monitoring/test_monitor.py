@@ -248,7 +248,7 @@ def test_an_expired_mute_alarms_again_and_the_report_says_what_ended_when_and_by
     assert found.alert.endswith("@ada, @acme/ml")
     before = report(muted.to_dict(), draw=lambda specs: [None for _ in specs])
     assert (before.alert, "🔕 through 2025-10-10" in before.sticky) == (None, True)
-    assert {*over.to_dict()} == {*look_kit.look()} - {"id", "spent"}
+    assert {*look_kit.look()} - {"id", "spent"} <= {*over.to_dict()}
 
 
 def test_no_value_of_a_single_row_is_told(world: WatchedWorld) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evidence.evidence_kit import key_pair
@@ -219,3 +220,18 @@ def test_what_is_not_for_good_is_not_signed(world: WatchedWorld) -> None:
     found = judged(watch, job, (AT - WEEK, AT))
     assert found.phase is Phase.INCONCLUSIVE
     assert found.later.startswith("the traffic cannot be read")
+
+
+def test_a_signed_look_has_no_value_of_a_single_row(world: WatchedWorld) -> None:
+    rows = changed(weeks(1), 0, fare=lambda some: np.where(np.arange(len(some)) == 0, 123_456.789, np.nan))
+    world.serve({day + 42: some for day, some in rows.items()}, now=AT + 5 * DAY, name="odd")
+    _, details = Watcher(world).look(AT + WEEK)
+    fare = details["sketch"]["columns"]["feature_fare"]
+    assert (fare["least"], fare["most"]) == (100_000.0, 100_000.0)
+    assert "123456" not in json.dumps(details)
+    few = {42: rows[0].iloc[:20]}
+    shutil.rmtree(world.traffic / "predictions/model=delay/date=2025-10-13")
+    shutil.rmtree(world.traffic / "predictions/model=delay/date=2025-10-16")
+    world.serve(few, now=AT + 5 * DAY, name="few")
+    found, details = Watcher(world).look(AT + WEEK)
+    assert (found.rows, details["sketch"]) == (20, None)

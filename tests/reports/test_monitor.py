@@ -72,9 +72,12 @@ def test_a_new_version_begins_anew() -> None:
     assert f"new version `{VERSION}`" in found.sticky
 
 
-def test_a_gap_or_another_verdict_ends_since_when() -> None:
+def test_a_look_that_could_not_tell_is_no_end_and_one_that_passed_is() -> None:
     unclear = look(-1)["verdicts"] | {"drift": verdict("inconclusive", "too little")}
-    assert "(1 look)" in page(drifted(0), drifted(-2), look(-1, verdicts=unclear)).sticky
+    assert "Since Mon 2025-09-22 (2 looks)" in page(drifted(0), drifted(-2), look(-1, verdicts=unclear)).sticky
+    assert "Since Mon 2025-10-06 (1 look)" in page(drifted(0), drifted(-2), look(-1)).sticky
+    none = look(-1)["verdicts"] | {"drift": None}
+    assert "(1 look)" in page(drifted(0), drifted(-2), look(-1, verdicts={k: v for k, v in none.items() if v})).sticky
 
 
 def test_each_column_has_its_effect_interval_floor_direction_and_history() -> None:
@@ -209,6 +212,20 @@ def test_detectors_say_what_they_found_and_which_of_it_is_only_shown() -> None:
     sticky = page(look(detectors=[one, shown])).sticky
     assert "| `domain-classifier` | 0.710 (0.690 to 0.730) | 0.0001 | 0.001 | `fare` | 🔴 drifted |" in sticky
     assert "| `alibi mmd` | 0.710 | – | 0.001 | `fare` | shown, never alarms: too few rows |" in sticky
+
+
+def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
+    told = look(unread="the traffic before 2025-09-01 cannot be read: torn")
+    told["verdicts"]["drift"]["measurements"] = {"mix": "hour 8 10.0% → 30.0%"}
+    told["drift"][0]["psi"] = {"value": 0.031, "bins": 10, "expected": 0.01, "by_chance": 0.02, "p": 0.01}
+    told["own_periods"] = {"alarms": {"feature_fare": 2}}
+    sticky = page(told | {"scheduled": False}).sticky
+    assert "- Held fixed, and not alarmed: hour 8 10.0% → 30.0%" in sticky
+    assert "cannot be read: torn" in sticky
+    assert "(+0.50 σ); PSI 0.031, by chance up to 0.020 |" in sticky
+    assert "own periods would alarm too: `fare`" in sticky
+    assert "beside the schedule" in sticky
+    assert "Promised" not in sticky
 
 
 def test_the_order_of_keys_does_not_matter() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from gitml.cijobs.record import RecordOrder, record
@@ -34,6 +36,20 @@ def test_a_branch_made_anew_after_the_merge_spoils_nothing(scene: Scene) -> None
     assert scene.g.one(number).state is State.SUCCESS
     done = scene.merged(number)
     moved(scene, "mine", "rita", "the same name again")
+    scene.record()
+    assert scene.g.results("approved")[-1] == "passed"
+    assert scene.accepted()[STAGING] == done.commit
+
+
+def test_a_review_that_is_dismissed_after_the_merge_was_there_at_the_merge(scene: Scene) -> None:
+    """Any writer may dismiss: it used to take another pull request before agents followed."""
+    number = scene.branch("mine", {STAGING: scene.pinned()})
+    scene.g.approve(number)
+    assert scene.g.one(number).state is State.SUCCESS
+    done = scene.merged(number)
+    (review,) = scene.town.ada.get(f"pulls/{number}/reviews")
+    scene.clock.now += timedelta(minutes=1)
+    scene.town.ada.put(f"pulls/{number}/reviews/{review['id']}/dismissals", message="no")
     scene.record()
     assert scene.g.results("approved")[-1] == "passed"
     assert scene.accepted()[STAGING] == done.commit

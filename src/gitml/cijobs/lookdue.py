@@ -39,7 +39,7 @@ class MonitorOnMain:
 def monitors_of(main: Mainline, app: Application) -> Iterator[MonitorOnMain]:
     """All of the application, by model and environment."""
     for model in app.models:
-        spec = app.monitors.models.get(model, MonitorSpec())
+        spec = app.monitors.of(model)
         for environment in (spec.environments or main.environments(model)) if spec.watch else ():
             found = _champion(main, model, environment)
             if found:

@@ -26,7 +26,9 @@ from gitml.git.assets import address_of, push_pictures
 from gitml.promotion.promote import open_promotions
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.sticky import Age, Stamp, Sticky
+from gitml.publishing.webhook import announce
 from gitml.publishing.whoami import login_of
+from gitml.reports.lookhook import webhook_body
 from gitml.reports.monitor import Page, report
 from gitml.verdict import Phase
 
@@ -134,7 +136,7 @@ class _Work:
         history = self._history(one)
         if not history:
             return None
-        page = report(history[-1].told, [look.told for look in history[:-1]])
+        page = report(history[-1].told, [look.told for look in history[:-1]], run=self.job.run_url)
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 
     def _pulls(self, one: MonitorOnMain) -> list[int]:
@@ -189,18 +191,30 @@ class _Work:
         order = list(self.main.policy().environments)
         loud.sort(key=lambda p: -order.index(p.watched.environment) if p.watched.environment in order else 1)
         today = f"{self._application}/alarm/{model}/{self.place.clock():%Y-%m-%d}"
-        told = self._told({pull for part in parts for pull in part.pulls}, today)
-        fresh = [(part, onsets) for part in loud if set(onsets := part.onsets(self._history(part.watched))) - told]
+        told = self._told(model, {pull for part in parts for pull in part.pulls})
+        before = {onset for key, onsets in told.items() if key != today for onset in onsets}
+        fresh = [(part, onsets) for part in loud if set(onsets := part.onsets(self._history(part.watched))) - before]
         if not fresh:
             return ""
+        there = before.union(*told.values())
+        self._call([part for part, onsets in fresh if set(onsets) - there], loud[0].pulls[0])
         lines = [f"<!-- gitml:alarm:{look}:{verdict} -->" for _, onsets in fresh for look, verdict in onsets]
         text = "\n\n".join(part.page.alert or "" for part, _ in fresh)
         return self._stick(loud[0].pulls[0], today, "\n".join([*lines, "", text]))
 
-    def _told(self, pulls: set[int], today: str) -> set[Onset]:
-        """What our alarms of other days have said."""
+    def _call(self, parts: Sequence[_Part], pull: int) -> None:
+        """The webhook, before the comment: told twice is better than never."""
+        monitors, page = self.main.application().monitors, self.place.page(f"pull/{pull}")
+        for part in parts:
+            if address := monitors.told(part.watched.model).webhook:
+                announce(address, webhook_body(part.look.told, page), self.place.say)
+
+    def _told(self, model: str, pulls: set[int]) -> dict[str, set[Onset]]:
+        """What our alarms of this model have said, by the keys of their days."""
         comments = (c for pull in sorted(pulls) for c in self.place.forge.comments.list(OnPull(pull)))
-        mine = (c.body for c in comments if c.author == self._me)
-        before = f"{self._application}/alarm/"
-        said = (body for body in mine if (key := _KEY.match(body)) and key[1].startswith(before) and key[1] != today)
-        return {(found[1], found[2]) for body in said for found in _ALARM.finditer(body)}
+        found: dict[str, set[Onset]] = {}
+        for body in (c.body for c in comments if c.author == self._me):
+            key = _KEY.match(body)
+            if key and key[1].startswith(f"{self._application}/alarm/{model}/"):
+                found.setdefault(key[1], set()).update((one[1], one[2]) for one in _ALARM.finditer(body))
+        return found

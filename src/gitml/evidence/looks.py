@@ -104,8 +104,8 @@ class Recount(_Form):
 
 
 class LookDetails(_Form):
-    """``sketch``: the counts of the window, from which later looks judge when its traffic is gone; None where there are
-    none, or too many to carry. ``id`` is made of what decides the counts: model, environment, version, window and
+    """``sketch``: the counts of the window, from which later looks judge when its traffic is gone; None where they are
+    of few rows, or too many to carry. ``id`` is made of what decides the counts: model, environment, version, window,
     ``configuration``."""
 
     format: Literal[1] = FORMAT

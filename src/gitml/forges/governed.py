@@ -22,7 +22,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Review:
-    """``state`` is APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED, of ``commit``; ``time`` UTC, ISO with a Z."""
+    """``state`` is APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED, of ``commit``; ``time`` UTC, ISO with a Z.
+
+    Of a dismissed one ``dismissed`` says when, and ``was`` what it said before; empty where the forge does not know.
+    """
 
     id: int
     person: Account
@@ -30,6 +33,8 @@ class Review:
     commit: str
     time: str
     url: str = ""
+    dismissed: str = ""
+    was: str = ""
 
 
 @dataclass(frozen=True)

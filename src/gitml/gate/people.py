@@ -7,7 +7,8 @@ and policy then trusts no approval.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, TypeVar
@@ -132,7 +133,7 @@ def pull_of(
         number=number,
         asked_by=tuple(person_of(p) for p in dict.fromkeys(wanted)),
         commits=commits if isinstance(commits, Unknown) else tuple(commit_of(c, starters) for c in commits),
-        reviews=reviews if isinstance(reviews, Unknown) else _until(tuple(review_of(r) for r in reviews), until),
+        reviews=reviews if isinstance(reviews, Unknown) else tuple(_as_of(reviews, until)),
     )
 
 
@@ -140,8 +141,13 @@ def review_of(found: governed.Review) -> CountedReview:
     return CountedReview(person_of(found.person), found.state, found.commit, datetime.fromisoformat(found.time))
 
 
-def _until(reviews: tuple[CountedReview, ...], until: datetime | None) -> tuple[CountedReview, ...]:
-    return tuple(r for r in reviews if until is None or r.time <= until)
+def _as_of(reviews: Sequence[governed.Review], until: datetime | None) -> Iterator[CountedReview]:
+    """The reviews as they were then: one that was dismissed later said what it had said."""
+    for one in reviews:
+        later = until is not None and bool(one.dismissed and one.was) and datetime.fromisoformat(one.dismissed) > until
+        found = review_of(replace(one, state=one.was) if later else one)
+        if until is None or found.time <= until:
+            yield found
 
 
 def _pushers_of(
@@ -171,7 +177,9 @@ def pushers(
     return tuple(dict.fromkeys(person_of(push.by) for push in mine if not landed(push.after)))
 
 
-def signed_pushers(heard: BelievedEvents | Unknown, number: int, head: str) -> tuple[tuple[Binding, list[Any]], ...]:
+def signed_pushers(
+    heard: BelievedEvents | Unknown, number: int | None, head: str
+) -> tuple[tuple[Binding, list[Any]], ...]:
     """Who pushed a head of a pull request as the gate signed it, newest first: forges forget."""
     if isinstance(heard, Unknown):
         return ()

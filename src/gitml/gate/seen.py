@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 from gitml.control.looks import copy_to_ledger, heard_looks
@@ -23,19 +22,13 @@ _OLDER = timedelta(days=60)
 
 def seen_or_unknown(place: Place, policy: Policy) -> Seen:
     """The looks that count, of all monitors, or why there are none. Without a gate that asks nothing is fetched."""
-    within = max(_asked(policy), default=None)
-    if within is None:
+    if policy.looks_within is None:
         return NOBODY_ASKS
     try:
-        return heard_looks(place, rules_of(place, policy), place.clock() - within - _OLDER).counting
+        since = place.clock() - policy.looks_within - _OLDER
+        return heard_looks(place, rules_of(place, policy), since).counting
     except GitmlError as exc:
         return Unknown(f"what the monitors saw cannot be read: {exc.message.splitlines()[0]}")
-
-
-def _asked(policy: Policy) -> Iterator[timedelta]:
-    for environment in policy.environments.values():
-        for gates in (environment.gates, *(rules.gates for rules in environment.models.values())):
-            yield from (need.within for _, need in gates.needs if need.what == "look" and need.within)
 
 
 def looks_told(seen: Seen) -> tuple[MonitorLook, ...] | Unknown:

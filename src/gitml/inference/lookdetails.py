@@ -11,6 +11,7 @@ from gitml.inference.monitor import UNREADABLE, MonitorRound, counted, rows_coun
 from gitml.inference.monitored import Monitored
 from gitml.inference.watches import Watch
 from gitml.jsontext import canonical, plain
+from gitml.sketches.coarse import FEW, coarse
 from gitml.sketches.form import layout_digest, sketch_digest, sketch_form
 from gitml.sketches.reference import reference_digest
 from gitml.traffic.reader import Window
@@ -68,9 +69,10 @@ def _settings(watch: Watch, job: MonitorRound) -> str:
 
 
 def _sketch(found: Monitored) -> dict[str, Any] | None:
-    if not found.looks:
+    """Of few rows it would tell of people, and of no distribution."""
+    if found.rows < FEW:
         return None
-    form: dict[str, Any] = plain(sketch_form(found.looks[-1].sketch))
+    form: dict[str, Any] = plain(sketch_form(coarse(found.looks[-1].sketch)))
     return form if len(canonical(form)) <= _MOST_SKETCH else None
 
 
@@ -85,7 +87,7 @@ def recount(watch: Watch, job: MonitorRound, signed: LookDetails) -> Recount | N
     try:
         if not _is_there(watch, job, since):
             return None
-        found = sketch_digest(counted(subject, watch, job.call, Window(since, until, at)))
+        found = sketch_digest(coarse(counted(subject, watch, job.call, Window(since, until, at))))
     except UNREADABLE:
         return None
     expected = look.looks[-1].sketch

@@ -18,6 +18,7 @@ from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
 from gitml.monitoring.scan import Effect
 from gitml.monitoring.shapes import Bar, shape
 from gitml.monitoring.subject import Look
+from gitml.sketches.coarse import coarse
 from gitml.sketches.form import sketch_digest
 from gitml.sketches.reference import reference_digest
 from gitml.traffic.marks import Completeness
@@ -111,7 +112,7 @@ class Monitored:
                 {
                     "since": _moment(look.since),
                     "rows": int(look.sketch.rows.sum()),
-                    "sketch": sketch_digest(look.sketch),
+                    "sketch": sketch_digest(coarse(look.sketch)),
                 }
                 for look in self.looks
             ],

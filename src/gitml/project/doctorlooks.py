@@ -20,7 +20,6 @@ from gitml.git.orphan import Remote
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import added_to, asked, environment, secret
 from gitml.spec.application import Application
-from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import POLICY, load_policy
 
 # Schedules of forges come late: nobody is told of a silence before a look was missed for so long.
@@ -49,7 +48,7 @@ def watching(
 
 
 def _silence(application: Application, settings: Settings) -> Point:
-    specs = [application.monitors.models.get(model, MonitorSpec()) for model in application.models]
+    specs = [application.monitors.of(model) for model in application.models]
     windows = [spec.window for spec in specs if spec.watch]
     if not windows:
         return Point("looks", Mark.OK, "gitml.yaml turns all monitors off")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gitml.reports.cut import Section
@@ -65,7 +65,12 @@ def _lines(story: LookStory, some: Sequence[Told]) -> Iterator[str]:
 
 
 def _moved(column: Told) -> str:
-    return prose(str(column.get("moved", "")), 120)
+    """Which way, and the stability index where it is asked for."""
+    moved, psi = prose(str(column.get("moved", "")), 120), column.get("psi")
+    if not isinstance(psi, Mapping):
+        return moved
+    index = f"PSI {figure(number(psi, 'value'), 3)}, by chance up to {figure(number(psi, 'by_chance'), 3)}"
+    return f"{moved}; {index}" if moved else index
 
 
 def _state(column: Told) -> str:

@@ -50,14 +50,15 @@ class LookStory:
         return [{str(c.get("column", "")): c for c in list_of(look, "drift")} for look in self.of_version]
 
     def streak(self, part: str) -> list[Told]:
-        """This look and those before it in which the verdict was the same, without a break; oldest first."""
+        """The looks in which the verdict failed, up to this one, since it last passed; one that could not tell is no
+        end. Oldest first."""
         found: list[Told] = []
-        wanted = phase_of(verdicts_of(self.look).get(part, {}))
         for look in reversed(self.of_version):
             verdict = verdicts_of(look).get(part)
-            if verdict is None or phase_of(verdict) is not wanted:
+            phase = None if verdict is None else phase_of(verdict)
+            if phase in (None, Phase.SUCCESSFUL):
                 break
-            found.append(look)
+            found += [look] if phase is Phase.FAILED else []
         return found[::-1]
 
     @property

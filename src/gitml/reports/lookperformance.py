@@ -104,9 +104,8 @@ def _groups(told: Told) -> Iterator[Section]:
         for group in groups:
             found = group.get("measured")
             name = f"{code(str(group.get('column', '')), 40)} = {code(str(group.get('value', '')), 40)}"
-            known = isinstance(found, dict)
-            lines.append(row([name, _count(group), _value(found) if known else "too few labels",
-                              _evaluated(found) if known else ""]))  # fmt: skip
+            known = [_value(found), _evaluated(found)] if isinstance(found, dict) else ["too few labels", ""]
+            lines.append(row([name, _count(group), *known]))
         head = header(["group", "labels", "on labels (95 %)", "when evaluated"], "lrrr")
         yield folded(f"Performance of {plural(len(groups), 'group')} of rows", head, lines, 5)
 

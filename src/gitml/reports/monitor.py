@@ -21,7 +21,7 @@ from gitml.reports.figures import plural
 from gitml.reports.lookchart import chart
 from gitml.reports.lookcolumns import columns
 from gitml.reports.lookdetectors import detectors
-from gitml.reports.lookfacts import LookStory, Told, day, list_of, moment, mutes_of, number
+from gitml.reports.lookfacts import LookStory, Told, day, list_of, moment, mutes_of, number, verdicts_of
 from gitml.reports.lookhistory import history as history_of
 from gitml.reports.lookperformance import performance, performance_chart
 from gitml.reports.lookwords import headline, sentence, what_to_do
@@ -174,6 +174,11 @@ def _notes(look: Told) -> Iterator[Section]:
     own = look.get("own_periods")
     alarms = own.get("alarms") if isinstance(own, Mapping) else None
     notes = []
+    drift = verdicts_of(look).get("drift", {}).get("measurements")
+    if isinstance(drift, Mapping) and drift.get("mix"):
+        notes.append(f"- Held fixed, and not alarmed: {prose(str(drift['mix']), 300)}")
+    if look.get("unread"):
+        notes.append(f"- ⚠️ {prose(str(look['unread']), 300)}")
     if isinstance(alarms, Mapping) and alarms:
         names = ", ".join(code(str(name).partition("_")[2], 40) for name in [*alarms][:10])
         notes.append(f"- The reference's own periods would alarm too: {names}. Raise their floors.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -187,6 +188,13 @@ class Policy(FileSection):
         order = list(self.environments)
         place = order.index(environment)
         return order[place - 1] if place else None
+
+    @property
+    def looks_within(self) -> timedelta | None:
+        """How far back gates ask what monitors saw; None where none does."""
+        environments = self.environments.values()
+        every = [gates for e in environments for gates in (e.gates, *(rules.gates for rules in e.models.values()))]
+        return max((n.within for gates in every for _, n in gates.needs if n.what == "look" and n.within), default=None)
 
     def proposes(self, environment: str) -> bool:
         """Whether the bot opens promotions to ``environment`` by itself."""

@@ -28,6 +28,7 @@ def test_every_described_operation_is_in_the_table() -> None:
         ("PATCH", "/repos/{owner}/{repo}"),
         ("GET", "/repos/{owner}/{repo}/contents"),
         ("GET", "/orgs/{org}/teams/{team_slug}/members"),
+        ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/timeline"),
     }
 
 
@@ -159,6 +160,14 @@ def _pulls(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
     assert ada.post(f"{path}/reviews", expect=200, event="COMMENT", body="ok")["state"] == "COMMENTED"
     assert ada.put(f"{path}/reviews/{review['id']}/dismissals", message="stale")["state"] == "DISMISSED"
     assert [r["state"] for r in ada.get(f"{path}/reviews")] == ["DISMISSED", "COMMENTED"]
+    # In our slice of the description timelines are not.
+    (event,) = ada.http.get(f"/api/v3/repos/{ada.repo}/issues/{number}/timeline", headers=ada.headers).json()
+    assert (event["event"], event["actor"]["login"]) == ("review_dismissed", "ada")
+    assert event["dismissed_review"] == {
+        "state": "approved",
+        "review_id": review["id"],
+        "dismissal_message": "stale",
+    }
     assert ada.call("GET", f"{path}/merge").status_code == 404
     assert ada.merge(number, sha=pull["head"]["sha"])["merged"]
     assert ada.call("GET", f"{path}/merge").status_code == 204

@@ -15,7 +15,6 @@ from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.gate import on_main
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.steps import mapping, scalar
-from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import Policy
 
 # Environments of the forge that main alone may use.
@@ -69,8 +68,7 @@ def monitor(source: CiSource) -> str:
 
 def _schedule(source: CiSource) -> str:
     """Windows of less than a day are looked at every hour."""
-    monitors = source.application.monitors.models
-    specs = [monitors.get(model, MonitorSpec()) for model in source.application.models]
+    specs = [source.application.monitors.of(model) for model in source.application.models]
     shortest = min((spec.window for spec in specs if spec.watch), default=timedelta(days=1))
     return _EVERY_HOUR if shortest < timedelta(days=1) else _FOUR_TIMES
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gitml.forges.github.people import account
 from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
 from gitml.forges.words import of_organisation
 from gitml.http import HttpError
+
+_DISMISSED, _EVENT = "DISMISSED", "review_dismissed"
 
 
 class GithubReviews:
@@ -14,8 +18,20 @@ class GithubReviews:
         self._rest = rest
 
     def list(self, number: int) -> tuple[Review, ...]:
-        found = (_review(s) for s in self._rest.pages(f"pulls/{number}/reviews"))
-        return tuple(sorted((r for r in found if r.state != "PENDING"), key=lambda r: (r.time, r.id)))
+        found = [_review(s) for s in self._rest.pages(f"pulls/{number}/reviews")]
+        gone = self._dismissed(number) if any(r.state == _DISMISSED for r in found) else {}
+        told = (_with(r, gone.get(r.id)) for r in found if r.state != "PENDING")
+        return tuple(sorted(told, key=lambda r: (r.time, r.id)))
+
+    def _dismissed(self, number: int) -> dict[int, Shape]:
+        """The events by the review's number: only the timeline says when. A token may not see it."""
+        try:
+            events = [s for s in self._rest.pages(f"issues/{number}/timeline") if s.text_or("event") == _EVENT]
+        except HttpError as exc:
+            if exc.status not in (403, 404):
+                raise
+            return {}
+        return {event.number("dismissed_review", "review_id"): event for event in events}
 
     def asked(self, number: int) -> Reviewers:
         return self._reviewers(self._rest.one("GET", f"pulls/{number}/requested_reviewers"))
@@ -62,3 +78,9 @@ def _review(shape: Shape) -> Review:
         time=shape.text_or("submitted_at"),
         url=shape.text_or("html_url"),
     )
+
+
+def _with(review: Review, event: Shape | None) -> Review:
+    if event is None:
+        return review
+    return replace(review, dismissed=event.text("created_at"), was=event.text("dismissed_review", "state").upper())

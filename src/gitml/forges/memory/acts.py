@@ -9,7 +9,7 @@ from gitml.forges.base import Artifact, Job, NewPull, PullRequest, Run, Status
 from gitml.forges.governed import ForgeEnvironment, Review
 from gitml.forges.memory.host import create_bare
 from gitml.forges.memory.making import Written, commit_files
-from gitml.forges.memory.moves import BranchMove, dismiss_stale, moved
+from gitml.forges.memory.moves import BranchMove, dismiss_stale, dismissed, moved
 from gitml.forges.memory.pulls import opened
 from gitml.forges.memory.rules import push_obstacles
 from gitml.forges.memory.session import Session, one_of, refused
@@ -115,7 +115,7 @@ class MemoryActs:
             found = one_of(state.reviews.get(number, {}), review, "review")
             if found.review.state not in _OPINIONS:
                 raise refused(422, "can not dismiss a review that is neither approving nor blocking")
-            state.reviews[number][review] = replace(found, review=replace(found.review, state="DISMISSED"))
+            state.reviews[number][review] = replace(found, review=dismissed(found.review, self._session.host.now()))
 
     def reopen(self, number: int) -> None:
         with self._session.turn() as state:

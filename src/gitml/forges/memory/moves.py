@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gitml.forges.governed import Account, Merged, Pushed
+from gitml.forges.governed import Account, Merged, Pushed, Review
 from gitml.forges.memory.host import ZERO, Host
 from gitml.forges.memory.state import PullRecord, RecordedPush
 
@@ -119,6 +119,11 @@ def _carry_over(host: Host, number: int, old: str, new: str) -> None:
             reviews[key] = replace(record, covers=new)
 
 
+def dismissed(review: Review, now: str) -> Review:
+    """The review, taken out of the count now."""
+    return replace(review, state="DISMISSED", dismissed=now, was=review.state)
+
+
 def dismiss_stale(host: Host, record: PullRecord) -> None:
     """Where the base branch asks for it, approvals of another difference than the one that is there count no more."""
     rule = host.state.protections.get(record.pull.base.branch)
@@ -127,4 +132,4 @@ def dismiss_stale(host: Host, record: PullRecord) -> None:
     reviews = host.state.reviews.get(record.pull.number, {})
     for key, found in reviews.items():
         if found.review.state == "APPROVED":
-            reviews[key] = replace(found, review=replace(found.review, state="DISMISSED"))
+            reviews[key] = replace(found, review=dismissed(found.review, host.now()))

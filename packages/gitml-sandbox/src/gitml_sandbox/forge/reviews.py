@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS reviews (
     submitted_at TEXT,
     dismissed_at TEXT,
     dismissed_by INTEGER REFERENCES users(id),
-    dismissal TEXT
+    dismissal TEXT,
+    dismissed_state TEXT
 );
 CREATE INDEX IF NOT EXISTS reviews_of ON reviews (pull_id);
 CREATE TABLE IF NOT EXISTS review_comments (
@@ -113,11 +114,18 @@ def dismiss(tx: sqlite3.Connection, review: sqlite3.Row, *, message: str, by: Ac
     if review["state"] not in ("APPROVED", "CHANGES_REQUESTED"):
         raise unprocessable("Unprocessable Entity", "Can not dismiss a review that is neither approving nor blocking")
     tx.execute(
-        "UPDATE reviews SET state = 'DISMISSED', dismissed_at = ?, dismissed_by = ?, dismissal = ? WHERE id = ?",
+        "UPDATE reviews SET state = 'DISMISSED', dismissed_state = state, dismissed_at = ?, dismissed_by = ?,"
+        " dismissal = ? WHERE id = ?",
         (now, by.user.id if by else None, message, review["id"]),
     )
     row: sqlite3.Row = tx.execute("SELECT * FROM reviews WHERE id = ?", (review["id"],)).fetchone()
     return row
+
+
+def dismissed(tx: sqlite3.Connection, pull_id: int) -> list[sqlite3.Row]:
+    """Those that were taken out of the count, the first one first."""
+    wanted = "SELECT * FROM reviews WHERE pull_id = ? AND dismissed_at IS NOT NULL ORDER BY dismissed_at, id"
+    return tx.execute(wanted, (pull_id,)).fetchall()
 
 
 def carry_over(tx: sqlite3.Connection, pull: Pull, old: str, new: str) -> None:

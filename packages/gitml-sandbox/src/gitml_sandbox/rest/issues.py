@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from gitml_sandbox.changes import announce
-from gitml_sandbox.forge import comments, issues, pulls, repos, users
+from gitml_sandbox.forge import comments, issues, pulls, repos, reviews, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import forbidden, invalid
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
@@ -165,6 +165,12 @@ def comments_of(call: Call) -> Reply:
     return paged(call, rows, lambda r: json_of.comment(call.view, call.repo, r))
 
 
+def timeline_of(call: Call) -> Reply:
+    """Of all that GitHub tells here, reviews that were dismissed."""
+    rows = reviews.dismissed(call.view.tx, issue_of(call)["id"])
+    return paged(call, rows, lambda row: json_of.review_dismissed(call.view, call.repo, row))
+
+
 def add_comment(call: Call) -> Reply:
     view, row = call.view, issue_of(call)
     made = comments.add(view.tx, issue_id=row["id"], by=call.by, body=call.body(Text).body, now=call.sandbox.now())
@@ -259,6 +265,7 @@ OPERATIONS = (
     Operation("GET", _NUMBER, one, scope=EITHER),
     Operation("PATCH", _NUMBER, edit, scope=EITHER, tx="write", body=EditIssue),
     Operation("GET", f"{_NUMBER}/comments", comments_of, scope=EITHER),
+    Operation("GET", f"{_NUMBER}/timeline", timeline_of, scope=EITHER),
     Operation("POST", f"{_NUMBER}/comments", add_comment, scope=EITHER, tx="write", body=Text),
     Operation("GET", _COMMENT, one_comment, scope=EITHER),
     Operation("PATCH", _COMMENT, edit_comment, scope=EITHER, tx="write", body=Text),

@@ -150,6 +150,26 @@ def review(view: View, repo: Repo, pull: Pull, row: sqlite3.Row) -> JSON:
     }
 
 
+def review_dismissed(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
+    """issue-event of a review that was taken out of the count."""
+    return {
+        "id": row["id"],
+        "node_id": node_id("ReviewDismissedEvent", row["id"]),
+        "url": f"{repo_api(view, repo)}/issues/events/{row['id']}",
+        "actor": people_json.user_id(view, row["dismissed_by"]) if row["dismissed_by"] else None,
+        "event": "review_dismissed",
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": row["dismissed_at"],
+        "performed_via_github_app": None,
+        "dismissed_review": {
+            "state": row["dismissed_state"].lower(),
+            "review_id": row["id"],
+            "dismissal_message": row["dismissal"] or None,
+        },
+    }
+
+
 def side(view: View, ref: str, sha: str, repo_id: int | None) -> JSON:
     """The head or the base of a pull request; a fork may be gone."""
     home = repos.by_id(view.tx, repo_id) if repo_id is not None else None
