@@ -5,6 +5,7 @@ The first of April 2013, a Monday, becomes the next Monday of the demo's clock, 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from serve import start_agent, stop_agents
 FIRST, WEEK, HOUR = datetime(2013, 4, 1, tzinfo=UTC), timedelta(weeks=1), timedelta(hours=1)
 # A flight has arrived, and whether it was late is known, so many hours after it was to leave.
 ARRIVED = 8 * HOUR
-ALERT = 0.25
 MOST_WEEKS = 6
 
 # Request → whether each of its flights was late, until its labels are sent.
@@ -31,9 +31,10 @@ Pending = dict[datetime, list[int]]
 
 @dataclass
 class Told:
-    """What the server answered in a week, counted from 0."""
+    """What the server answered in a week, counted from 0. ``threshold``: from which chance on it is an alert."""
 
     week: int
+    threshold: float
     flights: int = 0
     alerts: int = 0
     right: int = 0
@@ -63,7 +64,7 @@ def show_weeks(box: Box, url: str) -> None:
 
 def _replay(client: httpx.Client, week: int, monday: datetime, pending: Pending) -> None:
     """The flights of one week; the first begins on ``monday``."""
-    began, told, first = time.monotonic(), Told(week), FIRST + week * WEEK
+    began, told, first = time.monotonic(), Told(week, _threshold()), FIRST + week * WEEK
     names = [entry["name"] for entry in client.get("/models/delay").json()["inputs"]]
     for moment, flights in _hours(first):
         asked_at = monday + (moment - FIRST)
@@ -76,6 +77,11 @@ def _replay(client: httpx.Client, week: int, monday: datetime, pending: Pending)
         f"week from {first.day} {first:%B} on: {told.flights:,} flights, {told.alerts:,} alerts, {told.right:,} of "
         f"them late; {len(told.took)} requests, median {median:.1f} ms; replayed in {time.monotonic() - began:.1f} s"
     )
+
+
+def _threshold() -> float:
+    """The one that training chose for the champion."""
+    return float(json.loads((APP / "artifacts/delay/threshold.json").read_text())["threshold"])
 
 
 def _next_monday(now: datetime) -> datetime:
@@ -107,7 +113,7 @@ def _ask(client: httpx.Client, told: Told, flights: pa.Table, late: Sequence[int
     (chances,) = said["outputs"].values()
     if not (told.flights or told.week):
         _say_some(said, flights.slice(0, 3).to_pylist(), chances)
-    alerts = [chance >= ALERT for chance in chances]
+    alerts = [chance >= told.threshold for chance in chances]
     told.flights += len(chances)
     told.alerts += sum(alerts)
     told.right += sum(alert and bool(is_late) for alert, is_late in zip(alerts, late, strict=True))

@@ -73,7 +73,8 @@ def own_training() -> Iterator[Callable[[], None]]:
             step("Trained meanwhile: the model of this clone, with the weather")
             said, _ = training.communicate()
             for line in said.rstrip().splitlines():
-                say(line)
+                if not line.endswith(" …"):  # what a terminal repaints
+                    say(line)
             need(training.returncode == 0, "this clone's own model was not trained")
 
         try:
