@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 PLACE = Path(__file__).resolve().parent.parent / ".demo"
-CLOCK = PLACE / "clock"
+CLOCK, SERVER_CLOCK = PLACE / "clock", PLACE / "server-clock"
 STATE, APP, REMOTE, TRAFFIC = (PLACE / name for name in ("state", "flight-delay", "dvc-remote", "traffic"))
 REPOSITORY = "ada/flight-delay"
 PATIENCE = 600.0
@@ -103,10 +103,10 @@ def gitml(*words: str, folder: Path | None = None, env: Mapping[str, str] | None
     return run([*GITML, *words], folder=folder, env=env, may_fail=may_fail)
 
 
-def ahead() -> int:
+def ahead(clock: Path | None = None) -> int:
     """By how many seconds the demo's clock is turned."""
     try:
-        return int(CLOCK.read_text().removesuffix("s"))
+        return int((clock or CLOCK).read_text().removesuffix("s"))
     except FileNotFoundError as exc:
         raise StepError("there is no demo: start one with `make demo`, on a terminal") from exc
 

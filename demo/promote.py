@@ -12,16 +12,16 @@ from box import APP, PLACE, Box, gitml, need, say, set_secret, step, until
 
 KEYS = PLACE / "keys"
 CI = ("trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back")
-AGENT = ("deployed",)
-GATE = "gitml/gate"
+AGENT, LOOKS = ("deployed",), ("look",)
+GATE, MONITOR = "gitml/gate", "gitml monitor"
 
 
 def make_keys() -> None:
     """Who signs: CI and the agents, each with a key of its own. The public halves are part of the policy."""
-    step("Two keys: one for what CI signs, one for what the agents report")
+    step("Three keys: for what CI signs, for what the agents report, for what was seen of live traffic")
     KEYS.mkdir(mode=0o700)
     lines = ["keys:\n"]
-    for name, purposes in (("ci", CI), ("agent", AGENT)):
+    for name, purposes in (("ci", CI), ("agent", AGENT), ("looks", LOOKS)):
         words = [word for purpose in purposes for word in ("--purpose", purpose)]
         made = gitml("evidence", "keygen", str(KEYS / name), "--owner", f"demo {name}", *words)
         lines += made.splitlines(keepends=True)[1:]
@@ -31,9 +31,10 @@ def make_keys() -> None:
 
 
 def guard(box: Box) -> None:
-    step("main asks for what the policy needs; the key is a secret that jobs of main alone get")
+    step("main asks for what the policy needs; keys are secrets that jobs of main alone get")
     gitml("doctor", "--fix", "--json", folder=APP, env=box.forge("ada"), may_fail=True)
     set_secret("GITML_SIGNING_KEY", (KEYS / "ci").read_text(), "gitml")
+    set_secret("GITML_LOOKS_KEY", (KEYS / "looks").read_text(), "gitml-looks")
     said = json.loads(gitml("doctor", "--json", folder=APP, env=box.forge("ada"), may_fail=True))
     for point in said:
         if point["mark"] == "ok" and point["point"] in ("gate on main", "environment gitml", "signing key", "keys"):
@@ -76,7 +77,8 @@ def show_staging(box: Box) -> None:
     say(f"merged: {box.home}/pull/{number}")
 
 
-def show_production(box: Box) -> None:
+def show_production(box: Box) -> int:
+    """The number of the pull request that brought the champion."""
     step("The bot proposes for production what runs in staging")
     number = proposal(box, "production")["number"]
     step("Two people of different roles approve: operations and risk")
@@ -87,6 +89,7 @@ def show_production(box: Box) -> None:
     verdict(box, number, "success")
     merge(box, "ada", number)
     say(f"merged: {box.home}/pull/{number}")
+    return number
 
 
 def proposal(box: Box, environment: str) -> dict[str, Any]:
@@ -170,7 +173,9 @@ def status(api: httpx.Client, head: str) -> dict[str, Any] | None:
 
 
 def settled(api: httpx.Client) -> bool:
-    return all(run["status"] == "completed" for run in api.get("actions/runs").json()["workflow_runs"])
+    """Whether all workflows have ended but for those that look at traffic, which nothing waits for."""
+    runs = api.get("actions/runs").json()["workflow_runs"]
+    return all(run["status"] == "completed" for run in runs if run["name"] != MONITOR)
 
 
 @contextmanager

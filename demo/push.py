@@ -87,9 +87,10 @@ def wait_for_report(api: httpx.Client, number: int) -> dict[str, Any]:
         head = api.get(f"pulls/{number}").json()["head"]["sha"]
         states = {s["context"]: s["state"] for s in reversed(api.get(f"commits/{head}/statuses").json())}
         comments = api.get(f"issues/{number}/comments").json()
-        goes_on = [run for run in api.get("actions/runs").json()["workflow_runs"] if run["status"] != "completed"]
         need(states.get("gitml/train") not in ("failure", "error"), "the status gitml/train says that it failed")
-        return dict(comments[0]) if comments and states.get("gitml/train") == "success" and not goes_on else None
+        return (
+            dict(comments[0]) if comments and states.get("gitml/train") == "success" and promote.settled(api) else None
+        )
 
     return until(over)
 

@@ -73,7 +73,8 @@ def own_training() -> Iterator[Callable[[], None]]:
             step("Trained meanwhile: the model of this clone, with the weather")
             said, _ = training.communicate()
             for line in said.rstrip().splitlines():
-                say(line)
+                if not line.endswith(" …"):  # what a terminal repaints
+                    say(line)
             need(training.returncode == 0, "this clone's own model was not trained")
 
         try:
@@ -89,9 +90,9 @@ def show_loop(box: Box, show_own: Callable[[], None]) -> None:
     promote.merge_training(box, number)
     promote.show_staging(box)
     serve.show_agent(box, "staging")
-    promote.show_production(box)
-    url = serve.show_agent(box, "production")
-    replay.show_weeks(box, url)
+    number = promote.show_production(box)
+    replay.show_weeks(box, serve.show_agent(box, "production"))
+    replay.show_alarm(box, number)
     serve.show_state(box)
 
 

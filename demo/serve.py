@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import httpx
-from box import APP, GITML, PLACE, REPOSITORY, TRAFFIC, Box, environment, gitml, need, say, step, until
+from box import APP, GITML, PLACE, REPOSITORY, SERVER_CLOCK, TRAFFIC, Box, environment, gitml, need, say, step, until
 from promote import KEYS
 
 AGENTS = PLACE / "agents"
@@ -24,8 +24,9 @@ def show_agent(box: Box, name: str) -> str:
 def start_agent(box: Box, name: str, *, quiet: bool = False) -> str:
     """Until the demo ends; its URL, once it serves what main says."""
     place = AGENTS / name
+    clock = {"GITML_CLOCK": str(SERVER_CLOCK)} if name == "production" else {}
     # It reads the repository, and reports to the forge's deployments: nothing else is Olga's token for.
-    env = environment({**box.forge("olga"), "GITML_SIGNING_KEY": (KEYS / "agent").read_text()})
+    env = environment({**box.forge("olga"), "GITML_SIGNING_KEY": (KEYS / "agent").read_text(), **clock})
     words = ["agent", "run", name, "--from", f"{box.url}/{REPOSITORY}.git", "--repository", REPOSITORY]
     words += ["--state", str(place / "state"), "--port", "0", "--interval", "2", "--json"]
     words += ["--outbox", str(PLACE / "outbox"), *(["--log", str(TRAFFIC)] if name == "production" else [])]

@@ -126,7 +126,7 @@ def test_the_reference_holds_exactly_the_rows_of_the_window_and_of_the_evaluatio
     assert found.features.sketch.rows.sum() == len(rows)
     assert found.outputs.sketch.rows.sum() == read(trained, model, "metrics")["rows"]["value"]
     inputs = [field["name"] for field in read(trained, model, "signature")["inputs"]]
-    assert [*found.features.layout.columns] == [f"feature_{name}" for name in inputs]
+    assert {*found.features.layout.columns} == {f"feature_{name}" for name in inputs}
     assert [*found.outputs.layout.columns] == [f"output_{OUTPUT}"]
     assert found.own is not None
     assert (found.own.hours, found.own.periods) == {"delay": (7 * 24, 6), "mlp": (24, 38)}[model]
