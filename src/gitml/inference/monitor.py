@@ -14,19 +14,19 @@ from gitml.errors import InconclusiveError, OutsideError, UsageError
 from gitml.inference.detecting import LiveTraffic, detections_of, with_detections
 from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
 from gitml.inference.monitored import Concerned, Monitored
-from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
+from gitml.inference.performance import PerformanceCall, performed
+from gitml.inference.watches import Watch, floors_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
-from gitml.monitoring.harm import HarmPlan, Performance, judge_harm
-from gitml.monitoring.labelled import NEEDED, answered, labelled, repeated
+from gitml.monitoring.labelled import NEEDED, answered, repeated
 from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.quality import judge_quality, rows_of
-from gitml.monitoring.reference import FEATURE, OUTPUT
+from gitml.monitoring.reference import FEATURE
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.sketch import CLUSTERS, Sketch
 from gitml.spec import Application, load_application
 from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.marks import completeness
-from gitml.traffic.reader import Window, requests, rows_once
+from gitml.traffic.reader import Window, rows_once
 from gitml.traffic.stored import storing
 from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 from gitml.verdict import Phase, Verdict
@@ -200,8 +200,8 @@ def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: Monito
         verdicts["drift"] = with_detections(verdicts["drift"], detections)
         found = replace(found, columns=columns, detections=detections)
     if "harm" in spec.watch:
-        verdicts["harm"], performance = _harm(subject, watch, job, looks)
-        found = replace(found, performance=performance)
+        verdicts["harm"], performance, report = performed(subject, watch, _performance_call(job), looks)
+        found = replace(found, performance=performance, report=report)
     return replace(found, verdicts=verdicts)
 
 
@@ -209,6 +209,11 @@ def _live(watch: Watch, job: MonitorRound, look: Look) -> LiveTraffic:
     rate = job.app.monitors.rate * (1 - _HARM) * job.of_detectors
     level = rate / (watch.spec.looks_a_year * max(job.detectors, 1))
     return LiveTraffic(job.call.traffic, Window(look.since, look.until, job.at), job.call.spool, level)
+
+
+def _performance_call(job: MonitorRound) -> PerformanceCall:
+    rate = job.app.monitors.rate * _HARM / len(job.watches)
+    return PerformanceCall(job.root, job.app, job.call.traffic, job.call.spool, job.at, rate)
 
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
@@ -221,22 +226,3 @@ def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> 
     window = Window(look.since, look.until, job.at)
     rows = rows_once(job.call.traffic, watch.model, window, spool=job.call.spool, columns=[*NEEDED, *names])
     return repeated((answered(batch, watch.environment, watch.record.version) for batch in rows), names)
-
-
-def _harm(
-    subject: Subject, watch: Watch, job: MonitorRound, looks: Sequence[Look]
-) -> tuple[Verdict, Performance | None]:
-    spec, metric = watch.spec.harm, metric_of(watch, job.app)
-    outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
-    if not metric or not outputs:
-        return Verdict(Phase.INCONCLUSIVE, "no metric that labels tell is named: write `harm: {metric: …}`"), None
-    window = Window(looks[0].since, looks[-1].until, job.at)
-    names = [*NEEDED, f"{OUTPUT}{outputs[0].name}"]
-    rows = requests(job.call.traffic, watch.model, window, spool=job.call.spool, columns=names)
-    here = (answered(batch, watch.environment, watch.record.version) for batch in rows)
-    matured = job.at - (spec.labels_within or watch.spec.window)
-    labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
-    rate = job.app.monitors.rate * _HARM / len(job.watches)
-    own = own_of(watch.record, metric)
-    plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, spec.worse_by, spec.changes)
-    return judge_harm(labels, plan)

@@ -12,6 +12,7 @@ from gitml.monitoring.detector import Detection
 from gitml.monitoring.drift import ColumnDrift
 from gitml.monitoring.harm import Performance
 from gitml.monitoring.looks import windowed
+from gitml.monitoring.performance import PerformanceReport
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
 from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
@@ -74,6 +75,7 @@ class Monitored:
     columns: tuple[ColumnDrift, ...] = ()
     detections: tuple[Detection, ...] = ()
     performance: Performance | None = None
+    report: PerformanceReport | None = None
     later: str = ""
     mutes: tuple[Mute, ...] = ()
     tell: Concerned = Concerned()
@@ -123,6 +125,7 @@ class Monitored:
             "drift": [_column(column) for column in self.columns],
             "detectors": [{**asdict(found), "alarms": found.alarms} for found in self.detections],
             "harm": self.performance and asdict(self.performance),
+            "performance": self.report and _performance(self.report),
             "shapes": list(self._shapes()),
             "mutes": [{**asdict(mute), "until": _moment(mute.until)} for mute in self.mutes],
             "tell": asdict(self.tell),
@@ -159,6 +162,13 @@ def _column(column: ColumnDrift) -> dict[str, Any]:
 
 def _bar(bar: Bar) -> dict[str, Any]:
     return {name: value for name, value in asdict(bar).items() if value is not None}
+
+
+def _performance(report: PerformanceReport) -> dict[str, Any]:
+    series = [
+        {**asdict(point), "since": _moment(point.since), "until": _moment(point.until)} for point in report.series
+    ]
+    return {**asdict(report), "series": series}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any] | None:
