@@ -24,7 +24,9 @@ SHAPES = {
     "sub-folder": reporting(("look", "deployed"), folder="apps/app"),
     "app": reporting(("look",), ci={"app": True}),
     "cloud": reporting(("look",), ci=CLOUD),
-    "secrets": reporting(("look",), ci={"secrets": ["DVC_KEY"]}, traffic=TRAFFIC),
+    "secrets": reporting(
+        ("look",), ci={"secrets": ["DVC_KEY"]}, traffic=TRAFFIC, monitors={"tell": {"webhook_secret": "HOOK"}}
+    ),
 }
 
 
@@ -70,6 +72,13 @@ def test_traffic_is_read_with_rights_of_its_own() -> None:
     assert "DVC_KEY" not in text_of(SHAPES["secrets"])
     cloud = [text for text in text_of(SHAPES["cloud"]).splitlines() if "role-to-assume" in text]
     assert cloud == ["          role-to-assume: ${{ vars.AWS_ROLE_TRAFFIC }}"]
+
+
+def test_the_address_of_a_webhook_is_known_to_the_job_that_calls_it() -> None:
+    jobs = monitoring(SHAPES["secrets"])["jobs"]
+    assert {job: "secrets.HOOK" in str(jobs[job]) for job in jobs} == {
+        "due": False, "evaluate": False, "sign": False, "publish": True,
+    }  # fmt: skip
 
 
 def test_windows_of_hours_are_looked_at_every_hour() -> None:

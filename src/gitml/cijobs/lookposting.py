@@ -26,6 +26,7 @@ from gitml.git.assets import address_of, push_pictures
 from gitml.promotion.promote import open_promotions
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.sticky import Age, Stamp, Sticky
+from gitml.publishing.webhook import address_of as webhook_of
 from gitml.publishing.webhook import announce
 from gitml.publishing.whoami import login_of
 from gitml.reports.lookhook import webhook_body
@@ -51,8 +52,8 @@ class ToldMonitor:
     problem: str = ""
 
 
-def publish(place: Place, job: ForgeJob, search: str | None = None) -> tuple[ToldMonitor, ...]:
-    """Every monitor that has a signed look. ``search`` is the PATH on which cml is looked for.
+def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> tuple[ToldMonitor, ...]:
+    """Every monitor that has a signed look. ``env``: the PATH on which cml is looked for, and secrets by their names.
 
     One that fails does not keep the others back. Raises OutsideError when the looks cannot be read.
     """
@@ -60,7 +61,7 @@ def publish(place: Place, job: ForgeJob, search: str | None = None) -> tuple[Tol
     watched = tuple(monitors_of(main, main.application()))
     rules, now = rules_of(place, main.policy()), place.clock()
     looks = needed_looks(lambda since: heard_looks(place, rules, since), watched, now)
-    work = _Work(place, main, job, looks, search)
+    work = _Work(place, main, job, looks, env)
     told = tuple(one for model in dict.fromkeys(w.model for w in watched) for one in work.model(model, watched))
     if not any(one.problem for one in told):
         mark_told(place, main.commit, next_due(watched, looks, now))
@@ -98,7 +99,7 @@ class _Work:
     main: Mainline
     job: ForgeJob
     looks: Looks
-    search: str | None
+    env: Mapping[str, str]
 
     def model(self, model: str, watched: Sequence[MonitorOnMain]) -> Iterator[ToldMonitor]:
         parts = [part for one in watched if one.model == model and (part := self._part(one))]
@@ -178,7 +179,7 @@ class _Work:
     def _stick(self, pull: int, key: str, text: str) -> str:
         place, application = self.place, self.main.application()
         sticky = Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self._me)
-        publisher = Publisher(application.publisher, place.settings, place.say, self.search)
+        publisher = Publisher(application.publisher, place.settings, place.say, self.env.get("PATH"))
         age = Age(place.forge.commits, self.main.commit, {})
         posted, _ = post(publisher, place.forge.comments, OnPull(pull), sticky, age)
         return posted.how
@@ -206,7 +207,7 @@ class _Work:
         """The webhook, before the comment: told twice is better than never."""
         monitors, page = self.main.application().monitors, self.place.page(f"pull/{pull}")
         for part in parts:
-            if address := monitors.told(part.watched.model).webhook:
+            if address := webhook_of(monitors.told(part.watched.model), self.env, self.place.say):
                 announce(address, webhook_body(part.look.told, page), self.place.say)
 
     def _told(self, model: str, pulls: set[int]) -> dict[str, set[Onset]]:

@@ -20,6 +20,7 @@ from gitml.fields import (
     MetricName,
     Name,
     Number,
+    SecretName,
     TeamName,
     Text,
     Until,
@@ -191,9 +192,17 @@ class MonitorTell(FileSection):
     teams: Annotated[tuple[TeamName, ...], Field(max_length=20)] = Field((), description="Teams of the forge.")
     webhook: Address | None = Field(
         None,
-        description="An address that gets a POST with the alarm as JSON. The line of the default branch counts; an "
-        "address that is itself a secret does not belong here.",
+        description="An address that gets a POST with the alarm as JSON. The line of the default branch counts.",
     )
+    webhook_secret: SecretName | None = Field(
+        None, description="Instead, a secret of the repository that holds the address: who knows it may post there."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_address(self) -> Self:
+        if self.webhook and self.webhook_secret:
+            raise WrongValueError("an alarm goes to one address", "keep webhook or webhook_secret")
+        return self
 
 
 class MonitorSpec(FileSection):

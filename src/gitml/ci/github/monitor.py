@@ -132,6 +132,13 @@ def _sign(source: CiSource) -> list[str]:
     return job_of("sign", head, body)
 
 
+def _webhooks(source: CiSource) -> dict[str, str]:
+    """Addresses that alarms go to, where they are secrets."""
+    monitors = source.application.monitors
+    names = (monitors.told(model).webhook_secret for model in source.application.models)
+    return {name: f"${{{{ secrets.{name} }}}}" for name in names if name}
+
+
 def _publish(source: CiSource) -> list[str]:
     wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
@@ -146,6 +153,6 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token}),
+        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
     ]
     return job_of("publish", head, body)
