@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-SKIP = {"__main__", "timing", "servers"}
+SKIP = {"__main__", "timing", "servers", "monitors"}
 
 
 def main() -> None:

@@ -25,14 +25,23 @@ _APART = {
     "MKL_NUM_THREADS": "1",
 }
 
+_MACHINE = (
+    *("/usr", "/lib", "/lib64", "/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo"),
+    *("/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types"),
+    *("/etc/passwd", "/etc/group"),
+)
+
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The environment for a child: ours without Git's own variables, with a fixed locale; None takes one away.
+    """The environment for a child: ours without Git's own variables and the key, in one locale; None takes one away.
 
-    A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository.
+    A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository. Nothing that
+    gitml starts signs anything, and other processes of the same user read its variables.
     """
     kept = {
-        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
+        k: v
+        for k, v in os.environ.items()
+        if (not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}) and k != "GITML_SIGNING_KEY"
     }
     wanted = {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **clock.dates(), **(extra or {})}
     return {k: v for k, v in wanted.items() if v is not None}
@@ -95,21 +104,33 @@ def start(
     )
 
 
-def start_apart(module: str) -> subprocess.Popen[bytes]:
+def start_apart(
+    module: str,
+    *words: str,
+    piped: bool = True,
+    pass_fds: Sequence[int] = (),
+    more: Mapping[str, str] | None = None,
+    user: int | None = None,
+    group: int | None = None,
+) -> subprocess.Popen[bytes]:
     """Start ``main`` of ``module`` in a Python like this one that inherits no variable, no file and no folder.
 
-    What it reads from stdin and writes to stdout are pipes of ours.
+    What it reads from stdin and writes to stdout are pipes of ours, if ``piped``. ``words`` are its arguments from the
+    second on; ``more`` are variables that it is told all the same. With ``user`` it is that user's, by number.
     """
     code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main()"
-    places = [place for place in sys.path if place.startswith("/")]
     return subprocess.Popen(
-        [sys.executable, "-I", "-c", code, json.dumps(places)],
+        [sys.executable, "-I", "-c", code, json.dumps(places_of_python()), *words],
         cwd="/",
-        env=_APART,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        env={**_APART, **(more or {})},
+        stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=pass_fds,
+        user=user,
+        group=group,
+        extra_groups=[] if user is not None else None,
     )
 
 
@@ -160,6 +181,19 @@ def _has_ended(number: int, until: float) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def places_of_python() -> list[str]:
+    """Where modules are looked for."""
+    return [place for place in sys.path if place.startswith("/")]
+
+
+def needed_by_python() -> list[str]:
+    """Files and folders that a Python like this one, and libraries of numbers, read; none is a secret of anybody.
+
+    To be asked by the process that reads them: of /proc it is its own part alone.
+    """
+    return [*_MACHINE, sys.prefix, sys.base_prefix, *places_of_python()]
 
 
 def run_logged(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path) -> int:

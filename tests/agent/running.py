@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,17 @@ import pytest
 
 from agent.kit import REPOSITORY, World, key, template
 from gitml.agent.attempt import Backoff
-from gitml.agent.load import LoadedModel
+from gitml.agent.front import Server
 from gitml.agent.loop import Agent, Setup
+from gitml.agent.messages import ServedVersion, ServeOrder
 from gitml.agent.news import Reporter
 from gitml.agent.report import DeploymentsPage, Outbox
+from gitml.agent.room import Furnished, bring_up
+from gitml.agent.shop import Loss
 from gitml.agent.source import Mirror
+from gitml.agent.view import View
 from gitml.clock import now
+from gitml.jsontext import plain
 from quarantined import quarantine
 
 
@@ -44,18 +50,44 @@ def version(world: World, slope: float) -> str:
 
 @dataclass
 class Shop:
-    """A front that keeps what it is shown; ``ask`` answers with it."""
+    """A front in this process, which keeps what it loads; ``ask`` answers with it. ``lost``: what it says it lost."""
 
-    shown: list[LoadedModel] = field(default_factory=list)
+    shown: list[Furnished] = field(default_factory=list)
+    lost: list[Loss] = field(default_factory=list)
 
-    def show(self, loaded: LoadedModel) -> None:
-        self.shown.append(loaded)
+    def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        there = next((one for one in reversed(self.shown) if one.name == order.name), None)
+        self.shown.append(bring_up(order, there))
+        return self.shown[-1].told
+
+    def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
+        assert "ensemble" in formats or len(formats) == 1
+
+    def tell(self, view: View) -> None:
+        assert json.dumps(plain(view))
+
+    def losses(self) -> list[Loss]:
+        lost, self.lost = self.lost, []
+        return lost
 
     def ask(self, model: str, a: float = 3.0, b: float = 0.0) -> float:
         """The champion's answer to one row: slope · a + b."""
         loaded = next(one for one in reversed(self.shown) if one.name == model)
         champion = loaded.members[loaded.deployment.champion.version].model
         return float(champion.predict({"a": np.array([a]), "b": np.array([b])})[0])
+
+
+class InsideServer(Server):
+    """A front that answers over HTTP from this process."""
+
+    def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
+        pass
+
+    def tell(self, view: View) -> None:
+        pass
+
+    def losses(self) -> list[Loss]:
+        return []
 
 
 @dataclass

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -105,6 +106,16 @@ def running(world: World, *more: str, env: dict[str, str] | None = None) -> Iter
         log.close()
 
 
+def servers(pid: int) -> list[int]:
+    """The server's processes of an agent, which has Git run as well."""
+    found = [Path(f"/proc/{pid}/task/{task}/children").read_text() for task in os.listdir(f"/proc/{pid}/task")]
+    lines = {}
+    for one in [int(word) for text in found for word in text.split()]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines[one] = Path(f"/proc/{one}/cmdline").read_bytes()
+    return [one for one, line in lines.items() if b"gitml.agent.child" in line]
+
+
 def knock(process: Process, *, secret: str = SECRET) -> int:
     body = b'{"ref": "refs/heads/main"}'
     signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
@@ -165,8 +176,27 @@ def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World
         assert (answer["outputs"], answer["version"]) == ({"y": [3.0]}, version(world, 1.0))
         state = process.wait(lambda s: s["sync"] == "unknown")
         assert (state["health"], state["models"][0]["health"]) == ("healthy", "healthy")
+        (child,) = servers(process.process.pid)
+        assert b"GITML_SIGNING_KEY" not in Path(f"/proc/{child}/environ").read_bytes()
+        os.kill(child, signal.SIGKILL)
+        assert process.ask()["outputs"] == {"y": [3.0]}, "what was asked meanwhile is answered by the next one"
+        (child,) = servers(process.process.pid)
         process.process.send_signal(signal.SIGTERM)
         assert process.process.wait(20) == 0
+        assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.slow
+def test_no_server_outlives_its_supervisor(world: World) -> None:
+    start(world, folder=world.folder / "state").one()
+    with running(world) as process:
+        (child,) = servers(process.process.pid)
+        process.process.kill()
+        process.process.wait()
+        end = time.monotonic() + 10
+        while Path(f"/proc/{child}").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not Path(f"/proc/{child}").exists()
 
 
 @pytest.mark.nightly

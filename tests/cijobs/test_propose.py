@@ -6,6 +6,7 @@ import pytest
 
 from gitml.cijobs.propose import Turn, propose, starter
 from gitml.control.change import requested_by
+from gitml.derivation.claim import Claim, claim_of
 from gitml.evidence.keys import generate
 from gitml.forges.base import NewPull
 from gitml.forges.governed import Account
@@ -47,8 +48,9 @@ def test_a_new_version_is_proposed_once_for_the_first_environment(build: Build) 
     assert pull.author == BOT
     (made,) = t.commits(done.pull.number)
     assert made.claims[0].name == "gitml-bot"
-    assert requested_by(made.message) == (t.home.person("ada"), t.home.person("rita"))
-    assert "Asked for by `ada`, `rita`" in pull.body
+    assert requested_by(made.message) == (), "it follows from main, whoever merged or started what"
+    claim = claim_of(made.message)
+    assert claim == Claim("promotion", t.tip, moment=claim.moment if claim else "", subject="delay staging")
     again = proposed(t)["staging"].proposed
     assert again is not None
     assert again.how == "unchanged"
@@ -117,13 +119,30 @@ def test_the_next_environment_when_policy_says_so(build: Build) -> None:
     other = {"model": "price", "environment": "staging", "version": one.version, "artifact": "0" * 64}
     tell(t, private, "deployed", other)
     assert "no agent has said yet" in proposed(t)["production"].said
-    tell(t, private, "deployed", {**other, "model": "delay"})
+    tell(t, private, "deployed", {**other, "model": "delay", "artifact": one.files[one.artifact].sha256})
     done = proposed(t)["production"].proposed
     assert done is not None
     assert (done.environment, done.version) == ("production", one.version)
+    (made,) = t.commits(done.pull.number)
+    claim = claim_of(made.message)
+    assert claim is not None
+    assert [cause.split("-")[1] for cause in claim.causes] == ["deployed"]
 
 
-def test_who_merged_the_training_asked_for_it(build: Build) -> None:
+def test_without_a_statement_to_follow_from_it_names_who_brought_the_environment_before(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    t.policy(environments={**POLICY["environments"], "production": {"propose": True}})
+    t.put("staging", Deployment(champion=pin(one)))
+    done = proposed(t, "rita")["production"].proposed
+    assert done is not None
+    (made,) = t.commits(done.pull.number)
+    assert claim_of(made.message) is None
+    assert requested_by(made.message) == (t.home.person("ada"), t.home.person("rita"))
+    assert "Asked for by `ada`, `rita`" in t.pull(done.pull.number).body
+
+
+def test_who_merged_the_training_may_approve_and_who_made_it_may_not(build: Build) -> None:
     t = build()
     git(t.main, "checkout", "-q", "-b", "feature")
     made = record(77)
@@ -136,11 +155,11 @@ def test_who_merged_the_training_asked_for_it(build: Build) -> None:
     done = proposed(t)["staging"].proposed
     assert done is not None
     (head,) = t.commits(done.pull.number)
-    assert requested_by(head.message) == (t.home.person("olga"),)
+    assert requested_by(head.message) == ()
     body = t.pull(done.pull.number).body
     assert f"#{number}" in body
     assert "made by | `ada`" in body
-    assert done.asked.done.people == ()
+    assert done.asked.done.people == ("olga",)
 
 
 def test_who_started_it_by_hand() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from onnx import TensorProto, helper
 
+from gitml import landlock
 from gitml.errors import GitmlError, InconclusiveError, IntegrityError
 from gitml.models.quarantine import Quarantine, QuarantineLimits, can_go_offline
 from serving_models import SIGNATURE, fitted, onnx_loop, onnx_model, saved
@@ -123,8 +124,17 @@ def test_there_is_no_network(quarantine: Quarantine, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         said = runs(quarantine, tmp_path, f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)")
-    assert "unreachable" in said.lower() or "refused" in said.lower()
+    assert any(word in said.lower() for word in ("unreachable", "refused", "denied"))
+    packet = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))"
+    assert "unreachable" in runs(quarantine, tmp_path, packet).lower()
     assert quarantine.offline is True
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_it_reads_no_file_but_its_own_and_starts_no_program(quarantine: Quarantine, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret")
+    assert "Permission denied" in runs(quarantine, tmp_path, f"open({str(tmp_path / 'key')!r}).read()")
+    assert "Permission denied" in runs(quarantine, tmp_path, "import subprocess; subprocess.run(['/bin/true'])")
 
 
 def test_what_a_load_says_comes_through(quarantine: Quarantine, tmp_path: Path) -> None:

@@ -34,10 +34,14 @@ def test_numbers_move_in_units_and_in_sigma() -> None:
     assert str(found) == "mean 10.01 → 11 (+0.50 σ)"
 
 
-def test_a_spike_and_values_beyond_the_reference_have_quantiles_too() -> None:
-    found = moved(np.repeat([0.0, 5.0], [900, 100]), np.full(50, 100.0))
-    assert found.quantiles["0.5"] == pytest.approx((0.0, 100.0), abs=95.0)
-    assert found.quantiles["0.1"][0] == pytest.approx(0.0)
+def test_quantiles_beyond_the_reference_or_of_few_rows_are_not_told() -> None:
+    spike = np.repeat([0.0, 5.0], [900, 100])
+    beyond = moved(spike, np.full(500, 100.0))
+    # Where all rows lie beyond, quantiles would tell the largest one.
+    assert (beyond.quantiles, beyond.mean) == ({}, pytest.approx((0.5, 100.0)))
+    assert moved(spike, np.repeat([0.0, 5.0], [400, 100])).quantiles["0.5"] == pytest.approx((0.0, 0.0))
+    few = moved(np.arange(1000.0), np.arange(0.0, 1000.0, 20.0))
+    assert [*few.quantiles] == ["0.5"]
     assert moved(np.zeros(50), np.full(50, np.nan)) == Movement()
     assert str(moved(np.zeros(50), np.zeros(50))) == "mean 0 → 0 (+0.00 σ)"
 

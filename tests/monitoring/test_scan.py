@@ -218,3 +218,17 @@ def test_a_quiet_year_is_quiet() -> None:
         history += looks_at(base, rng.normal(size=500))
         alarms += only(scan({"x": history}, {"x": base}, YEAR, Floors(numbers=0.0, categories=0.0))).drifted
     assert alarms == 0
+
+
+def _of_normal(rng: np.random.Generator, m: int, n: int, by: float) -> tuple[list[Counts], Baseline]:
+    values = rng.normal(size=m)
+    grid = number_grid(values)
+    return [Counts(*grid.count(rng.normal(size=n) + by))], Baseline(grid, Counts(*grid.count(values)))
+
+
+def test_the_column_that_moved_is_named_first_of_forty() -> None:
+    rng = np.random.default_rng(0)
+    worlds = {f"c{i}": _of_normal(rng, 20_000, 1_000, 0.25 * (i == 7)) for i in range(40)}
+    looks = {name: counts for name, (counts, _) in worlds.items()}
+    found = scan(looks, {name: base for name, (_, base) in worlds.items()}, YEAR)
+    assert max(found, key=lambda e: (e.low, -e.p)).column == "c7"

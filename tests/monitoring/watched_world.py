@@ -127,7 +127,7 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
 
 def deploy(root: Path, artifact: str, signature: Mapping[str, Any]) -> str:
     """A record of what lies in ``root``, and the file that pins it in production. The version's name."""
-    named = {"reference": "reference.json", "reference_rows": "rows.parquet"}
+    named = {"reference": "reference.json", "reference_rows": "rows.parquet", "outliers": "outliers.safetensors"}
     roles = {role: name for role, name in named.items() if (root / name).exists()}
     files = {name: _file(root / name) for name in (artifact, *roles.values())}
     digest, created = external_digest("delay", files[artifact].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"

@@ -16,8 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.kit import REPOSITORY, World, keys
-from agent.running import start, version
-from gitml.agent.front import Server
+from agent.running import InsideServer, start, version
 from gitml.agent.http import with_agent
 from gitml.agent.view import Health, ModelView, Sync, View
 from gitml.cli.main import gitml
@@ -95,7 +94,7 @@ def test_a_repository_must_be_named(world: World) -> None:
 def served(world: World) -> Iterator[tuple[str, Any, threading.Event]]:
     """A server around an agent, without its loop: URL, agent, and what a knock sets."""
     state = ServerState("production")
-    running = start(world, front=Server(state))
+    running = start(world, front=InsideServer(state))
     running.agent.round()
     wake = threading.Event()
 
@@ -103,7 +102,7 @@ def served(world: World) -> Iterator[tuple[str, Any, threading.Event]]:
         headers = dict(scope["headers"])
         return bool(headers.get(b"authorization") == b"Bearer a-token-of-some-caller")
 
-    app = with_agent(create_app(state), lambda: running.agent.view, wake, secret="webhook", allowed=allowed)
+    app = with_agent(create_app(state), lambda: running.agent.view, wake.set, secret="webhook", allowed=allowed)
     with serving(app, state, Listen(port=0)) as server:
         yield server.url, running.agent, wake
 

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from conftest import gitml
+from gitml.cijobs.propose import propose
+from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.derivation.claim import claim_of
 from gitml.evidence.keys import generate
 from gitml.forges.base import NewPull, State
 from gitml.gate.occasion import Queue
@@ -26,6 +29,7 @@ from sandbox.forge_kit import Kit, git
 pytestmark = pytest.mark.slow
 
 Build = Callable[..., Gated[MemoryTown]]
+BOT, WHO = f"{BOT_NAME}[bot]", {"NAME": BOT_NAME, "EMAIL": BOT_EMAIL}
 STAGING = "models/delay/staging.yaml"
 
 
@@ -61,6 +65,43 @@ def test_shut_until_the_right_people_approve_then_green_signed_and_said_once(bui
     every = g.town.forge.as_("ada").acts.statuses(done.head)
     assert len([s for s in every if s.context == "gitml/gate"]) == 2
     assert g.status(done.head, "gitml/train")[0] == "success", "the bot's branch starts no training"
+
+
+def test_the_bot_s_own_promotion_is_nobody_s_work_where_it_follows_from_main(build: Build) -> None:
+    """It used to wait for good, if nobody was named; and who merged the training could not approve."""
+    g = build()
+    g.town.home.let(BOT, "write")
+    older, version = g.town.train(1), g.town.train(2)
+    for one in (older, version):
+        g.prove(one, "trained", "evaluated")
+    with g.town.place(BOT) as place:
+        (turn,) = propose(place)
+    assert turn.proposed is not None
+    number = turn.proposed.pull.number
+    assert g.one(number).line == "delay to staging: approvals"
+    g.approve(number)
+    assert g.one(number).state is State.SUCCESS
+    derived = g.events("derived")[-1].statement
+    assert derived is not None
+    assert (derived.details["kind"], derived.details["subject"]) == ("promotion", "delay staging")
+    # The same words over another version, by the same address.
+    (made,) = g.town.commits(number)
+    main, branch = g.town.main, turn.proposed.pull.head.branch
+    ahead = made.message.replace(f"{claim_of(made.message).moment}", "2099-01-01T00:00:00Z")  # type: ignore[union-attr]
+    for content, message, why in (
+        (Deployment(champion=pin(older)), made.message, "gives other files"),
+        (Deployment(champion=pin(version)), ahead, "yet to come"),
+        (Deployment(champion=pin(version)), made.message.replace("delay staging", "delay nowhere"), "no promotion of"),
+    ):
+        git(main, "checkout", "-q", "--detach", "origin/main")
+        (main / STAGING).write_text(render_deployment(content))
+        git(main, "add", "-A")
+        who = {f"GIT_{r}_{k}": v for r in ("AUTHOR", "COMMITTER") for k, v in WHO.items()}
+        git(main, "commit", "-qm", message, env=who)
+        push_as(g.town, branch, "ada")
+        outcome = g.one(number)
+        assert outcome.state is State.FAILURE
+        assert why in str(outcome.judged and outcome.judged.refused)
 
 
 def test_what_was_signed_before_the_file_went_away_and_came_back_is_signed_again(build: Build) -> None:

@@ -93,6 +93,20 @@ def test_two_people_of_the_role_open_a_gate_one_does_not(scene: Callable[..., Sc
     assert s.g.one(s.number).state is State.FAILURE, "an override ends"
 
 
+def test_what_begins_anew_takes_no_override_along_and_can_be_overridden_again(scene: Callable[..., Scene]) -> None:
+    s = scene()
+    for login in ("rita", "olga"):
+        done = s.override(login)
+    assert done.open is False, "nobody has approved it"
+    again = s.g.town.promote(s.version, anew=True)
+    assert again.closed == (s.number,)
+    s.number = again.pull.number
+    s.g.approve(s.number)
+    assert s.g.one(s.number).state is State.FAILURE, "people overrode another pull request"
+    assert [s.override(login).open for login in ("rita", "olga")] == [False, True]
+    assert s.g.one(s.number).state is State.SUCCESS
+
+
 def bound_to_this_change(s: Scene, done: Overridden) -> None:
     (event,) = s.g.events("overridden")
     assert event.statement is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitml.errors import RefError, UsageError
+from gitml.errors import FailedError, RefError, UsageError
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
@@ -18,8 +18,8 @@ from gitml.promotion.promote import Proposed
 from gitml.promotion.rollback import RollbackOrder, resume, rollback
 from gitml.spec import Deployment
 from gitml.spec.deployment import Canary, Hold
-from promotion.promoting import NOW, MemoryTown, Town, pin, untouched
-from sandbox.forge_kit import git
+from promotion.promoting import NOW, MemoryTown, Town, pin, push_as, untouched
+from sandbox.forge_kit import commit, git
 
 Build = Callable[[], MemoryTown]
 
@@ -186,3 +186,43 @@ def test_a_hold_is_ended_by_a_pull_request(build: Build) -> None:
     assert t.state("production", done.pull.head.commit) == state
     assert classify(held, state, NOW).move is Move.RESUME
     assert done.asked.done.people == ("olga", "rita")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [False, True], ids=["rollback", "resume"])
+def test_a_branch_that_is_stuck_begins_anew(build: Build, end: bool) -> None:
+    """With somebody's commit on it, after it was closed, and while nothing is open of it."""
+    t = build()
+    one, two = t.train(1), t.train(2)
+    hold = Hold(by="rita", reason="looking")
+    t.put("production", Deployment(champion=pin(one)))
+    t.put("production", Deployment(champion=pin(two), hold=hold if end else None))
+
+    def ask(**more: Any) -> Proposed:
+        if not end:
+            return back(t, **more)
+        with t.place("olga") as place:
+            return resume(place, RollbackOrder("delay", "production", "bad", **more))
+
+    first = ask()
+    branch = first.pull.head.branch
+    git(t.main, "fetch", "-q", "origin")
+    git(t.main, "checkout", "-q", "-b", "mine", f"origin/{branch}")
+    commit(t.main, "train.py", "mine\n")
+    mine = push_as(t, branch, "rita")
+    git(t.main, "checkout", "-q", "main")
+    with pytest.raises(FailedError, match="a commit of Ada that is not gitml's"):
+        ask()
+    assert t.branch(branch) == mine
+    again = ask(anew=True)
+    assert (again.how, again.closed) == ("opened", (first.pull.number,))
+    assert [p.number for p in t.pulls()] == [again.pull.number]
+    (made,) = t.commits(again.pull.number)
+    assert made.message.startswith(again.pull.title)
+    wanted = Deployment(champion=pin(two)) if end else Deployment(champion=pin(one), hold=Hold(by="olga", reason="bad"))
+    assert t.state("production", again.pull.head.commit) == wanted
+    assert ask().how == "unchanged"
+    t.close(again.pull.number)
+    assert ask(anew=True).closed == ()
+    t.merge(t.pulls()[0].number)
+    assert t.state("production") == wanted

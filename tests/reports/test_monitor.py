@@ -94,6 +94,7 @@ def test_a_column_whose_missing_values_moved_says_so() -> None:
     told = column("fare", 0.01, 0.0, 0.02, drifted=True, missing=effect(0.3, 0.2, 0.4, direction=0.3, floor=0.02))
     sticky = page(drifted(drift=[told])).sticky
     assert "| `fare`, missing | +30.0 % of rows | " in sticky
+    assert "| `fare`, the model's answer | " in page(drifted(drift=[column("fare", 0.2, 0.1, 0.3, output=True)])).sticky
 
 
 def test_the_sparkline_is_against_the_floor_and_a_look_that_could_not_tell_is_a_dot() -> None:

@@ -1,4 +1,5 @@
-"""Attempts to bring a change into service: counted on disk for each commit and file, with longer and longer waits."""
+"""Attempts to bring a change into service, counted on disk for each commit and file, and ends of the server's process,
+counted for each artifact that it was calling: after each of them a longer wait."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitml.agent.source import Moved
-from gitml.agent.state import AgentState, Attempt, moment, stamp
+from gitml.agent.state import AgentState, Attempt, Crash, moment, stamp
+from gitml.spec.deployment import Deployment, Pin
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,37 @@ def next_try(attempt: Attempt | None, change: Moved, backoff: Backoff, now: date
         return None
     began, wait = moment(attempt.started), backoff.after(attempt.failures)
     return began + wait if began <= now < began + wait else None
+
+
+# Whoever brings down everything else is not tried often: after a minute, two, four, up to a day.
+_CRASHED = Backoff(first=60.0, longest=86_400.0)
+
+
+def crashed(state: AgentState, digest: str, reason: str, now: datetime) -> AgentState:
+    """One end more."""
+    before = state.crashes.get(digest)
+    crash = Crash(count=before.count + 1 if before else 1, last=stamp(now), reason=reason)
+    return state.model_copy(update={"crashes": {**state.crashes, digest: crash}})
+
+
+def why_barred(state: AgentState, pin: Pin, now: datetime) -> str:
+    """Why an artifact is not loaded now; '' where nothing stands in its way."""
+    crash = state.crashes.get(pin.digest)
+    if crash is None:
+        return ""
+    last, wait = moment(crash.last), _CRASHED.after(crash.count)
+    if not last <= now < last + wait:
+        return ""
+    return f"{crash.reason}, {crash.count} times by now; it is loaded again at {stamp(last + wait)}"
+
+
+def spared(state: AgentState, deployment: Deployment, now: datetime) -> tuple[Deployment, str]:
+    """The deployment without a canary and shadows that are barred, and why. The champion's units are everybody then."""
+    reasons = {pin.version: why_barred(state, pin, now) for pin in deployment.pins[1:]}
+    canary = deployment.canary
+    without = {
+        "canary": canary if canary and not reasons[canary.version] else None,
+        "shadow": tuple(pin for pin in deployment.shadow if not reasons[pin.version]),
+    }
+    told = "; ".join(reason for reason in reasons.values() if reason)
+    return (deployment.model_copy(update=without), told) if told else (deployment, "")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gitml.agent.load import LoadedModel
+from gitml.agent.calls import CallMarks
+from gitml.agent.messages import ServedVersion, ServeOrder
+from gitml.agent.room import Furnished, bring_up
 from gitml.serving.state import Served, ServerState
 
 _DRAIN = 60.0
@@ -15,19 +17,25 @@ _DRAIN = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """A front that answers over HTTP; ``state`` is what its application serves from."""
+    """Loads what it is told and answers with it over HTTP; ``state`` is what its application serves from."""
 
     state: ServerState
     note: Callable[[str], None] = lambda _: None
+    marks: CallMarks | None = None
+    _there: dict[str, Furnished] = field(default_factory=dict)
 
-    def show(self, loaded: LoadedModel) -> None:
-        """Raises UsageError when the versions do not fit one another; then the old ones go on."""
+    def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        """What answers from now on. Raises as ``bring_up``, UsageError also where the versions do not fit one another;
+        then the old ones go on."""
+        loaded = bring_up(order, self._there.get(order.name), self.marks)
         models = {version: member.model for version, member in loaded.members.items()}
         fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit, private=loaded.private)
         old = self.state.swap(fresh)
+        self._there[order.name] = loaded
         if old is not None:
             # Requests that take long must not hold up the next change.
             threading.Thread(target=self._drain, args=(old,), daemon=True, name="gitml-drain").start()
+        return loaded.told
 
     def _drain(self, old: Served) -> None:
         # A request holds its snapshot from its first line on, and is counted when its body is there.

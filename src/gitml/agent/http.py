@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from gitml.agent.view import View
 from gitml.jsontext import plain
 from gitml.serving.limits import Limits
 from gitml.serving.wire import GoneError, RequestError, read_body
@@ -24,12 +22,13 @@ _LIMITS = Limits(body=1_000_000)
 
 
 def with_agent(
-    app: App, view: Callable[[], View], wake: threading.Event, *, secret: str = "", allowed: Callable[[Scope], bool]
+    app: App, view: Callable[[], Any], wake: Callable[[], None], *, secret: str = "", allowed: Callable[[Scope], bool]
 ) -> App:
     """``app``, with GET /gitml/state and POST /gitml/wake in front of it.
 
-    A knock only makes the agent look at main at once, so whoever can reach the server may knock; with a ``secret`` it
-    must be signed as GitHub signs its webhooks. ``allowed`` says who may read the state.
+    ``view`` says what the state is. A knock only makes the agent look at main at once, so whoever can reach the
+    server may knock; with a ``secret`` it must be signed as GitHub signs its webhooks. ``allowed`` says who may read
+    the state.
     """
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +43,7 @@ def with_agent(
     return both
 
 
-async def _state(scope: Scope, send: Send, view: Callable[[], View], allowed: Callable[[Scope], bool]) -> None:
+async def _state(scope: Scope, send: Send, view: Callable[[], Any], allowed: Callable[[Scope], bool]) -> None:
     if scope["method"] not in ("GET", "HEAD"):
         return await _answer(send, 405, {"error": "GET only"})
     if not allowed(scope):
@@ -52,7 +51,7 @@ async def _state(scope: Scope, send: Send, view: Callable[[], View], allowed: Ca
     return await _answer(send, 200, plain(view()))
 
 
-async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Event, secret: str) -> None:
+async def _wake(scope: Scope, receive: Receive, send: Send, wake: Callable[[], None], secret: str) -> None:
     if scope["method"] != "POST":
         return await _answer(send, 405, {"error": "POST only"})
     try:
@@ -64,7 +63,7 @@ async def _wake(scope: Scope, receive: Receive, send: Send, wake: threading.Even
     headers = dict(scope.get("headers", ()))
     if secret and not is_signed(body, headers.get(b"x-hub-signature-256", b""), secret):
         return await _answer(send, 401, {"error": "the signature is not that of the secret"})
-    wake.set()
+    wake()
     return await _answer(send, 202, {"woken": True})
 
 

@@ -1,73 +1,123 @@
-"""From a deployment file to models that answer: all of its versions loaded, warmed up and checked, or none."""
+"""From a deployment file to an order for the server's process: all of its versions found, fetched, held against
+their digests and tried in quarantine, or none. Nothing here opens a model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from gitml.agent.fetch import MirrorShelf, application_at, private_at
 from gitml.agent.judge import Go
+from gitml.agent.messages import GivenVersion, ServedVersion, ServeOrder
 from gitml.agent.source import Wanted
 from gitml.agent.state import Applied, stamp
-from gitml.models.parity import Parity
+from gitml.fields import Format
 from gitml.models.quarantine import Quarantine
-from gitml.registry.load import LoadedVersion, Loader
-from gitml.spec.deployment import Deployment
+from gitml.registry.record import Record
+from gitml.spec.application import Model, format_of, stored_as
+from gitml.spec.deployment import Deployment, Pin, parse_deployment, render_deployment
+from gitml.spec.ensemble import DEEPEST, parse_ensemble
 from gitml.spec.policy import Policy
 from gitml.urls import shown
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Everything that one deployment file pins: members by version. ``commit`` is main's that said so. Columns in
-    ``private`` are not logged."""
+    """What was asked of the server's process, and what it said of each version."""
 
-    name: str
+    order: ServeOrder
     deployment: Deployment
-    members: Mapping[str, LoadedVersion]
-    commit: str
-    private: frozenset[str] = frozenset()
+    versions: tuple[ServedVersion, ...]
 
     @property
     def digests(self) -> frozenset[str]:
         """SHA-256 of all files that it was loaded from."""
-        records = [record for member in self.members.values() for record in (member.record, *member.inner)]
-        return frozenset(file.sha256 for record in records for file in record.files.values())
+        return frozenset(file.sha256 for given in self.order.versions for file in given.record.files.values())
 
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """What to load, and what is loaded already: members by version are taken over if their artifact is the same.
-
-    ``served``: it was served from here before, so it is known to come to an end.
-    """
+    """What to load. ``served``: it was served from here before, so it is known to come to an end."""
 
     name: str
     deployment: Deployment
     commit: str
     pickle: bool = False
-    there: Mapping[str, LoadedVersion] | None = None
     served: bool = False
 
 
-def bring_up(shelf: MirrorShelf, order: LoadOrder, quarantine: Quarantine) -> LoadedModel:
-    """Fetch, try in quarantine, load, warm up, and check every pinned version. What serves meanwhile is not touched.
+def planned(shelf: MirrorShelf, order: LoadOrder) -> ServeOrder:
+    """Fetch every pinned version, and those that ensembles pin.
 
-    Raises SpecError, IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the samples.
+    Raises RefError, SpecError, IntegrityError, OutsideError or UsageError.
     """
     application = application_at(shelf.mirror, shelf.commit)
-    tried_in = None if order.served else quarantine
-    loader = Loader(shelf, application.models if application else {}, order.pickle, quarantine=tried_in)
-    members: dict[str, LoadedVersion] = {}
+    models = application.models if application else {}
+    found: dict[tuple[str, str], GivenVersion] = {}
     for pin in order.deployment.pins:
-        kept = (order.there or {}).get(pin.version)
-        if kept is None or kept.model.digest != pin.digest:
-            kept = loader.pinned(order.name, pin)
-        members[pin.version] = kept
-    private = private_at(shelf.mirror, shelf.commit)
-    return LoadedModel(order.name, order.deployment, members, order.commit, private)
+        for given in _given(shelf, models, order.name, pin):
+            found[given.record.model, given.record.version] = given
+    return ServeOrder(
+        name=order.name,
+        deployment=render_deployment(order.deployment),
+        commit=order.commit,
+        versions=tuple(found.values()),
+        stored={name: (model.artifact, model.artifact_format) for name, model in models.items()},
+        private=private_at(shelf.mirror, shelf.commit),
+        pickle=order.pickle,
+    )
+
+
+def formats_of(plan: ServeOrder) -> frozenset[str]:
+    """How its versions are stored, as far as that is said."""
+    return frozenset(kind for given in plan.versions if (kind := _format(plan, given.record)))
+
+
+def tried(plan: ServeOrder, there: LoadedModel | None, quarantine: Quarantine) -> None:
+    """Load each version in quarantine, but for those that serve already. Raises what ``Quarantine.try_load`` does."""
+    serving = there.order.versions if there else ()
+    pins = {pin.version for pin in parse_deployment(plan.deployment.encode(), plan.name).pins}
+    for given in plan.versions:
+        record, kind = given.record, _format(plan, given.record)
+        may_pickle = plan.pickle and record.model == plan.name and record.version in pins
+        # An ensemble is a few lines of YAML; what is missing is said where it is loaded.
+        if given in serving or kind in (None, "ensemble") or record.signature is None:
+            continue
+        if kind == "pickle" and not may_pickle:
+            continue
+        quarantine.try_load(
+            Path(given.files[record.artifact]),
+            kind,
+            record.signature,
+            sha256=record.files[record.artifact].sha256,
+            allow_pickle=may_pickle,
+            samples=next((Path(given.files[name]) for name in _samples(record)), None),
+        )
+
+
+def _format(plan: ServeOrder, record: Record) -> Format | None:
+    artifact, kind = plan.stored.get(record.model, ("", None))
+    return kind if artifact == record.artifact else stored_as(record.artifact)
+
+
+def _given(
+    shelf: MirrorShelf, models: Mapping[str, Model], name: str, pin: Pin, depth: int = 0
+) -> Iterator[GivenVersion]:
+    record = shelf.record(name, pin)
+    paths = shelf.files(record, [record.artifact, *_samples(record)])
+    yield GivenVersion(record=record, files={name: str(path.absolute()) for name, path in paths.items()})
+    # What lies deeper is refused where it is loaded.
+    if format_of(models, record.model, record.artifact) == "ensemble" and depth < DEEPEST:
+        for inner in parse_ensemble(paths[record.artifact].read_bytes(), record.artifact).pins:
+            yield from _given(shelf, models, inner.model, inner, depth + 1)
+
+
+def _samples(record: Record) -> Sequence[str]:
+    name = record.roles.get("samples")
+    return [name] if name and name in record.files else []
 
 
 def applied_by(
@@ -87,12 +137,12 @@ def applied_by(
         rollback=found.trusted.rollback,
         pickle=pickle,
         seconds=round(seconds, 3),
-        checked={version: _checked(member.parity) for version, member in loaded.members.items()},
+        checked={one.version: _checked(one) for one in loaded.versions},
     )
 
 
-def _checked(parity: Parity) -> dict[str, Any]:
-    return {"sample_rows": parity.rows, "largest_difference": parity.largest}
+def _checked(served: ServedVersion) -> dict[str, Any]:
+    return {"sample_rows": served.rows, "largest_difference": served.largest}
 
 
 def may_pickle(policy: Policy, model: str, now: datetime) -> bool:

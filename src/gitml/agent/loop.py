@@ -9,53 +9,28 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
-from gitml.agent.load import LoadedModel, LoadOrder, applied_by, bring_up, may_pickle, why_not_loaded
+from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
 from gitml.agent.marks import advanced, lost, why_gone
-from gitml.agent.news import Reporter
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
-from gitml.agent.shop import Front, HidingFront
-from gitml.agent.source import MAIN_REF, Heads, Mirror, Seen, Wanted, look
+from gitml.agent.setup import Setup
+from gitml.agent.shop import HidingFront
+from gitml.agent.source import MAIN_REF, Heads, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View, not_better
-from gitml.clock import machine, now
-from gitml.errors import OutsideError, SpecError
-from gitml.models.quarantine import Quarantine
+from gitml.clock import machine
+from gitml.errors import FailedError, OutsideError, SpecError
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
-
-@dataclass(frozen=True)
-class Setup:
-    """All that an agent is told.
-
-    ``only``: fingerprints of keys that count; none: those of policy.yaml. ``remotes``: where artifacts lie, by names of
-    this machine's DVC configuration or URLs; none: where main says.
-    """
-
-    environment: str
-    repository: str
-    mirror: Mirror
-    folder: Path
-    front: Front
-    reporter: Reporter
-    quarantine: Quarantine
-    only: frozenset[str] = frozenset()
-    remotes: tuple[str, ...] = ()
-    observe: bool = False
-    backoff: tries.Backoff = field(default_factory=tries.Backoff)
-    note: Callable[[str], None] = lambda _: None
-    clock: Callable[[], datetime] = now
-    host: str = ""
+__all__ = ["Agent", "Setup"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +64,7 @@ class Agent:
         fresh = AgentState(environment=setup.environment, repository=setup.repository, branch=setup.mirror.branch)
         self.state = tries.after_restart(load_state(setup.folder, fresh))
         self.view = View(setup.environment, setup.repository, agent_name(), observe=setup.observe)
+        setup.front.tell(self.view)
         self._loaded: dict[str, LoadedModel] = {}
         self._grounds: Grounds | None = None
         self._told: dict[str, str] = {}
@@ -112,7 +88,7 @@ class Agent:
                 self.round()
             except Exception as exc:  # the agent's loop: whatever it is, what serves goes on serving
                 self._say("agent", f"this round failed: {why_not_loaded(exc)}")
-                self.view = replace(self.view, reason=f"the last round failed: {why_not_loaded(exc)}")
+                self._see(replace(self.view, reason=f"the last round failed: {why_not_loaded(exc)}"))
             # Many agents that started together do not come together for ever.
             wake.wait(interval * random.uniform(0.8, 1.2))  # noqa: S311
             if not stop.is_set() and wake.is_set():
@@ -121,6 +97,7 @@ class Agent:
     def round(self) -> View:
         """One convergence."""
         now = self.setup.clock()
+        self._mourn(now)
         main, pins, views = self._look(now), active(pins_in(self.setup.folder), now), []
         heads = main.heads
         if heads:
@@ -136,7 +113,7 @@ class Agent:
         if self.setup.quarantine.offline is False:
             self._say("quarantine", "this kernel does not take the network from new versions that are tried")
         self._report(now)
-        self.view = replace(
+        fresh = replace(
             self.view,
             models=tuple(views),
             reason=main.trouble,
@@ -145,7 +122,21 @@ class Agent:
             looked=stamp(now) if heads else self.view.looked,
             outbox=len(self.setup.reporter.outbox.waiting()),
         )
-        return self.view
+        return self._see(fresh)
+
+    def _see(self, view: View) -> View:
+        self.view = view
+        self.setup.front.tell(view)
+        return view
+
+    def _mourn(self, now: datetime) -> None:
+        """What the server lost since the last round is loaded again, unless it is to blame."""
+        for loss in self._front.losses():
+            loaded = self._loaded.get(loss.model)
+            if loaded and loss.version in ("", *(one.version for one in loaded.versions)):
+                del self._loaded[loss.model]
+            if loss.digest:
+                self._save(tries.crashed(self.state, loss.digest, loss.reason, now))
 
     def _look(self, now: datetime) -> _Main:
         """Main and its deployment files; or why not: then what is applied or pinned is served all the same."""
@@ -240,12 +231,10 @@ class Agent:
         change, began = found.trusted.change, time.monotonic()
         attempt = tries.begun(self.state.attempts.get(case.model), change, case.now)
         self._save(self.state.with_attempt(case.model, attempt))
-        self.view = replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING)))
+        self._see(replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING))))
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
-        order = LoadOrder(case.model, found.deployment, change.commit, pickle, self._members(case.model))
         try:
-            loaded = bring_up(self._shelf(change.commit), order, self.setup.quarantine)
-            self._show(loaded)
+            loaded = self._load(LoadOrder(case.model, found.deployment, change.commit, pickle), case.now)
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
             reason = f"not applied: {why_not_loaded(exc)}"
             attempt = tries.failed(attempt, reason)
@@ -261,17 +250,23 @@ class Agent:
     def _others(self, model: str) -> tuple[ModelView, ...]:
         return tuple(m for m in self.view.models if m.model != model)
 
-    def _members(self, model: str) -> Mapping[str, Any]:
-        return self._loaded[model].members if model in self._loaded else {}
-
     def _shelf(self, commit: str) -> MirrorShelf:
         newest = self.setup.mirror.resolve(MAIN_REF) or commit
         folder = self.setup.folder
         return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, self.setup.remotes)
 
-    def _show(self, loaded: LoadedModel) -> None:
-        self._front.show(loaded)
-        self._loaded[loaded.name] = loaded
+    def _load(self, order: LoadOrder, now: datetime) -> LoadedModel:
+        """All of it, from now on in service. Raises whatever keeps it from that."""
+        for pin in order.deployment.pins:
+            if barred := tries.why_barred(self.state, pin, now):
+                raise FailedError(barred)
+        plan = planned(self._shelf(order.commit), order)
+        self.setup.front.prepare(plan, formats_of(plan))
+        if not order.served:
+            tried(plan, self._loaded.get(order.name), self.setup.quarantine)
+        loaded = LoadedModel(plan, order.deployment, self._front.serve(plan))
+        self._loaded[order.name] = loaded
+        return loaded
 
     def _serve_applied(self, model: str) -> str:
         """Have what was applied in service, after a restart or a pin; why it is not, or empty."""
@@ -280,25 +275,26 @@ class Agent:
             deployment = parse_deployment(applied.text.encode(), applied.path)
         except SpecError as exc:
             return f"what was applied cannot be read: {exc.message}"
-        there = self._members(model)
-        order = LoadOrder(model, deployment, applied.commit, applied.pickle, there, served=True)
-        return self._serve(model, order)
+        return self._serve(model, LoadOrder(model, deployment, applied.commit, applied.pickle, served=True))
 
     def _serve(self, model: str, order: LoadOrder) -> str:
-        there = self._loaded.get(model)
-        if there is not None and (there.deployment, there.commit) == (order.deployment, order.commit):
-            return ""
+        now, there = self.setup.clock(), self._loaded.get(model)
+        deployment, barred = tries.spared(self.state, order.deployment, now)
+        if there is not None and (there.deployment, there.order.commit) == (deployment, order.commit):
+            return barred
+        if why := tries.why_barred(self.state, deployment.champion, now):
+            return why
         failures, due = self._retries.get(model, (0, 0.0))
         if time.monotonic() < due:
             return "what was applied could not be loaded again; it is tried again soon"
         try:
-            self._show(bring_up(self._shelf(order.commit), order, self.setup.quarantine))
+            self._load(replace(order, deployment=deployment), now)
         except Exception as exc:  # as in _apply
             wait = self.setup.backoff.after(failures + 1).total_seconds()
             self._retries[model] = failures + 1, time.monotonic() + wait
             return f"what was applied cannot be loaded: {why_not_loaded(exc)}"
         self._retries.pop(model, None)
-        return ""
+        return barred
 
     def _pinned(self, case: _Case, pin: LocalPin) -> ModelView:
         broken = self._serve_pin(pin)
@@ -321,7 +317,7 @@ class Agent:
         there = self._loaded.get(pin.model)
         if there is not None and there.deployment == deployment:
             return ""
-        return self._serve(pin.model, LoadOrder(pin.model, deployment, commit, there=self._members(pin.model)))
+        return self._serve(pin.model, LoadOrder(pin.model, deployment, commit))
 
     def _report(self, now: datetime) -> None:
         if self.setup.observe:

@@ -1,30 +1,65 @@
-"""Where what is loaded is shown: fronts that answer requests, and the columns that main hides of what they log."""
+"""Where what is fetched is served: fronts that answer requests, and the columns that main hides of what they log."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from gitml.agent.fetch import private_at
-from gitml.agent.load import LoadedModel
+from gitml.agent.messages import ServedVersion, ServeOrder
 from gitml.agent.source import MAIN_REF, Mirror
+from gitml.agent.view import View
 from gitml.errors import OutsideError
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A model that a front serves no more. ``digest`` is that of the version to blame, '' where none is known to be."""
+
+    model: str
+    reason: str
+    version: str = ""
+    digest: str = ""
 
 
 class Front(Protocol):
     """What answers requests."""
 
-    def show(self, loaded: LoadedModel) -> None:
-        """From now on this answers for its model, at once and whole; requests under way end with what they had."""
+    def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        """From now on this answers for its model, at once and whole; requests under way end with what they had.
+
+        What each version of the deployment is. Raises a GitmlError; then what answered before goes on."""
+        ...
+
+    def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
+        """This comes next, if it passes its trial: models of these formats."""
+        ...
+
+    def tell(self, view: View) -> None:
+        """What the agent says of itself now."""
+        ...
+
+    def losses(self) -> Sequence[Loss]:
+        """What it lost since it was asked last."""
         ...
 
 
 class Nowhere:
-    """Answers nobody: for one convergence without a server."""
+    """Answers nobody, and loads nothing: for an agent that only observes."""
 
-    def show(self, loaded: LoadedModel) -> None:
-        """It was loaded and checked, and that is all."""
+    def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        raise OutsideError(f"{order.name} is not loaded: this agent only observes")
+
+    def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
+        pass
+
+    def tell(self, view: View) -> None:
+        pass
+
+    def losses(self) -> Sequence[Loss]:
+        return ()
 
 
 class HidingFront:
@@ -35,24 +70,36 @@ class HidingFront:
 
     def __init__(self, front: Front, mirror: Mirror) -> None:
         self._front, self._mirror = front, mirror
-        self._shown: dict[str, LoadedModel] = {}
+        self._shown: dict[str, ServeOrder] = {}
+        self._hidden: dict[str, frozenset[str]] = {}
         self._main, self._private = "", frozenset[str]()
 
-    def show(self, loaded: LoadedModel) -> None:
-        self._front.show(replace(loaded, private=loaded.private | self._private))
-        self._shown[loaded.name] = loaded
+    def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        hidden = order.private | self._private
+        told = self._front.serve(order.model_copy(update={"private": hidden}))
+        self._shown[order.name], self._hidden[order.name] = order, hidden
+        return told
 
     def follow(self, main: str) -> None:
-        """Main's commit is this now. Raises what the mirror raises when it cannot be read."""
+        """Main's commit is this now. Raises what the mirror raises when it cannot be read, and what ``serve`` does."""
         if main == self._main:
             return
-        before, self._private = self._private, private_at(self._mirror, main)
+        self._private = private_at(self._mirror, main)
+        for name, order in list(self._shown.items()):
+            if self._hidden[name] != order.private | self._private:
+                self.serve(order)
         self._main = main
-        for loaded in [*self._shown.values()] if self._private != before else ():
-            self.show(loaded)
 
     def follow_mirror(self) -> None:
         """What was known of main last, before it can be asked again."""
         with suppress(OutsideError):
             if main := self._mirror.resolve(MAIN_REF):
                 self.follow(main)
+
+    def losses(self) -> Sequence[Loss]:
+        lost = self._front.losses()
+        for loss in lost:
+            order = self._shown.get(loss.model)
+            if order and loss.version in ("", *(given.record.version for given in order.versions)):
+                del self._shown[loss.model]
+        return lost

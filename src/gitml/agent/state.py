@@ -17,6 +17,7 @@ from gitml.errors import LockedError, OutsideError
 from gitml.files import write_file
 
 STATE, LOCK, MIRROR, CACHE, OUTBOX, PINS, DVC = "state.json", "lock", "mirror.git", "cache", "outbox", "pins", "dvc"
+SERVER = "server"  # all that the server's process may write there
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -62,11 +63,21 @@ class Attempt(_Part):
     reason: str = ""
 
 
+class Crash(_Part):
+    """An artifact that was being called when the server's process ended: how often, when last (UTC), and how."""
+
+    count: int
+    last: str
+    reason: str
+
+
 class AgentState(_Part):
     """The whole file. ``verified`` and ``ledger`` are the tips that all this was believed on.
 
     ``marks``: model → the newest commit behind ``verified`` that changed its file and was believed, while another
     model's file keeps ``verified`` from moving on.
+
+    ``crashes``: by digest of the artifact.
 
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
     """
@@ -81,6 +92,7 @@ class AgentState(_Part):
     applied: Mapping[str, Applied] = Field(default_factory=dict)
     attempts: Mapping[str, Attempt] = Field(default_factory=dict)
     pins_told: Mapping[str, str] = Field(default_factory=dict)
+    crashes: Mapping[str, Crash] = Field(default_factory=dict)
 
     def with_applied(self, model: str, applied: Applied) -> AgentState:
         return self.model_copy(update={"applied": {**self.applied, model: applied}})
@@ -129,10 +141,16 @@ def save_state(folder: Path, state: AgentState) -> None:
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """The folder for this process alone, until the end or until it is killed. Raises LockedError."""
+def owned(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """The folder for this process alone, until the end or until it is killed. Raises LockedError.
+
+    ``shared``: another user reads the models in it, and nothing else.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)
+    os.chmod(folder, 0o711 if shared else 0o700)
+    for name in (MIRROR, OUTBOX, PINS, DVC) if shared else ():
+        (folder / name).mkdir(exist_ok=True)
+        os.chmod(folder / name, 0o700)
     lock = filelock.FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()

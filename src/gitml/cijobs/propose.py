@@ -13,6 +13,7 @@ from gitml.control.change import PROMOTE, branch_of, close_overtaken
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
+from gitml.derivation import promotion
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Account
@@ -27,6 +28,7 @@ from gitml.registry.resolve import deployment_path
 from gitml.registry.store import record_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
+from gitml.spec.deployment import Pin
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Pro
                 yield Turn(model, environment, why, closed=closed)
             return
         reference = Reference(model, version)
-        asked_by = requesters(place, main, policy, due, version)
-        done = promote(place, PromoteOrder(reference, environment, asked_by=asked_by))
+        causes = _causes(main, policy, proofs, due, version)
+        asked_by = requesters(place, main, policy, due, version) if causes is None else ()
+        done = promote(place, PromoteOrder(reference, environment, asked_by=asked_by, causes=causes))
         said = f"{model}@{short(version)}: #{done.pull.number} {done.how}"
         yield Turn(model, environment, said, done, (*closed, *done.closed))
     except InconclusiveError as exc:
@@ -91,18 +94,24 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Pro
 
 def candidate(main: Mainline, policy: Policy, proofs: Ledger, model: str, environment: str) -> tuple[str, str]:
     """The version that policy.yaml wants proposed here, or none and maybe why."""
-    if not policy.proposes(environment):
-        return "", ""
-    before = policy.before(environment)
-    if before is None:
-        return main.versions(model)[-1], ""
-    state = main.deployment(model, before)
-    if state is None:
-        return "", ""
-    version = state.champion.version
+    version, before = promotion.due(main.tree, policy, model, environment), policy.before(environment)
+    if version is None or before is None:
+        return version or "", ""
     if proofs.reports(before) and not proofs.serves(model, before, version):
         return "", f"{short(version)} is wanted in {before}, but no agent has said yet that it serves there"
     return version, ""
+
+
+def _causes(main: Mainline, policy: Policy, proofs: Ledger, due: ProposalDue, version: str) -> tuple[str, ...] | None:
+    """The event that the proposal follows from; none for the first environment. None where the ledger has no such."""
+    before = policy.before(due.environment)
+    if before is None:
+        return ()
+    record = main.record(due.model, version)
+    pin = Pin(version=version, digest=record.files[record.artifact].sha256)
+    told = (one for one in proofs.of(due.model, version) if one and one.statement)
+    names = [one.name for one in told if one.statement and promotion.follows(one.statement, due.model, before, pin)]
+    return (names[-1],) if names else None
 
 
 def _unusable(main: Mainline, proofs: Ledger, model: str, version: str) -> str:
@@ -178,7 +187,8 @@ def _brought_by(place: Place, main: Mainline, model: str, environment: str) -> s
 
 
 def requesters(place: Place, main: Mainline, policy: Policy, due: ProposalDue, version: str) -> tuple[Account, ...]:
-    """Who made the bot open a promotion: whoever merged what makes it due, and whoever started this run by hand.
+    """Who made the bot open a promotion that follows from no statement: whoever merged what makes it due, and whoever
+    started this run by hand.
 
     For the first environment that is the version's record, for the others the deployment before.
     """

@@ -15,6 +15,7 @@ import click
 
 from gitml import clock
 from gitml.cli.agentplace import AgentCall, observing, setting, shown_state, told_by
+from gitml.cli.agentserver import WorkingServer, working_server
 from gitml.cli.common import as_json, examples
 from gitml.output import note, printable, show, show_json
 
@@ -115,6 +116,18 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option("--log", default="", metavar="URL", help="Keep requests and answers there: a folder or its URL.")
 @click.option("--keep", metavar="TIME", callback=_duration, help="Delete days of it that are older, such as 90d.")
 @click.option("--tokens", type=click.Path(dir_okay=False, path_type=Path), help="File of callers and their tokens.")
+@click.option(
+    "--server-user", default="", metavar="USER", help="User of this machine whose process holds the models; for root."
+)
+@click.option(
+    "--server-reads", multiple=True, metavar="PATH", help="What that process may read besides; may be repeated."
+)
+@click.option(
+    "--server-env",
+    multiple=True,
+    metavar="NAME",
+    help="A variable that it is given, as --log may need; may be repeated.",
+)
 @as_json
 @click.pass_context
 def run(ctx: click.Context, /, environment: str, *, once: bool, observe: bool, as_json: bool, **options: Any) -> int:
@@ -123,20 +136,18 @@ def run(ctx: click.Context, /, environment: str, *, once: bool, observe: bool, a
     Environment variables: GITHUB_TOKEN reads the repository and reports to the forge's deployments; GITML_SIGNING_KEY
     signs reports; GITML_WEBHOOK_SECRET makes /gitml/wake take signed knocks only.
     """
-    from gitml.models.cores import one_core_each
-
-    one_core_each()
     told = told_by(ctx, environment, options)
     if observe:
         return _once(observing(told), as_json=as_json, says=not once)
-    if once:
-        return _once(setting(told, serving=False), as_json=as_json)
-    return _serve(told, options, as_json=as_json)
+    with working_server(told, options, listens=not once) as server:
+        if once:
+            return _once(setting(told, server.supervisor), as_json=as_json)
+        return _serve(told, options, server, as_json=as_json)
 
 
 def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
-    with entered as place:
-        view = place.agent.round()
+    with entered as agent:
+        view = agent.round()
     if as_json:
         show_json({**view.to_dict(), "verdict": view.verdict})
     else:
@@ -146,31 +157,20 @@ def _once(entered: Any, *, as_json: bool, says: bool = False) -> int:
     return int(view.verdict.exit_code)
 
 
-def _serve(told: AgentCall, options: dict[str, Any], *, as_json: bool) -> int:
-    from gitml.agent.serve import Listening, serve
-    from gitml.serving.auth import read_tokens
-    from gitml.serving.server import Listen
-
-    listening = Listening(
-        Listen(options["host"], options["port"]),
-        interval=options["interval"],
-        tokens=read_tokens(options["tokens"]) if options["tokens"] else {},
-        secret=os.environ.get("GITML_WEBHOOK_SECRET", ""),
-        log=options["log"],
-        spool=told.folder / "log" if "://" in options["log"] else None,
-        keep=options["keep"],
-    )
+def _serve(told: AgentCall, options: dict[str, Any], server: WorkingServer, *, as_json: bool) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    def ready(url: str) -> None:
-        facts = {"url": url, "environment": told.environment, "state": str(told.folder)}
-        show_json(facts) if as_json else show(f"{told.environment} answers at {url}")
+    def ready() -> None:
+        facts = {"url": server.url, "environment": told.environment, "state": str(told.folder)}
+        show_json(facts) if as_json else show(f"{told.environment} answers at {server.url}")
         sys.stdout.flush()
 
-    with setting(told, serving=True, url=options["url"]) as place:
-        serve(place.agent, place.state, listening, stop, ready=ready)
+    with setting(told, server.supervisor, url=options["url"]) as agent:
+        from gitml.agent.serve import serve
+
+        serve(agent, server.supervisor, options["interval"], stop, ready=ready)
     note("ended: every request under way was answered")
     return 0
 

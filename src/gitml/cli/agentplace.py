@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitml import clock
-from gitml.agent.state import MIRROR, default_state, load_state, owned, stamp
+from gitml.agent.state import MIRROR, default_state, load_state, stamp
 from gitml.errors import OutsideError, UsageError
 from gitml.forges.settings import Settings
 from gitml.forges.table import connect, settings_from
@@ -27,7 +27,7 @@ from gitml.urls import shown
 if TYPE_CHECKING:
     from gitml.agent.loop import Agent
     from gitml.agent.pin import LocalPin
-    from gitml.serving.state import ServerState
+    from gitml.agent.shop import Front
 
 _COLOURS = {"synced": "green", "healthy": "green", "degraded": "red", "unknown": "red"}
 
@@ -45,14 +45,6 @@ class AgentCall:
     outbox: str = ""
     trust: frozenset[str] = frozenset()
     remotes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Working:
-    """An agent, and what its server answers from."""
-
-    agent: Agent
-    state: ServerState
 
 
 def told_by(ctx: click.Context, environment: str, options: Mapping[str, Any]) -> AgentCall:
@@ -93,35 +85,35 @@ def _source(ctx: click.Context, given: str) -> tuple[str, str]:
 
 
 @contextmanager
-def setting(told: AgentCall, *, serving: bool, url: str = "") -> Iterator[Working]:
-    """The agent that owns the state folder; nobody else may until the end."""
+def setting(told: AgentCall, front: Front, *, url: str = "") -> Iterator[Agent]:
+    """The agent of a state folder that is owned."""
     with ExitStack() as stack:
-        stack.enter_context(owned(told.folder))
-        yield _working(told, stack, told.folder / MIRROR, serving=serving, url=url)
+        yield _working(told, stack, told.folder / MIRROR, front, url=url)
 
 
 @contextmanager
-def observing(told: AgentCall) -> Iterator[Working]:
+def observing(told: AgentCall) -> Iterator[Agent]:
     """One that reads the state folder, which may be a running agent's, and has a mirror of its own."""
+    from gitml.agent.shop import Nowhere
+
     with TemporaryDirectory(prefix="gitml-observe-") as folder, ExitStack() as stack:
-        yield _working(told, stack, Path(folder) / MIRROR, serving=False, observe=True)
+        yield _working(told, stack, Path(folder) / MIRROR, Nowhere(), observe=True)
+
+
+def say(text: str) -> None:
+    """A line of an agent's log."""
+    note(printable(f"{clock.now():%H:%M:%S} {shown(text)}"))
 
 
 def _working(
-    told: AgentCall, stack: ExitStack, mirror: Path, *, serving: bool, url: str = "", observe: bool = False
-) -> Working:
-    from gitml.agent.front import Server
+    told: AgentCall, stack: ExitStack, mirror: Path, front: Front, *, url: str = "", observe: bool = False
+) -> Agent:
     from gitml.agent.loop import Agent, Setup
     from gitml.agent.news import Reporter
     from gitml.agent.report import DeploymentsPage, Outbox
-    from gitml.agent.shop import Nowhere
     from gitml.agent.source import Mirror
     from gitml.evidence.keys import VARIABLE, signing_key
     from gitml.models.quarantine import Quarantine
-    from gitml.serving.state import ServerState
-
-    def say(text: str) -> None:
-        note(printable(f"{clock.now():%H:%M:%S} {shown(text)}"))
 
     source = Mirror(mirror, told.remote, told.branch, told.prefix)
     secret = os.environ.get(VARIABLE, "")
@@ -140,22 +132,21 @@ def _working(
     )
     if not secret and not observe:
         say(f"{VARIABLE} is not set: what is deployed is not reported as evidence")
-    state = ServerState(told.environment)
     setup = Setup(
         told.environment,
         told.settings.repository,
         source,
         told.folder,
-        Server(state, say) if serving else Nowhere(),
+        front,
         reporter,
-        stack.enter_context(Quarantine()),
+        stack.enter_context(Quarantine(loads_here=False)),
         only=told.trust,
         remotes=told.remotes,
         observe=observe,
         note=say,
         host=told.settings.host,
     )
-    return Working(Agent(setup), state)
+    return Agent(setup)
 
 
 def pinned(told: AgentCall, reference: str, options: Mapping[str, Any]) -> tuple[LocalPin, Path]:

@@ -91,6 +91,8 @@ def _show(one: Any, folder: str | None) -> None:
         show(printable(f"held fixed, reported only: {mix}"))
     for found in one.detections:
         show(printable(_detected(found)))
+    if one.outliers:
+        show(printable(_outliers(one.outliers)))
     show()
     _promise(one)
     show(_again(one, folder))
@@ -144,6 +146,20 @@ def _detected(found: Any) -> str:
         parts.append(f"{by}: {'drift' if found.alibi['is_drift'] else 'no drift'} by its own threshold")
     parts += [f"shown only: {found.shown_only}"] if found.shown_only else []
     return "; ".join([*parts, *(["alarm"] if found.alarms else [])])
+
+
+def _outliers(found: Any) -> str:
+    if found.lacking:
+        return f"outliers: {found.lacking}"
+    parts = [f"outliers: {found.share:.1%} of {found.rows:,} rows, {found.usual:.1%} of the training's"]
+    effect = found.effect
+    if effect is None:
+        parts.append("too few rows to tell")
+    else:
+        parts.append(f"apart by {effect.low:.3f} … {effect.high:.3f}, floor {number(effect.floor)}")
+    parts += [f"muted: {found.muted}"] if found.muted else ["alarm"] if found.drifted else []
+    strangest = ", ".join(f"{one.request_id} row {one.row}" for one in found.strangest)
+    return "; ".join(parts) + (f"\n  the strangest: {strangest}" if strangest else "")
 
 
 def _promise(one: Any) -> None:

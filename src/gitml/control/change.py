@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gitml.control.mainline import Mainline
-from gitml.control.place import Place
+from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account
-from gitml.git.edit import bring, commit_file, swap, tip_of
+from gitml.git.edit import Who, bring, commit_file, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
@@ -27,7 +27,8 @@ _REQUEST = re.compile(r"(?P<login>\S+)(?: (?P<id>\d{1,18}))?", re.ASCII)
 class Wish:
     """What a deployment file shall become, and the words for it. ``asked_by`` are those who want it.
 
-    ``reason`` is whatever somebody typed; ``words`` are gitml's own.
+    ``reason`` is whatever somebody typed; ``words`` are gitml's own. ``claim`` are trailers that say what it follows
+    from: then it is the bot's own, whose account ever makes it.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Wish:
     words: str
     reason: str
     asked_by: tuple[Account, ...]
+    claim: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -52,7 +54,7 @@ class Wish:
         trailers += [f"{REQUESTED}: {p.login} {p.id}" if p.id else f"{REQUESTED}: {p.login}" for p in self.asked_by]
         # On one line, so that no word of it is read as a trailer.
         why = [f"Why: {' '.join(self.reason.split())}"] if self.reason else []
-        return "\n".join([self.title, "", self.words.strip(), *why, "", *trailers, ""])
+        return "\n".join([self.title, "", self.words.strip(), *why, "", *trailers, *self.claim, ""])
 
 
 def branch_of(main: Mainline, kind: str, model: str, *more: str) -> str:
@@ -89,7 +91,8 @@ def put_branch(place: Place, wish: Wish, main: Mainline) -> ChangeBranch:
                 return ChangeBranch(there, is_new=False)
             _refuse_foreign(place, wish, main, there)
         path = f"{main.git.prefix}{wish.path}"
-        commit = commit_file(place.git, main.commit, path, wish.content, wish.message(), place.who())
+        who = Who(BOT_NAME, BOT_EMAIL) if wish.claim else place.who()
+        commit = commit_file(place.git, main.commit, path, wish.content, wish.message(), who)
         if swap(place.root, place.remote, wish.branch, there, commit):
             return ChangeBranch(commit, is_new=True)
     raise OutsideError(f"the branch {wish.branch} moves again and again", "try again")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gitml.git.trailers import trailers
 
 KIND, BASE, CAUSE, MOMENT = "Gitml-Derived", "Gitml-Base", "Gitml-Cause", "Gitml-Moment"
+SUBJECT = "Gitml-Subject"
 _OID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -16,17 +17,19 @@ _OID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 class Claim:
     """``kind`` of derivation, from the commit ``base`` of main and the ledger's events ``causes``.
 
-    ``moment`` is the time that the derivation takes for now, UTC to the second, where it needs one.
+    ``moment`` is the time that the derivation takes for now, UTC to the second, where it needs one. ``subject`` is what
+    it is about, in the words of its kind.
     """
 
     kind: str
     base: str
     causes: tuple[str, ...] = ()
     moment: str = ""
+    subject: str = ""
 
     def trailers(self) -> tuple[str, ...]:
-        moment = [f"{MOMENT}: {self.moment}"] if self.moment else []
-        return (f"{KIND}: {self.kind}", f"{BASE}: {self.base}", *(f"{CAUSE}: {c}" for c in self.causes), *moment)
+        more = [f"{key}: {value}" for key, value in ((MOMENT, self.moment), (SUBJECT, self.subject)) if value]
+        return (f"{KIND}: {self.kind}", f"{BASE}: {self.base}", *(f"{CAUSE}: {c}" for c in self.causes), *more)
 
     def __str__(self) -> str:
         causes = f" and {', '.join(self.causes)}" if self.causes else ""
@@ -38,10 +41,11 @@ def claim_of(message: str) -> Claim | None:
     if KIND.casefold() not in message.casefold():
         return None
     found = trailers(message)
-    kinds, bases, moments = (_values(found, key) for key in (KIND, BASE, MOMENT))
-    if len(kinds) != 1 or len(bases) != 1 or len(moments) > 1 or not _OID.fullmatch(bases[0]):
+    kinds, bases, moments, subjects = (_values(found, key) for key in (KIND, BASE, MOMENT, SUBJECT))
+    single = len(kinds) == len(bases) == 1 and max(len(moments), len(subjects)) <= 1
+    if not single or not _OID.fullmatch(bases[0]):
         return None
-    return Claim(kinds[0], bases[0], _values(found, CAUSE), (moments or ("",))[0])
+    return Claim(kinds[0], bases[0], _values(found, CAUSE), (moments or ("",))[0], (subjects or ("",))[0])
 
 
 def _values(found: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:

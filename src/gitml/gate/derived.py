@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from gitml import __version__
@@ -18,6 +19,7 @@ from gitml.derivation import proposal, training
 from gitml.derivation.claim import Claim, claim_of
 from gitml.errors import GitmlError, OutsideError
 from gitml.evidence.statement import Statement
+from gitml.evidence.trust import LEEWAY
 from gitml.gate.ground import Ground
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
 from gitml.gates.facts import Unknown
@@ -63,7 +65,7 @@ def derivations(place: Place, ground: Ground, head: str, *, claimed_only: bool =
         if commit in known:
             found.append(DerivedCommit(commit, Verdict(Phase.SUCCESSFUL, "signed before"), str(claim or "a training")))
         elif claim is not None:
-            found.append(_proposal(ground, commit, claim))
+            found.append(_proposal(place, ground, commit, claim))
         elif not claimed_only and not (adds_nothing(git, commit) or proposal.has_main_s_tree(git, commit, main)):
             found.append(_training(place, ground, commit, message))
     return tuple(found)
@@ -78,8 +80,10 @@ def _of_bot(git: Git, main: str, head: str) -> Iterator[tuple[str, str]]:
             yield commit, message
 
 
-def _proposal(ground: Ground, commit: str, claim: Claim) -> DerivedCommit:
+def _proposal(place: Place, ground: Ground, commit: str, claim: Claim) -> DerivedCommit:
     git, main = ground.main.git, ground.main.commit
+    if _is_ahead(claim.moment, place.clock() + LEEWAY):
+        return DerivedCommit(commit, Verdict(Phase.FAILED, f"commit {commit[:12]} is of a moment that is yet to come"))
     causes = _causes(ground.heard)
     if isinstance(ground.heard, Unknown) and claim.causes:
         return DerivedCommit(commit, Verdict(Phase.INCONCLUSIVE, ground.heard.reason))
@@ -87,7 +91,16 @@ def _proposal(ground: Ground, commit: str, claim: Claim) -> DerivedCommit:
     if why:
         return DerivedCommit(commit, Verdict(Phase.FAILED, f"commit {commit[:12]} {why}"))
     details = {"kind": claim.kind, "base": claim.base, "statements": list(claim.causes), "moment": claim.moment}
+    details |= {"subject": claim.subject} if claim.subject else {}
     return _fine(git, commit, str(claim), details)
+
+
+def _is_ahead(moment: str, latest: datetime) -> bool:
+    """What is no moment is for its kind to refuse."""
+    try:
+        return bool(moment) and datetime.fromisoformat(moment) > latest
+    except (ValueError, TypeError):
+        return False
 
 
 def _causes(heard: BelievedEvents | Unknown) -> dict[str, Statement]:

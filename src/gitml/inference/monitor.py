@@ -14,10 +14,12 @@ from gitml.errors import InconclusiveError, OutsideError, UsageError
 from gitml.inference.detecting import LiveTraffic, detections_of, with_detections
 from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
 from gitml.inference.monitored import Concerned, Monitored
+from gitml.inference.outlying import OutlierTraffic, has_outliers, outliers_of
 from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
 from gitml.monitoring.harm import HarmPlan, Performance, judge_harm
 from gitml.monitoring.labelled import NEEDED, answered, labelled, repeated
+from gitml.monitoring.outlierrate import OutlierRate, with_outliers
 from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.quality import judge_quality, rows_of
 from gitml.monitoring.reference import FEATURE, OUTPUT
@@ -63,7 +65,8 @@ class MonitorRound:
 
     @property
     def columns(self) -> int:
-        return max(sum(len(w.subject.fields) for w in self.watches if w.subject and "drift" in w.spec.watch), 1)
+        watched = [w for w in self.watches if w.subject and "drift" in w.spec.watch]
+        return max(sum(len(w.subject.fields) + has_outliers(w) for w in watched if w.subject), 1)
 
     @property
     def detectors(self) -> int:
@@ -198,7 +201,9 @@ def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: Monito
             verdicts["drift"] = Verdict(Phase.INCONCLUSIVE, watch.lacking)
         detections = detections_of(job.root, watch, subject, _live(watch, job, looks[-1]))
         verdicts["drift"] = with_detections(verdicts["drift"], detections)
-        found = replace(found, columns=columns, detections=detections)
+        outliers = _outliers(subject, watch, job, looks[-1], empty.promise)
+        verdicts["drift"] = with_outliers(verdicts["drift"], outliers)
+        found = replace(found, columns=columns, detections=detections, outliers=outliers)
     if "harm" in spec.watch:
         verdicts["harm"], performance = _harm(subject, watch, job, looks)
         found = replace(found, performance=performance)
@@ -209,6 +214,11 @@ def _live(watch: Watch, job: MonitorRound, look: Look) -> LiveTraffic:
     rate = job.app.monitors.rate * (1 - _HARM) * job.of_detectors
     level = rate / (watch.spec.looks_a_year * max(job.detectors, 1))
     return LiveTraffic(job.call.traffic, Window(look.since, look.until, job.at), job.call.spool, level)
+
+
+def _outliers(subject: Subject, watch: Watch, job: MonitorRound, look: Look, promise: Promise) -> OutlierRate | None:
+    traffic = OutlierTraffic(job.call.traffic, Window(look.since, look.until, job.at), job.call.spool)
+    return outliers_of(job.root, watch, subject, traffic, promise)
 
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:

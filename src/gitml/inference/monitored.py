@@ -12,6 +12,7 @@ from gitml.monitoring.detector import Detection
 from gitml.monitoring.drift import ColumnDrift
 from gitml.monitoring.harm import Performance
 from gitml.monitoring.looks import windowed
+from gitml.monitoring.outlierrate import OutlierRate
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
 from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
@@ -73,6 +74,7 @@ class Monitored:
     breaches: tuple[Breach, ...] = ()
     columns: tuple[ColumnDrift, ...] = ()
     detections: tuple[Detection, ...] = ()
+    outliers: OutlierRate | None = None
     performance: Performance | None = None
     later: str = ""
     mutes: tuple[Mute, ...] = ()
@@ -122,6 +124,7 @@ class Monitored:
             "quality": [{**asdict(breach), "since": _moment(breach.since)} for breach in self.breaches],
             "drift": [_column(column) for column in self.columns],
             "detectors": [{**asdict(found), "alarms": found.alarms} for found in self.detections],
+            "outliers": self.outliers and _outliers(self.outliers),
             "harm": self.performance and asdict(self.performance),
             "shapes": list(self._shapes()),
             "mutes": [{**asdict(mute), "until": _moment(mute.until)} for mute in self.mutes],
@@ -159,6 +162,11 @@ def _column(column: ColumnDrift) -> dict[str, Any]:
 
 def _bar(bar: Bar) -> dict[str, Any]:
     return {name: value for name, value in asdict(bar).items() if value is not None}
+
+
+def _outliers(rate: OutlierRate) -> dict[str, Any]:
+    rows = [{"request_id": one.request_id, "row": one.row} for one in rate.strangest]
+    return {**asdict(rate), "drifted": rate.drifted, "effect": _effect(rate.effect), "strangest": rows}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any] | None:

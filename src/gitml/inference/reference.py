@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.sketches.layout import CALENDAR
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
-from gitml.spec.application import Application
+from gitml.spec.application import Application, Model
 from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.exchange import EVERY_COLUMN
 
@@ -57,22 +57,35 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     if model.reference is None or not (call.signature or model.signature):
         key = "reference" if model.reference is None else "signature"
         raise UsageError(f"gitml.yaml names no {key} of {call.model}", f"add a line: {key}: artifacts/{key}.json")
-    signature = _signature(Path(call.signature) if call.signature else root / str(model.signature))
-    spec = app.monitors.models.get(call.model, MonitorSpec())
+    signature, spec = _signature_of(root, model, call), app.monitors.models.get(call.model, MonitorSpec())
     names = parse_signature(signature)
-    inputs = _watched([f.name for f in names.inputs], spec, app) if call.features else []
     outputs = _watched([f.name for f in names.outputs], spec, app) if call.outputs else []
+    context = _context([f.name for f in names.inputs], spec, app)
+    features = replace(features_of(root, app, call), context=context)
+    inputs = features.columns if call.features else []
     if not inputs and not outputs:
         raise UsageError("no column of the signature is asked for", "name tables with --features and --outputs")
-    context = _context([f.name for f in names.inputs], spec, app)
-    tables = [_tables(text, signature) for text in (call.features, call.outputs)]
-    features = Part(tables[0], inputs, call.time, call.unit, call.since, call.until, context)
-    answers = Part(tables[1], outputs, call.time, call.unit, context=context)
+    answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit, context=context)
     place = root / model.reference
     made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
     if model.reference_rows and inputs:
         write_file(root / model.reference_rows, sample_bytes(sample_of(features)))
     return place, made
+
+
+def features_of(root: Path, app: Application, call: ReferenceCall) -> Part:
+    """The inputs of the signature in the training rows, without private ones. Raises UsageError."""
+    signature, spec = _signature_of(root, app.models[call.model], call), app.monitors.models.get(call.model)
+    names = [f.name for f in parse_signature(signature).inputs]
+    inputs = _watched(names, spec or MonitorSpec(), app)
+    return Part(_tables(call.features, signature), inputs, call.time, call.unit, call.since, call.until)
+
+
+def _signature_of(root: Path, model: Model, call: ReferenceCall) -> dict[str, Any]:
+    if not (call.signature or model.signature):
+        hint = "add a line: signature: artifacts/signature.json"
+        raise UsageError(f"gitml.yaml names no signature of {call.model}", hint)
+    return _signature(Path(call.signature) if call.signature else root / str(model.signature))
 
 
 def _signature(path: Path) -> dict[str, Any]:

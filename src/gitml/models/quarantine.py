@@ -48,10 +48,13 @@ class QuarantineLimits:
 
 
 class Quarantine:
-    """The host process. Threads may share it; they wait for one another."""
+    """The host process. Threads may share it; they wait for one another.
 
-    def __init__(self, limits: QuarantineLimits | None = None) -> None:
-        self.limits = limits or QuarantineLimits()
+    ``loads_here``: what passes is loaded by this process next, so it imports the libraries meanwhile.
+    """
+
+    def __init__(self, limits: QuarantineLimits | None = None, *, loads_here: bool = True) -> None:
+        self.limits, self._loads_here = limits or QuarantineLimits(), loads_here
         # None before the first load: only then it is known what the kernel allows.
         self.offline: bool | None = None
         self._lock = threading.Lock()
@@ -114,8 +117,8 @@ class Quarantine:
         try:
             host.stdin.write(order.model_dump_json().encode() + b"\n")
             host.stdin.flush()
-            # What passes is loaded here next: the libraries may as well come meanwhile.
-            prepare(order.format, samples=bool(order.samples))
+            if self._loads_here:
+                prepare(order.format, samples=bool(order.samples))
             line = _line(host.stdout.fileno(), self.limits.start + order.seconds)
             return QuarantineAnswer.model_validate_json(line)
         except (OSError, ValidationError) as exc:

@@ -15,11 +15,13 @@ from pydantic import ValidationError
 
 from gitml.confined import limit, offline
 from gitml.errors import GitmlError, IntegrityError, UsageError
+from gitml.landlock import close_in
 from gitml.models.libraries import prepare
 from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.models.parity import columns_of
 from gitml.models.quarantineorder import LONGEST_ANSWER, QuarantineAnswer, QuarantineOrder
+from gitml.process import needed_by_python
 
 
 def main() -> None:
@@ -95,6 +97,7 @@ def _in_child(order: QuarantineOrder, write: int, foreign: tuple[int, ...]) -> N
         for number in foreign:
             os.close(number)
         limit(order.memory, order.seconds)
+        close_in([*needed_by_python(), order.path, *([order.samples] if order.samples else [])], [], connects=False)
         os.write(write, _loaded(order).model_dump_json().encode())
     finally:
         os._exit(0)

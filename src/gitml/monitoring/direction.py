@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.monitoring.promise import LEAST_ROWS
+from gitml.monitoring.shapes import ENOUGH
 from gitml.monitoring.shapes import named as may_be_named
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.sketch import ColumnSketch
@@ -62,25 +63,31 @@ def movement(grid: Grid, before: ColumnSketch, now: ColumnSketch, mixed: Floats 
         return _of_categories(grid, *shares, int(live.sum()), known)
     if min(before.finite, now.finite) < LEAST_ROWS:  # the mean of one row is that row's value
         return Movement()
-    ends = [(float(column.least or 0.0), float(column.most or 0.0)) for column in (before, now)]
-    quantiles = {
-        f"{q:g}": (quantile(grid, shares[0], *ends[0], q), quantile(grid, shares[1], *ends[1], q)) for q in _QUANTILES
-    }
+    rows = min(before.finite, now.finite)
+    pairs = {q: _quantiles(grid, shares, q) for q in _QUANTILES if min(q, 1 - q) * rows >= ENOUGH}
+    quantiles = {f"{q:g}": pair for q, pair in pairs.items() if pair}
     means = [column.total / column.finite * grid.step for column in (before, now)]
     mean = (means[0], means[1]) if mixed is None else None
     return Movement(mean, quantiles, sigma(grid, shares[0]))
 
 
-def quantile(grid: NumberGrid, shares: Floats, least: float, most: float, q: float) -> float:
-    """Within its cell by interpolation; ``least`` and ``most`` end the outer cells.
+def _quantiles(grid: NumberGrid, shares: tuple[Floats, Floats], q: float) -> Pair | None:
+    """None beyond the reference's own range: what lies there, and its ends, are single rows' values."""
+    places = [int(np.searchsorted(np.cumsum(side), q)) for side in shares]
+    if not all(0 < place < len(grid.edges) for place in places):
+        return None
+    return quantile(grid, shares[0], q), quantile(grid, shares[1], q)
 
-    >>> quantile(NumberGrid((1.0, 2.0), (0, 2)), np.array([0.2, 0.6, 0.2]), 0.0, 5.0, 0.5)
+
+def quantile(grid: NumberGrid, shares: Floats, q: float) -> float:
+    """Within its cell by interpolation; the outer cells, which have one end, give that.
+
+    >>> quantile(NumberGrid((1.0, 2.0), (0, 2)), np.array([0.2, 0.6, 0.2]), 0.5)
     1.5
     """
     above = np.cumsum(shares)
     place = min(int(np.searchsorted(above, q)), len(shares) - 1)
-    inner = [min(max(edge, least), most) for edge in grid.edges]
-    ends = [least, *inner, most]
+    ends = [grid.edges[0], *grid.edges, grid.edges[-1]]
     low, high = ends[place], ends[place + 1]
     part = (q - float(above[place] - shares[place])) / float(shares[place]) if shares[place] else 0.0
     return low + (high - low) * min(max(part, 0.0), 1.0)

@@ -75,7 +75,11 @@ def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance
     """The worst window of the last 1, 2, 3, 4, 8, 16 and 32 looks counts; rows of one day are taken as one draw.
 
     The error of the whole metric is that of leaving out a day at a time (the jackknife; B. Efron and C. Stein, "The
-    jackknife estimate of variance", Annals of Statistics 9, 1981), with Student's quantiles.
+    jackknife estimate of variance", Annals of Statistics 9, 1981), with Student's quantiles. The levels add up over the
+    windows and looks of a year, so that the lower bound of the risk holds at all of them: what a confidence sequence is
+    for in A. Podkopaev and A. Ramdas, "Tracking the risk of a deployed model and detecting harmful distribution
+    shifts", ICLR 2022. Theirs is exact for bounded losses of independent rows; this one holds in simulation
+    (``benchmarks/harm.py``) for any metric and for days that differ.
     """
     if not len(labelled.truth):
         return Verdict(Phase.INCONCLUSIVE, "no labels have come: gitml labels add"), None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from gitml import landlock
 from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.forges.base import About, Branch, Forge, OnCommit
 from gitml.forges.governed import GovernedForge
@@ -37,7 +38,7 @@ def doctor(
 ) -> tuple[Point, ...]:
     """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
-    points = [_workflows(root), *_data(root, application), _trials(), *detector_points(root, application)]
+    points = [_workflows(root), *_data(root, application), _trials(), _serving(), *detector_points(root, application)]
     try:
         remote = _origin(root)
         settings = settings_from(env, remote)
@@ -112,6 +113,13 @@ def _trials() -> Point:
         return Point("trial loads", Mark.OK, "new versions are tried without a network on this machine")
     todo = "where the agent runs, allow user namespaces, or forbid its container the network it does not need"
     return Point("trial loads", Mark.OK, "this kernel does not take the network from new versions that are tried", todo)
+
+
+def _serving() -> Point:
+    if landlock.version():
+        return Point("model processes", Mark.OK, "on this machine models read their own files and start no program")
+    todo = "where the agent runs, take a kernel with Landlock (Linux 5.13), or start it as root with --server-user"
+    return Point("model processes", Mark.OK, "this kernel has no Landlock: models read what their user may read", todo)
 
 
 _KINDS = {

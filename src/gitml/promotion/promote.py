@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from gitml.control.change import (
     PROMOTE,
@@ -17,6 +18,8 @@ from gitml.control.change import (
 from gitml.control.mainline import Mainline, known_environment, named
 from gitml.control.place import Place
 from gitml.control.proofs import ledger_of
+from gitml.derivation.claim import Claim
+from gitml.derivation.promotion import NAME
 from gitml.errors import FailedError, InconclusiveError, UsageError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Account, Asked, Reviewers
@@ -40,7 +43,8 @@ class PromoteOrder:
 
     ``anew``: what is open of it is closed, and its branch made again.
 
-    ``asked_by`` are those who want it, where that is not the token's account.
+    ``asked_by`` are those who want it, where that is not the token's account. ``causes``, where it is the bot's own
+    proposal and nobody wants it: the events of the ledger that it follows from.
     """
 
     reference: Reference
@@ -51,6 +55,7 @@ class PromoteOrder:
     anyway: bool = False
     anew: bool = False
     asked_by: tuple[Account, ...] = ()
+    causes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
     environment = known_environment(policy, order.environment)
     record = named(main, order.reference)
     old = main.deployment(record.model, environment)
-    new = _wanted(order, old, record, place)
+    now = place.clock().replace(microsecond=0)
+    new = _wanted(order, old, record, now)
     _refuse_skipping(main, policy, record, environment)
     warnings = tuple(_warnings(place, policy, environment, old, record, order))
     _refuse_closed_doors(place, policy, environment, old, anyway=order.anyway)
@@ -99,10 +105,10 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
         ledger=ledger_of(place, main),
         origin=origin_of(place, main, record.model, record.version),
         reason=order.reason,
-        asked_by=order.asked_by or askers(place),
+        asked_by=order.asked_by or (askers(place) if order.causes is None else ()),
         warnings=warnings,
     )
-    wish = _wish(story, order)
+    wish = replace(_wish(story, order), claim=_claim(story, order.causes, now))
     gone = begin_anew(place, wish.branch) if order.anew else ()
     put = put_pull(place, wish, put_branch(place, wish, main), story.text)
     asked = ask(place, put.pull, policy, environment, without=story.shut_out)
@@ -110,12 +116,20 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
     return Proposed(record.model, record.version, environment, put.pull, put.how, asked, closed, warnings)
 
 
+def _claim(story: Story, causes: tuple[str, ...] | None, now: datetime) -> tuple[str, ...]:
+    if causes is None:
+        return ()
+    subject = f"{story.model} {story.environment}"
+    claim = Claim(NAME, story.main.commit, causes, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", subject)
+    return claim.trailers()
+
+
 def askers(place: Place) -> tuple[Account, ...]:
     """The account of the token; a job's or an app's is nobody's."""
     return (place.me,) if place.me else ()
 
 
-def _wanted(order: PromoteOrder, old: Deployment | None, record: Record, place: Place) -> Deployment:
+def _wanted(order: PromoteOrder, old: Deployment | None, record: Record, now: datetime) -> Deployment:
     if order.weight is not None and order.part != "canary":
         raise UsageError("only a canary has a weight", "add `--as canary`, or leave `--weight` out")
     pin = Pin(version=record.version, digest=record.files[record.artifact].sha256)
@@ -124,10 +138,10 @@ def _wanted(order: PromoteOrder, old: Deployment | None, record: Record, place: 
     if there == order.part and (there != "canary" or same_weight):
         raise UsageError(f"{record.reference} is {there} in {order.environment} already", "`gitml status` shows it")
     if order.part == "canary":
-        return with_canary(old, pin, WEIGHT if order.weight is None else order.weight, place.clock())
+        return with_canary(old, pin, WEIGHT if order.weight is None else order.weight, now)
     if order.part == "shadow":
-        return with_shadow(old, pin, place.clock())
-    return with_champion(old, pin, place.clock())
+        return with_shadow(old, pin, now)
+    return with_champion(old, pin, now)
 
 
 def _refuse_skipping(main: Mainline, policy: Policy, record: Record, environment: str) -> None:

@@ -117,6 +117,8 @@ class Files:
                     f"{content.path} from the remote has SHA-256 {found.sha256}, recorded is {file.sha256}",
                     "it is not what was recorded and was not used; look at the remote's history",
                 )
+            # As any folder: who may enter the cache is said by the folders above it.
+            os.chmod(scratch, 0o755)  # noqa: S103
             _move(scratch, place.parent)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

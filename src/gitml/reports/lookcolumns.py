@@ -51,7 +51,7 @@ def _lines(story: LookStory, some: Sequence[Told]) -> Iterator[str]:
             sure = between(number(effect, "low"), number(effect, "high"), places)
             yield row(
                 [
-                    code(name, 40) + (", missing" if missing else ""),
+                    _named(column) + (", missing" if missing else ""),
                     f"{signed(100 * number(effect, 'direction'), 1)} % of rows" if missing else _moved(column),
                     code(sparkline(story, name, of)),
                     f"{figure(number(effect, 'estimate'), places)} ({sure})",
@@ -61,7 +61,11 @@ def _lines(story: LookStory, some: Sequence[Told]) -> Iterator[str]:
                 ]
             )
         if not effects:
-            yield row([code(name, 40), _moved(column), code(sparkline(story, name)), "–", "", "", _state(column)])
+            yield row([_named(column), _moved(column), code(sparkline(story, name)), "–", "", "", _state(column)])
+
+
+def _named(column: Told) -> str:
+    return code(str(column.get("column", "")), 40) + (", the model's answer" if column.get("output") else "")
 
 
 def _moved(column: Told) -> str:

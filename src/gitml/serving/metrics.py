@@ -82,6 +82,7 @@ class Metrics:
 
     def _gauges(self) -> None:
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            "gitml_server_restarts": ("Processes of this server that ended before", lambda: self._state.restarts),
             "gitml_uptime_seconds": ("Since the start of the server", lambda: time.monotonic() - self._state.started),
             "gitml_in_flight": (
                 "Requests in work",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import resource
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,32 +18,45 @@ import uvicorn
 from gitml.errors import OutsideError
 from gitml.internals import is_checked
 from gitml.serving.limits import Limits
+from gitml.serving.listener import Listen, bound, url_of
 from gitml.serving.state import ServerState
 
+__all__ = ["Listen", "Running", "answering_at", "serving"]
 _START_SECONDS = 30.0
 # Files that the rest of the process may need: models, journals, what is fetched from the forge.
 _FILES = 256
 
 
-@dataclass(frozen=True)
-class Listen:
-    """Where to listen; port 0: a free one. ``grace``: seconds for requests in work when the server ends."""
+class _Server(uvicorn.Server):
+    """Remembers when its loop turned last, by ``time.monotonic``."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    grace: float = 20.0
-    certificate: str | None = None
-    key: str | None = None
+    turned = math.inf
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        beating = asyncio.create_task(self._beat())
+        try:
+            await super().serve(sockets)
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            self.turned = time.monotonic()
+            await asyncio.sleep(1.0)
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers at ``url``. ``missing`` says which limit it does not keep, "" where it keeps all."""
+    """A server that answers at ``url``. ``missing`` says which limit it does not keep, "" where it keeps all.
+
+    ``still``: seconds since its event loop last turned, which it does at least once in a second.
+    """
 
     url: str
     port: int
     thread: threading.Thread
     missing: str = ""
+    still: Callable[[], float] = lambda: 0.0
 
 
 @contextmanager
@@ -51,20 +66,24 @@ def serving(app: Any, state: ServerState, listen: Listen | None = None) -> Itera
     Raises OutsideError if the port is taken.
     """
     chosen = listen or Listen()
-    with _bound(chosen) as listener:
-        port = int(listener.getsockname()[1])
-        server = uvicorn.Server(_config(app, state, chosen))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gitml-http", daemon=True)
-        thread.start()
-        try:
-            _wait_started(server, thread)
-            scheme = "https" if chosen.certificate else "http"
-            host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-            yield Running(f"{scheme}://{host}:{port}", port, thread, _missing())
-        finally:
-            state.closing = True
-            server.should_exit = True
-            thread.join(timeout=chosen.grace + 5)
+    with bound(chosen) as listener, answering_at(listener, app, state, chosen) as running:
+        yield running
+
+
+@contextmanager
+def answering_at(listener: socket.socket, app: Any, state: ServerState, listen: Listen) -> Iterator[Running]:
+    """The same on a socket that is bound."""
+    server = _Server(_config(app, state, listen))
+    url, port = url_of(listen, listener), int(listener.getsockname()[1])
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gitml-http", daemon=True)
+    thread.start()
+    try:
+        _wait_started(server, thread)
+        yield Running(url, port, thread, _missing(), lambda: max(0.0, time.monotonic() - server.turned))
+    finally:
+        state.closing = True
+        server.should_exit = True
+        thread.join(timeout=listen.grace + 5)
 
 
 def _config(app: Any, state: ServerState, listen: Listen) -> uvicorn.Config:
@@ -109,20 +128,6 @@ def _missing() -> str:
         return ""
     why = "heads that never end are not cut off, and nobody idle makes room"
     return f"uvicorn {uvicorn.__version__} was not checked: {why}"
-
-
-def _bound(listen: Listen) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((listen.host, listen.port))
-    except OSError as exc:
-        listener.close()
-        raise OutsideError(
-            f"{listen.host}:{listen.port} cannot be listened on: {exc.strerror}", "choose another with --port"
-        ) from exc
-    return listener
 
 
 def _wait_started(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -105,10 +105,12 @@ class Served:
 
 
 class ServerState:
-    """The server's models by name. ``swap`` and the readers may be called from any thread."""
+    """The server's models by name. ``swap`` and the readers may be called from any thread.
 
-    def __init__(self, environment: str, limits: Limits | None = None) -> None:
-        self.environment = environment
+    ``restarts``: how many processes served this before."""
+
+    def __init__(self, environment: str, limits: Limits | None = None, *, restarts: int = 0) -> None:
+        self.environment, self.restarts = environment, restarts
         self.limits = limits or Limits()
         self.started = time.monotonic()
         self.closing = False

@@ -99,6 +99,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference` writes beside it: up to 20,000 rows of the training window, for "
         "detectors that need rows. An output of DVC, because rows of people do not belong into Git.",
     )
+    outliers: RepoPath | None = Field(
+        None,
+        description="What `gitml outliers` fits on the training rows, as arrays (safetensors): `gitml monitor` counts "
+        "live rows that are unlike any of them.",
+    )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
@@ -125,7 +130,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows")
+        watched = ("reference", "reference_rows", "outliers")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 

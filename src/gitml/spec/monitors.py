@@ -146,6 +146,13 @@ class MonitorHarm(FileSection):
     )
 
 
+class MonitorOutliers(FileSection):
+    """Rows that are unlike any of the training, where the version has `outliers` (`gitml outliers` writes them)."""
+
+    watch: Flag = Field(True, description="Whether they are counted.")
+    floor: Share = Field(0.02, description="How much their share of the rows may grow that nobody minds.")
+
+
 class MonitorMute(FileSection):
     """Columns whose alarm is known and shall not be repeated, until a day."""
 
@@ -202,6 +209,9 @@ class MonitorSpec(FileSection):
         False,
         description="Show the population stability index of each column, with what it is by chance for so many rows. "
         "It never alarms.",
+    )
+    outliers: MonitorOutliers = Field(
+        default_factory=MonitorOutliers, description="Rows that are unlike any of the training."
     )
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")

@@ -10,7 +10,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small, workflow
 from gitml.ci.github.propose import propose
-from gitml.ci.github.steps import MAIN, mapping
+from gitml.ci.github.steps import ON_MAIN, mapping
 from gitml.spec.policy import Policy
 
 OUTBOX = "GITML_OUTBOX"
@@ -32,7 +32,7 @@ def collect(source: CiSource) -> str:
 
 
 def _here() -> str:
-    return f"vars.{OUTBOX} != '' && github.ref == {MAIN}"
+    return f"vars.{OUTBOX} != '' && {ON_MAIN}"
 
 
 def _collect(source: CiSource) -> list[str]:

@@ -11,7 +11,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import MAIN, mapping, scalar
+from gitml.ci.github.steps import mapping, scalar
 
 ENVIRONMENT = "gitml"
 SIGNING_KEY = "GITML_SIGNING_KEY"
@@ -109,8 +109,3 @@ def review(source: CiSource) -> str:
     group = ["group: ${{ github.workflow }}-${{ github.event.pull_request.number }}", "cancel-in-progress: true"]
     head = [*small(source, minutes=5), "permissions: {}"]
     return workflow(source, "review", on, group, [job_of("listen", head, [steps.run("echo a review came in")])])
-
-
-def on_main() -> str:
-    """What is true of a run of the default branch alone."""
-    return f"github.ref == {MAIN}"

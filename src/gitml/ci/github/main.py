@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY, on_main
+from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
-from gitml.ci.github.steps import listed, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
 from gitml.spec.policy import Policy
 
 _LONGEST = timedelta(hours=6)
@@ -26,7 +26,7 @@ _EVERY_DAY = {"main": '"41 3 * * *"', "reproduce": '"53 3 * * *"'}
 _OF_USE = ("models/**", "gitml.yaml", "policy.yaml", ".dvc/config")
 _PATTERN = frozenset("*?+[]!\\")
 
-_IF_MAIN = f"if: ${{{{ {on_main()} }}}}"
+_IF_MAIN = f"if: ${{{{ {ON_MAIN} }}}}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def main(source: CiSource) -> str:
     tried = [_verify(source, group) for group in _groups(source)]
     decided = _record(source, "record")
     evidence = _record(source, "evidence", ["record", *map(_name, tried)])
-    due = propose(source, after="evidence", when=f"needs.evidence.result == 'success' && {on_main()}")
+    due = propose(source, after="evidence", when=f"needs.evidence.result == 'success' && {ON_MAIN}")
     return _workflow(source, "main", [decided, *tried, evidence, due])
 
 
@@ -133,7 +133,7 @@ def _record(source: CiSource, name: str, needs: Sequence[str] = ()) -> list[str]
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
     head = [
         *([f"needs: {listed(needs)}"] if needs else []),
-        f"if: ${{{{ !cancelled() && {on_main()} }}}}" if needs else _IF_MAIN,
+        f"if: ${{{{ !cancelled() && {ON_MAIN} }}}}" if needs else _IF_MAIN,
         *small(source),
         f"environment: {ENVIRONMENT}",
         *mapping("permissions", {"contents": "read"} if sign_in else wanted),

@@ -12,9 +12,8 @@ from datetime import timedelta
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
-from gitml.ci.github.gate import on_main
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping, scalar
 from gitml.spec.policy import Policy
 
 # Environments of the forge that main alone may use.
@@ -77,7 +76,7 @@ def _due(source: CiSource) -> list[str]:
     run = "github.event.workflow_run"
     ours = f"(github.event_name != 'workflow_run' || {run}.head_branch == github.event.repository.default_branch)"
     head = [
-        f"if: ${{{{ {on_main()} && {ours} }}}}",
+        f"if: ${{{{ {ON_MAIN} && {ours} }}}}",
         *small(source, minutes=5),
         *mapping("permissions", {"contents": "read"}),
         *mapping("outputs", {"due": "${{ steps.look.outputs.due }}"}),

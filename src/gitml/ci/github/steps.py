@@ -17,6 +17,9 @@ CML = "@dvcorg/cml@0.20.6"
 # Outside the checkout, and empty when a job begins: what is committed is no hand-over. gitml finds it by RUNNER_TEMP.
 HANDOVER = "${{ runner.temp }}/gitml"
 MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
+# What is true of a run of the default branch alone. The event of a schedule, which runs there only, names no repository
+# (https://github.com/github/codeql-action/pull/1211).
+ON_MAIN = f"(github.event_name == 'schedule' || github.ref == {MAIN})"
 # What YAML, GitHub's expressions, its globs and a shell all take as it stands.
 _BARE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"}
@@ -104,7 +107,7 @@ def sign_in(source: CiSource, *, writes: bool = True, role: str = "") -> list[St
 
 
 def _role(name: str, *, writes: bool) -> str:
-    return f"${{{{ {f'github.ref == {MAIN} && vars.{name}_MAIN || ' if writes else ''}vars.{name} }}}}"
+    return f"${{{{ {f'{ON_MAIN} && vars.{name}_MAIN || ' if writes else ''}vars.{name} }}}}"
 
 
 def secrets(source: CiSource) -> dict[str, str]:

@@ -57,11 +57,13 @@ def _answer(folder: Path, rows: Path, confine: Callable[[], None]) -> Pairs:
     confine()
     detector = load_detector(folder)
     meta = detector.meta
-    x = _like(x, getattr(detector, "x_ref", None), preprocessed=getattr(detector, "preprocess_fn", None) is not None)
+    inner = getattr(detector, "_detector", detector)
+    x_ref = getattr(inner, "x_ref", None)
+    x = _like(x, x_ref, preprocessed=getattr(inner, "preprocess_fn", None) is not None)
     yield "version", __version__
     yield "detector", type(detector).__name__
     yield "rows", len(x)
-    yield "permutations", _permutations(detector)
+    yield "permutations", _permutations(inner)
     if meta.get("detector_type") == "outlier":
         yield from _outliers(detector.predict(x)["data"])
     elif meta.get("online"):
@@ -72,15 +74,19 @@ def _answer(folder: Path, rows: Path, confine: Callable[[], None]) -> Pairs:
 
 def _like(x: Any, x_ref: Any, *, preprocessed: bool) -> Any:
     """As the reference has them: its type, and where it is no table its shape."""
-    if x.dtype.kind not in "biuf" or not hasattr(x_ref, "dtype") or x_ref.dtype.kind != "f":
+    import numpy as np
+
+    if x.dtype.kind not in "biuf" or x_ref is None:
         return x
-    x = x.astype(x_ref.dtype)
-    return x if preprocessed else x.reshape((len(x), *x_ref.shape[1:]))
+    first = np.asarray(x_ref[:1])
+    if first.dtype.kind != "f":
+        return x
+    x = x.astype(first.dtype)
+    return x if preprocessed else x.reshape((len(x), *first.shape[1:]))
 
 
 def _permutations(detector: Any) -> int | None:
-    inner = getattr(detector, "_detector", detector)
-    found = getattr(inner, "n_permutations", None)
+    found = getattr(detector, "n_permutations", None)
     return int(found) if isinstance(found, int) else None
 
 

@@ -1,0 +1,184 @@
+"""All that the supervisor and the server's process say to each other. What does not fit here is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from gitml.fields import Format
+from gitml.registry.record import Record
+
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Word = Annotated[str, Field(max_length=200)]
+Number = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class GivenVersion(_Message):
+    """A version whose files lie on this machine, held against their digests: ``files`` by their name in the record."""
+
+    record: Record
+    files: Mapping[str, str]
+
+
+class ServeOrder(_Message):
+    """Serve exactly this for one model. ``deployment`` is the text of the file; ``commit`` is main's that said so.
+
+    ``versions``: all that it pins, and all that ensembles among them pin. ``stored``: by model, its artifact and how
+    gitml.yaml says that it is stored. Columns in ``private`` are not logged. ``marks``: by pinned version, where it
+    says that it is being called.
+    """
+
+    kind: Literal["serve"] = "serve"
+    number: Number = 0
+    name: str
+    deployment: str
+    commit: str
+    versions: tuple[GivenVersion, ...]
+    stored: Mapping[str, tuple[str, Format]] = Field(default_factory=dict)
+    private: frozenset[str] = frozenset()
+    pickle: bool = False
+    marks: Mapping[str, Number] = Field(default_factory=dict)
+
+
+class Caller(_Message):
+    """A token by its SHA-256 alone."""
+
+    caller: str
+    scopes: frozenset[str]
+
+
+class BeginOrder(_Message):
+    """Said once. ``log``: folder or URL of the traffic, with its journals in ``spool``, for ``keep`` seconds.
+
+    ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before.
+    """
+
+    kind: Literal["begin"] = "begin"
+    number: Number = 0
+    environment: str
+    callers: Mapping[Hex, Caller] = Field(default_factory=dict)
+    secret: str = Field(default="", repr=False)
+    log: str = ""
+    spool: str = ""
+    keep: float | None = None
+    grace: float = 20.0
+    restarts: int = 0
+
+
+class PrepareOrder(_Message):
+    """Models of these formats come next, with samples or without: their libraries may be imported meanwhile."""
+
+    kind: Literal["prepare"] = "prepare"
+    formats: frozenset[str]
+    samples: bool
+
+
+class OpenOrder(_Message):
+    """Answer requests from now on."""
+
+    kind: Literal["open"] = "open"
+    number: Number = 0
+
+
+class StateOrder(_Message):
+    """What /gitml/state answers, as JSON."""
+
+    kind: Literal["state"] = "state"
+    state: str
+
+
+class AliveOrder(_Message):
+    """Say how you are."""
+
+    kind: Literal["alive"] = "alive"
+    number: Number = 0
+
+
+class EndOrder(_Message):
+    """Take no new request, answer those under way, write the log, and end."""
+
+    kind: Literal["end"] = "end"
+
+
+Order = BeginOrder | ServeOrder | PrepareOrder | OpenOrder | StateOrder | AliveOrder | EndOrder
+
+
+class ServedVersion(_Message):
+    """A version that answers. ``rows`` of its samples were compared; ``largest`` is the largest difference."""
+
+    version: Annotated[str, Field(max_length=64)]
+    digest: Hex
+    rows: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    largest: Annotated[float, Field(ge=0)] = 0.0
+
+
+class ServedAnswer(_Message):
+    """All of an order is served."""
+
+    kind: Literal["served"] = "served"
+    number: Number
+    name: Word
+    versions: Annotated[tuple[ServedVersion, ...], Field(max_length=200)]
+
+
+class RefusedAnswer(_Message):
+    """Nothing of an order is served, and what served before goes on."""
+
+    kind: Literal["refused"] = "refused"
+    number: Number
+    error: Literal["integrity", "usage", "failed", "inconclusive", "outside"]
+    message: Annotated[str, Field(max_length=4000)]
+    hint: Annotated[str, Field(max_length=1000)] = ""
+
+
+class AliveAnswer(_Message):
+    """``serving``: by model, the digests that answer. ``still``: seconds since the server's loop last turned."""
+
+    kind: Literal["alive"] = "alive"
+    number: Number
+    serving: Annotated[Mapping[Word, tuple[Hex, ...]], Field(max_length=1000)]
+    still: Annotated[float, Field(ge=0)] = 0.0
+
+
+class BegunAnswer(_Message):
+    """It is there. ``closed``: the version of Landlock that holds it, 0 for none."""
+
+    kind: Literal["begun"] = "begun"
+    number: Number
+    closed: Annotated[int, Field(ge=0, le=1000)]
+
+
+class OpenedAnswer(_Message):
+    """It answers requests. ``missing`` says which limit it does not keep."""
+
+    kind: Literal["opened"] = "opened"
+    number: Number
+    missing: Annotated[str, Field(max_length=500)] = ""
+
+
+class Knock(_Message):
+    """Somebody asked to look at main at once."""
+
+    kind: Literal["knock"] = "knock"
+
+
+class Remark(_Message):
+    """A line for the log."""
+
+    kind: Literal["remark"] = "remark"
+    text: Annotated[str, Field(max_length=500)]
+
+
+Answer = ServedAnswer | RefusedAnswer | AliveAnswer | BegunAnswer | OpenedAnswer | Knock | Remark
+
+ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+
+# Bytes of one message. Orders hold records; answers hold a few lines.
+LONGEST_ORDER, LONGEST_ANSWER = 256 << 20, 256 << 10

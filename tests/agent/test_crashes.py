@@ -1,0 +1,76 @@
+"""What becomes of a version that was being called when the server's process ended."""
+
+from __future__ import annotations
+
+from agent.kit import World
+from agent.running import Running, start, version
+from gitml.agent.shop import Loss
+
+
+def loses(running: Running, world: World, slope: float) -> None:
+    """The server loses the model whose version has this slope."""
+    name = version(world, slope)
+    record = world.versions[name]
+    digest = record.files[record.artifact].sha256
+    reason = f"m {name} was being called when the server's process ended (SIGSEGV)"
+    running.shop.lost.append(Loss("m", reason, name, digest))
+
+
+def test_a_champion_is_loaded_again_later_and_later_and_others_serve_on(world: World) -> None:
+    running = start(world)
+    running.one()
+    loses(running, world, 1.0)
+    seen = running.one()
+    assert (seen.sync, seen.health, len(running.shop.shown)) == ("synced", "degraded", 1)
+    assert "was being called when the server's process ended (SIGSEGV), 1 times by now" in seen.reason
+    assert start(world).shop.shown == [], "it is remembered on disk"
+    world.promote(version(world, 5.0), "n")
+    assert (running.one("n").health, running.shop.ask("n")) == ("healthy", 15.0)
+    running.clock.ahead = 61.0
+    assert running.one().health == "healthy"
+    loses(running, world, 1.0)
+    running.one()
+    running.clock.ahead = 61.0 + 60.0
+    assert running.one().health == "degraded"
+    running.clock.ahead = 61.0 + 122.0
+    assert running.one().health == "healthy"
+
+
+def test_another_version_is_loaded_at_once_and_the_same_artifact_is_not(world: World) -> None:
+    running = start(world)
+    running.one()
+    loses(running, world, 1.0)
+    running.one()
+    world.promote(version(world, 2.0))
+    assert (running.one().health, running.shop.ask("m")) == ("healthy", 6.0)
+    world.promote(version(world, 1.0))
+    seen = running.one()
+    assert (seen.sync, seen.health, running.shop.ask("m")) == ("out of sync", "degraded", 6.0)
+    assert "(SIGSEGV)" in seen.reason
+
+
+def test_without_its_canary_and_shadow_the_champion_answers_alone(world: World) -> None:
+    running = start(world)
+    world.promote(
+        version(world, 1.0),
+        canary=world.pin(version(world, 2.0), weight=10),
+        shadow=[world.pin(version(world, 3.0))],
+    )
+    running.one()
+    assert len(running.shop.shown[-1].members) == 3
+    loses(running, world, 2.0)
+    seen = running.one()
+    assert (seen.sync, seen.health) == ("synced", "degraded")
+    assert set(running.shop.shown[-1].members) == {version(world, 1.0), version(world, 3.0)}
+    assert running.shop.ask("m") == 3.0
+    running.clock.ahead = 61.0
+    assert running.one().health == "healthy"
+    assert len(running.shop.shown[-1].members) == 3
+
+
+def test_a_model_that_was_lost_without_a_reason_is_loaded_with_the_next_round(world: World) -> None:
+    running = start(world)
+    running.one()
+    running.shop.lost.append(Loss("m", "it could not be loaded again"))
+    assert running.one().health == "healthy"
+    assert len(running.shop.shown) == 2

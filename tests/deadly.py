@@ -1,0 +1,56 @@
+"""Models that harm the process they answer in, for tests that let a pickle in. The first column says what is done."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ENDS, FAULTS, HANGS = 13.0, 14.0, 15.0
+
+
+class Deadly:
+    """Answers a, unless that is one of the numbers above."""
+
+    def predict(self, rows: Any) -> Any:
+        first = float(rows[0][0])
+        if first == ENDS:
+            os._exit(3)
+        if first == FAULTS:
+            ctypes.string_at(0)
+        if first == HANGS:
+            # With the interpreter's lock held, as a library that never gives it back.
+            ctypes.PyDLL(None).sleep(600)
+        return rows[:, 0]
+
+
+@dataclass
+class Looking:
+    """Answers 1 where it could do what the first column says: read a file, a process's variables and memory, call a
+    server, signal a process, run a program."""
+
+    file: str
+    process: int
+    url: str
+
+    def predict(self, rows: Any) -> Any:
+        steps: dict[float, Callable[[], object]] = {
+            1.0: Path(self.file).read_bytes,
+            2.0: Path(f"/proc/{self.process}/environ").read_bytes,
+            3.0: lambda: socket.create_connection(("127.0.0.1", urlsplit(self.url).port or 0), 5).close(),
+            5.0: lambda: subprocess.run(["/bin/true"], check=True),
+            4.0: lambda: os.kill(self.process, signal.SIGCONT),
+        }
+        done = 0.0
+        with suppress(OSError):
+            steps.get(float(rows[0][0]), bool)()
+            done = 1.0
+        return rows[:, 0] * 0 + done
