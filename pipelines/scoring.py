@@ -8,6 +8,7 @@ Bootstrap Methods and their Application, 1997, section 3.8.)
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,35 @@ class Scored:
     threshold: float
     cost: Cost
 
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Each row's place in the order of predictions; equal ones share theirs."""
+        return _places(self.predicted)
+
+    @cached_property
+    def loss(self) -> Floats:
+        """The log loss of each row."""
+        inside = np.clip(self.predicted, 1e-15, 1 - 1e-15)
+        return -(self.truth * np.log(inside) + (1 - self.truth) * np.log1p(-inside))
+
+    @cached_property
+    def squared(self) -> Floats:
+        return (self.predicted - self.truth) ** 2
+
+    @cached_property
+    def gap(self) -> Floats:
+        return self.predicted - self.truth
+
+    @cached_property
+    def hit(self) -> Floats:
+        """1 for an alert that was right."""
+        return self.truth * (self.predicted >= self.threshold)
+
+    @cached_property
+    def false(self) -> Floats:
+        """1 for an alert that was not."""
+        return (1 - self.truth) * (self.predicted >= self.threshold)
+
     def part(self, rows: NDArray[np.bool_]) -> "Scored":
         """The rows of a group, with the days and bins that they have in the whole."""
         return Scored(
@@ -58,7 +88,15 @@ def equal_bins(predicted: Floats, count: int) -> NDArray[np.int64]:
 
 def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
     """Area under the ROC curve: the chance that a late flight ranks above one on time; ties count half."""
+    return _auc(truth, _places(predicted), weight)
+
+
+def _places(predicted: Floats) -> NDArray[np.int64]:
     _, place = np.unique(predicted, return_inverse=True)
+    return place
+
+
+def _auc(truth: Floats, place: NDArray[np.int64], weight: Floats) -> float:
     late = np.bincount(place, weight * truth)
     on_time = np.bincount(place, weight * (1 - truth))
     below = np.cumsum(on_time) - on_time
@@ -67,25 +105,20 @@ def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 def calibration_error(scored: Scored, weight: Floats) -> float:
     """Mean over rows of |mean prediction - share late| of the row's bin (expected calibration error)."""
-    gap = np.bincount(scored.bins, weight * (scored.predicted - scored.truth))
+    gap = np.bincount(scored.bins, weight * scored.gap)
     return _ratio(float(np.abs(gap).sum()), float(weight.sum()))
 
 
 def metrics(scored: Scored, weight: Floats | None = None) -> dict[str, float]:
     """Every metric of the rows; NaN where it is not defined. Weights: how often a row counts, else 1."""
-    truth, predicted = scored.truth, scored.predicted
-    weight = np.ones_like(truth) if weight is None else weight
-    total, late = float(weight.sum()), float(weight @ truth)
-    alert = predicted >= scored.threshold
-    hit = float(weight @ (truth * alert))
-    false = float(weight @ ((1 - truth) * alert))
-    inside = np.clip(predicted, 1e-15, 1 - 1e-15)
-    loss = -(truth * np.log(inside) + (1 - truth) * np.log1p(-inside))
+    weight = np.ones_like(scored.truth) if weight is None else weight
+    total, late = float(weight.sum()), float(weight @ scored.truth)
+    hit, false = float(weight @ scored.hit), float(weight @ scored.false)
     money = scored.cost.missed * (late - hit) + scored.cost.false_alert * false
     return {
-        "auc": auc(truth, predicted, weight),
-        "log_loss": _ratio(float(weight @ loss), total),
-        "brier": _ratio(float(weight @ (predicted - truth) ** 2), total),
+        "auc": _auc(scored.truth, scored.places, weight),
+        "log_loss": _ratio(float(weight @ scored.loss), total),
+        "brier": _ratio(float(weight @ scored.squared), total),
         "calibration_error": calibration_error(scored, weight),
         "cost_per_flight": _ratio(money, total),
         "recall": _ratio(hit, late),
