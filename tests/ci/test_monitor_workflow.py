@@ -130,10 +130,10 @@ def test_a_run_with_nothing_new_ends_after_the_first_job(
     if main:
         said = f"Main: {main}\nLooks: {looks}\nNext look: {next_look}\n"
         git(root / "work", "commit", "-q", "--allow-empty", "-m", said)
-        git(root / "work", "push", "-q", "-f", str(there), "HEAD:refs/gitml/looked")
+        git(root / "work", "push", "-q", "-f", str(there), "HEAD:refs/heads/gitml-looked")
         git(root / "work", "reset", "-q", "--hard", looks)
     else:
-        git(there, "update-ref", "-d", "refs/gitml/looked")
+        git(there, "update-ref", "-d", "refs/heads/gitml-looked")
     (step,) = monitoring(SHAPES["plain"])["jobs"]["due"]["steps"]
     output = tmp_path / "output"
     env = {

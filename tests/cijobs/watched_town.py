@@ -100,7 +100,7 @@ class WatchedTown:
 
     def told(self) -> str:
         """What the job that tells left behind."""
-        return git(self.town.forge.remote, "log", "-1", "--format=%B", "refs/gitml/looked")
+        return git(self.town.forge.remote, "log", "-1", "--format=%B", "refs/heads/gitml-looked")
 
 
 def build_town(folder: Path) -> WatchedTown:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gitml.cijobs.lookdue import MonitorOnMain, monitors_of, needed_looks, next_due
+from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
 from gitml.control.looks import heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
@@ -64,7 +64,10 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> tuple[ToldMo
     work = _Work(place, main, job, looks, env)
     told = tuple(one for model in dict.fromkeys(w.model for w in watched) for one in work.model(model, watched))
     if not any(one.problem for one in told):
-        mark_told(place, main.commit, next_due(watched, looks, now))
+        try:
+            mark_told(place, main.commit, next_due(watched, looks, now))
+        except GitmlError as exc:
+            place.say(f"the next run looks once more: {exc.message.splitlines()[0]}")
     return told
 
 
@@ -79,7 +82,10 @@ class _Part:
 
     def onsets(self, history: Sequence[SignedLook]) -> tuple[Onset, ...]:
         failed = (part for part, v in self.look.details.look.verdicts.items() if v.phase is Phase.FAILED)
-        return tuple((_began(part, history), part) for part in failed)
+        found = tuple((_began(part, history), part) for part in failed)
+        # What fails for longer than anybody looks back was told when it began.
+        old = history[0].id if len(history) > MOST_WINDOWS else ""
+        return tuple(onset for onset in found if onset[0] != old)
 
 
 def _began(part: str, history: Sequence[SignedLook]) -> str:
@@ -130,8 +136,11 @@ class _Work:
 
     def _history(self, one: MonitorOnMain) -> tuple[SignedLook, ...]:
         """The looks at the version that serves, one for each window, oldest first."""
-        mine = (look for look in self.looks.of(*one.name) if look.version == one.version)
-        return tuple({look.window: look for look in mine}.values())
+        found: dict[Span, SignedLook] = {}
+        for look in self.looks.of(*one.name):
+            if look.version == one.version:
+                found.setdefault(look.window, look)
+        return tuple(found.values())
 
     def _part(self, one: MonitorOnMain) -> _Part | None:
         history = self._history(one)

@@ -31,7 +31,7 @@ basic=$(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\\n')
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader GIT_CONFIG_VALUE_0="Authorization: Basic $basic"
 git init -q .
 looks=$(git ls-remote "$there" refs/heads/gitml-looks | cut -f1)
-if git fetch -q --depth=1 "$there" refs/gitml/looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
+if git fetch -q --depth=1 "$there" refs/heads/gitml-looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
 next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
 main=$(printf '%s\\n' "$said" | sed -n 's/^Main: //p')
 told=$(printf '%s\\n' "$said" | sed -n 's/^Looks: //p')
