@@ -74,7 +74,7 @@ def performed(
 
 
 def _metrics(watch: Watch, app: Application, first: str) -> dict[str, Own | None]:
-    names = watch.spec.performance.metrics or tuple(app.models[watch.model].better)
+    names: Sequence[str] = watch.spec.performance.metrics or [*app.models[watch.model].better]
     return {name: own_of(watch.record, name) for name in dict.fromkeys((first, *names)) if name in SCORES}
 
 
