@@ -81,6 +81,16 @@ def test_the_address_of_a_webhook_is_known_to_the_job_that_calls_it() -> None:
     }  # fmt: skip
 
 
+def test_the_python_of_alibi_detect_comes_only_where_a_detector_of_it_is_named() -> None:
+    def pythons(**entry: str) -> list[str]:
+        monitors = {"models": {"m": {"detectors": [entry]}}}
+        steps = monitoring(reporting(("look",), monitors=monitors))["jobs"]["evaluate"]["steps"]
+        return [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
+
+    assert pythons(alibi="detectors/income") == ["3.11", "3.12"]
+    assert pythons(name="domain-classifier") == ["3.12"]
+
+
 def test_windows_of_hours_are_looked_at_every_hour() -> None:
     def cron(**more: Any) -> str:
         return str(monitoring(reporting(("look",), **more))["on"]["schedule"][0]["cron"])

@@ -102,12 +102,21 @@ def _evaluate(source: CiSource) -> list[str]:
     locks = tuple(dict.fromkeys(model.packages for model in application.models.values() if model.packages))
     body = [
         steps.checkout(whole=True),
+        *_python_of_detectors(source),
         *steps.install(source, locks if len(locks) == 1 else (), extra="serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
         steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
         steps.upload(_HANDED, "looks.json"),
     ]
     return job_of("evaluate", head, body)
+
+
+def _python_of_detectors(source: CiSource) -> list[steps.Step]:
+    """The real alibi-detect ends at this one. What comes after puts its own before it on PATH."""
+    specs = [source.application.monitors.of(model) for model in source.application.models]
+    if not any(entry.alibi for spec in specs for entry in spec.detectors):
+        return []
+    return [steps.use("actions/setup-python", {"python-version": '"3.11"'})]
 
 
 def _sign(source: CiSource) -> list[str]:
