@@ -16,7 +16,7 @@ from agent.kit import SIGNATURE, sha256, trained
 from deadly import Deadly
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, GivenVersion, ServeOrder
-from gitml.agent.supervisor import Patience, Supervisor
+from gitml.agent.supervisor import ChildPatience, Supervisor
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
 from gitml.serving.listener import Listen, bound, url_of
@@ -89,7 +89,7 @@ class Apart:
 
 @contextmanager
 def apart(
-    folder: Path, patience: Patience | None = None, log: str = "", program: str = "gitml.agent.child", **more: Any
+    folder: Path, patience: ChildPatience | None = None, log: str = "", program: str = "gitml.agent.child", **more: Any
 ) -> Iterator[Apart]:
     """A process that is there, and answers nothing yet."""
     notes: list[str] = []

@@ -14,7 +14,7 @@ import pytest
 from agent.apart import Apart, apart, deadly, sound
 from deadly import ENDS, FAULTS, HANGS, Looking
 from gitml import landlock
-from gitml.agent.supervisor import Patience
+from gitml.agent.supervisor import ChildPatience
 from gitml.errors import OutsideError
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_a_model_that_kills_its_process_takes_no_other_with_it(tmp_path: Path, a
 
 
 def test_a_process_that_answers_nobody_is_ended_and_started_again(tmp_path: Path) -> None:
-    with apart(tmp_path, Patience(look=0.2, silent=2.0)) as served:
+    with apart(tmp_path, ChildPatience(look=0.2, silent=2.0)) as served:
         served.supervisor.serve(sound(tmp_path / "cache"))
         served.supervisor.serve(deadly(tmp_path / "cache"))
         served.supervisor.open()
@@ -122,7 +122,7 @@ def test_code_in_it_reads_no_key_file_no_other_process_and_reaches_nobody(tmp_pa
 
 @pytest.mark.parametrize("lie", ["rubbish", "much", "often", "other", "unasked", "nan"])
 def test_what_does_not_fit_or_was_not_asked_for_is_not_believed(tmp_path: Path, lie: str) -> None:
-    with apart(tmp_path, Patience(begin=20.0, load=20.0), program="lyingchild", secret=lie) as served:
+    with apart(tmp_path, ChildPatience(begin=20.0, load=20.0), program="lyingchild", secret=lie) as served:
         with pytest.raises(OutsideError) as raised:
             served.supervisor.serve(sound(tmp_path / "cache"))
         said = f"{raised.value} {' '.join(served.notes)}"

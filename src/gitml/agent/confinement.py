@@ -65,14 +65,18 @@ class Confinement:
         return Path(parts.path) if self.log and parts.scheme in ("", "file") else None
 
     @property
+    def connects(self) -> bool:
+        """Whether it may open connections: only to an object store."""
+        return bool(self.log) and self.local_log is None
+
+    @property
     def _folders(self) -> tuple[Path, ...]:
         return (self.home, *([self.local_log] if self.local_log else []), *([Path(self.spool)] if self.spool else []))
 
     def place(self, channel: int, marks: int, listener: int | None) -> ChildPlace:
         """The same in the words of a call."""
         turned = os.environ.get(clock.VARIABLE)
-        connects = bool(self.log) and self.local_log is None
-        reads = [*needed_by_python(), str(self.cache), *self.reads, *(_NETWORK if connects else ())]
+        reads = [*needed_by_python(), str(self.cache), *self.reads, *(_NETWORK if self.connects else ())]
         return ChildPlace(
             channel=channel,
             marks=marks,
@@ -80,7 +84,7 @@ class Confinement:
             # A clock is turned by renaming: its folder is needed.
             reads=(*reads, *([str(Path(turned).parent)] if turned else [])),
             writes=("/dev/null", *map(str, self._folders)),
-            connects=connects,
+            connects=self.connects,
         )
 
     def environment(self) -> dict[str, str]:

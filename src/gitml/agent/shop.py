@@ -11,7 +11,7 @@ from gitml.agent.fetch import private_at
 from gitml.agent.messages import ServedVersion, ServeOrder
 from gitml.agent.source import MAIN_REF, Mirror
 from gitml.agent.view import View
-from gitml.errors import OutsideError
+from gitml.errors import GitmlError, OutsideError
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,17 @@ class HidingFront:
         return told
 
     def follow(self, main: str) -> None:
-        """Main's commit is this now. Raises what the mirror raises when it cannot be read, and what ``serve`` does."""
+        """Main's commit is this now. Raises what the mirror raises when it cannot be read."""
         if main == self._main:
             return
         self._private = private_at(self._mirror, main)
-        for name, order in list(self._shown.items()):
-            if self._hidden[name] != order.private | self._private:
-                self.serve(order)
+        try:
+            for name, order in list(self._shown.items()):
+                if self._hidden[name] != order.private | self._private:
+                    self.serve(order)
+        except GitmlError:
+            # A process that is being started again logs nothing; the next round tries again.
+            return
         self._main = main
 
     def follow_mirror(self) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gitml import landlock
 from gitml.agent.calls import PLACES
 from gitml.agent.childprocess import ChildProcess, EndedError
 from gitml.agent.claims import digests_of, error_of, pins_of, why_wrong
@@ -41,7 +42,7 @@ from gitml.spec.deployment import Pin
 
 
 @dataclass(frozen=True)
-class Patience:
+class ChildPatience:
     """Seconds: ``begin`` for a process to be there, ``load`` for each version, ``look`` between looks at it, ``silent``
     without a word or a turn of its loop, ``end`` for the last requests and the log. It is started again at once, then
     after ``first``, doubled up to ``longest``; after ``calm`` an end is the first one again.
@@ -79,10 +80,10 @@ class Supervisor:
         listener: socket.socket | None = None,
         *,
         note: Callable[[str], None] = lambda _: None,
-        patience: Patience | None = None,
+        patience: ChildPatience | None = None,
     ) -> None:
         self._begin, self._confinement, self._listener = begin, confinement, listener
-        self._note, self._patience = note, patience or Patience()
+        self._note, self._patience = note, patience or ChildPatience()
         self.wake: Callable[[], None] = lambda: None
         self._child: ChildProcess | None = None
         self._shown: dict[str, ServeOrder] = {}
@@ -321,6 +322,8 @@ class Supervisor:
     def _told_closed(self, closed: int) -> None:
         if not closed:
             self._say_once("this kernel has no Landlock: the server's process reads what its user may read")
+        elif closed < landlock.CONNECTIONS and not self._confinement.connects:
+            self._say_once("this kernel's Landlock lets the server's process open connections: it takes Linux 6.7")
         self._closed = closed
 
     def _say_once(self, text: str) -> None:
