@@ -28,8 +28,8 @@ REFERENCE = 100_000
 # Script → what its environment has.
 TOOLS: Mapping[str, Sequence[str]] = {
     "gitml": (),
-    "whylogs": ("whylogs==1.6.4", "pandas<3", "numpy<2", "scipy", "pyarrow", "ipython", "pybars3"),
-    "nannyml": ("nannyml", "pyarrow"),
+    "whylogs": ("whylogs==1.6.4", "pandas<3", "numpy<2", "scipy", "pyarrow<20", "ipython", "pybars3"),
+    "nannyml": ("nannyml==0.13.1", "pandas<3", "numpy<2.3", "pyarrow<22"),
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
     "alibi_detect": ("alibi-detect==0.11.4", "numpy<1.25", "scipy<1.12", "numba==0.57.1", "pandas<2.1", "pyarrow<15"),
 }

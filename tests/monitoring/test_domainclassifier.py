@@ -97,3 +97,23 @@ def test_the_permutation_test_is_exact_for_few_clusters_whatever_their_rows_shar
         p.append(permutation_test(of_clusters[:m], of_clusters[m:], 0.05, rng).p)
     for level in (0.05, 0.2):
         assert np.mean(np.array(p) <= level) <= level + 3 * np.sqrt(level / 400)
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_the_whole_of_it_is_valid_though_days_differ() -> None:
+    """Rows of a day share most of one column: taken as independent, every window would be told apart."""
+    p: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        day = np.repeat(np.arange(40), 20)
+        x = np.column_stack([rng.normal(size=40)[day] + 0.1 * rng.normal(size=800), rng.normal(size=(800, 2))])
+        table = pa.table({f"c{i}": x[:, i] for i in range(3)})
+        parts = (table.slice(0, 640), day[:640]), (table.slice(640), day[640:])
+        for clustered in p:
+            some = [DetectorRows(rows, days if clustered else None) for rows, days in parts]
+            found = DomainClassifier(trees=5).judge(some[0], some[1], 0.05)
+            assert found.p_val is not None
+            p[clustered].append(found.p_val)
+    assert np.mean(np.array(p[True]) <= 0.1) <= 0.1 + 3 * np.sqrt(0.1 / 120)
+    assert np.mean(np.array(p[False]) <= 0.1) > 0.9
