@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cijobs.watched_town import RUN, WatchedTown, build_town, copied_town
+from conftest import gitml
 from evidence.evidence_kit import key_pair
 from gitml.cijobs.lookfile import LookFile
 from gitml.control.looks import copy_to_ledger
@@ -21,6 +23,7 @@ from gitml.project.doctor import doctor
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, DAY, MONDAY, WEEK
 from publishing.test_webhook import hook
+from sandbox.forge_kit import git
 
 HOUR = timedelta(hours=1)
 
@@ -90,6 +93,9 @@ def test_one_new_comment_a_day_whatever_is_made_up_for(watched: WatchedTown) -> 
     assert told.alarm == "posted"
     assert len(watched.alarms()) == 1
     assert len(watched.comments()) == 2
+    images = [found for body in watched.comments() for found in re.findall(r"!\[[^]]*\]\((.*?)\)", body)]
+    there = git(watched.town.forge.remote, "ls-tree", "-r", "--name-only", "gitml-assets").split()
+    assert {place.rpartition("/raw/gitml-assets/")[2] for place in images} == {*there} != set()
 
 
 @pytest.mark.slow
@@ -271,3 +277,21 @@ def test_a_webhook_hears_of_an_alarm_once(watched: WatchedTown) -> None:
     ((_, body),) = seen
     assert (body["model"], body["environment"], body["phase"]) == ("delay", "production", "failed")
     assert body["url"].endswith(f"/pull/{watched.pull}")
+
+
+@pytest.mark.slow
+def test_the_job_is_red_while_something_cannot_be_read(watched: WatchedTown) -> None:
+    root = watched.fresh()
+    env = {"GITHUB_REPOSITORY": "ada/demo", "GITML_CI": str(root.parent / "handed")}
+    words = ("ci", "monitor", "evaluate", "--log", str(watched.world.traffic), "--at", "2025-09-15T01:00:00Z")
+    fine = gitml(root, *words, env=env)
+    assert fine.code == 0, fine.err
+    assert len(json.loads((root.parent / "handed/looks.json").read_text())["looks"]) == 2
+    for file in (watched.world.traffic / "predictions/model=delay/date=2025-09-11").iterdir():
+        file.write_bytes(b"PAR1 torn")
+    shutil.rmtree(watched.world.traffic / "sketches", ignore_errors=True)
+    torn = gitml(root, *words, env=env)
+    assert torn.code == 3
+    assert "delay in production until 2025-09-15 00:00 UTC: the traffic cannot be read" in torn.out
+    (left,) = json.loads((root.parent / "handed/looks.json").read_text())["looks"]
+    assert left["look"]["until"] == "2025-09-08T00:00:00Z"
