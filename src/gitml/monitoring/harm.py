@@ -165,15 +165,14 @@ def _own_error(own: Own) -> float:
 def jackknife(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[np.int64]) -> tuple[float, float, int]:
     """The metric, its standard error from leaving out a cluster at a time, and the number of clusters.
 
-        ``clusters`` count from 0 in order of time; neighbours are gathered where there are more than fifty.
+    ``clusters`` count from 0 in order of time; neighbours are gathered where there are more than fifty.
 
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=400)
-        >>> from gitml.monitoring.concept import ConceptChange, bounded_losses, concept_changes
-    from gitml.monitoring.losses import mae
-        >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
-        >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
-        (True, 20)
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=400)
+    >>> from gitml.monitoring.losses import mae
+    >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
+    >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
+    (True, 20)
     """
     count = int(clusters.max()) + 1
     blocks = clusters if count <= _MOST_CLUSTERS else clusters * _MOST_CLUSTERS // count
