@@ -170,7 +170,7 @@ def test_evidence_is_not_replayed_after_a_rollback(world: World, running: Runnin
     change.fetch()
     again = change.changes(world.tip, once.path)[0]
     assert (again.old, again.new) == (once.old, once.new)
-    refused(running, "the file has changed since")
+    refused(running, "has changed the file since")
 
 
 def test_an_edited_statement_is_not_believed(world: World, running: Running) -> None:

@@ -221,7 +221,9 @@ def test_gitml_comes_from_where_it_is_said(name: str, wanted: str) -> None:
 def test_only_pushes_to_branches_and_people_start_training() -> None:
     on = parsed(render(SHAPES["one hardware"]))["on"]
     assert on == {
-        "push": {"branches-ignore": ["gitml-assets", "gitml-ledger", "gitml-looks", "gh-readonly-queue/**"]},
+        "push": {
+            "branches-ignore": ["gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gh-readonly-queue/**"]
+        },
         "workflow_dispatch": None,
     }
 

@@ -24,7 +24,9 @@ SHAPES = {
     "sub-folder": reporting(("look", "deployed"), folder="apps/app"),
     "app": reporting(("look",), ci={"app": True}),
     "cloud": reporting(("look",), ci=CLOUD),
-    "secrets": reporting(("look",), ci={"secrets": ["DVC_KEY"]}, traffic=TRAFFIC),
+    "secrets": reporting(
+        ("look",), ci={"secrets": ["DVC_KEY"]}, traffic=TRAFFIC, monitors={"tell": {"webhook_secret": "HOOK"}}
+    ),
 }
 
 
@@ -70,6 +72,23 @@ def test_traffic_is_read_with_rights_of_its_own() -> None:
     assert "DVC_KEY" not in text_of(SHAPES["secrets"])
     cloud = [text for text in text_of(SHAPES["cloud"]).splitlines() if "role-to-assume" in text]
     assert cloud == ["          role-to-assume: ${{ vars.AWS_ROLE_TRAFFIC }}"]
+
+
+def test_the_address_of_a_webhook_is_known_to_the_job_that_calls_it() -> None:
+    jobs = monitoring(SHAPES["secrets"])["jobs"]
+    assert {job: "secrets.HOOK" in str(jobs[job]) for job in jobs} == {
+        "due": False, "evaluate": False, "sign": False, "publish": True,
+    }  # fmt: skip
+
+
+def test_the_python_of_alibi_detect_comes_only_where_a_detector_of_it_is_named() -> None:
+    def pythons(**entry: str) -> list[str]:
+        monitors = {"models": {"m": {"detectors": [entry]}}}
+        steps = monitoring(reporting(("look",), monitors=monitors))["jobs"]["evaluate"]["steps"]
+        return [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
+
+    assert pythons(alibi="detectors/income") == ["3.11", "3.12"]
+    assert pythons(name="domain-classifier") == ["3.12"]
 
 
 def test_windows_of_hours_are_looked_at_every_hour() -> None:
@@ -121,10 +140,10 @@ def test_a_run_with_nothing_new_ends_after_the_first_job(
     if main:
         said = f"Main: {main}\nLooks: {looks}\nNext look: {next_look}\n"
         git(root / "work", "commit", "-q", "--allow-empty", "-m", said)
-        git(root / "work", "push", "-q", "-f", str(there), "HEAD:refs/gitml/looked")
+        git(root / "work", "push", "-q", "-f", str(there), "HEAD:refs/heads/gitml-looked")
         git(root / "work", "reset", "-q", "--hard", looks)
     else:
-        git(there, "update-ref", "-d", "refs/gitml/looked")
+        git(there, "update-ref", "-d", "refs/heads/gitml-looked")
     (step,) = monitoring(SHAPES["plain"])["jobs"]["due"]["steps"]
     output = tmp_path / "output"
     env = {

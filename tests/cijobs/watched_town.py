@@ -70,7 +70,7 @@ class WatchedTown:
     def publish(self) -> tuple[ToldMonitor, ...]:
         self.runs += 1
         with self.town.place(f"job:{JOBS}") as place:
-            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), "")
+            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""})
 
     def run(self, moment: datetime) -> tuple[ToldMonitor, ...]:
         """All three jobs."""
@@ -100,7 +100,7 @@ class WatchedTown:
 
     def told(self) -> str:
         """What the job that tells left behind."""
-        return git(self.town.forge.remote, "log", "-1", "--format=%B", "refs/gitml/looked")
+        return git(self.town.forge.remote, "log", "-1", "--format=%B", "refs/heads/gitml-looked")
 
 
 def build_town(folder: Path) -> WatchedTown:

@@ -26,8 +26,8 @@ def config(url: str, **more: str) -> bytes:
     return f"[core]\n    remote = store\n['remote \"store\"']\n{rows}".encode()
 
 
-def settings(raw: bytes, **own: Mapping[str, Any]) -> dict[str, Any]:
-    (place,) = places_of(raw, own)
+def settings(raw: bytes, env: Mapping[str, str] | None = None, **own: Mapping[str, Any]) -> dict[str, Any]:
+    (place,) = places_of(raw, own, env or {})
     return dict(place.settings)
 
 
@@ -72,7 +72,8 @@ def test_what_is_not_taken_is_said_where_a_remote_gives_nothing(tmp_path: Path) 
 
 def test_what_belongs_to_the_place_is_kept() -> None:
     said = {"endpointurl": "http://10.0.0.3:9000", "region": "eu-central-1"}
-    assert settings(config("s3://bucket/x", **said, profile="me")) == {"url": "s3://bucket/x", **said}
+    own = {"AWS_ENDPOINT_URL": "http://10.0.0.3:9000/"}
+    assert settings(config("s3://bucket/x", **said, profile="me"), own) == {"url": "s3://bucket/x", **said}
     assert settings(config("azure://box/x", account_name="flights")) == {
         "url": "azure://box/x",
         "account_name": "flights",
@@ -95,6 +96,25 @@ def test_what_belongs_to_the_place_is_kept() -> None:
 def test_other_kinds_of_places_and_settings_inside_a_url_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match="the DVC remote store"):
         places_of(config(url))
+
+
+def test_the_environment_s_credentials_sign_nothing_at_an_endpoint_that_only_main_names() -> None:
+    there = config("s3://bucket/x", endpointurl="http://evil:9000")
+    for env in ({}, {"AWS_ENDPOINT_URL_S3": "http://10.0.0.3:9000"}):
+        (place,) = places_of(there, None, env)
+        assert place.settings["allow_anonymous_login"] is True
+        assert "set AWS_ENDPOINT_URL_S3=http://evil:9000" in place.note
+    mine = {"url": "s3://bucket/x", "endpointurl": "http://evil:9000", "profile": "me"}
+    for fine in (
+        settings(config("s3://bucket/x", region="eu-1")),
+        settings(there, {"AWS_ENDPOINT_URL_S3": "http://Evil:9000/"}),
+        settings(there, mine=mine),
+    ):
+        assert "allow_anonymous_login" not in fine
+    oss = config("oss://bucket/x", oss_endpoint="oss-eu.example.org")
+    with pytest.raises(UsageError, match="an endpoint that this machine does not name"):
+        settings(oss)
+    assert settings(oss, {"OSS_ENDPOINT": "oss-eu.example.org"})["oss_endpoint"] == "oss-eu.example.org"
 
 
 @pytest.mark.parametrize("endpoint", ["http://a@example.org", "http://example.org/?x=1", "file:///etc"])

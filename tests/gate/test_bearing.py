@@ -9,7 +9,7 @@ import pytest
 
 from conftest import git
 from gate.kit import REPOSITORY
-from gitml.evidence.bearing import predates, why_not, without_backdated
+from gitml.evidence.bearing import predates, touched_in, why_not, without_backdated
 from gitml.evidence.keys import generate
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.evidence.trust import Believed
@@ -45,7 +45,12 @@ def line(tmp_path: Path) -> Line:
 
 def signed(kind: str, base: str, change: SignedChange | None, **more: object) -> Binding:
     about = {"repository": REPOSITORY, "time": "2026-11-25T12:00:00Z", "head": "f" * 40, **more}
+    about |= {"model": "delay", "environment": "staging"} if change else {}
     return Binding.model_validate({"kind": kind, "base": base, "change": change, **about})
+
+
+def judged(line: Line, about: Binding, change: SignedChange, main: str, pull: int | None = None) -> str:
+    return why_not(about, change, touched_in(line.git, change.path, main), pull)
 
 
 def test_the_same_step_after_a_rollback_is_another_change(line: Line) -> None:
@@ -56,16 +61,24 @@ def test_the_same_step_after_a_rollback_is_another_change(line: Line) -> None:
     about = signed("overridden", first, change, pull=7)
     back = line.put("A")
     later = line.put("x", "other.txt")
-    assert why_not(line.git, about, change, first, 7) == ""
-    assert "which changed" in why_not(line.git, about, change, later, 7)
+    assert judged(line, about, change, first, 7) == ""
+    assert "has changed the file since" in judged(line, about, change, later, 7)
     again = signed("overridden", back, change, pull=7)
-    assert why_not(line.git, again, change, later, 7) == ""
-    assert "is of pull request 7" in why_not(line.git, again, change, later, 9)
-    assert "names no pull request" in why_not(line.git, signed("overridden", back, change), change, later, 9)
+    assert judged(line, again, change, later, 7) == ""
+    assert "is of pull request 7" in judged(line, again, change, later, 9)
+    assert "names no pull request" in judged(line, signed("overridden", back, change), change, later, 9)
     other = SignedChange(path=PATH, old=change.new, new=change.old)
-    assert "another change" in why_not(line.git, again, other, later, 7)
-    assert "does not have" in why_not(line.git, signed("gate", "e" * 40, change), change, later)
-    assert "does not say" in why_not(line.git, signed("gate", "", change), change, later)
+    assert "another change" in judged(line, again, other, later, 7)
+    assert "is not on main" in judged(line, signed("gate", "e" * 40, change), change, later)
+    elsewhere = about.model_copy(update={"environment": "production"})
+    assert "speaks of delay in production" in judged(line, elsewhere, change, first, 7)
+    git(line.root, "switch", "-q", "-c", "side", first)
+    side = line.put("side", "side.txt")
+    git(line.root, "switch", "-q", "main")
+    git(line.root, "merge", "-q", "--no-edit", "side")
+    merged = git(line.root, "rev-parse", "HEAD")
+    assert "is not on main" in judged(line, signed("gate", side, change), change, merged), "of main's own line"
+    assert "does not say" in judged(line, signed("gate", "", change), change, later)
 
 
 def test_evidence_is_not_older_than_the_commit_it_was_judged_on(line: Line) -> None:

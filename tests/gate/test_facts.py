@@ -407,7 +407,8 @@ def test_an_override_is_of_one_pull_request_and_spent_when_the_file_has_changed_
     head = promoted(own)
     edit = found(own, head).deployments[0]
     change = SignedChange(path=PRODUCTION, old=edit.old, new=edit.new)
-    said = believed("overridden", own.new, change=change, by="olga", pull=7, base=own.base)
+    about = {"change": change, "environment": "production", "by": "olga", "pull": 7}
+    said = believed("overridden", own.new, **about, base=own.base)
 
     def doubts(at: str, number: int = 7) -> list[str]:
         proofs = case(own, at, said, pull=replace(approved(at), number=number)).proofs
@@ -424,7 +425,7 @@ def test_an_override_is_of_one_pull_request_and_spent_when_the_file_has_changed_
     same = found(own, again).deployments[0]
     assert (same.old, same.new) == (edit.old, edit.new)
     (why,) = doubts(again)
-    assert "which changed" in why
+    assert "has changed the file since" in why
 
 
 def test_a_clock_that_is_a_little_ahead_is_forgiven_as_trust_does(scene: Scene) -> None:

@@ -28,6 +28,13 @@ MONDAY = datetime(2025, 9, 1, tzinfo=UTC)
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
 AT = MONDAY + 6 * WEEK
 WORDS = ("a", "b", "c")
+ROLES = {
+    "reference": "reference.json",
+    "reference_rows": "rows.parquet",
+    "outliers": "outliers.safetensors",
+    "evaluated": "evaluated.parquet",
+    "slices": "slices.json",
+}
 SIGNATURE = {
     "inputs": [
         {"name": "fare", "type": "float64"},
@@ -127,8 +134,7 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
 
 def deploy(root: Path, artifact: str, signature: Mapping[str, Any]) -> str:
     """A record of what lies in ``root``, and the file that pins it in production. The version's name."""
-    named = {"reference": "reference.json", "reference_rows": "rows.parquet", "outliers": "outliers.safetensors"}
-    roles = {role: name for role, name in named.items() if (root / name).exists()}
+    roles = {role: name for role, name in ROLES.items() if (root / name).exists()}
     files = {name: _file(root / name) for name in (artifact, *roles.values())}
     digest, created = external_digest("delay", files[artifact].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"
     record = Record(

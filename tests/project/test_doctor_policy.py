@@ -159,6 +159,9 @@ def test_keys_that_end_soon_or_may_not_sign_everything(place: Place) -> None:
     write(place.toy, {"policy.yaml": POLICY + keys("gate, approved")})
     found = place.points()["keys"]
     assert (found["mark"], "promoted" in found["what"], "gate" in found["what"]) == ("missing", True, False)
+    asks = POLICY.replace("risk: 1}}", "risk: 1}, gates: {drift: 8d}}")
+    write(place.toy, {"policy.yaml": asks + keys()})
+    assert place.points()["keys"]["what"] == "policy.yaml trusts no key to sign: look"
     write(place.toy, {"policy.yaml": POLICY + keys(more=", until: 2026-12-01")})
     assert place.points()["keys"]["mark"] in ("unknown", "missing"), "missing once that day is over"
 

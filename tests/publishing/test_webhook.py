@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from gitml.publishing.webhook import announce
+from gitml.publishing.webhook import address_of, announce
 from gitml.reports.lookhook import webhook_body
+from gitml.spec.monitors import MonitorTell
 from reports.look_kit import drifted
 
 
@@ -68,3 +69,18 @@ def test_nobody_there_and_an_address_that_is_none() -> None:
     assert said[0] == "the webhook at 127.0.0.1 was not told: no answer"
     assert len(said) == 2
     assert not any("s3cret" in line for line in said)
+
+
+def test_the_address_may_be_a_secret_and_one_that_cannot_be_used_is_said_without_it() -> None:
+    said: list[str] = []
+    tell = MonitorTell(webhook_secret="HOOK")
+    assert (
+        address_of(tell, {"HOOK": " https://hooks.example.org/s3cret\n"}, said.append)
+        == "https://hooks.example.org/s3cret"
+    )
+    assert address_of(tell, {}, said.append) == ""
+    assert said == []
+    assert address_of(tell, {"HOOK": "http://hooks.example.org/s3cret"}, said.append) == ""
+    assert said == ["the secret HOOK holds no address that can be used: https://…"]
+    assert address_of(MonitorTell(webhook="https://a.example/x"), {}, said.append) == "https://a.example/x"
+    assert address_of(MonitorTell(), {}, said.append) == ""

@@ -65,6 +65,7 @@ def look(week: int = 0, **changes: Any) -> dict[str, Any]:
         "quality": [],
         "drift": [column("fare", 0.02, 0.0, 0.04), column("word", 0.01, 0.0, 0.04)],
         "detectors": [],
+        "outliers": None,
         "unread": "",
         "harm": None,
         "shapes": [],

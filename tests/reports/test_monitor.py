@@ -194,6 +194,20 @@ def test_labels_take_the_place_of_the_estimate_in_table_and_chart() -> None:
     ]  # fmt: skip
 
 
+def test_what_the_evaluation_measured_stands_in_the_chart_though_no_window_tells_it() -> None:
+    told = performed()
+    for point in told["series"]:
+        for found in point["measured"] + point["estimated"]:
+            found |= {"evaluated": None, "low": None, "high": None}
+    spec = performance_chart(LookStory(look(performance=told)))
+    assert spec is not None
+    assert {value["evaluated"] for value in spec["data"]["values"]} == {0.83}
+    none = performance_chart(LookStory(look(performance=told | {"metrics": []})))
+    assert none is not None
+    assert len(none["layer"]) == len(spec["layer"]) - 1
+    assert performance_chart(LookStory(look(performance=told | {"series": told["series"][:1]}))) is None
+
+
 def test_an_alarm_of_harm_alone_shows_performance_and_any_other_the_columns() -> None:
     bad = look()["verdicts"] | {"harm": verdict("failed", "worse than its evaluation: auc 0.7")}
     worse = drifted(verdicts=bad, performance=performed())

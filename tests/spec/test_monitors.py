@@ -72,6 +72,8 @@ def test_whom_alarms_concern_is_said_for_all_and_for_one_model() -> None:
         ("  tell: {teams: [ml]}\n", "monitors.tell.teams[0]", "no team"),
         ("  tell: {webhook: 'http://hooks.example.org'}\n", "monitors.tell.webhook", "without encryption"),
         ("  tell: {webhook: 'https://a:b@hooks.example.org'}\n", "monitors.tell.webhook", "no address"),
+        ("  tell: {webhook: 'https://a.example', webhook_secret: HOOK}\n", "monitors.tell", "one address"),
+        ("  tell: {webhook_secret: GITHUB_TOKEN}\n", "monitors.tell.webhook_secret", "belongs to the CI"),
         ("  tell: {webhook: 'file:///etc/passwd'}\n", "monitors.tell.webhook", "no address"),
         ("  years: 1\n", "monitors", "no promise"),
         ("  detectors: {share: 1}\n", "monitors.detectors.share", "less than 1"),

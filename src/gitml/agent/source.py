@@ -215,12 +215,16 @@ class Mirror:
         words = ["rev-list", "--first-parent", commit, *([f"^{before}"] if before else [])]
         return frozenset(self._text(*words).split())
 
+    def touched_since(self, path: str, since: str, until: str) -> str | None:
+        """The commit between that touched ``path``, or ""; None where ``until`` does not continue ``since``."""
+        if not self.continues(until, since):
+            return None
+        last = self._text("rev-list", "-1", "--first-parent", until, "--", f":(top,literal){path}")
+        return "" if not last or self.continues(since, last) else last
+
     def unchanged(self, path: str, since: str, until: str) -> bool:
         """Whether ``until`` continues ``since`` and no commit in between touched ``path``."""
-        if not self.continues(until, since):
-            return False
-        last = self._text("rev-list", "-1", "--first-parent", until, "--", f":(top,literal){path}")
-        return not last or self.continues(since, last)
+        return self.touched_since(path, since, until) == ""
 
     def at(self, commit: str) -> CommitTree:
         """The files below the folder of gitml.yaml as ``commit`` has them."""

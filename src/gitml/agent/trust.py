@@ -22,7 +22,7 @@ from typing import Any
 
 from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
-from gitml.evidence.bearing import predates
+from gitml.evidence.bearing import predates, why_not
 from gitml.evidence.keys import fingerprint
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.standing import Standing, standing
@@ -272,17 +272,8 @@ def _kind_of(name: str) -> str:
 
 def _unfit(mirror: Mirror, change: Moved, binding: Binding) -> str:
     """Why a statement that is signed well does not fit this change; "" when it does."""
-    bound = binding.change
-    if bound is None or (bound.path, bound.old, bound.new) != (change.path, change.old, change.new):
-        return "it speaks of another change"
-    model, environment = change.path.removesuffix(".yaml").split("/")[-2:]
-    if (binding.model or model, binding.environment or environment) != (model, environment):
-        return f"it speaks of {binding.model} in {binding.environment}"
-    if binding.base == change.commit or not binding.base:
-        return "it does not say on which commit of main it was judged"
-    if not mirror.unchanged(change.path, binding.base, change.parent):
-        return f"it was judged on {binding.base[:10]}, and the file has changed since, or that is not on main"
-    return ""
+    why = why_not(binding, change, lambda base: mirror.touched_since(change.path, base, change.parent))
+    return f"it {why}" if why else ""
 
 
 def _of_the_same(heard: Believed, approved: Believed) -> Believed:

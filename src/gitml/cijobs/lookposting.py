@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gitml.cijobs.lookdue import MonitorOnMain, monitors_of, needed_looks, next_due
+from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
 from gitml.control.looks import heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
@@ -26,6 +26,7 @@ from gitml.git.assets import address_of, push_pictures
 from gitml.promotion.promote import open_promotions
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.sticky import Age, Stamp, Sticky
+from gitml.publishing.webhook import address_of as webhook_of
 from gitml.publishing.webhook import announce
 from gitml.publishing.whoami import login_of
 from gitml.reports.lookhook import webhook_body
@@ -51,8 +52,8 @@ class ToldMonitor:
     problem: str = ""
 
 
-def publish(place: Place, job: ForgeJob, search: str | None = None) -> tuple[ToldMonitor, ...]:
-    """Every monitor that has a signed look. ``search`` is the PATH on which cml is looked for.
+def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> tuple[ToldMonitor, ...]:
+    """Every monitor that has a signed look. ``env``: the PATH on which cml is looked for, and secrets by their names.
 
     One that fails does not keep the others back. Raises OutsideError when the looks cannot be read.
     """
@@ -60,10 +61,13 @@ def publish(place: Place, job: ForgeJob, search: str | None = None) -> tuple[Tol
     watched = tuple(monitors_of(main, main.application()))
     rules, now = rules_of(place, main.policy()), place.clock()
     looks = needed_looks(lambda since: heard_looks(place, rules, since), watched, now)
-    work = _Work(place, main, job, looks, search)
+    work = _Work(place, main, job, looks, env)
     told = tuple(one for model in dict.fromkeys(w.model for w in watched) for one in work.model(model, watched))
     if not any(one.problem for one in told):
-        mark_told(place, main.commit, next_due(watched, looks, now))
+        try:
+            mark_told(place, main.commit, next_due(watched, looks, now))
+        except GitmlError as exc:
+            place.say(f"the next run looks once more: {exc.message.splitlines()[0]}")
     return told
 
 
@@ -78,7 +82,10 @@ class _Part:
 
     def onsets(self, history: Sequence[SignedLook]) -> tuple[Onset, ...]:
         failed = (part for part, v in self.look.details.look.verdicts.items() if v.phase is Phase.FAILED)
-        return tuple((_began(part, history), part) for part in failed)
+        found = tuple((_began(part, history), part) for part in failed)
+        # What fails for longer than anybody looks back was told when it began.
+        old = history[0].id if len(history) > MOST_WINDOWS else ""
+        return tuple(onset for onset in found if onset[0] != old)
 
 
 def _began(part: str, history: Sequence[SignedLook]) -> str:
@@ -98,7 +105,7 @@ class _Work:
     main: Mainline
     job: ForgeJob
     looks: Looks
-    search: str | None
+    env: Mapping[str, str]
 
     def model(self, model: str, watched: Sequence[MonitorOnMain]) -> Iterator[ToldMonitor]:
         parts = [part for one in watched if one.model == model and (part := self._part(one))]
@@ -129,8 +136,11 @@ class _Work:
 
     def _history(self, one: MonitorOnMain) -> tuple[SignedLook, ...]:
         """The looks at the version that serves, one for each window, oldest first."""
-        mine = (look for look in self.looks.of(*one.name) if look.version == one.version)
-        return tuple({look.window: look for look in mine}.values())
+        found: dict[Span, SignedLook] = {}
+        for look in self.looks.of(*one.name):
+            if look.version == one.version:
+                found.setdefault(look.window, look)
+        return tuple(found.values())
 
     def _part(self, one: MonitorOnMain) -> _Part | None:
         history = self._history(one)
@@ -178,7 +188,7 @@ class _Work:
     def _stick(self, pull: int, key: str, text: str) -> str:
         place, application = self.place, self.main.application()
         sticky = Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self._me)
-        publisher = Publisher(application.publisher, place.settings, place.say, self.search)
+        publisher = Publisher(application.publisher, place.settings, place.say, self.env.get("PATH"))
         age = Age(place.forge.commits, self.main.commit, {})
         posted, _ = post(publisher, place.forge.comments, OnPull(pull), sticky, age)
         return posted.how
@@ -206,7 +216,7 @@ class _Work:
         """The webhook, before the comment: told twice is better than never."""
         monitors, page = self.main.application().monitors, self.place.page(f"pull/{pull}")
         for part in parts:
-            if address := monitors.told(part.watched.model).webhook:
+            if address := webhook_of(monitors.told(part.watched.model), self.env, self.place.say):
                 announce(address, webhook_body(part.look.told, page), self.place.say)
 
     def _told(self, model: str, pulls: set[int]) -> dict[str, set[Onset]]:

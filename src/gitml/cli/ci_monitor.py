@@ -114,7 +114,7 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
     from gitml.cijobs.lookposting import publish as run_publish
 
     with placed(ctx) as place:
-        done = run_publish(place, job_of(os.environ), os.environ.get("PATH"))
+        done = run_publish(place, job_of(os.environ), os.environ)
     if as_json:
         show_json([plain(one) for one in done])
     for one in () if as_json else done:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, extra, moment, number, root_of, traffic_of
+from gitml.cli.performance import show_performance
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
 
@@ -94,6 +95,8 @@ def _show(one: Any, folder: str | None) -> None:
     if one.outliers:
         show(printable(_outliers(one.outliers)))
     show()
+    if one.report:
+        show_performance(one.report)
     _promise(one)
     show(_again(one, folder))
 

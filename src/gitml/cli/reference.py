@@ -24,6 +24,9 @@ from gitml.output import note, printable, show, show_json
 @click.option("--signature", default="", metavar="FILE", help="What the columns are. Default: as gitml.yaml says.")
 @click.option("--time", default="", metavar="COLUMN", help="When each row was: rows of an hour or a day are alike.")
 @click.option("--unit", default="", metavar="COLUMN", help="Whose row it is, such as a customer: theirs are alike.")
+@click.option(
+    "--label", default="", metavar="COLUMN", help="What really happened: keeps evaluated rows, for estimates."
+)
 @click.option("--since", metavar="TIME", help="Only training rows from then on. Times without a zone are UTC.")
 @click.option("--until", metavar="TIME", help="Only training rows before then.")
 @as_json
@@ -34,20 +37,28 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     A stage calls it after the evaluation; for a model from elsewhere you do, before `gitml register --reference`. It
     goes to the path that gitml.yaml has under `reference`, and counts the columns of the signature in exactly the rows
     given. Each of its own periods is left out in turn: if one would alarm, it says so, and at which floor it would not.
+    With --label some of the evaluated rows go to the path under `evaluated`, from which performance is estimated while
+    live labels have not come.
     """
     with extra("serve"):
-        from gitml.inference.reference import ReferenceCall, write_reference
+        from gitml.inference.reference import ReferenceCall, write_evaluated_rows, write_reference
     since, until = moment(options.pop("since"), None), moment(options.pop("until"), None)
     root = root_of(ctx)
-    place, made = write_reference(root, ReferenceCall(**options, since=since, until=until))
+    call = ReferenceCall(**options, since=since, until=until)
+    place, made = write_reference(root, call)
+    kept = write_evaluated_rows(root, call) if call.label else None
     path = place.relative_to(root).as_posix()
     rows = {name: int(part.sketch.rows.sum()) for name, part in _parts(made).items()}
     own = made.own
     if as_json:
-        show_json({"path": path, "rows": rows, "own_periods": asdict(own) if own else None})
+        evaluated = kept and {"path": kept[0].relative_to(root).as_posix(), "rows": kept[1]}
+        own_periods = asdict(own) if own else None
+        show_json({"path": path, "rows": rows, "own_periods": own_periods, "evaluated": evaluated})
         return
     said = ", ".join(f"{count:,} rows of {name}" for name, count in rows.items())
     show(f"{printable(path)}: {said}")
+    if kept:
+        show(f"{printable(kept[0].relative_to(root).as_posix())}: {kept[1]:,} evaluated rows with labels")
     for name, part in _parts(made).items():
         _contexts(name, part)
     if own is None:

@@ -19,8 +19,8 @@ from gitml.git.ledgerline import NAME, LedgerEntry
 from gitml.git.orphan import Remote, grown_at
 from gitml.git.repository import Repository
 
-# What the job that tells leaves behind; no branch, so nothing is protected or started by it.
-TOLD = "refs/gitml/looked"
+# What the job that tells leaves behind: one commit without a past.
+TOLD = "refs/heads/gitml-looked"
 
 
 def read_looks(root: Path, head: str, rules: EvidenceRules, since: datetime | None = None) -> tuple[Believed, ...]:
@@ -61,7 +61,7 @@ def sign_looks(signer: Signer, statements: Sequence[Statement]) -> tuple[str, ..
 
 
 def mark_told(place: Place, main: str, next_look: datetime) -> None:
-    """Say beside the branches that all looks are signed and told, so that the next job can end before it installs
+    """Say on a branch of its own that all looks are signed and told, so that the next job can end before it installs
     anything: nothing is due until ``next_look`` while main and the looks stay as they are.
 
     It is no evidence. Without it a job looks once more; who may push can write another one and so keep jobs from

@@ -3,11 +3,13 @@
 DVC's own configuration also names commands that it runs (a webdav ``bearer_token_command``), files that name commands
 (``configpath`` of S3, with a ``credential_process``), files with keys, and passwords. None of that comes from a
 repository here: agents and jobs with a key would run it with all that they hold. Credentials come from the machine, and
-belong to an address: to another one they are not sent.
+belong to an address: to another one they are not sent. So do those of its environment: where a repository names the
+endpoint, requests are signed with them only if the machine names the same one.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -47,6 +49,12 @@ _TUNING = frozenset({
     "use_ssl", "timeout", "read_timeout", "connect_timeout", "connection_timeout", "max_sessions", "acl", "sse",
 })
 # fmt: on
+# Where the environment's credentials belong, besides to the provider itself: key of the endpoint, and the variables by
+# which the provider's own tools know it.
+_AMBIENT = {
+    "s3": ("endpointurl", ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")),
+    "oss": ("oss_endpoint", ("OSS_ENDPOINT",)),
+}
 # A region says nothing of whom the credentials go to.
 _NO_PLACE = frozenset({"region"})
 
@@ -60,11 +68,14 @@ class RemotePlace:
     note: str = ""
 
 
-def places_of(config: bytes, own: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[RemotePlace, ...]:
+def places_of(
+    config: bytes, own: Mapping[str, Mapping[str, Any]] | None = None, env: Mapping[str, str] | None = None
+) -> tuple[RemotePlace, ...]:
     """The remotes that ``config`` (the bytes of a repository's .dvc/config) names, the default one first.
 
     ``own`` are those of this machine, by name (``own_remotes``); none where a key is near. One that lies at exactly the
-    same address is used with all that this machine says of it. Raises UsageError when no remote can be used.
+    same address is used with all that this machine says of it. ``env`` is this process's own, unless it is given.
+    Raises UsageError when no remote can be used.
     """
     read = _parsed(config)
     remotes: Mapping[str, Mapping[str, Any]] = read.get("remote", {})
@@ -72,12 +83,36 @@ def places_of(config: bytes, own: Mapping[str, Mapping[str, Any]] | None = None)
         raise UsageError("main names no DVC remote", "add one: dvc remote add --default NAME URL, by a pull request")
     first = read.get("core", {}).get("remote")
     order = sorted(remotes, key=lambda name: (name != first, name))
-    return tuple(_place(name, remotes[name], own or {}) for name in order)
+    env = os.environ if env is None else env
+    return tuple(_place(name, remotes[name], own or {}, env) for name in order)
 
 
-def _place(name: str, said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> RemotePlace:
+def _place(
+    name: str, said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], env: Mapping[str, str]
+) -> RemotePlace:
     address = _address(name, said)
-    return _with_own(name, address, own, _left_out(name, said))
+    for settings in own.values():
+        if _same_place(address, settings):
+            return RemotePlace(name, {**address, **settings})
+    unsigned = _unsigned(name, address, env)
+    note = "; ".join(filter(None, (_unused(name, address, own), unsigned, _left_out(name, said))))
+    return RemotePlace(name, {**address, **({"allow_anonymous_login": True} if unsigned else {})}, note)
+
+
+def _unsigned(name: str, address: Mapping[str, Any], env: Mapping[str, str]) -> str:
+    """Why requests to it are not signed, or "". Raises UsageError for a kind of storage that cannot do without.
+
+    Amazon's signatures hold for one host, Alibaba's do not: what an endpoint receives it may use at the real one.
+    """
+    scheme = _scheme(str(address["url"]))
+    key, variables = _AMBIENT.get(scheme, ("", ()))
+    endpoint = str(address.get(key, "")).rstrip("/").lower()
+    if not endpoint or endpoint in {env.get(variable, "").rstrip("/").lower() for variable in variables}:
+        return ""
+    hint = f"set {variables[0]}={address[key]}, or give a remote of this machine the same url and {key}"
+    if scheme != "s3":
+        raise UsageError(f"the DVC remote {name} has an endpoint that this machine does not name: {endpoint}", hint)
+    return f"requests to {address[key]} are not signed, as only the repository names it: {hint}"
 
 
 def places_named(names: Sequence[str], own: Mapping[str, Mapping[str, Any]]) -> tuple[RemotePlace, ...]:
@@ -151,17 +186,9 @@ def _refuse_odd(name: str, url: str) -> None:
         )
 
 
-def _with_own(
-    name: str, address: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], left_out: str
-) -> RemotePlace:
-    for settings in own.values():
-        if _same_place(address, settings):
-            return RemotePlace(name, {**address, **settings})
+def _unused(name: str, address: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> str:
     near = next((n for n, said in own.items() if n == name or _url(said) == _url(address)), "")
-    unused = (
-        f"this machine's settings for the remote {near} were not used: they do not name its address" if near else ""
-    )
-    return RemotePlace(name, address, "; ".join(filter(None, (unused, left_out))))
+    return f"this machine's settings for the remote {near} were not used: they do not name its address" if near else ""
 
 
 def _same_place(address: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from gitml.evidence.bearing import why_not
 from gitml.evidence.chain import Chain, walk
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
@@ -150,15 +151,15 @@ def _matched(facts: AuditFacts, events: Sequence[Believed]) -> Iterator[_Match]:
         change = event.binding.change if event.binding else None
         if change:
             by_change.setdefault((change.path, change.old, change.new), []).append(event)
-    before: dict[str, int] = {}
+    before: dict[str, str] = {}
     for touch, (*steps, landed) in _merges(facts, events):
         first, place = (facts.order[one.commit] for one in ((*steps, landed)[0], landed))
         candidates = by_change.get((touch.path, touch.old, touch.new), [])
-        heard = [e.unless(_unfit(facts, e, before.get(touch.path, -1), first)) for e in candidates]
+        heard = [e.unless(_unfit(facts, e, touch, before.get(touch.path, ""), first)) for e in candidates]
         fit = tuple(e for e in heard if e)
         doubts = tuple(dict.fromkeys(f"{e.name} {e.why_not}" for e in heard if not e))
         yield _Match(landed, touch, place, fit, doubts, tuple(steps))
-        before[touch.path] = place
+        before[touch.path] = landed.commit
 
 
 def _merges(facts: AuditFacts, events: Sequence[Believed]) -> list[tuple[FileChange, tuple[Landed, ...]]]:
@@ -199,22 +200,23 @@ def _length(
     return len(mine) if mine[-1][1].new == change.new else 0
 
 
-def _unfit(facts: AuditFacts, event: Believed, earliest: int, place: int) -> str:
+def _unfit(facts: AuditFacts, event: Believed, change: FileChange, last: str, place: int) -> str:
     """Why evidence for a change of the same file between the same contents does not count for this one; or empty.
 
-    ``earliest`` is where the file last changed before: what was judged earlier was judged for another time.
+    ``last`` is the commit before that changed the file: what was judged earlier was judged for another time.
     """
     about = event.binding
     if not event or about is None:
         return ""
-    base = facts.order.get(about.base, -1)
-    if base < 0:
-        return f"was judged on {about.base[:12] or 'no commit'}, which is not on main"
-    if not earliest <= base < place:
-        return f"was judged on {about.base[:12]}, and is not of this time"
-    wanted = deployment_of(about.change.path, facts.prefix) if about.change else None
-    if (about.model, about.environment) != wanted:
-        return f"speaks of {about.model or 'no model'} in {about.environment or 'no environment'}"
+
+    def touched(base: str) -> str | None:
+        if not 0 <= facts.order.get(base, -1) < place:
+            return None
+        return last if facts.order[base] < facts.order.get(last, -1) else ""
+
+    if why := why_not(about, change, touched):
+        return why
+    base = facts.order[about.base]
     if about.policy != facts.rules_at(base).digest and (about.policy or "policy" in KINDS[about.kind].needs):
         return "was judged by another policy.yaml than main's at that time"
     public = facts.rules.keys[event.signer].public.split()[1]

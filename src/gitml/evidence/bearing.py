@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from gitml.errors import OutsideError
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.git.commands import Git
+from gitml.git.filechange import FileChange
 from gitml.git.repository import Repository
 from gitml.spec.policy import TrustedKey
 
+# What became of the file since a commit of main's own line, until the change: the commit that touched it, or "" for
+# none. None where that line did not have the commit then.
+Touched = Callable[[str], str | None]
 
-def why_not(git: Git, about: Binding, change: SignedChange, base: str, pull: int | None = None) -> str:
-    """Why evidence does not bear on what ``change`` does to main at ``base``, or "". ``pull`` None: any.
+
+def why_not(about: Binding, change: FileChange | SignedChange, touched: Touched, pull: int | None = None) -> str:
+    """Why evidence does not bear on what ``change`` does to main, or "". ``pull`` None: any.
 
     The same two contents may follow each other again, weeks after a rollback: so what was signed counts only while
-    nothing touched the file since the commit that it was judged on.
+    nothing touched the file since the commit that it was judged on. Gates, agents and audits all ask this; each knows
+    main in its own way.
     """
-    if about.change != change:
+    signed = about.change
+    if signed is None or (signed.path, signed.old, signed.new) != (change.path, change.old, change.new):
         return f"is of another change of {change.path}"
+    if (about.model, about.environment) != _subject(change.path):
+        return f"speaks of {about.model or 'no model'} in {about.environment or 'no environment'}"
     if pull is not None and about.pull != pull:
         return f"is of pull request {about.pull}" if about.pull else "names no pull request"
     if not about.base:
-        return "does not say which commit of main it was judged on"
-    try:
-        git.text("merge-base", "--is-ancestor", about.base, base)
-        moved = git.text("rev-list", "-1", f"{about.base}..{base}", "--", f":(top,literal){change.path}").strip()
-    except OutsideError:
-        return f"was judged on {about.base[:12]}, which main does not have"
-    return f"is from before {moved[:12]}, which changed {change.path}" if moved else ""
+        return "does not say on which commit of main it was judged"
+    moved = touched(about.base)
+    if moved is None:
+        return f"was judged on {about.base[:12]}, which is not on main"
+    return f"was judged on {about.base[:12]}, and {moved[:12]} has changed the file since" if moved else ""
+
+
+def _subject(path: str) -> tuple[str, str]:
+    """Model and environment of a deployment file."""
+    folder, _, name = path.removesuffix(".yaml").rpartition("/")
+    return folder.rpartition("/")[2], name
+
+
+def touched_in(git: Git, path: str, main: str) -> Touched:
+    """For changes that are not on ``main`` yet."""
+
+    def touched(base: str) -> str | None:
+        words = ("rev-list", "--first-parent", main)
+        try:
+            if git.resolve(base) is None or base not in git.text(*words).split():
+                return None
+            return git.text(*words, "-1", f"^{base}", "--", f":(top,literal){path}").strip()
+        except OutsideError:
+            return None
+
+    return touched
 
 
 def predates(repository: Repository, about: Binding, commit: str, until: datetime | None) -> str:

@@ -97,7 +97,7 @@ def _not_of_this(sources: Sources, about: Binding, edit: Edit, pull: int | None)
     if edit.old == edit.new:
         return "nothing changes"
     change = SignedChange(path=edit.path, old=edit.old, new=edit.new)
-    return bearing.why_not(main.git, about, change, main.commit, pull)
+    return bearing.why_not(about, change, bearing.touched_in(main.git, change.path, main.commit), pull)
 
 
 def _candidates(

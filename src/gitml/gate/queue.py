@@ -54,5 +54,5 @@ def _shut(ground: Ground, git: Git, queue: Queue, changes: tuple[Edit, ...]) -> 
         signed = ground.heard.newest("gate", change=change)
         if signed is None or signed.binding.result != "passed":
             yield f"{edit.path}: no signed gate lets this change pass"
-        elif why := bearing.why_not(git, signed.binding, change, queue.base):
+        elif why := bearing.why_not(signed.binding, change, bearing.touched_in(git, change.path, queue.base)):
             yield f"what the gate signed of {edit.path} {why}"

@@ -15,20 +15,20 @@ from gitml.inference.detecting import LiveTraffic, detections_of, with_detection
 from gitml.inference.earlier import NOTHING, Earlier, Span, within_promise
 from gitml.inference.monitored import Concerned, Monitored
 from gitml.inference.outlying import OutlierTraffic, has_outliers, outliers_of
-from gitml.inference.watches import Watch, floors_of, metric_of, own_of, watches_of
+from gitml.inference.performance import PerformanceCall, performed
+from gitml.inference.watches import Watch, floors_of, watches_of
 from gitml.monitoring.drift import DriftPlan, judge_drift
-from gitml.monitoring.harm import HarmPlan, Performance, judge_harm
-from gitml.monitoring.labelled import NEEDED, answered, labelled, repeated
+from gitml.monitoring.labelled import NEEDED, answered, repeated
 from gitml.monitoring.outlierrate import OutlierRate, with_outliers
 from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.quality import judge_quality, rows_of
-from gitml.monitoring.reference import FEATURE, OUTPUT
+from gitml.monitoring.reference import FEATURE
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.sketch import CLUSTERS, Sketch
 from gitml.spec import Application, load_application
 from gitml.spec.monitors import MonitorSpec
 from gitml.traffic.marks import completeness
-from gitml.traffic.reader import Window, requests, rows_once
+from gitml.traffic.reader import Window, rows_once
 from gitml.traffic.stored import storing
 from gitml.traffic.windowsketch import CountedRows, sketch_of_window
 from gitml.verdict import Phase, Verdict
@@ -205,8 +205,8 @@ def _with_verdicts(empty: Monitored, subject: Subject, watch: Watch, job: Monito
         verdicts["drift"] = with_outliers(verdicts["drift"], outliers)
         found = replace(found, columns=columns, detections=detections, outliers=outliers)
     if "harm" in spec.watch:
-        verdicts["harm"], performance = _harm(subject, watch, job, looks)
-        found = replace(found, performance=performance)
+        verdicts["harm"], performance, report = performed(subject, watch, _performance_call(job), looks)
+        found = replace(found, performance=performance, report=report)
     return replace(found, verdicts=verdicts)
 
 
@@ -221,6 +221,11 @@ def _outliers(subject: Subject, watch: Watch, job: MonitorRound, look: Look, pro
     return outliers_of(job.root, watch, subject, traffic, promise)
 
 
+def _performance_call(job: MonitorRound) -> PerformanceCall:
+    rate = job.app.monitors.rate * _HARM / len(job.watches)
+    return PerformanceCall(job.root, job.app, job.call.traffic, job.call.spool, job.at, rate)
+
+
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:
     clusters = CLUSTERS if spec.clusters is None else spec.clusters
     return DriftPlan(promise, floors_of(spec), clusters, spec.muted(at), stratified=bool(spec.context), psi=spec.psi)
@@ -231,22 +236,3 @@ def _repeated(subject: Subject, watch: Watch, job: MonitorRound, look: Look) -> 
     window = Window(look.since, look.until, job.at)
     rows = rows_once(job.call.traffic, watch.model, window, spool=job.call.spool, columns=[*NEEDED, *names])
     return repeated((answered(batch, watch.environment, watch.record.version) for batch in rows), names)
-
-
-def _harm(
-    subject: Subject, watch: Watch, job: MonitorRound, looks: Sequence[Look]
-) -> tuple[Verdict, Performance | None]:
-    spec, metric = watch.spec.harm, metric_of(watch, job.app)
-    outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
-    if not metric or not outputs:
-        return Verdict(Phase.INCONCLUSIVE, "no metric that labels tell is named: write `harm: {metric: …}`"), None
-    window = Window(looks[0].since, looks[-1].until, job.at)
-    names = [*NEEDED, f"{OUTPUT}{outputs[0].name}"]
-    rows = requests(job.call.traffic, watch.model, window, spool=job.call.spool, columns=names)
-    here = (answered(batch, watch.environment, watch.record.version) for batch in rows)
-    matured = job.at - (spec.labels_within or watch.spec.window)
-    labels = labelled(here, outputs[0], looks[-1].until, looks[-1].until - looks[-1].since, matured)
-    rate = job.app.monitors.rate * _HARM / len(job.watches)
-    own = own_of(watch.record, metric)
-    plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, spec.worse_by, spec.changes)
-    return judge_harm(labels, plan)

@@ -13,6 +13,7 @@ from gitml.monitoring.drift import ColumnDrift
 from gitml.monitoring.harm import Performance
 from gitml.monitoring.looks import windowed
 from gitml.monitoring.outlierrate import OutlierRate
+from gitml.monitoring.performance import PerformanceReport
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
 from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
@@ -76,6 +77,7 @@ class Monitored:
     detections: tuple[Detection, ...] = ()
     outliers: OutlierRate | None = None
     performance: Performance | None = None
+    report: PerformanceReport | None = None
     later: str = ""
     mutes: tuple[Mute, ...] = ()
     tell: Concerned = Concerned()
@@ -126,6 +128,7 @@ class Monitored:
             "detectors": [{**asdict(found), "alarms": found.alarms} for found in self.detections],
             "outliers": self.outliers and _outliers(self.outliers),
             "harm": self.performance and asdict(self.performance),
+            "performance": self.report and _performance(self.report),
             "shapes": list(self._shapes()),
             "mutes": [{**asdict(mute), "until": _moment(mute.until)} for mute in self.mutes],
             "tell": asdict(self.tell),
@@ -167,6 +170,13 @@ def _bar(bar: Bar) -> dict[str, Any]:
 def _outliers(rate: OutlierRate) -> dict[str, Any]:
     rows = [{"request_id": one.request_id, "row": one.row} for one in rate.strangest]
     return {**asdict(rate), "drifted": rate.drifted, "effect": _effect(rate.effect), "strangest": rows}
+
+
+def _performance(report: PerformanceReport) -> dict[str, Any]:
+    series = [
+        {**asdict(point), "since": _moment(point.since), "until": _moment(point.until)} for point in report.series
+    ]
+    return {**asdict(report), "series": series}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any] | None:

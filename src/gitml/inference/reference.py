@@ -19,6 +19,7 @@ from gitml.inference.scorefiles import inputs_at
 from gitml.inference.scorework import csv_types
 from gitml.inference.watches import floors_of
 from gitml.models.signature import parse as parse_signature
+from gitml.monitoring.evaluated import write_evaluated
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
 from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.sketches.layout import CALENDAR
@@ -34,9 +35,9 @@ _ROWS = 65_536
 @dataclass(frozen=True)
 class ReferenceCall:
     """``features``: a table or a folder of tables with the rows of the training window; ``outputs``: those of the
-    evaluation, with the model's answers. ``time`` and ``unit`` name columns. ``since`` ≤ time < ``until``, of the
-    features: the training window, where the tables hold more than it. ``signature``: a file,
-    where it is not the one of gitml.yaml."""
+    evaluation, with the model's answers. ``time``, ``unit`` and ``label`` name columns. ``since`` ≤ time <
+    ``until``, of the features: the training window, where the tables hold more than it. ``signature``: a file, where it
+    is not the one of gitml.yaml."""
 
     model: str
     features: str = ""
@@ -46,14 +47,12 @@ class ReferenceCall:
     since: datetime | None = None
     until: datetime | None = None
     signature: str = ""
+    label: str = ""
 
 
 def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionReference]:
     """To where gitml.yaml says. Raises UsageError."""
-    app = load_application(root)
-    if call.model not in app.models:
-        raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
-    model = app.models[call.model]
+    app, model = _asked(root, call)
     if model.reference is None or not (call.signature or model.signature):
         key = "reference" if model.reference is None else "signature"
         raise UsageError(f"gitml.yaml names no {key} of {call.model}", f"add a line: {key}: artifacts/{key}.json")
@@ -73,6 +72,33 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     return place, made
 
 
+def write_evaluated_rows(root: Path, call: ReferenceCall) -> tuple[Path, int]:
+    """Some rows of the evaluation with their labels, and how many. Raises UsageError."""
+    app, model = _asked(root, call)
+    if model.evaluated is None:
+        raise UsageError(
+            f"gitml.yaml names no evaluated of {call.model}", "add a line: evaluated: artifacts/evaluated.parquet"
+        )
+    if not call.outputs:
+        raise UsageError("--label names a column of the evaluated rows", "name their table with --outputs")
+    signature = _signature_of(root, model, call)
+    names = parse_signature(signature)
+    inputs, outputs = (
+        [field.name for field in fields if field.name not in app.private] for fields in (names.inputs, names.outputs)
+    )
+    if EVERY_COLUMN in app.private or call.label in app.private or len(outputs) < len(names.outputs):
+        raise UsageError("answers or labels are private: no row of them may be kept", "leave out --label")
+    rows = _tables(call.outputs, signature)()
+    return root / model.evaluated, write_evaluated(root / model.evaluated, rows, inputs, outputs, call.label, call.time)
+
+
+def _asked(root: Path, call: ReferenceCall) -> tuple[Application, Model]:
+    app = load_application(root)
+    if call.model not in app.models:
+        raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
+    return app, app.models[call.model]
+
+
 def features_of(root: Path, app: Application, call: ReferenceCall) -> Part:
     """The inputs of the signature in the training rows, without private ones. Raises UsageError."""
     signature, spec = _signature_of(root, app.models[call.model], call), app.monitors.models.get(call.model)
@@ -86,6 +112,33 @@ def _signature_of(root: Path, model: Model, call: ReferenceCall) -> dict[str, An
         hint = "add a line: signature: artifacts/signature.json"
         raise UsageError(f"gitml.yaml names no signature of {call.model}", hint)
     return _signature(Path(call.signature) if call.signature else root / str(model.signature))
+
+
+def write_evaluated_rows(root: Path, call: ReferenceCall) -> tuple[Path, int]:
+    """Some rows of the evaluation with their labels, and how many. Raises UsageError."""
+    app, model = _asked(root, call)
+    if model.evaluated is None:
+        raise UsageError(
+            f"gitml.yaml names no evaluated of {call.model}", "add a line: evaluated: artifacts/evaluated.parquet"
+        )
+    if not call.outputs:
+        raise UsageError("--label names a column of the evaluated rows", "name their table with --outputs")
+    signature = _signature_of(root, model, call)
+    names = parse_signature(signature)
+    inputs, outputs = (
+        [field.name for field in fields if field.name not in app.private] for fields in (names.inputs, names.outputs)
+    )
+    if EVERY_COLUMN in app.private or call.label in app.private or len(outputs) < len(names.outputs):
+        raise UsageError("answers or labels are private: no row of them may be kept", "leave out --label")
+    rows = _tables(call.outputs, signature)()
+    return root / model.evaluated, write_evaluated(root / model.evaluated, rows, inputs, outputs, call.label, call.time)
+
+
+def _asked(root: Path, call: ReferenceCall) -> tuple[Application, Model]:
+    app = load_application(root)
+    if call.model not in app.models:
+        raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
+    return app, app.models[call.model]
 
 
 def _signature(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from gitml.verdict import Phase, Verdict
 _LEAST_CLUSTERS, _MOST_CLUSTERS = 5, 50
 _LEAST_LABELS = 30
 _OWN_QUANTILE = 1.959964  # intervals of evaluations are 95 % ones
+Words = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,21 @@ class Own:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Answers whose labels have come: ``look`` counts back from the newest, 1, and ``day`` is any number of the day."""
+    """Answers whose labels have come: ``look`` counts back from the newest, 1, and ``day`` is any number of the day,
+    ``hour`` of the hour. ``source`` says who told each label, ``groups`` the value of columns by which rows are
+    grouped. ``unfit``: labels of another kind than the answers, which are left out."""
 
     truth: Floats
     predicted: Floats
     look: NDArray[np.int64]
     day: NDArray[np.int64]
+    hour: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    source: Words = field(default_factory=lambda: np.zeros(0, object))
+    groups: Mapping[str, Words] = field(default_factory=dict)
+    unfit: int = 0
+
+    def __len__(self) -> int:
+        return len(self.truth)
 
 
 @dataclass(frozen=True)

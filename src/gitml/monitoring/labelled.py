@@ -16,7 +16,7 @@ from gitml.monitoring.harm import Labelled
 from gitml.sketches.gather import is_number, numbers
 from gitml.traffic.keys import Hashes, mixed, of_words
 
-_DAY = 86_400_000_000
+_DAY, _HOUR = 86_400_000_000, 3_600_000_000
 _MICRO = timedelta(microseconds=1)
 NEEDED = ("environment", "arm", "version", "outcome", "arrived")
 _ARMS = ("champion", "canary")
@@ -30,30 +30,49 @@ def answered(batch: Any, environment: str, version: str) -> Any:
     return batch.filter(pc.fill_null(pc.and_(chosen, here), fill_value=False))
 
 
-def labelled(batches: Iterable[Any], output: Field, until: datetime, window: timedelta, matured: datetime) -> Labelled:
-    """Of rows with a label that arrived before ``matured``. ``batches`` have ``output_…``, ``label``, ``label_text``
-    and ``arrived``; classes that are words become numbers."""
+def labelled(
+    batches: Iterable[Any],
+    output: Field,
+    until: datetime,
+    window: timedelta,
+    matured: datetime,
+    groups: Sequence[str] = (),
+) -> Labelled:
+    """Of rows with a label that arrived before ``matured``. ``batches`` have ``output_…``, ``label``, ``label_text``,
+    ``label_source`` and ``arrived``, and the columns ``groups``; classes that are words become numbers."""
     words: dict[str, float] = {}
-    truths: list[NDArray[np.float64]] = []
-    predictions: list[NDArray[np.float64]] = []
-    moments: list[NDArray[np.int64]] = []
-    last = _micros(until)
+    parts: list[dict[str, NDArray[Any]]] = []
+    unfit = 0
     for batch in batches:
         name = f"output_{output.name}"
         if name not in batch.schema.names:
             continue
         arrived = batch["arrived"].cast(pa.int64()).to_numpy(zero_copy_only=False)
-        of_words_ = output.type == "string"
-        truth = _words(batch["label_text"], words) if of_words_ else numbers(batch["label"])
-        predicted = _words(batch[name], words) if of_words_ else _predicted(batch[name])
-        known = np.isfinite(truth) & np.isfinite(predicted) & (arrived < _micros(matured))
-        truths.append(truth[known])
-        predictions.append(predicted[known])
-        moments.append(arrived[known])
-    arrived = np.concatenate([*moments, np.zeros(0, np.int64)])
-    look = (last - 1 - arrived) // (window // _MICRO) + 1
-    empty = np.zeros(0)
-    return Labelled(np.concatenate([*truths, empty]), np.concatenate([*predictions, empty]), look, arrived // _DAY)
+        is_word = output.type == "string"
+        truth = _words(batch["label_text"], words) if is_word else numbers(batch["label"])
+        predicted = _words(batch[name], words) if is_word else _predicted(batch[name])
+        ripe = arrived < _micros(matured)
+        known = np.isfinite(truth) & np.isfinite(predicted) & ripe
+        told = batch["label_arrived"].is_valid().to_numpy(zero_copy_only=False)
+        unfit += int((told & ripe & ~known).sum())
+        found = {"truth": truth, "predicted": predicted, "arrived": arrived, "source": _texts(batch, "label_source")}
+        found |= {column: _texts(batch, column) for column in groups}
+        parts.append({column: values[known] for column, values in found.items()})
+    whole = {column: np.concatenate([part[column] for part in parts]) for column in (parts[0] if parts else ())}
+    arrived = whole.get("arrived", np.zeros(0, np.int64))
+    look = (_micros(until) - 1 - arrived) // (window // _MICRO) + 1
+    groups_of = {name: whole.get(name, np.zeros(0, object)) for name in groups}
+    truth, predicted = (whole.get(name, np.zeros(0)) for name in ("truth", "predicted"))
+    source = whole.get("source", np.zeros(0, object))
+    return Labelled(truth, predicted, look, arrived // _DAY, arrived // _HOUR, source, groups_of, unfit)
+
+
+def _texts(batch: Any, name: str) -> NDArray[np.object_]:
+    """'' for what is missing."""
+    if name not in batch.schema.names:
+        return np.full(batch.num_rows, "", object)
+    found: NDArray[np.object_] = pc.fill_null(batch[name].cast(pa.string()), "").to_numpy(zero_copy_only=False)
+    return found
 
 
 def _predicted(column: Any) -> NDArray[np.float64]:

@@ -128,7 +128,8 @@ def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
         why = "the gate signed no change of a deployment file"
     else:
         there = blob_at(main.git, main.commit, signed.change.path)
-        wrong = bearing.why_not(main.git, signed, signed.change, main.commit)
+        since = bearing.touched_in(main.git, signed.change.path, main.commit)
+        wrong = bearing.why_not(signed, signed.change, since)
         wrong = f"is of another {signed.change.path} than main has" if there != signed.change.old else wrong
         why = f"what the gate signed {wrong}" if wrong else ""
     if not why:

@@ -7,10 +7,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gitml.errors import GitmlError
+from gitml.fields import WrongValueError
 from gitml.http import HttpError, Patience, Request, connected
+from gitml.spec.monitors import MonitorTell, check_address
 
 # A comment waits for this.
 _PATIENCE = Patience(tries=2, total=12.0, first=0.5, longest=2.0, answer=5.0)
+
+
+def address_of(tell: MonitorTell, secrets: Mapping[str, str], say: Callable[[str], None]) -> str:
+    """Where the alarm goes: as gitml.yaml says, or a secret that it names; '' where there is none that can be used."""
+    if not tell.webhook_secret:
+        return tell.webhook or ""
+    held = secrets.get(tell.webhook_secret, "").strip()
+    try:
+        return check_address(held) if held else ""
+    except WrongValueError:
+        say(f"the secret {tell.webhook_secret} holds no address that can be used: https://…")
+        return ""
 
 
 def announce(address: str, body: Mapping[str, Any], say: Callable[[str], None]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gitml.reports.cut import Section
 from gitml.reports.escape import code, prose, row
@@ -47,7 +47,18 @@ def _distance(one: Told) -> str:
 
 def _state(one: Told) -> str:
     if one.get("alarms"):
-        return "🔴 drifted"
-    if one.get("shown_only"):
-        return f"shown, never alarms: {prose(str(one['shown_only']), 200)}"
-    return "🟢"
+        found = "🔴 drifted"
+    elif one.get("shown_only"):
+        found = f"shown, never alarms: {prose(str(one['shown_only']), 200)}"
+    else:
+        found = "🟢"
+    return "; ".join([found, *_by(one)])
+
+
+def _by(one: Told) -> Iterator[str]:
+    """What ran a detector of alibi-detect, under which licence, and what it says by its own threshold."""
+    alibi = one.get("alibi")
+    if one.get("by"):
+        yield prose(str(one["by"]), 120)
+    if isinstance(alibi, Mapping) and alibi.get("is_drift") is not None:
+        yield f"by its own threshold {'drift' if alibi['is_drift'] else 'no drift'}"

@@ -14,6 +14,11 @@ from gitml.reports.tables import MORE_ROWS, folded, header
 
 _GROUPS, _WINDOWS = 60, 32
 _ENDS = ("low", "high")
+_Y = {"type": "quantitative", "scale": {"zero": False}, "axis": {"title": None, "tickCount": 5}}
+_EVALUATED = {
+    "mark": {"type": "rule", "strokeDash": [4, 4], "color": SOFT},
+    "encoding": {"y": {**_Y, "field": "evaluated", "aggregate": "mean"}},
+}
 _METHOD = (
     "\n*Estimated: where the metric probably lies if the inputs alone have changed. That the same inputs now lead to "
     "other outcomes no estimate can see: labels can.*\n"
@@ -116,12 +121,13 @@ def performance_chart(story: LookStory) -> dict[str, Any] | None:
     points = list_of(told, "series")[-_WINDOWS:] if isinstance(told, dict) else []
     metric = _first(points)
     values = [value for point in points for value in _marks(point, metric)]
-    if len(values) < 2:
+    if not isinstance(told, dict) or len(values) < 2:
         return None
+    own = _own(next((one for one in list_of(told, "metrics") if one.get("metric") == metric), {}))
+    values = [{"evaluated": own, **value} if own is not None else value for value in values]
     named = clip(visible(metric), 30)
     kinds = ["on labels", "estimated"]
     x = {"field": "window", "type": "ordinal", "axis": {"labelAngle": -40, "title": None}}
-    y = {"type": "quantitative", "scale": {"zero": False}, "axis": {"title": None, "tickCount": 5}}
     color = {"field": "kind", "type": "nominal", "sort": kinds, "scale": {"domain": kinds, "range": [NEW, OLD]}}
     name = f"{story.look.get('model', '')} in {story.look.get('environment', '')}: {named} by window"
     return {
@@ -137,17 +143,14 @@ def performance_chart(story: LookStory) -> dict[str, Any] | None:
         },
         "data": {"values": values},
         "layer": [
-            {
-                "mark": {"type": "rule", "strokeDash": [4, 4], "color": SOFT},
-                "encoding": {"y": {**y, "field": "evaluated", "aggregate": "mean"}},
-            },
+            *([_EVALUATED] if any("evaluated" in value for value in values) else []),
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": color},
+                "encoding": {"x": x, "y": {**_Y, "field": "low"}, "y2": {"field": "high"}, "color": color},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 60},
-                "encoding": {"x": x, "y": {**y, "field": "value"}, "color": color},
+                "encoding": {"x": x, "y": {**_Y, "field": "value"}, "color": color},
             },
         ],
         "config": CONFIG,
@@ -159,9 +162,15 @@ def _marks(point: Told, metric: str) -> Iterator[dict[str, Any]]:
     for key, kind in (("measured", "on labels"), ("estimated", "estimated")):
         found = _of(point, key, metric)
         if found is not None:
-            value, own = number(found, "value"), found.get("evaluated")
-            own = own.get("value") if isinstance(own, dict) else own
+            value, own = number(found, "value"), _own(found)
             low, high = (number(found, end) if isinstance(found.get(end), int | float) else value for end in _ENDS)
             mark = {"window": day(point, "since")[-10:], "kind": kind, "value": value, "low": low, "high": high}
-            yield {**mark, **({"evaluated": own} if isinstance(own, int | float) else {})}
+            yield {**mark, **({} if own is None else {"evaluated": own})}
             return
+
+
+def _own(found: Told) -> float | None:
+    """What the version's evaluation measured."""
+    own = found.get("evaluated")
+    own = own.get("value") if isinstance(own, dict) else own
+    return float(own) if isinstance(own, int | float) else None

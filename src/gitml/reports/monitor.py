@@ -23,6 +23,7 @@ from gitml.reports.lookcolumns import columns
 from gitml.reports.lookdetectors import detectors
 from gitml.reports.lookfacts import LookStory, Told, day, list_of, moment, mutes_of, number, verdicts_of
 from gitml.reports.lookhistory import history as history_of
+from gitml.reports.lookoutliers import outliers
 from gitml.reports.lookperformance import performance, performance_chart
 from gitml.reports.lookwords import headline, sentence, what_to_do
 from gitml.reports.tables import MORE_ROWS, header
@@ -90,6 +91,7 @@ def _sections(story: LookStory, run: str, pictures: Sequence[str]) -> Iterator[S
     yield from _breaches(story.look)
     yield from columns(story)
     yield from detectors(story)
+    yield from outliers(story)
     if shown := _shown(pictures, of_performance=False):
         yield Section(2, shown)
     yield from performance(story)

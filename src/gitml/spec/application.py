@@ -104,6 +104,11 @@ class Model(FileSection):
         description="What `gitml outliers` fits on the training rows, as arrays (safetensors): `gitml monitor` counts "
         "live rows that are unlike any of them.",
     )
+    evaluated: RepoPath | None = Field(
+        None,
+        description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
+        "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
+    )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
@@ -130,7 +135,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 

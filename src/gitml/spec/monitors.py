@@ -20,6 +20,7 @@ from gitml.fields import (
     MetricName,
     Name,
     Number,
+    SecretName,
     TeamName,
     Text,
     Until,
@@ -31,6 +32,8 @@ from gitml.spec.detectors import MonitorDetector, MonitorDetectors
 Cluster = Literal["day", "hour", "unit"]
 ChangeMethod = Literal["page-hinkley", "adwin"]
 Part = Literal["quality", "drift", "harm"]
+# Those that predictions and labels tell.
+LabelMetric = Literal["auc", "log_loss", "brier", "accuracy", "mae", "mse", "rmse"]
 PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
 Share = Annotated[Number, Field(ge=0, le=1)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
@@ -153,6 +156,25 @@ class MonitorOutliers(FileSection):
     floor: Share = Field(0.02, description="How much their share of the rows may grow that nobody minds.")
 
 
+class MonitorPerformance(FileSection):
+    """How good the model is in its own metrics: on labels, and estimated while none have come."""
+
+    metrics: tuple[LabelMetric, ...] = Field((), description="By default all of these that stand under `better`.")
+    estimate: Flag = Field(
+        True,
+        description="Estimate windows whose labels have not come, where the version has evaluated rows (`evaluated`).",
+    )
+    overlap: Share = Field(
+        0.1,
+        description="What part of the evaluated rows must count, when they are weighted to be like the window's: with "
+        "less nothing is estimated.",
+    )
+    margin: Share = Field(
+        0.05,
+        description="How much less accurate the model may be and still be called suitable while labels are missing.",
+    )
+
+
 class MonitorMute(FileSection):
     """Columns whose alarm is known and shall not be repeated, until a day."""
 
@@ -170,9 +192,17 @@ class MonitorTell(FileSection):
     teams: Annotated[tuple[TeamName, ...], Field(max_length=20)] = Field((), description="Teams of the forge.")
     webhook: Address | None = Field(
         None,
-        description="An address that gets a POST with the alarm as JSON. The line of the default branch counts; an "
-        "address that is itself a secret does not belong here.",
+        description="An address that gets a POST with the alarm as JSON. The line of the default branch counts.",
     )
+    webhook_secret: SecretName | None = Field(
+        None, description="Instead, a secret of the repository that holds the address: who knows it may post there."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_address(self) -> Self:
+        if self.webhook and self.webhook_secret:
+            raise WrongValueError("an alarm goes to one address", "keep webhook or webhook_secret")
+        return self
 
 
 class MonitorSpec(FileSection):
@@ -216,6 +246,9 @@ class MonitorSpec(FileSection):
     floors: MonitorFloors = Field(default_factory=MonitorFloors, description="Effects that nobody minds.")
     quality: MonitorQuality = Field(default_factory=MonitorQuality, description="The data contract.")
     harm: MonitorHarm = Field(default_factory=MonitorHarm, description="Performance on labels.")
+    performance: MonitorPerformance = Field(
+        default_factory=MonitorPerformance, description="The model's own metrics, measured and estimated."
+    )
     mutes: tuple[MonitorMute, ...] = Field((), description="Alarms that are known, each with an end.")
     tell: MonitorTell | None = Field(None, description="Whom its alarms concern, instead of those named for all.")
 

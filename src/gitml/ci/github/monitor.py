@@ -31,7 +31,7 @@ basic=$(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\\n')
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader GIT_CONFIG_VALUE_0="Authorization: Basic $basic"
 git init -q .
 looks=$(git ls-remote "$there" refs/heads/gitml-looks | cut -f1)
-if git fetch -q --depth=1 "$there" refs/gitml/looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
+if git fetch -q --depth=1 "$there" refs/heads/gitml-looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
 next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
 main=$(printf '%s\\n' "$said" | sed -n 's/^Main: //p')
 told=$(printf '%s\\n' "$said" | sed -n 's/^Looks: //p')
@@ -102,12 +102,21 @@ def _evaluate(source: CiSource) -> list[str]:
     locks = tuple(dict.fromkeys(model.packages for model in application.models.values() if model.packages))
     body = [
         steps.checkout(whole=True),
+        *_python_of_detectors(source),
         *steps.install(source, locks if len(locks) == 1 else (), extra="serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
         steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
         steps.upload(_HANDED, "looks.json"),
     ]
     return job_of("evaluate", head, body)
+
+
+def _python_of_detectors(source: CiSource) -> list[steps.Step]:
+    """The real alibi-detect ends at this one. What comes after puts its own before it on PATH."""
+    specs = [source.application.monitors.of(model) for model in source.application.models]
+    if not any(entry.alibi for spec in specs for entry in spec.detectors):
+        return []
+    return [steps.use("actions/setup-python", {"python-version": '"3.11"'})]
 
 
 def _sign(source: CiSource) -> list[str]:
@@ -132,6 +141,13 @@ def _sign(source: CiSource) -> list[str]:
     return job_of("sign", head, body)
 
 
+def _webhooks(source: CiSource) -> dict[str, str]:
+    """Addresses that alarms go to, where they are secrets."""
+    monitors = source.application.monitors
+    names = (monitors.told(model).webhook_secret for model in source.application.models)
+    return {name: f"${{{{ secrets.{name} }}}}" for name in names if name}
+
+
 def _publish(source: CiSource) -> list[str]:
     wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
@@ -146,6 +162,6 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token}),
+        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
     ]
     return job_of("publish", head, body)

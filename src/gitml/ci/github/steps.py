@@ -39,7 +39,7 @@ def listed(texts: Sequence[str]) -> str:
 
 def run(command: str, *, env: Mapping[str, str] | None = None, more: Sequence[str] = (), why: str = "") -> Step:
     lines = command.split("\n")
-    plain = len(lines) == 1 and not re.search(r": | #|^\W", command)
+    plain = len(lines) == 1 and not re.search(r":( |$)| #|^\W", command)
     block = [f"run: {command}{why and f' # {why}'}"] if plain else ["run: |", *(f"  {line}" for line in lines)]
     return [*block, *more, *mapping("env", env or {})]
 

@@ -59,7 +59,7 @@ def _train(source: CiSource) -> str:
         "train",
         [
             "push:",
-            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looks, gh-readonly-queue/**]",
+            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looked, gitml-looks, gh-readonly-queue/**]",
             "workflow_dispatch:",
         ],
         [

@@ -1,0 +1,207 @@
+"""How good estimates without labels are on the flights of 2013: `python -m benchmarks.estimates [FOLDER] [WINDOWS]`.
+
+FOLDER is the reference application after `gitml train delay`. The flights that its model was not fitted on, of the last
+five weeks before April, are cut in two halves at random: one is what the version was evaluated on, from the other
+windows are drawn in which some flights are more frequent than others. So only the inputs change there, and their labels
+say how far each estimate is off; beside it stands what most people say, that the model is as good as it was in its
+evaluation. Then windows follow that nothing evaluated is like, and the weeks from April to December as they were, in
+which what follows from the inputs changes too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import skops.io
+
+from gitml.models.fields import Field
+from gitml.monitoring.estimates.estimate import Estimated, Estimator, estimator
+from gitml.monitoring.estimates.rows import Evaluated
+from gitml.monitoring.estimates.table import Encoder, day_of, evaluated_of
+from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
+from gitml.monitoring.losses import SCORES
+from gitml.verdict import Phase
+
+METRICS = ("auc", "log_loss", "brier", "accuracy")
+HELD_OUT, LAST = (date(2013, 2, 25), date(2013, 3, 31)), date(2013, 12, 31)
+DRAWN, WAYS = 8_000, ("clustered by day", "independent")
+TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+
+
+@dataclass
+class Score:
+    """Of one metric, a number a window: how far the estimate and the naive answer are off, whether the band held."""
+
+    off: list[float] = field(default_factory=list)
+    naive: list[float] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
+    wide: list[float] = field(default_factory=list)
+
+    def add(self, found: Estimated, real: float) -> None:
+        self.off.append(abs(found.value - real))
+        self.naive.append(abs(found.evaluated - real))
+        self.held.append(found.low <= real <= found.high)
+        self.wide.append(found.high - found.low)
+
+    def __str__(self) -> str:
+        off, naive = float(np.mean(self.off)), float(np.mean(self.naive))
+        wide = float(np.mean(self.wide)) / 2
+        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{np.mean(self.held):>10.0%}{wide:>9.4f}"
+
+
+def flights(root: Path, first: date, last: date) -> pa.Table:
+    """The flights of these days with what the model says of them."""
+    model = skops.io.load(root / "artifacts/delay/model.skops", trusted=[TREES])
+    columns = [*model.feature_names_in_]
+    months = [
+        pd.read_parquet(path)
+        for path in sorted((root / "data/features").glob("*.parquet"))
+        if f"{first:%Y-%m}" <= path.stem <= f"{last:%Y-%m}"
+    ]
+    table = pd.concat(months, ignore_index=True)
+    table = table[table["day"].between(f"{first}", f"{last}")].reset_index(drop=True)
+    table["p"] = model.predict_proba(table[columns])[:, 1]
+    table["time"] = pd.to_datetime(table["day"]).dt.tz_localize("UTC")
+    return pa.Table.from_pandas(table[[*columns, "p", "late", "time"]], preserve_index=False)
+
+
+def evaluated(table: pa.Table) -> tuple[Evaluated, Encoder]:
+    """As a version's evaluation leaves them."""
+    inputs = [name for name in table.column_names if name not in ("p", "late", "time")]
+    found = evaluated_of(table.set_column(*_moments(table)), inputs, [Field("p", "float64")], "late", "time")
+    assert not isinstance(found, str), found
+    return found
+
+
+def as_live(table: pa.Table, encoder: Encoder) -> Evaluated:
+    table = table.set_column(*_moments(table))
+    rows, _ = encoder.rows(table, day_of(table["time"]))
+    return Evaluated(rows, encoder.truth(table["late"]), encoder.task)
+
+
+def _moments(table: pa.Table) -> tuple[int, str, Any]:
+    return table.column_names.index("time"), "time", table["time"].cast(pa.timestamp("us", "UTC"))
+
+
+def halves(held_out: Evaluated, rng: np.random.Generator) -> tuple[Evaluated, Evaluated]:
+    mine = rng.random(len(held_out)) < 0.5
+    return held_out[mine], held_out[~mine]
+
+
+def shifted(pool: Evaluated, rng: np.random.Generator, strength: tuple[float, float] = (0.5, 1.5)) -> Evaluated:
+    """Draws of rows by up to three of their features (the model's answer among them), linearly in the log."""
+    features = pool.rows.features
+    spread = np.nanstd(features, axis=0)
+    sigmas = (features - np.nanmean(features, axis=0)) / np.where(spread > 0, spread, 1)
+    sigmas = np.nan_to_num(np.clip(sigmas, -3, 3))
+    chosen = rng.choice(features.shape[1], size=rng.integers(1, 4), replace=False)
+    by = rng.choice([-1, 1], len(chosen)) * rng.uniform(*strength, len(chosen))
+    weight = np.exp(sigmas[:, chosen] @ by)
+    return pool[np.sort(rng.choice(len(pool), size=DRAWN, p=weight / weight.sum()))]
+
+
+def answered(estimates: Estimator, windows: Iterator[Evaluated]) -> tuple[dict[str, Score], int, int]:
+    """By metric, over the windows that were answered; how many those are, and how many there were."""
+    scores: dict[str, Score] = {metric: Score() for metric in METRICS}
+    given = count = 0
+    for live in windows:
+        count += 1
+        found = estimates.of(live.rows)
+        if isinstance(found, str):
+            continue
+        given += 1
+        for one in found:
+            scores[one.metric].add(one, live.metric(one.metric))
+    return scores, given, count
+
+
+def under_covariate_shift(root: Path, windows: int, seed: int = 20130401) -> tuple[dict[str, Score], int, int]:
+    rng = np.random.default_rng(seed)
+    mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
+    return answered(_estimator(mine), (shifted(pool, rng) for _ in range(windows)))
+
+
+def without_overlap(root: Path, windows: int, seed: int = 20130402) -> int:
+    """How many of the windows are answered although the model has seen nothing like them."""
+    rng = np.random.default_rng(seed)
+    mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
+    inputs = mine.rows.inputs
+    far = inputs.max(axis=0, where=~np.isnan(inputs), initial=-np.inf)
+
+    def moved() -> Iterator[Evaluated]:
+        for _ in range(windows):
+            live = shifted(pool, rng)
+            column = rng.integers(live.rows.inputs.shape[1])
+            live.rows.inputs[:, column] = far[column] + 1 + rng.random(len(live))
+            yield live
+
+    return answered(_estimator(mine), moved())[1]
+
+
+def _estimator(reference: Evaluated) -> Estimator:
+    found = estimator(reference, METRICS, 7)
+    assert not isinstance(found, str), found
+    return found
+
+
+def weeks(every: Evaluated) -> Iterator[Evaluated]:
+    number = (every.rows.day - every.rows.day.min()) // 7
+    yield from (every[number == week] for week in range(int(number.max()) + 1) if (number == week).sum() > DRAWN / 4)
+
+
+def first_harm(reference: Evaluated, live: Sequence[Evaluated], metric: str, *, independent: bool = False) -> int:
+    """Of every fourth week the first, counted from 1, in which labels that have come call the model worse than in its
+    evaluation; 0: none."""
+    places = np.arange(len(reference)) if independent else np.unique(reference.rows.day, return_inverse=True)[1]
+    score = SCORES[metric][0]
+    value, error, _ = jackknife(score, reference.truth, reference.rows.predicted, places)
+    plan = HarmPlan(metric, Own(value, value - 1.96 * error, value + 1.96 * error), 0.01, 53)
+    for newest in range(4, len(live) + 1, 4):
+        past = live[:newest]
+        look = np.concatenate([np.full(len(week), newest - place) for place, week in enumerate(past)])
+        labels = Labelled(
+            np.concatenate([week.truth for week in past]),
+            np.concatenate([week.rows.predicted for week in past]),
+            look,
+            np.arange(len(look)) if independent else np.concatenate([week.rows.day for week in past]),
+        )
+        if judge_harm(labels, plan)[0].phase is Phase.FAILED:
+            return newest
+    return 0
+
+
+def show(title: str, scores: dict[str, Score]) -> None:
+    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'coverage':>10}{'band ±':>9}")
+    for metric, score in scores.items():
+        print(f"{metric:<12}{score}" if score.off else f"{metric:<12} not answered")
+
+
+def main() -> None:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path()
+    windows = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    if not (root / "artifacts/delay/model.skops").exists():
+        print(f"{root} has no model: gitml train delay")
+        return
+    scores, given, count = under_covariate_shift(root, windows)
+    show(f"only inputs change: {given} of {count} windows of {DRAWN:,} flights answered", scores)
+    print(f"nothing evaluated is alike: {without_overlap(root, 20)} of 20 windows answered")
+    held_out, encoder = evaluated(flights(root, *HELD_OUT))
+    later = [*weeks(as_live(flights(root, HELD_OUT[1] + timedelta(days=1), LAST), encoder))]
+    scores, given, count = answered(_estimator(held_out), iter(later))
+    show(f"April to December as it was: {given} of {count} weeks answered", scores)
+    for metric in METRICS:
+        found = {way: first_harm(held_out, later, metric, independent=way == "independent") for way in WAYS}
+        said = ", ".join(f"rows {way}: {f'week {week}' if week else 'never'}" for way, week in found.items())
+        print(f"labels call {metric} worse than in the evaluation: {said}")
+
+
+if __name__ == "__main__":
+    main()
