@@ -102,8 +102,10 @@ class _Served:
         # After the process is closed in: all that follows is large.
         from gitml.agent.calls import CallMarks
         from gitml.agent.front import Server
+        from gitml.agent.livereferences import LiveReferences
         from gitml.serving.state import ServerState
 
+        self.references = LiveReferences()
         self.state = ServerState(self.begin.environment, restarts=self.begin.restarts)
         self.server = Server(self.state, self._remark, CallMarks(self.place.marks))
         threading.Thread(target=self._work, daemon=True, name="gitml-load").start()
@@ -131,7 +133,9 @@ class _Served:
         try:
             if isinstance(order, OpenOrder):
                 return self._open(order.number)
-            return ServedAnswer(number=order.number, name=order.name, versions=self.server.serve(order))
+            versions = self.server.serve(order)
+            self.references.serve(order)
+            return ServedAnswer(number=order.number, name=order.name, versions=versions)
         except GitmlError as exc:
             word: Any = next(word for kind, word in _ERRORS if isinstance(exc, kind))
             return RefusedAnswer(
@@ -178,6 +182,7 @@ class _Served:
         spool = Path(begin.spool) if begin.spool else None
         writers = self.stack.enter_context(writing(begin.log, origin, spool))
         inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken)
+        self.references.count(writers.live, inner.metrics, lambda: self.view)
         app = with_agent(inner, lambda: self.view, self._knocker(), secret=begin.secret, allowed=allowed)
         listener = socket.socket(fileno=self.place.listener)
         listen = Listen(grace=begin.grace)

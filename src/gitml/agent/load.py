@@ -11,6 +11,7 @@ from typing import Any
 
 from gitml.agent.fetch import MirrorShelf, application_at, private_at
 from gitml.agent.judge import Go
+from gitml.agent.livereferences import reference_file
 from gitml.agent.messages import GivenVersion, ServedVersion, ServeOrder
 from gitml.agent.source import Wanted
 from gitml.agent.state import Applied, stamp
@@ -107,7 +108,7 @@ def _given(
     shelf: MirrorShelf, models: Mapping[str, Model], name: str, pin: Pin, depth: int = 0
 ) -> Iterator[GivenVersion]:
     record = shelf.record(name, pin)
-    paths = shelf.files(record, [record.artifact, *_samples(record)])
+    paths = {**shelf.files(record, [record.artifact, *_samples(record)]), **reference_file(shelf, record)}
     yield GivenVersion(record=record, files={name: str(path.absolute()) for name, path in paths.items()})
     # What lies deeper is refused where it is loaded.
     if format_of(models, record.model, record.artifact) == "ensemble" and depth < DEEPEST:

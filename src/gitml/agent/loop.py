@@ -17,6 +17,7 @@ from gitml.agent import attempt as tries
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
+from gitml.agent.looksage import LookAges
 from gitml.agent.marks import advanced, lost, why_gone
 from gitml.agent.pin import LocalPin, active, pins_in
 from gitml.agent.report import facts_of, facts_of_wanted
@@ -68,6 +69,7 @@ class Agent:
         self._loaded: dict[str, LoadedModel] = {}
         self._grounds: Grounds | None = None
         self._told: dict[str, str] = {}
+        self._ages = LookAges(setup.mirror, setup.environment)
         self._front = HidingFront(setup.front, setup.mirror)
         self._retries: dict[str, tuple[int, float]] = {}
         setup.mirror.prepare()
@@ -121,6 +123,7 @@ class Agent:
             verified=self.state.verified,
             looked=stamp(now) if heads else self.view.looked,
             outbox=len(self.setup.reporter.outbox.waiting()),
+            extra=self._ages.told(heads.main, self.state.applied) if heads else self.view.extra,
         )
         return self._see(fresh)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from gitml.git import ledger
 from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry
-from gitml.git.orphan import Remote
+from gitml.git.orphan import Remote, grown_at
 from gitml.git.repository import Repository
 
 # What the job that tells leaves behind: one commit without a past.
@@ -49,18 +48,8 @@ def heard_looks(place: Place, rules: EvidenceRules, since: datetime | None = Non
 
 
 def newest_look(remote: Remote) -> datetime | None:
-    """When something was last added to the looks of the remote, by the branch's newest commit; None if there is no such
-    branch. Nothing is written to any clone. Raises OutsideError."""
-    with tempfile.TemporaryDirectory(prefix="gitml-looks-") as name:
-        folder = Path(name)
-        remote.git(folder, "init", "--quiet", "--bare")
-        if not remote.git(folder, "ls-remote", remote.url, f"refs/heads/{LOOKS}"):
-            return None
-        # Git keeps a filter by the remote's name, which may not be a path.
-        remote.git(folder, "remote", "add", "there", remote.url)
-        remote.git(folder, "fetch", "--quiet", "--depth=1", "--filter=tree:0", "there", f"refs/heads/{LOOKS}")
-        said = remote.git(folder, "log", "-1", "--no-show-signature", "--format=%ct", "FETCH_HEAD")
-    return datetime.fromtimestamp(int(said), UTC)
+    """When something was last added to the looks of the remote; None without such a branch. Raises OutsideError."""
+    return grown_at(remote, LOOKS)
 
 
 def sign_looks(signer: Signer, statements: Sequence[Statement]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -161,6 +162,21 @@ def add_to(tip: str, near: Path, remote: Remote, addition: Addition, *, track: s
         return _Work(near, remote, addition, name, known).add_to(tip)
     except _MovedError:
         return None
+
+
+def grown_at(remote: Remote, branch: str) -> datetime | None:
+    """When the branch's newest commit was made, as it says itself; None where there is no such branch.
+
+    Neither files nor history are fetched. Raises OutsideError when the server cannot be asked.
+    """
+    with tempfile.TemporaryDirectory(prefix="gitml-branch-") as folder:
+        work = _Work(Path(folder), remote, Addition(branch, {}, ""), "there")
+        tip = _fetched(work)
+        return (
+            datetime.fromtimestamp(int(work.git("log", "-1", "--no-show-signature", "--format=%ct", tip)), UTC)
+            if tip
+            else None
+        )
 
 
 def _fetched(work: _Work) -> str | None:
