@@ -19,7 +19,7 @@ from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.harm import HarmPlan, Labelled, Own, Performance, judge_harm
 from gitml.monitoring.labelled import NEEDED, answered, labelled
 from gitml.monitoring.losses import SCORES
-from gitml.monitoring.performance import PerformanceReport, Point, by_group, in_window, overall, sources_of
+from gitml.monitoring.performance import PerformanceReport, WindowPerformance, by_group, in_window, overall, sources_of
 from gitml.monitoring.reference import FEATURE, OUTPUT
 from gitml.monitoring.subject import Look, Subject
 from gitml.registry import Record
@@ -91,7 +91,7 @@ def _report(
         ripe = look.until <= matured
         found = in_window(labels, number, [*metrics]) if ripe else ()
         why = "" if found else "too few labels have come" if ripe else "not all labels have come"
-        series.append(Point(look.since, look.until, count, found, why=why))
+        series.append(WindowPerformance(look.since, look.until, count, found, why=why))
     first = next(iter(metrics), "")
     parts = by_group(labels, first, groups) if first and len(labels) else ()
     return PerformanceReport(overall(labels, metrics), parts, tuple(series), sources_of(labels), labels.unfit)
@@ -175,8 +175,8 @@ def _evaluated_file(root: Path, record: Record) -> Path | str:
 
 
 def _point(
-    point: Point, made: Estimator | str, encoder: Encoder, where: tuple[Watch, PerformanceCall], look: Look
-) -> Point:
+    point: WindowPerformance, made: Estimator | str, encoder: Encoder, where: tuple[Watch, PerformanceCall], look: Look
+) -> WindowPerformance:
     if isinstance(made, str):
         return replace(point, why=f"{point.why}; {made}")
     live = _live(encoder, where, look)

@@ -28,7 +28,7 @@ Cluster = Literal["day", "hour", ""]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricOnLabels:
     """A metric on labels. ``low`` and ``high``: 95 %, with rows of one ``cluster`` as one draw; None, where there are
     fewer than five clusters."""
 
@@ -48,18 +48,18 @@ class Group:
     column: str
     value: str
     labels: int
-    measured: Measured | None
+    measured: MetricOnLabels | None
 
 
 @dataclass(frozen=True)
-class Point:
+class WindowPerformance:
     """One window of the series: what labels say of it as soon as all of them must have come, before that what is
     estimated. ``why``: the reason where it has neither."""
 
     since: datetime
     until: datetime
     labels: int
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[MetricOnLabels, ...] = ()
     estimated: tuple[Estimated, ...] = ()
     why: str = ""
 
@@ -69,9 +69,9 @@ class PerformanceReport:
     """``metrics`` are of all labels of the looks; ``groups`` of the first metric; ``series`` oldest first. ``sources``:
     who told how many of the labels. ``unfit``: labels that do not fit the answers."""
 
-    metrics: tuple[Measured, ...]
+    metrics: tuple[MetricOnLabels, ...]
     groups: tuple[Group, ...]
-    series: tuple[Point, ...]
+    series: tuple[WindowPerformance, ...]
     sources: Mapping[str, int]
     unfit: int = 0
     suitability: Suitability | None = None
@@ -80,7 +80,7 @@ class PerformanceReport:
 
 def measured(
     metric: str, labelled: Labelled, rows: NDArray[np.bool_] | None = None, own: Own | None = None
-) -> Measured | None:
+) -> MetricOnLabels | None:
     """None for too few labels, or where the metric is not defined on them."""
     chosen = np.ones(len(labelled), bool) if rows is None else rows
     truth, predicted = labelled.truth[chosen], labelled.predicted[chosen]
@@ -90,7 +90,7 @@ def measured(
     cluster, places = _clusters(labelled, chosen)
     if not cluster:
         value = score(truth, predicted, np.ones_like(truth))
-        return Measured(metric, value, None, None, len(truth), "", own) if math.isfinite(value) else None
+        return MetricOnLabels(metric, value, None, None, len(truth), "", own) if math.isfinite(value) else None
     value = score(truth, predicted, np.ones_like(truth))
     if not math.isfinite(value):
         return None
@@ -98,9 +98,9 @@ def measured(
     some = thinned(len(truth), _MOST_ROWS)
     _, error, blocks = jackknife(score, truth[some], predicted[some], places[some])
     if not math.isfinite(error):
-        return Measured(metric, value, None, None, len(truth), "", own)
+        return MetricOnLabels(metric, value, None, None, len(truth), "", own)
     wide = -float(stdtrit(blocks - 1, 0.025)) * error
-    return Measured(metric, value, value - wide, value + wide, len(truth), cluster, own)
+    return MetricOnLabels(metric, value, value - wide, value + wide, len(truth), cluster, own)
 
 
 def _clusters(labelled: Labelled, chosen: NDArray[np.bool_]) -> tuple[Cluster, NDArray[np.int64]]:
@@ -113,7 +113,7 @@ def _clusters(labelled: Labelled, chosen: NDArray[np.bool_]) -> tuple[Cluster, N
     return "", np.zeros(0, np.int64)
 
 
-def overall(labelled: Labelled, metrics: Mapping[str, Own | None]) -> tuple[Measured, ...]:
+def overall(labelled: Labelled, metrics: Mapping[str, Own | None]) -> tuple[MetricOnLabels, ...]:
     return tuple(one for name, own in metrics.items() if (one := measured(name, labelled, own=own)))
 
 
@@ -126,7 +126,7 @@ def by_group(labelled: Labelled, metric: str, groups: Sequence[tuple[str, str, s
     return tuple(found)
 
 
-def in_window(labelled: Labelled, look: int, metrics: Sequence[str]) -> tuple[Measured, ...]:
+def in_window(labelled: Labelled, look: int, metrics: Sequence[str]) -> tuple[MetricOnLabels, ...]:
     """``look`` counts back from the newest, 1."""
     rows = labelled.look == look
     return tuple(one for name in metrics if (one := measured(name, labelled, rows)))
