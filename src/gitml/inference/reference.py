@@ -114,33 +114,6 @@ def _signature_of(root: Path, model: Model, call: ReferenceCall) -> dict[str, An
     return _signature(Path(call.signature) if call.signature else root / str(model.signature))
 
 
-def write_evaluated_rows(root: Path, call: ReferenceCall) -> tuple[Path, int]:
-    """Some rows of the evaluation with their labels, and how many. Raises UsageError."""
-    app, model = _asked(root, call)
-    if model.evaluated is None:
-        raise UsageError(
-            f"gitml.yaml names no evaluated of {call.model}", "add a line: evaluated: artifacts/evaluated.parquet"
-        )
-    if not call.outputs:
-        raise UsageError("--label names a column of the evaluated rows", "name their table with --outputs")
-    signature = _signature_of(root, model, call)
-    names = parse_signature(signature)
-    inputs, outputs = (
-        [field.name for field in fields if field.name not in app.private] for fields in (names.inputs, names.outputs)
-    )
-    if EVERY_COLUMN in app.private or call.label in app.private or len(outputs) < len(names.outputs):
-        raise UsageError("answers or labels are private: no row of them may be kept", "leave out --label")
-    rows = _tables(call.outputs, signature)()
-    return root / model.evaluated, write_evaluated(root / model.evaluated, rows, inputs, outputs, call.label, call.time)
-
-
-def _asked(root: Path, call: ReferenceCall) -> tuple[Application, Model]:
-    app = load_application(root)
-    if call.model not in app.models:
-        raise UsageError(f"there is no model {call.model}", f"gitml.yaml has {', '.join(app.models)}")
-    return app, app.models[call.model]
-
-
 def _signature(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_bytes()))
