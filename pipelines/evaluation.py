@@ -73,7 +73,7 @@ def evaluate(folder: Path, predict: Predict) -> None:
         [Group.of(entry) for entry in groups if entry["column"] == "carrier"],
     )
     # The answers that live ones are held against: see the second command of the stage.
-    write_table(folder / "scored.parquet", table[[MOMENT, LABEL]].assign(**{OUTPUT: predicted}))
+    write_table(folder / "scored.parquet", table[[MOMENT, *columns, LABEL]].assign(**{OUTPUT: predicted}))
     write_table(folder / "samples.parquet", sample(table, columns, predicted, settings["samples"], settings["seed"]))
 
 
