@@ -295,3 +295,19 @@ def test_the_job_is_red_while_something_cannot_be_read(watched: WatchedTown) -> 
     assert "delay in production until 2025-09-15 00:00 UTC: the traffic cannot be read" in torn.out
     (left,) = json.loads((root.parent / "handed/looks.json").read_text())["looks"]
     assert left["look"]["until"] == "2025-09-08T00:00:00Z"
+
+
+def test_a_look_that_is_too_large_goes_without_its_counts(
+    watched: WatchedTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.at(MONDAY + WEEK + HOUR)
+    watched.evaluate()
+    (whole,) = json.loads(watched.handed().read_text())["looks"]
+    size = len(json.dumps(whole))
+    monkeypatch.setattr("gitml.inference.lookdetails.MOST_DETAILS", size // 2)
+    watched.evaluate()
+    (told,) = json.loads(watched.handed().read_text())["looks"]
+    assert (told["sketch"], told["look"]) == (None, whole["look"])
+    monkeypatch.setattr("gitml.cijobs.looking.MOST_DETAILS", 1000)
+    (one,) = watched.evaluate()
+    assert (one.id, one.found.later[:31]) == ("", "a look at so many columns is to")
