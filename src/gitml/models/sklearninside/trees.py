@@ -67,8 +67,9 @@ def _inside(model: Any) -> Iterator[tuple[Any, int, frozenset[int]]]:
 def _categorical(estimator: Any) -> frozenset[int]:
     """The features of which the rows' categories are looked up in a table that the estimator makes of these alone."""
     flags = getattr(vars(estimator).get("_bin_mapper"), "is_categorical_", None)
-    is_table = isinstance(flags, np.ndarray) and flags.ndim == 1 and flags.dtype != object
-    return frozenset(map(int, np.flatnonzero(flags))) if is_table else frozenset()
+    if not isinstance(flags, np.ndarray) or flags.ndim != 1 or flags.dtype == object:
+        return frozenset()
+    return frozenset(map(int, np.flatnonzero(flags)))
 
 
 def _sound(tree: Any, width: int, known: frozenset[int]) -> bool:
