@@ -13,7 +13,9 @@ from box import APP, PLACE, Box, gitml, need, say, set_secret, step, until
 KEYS = PLACE / "keys"
 CI = ("trained", "evaluated", "reproduced", "gate", "approved", "promoted", "rolled-back")
 AGENT, LOOKS = ("deployed",), ("look",)
-GATE, MONITOR = "gitml/gate", "gitml monitor"
+GATE = "gitml/gate"
+# Workflows that nothing waits for: what they bring starts the gate again.
+BESIDE = ("gitml monitor", "gitml reproduce")
 
 
 def make_keys() -> None:
@@ -173,9 +175,9 @@ def status(api: httpx.Client, head: str) -> dict[str, Any] | None:
 
 
 def settled(api: httpx.Client) -> bool:
-    """Whether all workflows have ended but for those that look at traffic, which nothing waits for."""
+    """Whether all workflows have ended but those that run beside."""
     runs = api.get("actions/runs").json()["workflow_runs"]
-    return all(run["status"] == "completed" for run in runs if run["name"] != MONITOR)
+    return all(run["status"] == "completed" for run in runs if run["name"] not in BESIDE)
 
 
 @contextmanager
