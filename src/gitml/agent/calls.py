@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from gitml.models.model import Answers, Predictor
-from gitml.models.signature import Rows
+# The supervisor reads the marks, and has no use for libraries of numbers.
+if TYPE_CHECKING:
+    from gitml.models.model import Answers, Predictor
+    from gitml.models.signature import Rows
 
 PLACES = 4096
 _WIDTH = 3

@@ -18,7 +18,7 @@ from gitml.registry.store import pinned, record_path
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
 from gitml.spec.load import APPLICATION, parse_application
-from gitml.traffic.exchange import EVERY_COLUMN
+from gitml.traffic.private import EVERY_COLUMN
 
 _OLD = 30 * 86_400.0  # seconds
 

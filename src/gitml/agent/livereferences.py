@@ -7,24 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gitml.agent.fetch import MirrorShelf
 from gitml.agent.lookgauges import LookGauges
 from gitml.agent.messages import GivenVersion, ServeOrder
-from gitml.errors import GitmlError, UsageError
+from gitml.errors import UsageError
 from gitml.monitoring.reference import read_version_reference
-from gitml.registry.record import Record
 from gitml.serving.livegauges import LiveGauges
 from gitml.serving.metrics import Metrics
 from gitml.sketches.reference import ReferenceSketch
 from gitml.traffic.livesketch import LiveSketches
-
-
-def reference_file(shelf: MirrorShelf, record: Record) -> Mapping[str, Path]:
-    """By its name in the record. Nothing where the version has none, or it cannot be had: it serves all the same."""
-    name = record.roles.get("reference", "")
-    with suppress(GitmlError):
-        return shelf.files(record, [name]) if name in record.files else {}
-    return {}
 
 
 class LiveReferences:

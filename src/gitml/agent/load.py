@@ -4,6 +4,7 @@ their digests and tried in quarantine, or none. Nothing here opens a model."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 
 from gitml.agent.fetch import MirrorShelf, application_at, private_at
 from gitml.agent.judge import Go
-from gitml.agent.livereferences import reference_file
 from gitml.agent.messages import GivenVersion, ServedVersion, ServeOrder
 from gitml.agent.source import Wanted
 from gitml.agent.state import Applied, stamp
+from gitml.errors import GitmlError
 from gitml.fields import Format
 from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
@@ -108,12 +109,20 @@ def _given(
     shelf: MirrorShelf, models: Mapping[str, Model], name: str, pin: Pin, depth: int = 0
 ) -> Iterator[GivenVersion]:
     record = shelf.record(name, pin)
-    paths = {**shelf.files(record, [record.artifact, *_samples(record)]), **reference_file(shelf, record)}
+    paths = {**shelf.files(record, [record.artifact, *_samples(record)]), **_reference(shelf, record)}
     yield GivenVersion(record=record, files={name: str(path.absolute()) for name, path in paths.items()})
     # What lies deeper is refused where it is loaded.
     if format_of(models, record.model, record.artifact) == "ensemble" and depth < DEEPEST:
         for inner in parse_ensemble(paths[record.artifact].read_bytes(), record.artifact).pins:
             yield from _given(shelf, models, inner.model, inner, depth + 1)
+
+
+def _reference(shelf: MirrorShelf, record: Record) -> Mapping[str, Path]:
+    """By its name in the record. Nothing where the version has none, or it cannot be had: it serves all the same."""
+    name = record.roles.get("reference", "")
+    with suppress(GitmlError):
+        return shelf.files(record, [name]) if name in record.files else {}
+    return {}
 
 
 def _samples(record: Record) -> Sequence[str]:

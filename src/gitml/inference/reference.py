@@ -27,7 +27,7 @@ from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
 from gitml.spec.application import Application, Model
 from gitml.spec.monitors import MonitorSpec
-from gitml.traffic.exchange import EVERY_COLUMN
+from gitml.traffic.private import EVERY_COLUMN
 
 _ROWS = 65_536
 

@@ -14,7 +14,7 @@ from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.layout import Layout
 from gitml.sketches.reference import ReferenceSketch, joined
 from gitml.sketches.sketch import Sketch
-from gitml.traffic.exchange import EVERY_COLUMN
+from gitml.traffic.private import EVERY_COLUMN
 
 
 @dataclass(frozen=True)

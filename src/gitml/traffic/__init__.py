@@ -5,6 +5,7 @@ judges. No other package knows the files. The map::
 
     exchange       a request and its answer: the columns of a row (format 2), and rows of format 1 read as such
     predictionlog  the bounded queue of a server, and its thread
+    private        columns that are never written
     journal        batches on the local disk, safe within a second
     spool          journals that become Parquet files in the folder or object store of the traffic
     files          which part of the rows lies in which file: what a merged file replaces

@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gitml.traffic.private import EVERY_COLUMN
+
 MOMENT = pa.timestamp("us", tz="UTC")
 FIXED = pa.schema(
     [
@@ -40,8 +42,6 @@ FIXED = pa.schema(
 MODEL, DATE, FORMAT = b"model", b"date", b"format"
 OUTCOMES = ("ok", "invalid", "refused", "failed", "dropped", "timed out")
 ARMS = ("champion", "canary", "shadow", "asked")
-# In ``private``: no column at all is written.
-EVERY_COLUMN = "*"
 _FIRST, _LAST = 0.0, 253402300799.0  # 1970 to 9999
 
 
