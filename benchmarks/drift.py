@@ -25,11 +25,13 @@ from benchmarks.servers.table import CACHE
 
 HERE = Path(__file__).parent
 REFERENCE = 100_000
+# Some of them would tell their makers that they ran.
+QUIET = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANALYTICS": "True"}
 # Script → what its environment has.
 TOOLS: Mapping[str, Sequence[str]] = {
     "gitml": (),
     "whylogs": ("whylogs==1.6.4", "pandas<3", "numpy<2", "scipy", "pyarrow<20", "ipython", "pybars3"),
-    "nannyml": ("nannyml==0.13.1", "pandas<3", "numpy<2.3", "pyarrow<22"),
+    "nannyml": ("nannyml==0.13.1", "statsmodels", "pandas<3", "numpy<2.3", "pyarrow<22"),
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
     "alibi_detect": ("alibi-detect==0.11.4", "numpy<1.25", "scipy<1.12", "numba==0.57.1", "pandas<2.1", "pyarrow<15"),
 }
@@ -85,7 +87,7 @@ def line(tool: str, reference: Path, live: Path) -> str:
             str(reference),
             str(live),
         ]
-        ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1_800)
+        ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1_800, env=os.environ | QUIET)
         found = json.loads(ran.stdout.splitlines()[-1])
     except subprocess.SubprocessError as exc:
         said = str(getattr(exc, "stderr", "") or exc).strip().splitlines()[-1][:100]

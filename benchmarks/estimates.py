@@ -3,15 +3,16 @@
 FOLDER is the reference application after `gitml train delay`. The flights that its model was not fitted on, of the last
 five weeks before April, are cut in two halves at random: one is what the version was evaluated on, from the other
 windows are drawn in which some flights are more frequent than others. So only the inputs change there, and their labels
-say how far each estimate is off; beside it stands what most people say, that the model is as good as it was in its
-evaluation. Then windows follow that nothing evaluated is like, and the weeks from April to December as they were, in
-which what follows from the inputs changes too.
+say how far each estimate is off. Beside it stands what most people say, that the model is as good as it was in its
+evaluation, and how far the labels of a twin are off, a window that was drawn in the same way from the first half. Then
+windows follow that nothing evaluated is like, and the weeks from April to December as they were, in which what follows
+from the inputs changes too.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,10 +29,12 @@ from gitml.monitoring.estimates.rows import Evaluated
 from gitml.monitoring.estimates.table import Encoder, day_of, evaluated_of
 from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
 from gitml.monitoring.losses import SCORES
+from gitml.monitoring.suitability import suitability
 from gitml.verdict import Phase
 
 METRICS = ("auc", "log_loss", "brier", "accuracy")
 HELD_OUT, LAST = (date(2013, 2, 25), date(2013, 3, 31)), date(2013, 12, 31)
+MARGIN = 0.02
 DRAWN, WAYS = 8_000, ("clustered by day", "independent")
 TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 
@@ -42,11 +45,13 @@ class Score:
 
     off: list[float] = field(default_factory=list)
     naive: list[float] = field(default_factory=list)
+    twin: list[float] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
 
-    def add(self, found: Estimated, real: float) -> None:
+    def add(self, found: Estimated, real: float, twin: float) -> None:
         self.off.append(abs(found.value - real))
+        self.twin.append(abs(twin - real))
         self.naive.append(abs(found.evaluated - real))
         self.held.append(found.low <= real <= found.high)
         self.wide.append(found.high - found.low)
@@ -54,7 +59,8 @@ class Score:
     def __str__(self) -> str:
         off, naive = float(np.mean(self.off)), float(np.mean(self.naive))
         wide = float(np.mean(self.wide)) / 2
-        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{np.mean(self.held):>10.0%}{wide:>9.4f}"
+        twin = f"{np.mean(self.twin):>9.4f}" if np.isfinite(self.twin).all() else f"{'-':>9}"
+        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{twin}{np.mean(self.held):>10.0%}{wide:>9.4f}"
 
 
 def flights(root: Path, first: date, last: date) -> pa.Table:
@@ -96,37 +102,61 @@ def halves(held_out: Evaluated, rng: np.random.Generator) -> tuple[Evaluated, Ev
     return held_out[mine], held_out[~mine]
 
 
-def shifted(pool: Evaluated, rng: np.random.Generator, strength: tuple[float, float] = (0.5, 1.5)) -> Evaluated:
-    """Draws of rows by up to three of their features (the model's answer among them), linearly in the log."""
-    features = pool.rows.features
-    spread = np.nanstd(features, axis=0)
-    sigmas = (features - np.nanmean(features, axis=0)) / np.where(spread > 0, spread, 1)
-    sigmas = np.nan_to_num(np.clip(sigmas, -3, 3))
+def shifted(pools: Sequence[Evaluated], rng: np.random.Generator) -> list[Evaluated]:
+    """Draws of each pool's rows by up to three of their features (the model's answer among them), linearly in the log
+    of their frequency, in the same way for all pools."""
+    features = pools[0].rows.features
+    mean, spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
     chosen = rng.choice(features.shape[1], size=rng.integers(1, 4), replace=False)
-    by = rng.choice([-1, 1], len(chosen)) * rng.uniform(*strength, len(chosen))
-    weight = np.exp(sigmas[:, chosen] @ by)
-    return pool[np.sort(rng.choice(len(pool), size=DRAWN, p=weight / weight.sum()))]
+    by = rng.choice([-1, 1], len(chosen)) * rng.uniform(0.5, 1.5, len(chosen))
+    found = []
+    for pool in pools:
+        sigmas = np.clip((pool.rows.features - mean) / np.where(spread > 0, spread, 1), -3, 3)
+        weight = np.exp(np.nan_to_num(sigmas)[:, chosen] @ by)
+        found.append(pool[np.sort(rng.choice(len(pool), size=DRAWN, p=weight / weight.sum()))])
+    return found
 
 
-def answered(estimates: Estimator, windows: Iterator[Evaluated]) -> tuple[dict[str, Score], int, int]:
-    """By metric, over the windows that were answered; how many those are, and how many there were."""
+Pair = tuple[Evaluated, Evaluated | None]
+
+
+def answered(estimates: Estimator, windows: Iterable[Pair]) -> tuple[dict[str, Score], int, int]:
+    """By metric, over the windows that were answered; how many those are, and how many there were. With each window
+    comes another one that was drawn in the same way, if there is any."""
     scores: dict[str, Score] = {metric: Score() for metric in METRICS}
     given = count = 0
-    for live in windows:
+    for live, twin in windows:
         count += 1
         found = estimates.of(live.rows)
         if isinstance(found, str):
             continue
         given += 1
         for one in found:
-            scores[one.metric].add(one, live.metric(one.metric))
+            other = twin.metric(one.metric) if twin else np.nan
+            scores[one.metric].add(one, live.metric(one.metric), other)
     return scores, given, count
 
 
 def under_covariate_shift(root: Path, windows: int, seed: int = 20130401) -> tuple[dict[str, Score], int, int]:
     rng = np.random.default_rng(seed)
     mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
-    return answered(_estimator(mine), (shifted(pool, rng) for _ in range(windows)))
+    pairs = (shifted((pool, mine), rng) for _ in range(windows))
+    return answered(_estimator(mine), ((live, twin) for live, twin in pairs))
+
+
+def suitable(root: Path, windows: int, seed: int = 20130403) -> tuple[int, int, int]:
+    """Of windows whose accuracy fell by more than MARGIN, of which only the inputs differ: how many the filter calls
+    suitable, which is an error; how many there are; and how many of the others it does call suitable."""
+    rng = np.random.default_rng(seed)
+    mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
+    wrong = worse = right = 0
+    for _ in range(windows):
+        (live,) = shifted((pool,), rng)
+        found = suitability(mine, live.rows, MARGIN)
+        said = not isinstance(found, str) and found.suitable
+        fell = mine.metric("accuracy") - live.metric("accuracy") > MARGIN
+        wrong, worse, right = wrong + (fell and said), worse + fell, right + (said and not fell)
+    return wrong, worse, right
 
 
 def without_overlap(root: Path, windows: int, seed: int = 20130402) -> int:
@@ -136,12 +166,12 @@ def without_overlap(root: Path, windows: int, seed: int = 20130402) -> int:
     inputs = mine.rows.inputs
     far = inputs.max(axis=0, where=~np.isnan(inputs), initial=-np.inf)
 
-    def moved() -> Iterator[Evaluated]:
+    def moved() -> Iterator[Pair]:
         for _ in range(windows):
-            live = shifted(pool, rng)
+            (live,) = shifted((pool,), rng)
             column = rng.integers(live.rows.inputs.shape[1])
             live.rows.inputs[:, column] = far[column] + 1 + rng.random(len(live))
-            yield live
+            yield live, None
 
     return answered(_estimator(mine), moved())[1]
 
@@ -179,7 +209,7 @@ def first_harm(reference: Evaluated, live: Sequence[Evaluated], metric: str, *, 
 
 
 def show(title: str, scores: dict[str, Score]) -> None:
-    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'coverage':>10}{'band ±':>9}")
+    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'twin':>9}{'coverage':>10}{'band ±':>9}")
     for metric, score in scores.items():
         print(f"{metric:<12}{score}" if score.off else f"{metric:<12} not answered")
 
@@ -193,9 +223,14 @@ def main() -> None:
     scores, given, count = under_covariate_shift(root, windows)
     show(f"only inputs change: {given} of {count} windows of {DRAWN:,} flights answered", scores)
     print(f"nothing evaluated is alike: {without_overlap(root, 20)} of 20 windows answered")
+    wrong, worse, right = suitable(root, windows)
+    print(
+        f"suitability filter, margin {MARGIN}: {wrong} of {worse} windows that fell by more are called suitable, "
+        f"{right} of the {windows - worse} others"
+    )
     held_out, encoder = evaluated(flights(root, *HELD_OUT))
     later = [*weeks(as_live(flights(root, HELD_OUT[1] + timedelta(days=1), LAST), encoder))]
-    scores, given, count = answered(_estimator(held_out), iter(later))
+    scores, given, count = answered(_estimator(held_out), ((week, None) for week in later))
     show(f"April to December as it was: {given} of {count} weeks answered", scores)
     for metric in METRICS:
         found = {way: first_harm(held_out, later, metric, independent=way == "independent") for way in WAYS}

@@ -21,7 +21,7 @@ from gitml.errors import IntegrityError, SpecError, UsageError
 from gitml.evidence.looks import look_of
 from gitml.project.doctor import doctor
 from gitml.verdict import Phase
-from monitoring.watched_world import AT, DAY, MONDAY, WEEK
+from monitoring.watched_world import AT, DAY, MONDAY, WEEK, weeks
 from publishing.test_webhook import hook
 from sandbox.forge_kit import git
 
@@ -295,3 +295,37 @@ def test_the_job_is_red_while_something_cannot_be_read(watched: WatchedTown) -> 
     assert "delay in production until 2025-09-15 00:00 UTC: the traffic cannot be read" in torn.out
     (left,) = json.loads((root.parent / "handed/looks.json").read_text())["looks"]
     assert left["look"]["until"] == "2025-09-08T00:00:00Z"
+
+
+def test_a_look_that_is_too_large_goes_without_its_counts(
+    watched: WatchedTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.at(MONDAY + WEEK + HOUR)
+    watched.evaluate()
+    (whole,) = json.loads(watched.handed().read_text())["looks"]
+    size = len(json.dumps(whole))
+    monkeypatch.setattr("gitml.inference.lookdetails.MOST_DETAILS", size // 2)
+    watched.evaluate()
+    (told,) = json.loads(watched.handed().read_text())["looks"]
+    assert (told["sketch"], told["look"]) == (None, whole["look"])
+    monkeypatch.setattr("gitml.cijobs.looking.MOST_DETAILS", 1000)
+    (one,) = watched.evaluate()
+    assert (one.id, one.found.later[:31]) == ("", "a look at so many columns is to")
+
+
+@pytest.mark.slow
+def test_two_environments_of_a_model_share_the_new_comment_of_a_day(watched: WatchedTown) -> None:
+    pin = (watched.fresh() / "models/delay/production.yaml").read_text()
+    number = watched.town.pull_of({"models/delay/staging.yaml": pin}, "staging", "ada")
+    watched.town.merge(number)
+    late = {day: some.assign(fare=some["fare"] + 1) for day, some in weeks(6).items() if day >= 35}
+    watched.serve(live=late, environment="staging", name="s", now=AT - DAY)
+    told = watched.run(AT + HOUR)
+    assert {one.environment: dict(one.comments) for one in told} == {
+        "production": {watched.pull: "posted"}, "staging": {number: "posted"},
+    }  # fmt: skip
+    (alarm,) = watched.alarms()
+    assert [body for body in watched.comments(number) if "/alarm/" in body] == []
+    assert "staging" in alarm
+    assert "production" in alarm
+    assert len(re.findall(r"<!-- gitml:alarm:", alarm)) >= 2

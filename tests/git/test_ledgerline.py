@@ -172,6 +172,25 @@ def test_lines_in_front_of_one_another_hide_no_break(ledger: Ledger) -> None:
     assert {after for e, after in ledger.read().entries.items() if e.name == name} == {(broke,)}
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_an_octopus_hides_no_line_that_two_of_its_arms_lead_to(ledger: Ledger, first: bool) -> None:
+    """The ledger is an arm of its own, and is merged into another arm as well."""
+    tip = ledger.tip
+    git(ledger.clone, "fetch", "-q", "origin", BRANCH)
+    git(ledger.clone, "checkout", "-q", "-f", "FETCH_HEAD")
+    git(ledger.clone, "rm", "-q", ledger.honest[0])
+    less = git(ledger.clone, "write-tree")
+    front, beside = (git(ledger.clone, "commit-tree", less, "-m", name) for name in ("front", "beside"))
+    arm = git(ledger.clone, "commit-tree", less, "-p", beside, "-p", tip, "-m", "arm")
+    arms = (tip, arm) if first else (arm, tip)
+    parents = [word for parent in (front, *arms) for word in ("-p", parent)]
+    made = git(ledger.clone, "commit-tree", less, *parents, "-m", "octopus")
+    git(ledger.clone, "push", "-q", "origin", f"{made}:refs/heads/{BRANCH}")
+    line = ledger.read()
+    assert names(line) == sorted(ledger.honest)
+    assert made in [b.commit for b in line.breaks]
+
+
 def test_an_octopus_of_other_ledgers_costs_no_process_more_for_each(ledger: Ledger, spawned: list[object]) -> None:
     whole = git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
     git(ledger.clone, "fetch", "-q", "origin", BRANCH)

@@ -73,6 +73,11 @@ def test_few_rows_are_too_little(live: int, said: str) -> None:
     assert said in found.shown_only
 
 
+def test_without_inputs_nothing_is_told() -> None:
+    none = DetectorRows(pa.table({}))
+    assert "no input is watched" in QUICK.judge(none, none, LEVEL).shown_only
+
+
 def test_rows_of_one_day_are_too_little() -> None:
     found = QUICK.judge(rows(400, 0, days=9), rows(400, 1, by=9.0, days=1), LEVEL)
     assert "rows of 1 cluster" in found.shown_only
@@ -86,6 +91,8 @@ def test_columns_without_any_value_and_of_another_type_are_taken_as_they_come() 
     assert found.columns[0].column == "c0"
     of_words = DetectorRows(live.table.set_column(6, "word", pa.array(["new"] * 400)))
     assert QUICK.judge(reference, of_words, LEVEL).columns[0].column == "word"
+    of_another_type = DetectorRows(live.table.set_column(1, "c1", pa.array(["1.5"] * 400)))
+    assert QUICK.judge(reference, of_another_type, LEVEL).columns[0].column == "c1"
 
 
 @pytest.mark.parametrize(("m", "n"), [(6, 2), (30, 6)])

@@ -22,6 +22,7 @@ from gitml.models.signature import parse
 from gitml.monitoring.evaluated import MOST_ROWS, read_evaluated, write_evaluated
 from gitml.monitoring.harm import Labelled, Own
 from gitml.monitoring.performance import PerformanceReport, by_group, measured, sources_of
+from gitml.reports.monitor import report as report_of
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
 
@@ -118,6 +119,8 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
         assert one.overlap > 0.1
     assert report.suitability is not None
     assert found.verdicts["harm"].phase is Phase.SUCCESSFUL
+    said = report_of(found.to_dict(), []).sticky
+    assert any(line.startswith("| Mon 2025-10-06 | 0 |  | 0.8") for line in said.splitlines())
     told = found.to_dict()["performance"]
     assert len(json.dumps(told)) < 20_000
     assert (len(told["series"]), told["series"][-1]["since"]) == (6, "2025-10-06T00:00:00Z")

@@ -96,15 +96,16 @@ class WatchedWorld:
         labels: bool = False,
         now: datetime = AT - DAY,
         name: str = "d",
+        environment: str = "production",
         **more: Any,
     ) -> None:
         """``live``: day from MONDAY on → the rows that were asked and answered on it, one request a day."""
-        arm = Arm("delay", "production", "champion", version or self.version, 100.0, "e1")
+        arm = Arm("delay", environment, "champion", version or self.version, 100.0, "e1")
         with patch("gitml.clock.time.time", now.timestamp):  # the clock of today does not go back
             self._serve(live, arm, name, labels=labels, **more)
 
     def _serve(self, live: Mapping[int, pd.DataFrame], arm: Arm, name: str, *, labels: bool, **more: Any) -> None:
-        limits, origin = LogLimits(window=0.01), LogOrigin("web", "production")
+        limits, origin = LogLimits(window=0.01), LogOrigin("web", arm.environment)
         log, store = PredictionLog(self.traffic, limits=limits, origin=origin), LabelStore(self.traffic)
         for day, some in live.items():
             when = (MONDAY + timedelta(days=day, hours=12)).timestamp()

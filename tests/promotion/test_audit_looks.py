@@ -87,7 +87,7 @@ def test_other_inputs_are_a_correction_that_replaces_nothing(app: World) -> None
 
 def test_traffic_that_was_counted_differently_is_named(app: World) -> None:
     look(app, disagrees=[{"id": "1" * 64, "signed": "2" * 64, "counted": "3" * 64}])
-    assert of_looks(judged(app)) == [("look-disagrees", "failed")]
+    assert of_looks(judged(app)) == [("look-disagrees", "inconclusive")]
 
 
 def test_a_key_that_may_not_sign_looks_is_named(app: World) -> None:

@@ -9,14 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import Problem, SpecError
-from gitml.evidence.looks import LookDetails
+from gitml.evidence.looks import MOST_DETAILS, LookDetails
 from gitml.files import write_file
+from gitml.jsontext import canonical
 
 NAME = "looks.json"
 ARTIFACT = "gitml-looks"
 MAX_BYTES, MOST_LOOKS = 40_000_000, 64
-# A statement has 700,000 bytes, its binding among them.
-_MOST_OF_ONE = 650_000
 
 
 class LookFile(BaseModel):
@@ -63,7 +62,7 @@ def _read(path: Path) -> LookFile:
 
 
 def _look(place: int, one: Mapping[str, Any]) -> LookDetails:
-    if len(str(one)) > _MOST_OF_ONE:
+    if len(canonical(one)) > MOST_DETAILS:
         raise SpecError([Problem(NAME, 0, f"looks.{place}", "is too large for a statement")])
     try:
         return LookDetails.model_validate(one)

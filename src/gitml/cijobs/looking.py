@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from gitml.control.ledger import Here
 from gitml.control.looks import read_looks
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError
-from gitml.evidence.looks import LookDetails, Looks, looks_of, most_spent, spent_after
+from gitml.evidence.looks import MOST_DETAILS, LookDetails, Looks, looks_of, most_spent, spent_after
 from gitml.evidence.reader import EvidenceRules
 from gitml.git.commands import Git
 from gitml.git.ledger import LOOKS
 from gitml.inference.earlier import Earlier
-from gitml.inference.lookdetails import look_details, recount
+from gitml.inference.lookdetails import look_details, recount, size_of
 from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
 from gitml.inference.monitored import Monitored
+
+_TOO_MUCH = "a look at so many columns is too large for a statement: name those that matter, `columns` under `monitors`"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def _look(
     try:
         recounts = tuple(wrong for d in before[:1] if (wrong := recount(watch, job, d)))
         details = look_details(watch, job, found, spent, recounts)
-    except UNREADABLE:
-        return LookedAt(found), None
+    except UNREADABLE as exc:
+        return LookedAt(replace(found, later=f"the traffic cannot be read: {exc}")), None
+    if size_of(details) > MOST_DETAILS:
+        return LookedAt(replace(found, later=_TOO_MUCH)), None
     return LookedAt(found, str(details["id"])), details

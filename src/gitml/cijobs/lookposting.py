@@ -8,9 +8,10 @@ follows from the signed looks and the comments that are there, so a run that was
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
 from gitml.control.looks import heard_looks, mark_told
@@ -37,6 +38,7 @@ CONTEXT = "gitml/monitor"
 _ALARM = re.compile(r"<!-- gitml:alarm:([0-9a-f]{64}):([a-z]+) -->")
 _KEY = re.compile(r"<!-- gitml:report:([^ ]+) -->")
 Onset = tuple[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,17 @@ def _began(part: str, history: Sequence[SignedLook]) -> str:
     return first
 
 
+def _tried(call: Callable[[], T | None], problems: list[str]) -> Iterator[T]:
+    """What the call gives, if anything; what went wrong joins the problems."""
+    try:
+        found = call()
+    except GitmlError as exc:
+        problems.append(exc.message.splitlines()[0])
+        return
+    if found is not None:
+        yield found
+
+
 @dataclass(frozen=True)
 class _Work:
     place: Place
@@ -108,24 +121,21 @@ class _Work:
     env: Mapping[str, str]
 
     def model(self, model: str, watched: Sequence[MonitorOnMain]) -> Iterator[ToldMonitor]:
-        parts = [part for one in watched if one.model == model and (part := self._part(one))]
-        alarm, problem = "", ""
-        posted: dict[str, dict[int, str]] = {}
+        """What fails for one monitor keeps no other back."""
+        problems: list[str] = []
+        parts = [part for one in watched if one.model == model for part in _tried(partial(self._part, one), problems)]
+        posted = {part.watched.environment: self._posted(part, problems) for part in parts}
+        alarm = next(iter(_tried(partial(self._alarm, model, parts), problems)), "")
+        problem = "; ".join(dict.fromkeys(problems))
         for part in parts:
-            posted[part.watched.environment] = {}
-            for pull in part.pulls:
-                try:
-                    posted[part.watched.environment][pull] = self._stick(pull, self._key(part), part.page.sticky)
-                except GitmlError as exc:
-                    problem = problem or exc.message
-        try:
-            alarm = self._alarm(model, parts)
-        except GitmlError as exc:
-            problem = problem or exc.message
-        for part in parts:
-            one = part.watched
-            phase = part.look.details.look.phase
-            yield ToldMonitor(model, one.environment, phase, posted[one.environment], alarm, problem)
+            where, phase = part.watched.environment, part.look.details.look.phase
+            yield ToldMonitor(model, where, phase, posted[where], alarm, problem)
+        if problem and not parts:
+            yield ToldMonitor(model, "", Phase.ERROR, {}, "", problem)
+
+    def _posted(self, part: _Part, problems: list[str]) -> dict[int, str]:
+        key, text = self._key(part), part.page.sticky
+        return {pull: how for pull in part.pulls for how in _tried(partial(self._stick, pull, key, text), problems)}
 
     def _key(self, part: _Part) -> str:
         return f"{self._application}/monitor/{part.watched.model}/{part.watched.environment}"

@@ -48,6 +48,7 @@ _UNCLEAR = frozenset(
         Cause.REMOVED_KEY,
         Kind.NO_POLICY,
         Kind.LOOK_CORRECTED,
+        Kind.LOOK_DISAGREES,
     }
 )
 

@@ -21,6 +21,8 @@ KIND = "look"
 FORMAT: Literal[1] = 1
 # One look at the end of each window; a little more than one share is a rounding.
 _ALL = 1.001
+# A statement holds 700,000 bytes, its binding among them.
+MOST_DETAILS = 680_000
 _MOST_WINDOWS, _MOST_COLUMNS, _MOST_WORDS = 32, 2000, 20_000
 RESULTS: Mapping[Phase, Literal["passed", "failed", "inconclusive"]] = {
     Phase.SUCCESSFUL: "passed",

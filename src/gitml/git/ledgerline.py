@@ -126,6 +126,8 @@ def hidden(
     waiting, lines = [tip for tip in tips if tip in events], dict[str, list[Landed]]()
     while waiting:
         tip = waiting.pop()
+        if tip in lines:  # two lines lead to it
+            continue
         lines[tip] = list(_own(tip, found, there))
         waiting += {p for landed in lines[tip] for p in landed.parents[1:] if p in events and p not in there}
     read: dict[str, Line] = {}

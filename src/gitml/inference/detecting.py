@@ -82,7 +82,7 @@ def _judged(entry: MonitorDetector, found: _Found, level: float) -> Detection:
         if entry.alibi:
             live = pa.table({}) if found.live is None else found.live
             rows = rows_for(live, found.names if live.num_rows else [], found.cluster)
-            return alibi_detector(found.root, entry, found.inputs).judge(DetectorRows(pa.table({})), rows, level)
+            return alibi_detector(found.root, entry, found.inputs).judge(_sample_or_none(found), rows, level)
         return DomainClassifier(found.watch.spec.floors.numbers).judge(*_with_sample(found), level)
     except (GitmlError, OSError) as exc:
         return too_little(entry.shown, _said(exc), level)
@@ -100,6 +100,14 @@ def _cluster(watch: Watch, subject: Subject) -> Cluster:
     if features is None:
         return "day" if clusters else ""
     return joint_cluster(features, clusters)  # type: ignore[return-value]
+
+
+def _sample_or_none(found: _Found) -> DetectorRows:
+    """Rows of the reference for detectors that have one of their own: they only tell how alike rows are."""
+    try:
+        return _with_sample(found)[0]
+    except UsageError:
+        return DetectorRows(pa.table({}))
 
 
 def _with_sample(found: _Found) -> tuple[DetectorRows, DetectorRows]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitml import __version__
-from gitml.evidence.looks import FORMAT, LookDetails, Recount, Spent, ToldLook, digest_of, look_id
+from gitml.evidence.looks import FORMAT, MOST_DETAILS, LookDetails, Recount, Spent, ToldLook, digest_of, look_id
 from gitml.inference.monitor import UNREADABLE, MonitorRound, counted, rows_counted
 from gitml.inference.monitored import Monitored
 from gitml.inference.watches import Watch
@@ -17,9 +17,6 @@ from gitml.sketches.reference import reference_digest
 from gitml.traffic.reader import Window
 from gitml.traffic.stored import storing
 from gitml.traffic.windowsketch import inputs_digest
-
-# A statement holds 700,000 bytes; the figures have what is left.
-_MOST_SKETCH = 400_000
 
 
 def configuration_digest(watch: Watch) -> str:
@@ -42,16 +39,19 @@ def look_details(
 ) -> dict[str, Any]:
     """As ``gitml.evidence.looks.LookDetails`` has it. Raises what reading traffic raises."""
     told, configuration = found.to_dict(), configuration_digest(watch)
-    return {
+    details = {
         "format": FORMAT,
         "id": look_id(ToldLook.model_validate(told), configuration),
         "configuration": configuration,
         "inputs": {"traffic": _traffic(watch, job, found), "settings": _settings(watch, job)},
         "spent": spent.model_dump(mode="json"),
         "look": told,
-        "sketch": _sketch(found),
+        "sketch": None,
         "disagrees": [one.model_dump(mode="json") for one in recounts],
     }
+    form = _sketch(found)
+    fits = form is not None and size_of(details) + size_of(form) <= MOST_DETAILS
+    return {**details, "sketch": form if fits else None}
 
 
 def _traffic(watch: Watch, job: MonitorRound, found: Monitored) -> str:
@@ -73,7 +73,12 @@ def _sketch(found: Monitored) -> dict[str, Any] | None:
     if found.rows < FEW:
         return None
     form: dict[str, Any] = plain(sketch_form(coarse(found.looks[-1].sketch)))
-    return form if len(canonical(form)) <= _MOST_SKETCH else None
+    return form
+
+
+def size_of(value: object) -> int:
+    """Bytes in a statement."""
+    return len(canonical(value))
 
 
 def recount(watch: Watch, job: MonitorRound, signed: LookDetails) -> Recount | None:

@@ -42,7 +42,8 @@ _HARM = 0.2
 @dataclass(frozen=True)
 class MonitorCall:
     """``models``: all that are watched, if none is named. ``since`` and ``until``: another window than the newest of
-    the schedule. ``at``: as the traffic was known then, now if it is None."""
+    the schedule. ``at``: as the traffic was known then, now if it is None. Without ``estimates`` labels alone tell of
+    performance."""
 
     traffic: str
     models: Sequence[str] = ()
@@ -51,6 +52,7 @@ class MonitorCall:
     until: datetime | None = None
     at: datetime | None = None
     spool: Path | None = None
+    estimates: bool = True
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ def _outliers(subject: Subject, watch: Watch, job: MonitorRound, look: Look, pro
 
 def _performance_call(job: MonitorRound) -> PerformanceCall:
     rate = job.app.monitors.rate * _HARM / len(job.watches)
-    return PerformanceCall(job.root, job.app, job.call.traffic, job.call.spool, job.at, rate)
+    return PerformanceCall(job.root, job.app, job.call.traffic, job.call.spool, job.at, rate, job.call.estimates)
 
 
 def _drift_plan(spec: MonitorSpec, promise: Promise, at: datetime) -> DriftPlan:

@@ -40,4 +40,6 @@ def _backwards(root: Path, call: MonitorCall, look: Monitored) -> Iterator[Monit
         if look.since - back * length < first:
             return
         at = look.at - back * length
-        yield from monitor(root, replace(call, models=(look.model,), environment=look.environment, at=at))
+        yield from monitor(
+            root, replace(call, models=(look.model,), environment=look.environment, at=at, estimates=False)
+        )

@@ -46,6 +46,7 @@ class PerformanceCall:
     spool: Path | None
     at: datetime
     rate: float
+    estimates: bool = True
 
 
 def performed(
@@ -68,7 +69,7 @@ def performed(
     plan = HarmPlan(metric, own, call.rate, watch.spec.looks_a_year, harm.worse_by, harm.changes)
     verdict, performance = judge_harm(labels, plan)
     report = _report(labels, looks, matured, _metrics(watch, call.app, metric), groups)
-    if watch.spec.performance.estimate:
+    if watch.spec.performance.estimate and call.estimates:
         report = _estimated(report, subject, watch, call, looks)
     return _told(verdict, report, metric), performance, report
 

@@ -8,8 +8,10 @@ of a kind that is known to be data, or the model is refused.
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,12 @@ _WORDS = re.compile(
     r"(\(\?[aiu]+\))?(\\b)?"
     r"(\\w(\\w)*(\+|\{\d{1,2},(\d{1,2})?\})?(\\b)?|(?P<one>\\[dS]|\[(\\.|[^\[\]\\])+\])(?P=one)*(\+|\{\d{1,2},(\d{1,2})?\})?)"
 )
+# Functions that compute and no more: how boosted trees check their rows, and by what features were chosen.
+FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "sklearn.utils.validation": ("check_array",),
+    "sklearn.feature_selection._univariate_selection": ("chi2", "f_classif", "f_regression", "r_regression"),
+    "sklearn.feature_selection._mutual_info": ("mutual_info_classif", "mutual_info_regression"),
+}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, slice, np.generic, np.dtype, np.ufunc)
 _RANDOM = (np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 _NUMBERS = (bool, int, float, str, object)
@@ -64,6 +72,8 @@ def _held(value: Any) -> list[Any]:
         return [*value.keys(), *value.values(), *factory]
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
+    if type(value) is partial:
+        return [value.func, *value.args, *value.keywords.values(), *vars(value).values()]
     if isinstance(value, np.ndarray):
         return list(value.ravel().tolist()) if value.dtype == object else []
     return list(_own(value).values()) if _is_estimator(value) else []
@@ -81,6 +91,8 @@ def _why_not(value: Any) -> str:
         return "" if known else f"it holds the class {_name(value)} as a setting"
     if isinstance(value, (*_PLAIN, *_RANDOM, Mapping, list, tuple, set, frozenset, np.ndarray)):
         return ""
+    if type(value) is partial or _is_known(value):
+        return ""
     if _is_estimator(value):
         pattern = _own(value).get("token_pattern")
         if pattern is not None and not (isinstance(pattern, str) and _WORDS.fullmatch(pattern)):
@@ -90,6 +102,12 @@ def _why_not(value: Any) -> str:
     if type(value).__module__.startswith("scipy."):
         return ""
     return f"it holds a {_name(type(value))}, which is more than data"
+
+
+def _is_known(value: Any) -> bool:
+    """Whether it is one of scikit-learn's own functions that only compute."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
+    return name in FUNCTIONS.get(str(module), ()) and getattr(sys.modules.get(str(module)), name, None) is value
 
 
 def _wrong_setting(estimator: Any, name: str, good: Any) -> str:

@@ -11,11 +11,37 @@ from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
 from gitml.models.sklearninside import steadiness, supports
 from gitml.models.sklearnmodel import scorer
-from gitml.models.sklearnsettings import everything, settle
+from gitml.models.sklearnsettings import FUNCTIONS, everything, settle
 
-# Beyond the types that skops itself trusts: scikit-learn's own holders of numbers, without code. Trees have nodes that
-# compiled code follows blindly: sklearninside.trees looks at them first.
+# What is missing on purpose: trees of neighbours (KDTree, BallTree) and splines: their compiled code believes a file.
+_KERNELS = (
+    "CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared", "Exponentiation", "Matern", "Product", "RBF",
+    "RationalQuadratic", "Sum", "WhiteKernel",
+)  # fmt: skip
+# Beyond the types that skops itself trusts: scikit-learn's own holders of numbers and settings, without code, and what
+# sklearnsettings looks at one by one (partial, functions). Trees have nodes that compiled code follows blindly:
+# sklearninside.trees looks at them first.
 TRUSTED = (
+    *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
+    *(f"{module}.{name}" for module, names in FUNCTIONS.items() for name in names),
+    "builtins.object",
+    "functools.partial",
+    "numpy.floating",
+    "numpy.integer",
+    "numpy.number",
+    "sklearn._loss.loss.HalfTweedieLoss",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.multiclass._ConstantPredictor",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.utils._bunch.Bunch",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
     "sklearn.calibration._CalibratedClassifier",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gitml.monitoring.clusterpermutation import Separation, mid_ranks, permutation_test, quantile
 from gitml.monitoring.detector import ColumnEvidence, Detection, DetectorRows, too_little, unreachable
 from gitml.monitoring.promise import LEAST_ROWS
+from gitml.sketches.gather import is_number
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -46,6 +47,8 @@ class DomainClassifier:
 
     def judge(self, reference: DetectorRows, live: DetectorRows, level: float) -> Detection:
         rng = np.random.default_rng(self.seed)
+        if not reference.table.column_names:
+            return too_little(self.name, "no input is watched: those of the signature are private", level)
         if len(live) < LEAST_ROWS or len(reference) < LEAST_ROWS:
             short = "window" if len(live) < LEAST_ROWS else "reference"
             why = f"too little: the {short} has {min(len(live), len(reference))} rows, and {LEAST_ROWS} are needed"
@@ -126,23 +129,24 @@ def _dealt(group: list[Whole], size: int, rng: np.random.Generator) -> list[list
 
 def _encoded(reference: pa.Table, live: pa.Table) -> tuple[tuple[Floats, Floats], list[bool]]:
     """Numbers as they are, words as codes of the most frequent ones of both: which side a row is from plays no part."""
-    both = [
-        pa.concat_tables(
-            [pa.table({name: table[name]}) for table in (reference, live)], promote_options="permissive"
-        ).column(0)
-        for name in reference.column_names
-    ]
+    both = [_joined(reference.column(name), live.column(name)) for name in reference.column_names]
     columns, categorical = zip(*map(_codes, both), strict=True)
     values = np.column_stack(columns)
     rows = reference.num_rows
     return (values[:rows], values[rows:]), list(categorical)
 
 
+def _joined(some: Any, others: Any) -> Any:
+    """One column of both; numbers here and words there are all words."""
+    kinds = [column.type for column in (some, others) if not pa.types.is_null(column.type)]
+    kind = pa.float64() if kinds and all(map(is_number, kinds)) else pa.string()
+    return pa.chunked_array([*some.cast(kind, safe=False).chunks, *others.cast(kind, safe=False).chunks], kind)
+
+
 def _codes(column: Any) -> tuple[Floats, bool]:
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        found = column.cast(pa.float64(), safe=False).to_numpy()
-        return np.clip(found, -1e300, 1e300), False
-    words = column.cast(pa.string()).combine_chunks()
+    if is_number(column.type):
+        return np.clip(column.to_numpy(), -1e300, 1e300), False
+    words = column.combine_chunks()
     counted = pc.value_counts(words.drop_null())
     often = sorted(((c["counts"], c["values"]) for c in counted.to_pylist()), key=lambda c: (-c[0], c[1]))
     known = pa.array([word for _, word in often[:_CATEGORIES]], pa.string())

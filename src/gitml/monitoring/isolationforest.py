@@ -32,7 +32,7 @@ class IsolationForest:
     >>> rng = np.random.default_rng(0)
     >>> forest = fit_forest(rng.normal(size=(1000, 2)).astype(np.float32))
     >>> forest.scores(np.array([[0.0, 0.0], [6.0, -6.0]], dtype=np.float32)).round(2).tolist()
-    [0.39, 0.84]
+    [0.4, 0.75]
     """
 
     feature: NDArray[np.int32]

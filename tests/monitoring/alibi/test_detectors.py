@@ -67,6 +67,35 @@ def test_rows_of_a_cluster_are_not_independent_so_it_never_alarms() -> None:
     assert found.is_drift
     assert not found.alarms
     assert "clusters: []" in found.shown_only
+    assert "reference_rows" in found.shown_only
+
+
+def days(count: int, per_day: int, seed: int, moved: float = 0.0) -> tuple[pa.Table, NDArray[np.int64]]:
+    """`fare` shares its day's mean, and so does the word."""
+    rng = np.random.default_rng(seed)
+    day = np.repeat(np.arange(count), per_day)
+    fare = rng.normal(moved, size=count)[day] + 0.5 * rng.normal(size=len(day))
+    word = np.array(WORDS)[(rng.integers(0, 3, count)[day] + (rng.random(len(day)) < 0.2)) % 3]
+    return pa.table({"fare": fare, "word": word}), day
+
+
+def clustered(live: tuple[pa.Table, NDArray[np.int64]], level: float) -> AlibiDetection:
+    sample = days(90, 40, 1)
+    x_ref = COLUMNS.matrix(sample[0])[::9]
+    detector = TabularDrift(TabularSettings(x_ref="x_ref.npy"), x_ref, {1: [0.0, 1.0, 2.0]})
+    return OwnAlibi("x", detector, COLUMNS).judge(DetectorRows(*sample), DetectorRows(*live), level)
+
+
+def test_with_rows_of_the_training_it_is_known_how_many_rows_of_a_day_count() -> None:
+    quiet = [clustered(days(30, 30, seed), 0.05) for seed in range(2, 102)]
+    by_its_own = sum(found.alibi["is_drift"] for found in quiet)
+    assert by_its_own > 60  # it takes 900 rows of thirty days as independent
+    assert sum(found.alarms for found in quiet) <= 5
+    assert not quiet[0].shown_only
+    moved = clustered(days(30, 30, 2, moved=2.0), LEVEL)
+    assert moved.alarms
+    assert moved.columns[0].column == "fare"
+    assert not clustered(days(3, 300, 2, moved=2.0), LEVEL).alarms
 
 
 def test_columns_and_rows_that_do_not_fit_are_said() -> None:

@@ -17,9 +17,9 @@ _ANY = 1 << 31
 
 def check(model: Any) -> None:
     """Raises IntegrityError if any tree in ``model`` has a node that leads nowhere, back, or to no feature."""
-    for tree, features in _inside(model):
+    for tree, features, categorical in _inside(model):
         try:
-            sound = _sound(tree, features)
+            sound = _sound(tree, features, categorical)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
             raise IntegrityError(
                 f"a tree of the model has a form that is not known, so it cannot be checked: {exc}",
@@ -31,43 +31,56 @@ def check(model: Any) -> None:
             )
 
 
-def _inside(model: Any) -> Iterator[tuple[Any, int]]:
-    """Every tree that the model holds, however deep, with the number of features that its rows are sure to have.
+def _inside(model: Any) -> Iterator[tuple[Any, int, frozenset[int]]]:
+    """Every tree that the model holds, however deep, with the number of features that its rows are sure to have, and
+    those of them that its own estimator knows the categories of.
 
     That is what its own estimator checks rows for; one that says no number checks nothing. Gradient boosting asks the
     first of its trees alone, and hands the rows to all.
     """
-    waiting, seen = [(model, 0, _ANY)], set[tuple[int, int, int]]()
+    none = frozenset[int]()
+    waiting, seen = [(model, 0, _ANY, none)], set[tuple[int, int, int, frozenset[int]]]()
     while waiting:
-        found, features, most = waiting.pop()
+        found, features, most, known = waiting.pop()
         if isinstance(found, str | bytes | int | float | type(None)):
             continue
         # One tree can hang in two places, and only one of them may be sound.
-        if (id(found), features, most) in seen:
+        if (id(found), features, most, known) in seen:
             continue
-        seen.add((id(found), features, most))
+        seen.add((id(found), features, most, known))
         if type(found).__name__ in ("Tree", "TreePredictor"):
-            yield found, features
+            yield found, features, known
         elif isinstance(found, dict):
-            waiting += [(v, features, most) for v in found.values()]
+            waiting += [(v, features, most, known) for v in found.values()]
         elif isinstance(found, list | tuple | set):
-            waiting += [(v, features, most) for v in found]
+            waiting += [(v, features, most, known) for v in found]
         elif isinstance(found, np.ndarray):
-            waiting += [(v, features, most) for v in found.ravel().tolist()] if found.dtype == object else []
+            inner = found.ravel().tolist() if found.dtype == object else []
+            waiting += [(v, features, most, known) for v in inner]
         elif hasattr(found, "__dict__"):
             own = vars(found).get("n_features_in_", 0)
             own = min(int(own), most) if isinstance(own, int | np.integer) else 0
             below = own if type(found).__name__.startswith("GradientBoosting") else _ANY
-            waiting += [(v, own, below) for v in vars(found).values()]
+            waiting += [(v, own, below, _categorical(found)) for v in vars(found).values()]
 
 
-def _sound(tree: Any, width: int) -> bool:
+def _categorical(estimator: Any) -> frozenset[int]:
+    """The features of which the rows' categories are looked up in a table that the estimator makes of these alone."""
+    flags = getattr(vars(estimator).get("_bin_mapper"), "is_categorical_", None)
+    if not isinstance(flags, np.ndarray) or flags.ndim != 1 or flags.dtype == object:
+        return frozenset()
+    return frozenset(map(int, np.flatnonzero(flags)))
+
+
+def _sound(tree: Any, width: int, known: frozenset[int]) -> bool:
     if type(tree).__name__ == "TreePredictor":
         nodes = tree.nodes
         inner = nodes["is_leaf"] == 0
         children, features = (nodes["left"], nodes["right"]), nodes["feature_idx"]
-        categorical = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
-        bits = tree.raw_left_cat_bitsets
+        chosen = inner & (nodes["is_categorical"] != 0)
+        if not known.issuperset(nodes["feature_idx"][chosen].tolist()):
+            return False
+        categorical, bits = nodes["bitset_idx"][chosen], tree.raw_left_cat_bitsets
         if categorical.size and (int(categorical.max()) >= len(bits) or bits.shape[1:] != (8,)):
             return False
     else:

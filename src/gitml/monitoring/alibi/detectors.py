@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from gitml.errors import InconclusiveError
 from gitml.monitoring.alibi.apart import AlibiAnswer
+from gitml.monitoring.alibi.clustered import Clusters, clusters_of
 from gitml.monitoring.alibi.finite import finite_p
 from gitml.monitoring.alibi.own import OwnDetector
 from gitml.monitoring.detector import ColumnEvidence, Detection, DetectorRows, unreachable
+from gitml.monitoring.promise import LEAST_ROWS
 
 Ask = Callable[[NDArray[Any]], AlibiAnswer]
 
@@ -77,7 +79,9 @@ class OwnAlibi:
     columns: AlibiColumns
 
     def judge(self, reference: DetectorRows, live: DetectorRows, level: float) -> AlibiDetection:
-        """The reference is the detector's own. Raises InconclusiveError for no rows, or columns that do not fit."""
+        """What is compared with is the detector's own; ``reference``, a sample of the training's rows, tells how alike
+        rows of a cluster are. Raises InconclusiveError for no rows, or columns that do not fit.
+        """
         x_ref = self.detector.x_ref
         if x_ref.shape[1] != len(self.columns.names):
             raise InconclusiveError(
@@ -88,13 +92,24 @@ class OwnAlibi:
         if x_ref.dtype.kind == "f":  # 0.1 is another number in float32
             rows = rows.astype(x_ref.dtype)
         found = self.detector.predict(rows)
-        p_val = finite_p(self.detector, rows)
+        clusters, why = self._clusters(reference, live)
+        p_val = finite_p(self.detector, rows, clusters)
         evidence = _evidence(self.columns.names, found.distance, found.p_val)
         return AlibiDetection(
             self.name, is_drift=p_val < level, p_val=p_val, distance=evidence[0].distance, threshold=level,
-            columns=evidence, shown_only="" if live.clusters is None else _CLUSTERED, alibi=found.to_dict(),
+            columns=evidence, shown_only=why, alibi=found.to_dict(),
             by=f"gitml, as {type(self.detector).__name__} of alibi-detect 0.11.4",
         )  # fmt: skip
+
+    def _clusters(self, reference: DetectorRows, live: DetectorRows) -> tuple[Clusters | None, str]:
+        """None where rows are independent, or where it is not known how alike they are, with the reason."""
+        if live.clusters is None:
+            return None, ""
+        if reference.clusters is None or len(reference) < LEAST_ROWS:
+            return None, f"{_CLUSTERED}, `reference_rows` of the model tell how alike they are"
+        texts = self.detector.x_ref.dtype.kind == "U"
+        sample = self.columns.matrix(reference.table, texts=texts)
+        return clusters_of(sample, reference.clusters, live.clusters, self.detector.categories), ""
 
 
 @dataclass(frozen=True)
