@@ -24,6 +24,8 @@ FIRST, WEEK, HOUR = datetime(2013, 4, 1, tzinfo=UTC), timedelta(weeks=1), timede
 # A flight has arrived, and whether it was late is known, so many hours after it was to leave.
 ARRIVED = 8 * HOUR
 MOST_WEEKS = 6
+# Lines of the monitor: its verdicts, and the columns that moved most.
+_SHOWN = 11
 
 # Request → whether each of its flights was late, until its labels are sent.
 Pending = dict[datetime, list[int]]
@@ -148,7 +150,8 @@ def _look() -> bool:
         say("gitml monitor: " + ", ".join(f"{name} {phase}" for name, phase in verdicts.items()))
         return False
     step("gitml monitor delay --in production: spring has come, which the model has never seen")
-    for line in lines:
+    promised = next((number for number, line in enumerate(lines) if line.startswith("Promised")), len(lines))
+    for line in [*lines[:_SHOWN], f"… {promised - _SHOWN} lines", *lines[promised:]]:
         say(line)
     return True
 
