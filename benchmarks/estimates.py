@@ -103,11 +103,12 @@ def halves(held_out: Evaluated, rng: np.random.Generator) -> tuple[Evaluated, Ev
 
 
 def shifted(pools: Sequence[Evaluated], rng: np.random.Generator) -> list[Evaluated]:
-    """Draws of each pool's rows by up to three of their features (the model's answer among them), linearly in the log
-    of their frequency, in the same way for all pools."""
+    """Draws of each pool's rows by the model's answer and up to two inputs, linearly in the log of their frequency, in
+    the same way for all pools. With the answers the metrics move, too: else there is nothing to estimate."""
     features = pools[0].rows.features
     mean, spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
-    chosen = rng.choice(features.shape[1], size=rng.integers(1, 4), replace=False)
+    answer = features.shape[1] - 1
+    chosen = np.append(rng.choice(answer, size=rng.integers(0, 3), replace=False), answer)
     by = rng.choice([-1, 1], len(chosen)) * rng.uniform(0.5, 1.5, len(chosen))
     found = []
     for pool in pools:

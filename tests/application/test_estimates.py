@@ -28,10 +28,7 @@ def estimates() -> ModuleType:
 def test_an_estimate_errs_by_a_third_of_saying_that_nothing_has_changed(trained: Path, estimates: ModuleType) -> None:
     scores, given, count = estimates.under_covariate_shift(trained, 20)
     assert given >= count / 2
-    for metric in ("log_loss", "brier", "accuracy"):
-        score = scores[metric]
+    for metric, score in scores.items():
         assert sum(score.off) <= sum(score.naive) / 3, metric
-    # The realised AUC of so few flights is itself uncertain by half of what the naive answer is off.
-    assert sum(scores["auc"].off) <= sum(scores["auc"].naive) * 0.6
     assert all(sum(score.held) >= 0.9 * given for score in scores.values())
     assert estimates.without_overlap(trained, 5) == 0
