@@ -60,7 +60,12 @@ class DomainClassifier:
             days = min(len(group) for group in groups)
             return too_little(self.name, f"too little: rows of {days} cluster, and {_FOLDS} are needed", level)
         values, categorical = _encoded(reference.table, live.table)
-        folds = [self._fold(values, categorical, groups, halves, k, size, level / _FOLDS, rng) for k in range(_FOLDS)]
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):  # sums of several threads differ from run to run
+            folds = [
+                self._fold(values, categorical, groups, halves, k, size, level / _FOLDS, rng) for k in range(_FOLDS)
+            ]
         return self._detection([*reference.table.column_names], folds, level, len(groups[1]))
 
     def _fold(
@@ -158,9 +163,8 @@ def _codes(column: Any) -> tuple[Floats, bool]:
 def _fitted(
     values: tuple[Floats, Floats], rows: Sequence[Whole], categorical: list[bool], trees: int, seed: int
 ) -> Any:
-    """A function from rows to scores. One thread: sums of several differ from run to run."""
+    """A function from rows to scores."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
 
     x = np.concatenate([side[some] for side, some in zip(values, rows, strict=True)])
     y = np.repeat([0, 1], [len(some) for some in rows])
@@ -169,15 +173,7 @@ def _fitted(
         early_stopping=False, class_weight="balanced", random_state=seed,
         categorical_features=categorical,
     )  # fmt: skip
-    with threadpool_limits(1):
-        model.fit(x, y)
-
-    def score(some: Floats) -> Floats:
-        with threadpool_limits(1):
-            found: Floats = model.decision_function(some)
-        return found
-
-    return score
+    return model.fit(x, y).decision_function
 
 
 def _importance(model: Any, tested: Sequence[Floats], rng: np.random.Generator) -> Floats:
