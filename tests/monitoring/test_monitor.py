@@ -335,6 +335,15 @@ def test_what_cannot_be_looked_at(
         look(world, **more)
 
 
+def test_where_nothing_can_be_looked_at_the_hint_says_what_to_do(world: WatchedWorld) -> None:
+    with pytest.raises(InconclusiveError) as nothing:
+        look(world, environment="moon")
+    assert "models/MODEL/ENVIRONMENT.yaml: propose one with `gitml promote`" in nothing.value.hint
+    with pytest.raises(UsageError) as window:
+        look(world, since=MONDAY, until=MONDAY + DAY, at=MONDAY)
+    assert f"no later than {MONDAY:%Y-%m-%dT%H:%M:%SZ}" in window.value.hint
+
+
 def test_the_stability_index_is_shown_to_those_who_ask(world: WatchedWorld) -> None:
     _watched_by(world, "      psi: true\n")
     world.serve({day + 35: some.assign(fare=some["fare"] + 0.5) for day, some in weeks(1).items()})

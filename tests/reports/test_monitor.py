@@ -87,7 +87,12 @@ def test_each_column_has_its_effect_interval_floor_direction_and_history() -> No
     assert cells[1:] == [
         "mean 0.001452 → 0.4993 (+0.50 σ)", "`▁▁█`", "0.20 (0.15 to 0.25)", "0.05", "1,400 (1,368)", "🔴 drifted",
     ]  # fmt: skip
-    assert "1 column did not drift" in sticky
+    assert "<summary>1 column did not drift</summary>" in sticky
+
+
+def test_columns_with_too_few_rows_are_not_said_not_to_have_drifted() -> None:
+    thin = column("fare", 0.01, 0.0, 0.2) | {"rows_needed": 6800}
+    assert "<summary>1 column has too few rows to tell</summary>" in page(look(drift=[thin])).sticky
 
 
 def test_a_column_whose_missing_values_moved_says_so() -> None:
@@ -192,6 +197,13 @@ def test_labels_take_the_place_of_the_estimate_in_table_and_chart() -> None:
     assert [(v["window"], v["kind"], v["value"]) for v in spec["data"]["values"]] == [
         ("2025-10-06", "on labels", 0.82), ("2025-10-13", "on labels", 0.7), ("2025-10-20", "estimated", 0.78),
     ]  # fmt: skip
+
+
+def test_windows_without_any_figure_name_no_metric() -> None:
+    told = performed()
+    for point in told["series"]:
+        point |= {"measured": [], "estimated": []}
+    assert "| window from | labels | on labels | estimated |  |" in page(look(performance=told)).sticky
 
 
 def test_what_the_evaluation_measured_stands_in_the_chart_though_no_window_tells_it() -> None:

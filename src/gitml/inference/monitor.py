@@ -101,7 +101,8 @@ def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
         where = f" in {call.environment}" if call.environment else ""
         raise InconclusiveError(
             f"no version is watched{where}: no model that is asked for has a champion there",
-            "see what serves with `gitml status`, and what is watched under `monitors` in gitml.yaml",
+            "a champion stands in models/MODEL/ENVIRONMENT.yaml: propose one with `gitml promote`, or write the file to try "
+            "it out; `monitors` in gitml.yaml says what is watched",
         )
     return tuple(judged(watch, job, _window(watch, job)) for watch in wanted)
 
@@ -120,7 +121,10 @@ def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
     if (call.since is None) != (call.until is None):
         raise UsageError("a window has a beginning and an end", "name both, --since and --until, or neither")
     if call.since and call.until and not call.since < call.until <= at:
-        raise UsageError("a window ends after it begins, and before the moment at which it is looked at")
+        raise UsageError(
+            "a window ends after it begins, and before the moment at which it is looked at",
+            f"name an --until after --since, and no later than {at:%Y-%m-%dT%H:%M:%SZ}",
+        )
 
 
 def judged(watch: Watch, job: MonitorRound, window: Span, earlier: Earlier = NOTHING) -> Monitored:

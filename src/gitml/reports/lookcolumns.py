@@ -31,8 +31,10 @@ def columns(story: LookStory) -> Iterator[Section]:
         yield Section(2, f"**Columns that drifted**\n\n{_HEAD}", lines, more + note, MORE_ROWS)
     if quiet:
         thin = [column for column in quiet if column.get("rows_needed") != 0]
-        more = f", {plural(len(thin), 'has', 'have')} too few rows to tell" if thin else ""
-        summary = f"{plural(len(quiet), 'column')} did not drift{more}"
+        calm = len(quiet) - len(thin)
+        said = [f"{plural(calm, 'column')} did not drift"] if calm else []
+        said += [f"{plural(len(thin), 'column has', 'columns have')} too few rows to tell"] if thin else []
+        summary = ", ".join(said)
         section = folded(summary, _HEAD, [*_lines(story, quiet[:_ROWS])], 3)
         yield replace(section, tail=_more(quiet) + section.tail)
 

@@ -86,7 +86,9 @@ def _series(told: Told) -> Iterator[Section]:
         by = f"{_value(guessed)}, {prose(str(guessed.get('method', '')), 40)}" if guessed else ""
         why = "" if seen or guessed else prose(str(point.get("why", "")), 120)
         lines.append(row([day(point, "since"), _count(point), _value(seen) if seen else "", by, why]))
-    head = header(["window from", "labels", f"{code(metric, 40)} on labels", "estimated", ""], "lrrrl")
+    head = header(
+        ["window from", "labels", f"{code(metric, 40)} on labels" if metric else "on labels", "estimated", ""], "lrrrl"
+    )
     section = folded(f"Performance of {plural(len(points), 'window')}", head, lines, 4)
     note = _METHOD if any(list_of(point, "estimated") for point in points) else ""
     yield Section(section.rank, section.head, section.rows, note + section.tail, section.more)
