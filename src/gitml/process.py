@@ -185,7 +185,7 @@ def _has_ended(number: int, until: float) -> bool:
 
 
 def places_of_python() -> list[str]:
-    """Where modules are looked for, without the working directory that ``python -m`` puts there: a key may lie in it."""
+    """Where modules are looked for, but not the working directory of ``python -m``: a key may lie in it."""
     ours = str(Path(__file__).parents[1])
     return [place for place in sys.path if place.startswith("/") and (place == ours or place != os.getcwd())]
 
