@@ -25,6 +25,7 @@ _APART = {
     "MKL_NUM_THREADS": "1",
 }
 
+_KEYS = ("GITML_SIGNING_KEY", "GITML_LOOKS_KEY")
 _MACHINE = (
     *("/usr", "/lib", "/lib64", "/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo"),
     *("/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types"),
@@ -33,7 +34,7 @@ _MACHINE = (
 
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The environment for a child: ours without Git's own variables and the key, in one locale; None takes one away.
+    """The environment for a child: ours without Git's own variables and keys, in one locale; None takes one away.
 
     A GIT_DIR or GIT_INDEX_FILE inherited from a hook would send every git command to another repository. Nothing that
     gitml starts signs anything, and other processes of the same user read its variables.
@@ -41,7 +42,7 @@ def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]
     kept = {
         k: v
         for k, v in os.environ.items()
-        if (not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}) and k != "GITML_SIGNING_KEY"
+        if (not k.startswith("GIT_") or k in {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}) and k not in _KEYS
     }
     wanted = {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", **clock.dates(), **(extra or {})}
     return {k: v for k, v in wanted.items() if v is not None}
@@ -184,8 +185,9 @@ def _has_ended(number: int, until: float) -> bool:
 
 
 def places_of_python() -> list[str]:
-    """Where modules are looked for."""
-    return [place for place in sys.path if place.startswith("/")]
+    """Where modules are looked for, but not the working directory of ``python -m``: a key may lie in it."""
+    ours = str(Path(__file__).parents[1])
+    return [place for place in sys.path if place.startswith("/") and (place == ours or place != os.getcwd())]
 
 
 def needed_by_python() -> list[str]:

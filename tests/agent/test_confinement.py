@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import gitml
+from gitml.agent.calls import CallMarks, new_marks
 from gitml.agent.confinement import Confinement, User, may_read, user_named
 from gitml.agent.state import owned
 from gitml.errors import UsageError
-from gitml.process import environment
+from gitml.process import environment, places_of_python
 
 
 def test_it_is_given_the_models_its_folder_and_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +57,26 @@ def test_whose_process_it_is(tmp_path: Path) -> None:
         assert (may_read(key, other), may_read(key, owner)) == readers
 
 
-def test_what_gitml_starts_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITML_SIGNING_KEY", "key")
-    assert "GITML_SIGNING_KEY" not in environment()
+@pytest.mark.parametrize("name", ["GITML_SIGNING_KEY", "GITML_LOOKS_KEY"])
+def test_what_gitml_starts_has_no_key(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "key")
+    assert name not in environment()
+
+
+def test_the_folder_that_python_m_was_called_in_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m gitml agent` puts the working directory, where a key may lie, before all other places."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert str(tmp_path) not in Confinement(tmp_path / "cache", tmp_path / "server").place(3, 4, 5).reads
+    assert str(tmp_path) not in places_of_python()
+    monkeypatch.chdir(Path(gitml.__file__).parents[1])
+    assert os.getcwd() in places_of_python(), "where gitml itself comes from"
+
+
+def test_nobody_takes_the_marks_away_from_who_reads_them() -> None:
+    """Reading a part of shared memory that is gone ends a process: the one that has the keys."""
+    number = new_marks()
+    with pytest.raises(PermissionError):
+        os.ftruncate(number, 0)
+    assert CallMarks(number).called() == frozenset()
+    os.close(number)

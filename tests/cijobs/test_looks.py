@@ -99,6 +99,26 @@ def test_one_new_comment_a_day_whatever_is_made_up_for(watched: WatchedTown) -> 
 
 
 @pytest.mark.slow
+def test_an_alarm_calls_those_whom_main_names_and_nobody_else(watched: WatchedTown) -> None:
+    """The job that reads traffic hands over the look: whom it would call is not believed."""
+    text = (watched.fresh() / "gitml.yaml").read_text()
+    tell = "  tell: {people: [ada]}\n  models:\n    delay:\n      window"
+    watched.town.push({"gitml.yaml": text.replace("  models:\n    delay:\n      window", tell)})
+    watched.at(AT + HOUR)
+    watched.evaluate()
+    told = json.loads(watched.handed().read_text())
+    for one in told["looks"]:
+        one["look"]["tell"] = {"people": ["mallory"], "teams": ["everybody/there"]}
+    watched.hand_over(LookFile.model_validate(told))
+    watched.sign()
+    watched.publish()
+    (alarm,) = watched.alarms()
+    assert "@ada" in alarm
+    assert "mallory" not in " ".join(watched.comments())
+    assert "everybody" not in " ".join(watched.comments())
+
+
+@pytest.mark.slow
 def test_killed_between_look_and_comment_the_next_run_tells(watched: WatchedTown) -> None:
     watched.at(AT + HOUR)
     watched.evaluate()

@@ -273,6 +273,23 @@ def test_thousands_of_columns_fit_with_the_verdicts_first() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(10**400, id="long"),
+        pytest.param(-(10**400), id="-long"),
+        1e308,
+        -1e308,
+        float("-inf"),
+        float("nan"),
+    ],
+)
+def test_numbers_that_no_float_holds_stop_no_comment(odd: float) -> None:
+    told = look(drift=[column("fare", odd, 0.1, odd)], rows=odd)
+    told["detectors"] = [{"name": "d", "p_val": odd, "distance": odd, "threshold": odd, "low": odd, "high": odd}]
+    assert report(told, [told], draw=lambda _: [b"picture"]).sticky
+
+
 def test_a_look_that_lacks_everything_is_still_a_text() -> None:
     assert "is not watched" in page({}).sticky
     assert page({"verdicts": {"drift": {}}, "drift": [{}], "looks": None, "mutes": [{}], "tell": {}}).alert is None

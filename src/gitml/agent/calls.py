@@ -5,6 +5,7 @@ A request pays two writes to memory for it. The process that reads them believes
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import tempfile
@@ -25,13 +26,16 @@ _LOADING, _ON_LOOP, _ELSEWHERE = range(_WIDTH)
 
 
 def new_marks() -> int:
-    """A descriptor for them, with nobody being called."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("gitml-calls", os.MFD_CLOEXEC)
+    """A descriptor for them, with nobody being called. Nobody makes it shorter: whoever reads what is gone is ended."""
+    sealed = hasattr(os, "memfd_create")
+    if sealed:
+        number = os.memfd_create("gitml-calls", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as file:
             number = os.dup(file.fileno())
     os.ftruncate(number, PLACES * _WIDTH)
+    if sealed:
+        fcntl.fcntl(number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return number
 
 

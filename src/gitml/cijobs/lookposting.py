@@ -156,7 +156,10 @@ class _Work:
         history = self._history(one)
         if not history:
             return None
-        page = report(history[-1].told, [look.told for look in history[:-1]], run=self.job.run_url)
+        # Whom an alarm calls is main's to say, not the job's that looked.
+        tell = self.main.application().monitors.told(one.model)
+        told = {**history[-1].told, "tell": {"people": tell.people, "teams": tell.teams}}
+        page = report(told, [look.told for look in history[:-1]], run=self.job.run_url)
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 
     def _pulls(self, one: MonitorOnMain) -> list[int]:

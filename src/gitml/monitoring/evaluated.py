@@ -20,6 +20,7 @@ from gitml.files import write_file
 from gitml.models.signature import Signature
 from gitml.monitoring.estimates.rows import Evaluated
 from gitml.monitoring.estimates.table import Encoder, evaluated_of
+from gitml.monitoring.fewrows import read_few
 from gitml.sketches.moments import moments_of
 
 MOST_ROWS = 20_000
@@ -62,8 +63,8 @@ def _named(batch: Any, inputs: Sequence[str], outputs: Sequence[str], label: str
 def read_evaluated(path: Path, signature: Signature) -> tuple[Evaluated, Encoder] | str:
     """Or why it cannot be used. The first output of the signature is what is judged."""
     try:
-        table = parquet.read_table(path).slice(0, MOST_ROWS)
+        table = read_few(path, MOST_ROWS)
         inputs = [f"{INPUT}{field.name}" for field in signature.inputs]
         return evaluated_of(table, inputs, signature.outputs, LABEL, TIME, OUTPUT)
-    except (OSError, pa.ArrowException) as exc:
+    except (OSError, pa.ArrowException, UsageError) as exc:
         return f"the evaluated rows cannot be read: {exc}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gitml.errors import UsageError
 from gitml.monitoring.detector import MOST_ROWS, DetectorRows
+from gitml.monitoring.fewrows import read_few
 from gitml.monitoring.reference import MOMENT, Part, read_part
 from gitml.sketches.moments import hours_of, moments_of
 from gitml.sketches.units import hashes_of
@@ -102,9 +103,9 @@ def sample_bytes(table: pa.Table) -> bytes:
 
 
 def read_sample(raw: bytes) -> pa.Table:
-    """Raises UsageError for bytes that are no table."""
+    """Raises UsageError for bytes that are no table, or a larger one than a sample is."""
     try:
-        return parquet.read_table(io.BytesIO(raw))
+        return read_few(io.BytesIO(raw), MOST_ROWS)
     except pa.ArrowException as exc:
         raise UsageError(f"the sample of the reference is no Parquet file: {exc}", "write it anew") from exc
 

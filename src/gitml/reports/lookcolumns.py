@@ -105,4 +105,4 @@ def sparkline(story: LookStory, column: str, of: str = "values") -> str:
 
 
 def _block(value: float, top: float) -> str:
-    return _BLOCKS[min(int(value / top * len(_BLOCKS)), len(_BLOCKS) - 1)] if top > 0 else _BLOCKS[0]
+    return _BLOCKS[min(max(int(value / top * len(_BLOCKS)), 0), len(_BLOCKS) - 1)] if top > 0 else _BLOCKS[0]

@@ -23,12 +23,11 @@ def detectors(story: LookStory) -> Iterator[Section]:
 
 def _line(one: Told) -> str:
     names = [code(str(c.get("column", "")), 40) for c in list_of(one, "columns")[:_COLUMNS]]
-    p = one.get("p_val")
     return row(
         [
             code(str(one.get("name", "")), 60),
             _distance(one),
-            f"{p:.2g}" if isinstance(p, int | float) else "–",
+            f"{number(one, 'p_val'):.2g}" if isinstance(one.get("p_val"), int | float) else "–",
             f"{number(one, 'threshold'):.2g}",
             ", ".join(names),
             _state(one),

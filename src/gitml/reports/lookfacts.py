@@ -14,6 +14,7 @@ Told = Mapping[str, Any]
 MARKS = {Phase.SUCCESSFUL: "🟢", Phase.FAILED: "🔴", Phase.INCONCLUSIVE: "🟡", Phase.ERROR: "🟡"}
 NOT_WATCHED = "⚪"
 _RANK = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE, Phase.SUCCESSFUL)
+_LARGEST = 1e300
 # Of two that failed, broken data come first: they may be why the others did.
 _PARTS = ("quality", "harm", "drift")
 
@@ -107,9 +108,11 @@ def _above(effect: Told) -> float:
 
 
 def number(told: Told, key: str) -> float:
-    """0 where there is none."""
+    """0 where there is none, or one that no float holds."""
     value = told.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(value) if abs(value) <= _LARGEST else 0.0
 
 
 def moment(told: Told, key: str) -> datetime | None:
