@@ -101,8 +101,8 @@ def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
         where = f" in {call.environment}" if call.environment else ""
         raise InconclusiveError(
             f"no version is watched{where}: no model that is asked for has a champion there",
-            "a champion stands in models/MODEL/ENVIRONMENT.yaml: propose one with `gitml promote`, or write the file to "
-            "try it out; `monitors` in gitml.yaml says what is watched",
+            "a champion stands in models/MODEL/ENVIRONMENT.yaml: propose one with `gitml promote`, or write the file "
+            "to try it out; `monitors` in gitml.yaml says what is watched",
         )
     return tuple(judged(watch, job, _window(watch, job)) for watch in wanted)
 
