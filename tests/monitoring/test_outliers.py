@@ -97,6 +97,21 @@ def test_a_quiet_window_is_quiet_and_planted_rows_are_seen(fitted: Outliers) -> 
     assert judged(fitted, strange).strangest == found.strangest
 
 
+def test_days_are_compared_where_their_rows_are_alike(fitted: Outliers) -> None:
+    live, plan = rows(14, 100, seed=5), OutlierPlan(PROMISE)
+    quiet = judged(fitted, live, plan)
+    assert quiet.p is not None
+    assert quiet.p > quiet.level
+    assert (quiet.days, quiet.drifted) == (7, False)
+    live.loc[np.arange(0, 1400, 10), ["fare", "weather"]] = 3.5
+    strange = judged(fitted, live, plan)
+    assert strange.p is not None
+    assert strange.p < strange.level
+    assert strange.drifted
+    one_day = judged(fitted, live.iloc[:24], plan)
+    assert not one_day.known
+
+
 def test_fewer_strange_rows_are_no_alarm(fitted: Outliers) -> None:
     usual = rows(14, 2000, seed=5)
     usual["fare"], usual["weather"], usual["word"] = 0.0, 0.0, "a"

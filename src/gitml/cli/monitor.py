@@ -156,8 +156,10 @@ def _outliers(found: Any) -> str:
         return f"outliers: {found.lacking}"
     parts = [f"outliers: {found.share:.1%} of {found.rows:,} rows, {found.usual:.1%} of the training's"]
     effect = found.effect
-    if effect is None:
-        parts.append("too few rows to tell")
+    if found.p is not None:
+        parts.append(f"p {found.p:.2g} against {found.level:.2g}, by {found.days} days")
+    elif effect is None:
+        parts.append("too few rows or days to tell")
     else:
         parts.append(f"apart by {effect.low:.3f} … {effect.high:.3f}, floor {number(effect.floor)}")
     parts += [f"muted: {found.muted}"] if found.muted else ["alarm"] if found.drifted else []

@@ -44,13 +44,14 @@ def permutation_test(first: Floats, second: Floats, level: float, rng: np.random
     ranks = mid_ranks(np.concatenate([first, second])).reshape(m + n, -1)
     of_clusters = ranks.sum(axis=1)
     observed = float(of_clusters[m:].sum())
-    p, least = _p_value(of_clusters, n, observed, level, rng)
+    p, least = sum_test(of_clusters, n, observed, level, rng)
     rows = first.shape[1]
     auc = (observed - n * rows * (n * rows + 1) / 2) / (m * rows * n * rows)
     return Separation(auc, _error(first, second, ranks), p, least)
 
 
-def _p_value(sums: Floats, n: int, observed: float, level: float, rng: np.random.Generator) -> tuple[float, float]:
+def sum_test(sums: Floats, n: int, observed: float, level: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Of clusters with these ``sums``: how likely ``n`` of them sum up to ``observed``, and the least p-value."""
     ways = math.comb(len(sums), n)
     limit = observed - 1e-9 * abs(observed)  # sums of the same clusters in another order are the same
     if ways <= _EXACT:

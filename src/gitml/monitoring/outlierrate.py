@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from gitml.monitoring.looks import comparable
+from gitml.monitoring.outlierdays import compare_days
 from gitml.monitoring.outliers import COLUMN, Outliers
-from gitml.monitoring.promise import Promise
+from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.sketch import CLUSTERS, Sketch
@@ -50,8 +51,9 @@ class OutlierPlan:
 
 @dataclass(frozen=True)
 class OutlierRate:
-    """``share`` of the window's rows and ``usual`` share of the reference's (0 to 1). ``effect`` says how far they are
-    apart, with an interval that holds within the promise; it is None for too few rows. ``strangest``: first the
+    """``share`` of the window's rows and ``usual`` share of the reference's (0 to 1). Where rows of a day are
+    alike, ``days`` are compared, and ``p`` is held against ``level``; else ``effect`` says how far the shares are
+    apart, with an interval that holds within the promise. Both are None for too little. ``strangest``: first the
     strangest. ``lacking``: why there is nothing of all this."""
 
     rows: int = 0
@@ -61,11 +63,20 @@ class OutlierRate:
     strangest: tuple[StrangeRow, ...] = ()
     muted: str = ""
     lacking: str = ""
+    days: int = 0
+    p: float | None = None
+    level: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether there was enough to tell."""
+        return self.p is not None or self.effect is not None
 
     @property
     def drifted(self) -> bool:
         """Only more of them are a reason to look."""
-        return self.effect is not None and self.effect.drifted and self.share > self.usual
+        alarms = self.p < self.level if self.p is not None else self.effect is not None and self.effect.drifted
+        return alarms and self.share > self.usual
 
 
 def judge_outliers(outliers: Outliers, rows: Iterable[OutlierRows], plan: OutlierPlan) -> OutlierRate:
@@ -79,11 +90,21 @@ def judge_outliers(outliers: Outliers, rows: Iterable[OutlierRows], plan: Outlie
         return count(some.ids.append_column(COLUMN, outliers.strange(scores)))
 
     sketch = reduce(add, map(counted, rows), count.nothing())
-    live, bases = comparable(outliers.reference, {1: sketch}, plan.clusters, [COLUMN])
+    rate = OutlierRate(int(sketch.rows.sum()), outliers.share_of(sketch), outliers.share, None, found.first, plan.muted)
+    if outliers.reference.sketch.hours and {*plan.clusters} & {"hour", "day"}:
+        return _by_days(outliers, sketch, plan, rate)
+    live, bases = comparable(outliers.reference, {1: sketch}, plan.clusters, [COLUMN], stratified=False)
     effects = scan_windows(live, bases, plan.promise, Floors(columns={COLUMN: plan.floor}))
-    effect = next((one for one in effects if one.of == "values"), None)
-    share = outliers.share_of(sketch)
-    return OutlierRate(int(sketch.rows.sum()), share, outliers.share, effect, found.first, plan.muted)
+    return replace(rate, effect=next((one for one in effects if one.of == "values"), None))
+
+
+def _by_days(outliers: Outliers, sketch: Sketch, plan: OutlierPlan, rate: OutlierRate) -> OutlierRate:
+    """Nothing is known where no p-value could keep the promise."""
+    level = plan.promise.level(1, 1.0) / WINDOWS[1]
+    found = compare_days(outliers.days(outliers.reference.sketch), outliers.days(sketch), plan.floor, level)
+    if found is None or found.least > level:
+        return replace(rate, days=found.days if found else 0, level=level)
+    return replace(rate, days=found.days, p=found.p, level=level)
 
 
 class _Strangest:
@@ -116,6 +137,7 @@ def with_outliers(verdict: Verdict, rate: OutlierRate | None) -> Verdict:
         said = f"outliers are {rate.share:.1%} of the rows, and {rate.usual:.1%} of the training's"
         reason = f"{verdict.reason}; {said}" if verdict.phase is Phase.FAILED else said
         return Verdict(Phase.FAILED, reason, measured)
-    if rate.effect is None and verdict.phase is Phase.SUCCESSFUL:
-        return Verdict(Phase.INCONCLUSIVE, f"{verdict.reason}; outliers: {rate.lacking or 'too few rows'}", measured)
+    if not rate.known and verdict.phase is Phase.SUCCESSFUL:
+        lacking = rate.lacking or "too few rows or days"
+        return Verdict(Phase.INCONCLUSIVE, f"{verdict.reason}; outliers: {lacking}", measured)
     return replace(verdict, measurements=measured)

@@ -89,6 +89,15 @@ class Outliers:
         usual = self.reference.layout.columns[COLUMN].categories.index(USUAL)  # type: ignore[union-attr]
         return 1 - float(cells[usual] / cells.sum()) if cells.sum() else 0.0
 
+    def days(self, sketch: Sketch) -> dict[int, tuple[int, int]]:
+        """Days since 1970 → rows, and strange ones, of what was counted by the reference's layout."""
+        usual = self.reference.layout.strata.index((USUAL,))
+        found: dict[int, tuple[int, int]] = {}
+        for (hour, stratum), rows in sketch.hours.items():
+            before = found.get(hour // 24, (0, 0))
+            found[hour // 24] = before[0] + rows, before[1] + (rows if stratum != usual else 0)
+        return found
+
     def scores(self, batch: Any) -> NDArray[np.float64]:
         """Of an Arrow table or batch with columns by their own names; one that is not there is missing."""
         return self.forest.scores(_matrix(self.columns, batch))
@@ -144,7 +153,9 @@ def _half(table: pa.Table) -> NDArray[np.bool_]:
 
 
 def _counted(table: pa.Table, strange: pa.Array) -> ReferenceSketch:
-    """With how alike rows of an hour, a day or a unit are in this."""
+    """With how alike rows of an hour, a day or a unit are in this. Strange rows are a context of their own, so that
+    those of each hour are known.
+    """
     found: dict[str, Any] = {COLUMN: strange}
     names = table.column_names
     if HOUR in names:
@@ -152,7 +163,7 @@ def _counted(table: pa.Table, strange: pa.Array) -> ReferenceSketch:
     if UNIT in names:
         found["unit"] = table[UNIT].combine_chunks().cast(pa.string())
     source = Source(time="time" if HOUR in names else "", unit="unit" if UNIT in names else "")
-    return reference_of(lambda: iter([pa.record_batch(found)]), [COLUMN], source)
+    return reference_of(lambda: iter([pa.record_batch(found)]), [COLUMN], source, [COLUMN])
 
 
 def _coding(column: pa.ChunkedArray) -> NumberCoding | WordCoding:
@@ -220,6 +231,10 @@ def read_outliers(raw: bytes) -> Outliers:
         raise UsageError(f"these are no outliers of a version: {exc}", _ANEW) from exc
     forest = forest_of(arrays)
     grid = reference.layout.columns.get(COLUMN)
-    if len(about.columns) != forest.columns or not isinstance(grid, CategoryGrid) or USUAL not in grid.categories:
+    if (
+        len(about.columns) != forest.columns
+        or not isinstance(grid, CategoryGrid)
+        or (USUAL,) not in reference.layout.strata
+    ):
         raise UsageError("the forest has other columns than its description", _ANEW)
     return Outliers(about.columns, forest, about.threshold, reference)

@@ -31,10 +31,15 @@ def _rate(found: Told) -> str:
     rows, share, usual = int(number(found, "rows")), number(found, "share"), number(found, "usual")
     said = f"{share:.1%} of {rows:,} rows, {usual:.1%} of the training's"
     effect = found.get("effect")
-    if not isinstance(effect, Mapping):
-        return f"{said}; too few rows to tell whether that is more"
-    low, high = number(effect, "low"), number(effect, "high")
-    said += f"; apart by {between(low, high, decimals(high - low))}, floor {number(effect, 'floor'):g}"
+    if isinstance(found.get("p"), int | float):
+        said += (
+            f"; p {number(found, 'p'):.2g} against {number(found, 'level'):.2g}, by {int(number(found, 'days'))} days"
+        )
+    elif isinstance(effect, Mapping):
+        low, high = number(effect, "low"), number(effect, "high")
+        said += f"; apart by {between(low, high, decimals(high - low))}, floor {number(effect, 'floor'):g}"
+    else:
+        return f"{said}; too few rows or days to tell whether that is more"
     if found.get("muted"):
         return f"{said}; 🔕 {prose(str(found['muted']), 200)}"
     return f"{said}; {'🔴 more than usual' if found.get('drifted') else '🟢'}"
