@@ -66,6 +66,8 @@ def ask(python: Path, folder: Path, rows: NDArray[Any], limits: AlibiLimits = Al
 
     Raises InconclusiveError where it does not answer: whatever is wrong says nothing about the traffic.
     """
+    # This process may have been told how to reach the traffic, and that one is the same user's.
+    gitml.confined.unreadable()
     with tempfile.TemporaryDirectory(prefix="gitml-alibi-") as name:
         place = Path(name) / "rows.npy"
         np.save(place, rows, allow_pickle=False)
