@@ -177,6 +177,7 @@ def test_sees_what_others_pack_and_prune_meanwhile(clone: Path, repository: Repo
 
 
 def test_one_process_reads_and_ends_with_its_last_user(clone: Path) -> None:
+    gc.collect()  # of other tests
     before = len(readers())
     opened = Git(clone)
     for _ in range(20):

@@ -81,6 +81,7 @@ def test_the_bot_s_own_promotion_is_nobody_s_work_where_it_follows_from_main(bui
     assert g.one(number).line == "delay to staging: approvals"
     g.approve(number)
     assert g.one(number).state is State.SUCCESS
+    assert g.results("derived") == ["passed"], "it is signed once"
     derived = g.events("derived")[-1].statement
     assert derived is not None
     assert (derived.details["kind"], derived.details["subject"]) == ("promotion", "delay staging")

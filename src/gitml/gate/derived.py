@@ -63,7 +63,8 @@ def derivations(place: Place, ground: Ground, head: str, *, claimed_only: bool =
     for commit, message in _of_bot(git, main, head):
         claim = claim_of(message)
         if commit in known:
-            found.append(DerivedCommit(commit, Verdict(Phase.SUCCESSFUL, "signed before"), str(claim or "a training")))
+            told = str(claim or "a training")
+            found.append(DerivedCommit(commit, Verdict(Phase.SUCCESSFUL, "signed before"), told, is_known=True))
         elif claim is not None:
             found.append(_proposal(place, ground, commit, claim))
         elif not claimed_only and not (adds_nothing(git, commit) or proposal.has_main_s_tree(git, commit, main)):
