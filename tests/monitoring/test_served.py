@@ -74,4 +74,4 @@ def test_requests_of_a_server_are_quiet_and_its_strange_ones_are_not(
     found = look()
     assert set(found["drift"]) == {"distance", "age", "p_late"}
     assert [breach.split(", ")[0] for breach in found["quality"]][1:] == ["age: missing: 72.2%"]
-    assert "to 9000, 66.7% out of range" in found["quality"][0]
+    assert "far above; 66.7% outside" in found["quality"][0]
