@@ -196,6 +196,13 @@ def test_an_input_that_does_not_fit_the_signature_says_where_and_why(
     assert not list((tmp_path / "scores").glob("*.parquet"))
 
 
+def test_a_column_named_like_the_answer_is_left_out_by_naming_others(app: Path, tmp_path: Path) -> None:
+    rows(20, 0).assign(p_late=1.0).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UsageError) as caught:
+        score(app, "delay", call(tmp_path / "x.parquet"))
+    assert "name the columns to pass on with --keep COLUMN" in caught.value.hint
+
+
 def test_columns_to_keep_and_formats_to_write(app: Path, data: Path) -> None:
     one = data / "b.csv"
     score(app, "delay", call(one, output=str(data.parent / "all"), keep=("*",), output_format="csv"))

@@ -431,6 +431,13 @@ def test_the_command_says_it_in_a_sentence_and_ends_with_its_verdict(world: Watc
 
 
 @pytest.mark.slow
+def test_a_look_too_soon_says_that_rows_come_later(world: WatchedWorld) -> None:
+    ran = gitml(world.root, "monitor", "delay", "--at", "2025-10-13")
+    assert ran.code == 3, ran.err
+    assert "0 rows; no server or job has reported yet: rows count about a minute after they came" in ran.out
+
+
+@pytest.mark.slow
 def test_the_report_is_a_file_with_the_looks_before_and_its_picture_beside_it(world: WatchedWorld) -> None:
     for week in range(6):
         live = changed(weeks(6), 28, fare=lambda some: some["fare"] + 1)

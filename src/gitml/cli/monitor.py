@@ -105,8 +105,11 @@ def _window(one: Any) -> str:
     parts = [f"{one.since:%a %Y-%m-%d %H:%M} to {one.until:%a %Y-%m-%d %H:%M} UTC", f"{one.rows:,} rows"]
     if len(one.looks) > 1:
         parts.append(f"{one.rows_of_looks:,} with the {len(one.looks) - 1} windows before")
-    if one.completeness and one.completeness.hosts:
-        parts.append(str(one.completeness))
+    known = one.completeness
+    if known and known.hosts:
+        parts.append(str(known))
+    elif known and known.state == "waiting":
+        parts.append("no server or job has reported yet: rows count about a minute after they came")
     return printable(f"version {one.version}; " + "; ".join([*parts, *([one.unread] if one.unread else [])]))
 
 

@@ -57,7 +57,10 @@ class ScoreWork:
         outputs = [pa.field(f.name, _TYPES[f.type]) for f in self.model.signature.outputs]
         twice = sorted({f.name for f in kept} & {f.name for f in outputs})
         if twice:
-            raise UsageError(f"the input has a column {twice[0]}, as the model's answer", "name others with --keep")
+            raise UsageError(
+                f"the input has a column {twice[0]}, as the model's answer",
+                "leave it out: name the columns to pass on with --keep COLUMN, and no other is",
+            )
         return pa.schema([*kept, *outputs])
 
     def _kept(self, given: pa.Schema) -> list[str]:
