@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitml.spec.yaml11 import ambiguous_params, read_as
@@ -14,6 +14,7 @@ from gitml.spec.yaml11 import ambiguous_params, read_as
 DVC = "stages:\n  s:\n    cmd: x\n    params: [a, b.c]\n"
 
 
+@example("0:0")
 @given(st.text("0123456789abcdefxoyns+-._:eE", min_size=1, max_size=7))
 def test_text_without_quotes_is_read_as_pyyaml_reads_it(text: str) -> None:
     try:
