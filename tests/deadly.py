@@ -35,11 +35,15 @@ class Deadly:
 @dataclass
 class Looking:
     """Answers 1 where it could do what the first column says: read a file, a process's variables and memory, call a
-    server, signal a process, run a program."""
+    server, signal a process, run a program, start a process."""
 
     file: str
     process: int
     url: str
+
+    def _fork(self) -> None:
+        if not os.fork():
+            os._exit(0)
 
     def predict(self, rows: Any) -> Any:
         steps: dict[float, Callable[[], object]] = {
@@ -48,6 +52,7 @@ class Looking:
             3.0: lambda: socket.create_connection(("127.0.0.1", urlsplit(self.url).port or 0), 5).close(),
             5.0: lambda: subprocess.run(["/bin/true"], check=True),
             4.0: lambda: os.kill(self.process, signal.SIGCONT),
+            6.0: self._fork,
         }
         done = 0.0
         with suppress(OSError):

@@ -23,7 +23,7 @@ def main() -> None:
         end.sendall(_HEAD.pack(len(content)) + content)
 
     begin = hear()
-    say(json.dumps({"kind": "begun", "number": begin["number"], "closed": 7}).encode())
+    say(json.dumps({"kind": "begun", "number": begin["number"], "closed": 7, "alone": True}).encode())
     while (order := hear())["kind"] != "serve":
         pass
     version = order["versions"][0]["record"]["version"]

@@ -118,6 +118,7 @@ def test_code_in_it_reads_no_key_file_no_other_process_and_reaches_nobody(tmp_pa
         assert served.ask("d", 3.0) == 0.0, "a connection"
         assert served.ask("d", 4.0) == 0.0, "a signal to this process"
         assert served.ask("d", 5.0) == 0.0, "a program"
+        assert served.ask("d", 6.0) == 0.0, "a process that would outlive this one"
 
 
 @pytest.mark.parametrize("lie", ["rubbish", "much", "often", "other", "unasked", "nan"])

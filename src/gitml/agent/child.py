@@ -40,7 +40,7 @@ from gitml.agent.messages import (
     ServeOrder,
     StateOrder,
 )
-from gitml.confined import end_with_parent, without_rights
+from gitml.confined import end_with_parent, without_children, without_rights
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, UsageError
 from gitml.landlock import close_in
 
@@ -64,21 +64,22 @@ def main() -> None:
     without_rights()
     # Before there are other threads.
     closed = close_in(place.reads, place.writes, connects=place.connects)
+    alone = without_children()
     channel = Channel(socket.socket(fileno=place.channel), LONGEST_ORDER)
     try:
-        _attend(place, channel, closed)
+        _attend(place, channel, closed, alone=alone)
     except ChannelError:
         os._exit(1)
     os._exit(0)
 
 
-def _attend(place: ChildPlace, channel: Channel, closed: int) -> None:
+def _attend(place: ChildPlace, channel: Channel, closed: int, *, alone: bool) -> None:
     begin = ORDER.validate_json(channel.receive())
     if not isinstance(begin, BeginOrder):
         raise ChannelError("the first order is to begin")
     with ExitStack() as stack:
         served = _Served(place, channel, begin, stack)
-        channel.send(BegunAnswer(number=begin.number, closed=closed))
+        channel.send(BegunAnswer(number=begin.number, closed=closed, alone=alone))
         while True:
             order = ORDER.validate_json(channel.receive())
             if isinstance(order, EndOrder):

@@ -147,11 +147,12 @@ class AliveAnswer(_Message):
 
 
 class BegunAnswer(_Message):
-    """It is there. ``closed``: the version of Landlock that holds it, 0 for none."""
+    """It is there. ``closed``: the version of Landlock that holds it, 0 for none. ``alone``: it starts no process."""
 
     kind: Literal["begun"] = "begun"
     number: Number
     closed: Annotated[int, Field(ge=0, le=1000)]
+    alone: bool
 
 
 class OpenedAnswer(_Message):

@@ -249,7 +249,7 @@ class Supervisor:
         child = ChildProcess(self._confinement, self._listener, lambda: self.wake(), self._note)
         self._child = child
         begin = self._begin.model_copy(update={"restarts": self._restarts})
-        self._told_closed(child.ask(begin, self._patience.begin, BegunAnswer).closed)
+        self._told_closed(child.ask(begin, self._patience.begin, BegunAnswer))
         for name, order in list(self._shown.items()):
             try:
                 self._ordered(child, order)
@@ -319,7 +319,10 @@ class Supervisor:
         with self._lock:
             return any(loss.digest in digests_of(order) for loss in self._losses)
 
-    def _told_closed(self, closed: int) -> None:
+    def _told_closed(self, begun: BegunAnswer) -> None:
+        closed = begun.closed
+        if not begun.alone:
+            self._say_once("this kernel filters no system calls: a process that a model starts outlives the server's")
         if not closed:
             self._say_once("this kernel has no Landlock: the server's process reads what its user may read")
         elif closed < landlock.CONNECTIONS and not self._confinement.connects:
