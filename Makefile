@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` runs the main job on real data, `make test` runs the tests. Both set everything up.
 PYTHON ?= python3
 VENV := .venv
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# One more than cores: tests wait for processes and servers.
+JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 BIN := $(VENV)/bin
 PYTEST := python -m pytest -n $(JOBS) --dist worksteal --durations=10
 export PATH := $(CURDIR)/$(BIN):$(PATH)

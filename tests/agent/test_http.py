@@ -187,6 +187,7 @@ def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_no_server_outlives_its_supervisor(world: World) -> None:
     start(world, folder=world.folder / "state").one()
     with running(world) as process:
@@ -224,6 +225,7 @@ def test_main_does_not_say_where_features_are_sent_and_private_columns_are_nowhe
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_reading_at_a_moment_repeats_to_the_byte_after_rows_labels_and_merging(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def with_reference(version: GivenVersion, path: Path) -> GivenVersion:
     return version.model_copy(update={"record": record, "files": {**version.files, name: str(path)}})
 
 
+@pytest.mark.nightly
 def test_prometheus_sees_live_distances_and_the_age_of_looks(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     version = with_reference(given("m", *trained(cache, "m", 2.0)), cache / "reference.json")

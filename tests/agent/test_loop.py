@@ -493,6 +493,7 @@ def test_a_state_that_cannot_be_written_changes_nothing_that_serves(world: World
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_any_moment_an_agent_goes_on_from_a_whole_state(world: World) -> None:
     start(world).one()
     world.promote(version(world, 2.0), canary=world.pin(version(world, 3.0), weight=10))

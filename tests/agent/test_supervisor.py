@@ -54,6 +54,7 @@ def test_a_model_that_kills_its_process_takes_no_other_with_it(tmp_path: Path, a
     assert not Path(f"/proc/{served.supervisor.pid}").exists()
 
 
+@pytest.mark.nightly
 def test_a_process_that_answers_nobody_is_ended_and_started_again(tmp_path: Path) -> None:
     with apart(tmp_path, ChildPatience(look=0.2, silent=2.0)) as served:
         served.supervisor.serve(sound(tmp_path / "cache"))
@@ -71,6 +72,7 @@ def test_a_process_that_answers_nobody_is_ended_and_started_again(tmp_path: Path
         hanging.join(30)
 
 
+@pytest.mark.nightly
 def test_killed_from_outside_it_comes_back_with_all_that_it_served_and_keeps_its_port(tmp_path: Path) -> None:
     with apart(tmp_path) as served:
         served.supervisor.serve(sound(tmp_path / "cache"))

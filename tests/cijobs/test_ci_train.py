@@ -59,6 +59,7 @@ pyarrow.parquet.write_table(pyarrow.table(columns), "labels.parquet")
 """
 
 
+@pytest.mark.nightly
 def test_the_report_says_how_labels_and_features_shifted(trained: Path, tmp_path: Path, set_params: Set) -> None:
     (trained / "ingest.py").write_text(TOY["ingest.py"] + LABELS)
     (trained / "dvc.yaml").write_text(TOY["dvc.yaml"].replace("outs: [data]", "outs: [data, labels.parquet]"))
@@ -88,6 +89,7 @@ def test_the_report_says_how_labels_and_features_shifted(trained: Path, tmp_path
     assert '"salary": {"kind": "untold", "why": "private"}' in told
 
 
+@pytest.mark.nightly
 def test_what_the_bot_committed_is_what_a_laptop_calls_up_to_date(ci: Ci, set_params: Set, tmp_path: Path) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
     ci.both(ci.push("faster"), "faster")
@@ -124,6 +126,7 @@ def test_the_bots_own_commit_has_nothing_to_train(ci: Ci, set_params: Set) -> No
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.nightly
 def test_killed_around_its_push_it_ends_with_one_commit_and_one_record(ci: Ci, set_params: Set, when: str) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
     sha = ci.push("faster")
@@ -139,6 +142,7 @@ def test_killed_around_its_push_it_ends_with_one_commit_and_one_record(ci: Ci, s
     assert ci.report()["committed"] == ci.tip("faster")
 
 
+@pytest.mark.nightly
 def test_killed_after_its_data_went_to_the_remote_the_job_runs_again(ci: Ci, set_params: Set) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.7")
     sha = ci.push("faster")
@@ -184,6 +188,7 @@ def test_a_newer_version_replaces_the_bots_own_record_and_no_persons(ci: Ci, set
         assert len(ci.records("faster")) == len(persons) + 1
 
 
+@pytest.mark.nightly
 def test_a_local_record_whose_bytes_nobody_pushed_gives_way_to_that_of_ci_once(ci: Ci, set_params: Set) -> None:
     """Nobody could ever serve it; the lock follows the record that can be served."""
     before = set(ci.records("main"))
@@ -323,6 +328,7 @@ train: {commit: push}
 """
 
 
+@pytest.mark.nightly
 def test_jobs_on_different_hardware_hand_over_through_the_remote(
     trained: Path, tmp_path: Path, set_params: Set
 ) -> None:
@@ -341,6 +347,7 @@ def test_jobs_on_different_hardware_hand_over_through_the_remote(
     assert "nothing changed" in gitml(laptop, "train").out
 
 
+@pytest.mark.nightly
 def test_an_always_changed_stage_runs_for_people_and_not_for_the_bot(ci: Ci) -> None:
     text = TOY["dvc.yaml"].replace("    outs: [data]\n", "    outs: [data]\n    always_changed: true\n")
     (ci.app / "dvc.yaml").write_text(text)

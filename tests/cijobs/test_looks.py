@@ -237,6 +237,7 @@ def test_a_new_configuration_does_not_look_again(watched: WatchedTown) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_looks_go_on_from_what_was_signed_when_the_traffic_is_gone(watched: WatchedTown) -> None:
     for week in range(1, 6):
         watched.run(MONDAY + week * WEEK + HOUR)
@@ -279,6 +280,7 @@ def test_doctor_sees_that_looks_have_stopped(watched: WatchedTown, monkeypatch: 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_webhook_hears_of_an_alarm_once(watched: WatchedTown) -> None:
     with hook(200, b"ok") as (address, seen):
         text = (watched.fresh() / "gitml.yaml").read_text()
@@ -300,6 +302,7 @@ def test_a_webhook_hears_of_an_alarm_once(watched: WatchedTown) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_job_is_red_while_something_cannot_be_read(watched: WatchedTown) -> None:
     root = watched.fresh()
     env = {"GITHUB_REPOSITORY": "ada/demo", "GITML_CI": str(root.parent / "handed")}
@@ -334,6 +337,7 @@ def test_a_look_that_is_too_large_goes_without_its_counts(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_environments_of_a_model_share_the_new_comment_of_a_day(watched: WatchedTown) -> None:
     pin = (watched.fresh() / "models/delay/production.yaml").read_text()
     number = watched.town.pull_of({"models/delay/staging.yaml": pin}, "staging", "ada")

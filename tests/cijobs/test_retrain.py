@@ -12,6 +12,7 @@ from sandbox.forge_kit import Kit
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_in_a_sub_folder_the_application_has_a_workflow_and_a_branch_of_its_own(kit: Kit, tmp_path: Path) -> None:
     app = tmp_path / "clone/apps/toy"
     write(app, {**TOY, "gitml.yaml": TOY["gitml.yaml"] + "ci: {branch: main}\n"})

@@ -33,6 +33,7 @@ def tried(quarantine: Quarantine, path: Path, form: str, signature: Any = None, 
     quarantine.try_load(path, form, signature or SIGNATURE, sha256=sha256, **more)
 
 
+@pytest.mark.nightly
 def test_a_loop_without_end_is_refused_at_the_deadline(quarantine: Quarantine, tmp_path: Path) -> None:
     tried(quarantine, onnx_loop(tmp_path / "short.onnx", 3), "onnx", ONE)
     endless = onnx_loop(tmp_path / "endless.onnx", 1 << 62)

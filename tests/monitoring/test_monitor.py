@@ -438,6 +438,7 @@ def test_a_look_too_soon_says_that_rows_come_later(world: WatchedWorld) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_report_is_a_file_with_the_looks_before_and_its_picture_beside_it(world: WatchedWorld) -> None:
     for week in range(6):
         live = changed(weeks(6), 28, fare=lambda some: some["fare"] + 1)

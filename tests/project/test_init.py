@@ -237,6 +237,7 @@ def test_a_read_only_place_is_named(read_only_disk: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     subprocess.run(["uv", "build", "-q", "--wheel", "-o", tmp_path / "dist"], cwd=ROOT, check=True)
     (wheel,) = (tmp_path / "dist").glob("*.whl")

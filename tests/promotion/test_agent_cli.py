@@ -55,6 +55,7 @@ def test_one_convergence_and_its_exit_code(world: World, tmp_path: Path) -> None
     assert call(world, "production", "--once").return_value == 4
 
 
+@pytest.mark.nightly
 def test_observing_says_what_would_be_done_and_does_not(world: World) -> None:
     assert call(world, "production", "--once").return_value == 0
     world.promote(version(world, 2.0))
@@ -65,6 +66,7 @@ def test_observing_says_what_would_be_done_and_does_not(world: World) -> None:
     assert model["applied"]["champion"] == version(world, 1.0)
 
 
+@pytest.mark.nightly
 def test_pinning_and_its_end_by_command(world: World) -> None:
     until = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
     words = ["--in", "production", "--owner", "olga", "--until", until, "--reason", "forge is down"]

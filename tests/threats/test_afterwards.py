@@ -29,6 +29,7 @@ def moved(scene: Scene, branch: str, login: str, text: str) -> None:
     git(main, "checkout", "-q", "--force", "-B", "main", "origin/main")
 
 
+@pytest.mark.nightly
 def test_a_branch_made_anew_after_the_merge_spoils_nothing(scene: Scene) -> None:
     """It used to make `approved` inconclusive, signed for good: any writer could stop any promotion."""
     number = scene.branch("mine", {STAGING: scene.pinned()})
@@ -88,6 +89,7 @@ def test_the_bot_s_address_on_somebody_s_work_is_refused_at_once(scene: Scene) -
         assert any("take the commit out of the branch" in text for text in scene.g.comments(number))
 
 
+@pytest.mark.nightly
 def test_after_a_stolen_key_what_runs_is_approved_again(scene: Scene) -> None:
     """The steps of docs/how-to/stolen-key.md: the key goes, a new one comes, a hold and its end are approved."""
     scene.unguarded()

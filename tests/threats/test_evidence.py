@@ -125,6 +125,7 @@ def test_only_who_has_the_key_of_ci_is_believed(scene: Scene) -> None:
     assert scene.accepted()[STAGING] == scene.tip
 
 
+@pytest.mark.nightly
 def test_evidence_of_a_merge_is_worth_nothing_for_the_same_change_later(scene: Scene) -> None:
     """The version is promoted, main goes back, and the same bytes are pushed once more."""
     old = (scene.town.main / STAGING).read_text()
@@ -204,6 +205,7 @@ def test_several_commits_are_one_change_however_they_are_merged_and_only_once(sc
     assert scene.accepted()[STAGING] == done.commit
 
 
+@pytest.mark.nightly
 def test_what_another_pull_request_brought_is_no_step_of_this_one(scene: Scene) -> None:
     """Half of it came to main by itself: what is left was judged on a file that is gone, and merges without a clash."""
     half, whole = (f"# a note\n{text}" for text in ((scene.town.main / STAGING).read_text(), scene.pinned()))

@@ -21,6 +21,7 @@ def made(world: World, times: int) -> str:
     return world.bought(onnx_loop(folder / "model.onnx", times, ("a", "b")), 1.0)
 
 
+@pytest.mark.nightly
 def test_a_model_that_never_loads_is_refused_in_time_and_holds_nothing_up(world: World) -> None:
     with Quarantine(QuarantineLimits(seconds=2)) as quarantine:
         running = start(world, quarantine=quarantine)

@@ -55,6 +55,7 @@ def test_who_stands_behind_a_change_does_not_approve_it(scene: Scene) -> None:
     scene.shut(expected)
 
 
+@pytest.mark.nightly
 def test_one_person_is_one_person(scene: Scene) -> None:
     """In two roles, in two spellings, with two reviews."""
     scene.unguarded()
@@ -78,6 +79,7 @@ def test_one_person_is_one_person(scene: Scene) -> None:
     scene.forced(both, tip)
 
 
+@pytest.mark.nightly
 def test_a_login_in_other_letters_is_the_same_account(scene: Scene) -> None:
     """Rita wrote it, and the policy spells her otherwise."""
     scene.unguarded()

@@ -59,6 +59,7 @@ def test_a_push_between_the_green_gate_and_the_merge(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("lost", ["role", "review"])
+@pytest.mark.nightly
 def test_what_opened_the_gate_is_taken_away_after_it(scene: Scene, lost: str) -> None:
     """Before the gate has looked again: no green of before helps."""
     number = scene.opened()
@@ -79,6 +80,7 @@ def test_what_opened_the_gate_is_taken_away_after_it(scene: Scene, lost: str) ->
     scene.forced(number, scene.tip)
 
 
+@pytest.mark.nightly
 def test_of_two_promotions_at_once_one_gets_through(scene: Scene) -> None:
     """Each is green for itself, and their lines do not collide: together they are what nobody judged."""
     scene.unguarded()

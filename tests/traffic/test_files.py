@@ -160,6 +160,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_server_killed_while_files_are_merged_loses_nothing_that_is_a_second_old(tmp_path: Path) -> None:
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     said: list[tuple[str, float]] = []

@@ -61,6 +61,7 @@ def exchange(number: int) -> Exchange:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_hosts_ship_to_a_bucket_merge_there_and_are_read_once(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

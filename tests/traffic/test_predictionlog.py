@@ -234,6 +234,7 @@ def server(folder: Path, name: str, seconds: float) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_servers_in_one_folder_lose_at_most_the_window_and_leave_no_torn_file(tmp_path: Path) -> None:
     first, second = server(tmp_path, "a", 60), server(tmp_path, "b", 1.5)
     said = [first.stdout.readline().split()]

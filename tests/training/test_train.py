@@ -112,6 +112,7 @@ def test_a_squash_merge_makes_no_new_version(trained: Path, set_params: SetParam
     assert len(records(trained)) == 2
 
 
+@pytest.mark.nightly
 def test_two_branches_that_merge_cleanly_into_a_model_nobody_trained(trained: Path, set_params: SetParams) -> None:
     """Lock lines of both branches fit together for Git and for DVC; the combination never ran."""
     lines = (trained / "train.py").read_text()
@@ -278,6 +279,7 @@ def test_two_trainings_at_once(toy: Path) -> None:
     assert len(records(toy)) == 1
 
 
+@pytest.mark.nightly
 def test_a_killed_training_is_repaired_and_its_stage_stopped(toy: Path) -> None:
     good = (toy / "train.py").read_text()
     (toy / "train.py").write_text(

@@ -79,6 +79,7 @@ def test_what_goes_wrong_there_is_said_here(stand: Stand, predict: str, said: st
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_it_ends_at_the_deadline_and_so_does_what_it_started(stand: Stand, tmp_path: Path) -> None:
     alive = tmp_path / "alive"
     predict = f"""import subprocess, time
