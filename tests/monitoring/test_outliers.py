@@ -129,7 +129,7 @@ def test_quiet_years_stay_quiet() -> None:
         live = rows(7, 100, seed=int(rng.integers(1 << 30)))
         plan = OutlierPlan(Promise(looks=1, columns=1, rate=0.2, promotions=1), floor=0.0, clusters=("day",))
         alarms += judged(fitted, live, plan).drifted
-    assert alarms <= 0.05 * 200
+    assert alarms <= 0.2 * 200
 
 
 def test_missing_and_foreign_values_and_absent_columns_score(fitted: Outliers) -> None:
