@@ -22,8 +22,8 @@ class Contrast:
 
     ``clock``: how far the test has come, in effective observations: those of a paired comparison, n·m / (n + m) of two
     arms (a quarter of both together, where they are equal), more where rows of a unit are alike. ``units`` of champion
-    and candidate. ``heaviest``: the largest share (0 to 1) of one arm's variance that a single unit has; 1 where
-    nothing varies. For zeros and ones it is about 1 / events.
+    and candidate. ``carriers``: the effective number of units that carry the variance, in the arm that has fewer. For
+    zeros and ones it is about the number of the rarer ones; a few huge values make it small; 0 where nothing varies.
     """
 
     champion: float
@@ -32,7 +32,7 @@ class Contrast:
     error: float
     clock: float
     units: tuple[int, int]
-    heaviest: float
+    carriers: float
 
 
 def paired(champion: Influence, candidate: Influence) -> Contrast:
@@ -41,8 +41,8 @@ def paired(champion: Influence, candidate: Influence) -> Contrast:
     >>> from gitml.stats.influence import mean
     >>> unit = range(8)
     >>> found = paired(mean(unit, [1, 1, 0, 1, 0, 1, 1, 0]), mean(unit, [1, 1, 1, 1, 1, 1, 0, 0]))
-    >>> found.difference, round(found.error, 3), found.clock, round(found.heaviest, 2)
-    (0.125, 0.227, 8.0, 0.44)
+    >>> found.difference, round(found.error, 3), found.clock, round(found.carriers, 2)
+    (0.125, 0.227, 8.0, 2.98)
     """
     if not np.array_equal(champion.unit, candidate.unit):
         raise ValueError("both sides of a pair must stand in the same rows")
@@ -57,7 +57,7 @@ def paired(champion: Influence, candidate: Influence) -> Contrast:
         variance**0.5,
         len(apart) * _more(variance, alone),
         (units, units),
-        _heaviest(sums),
+        _carriers(sums),
     )
 
 
@@ -102,7 +102,7 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
         variance**0.5,
         float(weights.sum()) * _more(variance, alone),
         (by_arm[0][1], by_arm[1][1]),
-        max(_heaviest(sums) for sums, _ in by_arm),
+        min(_carriers(sums) for sums, _ in by_arm),
     )
 
 
@@ -121,10 +121,11 @@ def _by_unit(unit: Ints, rows: Floats) -> tuple[Floats, int]:
     return sums, len(different)
 
 
-def _heaviest(sums: Floats) -> float:
+def _carriers(sums: Floats) -> float:
+    """The effective number of L. Kish, of squares: units of equal weight that would have the same fourth moment."""
     squares = sums**2
-    total = float(squares.sum())
-    return float(squares.max()) / total if total > 0 else 1.0
+    fourth = float(squares @ squares)
+    return float(squares.sum()) ** 2 / fourth if fourth > 0 else 0.0
 
 
 def _more(variance: float, alone: float) -> float:
