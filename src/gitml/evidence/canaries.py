@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -135,6 +135,8 @@ class ToldEvaluation(_Form):
     labels: LabelsOfBoth
     series: Annotated[list[SeriesPoint], Field(max_length=_MOST_POINTS)]
     step: WeightStep
+    ends: _Time | None = None
+    notes: Annotated[list[_Words], Field(max_length=_MOST_PARTS)] = []
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -142,6 +144,8 @@ class ToldEvaluation(_Form):
             raise ValueError("its test does not end after it begins, before the look, and that before the next one")
         if self.candidate.version == self.champion.version:
             raise ValueError("its candidate is the champion")
+        if made_at(self.candidate.version) > self.at:
+            raise ValueError("its candidate is of a time that was yet to come")
         failed = any(part.phase is Phase.FAILED for part in self.parts)
         judged = any(part.part in ("primary", "kpi") and part.phase is Phase.SUCCESSFUL for part in self.parts)
         if self.phase is Phase.SUCCESSFUL and (failed or not judged):
@@ -149,6 +153,15 @@ class ToldEvaluation(_Form):
         if self.step.ready and (self.phase is Phase.FAILED or self.step.next is None):
             raise ValueError("has a step that is ready, after which nothing comes")
         return self
+
+
+def made_at(version: str) -> datetime:
+    """When a version was trained, as its name says: no evaluation of it is older.
+
+    >>> made_at("20260301T070000Z-3f2a90bc")
+    datetime.datetime(2026, 3, 1, 7, 0, tzinfo=datetime.timezone.utc)
+    """
+    return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 class CanaryDetails(_Form):
