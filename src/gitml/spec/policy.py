@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -32,6 +32,7 @@ from gitml.fields import (
 )
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
+from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
@@ -72,7 +73,10 @@ class Role(FileSection):
 class ModelRules(FileSection):
     """What one model must meet instead of the environment's own rules."""
 
-    gates: Gates = Field(description="Each gate named here replaces the environment's gate of that name.")
+    gates: Gates = Field(
+        default_factory=Gates, description="Each gate named here replaces the environment's gate of that name."
+    )
+    canary: CanaryRules | None = Field(None, description="Its candidates' rules, in place of the environment's.")
 
 
 class Environment(FileSection):
@@ -89,6 +93,15 @@ class Environment(FileSection):
         description="Whether the bot opens promotions to here: to the first environment of each new version, to the "
         "others of what runs in the one before. Without it the bot does so for the first environment only.",
     )
+    canary: CanaryRules | None = Field(
+        None,
+        description="How candidates are judged beside the champion; `{}` takes the defaults. Without it nobody looks.",
+    )
+
+    def canary_of(self, model: str) -> CanaryRules | None:
+        """The rules for candidates of ``model``; None where nothing is asked of them."""
+        own = self.models.get(model)
+        return (own.canary if own else None) or self.canary
 
     def gates_of(self, model: str) -> Gates:
         """The gates for ``model``: the environment's, each replaced where the model has its own."""
@@ -234,6 +247,12 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
         for name, environment in policy.environments.items()
         for role, count in environment.approvals.items()
     ]
+    wanted += [
+        ((*place, "canary", "approvals", change, role), role, count)
+        for place, rules in _canaries(policy)
+        for change, roles in rules.approvals.items()
+        for role, count in roles.items()
+    ]
     if policy.override:
         wanted.append((("override", "role"), policy.override.role, policy.override.people))
     found = []
@@ -245,6 +264,16 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
             message = f"needs {count} people of the role {role!r}, which has {there}"
             found.append(document.problem(key, message, f"name more people under roles.{role}, or ask for fewer"))
     return found
+
+
+def _canaries(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
+    """All rules for candidates, with where they stand."""
+    for name, environment in policy.environments.items():
+        if environment.canary:
+            yield ("environments", name), environment.canary
+        for model, own in environment.models.items():
+            if own.canary:
+                yield ("environments", name, "models", model), own.canary
 
 
 def _places(policy: Policy, document: Document) -> list[Problem]:
