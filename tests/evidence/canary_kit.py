@@ -27,7 +27,7 @@ def evaluation(hours: int = 1, phase: str = "successful", **more: Any) -> dict[s
     """Up to ``hours`` after BEGAN."""
     until = BEGAN + hours * HOUR
     both = {"champion": 900, "candidate": 100}
-    given = {
+    return {
         "model": "m", "environment": "production", "mode": "split", "scheduled": True, "candidate": CANDIDATE,
         "champion": CHAMPION, "rules": RULES, "since": stamp(BEGAN), "until": stamp(until), "at": stamp(until),
         "next_look": stamp(until + HOUR), "phase": phase, "reason": f"the candidate is {phase}",
@@ -37,7 +37,6 @@ def evaluation(hours: int = 1, phase: str = "successful", **more: Any) -> dict[s
         "series": [{"at": stamp(until), "difference": 0.02, "low": 0.01, "high": 0.03}],
         "step": {"weight": 10, "next": 50, "ready": phase != "failed"}, **more,
     }  # fmt: skip
-    return given
 
 
 def details(hours: int = 1, phase: str = "successful", **more: Any) -> dict[str, Any]:

@@ -150,8 +150,8 @@ class ToldEvaluation(_Form):
         judged = any(part.part in ("primary", "kpi") and part.phase is Phase.SUCCESSFUL for part in self.parts)
         if self.phase is Phase.SUCCESSFUL and (failed or not judged):
             raise ValueError("passes, and its parts do not")
-        if self.step.ready and (self.phase is Phase.FAILED or self.step.next is None):
-            raise ValueError("has a step that is ready, after which nothing comes")
+        if self.step.ready and self.phase is Phase.FAILED:
+            raise ValueError("fails, and its next step is ready")
         return self
 
 
