@@ -60,7 +60,7 @@ def rollback(ctx: click.Context, /, *, as_json: bool, **words: Any) -> None:
 @as_json
 @click.pass_context
 def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, anew: bool, as_json: bool) -> None:
-    """End the hold of an environment, or of a version there, by a pull request that takes it out of the deployment file."""
+    """End the hold of an environment, or of a version there, by a pull request that takes it out of its file."""
     model, _, version = model.partition("@")
     with placed(ctx) as place:
         done = run_resume(place, RollbackOrder(model, environment, reason, to=version, anew=anew))

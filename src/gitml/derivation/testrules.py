@@ -1,4 +1,4 @@
-"""The rules of a candidate's test as a commit of main has them: one place for the job that signs, gate and proposals."""
+"""The rules of a candidate's test as a commit of main has them: for the job that signs, the gate and proposals."""
 
 from __future__ import annotations
 

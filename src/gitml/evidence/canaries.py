@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.looks import RESULTS, out_of_order
+from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME, VERSION
@@ -47,6 +47,15 @@ _Percent = Annotated[float, Field(ge=0, le=100)]
 
 class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Pair(NamedTuple):
+    """A candidate beside a champion: versions with the SHA-256 of their files."""
+
+    model: str
+    environment: str
+    candidate: tuple[str, str]
+    champion: tuple[str, str]
 
 
 class JudgedVersion(_Form):
@@ -138,6 +147,20 @@ class ToldEvaluation(_Form):
     ends: _Time | None = None
     notes: Annotated[list[_Words], Field(max_length=_MOST_PARTS)] = []
 
+    @property
+    def pair(self) -> Pair:
+        arms = ((arm.version, arm.artifact) for arm in (self.candidate, self.champion))
+        return Pair(self.model, self.environment, *arms)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether its next step may be proposed. A shadow has no weight, so what it shows of the guardrails decides."""
+        if self.mode != "shadow" or self.step.ready:
+            return self.step.ready
+        asked = [part.phase for part in self.parts if part.part in ("integrity", "traffic", "guardrail")]
+        guarded = any(part.part == "guardrail" for part in self.parts)
+        return guarded and all(phase is Phase.SUCCESSFUL for phase in asked) and self.phase is not Phase.FAILED
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if not self.since <= self.until <= self.at < self.next_look:
@@ -195,15 +218,6 @@ def canary_details(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, "id": canary_id(told), "evaluation": dict(evaluation)}
 
 
-class Pair(NamedTuple):
-    """A candidate beside a champion: versions with the SHA-256 of their files."""
-
-    model: str
-    environment: str
-    candidate: tuple[str, str]
-    champion: tuple[str, str]
-
-
 @dataclass(frozen=True)
 class SignedCanary:
     """A believed statement with what it says."""
@@ -219,11 +233,9 @@ class SignedCanary:
     def told(self) -> ToldEvaluation:
         return self.details.evaluation
 
-    @cached_property
+    @property
     def pair(self) -> Pair:
-        told = self.told
-        arms = ((arm.version, arm.artifact) for arm in (told.candidate, told.champion))
-        return Pair(told.model, told.environment, *arms)
+        return self.told.pair
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -234,11 +246,18 @@ class SignedCanary:
 
 def canary_of(said: Believed) -> SignedCanary:
     """Raises ValueError for a statement that is no evaluation, or contradicts itself."""
-    about = said.binding
-    if about is None or about.kind != KIND:
+    if said.statement is None:
+        raise ValueError("is no evaluation of a candidate")
+    return SignedCanary(said, details_of(said.statement))
+
+
+def details_of(statement: Statement) -> CanaryDetails:
+    """Of a statement that is believed. Raises ValueError as ``canary_of``."""
+    about = statement.binding
+    if about.kind != KIND:
         raise ValueError("is no evaluation of a candidate")
     try:
-        details = CanaryDetails.model_validate(dict(said.details))
+        details = CanaryDetails.model_validate(dict(statement.details))
     except ValidationError as exc:
         raise ValueError(_first(exc, "details")) from None
     told = details.evaluation
@@ -246,7 +265,7 @@ def canary_of(said: Believed) -> SignedCanary:
     arm = told.candidate
     if named != (told.model, told.environment, arm.version, arm.artifact, RESULTS[told.phase]):
         raise ValueError("its details speak of something else than its binding")
-    return SignedCanary(said, details)
+    return details
 
 
 def _first(exc: ValidationError, otherwise: str) -> str:

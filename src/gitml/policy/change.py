@@ -61,7 +61,7 @@ def canary_change(old: Deployment | None, new: Deployment, edit: Change) -> Cana
         return "take-back"
     if edit.move is not Move.PROMOTION or len(edit.judged) != 1 or _plain(edit.judged[0][1]) not in there:
         return None
-    return {"champion": "promote", "canary": "raise", "shadow": None}[edit.judged[0][0]]  # type: ignore[return-value]
+    return {"champion": "promote", "canary": "raise", "shadow": None}[edit.judged[0][0]]
 
 
 def _given_more(old: Deployment | None, new: Deployment) -> tuple[tuple[Part, Pin], ...]:
