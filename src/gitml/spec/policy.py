@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -30,6 +30,7 @@ from gitml.fields import (
     newer_format,
     person,
 )
+from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
@@ -97,6 +98,12 @@ class Environment(FileSection):
         None,
         description="How candidates are judged beside the champion; `{}` takes the defaults. Without it nobody looks.",
     )
+
+    def wanted(self, model: str) -> dict[str, Any]:
+        """The gates that are asked of ``model``, by name. Where candidates are judged, theirs is asked by default."""
+        asked = self.gates_of(model)
+        by_default = self.canary_of(model) is not None and "canary" not in asked.model_fields_set
+        return {**asked.wanted, **({"canary": canary.BY_DEFAULT} if by_default else {})}
 
     def canary_of(self, model: str) -> CanaryRules | None:
         """The rules for candidates of ``model``; None where nothing is asked of them."""
@@ -208,6 +215,12 @@ class Policy(FileSection):
         environments = self.environments.values()
         every = [gates for e in environments for gates in (e.gates, *(rules.gates for rules in e.models.values()))]
         return max((n.within for gates in every for _, n in gates.needs if n.what == "look" and n.within), default=None)
+
+    @property
+    def judges_candidates(self) -> bool:
+        """Whether some environment says how candidates are judged there."""
+        environments = self.environments.values()
+        return any(e.canary or any(own.canary for own in e.models.values()) for e in environments)
 
     def proposes(self, environment: str) -> bool:
         """Whether the bot opens promotions to ``environment`` by itself."""
