@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.evidence.findings import Finding, Kind
-from gitml.evidence.trust import Believed, Cause
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME
 from gitml.verdict import Phase
@@ -218,6 +218,8 @@ def look_of(said: Believed) -> SignedLook:
     named = (about.model, about.environment, about.version, about.result)
     if named != (look.model, look.environment, look.version, RESULTS[look.phase]):
         raise ValueError("its details speak of something else than its binding")
+    if look.at > about.moment + LEEWAY:
+        raise ValueError(f"is dated {about.time}, before the look itself")
     return SignedLook(said, details)
 
 
