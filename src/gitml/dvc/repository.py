@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
 from gitml.dvc.errors import as_ours, translated
+from gitml.dvc.ignoring import SourceRepo
 from gitml.dvc.lockentries import Content, Entry, makers_of
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
@@ -49,7 +49,7 @@ class Dvc:
             logging.getLogger(name).handlers[:] = [logging.NullHandler()]
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         drop_torn_rwlock(root)
-        self._repo = Repo(str(root), config=dict(config or {}))
+        self._repo = SourceRepo(str(root), config=dict(config or {}))
         # With `verify` DVC deletes a wrong object from the remote and calls it missing. We fetch without, and check
         # each object in our own cache: the same protection, and whoever looks into it still finds the evidence.
         for remote in self._repo.config["remote"].values():
