@@ -5,6 +5,7 @@ Rows of one unit of assignment are one draw, whatever they share: the variance i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Contrast:
 
 
 def paired(champion: Influence, candidate: Influence) -> Contrast:
-    """Both answered the same rows (replay, shadow), which stand in the same order.
+    """Both answered the same observations (replay, shadow), which stand in the same rows.
 
     >>> from gitml.stats.influence import mean
     >>> unit = range(8)
@@ -44,18 +45,31 @@ def paired(champion: Influence, candidate: Influence) -> Contrast:
     >>> found.difference, round(found.error, 3), found.clock, round(found.carriers, 2)
     (0.125, 0.227, 8.0, 2.98)
     """
-    if not np.array_equal(champion.unit, candidate.unit):
-        raise ValueError("both sides of a pair must stand in the same rows")
-    apart = candidate.rows - champion.rows
-    sums, units = _by_unit(candidate.unit, apart)
+    if not np.array_equal(champion.unit, candidate.unit) or champion.count != len(champion.unit):
+        raise ValueError("both sides of a pair must stand in the same rows, one for each observation")
+    rows = candidate.rows - champion.rows
+    alone = float(rows @ rows) * len(rows) / max(len(rows) - 1, 1)
+    apart = Influence(candidate.value - champion.value, candidate.unit, rows, champion.count, alone)
+    return differences(apart, champion.value)
+
+
+def differences(apart: Influence, champion: float) -> Contrast:
+    """Of the mean of paired differences, candidate less champion, and the champion's own mean.
+
+    That is what is left of pairs when they were added up by unit (``unitsums``, ``deltamethod.ratio``).
+
+    >>> from gitml.stats.deltamethod import ratio
+    >>> round(differences(ratio([1, 2, 3], [2.0, -1.0, 2.0], [10, 10, 10], [2.0, 1.0, 2.0]), champion=0.5).candidate, 2)
+    0.6
+    """
+    sums, units = _by_unit(apart.unit, apart.rows)
     variance = float(sums @ sums) * units / max(units - 1, 1)
-    alone = float(apart @ apart) * len(apart) / max(len(apart) - 1, 1)
     return Contrast(
-        champion.value,
-        candidate.value,
-        candidate.value - champion.value,
+        champion,
+        champion + apart.value,
+        apart.value,
         variance**0.5,
-        len(apart) * _more(variance, alone),
+        apart.count * _more(variance, apart.independent),
         (units, units),
         _carriers(sums),
     )
@@ -90,7 +104,7 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
     both, _ = _by_unit(np.concatenate([a[0] for a in arms]), np.concatenate([a[1] for a in arms]))
     by_arm = [_by_unit(unit, rows) for unit, rows in arms]
     variance = float(both @ both)
-    alone = sum(
+    alone = math.fsum(
         (p * slope) ** 2 * arm.independent
         for p, s in zip(parts, kept, strict=True)
         for slope, arm in zip(slopes, s, strict=True)
