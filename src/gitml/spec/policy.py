@@ -32,7 +32,7 @@ from gitml.fields import (
 )
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
-from gitml.spec.gates import Gates
+from gitml.spec.gates import GateName, Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -72,7 +72,17 @@ class Role(FileSection):
 class ModelRules(FileSection):
     """What one model must meet instead of the environment's own rules."""
 
-    gates: Gates = Field(description="Each gate named here replaces the environment's gate of that name.")
+    gates: Gates = Field(
+        default_factory=Gates, description="Each gate named here replaces the environment's gate of that name."
+    )
+    without: tuple[GateName, ...] = Field((), description="Gates of the environment that this model is not asked.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        both = [name for name in self.without if name in self.gates.model_fields_set]
+        if both:
+            raise WrongValueError(f"{both[0]} is asked, and not asked", "keep it under `gates` or under `without`")
+        return self
 
 
 class Environment(FileSection):
@@ -91,11 +101,23 @@ class Environment(FileSection):
     )
 
     def gates_of(self, model: str) -> Gates:
-        """The gates for ``model``: the environment's, each replaced where the model has its own."""
+        """The gates for ``model``: the environment's, each replaced where the model has its own, or left out."""
         if model not in self.models:
             return self.gates
-        own = self.models[model].gates
-        return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        rules = self.models[model]
+        own = {name: getattr(rules.gates, name) for name in rules.gates.model_fields_set}
+        return self.gates.model_copy(update={**own, **dict.fromkeys(rules.without)})
+
+    @model_validator(mode="after")
+    def _exempts_from_what_it_asks(self) -> Self:
+        for model, rules in self.models.items():
+            strange = [name for name in rules.without if name not in self.gates.wanted]
+            if strange:
+                raise WrongValueError(
+                    f"{model} is without {strange[0]}, which nothing asks here",
+                    f"the gates here are: {', '.join(self.gates.wanted) or 'none'}",
+                )
+        return self
 
 
 class Trust(FileSection):
