@@ -34,7 +34,7 @@ from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
-from gitml.spec.gates import Gates
+from gitml.spec.gates import GateName, Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -78,6 +78,14 @@ class ModelRules(FileSection):
         default_factory=Gates, description="Each gate named here replaces the environment's gate of that name."
     )
     canary: CanaryRules | None = Field(None, description="Its candidates' rules, in place of the environment's.")
+    without: tuple[GateName, ...] = Field((), description="Gates of the environment that this model is not asked.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        both = [name for name in self.without if name in self.gates.model_fields_set]
+        if both:
+            raise WrongValueError(f"{both[0]} is asked, and not asked", "keep it under `gates` or under `without`")
+        return self
 
 
 class Environment(FileSection):
@@ -111,11 +119,24 @@ class Environment(FileSection):
         return (own.canary if own else None) or self.canary
 
     def gates_of(self, model: str) -> Gates:
-        """The gates for ``model``: the environment's, each replaced where the model has its own."""
+        """The gates for ``model``: the environment's, each replaced where the model has its own, or left out."""
         if model not in self.models:
             return self.gates
-        own = self.models[model].gates
-        return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        rules = self.models[model]
+        own = {name: getattr(rules.gates, name) for name in rules.gates.model_fields_set}
+        return self.gates.model_copy(update={**own, **dict.fromkeys(rules.without)})
+
+    @model_validator(mode="after")
+    def _exempts_from_what_it_asks(self) -> Self:
+        for model, rules in self.models.items():
+            here = (*self.gates.wanted, *(["canary"] if self.canary_of(model) else []))
+            strange = [name for name in rules.without if name not in here]
+            if strange:
+                raise WrongValueError(
+                    f"{model} is without {strange[0]}, which nothing asks here",
+                    f"the gates here are: {', '.join(here) or 'none'}",
+                )
+        return self
 
 
 class Trust(FileSection):
