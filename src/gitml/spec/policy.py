@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -30,10 +30,11 @@ from gitml.fields import (
     newer_format,
     person,
 )
+from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
-from gitml.spec.gates import Gates
+from gitml.spec.gates import GateName, Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -77,6 +78,14 @@ class ModelRules(FileSection):
         default_factory=Gates, description="Each gate named here replaces the environment's gate of that name."
     )
     canary: CanaryRules | None = Field(None, description="Its candidates' rules, in place of the environment's.")
+    without: tuple[GateName, ...] = Field((), description="Gates of the environment that this model is not asked.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        both = [name for name in self.without if name in self.gates.model_fields_set]
+        if both:
+            raise WrongValueError(f"{both[0]} is asked, and not asked", "keep it under `gates` or under `without`")
+        return self
 
 
 class Environment(FileSection):
@@ -98,17 +107,36 @@ class Environment(FileSection):
         description="How candidates are judged beside the champion; `{}` takes the defaults. Without it nobody looks.",
     )
 
+    def wanted(self, model: str) -> dict[str, Any]:
+        """The gates that are asked of ``model``, by name. Where candidates are judged, theirs is asked by default."""
+        asked = self.gates_of(model)
+        by_default = self.canary_of(model) is not None and "canary" not in asked.model_fields_set
+        return {**asked.wanted, **({"canary": canary.BY_DEFAULT} if by_default else {})}
+
     def canary_of(self, model: str) -> CanaryRules | None:
         """The rules for candidates of ``model``; None where nothing is asked of them."""
         own = self.models.get(model)
         return (own.canary if own else None) or self.canary
 
     def gates_of(self, model: str) -> Gates:
-        """The gates for ``model``: the environment's, each replaced where the model has its own."""
+        """The gates for ``model``: the environment's, each replaced where the model has its own, or left out."""
         if model not in self.models:
             return self.gates
-        own = self.models[model].gates
-        return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        rules = self.models[model]
+        own = {name: getattr(rules.gates, name) for name in rules.gates.model_fields_set}
+        return self.gates.model_copy(update={**own, **dict.fromkeys(rules.without)})
+
+    @model_validator(mode="after")
+    def _exempts_from_what_it_asks(self) -> Self:
+        for model, rules in self.models.items():
+            here = (*self.gates.wanted, *(["canary"] if self.canary_of(model) else []))
+            strange = [name for name in rules.without if name not in here]
+            if strange:
+                raise WrongValueError(
+                    f"{model} is without {strange[0]}, which nothing asks here",
+                    f"the gates here are: {', '.join(here) or 'none'}",
+                )
+        return self
 
 
 class Trust(FileSection):
@@ -208,6 +236,12 @@ class Policy(FileSection):
         environments = self.environments.values()
         every = [gates for e in environments for gates in (e.gates, *(rules.gates for rules in e.models.values()))]
         return max((n.within for gates in every for _, n in gates.needs if n.what == "look" and n.within), default=None)
+
+    @property
+    def judges_candidates(self) -> bool:
+        """Whether some environment says how candidates are judged there."""
+        environments = self.environments.values()
+        return any(e.canary or any(own.canary for own in e.models.values()) for e in environments)
 
     def proposes(self, environment: str) -> bool:
         """Whether the bot opens promotions to ``environment`` by itself."""

@@ -5,6 +5,7 @@ Rows of one unit of assignment are one draw, whatever they share: the variance i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,8 @@ class Contrast:
 
     ``clock``: how far the test has come, in effective observations: those of a paired comparison, n·m / (n + m) of two
     arms (a quarter of both together, where they are equal), more where rows of a unit are alike. ``units`` of champion
-    and candidate. ``heaviest``: the largest share (0 to 1) of one arm's variance that a single unit has; 1 where
-    nothing varies. For zeros and ones it is about 1 / events.
+    and candidate. ``carriers``: the effective number of units that carry the variance, in the arm that has fewer. For
+    zeros and ones it is about the number of the rarer ones; a few huge values make it small; 0 where nothing varies.
     """
 
     champion: float
@@ -32,32 +33,45 @@ class Contrast:
     error: float
     clock: float
     units: tuple[int, int]
-    heaviest: float
+    carriers: float
 
 
 def paired(champion: Influence, candidate: Influence) -> Contrast:
-    """Both answered the same rows (replay, shadow), which stand in the same order.
+    """Both answered the same observations (replay, shadow), which stand in the same rows.
 
     >>> from gitml.stats.influence import mean
     >>> unit = range(8)
     >>> found = paired(mean(unit, [1, 1, 0, 1, 0, 1, 1, 0]), mean(unit, [1, 1, 1, 1, 1, 1, 0, 0]))
-    >>> found.difference, round(found.error, 3), found.clock, round(found.heaviest, 2)
-    (0.125, 0.227, 8.0, 0.44)
+    >>> found.difference, round(found.error, 3), found.clock, round(found.carriers, 2)
+    (0.125, 0.227, 8.0, 2.98)
     """
-    if not np.array_equal(champion.unit, candidate.unit):
-        raise ValueError("both sides of a pair must stand in the same rows")
-    apart = candidate.rows - champion.rows
-    sums, units = _by_unit(candidate.unit, apart)
+    if not np.array_equal(champion.unit, candidate.unit) or champion.count != len(champion.unit):
+        raise ValueError("both sides of a pair must stand in the same rows, one for each observation")
+    rows = candidate.rows - champion.rows
+    alone = float(rows @ rows) * len(rows) / max(len(rows) - 1, 1)
+    apart = Influence(candidate.value - champion.value, candidate.unit, rows, champion.count, alone)
+    return differences(apart, champion.value)
+
+
+def differences(apart: Influence, champion: float) -> Contrast:
+    """Of the mean of paired differences, candidate less champion, and the champion's own mean.
+
+    That is what is left of pairs when they were added up by unit (``unitsums``, ``deltamethod.ratio``).
+
+    >>> from gitml.stats.deltamethod import ratio
+    >>> round(differences(ratio([1, 2, 3], [2.0, -1.0, 2.0], [10, 10, 10], [2.0, 1.0, 2.0]), champion=0.5).candidate, 2)
+    0.6
+    """
+    sums, units = _by_unit(apart.unit, apart.rows)
     variance = float(sums @ sums) * units / max(units - 1, 1)
-    alone = float(apart @ apart) * len(apart) / max(len(apart) - 1, 1)
     return Contrast(
-        champion.value,
-        candidate.value,
-        candidate.value - champion.value,
+        champion,
+        champion + apart.value,
+        apart.value,
         variance**0.5,
-        len(apart) * _more(variance, alone),
+        apart.count * _more(variance, apart.independent),
         (units, units),
-        _heaviest(sums),
+        _carriers(sums),
     )
 
 
@@ -90,7 +104,7 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
     both, _ = _by_unit(np.concatenate([a[0] for a in arms]), np.concatenate([a[1] for a in arms]))
     by_arm = [_by_unit(unit, rows) for unit, rows in arms]
     variance = float(both @ both)
-    alone = sum(
+    alone = math.fsum(
         (p * slope) ** 2 * arm.independent
         for p, s in zip(parts, kept, strict=True)
         for slope, arm in zip(slopes, s, strict=True)
@@ -102,7 +116,7 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
         variance**0.5,
         float(weights.sum()) * _more(variance, alone),
         (by_arm[0][1], by_arm[1][1]),
-        max(_heaviest(sums) for sums, _ in by_arm),
+        min(_carriers(sums) for sums, _ in by_arm),
     )
 
 
@@ -121,10 +135,11 @@ def _by_unit(unit: Ints, rows: Floats) -> tuple[Floats, int]:
     return sums, len(different)
 
 
-def _heaviest(sums: Floats) -> float:
+def _carriers(sums: Floats) -> float:
+    """The effective number of L. Kish, of squares: units of equal weight that would have the same fourth moment."""
     squares = sums**2
-    total = float(squares.sum())
-    return float(squares.max()) / total if total > 0 else 1.0
+    fourth = float(squares @ squares)
+    return float(squares.sum()) ** 2 / fourth if fourth > 0 else 0.0
 
 
 def _more(variance: float, alone: float) -> float:

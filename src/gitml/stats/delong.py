@@ -8,7 +8,7 @@ algorithm", IEEE Signal Processing Letters 21 (2014). Rows of one unit: N. A. Ob
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gitml.stats.influence import Floats, Influence, checked, per_observation, whole
 
@@ -25,20 +25,22 @@ def auc(unit: ArrayLike, truth: ArrayLike, score: ArrayLike) -> Influence:
     if not np.isin(y, (0.0, 1.0)).all():
         raise ValueError("truth must be 0 or 1")
     positive = y == 1
-    of_positive, of_negative = x[positive], x[~positive]
-    if not of_positive.size or not of_negative.size:
+    share = float(positive.mean()) if y.size else 0.0
+    if share in (0.0, 1.0):
         raise ValueError("the area under the ROC curve needs rows of both classes")
-    placed = np.empty_like(x)
-    placed[positive] = _below(of_positive, of_negative)
-    placed[~positive] = 1 - _below(of_negative, of_positive)
+    below_negative, below_positive = _below(x, ~positive), _below(x, positive)
+    placed = np.where(positive, below_negative, 1 - below_positive)
     value = float(placed[positive].mean())
-    share = float(positive.mean())
     return per_observation(value, units, (placed - value) / np.where(positive, share, 1 - share))
 
 
-def _below(values: Floats, others: Floats) -> Floats:
-    """The share of ``others`` below each of the values; equal ones count half."""
-    ordered = np.sort(others)
-    ranks = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
-    found: Floats = ranks / (2 * len(ordered))
-    return found
+def _below(values: Floats, others: NDArray[np.bool_]) -> Floats:
+    """The share of ``others`` (n,), which are some of the values, below each of them; equal ones count half."""
+    order = np.argsort(values)
+    ordered = values[order]
+    ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+    upto = np.cumsum(others[order])[ends]
+    half = (upto + np.concatenate([[0], upto[:-1]])) / 2
+    found = np.empty_like(values)
+    found[order] = np.repeat(half, np.diff(ends, prepend=-1))
+    return found / float(others.sum())

@@ -35,16 +35,19 @@ def interval(
     ordered = np.sort(checked("values", values))
     n, wanted = len(ordered), math.log(1 / level)
 
-    def likely(count: int) -> bool:
-        return float(betabinomial.log_evalue(count, n, share, side=side, tuned=tuned)) < wanted
+    # So few values below the quantile, or so many, that the count is refuted: then it lies elsewhere.
+    ends: dict[str, Side] = {"few": "high", "many": "low"} if side != "both" else {"few": "both", "many": "both"}
+
+    def likely(count: int, end: str) -> bool:
+        return float(betabinomial.log_evalue(count, n, share, side=ends[end], tuned=tuned)) < wanted
 
     low, high = -math.inf, math.inf
     middle = math.floor(n * share)
     if side != "high" and n:
-        fewest = _first(likely, 0, middle)
+        fewest = _first(lambda count: likely(count, "few"), 0, middle)
         low = float(ordered[fewest - 1]) if fewest > 0 else low
     if side != "low" and n:
-        most = -_first(lambda count: likely(-count), -n, -min(middle + 1, n))
+        most = -_first(lambda count: likely(-count, "many"), -n, -min(middle + 1, n))
         high = float(ordered[most]) if most < n else high
     return Interval(low, high)
 
