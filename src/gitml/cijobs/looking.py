@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
 from gitml.cijobs.lookfile import MOST_LOOKS, LookFile, write_looks
@@ -39,8 +40,15 @@ class LookedAt:
         return not self.id and known is not None and known.state == "waiting"
 
 
-def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "") -> tuple[LookedAt, ...]:
-    """All monitors, oldest window first, and the hand-over file. ``run`` is the address of the CI run.
+@dataclass(frozen=True)
+class Evaluated:
+    looks: tuple[LookedAt, ...]
+    candidates: tuple[JudgedNow, ...] = ()
+
+
+def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> Evaluated:
+    """All monitors, oldest window first, then all candidates, and the hand-over file. ``run`` is the address of the CI
+    run, ``judge`` what judges a candidate.
 
     Raises InconclusiveError for a shallow clone, whose history does not say when a champion came.
     """
@@ -62,8 +70,10 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "") -> tuple[
             seen[one.name].append(LookDetails.model_validate(details))
             handed.append(details)
         done.append(at)
-    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed))
-    return tuple(done)
+    judged = judge_due(here, main, judge, job.at) if judge else ()
+    found = [dict(one.details) for one in judged if one.details]
+    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found))
+    return Evaluated(tuple(done), judged)
 
 
 def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:
