@@ -35,7 +35,7 @@ from gitml.promotion.candidate import (
     propose_candidate,
     refused_by_people,
 )
-from gitml.reports.escape import prose
+from gitml.reports.canary import canary_report
 from gitml.reports.promotion import short
 from gitml.verdict import Phase
 
@@ -156,7 +156,9 @@ class _Work:
     def _comment(self, number: int, newest: SignedCanary) -> str:
         told = newest.told
         key = f"{self.teller.application}/canary/{told.model}/{told.environment}/{told.candidate.version}"
-        return self.teller.stick(number, key, f"**{told.phase}**: {prose(told.reason, 2000)}\n")
+        said = newest.said.statement
+        page = canary_report(newest.raw, run=said.binding.run if said else "")
+        return self.teller.stick(number, key, self.teller.shown(page.text, page.pictures) + "\n")
 
     def _close_idle(self, one: CandidateOnMain, newest: SignedCanary | None) -> tuple[int, ...]:
         """Steps that are taken, or not to be taken any more."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from gitml.cijobs.canaryjudge import judging
 from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
@@ -18,6 +19,7 @@ from gitml.evidence.looks import MOST_DETAILS, LookDetails, Looks, looks_of, mos
 from gitml.evidence.reader import EvidenceRules
 from gitml.git.commands import Git
 from gitml.git.ledger import LOOKS
+from gitml.inference.candidate import TrialPlace
 from gitml.inference.earlier import Earlier
 from gitml.inference.lookdetails import look_details, recount, size_of
 from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
@@ -70,7 +72,8 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Ju
             seen[one.name].append(LookDetails.model_validate(details))
             handed.append(details)
         done.append(at)
-    judged = judge_due(here, main, judge, job.at) if judge else ()
+    place = TrialPlace(root, call.traffic, call.spool)
+    judged = judge_due(here, main, judge or judging(main, place), job.at)
     found = [dict(one.details) for one in judged if one.details]
     write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found))
     return Evaluated(tuple(done), judged)

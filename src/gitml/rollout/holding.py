@@ -26,7 +26,7 @@ class Asked:
     @property
     def edge(self) -> float:
         """The difference, candidate − champion, on one side of which it passes and on the other fails."""
-        return (self.margin or 0.0) * (-1 if self.higher else 1)
+        return -self.margin if self.margin and self.higher else self.margin or 0.0
 
     @property
     def levels(self) -> tuple[float, float]:

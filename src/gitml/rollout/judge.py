@@ -26,7 +26,7 @@ from gitml.verdict import Phase
 
 # So many ends of a look's grid are tried until all hosts have passed one.
 _TRIES = 3
-_FIRST = datetime(1970, 1, 5, tzinfo=UTC)
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _RATIO_BLOCKS = ("integrity", "traffic", "ratio")
 
 
@@ -74,11 +74,10 @@ def last_tick(at: datetime, every: timedelta) -> datetime:
 
 
 def _nothing(trial: CandidateTrial, until: datetime) -> Evaluation:
-    over = trial.at >= trial.ends
     return Evaluation(
-        trial.model, trial.environment, trial.mode, trial.candidate, trial.champion, trial.rules.digest, trial.since,
+        trial.model, trial.environment, trial.mode, trial.candidate, trial.champion, trial.digest, trial.since,
         max(until, trial.since), trial.at, Phase.INCONCLUSIVE, "", scheduled=trial.scheduled, notes=trial.notes,
-        next_look=None if over else last_tick(trial.at, trial.every) + trial.every, ends=trial.ends,
+        next_look=last_tick(trial.at, trial.every) + trial.every, ends=trial.ends,
         step=WeightStep(trial.weight, trial.next_step, ready=False),
     )  # fmt: skip
 

@@ -78,7 +78,7 @@ def judged(
     units = ArmCounts(*found.contrast.units)
     part = JudgedPart(
         kind, name, found.phase, _words(name, found, asked), found.contrast.champion, found.contrast.candidate,
-        found.contrast.difference, found.low, found.high, asked.margin, units, ArmCounts(*events),
+        found.contrast.difference, found.low, found.high, asked.edge, units, ArmCounts(*events),
     )  # fmt: skip
     if min(events) < least:
         told = f"{name}: {min(events)} events in an arm, {least} are the minimum"
