@@ -165,6 +165,22 @@ def test_where_there_are_no_drafts_an_ordinary_one_waits_with_its_gate_shut(new_
     assert t.g.one(pull.number).state.value == "success"
 
 
+@pytest.mark.nightly
+def test_the_bot_merges_where_policy_lets_it_and_people_approved(new_canary: Build) -> None:
+    t = new_canary(merge=True)
+    (told,) = t.look(ready=True)
+    raises = t.pulls()["raise"].number
+    t.g.one(raises)
+    assert t.publish()[0].pulls[raises] != "merged", "nobody approved"
+    t.g.approve(raises)
+    t.g.one(raises)
+    assert t.publish()[0].pulls[raises] == "merged"
+    assert t.state.canary is not None
+    assert t.state.canary.weight == 50
+    assert any("gitml-main.yml waits for somebody to run it" in said for said in t.town.said), "it is not there"
+    assert told.problem == ""
+
+
 def test_what_does_not_fit_main_is_not_signed(new_canary: Build) -> None:
     t = new_canary()
     t.town.now += 3 * HOUR + HOUR / 4
