@@ -14,9 +14,11 @@ from evidence.canary_kit import part
 from gitml.cijobs import canaryproposing
 from gitml.control.change import OVERTAKEN
 from gitml.derivation.claim import claim_of
-from gitml.errors import IntegrityError, OutsideError, UsageError
+from gitml.errors import IntegrityError, OutsideError, RefError, UsageError
 from gitml.evidence.canaries import canary_details
 from gitml.evidence.keys import generate, signing_key
+from gitml.promotion.rollback import RollbackOrder, resume
+from gitml.promotion.stop import StopOrder, stop
 from gitml.verdict import Phase
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, pin
@@ -219,3 +221,21 @@ def test_a_champion_that_changed_begins_the_test_anew(new_canary: Build) -> None
     assert (told.phase, told.pulls) == (Phase.INCONCLUSIVE, {number: "updated"})
     t.g.approve(number)
     assert t.g.one(number).state.value == "pending"
+
+
+def test_a_person_takes_it_back_by_one_approval(new_canary: Build) -> None:
+    t = new_canary()
+    order = StopOrder("delay", "production", "complaints from the desk")
+    with t.town.place("rita") as place:
+        done, again = stop(place, order), stop(place, order)
+    assert (done.how, again.how, again.pull.number) == ("opened", "unchanged", done.pull.number)
+    t.accept(done.pull.number)
+    (held,) = t.state.held
+    assert (t.state.canary, held.version, held.by, held.reason) == (None, t.new.version, "rita", order.reason)
+    with t.town.place("rita") as place, pytest.raises(RefError, match="runs nowhere as canary or shadow"):
+        stop(place, order)
+    with t.town.place("rita") as place:
+        back = resume(place, RollbackOrder("delay", "production", "it was something else", to=t.new.digest[:8]))
+        with pytest.raises(RefError, match="is not held"):
+            resume(place, RollbackOrder("delay", "production", "x", to="00000000"))
+    assert t.town.state("production", back.pull.head.commit).held == ()
