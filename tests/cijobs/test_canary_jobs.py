@@ -14,9 +14,11 @@ from evidence.canary_kit import part
 from gitml.cijobs import canaryproposing
 from gitml.control.change import OVERTAKEN
 from gitml.derivation.claim import claim_of
-from gitml.errors import IntegrityError, OutsideError, UsageError
+from gitml.errors import IntegrityError, OutsideError, RefError, UsageError
 from gitml.evidence.canaries import canary_details
 from gitml.evidence.keys import generate, signing_key
+from gitml.promotion.rollback import RollbackOrder, resume
+from gitml.promotion.stop import StopOrder, stop
 from gitml.verdict import Phase
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, pin
@@ -165,6 +167,22 @@ def test_where_there_are_no_drafts_an_ordinary_one_waits_with_its_gate_shut(new_
     assert t.g.one(pull.number).state.value == "success"
 
 
+@pytest.mark.nightly
+def test_the_bot_merges_where_policy_lets_it_and_people_approved(new_canary: Build) -> None:
+    t = new_canary(merge=True)
+    (told,) = t.look(ready=True)
+    raises = t.pulls()["raise"].number
+    t.g.one(raises)
+    assert t.publish()[0].pulls[raises] != "merged", "nobody approved"
+    t.g.approve(raises)
+    t.g.one(raises)
+    assert t.publish()[0].pulls[raises] == "merged"
+    assert t.state.canary is not None
+    assert t.state.canary.weight == 50
+    assert any("gitml-main.yml waits for somebody to run it" in said for said in t.town.said), "it is not there"
+    assert told.problem == ""
+
+
 def test_what_does_not_fit_main_is_not_signed(new_canary: Build) -> None:
     t = new_canary()
     t.town.now += 3 * HOUR + HOUR / 4
@@ -203,3 +221,21 @@ def test_a_champion_that_changed_begins_the_test_anew(new_canary: Build) -> None
     assert (told.phase, told.pulls) == (Phase.INCONCLUSIVE, {number: "updated"})
     t.g.approve(number)
     assert t.g.one(number).state.value == "pending"
+
+
+def test_a_person_takes_it_back_by_one_approval(new_canary: Build) -> None:
+    t = new_canary()
+    order = StopOrder("delay", "production", "complaints from the desk")
+    with t.town.place("rita") as place:
+        done, again = stop(place, order), stop(place, order)
+    assert (done.how, again.how, again.pull.number) == ("opened", "unchanged", done.pull.number)
+    t.accept(done.pull.number)
+    (held,) = t.state.held
+    assert (t.state.canary, held.version, held.by, held.reason) == (None, t.new.version, "rita", order.reason)
+    with t.town.place("rita") as place, pytest.raises(RefError, match="runs nowhere as canary or shadow"):
+        stop(place, order)
+    with t.town.place("rita") as place:
+        back = resume(place, RollbackOrder("delay", "production", "it was something else", to=t.new.digest[:8]))
+        with pytest.raises(RefError, match="is not held"):
+            resume(place, RollbackOrder("delay", "production", "x", to="00000000"))
+    assert t.town.state("production", back.pull.head.commit).held == ()

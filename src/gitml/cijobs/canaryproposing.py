@@ -8,10 +8,11 @@ signed evaluations and what is open, so a run that was killed is made up for by 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from gitml.ci.github.layout import file_name
 from gitml.cijobs.canarydue import WatchedCandidate
 from gitml.cijobs.telling import Teller, tried
 from gitml.control.change import OVERTAKEN, close_overtaken
@@ -26,7 +27,9 @@ from gitml.derivation.succession import NAME as CHAMPION
 from gitml.derivation.succession import succeeded
 from gitml.derivation.takeback import NAME as TAKE_BACK
 from gitml.derivation.takeback import stopped
+from gitml.errors import FailedError, GitmlError, InconclusiveError
 from gitml.evidence.canaries import Canaries, SignedCanary
+from gitml.forges.base import PullRequest
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.candidate import (
     CandidateWish,
@@ -35,6 +38,7 @@ from gitml.promotion.candidate import (
     propose_candidate,
     refused_by_people,
 )
+from gitml.promotion.merge import MergeOrder, merge
 from gitml.reports.canary import canary_report
 from gitml.reports.promotion import short
 from gitml.verdict import Phase
@@ -44,7 +48,8 @@ _WEEK = timedelta(days=7)
 
 @dataclass(frozen=True)
 class ToldCandidate:
-    """What was done about one candidate. ``pulls``: number → opened, updated, unchanged, ready. ``waits``: why
+    """What was done about one candidate. ``pulls``: number → opened, updated, unchanged, ready or
+    merged. ``waits``: why
     something that is due was not opened. ``problem``: what could not be done."""
 
     model: str
@@ -92,19 +97,24 @@ class _Work:
         waits: list[str] = []
         wishes = tuple(self._wishes(one, newest))
         pulls = dict(put for wish in wishes for put in tried(partial(self._put, wish, waits), problems))
+        if "merged" in pulls.values():
+            # Main is another one now: the next run goes on from there.
+            return self._told(one, newest, pulls, waits, problems)
         comments = {n: how for n in pulls if newest for how in tried(partial(self._comment, n, newest), problems)}
         closed = tuple(n for done in tried(partial(self._close_idle, one, newest), problems) for n in done)
-        return ToldCandidate(
-            model=one.model,
-            environment=one.environment,
-            version=one.pin.version,
-            phase=newest.told.phase if newest else None,
-            pulls=pulls,
-            comments=comments,
-            closed=closed,
-            waits="; ".join(dict.fromkeys(waits)),
-            problem="; ".join(dict.fromkeys(problems)),
-        )
+        return replace(self._told(one, newest, pulls, waits, problems), comments=comments, closed=closed)
+
+    def _told(
+        self,
+        one: CandidateOnMain,
+        newest: SignedCanary | None,
+        pulls: Mapping[int, str],
+        waits: Sequence[str],
+        problems: Sequence[str],
+    ) -> ToldCandidate:
+        phase = newest.told.phase if newest else None
+        said = "; ".join(dict.fromkeys(waits)), "; ".join(dict.fromkeys(problems))
+        return ToldCandidate(one.model, one.environment, one.pin.version, phase, pulls, {}, (), *said)
 
     def _wishes(self, one: CandidateOnMain, newest: SignedCanary | None) -> Iterator[CandidateWish]:
         """A take-back alone where it failed; else the draft, and the next step where it is ready."""
@@ -124,7 +134,24 @@ class _Work:
         if wish.cause:
             copy_to_ledger(self.place, [wish.cause.said])
         done = propose_candidate(self.place, self.main, wish, self.now)
-        return done.pull.number, done.how
+        return done.pull.number, "merged" if self._merged(wish, done.pull) else done.how
+
+    def _merged(self, wish: CandidateWish, pull: PullRequest) -> bool:
+        """Where policy lets the bot merge: as anybody may, at exactly the head whose gate is open and signed."""
+        if not wish.one.rules.merge or wish.draft or pull.is_draft:
+            return False
+        try:
+            merge(self.place, MergeOrder(pull.number, pull.head.commit, wait=20))
+        except (InconclusiveError, FailedError) as exc:
+            self.place.say(f"#{pull.number} is not merged: {exc.message.splitlines()[0]}")
+            return False
+        workflow = file_name(self.teller.application, self.main.git.prefix, "main")
+        try:
+            # What a job's token merges starts no workflow.
+            self.place.forge.runs.start(workflow, self.place.branch)
+        except GitmlError as exc:
+            self.place.say(f"{workflow} waits for somebody to run it: {exc.message.splitlines()[0]}")
+        return True
 
     def _is_open(self, wish: CandidateWish) -> bool:
         return any(p.pull.head.branch == wish.branch(self.main) for p in self.open)

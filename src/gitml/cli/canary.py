@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gitml.cli.canarystop import stop
 from gitml.cli.common import as_json, examples, extra, moment, number, root_of, traffic_of
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
@@ -14,10 +15,35 @@ from gitml.verdict import EXIT_CODES, Phase, worst
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
 _HEAD = ("", "champion", "candidate", "difference", "between", "margin", "units", "events", "")
 _RIGHT = (1, 2, 3, 5, 6, 7)
+_DEFAULT = "look"
 _SHOWN = ("guardrail", "disagreement", "primary", "kpi")
 
 
-@click.command(
+class CanaryGroup(click.Group):
+    """`gitml canary MODEL` is `gitml canary look MODEL`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=CanaryGroup,
+    epilog=examples(
+        "gitml canary                                     every candidate beside a champion",
+        "gitml canary delay --in production --at 2026-04-20T06:00:00Z",
+        "gitml canary stop delay --in production --reason 'complaints from the desk'",
+    ),
+)
+def canary() -> None:
+    """Candidates beside the champion: how they do (`look`, which may be left out), and an end to one (`stop`)."""
+
+
+canary.add_command(stop)
+
+
+@canary.command(
     epilog=examples(
         "gitml canary                                     every candidate beside a champion",
         "gitml canary delay --in production --at 2026-04-20T06:00:00Z",
@@ -37,7 +63,7 @@ _SHOWN = ("guardrail", "disagreement", "primary", "kpi")
 )
 @as_json
 @click.pass_context
-def canary(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as_json: bool, **options: Any) -> int:
+def look(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as_json: bool, **options: Any) -> int:
     """Judge candidates beside the champion on live traffic: canaries and shadows, as the bot judges them.
 
     The rules stand in policy.yaml, under `canary` of an environment. The judgement keeps its error rate however often

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
-    "canary": ("canary", "Judge a candidate beside the champion on live traffic."),
+    "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
