@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from gitml.errors import InconclusiveError, UsageError
 from gitml.git.commands import Git
 from gitml.inference.candidate import CandidateOrder, TrialPlace, judged_candidate
 from gitml.rollout.evaluation import Evaluation
+from gitml.spec.canary import CanaryMetric
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,46 @@ def order_of(watched: WatchedCandidate, at: datetime) -> CandidateOrder:
     )
 
 
+@dataclass(frozen=True)
+class ExperimentOrder:
+    """``kpi``: '' for the one that policy.yaml names. ``margin``: None where the candidate must be better."""
+
+    kpi: str = ""
+    margin: float | None = None
+
+
 def canary(place: TrialPlace, call: CanaryCall) -> tuple[Evaluation, ...]:
     """Every candidate beside a champion, by what the last commit pins.
 
     Raises UsageError for a model that is not there, InconclusiveError where there is no candidate, or a shallow clone.
     """
+    main, orders = _orders(place, call)
+    return tuple(judged_candidate(main, order, place) for order in orders)
+
+
+def experiment(place: TrialPlace, call: CanaryCall, wanted: ExperimentOrder) -> tuple[Evaluation, ...]:
+    """Split traffic by a KPI. Raises as ``canary``, and UsageError where no KPI is named."""
+    main, orders = _orders(place, call)
+    split = [order for order in orders if order.mode == "split"]
+    if not split:
+        raise InconclusiveError("no traffic is split there", "gitml promote VERSION --as canary")
+    return tuple(judged_candidate(main, _by_kpi(order, wanted), place) for order in split)
+
+
+def _by_kpi(order: CandidateOrder, wanted: ExperimentOrder) -> CandidateOrder:
+    rules = order.rules
+    kpi = wanted.kpi or rules.metric.kpi or next(iter(rules.kpis), "")
+    if not kpi:
+        raise UsageError("an experiment is judged by a KPI", "name one of `kpis` in gitml.yaml with --kpi")
+    goal = rules.kpis.get(kpi) or (rules.metric if rules.metric.kpi == kpi else None)
+    margin = wanted.margin if wanted.kpi else goal.margin if goal else None
+    metric = CanaryMetric(kpi=kpi, margin=margin, goal="better" if margin is None else None)
+    others = {name: one for name, one in rules.kpis.items() if name != kpi}
+    # Its own rules: the digest is no more that of main's.
+    return replace(order, rules=rules.model_copy(update={"metric": metric, "kpis": others}), digest="")
+
+
+def _orders(place: TrialPlace, call: CanaryCall) -> tuple[Mainline, list[CandidateOrder]]:
     git = Git(place.root)
     if git.is_shallow():
         raise InconclusiveError("this clone is shallow: when a candidate came is not here", "git fetch --unshallow")
@@ -67,10 +103,7 @@ def canary(place: TrialPlace, call: CanaryCall) -> tuple[Evaluation, ...]:
     if call.at and call.at > now:
         raise UsageError(f"{call.at:%Y-%m-%d %H:%M} UTC is in the future", "nothing is known of it yet")
     main = main_at(git, call.at)
-    return tuple(
-        judged_candidate(main, order_of(one, call.at or slot(one.one.rules.every, now)), place)
-        for one in _wanted(main, call)
-    )
+    return main, [order_of(one, call.at or slot(one.one.rules.every, now)) for one in _wanted(main, call)]
 
 
 def main_at(git: Git, at: datetime | None) -> Mainline:

@@ -44,6 +44,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
     "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),
+    "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
+    "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
