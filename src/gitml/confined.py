@@ -73,10 +73,15 @@ def without_rights() -> None:
 
     What belongs to the user stays open to it.
     """
-    _control(_NO_NEW_PRIVILEGES, 1)
+    no_new_privileges()
     change = getattr(ctypes.CDLL(None, use_errno=True), "capset", None)
     if change is not None:
         change((ctypes.c_uint32 * 2)(_CAPABILITIES, 0), (ctypes.c_uint32 * 6)())
+
+
+def no_new_privileges() -> None:
+    """No program that is started has more rights than this process; what a filter or Landlock asks for first."""
+    _control(_NO_NEW_PRIVILEGES, 1)
 
 
 class _Step(ctypes.Structure):

@@ -13,11 +13,12 @@ import stat
 import sys
 from collections.abc import Iterable
 
+from gitml.confined import no_new_privileges
+
 CONNECTIONS = 4  # the version that knows of them
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same on all of Linux's common machines
 _VERSION, _BENEATH = 1, 1
-_NO_NEW_PRIVILEGES = 38
 
 _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
@@ -63,7 +64,7 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
         for places, allowed in ((reads, _READ), (writes, _CHANGE)):
             for place in places:
                 _allow(ruleset, place, allowed & known)
-        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        no_new_privileges()
         return found if _call(_RESTRICT, ruleset, 0) == 0 else 0
     finally:
         os.close(ruleset)
