@@ -73,15 +73,10 @@ def without_rights() -> None:
 
     What belongs to the user stays open to it.
     """
-    no_new_privileges()
+    _control(_NO_NEW_PRIVILEGES, 1)
     change = getattr(ctypes.CDLL(None, use_errno=True), "capset", None)
     if change is not None:
         change((ctypes.c_uint32 * 2)(_CAPABILITIES, 0), (ctypes.c_uint32 * 6)())
-
-
-def no_new_privileges() -> None:
-    """No program that is started has more rights than this process; what a filter or Landlock asks for first."""
-    _control(_NO_NEW_PRIVILEGES, 1)
 
 
 class _Step(ctypes.Structure):
