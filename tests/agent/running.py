@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from agent.kit import REPOSITORY, World, key, template
+from conftest import packed
 from gitml.agent.attempt import Backoff
 from gitml.agent.front import Server
 from gitml.agent.loop import Agent, Setup
@@ -34,7 +35,7 @@ def agent_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
     world.version(5.0, "n")
     world.promote(first)
-    return world.folder
+    return packed(world.folder)
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ def lost(served: Apart, model: str) -> str:
     raise AssertionError(served.notes)
 
 
-@pytest.mark.parametrize(("a", "word"), [(ENDS, "exit code 3"), (FAULTS, "SIGSEGV")])
+@pytest.mark.parametrize(
+    ("a", "word"), [pytest.param(ENDS, "exit code 3", marks=pytest.mark.nightly), (FAULTS, "SIGSEGV")]
+)
 def test_a_model_that_kills_its_process_takes_no_other_with_it(tmp_path: Path, a: float, word: str) -> None:
     with apart(tmp_path) as served:
         served.supervisor.serve(sound(tmp_path / "cache"))
