@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitml.dvc.leftovers import PATTERNS
 from gitml.errors import OutsideError, UsageError
 from gitml.files import shipped
+from gitml.spec.leftovers import PATTERNS
 
 _SHARED = (
     "boosting.py",
