@@ -54,7 +54,11 @@ _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
     # Text has one form in Git and in every work tree: with another one its digest, and so the version, would change.
-    ".gitattributes": b"* text=auto eol=lf\n",
+    ".gitattributes": b"""\
+* text=auto eol=lf
+# For programs: a thousand lines in each diff.
+**/replicates.json -diff linguist-generated
+""",
 }
 # Lines that these files get where they lack them.
 IGNORED = {
