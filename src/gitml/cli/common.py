@@ -60,17 +60,6 @@ def examples(*lines: str) -> str:
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Imports of what comes with an extra of the package; UsageError says how to get it."""
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").startswith("gitml"):
-            raise
-        raise UsageError(f"{exc.name} is not installed", f"pip install 'gitml[{name}]'") from exc
-
-
-@contextmanager
 def watch(stage: str, log: Path) -> Iterator[None]:
     """The stage that runs, how long, and the last line that it wrote to ``log``."""
     with Live(f"  {stage:<16}", lambda: _last_line(log)):

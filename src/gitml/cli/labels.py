@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, traffic_of
+from gitml.cli.common import as_json, examples, traffic_of
 from gitml.output import note, show, show_json
 
 
@@ -35,8 +35,7 @@ def add(
 
     A label for the same row again is a correction: the last one counts.
     """
-    with extra("serve"):
-        from gitml.inference.labels import add_labels
+    from gitml.inference.labels import add_labels
 
     count = add_labels(model, table, *traffic_of(ctx, folder, spool))
     if as_json:
