@@ -40,6 +40,14 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
     return traffic.at, spool or (root / ".dvc" / "tmp" / "gitml" / "log" if away else None)
 
 
+def models_of(ctx: click.Context) -> list[str] | None:
+    """The models of gitml.yaml; None where there is none, as on a machine that serves."""
+    try:
+        return list(load_application(root_of(ctx)).models)
+    except UsageError:
+        return None
+
+
 def moment(text: str | None, default: D) -> datetime | D:
     """A time of the call; without a zone it is UTC. ``T24:00`` is the end of a day (ISO 8601)."""
     if text is None:
