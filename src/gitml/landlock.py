@@ -13,7 +13,7 @@ import stat
 import sys
 from collections.abc import Iterable
 
-CONNECTIONS = 4  # the version that knows of them
+CONNECTIONS, SIGNALS = 4, 6  # the versions that know of them
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same on all of Linux's common machines
 _VERSION, _BENEATH = 1, 1
@@ -55,7 +55,7 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
         return 0
     known = _FIRST | (_REFER if found >= 2 else 0) | (_TRUNCATE if found >= 3 else 0) | (_DEVICES if found >= 5 else 0)
     rules = _Ruleset(known, 0 if connects else _BIND | _CONNECT, _SOCKETS | _SIGNALS)
-    size = 8 if found < CONNECTIONS else 16 if found < 6 else 24
+    size = 8 if found < CONNECTIONS else 16 if found < SIGNALS else 24
     ruleset = _call(_CREATE, ctypes.byref(rules), size, 0)
     if ruleset < 0:
         return 0

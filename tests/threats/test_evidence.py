@@ -253,3 +253,24 @@ def test_a_gate_that_shut_again_stays_shut_whatever_is_pushed_to_the_ledger(scen
     scene.stays(number, tip)
     scene.unguarded()
     scene.forced(number, tip)
+
+
+@pytest.mark.nightly
+def test_no_line_of_a_writer_accepts_a_break_for_people(scene: Scene) -> None:
+    """A root with a copy of all events is merged in front: for new clones nothing on it came after the break."""
+    by_hand(scene, "git rm -q $(git ls-files | grep -m 1 -- -gate-)")
+    number, tip = scene.branch("after"), scene.tip
+    scene.g.approve(number)
+    outcome = scene.g.one(number)
+    assert outcome.signed
+    scene.lie(outcome.head)
+    scene.stays(number, tip)
+    assert of(outcome, scene).binding.ledger, "how far its signer had read"
+    folder, url = scene.folder / "ledger", scene.town.kit.remote(scene.town.repo, "rita")
+    git(folder, "pull", "-q", url, ledger.BRANCH)
+    root = git(folder, "commit-tree", "HEAD^{tree}", "-m", "copy").strip()
+    made = git(folder, "commit-tree", "HEAD^{tree}", "-p", root, "-p", "HEAD", "-m", "merge").strip()
+    git(folder, "push", "-q", url, f"{made}:refs/heads/{ledger.BRANCH}")
+    scene.stays(number, tip)
+    scene.unguarded()
+    scene.forced(number, tip)
