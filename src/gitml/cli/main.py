@@ -174,6 +174,14 @@ def main(args: list[str] | None = None) -> NoReturn:
         place = f"{os.fsdecode(exc.filename)}: " if isinstance(exc.filename, str | bytes) else ""
         _complain(f"{place}{exc.strerror}", _MACHINE[exc.errno])
         sys.exit(4)
+    except ModuleNotFoundError as exc:
+        from gitml.cli.extras import not_installed
+
+        told = not_installed(exc)
+        if told is None:
+            _bug()
+        _complain(told.message, told.hint)
+        sys.exit(told.exit_code)
     except Exception:  # the boundary: whatever is left is a bug
         _bug()
     sys.exit(result if isinstance(result, int) else 0)
