@@ -1,4 +1,4 @@
-"""Whoever holds the key of looks, and nothing else: what it signs stands beside the honest looks, and not before them."""
+"""Whoever holds the key of looks, and nothing else: what it signs stands beside honest looks, and not before them."""
 
 from __future__ import annotations
 

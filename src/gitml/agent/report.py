@@ -18,7 +18,7 @@ from gitml.evidence.statement import Binding, SignedChange, Statement, to_payloa
 from gitml.files import write_file
 from gitml.forges.governed import Deployments, DeploymentState, NewDeployment
 from gitml.git.ledger import MAX_EVENT, event_name, wrong_name
-from gitml.spec.deployment import Deployment, parse_deployment
+from gitml.spec.deployment import Deployment, Pin, parse_deployment
 from gitml.spec.policy import POLICY
 
 TASK = "deploy"
@@ -29,6 +29,7 @@ class News:
     """One thing that happened to one model: it serves (or could not serve) what ``change`` of main brought.
 
     ``seconds`` from the moment that it was seen; ``details`` is JSON. ``by`` is whoever pinned it, for a local pin.
+    ``pin`` is the version that it is about, where that is not the champion.
     """
 
     environment: str
@@ -41,11 +42,12 @@ class News:
     seconds: float
     by: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    pin: Pin | None = None
 
 
 def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
-    change = news.change
+    change, pin = news.change, news.pin or news.deployment.champion
     raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
@@ -55,8 +57,8 @@ def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") ->
         model=news.model,
         environment=news.environment,
         # What a person pinned by hand ran here without approval: no rollback or promotion may rest on that.
-        version="" if news.by else news.deployment.champion.version,
-        artifact="" if news.by else news.deployment.champion.digest,
+        version="" if news.by else pin.version,
+        artifact="" if news.by else pin.digest,
         change=SignedChange(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
         head=change.commit,
         base=change.parent,
