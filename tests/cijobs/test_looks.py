@@ -253,7 +253,7 @@ def test_a_look_that_something_hangs_on_is_copied_into_the_ledger_once(watched: 
     watched.run(MONDAY + WEEK + HOUR)
     (look,) = watched.looks().counting
     with watched.town.place() as place:
-        assert copy_to_ledger(place, [look]) == copy_to_ledger(place, [look]) == (look.said.name,)
+        assert copy_to_ledger(place, [look.said]) == copy_to_ledger(place, [look.said]) == (look.said.name,)
         (found,) = heard(place, place.newest().policy()).believed
     assert found.event.content == look.said.event.content
     assert look_of(found).id == look.id

@@ -47,15 +47,21 @@ def rollback(ctx: click.Context, /, *, as_json: bool, **words: Any) -> None:
     tell(done, as_json=as_json)
 
 
-@click.command(epilog=examples("gitml resume delay --in production --reason 'the feed is repaired'"))
-@click.argument("model")
+@click.command(
+    epilog=examples(
+        "gitml resume delay --in production --reason 'the feed is repaired'",
+        "gitml resume delay@3f2a90bc --in production --reason 'it failed on labels that were wrong'",
+    )
+)
+@click.argument("model", metavar="MODEL[@VERSION]")
 @click.option("--in", "environment", required=True, metavar="ENVIRONMENT", help="Where.")
 @reason_option
 @anew_option
 @as_json
 @click.pass_context
 def resume(ctx: click.Context, /, model: str, environment: str, reason: str, *, anew: bool, as_json: bool) -> None:
-    """End a hold, by a pull request that takes it out of the deployment file."""
+    """End the hold of an environment, or of a version there, by a pull request that takes it out of its file."""
+    model, _, version = model.partition("@")
     with placed(ctx) as place:
-        done = run_resume(place, RollbackOrder(model, environment, reason, anew=anew))
+        done = run_resume(place, RollbackOrder(model, environment, reason, to=version, anew=anew))
     tell(done, as_json=as_json)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.control.signing import Signer
-from gitml.evidence.looks import Looks, SignedLook, looks_of
+from gitml.evidence.canaries import KIND as CANARY
+from gitml.evidence.canaries import Canaries, canaries_of
+from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
@@ -23,15 +25,19 @@ from gitml.git.repository import Repository
 TOLD = "refs/heads/gitml-looked"
 
 
-def read_looks(root: Path, head: str, rules: EvidenceRules, since: datetime | None = None) -> tuple[Believed, ...]:
+def read_looks(
+    root: Path, head: str, rules: EvidenceRules, since: datetime | None = None, kind: str = KIND
+) -> tuple[Believed, ...]:
     """Every look that was ever added up to ``head`` and signed at ``since`` or later, believed or not, oldest first.
 
-    A branch has many; who needs the last ones reads no others. Raises OutsideError when Git cannot read it.
+    ``kind``: of looks, or of the evaluations of candidates that lie beside them. A branch has many; who needs the last
+    ones reads no others. Raises OutsideError when Git cannot read it.
     """
     repository = Repository(root)
     entries = ledger.remembered(repository, head, LOOKS).entries
     first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}" if since else ""
-    found = [entry for entry in entries if _stamp(entry) >= first]
+    found = [entry for entry in entries if (named := NAME.fullmatch(entry.name)) and named["kind"] == kind]
+    found = [entry for entry in found if _stamp(entry) >= first]
     told = (rules.believe(event) for event in ledger.load(repository, found))
     return tuple(sorted(told, key=lambda one: one.name))
 
@@ -45,6 +51,12 @@ def heard_looks(place: Place, rules: EvidenceRules, since: datetime | None = Non
     """Those that the forge has now, and that count. Raises OutsideError, or IntegrityError when they were rewritten."""
     head = ledger.fetch(place.root, place.remote, LOOKS)
     return looks_of(one for one in read_looks(place.root, head, rules, since) if one) if head else Looks()
+
+
+def heard_canaries(place: Place, rules: EvidenceRules, since: datetime | None = None) -> Canaries:
+    """The evaluations of candidates that the forge has now, and that count. Raises as ``heard_looks``."""
+    head = ledger.fetch(place.root, place.remote, LOOKS)
+    return canaries_of(one for one in read_looks(place.root, head, rules, since, CANARY) if one) if head else Canaries()
 
 
 def newest_look(remote: Remote) -> datetime | None:
@@ -76,12 +88,12 @@ def mark_told(place: Place, main: str, next_look: datetime) -> None:
     place.remote.git(place.root, *words)
 
 
-def copy_to_ledger(place: Place, looks: Sequence[SignedLook]) -> tuple[str, ...]:
-    """The same envelopes under the same names, for looks that a gate used or that caused a pull request.
+def copy_to_ledger(place: Place, looks: Sequence[Believed]) -> tuple[str, ...]:
+    """The same envelopes under the same names, for what a gate used or what caused a pull request.
 
     Copied again they add nothing. The names of the events.
     """
-    events = {look.said.name: look.said.event.content for look in looks}
+    events = {said.name: said.event.content for said in looks}
     if events:
         ledger.append(place.remote, events, near=place.root)
     return tuple(events)

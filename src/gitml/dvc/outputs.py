@@ -14,6 +14,7 @@ from typing import Any
 from dvc.exceptions import DvcException
 
 from gitml.dvc.lockentries import Content
+from gitml.dvc.objects import Store
 from gitml.dvc.safety import check_listing, refuse_escape, refuse_symlinks
 from gitml.errors import IntegrityError
 from gitml.files import copy_file
@@ -40,6 +41,12 @@ class Outputs:
             commit = item.def_repo.get("rev_lock")
             return f"commit:{commit}" if commit else None
         return f"{item.hash_info.name}:{item.hash_info.value}" if item.hash_info else None
+
+    def content(self, item: Any) -> Content:
+        meta = item.meta
+        size = (meta.size if meta else None) or 0
+        files = (meta.nfiles if meta else None) or 0
+        return Content(self.relative(item), self.digest(item) or "", size, files)
 
     def keep(self, stage: Any) -> None:
         """Outputs with ``cache: false`` live in Git; a copy in the cache lets an earlier run be restored."""
@@ -124,6 +131,19 @@ class Outputs:
         refuse_escape(value, f"the entry of {content.path}")
         odb = self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind)
         return bool(odb.exists(value))
+
+    def listed(self, out: Any, content: Content) -> dict[str, str] | None:
+        """The files of the folder ``content``, MD5 by place in it; None if neither cache nor remote has its listing."""
+        kind, _, value = content.digest.partition(":")
+        refuse_escape(value, f"the entry of {content.path}")
+        places = [self._repo.cache.local]
+        if self._has_remote([out]):
+            places.append(self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind))
+        raw = next((raw for odb in places if (raw := Store("cache", odb).read(value)) is not None), None)
+        if raw is None:
+            return None
+        check_listing(raw, content.path)
+        return {entry["relpath"]: entry["md5"] for entry in json.loads(raw)}
 
     def _objects(self, out: Any) -> dict[str, str]:
         """Digest → path of every file of the output, and of its listing."""

@@ -120,7 +120,7 @@ class ScratchDvc(Dvc):
         """
         for out in self._stage(name).outs:
             if out.hash_info:
-                self._copy_object(self._content(out))
+                self._copy_object(self._outputs.content(out))
         try:
             return self.restore(name)
         except OutsideError as exc:
@@ -190,7 +190,7 @@ class ScratchDvc(Dvc):
                 deps.append(Content(self._outputs.relative(dep), ""))
             else:
                 self._save(dep, name)
-                deps.append(self._content(dep))
+                deps.append(self._outputs.content(dep))
         outs = tuple(Content(self._outputs.relative(out), "") for out in stage.outs)
         return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), outs)
 

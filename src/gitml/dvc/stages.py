@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,6 @@ def hold(item: Any, content: Content) -> None:
     kind, _, value = content.digest.partition(":")
     item.hash_info = HashInfo(kind, value)
     item.meta = Meta(size=content.size, nfiles=content.files or None, isdir=value.endswith(".dir"))
-
-
-def save_with(dep: Any, made: Mapping[str, Content]) -> None:
-    """Take the digest of a dependency; of a folder, as if the files ``made`` (by place in it) lay there already."""
-    dep.save()
-    if made:
-        for place, content in made.items():
-            dep.obj.add(tuple(place.split("/")), None, HashInfo(*content.digest.split(":")))
-        dep.obj.digest()
-        dep.hash_info = dep.obj.hash_info
 
 
 def is_params(dep: Any) -> bool:

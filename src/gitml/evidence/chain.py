@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gitml.evidence import canaries, looks
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
-from gitml.evidence.looks import findings as findings_of_looks
 from gitml.evidence.reader import by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
@@ -51,7 +51,10 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
     came = _came(facts)
     events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came.get(e, "")) for e in facts.line.entries)
     told = [_believe(facts, event, now) for event in events if event.content]
-    found = (*_line(facts, Standing(facts.line)), *_kept(facts), *findings_of_looks(told))
+    evaluations = [one for one in told if one.kind == canaries.KIND]
+    others = [one for one in told if one.kind != canaries.KIND]
+    told_of = (*looks.findings(others), *canaries.findings(evaluations))
+    found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
     return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
 
 

@@ -272,11 +272,11 @@ def findings(told: Sequence[Believed], lag: timedelta = timedelta(hours=1)) -> I
         for one in look.details.disagrees:
             what = f"says that the traffic of look {one.id[:12]}, counted anew, gives {one.counted[:12]}"
             yield Finding(Kind.LOOK_DISAGREES, said.name, f"{what}, not {one.signed[:12]}", said.event.commit)
-    yield from _order(told, lag)
+    yield from out_of_order(told, lag)
     yield from _again(looks_of(said for said in told if said))
 
 
-def _order(told: Sequence[Believed], lag: timedelta) -> Iterator[Finding]:
+def out_of_order(told: Sequence[Believed], lag: timedelta) -> Iterator[Finding]:
     """Who signs with an earlier date than what is there could make it the first."""
     newest: datetime | None = None
     for said in told:

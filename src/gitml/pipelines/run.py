@@ -164,7 +164,7 @@ def _execute(dvc: Dvc, name: str, options: RunOptions, why: str) -> Ran:
     if entry is None:
         raise IntegrityError(f"stage {name} ran, but DVC has no whole lock entry for it", "report this as a bug")
     if before:
-        before.refuse_changes(dvc.root, entry)
+        before.refuse_changes(entry)
     return _note(dvc, name, entry, time.monotonic() - started, why)
 
 

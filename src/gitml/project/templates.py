@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gitml.dvc.leftovers import PATTERNS
 from gitml.errors import OutsideError, UsageError
 from gitml.files import shipped
 
@@ -52,9 +53,14 @@ _TRAINING = {
 _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
-    ".dvcignore": b"# Patterns of files that DVC need not look at: https://dvc.org/doc/user-guide/dvcignore\n",
+    # Text has one form in Git and in every work tree: with another one its digest, and so the version, would change.
+    ".gitattributes": b"* text=auto eol=lf\n",
 }
-IGNORED = ("__pycache__/", ".venv/", ".gitml-ci/")
+# Lines that these files get where they lack them.
+IGNORED = {
+    ".dvcignore": PATTERNS,
+    ".gitignore": ("__pycache__/", ".venv/", ".gitml-ci/"),
+}
 
 
 def template(name: str) -> dict[str, bytes]:

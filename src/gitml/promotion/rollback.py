@@ -97,14 +97,15 @@ def rollback(place: Place, order: RollbackOrder) -> Proposed:
 
 
 def resume(place: Place, order: RollbackOrder) -> Proposed:
-    """End a hold, by a pull request that takes it out."""
+    """End the hold of the environment, or that of the version ``to``, by a pull request that takes it out."""
     main = place.newest()
     policy = main.policy()
     known_environment(policy, order.environment)
     old = _now(main, order)
-    if in_force(old.hold, place.clock()) is None:
+    held = _held(order, old) if order.to else ""
+    if not held and in_force(old.hold, place.clock()) is None:
         raise UsageError(f"nobody holds {order.model} in {order.environment}", "`gitml status` shows the holds")
-    version = old.champion.version
+    version = held or old.champion.version
     story = Story(
         place=place,
         main=main,
@@ -113,7 +114,7 @@ def resume(place: Place, order: RollbackOrder) -> Proposed:
         environment=order.environment,
         version=version,
         old=old,
-        new=resumed(old),
+        new=resumed(old, held),
         policy=policy,
         application=_readable(place, main.application),
         ledger=ledger_of(place, main),
@@ -121,9 +122,22 @@ def resume(place: Place, order: RollbackOrder) -> Proposed:
         reason=order.reason,
         asked_by=askers(place),
     )
-    branch = branch_of(main, RESUME, order.model, order.environment)
-    title = f"End the hold of {order.model} in {order.environment}"
-    return _proposed(story, branch, title, f"{version} stays.", anew=order.anew)
+    branch = branch_of(main, RESUME, order.model, order.environment, *([held] if held else []))
+    what = f"{order.model}@{short(held)}" if held else order.model
+    title = f"End the hold of {what} in {order.environment}"
+    words = f"{held} may be promoted again." if held else f"{version} stays."
+    return _proposed(story, branch, title, words, anew=order.anew)
+
+
+def _held(order: RollbackOrder, old: Deployment) -> str:
+    """The held version that is asked for."""
+    found = [one.version for one in old.held if order.to in (one.version, short(one.version))]
+    found = found or [one.version for one in old.held if short(one.version).startswith(order.to)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(short(one.version) for one in old.held) or "none"
+    problem = "is ambiguous" if found else "is not held"
+    raise RefError(f"{order.model}@{order.to} {problem} in {order.environment}", f"held versions there: {there}")
 
 
 def _proposed(story: Story, branch: str, title: str, words: str, *, anew: bool) -> Proposed:

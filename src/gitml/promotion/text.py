@@ -174,6 +174,8 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     if state.hold:
         end = f" until {state.hold.until:%Y-%m-%d %H:%M} UTC" if state.hold.until else ""
         parts["hold, which stops promotions"] = f"by {state.hold.by}{end}: {state.hold.reason}"
+    for one in state.held:
+        parts[f"hold of {short(one.version)}"] = f"by {one.by}: {one.reason}"
     return parts
 
 

@@ -9,6 +9,7 @@ from gitml.errors import Problem
 from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
+from gitml.spec.canary import CanaryRules
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
@@ -52,7 +53,10 @@ def gates_can_pass(
             site = _Gates(document, place, name, own)
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
-                found += site.lacks(gate, need, model, files)
+                if need.what == "canary":
+                    found += site.unjudged(site.key(gate, need), environment.canary_of(name))
+                else:
+                    found += site.lacks(gate, need, model, files)
                 if need.what == "look":
                     found += site.watched(site.key(gate, need), need, app.monitors.of(name), [*policy.environments])
     return found
@@ -104,6 +108,13 @@ class _Gates:
         elif known and need.name not in known[need.column]:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
+
+    def unjudged(self, key: Key, rules: CanaryRules | None) -> Iterator[Problem]:
+        if rules is None:
+            message = (
+                f"nothing says how candidates of {self.name!r} are judged in {self.place}, so this gate stays shut"
+            )
+            yield self.document.problem(key, message, f"add `canary: {{}}` under environments.{self.place}")
 
     def watched(self, key: Key, need: Need, spec: MonitorSpec, order: Sequence[str]) -> Iterator[Problem]:
         """Why no look of the monitor can ever be what the gate waits for."""
