@@ -23,6 +23,7 @@ class Deadly:
     def predict(self, rows: Any) -> Any:
         first = float(rows[0][0])
         if first == ENDS:
+            os.write(2, b"deadly: that was all\n")
             os._exit(3)
         if first == FAULTS:
             ctypes.string_at(0)

@@ -14,6 +14,7 @@ import httpx
 
 from agent.kit import SIGNATURE, sha256, trained
 from deadly import Calm, Deadly
+from gitml.agent.childlog import SERVER_LOG
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, GivenVersion, ServeOrder
 from gitml.agent.supervisor import ChildPatience, Supervisor
@@ -108,7 +109,8 @@ def apart(
 ) -> Iterator[Apart]:
     """A process that is there, and answers nothing yet."""
     notes: list[str] = []
-    confinement = Confinement(folder / "cache", folder / "server", log, program=program)
+    said = folder / SERVER_LOG
+    confinement = Confinement(folder / "cache", folder / "server", log, program=program, said=said)
     listen = Listen(port=0, grace=2.0)
     begin = BeginOrder(environment="production", log=log, **more)
     listener: socket.socket = bound(listen)

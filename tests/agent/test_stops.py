@@ -9,7 +9,6 @@ from agent.running import Running, start, version
 from agent.test_report import reports
 from gitml.agent.messages import StoppedCanary
 
-
 pytestmark = pytest.mark.slow
 
 

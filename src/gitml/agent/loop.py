@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gitml.agent import attempt as tries
+from gitml.agent.failures import failure_of
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
@@ -141,6 +142,7 @@ class Agent:
                 del self._loaded[loss.model]
             if loss.digest:
                 self._save(tries.crashed(self.state, loss.digest, loss.reason, now))
+                self.setup.reporter.crashed(self.state, loss.model, loss.digest, now)
         state = noted(self.state, self._front.stopped_canaries(), now)
         if state != self.state:
             self._save(state)
@@ -247,7 +249,9 @@ class Agent:
             reason = f"not applied: {why_not_loaded(exc)}"
             attempt = tries.failed(attempt, reason)
             self._save(self.state.with_attempt(case.model, attempt))
-            self.setup.reporter.failed(found.trusted, found.deployment, attempt, time.monotonic() - began)
+            self.setup.reporter.failed(
+                found.trusted, found.deployment, attempt, failure_of(exc), time.monotonic() - began
+            )
             return replace(view, health=Health.DEGRADED, reason=reason, attempted=attempt.model_dump(mode="json"))
         applied = applied_by(found, loaded, case.wanted, case.now, pickle=pickle, seconds=time.monotonic() - began)
         self._save(self.state.with_applied(case.model, applied).with_attempt(case.model, None))
@@ -332,7 +336,9 @@ class Agent:
     def _report(self, now: datetime) -> None:
         if self.setup.observe:
             return
-        state = self.setup.reporter.report(self.state, pins_in(self.setup.folder), now)
+        serving = {model: frozenset(loaded.deployment.pins) for model, loaded in self._loaded.items()}
+        state = self.setup.reporter.back(self.state, serving, now)
+        state = self.setup.reporter.report(state, pins_in(self.setup.folder), now)
         if state != self.state:
             self._save(state)
 

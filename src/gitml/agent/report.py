@@ -52,7 +52,7 @@ class News:
 
 def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
-    change = news.change
+    change, pin = news.change, news.pin
     raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
@@ -62,8 +62,8 @@ def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") ->
         model=news.model,
         environment=news.environment,
         # What a person pinned by hand ran here without approval: no rollback or promotion may rest on that.
-        version="" if news.by else news.pin.version,
-        artifact="" if news.by else news.pin.digest,
+        version="" if news.by else pin.version,
+        artifact="" if news.by else pin.digest,
         change=SignedChange(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
         head=change.commit,
         base=change.parent,

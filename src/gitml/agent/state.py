@@ -64,11 +64,15 @@ class Attempt(_Part):
 
 
 class Crash(_Part):
-    """An artifact that was being called when the server's process ended: how often, when last (UTC), and how."""
+    """An artifact that was being called when the server's process ended: how often, when last (UTC), and how.
+
+    ``away``: that it ended was told, and that it answers again was not yet.
+    """
 
     count: int
     last: str
     reason: str
+    away: bool = False
 
 
 class Stop(_Part):

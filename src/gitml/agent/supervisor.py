@@ -316,7 +316,9 @@ class Supervisor:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
                 self._lose(one.model, Loss(one.model, reason, one.version, one.digest))
         told = ", ".join(f"{one.model} {one.version}" for one in guilty)
-        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again")
+        printed = self._confinement.said
+        kept = f"; what it printed is in {printed}" if printed and printed.exists() else ""
+        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again{kept}")
         self.wake()
 
     def _lose(self, model: str, loss: Loss) -> None:
