@@ -59,6 +59,6 @@ def newcomers(unit: ArrayLike, arm: ArrayLike, epoch: ArrayLike) -> Ints:
         first = np.full(len(different), len(found))
         np.minimum.at(first, places, epochs)
         here = epochs == first[places]
-        once = np.unique(np.stack([places[here], arms[here]]), axis=1)
-        np.add.at(found, (first[once[0]], once[1]), 1)
+        once = np.unique(2 * places[here] + arms[here])
+        np.add.at(found, (first[once // 2], once % 2), 1)
     return found
