@@ -76,7 +76,7 @@ def test_missed_looks_are_made_up_for_oldest_first(watched: WatchedTown) -> None
 
 @pytest.mark.slow
 def test_an_alarm_is_a_new_comment_once(watched: WatchedTown) -> None:
-    for week in range(1, 7):
+    for week in (4, 5, 6):
         watched.run(MONDAY + week * WEEK + HOUR)
     assert len(watched.alarms()) == 1
     assert len(watched.comments()) == 2

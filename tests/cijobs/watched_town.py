@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from conftest import packed
 from evidence.evidence_kit import key_pair
 from forges.homes import JOBS
 from gitml.cijobs.lookfile import LookFile, write_looks
@@ -127,6 +128,7 @@ def build_town(folder: Path) -> WatchedTown:
     pin = {"models/delay/production.yaml": (world.root / "models/delay/production.yaml").read_text()}
     number = made.pull_of(pin, "gitml/promote/delay/production/first", "ada")
     made.merge(number)
+    packed(folder / "town")
     git(folder / "town", "clone", "-q", str(forge.remote), "here")
     return WatchedTown(made, world, key, number)
 

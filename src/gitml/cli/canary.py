@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gitml.cli.canarystop import stop
-from gitml.cli.common import as_json, examples, extra, moment, number, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, number, root_of, traffic_of
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
 
@@ -70,10 +70,10 @@ def look(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as
     one looks. Exit code 0 if the candidate passes, 1 if it failed, 3 while it cannot be told, 4 where the log is
     broken. Times without a zone are UTC.
     """
-    with extra("serve"):
-        from gitml.cijobs.canaryjudge import CanaryCall
-        from gitml.cijobs.canaryjudge import canary as judge
-        from gitml.inference.candidate import TrialPlace
+    from gitml.cijobs.canaryjudge import CanaryCall
+    from gitml.cijobs.canaryjudge import canary as judge
+    from gitml.inference.candidate import TrialPlace
+
     folder, spool = traffic_of(ctx, options["folder"], None)
     call = CanaryCall(models, environment, moment(options["at"], None))
     found = judge(TrialPlace(root_of(ctx), folder, spool), call)

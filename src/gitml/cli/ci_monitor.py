@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
 from gitml.cli.proposed import placed
 from gitml.errors import InconclusiveError
 from gitml.forges.table import job_of
@@ -49,10 +49,9 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
 
     Exit code 3: something could not be read, so that its windows stay due. What failed is no error of this job.
     """
-    with extra("serve"):
-        from gitml.cijobs.looking import evaluate as look
-        from gitml.inference.monitor import MonitorCall
+    from gitml.cijobs.looking import evaluate as look
     from gitml.control.ledger import Here
+    from gitml.inference.monitor import MonitorCall
 
     root = root_of(ctx)
     traffic, spool = traffic_of(ctx, folder, None)

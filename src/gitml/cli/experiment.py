@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
 
 
 @click.command(
@@ -37,11 +37,11 @@ def experiment(ctx: click.Context, /, model: str, environment: str, *, as_json: 
     The same judgement as `gitml canary`, with a KPI in place of the metric on labels, over a full week at least.
     Exit codes as `gitml canary`.
     """
-    with extra("serve"):
-        from gitml.cijobs.canaryjudge import CanaryCall, ExperimentOrder
-        from gitml.cijobs.canaryjudge import experiment as judge
-        from gitml.cli.canary import told
-        from gitml.inference.candidate import TrialPlace
+    from gitml.cijobs.canaryjudge import CanaryCall, ExperimentOrder
+    from gitml.cijobs.canaryjudge import experiment as judge
+    from gitml.cli.canary import told
+    from gitml.inference.candidate import TrialPlace
+
     folder, spool = traffic_of(ctx, options["folder"], None)
     call = CanaryCall((model,), environment, moment(options["at"], None))
     order = ExperimentOrder(options["kpi"], options["margin"])

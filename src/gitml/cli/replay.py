@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
 
 
 @click.command(
@@ -39,11 +39,11 @@ def replay(ctx: click.Context, /, candidate: str, champion: str, *, as_json: boo
     Requests from the time that the candidate was trained on are left out. Refused where a feature that it needs was
     not logged. Exit codes as `gitml canary`.
     """
-    with extra("serve"):
-        from gitml.cli.canary import told
-        from gitml.inference.candidate import TrialPlace
-        from gitml.inference.replay import ReplayCall
-        from gitml.inference.replay import replay as run
+    from gitml.cli.canary import told
+    from gitml.inference.candidate import TrialPlace
+    from gitml.inference.replay import ReplayCall
+    from gitml.inference.replay import replay as run
+
     folder, spool = traffic_of(ctx, options["folder"], None)
     call = ReplayCall(
         candidate, champion, options["environment"], _since(options["since"]), moment(options["at"], None)

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.looks import RESULTS, out_of_order
 from gitml.evidence.statement import Statement
-from gitml.evidence.trust import Believed, Cause
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME, VERSION
 from gitml.verdict import Phase
@@ -265,6 +265,8 @@ def details_of(statement: Statement) -> CanaryDetails:
     arm = told.candidate
     if named != (told.model, told.environment, arm.version, arm.artifact, RESULTS[told.phase]):
         raise ValueError("its details speak of something else than its binding")
+    if told.at > about.moment + LEEWAY:
+        raise ValueError(f"is dated {about.time}, before the evaluation itself")
     return details
 
 
