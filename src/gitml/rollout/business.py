@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import JudgedPart
-from gitml.rollout.holding import Asked
+from gitml.rollout.holding import DifferenceGoal
 from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.primary import Judged, judged
 from gitml.rollout.reading import TrialRows
@@ -70,7 +70,7 @@ def kpi(
         return _open(
             rule, f"no unit was answered {rule.spec.within.total_seconds() / 86_400:g} days ago at one weight yet"
         )
-    asked = Asked(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
+    asked = DifferenceGoal(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
     name = f"{rule.name} ({rule.spec.unit})" if rule.spec.unit else rule.name
     return judged("kpi", name, Observed(tuple(strata), False), asked, (days, until), events, trial.rules.events)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import MOST_POINTS, ArmCounts, JudgedPart, PartKind, SequencePoint
-from gitml.rollout.holding import SIDES, Asked, Held, held, rest, rest_of
+from gitml.rollout.holding import SIDES, DifferenceGoal, Held, held, rest, rest_of
 from gitml.rollout.labels import MaturedLabels, known_at
 from gitml.rollout.metrics import METRICS, LabelledMetric, events_in, right
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
@@ -57,7 +57,7 @@ def primary(
     except ValueError as exc:  # one class only, no positive answer: the metric is not defined yet
         return _open(rules.metric, f"{rules.metric} is not defined yet: {exc}", counts)
     events = [events_in(metric, t.truth[mask], t.predicted[mask]) for t, mask in zip(rows.arms, told, strict=True)]
-    asked = Asked(metric.higher, rules.margin, rules.error_rate, failing)
+    asked = DifferenceGoal(metric.higher, rules.margin, rules.error_rate, failing)
     return judged("primary", rules.metric, observed, asked, (days, until), events, rules.events)
 
 
@@ -65,7 +65,7 @@ def judged(
     kind: PartKind,
     name: str,
     observed: Observed,
-    asked: Asked,
+    asked: DifferenceGoal,
     when: tuple[float, datetime],
     events: Sequence[int],
     least: int,
@@ -154,7 +154,7 @@ def _hits(
     return one, other
 
 
-def _words(name: str, found: Held, asked: Asked) -> str:
+def _words(name: str, found: Held, asked: DifferenceGoal) -> str:
     contrast = found.contrast
     if contrast is None or found.why:
         return f"{name}: {found.why}"
@@ -167,7 +167,7 @@ def _words(name: str, found: Held, asked: Asked) -> str:
     return f"{numbers}: not yet shown to be {better}"
 
 
-def _series(observed: Observed, found: Held, asked: Asked, until: datetime) -> tuple[SequencePoint, ...]:
+def _series(observed: Observed, found: Held, asked: DifferenceGoal, until: datetime) -> tuple[SequencePoint, ...]:
     """As it was at up to ``MOST_POINTS`` moments; the last is the one that is judged."""
     if found.contrast is None:
         return ()
