@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSeries:
     """A part, and the sequence that led to it."""
 
     part: JudgedPart
@@ -33,8 +33,8 @@ class Judged:
 
 def primary(
     trial: CandidateTrial, rows: TrialRows, labels: MaturedLabels, failing: float, days: float, until: datetime
-) -> Judged:
-    """Judged from the first event on that a minimum asks for; before that only what is still missing is said."""
+) -> JudgedSeries:
+    """JudgedSeries from the first event on that a minimum asks for; before that only what is still missing is said."""
     rules, metric = trial.rules, METRICS.get(trial.rules.metric)
     if metric is None:
         named = f"{rules.metric} cannot be told from labels" if rules.metric else "no metric with a margin is named"
@@ -69,7 +69,7 @@ def judged(
     when: tuple[float, datetime],
     events: Sequence[int],
     least: int,
-) -> Judged:
+) -> JudgedSeries:
     """``when``: days that have passed, and the end; ``least`` events of each arm are needed."""
     days, until = when
     found = held(observed, asked)
@@ -86,11 +86,11 @@ def judged(
         part = replace(part, phase=Phase.INCONCLUSIVE, reason=told, needed=needed)
     elif found.phase is Phase.INCONCLUSIVE:
         part = replace(part, needed=rest_of(found.contrast, asked, days))
-    return Judged(part, _series(observed, found, asked, until))
+    return JudgedSeries(part, _series(observed, found, asked, until))
 
 
-def _open(name: str, why: str, counts: Sequence[int] = (0, 0), kind: PartKind = "primary") -> Judged:
-    return Judged(JudgedPart(kind, name, Phase.INCONCLUSIVE, why, n=ArmCounts(*counts)))
+def _open(name: str, why: str, counts: Sequence[int] = (0, 0), kind: PartKind = "primary") -> JudgedSeries:
+    return JudgedSeries(JudgedPart(kind, name, Phase.INCONCLUSIVE, why, n=ArmCounts(*counts)))
 
 
 def _hours(seconds: float) -> str:
