@@ -94,6 +94,18 @@ def test_rare_errors_of_both_pass_exactly(tmp_path: Path) -> None:
     assert part.high < 0.01
 
 
+def test_one_client_who_floods_with_failures_does_not_pass_as_one_unit(tmp_path: Path) -> None:
+    """Of the candidate's rows a half failed, of its units one: neither says that at most .5 % more rows fail."""
+    old, new = arms(3_000, 0.9, 0.9)
+    old, new = (replace(a, unit=[f"{a.arm}-{n}" for n in range(len(a.when))]) for a in (old, new))
+    count = len(new.when)
+    flood = replace(
+        new, unit=["broken"] * count, outcome=["failed"] * count, prefix="flood", when=[w + DAY / 1e6 for w in new.when]
+    )
+    part = part_of(judged(tmp_path, old, new, flood), "errors")
+    assert part.phase is not Phase.SUCCESSFUL, part.reason
+
+
 def test_answers_that_are_missing_are_a_guardrail(tmp_path: Path) -> None:
     old, new = arms(3_000, 0.9, 0.95)
     new = replace(new, p=np.where(np.arange(len(new.when)) % 10 == 0, np.nan, new.p))
