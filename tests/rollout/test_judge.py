@@ -198,6 +198,20 @@ def test_a_ranking_is_judged_by_how_far_rows_move_it(tmp_path: Path) -> None:
     assert part.difference == pytest.approx(0.11, abs=0.03)
 
 
+def test_an_epoch_of_one_class_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    parts = []
+    for epoch, weight, day, count in (("e1", 50.0, 0, 20), ("e2", 50.0, 1, 3_000)):
+        for arm in ("champion", "canary"):
+            late = (rng.random(count) < (0.3 if count > 20 else 0)).astype(float)
+            score = 1 / (1 + np.exp(-(late * 2 + rng.normal(size=count) - 1)))
+            when = moments(count, 3, MONDAY + day * DAY)
+            parts.append(Served(arm, when, score, late, weight=weight, epoch=epoch))
+    found = judged(tmp_path, *parts, rules={"metric": "auc", "margin": 0.05})
+    assert part_of(found, "auc").n.champion == 3_000
+    assert part_of(found, "auc").phase is Phase.SUCCESSFUL, found.reason
+
+
 # What is broken, missing or forged counts neither for the candidate nor against it.
 
 
