@@ -56,7 +56,7 @@ def paired(champion: Influence, candidate: Influence) -> Contrast:
 def differences(apart: Influence, champion: float) -> Contrast:
     """Of the mean of paired differences, candidate less champion, and the champion's own mean.
 
-    That is what is left of pairs when they were added up by unit (``unitsums``, ``deltamethod.ratio``).
+    That is what is left of pairs when they were added up by unit (``deltamethod.ratio``).
 
     >>> from gitml.stats.deltamethod import ratio
     >>> round(differences(ratio([1, 2, 3], [2.0, -1.0, 2.0], [10, 10, 10], [2.0, 1.0, 2.0]), champion=0.5).candidate, 2)
