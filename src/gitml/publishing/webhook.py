@@ -28,9 +28,7 @@ def address_of(tell: MonitorTell, secrets: Mapping[str, str], say: Callable[[str
         return ""
 
 
-def announce(
-    address: str, body: Mapping[str, Any], say: Callable[[str], None], patience: Patience = _PATIENCE
-) -> bool:
+def announce(address: str, body: Mapping[str, Any], say: Callable[[str], None], patience: Patience = _PATIENCE) -> bool:
     """POST ``body`` as JSON; whether a 2xx came back. ``say`` hears why not, with no more of the address than its host:
     the rest may be a secret. A server that answers byte by byte holds nobody up for longer than ``patience`` says."""
     found: list[bool] = []
