@@ -223,7 +223,6 @@ def test_a_report_of_a_fork_is_marked() -> None:
     assert "nobody verified" in text.splitlines()[2]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0))
 def test_hostile_facts_do_nothing(seed: int) -> None:
     text = render(random_report(seed), PLACE)
@@ -314,7 +313,7 @@ def large(size: int) -> Report:
 
 
 @pytest.mark.parametrize("size", [5, 50, 500])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4, deadline=None)
 @given(limit=st.integers(2_000, 70_000))
 def test_long_reports_are_cut_between_rows(size: int, limit: int) -> None:
     facts = large(size)
