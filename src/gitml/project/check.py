@@ -121,8 +121,9 @@ def _workflows(files: _Files) -> None:
         found = workflows(files.root)
         if any(file.found is not None and file.path.endswith(".yml") for file in found):
             stale = [file.path for file in found if file.change is not Did.SAME]
-            told, hint = "is not what gitml.yaml asks for", "run `gitml ci render`, and commit what it writes"
-            files.cautions += [Problem(path, 0, "", told, hint) for path in stale]
+            more = f", nor are {len(stale) - 1} others" if stale[1:] else ""
+            told, hint = f"is not what gitml.yaml asks for{more}", "run `gitml ci render`, and commit what it writes"
+            files.cautions += [Problem(path, 0, "", told, hint) for path in stale[:1]]
 
 
 def _counts(files: _Files) -> dict[str, int]:
