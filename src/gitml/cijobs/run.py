@@ -210,13 +210,15 @@ def _fetched(work: _Work, stage: str) -> bool:
 
 def _stage_run(work: _Work, ran: Ran) -> StageRun:
     outputs = {c.path: file_of(work.about, c.path) for c in ran.entry.outs if "://" not in c.path}
-    return StageRun(
-        stage=ran.stage,
-        how=ran.how.value,
-        seconds=round(ran.seconds, 3),
-        why=ran.why,
-        entry=ran.entry.to_dict(),
-        outputs=outputs,
+    return StageRun.model_validate(
+        {
+            "stage": ran.stage,
+            "how": ran.how.value,
+            "seconds": round(ran.seconds, 3),
+            "why": ran.why,
+            "entry": ran.entry.to_dict(),
+            "outputs": outputs,
+        }
     )
 
 

@@ -24,6 +24,7 @@ class How(StrEnum):
     UP_TO_DATE = "up to date"
     RESTORED = "restored"
     RAN = "ran"
+    NOT_FETCHED = "not fetched"
 
 
 @dataclass(frozen=True)

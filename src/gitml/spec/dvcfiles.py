@@ -215,7 +215,8 @@ def _scope(
         try:
             values = reader(posixpath.normpath(posixpath.join(wdir, file)))
         except SpecError as exc:
-            problems.append(document.problem((*key, number), str(exc.problems[0])))
+            first = exc.problems[0]
+            problems.append(document.problem((*key, number), str(first), first.hint))
             continue
         scope.update({k: v for k, v in values.items() if not names or k in names.split(",")})
     return scope

@@ -18,6 +18,7 @@ from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
 from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
+from gitml.pipelines.fetching import without_data
 from gitml.pipelines.journal import JournalEntry
 from gitml.pipelines.keeping import differing, put_back
 from gitml.pipelines.lock import training
@@ -29,7 +30,7 @@ from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
-from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
+from gitml.registry.store import Found, next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
 from gitml.spec.unportable import unportable_cautions
@@ -166,7 +167,10 @@ def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
     missing = [(key, path) for key, path in model.outputs.items() if path not in producers]
     if missing:
         raise SpecError(
-            [Problem("gitml.yaml", 0, f"models.{name}.{key}", f"no stage makes {path}") for key, path in missing]
+            [
+                Problem("gitml.yaml", 0, f"models.{name}.{key}", f"no stage makes {path}", "see `gitml check`")
+                for key, path in missing
+            ]
         )
     return dvc.lineage(list(dict.fromkeys(producers[path] for path in model.outputs.values())))
 
@@ -187,11 +191,14 @@ def _train_model(run: Training, name: str) -> Trained:
     refuse_file_in_the_way(run.root, name)
     stages = stages_of(run.dvc, name, model)
     refuse_loose_packages(run, model, stages)
-    done = bring_up_to_date(run.dvc, stages, options_of(run, model), run.done)
-    run.done.update({ran.stage: ran for ran in done})
+    options = options_of(run, model)
+    own = {run.dvc.producers()[path] for path in model.outputs.values()}
+    done = without_data(run.dvc, stages, own, options)
+    if done is None or _known(run, name, done) is None:
+        done = bring_up_to_date(run.dvc, stages, options, run.done)
+    run.done.update({ran.stage: ran for ran in done if ran.how is not How.NOT_FETCHED})
     entries = {ran.stage: ran.entry for ran in done}
-    digest = lineage_digest(name, entries)
-    known = with_digest(run.root, name, digest, entries)
+    known = _known(run, name, done)
     if known is None:
         record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
@@ -206,6 +213,11 @@ def _train_model(run: Training, name: str) -> Trained:
     same = metrics == dict(record.metrics)
     back = _put_back(run, record, entries)
     return Trained(name, TrainOutcome.REPRODUCED, record, found.path, done, comparison, same, back)
+
+
+def _known(run: Training, name: str, done: Sequence[Ran]) -> tuple[Found, Record] | None:
+    entries = {ran.stage: ran.entry for ran in done}
+    return with_digest(run.root, name, lineage_digest(name, entries), entries)
 
 
 def _put_back(run: Training, record: Record, entries: Mapping[str, Entry]) -> tuple[str, ...]:
