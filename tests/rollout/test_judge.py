@@ -129,16 +129,16 @@ def test_users_that_return_are_one_unit(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     parts = []
     for arm, lucky in (("champion", 0.8), ("canary", 0.8)):
-        good = rng.random(150) < lucky
-        unit = [f"{arm}-{n}" for n in range(150) for _ in range(20)]
-        late = (rng.random(3_000) < 0.4).astype(float)
+        good = rng.random(200) < lucky
+        unit = [f"{arm}-{n}" for n in range(200) for _ in range(20)]
+        late = (rng.random(4_000) < 0.4).astype(float)
         right = np.repeat(good, 20)
-        parts.append(Served(arm, moments(3_000, 5), answers(right, late), late, unit, weight=50.0))
+        parts.append(Served(arm, moments(4_000, 5), answers(right, late), late, unit, weight=50.0))
     found = judged(tmp_path, *parts, rules={"units": 100})
     part = part_of(found, "accuracy")
-    assert (part.n.champion, part.n.candidate) == (150, 150)
+    assert (part.n.champion, part.n.candidate) == (200, 200)
     assert part.low is not None
-    assert part.low < -0.1, "as 150 draws, and not as 3,000"
+    assert part.low < -0.1, "as 200 draws, and not as 4,000"
 
 
 def test_a_shadow_is_judged_in_pairs(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import ArmCounts, JudgedPart, StillNeeded
-from gitml.rollout.holding import Asked, rest, rest_of
+from gitml.rollout.holding import DifferenceGoal, rest, rest_of
 from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
@@ -144,7 +144,7 @@ def _rates(rows: TrialRows, masks: Sequence[Mask], hits: Sequence[Mask], paired:
 
 
 def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing: float, days: float) -> JudgedPart:
-    asked = Asked(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
+    asked = DifferenceGoal(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
     contrast = _contrast(found) if any(found.events) else None
     low, high = _low(found, contrast, asked.failing, margin), _high(found, contrast, asked.passing)
     phase = asked.phase(low, high)
@@ -237,7 +237,7 @@ def _by_epoch(found: _Rates) -> EventCounts:
     return EventCounts(told[0][0], told[1][0], told[0][1], told[1][1])
 
 
-def _needed(found: _Rates, contrast: Contrast | None, asked: Asked, days: float) -> StillNeeded | None:
+def _needed(found: _Rates, contrast: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:
     """By the nearly normal bound, or the exact one of the candidate's own share, whatever comes sooner."""
     near = rest_of(contrast, asked, days)
     hits, trials, factor = int(found.candidate.by_unit[1].sum()), found.units[1], 1.0
