@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gitml.kinds import KINDS
 from gitml.refs import NAME, why_no_environment
 
-_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+# As libraries of all kinds call them: ndcg@10, precision/recall, hits@1+, top-5 accuracy (%).
+_METRIC = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.@/+%:()=, -]{0,98}[A-Za-z0-9_@+%)])?")
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})+")
 _PYTHON = re.compile(r"3\.\d{1,2}")
@@ -93,9 +94,12 @@ def check_environment(name: str) -> str:
     return name
 
 
+_METRIC_HINT = "begin with a letter or digit; letters, digits, spaces and _ . @ / + % : ( ) = , - may follow"
+
+
 def check_metric(name: str) -> str:
     if not _METRIC.fullmatch(name):
-        raise WrongValueError(f"{shown(name)} is no name of a metric", "use letters, digits, '_', '.' and '-'")
+        raise WrongValueError(f"{shown(name)} is no name of a metric", _METRIC_HINT)
     return name
 
 

@@ -99,6 +99,11 @@ class Http:
     def __repr__(self) -> str:
         return f"Http({self._client.base_url})"
 
+    @property
+    def address(self) -> str:
+        """The base address, without a slash at its end."""
+        return str(self._client.base_url).rstrip("/")
+
     def send(self, request: Request) -> Answer:
         """The answer. Raises HttpError, or UnsureError when it is not known whether the call was carried out."""
         began, failures = time.monotonic(), 0

@@ -62,7 +62,8 @@ KINDS: dict[str, EvidenceRow] = {
     "quality": EvidenceRow("monitor", said_by="look"),
     "drift": EvidenceRow("monitor", said_by="look"),
     "harm": EvidenceRow("monitor", said_by="look"),
-    "canary": EvidenceRow("monitor", lag=_COLLECTED),
+    # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.
+    "canary": EvidenceRow("monitor", lag=_USED),
 }
 
 

@@ -1,8 +1,9 @@
 """Which files a process may touch from now on, and that it starts no program: Linux's Landlock, by system calls.
 
 What is given up is given up for good, by the calling thread, all that it starts, and every program that these run; call
-it before there are other threads. A process that is closed in so can neither trace nor signal others, nor read
-their /proc entries. https://docs.kernel.org/userspace-api/landlock.html
+it after ``confined.without_rights``, without which the kernel refuses, and before there are other threads. A process that
+is closed in so can neither trace nor signal others, nor read their /proc entries.
+https://docs.kernel.org/userspace-api/landlock.html
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import stat
 import sys
 from collections.abc import Iterable
 
-CONNECTIONS = 4  # the version that knows of them
+CONNECTIONS, SIGNALS = 4, 6  # the versions that know of them
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same on all of Linux's common machines
 _VERSION, _BENEATH = 1, 1
-_NO_NEW_PRIVILEGES = 38
 
 _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
@@ -55,7 +55,7 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
         return 0
     known = _FIRST | (_REFER if found >= 2 else 0) | (_TRUNCATE if found >= 3 else 0) | (_DEVICES if found >= 5 else 0)
     rules = _Ruleset(known, 0 if connects else _BIND | _CONNECT, _SOCKETS | _SIGNALS)
-    size = 8 if found < CONNECTIONS else 16 if found < 6 else 24
+    size = 8 if found < CONNECTIONS else 16 if found < SIGNALS else 24
     ruleset = _call(_CREATE, ctypes.byref(rules), size, 0)
     if ruleset < 0:
         return 0
@@ -63,7 +63,6 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
         for places, allowed in ((reads, _READ), (writes, _CHANGE)):
             for place in places:
                 _allow(ruleset, place, allowed & known)
-        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         return found if _call(_RESTRICT, ruleset, 0) == 0 else 0
     finally:
         os.close(ruleset)

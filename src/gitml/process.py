@@ -26,7 +26,8 @@ _APART = {
 }
 
 _KEYS = ("GITML_SIGNING_KEY", "GITML_LOOKS_KEY")
-_MACHINE = (
+# What libraries of numbers read beside themselves; none is a secret of anybody.
+READ_OF_MACHINES = (
     *("/usr", "/lib", "/lib64", "/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo"),
     *("/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types"),
     *("/etc/passwd", "/etc/group"),
@@ -109,6 +110,7 @@ def start_apart(
     module: str,
     *words: str,
     piped: bool = True,
+    stderr: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
     more: Mapping[str, str] | None = None,
     user: int | None = None,
@@ -126,7 +128,7 @@ def start_apart(
         env={**_APART, **(more or {})},
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,
         pass_fds=pass_fds,
         user=user,
@@ -195,7 +197,7 @@ def needed_by_python() -> list[str]:
 
     To be asked by the process that reads them: of /proc it is its own part alone.
     """
-    return [*_MACHINE, sys.prefix, sys.base_prefix, *places_of_python()]
+    return [*READ_OF_MACHINES, sys.prefix, sys.base_prefix, *places_of_python()]
 
 
 def run_logged(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path) -> int:

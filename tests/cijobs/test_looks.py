@@ -76,7 +76,7 @@ def test_missed_looks_are_made_up_for_oldest_first(watched: WatchedTown) -> None
 
 @pytest.mark.slow
 def test_an_alarm_is_a_new_comment_once(watched: WatchedTown) -> None:
-    for week in range(1, 7):
+    for week in (4, 5, 6):
         watched.run(MONDAY + week * WEEK + HOUR)
     assert len(watched.alarms()) == 1
     assert len(watched.comments()) == 2
@@ -253,7 +253,7 @@ def test_a_look_that_something_hangs_on_is_copied_into_the_ledger_once(watched: 
     watched.run(MONDAY + WEEK + HOUR)
     (look,) = watched.looks().counting
     with watched.town.place() as place:
-        assert copy_to_ledger(place, [look]) == copy_to_ledger(place, [look]) == (look.said.name,)
+        assert copy_to_ledger(place, [look.said]) == copy_to_ledger(place, [look.said]) == (look.said.name,)
         (found,) = heard(place, place.newest().policy()).believed
     assert found.event.content == look.said.event.content
     assert look_of(found).id == look.id

@@ -48,6 +48,18 @@ def test_pull_requests(home: Home) -> None:
         assert caught.value.status in (404, 422)
 
 
+def test_a_draft_becomes_ready_once_and_for_those_alone_who_may(home: Home) -> None:
+    made = pull(home, draft=True)
+    with home.as_("eve") as hub, pytest.raises(HttpError) as caught:
+        hub.pulls.ready(made.number)
+    assert caught.value.status in (403, 404)
+    with home.as_() as hub:
+        assert hub.pulls.get(made.number).is_draft
+        assert not hub.pulls.ready(made.number).is_draft
+        assert hub.pulls.ready(made.number) == hub.pulls.get(made.number)
+        assert not hub.pulls.get(made.number).is_draft
+
+
 def test_one_pull_request_for_a_branch_and_a_base(home: Home) -> None:
     new_branch(home, "retrain")
     new = NewPull("Retrain", "retrain", "main", "because")

@@ -172,6 +172,31 @@ def test_lines_in_front_of_one_another_hide_no_break(ledger: Ledger) -> None:
     assert {after for e, after in ledger.read().entries.items() if e.name == name} == {(broke,)}
 
 
+@pytest.mark.parametrize("how", ["another root", "a root behind", "a fork before it", "a fork after it"])
+def test_a_copy_of_all_events_brings_none_before_a_break(ledger: Ledger, how: str) -> None:
+    """Two merges by a writer, for readers who come anew: the event was signed after the break, whatever line has it."""
+    good = ledger.tip
+    broke = ledger.by_hand(f"git rm -q {ledger.honest[0]}")
+    name = ledger.append(5)
+    git(ledger.clone, "fetch", "-q", "origin", BRANCH)
+    tip, tree = ledger.tip, git(ledger.server, "rev-parse", f"{BRANCH}^{{tree}}")
+    base = {"a fork before it": ["-p", good], "a fork after it": ["-p", broke]}.get(how, [])
+    copy = git(ledger.clone, "commit-tree", tree, *base, "-m", "copy")
+    if how == "a fork after it":
+        copy = git(ledger.clone, "commit-tree", tree, "-p", broke, "-p", copy, "-m", "taken in")
+    parents = (tip, copy) if how == "a root behind" else (copy, tip)
+    made = git(ledger.clone, "commit-tree", tree, *(w for p in parents for w in ("-p", p)), "-m", "merge")
+    git(ledger.clone, "push", "-q", "origin", f"{made}:refs/heads/{BRANCH}")
+    line = ledger.read()
+    assert broke in [b.commit for b in line.breaks]
+    (behind,) = (after for entry, after in line.entries.items() if entry.name == name)
+    assert broke in behind
+    honest = {entry.name: after for entry, after in line.entries.items() if entry.name in ledger.honest}
+    assert set(honest.values()) == {()}, "what came before it stays where it was"
+    assert broke in line.after[made]
+    assert good not in line.after
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_an_octopus_hides_no_line_that_two_of_its_arms_lead_to(ledger: Ledger, first: bool) -> None:
     """The ledger is an arm of its own, and is merged into another arm as well."""

@@ -21,8 +21,8 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
 from sklearn.impute import IterativeImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, TunedThresholdClassifierCV
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, SplineTransformer, StandardScaler
@@ -69,6 +69,16 @@ HONEST: dict[str, Callable[[], Any]] = {
     "Gaussian processes": lambda: numeric(GaussianProcessClassifier(1.0 * RBF() + Matern() + WhiteKernel())),
     "a network by sgd": lambda: numeric(MLPClassifier((4,), solver="sgd", max_iter=10)),
     "imputed in turns": lambda: numeric(IterativeImputer(max_iter=2), LogisticRegression()),
+    "a search by a score": lambda: numeric(
+        GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=RepeatedStratifiedKFold(n_splits=2), scoring="roc_auc")
+    ),
+    "a threshold that was tuned": lambda: numeric(TunedThresholdClassifierCV(LogisticRegression(), cv=2)),
+    "neighbours by a tree": lambda: numeric(KNeighborsClassifier(7)),
+    "neighbours by another tree": lambda: numeric(KNeighborsClassifier(7, algorithm="ball_tree", p=3)),
+    "neighbours within": lambda: numeric(RadiusNeighborsClassifier(2.0, outlier_label=0)),
+    "splines": lambda: numeric(SplineTransformer(), LogisticRegression()),
+    "splines that go round": lambda: numeric(SplineTransformer(extrapolation="periodic"), LogisticRegression()),
+    "categories by dtype": lambda: HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype"),
     "columns by type": lambda: make_pipeline(
         make_column_transformer((StandardScaler(), make_column_selector(dtype_include=np.number))), LogisticRegression()
     ),
@@ -85,27 +95,11 @@ def saved(model: Any, folder: Path) -> tuple[Path, str]:
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_estimator_is_served_and_answers_as_it_did(name: str, tmp_path: Path) -> None:
     table, truth = rows()
-    typed = table.astype({"carrier": "category", "origin": "category"}) if "by name" in name else table
+    typed = table.astype({"carrier": "category", "origin": "category"}) if "categories by" in name else table
     model = HONEST[name]().fit(typed, truth)
     path, digest = saved(model, tmp_path)
     served = load(path, "skops", SIGNATURE, sha256=digest)
     assert np.allclose(np.ravel(served.predict(table.to_dict("list"))), model.predict_proba(typed)[:, 1], atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("model", "named"),
-    [
-        (KNeighborsClassifier(), "sklearn.neighbors._kd_tree.KDTree"),
-        (make_pipeline(SplineTransformer(), LogisticRegression()), "scipy.interpolate._bsplines.BSpline"),
-    ],
-    ids=["neighbours by a tree", "splines"],
-)
-def test_what_compiled_code_would_believe_is_refused_by_name(model: Any, named: str, tmp_path: Path) -> None:
-    """The documentation says what to take instead."""
-    table, truth = rows()
-    path, digest = saved(model.fit(table[NUMBERS].to_numpy(), truth), tmp_path)
-    with pytest.raises(IntegrityError, match=named):
-        load(path, "skops", SIGNATURE, sha256=digest)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +109,7 @@ def test_what_compiled_code_would_believe_is_refused_by_name(model: Any, named: 
         partial(check_array, estimator=open),
         partial(check_array, print),
         partial(partial, open),
-        np.mean,
+        np.load,
     ],
     ids=["open", "in a keyword", "in an argument", "in another", "another function"],
 )

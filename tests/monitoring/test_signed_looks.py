@@ -109,10 +109,11 @@ def test_the_look_that_was_signed_first_counts(branch: LookBranch, details: dict
 
 
 def test_a_look_that_is_dated_back_is_found(branch: LookBranch, details: dict[str, Any]) -> None:
-    branch.sign(details)
+    branch.sign(details, when=AT + DAY)
+    branch.sign(other(details), when=AT)
     branch.sign(other(details), when=AT - DAY)
-    (first, second) = sorted(said(branch), key=lambda one: one.event.name, reverse=True)
-    assert [f.kind for f in findings((first, second))][:1] == [Kind.EVENT_REORDERED]
+    told = sorted(said(branch), key=lambda one: one.event.name, reverse=True)
+    assert [f.kind for f in findings(told)][:3] == [Cause.UNREADABLE, Kind.EVENT_REORDERED, Kind.EVENT_REORDERED]
 
 
 def test_an_edited_look_does_not_count(branch: LookBranch, details: dict[str, Any]) -> None:

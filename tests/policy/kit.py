@@ -8,7 +8,7 @@ from typing import Any
 
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed
-from gitml.gates.facts import Commit, Facts, MonitorLook, Person, Unknown, Version
+from gitml.gates.facts import Commit, Facts, JudgedBeside, MonitorLook, Person, RulesOfTest, Unknown, Version
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
@@ -102,6 +102,19 @@ def look(hours: float = 1, **changes: Any) -> MonitorLook:
     return replace(start, **changes)
 
 
+RULES = RulesOfTest("c" * 64, ("shadow", "split"))
+
+
+def beside(hours: float = 1, phase: str = "successful", **changes: Any) -> JudgedBeside:
+    """Up to so many hours ago, of the candidate in production beside the old champion."""
+    until = NOW - timedelta(hours=hours)
+    start = JudgedBeside(
+        f"canary-{hours}", until + timedelta(minutes=5), REPOSITORY, "delay", "production", (NEW, NEW_FILE),
+        (OLD, OLD_FILE), RULES.digest, "split", until, Phase(phase), "accuracy is not worse",
+    )  # fmt: skip
+    return replace(start, **changes)
+
+
 def facts(**changes: Any) -> Facts:
     start = Facts(
         now=NOW,
@@ -113,6 +126,8 @@ def facts(**changes: Any) -> Facts:
         pinned=frozenset({"staging"}),
         proofs=PROOFS,
         looks=(look(),),
+        judged_beside=(beside(),),
+        test_rules=RULES,
     )
     return replace(start, **changes)
 
@@ -167,6 +182,7 @@ def rules(**changes: Any) -> Policy:
             "staging": {"approvals": {"operations": 1}},
             "production": {
                 "approvals": {"operations": 1, "risk": 1},
+                "canary": {},
                 "gates": {
                     "format": ["skops", "safetensors"],
                     "metrics": {"auc": {"at_least": 0.65}},
@@ -181,6 +197,7 @@ def rules(**changes: Any) -> Policy:
                     "quality": "2d",
                     "drift": {"within": "8d"},
                     "harm": {"within": "14d", "in": "staging"},
+                    "canary": True,
                     "evidence": {"trained": "90d", "evaluated": "30d"},
                 },
             },

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +17,28 @@ from gitml.policy.decision import decide
 from gitml.policy.facts import Case, CountedReview
 from gitml.policy.matching import assign
 from gitml.policy.people import same
+from gitml.spec.deployment import Canary, Deployment
 from gitml.verdict import Phase
-from policy.kit import ADA, BOB, BOT, HEAD, OLGA, RITA, case, facts, proof, pull, review, rules, version
+from policy.kit import (
+    ADA,
+    BOB,
+    BOT,
+    HEAD,
+    NEW,
+    NEW_FILE,
+    OLD,
+    OLD_FILE,
+    OLGA,
+    RITA,
+    case,
+    facts,
+    pin,
+    proof,
+    pull,
+    review,
+    rules,
+    version,
+)
 
 
 def judged(found: Case | None = None, *, policy: Any = None, **changes: Any) -> Approvals:
@@ -339,3 +360,37 @@ def test_the_matching_is_the_largest_there_is(seats: dict[str, int], roles: list
         if all(chosen.count(role) <= count for role, count in seats.items())
     )
     assert len(found) == largest
+
+
+ASKED = {"raise": {"operations": 1}, "take-back": {"risk": 1}, "promote": {"operations": 2}}
+
+
+def of_canary(weight: float | None, **more: Any) -> Deployment:
+    canary = Canary(version=NEW, digest=NEW_FILE, weight=weight) if weight else None
+    return Deployment(champion=pin(OLD, OLD_FILE), canary=canary, **more)
+
+
+@pytest.mark.parametrize(
+    ("new", "roles"),
+    [
+        (of_canary(50), {"operations": 1}),
+        (of_canary(None), {"risk": 1}),
+        (Deployment(champion=pin()), {"operations": 2}),
+        (
+            Deployment(champion=pin(), canary=Canary(version="20260101T000000Z-00000000", digest="3" * 64, weight=9)),
+            None,
+        ),
+    ],
+)
+def test_the_bot_s_own_change_of_a_candidate_needs_what_policy_says_of_it(
+    new: Deployment, roles: dict[str, int] | None
+) -> None:
+    everybody = {"operations": 1, "risk": 1}
+    some = rules(environments={"production": {"approvals": everybody, "canary": {"approvals": ASKED}}})
+    one = case(old=of_canary(10), new=new, pull=pull(derived="raise from aaaaaaaaaaaa"))
+    seats = {s.role: s.needed for s in decide(some, one).approvals.seats}
+    assert seats == (roles or everybody)
+    by_hand = decide(some, replace(one, pull=pull())).approvals.seats
+    assert {s.role: s.needed for s in by_hand} == (
+        everybody if new.canary or roles == {"operations": 2} else {"operations or risk": 1}
+    )

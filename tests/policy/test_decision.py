@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from gitml.errors import UsageError
 from gitml.evidence.trust import Believed
 from gitml.gates.facts import Departure, Facts, Unknown
 from gitml.gates.table import GATES
 from gitml.policy.change import Move
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case
-from gitml.spec.deployment import Canary, Deployment, Hold
+from gitml.registry.desired import resumed, rolled_back, taken_back
+from gitml.registry.desired import with_canary as canary_edit
+from gitml.spec.deployment import Canary, Deployment, Hold, VersionHold
 from gitml.spec.gates import Gates
 from gitml.verdict import Phase
 from policy.kit import (
@@ -277,6 +280,35 @@ def test_a_hold_alone_needs_one_person_and_its_removal_all_approvals() -> None:
     resume = judged(case(old=held, new=free, candidates=(), pull=one))
     assert (resume.move, resume.phase) == (Move.RESUME, Phase.INCONCLUSIVE)
     assert judged(case(old=held, new=free, candidates=())).is_open
+
+
+def test_a_version_that_is_held_is_not_promoted_and_everything_else_is() -> None:
+    here = Deployment(champion=pin(OLD, OLD_FILE), held=(VersionHold(version=NEW, by="gitml-bot", reason="it failed"),))
+    found = judged(case(old=here))
+    assert (found.hold.phase, found.hold.reason) == (
+        Phase.FAILED, "held by gitml-bot until somebody removes it: it failed",
+    )  # fmt: skip
+    assert rolled_back(here, pin(), Hold(by="olga", reason="x")).held == ()
+    other = here.model_copy(
+        update={"held": (here.held[0].model_copy(update={"version": "20260101T000000Z-00000000"}),)}
+    )
+    assert judged(case(old=other)).is_open
+    over = here.held[0].model_copy(update={"until": NOW - timedelta(hours=1)})
+    assert judged(case(old=here.model_copy(update={"held": (over,)}))).is_open
+
+
+def test_one_person_takes_a_canary_back_and_all_approvals_end_the_hold_of_its_version() -> None:
+    one = pull(reviews=(review(RITA),))
+    before = with_canary(10)
+    back = taken_back(before, VersionHold(version=NEW, by="gitml-bot", reason="it failed"))
+    assert (back.canary, back.held[0].version) == (None, NEW)
+    stop = judged(case(old=before, new=back, candidates=(), pull=one))
+    assert (stop.move, stop.is_open) == (Move.STOP, True)
+    found = judged(case(old=back, new=resumed(back, NEW), candidates=(), pull=one))
+    assert (found.move, found.phase) == (Move.RESUME, Phase.INCONCLUSIVE)
+    with pytest.raises(UsageError, match="is held there"):
+        canary_edit(back, pin(), 10, NOW)
+    assert canary_edit(resumed(back, NEW), pin(), 10, NOW) == before
 
 
 def with_canary(weight: float | None) -> Deployment:

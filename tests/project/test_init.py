@@ -144,9 +144,12 @@ def test_a_dvc_repository_keeps_its_configuration(toy: Path) -> None:
     assert ".dvc/config" not in statuses(done)
     assert (toy / ".dvc/config").read_bytes() == config
     after = files(toy)
-    assert {path: after[path] for path in before if path != ".gitignore"} == {
-        path: raw for path, raw in before.items() if path != ".gitignore"
+    extended = {".gitignore", ".dvcignore"}
+    assert {path: after[path] for path in before if path not in extended} == {
+        path: raw for path, raw in before.items() if path not in extended
     }
+    assert after[".dvcignore"].startswith(before[".dvcignore"])
+    assert b"__pycache__/\n" in after[".dvcignore"]
 
 
 def test_a_pipeline_that_exists_gets_its_application_and_trains(toy: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gitml.errors import SpecError
 from gitml.spec import Deployment, load_deployment, parse_deployment, render_deployment
-from gitml.spec.deployment import Canary, Hold, Pin
+from gitml.spec.deployment import Canary, Hold, Pin, VersionHold
 from gitml.spec.schema import schema_of
 from gitml.spec.yamlfile import parse
 
@@ -74,7 +74,11 @@ def deployments(draw: st.DrawFn) -> Deployment:
     if rest and draw(st.booleans()):
         first, *rest = rest
         canary = Canary(version=first.version, digest=first.digest, weight=draw(WEIGHTS))
-    return Deployment(champion=champion, canary=canary, shadow=tuple(rest), hold=draw(st.none() | HOLDS))
+    held: tuple[VersionHold, ...] = ()
+    if rest and draw(st.booleans()):
+        gone = draw(HOLDS)
+        held = (VersionHold(version=rest.pop().version, **gone.model_dump()),)
+    return Deployment(champion=champion, canary=canary, shadow=tuple(rest), hold=draw(st.none() | HOLDS), held=held)
 
 
 @given(deployments())

@@ -76,6 +76,41 @@ def test_a_model_replaces_gates_one_by_one() -> None:
     assert environment.gates_of("delay") == environment.gates
 
 
+EXEMPT = "environments:\n  p:\n    gates: {size: 50MB, metrics: {auc: {at_least: .6}}}\n    models: {m: %s}\n"
+
+
+def test_a_model_is_exempt_from_a_gate_of_its_environment() -> None:
+    environment = parse_policy((EXEMPT % "{without: [metrics]}").encode()).environments["p"]
+    assert environment.gates_of("m").wanted == {"size": 50_000_000}
+    assert list(environment.gates_of("other").wanted) == ["metrics", "size"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ("{without: [latency]}", "m is without latency, which nothing asks here"),
+        ("{without: [size], gates: {size: 1MB}}", "size is asked, and not asked"),
+        ("{without: [sizes]}", "'sizes'"),
+    ],
+)
+def test_an_exemption_that_says_nothing_is_a_mistake(rules: str, why: str) -> None:
+    assert why in only(EXEMPT % rules).message
+
+
+@pytest.mark.parametrize(
+    "name", ["auc", "ndcg@10", "precision/recall", "hits@1+", "top-5 accuracy (%)", "f1:macro", "r2", "2nd", "p=.5, q"]
+)
+def test_a_metric_is_called_as_libraries_call_it(name: str) -> None:
+    text = f"environments: {{p: {{gates: {{metrics: {{'{name}': {{at_least: .6}}}}}}}}}}\n"
+    assert list(parse_policy(text.encode()).environments["p"].gates.metrics) == [name]
+
+
+@pytest.mark.parametrize("name", ["@ada", "a|b", "a`b", "<b>", " a", "a ", "a\\nb", "x" * 101])
+def test_a_metric_is_no_sign_of_markdown_and_no_mention(name: str) -> None:
+    text = f"environments: {{p: {{gates: {{metrics: {{'{name}': {{at_least: .6}}}}}}}}}}\n"
+    assert "is no name of a metric" in only(text).message
+
+
 def test_days_include_their_end_and_times_are_utc() -> None:
     policy = parse_policy(FULL.encode())
     freeze, key = policy.freezes[0], policy.keys["ci"]

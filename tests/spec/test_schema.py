@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 import pytest
+import regress
 
-from gitml.spec.schema import schema_of, schema_text
+from gitml.spec.schema import SCHEMAS, schema_of, schema_text
 from gitml.spec.yamlfile import parse
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +53,42 @@ def test_an_age_alone_stands_for_a_look_within_it() -> None:
     text = "environments: {staging: {}, production: {gates: {quality: 2d, drift: {within: 8d, in: staging}}}}\n"
     assert errors("policy", text) == []
     assert errors("policy", text.replace("2d", "2"))
+
+
+def patterns(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [p for v in value for p in patterns(v)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["pattern"]] if isinstance(value.get("pattern"), str) else []
+    return [*own, *(p for v in value.values() for p in patterns(v))]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_pattern_is_one_that_other_languages_read(name: str) -> None:
+    """JSON Schema's regular expressions are those of ECMA 262, which know no ``(?P<name>…)``."""
+    found = patterns(schema_of(name))
+    assert found
+    for pattern in found:
+        regress.Regex(pattern, "u")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gitml", (ROOT / "gitml.yaml").read_text()),
+        ("policy", (ROOT / "policy.yaml").read_text()),
+        ("deployment", f"champion: {{version: 20260101T000000Z-0123abcd, digest: {'ab' * 32}}}\n"),
+        (
+            "ensemble",
+            f"ensemble: mean\nmembers: [{{model: m, version: 20260101T000000Z-0123abcd, digest: {'ab' * 32}}}]\n",
+        ),
+    ],
+    ids=list(SCHEMAS),
+)
+def test_another_validator_says_the_same(name: str, text: str) -> None:
+    validator = jsonschema_rs.validator_for(schema_of(name))
+    data = parse(text.encode(), f"{name}.yaml").data
+    assert [str(e) for e in validator.iter_errors(data)] == []
+    assert not validator.is_valid(parse(text.replace("0123abcd", "x").encode(), "a").data) or "0123abcd" not in text
+    assert not validator.is_valid({**data, "strange": 1})

@@ -19,7 +19,7 @@ from gitml.forges.base import PullRequest
 from gitml.forges.governed import Account
 from gitml.forges.job import JobCause
 from gitml.forges.table import job_of
-from gitml.policy.change import in_force
+from gitml.policy.change import held_version, in_force
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.promote import PromoteOrder, Proposed, open_promotions, promote
 from gitml.refs import VERSION, Reference
@@ -130,7 +130,7 @@ def _why_not(
         return f"{short(version)} is {part} there" if part else f"{short(version)} is older than what runs there"
     if ran_before(main, due.model, environment, version):
         return f"{short(version)} ran there before, and was replaced"
-    hold = in_force(old.hold, now) if old else None
+    hold = (in_force(old.hold, now) if old else None) or held_version(old, version, now)
     if hold:
         return f"held by {hold.by}: {hold.reason}"
     for freeze in frozen(policy.freezes, environment, now):

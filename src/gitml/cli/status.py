@@ -100,6 +100,9 @@ def _notes(found: DeploymentStatus) -> None:
         place = f"{wanted.model} in {wanted.environment}"
         if wanted.hold:
             show(paint("held    ", "yellow") + printable(f"{place}, {_hold(wanted.hold)}"))
+        for one in wanted.state.held if wanted.state else ():
+            said = f"{wanted.model}@{short(one.version)} in {wanted.environment}, {_hold(one)}"
+            show(paint("held    ", "yellow") + printable(said))
         if wanted.problem:
             show(paint("problem ", "red") + printable(wanted.problem))
     for freeze in found.freezes:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.control.signing import Signer
+from gitml.evidence.canaries import KIND as CANARY
+from gitml.evidence.canaries import Canaries, canaries_of
 from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
-from gitml.evidence.looks import Looks, SignedLook, looks_of
+from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
@@ -24,15 +26,19 @@ from gitml.git.repository import Repository
 TOLD = "refs/heads/gitml-looked"
 
 
-def read_looks(root: Path, head: str, rules: EvidenceRules, since: datetime | None = None) -> tuple[Believed, ...]:
+def read_looks(
+    root: Path, head: str, rules: EvidenceRules, since: datetime | None = None, kind: str = KIND
+) -> tuple[Believed, ...]:
     """Every look that was ever added up to ``head`` and signed at ``since`` or later, believed or not, oldest first.
 
-    A branch has many; who needs the last ones reads no others. Raises OutsideError when Git cannot read it.
+    ``kind``: of looks, or of the evaluations of candidates that lie beside them. A branch has many; who needs the last
+    ones reads no others. Raises OutsideError when Git cannot read it.
     """
     repository = Repository(root)
     entries = ledger.remembered(repository, head, LOOKS).entries
     first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}" if since else ""
-    found = [entry for entry in entries if _stamp(entry) >= first]
+    found = [entry for entry in entries if (named := NAME.fullmatch(entry.name)) and named["kind"] == kind]
+    found = [entry for entry in found if _stamp(entry) >= first]
     told = (rules.believe(event) for event in ledger.load(repository, found))
     return tuple(sorted(told, key=lambda one: one.name))
 
@@ -48,6 +54,12 @@ def heard_looks(place: Place, rules: EvidenceRules, since: datetime | None = Non
     return looks_of(one for one in read_looks(place.root, head, rules, since) if one) if head else Looks()
 
 
+def heard_canaries(place: Place, rules: EvidenceRules, since: datetime | None = None) -> Canaries:
+    """The evaluations of candidates that the forge has now, and that count. Raises as ``heard_looks``."""
+    head = ledger.fetch(place.root, place.remote, LOOKS)
+    return canaries_of(one for one in read_looks(place.root, head, rules, since, CANARY) if one) if head else Canaries()
+
+
 def newest_looks(remote: Remote) -> Mapping[MonitorName, datetime]:
     """Model and environment → when it was looked at last; empty without a branch of looks. Raises OutsideError."""
     return newest_of(growth(remote, LOOKS, MOST_COMMITS))
@@ -55,8 +67,8 @@ def newest_looks(remote: Remote) -> Mapping[MonitorName, datetime]:
 
 def sign_looks(signer: Signer, statements: Sequence[Statement]) -> tuple[str, ...]:
     """Add them in one commit; the names of the events. Raises UsageError for a key that policy.yaml does not name."""
-    names = [(one.binding.model, one.binding.environment) for one in statements]
-    return signer.sign(statements, branch=LOOKS, message=look_message(names, len(names)))
+    names = [(one.binding.model, one.binding.environment) for one in statements if one.binding.kind == KIND]
+    return signer.sign(statements, branch=LOOKS, message=look_message(names, len(names)) if names else "")
 
 
 def mark_told(place: Place, main: str, next_look: datetime) -> None:
@@ -75,12 +87,12 @@ def mark_told(place: Place, main: str, next_look: datetime) -> None:
     place.remote.git(place.root, *words)
 
 
-def copy_to_ledger(place: Place, looks: Sequence[SignedLook]) -> tuple[str, ...]:
-    """The same envelopes under the same names, for looks that a gate used or that caused a pull request.
+def copy_to_ledger(place: Place, looks: Sequence[Believed]) -> tuple[str, ...]:
+    """The same envelopes under the same names, for what a gate used or what caused a pull request.
 
     Copied again they add nothing. The names of the events.
     """
-    events = {look.said.name: look.said.event.content for look in looks}
+    events = {said.name: said.event.content for said in looks}
     if events:
         ledger.append(place.remote, events, near=place.root)
     return tuple(events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,11 +40,13 @@ class Signer:
     ) -> tuple[str, ...]:
         """Add them to the ledger in one commit; the names of the events. ``parents`` stay reachable through it.
 
+        Each says how far this clone had read the ledger: no line that a writer makes beside it has it before that.
         ``branch``: another one of this form; ``message``: the commit's, by default which kinds it brings.
 
         Raises UsageError when policy.yaml would not believe them: then nothing is added.
         """
-        events = dict(self._event(statement) for statement in statements)
+        read = ledger.head(self.place.root) or "" if branch == ledger.BRANCH else ""
+        events = dict(self._event(_having_read(statement, read)) for statement in statements)
         if events:
             remote, near = self.place.remote, self.place.root
             ledger.append(remote, events, parents=parents, near=near, branch=branch, message=message)
@@ -61,6 +63,10 @@ class Signer:
                 f"name its public half under `keys` in policy.yaml, with the purpose {about.kind}, by a pull request",
             )
         return name, envelope
+
+
+def _having_read(statement: Statement, head: str) -> Statement:
+    return replace(statement, binding=statement.binding.model_copy(update={"ledger": head})) if head else statement
 
 
 def bound(place: Place, kind: str, run: str, *, after: Statement | None = None, **about: Any) -> Binding:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from gitml.errors import FailedError
 from gitml.git.trailers import trailers
 
 KIND, BASE, CAUSE, MOMENT = "Gitml-Derived", "Gitml-Base", "Gitml-Cause", "Gitml-Moment"
@@ -50,3 +52,14 @@ def claim_of(message: str) -> Claim | None:
 
 def _values(found: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:
     return tuple(value for name, value in found if name.casefold() == key.casefold())
+
+
+def moment_of(claim: Claim) -> datetime:
+    """The time that the derivation takes for now. Raises FailedError where none is named."""
+    try:
+        found = datetime.fromisoformat(claim.moment)
+    except ValueError:
+        raise FailedError("names no moment") from None
+    if found.tzinfo is None:
+        raise FailedError("names a moment without its time zone")
+    return found

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from gitml.derivation.claim import Claim
+from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
@@ -36,9 +35,9 @@ def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
     _check(policy.before(environment), model, pin, causes)
     if part_of(old, version) or (old and version < old.champion.version):
         raise FailedError(f"{version} is not newer than what runs in {environment}")
-    if old and old.hold and not (old.hold.until and old.hold.until <= _moment(claim)):
+    if old and old.hold and not (old.hold.until and old.hold.until <= moment_of(claim)):
         raise FailedError(f"{environment} is held by {old.hold.by}")
-    content = render_deployment(with_champion(old, pin, _moment(claim))).encode()
+    content = render_deployment(with_champion(old, pin, moment_of(claim))).encode()
     path = f"{git.prefix}{deployment_path(model, environment)}"
     return tree_with(git.repository, git.repository.tree_of(claim.base) or "", path, content)
 
@@ -66,13 +65,3 @@ def _check(before: str | None, model: str, pin: Pin, causes: Sequence[Statement]
         raise FailedError("names a cause, and nothing comes before the first environment")
     if before is not None and not (causes and all(follows(one, model, before, pin) for one in causes)):
         raise FailedError(f"no statement that it names says that {pin.version} came to {before}")
-
-
-def _moment(claim: Claim) -> datetime:
-    try:
-        found = datetime.fromisoformat(claim.moment)
-    except ValueError:
-        raise FailedError("names no moment") from None
-    if found.tzinfo is None:
-        raise FailedError("names a moment without its time zone")
-    return found

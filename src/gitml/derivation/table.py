@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gitml.derivation import promotion, retrain
+from gitml.derivation import promotion, raising, retrain, succession, takeback
 from gitml.derivation.claim import Claim
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
@@ -25,4 +25,10 @@ class ProposalKind(Protocol):
         ...
 
 
-PROPOSALS: Mapping[str, ProposalKind] = {promotion.NAME: promotion, retrain.NAME: retrain}
+PROPOSALS: Mapping[str, ProposalKind] = {
+    promotion.NAME: promotion,
+    retrain.NAME: retrain,
+    raising.NAME: raising,
+    succession.NAME: succession,
+    takeback.NAME: takeback,
+}

@@ -136,23 +136,3 @@ def holds_more(path: str, makers: Mapping[str, str]) -> bool:
     """
     above = [path, *(path.rsplit("/", n)[0] for n in range(1, path.count("/") + 1))]
     return not any(place in makers for place in above) and bool(makers_of(path, makers))
-
-
-def made_inside(path: str, makers: Mapping[str, str], made: Mapping[str, Content]) -> dict[str, Content] | None:
-    """The files that stages make inside the folder ``path``, by their place in it, as ``made`` says (by path).
-
-    None where that is not known: one is missing there, is a folder, or ``path`` is a part of what a stage makes.
-
-    >>> makers = {"members/a.skops": "members/a.skops.dvc", "data": "prepare"}
-    >>> made_inside("members", makers, {"members/a.skops": Content("members/a.skops", "md5:1")})
-    {'a.skops': Content(path='members/a.skops', digest='md5:1', size=0, files=0)}
-    >>> made_inside("members", makers, {}), made_inside("data/raw", makers, {}), made_inside("code", makers, {})
-    (None, None, {})
-    """
-    if any(path == out or path.startswith(f"{out}/") for out in makers):
-        return None
-    inside = {out.removeprefix(f"{path}/"): made.get(out) for out in makers if out.startswith(f"{path}/")}
-    known = {
-        place: c for place, c in inside.items() if c and c.digest.startswith("md5:") and not c.digest.endswith(".dir")
-    }
-    return known if len(known) == len(inside) else None

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
 from gitml.dvc.errors import as_ours, translated
-from gitml.dvc.lockentries import Content, Entry, made_inside, makers_of
+from gitml.dvc.ignoring import SourceRepo
+from gitml.dvc.lockentries import Content, Entry, makers_of
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
+from gitml.dvc.parts import told
 from gitml.dvc.safety import refuse_escape, refuse_symlinks
-from gitml.dvc.stages import commands_of, drop_torn_rwlock, hold, is_params, params_of, save_with, types_changed
+from gitml.dvc.stages import drop_torn_rwlock, forget_gone, hold, is_params, refuse_legacy, types_changed
 from gitml.errors import Problem, SpecError, UsageError
 
 
@@ -48,7 +49,7 @@ class Dvc:
             logging.getLogger(name).handlers[:] = [logging.NullHandler()]
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         drop_torn_rwlock(root)
-        self._repo = Repo(str(root), config=dict(config or {}))
+        self._repo = SourceRepo(str(root), config=dict(config or {}))
         # With `verify` DVC deletes a wrong object from the remote and calls it missing. We fetch without, and check
         # each object in our own cache: the same protection, and whoever looks into it still finds the evidence.
         for remote in self._repo.config["remote"].values():
@@ -120,6 +121,7 @@ class Dvc:
                 raise SpecError([Problem("dvc.yaml", 0, f"stages.{name}", f"needs what it makes itself: {circle}")])
             if name in order:
                 return
+            refuse_legacy(stages[name], self._lock_file(name))
             for other in self._makers(stages[name], makers):
                 visit(other, (*above, name))
             order[name] = None
@@ -148,11 +150,7 @@ class Dvc:
         stage = self._stage(name)
         if any(self._outputs.digest(item) is None for item in [*stage.deps, *stage.outs] if not is_params(item)):
             return None
-        outs = tuple(sorted(self._content(o) for o in stage.outs))
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), outs, bool(stage.always_changed))
-
-    def _deps(self, stage: Any) -> tuple[Content, ...]:
-        return tuple(sorted(self._content(d) for d in stage.deps if not is_params(d)))
+        return self._outputs.entry(stage, self._outputs.deps(stage), map(self._outputs.content, stage.outs))
 
     @translated
     def state(self, name: str) -> StageState:
@@ -171,7 +169,7 @@ class Dvc:
         """The stage's command, deps and params as the workspace has them now; ``outs`` is empty."""
         stage = self._fresh(name)
         stage.save_deps()
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), (), bool(stage.always_changed))
+        return self._outputs.entry(stage, self._outputs.deps(stage))
 
     def has_command(self, name: str) -> bool:
         """False for data that `dvc add` or `dvc import` brought in."""
@@ -227,23 +225,20 @@ class Dvc:
     def expected(self, name: str, made: Mapping[str, Content]) -> Entry | None:
         """``inputs`` without the data that other stages make: their contents are taken from ``made``, by path.
 
-        None when a dependency is only a part of what another stage makes, holds folders of others, or is missing here:
-        then it is not known.
+        None when that is not known: a dependency, or the listing of a folder that another stage makes, is missing here.
         """
-        stage, makers = self._fresh(name), self.producers()
+        stage = self._fresh(name)
+        outs = {self._outputs.relative(out): out for other in self._stages().values() for out in other.outs}
         deps = []
         for dep in stage.deps:
-            path = self._outputs.relative(dep)
-            if not is_params(dep) and path in made:
-                deps.append(made[path])
+            if is_params(dep):
+                dep.save()
                 continue
-            inside = {} if is_params(dep) else made_inside(path, makers, made)
-            if inside is None or not (is_params(dep) or dep.exists):
+            content = told(dep, outs, made, self._outputs)
+            if content is None:
                 return None
-            save_with(dep, inside)
-            if not is_params(dep):
-                deps.append(self._content(dep))
-        return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), (), bool(stage.always_changed))
+            deps.append(content)
+        return self._outputs.entry(stage, deps)
 
     @translated
     def note(self, name: str, entry: Entry) -> None:
@@ -252,7 +247,7 @@ class Dvc:
         contents = {c.path: c for c in entry.deps}
         for dep in stage.deps:
             if is_params(dep):
-                dep.hash_info = HashInfo("params", dict(entry.params[Path(dep.def_path).as_posix()]))
+                dep.hash_info = HashInfo("params", dict(entry.params[self._outputs.relative(dep)]))
             else:
                 hold(dep, contents[self._outputs.relative(dep)])
         by_path = {c.path: c for c in entry.outs}
@@ -263,6 +258,11 @@ class Dvc:
         with self._repo.lock:
             stage.dump(update_pipeline=False)
         self._repo._reset()  # noqa: SLF001 — DVC's own way to forget stages that it has read
+
+    @translated
+    def forget_gone(self) -> None:
+        """Drop the entries of stages that are no longer there from each dvc.lock. DVC never reads them."""
+        forget_gone(self._repo)
 
     @translated
     def stored(self, name: str, entry: Entry) -> bool:
@@ -296,7 +296,7 @@ class Dvc:
             refuse_escape(path, "the call")
             refuse_symlinks(self.root, name, cache=self.cache_folder)
         (stage,) = self._repo.add(str(self.root / path))
-        return self._content(stage.outs[0])
+        return self._outputs.content(stage.outs[0])
 
     @translated
     def push(self, names: Sequence[str]) -> int:
@@ -327,18 +327,16 @@ class Dvc:
         stage = self._stage(name)
         return self._repo.stage.load_one(path=stage.path, name=getattr(stage, "name", None))
 
-    def _content(self, item: Any) -> Content:
-        meta = item.meta
-        size = (meta.size if meta else None) or 0
-        files = (meta.nfiles if meta else None) or 0
-        return Content(self._outputs.relative(item), self._outputs.digest(item) or "", size, files)
-
     def _name(self, stage: Any) -> str:
         """``train``, or ``folder/dvc.yaml:train`` for a pipeline in a folder below. DVC's own name for a stage depends
         on where the process stands."""
         file = Path(os.path.relpath(stage.path, self.root)).as_posix()
         name = getattr(stage, "name", None)
         return str(name) if name and file == "dvc.yaml" else f"{file}:{name}" if name else file
+
+    def _lock_file(self, name: str) -> str:
+        file = name.rpartition(":")[0] or name
+        return file if file.endswith(".dvc") else (Path(file).parent / "dvc.lock").as_posix()
 
     def _target(self, name: str) -> str:
         """The stage as DVC finds it from everywhere."""

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     LOOK_CONTRADICTED = "look-contradicted"
     LOOK_CORRECTED = "look-corrected"
     LOOK_DISAGREES = "look-disagrees"
+    CANARY_CONTRADICTED = "canary-contradicted"
 
 
 # What may be harmless: there is not enough to call it a failure, and too much to call it a success.

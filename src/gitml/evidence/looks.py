@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gitml.evidence.findings import Finding, Kind
-from gitml.evidence.trust import Believed, Cause
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME
 from gitml.verdict import Phase
@@ -218,6 +218,8 @@ def look_of(said: Believed) -> SignedLook:
     named = (about.model, about.environment, about.version, about.result)
     if named != (look.model, look.environment, look.version, RESULTS[look.phase]):
         raise ValueError("its details speak of something else than its binding")
+    if look.at > about.moment + LEEWAY:
+        raise ValueError(f"is dated {about.time}, before the look itself")
     return SignedLook(said, details)
 
 
@@ -270,11 +272,11 @@ def findings(told: Sequence[Believed], lag: timedelta = timedelta(hours=1)) -> I
         for one in look.details.disagrees:
             what = f"says that the traffic of look {one.id[:12]}, counted anew, gives {one.counted[:12]}"
             yield Finding(Kind.LOOK_DISAGREES, said.name, f"{what}, not {one.signed[:12]}", said.event.commit)
-    yield from _order(told, lag)
+    yield from out_of_order(told, lag)
     yield from _again(looks_of(said for said in told if said))
 
 
-def _order(told: Sequence[Believed], lag: timedelta) -> Iterator[Finding]:
+def out_of_order(told: Sequence[Believed], lag: timedelta) -> Iterator[Finding]:
     """Who signs with an earlier date than what is there could make it the first."""
     newest: datetime | None = None
     for said in told:

@@ -47,7 +47,15 @@ class Standing:
 
     def behind(self, one: Believed) -> tuple[str, ...]:
         """The breaks that it came after and that nobody accepted."""
-        behind = self.line.entries.get(LedgerEntry(one.event.name, one.event.blob), ())
+        return self._unaccepted(self._after(one))
+
+    def _after(self, one: Believed) -> tuple[str, ...]:
+        """By what its signer had read, if it says so: a writer could copy events to a line that nobody ever read."""
+        if one and one.binding and one.binding.ledger:
+            return self.line.after.get(one.binding.ledger, ())
+        return self.line.entries.get(LedgerEntry(one.event.name, one.event.blob), ())
+
+    def _unaccepted(self, behind: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(commit for commit in behind if commit not in self.accepted and commit not in self.harmless)
 
     def _brings_back(self, one: Believed) -> bool:

@@ -80,7 +80,8 @@ class Binding(_Part):
 
     ``artifact`` is the model file's SHA-256, ``policy`` the SHA-256 of policy.yaml as ``base`` has it, ``head`` and
     ``base`` are commits, ``run`` is the URL of the CI run or ``local``, ``by`` the login behind it. ``host`` is the
-    forge's, ``localhost`` for this machine, empty where nobody knew it.
+    forge's, ``localhost`` for this machine, empty where nobody knew it. ``ledger`` is the newest commit of the ledger
+    that the signer had read, empty where there was none.
     """
 
     # What does not say has format 1, whose bytes do not change; new statements have the newest.
@@ -100,19 +101,21 @@ class Binding(_Part):
     policy: _Sha256 = ""
     run: _Line = ""
     by: Annotated[str, Field(pattern=f"^({_LOGIN})?$")] = ""
+    ledger: _Oid = ""
     result: Literal["passed", "failed", "inconclusive"] = "passed"
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Self:
         if not (self.artifact or self.change or self.head):
             raise ValueError("names no artifact, no change and no head: it is about nothing")
-        if self.format == 1 and self.host:
-            raise ValueError("names a host, which format 1 did not have")
+        if self.format == 1 and (self.host or self.ledger):
+            raise ValueError(f"names a {'host' if self.host else 'ledger'}, which format 1 did not have")
         return self
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written."""
-        return self.model_dump(mode="json", exclude={"format", "host"} if self.format == 1 else None)
+        absent = {"format", "host"} if self.format == 1 else set()
+        return self.model_dump(mode="json", exclude=absent | (set() if self.ledger else {"ledger"}))
 
     @property
     def moment(self) -> datetime:

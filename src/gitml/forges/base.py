@@ -216,7 +216,14 @@ class Pulls(Protocol):
     def files(self, number: int) -> tuple[ChangedFile, ...]: ...
 
     def open(self, new: NewPull) -> PullRequest:
-        """The pull request; the one that is open already when there is one with this head and base."""
+        """The pull request; the one that is open already when there is one with this head and base.
+
+        Where the forge has no drafts it is none.
+        """
+        ...
+
+    def ready(self, number: int) -> PullRequest:
+        """A draft becomes ready for review; no effect on one that is none."""
         ...
 
     def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> PullRequest: ...

@@ -14,13 +14,15 @@ from gitml.errors import SpecError
 from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
+from gitml.gate.beside import rules_of_test
 from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
-from gitml.gates.facts import Commit, Facts, MonitorLook, Part, Person, Proof, Unknown, Version
+from gitml.gates.facts import Commit, Facts, JudgedBeside, MonitorLook, Part, Person, Proof, Unknown, Version
 from gitml.policy.change import Move, classify
 from gitml.policy.facts import Case, Pull
+from gitml.registry.desired import part_of
 from gitml.registry.record import Record
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
@@ -38,7 +40,8 @@ class Sources:
     """Where facts are looked up. ``policy`` is the base branch's, ``believed`` the whole ledger, judged by its keys.
 
     ``lineage`` says whose commits a version came from, given its record, the champion's and the environment.
-    ``teams`` are the members of the policy's teams, ``looks`` what the monitors saw.
+    ``teams`` are the members of the policy's teams, ``looks`` what the monitors saw, ``beside`` how candidates were
+    judged beside their champions.
     """
 
     shelf: Shelf
@@ -50,6 +53,9 @@ class Sources:
     teams: Mapping[str, tuple[Person, ...] | Unknown] = field(default_factory=dict)
     looks: tuple[MonitorLook, ...] | Unknown = field(
         default_factory=lambda: Unknown("nobody read what the monitors saw")
+    )
+    beside: tuple[JudgedBeside, ...] | Unknown = field(
+        default_factory=lambda: Unknown("nobody read how candidates were judged")
     )
 
 
@@ -160,7 +166,16 @@ def _facts(
         proofs=proofs,
         exceptions=sources.policy.exceptions,
         looks=sources.looks,
+        judged_beside=sources.beside,
+        test_rules=rules_of_test(sources.shelf.main, edit.model, edit.environment),
+        was=_was(sources, edit, pin),
     )
+
+
+def _was(sources: Sources, edit: Edit, pin: Pin) -> Part | None:
+    """As what base has it there."""
+    old = deployment(sources.shelf.main.git, edit.old, edit.path)
+    return None if isinstance(old, Unknown) else part_of(old, pin.version)
 
 
 def _pinned(sources: Sources, model: str, pin: Pin) -> frozenset[str]:

@@ -9,6 +9,7 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
+from gitml.gate.beside import NOBODY_JUDGES, Beside, as_of_now, beside_or_unknown, beside_told
 from gitml.gate.derived import DerivedCommit, derivations
 from gitml.gate.facts import Sources, case_of
 from gitml.gate.ground import Ground
@@ -31,7 +32,8 @@ from gitml.verdict import Phase
 class Judged:
     """``decision`` is None for a pull request that is no promotion. ``edit`` is the deployment file that it changes.
 
-    ``refused`` are reasons for which it may not be merged at all, ``derived`` the commits of the bot in it.
+    ``refused`` are reasons for which it may not be merged at all, ``derived`` the commits of the bot in it, ``beside``
+    how its versions were judged beside the champion.
     """
 
     pull: PullRequest
@@ -41,6 +43,7 @@ class Judged:
     decision: Decision | None = None
     refused: tuple[str, ...] = ()
     derived: tuple[DerivedCommit, ...] = ()
+    beside: Beside = NOBODY_JUDGES
 
     @property
     def is_promotion(self) -> bool:
@@ -65,7 +68,9 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         return Judged(pull, ground, refused=(*found.refused, *hidden, *_forged(made)), derived=made)
     edit = found.deployments[0]
     more = [e.path for e in found.deployments[1:]]
+    beside = beside_or_unknown(place, ground.policy, git, edit)
     made = derivations(place, ground, head, claimed_only=True)
+    made = tuple(as_of_now(one, beside, git, place.clock()) for one in made)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
     refused = (*refused, *_forged(made))
     found = Edits((edit,), refused, found.stale)
@@ -76,8 +81,8 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         )
     if not isinstance(people, Unknown):
         people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, pull.number, people))
-    case = case_of(_sources(place, ground), found, edit, people)
-    return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made)
+    case = case_of(_sources(place, ground, beside), found, edit, people)
+    return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made, beside)
 
 
 def _pushers(ground: Ground, edit: Edit, number: int, people: Pull) -> tuple[Person, ...] | Unknown:
@@ -103,7 +108,7 @@ def _told(made: tuple[DerivedCommit, ...], people: Pull) -> str:
     return ", ".join(dict.fromkeys(one.told for one in made)) if whole else ""
 
 
-def _sources(place: Place, ground: Ground) -> Sources:
+def _sources(place: Place, ground: Ground, beside: Beside) -> Sources:
     believed = ground.heard
     return Sources(
         shelf=Shelf(ground.main, ground.main.application(), ground.depot),
@@ -114,6 +119,7 @@ def _sources(place: Place, ground: Ground) -> Sources:
         lineage=lineage_of(place, ground.main, believed, ground.policy.agents.trailers),
         teams=teams_of(place, ground.policy),
         looks=looks_told(ground.seen),
+        beside=beside_told(beside),
     )
 
 

@@ -61,4 +61,4 @@ def keep_used(place: Place, seen: Seen, decision: Decision) -> None:
     """
     used = {v.measurements["look"] for v in decision.verdicts.values() if "look" in v.measurements}
     if used and not isinstance(seen, Unknown):
-        copy_to_ledger(place, [look for look in seen if look.said.name in used])
+        copy_to_ledger(place, [look.said for look in seen if look.said.name in used])

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
 from gitml.stats.comparison import Estimate
-from gitml.verdict import Verdict
+from gitml.verdict import Phase, Verdict
 
 Part = Literal["champion", "canary", "shadow"]
 Result = Literal["passed", "failed", "inconclusive"]
@@ -145,6 +145,33 @@ class MonitorLook:
 
 
 @dataclass(frozen=True)
+class JudgedBeside:
+    """One evaluation of a candidate beside a champion, signed and believed. Both are a version and its artifact;
+    ``until``: the traffic up to then was judged. ``rules`` is the digest of all that decided the test."""
+
+    name: str
+    time: datetime
+    repository: str
+    model: str
+    environment: str
+    candidate: tuple[str, str]
+    champion: tuple[str, str]
+    rules: str
+    mode: str
+    until: datetime
+    phase: Phase
+    reason: str
+
+
+@dataclass(frozen=True)
+class RulesOfTest:
+    """The rules of the environment's `canary` as base has them: their digest, and the modes that may open the gate."""
+
+    digest: str
+    modes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Departure:
     """The last time that a version stopped being an environment's champion on the base branch.
 
@@ -162,7 +189,8 @@ class Facts:
     ``champion`` is what answers there now; None means that nothing does. ``order`` holds the environments as
     policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact. ``left`` is looked up
     for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
-    monitors, read where a gate asks for them.
+    monitors, read where a gate asks for them; ``judged_beside`` are evaluations of the candidate, under ``test_rules``
+    or others. ``was``: as what base has it there.
     """
 
     now: datetime
@@ -179,3 +207,10 @@ class Facts:
     looks: tuple[MonitorLook, ...] | Unknown = field(
         default_factory=lambda: Unknown("nobody read what the monitors saw")
     )
+    judged_beside: tuple[JudgedBeside, ...] | Unknown = field(
+        default_factory=lambda: Unknown("nobody read how candidates were judged")
+    )
+    test_rules: RulesOfTest | Unknown = field(
+        default_factory=lambda: Unknown("policy.yaml does not say under `canary` how candidates are judged there")
+    )
+    was: Part | None = None

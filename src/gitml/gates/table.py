@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitml.gates import (
+    canary,
     champion,
     data_age,
     drift,
@@ -34,5 +35,6 @@ GATES: dict[str, PolicyGate] = {
     "quality": quality,
     "drift": drift,
     "harm": harm,
+    "canary": canary,
     "evidence": evidence,
 }

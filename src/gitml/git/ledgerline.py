@@ -2,13 +2,14 @@
 
 What the newest tree holds decides nothing: an event that a later commit deletes stays an event, and a merge that puts
 another line in front hides none, and no break of the line behind it. Which of two lines is the ledger's own cannot be
-told where one is a copy of the other: so an event stands if it stands on either, and what broke either broke both.
+told where one is a copy of the other. So what broke either broke both, and an event comes after what it came after on
+any of them; unless its signer said which commit was the newest, which no writer can choose.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -33,9 +34,6 @@ class LedgerEntry(NamedTuple):
     blob: str
 
 
-Entries = Mapping[LedgerEntry, tuple[str, ...]]
-
-
 @dataclass(frozen=True)
 class Break:
     """A commit that deleted, edited or hid events, or brought more than anybody reads. ``good`` is the last one before.
@@ -55,13 +53,23 @@ class Line:
     """The ledger up to ``head``.
 
     ``entries``: all that were ever added, each with the commits of the ``breaks`` that came before it (mostly none).
+    ``after``: the same of commits, but for those that have no break in their history.
     ``clean``: commits of other branches that the ledger keeps reachable, in whose history there are no events.
     """
 
     head: str = ""
-    entries: Entries = field(default_factory=dict)
+    entries: Mapping[LedgerEntry, tuple[str, ...]] = field(default_factory=dict)
     breaks: tuple[Break, ...] = ()
     clean: tuple[str, ...] = ()
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What some commits did: each event with those that brought it first, one for each line, and the breaks."""
+
+    entries: Mapping[LedgerEntry, tuple[str, ...]] = field(default_factory=dict)
+    breaks: Mapping[str, Break] = field(default_factory=dict)
 
 
 def line_of(repository: Repository, head: str, known: Line | None = None) -> Line:
@@ -85,7 +93,8 @@ def _kept(known: Line, fresh: Line) -> Line:
     before = tuple(b.commit for b in known.breaks)
     added = {e: tuple(dict.fromkeys((*before, *b))) for e, b in fresh.entries.items() if e not in known.entries}
     breaks = (*known.breaks, *(b for b in fresh.breaks if b.commit not in before))
-    return replace(fresh, entries={**known.entries, **added}, breaks=breaks)
+    after = {**known.after, **fresh.after}
+    return replace(fresh, entries={**known.entries, **added}, breaks=breaks, after=after)
 
 
 def _since(repository: Repository, head: str, before: str) -> tuple[Landed, ...]:
@@ -102,12 +111,41 @@ def _grown(repository: Repository, line: Line, commits: Sequence[Landed], there:
     known = (*line.clean, *([line.head] if line.head else []))
     odd = hidden(repository, list(others), there, known)
     clean = [other for other in others if other not in odd]
-    return replace(_added(line, commits, odd), clean=(*line.clean, *clean)[-_MOST_CLEAN:])
+    grown = replace(line, clean=(*line.clean, *clean)[-_MOST_CLEAN:], head=commits[-1].commit if commits else line.head)
+    brought = _added(Brought(), commits, odd, line.entries)
+    is_broken = line.breaks or brought.breaks
+    return _told(grown, brought, _parents(repository, grown.head, (*known, *clean)) if is_broken else ())
+
+
+def _parents(repository: Repository, head: str, known: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Every commit up to ``head`` with its parents, these first, without what lies behind ``known``."""
+    asked = "".join(f"{name}\n" for name in (head, *(f"^{name}" for name in known)))
+    words = ("rev-list", "--topo-order", "--reverse", "--parents", "--stdin")
+    said = git(repository.folder, *words, env=repository.env, stdin=asked.encode()).stdout.decode()
+    return map(str.split, said.splitlines())
+
+
+def _told(line: Line, brought: Brought, parents: Iterable[Sequence[str]]) -> Line:
+    """``line`` with what came to it; where something broke it, ``parents`` say which commits are behind that."""
+    after = dict(line.after)
+    for commit, *before in parents:
+        behind = [after[parent] for parent in before if parent in after]
+        own = (commit,) if commit in brought.breaks else ()
+        # Most have one parent and break nothing: these share what they are behind.
+        if found := behind[0] if len(behind) == 1 and not own else _together([*behind, own]):
+            after[commit] = found
+    fresh = {e: _together(after.get(c, ()) for c in by) for e, by in brought.entries.items() if e not in line.entries}
+    breaks = {**{b.commit: b for b in line.breaks}, **brought.breaks}
+    return replace(line, entries={**line.entries, **fresh}, breaks=(*breaks.values(),), after=after)
+
+
+def _together(some: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in some for name in names))
 
 
 def hidden(
     repository: Repository, tips: Sequence[str], there: set[str], known: Sequence[str] = ()
-) -> Mapping[str, Line]:
+) -> Mapping[str, Brought]:
     """The lines that end at other parents behind which there are events, seen from any side. Mostly there are none.
 
     ``there``: commits of the line that they are beside; those that are found come to it. ``known``: commits behind
@@ -130,9 +168,9 @@ def hidden(
             continue
         lines[tip] = list(_own(tip, found, there))
         waiting += {p for landed in lines[tip] for p in landed.parents[1:] if p in events and p not in there}
-    read: dict[str, Line] = {}
+    read: dict[str, Brought] = {}
     for tip in reversed(lines):
-        read[tip] = _added(Line(), lines[tip], read)
+        read[tip] = _added(Brought(), lines[tip], read)
     return {tip: read[tip] for tip in tips if tip in read}
 
 
@@ -152,22 +190,27 @@ def _have_events(repository: Repository, commits: Sequence[str], clean: Sequence
     return bool(git(repository.folder, *words, env=repository.env, stdin=asked.encode()).stdout)
 
 
-def _added(line: Line, commits: Sequence[Landed], odd: Mapping[str, Line]) -> Line:
-    entries, breaks = dict(line.entries), {b.commit: b for b in line.breaks}
-    behind = tuple(breaks)
+def _added(
+    line: Brought, commits: Sequence[Landed], odd: Mapping[str, Brought], known: Collection[LedgerEntry] = ()
+) -> Brought:
+    """``known``: what the line had before, in commits that are not among these."""
+    entries, breaks = dict(line.entries), dict(line.breaks)
+    own: set[LedgerEntry] = set()
     for landed in commits:
         others = [odd[parent] for parent in landed.parents[1:] if parent in odd]
-        lost = {e: b for other in others for e, b in other.entries.items() if e not in entries}
-        fresh = {b.commit: b for other in others for b in other.breaks if b.commit not in breaks}
+        lost = {e for other in others for e in other.entries if e not in entries and e not in known}
+        for other in others:
+            breaks |= other.breaks
+            for entry, by in other.entries.items():
+                entries[entry] = _together([entries.get(entry, ()), by])
         if found := _break(landed, lost):
-            fresh[landed.commit] = found
-        entries |= lost
-        breaks |= fresh
-        behind = (*behind, *fresh)
+            breaks[landed.commit] = found
         for touch in landed.touches:
-            if is_event(touch) and not landed.is_cut:
-                entries.setdefault(LedgerEntry(touch.path, touch.new), behind)
-    return replace(line, head=commits[-1].commit if commits else line.head, entries=entries, breaks=(*breaks.values(),))
+            entry = LedgerEntry(touch.path, touch.new)
+            if is_event(touch) and not landed.is_cut and entry not in own and entry not in known:
+                own.add(entry)
+                entries[entry] = (*entries.get(entry, ()), landed.commit)
+    return Brought(entries, breaks)
 
 
 def is_event(touch: FileChange) -> bool:
@@ -175,7 +218,7 @@ def is_event(touch: FileChange) -> bool:
     return touch.new_mode == FILE and bool(NAME.fullmatch(touch.path))
 
 
-def _break(landed: Landed, lost: Entries) -> Break | None:
+def _break(landed: Landed, lost: Collection[LedgerEntry]) -> Break | None:
     """``lost`` are events behind another parent that the line did not have."""
     before = (*landed.parents, "")[0]
     if landed.is_cut:
@@ -192,4 +235,5 @@ def _break(landed: Landed, lost: Entries) -> Break | None:
 
 def grown(commits: Sequence[Landed]) -> Line:
     """The line of these commits, without a repository: what they put themselves in front of is not looked at."""
-    return _added(Line(), commits, {})
+    line = Line(commits[-1].commit if commits else "")
+    return _told(line, _added(Brought(), commits, {}), [(one.commit, *one.parents) for one in commits])

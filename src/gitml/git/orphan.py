@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.runner import git, settings
+from gitml.http import Patience
 
 _MOVED = re.compile(
     "stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|already exists|incorrect old value"
@@ -29,6 +30,9 @@ _MOVED = re.compile(
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABSENT = "couldn't find remote ref"
+# What a server or something before it says of a moment: too many requests, or nobody there.
+_PASSING = re.compile(r"(?:returned error: |HTTP |HTTP/\d\.?\d? )(?:429|502|503|504)\b")
+_PATIENCE = Patience(tries=5, first=0.5, longest=8.0)
 _TRIES = 40
 _SECONDS = 120.0
 # .invalid is reserved (RFC 2606): no forge can take the address for a person's.
@@ -94,12 +98,21 @@ class Remote:
         return text.replace(self.token, "***").replace(self._basic, "***")
 
     def git(self, folder: Path, *words: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
-        """What ``git WORDS…`` prints in ``folder``. Raises OutsideError without the token in it."""
+        """What ``git WORDS…`` prints in ``folder``; again after a while where the server is busy or away.
+
+        Raises OutsideError without the token in it.
+        """
         given = {**self.environment(), **(env or {})}
-        try:
-            return git(folder, *words, env=given, stdin=stdin, timeout=_SECONDS).stdout
-        except OutsideError as exc:
-            raise OutsideError(self.clean(exc.message), exc.hint) from None
+        failures = 0
+        while True:
+            try:
+                return git(folder, *words, env=given, stdin=stdin, timeout=_SECONDS).stdout
+            except OutsideError as exc:
+                failures += 1
+                # A push that came through before its answer was lost is up to date the second time.
+                if failures == _PATIENCE.tries or not _PASSING.search(exc.message):
+                    raise OutsideError(self.clean(exc.message), exc.hint) from None
+            time.sleep(_PATIENCE.wait(failures))
 
 
 @dataclass(frozen=True)

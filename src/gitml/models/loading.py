@@ -17,9 +17,10 @@ from gitml.errors import IntegrityError, UsageError
 from gitml.models import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.models.formats import check_content
 from gitml.models.model import OpenedModel, Predictor
-from gitml.models.signature import Signature, parse, probe
+from gitml.models.signature import Columns, Rows, Signature, parse
 
 LARGEST = 4 << 30
+_EXAMPLES = 32
 
 
 class Opener(Protocol):
@@ -44,13 +45,15 @@ def load(
     sha256: str,
     allow_pickle: bool = False,
     members: ensemble.Members | None = None,
+    samples: Columns | None = None,
 ) -> Predictor:
     """The model in the file at ``path``, warmed up and safe to call from many threads.
 
     ``format``: skops, safetensors, onnx or pickle; ``signature``: as the version record holds it; ``sha256``: of the
     file, from the record. Raises IntegrityError if the bytes are not those, are of another format, or cut off;
     UsageError if they are sound but cannot be served. A pickle is code: without ``allow_pickle`` no byte of it is
-    interpreted, whatever its name. ``members`` loads the versions that an ensemble pins.
+    interpreted, whatever its name. ``members`` loads the versions that an ensemble pins. ``samples``: rows, by
+    column, to try it with; without them a row is made from the signature, which not every model can answer.
     """
     if format not in (*OPENERS, "ensemble"):
         known = ", ".join([*OPENERS, "ensemble"])
@@ -64,8 +67,20 @@ def load(
     wanted = parse(signature)
     content = read_checked(path, sha256)
     check_content(content, format, path.name)
-    found = ensemble.opened(content, wanted, members) if format == "ensemble" else OPENERS[format](content, wanted)
-    return warmed(Predictor(wanted, format, sha256, found.how, found.score, found.steady))
+    try:
+        found = ensemble.opened(content, wanted, members) if format == "ensemble" else OPENERS[format](content, wanted)
+        examples = _examples(wanted, samples)
+        return warmed(Predictor(wanted, format, sha256, found.how, found.score, found.steady, examples))
+    except (IntegrityError, UsageError) as exc:
+        releases = skopsmodel.other_release(content) if format == "skops" and not _is_package_missing(exc) else ""
+        if not releases:
+            raise
+        hint = "serve it with the release that it was trained with, or train it again with the one that serves"
+        raise type(exc)(f"{exc.message}; {releases}", hint) from exc
+
+
+def _is_package_missing(exc: Exception) -> bool:
+    return isinstance(exc.__cause__, ImportError)
 
 
 def read_checked(path: Path, sha256: str) -> bytes:
@@ -95,14 +110,29 @@ def read_checked(path: Path, sha256: str) -> bytes:
     return content
 
 
+def _examples(signature: Signature, samples: Columns | None) -> Rows | None:
+    """The first sample rows, encoded; None where there are none that have all inputs."""
+    names = [f.name for f in signature.inputs]
+    if samples is None or any(name not in samples for name in names):
+        return None
+    rows = signature.columns({name: samples[name][:_EXAMPLES] for name in names})
+    return rows if len(rows) else None
+
+
 def warmed(model: Predictor) -> Predictor:
     """The same model after its first calls; raises UsageError where model and signature do not fit together."""
     try:
         for count in (1, 1, 32, 32):
-            model.answers(probe(model.signature, count))
+            model.answers(model.some(count))
     except Exception as exc:
+        if model.examples is not None:
+            raise UsageError(
+                f"the model cannot answer its first sample rows: {exc}",
+                "compare signature and samples with what the model was fitted on",
+            ) from exc
         raise UsageError(
             f"the model cannot answer a row made from its signature: {exc}",
-            "compare the signature with what the model was fitted on",
+            "name a file with rows that it can answer under `samples` in gitml.yaml, or compare the signature with "
+            "what the model was fitted on",
         ) from exc
     return model

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import FailedError
-from gitml.models.signature import Columns, Rows, Signature
+from gitml.models.signature import Columns, Rows, Signature, probe
 
 Answers = NDArray[Any]
 
@@ -29,9 +29,11 @@ class OpenedModel(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictor:
-    """Safe to call from many threads. ``how``: `arrays`, or `frame` where each call has to build a pandas table.
+    """Safe to call from many threads. ``how``: `arrays`, `objects` where each call makes Python objects of its rows, or
+    `frame` where it has to build a pandas table.
 
-    ``steady``: how long a call takes depends on its number of rows alone, not on what stands in them.
+    ``steady``: how long a call takes depends on its number of rows alone, not on what stands in them. ``examples``:
+    rows that the model was tried with when it was loaded; made from the signature where there were no samples.
     """
 
     signature: Signature
@@ -40,6 +42,13 @@ class Predictor:
     how: str
     score: Callable[[Rows], Answers]
     steady: bool = True
+    examples: Rows | None = None
+
+    def some(self, count: int) -> Rows:
+        """``count`` rows that the model answers: its examples, over and over."""
+        if self.examples is None or not len(self.examples):
+            return probe(self.signature, count)
+        return self.examples[np.arange(count) % len(self.examples)]
 
     def predict(self, rows: Columns | Rows) -> Answers:
         """Answers for columns by name, or for rows as the signature encodes them.
@@ -68,9 +77,18 @@ class Predictor:
             raise ModelError(
                 f"the model answers with the shape {found.shape}, the signature asks for {(len(rows), width)}"
             )
-        if found.dtype.kind == "f" and not np.isfinite(found).all():
+        if not np.isfinite(self._numbers(found)).all():
             raise ModelError("the model answers with NaN or an infinite number")
         return found
+
+    def _numbers(self, found: Answers) -> Answers:
+        if found.dtype.kind == "f":
+            return found
+        if found.dtype.kind != "O":
+            return found[:0, :0].astype(float)
+        # A label may stand beside probabilities.
+        places = [place for place, output in enumerate(self.signature.outputs) if output.type.startswith("float")]
+        return found[:, places].astype(float)
 
 
 def _short(exc: Exception) -> str:

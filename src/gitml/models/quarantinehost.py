@@ -105,11 +105,17 @@ def _in_child(order: QuarantineOrder, write: int, foreign: tuple[int, ...]) -> N
 
 def _loaded(order: QuarantineOrder) -> QuarantineAnswer:
     try:
+        samples = columns_of(Path(order.samples).read_bytes(), "samples") if order.samples else None
         model = load(
-            Path(order.path), order.format, order.signature, sha256=order.sha256, allow_pickle=order.allow_pickle
+            Path(order.path),
+            order.format,
+            order.signature,
+            sha256=order.sha256,
+            allow_pickle=order.allow_pickle,
+            samples=samples,
         )
-        if order.samples:
-            _ask(model, columns_of(Path(order.samples).read_bytes(), "samples"))
+        if samples is not None:
+            _ask(model, samples)
     except IntegrityError as exc:
         return _said("integrity", exc)
     except UsageError as exc:

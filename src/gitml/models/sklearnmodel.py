@@ -8,7 +8,7 @@ arrays; a pipeline with steps that are not known gets its table.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,16 @@ import numpy as np
 from gitml.errors import UsageError
 from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
+from gitml.models.sklearnanswers import Score, answers_of
 from gitml.models.sklearninside import trees
-from gitml.models.sklearninside.boosted import boosted
 from gitml.models.sklearninside.columns import on_arrays
 from gitml.models.sklearnmissing import missing_words
-
-Score = Callable[[Any], Any]
 
 
 def scorer(
     load: Callable[[], Any], signature: Signature, is_steady: Callable[[Any], bool] = lambda _: False
 ) -> OpenedModel:
-    """Scoring function for the model that ``load`` makes, and how it is called: `arrays` or `frame`.
+    """Scoring function for the model that ``load`` makes, and how it is called: `arrays`, `objects` or `frame`.
 
     ``is_steady`` says of the model whether its rows alone decide how long a call takes (``Predictor.steady``).
     """
@@ -39,11 +37,15 @@ def scorer(
         if not callable(getattr(model, "predict", None)):
             raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
         steady = is_steady(model)
-        prepare = on_arrays(model, signature)
+        model = _found_by_search(model)
+        on_objects = _on_objects(model, signature)
+        prepare = None if on_objects else on_arrays(model, signature)
+    if on_objects:
+        return OpenedModel(on_objects, "objects", steady)
     if prepare is None:
         return OpenedModel(_on_frames(model, signature), "frame", steady)
     steps, last = prepare
-    answer = _answer(last, signature)
+    answer = answers_of(last, signature)
     if not steps:
         return OpenedModel(answer, "arrays", steady)
 
@@ -55,55 +57,36 @@ def scorer(
     return OpenedModel(score, "arrays", steady)
 
 
-def _answer(model: Any, signature: Signature) -> Score:
-    """Probabilities where the outputs are floats and the model has them, otherwise predictions."""
-    floats = all(output.type.startswith("float") for output in signature.outputs)
-    if not floats or not hasattr(model, "predict_proba"):
-        regressor = floats and not hasattr(model, "classes_")
-        return boosted(model, model.predict, probabilities=False) if regressor else model.predict
-    classes, wanted = len(model.classes_), len(signature.outputs)
-    proba = boosted(model, model.predict_proba, probabilities=True)
-    order = _by_class([output.name for output in signature.outputs], [_word(c) for c in model.classes_])
-    if wanted == 1 and classes == 2:
-        place = 1 if order is None else order[0]
-        return lambda rows: proba(rows)[:, place]
-    if wanted != classes:
-        raise UsageError(
-            f"the model has {classes} classes, the signature {wanted} outputs",
-            "name one output per class, or one for the chance of the second of two classes",
-        )
-    return proba if order is None or order == list(range(classes)) else lambda rows: proba(rows)[:, order]
+def _found_by_search(model: Any) -> Any:
+    """What a search found, which is all that it hands rows to."""
+    while type(model).__name__.endswith("SearchCV") and hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    return model
 
 
-def _word(label: Any) -> str:
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+# First steps that take one text a row, or one dictionary, and no table: of a table they would see the columns' names.
+_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+_DICTS = ("DictVectorizer", "FeatureHasher")
 
 
-def _by_class(outputs: Sequence[str], classes: Sequence[str]) -> list[int] | None:
-    """For each output the class that it is named by, as ``yes`` or ``p_yes``; None where they are named otherwise.
-
-    Raises UsageError where some are named by classes and some are not: then nobody knows which is which.
-
-    >>> _by_class(["p_b", "p_a"], ["a", "b"]), _by_class(["late"], ["0", "1"]), _by_class(["p_0"], ["0", "1"])
-    ([1, 0], None, [0])
-    """
-    found = [_class_of(name, classes) for name in outputs]
-    named = [place for place in found if place is not None]
-    if not named:
+def _on_objects(model: Any, signature: Signature) -> Score | None:
+    """For pipelines that begin with texts or dictionaries; None for others."""
+    first = type(model.steps[0][1] if hasattr(model, "steps") else model).__name__
+    if first not in (*_TEXTS, *_DICTS):
         return None
-    if len(set(named)) != len(outputs):
+    names, answer = [field.name for field in signature.inputs], answers_of(model, signature)
+    if first in _DICTS:
+        return lambda rows: answer(_dicts(signature.decode(rows)))
+    if [field.type for field in signature.inputs] != ["string"]:
         raise UsageError(
-            f"some outputs of the signature are named by classes, but not each by its own: {', '.join(outputs)}",
-            f"name them by the model's classes: {', '.join(classes)}",
+            f"the pipeline begins with {first}, which takes one text a row; the signature names {', '.join(names)}",
+            "name one input of type string; more columns go through a ColumnTransformer: (TfidfVectorizer(), 'text')",
         )
-    return named
+    return lambda rows: answer(signature.decode(rows)[names[0]])
 
 
-def _class_of(name: str, classes: Sequence[str]) -> int | None:
-    if name in classes:
-        return classes.index(name)
-    ends = [(len(c), place) for place, c in enumerate(classes) if c and name.endswith(f"_{c}")]
-    return max(ends)[1] if ends else None
+def _dicts(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _on_frames(model: Any, signature: Signature) -> Score:
@@ -113,7 +96,7 @@ def _on_frames(model: Any, signature: Signature) -> Score:
         raise UsageError(
             "this pipeline chooses its columns by name in a way that needs pandas", "pip install pandas where it serves"
         ) from exc
-    answer = _answer(model, signature)
+    answer = answers_of(model, signature)
     words = [f.name for f in signature.inputs if f.type == "string"]
     missing = missing_words(model, words)
 

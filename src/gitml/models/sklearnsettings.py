@@ -27,15 +27,29 @@ _WORDS = re.compile(
     r"(\(\?[aiu]+\))?(\\b)?"
     r"(\\w(\\w)*(\+|\{\d{1,2},(\d{1,2})?\})?(\\b)?|(?P<one>\\[dS]|\[(\\.|[^\[\]\\])+\])(?P=one)*(\+|\{\d{1,2},(\d{1,2})?\})?)"
 )
-# Functions that compute and no more: how boosted trees check their rows, and by what features were chosen.
+# Functions that compute and no more: how boosted trees check their rows, by what features were chosen, and what a
+# search or a threshold was scored by.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "sklearn.utils.validation": ("check_array",),
     "sklearn.feature_selection._univariate_selection": ("chi2", "f_classif", "f_regression", "r_regression"),
     "sklearn.feature_selection._mutual_info": ("mutual_info_classif", "mutual_info_regression"),
-}
+    "sklearn.metrics._classification": (
+        "accuracy_score", "balanced_accuracy_score", "brier_score_loss", "f1_score", "jaccard_score", "log_loss",
+        "matthews_corrcoef", "precision_score", "recall_score",
+    ),
+    "sklearn.metrics._ranking": ("average_precision_score", "roc_auc_score", "top_k_accuracy_score"),
+    "sklearn.metrics._regression": (
+        "d2_absolute_error_score", "explained_variance_score", "max_error", "mean_absolute_error",
+        "mean_absolute_percentage_error", "mean_gamma_deviance", "mean_poisson_deviance", "mean_squared_error",
+        "mean_squared_log_error", "median_absolute_error", "r2_score", "root_mean_squared_error",
+        "root_mean_squared_log_error",
+    ),
+}  # fmt: skip
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, slice, np.generic, np.dtype, np.ufunc)
 _RANDOM = (np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 _NUMBERS = (bool, int, float, str, object)
+# What folds that are drawn again and again are drawn by.
+_REPEATED = ("sklearn.model_selection._split.KFold", "sklearn.model_selection._split.StratifiedKFold")
 
 
 def settle(model: Any) -> None:
@@ -87,7 +101,7 @@ def _own(value: Any) -> dict[str, Any]:
 
 def _why_not(value: Any) -> str:
     if isinstance(value, type):
-        known = value in _NUMBERS or issubclass(value, np.generic)
+        known = value in _NUMBERS or issubclass(value, np.generic) or _name(value) in _REPEATED
         return "" if known else f"it holds the class {_name(value)} as a setting"
     if isinstance(value, (*_PLAIN, *_RANDOM, Mapping, list, tuple, set, frozenset, np.ndarray)):
         return ""

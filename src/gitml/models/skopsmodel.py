@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
+import zipfile
 from types import ModuleType
 from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.model import OpenedModel
 from gitml.models.signature import Signature
-from gitml.models.sklearninside import steadiness, supports
+from gitml.models.sklearninside import remade, steadiness, supports
 from gitml.models.sklearnmodel import scorer
 from gitml.models.sklearnsettings import FUNCTIONS, everything, settle
 
-# What is missing on purpose: trees of neighbours (KDTree, BallTree) and splines: their compiled code believes a file.
 _KERNELS = (
     "CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared", "Exponentiation", "Matern", "Product", "RBF",
     "RationalQuadratic", "Sum", "WhiteKernel",
 )  # fmt: skip
+_DISTANCES = ("ChebyshevDistance", "EuclideanDistance", "HaversineDistance", "ManhattanDistance", "MinkowskiDistance")
+_FOLDS = (
+    "KFold", "LeaveOneOut", "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit", "StratifiedKFold",
+    "StratifiedShuffleSplit", "TimeSeriesSplit",
+)  # fmt: skip
 # Beyond the types that skops itself trusts: scikit-learn's own holders of numbers and settings, without code, and what
 # sklearnsettings looks at one by one (partial, functions). Trees have nodes that compiled code follows blindly:
-# sklearninside.trees looks at them first.
+# sklearninside.trees looks at them first. Trees of neighbours and splines are made anew by sklearninside.remade.
 TRUSTED = (
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"{module}.{name}" for module, names in FUNCTIONS.items() for name in names),
+    *(f"sklearn.metrics._dist_metrics.{name}64" for name in _DISTANCES),
+    *(f"sklearn.model_selection._split.{name}" for name in _FOLDS),
     "builtins.object",
     "functools.partial",
     "numpy.floating",
@@ -36,9 +45,15 @@ TRUSTED = (
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.impute._iterative.IterativeImputer",
     "sklearn.impute._iterative._ImputerTriplet",
+    "scipy.interpolate._bsplines.BSpline",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "sklearn.multiclass._ConstantPredictor",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.utils._bunch.Bunch",
@@ -49,6 +64,10 @@ TRUSTED = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "numpy.dtype",
 )
+
+
+# Each estimator says it of itself, as a text in JSON in JSON.
+_RELEASE = re.compile(r'"_sklearn_version": \{[^{}]*"content": "\\"(\d[\w.+]{0,30})\\""')
 
 
 def library() -> Any:
@@ -66,6 +85,17 @@ def library() -> Any:
         if absent:
             sys.modules.pop(name, None)
     return skops
+
+
+def other_release(content: bytes) -> str:
+    """Which release of scikit-learn saved the model, and which is here, if they differ; otherwise ""."""
+    import sklearn
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        said = _RELEASE.search(archive.read("schema.json").decode(errors="replace"))
+    if said is None or said[1] == sklearn.__version__:
+        return ""
+    return f"scikit-learn {said[1]} saved the model, and {sklearn.__version__} is here"
 
 
 def opened(content: bytes, signature: Signature) -> OpenedModel:
@@ -90,6 +120,7 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
 
 def _settled(model: Any) -> Any:
     settle(model)
+    remade.remake(model)
     supports.check(everything(model))
     return model
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gitml.gates.facts import Person, Unknown
 from gitml.gates.verdicts import listed
 from gitml.jsontext import picked, plain
-from gitml.policy.change import Move
+from gitml.policy.change import Move, canary_change, classify
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.policy.matching import assign
 from gitml.policy.people import Involved, holds, involved, members_of, same
@@ -90,7 +90,7 @@ def judge(policy: Policy, case: Case, move: Move) -> Approvals:
     dismissal decides; a later comment changes nothing. Nobody is counted twice: people are assigned to seats so that
     as many as possible are filled. A standing request for changes by a holder of a role asked for keeps the gate shut.
     """
-    seats = _seats(policy, case.environment, move)
+    seats = _seats(policy, case, move)
     if not seats:
         return Approvals(Phase.SUCCESSFUL, "nobody has to approve")
     pull = case.pull
@@ -106,14 +106,30 @@ def _reason(found: object) -> str:
     return found.reason if isinstance(found, Unknown) else ""
 
 
-def _seats(policy: Policy, environment: str, move: Move) -> tuple[Seats, ...]:
+def _seats(policy: Policy, case: Case, move: Move) -> tuple[Seats, ...]:
     """Going back, or stopping, needs one person of any role that the environment asks for."""
-    wanted = policy.environments[environment].approvals
-    if not wanted or move in (Move.NOTHING, Move.REFUSED):
+    wanted = policy.environments[case.environment].approvals
+    if move in (Move.NOTHING, Move.REFUSED):
+        return ()
+    if (own := _of_candidate(policy, case)) is not None:
+        return tuple(Seats(role, (role,), count) for role, count in own.items())
+    if not wanted:
         return ()
     if move in (Move.ROLLBACK, Move.STOP):
         return (Seats(" or ".join(wanted), tuple(wanted), 1),)
     return tuple(Seats(role, (role,), count) for role, count in wanted.items())
+
+
+def _of_candidate(policy: Policy, case: Case) -> Mapping[str, int] | None:
+    """What policy asks for where the bot raises a candidate, makes it champion or takes it back, as was derived."""
+    old, new, pull = case.old, case.new, case.pull
+    if isinstance(old, Unknown) or isinstance(new, Unknown) or new is None or isinstance(pull, Unknown):
+        return None
+    rules = policy.environments[case.environment].canary_of(case.model)
+    if rules is None or not pull.derived:
+        return None
+    kind = canary_change(old, new, classify(old, new, case.now))
+    return rules.approvals.get(kind) if kind else None
 
 
 def _deciding(reviews: Sequence[CountedReview]) -> Iterator[CountedReview]:

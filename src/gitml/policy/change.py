@@ -9,7 +9,8 @@ from enum import StrEnum
 from gitml.gates.facts import Part, Unknown
 from gitml.gates.verdicts import failed, listed, passed, unclear
 from gitml.policy.facts import Case
-from gitml.spec.deployment import Deployment, Hold, Pin
+from gitml.spec.canary import CanaryChange
+from gitml.spec.deployment import Deployment, Hold, Pin, VersionHold
 from gitml.verdict import Verdict
 
 
@@ -43,7 +44,24 @@ def classify(old: Deployment | None, new: Deployment | None, now: datetime) -> C
         return Change(Move.PROMOTION, judged)
     if old is None or old == new:
         return Change(Move.NOTHING)
-    return Change(Move.RESUME if _ends_sooner(old.hold, new.hold) else Move.STOP)
+    held = {one.version: one for one in new.held}
+    ends = _ends_sooner(old.hold, new.hold) or any(_ends_sooner(one, held.get(one.version)) for one in old.held)
+    return Change(Move.RESUME if ends else Move.STOP)
+
+
+def canary_change(old: Deployment | None, new: Deployment, edit: Change) -> CanaryChange | None:
+    """What a change means for the one candidate that is there, where it is about that alone.
+
+    Only of a change that was derived: whatever else it holds, such as the end of a hold, is not looked at.
+    """
+    if old is None:
+        return None
+    there = [_plain(pin) for pin in (*([old.canary] if old.canary else []), *old.shadow)]
+    if edit.move is Move.STOP and len(new.pins) < len(old.pins):
+        return "take-back"
+    if edit.move is not Move.PROMOTION or len(edit.judged) != 1 or _plain(edit.judged[0][1]) not in there:
+        return None
+    return {"champion": "promote", "canary": "raise", "shadow": None}[edit.judged[0][0]]
 
 
 def _given_more(old: Deployment | None, new: Deployment) -> tuple[tuple[Part, Pin], ...]:
@@ -73,6 +91,12 @@ def _is_rollback(old: Deployment | None, new: Deployment, judged: tuple[tuple[Pa
 
 def in_force(hold: Hold | None, now: datetime) -> Hold | None:
     return hold if hold and (hold.until is None or hold.until > now) else None
+
+
+def held_version(state: Deployment | None, version: str, now: datetime) -> VersionHold | None:
+    """The hold that keeps this version away, if one is in force."""
+    found = next((one for one in state.held if one.version == version), None) if state else None
+    return found if found and in_force(found, now) else None
 
 
 def _ends_sooner(old: Hold | None, new: Hold | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitml.gates.facts import Facts, Unknown
 from gitml.gates.table import GATES
-from gitml.gates.verdicts import passed, unclear
+from gitml.gates.verdicts import passed, together, unclear
 from gitml.jsontext import picked, plain
 from gitml.policy import approvals, builtin, change, freezes, override
 from gitml.policy.approvals import Approvals
@@ -57,7 +57,7 @@ def decide(policy: Policy, case: Case) -> Decision:
     """Everything that policy.yaml says of the case. ``policy`` is the one of the base branch."""
     edit = _edit(case)
     verdicts = dict(_verdicts(policy, case, edit))
-    freeze, hold = _times(policy, case, edit.move)
+    freeze, hold = _times(policy, case, edit)
     heard = _approvals(policy, case, edit.move)
     shut = {name: v for name, v in {**verdicts, "freeze": freeze}.items() if v.phase is not Phase.SUCCESSFUL}
     overrule = override.judge(policy, case, tuple(shut)) if edit.move is Move.PROMOTION and shut else None
@@ -82,14 +82,15 @@ def _approvals(policy: Policy, case: Case, move: Move) -> Approvals:
     return approvals.judge(policy, case, move)
 
 
-def _times(policy: Policy, case: Case, move: Move) -> tuple[Verdict, Verdict]:
+def _times(policy: Policy, case: Case, edit: Change) -> tuple[Verdict, Verdict]:
     """Freeze and hold stop promotions alone."""
-    if move is not Move.PROMOTION:
-        told = passed(f"does not concern a {move.value}")
+    if edit.move is not Move.PROMOTION:
+        told = passed(f"does not concern a {edit.move.value}")
         return told, told
     old = case.old if not isinstance(case.old, Unknown) else None
     freeze = freezes.judge_freeze(policy.freezes, case.environment, case.now)
-    return freeze, freezes.judge_hold(old.hold if old else None, case.now)
+    holds = [old.hold if old else None, *(change.held_version(old, pin.version, case.now) for _, pin in edit.judged)]
+    return freeze, together([freezes.judge_hold(hold, case.now) for hold in holds], "no hold")
 
 
 def _verdicts(policy: Policy, case: Case, edit: Change) -> Iterator[tuple[str, Verdict]]:
@@ -127,5 +128,5 @@ def _of_version(policy: Policy, facts: Facts | Unknown, move: Move) -> Iterator[
     for name, rule in builtin.BUILT_IN.items():
         yield name, rule.judge(facts, policy)
     here = policy.environments.get(facts.environment)
-    for name, wanted in (here.gates_of(facts.candidate.model).wanted if here else {}).items():
+    for name, wanted in (here.wanted(facts.candidate.model) if here else {}).items():
         yield name, GATES[name].judge(facts, wanted)

@@ -184,7 +184,9 @@ def _keys(policy: Policy) -> Point:
     """Of the keys whose signatures count, which kinds of evidence may be signed now, and in a month."""
     now = clock.now()
     # Gates that ask what monitors saw wait for ever where nobody may sign it.
-    needed: tuple[EvidenceKind, ...] = (*SIGNED, "look") if policy.looks_within else SIGNED
+    looks: tuple[EvidenceKind, ...] = ("look",) if policy.looks_within else ()
+    canaries: tuple[EvidenceKind, ...] = ("canary",) if policy.judges_candidates else ()
+    needed = (*SIGNED, *looks, *canaries)
     unsigned = [kind for kind in needed if not _valid(policy, kind, now)]
     if unsigned:
         todo = "add the line of the .pub file to `keys` in policy.yaml, with these purposes, by a pull request"

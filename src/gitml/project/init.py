@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -58,8 +58,8 @@ def init(target: Path, example: str | None) -> Started:
         wanted = {**kept, **adopted(root)}
     if (root / ".dvc" / "config").is_file():
         wanted = {path: raw for path, raw in wanted.items() if not path.startswith(".dvc")}
-    _refuse_what_is_in_the_way(root, [*wanted, ".gitignore"])
-    ignored = _ignored(root)
+    _refuse_what_is_in_the_way(root, [*wanted, *IGNORED])
+    ignored = [_ignored(root, name, lines) for name, lines in IGNORED.items()]
     placed = [_judge(root, path, raw) for path, raw in sorted(wanted.items())]
     new = {p.path: wanted[p.path] for p in placed if p.status is FileStatus.CREATED}
     new_git = not any((folder / ".git").exists() for folder in (root, *root.parents))
@@ -70,7 +70,7 @@ def init(target: Path, example: str | None) -> Started:
     except OSError as exc:
         said = f"{exc.filename or root}: {exc.strerror}"
         raise OutsideError(f"cannot write here: {said}", "nothing was written; mend this and try again") from exc
-    return Started(root, tuple(sorted([*placed, *ignored.placed], key=lambda p: p.path)), new_git)
+    return Started(root, tuple(sorted([*placed, *(file.placed for file in ignored)], key=lambda p: p.path)), new_git)
 
 
 def _resolved(target: Path) -> Path:
@@ -112,39 +112,39 @@ def _diff(path: str, have: bytes, wanted: bytes) -> str:
 
 @dataclass(frozen=True)
 class _Ignored:
-    """What .gitignore is to hold, None if it holds it, and what it was."""
+    """What a file of patterns is to hold, None if it holds it."""
 
-    placed: tuple[Placed, ...]
+    placed: Placed
     content: bytes | None
-    before: bytes | None
 
 
-def _ignored(root: Path) -> _Ignored:
-    """Lines are only ever added to .gitignore: that takes nothing from anybody."""
-    path = root / ".gitignore"
+def _ignored(root: Path, name: str, wanted: Sequence[str]) -> _Ignored:
+    """Lines are only ever added to such files: that takes nothing from anybody."""
+    path = root / name
     before = path.read_bytes() if path.exists() else None
     lines = (before or b"").decode(errors="surrogateescape").splitlines()
-    missing = [line for line in IGNORED if not {line, line.rstrip("/"), "/" + line} & set(map(str.strip, lines))]
+    missing = [line for line in wanted if not {line, line.rstrip("/"), "/" + line} & set(map(str.strip, lines))]
     if not missing:
-        return _Ignored((Placed(".gitignore", FileStatus.KEPT),), None, before)
+        return _Ignored(Placed(name, FileStatus.KEPT), None)
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     content = (before or b"") + gap + "".join(f"{line}\n" for line in missing).encode()
-    status = FileStatus.CREATED if before is None else FileStatus.EXTENDED
-    return _Ignored((Placed(".gitignore", status),), content, before)
+    return _Ignored(Placed(name, FileStatus.CREATED if before is None else FileStatus.EXTENDED), content)
 
 
-def _write(root: Path, files: Mapping[str, bytes], ignored: _Ignored, undo: ExitStack, *, new_git: bool) -> None:
+def _write(
+    root: Path, files: Mapping[str, bytes], ignored: Sequence[_Ignored], undo: ExitStack, *, new_git: bool
+) -> None:
     """All into a scratch folder first, where a full disk shows; then each file is linked to its place."""
     _make_folder(root, undo)
-    if not files and ignored.content is None and not new_git:
+    extended = {file.placed.path: file.content for file in ignored if file.content is not None}
+    if not files and not extended and not new_git:
         return
     for left in root.glob(".gitml-init-*"):  # by one that was killed
         if left.is_dir() and left.stat().st_mtime < clock.machine() - 3600:
             shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=".gitml-init-", dir=root))
     try:
-        staged = dict(files) if ignored.content is None else {**files, ".gitignore": ignored.content}
-        for path, content in staged.items():
+        for path, content in {**files, **extended}.items():
             _stage(scratch / path, content)
         if new_git:
             undo.callback(shutil.rmtree, root / ".git", ignore_errors=True)
@@ -153,8 +153,8 @@ def _write(root: Path, files: Mapping[str, bytes], ignored: _Ignored, undo: Exit
             _make_folder((root / path).parent, undo)
             _link(scratch / path, root / path)
             undo.callback((root / path).unlink, missing_ok=True)
-        if ignored.content is not None:
-            os.replace(scratch / ".gitignore", root / ".gitignore")
+        for path in extended:
+            os.replace(scratch / path, root / path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gitml.errors import OutsideError, UsageError
 from gitml.files import shipped
+from gitml.spec.leftovers import PATTERNS
 
 _SHARED = (
     "boosting.py",
@@ -52,9 +53,18 @@ _TRAINING = {
 _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
-    ".dvcignore": b"# Patterns of files that DVC need not look at: https://dvc.org/doc/user-guide/dvcignore\n",
+    # Text has one form in Git and in every work tree: with another one its digest, and so the version, would change.
+    ".gitattributes": b"""\
+* text=auto eol=lf
+# For programs: a thousand lines in each diff.
+**/replicates.json -diff linguist-generated
+""",
 }
-IGNORED = ("__pycache__/", ".venv/", ".gitml-ci/")
+# Lines that these files get where they lack them.
+IGNORED = {
+    ".dvcignore": PATTERNS,
+    ".gitignore": ("__pycache__/", ".venv/", ".gitml-ci/"),
+}
 
 
 def template(name: str) -> dict[str, bytes]:

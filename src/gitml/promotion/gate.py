@@ -15,6 +15,7 @@ from gitml.errors import GitmlError
 from gitml.evidence.keys import SigningKey
 from gitml.forges.base import OnPull, PullRequest, State, Status
 from gitml.forges.governed import Review
+from gitml.gate.beside import keep_judged
 from gitml.gate.derived import statement_of as derived_statement
 from gitml.gate.ground import Ground, ground
 from gitml.gate.judge import Judged, judge
@@ -137,6 +138,7 @@ class _Work:
         try:
             if judged.decision:
                 keep_used(self.place, self.ground.seen, judged.decision)
+                keep_judged(self.place, judged.beside, judged.decision)
             (event,) = Signer(self.place, self.ground.policy, self.order.key).sign([statement])
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)

@@ -16,14 +16,13 @@ from gitml.control.change import RESUME, ROLLBACK, Wish, begin_anew, branch_of, 
 from gitml.control.mainline import Mainline, known_environment
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
-from gitml.errors import GitmlError, RefError, SpecError, UsageError
+from gitml.errors import RefError, SpecError, UsageError
 from gitml.forges.governed import Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.promotion.promote import Proposed, ask, askers
-from gitml.promotion.text import BroughtBy, Story
+from gitml.promotion.text import BroughtBy, Story, record_or_none
 from gitml.refs import DIGEST, VERSION
 from gitml.registry.desired import resumed, rolled_back
-from gitml.registry.record import Record
 from gitml.registry.resolve import deployment_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, parse_deployment
@@ -76,7 +75,7 @@ def rollback(place: Place, order: RollbackOrder) -> Proposed:
     story = Story(
         place=place,
         main=main,
-        record=_record(place, main, order.model, pin.version),
+        record=record_or_none(place, main, order.model, pin.version),
         model=order.model,
         environment=order.environment,
         version=pin.version,
@@ -97,23 +96,24 @@ def rollback(place: Place, order: RollbackOrder) -> Proposed:
 
 
 def resume(place: Place, order: RollbackOrder) -> Proposed:
-    """End a hold, by a pull request that takes it out."""
+    """End the hold of the environment, or that of the version ``to``, by a pull request that takes it out."""
     main = place.newest()
     policy = main.policy()
     known_environment(policy, order.environment)
     old = _now(main, order)
-    if in_force(old.hold, place.clock()) is None:
+    held = _held(order, old) if order.to else ""
+    if not held and in_force(old.hold, place.clock()) is None:
         raise UsageError(f"nobody holds {order.model} in {order.environment}", "`gitml status` shows the holds")
-    version = old.champion.version
+    version = held or old.champion.version
     story = Story(
         place=place,
         main=main,
-        record=_record(place, main, order.model, version),
+        record=record_or_none(place, main, order.model, version),
         model=order.model,
         environment=order.environment,
         version=version,
         old=old,
-        new=resumed(old),
+        new=resumed(old, held),
         policy=policy,
         application=_readable(place, main.application),
         ledger=ledger_of(place, main),
@@ -121,9 +121,22 @@ def resume(place: Place, order: RollbackOrder) -> Proposed:
         reason=order.reason,
         asked_by=askers(place),
     )
-    branch = branch_of(main, RESUME, order.model, order.environment)
-    title = f"End the hold of {order.model} in {order.environment}"
-    return _proposed(story, branch, title, f"{version} stays.", anew=order.anew)
+    branch = branch_of(main, RESUME, order.model, order.environment, *([held] if held else []))
+    what = f"{order.model}@{short(held)}" if held else order.model
+    title = f"End the hold of {what} in {order.environment}"
+    words = f"{held} may be promoted again." if held else f"{version} stays."
+    return _proposed(story, branch, title, words, anew=order.anew)
+
+
+def _held(order: RollbackOrder, old: Deployment) -> str:
+    """The held version that is asked for."""
+    found = [one.version for one in old.held if order.to in (one.version, short(one.version))]
+    found = found or [one.version for one in old.held if short(one.version).startswith(order.to)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(short(one.version) for one in old.held) or "none"
+    problem = "is ambiguous" if found else "is not held"
+    raise RefError(f"{order.model}@{order.to} {problem} in {order.environment}", f"held versions there: {there}")
 
 
 def _proposed(story: Story, branch: str, title: str, words: str, *, anew: bool) -> Proposed:
@@ -235,11 +248,3 @@ def _rolled_back(past: tuple[PastDeployment, ...]) -> Iterator[str]:
         ran_before = {state.deployment.champion.version for state in past[place + 2 :]}
         if now.hold and now.hold != then.hold and now.champion != then.champion and now.champion.version in ran_before:
             yield then.champion.version
-
-
-def _record(place: Place, main: Mainline, model: str, version: str) -> Record | None:
-    try:
-        return main.record(model, version)
-    except GitmlError as exc:
-        place.say(f"the record of {version} cannot be read: {exc.message.splitlines()[0]}")
-        return None

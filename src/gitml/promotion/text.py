@@ -154,6 +154,15 @@ def _digits(digest: str) -> str:
     return digest.rpartition(":")[2][:8]
 
 
+def record_or_none(place: Place, main: Mainline, model: str, version: str) -> Record | None:
+    """A record that is broken is no reason not to go back."""
+    try:
+        return main.record(model, version)
+    except GitmlError as exc:
+        place.say(f"the record of {version} cannot be read: {exc.message.splitlines()[0]}")
+        return None
+
+
 def edits(old: Deployment | None, new: Deployment) -> Iterator[ProposedEdit]:
     """What changes, part by part."""
     before, after = (_parts(state) for state in (old, new))
@@ -174,6 +183,8 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     if state.hold:
         end = f" until {state.hold.until:%Y-%m-%d %H:%M} UTC" if state.hold.until else ""
         parts["hold, which stops promotions"] = f"by {state.hold.by}{end}: {state.hold.reason}"
+    for one in state.held:
+        parts[f"hold of {short(one.version)}"] = f"by {one.by}: {one.reason}"
     return parts
 
 

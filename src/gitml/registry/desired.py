@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from gitml.errors import UsageError
-from gitml.spec.deployment import Canary, Deployment, Hold, Pin
+from gitml.spec.deployment import Canary, Deployment, Hold, Pin, Shadow, VersionHold
 
 Part = Literal["champion", "canary", "shadow"]
 
@@ -27,44 +27,63 @@ def with_champion(old: Deployment | None, pin: Pin, now: datetime) -> Deployment
     if old is None:
         return Deployment(champion=pin)
     canary = None if old.canary and old.canary.version == pin.version else old.canary
-    return _made(pin, canary, _without(old.shadow, pin), _kept(old.hold, now))
+    return _made(old, pin, now, champion=pin, canary=canary, shadow=_without(old.shadow, pin))
 
 
 def with_canary(old: Deployment | None, pin: Pin, weight: float, now: datetime) -> Deployment:
     """``pin`` answers ``weight`` percent of the traffic, in place of the canary that is there."""
     there = _needed(old, pin, "canary")
     canary = Canary(version=pin.version, digest=pin.digest, weight=weight)
-    return _made(there.champion, canary, _without(there.shadow, pin), _kept(there.hold, now))
+    return _made(there, pin, now, canary=canary, shadow=_without(there.shadow, pin))
 
 
 def with_shadow(old: Deployment | None, pin: Pin, now: datetime) -> Deployment:
     """``pin`` sees the traffic as well, and nobody sees its answers."""
     there = _needed(old, pin, "shadow")
     canary = None if there.canary and there.canary.version == pin.version else there.canary
-    return _made(there.champion, canary, (*_without(there.shadow, pin), pin), _kept(there.hold, now))
+    return _made(there, pin, now, canary=canary, shadow=(*_without(there.shadow, pin), pin))
 
 
 def rolled_back(old: Deployment, pin: Pin, hold: Hold) -> Deployment:
     """``pin`` answers again and all experiments end; the hold keeps automation from undoing it."""
-    return _made(pin, None, _without(old.shadow, pin), hold)
+    held = tuple(one for one in old.held if one.version != pin.version)
+    return Deployment(champion=pin, shadow=_without(old.shadow, pin), hold=hold, held=held)
 
 
-def resumed(old: Deployment) -> Deployment:
-    """The same without its hold."""
-    return _made(old.champion, old.canary, old.shadow, None)
+def taken_back(old: Deployment, hold: VersionHold) -> Deployment:
+    """The held version is canary or shadow no more, and stays away until somebody ends its hold."""
+    gone = hold.version
+    if old.champion.version == gone or part_of(old, gone) is None:
+        raise UsageError(f"{gone} is neither canary nor shadow there", "`gitml status` shows what runs")
+    canary = None if old.canary and old.canary.version == gone else old.canary
+    shadow = tuple(pin for pin in old.shadow if pin.version != gone)
+    held = tuple(sorted((*old.held, hold), key=lambda one: one.version))
+    return Deployment(champion=old.champion, canary=canary, shadow=shadow, hold=old.hold, held=held)
 
 
-def _made(champion: Pin, canary: Canary | None, shadow: tuple[Pin, ...], hold: Hold | None) -> Deployment:
-    return Deployment(champion=champion, canary=canary, shadow=shadow, hold=hold)
+def resumed(old: Deployment, version: str = "") -> Deployment:
+    """The same without its hold, or without the hold of ``version``."""
+    if not version:
+        return old.model_copy(update={"hold": None})
+    return old.model_copy(update={"held": tuple(one for one in old.held if one.version != version)})
 
 
-def _without(pins: tuple[Pin, ...], gone: Pin) -> tuple[Pin, ...]:
+def _made(old: Deployment, pin: Pin, now: datetime, **parts: Any) -> Deployment:
+    """What is held stays, but for holds that are over: those are taken out by whoever edits the file next."""
+    held = tuple(one for one in old.held if _lasts(one, now))
+    if any(one.version == pin.version for one in held):
+        raise UsageError(f"{pin.version} is held there", "`gitml resume MODEL@VERSION --in ENVIRONMENT` ends that")
+    hold = old.hold if old.hold and _lasts(old.hold, now) else None
+    given = {"champion": old.champion, "canary": old.canary, "shadow": old.shadow, **parts}
+    return Deployment(**given, hold=hold, held=held)
+
+
+def _lasts(hold: Hold, now: datetime) -> bool:
+    return hold.until is None or hold.until > now
+
+
+def _without(pins: tuple[Shadow, ...], gone: Pin) -> tuple[Shadow, ...]:
     return tuple(pin for pin in pins if pin.version != gone.version)
-
-
-def _kept(hold: Hold | None, now: datetime) -> Hold | None:
-    """A hold that is over is taken out by whoever edits the file next."""
-    return hold if hold and (hold.until is None or hold.until > now) else None
 
 
 def _needed(old: Deployment | None, pin: Pin, part: str) -> Deployment:

@@ -97,6 +97,7 @@ class Loader:
             sha256=record.files[record.artifact].sha256,
             allow_pickle=self.pickle,
             members=self._members(record, inner),
+            samples=self.samples(record),
         )
         return LoadedVersion(record, model, inner=tuple(inner))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from gitml.errors import OutsideError
 from gitml.models.model import Answers, Predictor
-from gitml.models.signature import Rows, probe
+from gitml.models.signature import Rows
 from gitml.serving.limits import Limits
 
 # A call that takes longer than this (seconds) would hold up everybody else on the loop.
@@ -55,7 +55,7 @@ class _Job:
 
 def measure(model: Predictor) -> Cost:
     """The best of some calls with 1 and with 32 rows."""
-    one, many = (_best(model, probe(model.signature, count)) for count in (1, 32))
+    one, many = (_best(model, model.some(count)) for count in (1, 32))
     row = max(many - one, 0.0) / 31
     return Cost(max(one - row, 0.0), row)
 

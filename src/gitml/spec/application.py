@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.kpis import Kpi
 from gitml.spec.monitors import Monitors
 
 Direction = Literal["higher", "lower"]
@@ -217,6 +218,9 @@ class Application(FileSection):
     )
     monitors: Monitors = Field(
         default_factory=Monitors, description="What is watched while models serve, and how often an alarm may be false."
+    )
+    kpis: Mapping[Name, Kpi] = Field(
+        default_factory=dict, description="Numbers of the business by unit, which candidates may be judged on."
     )
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(

@@ -58,6 +58,12 @@ class Hold(FileSection):
     )
 
 
+class VersionHold(Hold):
+    """Nobody promotes this version here while it lasts."""
+
+    version: VersionName = Field(description="The version that is held.")
+
+
 class Deployment(FileSection):
     """The whole file."""
 
@@ -65,6 +71,7 @@ class Deployment(FileSection):
     canary: Canary | None = Field(None, description="A candidate that answers a part of the traffic.")
     shadow: tuple[Shadow, ...] = Field((), description="Versions that see the traffic, but nobody sees their answers.")
     hold: Hold | None = Field(None, description="Stops automation, as after a rollback.")
+    held: tuple[VersionHold, ...] = Field((), description="Versions that nobody promotes here, as after a take-back.")
 
     @field_validator("shadow", mode="before")
     @classmethod
@@ -81,10 +88,11 @@ class Deployment(FileSection):
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
         versions = [pin.version for pin in self.pins]
+        versions += [one.version for one in self.held]
         twice = {v for v in versions if versions.count(v) > 1}
         if twice:
             raise WrongValueError(
-                f"{min(twice)} is named twice", "a version is champion, canary or shadow, not two of them"
+                f"{min(twice)} is named twice", "a version is champion, canary, shadow or held, not two of them"
             )
         return self
 
@@ -104,6 +112,10 @@ def render_deployment(deployment: Deployment) -> str:
             lines += [f"  - {first.strip()}", *(f"  {line}" for line in rest)]
     if deployment.hold:
         lines += ["hold:", *_hold(deployment.hold)]
+    if deployment.held:
+        lines.append("held:")
+        for one in deployment.held:
+            lines += [f"  - version: {one.version}", *(f"  {line}" for line in _hold(one))]
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
@@ -12,11 +12,14 @@ from gitml.gates.base import Need
 from gitml.gates.table import GATES
 
 if TYPE_CHECKING:
+    GateName = str
 
     class _Keys(FileSection):
         def __getattr__(self, name: str) -> Any: ...
 
 else:
+    # A Literal, so that an error names the valid words, and editors offer them.
+    GateName = Literal[tuple(GATES)]
     # Made from the table, so that a gate is known to policy.yaml and to its schema by its own file alone.
     _Keys = create_model(
         "_Keys",

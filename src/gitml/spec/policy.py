@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -30,9 +30,11 @@ from gitml.fields import (
     newer_format,
     person,
 )
+from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
-from gitml.spec.gates import Gates
+from gitml.spec.canary import CanaryRules
+from gitml.spec.gates import GateName, Gates
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
 
@@ -72,7 +74,18 @@ class Role(FileSection):
 class ModelRules(FileSection):
     """What one model must meet instead of the environment's own rules."""
 
-    gates: Gates = Field(description="Each gate named here replaces the environment's gate of that name.")
+    gates: Gates = Field(
+        default_factory=Gates, description="Each gate named here replaces the environment's gate of that name."
+    )
+    canary: CanaryRules | None = Field(None, description="Its candidates' rules, in place of the environment's.")
+    without: tuple[GateName, ...] = Field((), description="Gates of the environment that this model is not asked.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        both = [name for name in self.without if name in self.gates.model_fields_set]
+        if both:
+            raise WrongValueError(f"{both[0]} is asked, and not asked", "keep it under `gates` or under `without`")
+        return self
 
 
 class Environment(FileSection):
@@ -89,13 +102,41 @@ class Environment(FileSection):
         description="Whether the bot opens promotions to here: to the first environment of each new version, to the "
         "others of what runs in the one before. Without it the bot does so for the first environment only.",
     )
+    canary: CanaryRules | None = Field(
+        None,
+        description="How candidates are judged beside the champion; `{}` takes the defaults. Without it nobody looks.",
+    )
+
+    def wanted(self, model: str) -> dict[str, Any]:
+        """The gates that are asked of ``model``, by name. Where candidates are judged, theirs is asked by default."""
+        asked = self.gates_of(model)
+        by_default = self.canary_of(model) is not None and "canary" not in asked.model_fields_set
+        return {**asked.wanted, **({"canary": canary.BY_DEFAULT} if by_default else {})}
+
+    def canary_of(self, model: str) -> CanaryRules | None:
+        """The rules for candidates of ``model``; None where nothing is asked of them."""
+        own = self.models.get(model)
+        return (own.canary if own else None) or self.canary
 
     def gates_of(self, model: str) -> Gates:
-        """The gates for ``model``: the environment's, each replaced where the model has its own."""
+        """The gates for ``model``: the environment's, each replaced where the model has its own, or left out."""
         if model not in self.models:
             return self.gates
-        own = self.models[model].gates
-        return self.gates.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        rules = self.models[model]
+        own = {name: getattr(rules.gates, name) for name in rules.gates.model_fields_set}
+        return self.gates.model_copy(update={**own, **dict.fromkeys(rules.without)})
+
+    @model_validator(mode="after")
+    def _exempts_from_what_it_asks(self) -> Self:
+        for model, rules in self.models.items():
+            here = (*self.gates.wanted, *(["canary"] if self.canary_of(model) else []))
+            strange = [name for name in rules.without if name not in here]
+            if strange:
+                raise WrongValueError(
+                    f"{model} is without {strange[0]}, which nothing asks here",
+                    f"the gates here are: {', '.join(here) or 'none'}",
+                )
+        return self
 
 
 class Trust(FileSection):
@@ -196,6 +237,16 @@ class Policy(FileSection):
         every = [gates for e in environments for gates in (e.gates, *(rules.gates for rules in e.models.values()))]
         return max((n.within for gates in every for _, n in gates.needs if n.what == "look" and n.within), default=None)
 
+    @property
+    def candidate_rules(self) -> tuple[CanaryRules, ...]:
+        """All that say how candidates are judged somewhere."""
+        every = ((e.canary, *(own.canary for own in e.models.values())) for e in self.environments.values())
+        return tuple(rules for found in every for rules in found if rules)
+
+    @property
+    def judges_candidates(self) -> bool:
+        return bool(self.candidate_rules)
+
     def proposes(self, environment: str) -> bool:
         """Whether the bot opens promotions to ``environment`` by itself."""
         wanted = self.environments[environment].propose
@@ -234,6 +285,12 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
         for name, environment in policy.environments.items()
         for role, count in environment.approvals.items()
     ]
+    wanted += [
+        ((*place, "canary", "approvals", change, role), role, count)
+        for place, rules in canary_rules(policy)
+        for change, roles in rules.approvals.items()
+        for role, count in roles.items()
+    ]
     if policy.override:
         wanted.append((("override", "role"), policy.override.role, policy.override.people))
     found = []
@@ -245,6 +302,16 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
             message = f"needs {count} people of the role {role!r}, which has {there}"
             found.append(document.problem(key, message, f"name more people under roles.{role}, or ask for fewer"))
     return found
+
+
+def canary_rules(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
+    """All rules for candidates, with where they stand."""
+    for name, environment in policy.environments.items():
+        if environment.canary:
+            yield ("environments", name), environment.canary
+        for model, own in environment.models.items():
+            if own.canary:
+                yield ("environments", name, "models", model), own.canary
 
 
 def _places(policy: Policy, document: Document) -> list[Problem]:

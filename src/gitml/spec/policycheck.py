@@ -9,10 +9,11 @@ from gitml.errors import Problem
 from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
+from gitml.spec.canary import CanaryRules
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
-from gitml.spec.policy import Policy
+from gitml.spec.policy import Policy, canary_rules
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
@@ -40,6 +41,19 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
     ]
 
 
+def kpis_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
+    """KPIs that candidates are judged by exist."""
+    named: list[tuple[Key, str]] = []
+    for place, rules in canary_rules(policy):
+        named += [((*place, "canary", "kpis", name), name) for name in rules.kpis]
+        named += [((*place, "canary", "metric", "kpi"), rules.metric.kpi)] if rules.metric.kpi else []
+    return [
+        document.problem(key, f"gitml.yaml has no KPI {name!r}", nearest(name, app.kpis) or "add it under `kpis`")
+        for key, name in named
+        if name not in app.kpis
+    ]
+
+
 def gates_can_pass(
     policy: Policy, document: Document, app: Application, measured: Mapping[str, Measured]
 ) -> list[Problem]:
@@ -52,7 +66,10 @@ def gates_can_pass(
             site = _Gates(document, place, name, own)
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
-                found += site.lacks(gate, need, model, files)
+                if need.what == "canary":
+                    found += site.unjudged(site.key(gate, need), environment.canary_of(name))
+                else:
+                    found += site.lacks(gate, need, model, files)
                 if need.what == "look":
                     found += site.watched(site.key(gate, need), need, app.monitors.of(name), [*policy.environments])
     return found
@@ -104,6 +121,13 @@ class _Gates:
         elif known and need.name not in known[need.column]:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
+
+    def unjudged(self, key: Key, rules: CanaryRules | None) -> Iterator[Problem]:
+        if rules is None:
+            message = (
+                f"nothing says how candidates of {self.name!r} are judged in {self.place}, so this gate stays shut"
+            )
+            yield self.document.problem(key, message, f"add `canary: {{}}` under environments.{self.place}")
 
     def watched(self, key: Key, need: Need, spec: MonitorSpec, order: Sequence[str]) -> Iterator[Problem]:
         """Why no look of the monitor can ever be what the gate waits for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,6 +25,8 @@ FILES = {
     "deployment": "models/MODEL/ENVIRONMENT.yaml",
     "ensemble": "the artifact of an ensemble",
 }
+# Python's own way to name a group, which JSON Schema's regular expressions (ECMA 262) do not know.
+_PYTHON_NAME = re.compile(r"\(\?P<\w+>")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -59,4 +62,6 @@ def _plain(value: Any, *, names: bool = False) -> Any:
     if len(choices) == 1:
         del kept["anyOf"]
         kept = {**choices[0], **kept}
+    if isinstance(kept.get("pattern"), str):
+        kept["pattern"] = _PYTHON_NAME.sub("(", kept["pattern"])
     return {k: _plain(v, names=k in {"properties", "$defs"}) for k, v in kept.items()}

@@ -156,9 +156,9 @@ def _table(raw: bytes, file: str) -> dict[str, list[Any]]:
 
 
 def refuse_other_answers(
-    model: Model, told: DeliveredFiles, copy: Path, found: Fingerprint, say: Callable[[str], None]
+    model: Model, told: DeliveredFiles, copy: Path, found: Fingerprint, samples: Path | None, say: Callable[[str], None]
 ) -> None:
-    """Load the artifact as the server does, and hold its answers against the samples.
+    """Load the artifact as the server does, and hold its answers against the samples; ``samples``: a copy of them.
 
     A version whose evidence says that it failed is spoiled for good, so this is found out before there is one. Raises
     FailedError for other answers. What cannot be loaded here (a pickle, a folder, a package that is missing) is said,
@@ -177,14 +177,14 @@ def refuse_other_answers(
 
     try:
         with Quarantine() as quarantine:
-            quarantine.try_load(copy, kind, told.signature, sha256=found.sha256)
-        loaded = load(copy, kind, told.signature, sha256=found.sha256)
+            quarantine.try_load(copy, kind, told.signature, sha256=found.sha256, samples=samples)
+        columns = columns_of(raw, "samples")
+        loaded = load(copy, kind, told.signature, sha256=found.sha256, samples=columns)
     except UsageError as exc:
         if not isinstance(exc.__cause__, ImportError):
             raise
         say(f"the samples were not tried: {exc.message}; `gitml ci verify` will")
         return
-    columns = columns_of(raw, "samples")
     rows = loaded.signature.columns({f.name: columns[f.name] for f in loaded.signature.inputs})
     if compared(loaded, rows, columns).first:
         raise FailedError(

@@ -88,7 +88,7 @@ def register(root: Path, name: str, delivery: Delivery, call: RegisterCall) -> R
             if version == find(root, name)[-1]:
                 _mend(root, dvc, goods)
             return Registered(RegisterOutcome.SAME, record, version.path, None)
-        refuse_other_answers(model, told, copy, found, call.say)
+        refuse_other_answers(model, told, copy, found, samples.copy if samples else None, call.say)
         for one in goods:
             _ask_before_replacing(root, dvc, name, one, call)
         return _enter(root, git, dvc, _Entering(name, model, delivery, told, goods, digest))

@@ -128,12 +128,10 @@ def _may_pickle(shelf: TrialShelf, record: Record) -> bool:
 
 
 def _measured(model: Any, columns: Mapping[str, list[Any]] | None) -> tuple[Result, dict[str, Any]]:
-    from gitml.models.signature import probe
-
     names = [field.name for field in model.signature.inputs]
     outputs = [field.name for field in model.signature.outputs]
     if columns is None or any(name not in columns for name in (*names, *outputs)):
-        speed = _speed(model, probe(model.signature, 32))
+        speed = _speed(model, model.some(32))
         told = "there are no samples with all inputs and outputs to compare its answers with"
         return "inconclusive", {**speed, "rows": 0, "reason": told}
     rows = model.signature.columns({name: columns[name] for name in names})

@@ -11,7 +11,7 @@ import pytest
 
 _PROBE = """
 import json, os, pathlib, runpy, sys
-runpy.run_path(sys.argv[1])["without_rights"]()
+runpy.run_path(sys.argv[1] + "/confined.py")["without_rights"]()
 try:
     said = "SECRET" in pathlib.Path(f"/proc/{os.getppid()}/environ").read_text()
 except OSError:

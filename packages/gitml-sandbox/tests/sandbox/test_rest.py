@@ -144,12 +144,35 @@ def _issues(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
     assert [i["number"] for i in ada.get("issues", state="closed", labels="bug")] == [number]
 
 
+def _graphql(ada: Api, olga: Api, node: str) -> None:
+    """Drafts change by GraphQL alone, as on GitHub."""
+
+    def ask(api: Api, word: str, node: str) -> dict[str, Any]:
+        query = f"mutation($id: ID!) {{ {word}(input: {{pullRequestId: $id}}) {{ pullRequest {{ isDraft }} }} }}"
+        body = {"query": query, "variables": {"id": node}}
+        found: dict[str, Any] = ada.http.post("/api/graphql", headers=api.headers, json=body).json()
+        return found
+
+    def ready(api: Api, node: str) -> dict[str, Any]:
+        return ask(api, "markPullRequestReadyForReview", node)
+
+    assert ready(ada, node)["data"]["markPullRequestReadyForReview"]["pullRequest"]["isDraft"] is False
+    assert ask(ada, "convertPullRequestToDraft", node)["data"]["convertPullRequestToDraft"]["pullRequest"]["isDraft"]
+    assert "errors" not in ready(olga, node)
+    for wrong in ("", "x", "UHVsbFJlcXVlc3Q6OTk5OQ", node[:4]):
+        assert ready(ada, wrong)["errors"][0]["type"] == "NOT_FOUND"
+    assert ask(ada, "addStar", node)["errors"][0]["type"] == "UNDEFINED"
+    assert ada.http.post("/api/graphql", json={"query": "{viewer}"}).status_code == 401
+
+
 def _pulls(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:
     pull = ada.pull("change", draft=True, body="text")
     number, path = pull["number"], f"pulls/{pull['number']}"
     assert (pull["draft"], pull["mergeable_state"], pull["changed_files"], pull["commits"]) == (True, "draft", 1, 1)
     ada.call("PUT", f"{path}/merge", expect=405, json={})
     assert ada.patch(path, draft=False, title="Better")["title"] == "Better"
+    assert ada.get(path)["draft"]
+    _graphql(ada, olga, pull["node_id"])
     assert [p["number"] for p in ada.get("pulls", head="ada:change", base="main")] == [number]
     assert [u["login"] for u in ada.get(f"{path}/requested_reviewers")["users"]] == ["olga"]
     assert len(ada.post(f"{path}/requested_reviewers", reviewers=["rita"])["requested_reviewers"]) == 2

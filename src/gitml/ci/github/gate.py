@@ -24,7 +24,8 @@ def gate(source: CiSource) -> str:
     """Judges a promotion whenever something that it depends on may have changed."""
     run = "github.event.workflow_run"
     collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
-    looks = ["monitor"] if source.policy is not None and source.policy.looks_within else []
+    policy = source.policy
+    looks = ["monitor"] if policy is not None and (policy.looks_within or policy.judges_candidates) else []
     listens = [scalar(name_of(source, kind)) for kind in ("review", "main", "reproduce", *collects, *looks)]
     on = [
         f"pull_request_target: # zizmor: ignore[dangerous-triggers] {_READ_ONLY}",

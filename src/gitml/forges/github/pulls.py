@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
 from gitml.forges.github.rest import Rest, Shape
 from gitml.http import HttpError, UnsureError
+
+_READY = "mutation($id: ID!) { markPullRequestReadyForReview(input: {pullRequestId: $id}) { pullRequest { isDraft } } }"
 
 
 class GithubPulls:
@@ -49,13 +52,24 @@ class GithubPulls:
             if not isinstance(exc, UnsureError) and exc.status != 422:
                 raise
             there = [p for p in self.of_branch(new.head) if p.base.branch == new.base]
-            if not there:
-                raise
-            return there[0]
+            if there:
+                return there[0]
+            # Private repositories of some plans have none, and say so in words alone.
+            if new.draft and "draft" in exc.message.lower():
+                return self.open(replace(new, draft=False))
+            raise
 
     def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> PullRequest:
         wanted: dict[str, Any] = {k: v for k, v in {"title": title, "body": body}.items() if v is not None}
         return pull_of(self._rest.one("PATCH", f"pulls/{number}", wanted))
+
+    def ready(self, number: int) -> PullRequest:
+        found = self._rest.one("GET", f"pulls/{number}")
+        if not found.flag("draft"):
+            return pull_of(found)
+        # REST has no operation for it.
+        self._rest.graphql(_READY, id=found.text("node_id"))
+        return self.get(number)
 
     def label(self, number: int, labels: Sequence[str]) -> None:
         self._rest.call("POST", f"issues/{number}/labels", {"labels": list(labels)})

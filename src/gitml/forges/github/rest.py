@@ -15,6 +15,9 @@ PAGE = 100
 MAX_PAGES = 100
 
 
+_GRAPHQL = {"NOT_FOUND": 404, "FORBIDDEN": 403}
+
+
 class Shape:
     """One JSON object of an answer; each part is asked for with its type. Raises HttpError when it is not there."""
 
@@ -39,6 +42,9 @@ class Shape:
             name = ".".join(words)
             raise HttpError(f"the answer to {self._where} is not what GitHub describes: {name} is missing")
         return found
+
+    def has(self, *words: str) -> bool:
+        return self._found(object, words) is not None
 
     def text(self, *words: str) -> str:
         return self._needed(str, words)
@@ -93,6 +99,20 @@ class Rest:
     def one(self, method: str, path: str, body: Any = None, *, repeatable: bool = True, **query: str) -> Shape:
         found = self.call(method, path, body, repeatable=repeatable, **query)
         return Shape(found, f"{method} {self._path(path)}")
+
+    def graphql(self, query: str, **variables: str) -> Shape:
+        """What a query gives. GitHub answers 200 with ``errors`` where it refuses; raises HttpError for those.
+
+        Its address is beside that of REST: https://docs.github.com/en/enterprise-server/graphql/guides/forming-calls-with-graphql
+        """
+        address = f"{self.http.address.removesuffix('/v3')}/graphql"
+        found = self.http.send(Request("POST", address, {}, {"query": query, "variables": variables})).value
+        shape = Shape(found, "POST graphql")
+        for problem in shape.objects("errors") if shape.has("errors") else ():
+            raise HttpError(
+                f"POST graphql: {problem.text_or('message')[:500]}", status=_GRAPHQL.get(problem.text_or("type"), 0)
+            )
+        return shape
 
     def pages(self, path: str, wrap: str = "", **query: str) -> Iterator[Shape]:
         """Each object of a list, over all pages; ``wrap`` names the list inside an object.

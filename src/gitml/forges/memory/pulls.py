@@ -54,7 +54,7 @@ class MemoryPulls:
         with self._session.turn("write") as state:
             if self._session.is_job and not state.jobs_may_open:
                 raise refused(403, "jobs are not permitted to create or approve pull requests")
-            return opened(self._session, state, new, state.repository)
+            return opened(self._session, state, replace(new, draft=new.draft and state.has_drafts), state.repository)
 
     def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> PullRequest:
         with self._session.turn() as state:
@@ -64,6 +64,14 @@ class MemoryPulls:
             pull = record.pull
             texts = (pull.title if title is None else title, pull.body if body is None else body)
             state.pulls[number] = replace(record, pull=replace(pull, title=texts[0], body=texts[1]))
+            return state.pulls[number].pull
+
+    def ready(self, number: int) -> PullRequest:
+        with self._session.turn() as state:
+            record = one_of(state.pulls, number, "pull request")
+            if record.author != self._session.person and not self._session.may("write"):
+                raise refused(403, f"{self._session.login} may not change what {record.author} opened")
+            state.pulls[number] = replace(record, pull=replace(record.pull, is_draft=False))
             return state.pulls[number].pull
 
     def label(self, number: int, labels: Sequence[str]) -> None:

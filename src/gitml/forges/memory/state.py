@@ -69,6 +69,7 @@ class ForgeState:
     default_branch: str = "main"
     is_private: bool = False
     jobs_may_open: bool = False
+    has_drafts: bool = True
     accounts: dict[str, MemoryAccount] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     organisations: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from gitml.models.fields import Field
 from gitml.models.signature import InputError, Signature, Wrong
 from gitml.models.sklearninside import is_known
 from gitml.models.sklearnmissing import missing_category
+from gitml.models.sklearnsettings import everything
 
 Step = Callable[[Any], Any]
 
@@ -28,6 +29,9 @@ def on_arrays(model: Any, signature: Signature) -> tuple[list[Step], Any] | None
         [s for _, s in model.steps if s is not None and s != "passthrough"] if _is_pipeline(model) else [model]
     )
     if last is None or _is_pipeline(last):
+        return None
+    # A table's columns chosen by name further inside: only a table has them.
+    if any(type(inner).__name__ == "ColumnTransformer" for step in [*before[1:], last] for inner in everything(step)):
         return None
     steps: list[Step] = []
     if before and type(before[0]).__name__ == "ColumnTransformer":
@@ -68,11 +72,10 @@ def _ordered(model: Any, signature: Signature) -> Step | None:
 
 
 def _forget_names(step: Any) -> None:
-    """The estimator no longer warns that an array has no names."""
-    if hasattr(step, "__dict__"):
-        step.__dict__.pop("feature_names_in_", None)
-    for _, inner in getattr(step, "steps", ()):
-        _forget_names(inner)
+    """The estimator, and all inside it, no longer warn that an array has no names."""
+    for inner in everything(step):
+        if not isinstance(inner, type) and hasattr(inner, "__dict__"):
+            inner.__dict__.pop("feature_names_in_", None)
 
 
 def _dense(transform: Step) -> Step:

@@ -1,7 +1,8 @@
 """The real alibi-detect, asked in a process of its own: a folder and rows go in, numbers come out.
 
-What a folder of alibi-detect holds may be code. That process inherits no variable, no file and no key, has no network
-where the kernel allows that, may take so much memory and time, and what it answers is believed only in this form.
+What a folder of alibi-detect holds may be code. That process inherits no variable, no file and no key, may take so much
+memory and time, and where the kernel allows that it has no network, reads nothing but its libraries and that folder,
+and starts no process. What it answers is believed only in this form.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import gitml.confined
 from gitml.errors import InconclusiveError, OutsideError
 from gitml.monitoring.alibi import runner
-from gitml.process import ask_apart
+from gitml.process import READ_OF_MACHINES, ask_apart
 
 _LONGEST_ANSWER = 200_000
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -71,8 +72,8 @@ def ask(python: Path, folder: Path, rows: NDArray[Any], limits: AlibiLimits = Al
     with tempfile.TemporaryDirectory(prefix="gitml-alibi-") as name:
         place = Path(name) / "rows.npy"
         np.save(place, rows, allow_pickle=False)
-        about = gitml.confined.__file__, folder.absolute(), place, limits.memory, limits.seconds
-        command = [str(python), "-IB", runner.__file__, *map(str, about)]
+        about = Path(gitml.confined.__file__).parent, folder.absolute(), place, limits.memory, limits.seconds
+        command = [str(python), "-IB", runner.__file__, *map(str, about), *READ_OF_MACHINES]
         try:
             said, code = ask_apart(command, cwd=Path(name), seconds=limits.seconds, most=_LONGEST_ANSWER)
         except (OutsideError, OSError) as exc:

@@ -1,10 +1,12 @@
 """Run by the Python of an environment with alibi-detect, never by gitml's: nothing of gitml is imported here.
 
-    python -IB runner.py CONFINED FOLDER ROWS MEMORY SECONDS
+    python -IB runner.py GITML FOLDER ROWS MEMORY SECONDS READS…
 
-CONFINED is the file ``gitml/confined.py``, FOLDER what ``save_detector`` wrote, ROWS an array of numbers or texts. The
-libraries come first; then this process gives up what it does not need, and only then is the folder loaded, which may
-run code. One line of JSON is printed, by a descriptor that nothing of the folder's code knows of by name.
+GITML is the folder of ``gitml/confined.py`` and ``landlock.py``, FOLDER what ``save_detector`` wrote, ROWS an array of
+numbers or texts, READS what libraries of numbers read of a machine. The libraries come first; then this process gives
+up what it does not need, and only then is the folder loaded, which may run code. It reads FOLDER and its own libraries,
+writes where ROWS lies, and starts nothing. One line of JSON is printed, by a descriptor that nothing of the folder's
+code knows of by name.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import runpy
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,20 @@ def main(words: Sequence[str]) -> None:
     said = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warnings.filterwarnings("ignore")
-    given_up = runpy.run_path(words[0])
+    gitml, folder, rows = map(Path, words[:3])
+    given_up, closed = (runpy.run_path(str(gitml / name)) for name in ("confined.py", "landlock.py"))
     offline = given_up["offline"]()
-    try:
+
+    def confine() -> None:
         # Semaphores are files, and so is what numba compiled.
-        confine = partial(given_up["limit"], int(words[3]), float(words[4]), files=1 << 26)
-        answer = dict(_answer(Path(words[1]), Path(words[2]), confine))
+        given_up["limit"](int(words[3]), float(words[4]), files=1 << 26)
+        places = [place for place in sys.path if place.startswith("/")]
+        reads = [*words[5:], sys.prefix, sys.base_prefix, *places, str(folder)]
+        closed["close_in"](reads, [str(rows.parent), "/dev/null"], connects=False)
+        given_up["without_children"]()
+
+    try:
+        answer = dict(_answer(folder, rows, confine))
     except Exception as exc:  # a process's boundary: a stranger's detector raises what it likes
         answer = {"error": f"{type(exc).__name__}: {exc}"[:2000]}
     said.write(json.dumps({**answer, "offline": offline}, allow_nan=False)[:_LONGEST] + "\n")

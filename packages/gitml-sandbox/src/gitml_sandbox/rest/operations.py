@@ -9,6 +9,7 @@ from gitml_sandbox.rest import checks as rest_checks
 from gitml_sandbox.rest import contents as rest_contents
 from gitml_sandbox.rest import deployments as rest_deployments
 from gitml_sandbox.rest import git as rest_git
+from gitml_sandbox.rest import graphql as rest_graphql
 from gitml_sandbox.rest import issues as rest_issues
 from gitml_sandbox.rest import labels as rest_labels
 from gitml_sandbox.rest import protection as rest_protection
@@ -40,4 +41,6 @@ def operations() -> tuple[Operation, ...]:
 
 def routes(sandbox: Sandbox, limiter: Limiter | None = None) -> list[BaseRoute]:
     """The routes for the server; ``limiter`` counts requests per caller and hour."""
-    return [RestRoute(sandbox, operations(), limiter)]
+    limiter = limiter or Limiter()
+    graphql = RestRoute(sandbox, [rest_graphql.OPERATION], limiter, prefix="/api")
+    return [graphql, RestRoute(sandbox, operations(), limiter)]

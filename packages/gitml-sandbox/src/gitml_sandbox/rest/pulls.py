@@ -31,13 +31,10 @@ class NewPull(Body):
 
 
 class EditPull(Body):
-    """``draft`` is ours: on GitHub only GraphQL changes it."""
-
     title: str | None = None
     body: str | None = None
     state: Literal["open", "closed"] | None = None
     base: str | None = None
-    draft: bool | None = None
     maintainer_can_modify: bool | None = None
 
 
@@ -152,18 +149,29 @@ def one(call: Call) -> Reply:
     return Reply(shown(call, pull), after=partial(pulls.refresh, call.sandbox, pull.id) if stale else None)
 
 
-def edit(call: Call) -> Reply:
-    view, wanted, pull = call.view, call.body(EditPull), pull_of(call)
-    role = access.role(view.tx, call.repo, call.by.user.id, call.by.token)
+def _own(call: Call, pull: Pull) -> None:
+    role = access.role(call.view.tx, call.repo, call.by.user.id, call.by.token)
     if pull.author_id != call.by.user.id and not repos.at_least(role, "write"):
         raise forbidden("Must have push access to edit the pull request of somebody else.")
+
+
+def drafted(call: Call, pull: Pull, *, draft: bool) -> Pull:
+    """A draft, or ready for review; the same again where it is so already."""
+    _own(call, pull)
+    if draft == pull.draft:
+        return pull
+    pull = pulls.set_draft(call.view.tx, pull, draft=draft, now=call.sandbox.now())
+    announce.pull(call.view, pull, "converted_to_draft" if draft else "ready_for_review", call.by)
+    _ask_owners(call, pull)
+    return pull
+
+
+def edit(call: Call) -> Reply:
+    wanted, pull = call.body(EditPull), pull_of(call)
+    _own(call, pull)
     if pull.merged and (wanted.state == "open" or wanted.base):
         raise invalid("PullRequest", "state", "invalid", "The pull request was merged.")
     pull = _edit_text(call, pull, wanted)
-    if wanted.draft is not None and wanted.draft != pull.draft:
-        pull = pulls.set_draft(view.tx, pull, draft=wanted.draft, now=call.sandbox.now())
-        announce.pull(view, pull, "converted_to_draft" if pull.draft else "ready_for_review", call.by)
-        _ask_owners(call, pull)
     if wanted.state is not None and wanted.state != pull.state:
         pull = change_state(call, pull, wanted.state)
     return Reply(shown(call, pull))

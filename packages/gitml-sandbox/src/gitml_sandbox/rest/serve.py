@@ -79,10 +79,18 @@ class _Asked:
 class RestRoute(BaseRoute):
     """All operations as one route. It matches the raw path, so that an encoded slash stays inside its word."""
 
-    def __init__(self, sandbox: Sandbox, operations: Sequence[Operation], limiter: Limiter | None = None) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        operations: Sequence[Operation],
+        limiter: Limiter | None = None,
+        *,
+        prefix: str = PREFIX,
+    ) -> None:
         self.sandbox = sandbox
         self.limiter = limiter or Limiter()
-        self.table = [(_pattern(o.path, long=long), o) for long in (False, True) for o in _ordered(operations)]
+        ordered = _ordered(operations)
+        self.table = [(_pattern(prefix + o.path, long=long), o) for long in (False, True) for o in ordered]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -174,7 +182,7 @@ def _pattern(path: str, *, long: bool) -> re.Pattern[str]:
     def word(match: re.Match[str]) -> str:
         return f"(?P<{match[1]}>{'.+' if long and match[1] in _LONG else '[^/]+'})"
 
-    return re.compile(re.escape(PREFIX) + re.sub(r"\{(\w+)\}", word, path.replace(".", r"\.")) + "/?")
+    return re.compile(re.sub(r"\{(\w+)\}", word, path.replace(".", r"\.")) + "/?")
 
 
 def _identify(tx: sqlite3.Connection, sandbox: Sandbox, request: Request) -> tuple[Caller | None, bool]:

@@ -13,7 +13,7 @@ from gitml_sandbox.forge.refusals import RefusalError, conflict, forbidden, not_
 from gitml_sandbox.rest import issues as rest_issues
 from gitml_sandbox.rest import pulls as rest_pulls
 from gitml_sandbox.rest import reviews as rest_reviews
-from gitml_sandbox.rest.call import Handler, Operation
+from gitml_sandbox.rest.call import Call, Handler, Operation, Reply
 from gitml_sandbox.web.serve import Visit, perform
 
 
@@ -49,7 +49,7 @@ def _comment(visit: Visit, number: int) -> str:
         anchor = ""
     then = visit.form.get("then", "")
     if then == "draft":
-        return _edit(visit, number, draft=True)
+        return _draft(visit, number, draft=True)
     if then in ("close", "reopen"):
         return _edit(visit, number, state="closed" if then == "close" else "open")
     return _page(visit, number, anchor)
@@ -70,7 +70,15 @@ def _reopen(visit: Visit, number: int) -> str:
 
 
 def _ready(visit: Visit, number: int) -> str:
-    return _edit(visit, number, draft=False)
+    return _draft(visit, number, draft=False)
+
+
+def _draft(visit: Visit, number: int, *, draft: bool) -> str:
+    def handler(call: Call) -> Reply:
+        return Reply(rest_pulls.shown(call, rest_pulls.drafted(call, rest_pulls.pull_of(call), draft=draft)))
+
+    perform(visit, Operation("POST", "", handler, tx="write"), None, pull_number=number)
+    return _page(visit, number)
 
 
 def _review(visit: Visit, number: int) -> str:

@@ -1,0 +1,123 @@
+"""How candidates were judged beside their champions, for the gate ``canary``: read where an environment has rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from gitml.control.looks import copy_to_ledger, heard_canaries
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.control.signing import rules_of
+from gitml.derivation import raising
+from gitml.derivation.candidate import claimed
+from gitml.derivation.claim import Claim
+from gitml.derivation.testrules import digest_of_test, rules_on
+from gitml.errors import GitmlError
+from gitml.evidence.canaries import Canaries, SignedCanary, made_at
+from gitml.evidence.trust import LEEWAY
+from gitml.gate.derived import DerivedCommit
+from gitml.gate.tree import Edit, deployment
+from gitml.gates.facts import JudgedBeside, RulesOfTest, Unknown
+from gitml.git.commands import Git
+from gitml.policy.decision import Decision
+from gitml.spec.policy import Policy
+from gitml.verdict import Phase, Verdict
+
+Beside = tuple[SignedCanary, ...] | Unknown
+NOBODY_JUDGES = Unknown("policy.yaml does not say under `canary` how candidates are judged there")
+
+
+def beside_or_unknown(place: Place, policy: Policy, git: Git, edit: Edit) -> Beside:
+    """The evaluations that count of all versions that the edit brings in, or why there are none."""
+    environment = policy.environments.get(edit.environment)
+    if environment is None or environment.canary_of(edit.model) is None:
+        return NOBODY_JUDGES
+    versions = _brought(git, edit)
+    if not versions:
+        return ()
+    try:
+        since = min(map(made_at, versions)) - LEEWAY
+        found = heard_canaries(place, rules_of(place, policy), since).counting
+    except GitmlError as exc:
+        return Unknown(f"how candidates were judged cannot be read: {exc.message.splitlines()[0]}")
+    return tuple(one for one in found if one.told.candidate.version in versions)
+
+
+def _brought(git: Git, edit: Edit) -> frozenset[str]:
+    """Whatever is no champion on base: no evaluation is older than its candidate, so no older ones are read."""
+    old, new = (deployment(git, blob, edit.path) for blob in (edit.old, edit.new))
+    if new is None or isinstance(new, Unknown):
+        return frozenset()
+    there = {old.champion.version} if old and not isinstance(old, Unknown) else set()
+    return frozenset(pin.version for pin in new.pins) - there
+
+
+def beside_told(beside: Beside) -> tuple[JudgedBeside, ...] | Unknown:
+    """As gates read them."""
+    return beside if isinstance(beside, Unknown) else tuple(map(_told, beside))
+
+
+def _told(one: SignedCanary) -> JudgedBeside:
+    about, told = one.said.binding, one.told
+    return JudgedBeside(
+        name=one.said.name,
+        time=one.said.time,
+        repository=about.repository if about else "",
+        model=told.model,
+        environment=told.environment,
+        candidate=one.pair.candidate,
+        champion=one.pair.champion,
+        rules=told.rules,
+        mode=told.mode,
+        until=told.until,
+        phase=told.phase,
+        reason=told.reason,
+    )
+
+
+def as_of_now(made: DerivedCommit, beside: Beside, git: Git, now: datetime) -> DerivedCommit:
+    """The same, but a step of a canary is nobody's work only while the newest evaluation says that it is ready.
+
+    What was ready once stays on the ledger: whoever may push could claim it again, and policy may ask nobody.
+    """
+    claim = made.claim
+    if claim is None or claim.kind != raising.NAME or made.verdict.phase is not Phase.SUCCESSFUL:
+        return made
+    why = beside.reason if isinstance(beside, Unknown) else _why_not_now(claim, beside, git, now)
+    said = f"commit {made.commit[:12]} raises a canary that is not ready now: {why}"
+    return replace(made, verdict=Verdict(Phase.INCONCLUSIVE, said)) if why else made
+
+
+def _why_not_now(claim: Claim, beside: Sequence[SignedCanary], git: Git, now: datetime) -> str:
+    try:
+        one = claimed(git, claim)
+        newest = Canaries(tuple(b for b in beside if b.said.time <= now + LEEWAY)).newest(one.pair, one.digest)
+        if newest is None:
+            return "no evaluation under the rules of now"
+        raising.raised(one, newest.told, now)
+    except GitmlError as exc:
+        return exc.message.splitlines()[0]
+    return ""
+
+
+def rules_of_test(main: Mainline, model: str, environment: str) -> RulesOfTest | Unknown:
+    """The rules of main now, by which a pass must have been judged."""
+    try:
+        rules = rules_on(main.tree, model, environment)
+        if rules is None:
+            return NOBODY_JUDGES
+        return RulesOfTest(digest_of_test(main.tree, model, environment, rules), rules.modes)
+    except GitmlError as exc:
+        return Unknown(f"by which rules it must be judged cannot be read: {exc.message.splitlines()[0]}")
+
+
+def keep_judged(place: Place, beside: Beside, decision: Decision) -> None:
+    """Copy the evaluations that a gate of the decision read into the ledger; copied again they add nothing.
+
+    Raises OutsideError when it cannot be written.
+    """
+    used = {v.measurements["look"] for v in decision.verdicts.values() if "look" in v.measurements}
+    if used and not isinstance(beside, Unknown):
+        copy_to_ledger(place, [one.said for one in beside if one.said.name in used])

@@ -1,0 +1,1 @@
+"""Two versions of one model, judged on the same traffic: by replay, in the shadow, or with the traffic split."""

@@ -1,0 +1,174 @@
+"""What the bot proposes of a candidate is believed only where it follows from main and one signed evaluation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import git, write
+from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, details, part
+from evidence.evidence_kit import binding, stamp
+from gitml.control.place import BOT_EMAIL, BOT_NAME
+from gitml.derivation import proposal, raising, succession, takeback
+from gitml.derivation.candidate import CandidateOnMain, candidates_on
+from gitml.derivation.claim import Claim
+from gitml.errors import GitmlError
+from gitml.evidence.looks import RESULTS
+from gitml.evidence.statement import Statement
+from gitml.git.commands import Git
+from gitml.git.edit import Who
+from gitml.spec.deployment import Canary, Deployment, Pin, parse_deployment, render_deployment
+from gitml.verdict import Phase
+
+BOT = Who(BOT_NAME, BOT_EMAIL)
+PATH = "models/m/production.yaml"
+EVENT = "2026/03/20260301T100000Z-canary-3f2a90bc11d2.json"
+OLD, NEW = (Pin(version=arm["version"], digest=arm["artifact"]) for arm in (CHAMPION, CANDIDATE))
+MOMENT = BEGAN + 2 * HOUR
+GITML = "application: app\nmodels:\n  m: {artifact: m.onnx, metrics: metrics.json, better: {accuracy: higher}}\n"
+
+
+def beside(weight: float | None = 10, **more: Any) -> Deployment:
+    canary = Canary(version=NEW.version, digest=NEW.digest, weight=weight) if weight else None
+    return Deployment(champion=OLD, canary=canary, **more)
+
+
+class Main:
+    """A repository whose main has ``state``, with rules for candidates."""
+
+    def __init__(self, root: Path) -> None:
+        git(root, "init", "-q", "-b", "main")
+        self.git = Git(root)
+        self.has(beside())
+
+    def has(self, state: Deployment, **rules: Any) -> CandidateOnMain:
+        policy = yaml.safe_dump({"environments": {"production": {"canary": rules}}})
+        write(self.git.root, {PATH: render_deployment(state), "policy.yaml": policy, "gitml.yaml": GITML})
+        git(self.git.root, "add", "-A")
+        git(self.git.root, "commit", "-q", "--allow-empty", "-m", "main")
+        return candidates_on(self.git.at(self.commit), "m", "production")[0]
+
+    @property
+    def commit(self) -> str:
+        return self.git.resolve("HEAD") or ""
+
+    def claim(self, kind: str, *causes: str, version: str = NEW.version) -> Claim:
+        return Claim(kind, self.commit, causes, f"{MOMENT:%Y-%m-%dT%H:%M:%SZ}", f"m production {version}")
+
+    def said(self, kind: str, *causes: Statement, version: str = NEW.version) -> Deployment:
+        """What follows, after it was derived twice."""
+        names = [EVENT] * len(causes)
+        claim = self.claim(kind, *names, version=version)
+        made = proposal.commit_of(self.git, claim, causes, "The bot proposes", BOT)
+        assert proposal.why_not(self.git, made, claim, dict(zip(names, causes, strict=True)), self.commit) == ""
+        return parse_deployment(self.git.read_file(made, PATH) or b"", PATH)
+
+    def why_not(self, kind: str, *causes: Statement, version: str = NEW.version) -> str:
+        with pytest.raises(GitmlError) as found:
+            self.said(kind, *causes, version=version)
+        return found.value.message
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Main:
+    return Main(tmp_path)
+
+
+def look(one: CandidateOnMain, phase: str = "inconclusive", hours: int = 1, **more: Any) -> Statement:
+    step = {"weight": one.weight, "next": one.next_weight or "champion", "ready": phase != "failed"}
+    given = {"rules": one.digest, "step": step, **more}
+    about = binding(
+        "canary", model="m", environment="production", version=NEW.version, artifact=NEW.digest,
+        result=RESULTS[Phase(phase)], time=stamp(BEGAN + hours * HOUR),
+    )  # fmt: skip
+    return Statement(about, details(hours, phase, **given))
+
+
+def test_a_canary_gets_the_next_of_the_policy_s_steps(main: Main) -> None:
+    one = main.has(beside(10))
+    assert main.said("raise", look(one)) == beside(50)
+    assert main.said("raise", look(one, "successful")) == beside(50)
+    assert "last of the policy's steps" in main.why_not("raise", look(main.has(beside(50))))
+
+
+def test_a_shadow_becomes_the_canary_when_its_guardrails_pass(main: Main) -> None:
+    one = main.has(Deployment(champion=OLD, shadow=(NEW,)))
+    step = {"weight": 0, "next": None, "ready": False}
+    shadow = {"mode": "shadow", "step": step, "epochs": []}
+    assert main.said("raise", look(one, **shadow)) == beside(10)
+    slow = [part("latency", "inconclusive", "guardrail"), part()]
+    assert "is ready" in main.why_not("raise", look(one, parts=slow, **shadow))
+    assert "is ready" in main.why_not("raise", look(one, parts=[part()], **shadow))
+    other = Canary(version="20260228T070000Z-00000001", digest="d" * 64, weight=5)
+    one = main.has(Deployment(champion=OLD, canary=other, shadow=(NEW,)))
+    assert "is the canary there" in main.why_not("raise", look(one, **shadow))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rules": "f" * 64}, "under other rules"),
+        ({"champion": {**CHAMPION, "artifact": "f" * 64}}, "beside another champion"),
+        ({"step": {"weight": 10, "next": 50, "ready": False}}, "50 % is ready"),
+        ({"step": {"weight": 5, "next": 50, "ready": True}}, "50 % is ready"),
+        ({"step": {"weight": 10, "next": 25, "ready": True}}, "50 % is ready"),
+        ({"hours": 3}, "not of that time"),
+        ({"phase": "failed"}, "50 % is ready"),
+    ],
+)
+def test_nothing_is_raised_by_another_evaluation(main: Main, change: dict[str, Any], words: str) -> None:
+    one = main.has(beside(10))
+    phase, hours = change.pop("phase", "inconclusive"), change.pop("hours", 1)
+    assert words in main.why_not("raise", look(one, phase, hours, **change))
+
+
+def test_nothing_is_raised_by_no_evaluation_or_by_something_else(main: Main) -> None:
+    one = main.has(beside(10))
+    assert "not exactly one" in main.why_not("raise")
+    assert "not exactly one" in main.why_not("raise", look(one), look(one))
+    assert "is no evaluation" in main.why_not("raise", Statement(binding("look"), {}))
+    assert "is no candidate" in main.why_not("raise", look(one), version=OLD.version)
+    old = look(one).details["evaluation"]["until"]
+    assert old
+    main.has(beside(10, hold={"by": "olga", "reason": "the feed is broken"}))
+    assert "is held" in main.why_not("raise", look(one))
+
+
+def test_a_candidate_becomes_champion_and_with_a_guard_the_old_one_stays_as_shadow(main: Main) -> None:
+    main.has(beside(50))
+    assert main.said("champion") == Deployment(champion=NEW)
+    one = main.has(beside(50), guard="7d")
+    assert main.said("champion") == Deployment(champion=NEW, shadow=(OLD,))
+    assert "needs none" in main.why_not("champion", look(one))
+    assert [c.pin for c in candidates_on(main.git.at(main.commit), "m", "production")] == [NEW]
+    write(main.git.root, {PATH: render_deployment(Deployment(champion=NEW, shadow=(OLD,)))})
+    git(main.git.root, "commit", "-qam", "promoted")
+    assert candidates_on(main.git.at(main.commit), "m", "production") == ()
+
+
+def test_one_that_failed_goes_and_is_held_under_whatever_rules(main: Main) -> None:
+    one = main.has(beside(10))
+    bad = look(one, "failed", rules="e" * 64)
+    back = main.said("take-back", bad)
+    assert (back.canary, [h.version for h in back.held]) == (None, [NEW.version])
+    assert "0badcafe" in back.held[0].reason
+    assert "did not fail" in main.why_not("take-back", look(one))
+    assert "not exactly one" in main.why_not("take-back")
+    main.has(beside(10, hold={"by": "olga", "reason": "x"}))
+    assert main.said("take-back", bad).held == back.held
+
+
+def test_where_nobody_judges_there_is_no_candidate(main: Main) -> None:
+    write(main.git.root, {"policy.yaml": "environments: {production: {}}\n"})
+    git(main.git.root, "commit", "-qam", "no rules")
+    assert candidates_on(main.git.at(main.commit), "m", "production") == ()
+    assert "is no candidate" in main.why_not("champion")
+
+
+def test_names_of_kinds() -> None:
+    assert (raising.NAME, succession.NAME, takeback.NAME) == ("raise", "champion", "take-back")
+    assert timedelta(hours=2) == MOMENT - BEGAN
