@@ -62,11 +62,11 @@ class Served:
     in_flight: InFlight = field(default_factory=InFlight, compare=False)
     private: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def champion(self) -> Variant:
         return self.variants[self.deployment.champion.version]
 
-    @property
+    @cached_property
     def shadows(self) -> tuple[Variant, ...]:
         return tuple(v for v in self.variants.values() if v.role == "shadow")
 
