@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from agent.kit import SIGNATURE, sha256, trained
-from deadly import Deadly
+from deadly import Calm, Deadly
 from gitml.agent.childlog import SERVER_LOG
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, GivenVersion, ServeOrder
@@ -21,7 +21,7 @@ from gitml.agent.supervisor import ChildPatience, Supervisor
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
 from gitml.serving.listener import Listen, bound, url_of
-from gitml.spec.deployment import Deployment, Pin, render_deployment
+from gitml.spec.deployment import Canary, Deployment, Pin, render_deployment
 
 
 def given(model: str, artifact: Path, samples: Path | None = None) -> GivenVersion:
@@ -70,6 +70,21 @@ def deadly(cache: Path, model: Any = None) -> ServeOrder:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / "model.joblib").write_bytes(pickle.dumps(model or Deadly()))
     return order(given("d", cache / "model.joblib"), pickle=True)
+
+
+def beside(cache: Path, weight: float) -> ServeOrder:
+    """Serve an object of ``deadly`` that harms nobody as `d`, and one that raises as its canary."""
+    cache.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name, model in (("calm", Calm()), ("deadly", Deadly())):
+        place = cache / name / "model.joblib"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(pickle.dumps(model))
+        found.append(given("d", place))
+    champion, canary = (Pin(version=v.record.version, digest=v.record.files[v.record.artifact].sha256) for v in found)
+    wanted = Deployment(champion=champion, canary=Canary(**canary.model_dump(), weight=weight))
+    first = order(*found, pickle=True)
+    return first.model_copy(update={"deployment": render_deployment(wanted)})
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.apart import Apart, apart, deadly, sound
-from deadly import ENDS, FAULTS, HANGS, Looking
+from agent.apart import Apart, apart, beside, deadly, sound
+from deadly import ENDS, FAULTS, HANGS, RAISES, Looking
 from gitml import landlock
 from gitml.agent.childlog import SERVER_LOG
 from gitml.agent.supervisor import ChildPatience
@@ -34,7 +34,10 @@ def lost(served: Apart, model: str) -> str:
 
 @pytest.mark.parametrize(
     ("a", "word", "printed"),
-    [(ENDS, "exit code 3", "deadly: that was all"), (FAULTS, "SIGSEGV", "Segmentation fault")],
+    [
+        pytest.param(ENDS, "exit code 3", "deadly: that was all", marks=pytest.mark.nightly),
+        (FAULTS, "SIGSEGV", "Segmentation fault"),
+    ],
 )
 def test_a_model_that_kills_its_process_takes_no_other_with_it(
     tmp_path: Path, a: float, word: str, printed: str
@@ -60,6 +63,23 @@ def test_a_model_that_kills_its_process_takes_no_other_with_it(
         state = httpx.get(f"{served.url}/gitml/state").json()
         assert (state["server"]["restarts"], word in state["server"]["last_end"]) == (1, True)
     assert not Path(f"/proc/{served.supervisor.pid}").exists()
+
+
+def test_a_canary_that_fails_where_the_champion_answers_is_stopped_and_callers_see_no_error(tmp_path: Path) -> None:
+    with apart(tmp_path, ChildPatience(look=0.1)) as served:
+        woken = threading.Event()
+        served.supervisor.wake = woken.set
+        order = beside(tmp_path / "cache", 99.999)
+        served.supervisor.serve(order)
+        served.supervisor.open()
+        assert served.ask("d") == 3.0
+        assert [served.ask("d", RAISES) for _ in range(5)] == [-RAISES] * 5
+        assert served.ask("d") == -3.0
+        assert woken.wait(10)
+        (stopped,) = served.supervisor.stopped_canaries().values()
+        assert (stopped.version, "5 requests in a row failed" in stopped.reason) == (
+            order.versions[1].record.version, True,
+        )  # fmt: skip
 
 
 @pytest.mark.nightly

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import git
+from conftest import git, packed
 from evidence.evidence_kit import REPOSITORY, START, World, enveloped, key_pair, named, stamp, world
 from gitml.evidence import trust
 from gitml.evidence.keys import SigningKey
@@ -42,6 +42,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> World:
     made = world(tmp_path_factory.mktemp("read"))
     made.commit({"policy.yaml": people_policy(made)})
     made.promote("one")
+    packed(made.root.parent)
     return made
 
 

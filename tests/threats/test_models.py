@@ -43,6 +43,7 @@ def test_a_model_that_never_loads_is_refused_in_time_and_holds_nothing_up(world:
     assert (running.shop.ask("m"), running.shop.ask("n")) == (6.0, 15.0)
 
 
+@pytest.mark.nightly
 def test_what_serves_goes_on_when_its_next_version_never_answers(world: World) -> None:
     with Quarantine(QuarantineLimits(seconds=2)) as quarantine:
         running = start(world, quarantine=quarantine)

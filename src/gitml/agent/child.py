@@ -155,7 +155,7 @@ class _Served:
             name: tuple(sorted(v.digest for v in served.variants.values()))
             for name, served in self.state.served.items()
         }
-        return AliveAnswer(number=order.number, serving=serving, still=self.still())
+        return AliveAnswer(number=order.number, serving=serving, still=self.still(), stopped=self.server.stopped)
 
     def _open(self, number: int) -> OpenedAnswer:
         from gitml.agent.http import Scope, with_agent

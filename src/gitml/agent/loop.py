@@ -26,6 +26,7 @@ from gitml.agent.setup import Setup
 from gitml.agent.shop import HidingFront
 from gitml.agent.source import MAIN_REF, Heads, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
+from gitml.agent.stops import noted, without_stopped
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View, not_better
 from gitml.clock import machine
@@ -143,6 +144,9 @@ class Agent:
             if loss.digest and tries.blamed(before, loss.digest, loss.others):
                 self._save(tries.crashed(self.state, loss.digest, loss.reason, now, loss.others))
                 self.setup.reporter.crashed(self.state, loss.model, loss.digest, now)
+        state = noted(self.state, self._front.stopped_canaries(), now)
+        if state != self.state:
+            self._save(state)
 
     def _look(self, now: datetime) -> _Main:
         """Main and its deployment files; or why not: then what is applied or pinned is served all the same."""
@@ -240,7 +244,8 @@ class Agent:
         self._see(replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING))))
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
         try:
-            loaded = self._load(LoadOrder(case.model, found.deployment, change.commit, pickle), case.now)
+            deployment, _ = without_stopped(self.state, case.model, found.deployment)
+            loaded = self._load(LoadOrder(case.model, deployment, change.commit, pickle), case.now)
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
             reason = f"not applied: {why_not_loaded(exc)}"
             attempt = tries.failed(attempt, reason)
@@ -287,7 +292,9 @@ class Agent:
 
     def _serve(self, model: str, order: LoadOrder) -> str:
         now, there = self.setup.clock(), self._loaded.get(model)
-        deployment, barred = tries.spared(self.state, order.deployment, now)
+        spared, barred = tries.spared(self.state, order.deployment, now)
+        deployment, stopped = without_stopped(self.state, model, spared)
+        barred = "; ".join(told for told in (barred, stopped) if told)
         if there is not None and (there.deployment, there.order.commit) == (deployment, order.commit):
             return barred
         if why := tries.why_barred(self.state, deployment.champion, now):

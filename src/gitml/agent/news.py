@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from gitml.agent.failures import SAID, Failure
 from gitml.agent.pin import LocalPin
 from gitml.agent.report import DeploymentsPage, News, Outbox, statement_of
 from gitml.agent.source import MAIN_REF, Mirror, Moved
-from gitml.agent.state import AgentState, Applied, Attempt, agent_name, stamp
+from gitml.agent.state import AgentState, Applied, Attempt, Stop, agent_name, stamp
 from gitml.agent.trust import Trusted
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.keys import SigningKey
@@ -96,6 +96,9 @@ class Reporter:
         for model, applied in state.applied.items():
             if not applied.told:
                 state = self._applied(state, model, applied)
+        for model, stop in state.stops.items():
+            if not stop.told:
+                state = self._stopped(state, model, stop)
         for pin in pins.values():
             state = self._pin(state, pin, now)
         self._deliver()
@@ -109,6 +112,19 @@ class Reporter:
         if not self._write(news):
             return state
         return state.with_applied(model, applied.model_copy(update={"told": True}))
+
+    def _stopped(self, state: AgentState, model: str, stop: Stop) -> AgentState:
+        """A canary that fails where the champion answers."""
+        applied = state.applied.get(model)
+        news = self._news_of(model, applied) if applied else None
+        if news is None:
+            return state
+        about, details = Pin(version=stop.version, digest=stop.digest), {"part": "canary", "stopped": stop.since}
+        news = replace(news, result="failed", reason=stop.reason, time=stop.since, details=details, about=about)
+        self._waiting[f"{model} canary"] = news
+        if not self._write(news):
+            return state
+        return state.with_stop(model, stop.model_copy(update={"told": True}))
 
     def _news_of(self, model: str, applied: Applied) -> News | None:
         deployment = _deployment(applied)

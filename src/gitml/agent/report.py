@@ -29,7 +29,7 @@ class News:
     """One thing that happened to one model: it serves (or could not serve) what ``change`` of main brought.
 
     ``seconds`` from the moment that it was seen; ``details`` is JSON. ``by`` is whoever pinned it, for a local pin.
-    ``pin`` is the version that it is about, where that is not the champion.
+    ``about``: a version other than the champion.
     """
 
     environment: str
@@ -42,12 +42,17 @@ class News:
     seconds: float
     by: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
-    pin: Pin | None = None
+    about: Pin | None = None
+
+    @property
+    def pin(self) -> Pin:
+        """The version that it is about: the champion, unless another is named."""
+        return self.about or self.deployment.champion
 
 
 def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
-    change, pin = news.change, news.pin or news.deployment.champion
+    change, pin = news.change, news.pin
     raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
@@ -198,14 +203,15 @@ class DeploymentsPage:
             "model": news.model,
             "agent": agent,
             "blob": news.change.new,
-            "digest": news.deployment.champion.digest,
+            "digest": news.pin.digest,
             **pins_of(news.deployment),
         }
         new = NewDeployment(
             commit=news.change.commit,
             environment=news.environment,
-            task=f"{TASK}:{news.model}",
-            description=f"{news.model} {news.deployment.champion.version}",
+            # What became of a canary is not what became of the champion.
+            task=f"{'canary' if news.about else TASK}:{news.model}",
+            description=f"{news.model} {news.pin.version}",
             payload=payload,
         )
         state = "success" if news.result == "passed" else "failure"

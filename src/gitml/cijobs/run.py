@@ -210,13 +210,15 @@ def _fetched(work: _Work, stage: str) -> bool:
 
 def _stage_run(work: _Work, ran: Ran) -> StageRun:
     outputs = {c.path: file_of(work.about, c.path) for c in ran.entry.outs if "://" not in c.path}
-    return StageRun(
-        stage=ran.stage,
-        how=ran.how.value,
-        seconds=round(ran.seconds, 3),
-        why=ran.why,
-        entry=ran.entry.to_dict(),
-        outputs=outputs,
+    return StageRun.model_validate(
+        {
+            "stage": ran.stage,
+            "how": ran.how.value,
+            "seconds": round(ran.seconds, 3),
+            "why": ran.why,
+            "entry": ran.entry.to_dict(),
+            "outputs": outputs,
+        }
     )
 
 
@@ -235,7 +237,7 @@ def _failed(work: _Work, exc: GitmlError) -> StageRun:
     log = work.root / ".dvc" / "tmp" / "gitml" / "logs" / f"{work.running.replace('/', '_')}.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     tail = "\n".join(text.rstrip().splitlines()[-LOG_LINES:])[-16_000:]
-    why = work.redact(exc.message.splitlines()[0])
+    why = work.redact(exc.message.splitlines()[0].removeprefix(f"stage {work.running} failed: "))
     return StageRun(stage=work.running, how="failed", why=why, log_tail=work.redact(tail))
 
 

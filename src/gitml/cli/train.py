@@ -16,7 +16,7 @@ from gitml.pipelines.run import How, Ran
 from gitml.training.train import TrainCall, Trained, TrainOutcome
 from gitml.training.train import train as run_train
 
-_STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim"}
+_STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim", How.NOT_FETCHED: "dim"}
 
 
 @click.command(
@@ -58,7 +58,7 @@ def train(
 
 def tell(ran: Ran) -> None:
     how = paint(f"{ran.how.value:<12}", _STYLES[ran.how], stream=sys.stderr)
-    took = f"{seconds(ran.seconds):>12}" if ran.how is not How.UP_TO_DATE else " " * 12
+    took = f"{seconds(ran.seconds):>12}" if ran.how in (How.RAN, How.RESTORED) else " " * 12
     why = paint(f"  {ran.why}", "dim", stream=sys.stderr) if ran.why else ""
     note(f"  {ran.stage:<15} {how}{took}{why}".rstrip())
 

@@ -75,12 +75,12 @@ class ShareOfBoth(_Form):
     candidate: float | None
 
 
-class StillNeeded(_Form):
+class _StillNeeded(_Form):
     units: Count | None
     days: float | None
 
 
-class JudgedPart(_Form):
+class _JudgedPart(_Form):
     part: PartName
     name: _Words
     phase: _Phase
@@ -93,10 +93,10 @@ class JudgedPart(_Form):
     margin: float | None
     n: OfBoth
     events: OfBoth
-    needed: StillNeeded | None
+    needed: _StillNeeded | None
 
 
-class WeightEpoch(_Form):
+class _WeightEpoch(_Form):
     weight: _Percent
     since: _Time
     until: _Time
@@ -115,7 +115,7 @@ class SeriesPoint(_Form):
     high: float | None
 
 
-class WeightStep(_Form):
+class _WeightStep(_Form):
     """``next``: the next percent, or `champion`; None where nothing comes next. ``ready``: it may be proposed."""
 
     weight: _Percent
@@ -139,11 +139,11 @@ class ToldEvaluation(_Form):
     next_look: _Time
     phase: _Phase
     reason: _Words
-    parts: Annotated[list[JudgedPart], Field(max_length=_MOST_PARTS)]
-    epochs: Annotated[list[WeightEpoch], Field(max_length=_MOST_EPOCHS)]
+    parts: Annotated[list[_JudgedPart], Field(max_length=_MOST_PARTS)]
+    epochs: Annotated[list[_WeightEpoch], Field(max_length=_MOST_EPOCHS)]
     labels: LabelsOfBoth
     series: Annotated[list[SeriesPoint], Field(max_length=_MOST_POINTS)]
-    step: WeightStep
+    step: _WeightStep
     ends: _Time | None = None
     notes: Annotated[list[_Words], Field(max_length=_MOST_PARTS)] = []
 
@@ -202,9 +202,9 @@ class CanaryDetails(_Form):
 
 
 def canary_id(told: ToldEvaluation) -> str:
-    """What an evaluation is known by."""
+    """What an evaluation is known by: every one with it answers the same question at the same moment."""
     arms = [[arm.version, arm.artifact] for arm in (told.candidate, told.champion)]
-    moment = f"{told.until.timestamp():.0f}"
+    moment = f"{told.at.timestamp():.0f}"
     decides = [told.model, told.environment, told.mode, *arms, told.rules, moment]
     return hashlib.sha256(canonical(decides)).hexdigest()
 
@@ -277,7 +277,7 @@ def _first(exc: ValidationError, otherwise: str) -> str:
 
 @dataclass(frozen=True)
 class Canaries:
-    """The evaluations that count, by the moments up to which they judged, and those of the same ids that came later."""
+    """The evaluations that count, by the moments of their looks, and those of the same ids that came later."""
 
     counting: tuple[SignedCanary, ...] = ()
     later: tuple[SignedCanary, ...] = ()
@@ -305,7 +305,7 @@ def canaries_of(told: Iterable[Believed]) -> Canaries:
             continue
         if first.setdefault(one.id, one) is not one:
             later.append(one)
-    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.until, _signed(c.said)))), tuple(later))
+    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.at, _signed(c.said)))), tuple(later))
 
 
 def _signed(said: Believed) -> tuple[datetime, str]:

@@ -23,6 +23,7 @@ from gitml.project.doctordetectors import detector_points
 from gitml.project.doctorfix import mend
 from gitml.project.doctoridentity import identity
 from gitml.project.doctorlooks import watching
+from gitml.project.doctorpackage import package_point
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
 from gitml.project.render import Did, workflows
@@ -40,7 +41,15 @@ def doctor(
 ) -> tuple[Point, ...]:
     """Every point, in the order in which they are best put right. ``fix``: what can be set on the forge is, first."""
     application = load_application(root)
-    points = [_workflows(root), *_data(root, application), _trials(), _serving(), *detector_points(root, application)]
+    package = package_point(root, application, env)
+    points = [
+        _workflows(root),
+        package,
+        *_data(root, application),
+        _trials(),
+        _serving(),
+        *detector_points(root, application),
+    ]
     try:
         remote = _origin(root)
         settings = settings_from(env, remote)

@@ -201,7 +201,15 @@ def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
     found = compare(record, rerun, work.call.tolerance)
     if found.phase is Phase.SUCCESSFUL and found.measurements["level"] != Level.BYTES:
         found = _with_its_own_model(work, rerun, found)
-    return _told(work, origin, environment, found)
+    return _told(work, origin, environment, _with_what_stays(found, dvc.keeping(commands)))
+
+
+def _with_what_stays(found: Verdict, kept: tuple[str, ...]) -> Verdict:
+    """What a stage keeps from run to run is in no record: with it missing here, another result proves nothing."""
+    if found.phase is not Phase.FAILED or not kept:
+        return found
+    told = f"{kept[0]} stays from run to run (persist), and here it started from nothing: {found.reason}"
+    return replace(found, phase=Phase.INCONCLUSIVE, reason=told)
 
 
 def _with_its_own_model(work: _Work, rerun: Rerun, found: Verdict) -> Verdict:
