@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +32,7 @@ from gitml.git.commands import Git
 from gitml.registry.record import Record
 from gitml.spec import Deployment
 from promotion.gating import Gated
-from promotion.promoting import NOW, MemoryTown, pin
+from promotion.promoting import GITML, NOW, MemoryTown, pin
 
 RUN = "https://forge.example/runs/7"
 HOUR = timedelta(hours=1)
@@ -128,8 +130,14 @@ class CanaryTown:
         self.town.merge(number)
 
 
-def build(gated: Gated[MemoryTown], folder: Path, state: str = "canary", **canary: Any) -> CanaryTown:
-    """Two versions, the second beside the first in production."""
+def build(
+    gated: Gated[MemoryTown],
+    folder: Path,
+    state: str = "canary",
+    signature: Mapping[str, Any] | None = None,
+    **canary: Any,
+) -> CanaryTown:
+    """Two versions, the second beside the first in production, maybe with a signature."""
     made = MemoryTown(forge=gated.town.forge, folder=folder, here=folder / "here", now=NOW)
     made.forge = gated.town.forge.copy(folder / "forge", now=lambda: made.now)
     git(folder, "clone", "-q", str(made.forge.remote), "here")
@@ -143,13 +151,30 @@ def build(gated: Gated[MemoryTown], folder: Path, state: str = "canary", **canar
         "looks": {"public": public, "owner": "CI", "purposes": ["canary"], "from": "2026-01-01"},
     }
     g.rules(environments={"production": {**PEOPLE, "canary": canary}}, keys=keys)
-    old, new = made.train(1), made.train(2)
+    more = _signed(made, signature) if signature else {}
+    old, new = (made.train(seed, **({**more, "files": _files(seed, more)} if more else {})) for seed in (1, 2))
     for version in (old, new):
         g.prove(version, "trained", "evaluated")
     found = CanaryTown(g, signing_key(secret), old, new)
     weight = {"canary": {**pin(new).model_dump(), "weight": 10}} if state == "canary" else {"shadow": (pin(new),)}
     made.put("production", Deployment(champion=pin(old), **weight))
     return found
+
+
+def _signed(made: MemoryTown, signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Main has the signature's file; what records say of it."""
+    text = GITML.replace("    metrics:", "    signature: signature.json\n    metrics:")
+    made.push({"gitml.yaml": text, "signature.json": json.dumps(signature)})
+    return {"signature": signature, "roles": {"signature": "signature.json", "metrics": "metrics.json"}}
+
+
+def _files(seed: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    raw = json.dumps(more["signature"]).encode()
+    return {
+        "model.skops": {"sha256": f"{seed:064x}", "size": 1_500_000},
+        "signature.json": {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)},
+        "metrics.json": {"sha256": "f" * 64, "size": 12},
+    }
 
 
 def no_env(monkeypatch: Any) -> None:

@@ -29,7 +29,7 @@ PATH = "models/m/production.yaml"
 EVENT = "2026/03/20260301T100000Z-canary-3f2a90bc11d2.json"
 OLD, NEW = (Pin(version=arm["version"], digest=arm["artifact"]) for arm in (CHAMPION, CANDIDATE))
 MOMENT = BEGAN + 2 * HOUR
-GITML = "application: app\nmodels:\n  m: {artifact: m.onnx, better: {accuracy: higher}}\n"
+GITML = "application: app\nmodels:\n  m: {artifact: m.onnx, metrics: metrics.json, better: {accuracy: higher}}\n"
 
 
 def beside(weight: float | None = 10, **more: Any) -> Deployment:

@@ -54,6 +54,7 @@ class SplitWorld:
     folder: Path
     model: str = "delay"
     host: str = "web"
+    output: str = "p"
     now: datetime = MONDAY + 10 * DAY
 
     def serve(
@@ -84,7 +85,7 @@ class SplitWorld:
         p = np.asarray(part.p)
         for n, (name, when) in enumerate(zip(part.names, part.when, strict=True)):
             outcome = part.outcome[n] if part.outcome else "ok"
-            told = {"p": p[n : n + 1]} if outcome == "ok" else {}
+            told = {self.output: p[n : n + 1]} if outcome == "ok" else {}
             unit, moment = part.unit[n] if part.unit else None, when.timestamp()
             answered = moment if outcome == "ok" else None
             yield Exchange(

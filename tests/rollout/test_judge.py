@@ -94,6 +94,18 @@ def test_rare_errors_of_both_pass_exactly(tmp_path: Path) -> None:
     assert part.high < 0.01
 
 
+def test_one_client_who_floods_with_failures_does_not_pass_as_one_unit(tmp_path: Path) -> None:
+    """Of the candidate's rows a half failed, of its units one: neither says that at most .5 % more rows fail."""
+    old, new = arms(3_000, 0.9, 0.9)
+    old, new = (replace(a, unit=[f"{a.arm}-{n}" for n in range(len(a.when))]) for a in (old, new))
+    count = len(new.when)
+    flood = replace(
+        new, unit=["broken"] * count, outcome=["failed"] * count, prefix="flood", when=[w + DAY / 1e6 for w in new.when]
+    )
+    part = part_of(judged(tmp_path, old, new, flood), "errors")
+    assert part.phase is not Phase.SUCCESSFUL, part.reason
+
+
 def test_answers_that_are_missing_are_a_guardrail(tmp_path: Path) -> None:
     old, new = arms(3_000, 0.9, 0.95)
     new = replace(new, p=np.where(np.arange(len(new.when)) % 10 == 0, np.nan, new.p))
@@ -129,16 +141,16 @@ def test_users_that_return_are_one_unit(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     parts = []
     for arm, lucky in (("champion", 0.8), ("canary", 0.8)):
-        good = rng.random(150) < lucky
-        unit = [f"{arm}-{n}" for n in range(150) for _ in range(20)]
-        late = (rng.random(3_000) < 0.4).astype(float)
+        good = rng.random(200) < lucky
+        unit = [f"{arm}-{n}" for n in range(200) for _ in range(20)]
+        late = (rng.random(4_000) < 0.4).astype(float)
         right = np.repeat(good, 20)
-        parts.append(Served(arm, moments(3_000, 5), answers(right, late), late, unit, weight=50.0))
+        parts.append(Served(arm, moments(4_000, 5), answers(right, late), late, unit, weight=50.0))
     found = judged(tmp_path, *parts, rules={"units": 100})
     part = part_of(found, "accuracy")
-    assert (part.n.champion, part.n.candidate) == (150, 150)
+    assert (part.n.champion, part.n.candidate) == (200, 200)
     assert part.low is not None
-    assert part.low < -0.1, "as 150 draws, and not as 3,000"
+    assert part.low < -0.1, "as 200 draws, and not as 4,000"
 
 
 def test_a_shadow_is_judged_in_pairs(tmp_path: Path) -> None:
@@ -184,6 +196,20 @@ def test_a_ranking_is_judged_by_how_far_rows_move_it(tmp_path: Path) -> None:
     assert found.phase is Phase.SUCCESSFUL, found.reason
     part = part_of(found, "auc")
     assert part.difference == pytest.approx(0.11, abs=0.03)
+
+
+def test_an_epoch_of_one_class_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    parts = []
+    for epoch, weight, day, count in (("e1", 50.0, 0, 20), ("e2", 50.0, 1, 3_000)):
+        for arm in ("champion", "canary"):
+            late = (rng.random(count) < (0.3 if count > 20 else 0)).astype(float)
+            score = 1 / (1 + np.exp(-(late * 2 + rng.normal(size=count) - 1)))
+            when = moments(count, 3, MONDAY + day * DAY)
+            parts.append(Served(arm, when, score, late, weight=weight, epoch=epoch))
+    found = judged(tmp_path, *parts, rules={"metric": "auc", "margin": 0.05})
+    assert part_of(found, "auc").n.champion == 3_000
+    assert part_of(found, "auc").phase is Phase.SUCCESSFUL, found.reason
 
 
 # What is broken, missing or forged counts neither for the candidate nor against it.

@@ -75,12 +75,12 @@ class ShareOfBoth(_Form):
     candidate: float | None
 
 
-class StillNeeded(_Form):
+class _StillNeeded(_Form):
     units: Count | None
     days: float | None
 
 
-class JudgedPart(_Form):
+class _JudgedPart(_Form):
     part: PartName
     name: _Words
     phase: _Phase
@@ -93,10 +93,10 @@ class JudgedPart(_Form):
     margin: float | None
     n: OfBoth
     events: OfBoth
-    needed: StillNeeded | None
+    needed: _StillNeeded | None
 
 
-class WeightEpoch(_Form):
+class _WeightEpoch(_Form):
     weight: _Percent
     since: _Time
     until: _Time
@@ -115,7 +115,7 @@ class SeriesPoint(_Form):
     high: float | None
 
 
-class WeightStep(_Form):
+class _WeightStep(_Form):
     """``next``: the next percent, or `champion`; None where nothing comes next. ``ready``: it may be proposed."""
 
     weight: _Percent
@@ -139,11 +139,11 @@ class ToldEvaluation(_Form):
     next_look: _Time
     phase: _Phase
     reason: _Words
-    parts: Annotated[list[JudgedPart], Field(max_length=_MOST_PARTS)]
-    epochs: Annotated[list[WeightEpoch], Field(max_length=_MOST_EPOCHS)]
+    parts: Annotated[list[_JudgedPart], Field(max_length=_MOST_PARTS)]
+    epochs: Annotated[list[_WeightEpoch], Field(max_length=_MOST_EPOCHS)]
     labels: LabelsOfBoth
     series: Annotated[list[SeriesPoint], Field(max_length=_MOST_POINTS)]
-    step: WeightStep
+    step: _WeightStep
     ends: _Time | None = None
     notes: Annotated[list[_Words], Field(max_length=_MOST_PARTS)] = []
 

@@ -207,6 +207,7 @@ def _across(files: _Files) -> None:
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
+        found += policycheck.kpis_known(*files.policy, app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _deployed(files, app)
     _ensembles(files, app)

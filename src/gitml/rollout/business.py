@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import JudgedPart
-from gitml.rollout.holding import Asked
+from gitml.rollout.holding import DifferenceGoal
 from gitml.rollout.observed import Observed, TimedInfluence
-from gitml.rollout.primary import Judged, judged
+from gitml.rollout.primary import JudgedSeries, judged
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
 from gitml.rollout.trial import CandidateTrial, KpiRule, TrialTraffic
@@ -47,7 +47,7 @@ def kpi(
     failing: float,
     days: float,
     until: datetime,
-) -> Judged:
+) -> JudgedSeries:
     """Units count by the arm and epoch of their first answer, and only if all of ``within`` lies in that epoch: later
     the weight may have moved them to the other arm."""
     if not all(table.named.any() for table in rows.arms):
@@ -70,13 +70,13 @@ def kpi(
         return _open(
             rule, f"no unit was answered {rule.spec.within.total_seconds() / 86_400:g} days ago at one weight yet"
         )
-    asked = Asked(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
+    asked = DifferenceGoal(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
     name = f"{rule.name} ({rule.spec.unit})" if rule.spec.unit else rule.name
     return judged("kpi", name, Observed(tuple(strata), False), asked, (days, until), events, trial.rules.events)
 
 
-def _open(rule: KpiRule, why: str) -> Judged:
-    return Judged(JudgedPart("kpi", rule.name, Phase.INCONCLUSIVE, f"{rule.name}: {why}"))
+def _open(rule: KpiRule, why: str) -> JudgedSeries:
+    return JudgedSeries(JudgedPart("kpi", rule.name, Phase.INCONCLUSIVE, f"{rule.name}: {why}"))
 
 
 def _end(rows: TrialRows, epoch: int, until: datetime) -> int:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gitml.rollout.evaluation import ArmCounts, JudgedPart, StillNeeded
-from gitml.rollout.holding import Asked, rest, rest_of
+from gitml.rollout.holding import DifferenceGoal, rest, rest_of
 from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
@@ -86,6 +86,11 @@ class _Rates:
         return len(np.unique(np.concatenate([arm.epoch for arm in self.arms])))
 
     @property
+    def is_exact(self) -> bool:
+        """Whether all rows are independent trials of one epoch."""
+        return not self.clustered and self.epochs == 1 and all(self.units)
+
+    @property
     def units(self) -> tuple[int, int]:
         return int(self.champion.first.sum()), int(self.candidate.first.sum())
 
@@ -144,9 +149,9 @@ def _rates(rows: TrialRows, masks: Sequence[Mask], hits: Sequence[Mask], paired:
 
 
 def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing: float, days: float) -> JudgedPart:
-    asked = Asked(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
+    asked = DifferenceGoal(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
     contrast = _contrast(found) if any(found.events) else None
-    low, high = _low(found, contrast, asked.failing, margin), _high(found, contrast, asked.passing)
+    low, high = _low(found, contrast, asked.failing), _high(found, contrast, asked.passing)
     phase = asked.phase(low, high)
     champion, candidate = (arm.share for arm in found.arms)
     known = champion is not None and candidate is not None
@@ -189,32 +194,39 @@ def _part(arm: ArmEvents, epoch: int, paired: bool) -> TimedInfluence:
 
 
 def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
-    """Whatever the champion's share is, the difference is not above the candidate's own: exact, also over epochs."""
+    """Whatever the champion's share is, the difference is not above the candidate's own."""
     near = _interval(found, contrast, level, "high")
-    trials = found.units[1]
-    hits = int(found.candidate.by_unit[1].sum())
-    own = betabinomial.interval(hits, trials, rates.EXACT * level, side="high").high if trials else 1.0
+    trials, hits = found.units[1], int(found.candidate.by_unit[1].sum())
+    if found.is_exact or not all(found.units):
+        return near if found.units[0] else None
+    if (found.candidate.share or 0.0) > hits / trials:
+        # Units with events sent more rows than others: the share of such units bounds no share of rows.
+        return near
+    own = betabinomial.interval(hits, trials, rates.EXACT * level, side="high").high
     ends = [end for end in (near, own) if end is not None and end < 1.0]
-    return min(ends) if ends and found.units[0] else None
+    return min(ends) if ends else None
 
 
-def _low(found: _Rates, contrast: Contrast | None, level: float, margin: float) -> float | None:
+def _low(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
     near = _interval(found, contrast, level, "low")
     if found.clustered or found.paired or found.epochs == 1 or not all(found.units):
         return near
-    # Pooled over epochs a difference may be that of the weeks, unless it is there within epochs too.
-    part = rates.EXACT * level / 2
     counts = _by_epoch(found)
-    if eventcounts.log_evalue(counts, 1.0, side="low") < math.log(1 / part):
+    if eventcounts.log_evalue(counts, 1.0, side="low") < math.log(1 / (rates.EXACT * level)):
         return near
-    pooled = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
-    exact = betabinomial.difference(pooled[0], pooled[1], part, side="low").low
+    # More events, within epochs; by how much is what the champion's epochs say of the candidate's.
+    old, new = _trials(counts.champion, counts.exposed_champion), _trials(counts.candidate, counts.exposed_candidate)
+    exact = rates.over_epochs(old, new, rates.EXACT * level, side="low").low
     return exact if near is None else max(near, exact)
+
+
+def _trials(events: ArrayLike, units: ArrayLike) -> list[tuple[float, float]]:
+    return list(zip(np.asarray(events).tolist(), np.asarray(units).tolist(), strict=True))
 
 
 def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side) -> float | None:
     observed = Observed((), found.paired)
-    if not found.clustered and found.epochs == 1 and all(found.units):
+    if found.is_exact:
         pairs = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
         if found.paired:
             only = found.candidate.hit & ~found.champion.hit
@@ -237,7 +249,7 @@ def _by_epoch(found: _Rates) -> EventCounts:
     return EventCounts(told[0][0], told[1][0], told[0][1], told[1][1])
 
 
-def _needed(found: _Rates, contrast: Contrast | None, asked: Asked, days: float) -> StillNeeded | None:
+def _needed(found: _Rates, contrast: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:
     """By the nearly normal bound, or the exact one of the candidate's own share, whatever comes sooner."""
     near = rest_of(contrast, asked, days)
     hits, trials, factor = int(found.candidate.by_unit[1].sum()), found.units[1], 1.0

@@ -14,7 +14,7 @@ from gitml.verdict import Phase
 
 
 @dataclass(frozen=True)
-class Asked:
+class DifferenceGoal:
     """``higher``: more is better. ``margin``: how much worse the candidate may be; None where it must be better.
     ``passing`` and ``failing``: error rates of the two decisions."""
 
@@ -36,8 +36,10 @@ class Asked:
     def phase(self, low: float | None, high: float | None) -> Phase:
         """By the ends of the confidence sequence.
 
-        >>> Asked(True, 0.01, 0.05, 0.05).phase(-0.005, 0.02), Asked(False, None, 0.05, 0.05).phase(-0.2, 0.1)
-        (<Phase.SUCCESSFUL: 'successful'>, <Phase.INCONCLUSIVE: 'inconclusive'>)
+        >>> DifferenceGoal(True, 0.01, 0.05, 0.05).phase(-0.005, 0.02)
+        <Phase.SUCCESSFUL: 'successful'>
+        >>> DifferenceGoal(False, None, 0.05, 0.05).phase(-0.2, 0.1)
+        <Phase.INCONCLUSIVE: 'inconclusive'>
         """
         above = low is not None and low > self.edge
         below = high is not None and high < self.edge
@@ -57,7 +59,7 @@ class Held:
     why: str = ""
 
 
-def held(observed: Observed, asked: Asked) -> Held:
+def held(observed: Observed, asked: DifferenceGoal) -> Held:
     """What can be said of the difference now."""
     found = observed.contrast
     low, high = (observed.bound(found, level, side) for level, side in zip(asked.levels, SIDES, strict=True))
@@ -68,7 +70,7 @@ def held(observed: Observed, asked: Asked) -> Held:
 SIDES: tuple[Side, Side] = ("low", "high")
 
 
-def rest_of(found: Contrast | None, asked: Asked, days: float) -> StillNeeded | None:
+def rest_of(found: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:
     """What it still takes to decide, if all stays as it is; None where no number is enough. ``days`` have passed."""
     if found is None:
         return None

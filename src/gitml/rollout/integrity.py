@@ -145,12 +145,13 @@ def _moment(micros: int) -> datetime:
 
 
 def sample_ratio(units: Sequence[ArmUnits], epochs: Sequence[WeightEpoch]) -> list[JudgedPart]:
-    """Whether each arm got its share of the units, and whether units stayed in their arms."""
-    shown = [e for e in epochs if (e.units.champion or 0) + (e.units.candidate or 0)]
-    if not shown:
+    """Whether each arm got its share of the units, each at its first weight, and whether units stayed in their arms."""
+    if not epochs or not any(len(arm.unit) for arm in units):
         return []
-    counts = [[e.units.champion or 0, e.units.candidate or 0] for e in shown]
-    shares = [[1 - e.weight / 100, e.weight / 100] for e in shown]
+    arms = np.repeat([0, 1], [len(arm.unit) for arm in units])
+    unit, epoch = (np.concatenate(parts) for parts in zip(*((arm.unit, arm.epoch) for arm in units), strict=True))
+    counts = sampleratio.newcomers(unit, arms, epoch).tolist()
+    shares = [[1 - e.weight / 100, e.weight / 100] for e in epochs[: len(counts)]]
     evidence = sampleratio.log_evalue(counts, shares)
     p = math.exp(-max(evidence, 0.0)) if math.isfinite(evidence) else 0.0
     total = [sum(arm) for arm in zip(*counts, strict=True)]

@@ -17,7 +17,7 @@ from gitml.rollout.evaluation import Evaluation, JudgedPart, WeightEpoch, Weight
 from gitml.rollout.guardrails import guardrails
 from gitml.rollout.integrity import ArmUnits, elapsed_days, epochs_of, integrity, sample_ratio, units_part
 from gitml.rollout.labels import coverage_parts, label_state, matured
-from gitml.rollout.primary import Judged, primary
+from gitml.rollout.primary import JudgedSeries, primary
 from gitml.rollout.reading import TrialRows, read_rows
 from gitml.rollout.trial import CandidateTrial, TrialRules, TrialTraffic
 from gitml.traffic.marks import Completeness
@@ -135,7 +135,7 @@ def _ways_to_fail(rules: TrialRules, trial: CandidateTrial) -> int:
     return 4 + kpis + (rules.disagreement is not None and trial.paired)
 
 
-def _decided(parts: Sequence[JudgedPart], main: Judged | None) -> tuple[Phase, str]:
+def _decided(parts: Sequence[JudgedPart], main: JudgedSeries | None) -> tuple[Phase, str]:
     """The state, and one sentence that says why."""
     failed = [part for part in parts if part.phase is Phase.FAILED]
     blocked = [part for part in parts if part.phase is not Phase.SUCCESSFUL and part.part in _RATIO_BLOCKS]

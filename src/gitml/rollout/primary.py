@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import MOST_POINTS, ArmCounts, JudgedPart, PartKind, SequencePoint
-from gitml.rollout.holding import SIDES, Asked, Held, held, rest, rest_of
+from gitml.rollout.holding import SIDES, DifferenceGoal, Held, held, rest, rest_of
 from gitml.rollout.labels import MaturedLabels, known_at
 from gitml.rollout.metrics import METRICS, LabelledMetric, events_in, right
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSeries:
     """A part, and the sequence that led to it."""
 
     part: JudgedPart
@@ -33,8 +33,8 @@ class Judged:
 
 def primary(
     trial: CandidateTrial, rows: TrialRows, labels: MaturedLabels, failing: float, days: float, until: datetime
-) -> Judged:
-    """Judged from the first event on that a minimum asks for; before that only what is still missing is said."""
+) -> JudgedSeries:
+    """JudgedSeries from the first event on that a minimum asks for; before that only what is still missing is said."""
     rules, metric = trial.rules, METRICS.get(trial.rules.metric)
     if metric is None:
         named = f"{rules.metric} cannot be told from labels" if rules.metric else "no metric with a margin is named"
@@ -57,7 +57,7 @@ def primary(
     except ValueError as exc:  # one class only, no positive answer: the metric is not defined yet
         return _open(rules.metric, f"{rules.metric} is not defined yet: {exc}", counts)
     events = [events_in(metric, t.truth[mask], t.predicted[mask]) for t, mask in zip(rows.arms, told, strict=True)]
-    asked = Asked(metric.higher, rules.margin, rules.error_rate, failing)
+    asked = DifferenceGoal(metric.higher, rules.margin, rules.error_rate, failing)
     return judged("primary", rules.metric, observed, asked, (days, until), events, rules.events)
 
 
@@ -65,11 +65,11 @@ def judged(
     kind: PartKind,
     name: str,
     observed: Observed,
-    asked: Asked,
+    asked: DifferenceGoal,
     when: tuple[float, datetime],
     events: Sequence[int],
     least: int,
-) -> Judged:
+) -> JudgedSeries:
     """``when``: days that have passed, and the end; ``least`` events of each arm are needed."""
     days, until = when
     found = held(observed, asked)
@@ -86,11 +86,11 @@ def judged(
         part = replace(part, phase=Phase.INCONCLUSIVE, reason=told, needed=needed)
     elif found.phase is Phase.INCONCLUSIVE:
         part = replace(part, needed=rest_of(found.contrast, asked, days))
-    return Judged(part, _series(observed, found, asked, until))
+    return JudgedSeries(part, _series(observed, found, asked, until))
 
 
-def _open(name: str, why: str, counts: Sequence[int] = (0, 0), kind: PartKind = "primary") -> Judged:
-    return Judged(JudgedPart(kind, name, Phase.INCONCLUSIVE, why, n=ArmCounts(*counts)))
+def _open(name: str, why: str, counts: Sequence[int] = (0, 0), kind: PartKind = "primary") -> JudgedSeries:
+    return JudgedSeries(JudgedPart(kind, name, Phase.INCONCLUSIVE, why, n=ArmCounts(*counts)))
 
 
 def _hours(seconds: float) -> str:
@@ -111,11 +111,17 @@ def _observed(metric: LabelledMetric, rows: TrialRows, told: Sequence[Mask], wit
         exact = _pairs_won(metric, arms, told[0], truth)
         return Observed(((pair[0], pair[1]),), True, *exact)
     names = np.intersect1d(arms[0].epoch[told[0]], arms[1].epoch[told[1]]).tolist()
-    strata = []
+    strata, undefined = [], None
     for epoch in names:
         here = [m & (t.epoch == epoch) for t, m in zip(arms, told, strict=True)]
-        one, other = (_timed(metric, t, m, within, t.truth[m]) for t, m in zip(arms, here, strict=True))
-        strata.append((one, other))
+        try:
+            one, other = (_timed(metric, t, m, within, t.truth[m]) for t, m in zip(arms, here, strict=True))
+        except ValueError as exc:  # a short epoch of one class must not hold up the others for ever
+            undefined = exc
+        else:
+            strata.append((one, other))
+    if undefined and not strata:
+        raise undefined
     return Observed(tuple(strata), False, _hits(metric, arms, told, len(names)))
 
 
@@ -154,7 +160,7 @@ def _hits(
     return one, other
 
 
-def _words(name: str, found: Held, asked: Asked) -> str:
+def _words(name: str, found: Held, asked: DifferenceGoal) -> str:
     contrast = found.contrast
     if contrast is None or found.why:
         return f"{name}: {found.why}"
@@ -167,7 +173,7 @@ def _words(name: str, found: Held, asked: Asked) -> str:
     return f"{numbers}: not yet shown to be {better}"
 
 
-def _series(observed: Observed, found: Held, asked: Asked, until: datetime) -> tuple[SequencePoint, ...]:
+def _series(observed: Observed, found: Held, asked: DifferenceGoal, until: datetime) -> tuple[SequencePoint, ...]:
     """As it was at up to ``MOST_POINTS`` moments; the last is the one that is judged."""
     if found.contrast is None:
         return ()

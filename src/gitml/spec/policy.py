@@ -287,7 +287,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     ]
     wanted += [
         ((*place, "canary", "approvals", change, role), role, count)
-        for place, rules in _canaries(policy)
+        for place, rules in canary_rules(policy)
         for change, roles in rules.approvals.items()
         for role, count in roles.items()
     ]
@@ -304,7 +304,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     return found
 
 
-def _canaries(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
+def canary_rules(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
     """All rules for candidates, with where they stand."""
     for name, environment in policy.environments.items():
         if environment.canary:
