@@ -21,7 +21,8 @@ from gitml.jsontext import plain
 from gitml.refs import NAME
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import Record, parse_record
-from gitml.spec.load import APPLICATION, parse_application
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
 from gitml.spec.yamlfile import parse
 
 KIND = "training"

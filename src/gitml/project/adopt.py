@@ -12,8 +12,8 @@ from gitml.errors import UsageError
 from gitml.refs import NAME
 from gitml.spec.application import SUFFIXES
 from gitml.spec.dvcfiles import DVC_FILE, Pipeline, load_pipeline
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY
+from gitml.spec.root import APPLICATION
 
 _GENERIC = {"model", "models", "artifacts", "output", "outputs", "out", "data"}
 _POLICY = """\

@@ -23,8 +23,8 @@ from gitml.spec.deployment import Deployment
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
 from gitml.spec.dvcfiles import DVC_FILE, LOCK_FILE, PARAMS_FILE, Pipeline, load_lock, pipeline_of, values_of
 from gitml.spec.ensemble import Ensemble
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
+from gitml.spec.root import APPLICATION
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
 
