@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from agent.kit import World
 from agent.running import Running, start, version
+from gitml.agent.failures import SAID, Failure
 from gitml.agent.shop import Loss
+from gitml.evidence.dsse import unpack
+from gitml.evidence.statement import parse_payload
 
 
 def loses(running: Running, world: World, slope: float) -> None:
@@ -74,3 +77,39 @@ def test_a_model_that_was_lost_without_a_reason_is_loaded_with_the_next_round(wo
     running.shop.lost.append(Loss("m", "it could not be loaded again"))
     assert running.one().health == "healthy"
     assert len(running.shop.shown) == 2
+
+
+def test_an_end_and_the_return_are_signed_with_no_word_of_the_model(world: World) -> None:
+    """Operations see it in the ledger; what it printed is on this machine alone."""
+    running = start(world)
+    running.one()
+    loses(running, world, 1.0)
+    for ahead in (0.0, 1.0, 61.0, 62.0):
+        running.clock.ahead = ahead
+        running.one()
+    loses(running, world, 1.0)
+    running.one()
+    paths = sorted((running.folder / "outbox").glob("*.json"))
+    told = [parse_payload(unpack(path.read_bytes()).payload) for path in paths]
+    assert [(s.binding.result, s.details["reason"]) for s in told[1:]] == [
+        ("failed", SAID[Failure.CRASHED]),
+        ("passed", "it answers again"),
+        ("failed", SAID[Failure.CRASHED]),
+    ]
+    assert [s.details.get("failure") for s in told[1:]] == ["crashed", None, "crashed"]
+    assert [s.details["ends"] for s in told[1:]] == [1, 1, 2]
+    assert {s.binding.version for s in told} == {version(world, 1.0)}
+    change = told[0].binding.change
+    assert [s.binding.change for s in told] == [change] * 4
+
+
+def test_of_a_canary_the_end_is_its_own(world: World) -> None:
+    running = start(world)
+    world.promote(version(world, 1.0), canary=world.pin(version(world, 2.0), weight=10))
+    running.one()
+    loses(running, world, 2.0)
+    running.one()
+    path = sorted((running.folder / "outbox").glob("*.json"))[-1]
+    about = parse_payload(unpack(path.read_bytes()).payload).binding
+    assert (about.result, about.version) == ("failed", version(world, 2.0))
+    assert about.artifact == world.pin(version(world, 2.0))["digest"]

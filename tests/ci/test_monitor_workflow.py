@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ci.test_governance import CLOUD
 from conftest import git
 from gitml.ci.base import CiSource
 from gitml.ci.github.workflows import render
+from gitml.spec.canary import CanaryRules
 
 TRAFFIC = {"at": "s3://acme/traffic", "secrets": ["TRAFFIC_KEY"]}
 SHAPES = {
@@ -97,6 +99,20 @@ def test_windows_of_hours_are_looked_at_every_hour() -> None:
 
     assert cron() == "37 1,7,13,19 * * *"
     assert cron(monitors={"models": {"m": {"window": "1h"}}}) == "37 * * * *"
+
+
+def test_candidates_are_judged_as_often_as_policy_says_and_merged_where_it_lets() -> None:
+    def judging(**canary: Any) -> dict[str, Any]:
+        shape = reporting(("canary",))
+        assert shape.policy is not None
+        (name, here), *_ = shape.policy.environments.items()
+        made = here.model_copy(update={"canary": CanaryRules.model_validate(canary)})
+        return monitoring(replace(shape, policy=shape.policy.model_copy(update={"environments": {name: made}})))
+
+    assert judging()["on"]["schedule"][0]["cron"] == "37 * * * *"
+    assert judging(every="6h")["on"]["schedule"][0]["cron"] == "37 1,7,13,19 * * *"
+    assert "actions" not in judging()["jobs"]["publish"]["permissions"]
+    assert judging(merge=True)["jobs"]["publish"]["permissions"]["actions"] == "write"
 
 
 def test_linters_find_nothing(tmp_path: Path) -> None:

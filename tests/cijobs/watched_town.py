@@ -62,7 +62,7 @@ class WatchedTown:
         settings = self.town.settings("ada")
         known = Here(here, {"GITML_FORGE": "memory", "GITML_MEMORY": str(self.town.forge.remote)})
         assert known.settings.repository == settings.repository
-        return evaluate(here, known, MonitorCall(str(self.world.traffic), at=at or self.town.now), RUN)
+        return evaluate(here, known, MonitorCall(str(self.world.traffic), at=at or self.town.now), RUN).looks
 
     def sign(self, key: SigningKey | None = None, *, run: str = RUN, commit: str = "") -> SignedLooks:
         with self.town.place(f"job:{JOBS}") as place:
@@ -71,7 +71,7 @@ class WatchedTown:
     def publish(self) -> tuple[ToldMonitor, ...]:
         self.runs += 1
         with self.town.place(f"job:{JOBS}") as place:
-            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""})
+            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""}).monitors
 
     def run(self, moment: datetime) -> tuple[ToldMonitor, ...]:
         """All three jobs."""

@@ -246,6 +246,14 @@ def test_repositories_that_are_none(name: str) -> None:
         settings_from({"GITHUB_REPOSITORY": name})
 
 
+@pytest.mark.parametrize("origin", ["/srv/git/app.git", "../app.git", "file:///srv/app.git"])
+def test_a_folder_as_origin_is_told_apart_from_none(origin: str) -> None:
+    with pytest.raises(UsageError, match="origin is a folder or file, and no repository of a forge") as raised:
+        settings_from({}, origin)
+    assert "git remote set-url origin URL" in str(raised.value.hint)
+    assert settings_from({"GITHUB_REPOSITORY": "o/r"}, origin).repository == "o/r"
+
+
 @pytest.mark.parametrize("url", ["http://example.org/api", "ftp://x", "https://u:p@x.example", ""])
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(UsageError), connect(Settings(url, "https://x.example", "a/b", "t")):

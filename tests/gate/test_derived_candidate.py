@@ -11,7 +11,7 @@ import yaml
 
 from conftest import git, write
 from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, details, part
-from evidence.evidence_kit import binding
+from evidence.evidence_kit import binding, stamp
 from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import proposal, raising, succession, takeback
 from gitml.derivation.candidate import CandidateOnMain, candidates_on
@@ -83,7 +83,7 @@ def look(one: CandidateOnMain, phase: str = "inconclusive", hours: int = 1, **mo
     given = {"rules": one.digest, "step": step, **more}
     about = binding(
         "canary", model="m", environment="production", version=NEW.version, artifact=NEW.digest,
-        result=RESULTS[Phase(phase)],
+        result=RESULTS[Phase(phase)], time=stamp(BEGAN + hours * HOUR),
     )  # fmt: skip
     return Statement(about, details(hours, phase, **given))
 

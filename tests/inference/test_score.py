@@ -182,7 +182,7 @@ def test_a_half_file_and_a_torn_note_of_a_killed_process_are_done_again(app: Pat
         ),
         (lambda t: t.assign(carrier=t["carrier"].where(t.index != 60)), "carrier in row 60: expected a word, got null"),
         (lambda t: t.assign(age=np.where(t.index == 99, np.inf, 1.0)), "age in row 99"),
-        (lambda t: t.assign(p_late=1.0), "the input has a column p_late, as the model's answer"),
+        (lambda t: t.assign(p_late=1, **{"p_late.given": 2}), "two columns would be called p_late.given"),
     ],
 )
 def test_an_input_that_does_not_fit_the_signature_says_where_and_why(
@@ -196,11 +196,24 @@ def test_an_input_that_does_not_fit_the_signature_says_where_and_why(
     assert not list((tmp_path / "scores").glob("*.parquet"))
 
 
-def test_a_column_named_like_the_answer_is_left_out_by_naming_others(app: Path, tmp_path: Path) -> None:
-    rows(20, 0).assign(p_late=1.0).to_parquet(tmp_path / "x.parquet")
+def test_labels_called_like_the_answer_are_passed_on_beside_it(app: Path, tmp_path: Path) -> None:
+    labelled = rows(20, 0).assign(p_late=np.arange(20) % 2)
+    labelled.to_parquet(tmp_path / "x.parquet")
+    score(app, "delay", call(tmp_path / "x.parquet"))
+    found = pd.read_parquet(tmp_path / "scores/x.parquet")
+    assert found["p_late.given"].tolist() == labelled["p_late"].tolist()
+    assert found["p_late"].between(0, 1).all()
+    score(app, "delay", call(tmp_path / "x.parquet", output=str(tmp_path / "named"), keep=("p_late",)))
+    assert list(pd.read_parquet(tmp_path / "named/x.parquet")) == ["p_late.given", "p_late"]
+
+
+def test_a_call_that_failed_before_it_scored_binds_nothing(app: Path, tmp_path: Path) -> None:
+    rows(20, 0).assign(p_late=1, **{"p_late.given": 2}).to_parquet(tmp_path / "x.parquet")
     with pytest.raises(UsageError) as caught:
         score(app, "delay", call(tmp_path / "x.parquet"))
-    assert "name the columns to pass on with --keep COLUMN" in caught.value.hint
+    assert "--keep COLUMN" in caught.value.hint
+    score(app, "delay", call(tmp_path / "x.parquet", keep=("p_late",)))
+    assert list(pd.read_parquet(tmp_path / "scores/x.parquet")) == ["p_late.given", "p_late"]
 
 
 def test_columns_to_keep_and_formats_to_write(app: Path, data: Path) -> None:

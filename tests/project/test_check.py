@@ -211,10 +211,10 @@ def test_shared_stages_may_follow_the_packages_of_either_model(app: Path) -> Non
 def test_dvc_lock_speaks_of_stages_that_exist_and_stays_inside(app: Path) -> None:
     entry = "{cmd: x, outs: [{path: ../../etc/x, md5: 0123456789abcdef0123456789abcdef}]}"
     write(app, {"dvc.lock": f"schema: '2.0'\nstages:\n  trian: {{cmd: x}}\n  train: {entry}\n"})
-    first, second = check(app).problems
-    assert (first.file, first.line, first.message) == ("dvc.lock", 3, "dvc.yaml has no stage 'trian'")
-    assert "did you mean 'train'" in first.hint
-    assert (second.line, second.key) == (4, "stages.train.outs[0]")
+    (old,) = check(app).cautions
+    assert (old.file, old.line, old.message) == ("dvc.lock", 3, "dvc.yaml has no stage 'trian'")
+    assert "`gitml train` removes" in old.hint
+    assert (only(app).line, only(app).key) == (4, "stages.train.outs[0]")
     write(app, {"dvc.lock": "schema: '1.0'\nstages: {train: {cmd: x, outs: [{path: o, md5: zz}]}}\n"})
     assert only(app).message == "must be '2.0', but is '1.0'"
     write(app, {"dvc.lock": "schema: '2.0'\nstages: {train: {cmd: x, outs: [{path: o, md5: zz}]}}\n"})

@@ -1,19 +1,26 @@
 """Each point of `gitml doctor`, put right one after the other, against the real sandbox."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from cijobs.publishing import desk, weak
 from conftest import gitml
+from gitml import __version__
 from gitml.models.quarantine import can_go_offline
+from gitml.project.doctorpackage import package_point
+from gitml.spec import parse_application
 from sandbox.forge_kit import Kit, git
 from sandbox.rest_kit import seeded
 
+NOWHERE = "http://127.0.0.1:9/simple"
+
 
 def points(folder: Path, **env: str) -> tuple[int, dict[str, dict[str, str]]]:
-    ran = gitml(folder, "doctor", "--json", env={"GITHUB_TOKEN": "", "GH_TOKEN": "", **env})
+    ran = gitml(folder, "doctor", "--json", env={"GITHUB_TOKEN": "", "GH_TOKEN": "", "PIP_INDEX_URL": NOWHERE, **env})
     assert ran.code in (0, 1, 3), ran.err
     return ran.code, {p["point"]: p for p in json.loads(ran.out)}
 
@@ -37,7 +44,7 @@ def test_from_nothing_to_all_is_well(kit: Kit, toy: Path) -> None:
     git(toy, "push", "-q", "--force", "origin", "HEAD:main")
     ada.protect(required_status_checks={"strict": False, "contexts": ["gitml/train"]})
     with (toy / "gitml.yaml").open("a") as stream:
-        stream.write("ci:\n  oidc: aws\n  app: true\n")
+        stream.write("ci:\n  oidc: aws\n  app: true\n  gitml: gitml @ https://example.com/gitml.whl\n")
     gitml(toy, "ci", "render")
     code, found = points(toy, GITHUB_TOKEN=kit.token["ada"])
     assert found["workflows on main"]["mark"] == "unknown"
@@ -98,3 +105,34 @@ def test_secrets_in_git_and_wrong_tokens(kit: Kit, toy: Path) -> None:
     assert "401" in found["forge"]["what"]
     assert "hunter2" not in json.dumps(found)
     assert "ghp_wrong" not in json.dumps(found)
+
+
+class _Index(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        known = self.path == "/simple/gitml/"
+        body = f"<a href='x/gitml-{__version__}-py3-none-any.whl'>".encode() if known else b"none"
+        self.send_response(200 if known else 404)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+def test_jobs_that_cannot_install_gitml_are_noticed(tmp_path: Path) -> None:
+    plain = parse_application(b"application: a\nmodels: {m: {artifact: m.onnx, metrics: m.json}}\n")
+    named = parse_application(
+        b"application: a\nmodels: {m: {artifact: m.onnx, metrics: m.json}}\nci: {gitml: gitml @ x}\n"
+    )
+    with HTTPServer(("127.0.0.1", 0), _Index) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        there = package_point(tmp_path, plain, {"PIP_INDEX_URL": f"{base}/simple"})
+        absent = package_point(tmp_path, plain, {"UV_DEFAULT_INDEX": f"{base}/other/"})
+        server.shutdown()
+    assert (there.mark, absent.mark) == ("ok", "missing")
+    assert f"gitml=={__version__}, which is not on the package index" in absent.what
+    assert "ci: {gitml:" in absent.todo
+    assert package_point(tmp_path, plain, {"PIP_INDEX_URL": NOWHERE}).mark == "unknown"
+    assert package_point(tmp_path, named, {}).mark == "ok"
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'gitml'\n")
+    assert package_point(tmp_path, plain, {}).what == "jobs install this repository"

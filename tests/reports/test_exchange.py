@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitml.errors import SpecError
+from gitml.reports.changes import changes
 from gitml.reports.exchange import MAX_BYTES, fitted, parse_report, to_json
 from gitml.reports.facts import (
     Outcome,
@@ -54,6 +55,16 @@ def test_what_is_written_is_read_again(seed: int) -> None:
 def test_a_report_within_its_bounds_is_not_touched() -> None:
     assert fitted(SMALL) == SMALL
     assert parse_report(to_json(SMALL).encode()) == SMALL
+
+
+def test_changes_beyond_the_longest_list_are_counted() -> None:
+    many = tuple(ReportedChange(f"p{n}", "1", "2") for n in range(2001))
+    report = fitted(Report("a", models=(dataclasses.replace(SMALL.models[0], params=many, code=many[:3]),)))
+    model = parse_report(to_json(report).encode()).models[0]
+    assert (len(model.params), model.left_out) == (500, 1501)
+    (section,) = changes(dataclasses.replace(model, code=(), data=(), packages=(), signature=()), "before")
+    assert "2,001 changes" in section.head
+    assert "and 1,501 changes more" in section.rows[-1]
 
 
 def test_too_long_is_cut_when_written() -> None:

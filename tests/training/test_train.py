@@ -432,3 +432,19 @@ def test_a_remote_that_does_not_answer_is_named(trained: Path) -> None:
     done = gitml(trained, "train", timeout=180)
     assert done.code == 0, done.err
     assert "its outputs are gone, the remote did not give them" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("raise SystemExit(3)", 1, "stage evaluate failed: failed to run: python evaluate.py, exited with 3"),
+        ("__import__('os').kill(__import__('os').getpid(), 2)", 130, "interrupted"),
+    ],
+)
+def test_a_stage_that_does_not_end_leaves_what_git_keeps(trained: Path, end: str, code: int, said: str) -> None:
+    """DVC deletes outputs before a stage runs: ``git status`` would call the metrics deleted."""
+    (trained / "evaluate.py").write_text(f"open('artifacts/m/metrics.json', 'w').write('half')\n{end}\n")
+    done = gitml(trained, "train")
+    assert (done.code, said in done.err) == (code, True), done.err
+    assert git(trained, "status", "--short") == "M evaluate.py"

@@ -59,8 +59,15 @@ _CRASHED = Backoff(first=60.0, longest=86_400.0)
 def crashed(state: AgentState, digest: str, reason: str, now: datetime) -> AgentState:
     """One end more."""
     before = state.crashes.get(digest)
-    crash = Crash(count=before.count + 1 if before else 1, last=stamp(now), reason=reason)
+    crash = Crash(count=before.count + 1 if before else 1, last=stamp(now), reason=reason, away=True)
     return state.model_copy(update={"crashes": {**state.crashes, digest: crash}})
+
+
+def back(state: AgentState, digest: str) -> AgentState:
+    """It answers again, and that was told."""
+    return state.model_copy(
+        update={"crashes": {**state.crashes, digest: state.crashes[digest].model_copy(update={"away": False})}}
+    )
 
 
 def why_barred(state: AgentState, pin: Pin, now: datetime) -> str:

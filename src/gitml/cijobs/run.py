@@ -236,7 +236,7 @@ def _failed(work: _Work, exc: GitmlError) -> StageRun:
     log = work.root / ".dvc" / "tmp" / "gitml" / "logs" / f"{work.running.replace('/', '_')}.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     tail = "\n".join(text.rstrip().splitlines()[-LOG_LINES:])[-16_000:]
-    why = work.redact(exc.message.splitlines()[0])
+    why = work.redact(exc.message.splitlines()[0].removeprefix(f"stage {work.running} failed: "))
     return StageRun(stage=work.running, how="failed", why=why, log_tail=work.redact(tail))
 
 

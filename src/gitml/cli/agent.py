@@ -17,6 +17,7 @@ from gitml import clock
 from gitml.cli.agentplace import AgentCall, observing, setting, shown_state, told_by
 from gitml.cli.agentserver import WorkingServer, working_server
 from gitml.cli.common import as_json, examples
+from gitml.cli.extras import require
 from gitml.output import note, printable, show, show_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,6 +137,8 @@ def run(ctx: click.Context, /, environment: str, *, once: bool, observe: bool, a
     Environment variables: GITHUB_TOKEN reads the repository and reports to the forge's deployments; GITML_SIGNING_KEY
     signs reports; GITML_WEBHOOK_SECRET makes /gitml/wake take signed knocks only.
     """
+    # The server's process needs them, and could say it in a log at most.
+    require("serve")
     told = told_by(ctx, environment, options)
     if observe:
         return _once(observing(told), as_json=as_json, says=not once)

@@ -40,6 +40,14 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
     return traffic.at, spool or (root / ".dvc" / "tmp" / "gitml" / "log" if away else None)
 
 
+def models_of(ctx: click.Context) -> list[str] | None:
+    """The models of gitml.yaml; None where there is none, as on a machine that serves."""
+    try:
+        return list(spec.load_application(root_of(ctx)).models)
+    except UsageError:
+        return None
+
+
 def moment(text: str | None, default: D) -> datetime | D:
     """A time of the call; without a zone it is UTC. ``T24:00`` is the end of a day (ISO 8601)."""
     if text is None:
@@ -57,17 +65,6 @@ def moment(text: str | None, default: D) -> datetime | D:
 def examples(*lines: str) -> str:
     """An epilog that click leaves as it is."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-@contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Imports of what comes with an extra of the package; UsageError says how to get it."""
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").startswith("gitml"):
-            raise
-        raise UsageError(f"{exc.name} is not installed", f"pip install 'gitml[{name}]'") from exc
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, traffic_of
+from gitml.cli.common import as_json, examples, traffic_of
 from gitml.output import note, show, show_json
 
 
@@ -32,8 +32,7 @@ def add(ctx: click.Context, /, table: str, folder: str | None, *, spool: Path | 
 
     An event with an id counts once, however often it is added.
     """
-    with extra("serve"):
-        from gitml.inference.labels import add_events
+    from gitml.inference.labels import add_events
 
     count = add_events(table, *traffic_of(ctx, folder, spool))
     if as_json:

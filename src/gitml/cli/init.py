@@ -71,7 +71,8 @@ def _next(started: Started, example: str | None) -> list[str]:
     locks = [p.path for p in started.files if p.path == "pipelines/requirements.lock"]
     return [
         *([f"cd {shlex.quote(here)}"] if here != "." else []),
-        *(f"python -m pip install -r {lock}" for lock in locks),
+        # In one call: pip then takes releases that both agree on.
+        *(f"python -m pip install 'gitml[serve]' -r {lock}" for lock in locks),
         "gitml check          # then put your people into policy.yaml",
         'git add . && git commit -m "Start"',
         *training(example),

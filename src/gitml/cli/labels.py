@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, traffic_of
+from gitml.cli.common import as_json, examples, models_of, traffic_of
 from gitml.output import note, show, show_json
 
 
@@ -35,10 +35,9 @@ def add(
 
     A label for the same row again is a correction: the last one counts.
     """
-    with extra("serve"):
-        from gitml.inference.labels import add_labels
+    from gitml.inference.labels import add_labels
 
-    count = add_labels(model, table, *traffic_of(ctx, folder, spool))
+    count = add_labels(model, table, *traffic_of(ctx, folder, spool), models=models_of(ctx))
     if as_json:
         show_json({"model": model, "kept": count})
         return

@@ -43,6 +43,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
+    "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),
+    "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
+    "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
@@ -152,7 +155,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     prepare_streams()
     try:
         result: Any = gitml.main(args=args, standalone_mode=False)
-    except click.exceptions.Abort:
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click makes the one the other
+        _complain("interrupted", "what was done before that stays: the same command goes on from there")
         sys.exit(130)
     except click.ClickException as exc:
         exc.show()
@@ -160,9 +164,6 @@ def main(args: list[str] | None = None) -> NoReturn:
     except GitmlError as exc:
         _complain(exc.message, exc.hint)
         sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away (gitml models | head): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -173,6 +174,14 @@ def main(args: list[str] | None = None) -> NoReturn:
         place = f"{os.fsdecode(exc.filename)}: " if isinstance(exc.filename, str | bytes) else ""
         _complain(f"{place}{exc.strerror}", _MACHINE[exc.errno])
         sys.exit(4)
+    except ModuleNotFoundError as exc:
+        from gitml.cli.extras import not_installed
+
+        told = not_installed(exc)
+        if told is None:
+            _bug()
+        _complain(told.message, told.hint)
+        sys.exit(told.exit_code)
     except Exception:  # the boundary: whatever is left is a bug
         _bug()
     sys.exit(result if isinstance(result, int) else 0)

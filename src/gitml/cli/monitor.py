@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, number, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, number, root_of, traffic_of
 from gitml.cli.performance import show_performance
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
@@ -50,10 +50,10 @@ def monitor(ctx: click.Context, /, models: tuple[str, ...], environment: str, *,
     how rarely an alarm may be false, stands under `monitors` in gitml.yaml. Exit code 1 if any failed, 3 if any could
     not be told. Times without a zone are UTC.
     """
-    with extra("serve"):
-        from gitml.inference.monitor import MonitorCall
-        from gitml.inference.monitor import monitor as look
-        from gitml.inference.monitorreport import write_report
+    from gitml.inference.monitor import MonitorCall
+    from gitml.inference.monitor import monitor as look
+    from gitml.inference.monitorreport import write_report
+
     since, until, at = (moment(options[name], None) for name in ("since", "until", "at"))
     folder, spool = traffic_of(ctx, options["folder"], None)
     call = MonitorCall(folder, models, environment, since, until, at, spool)

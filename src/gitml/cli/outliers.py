@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, root_of
+from gitml.cli.common import as_json, examples, moment, root_of
 from gitml.output import note, printable, show, show_json
 
 
@@ -34,9 +34,9 @@ def outliers(ctx: click.Context, /, *, as_json: bool, share: float, **options: A
     are no code. It is fitted on half of the rows, of whole days with --time; how many of the others are strange is
     what live traffic is held against.
     """
-    with extra("serve"):
-        from gitml.inference.outliers import fit
-        from gitml.inference.reference import ReferenceCall
+    from gitml.inference.outliers import fit
+    from gitml.inference.reference import ReferenceCall
+
     since, until = moment(options.pop("since"), None), moment(options.pop("until"), None)
     path, made = fit(root_of(ctx), ReferenceCall(**options, since=since, until=until), share)
     rows = int(made.reference.sketch.rows.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from gitml.cli.common import root_of
 from gitml.control.place import Place
 from gitml.errors import OutsideError
 from gitml.evidence.keys import VARIABLE, SigningKey, signing_key
+from gitml.fields import WrongValueError, parse_until
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.jsontext import picked
@@ -66,6 +68,19 @@ def as_dict(done: Proposed) -> dict[str, Any]:
         "asked": [*done.asked.done.people, *done.asked.done.teams],
         "not_asked": done.asked.skipped,
     }
+
+
+def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return parse_until(value) if value else None
+    except WrongValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
+def until_option(function: F) -> F:
+    return click.option(
+        "--until", callback=_until, metavar="DAY", help="End of the hold; without it somebody has to end it."
+    )(function)
 
 
 def reason_option(command: F) -> F:

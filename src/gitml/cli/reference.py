@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, moment, root_of
+from gitml.cli.common import as_json, examples, moment, root_of
 from gitml.output import note, printable, show, show_json
 
 
@@ -40,8 +40,8 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     With --label some of the evaluated rows go to the path under `evaluated`, from which performance is estimated while
     live labels have not come.
     """
-    with extra("serve"):
-        from gitml.inference.reference import ReferenceCall, write_evaluated_rows, write_reference
+    from gitml.inference.reference import ReferenceCall, write_evaluated_rows, write_reference
+
     since, until = moment(options.pop("since"), None), moment(options.pop("until"), None)
     root = root_of(ctx)
     call = ReferenceCall(**options, since=since, until=until)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, extra, root_of, traffic_of
+from gitml.cli.common import as_json, examples, root_of, traffic_of
 from gitml.jsontext import picked
 from gitml.output import Live, note, paint, printable, seconds, show, show_json
 
@@ -67,9 +67,8 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     """
     # Libraries read this when they are loaded; a worker takes one core, not all.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with extra("serve"):
-        from gitml.inference.score import ScoreCall
-        from gitml.inference.score import score as run
+    from gitml.inference.score import ScoreCall
+    from gitml.inference.score import score as run
 
     options["log"] = _log(ctx, options.pop("log"), options.pop("id_column"))
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None

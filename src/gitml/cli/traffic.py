@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gitml import clock
-from gitml.cli.common import as_json, examples, extra, moment, traffic_of
+from gitml.cli.common import as_json, examples, models_of, moment, traffic_of
 from gitml.output import printable, show, show_json, table
 
 
@@ -28,12 +28,14 @@ def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: boo
 
     Exit code 3 unless every host that served in the window has passed its end. Times without a zone are UTC.
     """
-    with extra("serve"):
-        from gitml.inference.traffic import summary
-        from gitml.traffic.reader import Window
+    from gitml.inference.known import refuse_unknown
+    from gitml.inference.traffic import summary
+    from gitml.traffic.reader import Window
+
     now = clock.now()
     window = Window(moment(options["since"], now), moment(options["until"], now), moment(options["at"], now))
     folder, spool = traffic_of(ctx, options["folder"], None)
+    refuse_unknown(folder, model, models_of(ctx))
     found = summary(folder, model, window, environment, spool=spool)
     rows = [[*key, str(count), str(labels)] for key, (count, labels) in found.rows.items()]
     head = ["arm", "version", "outcome", "rows", "labels"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 
-from gitml.dvc.lockentries import Content
+from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.objects import Store
 from gitml.dvc.safety import check_listing, refuse_escape, refuse_symlinks
+from gitml.dvc.stages import commands_of, is_params, params_of
 from gitml.errors import IntegrityError
 from gitml.files import copy_file
 
@@ -31,7 +32,7 @@ class Outputs:
         """The path below ``root``, or the URL, of a dependency or output."""
         if hasattr(item, "def_repo"):  # `dvc import`: a path in another repository
             return f"{item.def_repo['url']}#{item.def_path}"
-        if item.protocol != "local":
+        if item.protocol != "local" or os.path.isabs(item.def_path):  # `dvc import-url /data/x`: no place in a clone
             return str(item.def_path)
         return Path(os.path.relpath(item.fs_path, self.root)).as_posix()
 
@@ -47,6 +48,14 @@ class Outputs:
         size = (meta.size if meta else None) or 0
         files = (meta.nfiles if meta else None) or 0
         return Content(self.relative(item), self.digest(item) or "", size, files)
+
+    def entry(self, stage: Any, deps: Iterable[Content], outs: Iterable[Content] = ()) -> Entry:
+        always = bool(stage.always_changed)
+        params = params_of(stage, self.relative)
+        return Entry(commands_of(stage), tuple(sorted(deps)), params, tuple(sorted(outs)), always)
+
+    def deps(self, stage: Any) -> list[Content]:
+        return [self.content(dep) for dep in stage.deps if not is_params(dep)]
 
     def keep(self, stage: Any) -> None:
         """Outputs with ``cache: false`` live in Git; a copy in the cache lets an earlier run be restored."""
@@ -69,6 +78,9 @@ class Outputs:
     def restore(self, stage: Any) -> bool:
         """From the cache or the remote into the workspace; False if they are to be had nowhere."""
         self.refuse_links(stage)
+        if stage.is_repo_import and any(out.changed_cache() for out in stage.outs):
+            # `dvc push` leaves it out: whoever needs it takes it from where it was imported.
+            self._repo.fetch(targets=[str(stage.path)])
         self._fetch_listings(stage)
         self._check_listings(stage)
         cached = [out for out in stage.outs if out.use_cache]

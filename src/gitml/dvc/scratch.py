@@ -20,7 +20,7 @@ from gitml.dvc.errors import as_ours
 from gitml.dvc.lockentries import Content, Entry, makers_of
 from gitml.dvc.repository import Dvc
 from gitml.dvc.safety import check_listing, refuse_escape
-from gitml.dvc.stages import commands_of, is_params, params_of
+from gitml.dvc.stages import is_params
 from gitml.errors import InconclusiveError, OutsideError
 from gitml.files import copy_file
 from gitml.git.commands import Git
@@ -191,8 +191,8 @@ class ScratchDvc(Dvc):
             else:
                 self._save(dep, name)
                 deps.append(self._outputs.content(dep))
-        outs = tuple(Content(self._outputs.relative(out), "") for out in stage.outs)
-        return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), outs)
+        outs = (Content(self._outputs.relative(out), "") for out in stage.outs)
+        return self._outputs.entry(stage, deps, outs)
 
     def _save(self, dep: Any, name: str) -> None:
         try:

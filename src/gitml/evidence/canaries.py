@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.looks import RESULTS, out_of_order
 from gitml.evidence.statement import Statement
-from gitml.evidence.trust import Believed, Cause
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME, VERSION
 from gitml.verdict import Phase
@@ -202,9 +202,9 @@ class CanaryDetails(_Form):
 
 
 def canary_id(told: ToldEvaluation) -> str:
-    """What an evaluation is known by."""
+    """What an evaluation is known by: every one with it answers the same question at the same moment."""
     arms = [[arm.version, arm.artifact] for arm in (told.candidate, told.champion)]
-    moment = f"{told.until.timestamp():.0f}"
+    moment = f"{told.at.timestamp():.0f}"
     decides = [told.model, told.environment, told.mode, *arms, told.rules, moment]
     return hashlib.sha256(canonical(decides)).hexdigest()
 
@@ -265,6 +265,8 @@ def details_of(statement: Statement) -> CanaryDetails:
     arm = told.candidate
     if named != (told.model, told.environment, arm.version, arm.artifact, RESULTS[told.phase]):
         raise ValueError("its details speak of something else than its binding")
+    if told.at > about.moment + LEEWAY:
+        raise ValueError(f"is dated {about.time}, before the evaluation itself")
     return details
 
 
@@ -275,7 +277,7 @@ def _first(exc: ValidationError, otherwise: str) -> str:
 
 @dataclass(frozen=True)
 class Canaries:
-    """The evaluations that count, by the moments up to which they judged, and those of the same ids that came later."""
+    """The evaluations that count, by the moments of their looks, and those of the same ids that came later."""
 
     counting: tuple[SignedCanary, ...] = ()
     later: tuple[SignedCanary, ...] = ()
@@ -303,7 +305,7 @@ def canaries_of(told: Iterable[Believed]) -> Canaries:
             continue
         if first.setdefault(one.id, one) is not one:
             later.append(one)
-    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.until, _signed(c.said)))), tuple(later))
+    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.at, _signed(c.said)))), tuple(later))
 
 
 def _signed(said: Believed) -> tuple[datetime, str]:

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
 from gitml.git.runner import git, settings
+from gitml.http import Patience
 
 _MOVED = re.compile(
     "stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|already exists|incorrect old value"
@@ -29,6 +30,9 @@ _MOVED = re.compile(
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABSENT = "couldn't find remote ref"
+# What a server or something before it says of a moment: too many requests, or nobody there.
+_PASSING = re.compile(r"(?:returned error: |HTTP |HTTP/\d\.?\d? )(?:429|502|503|504)\b|unexpected disconnect|early EOF")
+_PATIENCE = Patience(tries=5, first=0.5, longest=8.0)
 _TRIES = 40
 _SECONDS = 120.0
 # .invalid is reserved (RFC 2606): no forge can take the address for a person's.
@@ -94,12 +98,21 @@ class Remote:
         return text.replace(self.token, "***").replace(self._basic, "***")
 
     def git(self, folder: Path, *words: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
-        """What ``git WORDS…`` prints in ``folder``. Raises OutsideError without the token in it."""
+        """What ``git WORDS…`` prints in ``folder``; again after a while where the server is busy or away.
+
+        Raises OutsideError without the token in it.
+        """
         given = {**self.environment(), **(env or {})}
-        try:
-            return git(folder, *words, env=given, stdin=stdin, timeout=_SECONDS).stdout
-        except OutsideError as exc:
-            raise OutsideError(self.clean(exc.message), exc.hint) from None
+        failures = 0
+        while True:
+            try:
+                return git(folder, *words, env=given, stdin=stdin, timeout=_SECONDS).stdout
+            except OutsideError as exc:
+                failures += 1
+                # A push that came through before its answer was lost is up to date the second time.
+                if failures == _PATIENCE.tries or not _PASSING.search(exc.message):
+                    raise OutsideError(self.clean(exc.message), exc.hint) from None
+            time.sleep(_PATIENCE.wait(failures))
 
 
 @dataclass(frozen=True)
@@ -164,26 +177,34 @@ def add_to(tip: str, near: Path, remote: Remote, addition: Addition, *, track: s
         return None
 
 
-def grown_at(remote: Remote, branch: str) -> datetime | None:
-    """When the branch's newest commit was made, as it says itself; None where there is no such branch.
+def growth(remote: Remote, branch: str, most: int) -> tuple[tuple[datetime, str], ...]:
+    """When the newest commits of the branch were made, ``most`` of them, and what they say, newest first.
 
-    Neither files nor history are fetched. Raises OutsideError when the server cannot be asked.
+    Nothing is fetched but these commits. Raises OutsideError when the server cannot be asked.
     """
     with tempfile.TemporaryDirectory(prefix="gitml-branch-") as folder:
         work = _Work(Path(folder), remote, Addition(branch, {}, ""), "there")
-        tip = _fetched(work)
-        return (
-            datetime.fromtimestamp(int(work.git("log", "-1", "--no-show-signature", "--format=%ct", tip)), UTC)
-            if tip
-            else None
-        )
+        tip = _fetched(work, depth=most, filtered="tree:0")
+        if tip is None:
+            return ()
+        told = work.git("log", f"-{most}", "--no-show-signature", "--format=%ct%n%B%x00", tip).decode(errors="replace")
+        parts = (one.lstrip("\n").partition("\n") for one in told.split("\0") if one.strip())
+        return tuple((datetime.fromtimestamp(int(when), UTC), said) for when, _, said in parts)
 
 
-def _fetched(work: _Work) -> str | None:
+def _fetched(work: _Work, depth: int = 1, filtered: str = "tree:2") -> str | None:
     """The branch's tip in a new bare repository, and of its files none; None when there is no such branch yet."""
     _init(work)
     ref, parents = work.addition.ref, work.addition.parents
-    words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=tree:2", work.there)
+    words = (
+        "fetch",
+        "--quiet",
+        f"--depth={depth}",
+        "--no-tags",
+        "--no-write-fetch-head",
+        f"--filter={filtered}",
+        work.there,
+    )
     try:
         work.git(*words, f"+{ref}:{ref}", *parents)
     except OutsideError as exc:

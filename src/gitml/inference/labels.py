@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from gitml.engines.base import naming
 from gitml.engines.places import place_of
 from gitml.engines.tables import format_of, open_table
 from gitml.errors import UsageError
+from gitml.inference.known import refuse_unknown
 from gitml.traffic.events import EventStore
 from gitml.traffic.intake import MOST, events_from, labels_from
 from gitml.traffic.labels import LabelStore
@@ -21,8 +22,12 @@ _WORDS = {name: pa.string() for name in ("request_id", "caller", "unit", "name",
 T = TypeVar("T")
 
 
-def add_labels(model: str, table: str, folder: str, spool: Path | None = None) -> int:
-    """Their number. All rows are looked at before the first is kept. Raises UsageError for a wrong one."""
+def add_labels(
+    model: str, table: str, folder: str, spool: Path | None = None, *, models: Sequence[str] | None = None
+) -> int:
+    """Their number. All rows are looked at before the first is kept. Raises UsageError for a wrong one, and for a model
+    that is not there. ``models``: see ``refuse_unknown``."""
+    refuse_unknown(folder, model, models)
     _check(table, labels_from)
     with closing(LabelStore(folder, spool=spool)) as store:
         return _add(table, labels_from, lambda some: store.add(model, some, "file"))

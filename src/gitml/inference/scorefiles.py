@@ -105,12 +105,19 @@ class Notes:
             _write(place, run)
             return
         before = _read(place)
+        if before != run and not self._begun():
+            _write(place, run)
+            return
         for key, value in run.items():
             if before.get(key) != value:
                 raise UsageError(
                     f"{self.place.path} holds scores with {key} {before.get(key)}, asked for is {value}",
                     "name another folder with --output",
                 )
+
+    def _begun(self) -> bool:
+        """Whether some file is scored: a call that failed before leaves nothing that another one could mix with."""
+        return bool(self.place.files()) or (self._folder / "files").is_folder()
 
     def done(self, entry: StoredFile, target: str) -> Scored | None:
         """The note of the file if it is scored, and is still what it was then."""

@@ -53,15 +53,18 @@ class ScoreWork:
     keep: tuple[str, ...] | None
 
     def schema(self, given: pa.Schema) -> pa.Schema:
-        kept = [given.field(name) for name in self._kept(given)]
+        """A column that is called like an answer, such as a label, is passed on as ``NAME.given``."""
         outputs = [pa.field(f.name, _TYPES[f.type]) for f in self.model.signature.outputs]
-        twice = sorted({f.name for f in kept} & {f.name for f in outputs})
+        taken = {f.name for f in outputs}
+        kept = [given.field(name) for name in self._kept(given)]
+        passed = [f.with_name(f"{f.name}.given") if f.name in taken else f for f in kept]
+        names = [f.name for f in passed]
+        twice = next((name for name in names if names.count(name) > 1 or name in taken), None)
         if twice:
             raise UsageError(
-                f"the input has a column {twice[0]}, as the model's answer",
-                "leave it out: name the columns to pass on with --keep COLUMN, and no other is",
+                f"two columns would be called {twice}", "name the columns to pass on with --keep COLUMN: no other is"
             )
-        return pa.schema([*kept, *outputs])
+        return pa.schema([*passed, *outputs])
 
     def _kept(self, given: pa.Schema) -> list[str]:
         names = list(given.names)

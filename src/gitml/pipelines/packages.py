@@ -60,7 +60,7 @@ def check_installed(root: Path, path: str) -> None:
         more = f"\nand {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise FailedError(
             "the installed packages are not the locked ones:\n" + "\n".join(wrong[:5]) + more,
-            f"run `pip install -r {path}`, or lock what is installed and commit the lock file",
+            f"run `pip install 'gitml[serve]' -r {path}`, or lock what is installed and commit the lock file",
         )
 
 

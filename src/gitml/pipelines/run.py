@@ -15,7 +15,7 @@ from gitml.dvc.repository import Dvc, StageState
 from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import JournalEntry, recall, recall_inputs, remember
-from gitml.pipelines.keeping import find_again
+from gitml.pipelines.keeping import find_again, kept_unless_done
 from gitml.pipelines.ran import How, Ran
 from gitml.process import captured
 
@@ -134,7 +134,7 @@ def _execute(dvc: Dvc, name: str, options: RunOptions, why: str) -> Ran:
     started = time.monotonic()
     log = options.log / f"{_file_name(name)}.log"
     before = Watched.now(dvc, name)
-    with options.watch(name, log):
+    with options.watch(name, log), kept_unless_done(dvc, name):
         try:
             with captured(log):
                 dvc.run(name)

@@ -19,7 +19,8 @@ from gitml.git.commands import Git
 from gitml.pipelines.jobs import jobs_of
 from gitml.spec import load_application
 from gitml.spec.application import Application
-from gitml.spec.dvcfiles import DVC_FILE, load_pipeline
+from gitml.spec.dvcfiles import load_pipeline
+from gitml.spec.dvcplaces import DVC_FILE
 from gitml.spec.policy import POLICY, load_policy
 
 
@@ -124,11 +125,14 @@ def _source(root: Path, folder: str) -> CiSource:
     jobs = jobs_of(application, load_pipeline(root)) if trains else ()
     locks = [root / path for job in jobs for path in job.packages]
     hashed = any("--hash=" in lock.read_text(encoding="utf-8", errors="replace") for lock in locks if lock.is_file())
-    return CiSource(application, jobs, folder, _gitml(root, application), hashed, policy)
+    return CiSource(application, jobs, folder, installed_from(root, application), hashed, policy)
 
 
-def _gitml(root: Path, application: Application) -> str:
-    """gitml's own repository tests itself; everybody else installs the version that rendered the workflows."""
+def installed_from(root: Path, application: Application) -> str:
+    """What pip installs gitml from in jobs.
+
+    gitml's own repository tests itself; everybody else installs the version that rendered the workflows.
+    """
     if application.ci.gitml:
         return application.ci.gitml
     try:

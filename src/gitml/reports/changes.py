@@ -25,11 +25,14 @@ def changes(model: ReportedModel, before: str) -> Iterator[Section]:
     ]
     if not lines:
         return
+    if model.left_out:
+        lines.append(row([f"and {plural(model.left_out, 'change')} more", "", ""]))
     head = header(["what changed", before, "here"], "lll")
     if len(lines) <= _OPEN_ROWS:
         yield Section(2, head, tuple(lines), "", MORE_ROWS)
     else:
-        yield folded(plural(len(lines), "change") + " of data, params, packages and code", head, lines, 2)
+        count = len(lines) + (model.left_out - 1 if model.left_out else 0)
+        yield folded(plural(count, "change") + " of data, params, packages and code", head, lines, 2)
 
 
 def _table(table: Table) -> Iterator[str]:

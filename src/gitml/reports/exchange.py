@@ -14,10 +14,11 @@ from pydantic.fields import FieldInfo
 
 from gitml.errors import Problem, SpecError
 from gitml.jsontext import pretty
-from gitml.reports.facts import Report
+from gitml.reports.facts import Report, ReportedModel
 
 MAX_BYTES = 8_000_000
 _MOST_PROBLEMS = 5
+_CHANGES = ("params", "code", "packages", "signature")
 
 
 def to_json(report: Report) -> str:
@@ -51,7 +52,14 @@ def _adapter() -> TypeAdapter[Report]:
 def fitted(report: Report) -> Report:
     """The same report within its bounds: long texts end in an ellipsis, long lists end early, NaN becomes unknown."""
     fit: Report = _fit(report, Report)
-    return fit
+    models = [_counted(cut, whole) for cut, whole in zip(fit.models, report.models, strict=False)]
+    return dataclasses.replace(fit, models=tuple(models))
+
+
+def _counted(cut: ReportedModel, whole: ReportedModel) -> ReportedModel:
+    """With the number of changes that a list ended too early for: a report never says 500 where there are 2,001."""
+    lost = sum(len(getattr(whole, name)) - len(getattr(cut, name)) for name in _CHANGES)
+    return dataclasses.replace(cut, left_out=whole.left_out + lost)
 
 
 def _fit(value: Any, kind: Any) -> Any:

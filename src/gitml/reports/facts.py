@@ -228,7 +228,8 @@ class Chart:
 class ReportedModel:
     """One model. ``reason`` says in a sentence why it failed, was refused, or was not trained.
 
-    ``reproduce`` is one shell command that gives the same on a laptop.
+    ``reproduce`` is one shell command that gives the same on a laptop. ``left_out``: how many changes of params, code,
+    packages and signature there are beyond those listed.
     """
 
     __pydantic_config__ = _STRICT
@@ -247,6 +248,7 @@ class ReportedModel:
     code: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
     packages: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
     signature: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
+    left_out: Count = 0
     charts: Annotated[tuple[Chart, ...], Field(max_length=30)] = ()
     reproduce: Line = ""
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()

@@ -234,7 +234,7 @@ def _told(labels: StoredRows, days: Sequence[str], window: Window, number: int, 
         for batch in map(upgraded_labels, labels.rows(day)):
             found = keys_of(batch)
             mine = (found.request % np.uint64(passes) == number) & _arrived_by(batch["arrived"], window.at)
-            parts.append(batch.filter(pa.array(mine)))
+            parts.append(batch if mine.all() else batch.filter(pa.array(mine)))
             keys.append(Keys(found.request[mine], found.named[mine]))
     rows = pa.concat_batches([pa.RecordBatch.from_pylist([], schema=LABELS), *parts])
     named = rows["caller"].is_valid().to_numpy(zero_copy_only=False)
@@ -245,7 +245,7 @@ def _told(labels: StoredRows, days: Sequence[str], window: Window, number: int, 
 
 
 def _sorted(rows: pa.RecordBatch, keys: Hashes, chosen: np.ndarray[Any, Any]) -> _Newest:
-    part, mine = rows.filter(pa.array(chosen)), keys[chosen]
+    part, mine = rows if chosen.all() else rows.filter(pa.array(chosen)), keys[chosen]
     order = part["order"].to_numpy(zero_copy_only=False)
     last = newest(mine, order)
     return _Newest(mine[last], order[last], part.select(_LABELLED).take(pa.array(last)))
@@ -262,7 +262,10 @@ def _labelled(batch: pa.RecordBatch, keys: Keys, told: _Told) -> pa.RecordBatch:
     index = pa.array(places, mask=~ok | (places < 0))
     for name in _LABELLED:
         target = name if name.startswith("label") else f"label_{name}"
-        batch = batch.append_column(target, told.rows[name].take(index))
+        values = told.rows[name]
+        nothing = values.null_count == len(values)
+        found = pa.nulls(len(index), values.type) if nothing else values.take(index)
+        batch = batch.append_column(target, found)
     return batch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,7 @@ from gitml.dvc.manifest import Fingerprint, fingerprint
 from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
+from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.journal import JournalEntry, note_of
 from gitml.pipelines.keeping import differing, put_back
@@ -28,9 +29,10 @@ from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import find, next_time, refuse_file_in_the_way, with_digest
-from gitml.spec import Application, load_application
+from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
 from gitml.spec.root import APPLICATION
+from gitml.spec.unportable import unportable_cautions
 from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import compare
 from gitml.training.standing import Beginning, begin, is_ci, remember
@@ -57,6 +59,7 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
     chosen = _choose(application, models)
     git = Git(root)
     in_ci = is_ci()
+    clone.refuse_sparse(root)
     with training(root, wait=call.wait, tell=call.say):
         since = begin(root)
         with Dvc(root) as dvc:
@@ -65,18 +68,19 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
                 refuse_dirty(about)
             with stage_environment(Path(sys.executable).parent):
                 found = [_train_model(about, name) for name in chosen]
-            if load_application(root) == application:
+            if any(ran.how is not How.UP_TO_DATE for ran in about.done.values()):
+                dvc.forget_gone()
+            elif load_application(root) == application:
                 _remember(about, since, found)
             return found
 
 
 def _remember(run: Training, since: Beginning, found: Sequence[Trained]) -> None:
     """Let the next training know where this one had nothing to do."""
-    done = [ran for one in found for ran in one.stages]
-    if any(ran.how is not How.UP_TO_DATE for ran in done) or any(one.put_back for one in found):
+    if any(one.put_back for one in found):
         return
-    models = run.application.models
-    places = run.dvc.looked_at(list(dict.fromkeys(ran.stage for ran in done)))
+    models, done = run.application.models, run.done.values()
+    places = run.dvc.looked_at(list(run.done))
     records = [record.path for name in models for record in find(run.root, name)]
     ours = [run.root / APPLICATION, *records, *(note_of(run.root, ran.entry) for ran in done)]
     remember(run.root, since, places and (*places, *map(str, ours)), found, _with_stages(run.application))
@@ -104,10 +108,13 @@ class Training:
     done: dict[str, Ran] = field(default_factory=dict)
 
     @cached_property
-    def said_of_params(self) -> int:
-        """Say once, before the first command runs, which params a stage may read otherwise; how many there are."""
-        found = ambiguous_params(self.root)
-        for problem in found[:_PARAMS_SAID]:
+    def said(self) -> int:
+        """Say once, before the first command runs, what other clones or the stages may have otherwise; how much."""
+        found = ambiguous_params(self.root)[:_PARAMS_SAID]
+        with suppress(SpecError):
+            pipeline = load_pipeline(self.root)
+            found += [*unportable_cautions(self.root, pipeline), *clone.cautions(self.root, pipeline)]
+        for problem in found:
             self.call.say(f"{problem}; {problem.hint}")
         return len(found)
 
@@ -139,7 +146,7 @@ def _dirty(git: Git, dvc: Dvc) -> list[str]:
     def own(path: str) -> bool:
         place = PurePosixPath(path)
         return (
-            path == "dvc.lock"
+            place.name == "dvc.lock"
             or place.match("models/*/versions/*.json")
             or bool(outs & {path, *map(str, place.parents)})
             or (place.name == ".gitignore" and str(place.parent) in folders)
@@ -230,7 +237,7 @@ def options_of(run: Training, model: Model) -> RunOptions:
 
     def ready() -> None:
         run.dvc.check_graph()
-        _ = run.said_of_params
+        _ = run.said
         _ = run.dirty
         if model.packages:
             check_installed(run.root, model.packages)

@@ -14,6 +14,7 @@ from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
 
 # Environments of the forge that main alone may use.
@@ -46,8 +47,8 @@ echo "due=$due" >> "$GITHUB_OUTPUT\""""
 
 
 def wants_looks(policy: Policy) -> bool:
-    """Whether some key may sign looks."""
-    return any("look" in key.purposes for key in policy.keys.values())
+    """Whether some key may sign looks, or evaluations of candidates."""
+    return any({"look", "canary"} & set(key.purposes) for key in policy.keys.values())
 
 
 def monitor(source: CiSource) -> str:
@@ -66,10 +67,15 @@ def monitor(source: CiSource) -> str:
 
 
 def _schedule(source: CiSource) -> str:
-    """Windows of less than a day are looked at every hour."""
+    """Windows of less than a day are looked at every hour, and so are candidates that are judged as often."""
     specs = [source.application.monitors.of(model) for model in source.application.models]
     shortest = min((spec.window for spec in specs if spec.watch), default=timedelta(days=1))
-    return _EVERY_HOUR if shortest < timedelta(days=1) else _FOUR_TIMES
+    often = any(rules.every < timedelta(hours=6) for rules in _rules(source))
+    return _EVERY_HOUR if often or shortest < timedelta(days=1) else _FOUR_TIMES
+
+
+def _rules(source: CiSource) -> tuple[CanaryRules, ...]:
+    return source.policy.candidate_rules if source.policy else ()
 
 
 def _due(source: CiSource) -> list[str]:
@@ -149,7 +155,9 @@ def _webhooks(source: CiSource) -> dict[str, str]:
 
 
 def _publish(source: CiSource) -> list[str]:
-    wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
+    # Whoever merges in the name of a job has to start what follows on main.
+    starts = {"actions": "write"} if any(rules.merge for rules in _rules(source)) else {}
+    wanted = {**starts, "contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
     head = [
         "needs: [due, sign]",

@@ -31,6 +31,18 @@ def recognises(env: Mapping[str, str], remote: str) -> bool:
     return env.get("GITHUB_ACTIONS") == "true" or urlsplit(place_of(remote)[0]).hostname == "github.com"
 
 
+def _unnamed(repository: str, remote: str) -> UsageError:
+    hint = "set GITHUB_REPOSITORY=owner/name, or add a Git remote called origin"
+    if repository:
+        return UsageError("GITHUB_REPOSITORY names no repository", hint)
+    if not remote:
+        return UsageError("no repository of a forge is named", hint)
+    return UsageError(
+        "the Git remote origin is a folder or file, and no repository of a forge",
+        "git remote set-url origin URL, or set GITHUB_SERVER_URL and GITHUB_REPOSITORY=owner/name",
+    )
+
+
 def settings(env: Mapping[str, str], remote: str) -> Settings:
     """From the variables that GitHub gives to jobs; what they lack, from the URL of the Git remote.
 
@@ -42,10 +54,7 @@ def settings(env: Mapping[str, str], remote: str) -> Settings:
     told = env.get("GITHUB_SERVER_URL") or web
     web = (told or "https://github.com").rstrip("/")
     if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(
-            "no repository of a forge is named" if not repository else "GITHUB_REPOSITORY names no repository",
-            "set GITHUB_REPOSITORY=owner/name, or add a Git remote called origin",
-        )
+        raise _unnamed(repository, remote)
     return Settings(
         api=(env.get("GITHUB_API_URL") or _api_of(web)).rstrip("/"),
         web=web,

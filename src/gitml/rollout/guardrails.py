@@ -1,0 +1,250 @@
+"""What a candidate must not break: requests that fail, answers without a value, slow answers.
+
+Each is the share of rows with an event, held against the champion's share and a margin. While events are too few for
+anything nearly normal, rates are bounded exactly, from zero events on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gitml.rollout.evaluation import ArmCounts, JudgedPart, StillNeeded
+from gitml.rollout.holding import Asked, rest, rest_of
+from gitml.rollout.observed import Observed, TimedInfluence
+from gitml.rollout.reading import TrialRows
+from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
+from gitml.rollout.trial import TrialRules
+from gitml.stats import betabinomial, eventcounts, rates
+from gitml.stats.asymptoticcs import Side
+from gitml.stats.contrast import Contrast
+from gitml.stats.eventcounts import EventCounts
+from gitml.stats.influence import mean
+from gitml.verdict import Phase
+
+Mask = NDArray[np.bool_]
+# The champion's first answers that say what is slow, and how many times their 99th percentile that is.
+_FIRST_ANSWERS, _TIMES, _QUANTILE = 1_000, 2.0, 0.99
+_FARTHEST = 1e4
+
+
+@dataclass(frozen=True)
+class ArmEvents:
+    """Rows of one arm that could have had the event, in the table's order, and whether each did."""
+
+    unit: NDArray[np.int64]
+    epoch: NDArray[np.int32]
+    hit: Mask
+    arrived: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: RowTable, rows: Mask, hit: Mask) -> ArmEvents:
+        return cls(table.ids[rows], table.epoch[rows], hit[rows], table.arrived[rows])
+
+    @property
+    def first(self) -> Mask:
+        """Where a unit, in its epoch, is met first."""
+        new = np.ones(len(self.unit), bool)
+        new[1:] = (self.unit[1:] != self.unit[:-1]) | (self.epoch[1:] != self.epoch[:-1])
+        return new
+
+    @property
+    def by_unit(self) -> tuple[NDArray[np.int32], Mask]:
+        """The epoch of each unit, and whether any of its rows had the event."""
+        starts = np.flatnonzero(self.first)
+        any_hit = np.logical_or.reduceat(self.hit, starts) if len(starts) else self.hit
+        return self.epoch[starts], any_hit
+
+    @property
+    def share(self) -> float | None:
+        return float(self.hit.mean()) if len(self.hit) else None
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Events of both arms, and how they are bounded."""
+
+    champion: ArmEvents
+    candidate: ArmEvents
+    paired: bool
+
+    @property
+    def arms(self) -> tuple[ArmEvents, ArmEvents]:
+        return self.champion, self.candidate
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a unit has more than one row in an epoch."""
+        return any(not arm.first.all() for arm in self.arms)
+
+    @property
+    def epochs(self) -> int:
+        return len(np.unique(np.concatenate([arm.epoch for arm in self.arms])))
+
+    @property
+    def units(self) -> tuple[int, int]:
+        return int(self.champion.first.sum()), int(self.candidate.first.sum())
+
+    @property
+    def events(self) -> tuple[int, int]:
+        return int(self.champion.hit.sum()), int(self.candidate.hit.sum())
+
+
+def guardrails(rows: TrialRows, rules: TrialRules, paired: bool, failing: float, days: float) -> list[JudgedPart]:
+    """``failing``: the error rate of each failure. Latency is judged where both answered real requests, or where the
+    rules say what is slow."""
+    found = [
+        _judged("errors", _errors(rows, paired), rules.errors, rules, failing, days),
+        _judged("missing answers", _missing(rows, paired), rules.missing, rules, failing, days),
+    ]
+    limit = rules.slow_ms or (None if paired else slow_limit(rows.champion))
+    if limit is not None:
+        name = f"slower than {limit:.3g} ms"
+        found.append(_judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days))
+    return found
+
+
+def slow_limit(champion: RowTable) -> float | None:
+    """Milliseconds: twice the 99th percentile of the champion's first thousand answers. Later ones change it no more,
+    so that looking again does not move what is tested; None without any."""
+    known = (champion.outcome == ANSWERED) & np.isfinite(champion.latency) & champion.first
+    order = np.argsort(champion.arrived[known], kind="stable")[:_FIRST_ANSWERS]
+    some = champion.latency[known][order]
+    return _TIMES * float(np.quantile(some, _QUANTILE)) if len(some) else None
+
+
+def _errors(rows: TrialRows, paired: bool) -> _Rates:
+    both = [(table.outcome == ANSWERED) | (table.outcome == FAILED) for table in rows.arms]
+    # A request that failed has one row, and one of many rows is one request.
+    masks = (
+        [rows.candidate.first & both[1]] * 2 if paired else [t.first & b for t, b in zip(rows.arms, both, strict=True)]
+    )
+    return _rates(rows, masks, [table.outcome == FAILED for table in rows.arms], paired)
+
+
+def _missing(rows: TrialRows, paired: bool) -> _Rates:
+    answered = [table.outcome == ANSWERED for table in rows.arms]
+    masks = [answered[0] & answered[1]] * 2 if paired else answered
+    return _rates(rows, masks, [np.isnan(table.predicted) for table in rows.arms], paired)
+
+
+def _slow(rows: TrialRows, paired: bool, limit: float) -> _Rates:
+    known = [(t.outcome == ANSWERED) & t.first & np.isfinite(t.latency) for t in rows.arms]
+    masks = [known[0] & known[1]] * 2 if paired else known
+    return _rates(rows, masks, [table.latency > limit for table in rows.arms], paired)
+
+
+def _rates(rows: TrialRows, masks: Sequence[Mask], hits: Sequence[Mask], paired: bool) -> _Rates:
+    arms = [ArmEvents.of(t, m, h) for t, m, h in zip(rows.arms, masks, hits, strict=True)]
+    return _Rates(arms[0], arms[1], paired)
+
+
+def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing: float, days: float) -> JudgedPart:
+    asked = Asked(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
+    contrast = _contrast(found) if any(found.events) else None
+    low, high = _low(found, contrast, asked.failing, margin), _high(found, contrast, asked.passing)
+    phase = asked.phase(low, high)
+    champion, candidate = (arm.share for arm in found.arms)
+    known = champion is not None and candidate is not None
+    needed = _needed(found, contrast, asked, days) if phase is Phase.INCONCLUSIVE and known else None
+    difference = candidate - champion if champion is not None and candidate is not None else None
+    return JudgedPart(
+        "guardrail", name, phase, _words(phase, name, champion, candidate, margin, high), champion, candidate,
+        contrast.difference if contrast else difference, low, high, margin,
+        ArmCounts(*found.units), ArmCounts(*found.events), needed,
+    )  # fmt: skip
+
+
+def _words(
+    phase: Phase, name: str, champion: float | None, candidate: float | None, margin: float, high: float | None
+) -> str:
+    if champion is None or candidate is None:
+        return f"{name}: nothing is known of one arm"
+    shares = f"{candidate:.2%} of the candidate's, {champion:.2%} of the champion's"
+    if phase is Phase.FAILED:
+        return f"{name}: {shares}: more than the margin of {margin:.2%} apart"
+    if phase is Phase.SUCCESSFUL:
+        return f"{name}: {shares}: at most {high:.2%} more" if high is not None else f"{name}: {shares}"
+    return f"{name}: {shares}: too little is known to rule out a difference of {margin:.2%}"
+
+
+def _contrast(found: _Rates) -> Contrast | None:
+    return observed_rates(found.champion, found.candidate, found.paired).contrast
+
+
+def observed_rates(champion: ArmEvents, candidate: ArmEvents, paired: bool) -> Observed:
+    """Shares of rows with the event, by epoch."""
+    names = [0] if paired else np.intersect1d(champion.epoch, candidate.epoch).tolist()
+    strata = tuple((_part(champion, epoch, paired), _part(candidate, epoch, paired)) for epoch in names)
+    return Observed(strata, paired)
+
+
+def _part(arm: ArmEvents, epoch: int, paired: bool) -> TimedInfluence:
+    here = slice(None) if paired else arm.epoch == epoch
+    return TimedInfluence(mean(arm.unit[here], arm.hit[here].astype(np.float64)), arm.arrived[here])
+
+
+def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
+    """Whatever the champion's share is, the difference is not above the candidate's own: exact, also over epochs."""
+    near = _interval(found, contrast, level, "high")
+    trials = found.units[1]
+    hits = int(found.candidate.by_unit[1].sum())
+    own = betabinomial.interval(hits, trials, rates.EXACT * level, side="high").high if trials else 1.0
+    ends = [end for end in (near, own) if end is not None and end < 1.0]
+    return min(ends) if ends and found.units[0] else None
+
+
+def _low(found: _Rates, contrast: Contrast | None, level: float, margin: float) -> float | None:
+    near = _interval(found, contrast, level, "low")
+    if found.clustered or found.paired or found.epochs == 1 or not all(found.units):
+        return near
+    # Pooled over epochs a difference may be that of the weeks, unless it is there within epochs too.
+    part = rates.EXACT * level / 2
+    counts = _by_epoch(found)
+    if eventcounts.log_evalue(counts, 1.0, side="low") < math.log(1 / part):
+        return near
+    pooled = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
+    exact = betabinomial.difference(pooled[0], pooled[1], part, side="low").low
+    return exact if near is None else max(near, exact)
+
+
+def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side) -> float | None:
+    observed = Observed((), found.paired)
+    if not found.clustered and found.epochs == 1 and all(found.units):
+        pairs = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
+        if found.paired:
+            only = found.candidate.hit & ~found.champion.hit
+            other = found.champion.hit & ~found.candidate.hit
+            zero = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, found.units, 1.0)
+            exact = rates.paired(contrast or zero, int(only.sum()), int(other.sum()), found.units[1], level, side=side)
+        else:
+            exact = rates.split(contrast, pairs[0], pairs[1], level, side=side)
+        end = exact.low if side == "low" else exact.high
+        return end if math.isfinite(end) else None
+    return observed.bound(contrast, (1 - rates.EXACT) * level, side)
+
+
+def _by_epoch(found: _Rates) -> EventCounts:
+    most = max((int(arm.epoch.max(initial=0)) for arm in found.arms), default=0) + 1
+    told = []
+    for arm in found.arms:
+        epoch, hit = arm.by_unit
+        told.append((np.bincount(epoch, hit, most), np.bincount(epoch, minlength=most)))
+    return EventCounts(told[0][0], told[1][0], told[0][1], told[1][1])
+
+
+def _needed(found: _Rates, contrast: Contrast | None, asked: Asked, days: float) -> StillNeeded | None:
+    """By the nearly normal bound, or the exact one of the candidate's own share, whatever comes sooner."""
+    near = rest_of(contrast, asked, days)
+    hits, trials, factor = int(found.candidate.by_unit[1].sum()), found.units[1], 1.0
+    while trials and factor < _FARTHEST:
+        factor *= 1.2
+        high = betabinomial.interval(hits * factor, trials * factor, rates.EXACT * asked.passing, side="high").high
+        if high < asked.edge:
+            exact = rest(sum(found.units), factor, days)
+            return exact if near is None else min(near, exact, key=lambda one: one.units)
+    return near

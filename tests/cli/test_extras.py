@@ -1,0 +1,84 @@
+"""Each extra alone, and none: a command that needs another one says which, and no import is a bug of gitml's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+from gitml.cli.extras import MODULES, not_installed
+
+_RUN = """
+import sys
+sys.modules.update(dict.fromkeys({absent!r}))
+from gitml.cli.main import main
+main({words!r})
+"""
+
+
+def gitml(words: Iterable[str], absent: Iterable[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command in a Python that has none of the modules ``absent``."""
+    code = _RUN.format(absent=list(absent), words=list(words))
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def without(*extras: str) -> list[str]:
+    """The modules of all extras but these."""
+    return [m for extra, modules in MODULES.items() if extra not in extras for m in modules]
+
+
+CALLS = {
+    "serve": "serve delay@latest",
+    "agent": "agent production --remote https://forge.example/o/r.git",
+    "score": "score delay@latest --input a.csv --output b",
+    "monitor": "monitor",
+    "traffic": "traffic delay --since 2026-01-01",
+    "labels": "labels add delay a.csv",
+    "events": "events add a.csv",
+    "reference": "reference delay --features a.parquet",
+    "outliers": "outliers delay --features a.parquet",
+}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "gitml.yaml").write_text("application: a\nmodels: {delay: {artifact: m.onnx, metrics: m.json}}\n")
+    for name in ("a.csv", "a.parquet"):
+        (tmp_path / name).write_text("request_id,label\n")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", CALLS)
+def test_a_command_without_its_extra_says_what_to_install(command: str, repository: Path) -> None:
+    done = gitml(CALLS[command].split(), without("report", "onnx", "sandbox"), repository)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.endswith("pip install 'gitml[serve]'\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", ["", *MODULES])
+def test_with_one_extra_alone_all_that_needs_none_works(extra: str, repository: Path) -> None:
+    done = gitml(["check", "--json"], without(extra), repository)
+    assert done.returncode in (0, 2), done.stderr
+    assert "dvc.yaml" in done.stdout + done.stderr
+
+
+def test_the_sandbox_is_named_where_it_is_not_there(repository: Path) -> None:
+    done = gitml(["sandbox", "--help"], without("serve"), repository)
+    assert (done.returncode, done.stderr.splitlines()[-1].strip()) == (2, "pip install 'gitml[sandbox]'")
+
+
+def test_every_extra_of_the_package_is_known() -> None:
+    declared = {line.rpartition("extra == ")[2].strip("'\" ") for line in requires("gitml") or () if "extra ==" in line}
+    assert declared == set(MODULES)
+
+
+def test_a_module_of_no_extra_is_still_a_bug() -> None:
+    assert not_installed(ModuleNotFoundError("No module named 'gitml.x'", name="gitml.x")) is None
+    assert not_installed(ModuleNotFoundError("No module named 'torch'", name="torch.nn")) is not None
