@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gitml.evidence.dsse import Envelope, pack, unpack
 from gitml.evidence.keys import fingerprint, is_signed
-from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
+from gitml.evidence.statement import Binding, Statement, parse_payload, read_payload
 from gitml.git.ledger import Event, event_name, wrong_name
 from gitml.kinds import KINDS
 from gitml.spec.policy import TrustedKey
@@ -147,8 +147,8 @@ def sealed(event: Event) -> tuple[Envelope, Statement] | Believed:
         return Believed(None, "", why, Cause.MISNAMED, event)
     try:
         unpacked = unpack(event.content)
-        statement = parse_payload(unpacked.payload)
-        canonical = to_payload(statement) == unpacked.payload and pack(unpacked) == event.content
+        statement, canonical = read_payload(unpacked.payload)
+        canonical = canonical and pack(unpacked) == event.content
     except ValueError as exc:
         return Believed(None, "", f"cannot be read: {exc}", Cause.UNREADABLE, event)
     if not canonical or len(unpacked.signatures) != 1 or not unpacked.signatures[0].keyid:
@@ -205,10 +205,11 @@ def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime, host
         return Cause.OTHER_REPOSITORY, f"is about the repository {about.repository}"
     if host and about.host and about.host != host:
         return Cause.OTHER_REPOSITORY, f"is about a repository of this name on {about.host}"
-    if about.moment > now + LEEWAY:
+    moment = about.moment
+    if moment > now + LEEWAY:
         return Cause.FUTURE, f"is dated {about.time}, which is in the future"
-    if about.moment < key.since:
+    if moment < key.since:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, before its key counts"
-    if key.until and about.moment >= key.until:
+    if key.until and moment >= key.until:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, after its key expired"
     return _FINE
