@@ -173,7 +173,7 @@ class CanaryLoop:
             ids = [f"r-{name}" for name in names]
             served.append(Served(arm, when[rows].tolist(), p[rows], told, names, version, share, epoch, ids=ids))
         self.world.serve(*served, label_delay=timedelta(hours=1))
-        before = len(runs_of(self.loop, "schedule"))
+        before = len(self.monitors())
         self.clock.later(hours=24 * days + 2)
         self.loop.until(lambda: len(self.monitors()) > before, PATIENCE)
         self.loop.settled()
