@@ -145,7 +145,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("b" * 40, "2999-01-01T00:00:00Z", "schedule", "", "true"),
         ("", "", "schedule", "", "true"),
         ("a" * 40, "2999-01-01T00:00:00Z", "workflow_dispatch", "", "true"),
-        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "/clock", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "400000d", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "36h", "false"),
     ],
 )
 def test_a_run_with_nothing_new_ends_after_the_first_job(
@@ -161,11 +162,13 @@ def test_a_run_with_nothing_new_ends_after_the_first_job(
     else:
         git(there, "update-ref", "-d", "refs/heads/gitml-looked")
     (step,) = monitoring(SHAPES["plain"])["jobs"]["due"]["steps"]
-    output = tmp_path / "output"
+    output, turned = tmp_path / "output", tmp_path / "clock"
+    turned.write_text(f"{clock}\n")
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("GIT", "GITML_"))},
         "GITHUB_SERVER_URL": f"file://{root}", "GITHUB_REPOSITORY": "acme/app", "GITHUB_TOKEN": "t",
-        "GITHUB_SHA": "a" * 40, "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_NAME": event, "GITML_CLOCK": clock,
+        "GITHUB_SHA": "a" * 40, "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_NAME": event,
+        "GITML_CLOCK": str(turned) if clock else "",
     }  # fmt: skip
     done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -173,12 +173,11 @@ def test_answers_that_come_true_too_often_are_harm_though_they_rank_as_well_as_e
     world.serve(changed({day: rows(1, 100, seed=day) for day in range(35)}, 0, late=later), labels=True)
     verdict = look(world, estimates=False)[0].verdicts["harm"]
     assert verdict.phase is Phase.FAILED
-    assert verdict.reason.startswith("answers are off: 0.")
-    assert "since 2025-09-01, certainly by 0." in verdict.reason
+    assert "since 2025-09-01, certainly off by 0." in verdict.reason
     assert verdict.measurements["apart_by"] == 0.01
     path = world.root / "gitml.yaml"
     path.write_text(path.read_text() + "      harm: {calibration: 1}\n")
-    assert "answers are off" not in look(world, estimates=False)[0].verdicts["harm"].reason
+    assert "certainly off" not in look(world, estimates=False)[0].verdicts["harm"].reason
 
 
 def test_labels_of_another_kind_are_counted_and_left_out(world: WatchedWorld) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gitml.jsontext import canonical
+from gitml.rollout import reading
 from gitml.rollout.evaluation import Evaluation
 from gitml.rollout.judge import judge
 from gitml.verdict import Phase
@@ -83,6 +84,29 @@ def test_errors_fail_it_even_before_the_minimum(tmp_path: Path) -> None:
     assert found.reason.startswith("errors:")
 
 
+def test_errors_of_returning_users_fail_it_though_the_champion_has_none(tmp_path: Path) -> None:
+    old, new = arms(3_000, 0.9, 0.9)
+    old, new = (replace(arm, unit=[f"{arm.arm}{n // 5}" for n in range(len(arm.when))]) for arm in (old, new))
+    new = replace(new, outcome=["failed" if n % 4 == 0 else "ok" for n in range(len(new.when))])
+    found = judged(tmp_path, old, new)
+    assert found.phase is Phase.FAILED
+    assert found.reason.startswith("errors: 25")
+
+
+def test_errors_of_a_bad_week_do_not_fail_it(tmp_path: Path) -> None:
+    """Ten of a hundred fail in the second week, of both; the candidate has more of that week's requests."""
+    good = arms(4_000, 0.9, 0.9, weight=5.0, days=4, epoch="e1")
+    bad = arms(2_000, 0.9, 0.9, weight=50.0, days=4, first=MONDAY + 4 * DAY, epoch="e2", seed=1)
+    bad = tuple(replace(a, outcome=["failed" if n % 10 == 0 else "ok" for n in range(len(a.when))]) for a in bad)
+    part = part_of(judged(tmp_path, *good, *bad), "errors")
+    pooled = [
+        (part.events.champion or 0) / (part.n.champion or 1),
+        (part.events.candidate or 0) / (part.n.candidate or 1),
+    ]
+    assert pooled[1] > 2 * pooled[0], "pooled it looks broken"
+    assert part.phase is Phase.INCONCLUSIVE, part.reason
+
+
 def test_rare_errors_of_both_pass_exactly(tmp_path: Path) -> None:
     old, new = arms(6_000, 0.9, 0.9)
     old, new = (
@@ -92,6 +116,18 @@ def test_rare_errors_of_both_pass_exactly(tmp_path: Path) -> None:
     assert part.phase is Phase.SUCCESSFUL, part.reason
     assert part.high is not None
     assert part.high < 0.01
+
+
+def test_one_client_who_floods_with_failures_does_not_pass_as_one_unit(tmp_path: Path) -> None:
+    """Of the candidate's rows a half failed, of its units one: neither says that at most .5 % more rows fail."""
+    old, new = arms(3_000, 0.9, 0.9)
+    old, new = (replace(a, unit=[f"{a.arm}-{n}" for n in range(len(a.when))]) for a in (old, new))
+    count = len(new.when)
+    flood = replace(
+        new, unit=["broken"] * count, outcome=["failed"] * count, prefix="flood", when=[w + DAY / 1e6 for w in new.when]
+    )
+    part = part_of(judged(tmp_path, old, new, flood), "errors")
+    assert part.phase is not Phase.SUCCESSFUL, part.reason
 
 
 def test_answers_that_are_missing_are_a_guardrail(tmp_path: Path) -> None:
@@ -184,6 +220,20 @@ def test_a_ranking_is_judged_by_how_far_rows_move_it(tmp_path: Path) -> None:
     assert found.phase is Phase.SUCCESSFUL, found.reason
     part = part_of(found, "auc")
     assert part.difference == pytest.approx(0.11, abs=0.03)
+
+
+def test_an_epoch_of_one_class_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    parts = []
+    for epoch, weight, day, count in (("e1", 50.0, 0, 20), ("e2", 50.0, 1, 3_000)):
+        for arm in ("champion", "canary"):
+            late = (rng.random(count) < (0.3 if count > 20 else 0)).astype(float)
+            score = 1 / (1 + np.exp(-(late * 2 + rng.normal(size=count) - 1)))
+            when = moments(count, 3, MONDAY + day * DAY)
+            parts.append(Served(arm, when, score, late, weight=weight, epoch=epoch))
+    found = judged(tmp_path, *parts, rules={"metric": "auc", "margin": 0.05})
+    assert part_of(found, "auc").n.champion == 3_000
+    assert part_of(found, "auc").phase is Phase.SUCCESSFUL, found.reason
 
 
 # What is broken, missing or forged counts neither for the candidate nor against it.
@@ -299,6 +349,17 @@ def test_answers_that_decide_on_labels_are_not_compared_between_arms(tmp_path: P
     found = judged(tmp_path, *arms(3_000, 0.9, 0.9), rules={"depend_on_answers": True})
     assert found.phase is Phase.INCONCLUSIVE
     assert "labels depend on the answers" in found.reason
+
+
+def test_more_rows_than_memory_are_thinned_by_whole_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_ROWS", 2_000)
+    old, new = arms(6_000, 0.9, 0.91)
+    found = judged(tmp_path, old, new)
+    part = part_of(found, "units")
+    assert part.n.champion is not None
+    assert part.n.champion < len(old.when) / 3
+    assert "One unit of 4 was counted, evenly." in found.notes
+    assert part_of(found, "sample ratio").phase is Phase.SUCCESSFUL
 
 
 def test_the_digest_of_the_rules_does_not_hold_the_weight() -> None:

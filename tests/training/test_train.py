@@ -86,13 +86,20 @@ def test_force_runs_everything_and_reports_a_reproduction(trained: Path) -> None
     assert len(records(trained)) == 1
 
 
-def test_a_clone_with_the_remote_restores_and_one_without_reproduces(trained: Path, tmp_path: Path) -> None:
+def test_a_clone_fetches_what_is_needed_and_one_without_the_remote_reproduces(
+    trained: Path, tmp_path: Path, set_params: SetParams
+) -> None:
     dvc(trained, "remote", "add", "-d", "store", str(tmp_path / "store"))
     dvc(trained, "push")
     commit(trained, "remote")
     git(tmp_path, "clone", "-q", str(trained), "with remote")
     clone = tmp_path / "with remote"
-    assert stages(clone) == {"ingest": "restored", "train": "restored", "evaluate": "restored"}
+    assert stages(clone) == {"ingest": "not fetched", "train": "restored", "evaluate": "restored"}
+    assert not (clone / "data").exists()
+    assert (clone / "artifacts/m/model.onnx").is_file()
+    assert len(records(clone)) == 1
+    set_params(clone, "rate: 0.5", "rate: 0.6")
+    assert stages(clone) == {"ingest": "restored", "train": "ran", "evaluate": "ran"}
     assert (clone / "data/über uns.txt").read_text() == "names with spaces\n"
     shutil.rmtree(tmp_path / "store")
     git(tmp_path, "clone", "-q", str(trained), "without")

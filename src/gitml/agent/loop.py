@@ -136,12 +136,13 @@ class Agent:
 
     def _mourn(self, now: datetime) -> None:
         """What the server lost since the last round is loaded again, unless it is to blame."""
+        before = self.state
         for loss in self._front.losses():
             loaded = self._loaded.get(loss.model)
             if loaded and loss.version in ("", *(one.version for one in loaded.versions)):
                 del self._loaded[loss.model]
-            if loss.digest:
-                self._save(tries.crashed(self.state, loss.digest, loss.reason, now))
+            if loss.digest and tries.blamed(before, loss.digest, loss.others):
+                self._save(tries.crashed(self.state, loss.digest, loss.reason, now, loss.others))
                 self.setup.reporter.crashed(self.state, loss.model, loss.digest, now)
         state = noted(self.state, self._front.stopped_canaries(), now)
         if state != self.state:

@@ -68,7 +68,7 @@ class Reporter:
             for digest in {pin.digest for pin in pins if (found := state.crashes.get(pin.digest)) and found.away}:
                 details = {"ends": state.crashes[digest].count}
                 self._told_of(state, model, digest, "passed", "it answers again", now, details)
-                state = tries.back(state, digest)
+                state = tries.back(state, digest, now)
         return state
 
     def _told_of(

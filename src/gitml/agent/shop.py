@@ -16,12 +16,16 @@ from gitml.errors import GitmlError, OutsideError
 
 @dataclass(frozen=True)
 class Loss:
-    """A model that a front serves no more. ``digest`` is that of the version to blame, '' where none is known to be."""
+    """A model that a front serves no more. ``digest`` is that of the version to blame, '' where none is known to be.
+
+    ``others``: digests of those that were being called at the same end. One of them all may be to blame, or more.
+    """
 
     model: str
     reason: str
     version: str = ""
     digest: str = ""
+    others: tuple[str, ...] = ()
 
 
 class Front(Protocol):

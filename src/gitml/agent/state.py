@@ -66,13 +66,14 @@ class Attempt(_Part):
 class Crash(_Part):
     """An artifact that was being called when the server's process ended: how often, when last (UTC), and how.
 
-    ``away``: that it ended was told, and that it answers again was not yet.
+    ``away``: that it ended was told, and that it answers again was not yet. ``back``: since when it answers again.
     """
 
     count: int
     last: str
     reason: str
     away: bool = False
+    back: str = ""
 
 
 class Stop(_Part):

@@ -314,7 +314,8 @@ class Supervisor:
             guilty = [self._owners[place] for place in child.marks.called() if place in self._owners]
             for one in guilty:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
-                self._lose(one.model, Loss(one.model, reason, one.version, one.digest))
+                others = tuple(sorted({other.digest for other in guilty} - {one.digest}))
+                self._lose(one.model, Loss(one.model, reason, one.version, one.digest, others))
         told = ", ".join(f"{one.model} {one.version}" for one in guilty)
         printed = self._confinement.said
         kept = f"; what it printed is in {printed}" if printed and printed.exists() else ""

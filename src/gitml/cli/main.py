@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show one version with its full lineage."),
     "diff": ("diff", "Show two versions side by side."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
+    "resolve": ("resolve", "Settle conflicts in files that runs write: main's stand, and CI writes new ones."),
     "reproduce": ("reproduce", "Run a version's lineage again and compare with its record."),
     "register": ("register", "Make a version of a model bought or trained elsewhere."),
     "promote": ("promote", "Propose a version for an environment, by a pull request."),

@@ -29,17 +29,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 def placed(ctx: click.Context) -> Iterator[Place]:
     """The clone where the user stands, and its forge, as GITHUB_TOKEN."""
     root = root_of(ctx)
-    try:
-        remote = Git(root).text("remote", "get-url", "origin").strip()
-    except OutsideError:
-        remote = ""
-    settings = settings_from(os.environ, remote)
+    settings = settings_from(os.environ, _origin(root))
 
     def say(text: str) -> None:
         note(printable(text))
 
     with connect(settings, note=say) as forge:
         yield Place(root, forge, settings, say)
+
+
+def names_forge(root: Path) -> bool:
+    """Whether the clone or the environment says which forge is meant."""
+    return bool(_origin(root) or any(os.environ.get(name) for name in ("GITML_FORGE", "GITHUB_REPOSITORY")))
+
+
+def _origin(root: Path) -> str:
+    try:
+        return Git(root).text("remote", "get-url", "origin").strip()
+    except OutsideError:
+        return ""
 
 
 def tell(done: Proposed, *, as_json: bool) -> None:

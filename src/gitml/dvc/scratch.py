@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,10 @@ class ScratchDvc(Dvc):
     def frozen(self) -> frozenset[str]:
         """The stages that have a command which DVC is told never to run."""
         return frozenset(name for name, stage in self._stages().items() if stage.cmd and stage.frozen)
+
+    def keeping(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The outputs of these stages that stay from run to run: here they start from nothing."""
+        return tuple(self._outputs.relative(out) for name in names for out in self._stage(name).outs if out.persist)
 
     def bring(self, name: str) -> bool:
         """Put the data of a source into the worktree, from the clone's cache or the remote; False if neither has it.

@@ -31,7 +31,7 @@ _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABSENT = "couldn't find remote ref"
 # What a server or something before it says of a moment: too many requests, or nobody there.
-_PASSING = re.compile(r"(?:returned error: |HTTP |HTTP/\d\.?\d? )(?:429|502|503|504)\b|unexpected disconnect|early EOF")
+_PASSING = re.compile(r"(?:returned error: |HTTP |HTTP/\d\.?\d? )(?:429|502|503|504)\b")
 _PATIENCE = Patience(tries=5, first=0.5, longest=8.0)
 _TRIES = 40
 _SECONDS = 120.0

@@ -183,5 +183,5 @@ def with_calibration(harm: Verdict, found: Calibration | None, tolerance: float)
     measured = {**harm.measurements, **told}
     if found.surely <= tolerance:
         return Verdict(harm.phase, harm.reason, measured)
-    off = f"answers are off: {found}, certainly by {found.surely:.2g} at the least"
+    off = f"{found}, certainly off by {found.surely:.2g} at the least"
     return Verdict(Phase.FAILED, f"{off}; {harm.reason}", measured)

@@ -32,7 +32,7 @@ def find_again(dvc: Dvc, stage: str, entry: Entry, outputs: Mapping[str, Fingerp
 
 @contextmanager
 def kept_unless_done(dvc: Dvc, stage: str) -> Iterator[None]:
-    """Put back the outputs that live in Git when the stage does not come to its end: DVC deletes them before it runs."""
+    """Put back the outputs that live in Git if the stage does not end well: DVC deletes them before it runs."""
     in_git = [dvc.root / path for path, cached in dvc.is_cached(stage).items() if not cached]
     before = {file: file.read_bytes() for place in in_git for file in _files(place)}
     done = False

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from gitml.errors import Problem, SpecError
+from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
+from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
@@ -25,8 +26,8 @@ from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
 from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, load_locks, read_pipeline, values_of
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
+from gitml.spec.root import APPLICATION
 from gitml.spec.unportable import unportable_cautions, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
@@ -106,9 +107,23 @@ def check(root: Path) -> CheckReport:
     _lock(files)
     _dvc_config(files)
     files.problems += clone.sparse_problems(root)
+    _workflows(files)
     if files.app:
         files.problems += check_records(root, list(files.app[0].models))
     return CheckReport(_counts(files), *(tuple(sorted(set(found))) for found in (files.problems, files.cautions)))
+
+
+def _workflows(files: _Files) -> None:
+    """Cautions: workflows that were rendered from another gitml.yaml. Without any there is nothing to be stale."""
+    if files.problems or not any((folder / ".git").exists() for folder in (files.root, *files.root.parents)):
+        return
+    with suppress(GitmlError):
+        found = workflows(files.root)
+        if any(file.found is not None and file.path.endswith(".yml") for file in found):
+            stale = [file.path for file in found if file.change is not Did.SAME]
+            more = f", nor are {len(stale) - 1} others" if stale[1:] else ""
+            told, hint = f"is not what gitml.yaml asks for{more}", "run `gitml ci render`, and commit what it writes"
+            files.cautions += [Problem(path, 0, "", told, hint) for path in stale[:1]]
 
 
 def _counts(files: _Files) -> dict[str, int]:

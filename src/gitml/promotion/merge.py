@@ -64,7 +64,7 @@ def merge(place: Place, order: MergeOrder, *, sleep: Callable[[float], None] = t
     context = context_of(main.application().application if main.git.prefix else "", main.git.prefix)
     _refuse_shut(context, head, forge.commits.statuses(head))
     _refuse_unsigned(place, main, order.number, head)
-    _await(place, order, head, sleep)
+    _await(place, order, pull, sleep)
     commit = forge.merges.merge(order.number, head, method=order.method)
     if pull.head.branch.startswith(_OURS) and pull.head.repository.lower() == place.settings.repository.lower():
         drop_branch(place, pull.head.branch, head)
@@ -140,8 +140,9 @@ def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
     )
 
 
-def _await(place: Place, order: MergeOrder, head: str, sleep: Callable[[float], None]) -> Readiness:
+def _await(place: Place, order: MergeOrder, pull: PullRequest, sleep: Callable[[float], None]) -> Readiness:
     """Until the forge knows whether it can be merged; it works that out when it is asked."""
+    head = pull.head.commit
     pause, waited = 0.5, 0.0
     while True:
         ready = place.forge.merges.readiness(order.number)
@@ -160,10 +161,11 @@ def _await(place: Place, order: MergeOrder, head: str, sleep: Callable[[float], 
             "look at what came, and call it again",
         )
     if not ready.mergeable:
-        raise FailedError(
-            f"pull request {order.number} conflicts with {place.branch}",
-            "call `gitml promote` or `gitml rollback` again: it starts from the newest state",
-        )
+        again = "call `gitml promote` or `gitml rollback` again: it starts from the newest state"
+        main = f"git merge {place.remote}/{place.branch}"
+        by_hand = f"on its branch: `{main}`, `gitml resolve` for what runs write, `git commit`, push: CI trains it anew"
+        derived = pull.head.branch.startswith(_OURS) and not pull.head.branch.startswith(f"{_OURS}retrain-")
+        raise FailedError(f"pull request {order.number} conflicts with {place.branch}", again if derived else by_hand)
     return ready
 
 

@@ -19,10 +19,9 @@ from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
 from gitml.rollout.trial import TrialRules
-from gitml.stats import betabinomial, eventcounts, rates
+from gitml.stats import asymptoticcs, betabinomial, rates
 from gitml.stats.asymptoticcs import Side
-from gitml.stats.contrast import Contrast
-from gitml.stats.eventcounts import EventCounts
+from gitml.stats.contrast import Contrast, differences
 from gitml.stats.influence import mean
 from gitml.verdict import Phase
 
@@ -59,6 +58,10 @@ class ArmEvents:
         any_hit = np.logical_or.reduceat(self.hit, starts) if len(starts) else self.hit
         return self.epoch[starts], any_hit
 
+    def within(self, epoch: int) -> ArmEvents:
+        here = self.epoch == epoch
+        return ArmEvents(self.unit[here], self.epoch[here], self.hit[here], self.arrived[here])
+
     @property
     def share(self) -> float | None:
         return float(self.hit.mean()) if len(self.hit) else None
@@ -84,6 +87,11 @@ class _Rates:
     @property
     def epochs(self) -> int:
         return len(np.unique(np.concatenate([arm.epoch for arm in self.arms])))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all rows are independent trials of one epoch."""
+        return not self.clustered and self.epochs == 1 and all(self.units)
 
     @property
     def units(self) -> tuple[int, int]:
@@ -146,9 +154,10 @@ def _rates(rows: TrialRows, masks: Sequence[Mask], hits: Sequence[Mask], paired:
 def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing: float, days: float) -> JudgedPart:
     asked = DifferenceGoal(higher=False, margin=margin, passing=rules.error_rate, failing=failing)
     contrast = _contrast(found) if any(found.events) else None
-    low, high = _low(found, contrast, asked.failing, margin), _high(found, contrast, asked.passing)
+    low, high = _low(found, contrast, asked.failing), _high(found, contrast, asked.passing)
     phase = asked.phase(low, high)
-    champion, candidate = (arm.share for arm in found.arms)
+    # Within epochs, as the difference is.
+    champion, candidate = (contrast.champion, contrast.candidate) if contrast else (arm.share for arm in found.arms)
     known = champion is not None and candidate is not None
     needed = _needed(found, contrast, asked, days) if phase is Phase.INCONCLUSIVE and known else None
     difference = candidate - champion if champion is not None and candidate is not None else None
@@ -189,52 +198,70 @@ def _part(arm: ArmEvents, epoch: int, paired: bool) -> TimedInfluence:
 
 
 def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
-    """Whatever the champion's share is, the difference is not above the candidate's own: exact, also over epochs."""
+    """Whatever the champion's share is, the difference is not above the candidate's own."""
     near = _interval(found, contrast, level, "high")
-    trials = found.units[1]
-    hits = int(found.candidate.by_unit[1].sum())
-    own = betabinomial.interval(hits, trials, rates.EXACT * level, side="high").high if trials else 1.0
+    trials, hits = found.units[1], int(found.candidate.by_unit[1].sum())
+    if found.is_exact or not all(found.units):
+        return near if found.units[0] else None
+    if (found.candidate.share or 0.0) > hits / trials:
+        # Units with events sent more rows than others: the share of such units bounds no share of rows.
+        return near
+    own = betabinomial.interval(hits, trials, rates.EXACT * level, side="high").high
     ends = [end for end in (near, own) if end is not None and end < 1.0]
-    return min(ends) if ends and found.units[0] else None
+    return min(ends) if ends else None
 
 
-def _low(found: _Rates, contrast: Contrast | None, level: float, margin: float) -> float | None:
+def _low(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
+    """Exact while events are rare: by epoch, since pooled a difference may be that of the weeks."""
     near = _interval(found, contrast, level, "low")
-    if found.clustered or found.paired or found.epochs == 1 or not all(found.units):
+    if found.paired or not all(found.units) or (found.epochs == 1 and not found.clustered):
         return near
-    # Pooled over epochs a difference may be that of the weeks, unless it is there within epochs too.
-    part = rates.EXACT * level / 2
-    counts = _by_epoch(found)
-    if eventcounts.log_evalue(counts, 1.0, side="low") < math.log(1 / part):
-        return near
-    pooled = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
-    exact = betabinomial.difference(pooled[0], pooled[1], part, side="low").low
+    exact = _low_by_epoch(found, rates.EXACT * level)
     return exact if near is None else max(near, exact)
+
+
+def _low_by_epoch(found: _Rates, level: float) -> float:
+    """The mean of lower ends that hold together, weighted as epochs are in a contrast."""
+    names = np.intersect1d(found.champion.epoch, found.candidate.epoch).tolist()
+    ends, sizes = [], []
+    for epoch in names:
+        old, new = (arm.within(epoch) for arm in found.arms)
+        ends.append(_least_difference(old, new, level / len(names), clustered=found.clustered))
+        sizes.append(len(old.hit) * len(new.hit) / (len(old.hit) + len(new.hit)))
+    return float(np.average(ends, weights=sizes)) if ends else -1.0
+
+
+def _least_difference(old: ArmEvents, new: ArmEvents, level: float, *, clustered: bool) -> float:
+    """Rows of a unit are alike: then the candidate's share is bounded by its units, the champion's by those of its
+    units that have any event."""
+    hits, trials = _units_hit(old)
+    if not clustered:
+        return betabinomial.difference((hits, trials), _units_hit(new), level, side="low").low
+    own = differences(mean(new.unit, new.hit.astype(np.float64)), champion=0.0)
+    least = asymptoticcs.interval(own, level / 2, side="low")
+    most = betabinomial.interval(hits, trials, level / 2, side="high").high
+    return (least.low if least else 0.0) - most
+
+
+def _units_hit(arm: ArmEvents) -> tuple[int, int]:
+    hit = arm.by_unit[1]
+    return int(hit.sum()), len(hit)
 
 
 def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side) -> float | None:
     observed = Observed((), found.paired)
-    if not found.clustered and found.epochs == 1 and all(found.units):
+    if found.is_exact:
         pairs = [(events, units) for events, units in zip(found.events, found.units, strict=True)]
         if found.paired:
             only = found.candidate.hit & ~found.champion.hit
             other = found.champion.hit & ~found.candidate.hit
-            zero = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, found.units, 1.0)
+            zero = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, found.units, 0.0)
             exact = rates.paired(contrast or zero, int(only.sum()), int(other.sum()), found.units[1], level, side=side)
         else:
             exact = rates.split(contrast, pairs[0], pairs[1], level, side=side)
         end = exact.low if side == "low" else exact.high
         return end if math.isfinite(end) else None
     return observed.bound(contrast, (1 - rates.EXACT) * level, side)
-
-
-def _by_epoch(found: _Rates) -> EventCounts:
-    most = max((int(arm.epoch.max(initial=0)) for arm in found.arms), default=0) + 1
-    told = []
-    for arm in found.arms:
-        epoch, hit = arm.by_unit
-        told.append((np.bincount(epoch, hit, most), np.bincount(epoch, minlength=most)))
-    return EventCounts(told[0][0], told[1][0], told[0][1], told[1][1])
 
 
 def _needed(found: _Rates, contrast: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:

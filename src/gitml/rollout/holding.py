@@ -36,8 +36,10 @@ class DifferenceGoal:
     def phase(self, low: float | None, high: float | None) -> Phase:
         """By the ends of the confidence sequence.
 
-        >>> DifferenceGoal(True, 0.01, 0.05, 0.05).phase(-0.005, 0.02), DifferenceGoal(False, None, 0.05, 0.05).phase(-0.2, 0.1)
-        (<Phase.SUCCESSFUL: 'successful'>, <Phase.INCONCLUSIVE: 'inconclusive'>)
+        >>> DifferenceGoal(True, 0.01, 0.05, 0.05).phase(-0.005, 0.02)
+        <Phase.SUCCESSFUL: 'successful'>
+        >>> DifferenceGoal(False, None, 0.05, 0.05).phase(-0.2, 0.1)
+        <Phase.INCONCLUSIVE: 'inconclusive'>
         """
         above = low is not None and low > self.edge
         below = high is not None and high < self.edge

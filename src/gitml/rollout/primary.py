@@ -111,11 +111,17 @@ def _observed(metric: LabelledMetric, rows: TrialRows, told: Sequence[Mask], wit
         exact = _pairs_won(metric, arms, told[0], truth)
         return Observed(((pair[0], pair[1]),), True, *exact)
     names = np.intersect1d(arms[0].epoch[told[0]], arms[1].epoch[told[1]]).tolist()
-    strata = []
+    strata, undefined = [], None
     for epoch in names:
         here = [m & (t.epoch == epoch) for t, m in zip(arms, told, strict=True)]
-        one, other = (_timed(metric, t, m, within, t.truth[m]) for t, m in zip(arms, here, strict=True))
-        strata.append((one, other))
+        try:
+            one, other = (_timed(metric, t, m, within, t.truth[m]) for t, m in zip(arms, here, strict=True))
+        except ValueError as exc:  # a short epoch of one class must not hold up the others for ever
+            undefined = exc
+        else:
+            strata.append((one, other))
+    if undefined and not strata:
+        raise undefined
     return Observed(tuple(strata), False, _hits(metric, arms, told, len(names)))
 
 

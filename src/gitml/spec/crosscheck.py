@@ -63,7 +63,7 @@ def stages_known(app: Application, document: Document, pipeline: Pipeline) -> li
 
 
 def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
-    """Each path of a model is the output of a stage; of a model from elsewhere, none is."""
+    """Each path of a model is the output of a stage, not a part of one; of a model from elsewhere, none is."""
     makers = pipeline.producers
     free = set(makers) - {path for model in app.models.values() for path in model.outputs.values()}
     found = []
@@ -78,6 +78,13 @@ def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> li
                 near = nearest(path, sorted(free))
                 hint = near if near.startswith("did") else "list it under outs or metrics of the stage that writes it"
                 found.append(document.problem(key, f"no stage of dvc.yaml writes {path}", hint))
+            elif model.origin == "pipeline" and path not in makers:
+                whole = next(out for out in makers if path.startswith(f"{out}/"))
+                told = (
+                    f"{path} is a part of the output {whole} of {maker!r}: what a version names has a digest of its own"
+                )
+                hint = f"list the files of {whole} one by one under outs in place of the folder, {path} among them"
+                found.append(document.problem(key, told, hint))
     return found
 
 

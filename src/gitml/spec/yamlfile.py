@@ -118,6 +118,8 @@ def _compose(text: str, file: str) -> Node | None:
         conflict = _conflict(text)
         if conflict:
             hint = "keep what is right of both sides and remove the marker lines"
+            if file.rpartition("/")[2] == "dvc.lock":
+                hint = "runs write it: `gitml resolve` takes main's, and the next training writes it anew"
             raise SpecError([Problem(file, conflict, "", "an unfinished merge: conflict markers", hint)]) from None
         mark = exc.problem_mark or exc.context_mark
         raise SpecError([_syntax(file, mark.line + 1 if mark else 0, exc)]) from None
