@@ -33,7 +33,7 @@ from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import Found, next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
-from gitml.spec.unportable import unportable_cautions
+from gitml.spec.unportable import kept_outputs
 from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import Comparison, compare
 
@@ -123,7 +123,7 @@ class Training:
         found = ambiguous_params(self.root)[:_PARAMS_SAID]
         with suppress(SpecError):
             pipeline = load_pipeline(self.root)
-            found += [*unportable_cautions(self.root, pipeline), *clone.cautions(self.root, pipeline)]
+            found += [*kept_outputs(pipeline), *clone.cautions(self.root, pipeline)]
         for problem in found:
             self.call.say(f"{problem}; {problem.hint}")
         return len(found)
