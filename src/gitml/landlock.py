@@ -1,8 +1,8 @@
 """Which files a process may touch from now on, and that it starts no program: Linux's Landlock, by system calls.
 
 What is given up is given up for good, by the calling thread, all that it starts, and every program that these run; call
-it after ``confined.without_rights``, without which the kernel refuses, and before there are other threads. A process that
-is closed in so can neither trace nor signal others, nor read their /proc entries.
+it after ``confined.without_rights``, without which the kernel refuses, and before there are other threads. A process
+that is closed in so can neither trace nor signal others, nor read their /proc entries.
 https://docs.kernel.org/userspace-api/landlock.html
 """
 

@@ -12,6 +12,10 @@ import pytest
 
 from cijobs.ci_kit import JOB, Ci, killing_git, new_ci
 from conftest import TOY, dvc, git, gitml
+from gitml.derivation import training
+from gitml.derivation.handover import Fragment
+from gitml.git.commands import Git
+from gitml.git.merges import changes
 from gitml.reports.charts import size
 from gitml.reports.exchange import parse_report
 from gitml.reports.markdown import render
@@ -99,7 +103,7 @@ def test_what_the_bot_committed_is_what_a_laptop_calls_up_to_date(ci: Ci, set_pa
     assert not git(laptop, "status", "--porcelain")
     trained = gitml(laptop, "train", "--json")
     assert json.loads(trained.out)[0]["outcome"] == "nothing changed"
-    assert {s["how"] for s in json.loads(trained.out)[0]["stages"]} == {"restored"}
+    assert {s["how"] for s in json.loads(trained.out)[0]["stages"]} == {"not fetched", "restored"}
 
 
 def test_an_unchanged_push_fetches_no_training_data_and_commits_nothing(ci: Ci) -> None:
@@ -361,3 +365,33 @@ def test_an_always_changed_stage_runs_for_people_and_not_for_the_bot(ci: Ci) -> 
     ci.both(head, "always")
     assert ci.how()["ingest"] == "up to date"
     assert ci.tip("always") == head
+
+
+@pytest.mark.nightly
+def test_a_pipeline_in_a_folder_that_reads_a_part_of_an_output(trained: Path, tmp_path: Path, set_params: Set) -> None:
+    """What the bot commits lies beside that dvc.yaml, is derived, and leaves nothing stale."""
+    below = TOY["dvc.yaml"].replace("    cmd:", "    wdir: ..\n    cmd:")
+    below = below.replace("[data, train.py]", "[data/rows.txt, train.py]")
+    (trained / "pipe").mkdir()
+    (trained / "pipe/dvc.yaml").write_text(below)
+    for name in ("dvc.yaml", "dvc.lock"):
+        (trained / name).unlink()
+    assert gitml(trained, "train").code == 0
+    ci = new_ci(trained, tmp_path)
+    set_params(ci.app, "rate: 0.5", "rate: 0.7")
+    sha = ci.push("faster")
+    assert ci.run(sha, "faster").code == 0
+    names = [f"pipe/dvc.yaml:{stage}" for stage in ("ingest", "train", "evaluate")]
+    assert ci.how() == dict(zip(names, ("restored", "ran", "ran"), strict=True))
+    assert ci.commit(sha, "faster").code == 0
+    changed = set(git(ci.bare, "diff", "--name-only", f"{sha}..faster").split())
+    assert {"pipe/dvc.lock", "artifacts/m/metrics.json"} < changed
+    assert "dvc.lock" not in changed
+    tip = ci.tip("faster")
+    git(ci.app, "fetch", "-q", str(ci.bare), "faster")
+    work = Git(ci.app)
+    handed = training.handed_over(sha, {JOB: Fragment.model_validate_json(json.dumps(ci.fragment()))})
+    assert training.check(work, tip, changes(work, sha, tip), handed, sha).wrong == ()
+    ci.forget()
+    assert ci.run(tip, "faster").code == 0
+    assert set(ci.how().values()) == {"up to date"}

@@ -65,3 +65,22 @@ def test_a_place_outside_is_the_same_from_each_clone(app: Path, tmp_path: Path) 
     assert entries[0] == entries[1]
     assert entries[0]
     assert [dep.path for dep in entries[0].deps] == [str(tmp_path / "outside.csv")]
+
+
+def test_a_part_of_an_imported_folder_is_known_in_a_clone(source: Path, app: Path, tmp_path: Path) -> None:
+    write(source, {"many/a": "1\n", "many/b": "2\n"})
+    dvc(source, "add", "many")
+    dvc(source, "push")
+    commit(source, "folder")
+    write(app, {"dvc.yaml": STAGE.replace("cat data", "cat data/a").replace("[data]", "[data/a]")})
+    dvc(app, "import", str(source), "many", "-o", "data")
+    dvc(app, "repro")
+    commit(app, "imported")
+    git(tmp_path, "clone", "-q", str(app), "clone")
+    with Dvc(tmp_path / "clone") as repo:
+        data, train = repo.entry("data.dvc"), repo.entry("train")
+        assert data
+        assert train
+        found = repo.expected("train", {out.path: out for out in data.outs})
+    assert found
+    assert found.inputs_digest() == train.inputs_digest()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gitml.jsontext import canonical
+from gitml.rollout import reading
 from gitml.rollout.evaluation import Evaluation
 from gitml.rollout.judge import judge
 from gitml.verdict import Phase
@@ -81,6 +82,30 @@ def test_errors_fail_it_even_before_the_minimum(tmp_path: Path) -> None:
     assert part_of(found, "units").phase is Phase.INCONCLUSIVE
     assert found.phase is Phase.FAILED
     assert found.reason.startswith("errors:")
+    assert "times as many units" in found.reason
+
+
+def test_errors_of_returning_users_fail_it_though_the_champion_has_none(tmp_path: Path) -> None:
+    old, new = arms(3_000, 0.9, 0.9)
+    old, new = (replace(arm, unit=[f"{arm.arm}{n // 5}" for n in range(len(arm.when))]) for arm in (old, new))
+    new = replace(new, outcome=["failed" if n % 4 == 0 else "ok" for n in range(len(new.when))])
+    found = judged(tmp_path, old, new)
+    assert found.phase is Phase.FAILED
+    assert found.reason.startswith("errors: 25")
+
+
+def test_errors_of_a_bad_week_do_not_fail_it(tmp_path: Path) -> None:
+    """Ten of a hundred fail in the second week, of both; the candidate has more of that week's requests."""
+    good = arms(4_000, 0.9, 0.9, weight=5.0, days=4, epoch="e1")
+    bad = arms(2_000, 0.9, 0.9, weight=50.0, days=4, first=MONDAY + 4 * DAY, epoch="e2", seed=1)
+    bad = tuple(replace(a, outcome=["failed" if n % 10 == 0 else "ok" for n in range(len(a.when))]) for a in bad)
+    part = part_of(judged(tmp_path, *good, *bad), "errors")
+    pooled = [
+        (part.events.champion or 0) / (part.n.champion or 1),
+        (part.events.candidate or 0) / (part.n.candidate or 1),
+    ]
+    assert pooled[1] > 2 * pooled[0], "pooled it looks broken"
+    assert part.phase is Phase.INCONCLUSIVE, part.reason
 
 
 def test_rare_errors_of_both_pass_exactly(tmp_path: Path) -> None:
@@ -325,6 +350,17 @@ def test_answers_that_decide_on_labels_are_not_compared_between_arms(tmp_path: P
     found = judged(tmp_path, *arms(3_000, 0.9, 0.9), rules={"depend_on_answers": True})
     assert found.phase is Phase.INCONCLUSIVE
     assert "labels depend on the answers" in found.reason
+
+
+def test_more_rows_than_memory_are_thinned_by_whole_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_ROWS", 2_000)
+    old, new = arms(6_000, 0.9, 0.91)
+    found = judged(tmp_path, old, new)
+    part = part_of(found, "units")
+    assert part.n.champion is not None
+    assert part.n.champion < len(old.when) / 3
+    assert "One unit of 4 was counted, evenly." in found.notes
+    assert part_of(found, "sample ratio").phase is Phase.SUCCESSFUL
 
 
 def test_the_digest_of_the_rules_does_not_hold_the_weight() -> None:

@@ -278,3 +278,9 @@ def test_pipelines_that_dvc_does_not_read(tmp_path: Path) -> None:
     with Repo.init(str(tmp_path), no_scm=True) as repo:
         seen = {Path(s.path).relative_to(tmp_path).as_posix() for s in repo.index.stages if s.cmd}
     assert seen == {"a/dvc.yaml", "a/b/dvc.yaml"}
+
+
+@pytest.mark.parametrize("value", ["a@b", ""])
+def test_what_dvc_can_name_no_stage_with_is_refused(value: str) -> None:
+    _, (found,) = pipeline(f"stages:\n  p:\n    foreach: ['{value}', fine]\n    do: {{cmd: x}}\n")
+    assert (found.line, found.message) == (2, f"{value!r} cannot be a part of a stage's name")

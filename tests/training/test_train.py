@@ -177,7 +177,9 @@ def test_an_artifact_swapped_on_the_remote_is_refused_by_name(trained: Path, tmp
     assert not (tmp_path / "clone/artifacts/m/model.onnx").exists()
 
 
-def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(trained: Path) -> None:
+def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
+    trained: Path, set_params: SetParams
+) -> None:
     # The listing has the right digest, and a forged record vouches for it.
     lock = yaml.safe_load((trained / "dvc.lock").read_text())
     oid = lock["stages"]["ingest"]["outs"][0]["md5"]
@@ -192,6 +194,8 @@ def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
     for path in (trained / "dvc.lock", *records(trained)):
         path.write_text(path.read_text().replace(oid, forged))
     shutil.rmtree(trained / "data")
+    # Data are fetched where a stage has to run that reads them.
+    set_params(trained, "rate: 0.5", "rate: 0.9")
     done = gitml(trained, "train")
     assert done.code == 4, done.err
     assert "the listing of data names '../../escaped.txt'" in done.err

@@ -79,8 +79,7 @@ class Outputs:
         """From the cache or the remote into the workspace; False if they are to be had nowhere."""
         self.refuse_links(stage)
         if stage.is_repo_import and any(out.changed_cache() for out in stage.outs):
-            # `dvc push` leaves it out: whoever needs it takes it from where it was imported.
-            self._repo.fetch(targets=[str(stage.path)])
+            self._fetch_import(stage)
         self._fetch_listings(stage)
         self._check_listings(stage)
         cached = [out for out in stage.outs if out.use_cache]
@@ -145,17 +144,24 @@ class Outputs:
         return bool(odb.exists(value))
 
     def listed(self, out: Any, content: Content) -> dict[str, str] | None:
-        """The files of the folder ``content``, MD5 by place in it; None if neither cache nor remote has its listing."""
+        """The files of the folder ``content``, MD5 by place in it; None if its listing is to be had nowhere."""
         kind, _, value = content.digest.partition(":")
         refuse_escape(value, f"the entry of {content.path}")
-        places = [self._repo.cache.local]
-        if self._has_remote([out]):
-            places.append(self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind))
-        raw = next((raw for odb in places if (raw := Store("cache", odb).read(value)) is not None), None)
+        raw = Store("cache", self._repo.cache.local).read(value)
+        if raw is None and out.stage.is_repo_import:
+            self._fetch_import(out.stage)
+            raw = Store("cache", self._repo.cache.local).read(value)
+        elif raw is None and self._has_remote([out]):
+            remote = self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind)
+            raw = Store("remote", remote).read(value)
         if raw is None:
             return None
         check_listing(raw, content.path)
         return {entry["relpath"]: entry["md5"] for entry in json.loads(raw)}
+
+    def _fetch_import(self, stage: Any) -> None:
+        """`dvc push` leaves out what `dvc import` brought: whoever needs it takes it from where it was imported."""
+        self._repo.fetch(targets=[str(stage.path)])
 
     def _objects(self, out: Any) -> dict[str, str]:
         """Digest → path of every file of the output, and of its listing."""

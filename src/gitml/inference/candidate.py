@@ -22,6 +22,7 @@ from gitml.rollout.trial import CandidateTrial, TrialRules, TrialTraffic
 from gitml.spec.canary import CanaryRules
 from gitml.spec.deployment import Pin
 from gitml.traffic.marks import Completeness, completeness
+from gitml.traffic.private import EVERY_COLUMN
 from gitml.traffic.reader import Window, events, requests
 from gitml.verdict import Phase
 
@@ -59,9 +60,12 @@ class CandidateOrder:
 def judged_candidate(main: Mainline, order: CandidateOrder, place: TrialPlace) -> Evaluation:
     """Raises UsageError for rules that name what gitml.yaml does not have, InconclusiveError where no version says what
     it answers. Traffic that cannot be read is an evaluation that is an error."""
-    champion = main.record(order.model, order.champion.version)
-    rules = resolved(order.rules, main.application(), order.model, own_metrics(champion))
+    champion, app = main.record(order.model, order.champion.version), main.application()
+    rules = resolved(order.rules, app, order.model, own_metrics(champion))
     trial = trial_of(order, champion, rules)
+    if trial.output.name in app.private or EVERY_COLUMN in app.private:
+        note = f"{trial.output.name} is private, so answers are not logged: metrics on labels cannot be told."
+        trial = replace(trial, notes=(*trial.notes, note))
     return judged_trial(trial, traffic_of(trial, place))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Signature:
     _converters: tuple[tuple[str, Callable[[Any], Any]], ...] = field(repr=False, compare=False)
     _words: tuple[int, ...] = field(repr=False, compare=False)
 
-    @property
+    @cached_property
     def dtype(self) -> type:
         """Type of the matrix that requests become: float, or object where a word has no categories."""
         return object if any(f.type == "string" and f.categories is None for f in self.inputs) else np.float64
@@ -100,6 +101,9 @@ class Signature:
         """How many words of each input are none of its categories; only inputs that have such."""
         if not self._words or rows.dtype == object:
             return self._unknown_objects(rows) if self._words else {}
+        if len(rows) == 1:  # the usual, in a tenth of an array's time
+            only = rows[0].tolist()
+            return {self.inputs[w].name: 1 for w in self._words if only[w] == UNKNOWN}
         found = rows[:, self._words] == UNKNOWN
         if not np.count_nonzero(found):
             return {}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gitml.rollout.evaluation import ArmCounts, JudgedPart, StillNeeded
 from gitml.rollout.holding import DifferenceGoal, rest, rest_of
@@ -19,10 +19,9 @@ from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
 from gitml.rollout.trial import TrialRules
-from gitml.stats import betabinomial, eventcounts, rates
+from gitml.stats import asymptoticcs, betabinomial, eventcounts, rates
 from gitml.stats.asymptoticcs import Side
-from gitml.stats.contrast import Contrast
-from gitml.stats.eventcounts import EventCounts
+from gitml.stats.contrast import Contrast, differences
 from gitml.stats.influence import mean
 from gitml.verdict import Phase
 
@@ -58,6 +57,10 @@ class ArmEvents:
         starts = np.flatnonzero(self.first)
         any_hit = np.logical_or.reduceat(self.hit, starts) if len(starts) else self.hit
         return self.epoch[starts], any_hit
+
+    def within(self, epoch: int) -> ArmEvents:
+        here = self.epoch == epoch
+        return ArmEvents(self.unit[here], self.epoch[here], self.hit[here], self.arrived[here])
 
     @property
     def share(self) -> float | None:
@@ -153,12 +156,14 @@ def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing:
     contrast = _contrast(found) if any(found.events) else None
     low, high = _low(found, contrast, asked.failing), _high(found, contrast, asked.passing)
     phase = asked.phase(low, high)
-    champion, candidate = (arm.share for arm in found.arms)
+    # Within epochs, as the difference is.
+    champion, candidate = (contrast.champion, contrast.candidate) if contrast else (arm.share for arm in found.arms)
     known = champion is not None and candidate is not None
     needed = _needed(found, contrast, asked, days) if phase is Phase.INCONCLUSIVE and known else None
     difference = candidate - champion if champion is not None and candidate is not None else None
+    times = _times(found, failing) if phase is Phase.FAILED else ""
     return JudgedPart(
-        "guardrail", name, phase, _words(phase, name, champion, candidate, margin, high), champion, candidate,
+        "guardrail", name, phase, _words(phase, name, champion, candidate, margin, high) + times, champion, candidate,
         contrast.difference if contrast else difference, low, high, margin,
         ArmCounts(*found.units), ArmCounts(*found.events), needed,
     )  # fmt: skip
@@ -175,6 +180,19 @@ def _words(
     if phase is Phase.SUCCESSFUL:
         return f"{name}: {shares}: at most {high:.2%} more" if high is not None else f"{name}: {shares}"
     return f"{name}: {shares}: too little is known to rule out a difference of {margin:.2%}"
+
+
+def _times(found: _Rates, level: float) -> str:
+    """How many times as many units had the event, at least, by epochs: also where the champion had none."""
+    if found.paired:
+        return ""
+    most = max(int(arm.epoch.max(initial=0)) for arm in found.arms) + 1
+    (old, of_old), (new, of_new) = (
+        (np.bincount(epoch, hit, most), np.bincount(epoch, minlength=most))
+        for epoch, hit in (arm.by_unit for arm in found.arms)
+    )
+    least = eventcounts.interval(eventcounts.EventCounts(old, new, of_old, of_new), level, side="low").low
+    return f", and at least {least:.2g} times as many units with one" if least > 1 else ""
 
 
 def _contrast(found: _Rates) -> Contrast | None:
@@ -208,20 +226,43 @@ def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | Non
 
 
 def _low(found: _Rates, contrast: Contrast | None, level: float) -> float | None:
+    """Exact while events are rare: by epoch, since pooled a difference may be that of the weeks."""
     near = _interval(found, contrast, level, "low")
-    if found.clustered or found.paired or found.epochs == 1 or not all(found.units):
+    if found.paired or not all(found.units) or (found.epochs == 1 and not found.clustered):
         return near
-    counts = _by_epoch(found)
-    if eventcounts.log_evalue(counts, 1.0, side="low") < math.log(1 / (rates.EXACT * level)):
-        return near
-    # More events, within epochs; by how much is what the champion's epochs say of the candidate's.
-    old, new = _trials(counts.champion, counts.exposed_champion), _trials(counts.candidate, counts.exposed_candidate)
-    exact = rates.over_epochs(old, new, rates.EXACT * level, side="low").low
+    exact = _low_by_epoch(found, rates.EXACT * level)
     return exact if near is None else max(near, exact)
 
 
-def _trials(events: ArrayLike, units: ArrayLike) -> list[tuple[float, float]]:
-    return list(zip(np.asarray(events).tolist(), np.asarray(units).tolist(), strict=True))
+def _low_by_epoch(found: _Rates, level: float) -> float:
+    """The mean of lower ends that hold together, weighted as epochs are in a contrast."""
+    names = np.intersect1d(found.champion.epoch, found.candidate.epoch).tolist()
+    ends, sizes = [], []
+    for k, epoch in enumerate(names, start=1):
+        old, new = (arm.within(epoch) for arm in found.arms)
+        # These parts sum to the level however many epochs there will be.
+        ends.append(_least_difference(old, new, level / (k * (k + 1)), clustered=found.clustered))
+        sizes.append(len(old.hit) * len(new.hit) / (len(old.hit) + len(new.hit)))
+    return float(np.average(ends, weights=sizes)) if ends else -1.0
+
+
+def _least_difference(old: ArmEvents, new: ArmEvents, level: float, *, clustered: bool) -> float:
+    """Rows of a unit are alike: then the candidate's share is bounded by its units, the champion's by those of its
+    units that have any event."""
+    hits, trials = _units_hit(old)
+    if not clustered:
+        return betabinomial.difference((hits, trials), _units_hit(new), level, side="low").low
+    if not trials or (old.share or 0.0) > hits / trials:
+        return -1.0  # units with events sent more rows than others, and bound no share of rows
+    own = differences(mean(new.unit, new.hit.astype(np.float64)), champion=0.0)
+    least = asymptoticcs.interval(own, level / 2, side="low")
+    most = betabinomial.interval(hits, trials, level / 2, side="high").high
+    return (least.low if least else 0.0) - most
+
+
+def _units_hit(arm: ArmEvents) -> tuple[int, int]:
+    hit = arm.by_unit[1]
+    return int(hit.sum()), len(hit)
 
 
 def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side) -> float | None:
@@ -231,22 +272,13 @@ def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side
         if found.paired:
             only = found.candidate.hit & ~found.champion.hit
             other = found.champion.hit & ~found.candidate.hit
-            zero = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, found.units, 1.0)
+            zero = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, found.units, 0.0)
             exact = rates.paired(contrast or zero, int(only.sum()), int(other.sum()), found.units[1], level, side=side)
         else:
             exact = rates.split(contrast, pairs[0], pairs[1], level, side=side)
         end = exact.low if side == "low" else exact.high
         return end if math.isfinite(end) else None
     return observed.bound(contrast, (1 - rates.EXACT) * level, side)
-
-
-def _by_epoch(found: _Rates) -> EventCounts:
-    most = max((int(arm.epoch.max(initial=0)) for arm in found.arms), default=0) + 1
-    told = []
-    for arm in found.arms:
-        epoch, hit = arm.by_unit
-        told.append((np.bincount(epoch, hit, most), np.bincount(epoch, minlength=most)))
-    return EventCounts(told[0][0], told[1][0], told[0][1], told[1][1])
 
 
 def _needed(found: _Rates, contrast: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:

@@ -45,7 +45,7 @@ class Observed:
         if self.paired:
             champion, candidate = self.strata[0]
             return contrast.paired(champion.influence, candidate.influence)
-        return contrast.split([(a.influence, b.influence) for a, b in self.strata])
+        return contrast.split([(by_unit(a.influence), by_unit(b.influence)) for a, b in self.strata])
 
     def bound(self, found: Contrast | None, level: float, side: Side) -> float | None:
         """The end at ``side`` of the confidence sequence of candidate − champion, None where there is none yet."""
@@ -59,6 +59,17 @@ class Observed:
         if self.hits and not self.paired:
             return rates.split(found, *self.hits, level, side=side)
         return None if found is None else asymptoticcs.interval(found, level, side=side)
+
+
+def by_unit(found: Influence) -> Influence:
+    """The same with one row for each unit, whose rows stand one after another: fewer to compare."""
+    unit = found.unit
+    first = np.ones(len(unit), bool)
+    first[1:] = unit[1:] != unit[:-1]
+    starts = np.flatnonzero(first)
+    if len(starts) == len(unit):
+        return found
+    return replace(found, unit=unit[starts], rows=np.add.reduceat(found.rows, starts))
 
 
 def contrasts_over_time(observed: Observed, whole: Contrast, moments: Moments) -> list[Contrast | None]:
@@ -86,11 +97,12 @@ def _contrasts(
     for n, size in enumerate(sizes.tolist()):
         old, new = float(values[0][n]), float(values[1][n])
         seen = (int(units[0][n]), int(units[1][n]))
-        clock = whole.clock * size / float(sizes[-1]) if size else 0.0
-        known = clock > 0 and min(seen) >= _LEAST
+        known = size > 0 and min(seen) >= _LEAST
+        part = size / float(sizes[-1]) if size else 0.0
         one = replace(
-            whole, champion=old, candidate=new, difference=new - old, error=float(errors[n]), clock=clock, units=seen
-        )
+            whole, champion=old, candidate=new, difference=new - old, error=float(errors[n]),
+            clock=whole.clock * part, units=seen, carriers=whole.carriers * part,
+        )  # fmt: skip
         found.append(one if known else None)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gitml import clock
@@ -196,9 +197,13 @@ def outcome_of(exc: RequestError) -> str:
 
 def head_lines(head: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """Response headers that name what answered."""
-    return [
-        (b"x-request-id", head["id"].encode()),
-        (b"gitml-model", head["model"].encode()),
-        (b"gitml-version", head["version"].encode()),
-        (b"gitml-variant", head["variant"].encode()),
-    ]
+    return [(b"x-request-id", head["id"].encode()), *_named(head["model"], head["version"], head["variant"])]
+
+
+@lru_cache(maxsize=256)
+def _named(model: str, version: str, variant: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"gitml-model", model.encode()),
+        (b"gitml-version", version.encode()),
+        (b"gitml-variant", variant.encode()),
+    )

@@ -126,8 +126,11 @@ class App:
     ) -> Response:
         require(by, "predict")
         unit = header(scope, b"gitml-unit").decode("utf-8", "surrogateescape")
-        name_it = partial(request_id, scope)
-        ask = Ask(served, version, _unread, 0, unit, name_it, time.perf_counter(), _is_strict(scope), by.caller)
+        name_it, began, strict = partial(request_id, scope), time.perf_counter(), _is_strict(scope)
+
+        def asking(read: Callable[[], AskedRows], size: int) -> Ask:
+            return Ask(served, version, read, size, unit, name_it, began, strict, by.caller)
+
         try:
             self._refuse_when_busy()
             if header(scope, b"content-encoding") not in (b"", b"identity"):
@@ -135,9 +138,9 @@ class App:
             body = await read_body(scope, receive, self._state.limits)
             read = self._reader(scope, body, served, version, is_v2=is_v2)
         except RequestError as exc:
-            self._answering.refused(ask, exc)
+            self._answering.refused(asking(_unread, 0), exc)
             raise
-        found = await self._answering.answer(ask._replace(read=read, size=len(body)))
+        found = await self._answering.answer(asking(read, len(body)))
         signature = found.variant.model.signature
         if is_v2:
             response = v2.answered(found.head, signature, found.answers, found.asked.extra, found.unknown)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from gitml.serving.answercounts import BY_VARIANT, AnswerCounts
 from gitml.serving.state import ServerState, Variant
 from gitml.traffic.predictionlog import LogStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_BY_VARIANT = ("model", "version", "variant")
 
 
 class Metrics:
@@ -26,33 +23,20 @@ class Metrics:
         # Uptime, CPU seconds, memory, open files of this process.
         ProcessCollector(registry=self.registry)
         make = self.registry
-        self._requests = Counter("gitml_requests", "Requests by their answer", (*_BY_VARIANT, "code"), registry=make)
-        self._rows = Counter("gitml_rows", "Rows that were answered", _BY_VARIANT, registry=make)
-        self._seconds = Histogram(
-            "gitml_request_seconds",
-            "From the request's head to its answer",
-            _BY_VARIANT,
-            buckets=_SECONDS,
-            registry=make,
-        )
+        self._answers = AnswerCounts()
+        make.register(self._answers)
         self._unknown = Counter("gitml_unknown_words", "Words that are no category", ("model", "input"), registry=make)
         self._refused = Counter("gitml_refused", "Requests without an answer of a model", ("reason",), registry=make)
         self._shadows = Counter("gitml_shadow_dropped", "Requests that a shadow did not see", ("model",), registry=make)
         self._served = Gauge(
-            "gitml_served", "1 for each version that serves", (*_BY_VARIANT, "environment"), registry=make
+            "gitml_served", "1 for each version that serves", (*BY_VARIANT, "environment"), registry=make
         )
         self._state, self._log_stats = state, log_stats
         self._gauges()
-        # Finding the counter of some labels costs more than counting.
-        self._answer = lru_cache(maxsize=1024)(self._find)
 
     def answered(self, model: str, variant: Variant, code: int, rows: int, seconds: float) -> None:
         """One request that reached a version."""
-        requests, counted, histogram = self._answer(model, variant.version, variant.role, code)
-        requests.inc()
-        if code == 200:
-            counted.inc(rows)
-            histogram.observe(seconds)
+        self._answers.of(model, variant.version, variant.role).add(code, rows, seconds)
 
     def unknown(self, model: str, words: dict[str, int]) -> None:
         for name, count in words.items():
@@ -71,14 +55,6 @@ class Metrics:
             for v in served.variants.values():
                 self._served.labels(served.name, v.version, v.role, served.environment).set(1)
         return generate_latest(self.registry)
-
-    def _find(self, model: str, version: str, role: str, code: int) -> tuple[Any, Any, Any]:
-        by_variant = model, version, role
-        return (
-            self._requests.labels(*by_variant, str(code)),
-            self._rows.labels(*by_variant),
-            self._seconds.labels(*by_variant),
-        )
 
     def _gauges(self) -> None:
         gauges: dict[str, tuple[str, Callable[[], float]]] = {

@@ -64,11 +64,11 @@ class Served:
     private: frozenset[str] = frozenset()
     breaker: Breaker = field(default_factory=Breaker, compare=False)
 
-    @property
+    @cached_property
     def champion(self) -> Variant:
         return self.variants[self.deployment.champion.version]
 
-    @property
+    @cached_property
     def shadows(self) -> tuple[Variant, ...]:
         return tuple(v for v in self.variants.values() if v.role == "shadow")
 

@@ -21,6 +21,7 @@ Headers = list[tuple[bytes, bytes]]
 JSON = b"application/json"
 # Key of a scope whose request has arrived as a whole.
 WHOLE = "gitml.whole"
+_HEADERS = "gitml.headers"
 
 
 class GoneError(Exception):
@@ -114,10 +115,10 @@ async def respond(send: Send, response: Response) -> None:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """Value of the first header of this name (small letters), or nothing."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
+    found = scope.get(_HEADERS)
+    if found is None:
+        found = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    return bytes(found.get(name, b""))
 
 
 def request_id(scope: Scope, own: object = None) -> str:

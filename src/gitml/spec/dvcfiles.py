@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gitml.errors import Problem, SpecError
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
@@ -21,6 +21,7 @@ from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key, read
 
 LOCK_FILE, PARAMS_FILE = "dvc.lock", "params.yaml"
+T = TypeVar("T")
 Reader = Callable[[str], Mapping[str, Any]]
 
 
@@ -194,6 +195,15 @@ class _Site:
     reader: Reader
     problems: list[Problem]
 
+    def named(self, key: Key, found: Iterator[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+        """Those whose suffix DVC can name a stage with; the others are problems."""
+        for suffix, value in found:
+            if suffix and "@" not in suffix:
+                yield suffix, value
+            else:
+                told = f"{suffix!r} cannot be a part of a stage's name"
+                self.problems.append(self.document.problem(key, told, "loop over words, without @"))
+
     def refuse(self, key: Key, exc: UnresolvedError) -> None:
         hint = f"define it in {PARAMS_FILE} or under vars, or write the value out"
         self.problems.append(self.document.problem(key, str(exc), hint))
@@ -235,10 +245,10 @@ def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: dict[st
     key: Key = ("stages", name)
     try:
         if isinstance(body, Foreach):
-            for suffix, extra in expand(body.foreach, scope):
+            for suffix, extra in site.named(key, expand(body.foreach, scope)):
                 yield _stage(site, f"{name}@{suffix}", (*key, "do"), body.do, {**scope, **extra})
         elif body.matrix is not None:
-            for suffix, extra in expand(body.matrix, scope, matrix=True):
+            for suffix, extra in site.named(key, expand(body.matrix, scope, matrix=True)):
                 yield _stage(site, f"{name}@{suffix}", key, body, {**scope, **extra})
         else:
             yield _stage(site, name, key, body, scope)

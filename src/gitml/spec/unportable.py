@@ -109,11 +109,11 @@ def _paths_of_submodules(root: Path) -> list[str]:
 
 def _left(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
     """The `dvc` command counts bytecode in folders of code, unless .dvcignore names it; gitml does not."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         file = root / IGNORE_FILE
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
         ignored = GitIgnoreSpec.from_lines(lines)
-        folders = [path for _, path, _ in _read_from_git(root, pipeline) if os.path.isdir(root / path)]
+        folders = [path for _, path, _ in _read_from_git(root, pipeline) if any((root / path).rglob("*.py"))]
         if any(not ignored.match_file(f"{path}/__pycache__/x.pyc") for path in folders):
             told = f"does not name __pycache__/: `dvc status` counts bytecode in {folders[0]}, gitml does not"
             yield Problem(IGNORE_FILE, 0, "", told, f"add the lines {' '.join(PATTERNS)}, as `gitml init` does")

@@ -28,7 +28,8 @@ from gitml.traffic.marks import HOLD, HostMarks
 from gitml.traffic.spool import Clock, Closer, Spool, spool_of
 
 __all__ = ["Encoded", "Exchange", "LogLimits", "LogStats", "NoLog", "PredictionLog", "Sink"]
-_CHUNK, _LARGEST_CHUNK = 256, 1024
+# Half of what a chunk of 256 costs is the same for any chunk.
+_CHUNK, _LARGEST_CHUNK = 512, 1024
 
 
 class Sink(Protocol):
@@ -224,7 +225,7 @@ class PredictionLog:
                 events = self._take(left)
                 left -= len(events)
                 self._convert(events)
-                # Answers come first: each chunk takes about a millisecond of the interpreter, then it is theirs.
+                # Answers come first: each chunk takes a millisecond or two of the interpreter, then it is theirs.
                 time.sleep(0.0005)
             self._append()
 
