@@ -27,8 +27,8 @@ demo-stop: ## end the sandbox that `make demo` left running
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
 
-test-nightly: $(VENV)/.dev browser ## what takes a quarter of a minute and more each; the workflow `Nightly` runs it
-	$(PYTEST) -m nightly
+test-nightly: $(VENV)/.dev browser ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "nightly or hypothesis"
 
 test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
 	$(PYTEST) -m alibi

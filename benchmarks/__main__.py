@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-SKIP = {"__main__", "timing", "servers", "monitors"}
+SKIP = {"__main__", "timing", "manylooks", "servers", "monitors"}
 
 
 def main() -> None:

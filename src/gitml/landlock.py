@@ -1,8 +1,9 @@
 """Which files a process may touch from now on, and that it starts no program: Linux's Landlock, by system calls.
 
 What is given up is given up for good, by the calling thread, all that it starts, and every program that these run; call
-it before there are other threads. A process that is closed in so can neither trace nor signal others, nor read
-their /proc entries. https://docs.kernel.org/userspace-api/landlock.html
+it after ``confined.without_rights``, without which the kernel refuses, and before there are other threads. A process
+that is closed in so can neither trace nor signal others, nor read their /proc entries.
+https://docs.kernel.org/userspace-api/landlock.html
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ CONNECTIONS, SIGNALS = 4, 6  # the versions that know of them
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same on all of Linux's common machines
 _VERSION, _BENEATH = 1, 1
-_NO_NEW_PRIVILEGES = 38
 
 _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
@@ -63,7 +63,6 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
         for places, allowed in ((reads, _READ), (writes, _CHANGE)):
             for place in places:
                 _allow(ruleset, place, allowed & known)
-        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         return found if _call(_RESTRICT, ruleset, 0) == 0 else 0
     finally:
         os.close(ruleset)

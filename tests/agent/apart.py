@@ -13,14 +13,15 @@ from typing import Any
 import httpx
 
 from agent.kit import SIGNATURE, sha256, trained
-from deadly import Deadly
+from deadly import Calm, Deadly
+from gitml.agent.childlog import SERVER_LOG
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, GivenVersion, ServeOrder
 from gitml.agent.supervisor import ChildPatience, Supervisor
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
 from gitml.serving.listener import Listen, bound, url_of
-from gitml.spec.deployment import Deployment, Pin, render_deployment
+from gitml.spec.deployment import Canary, Deployment, Pin, render_deployment
 
 
 def given(model: str, artifact: Path, samples: Path | None = None) -> GivenVersion:
@@ -71,6 +72,21 @@ def deadly(cache: Path, model: Any = None) -> ServeOrder:
     return order(given("d", cache / "model.joblib"), pickle=True)
 
 
+def beside(cache: Path, weight: float) -> ServeOrder:
+    """Serve an object of ``deadly`` that harms nobody as `d`, and one that raises as its canary."""
+    cache.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name, model in (("calm", Calm()), ("deadly", Deadly())):
+        place = cache / name / "model.joblib"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(pickle.dumps(model))
+        found.append(given("d", place))
+    champion, canary = (Pin(version=v.record.version, digest=v.record.files[v.record.artifact].sha256) for v in found)
+    wanted = Deployment(champion=champion, canary=Canary(**canary.model_dump(), weight=weight))
+    first = order(*found, pickle=True)
+    return first.model_copy(update={"deployment": render_deployment(wanted)})
+
+
 @dataclass
 class Apart:
     """A supervisor with a process that answers at ``url``."""
@@ -93,7 +109,8 @@ def apart(
 ) -> Iterator[Apart]:
     """A process that is there, and answers nothing yet."""
     notes: list[str] = []
-    confinement = Confinement(folder / "cache", folder / "server", log, program=program)
+    said = folder / SERVER_LOG
+    confinement = Confinement(folder / "cache", folder / "server", log, program=program, said=said)
     listen = Listen(port=0, grace=2.0)
     begin = BeginOrder(environment="production", log=log, **more)
     listener: socket.socket = bound(listen)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from agent.kit import REPOSITORY, World, key, template
+from conftest import packed
 from gitml.agent.attempt import Backoff
 from gitml.agent.front import Server
 from gitml.agent.loop import Agent, Setup
-from gitml.agent.messages import ServedVersion, ServeOrder
+from gitml.agent.messages import ServedVersion, ServeOrder, StoppedCanary
 from gitml.agent.news import Reporter
 from gitml.agent.report import DeploymentsPage, Outbox
 from gitml.agent.room import Furnished, bring_up
@@ -34,7 +35,7 @@ def agent_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first, *_ = [world.version(slope) for slope in (1.0, 2.0, 3.0)]
     world.version(5.0, "n")
     world.promote(first)
-    return world.folder
+    return packed(world.folder)
 
 
 @pytest.fixture
@@ -50,10 +51,15 @@ def version(world: World, slope: float) -> str:
 
 @dataclass
 class Shop:
-    """A front in this process, which keeps what it loads; ``ask`` answers with it. ``lost``: what it says it lost."""
+    """A front in this process, which keeps what it loads; ``ask`` answers with it. ``lost``: what it says it lost,
+    ``stopped``: the canaries that it says it stopped."""
 
     shown: list[Furnished] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
+    stopped: dict[str, StoppedCanary] = field(default_factory=dict)
+
+    def stopped_canaries(self) -> dict[str, StoppedCanary]:
+        return self.stopped
 
     def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
         there = next((one for one in reversed(self.shown) if one.name == order.name), None)
@@ -88,6 +94,9 @@ class InsideServer(Server):
 
     def losses(self) -> list[Loss]:
         return []
+
+    def stopped_canaries(self) -> dict[str, StoppedCanary]:
+        return self.stopped
 
 
 @dataclass

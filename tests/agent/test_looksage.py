@@ -14,6 +14,7 @@ from gitml import clock
 from gitml.agent.lookgauges import LookGauges
 from gitml.agent.looksage import LookAges
 from gitml.agent.source import Mirror
+from gitml.evidence.lookcommits import look_message
 from gitml.git.orphan import Addition, add
 from gitml.jsontext import plain
 
@@ -27,8 +28,9 @@ monitors:
 ALL = frozenset({"m", "n", "o", "e"})
 
 
-def look(world: World, number: int) -> None:
-    add(world.remote, Addition("gitml-looks", {f"2026/11/{number}.json": b"{}"}, "Looks at 1 window\n"))
+def look(world: World, number: int, model: str = "m", environment: str = "production") -> None:
+    message = look_message([(model, environment)], 1)
+    add(world.remote, Addition("gitml-looks", {f"2026/11/{number}.json": b"{}"}, message))
 
 
 @pytest.fixture
@@ -51,8 +53,11 @@ def test_the_newest_look_is_told_for_each_model_that_is_watched_here(world: Worl
         ("m", 604_800, ""),
     ]
     look(world, 1)
-    assert not ages.of(main, ALL)[0].newest, "the forge is asked once a minute"
+    look(world, 2, "m", "staging")
+    look(world, 3, "e", "staging")
+    assert not ages.of(main, ALL)[1].newest, "the forge is asked once a minute"
     ticks[0] += 61
+    assert not ages.of(main, ALL)[0].newest, "that others look hides nobody's silence"
     (found,) = ages.of(main, frozenset({"m"}))
     age = found.age(clock.timestamp())
     assert age is not None

@@ -13,6 +13,7 @@ import pytest
 from agent.kit import REPOSITORY, World, key, keys, policy
 from agent.running import start, version
 from conftest import write
+from gitml.agent.failures import SAID, Failure
 from gitml.agent.pin import LocalPin, check_times, find_record, unpin, write_pin
 from gitml.agent.report import DeploymentsPage, News
 from gitml.agent.source import Mirror, Moved, Seen, look
@@ -74,7 +75,9 @@ def test_a_deployment_that_fails_is_told_once(world: World) -> None:
         running.one()
     told = [s for s in reports(running.folder / "outbox") if s.binding.result == "failed"]
     assert [s.binding.version for s in told] == [version(world, 2.0)]
-    assert "is on no DVC remote" in told[0].details["reason"]
+    assert told[0].details["failure"] == "outside"
+    assert "is on no DVC remote" in running.agent.view.models[0].reason, "here, and in what is signed a sentence"
+    assert told[0].details["reason"] == f"not applied: {SAID[Failure.OUTSIDE]}"
 
 
 @pytest.mark.parametrize("url", [False, True])

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.apart import Apart, apart, deadly, sound
-from deadly import ENDS, FAULTS, HANGS, Looking
+from agent.apart import Apart, apart, beside, deadly, sound
+from deadly import ENDS, FAULTS, HANGS, RAISES, Looking
 from gitml import landlock
+from gitml.agent.childlog import SERVER_LOG
 from gitml.agent.supervisor import ChildPatience
 from gitml.errors import OutsideError
 
@@ -31,8 +32,16 @@ def lost(served: Apart, model: str) -> str:
     raise AssertionError(served.notes)
 
 
-@pytest.mark.parametrize(("a", "word"), [(ENDS, "exit code 3"), (FAULTS, "SIGSEGV")])
-def test_a_model_that_kills_its_process_takes_no_other_with_it(tmp_path: Path, a: float, word: str) -> None:
+@pytest.mark.parametrize(
+    ("a", "word", "printed"),
+    [
+        pytest.param(ENDS, "exit code 3", "deadly: that was all", marks=pytest.mark.nightly),
+        (FAULTS, "SIGSEGV", "Segmentation fault"),
+    ],
+)
+def test_a_model_that_kills_its_process_takes_no_other_with_it(
+    tmp_path: Path, a: float, word: str, printed: str
+) -> None:
     with apart(tmp_path) as served:
         served.supervisor.serve(sound(tmp_path / "cache"))
         served.supervisor.serve(deadly(tmp_path / "cache"))
@@ -48,10 +57,29 @@ def test_a_model_that_kills_its_process_takes_no_other_with_it(tmp_path: Path, a
         assert word in lost(served, "d")
         assert httpx.get(f"{served.url}/models/d").status_code == 404, "it is not loaded again by itself"
         assert "gitml_server_restarts 1.0" in httpx.get(f"{served.url}/metrics").text
-        assert any("it is started again" in note for note in served.notes)
+        kept = tmp_path / SERVER_LOG
+        assert any(f"it is started again; what it printed is in {kept}" in note for note in served.notes)
+        assert printed in kept.read_text()
         state = httpx.get(f"{served.url}/gitml/state").json()
         assert (state["server"]["restarts"], word in state["server"]["last_end"]) == (1, True)
     assert not Path(f"/proc/{served.supervisor.pid}").exists()
+
+
+def test_a_canary_that_fails_where_the_champion_answers_is_stopped_and_callers_see_no_error(tmp_path: Path) -> None:
+    with apart(tmp_path, ChildPatience(look=0.1)) as served:
+        woken = threading.Event()
+        served.supervisor.wake = woken.set
+        order = beside(tmp_path / "cache", 99.999)
+        served.supervisor.serve(order)
+        served.supervisor.open()
+        assert served.ask("d") == 3.0
+        assert [served.ask("d", RAISES) for _ in range(5)] == [-RAISES] * 5
+        assert served.ask("d") == -3.0
+        assert woken.wait(10)
+        (stopped,) = served.supervisor.stopped_canaries().values()
+        assert (stopped.version, "5 requests in a row failed" in stopped.reason) == (
+            order.versions[1].record.version, True,
+        )  # fmt: skip
 
 
 @pytest.mark.nightly

@@ -8,8 +8,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from application.staging import ROOT
 from charts import Group, write_charts
+from conftest import dvc, dvc_ran, git
 from evaluation import sample, score, slices
 from files import StageError
 from flights import LABEL, OUTPUT, inputs
@@ -98,3 +101,24 @@ def test_charts_can_be_drawn_when_no_carrier_is_large_enough(
     data = score(table, predicted, 0.4, COST, 10)
     write_charts(tmp_path, data, draws(6, 20, 1), [Group("UA", 9, None)])
     assert json.loads((tmp_path / "auc_by_carrier.vl.json").read_text())
+
+
+@pytest.mark.slow
+def test_dvc_draws_the_curves_of_the_report_too(table: pd.DataFrame, predicted: np.ndarray, tmp_path: Path) -> None:
+    write_charts(tmp_path / "artifacts/delay/charts", score(table, predicted, 0.4, COST, 10), draws(6, 20, 1), [])
+    plots = [
+        entry
+        for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
+        if next(iter(entry)).startswith("artifacts/delay/")
+    ]
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}), encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init")
+    drawn = json.loads(dvc_ran(tmp_path, "plots", "show", "--json").out)["data"]
+    for entry in plots:
+        ((path, axes),) = entry.items()
+        rows = drawn[path][0]["content"]["data"]["values"]
+        ours = [row for rows in json.loads((tmp_path / path).read_text())["datasets"].values() for row in rows]
+        known = {(row[axes["x"]], row[axes["y"]]) for row in ours if axes["x"] in row and axes["y"] in row}
+        assert {(row[axes["x"]], row[axes["y"]]) for row in rows} <= known
+        assert len(rows) >= 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ci.test_governance import CLOUD
 from conftest import git
 from gitml.ci.base import CiSource
 from gitml.ci.github.workflows import render
+from gitml.spec.canary import CanaryRules
 
 TRAFFIC = {"at": "s3://acme/traffic", "secrets": ["TRAFFIC_KEY"]}
 SHAPES = {
@@ -99,6 +101,20 @@ def test_windows_of_hours_are_looked_at_every_hour() -> None:
     assert cron(monitors={"models": {"m": {"window": "1h"}}}) == "37 * * * *"
 
 
+def test_candidates_are_judged_as_often_as_policy_says_and_merged_where_it_lets() -> None:
+    def judging(**canary: Any) -> dict[str, Any]:
+        shape = reporting(("canary",))
+        assert shape.policy is not None
+        (name, here), *_ = shape.policy.environments.items()
+        made = here.model_copy(update={"canary": CanaryRules.model_validate(canary)})
+        return monitoring(replace(shape, policy=shape.policy.model_copy(update={"environments": {name: made}})))
+
+    assert judging()["on"]["schedule"][0]["cron"] == "37 * * * *"
+    assert judging(every="6h")["on"]["schedule"][0]["cron"] == "37 1,7,13,19 * * *"
+    assert "actions" not in judging()["jobs"]["publish"]["permissions"]
+    assert judging(merge=True)["jobs"]["publish"]["permissions"]["actions"] == "write"
+
+
 def test_linters_find_nothing(tmp_path: Path) -> None:
     for number, shape in enumerate(SHAPES.values()):
         files = {p: t for p, t in render(shape).items() if p.endswith("-monitor.yml")}
@@ -129,7 +145,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("b" * 40, "2999-01-01T00:00:00Z", "schedule", "", "true"),
         ("", "", "schedule", "", "true"),
         ("a" * 40, "2999-01-01T00:00:00Z", "workflow_dispatch", "", "true"),
-        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "/clock", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "400000d", "true"),
+        ("a" * 40, "2999-01-01T00:00:00Z", "schedule", "36h", "false"),
     ],
 )
 def test_a_run_with_nothing_new_ends_after_the_first_job(
@@ -145,11 +162,13 @@ def test_a_run_with_nothing_new_ends_after_the_first_job(
     else:
         git(there, "update-ref", "-d", "refs/heads/gitml-looked")
     (step,) = monitoring(SHAPES["plain"])["jobs"]["due"]["steps"]
-    output = tmp_path / "output"
+    output, turned = tmp_path / "output", tmp_path / "clock"
+    turned.write_text(f"{clock}\n")
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("GIT", "GITML_"))},
         "GITHUB_SERVER_URL": f"file://{root}", "GITHUB_REPOSITORY": "acme/app", "GITHUB_TOKEN": "t",
-        "GITHUB_SHA": "a" * 40, "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_NAME": event, "GITML_CLOCK": clock,
+        "GITHUB_SHA": "a" * 40, "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_NAME": event,
+        "GITML_CLOCK": str(turned) if clock else "",
     }  # fmt: skip
     done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from conftest import packed
 from evidence.evidence_kit import key_pair
 from forges.homes import JOBS
 from gitml.cijobs.lookfile import LookFile, write_looks
@@ -61,7 +62,7 @@ class WatchedTown:
         settings = self.town.settings("ada")
         known = Here(here, {"GITML_FORGE": "memory", "GITML_MEMORY": str(self.town.forge.remote)})
         assert known.settings.repository == settings.repository
-        return evaluate(here, known, MonitorCall(str(self.world.traffic), at=at or self.town.now), RUN)
+        return evaluate(here, known, MonitorCall(str(self.world.traffic), at=at or self.town.now), RUN).looks
 
     def sign(self, key: SigningKey | None = None, *, run: str = RUN, commit: str = "") -> SignedLooks:
         with self.town.place(f"job:{JOBS}") as place:
@@ -70,7 +71,7 @@ class WatchedTown:
     def publish(self) -> tuple[ToldMonitor, ...]:
         self.runs += 1
         with self.town.place(f"job:{JOBS}") as place:
-            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""})
+            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""}).monitors
 
     def run(self, moment: datetime) -> tuple[ToldMonitor, ...]:
         """All three jobs."""
@@ -127,6 +128,7 @@ def build_town(folder: Path) -> WatchedTown:
     pin = {"models/delay/production.yaml": (world.root / "models/delay/production.yaml").read_text()}
     number = made.pull_of(pin, "gitml/promote/delay/production/first", "ada")
     made.merge(number)
+    packed(folder / "town")
     git(folder / "town", "clone", "-q", str(forge.remote), "here")
     return WatchedTown(made, world, key, number)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import dvc, git, write
-from gitml.dvc.leftovers import PATTERNS
 from gitml.dvc.repository import Dvc
+from gitml.spec.leftovers import PATTERNS
 
 LEFT = {
     "src/__pycache__/run.cpython-311.pyc": "bytecode",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from conftest import git, write
+from conftest import QUICK_GIT, git, write
 from gitml.evidence.dsse import sign
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.evidence.statement import Binding, SignedChange, Statement, to_payload
@@ -83,7 +83,7 @@ class World:
         who = {"NAME": author, "EMAIL": f"{author.lower()}@example.com", "DATE": when}
         env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         env |= {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
-        env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        env |= {**QUICK_GIT, "GIT_CONFIG_SYSTEM": os.devnull}
         done = subprocess.run(["git", *words], cwd=self.root, env=env, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip()

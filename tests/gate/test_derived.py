@@ -238,6 +238,25 @@ def test_whatever_else_it_brings_is_somebody_s_work(repo: Git, path: str, text: 
     assert any(why in line for line in checked(repo, made, parent, stage).wrong)
 
 
+@pytest.mark.parametrize(("wdir", "fine"), [("sub", True), ("other", False)])
+def test_paths_of_a_lock_count_from_where_the_stage_runs(repo: Git, wdir: str, fine: bool) -> None:
+    """A dvc.yaml in a folder below, and a stage of it with `wdir`: the run's entry counts from the root."""
+    pipeline = f"stages:\n  train: {{cmd: python train.py, wdir: {wdir}, deps: [train.py]}}\n"
+    parent = commit(repo, tip(repo), {"one/dvc.yaml": pipeline})
+    at = "one/sub/"
+    stage = Entry(
+        ("python train.py",),
+        (Content(f"{at}train.py", f"md5:{'1' * 32}", 2),),
+        {f"{at}params.yaml": {"rate": 0.5}},
+        (Content(f"{at}model.skops", f"md5:{'a' * 32}", 9),),
+    )
+    run = StageRun.model_validate({"stage": "one/dvc.yaml:train", "how": "ran", "entry": stage.to_dict()})
+    told = training.HandedOver(parent, {run.stage: run}, {})
+    made = commit(repo, parent, {"one/dvc.lock": lock(stage).replace(at, "")})
+    wrong = training.check(repo, made, changes(repo, parent, made), told, parent).wrong
+    assert wrong == (() if fine else ("one/dvc.lock says of stage train what the run did not hand over",))
+
+
 def test_a_record_of_another_origin_or_commit_is_not_of_this_run(repo: Git) -> None:
     parent, stage = tip(repo), entry()
     for more in ({"origin": "local"}, {"commit": "f" * 40}):

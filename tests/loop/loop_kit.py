@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import TOY, dvc, gitml, write
+from conftest import TOY, dvc, gitml, packed, write
 from gitml_sandbox.actions.runner import Runner
 from sandbox.forge_kit import Kit, commit, git
 from sandbox.runner_kit import Works
@@ -151,7 +151,7 @@ def new_template(folder: Path, files: dict[str, str] | None = None, *, train: bo
         git(app, "add", ".")
         git(app, "commit", "-qm", "train")
         dvc(app, "push")
-    return Template(folder)
+    return Template(packed(folder))
 
 
 def new_loop(kit: Kit, runner: Runner, folder: Path, template: Template) -> Loop:

@@ -33,7 +33,7 @@ def test_methods_notice_shifts_and_nothing_else(digits: ModuleType) -> None:
     found = digits.table(digits.KEPT, seeds)
     mean = {name: float(np.mean([of[name] for of in found.values()])) for name in quiet}
     best = max(hits for name, hits in mean.items() if not name.startswith("gitml"))
-    assert mean["gitml: all of it"] >= best - 0.1
+    assert mean["gitml: all of it"] >= best
     assert digits.first_of_forty(40) >= 0.95
     assert digits.of_one(8, 3.0) is None
     assert not digits.of_one(1_000_000, 0.01).drifted

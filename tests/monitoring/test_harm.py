@@ -45,6 +45,17 @@ def test_what_days_share_widens_the_interval() -> None:
     assert shared.high - shared.low > 2 * (plain.high - plain.low)
 
 
+def test_days_like_the_one_before_widen_the_interval() -> None:
+    some = days(56, 400, effect=0.3)
+    order = np.argsort(np.bincount(some.day, some.truth), kind="stable")  # good weeks first, then bad ones
+    rank = np.argsort(order)[some.day]
+    alike = Labelled(some.truth, some.predicted, (55 - rank) // 7 + 1, rank)
+    mixed, one = (judge_harm(rows, PLAN)[1] for rows in (some, alike))
+    assert mixed is not None
+    assert one is not None
+    assert one.high - one.low > 1.5 * (mixed.high - mixed.low)
+
+
 def test_quiet_looks_do_not_alarm_though_days_differ() -> None:
     own = judge_harm(days(400, effect=0.2, seed=9), PLAN)[1]
     assert own is not None

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from conftest import gitml
+from gitml.cli.main import main
 from gitml.errors import InconclusiveError, UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
@@ -298,6 +299,8 @@ def test_a_window_beside_the_schedule_is_looked_at_alone(world: WatchedWorld) ->
     world.serve(weeks(6))
     found = look(world, since=MONDAY + DAY, until=MONDAY + 4 * DAY)
     assert (found.scheduled, found.rows, len(found.looks)) == (False, 700, 1)
+    since = look(world, since=MONDAY + DAY)
+    assert (since.since, since.until, since.rows) == (MONDAY + DAY, AT, 11 * 700)
 
 
 def test_repeated_rows_count_when_that_is_asked_for(world: WatchedWorld) -> None:
@@ -323,7 +326,8 @@ def test_requests_that_failed(world: WatchedWorld) -> None:
     [
         ({"models": ("gone",)}, UsageError, "no model gone"),
         ({"environment": "moon"}, InconclusiveError, "no version is watched in moon"),
-        ({"since": MONDAY}, UsageError, "a beginning and an end"),
+        ({"until": MONDAY}, UsageError, "a beginning and an end"),
+        ({"since": AT}, UsageError, "ends 2025-10-13 00:00 UTC, and --since is later"),
         ({"since": MONDAY + DAY, "until": MONDAY}, UsageError, "ends after it begins"),
         ({"at": MONDAY + timedelta(weeks=5000)}, UsageError, "in the future"),
     ],
@@ -477,3 +481,15 @@ def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: P
     assert (world.root / "reference.json").read_bytes() == first
     none = gitml(world.root, "reference", "delay", "--features", "gone.parquet")
     assert (none.code, "gone.parquet is not there" in none.err) == (2, True)
+
+
+def test_counts_that_no_look_can_carry_are_announced_when_the_reference_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = build(tmp_path / "app", reference=False)
+    rows(14, 50).to_parquet(world.root / "train.parquet")
+    monkeypatch.setattr("gitml.evidence.looks.MOST_DETAILS", 100)
+    with pytest.raises(SystemExit) as end:
+        main(["-C", str(world.root), "reference", "delay", "--features", str(world.root / "train.parquet")])
+    assert end.value.code == 0
+    assert "none are signed: looks count the traffic of 32 windows again" in capsys.readouterr().err

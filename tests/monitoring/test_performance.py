@@ -166,6 +166,20 @@ def test_it_can_be_turned_off_and_says_what_is_missing(world: WatchedWorld) -> N
     assert "`evaluated` of the model" in look(world, at=AT - 5 * WEEK)[1].why
 
 
+def test_answers_that_come_true_too_often_are_harm_though_they_rank_as_well_as_ever(world: WatchedWorld) -> None:
+    def later(some: Any) -> Any:
+        return np.where(np.random.default_rng(7).random(len(some)) < 0.6, 1.0, some["late"])
+
+    world.serve(changed({day: rows(1, 100, seed=day) for day in range(35)}, 0, late=later), labels=True)
+    verdict = look(world, estimates=False)[0].verdicts["harm"]
+    assert verdict.phase is Phase.FAILED
+    assert "since 2025-09-01, certainly off by 0." in verdict.reason
+    assert verdict.measurements["apart_by"] == 0.01
+    path = world.root / "gitml.yaml"
+    path.write_text(path.read_text() + "      harm: {calibration: 1}\n")
+    assert "certainly off" not in look(world, estimates=False)[0].verdicts["harm"].reason
+
+
 def test_labels_of_another_kind_are_counted_and_left_out(world: WatchedWorld) -> None:
     world.serve(changed(weeks(2), 7, late="unknown"), labels=True, now=AT - 4 * WEEK - HOUR)
     report = look(world, at=AT - 3 * WEEK)[1]

@@ -123,3 +123,17 @@ def test_rows_that_make_no_reference(part: Part, words: str) -> None:
 def test_bytes_that_are_no_reference(raw: bytes) -> None:
     with pytest.raises(UsageError, match="no reference"):
         read_version_reference(raw)
+
+
+def test_times_of_a_zone_are_those_of_the_traffic() -> None:
+    when = ["2013-07-01T22:00:00", "2013-07-01T23:30:00"]
+    table = pa.table({"fare": [1.0, 2.0], "when": when})
+    there = made_of(Part(table, ("fare",), "when", zone="America/New_York"))
+    utc = made_of(Part(table, ("fare",), "when"))
+    assert there.features is not None
+    assert utc.features is not None
+    hours = [{hour for hour, _ in part.sketch.hours} for part in (there.features, utc.features)]
+    assert hours[0] == {hour + 4 for hour in hours[1]}
+    with pytest.raises(UsageError, match="holds no times") as wrong:
+        made_of(Part(table, ("fare",), "when", zone="New York"))
+    assert "zones like Europe/Vienna" in wrong.value.hint

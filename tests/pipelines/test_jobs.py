@@ -22,9 +22,9 @@ LABELS = {"cpu": ["ubuntu-latest"], "gpu": ["self-hosted", "gpu"], "big": ["self
 def pipeline(stages: Mapping[str, Sequence[str]]) -> Pipeline:
     """Each stage reads the outputs of those it names and writes one file, named after it."""
     return Pipeline(
-        DOCUMENT,
         {
             name: Stage(
+                DOCUMENT,
                 name,
                 ("stages", name),
                 "",

@@ -211,10 +211,10 @@ def test_shared_stages_may_follow_the_packages_of_either_model(app: Path) -> Non
 def test_dvc_lock_speaks_of_stages_that_exist_and_stays_inside(app: Path) -> None:
     entry = "{cmd: x, outs: [{path: ../../etc/x, md5: 0123456789abcdef0123456789abcdef}]}"
     write(app, {"dvc.lock": f"schema: '2.0'\nstages:\n  trian: {{cmd: x}}\n  train: {entry}\n"})
-    first, second = check(app).problems
-    assert (first.file, first.line, first.message) == ("dvc.lock", 3, "dvc.yaml has no stage 'trian'")
-    assert "did you mean 'train'" in first.hint
-    assert (second.line, second.key) == (4, "stages.train.outs[0]")
+    (old,) = check(app).cautions
+    assert (old.file, old.line, old.message) == ("dvc.lock", 3, "dvc.yaml has no stage 'trian'")
+    assert "`gitml train` removes" in old.hint
+    assert (only(app).line, only(app).key) == (4, "stages.train.outs[0]")
     write(app, {"dvc.lock": "schema: '1.0'\nstages: {train: {cmd: x, outs: [{path: o, md5: zz}]}}\n"})
     assert only(app).message == "must be '2.0', but is '1.0'"
     write(app, {"dvc.lock": "schema: '2.0'\nstages: {train: {cmd: x, outs: [{path: o, md5: zz}]}}\n"})
@@ -369,3 +369,12 @@ def test_members_of_an_ensemble_are_versions_that_there_are(app: Path) -> None:
         (4, "gitml.yaml has no model 'n'"),
         (5, "blend is an ensemble itself"),
     ]
+
+
+def test_a_dvc_above_the_application(app: Path, tmp_path: Path) -> None:
+    assert check(app).problems == ()
+    write(app, {"sub/gitml.yaml": (app / "gitml.yaml").read_text(), ".dvc/config": ""})
+    found = check(app / "sub").problems
+    (missing,) = (problem for problem in found if problem.file == ".dvc/config")
+    assert missing.message.startswith("is missing, and DVC works in")
+    assert "dvc init --subdir" in missing.hint

@@ -11,6 +11,7 @@ import pytest
 from conftest import git, gitml, write
 from gitml import __version__
 from gitml.errors import UsageError
+from gitml.project.check import check
 from gitml.project.render import Did, render_workflows, workflows
 
 FILES = [f".github/workflows/gitml-{kind}.yml" for kind in ("fork-report", "fork", "ready", "train")]
@@ -30,6 +31,18 @@ def test_rendering_twice_changes_nothing(toy: Path) -> None:
     assert {path: (toy / path).stat().st_mtime_ns for path in FILES} == before
     assert f"pip install gitml=={__version__}\n" in (toy / TRAIN).read_text()
     assert gitml(toy, "ci", "check").out == "4 workflows: as rendered\n"
+
+
+def test_check_says_when_workflows_are_of_another_gitml_yaml(toy: Path) -> None:
+    assert check(toy).cautions == ()  # none was ever rendered
+    render_workflows(toy)
+    assert check(toy).cautions == ()
+    path = toy / "gitml.yaml"
+    path.write_text(path.read_text().replace("models:", "hardware: {cpu: [self-hosted]}\nmodels:"))
+    (found,) = check(toy).cautions
+    assert found.file in FILES
+    assert found.message == "is not what gitml.yaml asks for, nor are 3 others"
+    assert found.hint == "run `gitml ci render`, and commit what it writes"
 
 
 def test_bytes_do_not_depend_on_the_machine(toy: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import git
+from conftest import git, packed
 from evidence.evidence_kit import REPOSITORY, START, VERSION, World, key_pair, stamp, world
 from gitml.errors import InconclusiveError, UsageError
 from gitml.evidence.audit import Audit
@@ -25,6 +25,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> World:
     made = world(tmp_path_factory.mktemp("audited"))
     made.promote("one")
     made.promote("two")
+    packed(made.root.parent)
     return made
 
 

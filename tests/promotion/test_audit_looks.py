@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import git
+from conftest import git, packed
 from evidence.evidence_kit import REPOSITORY, START, VERSION, World, binding, key_pair, stamp, world
 from evidence.look_kit import look_details
 from gitml.evidence.audit import Audit
@@ -31,6 +31,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> World:
         f"  looks: {{public: '{public}', owner: CI, purposes: [look], from: 2026-01-01}}\n"
     )
     made.commit({"policy.yaml": text})
+    packed(made.root.parent)
     KEYS["looks"] = key
     return made
 

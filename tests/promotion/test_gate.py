@@ -331,9 +331,15 @@ def test_a_merge_queue_believes_what_was_signed_of_exactly_its_changes(build: Bu
     g.approve(number)
     g.one(number)
     assert queued() == (State.SUCCESS, "everything in the queue passed its own gate")
+    wanted = g.town.state("staging", head)
     other = g.pull({"README.md": "z\n"})
     head = g.head(other)
     assert queued()[0] is State.SUCCESS
+    # Another pull request with the same change, and more: what the first one's gate said is none of it.
+    both = g.pull({STAGING: render_deployment(wanted), "train.py": "evil()\n"}, "both")
+    head = g.head(both)
+    state, line = queued()
+    assert (state, "changes train.py as well" in line) == (State.FAILURE, True)
 
 
 def test_on_a_laptop_it_is_a_preview_that_writes_nothing(kit: Kit, tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from conftest import commit, git, gitml, write
 from gitml.evidence.keys import generate
 from gitml.forges.governed import DeploymentState, NewDeployment
 from gitml.promotion.live import LiveReport
-from gitml.promotion.status import DeploymentStatus, WantedVersion, status
+from gitml.promotion.status import DeploymentStatus, WantedVersion, status, status_of_clone
 from gitml.spec import Deployment, render_deployment
-from gitml.spec.deployment import Hold
+from gitml.spec.deployment import Hold, Pin
 from promotion.promoting import MemoryTown, Town, pin
 from promotion.test_rollback import tell
 
@@ -88,3 +90,17 @@ def test_a_broken_file_is_shown_as_one(build: Build) -> None:
     assert "is no version" in wanted["staging"].problem
     assert [f.reason for f in found.freezes] == ["Easter"]
     assert wanted["production"].freezes == found.freezes
+
+
+def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> None:
+    deployed = Deployment(champion=Pin(version="20260101T000000Z-0123abcd", digest="a" * 64))
+    write(tmp_path, {"models/delay/staging.yaml": render_deployment(deployed), "gitml.yaml": "application: x\n"})
+    git(tmp_path, "init", "-q")
+    commit(tmp_path, "Start")
+    ran = gitml(tmp_path, "status")
+    assert ran.code == 0, ran.err
+    assert "20260101T000000Z-0123abcd" in ran.out
+    assert "no remote called origin" in ran.err
+    (found,) = status_of_clone(tmp_path).wanted
+    assert (found.model, found.environment, found.state, found.live) == ("delay", "staging", deployed, None)
+    assert status_of_clone(tmp_path, "price").wanted == ()

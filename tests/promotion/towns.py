@@ -7,18 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from conftest import packed
 from promotion.gating import Gated, copied_gated, new_gated
 from promotion.promoting import MemoryTown, copied, new_town
 
 
 @pytest.fixture(scope="session")
 def town_template(tmp_path_factory: pytest.TempPathFactory) -> MemoryTown:
-    return new_town(tmp_path_factory.mktemp("town"))
+    made = new_town(tmp_path_factory.mktemp("town"))
+    packed(made.folder)
+    return made
 
 
 @pytest.fixture(scope="session")
 def gated_template(town_template: MemoryTown, tmp_path_factory: pytest.TempPathFactory) -> Gated[MemoryTown]:
-    return new_gated(copied(town_template, tmp_path_factory.mktemp("gated")))
+    made = new_gated(copied(town_template, tmp_path_factory.mktemp("gated")))
+    packed(made.town.folder)
+    return made
 
 
 @pytest.fixture

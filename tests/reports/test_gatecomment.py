@@ -45,6 +45,12 @@ def test_an_open_gate_says_so_first_and_what_to_do() -> None:
     assert "`aaaaaaaaaaaa`" in text.splitlines()[-1]
 
 
+def test_the_name_of_a_look_leaves_room_for_other_columns() -> None:
+    seen = {"look": "2026/03/20260301T120000Z-look-ef3e4f88ba04.json", "file": "2026/03/x-look-ef3e4f88ba04.json"}
+    text = comment([replace(FINE, gates=(Gate("drift", Verdict(Phase.FAILED, "it drifted", seen)),))], FOOTER)
+    assert "| `look` `ef3e4f88ba04`, `file` 2026/03" in text
+
+
 def test_a_shut_gate_says_why_who_and_what_next() -> None:
     text = comment([SHUT], FOOTER)
     first = text.splitlines()[0]

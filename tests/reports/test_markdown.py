@@ -129,6 +129,35 @@ def test_a_later_push_that_trains_nothing_still_shows_the_comparison(outcome: Ou
     assert len(read(text).tables) == 1
 
 
+def compared(*comparisons: ReportedComparison, outcome: Outcome = Outcome.SAME) -> ReportedModel:
+    metrics = (ReportedMetric("auc", 0.7, better="higher"),)
+    return ReportedModel("delay", outcome, version="v2", metrics=metrics, comparisons=comparisons)
+
+
+def test_a_model_that_the_branch_does_not_change_is_not_held_against_what_runs_elsewhere() -> None:
+    """A pull request that only adds a model was headlined by another model's difference with production."""
+    base = ReportedComparison(ComparisonRole.BASE, "main", "v2", why="it is the version that main has")
+    production = ReportedComparison(ComparisonRole.ENVIRONMENT, "production", "v0", (WORSE,))
+    text = render(Report("a", models=(compared(base, production), model(BETTER))))
+    assert text.splitlines()[0] == "**1 model better, 1 model not changed.**"
+    assert "- ⚪ `delay` did not change." in text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SAME, Outcome.REPRODUCED])
+def test_a_version_that_was_trained_elsewhere_and_that_main_lacks_is_new(outcome: Outcome) -> None:
+    base = ReportedComparison(ComparisonRole.BASE, "main", why="main has no version of delay")
+    text = render(Report("a", models=(compared(base, outcome=outcome),)))
+    told = "**🔵 `delay` has a new version with nothing to compare it to: main has no version of delay.**"
+    assert text.splitlines()[0] == told
+    assert len(read(text).tables) == 1
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_comparison_that_is_not_paired_says_so(paired: bool) -> None:
+    rows = (dataclasses.replace(BETTER, paired=paired), NOISE)
+    assert ("Not paired, as the two have other test rows" in render(Report("a", models=(model(*rows),)))) is not paired
+
+
 def test_nothing_and_a_broken_run_say_so() -> None:
     assert render(Report("a")).startswith("**⚪ Nothing to train")
     assert render(Report("a", problem="no runner has the label gpu")).startswith("**🔴 No verdict: no runner")
@@ -223,7 +252,6 @@ def test_a_report_of_a_fork_is_marked() -> None:
     assert "nobody verified" in text.splitlines()[2]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0))
 def test_hostile_facts_do_nothing(seed: int) -> None:
     text = render(random_report(seed), PLACE)
@@ -314,7 +342,7 @@ def large(size: int) -> Report:
 
 
 @pytest.mark.parametrize("size", [5, 50, 500])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4, deadline=None)
 @given(limit=st.integers(2_000, 70_000))
 def test_long_reports_are_cut_between_rows(size: int, limit: int) -> None:
     facts = large(size)

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import write
 from gitml.errors import Problem, SpecError
 from gitml.spec.application import Model
+from gitml.spec.crosscheck import lock_is_current, lock_matches
 from gitml.spec.dag import cycle_problems, needs, stages_of
-from gitml.spec.dvcfiles import Out, Pipeline, load_pipeline, pipeline_of
+from gitml.spec.dvcfiles import Out, Pipeline, load_locks, load_pipeline, pipeline_of
+from gitml.spec.dvcplaces import pipeline_files
 from gitml.spec.yamlfile import parse
 
 
@@ -50,7 +54,7 @@ def test_paths_are_taken_from_the_stages_folder() -> None:
         ("sub/other.yaml", "a.b"),
         ("sub/whole.yaml", None),
     ]
-    assert stage.outs["sub/small"] == Out("sub/small", "outs", False, ("stages", "a", "outs", 1))
+    assert stage.outs["sub/small"] == Out("sub/small", "outs", False, ("stages", "a", "outs", 1), True)
     assert [(o.path, o.kind, o.cached) for o in stage.outs.values()] == [
         ("sub/big", "outs", True),
         ("sub/small", "outs", False),
@@ -236,3 +240,47 @@ def test_doctests() -> None:
         result = doctest.testmod(importlib.import_module(f"gitml.{module}"))
         assert result.attempted
         assert not result.failed
+
+
+TRAIN = "stages:\n  train:\n    cmd: x\n    deps: [make.py, ../up.csv]\n    params: [rate]\n    outs: ['m-${rate}']\n"
+
+
+def test_each_folder_may_have_stages_of_its_own(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "dvc.yaml": "stages:\n  top:\n    cmd: x\n    wdir: one\n    outs: [../up.csv]\n",
+            "one/dvc.yaml": TRAIN,
+            "one/params.yaml": "rate: 3\n",
+            "one/deep/dvc.yaml": "stages:\n  part:\n    foreach: [a, b]\n    do:\n      cmd: x\n",
+            "one/dvc.lock": "schema: '2.0'\nstages:\n  train:\n    cmd: x\n  gone:\n    cmd: x\n",
+        },
+    )
+    found = load_pipeline(tmp_path)
+    parts = ["one/deep/dvc.yaml:part@a", "one/deep/dvc.yaml:part@b"]
+    assert list(found.stages) == ["top", "one/dvc.yaml:train", *parts]
+    stage = found.stages["one/dvc.yaml:train"]
+    assert (list(stage.deps), list(stage.outs)) == (["one/make.py", "up.csv"], ["one/m-3"])
+    assert [param.file for param in stage.params] == ["one/params.yaml"]
+    assert needs(found)[stage.name] == {"top"}
+    locks = load_locks(tmp_path)
+    (old,) = lock_is_current(locks, found)
+    assert (old.file, old.line, old.key) == ("one/dvc.lock", 5, "stages.gone")
+    assert not lock_matches(locks, found)
+
+
+def test_pipelines_that_dvc_does_not_read(tmp_path: Path) -> None:
+    stage = "stages:\n  train:\n    cmd: x\n"
+    write(tmp_path, {f"{at}/dvc.yaml": stage for at in ("examples", "data", "sub", "a/b/old", "a", "a/b")})
+    write(tmp_path, {".dvcignore": "/examples/\n", "a/.dvcignore": "old\n", "sub/.dvc/config": ""})
+    write(tmp_path, {"data.dvc": "outs:\n- path: data\n  hash: md5\n  md5: d751713988987e9331980363e24189ce.dir\n"})
+    assert pipeline_files(tmp_path) == ("a/dvc.yaml", "a/b/dvc.yaml")
+    with Repo.init(str(tmp_path), no_scm=True) as repo:
+        seen = {Path(s.path).relative_to(tmp_path).as_posix() for s in repo.index.stages if s.cmd}
+    assert seen == {"a/dvc.yaml", "a/b/dvc.yaml"}
+
+
+@pytest.mark.parametrize("value", ["a@b", ""])
+def test_what_dvc_can_name_no_stage_with_is_refused(value: str) -> None:
+    _, (found,) = pipeline(f"stages:\n  p:\n    foreach: ['{value}', fine]\n    do: {{cmd: x}}\n")
+    assert (found.line, found.message) == (2, f"{value!r} cannot be a part of a stage's name")

@@ -56,6 +56,16 @@ def test_rows_of_a_unit_are_one_draw() -> None:
     assert found.clock == pytest.approx(20 * 2_000, rel=0.01)  # 20 equal requests a unit: a design effect of 20
 
 
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4), st.integers(0, 1_000))
+def test_the_order_of_rows_and_the_names_of_units_do_not_matter(names: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    unit, old, new = rng.choice(names, 50), *rng.normal(size=(2, 50))
+    order = np.argsort(unit, kind="stable")
+    plain, ordered = (paired(mean(unit[at], old[at]), mean(unit[at], new[at])) for at in (np.arange(50), order))
+    assert ordered.units == plain.units == (len(set(unit.tolist())),) * 2
+    assert ordered.error == pytest.approx(plain.error, abs=1e-12)
+
+
 def test_a_unit_that_returns_in_another_epoch_stays_one_draw() -> None:
     rng = np.random.default_rng(9)
     a, b = (rng.integers(0, 2, 300).astype(float) for _ in range(2))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import binom, multinomial
 
-from gitml.stats.sampleratio import LEVEL, log_evalue
+from gitml.stats.sampleratio import LEVEL, log_evalue, newcomers
 
 
 def test_the_bayes_factor_as_ssrm() -> None:
@@ -55,3 +55,27 @@ def test_nonsense_is_refused() -> None:
     for units, shares in (([1, 2], [0.5, 0.6]), ([1, 2, 3], [0.5, 0.5]), ([-1, 2], [0.5, 0.5]), ([1, 1], [1.5, -0.5])):
         with pytest.raises(ValueError, match="shares"):
             log_evalue(units, shares)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 1), st.integers(0, 3)), max_size=40))
+def test_units_count_in_the_first_of_their_epochs(rows: list[tuple[int, int, int]]) -> None:
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    found = newcomers(table[:, 0], table[:, 1], table[:, 2])
+    first = {unit: min(e for u, _, e in rows if u == unit) for unit, _, _ in rows}
+    expected = np.zeros_like(found)
+    for unit, arm, epoch in set(rows):
+        expected[epoch, arm] += epoch == first[unit]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_units_who_return_in_every_epoch_are_no_further_evidence() -> None:
+    rng = np.random.default_rng(3)
+    epochs, wrong, again = 12, 0, 0
+    for _ in range(60):
+        arm = np.tile((rng.random(1_000) < 0.1).astype(int), epochs)
+        unit, epoch = np.tile(np.arange(1_000), epochs), np.repeat(np.arange(epochs), 1_000)
+        wrong += log_evalue(newcomers(unit, arm, epoch), [[0.9, 0.1]] * epochs) >= math.log(1 / LEVEL)
+        every = np.stack([np.bincount(epoch[arm == a], minlength=epochs) for a in (0, 1)], axis=1)
+        again += log_evalue(every, [[0.9, 0.1]] * epochs) >= math.log(1 / LEVEL)
+    assert wrong == 0
+    assert again > wrong

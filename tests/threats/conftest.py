@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.running import agent_world, world
+from promotion.towns import gated_template, new_gated_here, new_town_here, town_template
 from threats.kit import Scene, Template, template
 
-__all__ = ["agent_world", "world"]
+__all__ = ["agent_world", "gated_template", "new_gated_here", "new_town_here", "town_template", "world"]
 
 
 @pytest.fixture(scope="session")

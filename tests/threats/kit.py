@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from conftest import packed
 from gitml.agent import judge as agentjudge
 from gitml.agent.judge import Go, Keep
 from gitml.agent.source import Mirror
@@ -291,4 +292,4 @@ def template(folder: Path, keys: Mapping[str, Any] | None = None) -> Template:
         scene.open(number)
         scene.version = scene.train(2)
         scene.guard()
-    return Template(folder, scene)
+    return Template(packed(folder), scene)

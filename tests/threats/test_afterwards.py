@@ -56,6 +56,7 @@ def test_a_review_that_is_dismissed_after_the_merge_was_there_at_the_merge(scene
     assert scene.accepted()[STAGING] == done.commit
 
 
+@pytest.mark.nightly
 def test_who_pushed_before_the_last_one_does_not_approve(scene: Scene) -> None:
     """Olga writes it under Ada's name and pushes; Ada takes main in; Olga approves what is her own."""
     number = scene.branch("hers", {STAGING: scene.pinned()}, pusher="olga")
@@ -75,6 +76,7 @@ def test_who_pushed_before_the_last_one_does_not_approve(scene: Scene) -> None:
     assert scene.g.one(number).state is State.SUCCESS
 
 
+@pytest.mark.nightly
 def test_the_bot_s_address_on_somebody_s_work_is_refused_at_once(scene: Scene) -> None:
     files = {"train.py": "import evil\n", "dvc.lock": "schema: '2.0'\n"}
     for trailer, why in (

@@ -109,6 +109,7 @@ def test_forged_and_replayed_evidence(scene: Scene) -> None:
         scene.forced(number, tip, before)
 
 
+@pytest.mark.nightly
 def test_only_who_has_the_key_of_ci_is_believed(scene: Scene) -> None:
     """The same forgery with the right key gets through: nothing else than the key stopped the others."""
     number = scene.branch("stolen")
@@ -142,6 +143,7 @@ def test_evidence_of_a_merge_is_worth_nothing_for_the_same_change_later(scene: S
     assert scene.accepted()[STAGING] == judged, "what nobody judged went back and forth: the merge counts, no push does"
 
 
+@pytest.mark.nightly
 def test_a_ledger_full_of_rubbish_keeps_nobody_from_an_honest_promotion(scene: Scene) -> None:
     remote = Remote(scene.town.kit.remote(scene.town.repo, "rita"))
     rubbish = [b"", b"{}", b"\xff\xfe", b"[" * 10_000, b'{"payload": 1}']
@@ -242,7 +244,7 @@ def by_hand(scene: Scene, script: str) -> None:
     subprocess.run(["sh", "-ec", words], cwd=folder, check=True)
 
 
-@pytest.mark.parametrize("how", ["copied", "deleted"])
+@pytest.mark.parametrize("how", [pytest.param("copied", marks=pytest.mark.nightly), "deleted"])
 def test_a_gate_that_shut_again_stays_shut_whatever_is_pushed_to_the_ledger(scene: Scene, how: str) -> None:
     """By an ordinary push: the passed gate under a later name, or the shut one gone."""
     number, passed, shut = shut_again(scene, how)

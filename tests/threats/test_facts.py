@@ -119,6 +119,7 @@ def test_the_rules_are_not_changed_by_what_they_judge(scene: Scene) -> None:
     scene.shut(expected)
 
 
+@pytest.mark.nightly
 def test_a_record_that_was_edited_after_its_training(scene: Scene) -> None:
     """Not in the same request, but before it."""
     scene.unguarded()

@@ -1,4 +1,4 @@
-"""Whoever holds the key of looks, and nothing else: what it signs stands beside the honest looks, and not before them."""
+"""Whoever holds the key of looks, and nothing else: what it signs stands beside honest looks, and not before them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from evidence.evidence_kit import REPOSITORY, VERSION, enveloped, key_pair, stamp, trusted
+from evidence.canary_kit import BEGAN, HOUR, evaluation
+from evidence.evidence_kit import REPOSITORY, VERSION, binding, enveloped, key_pair, stamp, trusted
 from evidence.look_kit import FIRST, WEEK, look_details
+from gitml.evidence.canaries import canary_details, details_of
 from gitml.evidence.looks import KIND, RESULTS, look_of, looks_of
-from gitml.evidence.statement import Binding
+from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed, believe
 from gitml.verdict import Phase
 
@@ -47,3 +49,16 @@ def test_no_look_is_signed_before_its_window_ended(early: timedelta) -> None:
 
 def test_clocks_of_runners_may_differ_by_a_little() -> None:
     assert look_of(look(ENDS - timedelta(minutes=1), look_details(version=VERSION))).version == VERSION
+
+
+def test_no_evaluation_of_a_candidate_is_signed_before_it_was_made() -> None:
+    told = canary_details(evaluation(3))
+    arm = told["evaluation"]["candidate"]
+    about = binding(
+        "canary", model="m", environment="production", version=arm["version"], artifact=arm["artifact"],
+        time=stamp(BEGAN + HOUR),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="before the evaluation itself"):
+        details_of(Statement(about, told))
+    later = Statement(about.model_copy(update={"time": stamp(BEGAN + 3 * HOUR)}), told)
+    assert details_of(later).evaluation.until == BEGAN + 3 * HOUR

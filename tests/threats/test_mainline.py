@@ -11,6 +11,7 @@ from threats.kit import PRODUCTION, STAGING, Scene, said
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.nightly
 def test_what_is_no_promotion_and_no_version_is_refused(scene: Scene) -> None:
     """They were green and merged: agents read edited records, and one odd name froze what they had verified."""
     path = f"models/delay/versions/{scene.version.version}.json"

@@ -30,6 +30,7 @@ def grown(scene: Scene, branch: str, login: str = "ada") -> None:
     scene.pushed(branch, login)
 
 
+@pytest.mark.nightly
 def test_an_approval_is_of_one_commit(scene: Scene) -> None:
     """Approved, then pushed; and an approval that is handed in for the older commit after the push.
 

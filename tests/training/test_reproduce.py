@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import commit, dvc, git, gitml, write
+from conftest import TOY, commit, dvc, git, gitml, write
 from reproducing import SAMPLED, edit, everything, record_of, reproduce, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
@@ -227,3 +227,19 @@ def test_a_record_that_names_files_outside_the_repository(sampled: Path, tmp_pat
     found = reproduce(sampled, TMPDIR=str(tmp_path))
     assert found["phase"] == "inconclusive"
     assert "no stage makes ../../../caught.parquet" in found["reason"]
+
+
+def test_what_a_stage_keeps_from_run_to_run_makes_another_result_inconclusive(tmp_path: Path) -> None:
+    out = "artifacts/m/model.onnx"
+    kept = TOY["dvc.yaml"].replace(f"outs: [{out}]", f"outs: [{out}: {{persist: true}}]")
+    warm = TOY["train.py"].replace(
+        "salt =", f"total += os.path.exists('{out}') and float(open('{out}').read()) or 0\nsalt ="
+    )
+    root = start(tmp_path / "app", {**TOY, "dvc.yaml": kept, "train.py": warm})
+    (root / "params.yaml").write_text(TOY["params.yaml"].replace("rate: 0.5", "rate: 0.6"))
+    done = gitml(root, "train")
+    assert f"{out} stays from run to run" in done.err
+    commit(root, "warm start")
+    found = reproduce(root)
+    assert found["phase"] == "inconclusive"
+    assert f"{out} stays from run to run (persist), and here it started from nothing: not reproduced" in found["reason"]

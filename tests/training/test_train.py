@@ -86,13 +86,20 @@ def test_force_runs_everything_and_reports_a_reproduction(trained: Path) -> None
     assert len(records(trained)) == 1
 
 
-def test_a_clone_with_the_remote_restores_and_one_without_reproduces(trained: Path, tmp_path: Path) -> None:
+def test_a_clone_fetches_what_is_needed_and_one_without_the_remote_reproduces(
+    trained: Path, tmp_path: Path, set_params: SetParams
+) -> None:
     dvc(trained, "remote", "add", "-d", "store", str(tmp_path / "store"))
     dvc(trained, "push")
     commit(trained, "remote")
     git(tmp_path, "clone", "-q", str(trained), "with remote")
     clone = tmp_path / "with remote"
-    assert stages(clone) == {"ingest": "restored", "train": "restored", "evaluate": "restored"}
+    assert stages(clone) == {"ingest": "not fetched", "train": "restored", "evaluate": "restored"}
+    assert not (clone / "data").exists()
+    assert (clone / "artifacts/m/model.onnx").is_file()
+    assert len(records(clone)) == 1
+    set_params(clone, "rate: 0.5", "rate: 0.6")
+    assert stages(clone) == {"ingest": "restored", "train": "ran", "evaluate": "ran"}
     assert (clone / "data/über uns.txt").read_text() == "names with spaces\n"
     shutil.rmtree(tmp_path / "store")
     git(tmp_path, "clone", "-q", str(trained), "without")
@@ -170,7 +177,9 @@ def test_an_artifact_swapped_on_the_remote_is_refused_by_name(trained: Path, tmp
     assert not (tmp_path / "clone/artifacts/m/model.onnx").exists()
 
 
-def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(trained: Path) -> None:
+def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
+    trained: Path, set_params: SetParams
+) -> None:
     # The listing has the right digest, and a forged record vouches for it.
     lock = yaml.safe_load((trained / "dvc.lock").read_text())
     oid = lock["stages"]["ingest"]["outs"][0]["md5"]
@@ -185,6 +194,8 @@ def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
     for path in (trained / "dvc.lock", *records(trained)):
         path.write_text(path.read_text().replace(oid, forged))
     shutil.rmtree(trained / "data")
+    # Data are fetched where a stage has to run that reads them.
+    set_params(trained, "rate: 0.5", "rate: 0.9")
     done = gitml(trained, "train")
     assert done.code == 4, done.err
     assert "the listing of data names '../../escaped.txt'" in done.err
@@ -432,3 +443,19 @@ def test_a_remote_that_does_not_answer_is_named(trained: Path) -> None:
     done = gitml(trained, "train", timeout=180)
     assert done.code == 0, done.err
     assert "its outputs are gone, the remote did not give them" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("raise SystemExit(3)", 1, "stage evaluate failed: failed to run: python evaluate.py, exited with 3"),
+        ("__import__('os').kill(__import__('os').getpid(), 2)", 130, "interrupted"),
+    ],
+)
+def test_a_stage_that_does_not_end_leaves_what_git_keeps(trained: Path, end: str, code: int, said: str) -> None:
+    """DVC deletes outputs before a stage runs: ``git status`` would call the metrics deleted."""
+    (trained / "evaluate.py").write_text(f"open('artifacts/m/metrics.json', 'w').write('half')\n{end}\n")
+    done = gitml(trained, "train")
+    assert (done.code, said in done.err) == (code, True), done.err
+    assert git(trained, "status", "--short") == "M evaluate.py"

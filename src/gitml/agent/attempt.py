@@ -3,6 +3,7 @@ counted for each artifact that it was calling: after each of them a longer wait.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,11 +57,29 @@ def next_try(attempt: Attempt | None, change: Moved, backoff: Backoff, now: date
 _CRASHED = Backoff(first=60.0, longest=86_400.0)
 
 
-def crashed(state: AgentState, digest: str, reason: str, now: datetime) -> AgentState:
-    """One end more."""
+def blamed(state: AgentState, digest: str, others: Sequence[str]) -> bool:
+    """Whether an artifact is held to have ended the process, of all that were being called at that moment.
+
+    One that is busy all the time is there whenever another one ends the process. So who never was there before is not
+    blamed beside one that was; and of those that were, the one is that came back last: the others have answered since.
+    """
+    suspects = [state.crashes[one] for one in (digest, *others) if one in state.crashes]
+    mine = state.crashes.get(digest)
+    return not suspects or (mine is not None and mine.back == max(one.back for one in suspects))
+
+
+def crashed(state: AgentState, digest: str, reason: str, now: datetime, others: Sequence[str] = ()) -> AgentState:
+    """One end more. Of ``others`` that were being called as well, some come back later, so that it shows who it was."""
     before = state.crashes.get(digest)
-    crash = Crash(count=before.count + 1 if before else 1, last=stamp(now), reason=reason)
+    later = 1 if before is None and sorted((digest, *others)).index(digest) % 2 else 0
+    crash = Crash(count=before.count + 1 if before else 1 + later, last=stamp(now), reason=reason, away=True)
     return state.model_copy(update={"crashes": {**state.crashes, digest: crash}})
+
+
+def back(state: AgentState, digest: str, now: datetime) -> AgentState:
+    """It answers again, and that was told."""
+    returned = state.crashes[digest].model_copy(update={"away": False, "back": stamp(now)})
+    return state.model_copy(update={"crashes": {**state.crashes, digest: returned}})
 
 
 def why_barred(state: AgentState, pin: Pin, now: datetime) -> str:

@@ -5,6 +5,7 @@ It does what its supervisor tells it, and ends with it.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -61,6 +62,8 @@ def main() -> None:
     # Whoever stops the service stops the supervisor, which has requests answered first.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Where a library faults: the supervisor keeps what is printed.
+    faulthandler.enable(all_threads=False)
     without_rights()
     # Before there are other threads.
     closed = close_in(place.reads, place.writes, connects=place.connects)
@@ -152,7 +155,7 @@ class _Served:
             name: tuple(sorted(v.digest for v in served.variants.values()))
             for name, served in self.state.served.items()
         }
-        return AliveAnswer(number=order.number, serving=serving, still=self.still())
+        return AliveAnswer(number=order.number, serving=serving, still=self.still(), stopped=self.server.stopped)
 
     def _open(self, number: int) -> OpenedAnswer:
         from gitml.agent.http import PATHS, Scope, with_agent

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from gitml.agent.calls import CallMarks, new_marks
 from gitml.agent.channel import Channel, ChannelError
+from gitml.agent.childlog import keep
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import ANSWER, LONGEST_ANSWER, Answer, Knock, Remark
 from gitml.errors import OutsideError
@@ -60,6 +61,8 @@ class ChildProcess:
         finally:
             theirs.close()
             os.close(descriptor)
+        assert self._process.stderr
+        keep(self._process.stderr, confinement.said)
         self._channel = Channel(ours, LONGEST_ANSWER)
         self._reader = threading.Thread(target=self._read, daemon=True, name="gitml-child")
         self._reader.start()
@@ -162,6 +165,7 @@ def _started(
         confinement.program,
         place.model_dump_json(),
         piped=False,
+        stderr=subprocess.PIPE,
         pass_fds=[end.fileno(), marks, *([number] if number is not None else [])],
         more=confinement.environment(),
         user=user.number if user else None,

@@ -27,6 +27,12 @@ def digests_of(order: ServeOrder) -> tuple[str, ...]:
     return tuple(sorted(pin.digest for pin in pins_of(order)))
 
 
+def is_canary(order: ServeOrder, version: str, digest: str) -> bool:
+    """Whether the order gives this version a part of the traffic."""
+    canary = parse_deployment(order.deployment.encode(), order.name).canary
+    return canary is not None and (canary.version, canary.digest) == (version, digest)
+
+
 def error_of(answer: RefusedAnswer) -> GitmlError:
     """A refusal as the error that it was."""
     return _ERRORS[answer.error](answer.message, answer.hint)

@@ -47,7 +47,8 @@ class Confinement:
     """Where a server's process works: it reads ``cache``, the models, and writes its ``home`` and the ``log``.
 
     ``log``: a folder or URL, '' for none; only a URL needs connections, and a ``spool``. ``variables``: names of those
-    that it is told. ``program``: the module whose ``main`` it runs.
+    that it is told. ``program``: the module whose ``main`` it runs. ``said``: the file that keeps what it prints as it
+    fails, which it cannot reach.
     """
 
     cache: Path
@@ -58,6 +59,7 @@ class Confinement:
     variables: Sequence[str] = ()
     user: User | None = None
     program: str = "gitml.agent.child"
+    said: Path | None = None
 
     @property
     def local_log(self) -> Path | None:

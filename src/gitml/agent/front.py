@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gitml.agent.calls import CallMarks
-from gitml.agent.messages import ServedVersion, ServeOrder
+from gitml.agent.messages import ServedVersion, ServeOrder, StoppedCanary
 from gitml.agent.room import Furnished, bring_up
 from gitml.serving.state import Served, ServerState
 
@@ -36,6 +36,16 @@ class Server:
             # Requests that take long must not hold up the next change.
             threading.Thread(target=self._drain, args=(old,), daemon=True, name="gitml-drain").start()
         return loaded.told
+
+    @property
+    def stopped(self) -> dict[str, StoppedCanary]:
+        """Canaries that get no more requests, by model."""
+        found = {name: (served.breaker.reason, served.canary) for name, served in self.state.served.items()}
+        return {
+            name: StoppedCanary(version=canary.version, digest=canary.digest, reason=reason[:200])
+            for name, (reason, canary) in found.items()
+            if reason and canary
+        }
 
     def _drain(self, old: Served) -> None:
         # A request holds its snapshot from its first line on, and is counted when its body is there.

@@ -1,7 +1,7 @@
-"""How old the newest look at the traffic is: that monitors have stopped is noticed by the one who serves.
+"""How old the newest look of each monitor is: that it has stopped is noticed by the one who serves.
 
-The branch of the looks is asked for its newest commit and for nothing else: no look is read here, and nothing that the
-agent does hangs on it.
+The branch of the looks is asked for its newest commits, which say whose looks they bring, and for nothing else: no look
+is read here, and nothing that the agent does hangs on it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from gitml.agent.fetch import application_at
 from gitml.agent.source import Mirror
 from gitml.agent.state import stamp
 from gitml.errors import OutsideError
+from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, newest_of
 from gitml.git.ledger import LOOKS
-from gitml.git.orphan import grown_at
+from gitml.git.orphan import growth
 from gitml.jsontext import plain
 from gitml.spec.monitors import MonitorSpec
 
@@ -50,7 +51,7 @@ class LookAges:
 
     def __init__(self, mirror: Mirror, environment: str, now: Callable[[], float] = time.monotonic) -> None:
         self._mirror, self._environment, self._now = mirror, environment, now
-        self._newest: datetime | None = None
+        self._newest: dict[MonitorName, datetime] = {}
         self._due = 0.0
         self._known: tuple[str, frozenset[str]] | None = None
         self._windows: Mapping[str, float] = {}
@@ -64,11 +65,11 @@ class LookAges:
         if self._now() >= self._due:
             self._due = self._now() + _SECONDS
             with suppress(OutsideError):  # it is as old as it was
-                self._newest = grown_at(self._mirror.remote, LOOKS)
+                self._newest |= newest_of(growth(self._mirror.remote, LOOKS, MOST_COMMITS))
         if self._known != (main, serving):
             self._known, self._windows = (main, serving), dict(self._watched(main, serving))
-        newest = stamp(self._newest) if self._newest else ""
-        return tuple(LookAge(model, window, newest) for model, window in self._windows.items())
+        newest = {model: self._newest.get((model, self._environment)) for model in self._windows}
+        return tuple(LookAge(m, window, stamp(at) if (at := newest[m]) else "") for m, window in self._windows.items())
 
     def _watched(self, main: str, serving: frozenset[str]) -> Iterator[tuple[str, float]]:
         application = application_at(self._mirror, main)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gitml.agent import attempt as tries
+from gitml.agent.failures import failure_of
 from gitml.agent.fetch import MirrorShelf, sweep
 from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
@@ -25,6 +26,7 @@ from gitml.agent.setup import Setup
 from gitml.agent.shop import HidingFront
 from gitml.agent.source import MAIN_REF, Heads, Seen, Wanted, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
+from gitml.agent.stops import noted, without_stopped
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View, not_better
 from gitml.clock import machine
@@ -134,12 +136,17 @@ class Agent:
 
     def _mourn(self, now: datetime) -> None:
         """What the server lost since the last round is loaded again, unless it is to blame."""
+        before = self.state
         for loss in self._front.losses():
             loaded = self._loaded.get(loss.model)
             if loaded and loss.version in ("", *(one.version for one in loaded.versions)):
                 del self._loaded[loss.model]
-            if loss.digest:
-                self._save(tries.crashed(self.state, loss.digest, loss.reason, now))
+            if loss.digest and tries.blamed(before, loss.digest, loss.others):
+                self._save(tries.crashed(self.state, loss.digest, loss.reason, now, loss.others))
+                self.setup.reporter.crashed(self.state, loss.model, loss.digest, now)
+        state = noted(self.state, self._front.stopped_canaries(), now)
+        if state != self.state:
+            self._save(state)
 
     def _look(self, now: datetime) -> _Main:
         """Main and its deployment files; or why not: then what is applied or pinned is served all the same."""
@@ -237,12 +244,15 @@ class Agent:
         self._see(replace(self.view, models=(*self._others(case.model), replace(view, health=Health.PROGRESSING))))
         pickle = may_pickle(found.trusted.policy, case.model, case.now)
         try:
-            loaded = self._load(LoadOrder(case.model, found.deployment, change.commit, pickle), case.now)
+            deployment, _ = without_stopped(self.state, case.model, found.deployment)
+            loaded = self._load(LoadOrder(case.model, deployment, change.commit, pickle), case.now)
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
             reason = f"not applied: {why_not_loaded(exc)}"
             attempt = tries.failed(attempt, reason)
             self._save(self.state.with_attempt(case.model, attempt))
-            self.setup.reporter.failed(found.trusted, found.deployment, attempt, time.monotonic() - began)
+            self.setup.reporter.failed(
+                found.trusted, found.deployment, attempt, failure_of(exc), time.monotonic() - began
+            )
             return replace(view, health=Health.DEGRADED, reason=reason, attempted=attempt.model_dump(mode="json"))
         applied = applied_by(found, loaded, case.wanted, case.now, pickle=pickle, seconds=time.monotonic() - began)
         self._save(self.state.with_applied(case.model, applied).with_attempt(case.model, None))
@@ -282,7 +292,9 @@ class Agent:
 
     def _serve(self, model: str, order: LoadOrder) -> str:
         now, there = self.setup.clock(), self._loaded.get(model)
-        deployment, barred = tries.spared(self.state, order.deployment, now)
+        spared, barred = tries.spared(self.state, order.deployment, now)
+        deployment, stopped = without_stopped(self.state, model, spared)
+        barred = "; ".join(told for told in (barred, stopped) if told)
         if there is not None and (there.deployment, there.order.commit) == (deployment, order.commit):
             return barred
         if why := tries.why_barred(self.state, deployment.champion, now):
@@ -325,7 +337,9 @@ class Agent:
     def _report(self, now: datetime) -> None:
         if self.setup.observe:
             return
-        state = self.setup.reporter.report(self.state, pins_in(self.setup.folder), now)
+        serving = {model: frozenset(loaded.deployment.pins) for model, loaded in self._loaded.items()}
+        state = self.setup.reporter.back(self.state, serving, now)
+        state = self.setup.reporter.report(state, pins_in(self.setup.folder), now)
         if state != self.state:
             self._save(state)
 

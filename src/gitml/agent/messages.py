@@ -137,13 +137,23 @@ class RefusedAnswer(_Message):
     hint: Annotated[str, Field(max_length=1000)] = ""
 
 
+class StoppedCanary(_Message):
+    """A canary that gets no more requests."""
+
+    version: Annotated[str, Field(max_length=64)]
+    digest: Hex
+    reason: Annotated[str, Field(max_length=200)]
+
+
 class AliveAnswer(_Message):
-    """``serving``: by model, the digests that answer. ``still``: seconds since the server's loop last turned."""
+    """``serving``: by model, the digests that answer. ``still``: seconds since the server's loop last turned.
+    ``stopped``: by model, the canary that fails where the champion answers."""
 
     kind: Literal["alive"] = "alive"
     number: Number
     serving: Annotated[Mapping[Word, tuple[Hex, ...]], Field(max_length=1000)]
     still: Annotated[float, Field(ge=0)] = 0.0
+    stopped: Annotated[Mapping[Word, StoppedCanary], Field(max_length=1000)] = Field(default_factory=dict)
 
 
 class BegunAnswer(_Message):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from gitml.agent import attempt as tries
+from gitml.agent.failures import SAID, Failure
 from gitml.agent.pin import LocalPin
 from gitml.agent.report import DeploymentsPage, News, Outbox, statement_of
 from gitml.agent.source import MAIN_REF, Mirror, Moved
-from gitml.agent.state import AgentState, Applied, Attempt, agent_name
+from gitml.agent.state import AgentState, Applied, Attempt, Stop, agent_name, stamp
 from gitml.agent.trust import Trusted
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.keys import SigningKey
@@ -34,22 +36,69 @@ class Reporter:
     host: str = ""
     _waiting: dict[str, News] = field(default_factory=dict)
 
-    def failed(self, trusted: Trusted, deployment: Deployment, attempt: Attempt, seconds: float) -> None:
+    def failed(
+        self, trusted: Trusted, deployment: Deployment, attempt: Attempt, failure: Failure, seconds: float
+    ) -> None:
         """The first failure of a change is told; the others are in the agent's own state."""
         if attempt.failures > 1:
             return
         model = trusted.change.path.split("/")[-2]
         news = News(
-            self.environment, model, trusted.change, deployment, "failed", attempt.reason, attempt.started, seconds
+            self.environment,
+            model,
+            trusted.change,
+            deployment,
+            "failed",
+            f"not applied: {SAID[failure]}",
+            attempt.started,
+            seconds,
+            details={"failure": failure.value},
         )
         self._write(news)
         self._waiting[model] = news
+
+    def crashed(self, state: AgentState, model: str, digest: str, now: datetime) -> None:
+        """An end of the server's process while the artifact was being called; the longer waits keep it from many."""
+        details = {"failure": Failure.CRASHED.value, "ends": state.crashes[digest].count}
+        self._told_of(state, model, digest, "failed", SAID[Failure.CRASHED], now, details)
+
+    def back(self, state: AgentState, serving: Mapping[str, frozenset[Pin]], now: datetime) -> AgentState:
+        """Those that ended it and answer again. ``serving``: by model, what answers. The state that knows it."""
+        for model, pins in serving.items():
+            for digest in {pin.digest for pin in pins if (found := state.crashes.get(pin.digest)) and found.away}:
+                details = {"ends": state.crashes[digest].count}
+                self._told_of(state, model, digest, "passed", "it answers again", now, details)
+                state = tries.back(state, digest, now)
+        return state
+
+    def _told_of(
+        self,
+        state: AgentState,
+        model: str,
+        digest: str,
+        result: Literal["passed", "failed"],
+        reason: str,
+        now: datetime,
+        details: Mapping[str, Any],
+    ) -> None:
+        """Of a version of what is applied; a local pin is nobody's evidence."""
+        applied = state.applied.get(model)
+        deployment = _deployment(applied) if applied else None
+        pin = next((pin for pin in deployment.pins if pin.digest == digest), None) if deployment else None
+        if applied is None or deployment is None or pin is None:
+            return
+        change = _change(applied)
+        news = News(self.environment, model, change, deployment, result, reason, stamp(now), 0.0, "", details, pin)
+        self._write(news)
 
     def report(self, state: AgentState, pins: Mapping[str, LocalPin], now: datetime) -> AgentState:
         """What is new since the last call; the state that knows that it was told."""
         for model, applied in state.applied.items():
             if not applied.told:
                 state = self._applied(state, model, applied)
+        for model, stop in state.stops.items():
+            if not stop.told:
+                state = self._stopped(state, model, stop)
         for pin in pins.values():
             state = self._pin(state, pin, now)
         self._deliver()
@@ -64,20 +113,29 @@ class Reporter:
             return state
         return state.with_applied(model, applied.model_copy(update={"told": True}))
 
+    def _stopped(self, state: AgentState, model: str, stop: Stop) -> AgentState:
+        """A canary that fails where the champion answers."""
+        applied = state.applied.get(model)
+        news = self._news_of(model, applied) if applied else None
+        if news is None:
+            return state
+        about, details = Pin(version=stop.version, digest=stop.digest), {"part": "canary", "stopped": stop.since}
+        news = replace(news, result="failed", reason=stop.reason, time=stop.since, details=details, about=about)
+        self._waiting[f"{model} canary"] = news
+        if not self._write(news):
+            return state
+        return state.with_stop(model, stop.model_copy(update={"told": True}))
+
     def _news_of(self, model: str, applied: Applied) -> News | None:
-        try:
-            deployment = parse_deployment(applied.text.encode(), applied.path)
-        except SpecError:
+        deployment = _deployment(applied)
+        if deployment is None:
             return None
-        change = Moved(
-            path=applied.path, old=applied.old, new=applied.blob, commit=applied.commit, parent=applied.parent
-        )
         details = {"checked": dict(applied.checked), "evidence": list(applied.evidence), "rollback": applied.rollback}
         reason = f"{model} {deployment.champion.version} answers"
         return News(
             self.environment,
             model,
-            change,
+            _change(applied),
             deployment,
             "passed",
             reason,
@@ -136,3 +194,14 @@ class Reporter:
         for model, news in list(self._waiting.items()):
             if self.page.tell(news, agent_name()):
                 del self._waiting[model]
+
+
+def _deployment(applied: Applied) -> Deployment | None:
+    try:
+        return parse_deployment(applied.text.encode(), applied.path)
+    except SpecError:
+        return None
+
+
+def _change(applied: Applied) -> Moved:
+    return Moved(path=applied.path, old=applied.old, new=applied.blob, commit=applied.commit, parent=applied.parent)

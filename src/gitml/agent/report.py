@@ -18,7 +18,7 @@ from gitml.evidence.statement import Binding, SignedChange, Statement, to_payloa
 from gitml.files import write_file
 from gitml.forges.governed import Deployments, DeploymentState, NewDeployment
 from gitml.git.ledger import MAX_EVENT, event_name, wrong_name
-from gitml.spec.deployment import Deployment, parse_deployment
+from gitml.spec.deployment import Deployment, Pin, parse_deployment
 from gitml.spec.policy import POLICY
 
 TASK = "deploy"
@@ -29,6 +29,7 @@ class News:
     """One thing that happened to one model: it serves (or could not serve) what ``change`` of main brought.
 
     ``seconds`` from the moment that it was seen; ``details`` is JSON. ``by`` is whoever pinned it, for a local pin.
+    ``about``: a version other than the champion.
     """
 
     environment: str
@@ -41,11 +42,17 @@ class News:
     seconds: float
     by: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    about: Pin | None = None
+
+    @property
+    def pin(self) -> Pin:
+        """The version that it is about: the champion, unless another is named."""
+        return self.about or self.deployment.champion
 
 
 def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") -> Statement:
     """The ``deployed`` statement, bound to the change like the evidence that let it through."""
-    change = news.change
+    change, pin = news.change, news.pin
     raw = mirror.file(change.parent, POLICY) if change.parent else None
     binding = Binding(
         kind="deployed",
@@ -55,8 +62,8 @@ def statement_of(news: News, repository: str, mirror: Mirror, host: str = "") ->
         model=news.model,
         environment=news.environment,
         # What a person pinned by hand ran here without approval: no rollback or promotion may rest on that.
-        version="" if news.by else news.deployment.champion.version,
-        artifact="" if news.by else news.deployment.champion.digest,
+        version="" if news.by else pin.version,
+        artifact="" if news.by else pin.digest,
         change=SignedChange(path=change.path, old=change.old, new=change.new) if change.old != change.new else None,
         head=change.commit,
         base=change.parent,
@@ -196,14 +203,15 @@ class DeploymentsPage:
             "model": news.model,
             "agent": agent,
             "blob": news.change.new,
-            "digest": news.deployment.champion.digest,
+            "digest": news.pin.digest,
             **pins_of(news.deployment),
         }
         new = NewDeployment(
             commit=news.change.commit,
             environment=news.environment,
-            task=f"{TASK}:{news.model}",
-            description=f"{news.model} {news.deployment.champion.version}",
+            # What became of a canary is not what became of the champion.
+            task=f"{'canary' if news.about else TASK}:{news.model}",
+            description=f"{news.model} {news.pin.version}",
             payload=payload,
         )
         state = "success" if news.result == "passed" else "failure"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from gitml.agent.fetch import private_at
-from gitml.agent.messages import ServedVersion, ServeOrder
+from gitml.agent.messages import ServedVersion, ServeOrder, StoppedCanary
 from gitml.agent.source import MAIN_REF, Mirror
 from gitml.agent.view import View
 from gitml.errors import GitmlError, OutsideError
@@ -16,12 +16,16 @@ from gitml.errors import GitmlError, OutsideError
 
 @dataclass(frozen=True)
 class Loss:
-    """A model that a front serves no more. ``digest`` is that of the version to blame, '' where none is known to be."""
+    """A model that a front serves no more. ``digest`` is that of the version to blame, '' where none is known to be.
+
+    ``others``: digests of those that were being called at the same end. One of them all may be to blame, or more.
+    """
 
     model: str
     reason: str
     version: str = ""
     digest: str = ""
+    others: tuple[str, ...] = ()
 
 
 class Front(Protocol):
@@ -45,6 +49,10 @@ class Front(Protocol):
         """What it lost since it was asked last."""
         ...
 
+    def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
+        """By model, the canary that it asks no more, because that fails where the champion answers."""
+        ...
+
 
 class Nowhere:
     """Answers nobody, and loads nothing: for an agent that only observes."""
@@ -60,6 +68,9 @@ class Nowhere:
 
     def losses(self) -> Sequence[Loss]:
         return ()
+
+    def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
+        return {}
 
 
 class HidingFront:
@@ -107,3 +118,6 @@ class HidingFront:
             if order and loss.version in ("", *(given.record.version for given in order.versions)):
                 del self._shown[loss.model]
         return lost
+
+    def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
+        return self._front.stopped_canaries()

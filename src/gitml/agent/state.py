@@ -64,11 +64,26 @@ class Attempt(_Part):
 
 
 class Crash(_Part):
-    """An artifact that was being called when the server's process ended: how often, when last (UTC), and how."""
+    """An artifact that was being called when the server's process ended: how often, when last (UTC), and how.
+
+    ``away``: that it ended was told, and that it answers again was not yet. ``back``: since when it answers again.
+    """
 
     count: int
     last: str
     reason: str
+    away: bool = False
+    back: str = ""
+
+
+class Stop(_Part):
+    """A canary that gets no more requests here until another is pinned. ``told`` once it was written to the outbox."""
+
+    version: str
+    digest: str
+    reason: str
+    since: str
+    told: bool = False
 
 
 class AgentState(_Part):
@@ -77,7 +92,7 @@ class AgentState(_Part):
     ``marks``: model → the newest commit behind ``verified`` that changed its file and was believed, while another
     model's file keeps ``verified`` from moving on.
 
-    ``crashes``: by digest of the artifact.
+    ``crashes``: by digest of the artifact. ``stops``: by model.
 
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
     """
@@ -93,9 +108,14 @@ class AgentState(_Part):
     attempts: Mapping[str, Attempt] = Field(default_factory=dict)
     pins_told: Mapping[str, str] = Field(default_factory=dict)
     crashes: Mapping[str, Crash] = Field(default_factory=dict)
+    stops: Mapping[str, Stop] = Field(default_factory=dict)
 
     def with_applied(self, model: str, applied: Applied) -> AgentState:
         return self.model_copy(update={"applied": {**self.applied, model: applied}})
+
+    def with_stop(self, model: str, stop: Stop | None) -> AgentState:
+        kept = {name: value for name, value in self.stops.items() if name != model}
+        return self.model_copy(update={"stops": {**kept, **({model: stop} if stop else {})}})
 
     def with_attempt(self, model: str, attempt: Attempt | None) -> AgentState:
         kept = {name: value for name, value in self.attempts.items() if name != model}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gitml import landlock
 from gitml.agent.calls import PLACES
 from gitml.agent.childprocess import ChildProcess, EndedError
-from gitml.agent.claims import digests_of, error_of, pins_of, why_wrong
+from gitml.agent.claims import digests_of, error_of, is_canary, pins_of, why_wrong
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import (
     AliveAnswer,
@@ -33,6 +33,7 @@ from gitml.agent.messages import (
     ServedVersion,
     ServeOrder,
     StateOrder,
+    StoppedCanary,
 )
 from gitml.agent.shop import Loss
 from gitml.agent.view import View
@@ -89,6 +90,7 @@ class Supervisor:
         self._shown: dict[str, ServeOrder] = {}
         self._owners: dict[int, _Owner] = {}
         self._losses: list[Loss] = []
+        self._stopped: dict[str, StoppedCanary] = {}
         self._view: View | None = None
         self._restarts = self._ends = self._next = self._closed = 0
         self._last, self._said = "", set[str]()
@@ -152,6 +154,10 @@ class Supervisor:
         with self._lock:
             lost, self._losses = self._losses, []
         return lost
+
+    def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
+        with self._lock:
+            return dict(self._stopped)
 
     def close(self) -> None:
         """Have requests answered and the log written, then end it."""
@@ -280,8 +286,22 @@ class Supervisor:
                 child.kill("it says that it serves something else than it was told")
             elif found.still > self._patience.silent:
                 child.kill(f"it answers nobody: its loop stood still for {found.still:.0f} s")
+            else:
+                self._told_stopped(found.stopped)
         finally:
             self._turn.release()
+
+    def _told_stopped(self, stopped: Mapping[str, StoppedCanary]) -> None:
+        """It can only take traffic from a canary that it was told to serve."""
+        mine = {
+            name: one
+            for name, one in stopped.items()
+            if name in self._shown and is_canary(self._shown[name], one.version, one.digest)
+        }
+        with self._lock:
+            is_new, self._stopped = mine != self._stopped, mine
+        if is_new and mine:
+            self.wake()
 
     def _ended(self, child: ChildProcess) -> None:
         self._up.clear()
@@ -294,9 +314,12 @@ class Supervisor:
             guilty = [self._owners[place] for place in child.marks.called() if place in self._owners]
             for one in guilty:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
-                self._lose(one.model, Loss(one.model, reason, one.version, one.digest))
+                others = tuple(sorted({other.digest for other in guilty} - {one.digest}))
+                self._lose(one.model, Loss(one.model, reason, one.version, one.digest, others))
         told = ", ".join(f"{one.model} {one.version}" for one in guilty)
-        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again")
+        printed = self._confinement.said
+        kept = f"; what it printed is in {printed}" if printed and printed.exists() else ""
+        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again{kept}")
         self.wake()
 
     def _lose(self, model: str, loss: Loss) -> None:

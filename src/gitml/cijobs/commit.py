@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -32,8 +33,10 @@ from gitml.registry import find, write_record
 from gitml.reports import facts
 from gitml.reports.exchange import to_json
 from gitml.spec import load_application, load_pipeline
+from gitml.spec.dvcfiles import LOCK_FILE, pipeline_folder
 from gitml.spec.policy import POLICY
-from gitml.training.train import TrainCall, Training, is_ci
+from gitml.training.standing import is_ci
+from gitml.training.train import TrainCall, Training
 
 LABEL = "gitml:commit"
 
@@ -244,7 +247,9 @@ def _why_not(work: CommitWork) -> str:
 
 def _change(work: CommitWork, judged: Sequence[cifacts.JudgedModel], base: str | None) -> TreeChange:
     """The lock, the records, the outputs that live in Git, and what DVC ignores; older records of the bot go."""
-    add = {"dvc.lock": None}
+    work.about.dvc.forget_gone()
+    locks = (posixpath.join(pipeline_folder(stage), LOCK_FILE) for stage in ("", *work.job_of))
+    add: dict[str, None] = {path: None for path in locks if (work.root / path).is_file() or path == LOCK_FILE}
     lines = []
     for found in judged:
         if found.outcome is facts.Outcome.NEW and found.record:

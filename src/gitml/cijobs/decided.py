@@ -13,7 +13,7 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound, heard
 from gitml.errors import GitmlError, SpecError
-from gitml.evidence.audit import deployment_of
+from gitml.evidence.matching import deployment_of
 from gitml.evidence.statement import Binding, SignedChange, Statement
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Merged

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import Problem, SpecError
+from gitml.evidence.canaries import CanaryDetails
 from gitml.evidence.looks import MOST_DETAILS, LookDetails
 from gitml.files import write_file
 from gitml.jsontext import canonical
 
+Form = TypeVar("Form", bound=BaseModel)
 NAME = "looks.json"
 ARTIFACT = "gitml-looks"
 MAX_BYTES, MOST_LOOKS = 40_000_000, 64
 
 
 class LookFile(BaseModel):
-    """``run`` is the run's address, ``commit`` what was checked out; each of ``looks`` is a ``LookDetails``."""
+    """``run`` is the run's address, ``commit`` what was checked out; each of ``looks`` is a ``LookDetails``, each of
+    ``evaluations`` a ``CanaryDetails``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -27,6 +30,7 @@ class LookFile(BaseModel):
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
     run: Annotated[str, Field(max_length=1000)] = ""
     looks: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
+    evaluations: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
 
 
 def write_looks(folder: Path, found: LookFile) -> Path:
@@ -42,14 +46,26 @@ def read_looks(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, 
 
     Raises SpecError for a file that is none, or of another run or commit.
     """
+    found = _handed(folder, run, commit)
+    return tuple((one, _meant(LookDetails, one, f"looks.{n}")) for n, one in enumerate(found.looks if found else ()))
+
+
+def read_evaluations(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], CanaryDetails], ...]:
+    """The same of the evaluations of candidates."""
+    found = _handed(folder, run, commit)
+    handed = enumerate(found.evaluations if found else ())
+    return tuple((one, _meant(CanaryDetails, one, f"evaluations.{n}")) for n, one in handed)
+
+
+def _handed(folder: Path, run: str, commit: str) -> LookFile | None:
     path = next((p for p in (folder / ARTIFACT / NAME, folder / NAME) if p.is_symlink() or p.exists()), None)
     if path is None:
-        return ()
+        return None
     found = _read(path)
     if (found.run, found.commit) != (run, commit):
         said = f"is of the run {found.run[:200] or '(none)'} at {found.commit[:12]}"
         raise SpecError([Problem(NAME, 0, "run", f"{said}, this is {run or '(none)'} at {commit[:12]}")])
-    return tuple((one, _look(place, one)) for place, one in enumerate(found.looks))
+    return found
 
 
 def _read(path: Path) -> LookFile:
@@ -61,13 +77,13 @@ def _read(path: Path) -> LookFile:
         raise _wrong(exc, "") from None
 
 
-def _look(place: int, one: Mapping[str, Any]) -> LookDetails:
+def _meant(form: type[Form], one: Mapping[str, Any], where: str) -> Form:
     if len(canonical(one)) > MOST_DETAILS:
-        raise SpecError([Problem(NAME, 0, f"looks.{place}", "is too large for a statement")])
+        raise SpecError([Problem(NAME, 0, where, "is too large for a statement")])
     try:
-        return LookDetails.model_validate(one)
+        return form.model_validate(one)
     except ValidationError as exc:
-        raise _wrong(exc, f"looks.{place}.") from None
+        raise _wrong(exc, f"{where}.") from None
 
 
 def _wrong(exc: ValidationError, where: str) -> SpecError:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from gitml.cijobs.canaryjudge import judging
+from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
 from gitml.cijobs.lookfile import MOST_LOOKS, LookFile, write_looks
@@ -17,6 +19,7 @@ from gitml.evidence.looks import MOST_DETAILS, LookDetails, Looks, looks_of, mos
 from gitml.evidence.reader import EvidenceRules
 from gitml.git.commands import Git
 from gitml.git.ledger import LOOKS
+from gitml.inference.candidate import TrialPlace
 from gitml.inference.earlier import Earlier
 from gitml.inference.lookdetails import look_details, recount, size_of
 from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
@@ -39,8 +42,15 @@ class LookedAt:
         return not self.id and known is not None and known.state == "waiting"
 
 
-def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "") -> tuple[LookedAt, ...]:
-    """All monitors, oldest window first, and the hand-over file. ``run`` is the address of the CI run.
+@dataclass(frozen=True)
+class Evaluated:
+    looks: tuple[LookedAt, ...]
+    candidates: tuple[JudgedNow, ...] = ()
+
+
+def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> Evaluated:
+    """All monitors, oldest window first, then all candidates, and the hand-over file. ``run`` is the address of the CI
+    run, ``judge`` what judges a candidate.
 
     Raises InconclusiveError for a shallow clone, whose history does not say when a champion came.
     """
@@ -62,8 +72,11 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "") -> tuple[
             seen[one.name].append(LookDetails.model_validate(details))
             handed.append(details)
         done.append(at)
-    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed))
-    return tuple(done)
+    place = TrialPlace(root, call.traffic, call.spool)
+    judged = judge_due(here, main, judge or judging(main, place), job.at)
+    found = [dict(one.details) for one in judged if one.details]
+    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found))
+    return Evaluated(tuple(done), judged)
 
 
 def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:

@@ -43,6 +43,12 @@ class SignedLooks:
     passed_over: tuple[str, ...] = ()
 
 
+def together(one: SignedLooks, other: SignedLooks) -> SignedLooks:
+    """What both did."""
+    passed = (*one.passed_over, *other.passed_over)
+    return SignedLooks((*one.events, *other.events), one.due + other.due, passed)
+
+
 def sign(place: Place, order: SignOrder) -> SignedLooks:
     """Sign what the job before looked at, if nobody did meanwhile; called twice it signs nothing twice.
 

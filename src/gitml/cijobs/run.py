@@ -32,15 +32,16 @@ from gitml.pipelines.jobs import StageJob, jobs_of
 from gitml.pipelines.journal import JournalEntry
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import python_version
-from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.ran import How, Ran
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.process import captured
 from gitml.registry.record import File
 from gitml.spec import load_application, load_pipeline
+from gitml.training.standing import is_ci
 from gitml.training.train import (
     TrainCall,
     Training,
     file_of,
-    is_ci,
     options_of,
     record_of,
     refuse_dirty,
@@ -210,13 +211,15 @@ def _fetched(work: _Work, stage: str) -> bool:
 
 def _stage_run(work: _Work, ran: Ran) -> StageRun:
     outputs = {c.path: file_of(work.about, c.path) for c in ran.entry.outs if "://" not in c.path}
-    return StageRun(
-        stage=ran.stage,
-        how=ran.how.value,
-        seconds=round(ran.seconds, 3),
-        why=ran.why,
-        entry=ran.entry.to_dict(),
-        outputs=outputs,
+    return StageRun.model_validate(
+        {
+            "stage": ran.stage,
+            "how": ran.how.value,
+            "seconds": round(ran.seconds, 3),
+            "why": ran.why,
+            "entry": ran.entry.to_dict(),
+            "outputs": outputs,
+        }
     )
 
 
@@ -235,7 +238,7 @@ def _failed(work: _Work, exc: GitmlError) -> StageRun:
     log = work.root / ".dvc" / "tmp" / "gitml" / "logs" / f"{work.running.replace('/', '_')}.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     tail = "\n".join(text.rstrip().splitlines()[-LOG_LINES:])[-16_000:]
-    why = work.redact(exc.message.splitlines()[0])
+    why = work.redact(exc.message.splitlines()[0].removeprefix(f"stage {work.running} failed: "))
     return StageRun(stage=work.running, how="failed", why=why, log_tail=work.redact(tail))
 
 

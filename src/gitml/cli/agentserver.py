@@ -34,6 +34,7 @@ def working_server(told: AgentCall, options: Mapping[str, Any], *, listens: bool
 
     Raises UsageError, LockedError, and OutsideError if the port is taken.
     """
+    from gitml.agent.childlog import SERVER_LOG
     from gitml.agent.confinement import Confinement, user_named
     from gitml.agent.supervisor import Supervisor
     from gitml.serving.listener import Listen, bound, url_of
@@ -53,6 +54,7 @@ def working_server(told: AgentCall, options: Mapping[str, Any], *, listens: bool
         reads=options["server_reads"],
         variables=options["server_env"],
         user=user,
+        said=told.folder / SERVER_LOG,
     )
     listen = Listen(options["host"], options["port"])
     with owned(told.folder, shared=user is not None), ExitStack() as stack:

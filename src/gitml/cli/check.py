@@ -30,32 +30,44 @@ def check(ctx: click.Context, as_json: bool) -> int:
     Reads gitml.yaml, policy.yaml, dvc.yaml, params.yaml, dvc.lock, .dvc/config, the deployments and the
     version records. Every problem is shown with its file, line and key, and what to do. Nothing is run or changed.
 
-    Exit code 0: no problem. 2: problems.
+    What works and is not as it looks, such as a state that a stage keeps from run to run, is shown as a caution.
+
+    Exit code 0: no problem, cautions or not. 2: problems.
     """
     root = root_of(ctx)
     report = check_files(root)
     if as_json:
         show_json(_as_dict(root, report))
-    elif report.problems:
-        _show(report, os.path.relpath(root))
     else:
-        show(f"{_counted(report)}: no problem")
+        _show(report, os.path.relpath(root))
     return 2 if report.problems else 0
 
 
 def _as_dict(root: Path, report: CheckReport) -> dict[str, object]:
-    problems = [picked(problem, "file", "line", "key", "message", "hint") for problem in report.problems]
-    return {"root": root, "counts": report.counts, "problems": problems}
+    problems, cautions = (
+        [picked(problem, "file", "line", "key", "message", "hint") for problem in found]
+        for found in (report.problems, report.cautions)
+    )
+    return {"root": root, "counts": report.counts, "problems": problems, "cautions": cautions}
 
 
 def _show(report: CheckReport, root: str) -> None:
     for problem in report.problems:
-        show(_line(problem, root))
-        if problem.hint:
-            show(paint(f"    {printable(problem.hint)}", "dim"))
+        _show_one(problem, root)
+    for caution in report.cautions:
+        _show_one(caution, root, paint("caution: ", "yellow"))
+    if not report.problems:
+        show(f"{_counted(report)}: no problem")
+        return
     files = len({p.file for p in report.problems})
     show()
     show(paint(f"{_many(len(report.problems), 'problem')} in {_many(files, 'file')}", "red", "bold"))
+
+
+def _show_one(problem: Problem, root: str, kind: str = "") -> None:
+    show(f"{kind}{_line(problem, root)}")
+    if problem.hint:
+        show(paint(f"    {printable(problem.hint)}", "dim"))
 
 
 def _line(problem: Problem, root: str) -> str:

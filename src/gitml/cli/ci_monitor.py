@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,12 @@ from gitml.errors import InconclusiveError
 from gitml.forges.table import job_of
 from gitml.jsontext import picked, plain
 from gitml.output import note, paint, printable, show, show_json
+from gitml.reports.promotion import short
 from gitml.verdict import Phase
+
+if TYPE_CHECKING:
+    from gitml.cijobs.canarylooking import JudgedNow
+    from gitml.cijobs.canaryproposing import ToldCandidate
 
 VARIABLE = "GITML_LOOKS_KEY"
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
@@ -26,9 +32,9 @@ _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "y
     )
 )
 def monitor() -> None:
-    """Look at every window that is due, sign what was seen, and say it on the pull requests that are to blame.
+    """Look at each window that is due, judge each candidate, sign it, and say it on the pull requests that it concerns.
 
-    What is due follows from main and the looks that are signed. So each of the three may be killed, run twice or never:
+    What is due follows from main and what is signed. So each of the three may be killed, run twice or never:
     the next run makes up for it.
     """
 
@@ -39,7 +45,7 @@ def monitor() -> None:
 @as_json
 @click.pass_context
 def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json: bool) -> int:
-    """Look at the windows that are due, and hand over what was seen in $GITML_CI/looks.json.
+    """Look at the windows and candidates that are due, and hand over what was seen in $GITML_CI/looks.json.
 
     Exit code 3: something could not be read, so that its windows stay due. What failed is no error of this job.
     """
@@ -50,9 +56,11 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
     root = root_of(ctx)
     traffic, spool = traffic_of(ctx, folder, None)
     call = MonitorCall(traffic, at=moment(at, None), spool=spool)
-    done = look(root, Here(root, os.environ), call, job_of(os.environ).run_url)
+    evaluated = look(root, Here(root, os.environ), call, job_of(os.environ).run_url)
+    done, judged = evaluated.looks, evaluated.candidates
     if as_json:
-        show_json([{"id": one.id, "later": one.found.later, **one.found.to_dict()} for one in done])
+        looks = [{"id": one.id, "later": one.found.later, **one.found.to_dict()} for one in done]
+        show_json([*looks, *({**one.told, "later": one.later} for one in judged)])
     for one in () if as_json else done:
         found = one.found
         mark = paint(f"{found.phase.value if one.id else 'later':<12}", _STYLE[found.phase])
@@ -60,9 +68,20 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
         show(
             f"{mark}  {printable(f'{found.model} in {found.environment} until {found.until:%Y-%m-%d %H:%M} UTC{why}')}"
         )
-    if not done and not as_json:
+    for candidate in () if as_json else judged:
+        _show_candidate(candidate)
+    if not done and not judged and not as_json:
         show("nothing is due: every window that is over has a signed look")
-    return 0 if all(one.id or one.waits for one in done) else 3
+    fine = all(one.id or one.waits for one in done) and not any(one.later for one in judged)
+    return 0 if fine else 3
+
+
+def _show_candidate(judged: JudgedNow) -> None:
+    one = judged.watched.one
+    phase = Phase(judged.told.get("phase", Phase.INCONCLUSIVE))
+    mark = paint(f"{'later' if judged.later else phase.value:<12}", _STYLE[phase])
+    why = judged.later or judged.told.get("reason", "")
+    show(f"{mark}  {printable(f'{one.model}@{short(one.pin.version)} in {one.environment}: {why}')}")
 
 
 @monitor.command()
@@ -72,17 +91,19 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
 def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     """Sign what the job before handed over, if it fits main and the looks that are there.
 
-    The key is GITML_LOOKS_KEY, which policy.yaml names with the purpose `look` alone. Exit code 3: there is something
-    to sign, and no key.
+    The key is GITML_LOOKS_KEY, which policy.yaml names with the purpose `look`, and `canary` where it judges
+    candidates, and no other. Exit code 3: there is something to sign, and no key.
     """
-    from gitml.cijobs.looksigning import SignOrder
+    from gitml.cijobs.canarysigning import sign_evaluations
+    from gitml.cijobs.looksigning import SignOrder, together
     from gitml.cijobs.looksigning import sign as run_sign
     from gitml.evidence.keys import signing_key
 
     secret = "" if dry_run else os.environ.get(VARIABLE, "").strip()
     job = job_of(os.environ)
     with placed(ctx) as place:
-        done = run_sign(place, SignOrder(signing_key(secret) if secret else None, job.run_url, job.commit))
+        order = SignOrder(signing_key(secret) if secret else None, job.run_url, job.commit)
+        done = together(run_sign(place, order), sign_evaluations(place, order))
     for said in done.passed_over:
         note(printable(said))
     if as_json:
@@ -107,15 +128,17 @@ def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
 def publish(ctx: click.Context, *, as_json: bool) -> int:
     """Keep one comment for each monitor up to date: where its champion came from, and on open promotions of the model.
 
-    When a verdict fails that did not, a short new comment is posted as well, one for each model and day. Exit code 4:
-    something could not be posted.
+    When a verdict fails that did not, a short new comment is posted as well, one for each model and day. Of candidates:
+    what would make one champion, raise it or take it back is proposed by pull requests, with the evaluation as comment.
+    Exit code 4: something could not be posted.
     """
     from gitml.cijobs.lookposting import publish as run_publish
 
     with placed(ctx) as place:
-        done = run_publish(place, job_of(os.environ), os.environ)
+        told = run_publish(place, job_of(os.environ), os.environ)
+    done = told.monitors
     if as_json:
-        show_json([plain(one) for one in done])
+        show_json([*(plain(one) for one in done), *(plain(one) for one in told.candidates)])
     for one in () if as_json else done:
         said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
         alarm = f"; alarm {one.alarm}" if one.alarm else ""
@@ -123,6 +146,17 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         show(f"{mark}  {printable(f'{one.model} in {one.environment}: {said}{alarm}')}")
         if one.problem:
             note(printable(one.problem))
-    if not done and not as_json:
+    for candidate in () if as_json else told.candidates:
+        _show_told(candidate)
+    if not done and not told.candidates and not as_json:
         show("no monitor has a signed look yet")
-    return 4 if any(one.problem for one in done) else 0
+    return 4 if told.has_problem else 0
+
+
+def _show_told(one: ToldCandidate) -> None:
+    pulls = [f"#{pull} {how}" for pull, how in one.pulls.items()] + [f"#{pull} closed" for pull in one.closed]
+    mark = paint(f"{one.phase.value if one.phase else 'not yet':<12}", _STYLE[one.phase] if one.phase else "yellow")
+    said = ", ".join(pulls) or one.waits or "nothing is proposed"
+    show(f"{mark}  {printable(f'{one.model}@{short(one.version)} in {one.environment}: {said}')}")
+    if one.problem:
+        note(printable(one.problem))

@@ -34,7 +34,8 @@ def diff(ctx: click.Context, old: str, new: str, *, as_json: bool) -> None:
         return
     show(paint(f"{found.old.reference} → {found.new.reference}", "bold"))
     if found.metrics:
-        show("\n" + difference_table(found.metrics, found.new.digest[:8], found.old.digest[:8]))
+        new, old = found.new.digest[:8], found.old.digest[:8]
+        show("\n" + difference_table(found.metrics, new, old, old_first=True))
     changed = [part for part in _PARTS if getattr(found, part)]
     for part in changed:
         show("\n" + paint(part, "bold"))

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show one version with its full lineage."),
     "diff": ("diff", "Show two versions side by side."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
+    "resolve": ("resolve", "Settle conflicts in files that runs write: main's stand, and CI writes new ones."),
     "reproduce": ("reproduce", "Run a version's lineage again and compare with its record."),
     "register": ("register", "Make a version of a model bought or trained elsewhere."),
     "promote": ("promote", "Propose a version for an environment, by a pull request."),
@@ -43,6 +44,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
+    "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),
+    "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
+    "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
@@ -152,7 +156,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     prepare_streams()
     try:
         result: Any = gitml.main(args=args, standalone_mode=False)
-    except click.exceptions.Abort:
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click makes the one the other
+        _complain("interrupted", "what was done before that stays: the same command goes on from there")
         sys.exit(130)
     except click.ClickException as exc:
         exc.show()
@@ -160,9 +165,6 @@ def main(args: list[str] | None = None) -> NoReturn:
     except GitmlError as exc:
         _complain(exc.message, exc.hint)
         sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away (gitml models | head): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

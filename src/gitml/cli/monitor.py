@@ -30,7 +30,7 @@ _RIGHT = (2, 4, 5, 6, 7)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--in", "environment", default="", metavar="ENVIRONMENT", help="Only what serves there.")
 @click.option("--since", metavar="TIME", help="Beginning of another window than the newest of the schedule.")
-@click.option("--until", metavar="TIME", help="Its end, not included.")
+@click.option("--until", metavar="TIME", help="Its end, not included. Default: that of the newest window that is over.")
 @click.option("--at", metavar="TIME", help="As it was known then; the answer never changes. Default: now.")
 @click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from gitml.cli.common import root_of
 from gitml.control.place import Place
 from gitml.errors import OutsideError
 from gitml.evidence.keys import VARIABLE, SigningKey, signing_key
+from gitml.fields import WrongValueError, parse_until
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.jsontext import picked
@@ -27,17 +29,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 def placed(ctx: click.Context) -> Iterator[Place]:
     """The clone where the user stands, and its forge, as GITHUB_TOKEN."""
     root = root_of(ctx)
-    try:
-        remote = Git(root).text("remote", "get-url", "origin").strip()
-    except OutsideError:
-        remote = ""
-    settings = settings_from(os.environ, remote)
+    settings = settings_from(os.environ, _origin(root))
 
     def say(text: str) -> None:
         note(printable(text))
 
     with connect(settings, note=say) as forge:
         yield Place(root, forge, settings, say)
+
+
+def names_forge(root: Path) -> bool:
+    """Whether the clone or the environment says which forge is meant."""
+    return bool(_origin(root) or any(os.environ.get(name) for name in ("GITML_FORGE", "GITHUB_REPOSITORY")))
+
+
+def _origin(root: Path) -> str:
+    try:
+        return Git(root).text("remote", "get-url", "origin").strip()
+    except OutsideError:
+        return ""
 
 
 def tell(done: Proposed, *, as_json: bool) -> None:
@@ -66,6 +76,19 @@ def as_dict(done: Proposed) -> dict[str, Any]:
         "asked": [*done.asked.done.people, *done.asked.done.teams],
         "not_asked": done.asked.skipped,
     }
+
+
+def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return parse_until(value) if value else None
+    except WrongValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
+def until_option(function: F) -> F:
+    return click.option(
+        "--until", callback=_until, metavar="DAY", help="End of the hold; without it somebody has to end it."
+    )(function)
 
 
 def reason_option(command: F) -> F:

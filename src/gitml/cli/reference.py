@@ -23,6 +23,7 @@ from gitml.output import note, printable, show, show_json
 @click.option("--outputs", default="", metavar="PATH", help="The same of the evaluation, with the model's answers.")
 @click.option("--signature", default="", metavar="FILE", help="What the columns are. Default: as gitml.yaml says.")
 @click.option("--time", default="", metavar="COLUMN", help="When each row was: rows of an hour or a day are alike.")
+@click.option("--zone", default="", metavar="ZONE", help="Of times that say none. Default: UTC, as in the traffic.")
 @click.option("--unit", default="", metavar="COLUMN", help="Whose row it is, such as a customer: theirs are alike.")
 @click.option(
     "--label", default="", metavar="COLUMN", help="What really happened: keeps evaluated rows, for estimates."
@@ -40,7 +41,8 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     With --label some of the evaluated rows go to the path under `evaluated`, from which performance is estimated while
     live labels have not come.
     """
-    from gitml.inference.reference import ReferenceCall, write_evaluated_rows, write_reference
+    from gitml.evidence.looks import MOST_DETAILS
+    from gitml.inference.reference import ReferenceCall, counts_of_a_look, write_evaluated_rows, write_reference
 
     since, until = moment(options.pop("since"), None), moment(options.pop("until"), None)
     root = root_of(ctx)
@@ -61,6 +63,11 @@ def reference(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
         show(f"{printable(kept[0].relative_to(root).as_posix())}: {kept[1]:,} evaluated rows with labels")
     for name, part in _parts(made).items():
         _contexts(name, part)
+    if (size := counts_of_a_look(made)) > MOST_DETAILS:
+        note(
+            f"the counts of a look take up to {size / 1e6:.1f} MB, and above {MOST_DETAILS / 1e6:.2f} none are signed: "
+            "looks count the traffic of 32 windows again each time. Name fewer contexts or columns"
+        )
     if own is None:
         note("rows are taken as independent: without --time nothing shows how alike those of a day are")
     else:

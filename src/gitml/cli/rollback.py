@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import anew_option, placed, reason_option, tell
-from gitml.fields import WrongValueError, parse_until
+from gitml.cli.proposed import anew_option, placed, reason_option, tell, until_option
 from gitml.promotion.rollback import RollbackOrder
 from gitml.promotion.rollback import resume as run_resume
 from gitml.promotion.rollback import rollback as run_rollback
-
-
-def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
-    try:
-        return parse_until(value) if value else None
-    except WrongValueError as exc:
-        raise click.BadParameter(str(exc)) from exc
 
 
 @click.command(
@@ -31,7 +22,7 @@ def _until(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
 @click.argument("model")
 @click.option("--in", "environment", required=True, metavar="ENVIRONMENT", help="Where.")
 @click.option("--to", metavar="VERSION", default="", help="A version that ran there; by default the last good one.")
-@click.option("--until", callback=_until, metavar="DAY", help="End of the hold; without it somebody has to end it.")
+@until_option
 @reason_option
 @anew_option
 @as_json

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import placed
+from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.proposed import names_forge, placed
 from gitml.errors import GitmlError
 from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.policy.freezes import moment
 from gitml.promotion.live import LiveReport
-from gitml.promotion.status import DeploymentStatus, WantedVersion
+from gitml.promotion.status import DeploymentStatus, WantedVersion, status_of_clone
 from gitml.promotion.status import status as run_status
 from gitml.reports.promotion import short
 from gitml.spec.deployment import Deployment, Hold
@@ -36,10 +36,14 @@ from gitml.spec.policy import Freeze
 def status(ctx: click.Context, /, model: str, *, agents: tuple[str, ...], as_json: bool) -> None:
     """What the default branch wants to run where, since when, by whose approval; what runs; what is pending.
 
-    What runs is what agents reported to the forge's deployments. GITML_AGENT_TOKEN is sent to agents that ask for one.
+    What runs is what agents reported to the forge's deployments. In a clone without a forge it is what the commit that
+    is checked out wants. GITML_AGENT_TOKEN is sent to agents that ask for one.
     """
-    with placed(ctx) as place:
-        found = run_status(place, model)
+    if names_forge(root_of(ctx)):
+        with placed(ctx) as place:
+            found = run_status(place, model)
+    else:
+        found = status_of_clone(root_of(ctx), model)
     if agents:
         found = _asked(found, agents)
     if as_json:

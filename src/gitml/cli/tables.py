@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitml.cli.common import interval, number
 from gitml.jsontext import picked
 from gitml.output import paint, table
 from gitml.stats.comparison import Difference, Reading
-from gitml.training.compare import Comparison
+
+if TYPE_CHECKING:
+    from gitml.training.compare import Comparison
 
 _STYLES = {Reading.BETTER: "green", Reading.WORSE: "red", Reading.NOISE: "dim", Reading.UNKNOWN: "dim"}
 
 
-def difference_table(differences: tuple[Difference, ...], new: str, old: str) -> str:
+def difference_table(differences: tuple[Difference, ...], new: str, old: str, *, old_first: bool = False) -> str:
+    """``new`` and ``old`` head the columns of values, in this order unless ``old_first``."""
+    sides = ("old", "new") if old_first else ("new", "old")
+    names = {"new": new, "old": old}
     rows = [
         [
             d.metric,
-            number(d.new),
-            number(d.old),
+            *(number(getattr(d, side)) for side in sides),
             number(d.value, sign=True),
             interval(d.low, d.high, sign=True),
             d.reading.value if d.reading is not Reading.UNKNOWN else "",
         ]
         for d in differences
     ]
-    text = table(rows, ["metric", new, old, "difference", "95 % interval", ""], right=[1, 2, 3])
+    text = table(rows, ["metric", *(names[side] for side in sides), "difference", "95 % interval", ""], right=[1, 2, 3])
     lines = text.splitlines()
     return "\n".join([lines[0], *(_paint(line, d) for line, d in zip(lines[1:], differences, strict=True))])
 

@@ -17,6 +17,8 @@ from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
 PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"
+RAISE, TAKE_BACK = "gitml/raise", "gitml/take-back"
+OVERTAKEN = "Overtaken:"
 CHANGE, REQUESTED = "Gitml-Change", "Gitml-Requested-By"
 BEGIN, END = "<!-- gitml:change:begin -->", "<!-- gitml:change:end -->"
 _TRIES = 5
@@ -28,7 +30,7 @@ class Wish:
     """What a deployment file shall become, and the words for it. ``asked_by`` are those who want it.
 
     ``reason`` is whatever somebody typed; ``words`` are gitml's own. ``claim`` are trailers that say what it follows
-    from: then it is the bot's own, whose account ever makes it.
+    from: then it is the bot's own, whose account ever makes it. ``draft``: it is not to be reviewed yet.
     """
 
     model: str
@@ -40,6 +42,7 @@ class Wish:
     reason: str
     asked_by: tuple[Account, ...]
     claim: tuple[str, ...] = ()
+    draft: bool = False
 
     @property
     def path(self) -> str:
@@ -149,7 +152,7 @@ def put_pull(place: Place, wish: Wish, branch: ChangeBranch, body: Callable[[str
     text = f"{BEGIN}\n{body(branch.commit).strip()}\n{END}"
     there = [p for p in place.forge.pulls.of_branch(wish.branch) if p.base.branch == place.branch]
     if not there:
-        new = NewPull(wish.title, wish.branch, place.branch, text)
+        new = NewPull(wish.title, wish.branch, place.branch, text, draft=wish.draft)
         return Put(place.forge.pulls.open(new), "opened")
     pull = there[0]
     whole = _around(pull.body, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
 from gitml.control.signing import Signer
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
+from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
 from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.statement import Statement
@@ -18,7 +19,7 @@ from gitml.git import ledger
 from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry
-from gitml.git.orphan import Remote, grown_at
+from gitml.git.orphan import Remote, growth
 from gitml.git.repository import Repository
 
 # What the job that tells leaves behind: one commit without a past.
@@ -59,17 +60,15 @@ def heard_canaries(place: Place, rules: EvidenceRules, since: datetime | None = 
     return canaries_of(one for one in read_looks(place.root, head, rules, since, CANARY) if one) if head else Canaries()
 
 
-def newest_look(remote: Remote) -> datetime | None:
-    """When something was last added to the looks of the remote; None without such a branch. Raises OutsideError."""
-    return grown_at(remote, LOOKS)
+def newest_looks(remote: Remote) -> Mapping[MonitorName, datetime]:
+    """Model and environment → when it was looked at last; empty without a branch of looks. Raises OutsideError."""
+    return newest_of(growth(remote, LOOKS, MOST_COMMITS))
 
 
 def sign_looks(signer: Signer, statements: Sequence[Statement]) -> tuple[str, ...]:
     """Add them in one commit; the names of the events. Raises UsageError for a key that policy.yaml does not name."""
-    message = (
-        f"Look{'s' if len(statements) > 1 else ''} at {len(statements)} window{'s' if len(statements) > 1 else ''}"
-    )
-    return signer.sign(statements, branch=LOOKS, message=f"{message}\n")
+    names = [(one.binding.model, one.binding.environment) for one in statements if one.binding.kind == KIND]
+    return signer.sign(statements, branch=LOOKS, message=look_message(names, len(names)) if names else "")
 
 
 def mark_told(place: Place, main: str, next_look: datetime) -> None:

@@ -40,7 +40,7 @@ class Signer:
     ) -> tuple[str, ...]:
         """Add them to the ledger in one commit; the names of the events. ``parents`` stay reachable through it.
 
-        Each says how far this clone had read the ledger: no line that a writer makes beside it can claim it before that.
+        Each says how far this clone had read the ledger: no line that a writer makes beside it has it before that.
         ``branch``: another one of this form; ``message``: the commit's, by default which kinds it brings.
 
         Raises UsageError when policy.yaml would not believe them: then nothing is added.

@@ -6,8 +6,11 @@ import hashlib
 
 from gitml.git.tree import Tree
 from gitml.jsontext import canonical
+from gitml.spec import parse_application
 from gitml.spec.canary import CanaryRules
+from gitml.spec.canarytest import decides_elsewhere
 from gitml.spec.policy import POLICY, parse_policy
+from gitml.spec.root import APPLICATION
 
 _WHAT_FOLLOWS = {"steps", "modes", "every", "approvals", "propose_per_week", "merge", "guard"}
 
@@ -22,4 +25,5 @@ def rules_on(tree: Tree, model: str, environment: str) -> CanaryRules | None:
 def digest_of_test(tree: Tree, model: str, environment: str, rules: CanaryRules) -> str:
     """What an evaluation calls ``rules``: all that decides the test, and not what follows from it."""
     told = rules.model_dump(mode="json", exclude=_WHAT_FOLLOWS)
-    return hashlib.sha256(canonical([model, environment, told])).hexdigest()
+    app = parse_application(tree.read(APPLICATION) or b"")
+    return hashlib.sha256(canonical([model, environment, told, *decides_elsewhere(rules, app, model)])).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +22,11 @@ from gitml.jsontext import plain
 from gitml.refs import NAME
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import Record, parse_record
-from gitml.spec.load import APPLICATION, parse_application
-from gitml.spec.yamlfile import parse
+from gitml.spec.dvcfiles import full_name, pipeline_of
+from gitml.spec.dvcplaces import DVC_FILE
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
+from gitml.spec.yamlfile import Document, parse
 
 KIND = "training"
 TRAILER = "Gitml-Trained"
@@ -116,8 +120,8 @@ class _Check:
             yield from self._content(path, raw, change)
 
     def _content(self, path: str, raw: bytes, change: FileChange) -> Iterator[str]:
-        if path == LOCK:
-            yield from self._lock(raw)
+        if PurePosixPath(path).name == LOCK:
+            yield from self._lock(path, raw)
         elif _RECORD.fullmatch(path):
             yield from self._record(path, raw, change)
         elif PurePosixPath(path).name == ".gitignore":
@@ -125,15 +129,30 @@ class _Check:
         elif self.handed.files.get(path) != raw and sha256(raw).hexdigest() != self.handed.digests.get(path):
             yield f"changes {path}, which is not as the run handed it over"
 
-    def _lock(self, raw: bytes) -> Iterator[str]:
-        before, now = _stages(self.git.read_file(self.parent, LOCK) or b"") or {}, _stages(raw)
+    def _lock(self, path: str, raw: bytes) -> Iterator[str]:
+        before, now = _stages(self.git.read_file(self.parent, path) or b"") or {}, _stages(raw)
+        folder = posixpath.dirname(path)
         if now is None:
-            yield f"{LOCK} cannot be read"
-        for name, stage in (now or {}).items():
+            yield f"{path} cannot be read"
+        wdirs = self._wdirs(folder)
+        for key, stage in (now or {}).items():
+            name = full_name(folder, key)
             run = self.handed.stages.get(name)
             entry = Entry.from_dict(run.entry) if run and run.entry else None
-            if stage != before.get(name) and not (entry and _says(stage, entry)):
-                yield f"{LOCK} says of stage {name} what the run did not hand over"
+            if stage != before.get(key) and not (entry and _says(stage, entry, wdirs.get(name, folder))):
+                yield f"{path} says of stage {key} what the run did not hand over"
+
+    def _wdirs(self, folder: str) -> dict[str, str]:
+        """Where the stages of the dvc.yaml in ``folder`` run: the paths in their lock are relative to that."""
+
+        def document(file: str) -> Document:
+            return parse(self.git.read_file(self.parent, file) or b"", file, empty=True)
+
+        try:
+            pipeline, _ = pipeline_of(document(posixpath.join(folder, DVC_FILE)), lambda file: document(file).data)
+        except SpecError:
+            return {}
+        return {name: stage.wdir for name, stage in pipeline.stages.items()}
 
     def _record(self, path: str, raw: bytes, change: FileChange) -> Iterator[str]:
         try:
@@ -200,21 +219,27 @@ def _stages(raw: bytes) -> dict[str, Any] | None:
     return stages if isinstance(stages, dict) else None
 
 
-def _says(stage: Any, entry: Entry) -> bool:
-    """Whether a stage of dvc.lock says what the entry says; sizes follow from digests."""
+def _says(stage: Any, entry: Entry, wdir: str) -> bool:
+    """Whether a stage of dvc.lock, whose paths are relative to ``wdir``, says what the entry says; sizes follow from
+    digests."""
     if not isinstance(stage, dict) or not set(stage) <= _LOCK_KEYS:
         return False
     cmd = stage.get("cmd", ())
     commands = tuple(cmd) if isinstance(cmd, list) else (cmd,) if cmd else ()
     try:
-        same_params = same_value(plain(stage.get("params", {})), plain(entry.params))
-        contents = [sorted(map(_named, stage.get(part, ()))) for part in ("deps", "outs")]
-    except (TypeError, KeyError, ValueError):
+        params = {_at(file, wdir): values for file, values in stage.get("params", {}).items()}
+        same_params = same_value(plain(params), plain(entry.params))
+        contents = [sorted(_named(content, wdir) for content in stage.get(part, ())) for part in ("deps", "outs")]
+    except (AttributeError, TypeError, KeyError, ValueError, StopIteration):
         return False
     wanted = [sorted((c.path, c.digest) for c in part) for part in (entry.deps, entry.outs)]
     return commands == entry.cmd and same_params and contents == wanted
 
 
-def _named(content: Mapping[str, Any]) -> tuple[str, str]:
+def _named(content: Mapping[str, Any], wdir: str) -> tuple[str, str]:
     kind = next(k for k in ("md5", "etag", "checksum", "sha256") if k in content) if content else ""
-    return str(content["path"]), f"{kind}:{content[kind]}"
+    return _at(str(content["path"]), wdir), f"{kind}:{content[kind]}"
+
+
+def _at(path: str, wdir: str) -> str:
+    return path if "://" in path else posixpath.normpath(posixpath.join(wdir, path))

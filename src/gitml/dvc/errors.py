@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -30,6 +31,12 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
             if "to be installed" not in str(exc):
                 raise
             raise OutsideError(f"DVC: {exc}", "install it with pip: it knows how to talk to this remote") from exc
+        except FileNotFoundError as exc:
+            path = str(exc.filename or "")
+            if not os.path.islink(path):
+                raise
+            told = f"{path} is a symbolic link to nothing: {os.readlink(path)}"
+            raise UsageError(told, "remove the link, or make it lead to a file in the repository") from exc
         except TypeError as exc:
             if "Unsupported value" not in str(exc):  # DVC's words for a date in a file of params
                 raise
@@ -53,6 +60,11 @@ def as_ours(exc: BaseException) -> Exception:
     text = str(exc) if not cause or str(cause) in str(exc) else f"{exc}: {cause}"
     if "LockError" in {type(c).__name__ for c in chain}:
         return LockedError(text, "another DVC command is running in this repository: wait for it")
+    names = {base.__name__ for c in chain for base in type(c).__mro__}
+    if "OutputDoesNotExistError" in names:
+        return FailedError(f"{text}: the command ended well and did not write it")
+    if "DependencyDoesNotExistError" in names:
+        return UsageError(f"DVC: {text}", "`gitml check` says who reads it")
     if _OF_THE_USER & {base.__name__ for base in type(exc).__mro__}:
         return UsageError(f"DVC: {text}", "`gitml check` says in which line, and what to do")
     return OutsideError(f"DVC: {text}")

@@ -10,7 +10,7 @@ from typing import Any
 from dvc.ignore import DvcIgnoreFilter
 from dvc.repo import Repo
 
-from gitml.dvc.leftovers import FOLDERS, is_left
+from gitml.spec.leftovers import FOLDERS, is_left
 
 
 class SourceRepo(Repo):  # type: ignore[misc]  # DVC has no types

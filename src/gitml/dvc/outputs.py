@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 
-from gitml.dvc.lockentries import Content
+from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.objects import Store
 from gitml.dvc.safety import check_listing, refuse_escape, refuse_symlinks
+from gitml.dvc.stages import commands_of, is_params, params_of
 from gitml.errors import IntegrityError
 from gitml.files import copy_file
 
@@ -31,7 +32,7 @@ class Outputs:
         """The path below ``root``, or the URL, of a dependency or output."""
         if hasattr(item, "def_repo"):  # `dvc import`: a path in another repository
             return f"{item.def_repo['url']}#{item.def_path}"
-        if item.protocol != "local":
+        if item.protocol != "local" or os.path.isabs(item.def_path):  # `dvc import-url /data/x`: no place in a clone
             return str(item.def_path)
         return Path(os.path.relpath(item.fs_path, self.root)).as_posix()
 
@@ -47,6 +48,14 @@ class Outputs:
         size = (meta.size if meta else None) or 0
         files = (meta.nfiles if meta else None) or 0
         return Content(self.relative(item), self.digest(item) or "", size, files)
+
+    def entry(self, stage: Any, deps: Iterable[Content], outs: Iterable[Content] = ()) -> Entry:
+        always = bool(stage.always_changed)
+        params = params_of(stage, self.relative)
+        return Entry(commands_of(stage), tuple(sorted(deps)), params, tuple(sorted(outs)), always)
+
+    def deps(self, stage: Any) -> list[Content]:
+        return [self.content(dep) for dep in stage.deps if not is_params(dep)]
 
     def keep(self, stage: Any) -> None:
         """Outputs with ``cache: false`` live in Git; a copy in the cache lets an earlier run be restored."""
@@ -69,6 +78,8 @@ class Outputs:
     def restore(self, stage: Any) -> bool:
         """From the cache or the remote into the workspace; False if they are to be had nowhere."""
         self.refuse_links(stage)
+        if stage.is_repo_import and any(out.changed_cache() for out in stage.outs):
+            self._fetch_import(stage)
         self._fetch_listings(stage)
         self._check_listings(stage)
         cached = [out for out in stage.outs if out.use_cache]
@@ -133,17 +144,24 @@ class Outputs:
         return bool(odb.exists(value))
 
     def listed(self, out: Any, content: Content) -> dict[str, str] | None:
-        """The files of the folder ``content``, MD5 by place in it; None if neither cache nor remote has its listing."""
+        """The files of the folder ``content``, MD5 by place in it; None if its listing is to be had nowhere."""
         kind, _, value = content.digest.partition(":")
         refuse_escape(value, f"the entry of {content.path}")
-        places = [self._repo.cache.local]
-        if self._has_remote([out]):
-            places.append(self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind))
-        raw = next((raw for odb in places if (raw := Store("cache", odb).read(value)) is not None), None)
+        raw = Store("cache", self._repo.cache.local).read(value)
+        if raw is None and out.stage.is_repo_import:
+            self._fetch_import(out.stage)
+            raw = Store("cache", self._repo.cache.local).read(value)
+        elif raw is None and self._has_remote([out]):
+            remote = self._repo.cloud.get_remote_odb(name=out.remote, hash_name=kind)
+            raw = Store("remote", remote).read(value)
         if raw is None:
             return None
         check_listing(raw, content.path)
         return {entry["relpath"]: entry["md5"] for entry in json.loads(raw)}
+
+    def _fetch_import(self, stage: Any) -> None:
+        """`dvc push` leaves out what `dvc import` brought: whoever needs it takes it from where it was imported."""
+        self._repo.fetch(targets=[str(stage.path)])
 
     def _objects(self, out: Any) -> dict[str, str]:
         """Digest → path of every file of the output, and of its listing."""

@@ -20,11 +20,12 @@ from dvc_data.hashfile.hash_info import HashInfo
 from gitml.dvc.errors import as_ours, translated
 from gitml.dvc.ignoring import SourceRepo
 from gitml.dvc.lockentries import Content, Entry, makers_of
+from gitml.dvc.lookedat import looked_at
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
 from gitml.dvc.parts import told
 from gitml.dvc.safety import refuse_escape, refuse_symlinks
-from gitml.dvc.stages import commands_of, drop_torn_rwlock, hold, is_params, params_of, types_changed
+from gitml.dvc.stages import drop_torn_rwlock, forget_gone, hold, is_params, refuse_legacy, types_changed
 from gitml.errors import Problem, SpecError, UsageError
 
 
@@ -121,6 +122,7 @@ class Dvc:
                 raise SpecError([Problem("dvc.yaml", 0, f"stages.{name}", f"needs what it makes itself: {circle}")])
             if name in order:
                 return
+            refuse_legacy(stages[name], self._lock_file(name))
             for other in self._makers(stages[name], makers):
                 visit(other, (*above, name))
             order[name] = None
@@ -149,11 +151,7 @@ class Dvc:
         stage = self._stage(name)
         if any(self._outputs.digest(item) is None for item in [*stage.deps, *stage.outs] if not is_params(item)):
             return None
-        outs = tuple(sorted(self._outputs.content(o) for o in stage.outs))
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), outs, bool(stage.always_changed))
-
-    def _deps(self, stage: Any) -> tuple[Content, ...]:
-        return tuple(sorted(self._outputs.content(d) for d in stage.deps if not is_params(d)))
+        return self._outputs.entry(stage, self._outputs.deps(stage), map(self._outputs.content, stage.outs))
 
     @translated
     def state(self, name: str) -> StageState:
@@ -168,11 +166,16 @@ class Dvc:
         return StageState.OUTPUTS_CHANGED if statuses & {"modified", "new"} else StageState.OUTPUTS_MISSING
 
     @translated
+    def looked_at(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """The places on which it depends whether the stages are up to date; None where it depends on more."""
+        return looked_at(self._repo, [self._stage(name) for name in names])
+
+    @translated
     def inputs(self, name: str) -> Entry:
         """The stage's command, deps and params as the workspace has them now; ``outs`` is empty."""
         stage = self._fresh(name)
         stage.save_deps()
-        return Entry(commands_of(stage), self._deps(stage), params_of(stage), (), bool(stage.always_changed))
+        return self._outputs.entry(stage, self._outputs.deps(stage))
 
     def has_command(self, name: str) -> bool:
         """False for data that `dvc add` or `dvc import` brought in."""
@@ -241,7 +244,7 @@ class Dvc:
             if content is None:
                 return None
             deps.append(content)
-        return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), (), bool(stage.always_changed))
+        return self._outputs.entry(stage, deps)
 
     @translated
     def note(self, name: str, entry: Entry) -> None:
@@ -250,7 +253,7 @@ class Dvc:
         contents = {c.path: c for c in entry.deps}
         for dep in stage.deps:
             if is_params(dep):
-                dep.hash_info = HashInfo("params", dict(entry.params[Path(dep.def_path).as_posix()]))
+                dep.hash_info = HashInfo("params", dict(entry.params[self._outputs.relative(dep)]))
             else:
                 hold(dep, contents[self._outputs.relative(dep)])
         by_path = {c.path: c for c in entry.outs}
@@ -261,6 +264,11 @@ class Dvc:
         with self._repo.lock:
             stage.dump(update_pipeline=False)
         self._repo._reset()  # noqa: SLF001 — DVC's own way to forget stages that it has read
+
+    @translated
+    def forget_gone(self) -> None:
+        """Drop the entries of stages that are no longer there from each dvc.lock. DVC never reads them."""
+        forget_gone(self._repo)
 
     @translated
     def stored(self, name: str, entry: Entry) -> bool:
@@ -331,6 +339,10 @@ class Dvc:
         file = Path(os.path.relpath(stage.path, self.root)).as_posix()
         name = getattr(stage, "name", None)
         return str(name) if name and file == "dvc.yaml" else f"{file}:{name}" if name else file
+
+    def _lock_file(self, name: str) -> str:
+        file = name.rpartition(":")[0] or name
+        return file if file.endswith(".dvc") else (Path(file).parent / "dvc.lock").as_posix()
 
     def _target(self, name: str) -> str:
         """The stage as DVC finds it from everywhere."""

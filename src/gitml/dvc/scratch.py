@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from gitml.dvc.errors import as_ours
 from gitml.dvc.lockentries import Content, Entry, makers_of
 from gitml.dvc.repository import Dvc
 from gitml.dvc.safety import check_listing, refuse_escape
-from gitml.dvc.stages import commands_of, is_params, params_of
+from gitml.dvc.stages import is_params
 from gitml.errors import InconclusiveError, OutsideError
 from gitml.files import copy_file
 from gitml.git.commands import Git
@@ -113,6 +113,10 @@ class ScratchDvc(Dvc):
         """The stages that have a command which DVC is told never to run."""
         return frozenset(name for name, stage in self._stages().items() if stage.cmd and stage.frozen)
 
+    def keeping(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The outputs of these stages that stay from run to run: here they start from nothing."""
+        return tuple(self._outputs.relative(out) for name in names for out in self._stage(name).outs if out.persist)
+
     def bring(self, name: str) -> bool:
         """Put the data of a source into the worktree, from the clone's cache or the remote; False if neither has it.
 
@@ -191,8 +195,8 @@ class ScratchDvc(Dvc):
             else:
                 self._save(dep, name)
                 deps.append(self._outputs.content(dep))
-        outs = tuple(Content(self._outputs.relative(out), "") for out in stage.outs)
-        return Entry(commands_of(stage), tuple(sorted(deps)), params_of(stage), outs)
+        outs = (Content(self._outputs.relative(out), "") for out in stage.outs)
+        return self._outputs.entry(stage, deps, outs)
 
     def _save(self, dep: Any, name: str) -> None:
         try:

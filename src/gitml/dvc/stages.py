@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dvc.utils.serialize import load_yaml, modify_yaml
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
 from gitml.dvc.lockentries import Content, same_value
 from gitml.errors import Problem, SpecError
 from gitml.jsontext import canonical, plain
+from gitml.spec.dvcdata import legacy_problem
 
 
 def drop_torn_rwlock(root: Path) -> None:
@@ -39,9 +42,9 @@ def commands_of(stage: Any) -> tuple[str, ...]:
     return tuple(stage.cmd) if isinstance(stage.cmd, list) else (stage.cmd,) if stage.cmd else ()
 
 
-def params_of(stage: Any) -> dict[str, dict[str, Any]]:
+def params_of(stage: Any, relative: Callable[[Any], str]) -> dict[str, dict[str, Any]]:
     """File → key → value, as the lock entry has them. Raises SpecError for a number that is not finite."""
-    files = {Path(dep.def_path).as_posix(): dep.hash_info.value for dep in stage.deps if is_params(dep)}
+    files = {relative(dep): dep.hash_info.value for dep in stage.deps if is_params(dep)}
     found = {file: plain(values) for file, values in sorted(files.items()) if isinstance(values, dict)}
     for file, values in found.items():
         for key, value in values.items():
@@ -60,3 +63,23 @@ def types_changed(stage: Any) -> bool:
         return False  # DVC does not look at what a frozen stage reads either
     deps = [dep for dep in stage.deps if is_params(dep) and isinstance(dep.hash_info.value, dict)]
     return any(not same_value(dep.hash_info.value, dep.read_params()) for dep in deps)
+
+
+def forget_gone(repo: Any) -> None:
+    names: dict[str, set[str]] = {}
+    for stage in repo.index.stages:
+        if getattr(stage, "name", None):
+            names.setdefault(stage.path, set()).add(stage.name)
+    for pipeline, there in names.items():
+        lock = Path(pipeline).with_suffix(".lock")
+        if not lock.is_file() or set(load_yaml(str(lock)).get("stages", {})) <= there:
+            continue
+        with repo.lock, modify_yaml(str(lock)) as data:
+            for name in set(data["stages"]) - there:
+                del data["stages"][name]
+
+
+def refuse_legacy(stage: Any, file: str) -> None:
+    """Raise SpecError for digests of DVC 2, which leave line endings out: they do not name bytes."""
+    if any(item.hash_info and item.hash_info.name == "md5-dos2unix" for item in (*stage.deps, *stage.outs)):
+        raise SpecError([legacy_problem(file)])

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.looks import RESULTS, out_of_order
 from gitml.evidence.statement import Statement
-from gitml.evidence.trust import Believed, Cause
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.jsontext import canonical
 from gitml.refs import NAME, VERSION
 from gitml.verdict import Phase
@@ -75,12 +75,12 @@ class ShareOfBoth(_Form):
     candidate: float | None
 
 
-class StillNeeded(_Form):
+class _StillNeeded(_Form):
     units: Count | None
     days: float | None
 
 
-class JudgedPart(_Form):
+class _JudgedPart(_Form):
     part: PartName
     name: _Words
     phase: _Phase
@@ -93,10 +93,10 @@ class JudgedPart(_Form):
     margin: float | None
     n: OfBoth
     events: OfBoth
-    needed: StillNeeded | None
+    needed: _StillNeeded | None
 
 
-class WeightEpoch(_Form):
+class _WeightEpoch(_Form):
     weight: _Percent
     since: _Time
     until: _Time
@@ -115,7 +115,7 @@ class SeriesPoint(_Form):
     high: float | None
 
 
-class WeightStep(_Form):
+class _WeightStep(_Form):
     """``next``: the next percent, or `champion`; None where nothing comes next. ``ready``: it may be proposed."""
 
     weight: _Percent
@@ -139,11 +139,11 @@ class ToldEvaluation(_Form):
     next_look: _Time
     phase: _Phase
     reason: _Words
-    parts: Annotated[list[JudgedPart], Field(max_length=_MOST_PARTS)]
-    epochs: Annotated[list[WeightEpoch], Field(max_length=_MOST_EPOCHS)]
+    parts: Annotated[list[_JudgedPart], Field(max_length=_MOST_PARTS)]
+    epochs: Annotated[list[_WeightEpoch], Field(max_length=_MOST_EPOCHS)]
     labels: LabelsOfBoth
     series: Annotated[list[SeriesPoint], Field(max_length=_MOST_POINTS)]
-    step: WeightStep
+    step: _WeightStep
     ends: _Time | None = None
     notes: Annotated[list[_Words], Field(max_length=_MOST_PARTS)] = []
 
@@ -160,6 +160,20 @@ class ToldEvaluation(_Form):
         asked = [part.phase for part in self.parts if part.part in ("integrity", "traffic", "guardrail")]
         guarded = any(part.part == "guardrail" for part in self.parts)
         return guarded and all(phase is Phase.SUCCESSFUL for phase in asked) and self.phase is not Phase.FAILED
+
+    @property
+    def shows_that_the_champion_is_worse(self) -> bool:
+        """By more than the margin, of a candidate that was the champion before. Under a goal: that it passes."""
+        primary = next((part for part in self.parts if part.part == "primary"), None)
+        if primary is None:
+            return False
+        if not primary.margin:
+            return self.phase is Phase.SUCCESSFUL
+        # What is held against −margin is better when it is higher, against +margin when it is lower.
+        low, high = primary.low, primary.high
+        if primary.margin < 0:
+            return low is not None and low > -primary.margin
+        return high is not None and high < -primary.margin
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -202,9 +216,9 @@ class CanaryDetails(_Form):
 
 
 def canary_id(told: ToldEvaluation) -> str:
-    """What an evaluation is known by."""
+    """What an evaluation is known by: every one with it answers the same question at the same moment."""
     arms = [[arm.version, arm.artifact] for arm in (told.candidate, told.champion)]
-    moment = f"{told.until.timestamp():.0f}"
+    moment = f"{told.at.timestamp():.0f}"
     decides = [told.model, told.environment, told.mode, *arms, told.rules, moment]
     return hashlib.sha256(canonical(decides)).hexdigest()
 
@@ -265,6 +279,8 @@ def details_of(statement: Statement) -> CanaryDetails:
     arm = told.candidate
     if named != (told.model, told.environment, arm.version, arm.artifact, RESULTS[told.phase]):
         raise ValueError("its details speak of something else than its binding")
+    if told.at > about.moment + LEEWAY:
+        raise ValueError(f"is dated {about.time}, before the evaluation itself")
     return details
 
 
@@ -275,7 +291,7 @@ def _first(exc: ValidationError, otherwise: str) -> str:
 
 @dataclass(frozen=True)
 class Canaries:
-    """The evaluations that count, by the moments up to which they judged, and those of the same ids that came later."""
+    """The evaluations that count, by the moments of their looks, and those of the same ids that came later."""
 
     counting: tuple[SignedCanary, ...] = ()
     later: tuple[SignedCanary, ...] = ()
@@ -303,7 +319,7 @@ def canaries_of(told: Iterable[Believed]) -> Canaries:
             continue
         if first.setdefault(one.id, one) is not one:
             later.append(one)
-    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.until, _signed(c.said)))), tuple(later))
+    return Canaries(tuple(sorted(first.values(), key=lambda c: (c.told.at, _signed(c.said)))), tuple(later))
 
 
 def _signed(said: Believed) -> tuple[datetime, str]:

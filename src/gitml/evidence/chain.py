@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from gitml.evidence import canaries, looks
 from gitml.evidence.facts import AuditFacts
@@ -34,8 +35,8 @@ class Chain:
 
 def walk(facts: AuditFacts, now: datetime) -> Chain:
     """Every event that was ever added, and all that is wrong with the line and the events."""
-    line, came = facts.line, _came(facts)
-    events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came.get(e, "")) for e in line.entries)
+    line = facts.line
+    events = _events(facts)
     told = tuple(_believe(facts, event, now) for event in events)
     stands = standing(line, told, facts.rules.policy) if facts.rules.policy else Standing(line)
     judged = tuple(stands.judged(one) for one in told)
@@ -48,14 +49,19 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
 
     What was added counts, whatever became of it: so a break is found, and needs nobody to accept it.
     """
-    came = _came(facts)
-    events = (Event(e.name, facts.contents.get(e.blob, b""), e.blob, came.get(e, "")) for e in facts.line.entries)
-    told = [_believe(facts, event, now) for event in events if event.content]
+    told = [_believe(facts, event, now) for event in _events(facts) if event.content]
     evaluations = [one for one in told if one.kind == canaries.KIND]
     others = [one for one in told if one.kind != canaries.KIND]
     told_of = (*looks.findings(others), *canaries.findings(evaluations))
     found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
     return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
+
+
+def _events(facts: AuditFacts) -> Iterator[Event]:
+    came, known = _came(facts), defaultdict[str, dict[str, Any]](dict)
+    for entry in facts.line.entries:
+        content = facts.contents.get(entry.blob, b"")
+        yield Event(entry.name, content, entry.blob, came.get(entry, ""), known[entry.blob])
 
 
 def _came(facts: AuditFacts) -> Mapping[tuple[str, str], str]:

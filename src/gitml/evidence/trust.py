@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gitml.evidence.dsse import Envelope, pack, unpack
 from gitml.evidence.keys import fingerprint, is_signed
-from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
+from gitml.evidence.statement import Binding, Statement, parse_payload, read_payload
 from gitml.git.ledger import Event, event_name, wrong_name
 from gitml.kinds import KINDS
 from gitml.spec.policy import TrustedKey
@@ -143,21 +143,34 @@ def sealed(event: Event) -> tuple[Envelope, Statement] | Believed:
 
     The signature is not looked at, so nothing is believed yet.
     """
-    if why := wrong_name(event.name, event.content):
+    if why := wrong_name(event.name, event.content, event.digest):
         return Believed(None, "", why, Cause.MISNAMED, event)
-    try:
-        unpacked = unpack(event.content)
-        statement = parse_payload(unpacked.payload)
-        canonical = to_payload(statement) == unpacked.payload and pack(unpacked) == event.content
-    except ValueError as exc:
-        return Believed(None, "", f"cannot be read: {exc}", Cause.UNREADABLE, event)
+    if "opened" not in event.known:
+        event.known["opened"] = _opened(event.content)
+    opened: _Opened | str = event.known["opened"]
+    if isinstance(opened, str):
+        return Believed(None, "", f"cannot be read: {opened}", Cause.UNREADABLE, event)
+    unpacked, statement, canonical = opened
     if not canonical or len(unpacked.signatures) != 1 or not unpacked.signatures[0].keyid:
         return Believed(statement, "", "is not in the one form that the ledger takes", Cause.NOT_CANONICAL, event)
     about = statement.binding
-    if event_name(about.time, about.kind, event.content) != event.name:
+    if event_name(about.time, about.kind, event.content, event.digest) != event.name:
         why = f"holds evidence of the kind {about.kind} of {about.time}, and its name says something else"
         return Believed(statement, "", why, Cause.MISNAMED, event)
     return unpacked, statement
+
+
+_Opened = tuple[Envelope, Statement, bool]
+
+
+def _opened(content: bytes) -> _Opened | str:
+    """What it holds, and whether that is in the one form; or why it cannot be read."""
+    try:
+        unpacked = unpack(content)
+        statement, canonical = read_payload(unpacked.payload)
+        return unpacked, statement, canonical and pack(unpacked) == content
+    except ValueError as exc:
+        return str(exc)
 
 
 def _judged(
@@ -205,10 +218,11 @@ def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime, host
         return Cause.OTHER_REPOSITORY, f"is about the repository {about.repository}"
     if host and about.host and about.host != host:
         return Cause.OTHER_REPOSITORY, f"is about a repository of this name on {about.host}"
-    if about.moment > now + LEEWAY:
+    moment = about.moment
+    if moment > now + LEEWAY:
         return Cause.FUTURE, f"is dated {about.time}, which is in the future"
-    if about.moment < key.since:
+    if moment < key.since:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, before its key counts"
-    if key.until and about.moment >= key.until:
+    if key.until and moment >= key.until:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, after its key expired"
     return _FINE

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
 from gitml.control.looks import copy_to_ledger, heard_canaries
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import rules_of
+from gitml.derivation import raising
+from gitml.derivation.candidate import claimed
+from gitml.derivation.claim import Claim
 from gitml.derivation.testrules import digest_of_test, rules_on
 from gitml.errors import GitmlError
-from gitml.evidence.canaries import SignedCanary, made_at
+from gitml.evidence.canaries import Canaries, SignedCanary, made_at
 from gitml.evidence.trust import LEEWAY
+from gitml.gate.derived import DerivedCommit
 from gitml.gate.tree import Edit, deployment
 from gitml.gates.facts import JudgedBeside, RulesOfTest, Unknown
 from gitml.git.commands import Git
 from gitml.policy.decision import Decision
 from gitml.spec.policy import Policy
+from gitml.verdict import Phase, Verdict
 
 Beside = tuple[SignedCanary, ...] | Unknown
 NOBODY_JUDGES = Unknown("policy.yaml does not say under `canary` how candidates are judged there")
@@ -66,6 +75,31 @@ def _told(one: SignedCanary) -> JudgedBeside:
         phase=told.phase,
         reason=told.reason,
     )
+
+
+def as_of_now(made: DerivedCommit, beside: Beside, git: Git, now: datetime) -> DerivedCommit:
+    """The same, but a step of a canary is nobody's work only while the newest evaluation says that it is ready.
+
+    What was ready once stays on the ledger: whoever may push could claim it again, and policy may ask nobody.
+    """
+    claim = made.claim
+    if claim is None or claim.kind != raising.NAME or made.verdict.phase is not Phase.SUCCESSFUL:
+        return made
+    why = beside.reason if isinstance(beside, Unknown) else _why_not_now(claim, beside, git, now)
+    said = f"commit {made.commit[:12]} raises a canary that is not ready now: {why}"
+    return replace(made, verdict=Verdict(Phase.INCONCLUSIVE, said)) if why else made
+
+
+def _why_not_now(claim: Claim, beside: Sequence[SignedCanary], git: Git, now: datetime) -> str:
+    try:
+        one = claimed(git, claim)
+        newest = Canaries(tuple(b for b in beside if b.said.time <= now + LEEWAY)).newest(one.pair, one.digest)
+        if newest is None:
+            return "no evaluation under the rules of now"
+        raising.raised(one, newest.told, now)
+    except GitmlError as exc:
+        return exc.message.splitlines()[0]
+    return ""
 
 
 def rules_of_test(main: Mainline, model: str, environment: str) -> RulesOfTest | Unknown:

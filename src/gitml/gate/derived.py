@@ -7,7 +7,7 @@ derive it again. A name or an address in a commit proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class DerivedCommit:
     """One commit of the bot. Failed: it is something else than it claims; inconclusive: that cannot be told yet.
 
     ``told`` says in words what it follows from, ``details`` the same for evidence. ``is_known``: it is signed already.
+    ``claim``: what it says itself, where it is a proposal.
     """
 
     commit: str
@@ -43,6 +44,7 @@ class DerivedCommit:
     told: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     is_known: bool = False
+    claim: Claim | None = None
 
 
 def known_commits(heard: BelievedEvents | Unknown) -> frozenset[str]:
@@ -64,9 +66,10 @@ def derivations(place: Place, ground: Ground, head: str, *, claimed_only: bool =
         claim = claim_of(message)
         if commit in known:
             told = str(claim or "a training")
-            found.append(DerivedCommit(commit, Verdict(Phase.SUCCESSFUL, "signed before"), told, is_known=True))
+            signed = Verdict(Phase.SUCCESSFUL, "signed before")
+            found.append(DerivedCommit(commit, signed, told, is_known=True, claim=claim))
         elif claim is not None:
-            found.append(_proposal(place, ground, commit, claim))
+            found.append(replace(_proposal(place, ground, commit, claim), claim=claim))
         elif not claimed_only and not (adds_nothing(git, commit) or proposal.has_main_s_tree(git, commit, main)):
             found.append(_training(place, ground, commit, message))
     return tuple(found)

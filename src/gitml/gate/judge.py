@@ -9,7 +9,7 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
-from gitml.gate.beside import NOBODY_JUDGES, Beside, beside_or_unknown, beside_told
+from gitml.gate.beside import NOBODY_JUDGES, Beside, as_of_now, beside_or_unknown, beside_told
 from gitml.gate.derived import DerivedCommit, derivations
 from gitml.gate.facts import Sources, case_of
 from gitml.gate.ground import Ground
@@ -68,7 +68,9 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         return Judged(pull, ground, refused=(*found.refused, *hidden, *_forged(made)), derived=made)
     edit = found.deployments[0]
     more = [e.path for e in found.deployments[1:]]
+    beside = beside_or_unknown(place, ground.policy, git, edit)
     made = derivations(place, ground, head, claimed_only=True)
+    made = tuple(as_of_now(one, beside, git, place.clock()) for one in made)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
     refused = (*refused, *_forged(made))
     found = Edits((edit,), refused, found.stale)
@@ -79,7 +81,6 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         )
     if not isinstance(people, Unknown):
         people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, pull.number, people))
-    beside = beside_or_unknown(place, ground.policy, git, edit)
     case = case_of(_sources(place, ground, beside), found, edit, people)
     return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made, beside)
 

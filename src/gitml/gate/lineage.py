@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from gitml.http import HttpError
 from gitml.registry.lineage import external
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
+from gitml.spec.dvcfiles import LOCK_FILE, pipeline_folder
+from gitml.spec.dvcplaces import DVC_FILE
 
 # Commits of the default branch that are looked up at the forge for one version; of older ones Git's addresses are read.
 MOST = 60
@@ -227,7 +230,13 @@ def _literal(path: str) -> str:
 
 
 def _paths(record: Record) -> tuple[str, ...]:
-    return (*_sources(record), "dvc.lock", record_path(record.model, record.version))
+    locks = (posixpath.join(folder, LOCK_FILE) for folder in _folders(record))
+    return (*_sources(record), *locks, record_path(record.model, record.version))
+
+
+def _folders(record: Record) -> tuple[str, ...]:
+    """Those whose dvc.yaml has a stage of the lineage, and always the root."""
+    return tuple(dict.fromkeys(("", *(pipeline_folder(stage) for stage in record.stages))))
 
 
 def _sources(record: Record) -> tuple[str, ...]:
@@ -236,7 +245,8 @@ def _sources(record: Record) -> tuple[str, ...]:
     brought = [content.path for content in external(entries)] if entries else [record.artifact]
     outs = [out.path for entry in entries.values() if entry.brings_in for out in entry.outs]
     params = [file for entry in entries.values() for file in entry.params]
-    found = ["dvc.yaml", *params, *(path for name in (*brought, *outs) for path in (name, f"{name}.dvc"))]
+    pipelines = (posixpath.join(folder, DVC_FILE) for folder in _folders(record))
+    found = [*pipelines, *params, *(path for name in (*brought, *outs) for path in (name, f"{name}.dvc"))]
     return tuple(dict.fromkeys(found))
 
 

@@ -10,12 +10,13 @@ from gitml.evidence import bearing
 from gitml.evidence.statement import SignedChange
 from gitml.forges.base import State, Status
 from gitml.gate.ground import Ground
-from gitml.gate.modelfiles import refusals
+from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
 from gitml.gate.occasion import Queue
 from gitml.gate.status import context_of
-from gitml.gate.tree import Edit, edits
+from gitml.gate.tree import Edit, beside, edits
 from gitml.gate.words import cut
 from gitml.gates.facts import Unknown
+from gitml.git import history
 from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.git.merges import changes
@@ -36,11 +37,20 @@ def judge_queue(place: Place, ground: Ground, queue: Queue) -> Queued:
     found = edits(git, queue.base, queue.head)
     rows = changes(git, queue.base, queue.head)
     shut = [*_shut(ground, git, queue, found.deployments), *refusals(git, rows, queue.base, queue.head)]
+    shut += _mixed(git, queue)
     line = "; ".join(shut) if shut else "everything in the queue passed its own gate"
     done = Queued(queue.head, State.FAILURE if shut else State.SUCCESS, cut(line))
     context = context_of(ground.main.application().application, git.prefix.rstrip("/"))
     place.forge.commits.post(queue.head, Status(context, done.state, done.line))
     return done
+
+
+def _mixed(git: Git, queue: Queue) -> Iterator[str]:
+    """Of each pull request in the queue, as of one alone: two may make the same change, and one of them more."""
+    for landed in history.line(git.root, queue.head, since=[queue.base]):
+        mine = [touch for touch in landed.touches if DEPLOYMENT.fullmatch(inside(git, touch.path))]
+        if mine:
+            yield from (f"{landed.commit[:12]} {why}" for why in beside(landed.touches, mine))
 
 
 def _shut(ground: Ground, git: Git, queue: Queue, changes: tuple[Edit, ...]) -> Iterator[str]:

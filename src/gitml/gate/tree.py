@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gitml.errors import GitmlError, SpecError
@@ -52,7 +52,7 @@ def edits(git: Git, base: str, head: str) -> Edits:
     mine = [(row, match) for row in rows if (match := DEPLOYMENT.fullmatch(inside(git, row.path)))]
     if not mine:
         return Edits(refused=(*refusals(git, rows, base, head), *steps))
-    refused = [*steps, *_others(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
+    refused = [*steps, *beside(rows, [row for row, _ in mine]), *(why for row, _ in mine if (why := _odd(row)))]
     found = tuple(
         Edit(
             path=row.path,
@@ -77,7 +77,7 @@ def _merge_bases(git: Git, base: str, head: str) -> list[str]:
         return []
 
 
-def _others(rows: tuple[FileChange, ...], mine: list[FileChange]) -> Iterator[str]:
+def beside(rows: Sequence[FileChange], mine: Sequence[FileChange]) -> Iterator[str]:
     """Policy, roles, keys, workflows, records: whatever else changes could be what the promotion is judged by."""
     others = [row.path for row in rows if row not in mine]
     if others:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gitml.errors import IntegrityError, OutsideError
 from gitml.files import write_file
@@ -35,22 +36,34 @@ _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"
 @dataclass(frozen=True)
 class Event:
     """One file of the ledger: its path there, its bytes, and where its reader knows them, Git's name of the bytes and
-    the commit that brought them."""
+    the commit that brought them.
+
+    ``known``: what was found of the bytes, shared by all names that they lie under. Whoever may push can copy a large
+    file to thousands of names for nothing.
+    """
 
     name: str
     content: bytes
     blob: str = ""
     commit: str = ""
+    known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its bytes."""
+        if "digest" not in self.known:
+            self.known["digest"] = hashlib.sha256(self.content).hexdigest()
+        return str(self.known["digest"])
 
 
-def event_name(time: str, kind: str, envelope: bytes) -> str:
+def event_name(time: str, kind: str, envelope: bytes, digest: str = "") -> str:
     """Where an event lies: names sort by time, and say what the content must be.
 
     >>> event_name("2026-01-31T08:00:00Z", "gate", b"{}")
     '2026/01/20260131T080000Z-gate-44136fa355b3.json'
     """
     stamp = time.replace("-", "").replace(":", "")
-    name = f"{time[:4]}/{time[5:7]}/{stamp}-{kind}-{hashlib.sha256(envelope).hexdigest()[:12]}.json"
+    name = f"{time[:4]}/{time[5:7]}/{stamp}-{kind}-{digest[:12] or hashlib.sha256(envelope).hexdigest()[:12]}.json"
     if not NAME.fullmatch(name):
         raise ValueError(f"{name[:100]!r} is no name of an event")
     return name
@@ -89,15 +102,17 @@ def _append_near(near: Path, remote: Remote, addition: Addition) -> str | None:
     return add_to(tip, near, remote, addition, track=local)
 
 
-def wrong_name(name: str, content: bytes) -> str:
-    """Why an event may not be called this, or empty."""
+def wrong_name(name: str, content: bytes, digest: str = "") -> str:
+    """Why an event may not be called this, or empty. ``digest``: the content's SHA-256, where it is known."""
     found = NAME.fullmatch(name)
     if not found:
         return "is no name of an event"
     if len(content) > MAX_EVENT:
         return f"is larger than {MAX_EVENT:,} bytes"
     return (
-        "" if hashlib.sha256(content).hexdigest().startswith(found["digest"]) else "holds something else than it says"
+        ""
+        if (digest or hashlib.sha256(content).hexdigest()).startswith(found["digest"])
+        else "holds something else than it says"
     )
 
 
@@ -192,7 +207,8 @@ def load(repository: Repository, entries: Collection[LedgerEntry]) -> Iterator[E
         names.setdefault(entry.blob, []).append(entry.name)
     for part in _parts(sizes(repository, list(names))):
         for blob, content in zip(part, repository.contents(part), strict=True):
-            yield from (Event(name, content, blob) for name in names[blob])
+            known: dict[str, Any] = {}
+            yield from (Event(name, content, blob, known=known) for name in names[blob])
 
 
 def portion(repository: Repository, entries: Sequence[LedgerEntry]) -> Sequence[LedgerEntry]:

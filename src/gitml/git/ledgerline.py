@@ -135,7 +135,7 @@ def _told(line: Line, brought: Brought, parents: Iterable[Sequence[str]]) -> Lin
         if found := behind[0] if len(behind) == 1 and not own else _together([*behind, own]):
             after[commit] = found
     fresh = {e: _together(after.get(c, ()) for c in by) for e, by in brought.entries.items() if e not in line.entries}
-    breaks = {b.commit: b for b in line.breaks} | brought.breaks
+    breaks = {**{b.commit: b for b in line.breaks}, **brought.breaks}
     return replace(line, entries={**line.entries, **fresh}, breaks=(*breaks.values(),), after=after)
 
 

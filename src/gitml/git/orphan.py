@@ -177,26 +177,34 @@ def add_to(tip: str, near: Path, remote: Remote, addition: Addition, *, track: s
         return None
 
 
-def grown_at(remote: Remote, branch: str) -> datetime | None:
-    """When the branch's newest commit was made, as it says itself; None where there is no such branch.
+def growth(remote: Remote, branch: str, most: int) -> tuple[tuple[datetime, str], ...]:
+    """When the newest commits of the branch were made, ``most`` of them, and what they say, newest first.
 
-    Neither files nor history are fetched. Raises OutsideError when the server cannot be asked.
+    Nothing is fetched but these commits. Raises OutsideError when the server cannot be asked.
     """
     with tempfile.TemporaryDirectory(prefix="gitml-branch-") as folder:
         work = _Work(Path(folder), remote, Addition(branch, {}, ""), "there")
-        tip = _fetched(work)
-        return (
-            datetime.fromtimestamp(int(work.git("log", "-1", "--no-show-signature", "--format=%ct", tip)), UTC)
-            if tip
-            else None
-        )
+        tip = _fetched(work, depth=most, filtered="tree:0")
+        if tip is None:
+            return ()
+        told = work.git("log", f"-{most}", "--no-show-signature", "--format=%ct%n%B%x00", tip).decode(errors="replace")
+        parts = (one.lstrip("\n").partition("\n") for one in told.split("\0") if one.strip())
+        return tuple((datetime.fromtimestamp(int(when), UTC), said) for when, _, said in parts)
 
 
-def _fetched(work: _Work) -> str | None:
+def _fetched(work: _Work, depth: int = 1, filtered: str = "tree:2") -> str | None:
     """The branch's tip in a new bare repository, and of its files none; None when there is no such branch yet."""
     _init(work)
     ref, parents = work.addition.ref, work.addition.parents
-    words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=tree:2", work.there)
+    words = (
+        "fetch",
+        "--quiet",
+        f"--depth={depth}",
+        "--no-tags",
+        "--no-write-fetch-head",
+        f"--filter={filtered}",
+        work.there,
+    )
     try:
         work.git(*words, f"+{ref}:{ref}", *parents)
     except OutsideError as exc:

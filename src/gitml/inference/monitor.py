@@ -42,8 +42,8 @@ _HARM = 0.2
 @dataclass(frozen=True)
 class MonitorCall:
     """``models``: all that are watched, if none is named. ``since`` and ``until``: another window than the newest of
-    the schedule. ``at``: as the traffic was known then, now if it is None. Without ``estimates`` labels alone tell of
-    performance."""
+    the schedule; without ``until`` it ends with the newest that is over. ``at``: as the traffic was known then, now if
+    it is None. Without ``estimates`` labels alone tell of performance."""
 
     traffic: str
     models: Sequence[str] = ()
@@ -109,7 +109,13 @@ def monitor(root: Path, call: MonitorCall) -> tuple[Monitored, ...]:
 
 def _window(watch: Watch, job: MonitorRound) -> Span:
     end = job.call.until or watch.spec.last_window(job.at)[1]
-    return job.call.since or end - watch.spec.window, end
+    since = job.call.since or end - watch.spec.window
+    if since >= end:
+        raise UsageError(
+            f"the newest window of {watch.model} that is over ends {end:%Y-%m-%d %H:%M} UTC, and --since is later",
+            "name an earlier --since, or an --until",
+        )
+    return since, end
 
 
 def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
@@ -118,8 +124,8 @@ def _refuse_wrong(app: Application, call: MonitorCall, at: datetime) -> None:
         raise UsageError(f"there is no model {unknown[0]}", f"gitml.yaml has {', '.join(app.models)}")
     if at > clock.now():
         raise UsageError(f"{at:%Y-%m-%d %H:%M} UTC is in the future", "nothing is known of it yet")
-    if (call.since is None) != (call.until is None):
-        raise UsageError("a window has a beginning and an end", "name both, --since and --until, or neither")
+    if call.until and not call.since:
+        raise UsageError("a window has a beginning and an end", "name --since too")
     if call.since and call.until and not call.since < call.until <= at:
         raise UsageError(
             "a window ends after it begins, and before the moment at which it is looked at",

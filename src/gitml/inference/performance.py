@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from gitml.errors import GitmlError
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch, metric_of, own_of
 from gitml.models.signature import parse as parse_signature
+from gitml.monitoring.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
 from gitml.monitoring.harm import HarmPlan, Labelled, Own, Performance, judge_harm
 from gitml.monitoring.labelled import NEEDED, answered, labelled
 from gitml.monitoring.losses import SCORES
 from gitml.monitoring.performance import PerformanceReport, WindowPerformance, by_group, in_window, overall, sources_of
+from gitml.monitoring.promise import WINDOWS
 from gitml.monitoring.reference import FEATURE, OUTPUT
 from gitml.monitoring.subject import Look, Subject
 from gitml.registry import Record
@@ -29,10 +31,12 @@ from gitml.verdict import Phase, Verdict
 
 if TYPE_CHECKING:
     from gitml.monitoring.estimates.estimate import Estimator
+    from gitml.monitoring.estimates.rows import Evaluated
     from gitml.monitoring.estimates.table import Encoder
 
 # Windows whose labels have not come, newest first, of which performance is estimated; and rows of each.
 _MOST_WINDOWS, _MOST_ROWS = 4, 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GroupOf = tuple[str, str, str, Own | None]
 
 
@@ -66,12 +70,40 @@ def performed(
     length = looks[-1].until - looks[-1].since
     labels = labelled(here, outputs[0], looks[-1].until, length, matured, sorted({key for _, key, _, _ in groups}))
     harm, own = watch.spec.harm, own_of(watch.record, metric)
-    plan = HarmPlan(metric, own, call.rate, watch.spec.looks_a_year, harm.worse_by, harm.changes)
+    claimed = _claims(labels, watch, call)
+    rate = call.rate / 2 if claimed else call.rate
+    plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, harm.worse_by, harm.changes)
     verdict, performance = judge_harm(labels, plan)
+    if claimed:
+        found = judge_calibration(labels, _calibration_plan(watch, call, looks, rate, matured))
+        verdict = with_calibration(verdict, found, harm.calibration)
     report = _report(labels, looks, matured, _metrics(watch, call.app, metric), groups)
     if watch.spec.performance.estimate and call.estimates:
         report = _estimated(report, subject, watch, call, looks)
     return _told(verdict, report, metric), performance, report
+
+
+def _claims(labels: Labelled, watch: Watch, call: PerformanceCall) -> bool:
+    """Whether the answers are probabilities that the version's evaluation bore out."""
+    tolerance = watch.spec.harm.calibration
+    if tolerance >= 1 or not is_judged(labels) or not watch.record.roles.get("evaluated"):
+        return False
+    found = _evaluated_rows(call.root, watch.record)
+    if isinstance(found, str) or found[0].task != "binary":
+        return False
+    rows = found[0].rows
+    return bears_out(found[0].truth, rows.predicted, rows.day, tolerance)
+
+
+def _calibration_plan(
+    watch: Watch, call: PerformanceCall, looks: Sequence[Look], rate: float, matured: datetime
+) -> CalibrationPlan:
+    spec, until = watch.spec, looks[-1].until
+    return CalibrationPlan(
+        spec.harm.calibration, rate, spec.looks_a_year, call.app.monitors.promotions,
+        newest=(until - _EPOCH) // spec.window, whole=len(looks) < max(WINDOWS),
+        before=(min(until, matured) - _EPOCH).days,
+    )  # fmt: skip
 
 
 def _metrics(watch: Watch, app: Application, first: str) -> dict[str, Own | None]:
@@ -146,11 +178,9 @@ def _estimated(
         return replace(report, why=why)
     # scikit-learn takes a second to load, and most looks need none of it.
     from gitml.monitoring.estimates.estimate import estimator
-    from gitml.monitoring.evaluated import read_evaluated
     from gitml.monitoring.suitability import suitability
 
-    read = _evaluated_file(call.root, watch.record)
-    found = read if isinstance(read, str) else read_evaluated(read, parse_signature(watch.record.signature or {}))
+    found = _evaluated_rows(call.root, watch.record)
     if isinstance(found, str):
         return replace(report, why=found)
     evaluated, encoder = found
@@ -167,12 +197,16 @@ def _estimated(
     return replace(report, series=tuple(series), why=why, suitability=None if isinstance(suits, str) else suits)
 
 
-def _evaluated_file(root: Path, record: Record) -> Path | str:
+def _evaluated_rows(root: Path, record: Record) -> tuple[Evaluated, Encoder] | str:
+    """Or why they cannot be used."""
+    from gitml.monitoring.evaluated import read_evaluated
+
     name = record.roles["evaluated"]
     try:
-        return CloneShelf(root).files(record, [name])[name]
+        path = CloneShelf(root).files(record, [name])[name]
     except (GitmlError, OSError) as exc:
         return f"the evaluated rows {name} cannot be had: {exc}"
+    return read_evaluated(path, parse_signature(record.signature or {}))
 
 
 def _point(

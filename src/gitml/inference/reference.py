@@ -18,10 +18,12 @@ from gitml.files import write_file
 from gitml.inference.scorefiles import inputs_at
 from gitml.inference.scorework import csv_types
 from gitml.inference.watches import floors_of
+from gitml.jsontext import canonical, plain
 from gitml.models.signature import parse as parse_signature
 from gitml.monitoring.evaluated import write_evaluated
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
 from gitml.monitoring.rowsample import sample_bytes, sample_of
+from gitml.sketches.form import sketch_form
 from gitml.sketches.layout import CALENDAR
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec import load_application
@@ -37,7 +39,7 @@ class ReferenceCall:
     """``features``: a table or a folder of tables with the rows of the training window; ``outputs``: those of the
     evaluation, with the model's answers. ``time``, ``unit`` and ``label`` name columns. ``since`` ≤ time <
     ``until``, of the features: the training window, where the tables hold more than it. ``signature``: a file, where it
-    is not the one of gitml.yaml."""
+    is not the one of gitml.yaml. ``zone``: of times that say none."""
 
     model: str
     features: str = ""
@@ -48,6 +50,7 @@ class ReferenceCall:
     until: datetime | None = None
     signature: str = ""
     label: str = ""
+    zone: str = ""
 
 
 def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionReference]:
@@ -64,7 +67,7 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
     inputs = features.columns if call.features else []
     if not inputs and not outputs:
         raise UsageError("no column of the signature is asked for", "name tables with --features and --outputs")
-    answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit, context=context)
+    answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit, context=context, zone=call.zone)
     place = root / model.reference
     made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
     if model.reference_rows and inputs:
@@ -89,7 +92,9 @@ def write_evaluated_rows(root: Path, call: ReferenceCall) -> tuple[Path, int]:
     if EVERY_COLUMN in app.private or call.label in app.private or len(outputs) < len(names.outputs):
         raise UsageError("answers or labels are private: no row of them may be kept", "leave out --label")
     rows = _tables(call.outputs, signature)()
-    return root / model.evaluated, write_evaluated(root / model.evaluated, rows, inputs, outputs, call.label, call.time)
+    return root / model.evaluated, write_evaluated(
+        root / model.evaluated, rows, inputs, outputs, call.label, call.time, call.zone
+    )
 
 
 def _asked(root: Path, call: ReferenceCall) -> tuple[Application, Model]:
@@ -104,7 +109,7 @@ def features_of(root: Path, app: Application, call: ReferenceCall) -> Part:
     signature, spec = _signature_of(root, app.models[call.model], call), app.monitors.models.get(call.model)
     names = [f.name for f in parse_signature(signature).inputs]
     inputs = _watched(names, spec or MonitorSpec(), app)
-    return Part(_tables(call.features, signature), inputs, call.time, call.unit, call.since, call.until)
+    return Part(_tables(call.features, signature), inputs, call.time, call.unit, call.since, call.until, zone=call.zone)
 
 
 def _signature_of(root: Path, model: Model, call: ReferenceCall) -> dict[str, Any]:
@@ -156,3 +161,8 @@ def _tables(text: str, signature: dict[str, Any]) -> Any:
                 yield from batches
 
     return read
+
+
+def counts_of_a_look(made: VersionReference) -> int:
+    """About how many bytes the counts of a look take, at the most: those of the reference have the same cells."""
+    return sum(len(canonical(plain(sketch_form(part.sketch)))) for part in made.parts)

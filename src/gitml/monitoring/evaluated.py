@@ -28,11 +28,17 @@ INPUT, OUTPUT, LABEL, TIME = "input_", "output_", "label", "time"
 
 
 def write_evaluated(
-    path: Path, batches: Iterator[Any], inputs: Sequence[str], outputs: Sequence[str], label: str, time: str = ""
+    path: Path,
+    batches: Iterator[Any],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    label: str,
+    time: str = "",
+    zone: str = "",
 ) -> int:
     """The number of rows written: of more than 20,000 that many, chosen at random, the same each time. Inputs that the
     rows do not have are left out. Raises UsageError for rows without a label, an answer or the time."""
-    whole = pa.Table.from_batches([_named(batch, inputs, outputs, label, time) for batch in batches])
+    whole = pa.Table.from_batches([_named(batch, inputs, outputs, label, time, zone) for batch in batches])
     if not whole.num_rows:
         raise UsageError("the evaluation has no rows", "see what --outputs names")
     chosen = np.arange(whole.num_rows)
@@ -47,7 +53,9 @@ def write_evaluated(
     return int(some.num_rows)
 
 
-def _named(batch: Any, inputs: Sequence[str], outputs: Sequence[str], label: str, time: str) -> pa.RecordBatch:
+def _named(
+    batch: Any, inputs: Sequence[str], outputs: Sequence[str], label: str, time: str, zone: str
+) -> pa.RecordBatch:
     there = batch.schema.names
     lacking = [name for name in (*outputs, label, *([time] if time else [])) if name not in there]
     if lacking:
@@ -56,7 +64,7 @@ def _named(batch: Any, inputs: Sequence[str], outputs: Sequence[str], label: str
     found |= {f"{OUTPUT}{name}": batch[name] for name in outputs}
     found[LABEL] = batch[label]
     if time:
-        found[TIME] = moments_of(batch[time])
+        found[TIME] = moments_of(batch[time], zone)
     return pa.RecordBatch.from_pydict(found)
 
 

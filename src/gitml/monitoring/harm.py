@@ -18,6 +18,7 @@ from gitml.verdict import Phase, Verdict
 # With fewer days an interval from days says nothing; with more they are gathered into so many blocks.
 _LEAST_CLUSTERS, _MOST_CLUSTERS = 5, 50
 _LEAST_LABELS = 30
+_MOST_ALIKE = 0.9
 _OWN_QUANTILE = 1.959964  # intervals of evaluations are 95 % ones
 Words = NDArray[np.object_]
 
@@ -89,7 +90,7 @@ def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance
     windows and looks of a year, so that the lower bound of the risk holds at all of them: what a confidence sequence is
     for in A. Podkopaev and A. Ramdas, "Tracking the risk of a deployed model and detecting harmful distribution
     shifts", ICLR 2022. Theirs is exact for bounded losses of independent rows; this one holds in simulation
-    (``benchmarks/harm.py``) for any metric and for days that differ.
+    (``benchmarks/harm.py``) for any metric, for days that differ and for days that are like the one before.
     """
     if not len(labelled.truth):
         return Verdict(Phase.INCONCLUSIVE, "no labels have come: gitml labels add"), None
@@ -102,7 +103,8 @@ def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance
     if own is None or own.low is None or own.high is None:
         why = f"the version's record has no {plan.metric} with an interval to compare with"
         return Verdict(Phase.INCONCLUSIVE, why), None
-    found = [p for window in WINDOWS if (p := _measured(labelled, plan, own, window))]
+    parts = [part for window in WINDOWS if (part := _without(labelled, SCORES[plan.metric][0], window))]
+    found = [p for part in parts if (p := _measured(labelled, plan, own, part, persistence(_longest(parts, part))))]
     if not found:
         days = len(np.unique(labelled.day))
         why = f"too little: {len(labelled.truth):,} labels of {days} days"
@@ -131,27 +133,61 @@ def _verdict(found: Sequence[Performance], plan: HarmPlan, own: Own) -> tuple[Ve
     return Verdict(Phase.INCONCLUSIVE, f"too few labels to tell: {told}", measured), worst
 
 
-def _measured(labelled: Labelled, plan: HarmPlan, own: Own, window: int) -> Performance | None:
+@dataclass(frozen=True)
+class _LeftOut:
+    """The metric of a window, and without each of its blocks of days in turn."""
+
+    window: int
+    rows: int
+    days: int
+    value: float
+    without: Floats
+
+
+def _without(labelled: Labelled, score: Score, window: int) -> _LeftOut | None:
     """None where the window has too few labels or days, or begins no earlier than a shorter one."""
     inside = labelled.look <= window
     if window > 1 and not (inside & (labelled.look > _shorter(window))).any():
         return None
-    truth, predicted = labelled.truth[inside], labelled.predicted[inside]
     days, place = np.unique(labelled.day[inside], return_inverse=True)
-    if len(truth) < _LEAST_LABELS or len(days) < _LEAST_CLUSTERS:
+    if len(place) < _LEAST_LABELS or len(days) < _LEAST_CLUSTERS:
         return None
-    score, higher, _ = SCORES[plan.metric]
-    value, error, blocks = jackknife(score, truth, predicted, place)
-    if not math.isfinite(error):
-        return None
-    level = plan.rate * WINDOWS[window] / plan.looks
+    value, without = left_out(score, labelled.truth[inside], labelled.predicted[inside], place)
+    return _LeftOut(window, len(place), len(days), value, without) if np.isfinite(without).all() else None
+
+
+def _longest(parts: Sequence[_LeftOut], part: _LeftOut) -> Floats:
+    """What tells most of how alike neighbouring blocks of this length are."""
+    return max((p for p in parts if p is part or p.days <= _MOST_CLUSTERS >= part.days), key=lambda p: p.days).without
+
+
+def _measured(labelled: Labelled, plan: HarmPlan, own: Own, part: _LeftOut, alike: float) -> Performance | None:
+    """``alike``: the correlation of neighbouring days. A mean of such days varies more by the square root of
+    (1 + alike) / (1 - alike); days of the evaluation are taken to be as alike."""
+    blocks, stretch = len(part.without), math.sqrt((1 + alike) / (1 - alike))
+    error = stretch * _error(part.without)
+    level = plan.rate * WINDOWS[part.window] / plan.looks
     wide = float(-stdtrit(blocks - 1, level / 2))
-    both = math.hypot(error, _own_error(own))
-    worse = own.value - value if higher else value - own.value
+    both = math.hypot(error, stretch * _own_error(own))
+    worse = own.value - part.value if SCORES[plan.metric][1] else part.value - own.value
     surely = max(0.0, worse - float(-stdtrit(blocks - 1, level)) * both)
     possibly = worse + float(-stdtrit(blocks - 1, 0.05)) * both
-    low, high = value - wide * error, value + wide * error
-    return Performance(plan.metric, window, len(truth), len(days), value, low, high, surely, possibly)
+    low, high = part.value - wide * error, part.value + wide * error
+    return Performance(plan.metric, part.window, part.rows, part.days, part.value, low, high, surely, possibly)
+
+
+def persistence(series: Floats) -> float:
+    """How alike neighbours are: their correlation, and a standard error more, since few days hide it.
+
+    >>> rng = np.random.default_rng(1)
+    >>> alone = rng.normal(size=400)
+    >>> bool(persistence(alone) < 0.15), bool(persistence(np.convolve(alone, [1, 1, 1, 1])) > 0.6)
+    (True, True)
+    """
+    apart = series - series.mean()
+    square = float(apart @ apart)
+    found = float(apart[1:] @ apart[:-1]) / square if square > 0 else 0.0
+    return min(_MOST_ALIKE, max(0.0, found + 1 / math.sqrt(len(series))))
 
 
 def _shorter(window: int) -> int:
@@ -174,10 +210,19 @@ def jackknife(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[
     >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
     (True, 20)
     """
+    whole, without = left_out(score, truth, predicted, clusters)
+    return whole, _error(without), len(without)
+
+
+def left_out(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[np.int64]) -> tuple[float, Floats]:
+    """The metric, and without each cluster in turn; as above."""
     count = int(clusters.max()) + 1
     blocks = clusters if count <= _MOST_CLUSTERS else clusters * _MOST_CLUSTERS // count
-    count = min(count, _MOST_CLUSTERS)
-    whole = score(truth, predicted, np.ones_like(truth))
-    without = np.array([score(truth, predicted, (blocks != block).astype(np.float64)) for block in range(count)])
-    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-    return whole, error, count
+    every = range(min(count, _MOST_CLUSTERS))
+    without = [score(truth, predicted, (blocks != block).astype(np.float64)) for block in every]
+    return score(truth, predicted, np.ones_like(truth)), np.array(without)
+
+
+def _error(without: Floats) -> float:
+    count = len(without)
+    return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))

@@ -40,6 +40,7 @@ class Part:
 
     ``since`` ≤ time < ``until`` are the rows taken; without both, all. ``context``: columns, or `hour`, `weekday`,
     `month` of the time, whose values are held fixed when windows are compared; the rows of the outputs have them too.
+    ``zone``: of times that say none, such as Europe/Vienna; '' is UTC, in which the traffic is.
     """
 
     rows: Any
@@ -49,6 +50,7 @@ class Part:
     since: datetime | None = None
     until: datetime | None = None
     context: Sequence[str] = ()
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,10 @@ def _inside(batch: pa.RecordBatch, part: Part) -> pa.RecordBatch:
     if part.time not in batch.schema.names:
         raise UsageError(f"the rows have no column {part.time}", f"they have {', '.join(batch.schema.names)}")
     try:
-        moments = moments_of(batch[part.time])
+        moments = moments_of(batch[part.time], part.zone)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
-        raise UsageError(f"{part.time} holds no times: {exc}", "write them like 2026-01-31T08:00:00") from exc
+        hint = "write them like 2026-01-31T08:00:00, and zones like Europe/Vienna"
+        raise UsageError(f"{part.time} holds no times: {exc}", hint) from exc
     if moments.null_count:
         raise UsageError(f"{part.time} is missing in {moments.null_count:,} rows", "give every row its time")
     batch = batch.append_column(MOMENT, moments)

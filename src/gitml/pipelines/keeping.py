@@ -6,12 +6,14 @@ the lock entry follows the record, never the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.manifest import Fingerprint, fingerprint, verify
 from gitml.dvc.repository import Dvc
+from gitml.files import write_file
 from gitml.pipelines.journal import KEPT
 
 
@@ -26,6 +28,28 @@ def find_again(dvc: Dvc, stage: str, entry: Entry, outputs: Mapping[str, Fingerp
             place = _place(dvc.root, out, wanted)
             if place:
                 dvc.take(stage, out, place)
+
+
+@contextmanager
+def kept_unless_done(dvc: Dvc, stage: str) -> Iterator[None]:
+    """Put back the outputs that live in Git if the stage does not end well: DVC deletes them before it runs."""
+    in_git = [dvc.root / path for path, cached in dvc.is_cached(stage).items() if not cached]
+    before = {file: file.read_bytes() for place in in_git for file in _files(place)}
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if not done:
+            for file, raw in before.items():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_file(file, raw)
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_symlink():
+        return []
+    return [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
 
 
 def _place(root: Path, out: Content, wanted: Fingerprint) -> Path | None:

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from gitml.errors import UsageError
 from gitml.refs import NAME
 from gitml.spec.application import SUFFIXES
-from gitml.spec.dvcfiles import DVC_FILE, Pipeline, load_pipeline
-from gitml.spec.load import APPLICATION
+from gitml.spec.dvcfiles import Pipeline, load_pipeline
+from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.policy import POLICY
+from gitml.spec.root import APPLICATION
 
 _GENERIC = {"model", "models", "artifacts", "output", "outputs", "out", "data"}
 _POLICY = """\
@@ -30,7 +31,7 @@ environments: # in the order of promotion; add gates: what a version must show t
 
 def adoptable(root: Path) -> bool:
     """Whether there is a pipeline of DVC and no application yet."""
-    return (root / DVC_FILE).is_file() and not (root / APPLICATION).exists()
+    return bool(pipeline_files(root)) and not (root / APPLICATION).exists()
 
 
 def adopted(root: Path) -> dict[str, bytes]:

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from gitml.errors import Problem, SpecError
+from gitml.errors import GitmlError, Problem, SpecError
+from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
+from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
@@ -21,10 +23,12 @@ from gitml.spec.application import Application
 from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
-from gitml.spec.dvcfiles import DVC_FILE, LOCK_FILE, PARAMS_FILE, Pipeline, load_lock, pipeline_of, values_of
+from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, load_locks, read_pipeline, values_of
+from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
+from gitml.spec.root import APPLICATION
+from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
 
@@ -32,15 +36,19 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _RECORDS_SEARCHED = 50
-_READABLE = (".yaml", ".yml", ".json")
+_READABLE = (".yaml", ".yml", ".json", ".toml")
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was looked at, by name and number, and the problems sorted by file and line."""
+    """What was looked at, by name and number, and what was found, sorted by file and line.
+
+    ``cautions`` stop nothing: they say what is not as it looks.
+    """
 
     counts: Mapping[str, int]
     problems: tuple[Problem, ...]
+    cautions: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class _Files:
 
     root: Path
     problems: list[Problem] = field(default_factory=list)
+    cautions: list[Problem] = field(default_factory=list)
     app: tuple[Application, Document] | None = None
     policy: tuple[Policy, Document] | None = None
     pipeline: Pipeline | None = None
@@ -84,9 +93,7 @@ class _Files:
         """The same for ``vars`` of dvc.yaml, which says itself where it names a file that cannot be read."""
         if file == PARAMS_FILE and not self.exists(file):
             return {}
-        if file == PARAMS_FILE or not file.endswith(_READABLE):
-            return self.values(file) or {}
-        return values_of(self.root, file)
+        return self.values(file) or {} if file == PARAMS_FILE else values_of(self.root, file)
 
 
 def check(root: Path) -> CheckReport:
@@ -99,9 +106,24 @@ def check(root: Path) -> CheckReport:
     _across(files)
     _lock(files)
     _dvc_config(files)
+    files.problems += clone.sparse_problems(root)
+    _workflows(files)
     if files.app:
         files.problems += check_records(root, list(files.app[0].models))
-    return CheckReport(_counts(files), tuple(sorted(set(files.problems))))
+    return CheckReport(_counts(files), *(tuple(sorted(set(found))) for found in (files.problems, files.cautions)))
+
+
+def _workflows(files: _Files) -> None:
+    """Cautions: workflows that were rendered from another gitml.yaml. Without any there is nothing to be stale."""
+    if files.problems or not any((folder / ".git").exists() for folder in (files.root, *files.root.parents)):
+        return
+    with suppress(GitmlError):
+        found = workflows(files.root)
+        if any(file.found is not None and file.path.endswith(".yml") for file in found):
+            stale = [file.path for file in found if file.change is not Did.SAME]
+            more = f", nor are {len(stale) - 1} others" if stale[1:] else ""
+            told, hint = f"is not what gitml.yaml asks for{more}", "run `gitml ci render`, and commit what it writes"
+            files.cautions += [Problem(path, 0, "", told, hint) for path in stale[:1]]
 
 
 def _counts(files: _Files) -> dict[str, int]:
@@ -133,13 +155,12 @@ def _read_policy(files: _Files) -> None:
 def _read_pipeline(files: _Files) -> None:
     if files.exists(PARAMS_FILE):
         files.values(PARAMS_FILE)
-    if not files.exists(DVC_FILE):
+    if not pipeline_files(files.root):
         if files.app and any(m.origin == "pipeline" for m in files.app[0].models.values()):
             hint = "describe the stages that make the models, or write 'origin: external' for bought ones"
             files.problems.append(Problem(DVC_FILE, 0, "", "the file is missing", hint))
         return
-    document = files.attempt(read, files.root / DVC_FILE, DVC_FILE, empty=True)
-    result = files.attempt(pipeline_of, document, files.values_for_templates) if document else None
+    result = files.attempt(read_pipeline, files.root, files.values_for_templates)
     if result:
         pipeline, problems = result
         files.problems += problems
@@ -168,6 +189,9 @@ def _across(files: _Files) -> None:
         found += crosscheck.inputs_there(files.pipeline, files.exists)
         found += crosscheck.params_there(files.pipeline, files.values)
         found += cycle_problems(files.pipeline)
+        found += unportable_problems(files.root, files.pipeline)
+        files.cautions += [*kept_outputs(files.pipeline), *counted_bytecode(files.root, files.pipeline)]
+        files.cautions += clone.cautions(files.root, files.pipeline)
     if not files.app:
         return
     app, document = files.app
@@ -183,6 +207,7 @@ def _across(files: _Files) -> None:
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
+        found += policycheck.kpis_known(*files.policy, app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _deployed(files, app)
     _ensembles(files, app)
@@ -260,13 +285,12 @@ def _artifact_digest(found: Found) -> str | None:
 
 
 def _lock(files: _Files) -> None:
-    path = files.root / LOCK_FILE
-    if files.pipeline and path.exists():
-        parsed = files.attempt(load_lock, files.root)
-        if parsed:
-            files.problems += crosscheck.lock_matches(*parsed, files.pipeline)
-            for model in files.app[0].models if files.app else ():
-                files.problems += other_bytes(*parsed, files.pipeline, _newest(files.root, model))
+    locks = files.attempt(load_locks, files.root) if files.pipeline else None
+    if files.pipeline and locks:
+        files.problems += crosscheck.lock_matches(locks, files.pipeline)
+        files.cautions += crosscheck.lock_is_current(locks, files.pipeline)
+        for model in files.app[0].models if files.app else ():
+            files.problems += other_bytes(locks, files.pipeline, _newest(files.root, model))
 
 
 def _newest(root: Path, model: str) -> list[Record]:
@@ -282,7 +306,11 @@ def _dvc_config(files: _Files) -> None:
     try:
         content = (files.root / DVC_CONFIG).read_bytes()
     except FileNotFoundError:
-        return
+        above = next((folder for folder in files.root.parents if (folder / ".dvc").is_dir()), None)
+        if above is not None and not files.exists(".dvc"):
+            told = f"is missing, and DVC works in {above}, above the application"
+            hint = "give the application a DVC of its own: run `dvc init --subdir` here"
+            files.problems.append(Problem(DVC_CONFIG, 0, "", told, hint))
     except OSError as exc:
         files.problems.append(Problem(DVC_CONFIG, 0, "", f"cannot be read: {exc.strerror}"))
     else:

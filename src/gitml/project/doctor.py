@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from gitml import landlock
+from gitml.agent.childlog import SERVER_LOG
+from gitml.agent.state import default_state
 from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.forges.base import About, Branch, Forge, OnCommit
 from gitml.forges.governed import GovernedForge
@@ -54,6 +56,7 @@ def doctor(
     except GitmlError as exc:
         return (*points, Point("remote", Mark.MISSING, exc.message, exc.hint or "git remote add origin URL"))
     points.append(Point("remote", Mark.OK, f"{settings.repository} on {settings.web}"))
+    points += _printed(settings.repository)
     points.append(_token(settings, env, application))
     if not settings.token:
         return (*points, *(_unasked(name) for name in ("forge", "permissions", "protection")))
@@ -129,6 +132,13 @@ def _serving() -> Point:
         return Point("model processes", Mark.OK, "on this machine models read their own files and start no program")
     todo = "where the agent runs, take a kernel with Landlock (Linux 5.13), or start it as root with --server-user"
     return Point("model processes", Mark.OK, "this kernel has no Landlock: models read what their user may read", todo)
+
+
+def _printed(repository: str) -> Iterator[Point]:
+    """Of the agents that keep their state where it is kept by default."""
+    for path in sorted(default_state(repository, "any").parent.glob(f"*/{SERVER_LOG}")):
+        what = f"what it printed, perhaps as it failed, is in {path}"
+        yield Point(f"server's process of {path.parent.name}", Mark.OK, what)
 
 
 _KINDS = {

@@ -10,15 +10,18 @@ from pathlib import Path
 from gitml import clock
 from gitml.ci.github.monitor import LOOKS as SIGNING
 from gitml.ci.github.monitor import LOOKS_KEY, TRAFFIC, wants_looks
-from gitml.control.looks import newest_look
+from gitml.control.looks import newest_looks
 from gitml.errors import OutsideError, SpecError
+from gitml.evidence.lookcommits import MonitorName
 from gitml.forges.base import Branch
 from gitml.forges.governed import GovernedForge
 from gitml.forges.settings import Settings
 from gitml.git.ledger import LOOKS
 from gitml.git.orphan import Remote
+from gitml.git.tree import WorkTree
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import added_to, asked, environment, secret
+from gitml.registry.resolve import deployment_path, environments
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY, load_policy
 
@@ -44,29 +47,49 @@ def watching(
         yield from asked(f"environment {name}", partial(environment, forge, main, name))
     yield from asked("key of looks", lambda: secret(forge, SIGNING, LOOKS_KEY, "key of looks"))
     yield from asked(f"branch {LOOKS}", lambda: added_to(forge, LOOKS, f"branch {LOOKS}"))
-    yield _silence(application, settings)
+    yield _silence(root, application, settings)
 
 
-def _silence(application: Application, settings: Settings) -> Point:
-    specs = [application.monitors.of(model) for model in application.models]
-    windows = [spec.window for spec in specs if spec.watch]
+def _silence(root: Path, application: Application, settings: Settings) -> Point:
+    """Each monitor is asked for: one that looks every day would hide another one that has stopped."""
+    windows = dict(_monitors(root, application))
     if not windows:
-        return Point("looks", Mark.OK, "gitml.yaml turns all monitors off")
+        return Point("looks", Mark.OK, "nothing is watched: no champion stands anywhere, or its monitors are off")
     try:
-        newest = newest_look(Remote(f"{settings.home}.git", settings.token))
+        newest = newest_looks(Remote(f"{settings.home}.git", settings.token))
     except OutsideError as exc:
         return Point("looks", Mark.UNKNOWN, f"cannot be read: {exc.message.splitlines()[0]}", "call this again")
-    if newest is None:
+    if not newest:
         todo = "once a champion serves, a run of gitml-monitor.yml makes the first; start one by hand to see it"
         return Point("looks", Mark.UNKNOWN, "nobody has looked at live traffic yet", todo)
-    age, allowed = clock.now() - newest, 2 * min(windows) + _LATE
-    said = f"the newest is {_long(age)} old, and a window is {_long(min(windows))}"
-    if age > allowed:
+    ages = {name: clock.now() - at for name in windows if (at := newest.get(name))}
+    stopped = [name for name, age in ages.items() if age > 2 * windows[name] + _LATE]
+    if stopped:
         todo = (
             "see the runs of gitml-monitor.yml; GitHub ends schedules after 60 days without a commit. Start one by hand"
         )
+        said = "; ".join(_told(name, ages[name], windows[name]) for name in stopped)
         return Point("looks", Mark.MISSING, f"{said}: looks have stopped, so no alarm can come", todo)
-    return Point("looks", Mark.OK, said)
+    never = [name for name in windows if name not in ages]
+    if never:
+        said = ", ".join(f"{model} in {environment}" for model, environment in never)
+        return Point("looks", Mark.UNKNOWN, f"nobody has looked at {said} yet", "see the runs of gitml-monitor.yml")
+    oldest = max(ages, key=lambda name: ages[name] / windows[name])
+    return Point("looks", Mark.OK, _told(oldest, ages[oldest], windows[oldest]))
+
+
+def _monitors(root: Path, application: Application) -> Iterator[tuple[MonitorName, timedelta]]:
+    tree = WorkTree(root)
+    for model in application.models:
+        spec = application.monitors.of(model)
+        for name in spec.environments or environments(tree, model) if spec.watch else ():
+            if tree.read(deployment_path(model, name)) is not None:
+                yield (model, name), spec.window
+
+
+def _told(name: MonitorName, age: timedelta, window: timedelta) -> str:
+    model, environment = name
+    return f"the newest of {model} in {environment} is {_long(age)} old, and a window is {_long(window)}"
 
 
 def _long(length: timedelta) -> str:

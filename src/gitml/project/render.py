@@ -19,7 +19,8 @@ from gitml.git.commands import Git
 from gitml.pipelines.jobs import jobs_of
 from gitml.spec import load_application
 from gitml.spec.application import Application
-from gitml.spec.dvcfiles import DVC_FILE, load_pipeline
+from gitml.spec.dvcfiles import load_pipeline
+from gitml.spec.dvcplaces import DVC_FILE
 from gitml.spec.policy import POLICY, load_policy
 
 

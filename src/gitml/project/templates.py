@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitml.dvc.leftovers import PATTERNS
 from gitml.errors import OutsideError, UsageError
 from gitml.files import shipped
+from gitml.spec.leftovers import PATTERNS
 
 _SHARED = (
     "boosting.py",
@@ -54,7 +54,11 @@ _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
     # Text has one form in Git and in every work tree: with another one its digest, and so the version, would change.
-    ".gitattributes": b"* text=auto eol=lf\n",
+    ".gitattributes": b"""\
+* text=auto eol=lf
+# For programs: a thousand lines in each diff.
+**/replicates.json -diff linguist-generated
+""",
 }
 # Lines that these files get where they lack them.
 IGNORED = {

@@ -64,7 +64,7 @@ def merge(place: Place, order: MergeOrder, *, sleep: Callable[[float], None] = t
     context = context_of(main.application().application if main.git.prefix else "", main.git.prefix)
     _refuse_shut(context, head, forge.commits.statuses(head))
     _refuse_unsigned(place, main, order.number, head)
-    _await(place, order, head, sleep)
+    _await(place, order, pull, sleep)
     commit = forge.merges.merge(order.number, head, method=order.method)
     if pull.head.branch.startswith(_OURS) and pull.head.repository.lower() == place.settings.repository.lower():
         drop_branch(place, pull.head.branch, head)
@@ -140,8 +140,9 @@ def _refuse_overtaken(main: Mainline, signed: Binding) -> None:
     )
 
 
-def _await(place: Place, order: MergeOrder, head: str, sleep: Callable[[float], None]) -> Readiness:
+def _await(place: Place, order: MergeOrder, pull: PullRequest, sleep: Callable[[float], None]) -> Readiness:
     """Until the forge knows whether it can be merged; it works that out when it is asked."""
+    head = pull.head.commit
     pause, waited = 0.5, 0.0
     while True:
         ready = place.forge.merges.readiness(order.number)
@@ -160,11 +161,24 @@ def _await(place: Place, order: MergeOrder, head: str, sleep: Callable[[float], 
             "look at what came, and call it again",
         )
     if not ready.mergeable:
-        raise FailedError(
-            f"pull request {order.number} conflicts with {place.branch}",
-            "call `gitml promote` or `gitml rollback` again: it starts from the newest state",
-        )
+        hint = after_a_conflict(pull.head.branch, f"{place.remote}/{place.branch}")
+        raise FailedError(f"pull request {order.number} conflicts with {place.branch}", hint)
     return ready
+
+
+def after_a_conflict(branch: str, main: str) -> str:
+    """What to do where ``branch`` conflicts with ``main``. What the bot proposes is derived anew; code is for people.
+
+    >>> after_a_conflict("gitml/promote/delay/production/3f2a", "origin/main")
+    'call `gitml promote` or `gitml rollback` again: it starts from the newest state'
+    >>> after_a_conflict("faster", "origin/main")[:63]
+    'on its branch: `git merge origin/main`, `gitml resolve` for wha'
+    """
+    if branch.startswith(_OURS) and not branch.startswith(f"{_OURS}retrain-"):
+        return "call `gitml promote` or `gitml rollback` again: it starts from the newest state"
+    return (
+        f"on its branch: `git merge {main}`, `gitml resolve` for what runs write, `git commit`, push: CI trains it anew"
+    )
 
 
 def _bring(place: Place, commit: str) -> None:

@@ -16,14 +16,13 @@ from gitml.control.change import RESUME, ROLLBACK, Wish, begin_anew, branch_of, 
 from gitml.control.mainline import Mainline, known_environment
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
-from gitml.errors import GitmlError, RefError, SpecError, UsageError
+from gitml.errors import RefError, SpecError, UsageError
 from gitml.forges.governed import Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.promotion.promote import Proposed, ask, askers
-from gitml.promotion.text import BroughtBy, Story
+from gitml.promotion.text import BroughtBy, Story, record_or_none
 from gitml.refs import DIGEST, VERSION
 from gitml.registry.desired import resumed, rolled_back
-from gitml.registry.record import Record
 from gitml.registry.resolve import deployment_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, parse_deployment
@@ -76,7 +75,7 @@ def rollback(place: Place, order: RollbackOrder) -> Proposed:
     story = Story(
         place=place,
         main=main,
-        record=_record(place, main, order.model, pin.version),
+        record=record_or_none(place, main, order.model, pin.version),
         model=order.model,
         environment=order.environment,
         version=pin.version,
@@ -109,7 +108,7 @@ def resume(place: Place, order: RollbackOrder) -> Proposed:
     story = Story(
         place=place,
         main=main,
-        record=_record(place, main, order.model, version),
+        record=record_or_none(place, main, order.model, version),
         model=order.model,
         environment=order.environment,
         version=version,
@@ -249,11 +248,3 @@ def _rolled_back(past: tuple[PastDeployment, ...]) -> Iterator[str]:
         ran_before = {state.deployment.champion.version for state in past[place + 2 :]}
         if now.hold and now.hold != then.hold and now.champion != then.champion and now.champion.version in ran_before:
             yield then.champion.version
-
-
-def _record(place: Place, main: Mainline, model: str, version: str) -> Record | None:
-    try:
-        return main.record(model, version)
-    except GitmlError as exc:
-        place.say(f"the record of {version} cannot be read: {exc.message.splitlines()[0]}")
-        return None

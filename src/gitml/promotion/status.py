@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+from gitml.clock import now
 from gitml.control.mainline import Mainline, Past
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.trust import Believed
 from gitml.forges.base import PullRequest
+from gitml.git.commands import Git
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
 from gitml.promotion.live import LiveReport, live
@@ -76,10 +79,28 @@ def status(place: Place, only: str = "") -> DeploymentStatus:
     pulls = _pulls(place, notes)
     models = [m for m in main.models() if only in ("", m)]
     wanted = [w for model in models for w in _of_model(place, main, model, policy, proofs)]
-    now = place.clock()
-    coming = tuple(f for f in policy.freezes if f.until > now) if policy else ()
+    at = place.clock()
+    coming = tuple(f for f in policy.freezes if f.until > at) if policy else ()
     pending = tuple(p for pull in pulls for p in _pending(pull, main, models))
     return DeploymentStatus(main.commit, tuple(wanted), pending, coming, tuple(notes))
+
+
+def status_of_clone(root: Path, only: str = "") -> DeploymentStatus:
+    """What the commit that is checked out wants, where the clone has no forge. Raises OutsideError without a commit."""
+    main = Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
+    notes = [
+        "the clone has no remote called origin, so this is what the commit checked out here wants; who approved it, "
+        "what is pending and what runs is known by the forge"
+    ]
+    policy, at = _policy(main, notes), now()
+    wanted = [
+        _read(main, model, environment, frozen(policy.freezes, environment, at) if policy else (), at)[0]
+        for model in main.models()
+        if only in ("", model)
+        for environment in main.environments(model)
+    ]
+    coming = tuple(f for f in policy.freezes if f.until > at) if policy else ()
+    return DeploymentStatus(main.commit, tuple(wanted), (), coming, tuple(notes))
 
 
 def _policy(main: Mainline, notes: list[str]) -> Policy | None:
@@ -114,27 +135,27 @@ def _of_model(
 def _wanted(
     place: Place, main: Mainline, model: str, environment: str, proofs: Ledger, freezes: tuple[Freeze, ...]
 ) -> WantedVersion:
+    found, past = _read(main, model, environment, freezes, place.clock())
+    if found.problem:
+        return found
+    pull, approved, source = _decision(place, main, past, deployment_path(model, environment), proofs)
+    reported = live(place.forge, model, environment, place.say)
+    return replace(found, pull=pull, approved_by=approved, approvals_from=source, live=reported)
+
+
+def _read(
+    main: Mainline, model: str, environment: str, freezes: tuple[Freeze, ...], at: datetime
+) -> tuple[WantedVersion, Past | None]:
+    """What the file says, and the change that brought it."""
     path = deployment_path(model, environment)
     past = next(main.history(path), None)
-    content = main.file(path)
     try:
-        state = parse_deployment(content or b"", path)
+        state = parse_deployment(main.file(path) or b"", path)
     except SpecError as exc:
-        return WantedVersion(model, environment, None, freezes=freezes, problem=str(exc.problems[0]))
-    pull, approved, source = _decision(place, main, past, path, proofs)
-    return WantedVersion(
-        model=model,
-        environment=environment,
-        state=state,
-        since=_utc(past.time) if past else "",
-        commit=past.commit if past else "",
-        pull=pull,
-        approved_by=approved,
-        approvals_from=source,
-        hold=in_force(state.hold, place.clock()),
-        freezes=freezes,
-        live=live(place.forge, model, environment, place.say),
-    )
+        return WantedVersion(model, environment, None, freezes=freezes, problem=str(exc.problems[0])), past
+    since, commit = (_utc(past.time), past.commit) if past else ("", "")
+    hold = in_force(state.hold, at)
+    return WantedVersion(model, environment, state, since, commit, hold=hold, freezes=freezes), past
 
 
 def _utc(time: str) -> str:

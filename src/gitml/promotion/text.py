@@ -154,6 +154,15 @@ def _digits(digest: str) -> str:
     return digest.rpartition(":")[2][:8]
 
 
+def record_or_none(place: Place, main: Mainline, model: str, version: str) -> Record | None:
+    """A record that is broken is no reason not to go back."""
+    try:
+        return main.record(model, version)
+    except GitmlError as exc:
+        place.say(f"the record of {version} cannot be read: {exc.message.splitlines()[0]}")
+        return None
+
+
 def edits(old: Deployment | None, new: Deployment) -> Iterator[ProposedEdit]:
     """What changes, part by part."""
     before, after = (_parts(state) for state in (old, new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,13 +28,26 @@ def address_of(tell: MonitorTell, secrets: Mapping[str, str], say: Callable[[str
         return ""
 
 
-def announce(address: str, body: Mapping[str, Any], say: Callable[[str], None]) -> bool:
+def announce(address: str, body: Mapping[str, Any], say: Callable[[str], None], patience: Patience = _PATIENCE) -> bool:
     """POST ``body`` as JSON; whether a 2xx came back. ``say`` hears why not, with no more of the address than its host:
-    the rest may be a secret."""
+    the rest may be a secret. A server that answers byte by byte holds nobody up for longer than ``patience`` says."""
+    found: list[bool] = []
+    heard: list[str] = []
+    call = threading.Thread(
+        target=lambda: found.append(_posted(address, body, heard.append, patience)), daemon=True, name="gitml-webhook"
+    )
+    call.start()
+    call.join(patience.total)
+    for text in heard or ([] if found else [f"the webhook at {urlsplit(address).hostname} was not told: no answer"]):
+        say(text)
+    return bool(found and found[0])
+
+
+def _posted(address: str, body: Mapping[str, Any], say: Callable[[str], None], patience: Patience) -> bool:
     parts = urlsplit(address)
     server = f"{parts.scheme}://{parts.netloc}"
     try:
-        with connected(server, "", patience=_PATIENCE) as http:
+        with connected(server, "", patience=patience) as http:
             http.send(Request("POST", address.removeprefix(server).lstrip("/"), body=dict(body), repeatable=False))
     except HttpError as exc:
         # Many answer with a word that is not JSON.

@@ -10,20 +10,17 @@ from gitml.errors import Problem
 from gitml.jsontext import plain
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record
-from gitml.spec.dvcfiles import LOCK_FILE, Pipeline
-from gitml.spec.dvcshape import LockFile, LockItem, LockStage
-from gitml.spec.yamlfile import Document
+from gitml.spec.dvcfiles import Locked, Pipeline
+from gitml.spec.dvcshape import LockItem, LockStage
 
 
-def other_bytes(
-    lock: LockFile, document: Document, pipeline: Pipeline, records: Collection[Record]
-) -> Iterator[Problem]:
+def other_bytes(locks: Mapping[str, Locked], pipeline: Pipeline, records: Collection[Record]) -> Iterator[Problem]:
     """Outputs of a version's lineage for which dvc.lock names other bytes than each record of that lineage.
 
     ``records`` are those of one model. `dvc push` and `dvc pull` go by the lock, deployments by the record.
     """
     wdirs = {name: stage.wdir for name, stage in pipeline.stages.items()}
-    locked = {name: _entry(entry, wdirs.get(name, "")) for name, entry in lock.stages.items()}
+    locked = {name: _entry(found.entry, wdirs.get(name, found.folder)) for name, found in locks.items()}
     differences = [(record, _differing(record, locked)) for record in records if _is_of(record, locked)]
     if not differences or not all(paths for _, paths in differences):
         return
@@ -31,7 +28,7 @@ def other_bytes(
     for path, stage in paths.items():
         told = f"names other bytes of {path} than the record of {record.reference}, made from the same inputs"
         hint = "run `gitml train`: it puts the recorded bytes back; until then `dvc push` would send the other ones"
-        yield Problem(LOCK_FILE, document.line(("stages", stage)), f"stages.{stage}", told, hint)
+        yield locks[stage].document.problem(locks[stage].key, told, hint)
 
 
 def _entry(stage: LockStage, wdir: str) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ _WORDS = {
     Phase.ERROR: "cannot tell",
 }
 _NUMBERS = 6
+_EVENT = re.compile(r"\d{4}/\d\d/\d{8}T\d{6}Z-[a-z-]{1,31}-([0-9a-f]{12})[.]json")
 # So many reviews that do not count are shown without a click: who wrote one must see why.
 _READ = 5
 
@@ -205,6 +207,9 @@ def _numbers(measured: Mapping[str, object]) -> str:
 
 
 def _number(value: object) -> str:
+    """Of an event of evidence, whose path is too long for a column, the name's own part."""
+    if isinstance(value, str) and (event := _EVENT.fullmatch(value)):
+        return code(event[1], 20)
     if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
         return prose(str(value), 80)
     if isinstance(value, int | float):

@@ -36,7 +36,7 @@ def _state(model: ReportedModel) -> str:
         return model.outcome.value
     lead = leading(model)
     if lead is None:
-        return "new" if model.outcome is Outcome.NEW else "not changed"
+        return "not changed" if is_unchanged(model) else "new"
     words = {Word.MIXED: "mixed", Word.UNKNOWN: "not comparable"}
     word = judge(lead.rows).word
     return words.get(word, word.value)
@@ -51,9 +51,21 @@ def bullets(report: Report) -> tuple[str, ...]:
 
 def leading(model: ReportedModel) -> ReportedComparison | None:
     """The comparison that the verdict speaks of: the base branch first, then the version before, then environments."""
+    if _on_base(model) == model.version != "":
+        return None  # what runs elsewhere differs from it, and nothing here is to blame
     order = (ComparisonRole.BASE, ComparisonRole.BEFORE, ComparisonRole.ENVIRONMENT)
     known = [c for c in model.comparisons if c.rows]
     return min(known, key=lambda c: order.index(c.role), default=None)
+
+
+def _on_base(model: ReportedModel) -> str | None:
+    """The version that the base branch has, "" for none; None where there is no telling."""
+    return next((c.version for c in model.comparisons if c.role is ComparisonRole.BASE), None)
+
+
+def is_unchanged(model: ReportedModel) -> bool:
+    """Nothing was trained, and the base branch has the version too: one that came trained is new all the same."""
+    return model.outcome in _UNCHANGED and leading(model) is None and _on_base(model) != ""
 
 
 def verdict(model: ReportedModel) -> str:
@@ -65,7 +77,7 @@ def verdict(model: ReportedModel) -> str:
         return f"🔴 {name} failed{place}{_because(model.reason or (stage.why if stage else ''))}"
     if model.outcome is Outcome.REFUSED:
         return f"🔴 {name} was refused{_because(model.reason)}"
-    if leading(model) is None and model.outcome in _UNCHANGED:
+    if is_unchanged(model):
         return f"⚪ {name} {_UNCHANGED[model.outcome]}{_because(model.reason)}"
     return _compared(model, name)
 

@@ -13,7 +13,7 @@ _NAMED = 3
 _HEADLINES: Mapping[tuple[str, Phase], str] = {
     ("quality", Phase.FAILED): "its data are broken",
     ("drift", Phase.FAILED): "it gets other data than it was made of",
-    ("harm", Phase.FAILED): "it does worse than when it was evaluated",
+    ("harm", Phase.FAILED): "it does worse than its evaluation says",
     ("quality", Phase.INCONCLUSIVE): "whether its data are sound cannot be told",
     ("drift", Phase.INCONCLUSIVE): "whether its data have changed cannot be told for all columns",
     ("harm", Phase.INCONCLUSIVE): "how well it does cannot be told yet",
@@ -26,7 +26,7 @@ _MEANS: Mapping[tuple[str, Phase], str] = {
     ("drift", Phase.FAILED): "The data are no longer like those that this version was made of",
     ("drift", Phase.INCONCLUSIVE): "Whether the data have changed cannot be told for all of them",
     ("harm", Phase.SUCCESSFUL): "The answers are as good as when this version was evaluated",
-    ("harm", Phase.FAILED): "The answers are worse than when this version was evaluated",
+    ("harm", Phase.FAILED): "The answers are worse than the evaluation of this version says",
     ("harm", Phase.INCONCLUSIVE): "How good the answers are cannot be told yet",
 }
 _WHAT_TO_DO = {

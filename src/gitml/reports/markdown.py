@@ -11,7 +11,7 @@ from gitml.reports.cut import Section, fit
 from gitml.reports.escape import block, code, image, is_plain_url, link, path_in_url, prose, row
 from gitml.reports.facts import Chart, ComparisonRole, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
 from gitml.reports.figures import plural
-from gitml.reports.headline import bullets, leading, summary
+from gitml.reports.headline import bullets, is_unchanged, leading, summary
 from gitml.reports.shifts import shifted
 from gitml.reports.tables import folded, header, metrics, slices
 
@@ -64,7 +64,7 @@ def _model(model: ReportedModel, place: ReportPlace) -> Iterator[Section]:
     for stage in model.stages:
         if stage.how is ReportedHow.FAILED:
             yield from _log(stage)
-    if model.outcome is not Outcome.SAME or leading(model):
+    if model.outcome is not Outcome.SAME or not is_unchanged(model):
         yield from metrics(model)
         yield from changes(model, _before(model))
         yield from shifted(model, _before(model))

@@ -47,13 +47,22 @@ def metrics(model: ReportedModel) -> Iterator[Section]:
     rows = [r for r in lead.rows if r.reading is not Reading.UNKNOWN]
     rest = [r for r in lead.rows if r.reading is Reading.UNKNOWN]
     if rows:
-        said = contained(rows)
-        tail = f"\n*{said}*" if said else ""
+        said = [f"*{words}*" for words in (contained(rows), _unpaired(rows)) if words]
+        tail = "".join(f"\n{words}" for words in said)
         yield Section(1, _head(_title(lead)), tuple(_line(r, judged) for r in rows), tail, MORE_ROWS)
     yield from _environments(model, lead)
     if rest:
         summary = f"{plural(len(rest), 'other metric')}, not judged" if rows else plural(len(rest), "metric")
         yield folded(summary, _head(_title(lead)), [_line(r, judged) for r in rest], 6)
+
+
+def _unpaired(rows: Sequence[Row]) -> str:
+    """Said because an interval of unpaired rows hides differences that a paired one shows."""
+    if not any(row.low is not None and not row.paired for row in rows):
+        return ""
+    return (
+        "Not paired, as the two have other test rows, or one no replicates: the intervals are wider than paired ones."
+    )
 
 
 def _environments(model: ReportedModel, lead: ReportedComparison) -> Iterator[Section]:

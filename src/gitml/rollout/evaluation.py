@@ -53,7 +53,8 @@ class StillNeeded:
 @dataclass(frozen=True)
 class JudgedPart:
     """One thing that was judged. ``difference`` is candidate − champion in the metric's unit, within ``low`` and
-    ``high`` by an always-valid confidence sequence (an open side is None); ``margin`` is what it is held against.
+    ``high`` by an always-valid confidence sequence (an open side is None); ``margin`` is the difference that it is held
+    against: below zero where more is better, 0 where the candidate must be better.
     ``n``: units that were compared. ``events``: how many of them are positives, failures or the like."""
 
     part: PartKind

@@ -31,13 +31,13 @@ class RoutedEpoch:
 
 @dataclass(frozen=True)
 class TrialRows:
-    """Rows of both arms. Of a paired trial row n of one is the same request as row n of the other; of a split one they
-    are different units, and ``epoch`` of their tables is the place in ``epochs``.
+    """Rows of both arms, by epoch, unit and time. Of a paired trial row n of one is the same request as row n of the
+    other; of a split one they are different units, and ``epoch`` of their tables is the place in ``epochs``.
 
     ``others``: rows that some other version answered in these arms; ``asked``: rows whose caller chose the version.
     ``dropped``: rows that a shadow had no time for. ``mixed``: epochs in which an arm had more than one version or
-    weight. ``lone``: rows of the champion without a counterpart, or outside of all epochs. ``parts``: one unit of so many
-    was counted. ``sources``: who told labels, by number.
+    weight. ``lone``: rows of the champion without a counterpart, or outside of all epochs. ``parts``: one unit of so
+    many was counted. ``sources``: who told labels, by number.
     """
 
     champion: RowTable
@@ -158,10 +158,8 @@ def _thinned(table: RowTable, halved: int) -> RowTable:
 def _in_epochs(rows: TrialRows, found: _Gathered) -> TrialRows:
     """Epochs are those in which the candidate answered, in the order of their first row."""
     names = tuple(found.encoders.epochs.known)
-    mixed = tuple(
-        n for n in names if len(found.weights.get(n, ())) > 1 or (n in found.weights and n in found.strangers)
-    )
     mine = [number for number, name in enumerate(names) if name in found.weights]
+    mixed = tuple(names[n] for n in mine if len(found.weights[names[n]]) > 1 or names[n] in found.strangers)
     starts = {n: int(rows.candidate.arrived[rows.candidate.epoch == n].min(initial=2**62)) for n in mine}
     order = sorted(mine, key=lambda number: (starts[number], names[number]))
     table = np.full(len(names) + 1, -1, dtype=np.int32)
@@ -169,6 +167,7 @@ def _in_epochs(rows: TrialRows, found: _Gathered) -> TrialRows:
     epochs = tuple(RoutedEpoch(names[n], max(found.weights[names[n]])) for n in order)
     arms = [replace(arm, epoch=table[arm.epoch]) for arm in rows.arms]
     inside = [arm.taken(arm.epoch >= 0) for arm in arms]
+    inside = [arm.taken(arm.arranged()) for arm in inside]
     return replace(
         rows, champion=inside[0], candidate=inside[1], epochs=epochs, mixed=mixed, lone=len(arms[0]) - len(inside[0])
     )
@@ -180,14 +179,14 @@ def _paired(rows: TrialRows) -> TrialRows:
     dropped = int((rows.candidate.outcome == DROPPED).sum())
     candidate = rows.candidate.taken(rows.candidate.outcome != DROPPED)
     _, mine, other = np.intersect1d(champion.pair, candidate.pair, return_indices=True)
-    order = np.lexsort((champion.pair[mine], champion.arrived[mine]))
-    mine, other = mine[order], other[order]
     lone = len(champion) - len(mine)
     zero = np.zeros(len(mine), dtype=np.int32)
-    first, second = champion.taken(mine), candidate.taken(other)
+    first = replace(champion.taken(mine), epoch=zero)
+    order = first.arranged()
+    first, second = first.taken(order), candidate.taken(other).taken(order)
     # A unit is the same one on both sides, and a label is that of the request.
     second = replace(second, unit=first.unit, named=first.named, arrived=first.arrived, epoch=zero)
-    return replace(rows, champion=replace(first, epoch=zero), candidate=second, dropped=dropped, lone=lone)
+    return replace(rows, champion=first, candidate=second, dropped=dropped, lone=lone)
 
 
 def _nothing() -> Any:

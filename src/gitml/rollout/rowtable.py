@@ -27,8 +27,8 @@ _OUTCOMES = {"ok": ANSWERED, "failed": FAILED, "timed out": FAILED, "dropped": D
 class RowTable:
     """Rows in their order. ``unit``, ``pair`` (request, caller and row): keys. ``named``: the request named its unit.
     ``first``: it is the first row of its request. ``outcome``: one of ANSWERED, FAILED, DROPPED, OTHER. ``arrived``,
-    ``told`` (when the label came, -1 without one): microseconds since 1970. ``truth`` and ``predicted``: NaN where there
-    is none; words are numbers. ``source``: who told the label, as a number."""
+    ``told`` (when the label came, -1 without one): microseconds since 1970. ``truth`` and ``predicted``: NaN where
+    there is none; words are numbers. ``source``: who told the label, as a number."""
 
     unit: Keys
     pair: Keys
@@ -42,6 +42,24 @@ class RowTable:
     predicted: NDArray[np.float64]
     told: NDArray[np.int64]
     source: NDArray[np.int32]
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Units as integers, by which ``arranged`` orders them."""
+        return self.unit.view(np.int64)
+
+    @property
+    def firsts(self) -> NDArray[np.bool_]:
+        """Of rows in that order: where a unit is met first in its epoch."""
+        new = np.ones(len(self), bool)
+        new[1:] = (self.unit[1:] != self.unit[:-1]) | (self.epoch[1:] != self.epoch[:-1])
+        return new
+
+    def arranged(self) -> Any:
+        """Places of the rows by epoch, then by unit, then by time."""
+        order = np.argsort(self.arrived, kind="stable")
+        order = order[np.argsort(self.ids[order], kind="stable")]
+        return order[np.argsort(self.epoch[order].astype(np.int16), kind="stable")]
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -67,7 +85,8 @@ class WordNumbers:
         encoded = column.cast(pa.string()).dictionary_encode()
         table = [self.known.setdefault(word, len(self.known)) for word in encoded.dictionary.to_pylist()]
         places = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return np.array([*table, -1], dtype=np.int64)[places]
+        found: NDArray[np.int64] = np.array([*table, -1], dtype=np.int64)[places]
+        return found
 
 
 @dataclass(frozen=True)

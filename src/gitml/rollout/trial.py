@@ -73,7 +73,8 @@ def _told(value: Any) -> Any:
 class CandidateTrial:
     """``since``: main first had both beside each other under these rules. ``weight``: percent that the candidate is
     drawn for now, and ``steps`` of it. ``every``: how far looks are apart. ``output``: the model's first output.
-    ``notes``: what a reader should know of how the trial came about."""
+    ``notes``: what a reader should know of how the trial came about. ``told_rules``: the digest that main's files give
+    the rules, where they come from there."""
 
     model: str
     environment: str
@@ -89,6 +90,12 @@ class CandidateTrial:
     every: timedelta = timedelta(hours=1)
     scheduled: bool = False
     notes: tuple[str, ...] = ()
+    told_rules: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What an evaluation calls its rules."""
+        return self.told_rules or self.rules.digest
 
     @property
     def ends(self) -> datetime:

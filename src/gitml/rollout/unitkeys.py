@@ -20,8 +20,10 @@ def keys_of_texts(column: Any) -> Keys:
     >>> bool(one == again), bool(one == other), int(none)
     (True, False, 0)
     """
-    column = column.cast(pa.large_string())
     count = len(column)
+    if column.null_count == count:
+        return np.zeros(count, np.uint64)
+    column = column.cast(pa.large_string())
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + count + 1]
     raw = column.buffers()[2]
     data = np.concatenate([np.frombuffer(raw, np.uint8) if raw else np.zeros(0, np.uint8), np.zeros(_WORD, np.uint8)])

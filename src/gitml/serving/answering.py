@@ -58,7 +58,10 @@ class Answering:
         self._shadows = Shadows(metrics, log, limits)
 
     async def answer(self, ask: Ask) -> Answered:
-        """Raises HttpError; whatever reached a version is counted under it."""
+        """Raises HttpError; whatever reached a version is counted under it.
+
+        What the canary cannot answer the champion is asked. Its answer is logged as `asked`: nobody was drawn for it.
+        """
         served, large = ask.served, ask.size > LARGE
         served.in_flight.count += 1
         arm, unit, asked = _chosen(served, ask.version), ask.header_unit, None
@@ -69,13 +72,25 @@ class Answering:
             unit = asked.unit or ask.header_unit
             variant = served.variants[ask.version] if ask.version else served.choose(unit or request_id)
             arm = served.asked[ask.version] if ask.version else served.arms[variant.version]
-            head = {"id": request_id, "model": served.name, "version": variant.version, "variant": variant.role}
+            spare = None if ask.version or variant is not served.canary else served.champion
+            if spare and served.breaker.is_open:
+                variant, arm, spare = spare, served.asked[spare.version], None
             try:
-                rows, answers = await self._called(ask, variant, asked, large=large)
+                rows, answers = await self._tried(ask, variant, asked, request_id, large=large)
+                if spare:
+                    served.breaker.count(failed=False)
             except RequestError as exc:
-                self._metrics.answered(served.name, variant, exc.code, 0, 0.0)
-                exc.headers = [*exc.headers, *head_lines(head)]
-                raise
+                if not spare or exc.code == 429:
+                    raise
+                try:
+                    rows, answers = await self._tried(ask, spare, asked, request_id, large=large)
+                except RequestError:
+                    raise exc from None
+                # The champion answers it, so it is the canary's failure, and the caller sees none.
+                self._failed(ask, exc, arm, request_id, unit, asked)
+                served.breaker.count(failed=True)
+                variant, arm = spare, served.asked[spare.version]
+            head = _head(served, variant, request_id)
             unknown = variant.model.signature.unknown(rows)
             self._note(ask, head, unit, variant, arm, asked, rows, answers, unknown)
             return Answered(head, variant, answers, asked, unknown)
@@ -84,6 +99,16 @@ class Answering:
             raise
         finally:
             served.in_flight.count -= 1
+
+    async def _tried(
+        self, ask: Ask, variant: Variant, asked: AskedRows, request_id: str, *, large: bool
+    ) -> tuple[Rows, Answers]:
+        try:
+            return await self._called(ask, variant, asked, large=large)
+        except RequestError as exc:
+            self._metrics.answered(ask.served.name, variant, exc.code, 0, 0.0)
+            exc.headers = [*exc.headers, *head_lines(_head(ask.served, variant, request_id))]
+            raise
 
     def refused(self, ask: Ask, exc: RequestError) -> None:
         """Log a request that never reached ``answer``."""
@@ -151,6 +176,10 @@ class Answering:
         self._log.put(event)
         if ask.served.shadows and not ask.version:
             self._shadows.show(ask.served, unit or head["id"], asked, event)
+
+
+def _head(served: Served, variant: Variant, request_id: str) -> dict[str, str]:
+    return {"id": request_id, "model": served.name, "version": variant.version, "variant": variant.role}
 
 
 def _chosen(served: Served, version: str) -> Arm:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
@@ -18,6 +18,7 @@ from gitml import clock
 from gitml.errors import UsageError
 from gitml.models.model import Predictor
 from gitml.serving.batching import Runner
+from gitml.serving.breaker import Breaker
 from gitml.serving.limits import Limits
 from gitml.serving.router import epoch_of, route, takes
 from gitml.spec.deployment import Deployment, Pin, Shadow
@@ -51,7 +52,7 @@ class InFlight:
 @dataclass(frozen=True)
 class Served:
     """All that is loaded of one model. ``commit`` is main's that said so, empty where there is none. Columns in
-    ``private`` are not logged."""
+    ``private`` are not logged. ``breaker`` is the canary's, which it keeps while it is pinned."""
 
     name: str
     environment: str
@@ -61,6 +62,7 @@ class Served:
     since: float = field(default_factory=clock.timestamp)
     in_flight: InFlight = field(default_factory=InFlight, compare=False)
     private: frozenset[str] = frozenset()
+    breaker: Breaker = field(default_factory=Breaker, compare=False)
 
     @cached_property
     def champion(self) -> Variant:
@@ -91,8 +93,13 @@ class Served:
         """The arm of each version when callers choose it themselves."""
         return {v: self.unrouted._replace(name="asked", version=v) for v in self.variants}
 
+    @property
+    def canary(self) -> Variant | None:
+        pin = self.deployment.canary
+        return self.variants[pin.version] if pin else None
+
     def choose(self, unit: str) -> Variant:
-        """The variant whose answer this unit gets."""
+        """The variant that this unit is drawn for."""
         if self.deployment.canary is None:
             return self.champion
         chosen = route(self.deployment, unit, model=self.name, environment=self.environment)
@@ -148,7 +155,9 @@ class ServerState:
             percent = float(pin.sample) if isinstance(pin, Shadow) else 100.0
             variants[pin.version] = Variant(role, pin.version, pin.digest, runner, percent)
         self._same_inputs(name, variants)
-        return Served(name, self.environment, deployment, MappingProxyType(variants), commit, private=private)
+        fresh = Served(name, self.environment, deployment, MappingProxyType(variants), commit, private=private)
+        same = before is not None and _canary_of(before.deployment) == _canary_of(deployment)
+        return replace(fresh, breaker=before.breaker) if before is not None and same else fresh
 
     def swap(self, fresh: Served) -> Served | None:
         """Serve ``fresh`` from the next request on; returns what served before."""
@@ -181,6 +190,12 @@ class ServerState:
                     f"the {variant.role} of {name} wants {strange[0]}, which callers of the champion do not send",
                     "promote it as champion, so that callers know, or train it on the champion's inputs",
                 )
+
+
+def _canary_of(deployment: Deployment) -> tuple[str, str] | None:
+    """Whatever its weight."""
+    canary = deployment.canary
+    return (canary.version, canary.digest) if canary else None
 
 
 def _roles(deployment: Deployment) -> list[tuple[Role, Pin]]:

@@ -13,17 +13,26 @@ _HOUR = 3_600_000_000
 _ZONED = pa.timestamp("us", tz="UTC")
 
 
-def moments_of(column: Any) -> Any:
-    """An Arrow array of times, dates, or texts such as 2026-04-01T06:00:00, as moments; without a zone they are UTC.
+def moments_of(column: Any, zone: str = "") -> Any:
+    """An Arrow array of times, dates, or texts such as 2026-04-01T06:00:00, as moments. Those that say no zone are of
+    ``zone``, such as America/New_York, by default of UTC; of an hour that comes twice they are the first, and of one
+    that is left out the one before.
 
-    Raises pyarrow.ArrowInvalid for other texts.
+    Raises pyarrow.ArrowInvalid for other texts and zones.
+
+    >>> str(moments_of(pa.array(["2013-07-01T08:00:00"]), "America/New_York")[0])
+    '2013-07-01 12:00:00+00:00'
     """
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         try:
-            return column.cast(pa.timestamp("us")).cast(_ZONED)
+            column = column.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
             return column.cast(_ZONED)
-    return column.cast(pa.timestamp("us")).cast(_ZONED) if pa.types.is_date(column.type) else column.cast(_ZONED)
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("us"))
+    if zone and column.type.tz is None:
+        column = pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="earliest")
+    return column.cast(_ZONED)
 
 
 def hours_of(moments: Any) -> NDArray[np.int64]:

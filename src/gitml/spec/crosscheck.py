@@ -8,8 +8,8 @@ from typing import Any
 from gitml.errors import Problem
 from gitml.spec.application import Application, Model
 from gitml.spec.dag import cycle_problems, stages_of
-from gitml.spec.dvcfiles import Out, Pipeline, Stage
-from gitml.spec.dvcshape import LockFile, LockItem
+from gitml.spec.dvcfiles import Locked, Out, Pipeline, Stage
+from gitml.spec.dvcshape import LockItem
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
@@ -63,7 +63,7 @@ def stages_known(app: Application, document: Document, pipeline: Pipeline) -> li
 
 
 def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
-    """Each path of a model is the output of a stage; of a model from elsewhere, none is."""
+    """Each path of a model is the output of a stage, not a part of one; of a model from elsewhere, none is."""
     makers = pipeline.producers
     free = set(makers) - {path for model in app.models.values() for path in model.outputs.values()}
     found = []
@@ -78,6 +78,13 @@ def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> li
                 near = nearest(path, sorted(free))
                 hint = near if near.startswith("did") else "list it under outs or metrics of the stage that writes it"
                 found.append(document.problem(key, f"no stage of dvc.yaml writes {path}", hint))
+            elif model.origin == "pipeline" and path not in makers:
+                whole = next(out for out in makers if path.startswith(f"{out}/"))
+                told = (
+                    f"{path} is a part of the output {whole} of {maker!r}: what a version names has a digest of its own"
+                )
+                hint = f"list the files of {whole} one by one under outs in place of the folder, {path} among them"
+                found.append(document.problem(key, told, hint))
     return found
 
 
@@ -93,8 +100,9 @@ def _maker(makers: Mapping[str, str], path: str) -> str | None:
 def outputs_cached(app: Application, pipeline: Pipeline) -> list[Problem]:
     """What is large belongs to DVC: ``cache: false`` would leave it to Git."""
     outs = {o.path: o for s in pipeline.stages.values() for o in s.outs.values()}
+    makers = pipeline.producers
     return [
-        pipeline.document.problem(
+        pipeline.stages[makers[path]].document.problem(
             outs[path].key,
             f"{path} is the {what} of {name!r}, and 'cache: false' keeps it out of DVC",
             "remove 'cache: false'",
@@ -125,7 +133,7 @@ def packages_followed(app: Application, pipeline: Pipeline) -> list[Problem]:
             wanted, whose = " or ".join(dict.fromkeys(locks)), " and ".join(models)
             message = f"does not depend on {wanted}, the packages of {whose}"
             hint = f"add '- {locks[0]}' to its deps: other packages can give another model"
-            found.append(pipeline.document.problem(pipeline.stages[stage].key, message, hint))
+            found.append(pipeline.stages[stage].document.problem(pipeline.stages[stage].key, message, hint))
     return found
 
 
@@ -147,17 +155,17 @@ def outputs_apart(pipeline: Pipeline) -> list[Problem]:
     for stage, out in everything:
         if _outside(out.path):
             message = f"{out.path} lies outside the folder of dvc.yaml"
-            found.append(pipeline.document.problem(out.key, message, "write outputs inside it, with relative paths"))
+            found.append(stage.document.problem(out.key, message, "write outputs inside it, with relative paths"))
             continue
         other = seen.setdefault(out.path.lower(), (stage, out))
         if other[1] is not out:
-            found.append(pipeline.document.problem(out.key, *_collision(out, other)))
-    for _, out in everything:
+            found.append(stage.document.problem(out.key, *_collision(out, other)))
+    for stage, out in everything:
         above = out.path.lower().rpartition("/")[0]
         while above:
             if above in seen:
                 message = f"{out.path} lies inside {seen[above][1].path}, an output of {seen[above][0].name!r}"
-                found.append(pipeline.document.problem(out.key, message, "outputs must not lie in one another"))
+                found.append(stage.document.problem(out.key, message, "outputs must not lie in one another"))
                 break
             above = above.rpartition("/")[0]
     return found
@@ -190,11 +198,11 @@ def inputs_there(pipeline: Pipeline, exists: Exists) -> list[Problem]:
                 continue
             if path.startswith(("/", "~")):
                 message = f"reads {path}, which other machines do not have"
-                found.append(pipeline.document.problem(key, message, "read from inside the repository"))
+                found.append(stage.document.problem(key, message, "read from inside the repository"))
             elif not (_maker(makers, path) or path in inside or _tracked(path, exists)):
                 message = f"{path} is not there, and no stage writes it"
                 hint = nearest(path, makers)
-                found.append(pipeline.document.problem(key, message, hint if hint.startswith("did") else ""))
+                found.append(stage.document.problem(key, message, hint if hint.startswith("did") else ""))
     return found
 
 
@@ -215,7 +223,7 @@ def params_there(pipeline: Pipeline, values: Callable[[str], Mapping[str, Any] |
         for stage in pipeline.stages.values()
         for param in stage.params
         if param.name is not None and (known := values(param.file)) is not None
-        for problem in _param(pipeline.document, param.key, param.file, param.name, known)
+        for problem in _param(stage.document, param.key, param.file, param.name, known)
     ]
 
 
@@ -239,21 +247,25 @@ def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
             yield from _leaves(value, f"{before}{name}.")
 
 
-def lock_matches(lock: LockFile, document: Document, pipeline: Pipeline) -> list[Problem]:
-    """dvc.lock speaks of stages that exist, and of outputs inside the folder."""
-    found = []
-    for name, entry in lock.stages.items():
-        key: Key = ("stages", name)
-        if name not in pipeline.stages:
-            near = nearest(name, pipeline.stages)
-            hint = f"remove the entry, or rename the stage back{': ' + near if near.startswith('did') else ''}"
-            found.append(document.problem(key, f"dvc.yaml has no stage {name!r}", hint))
-            continue
-        wdir = pipeline.stages[name].wdir
-        for kind, items in (("deps", entry.deps), ("outs", entry.outs)):
+def lock_matches(locks: Mapping[str, Locked], pipeline: Pipeline) -> list[Problem]:
+    """Outputs in dvc.lock lie inside the folder. Entries of stages that are gone do nothing: DVC does not read them."""
+    found: list[Problem] = []
+    for name, locked in locks.items():
+        wdir = pipeline.stages[name].wdir if name in pipeline.stages else locked.folder
+        for kind, items in (("deps", locked.entry.deps), ("outs", locked.entry.outs)):
             for number, item in enumerate(items):
-                found += _lock_item(document, (*key, kind, number), item, wdir=wdir, is_out=kind == "outs")
+                key = (*locked.key, kind, number)
+                found += _lock_item(locked.document, key, item, wdir=wdir, is_out=kind == "outs")
     return found
+
+
+def lock_is_current(locks: Mapping[str, Locked], pipeline: Pipeline) -> list[Problem]:
+    """Cautions: entries of stages that dvc.yaml no longer has."""
+    return [
+        locked.document.problem(locked.key, f"dvc.yaml has no stage {name!r}", "`gitml train` removes the entry")
+        for name, locked in locks.items()
+        if name not in pipeline.stages
+    ]
 
 
 def _lock_item(document: Document, key: Key, item: LockItem, *, wdir: str, is_out: bool) -> Iterator[Problem]:

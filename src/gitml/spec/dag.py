@@ -48,8 +48,8 @@ def cycle_problems(pipeline: Pipeline) -> list[Problem]:
     if not cycle:
         return []
     message = f"stages wait for one another: {' → '.join(cycle)}"
-    key = pipeline.stages[cycle[0]].key
-    return [pipeline.document.problem(key, message, "one of them must not read what a later one writes")]
+    first = pipeline.stages[cycle[0]]
+    return [first.document.problem(first.key, message, "one of them must not read what a later one writes")]
 
 
 def stages_of(pipeline: Pipeline, model: Model) -> tuple[str, ...]:

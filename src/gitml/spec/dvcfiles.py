@@ -1,4 +1,4 @@
-"""dvc.yaml and dvc.lock with lines: what each stage reads and writes.
+"""dvc.yaml and dvc.lock with lines, of each folder that has one: what each stage reads and writes.
 
 Templates are filled in as DVC 3 does: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files. Nothing
 of DVC is imported: that takes half a second.
@@ -7,18 +7,21 @@ of DVC is imported: that takes half a second.
 from __future__ import annotations
 
 import posixpath
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gitml.errors import Problem, SpecError
-from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, OutOptions, StageBody
+from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
+from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, LockStage, OutOptions, StageBody
 from gitml.spec.templates import UnresolvedError, expand, resolve_text
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key, read
 
-DVC_FILE, LOCK_FILE, PARAMS_FILE = "dvc.yaml", "dvc.lock", "params.yaml"
+LOCK_FILE, PARAMS_FILE = "dvc.lock", "params.yaml"
+T = TypeVar("T")
 Reader = Callable[[str], Mapping[str, Any]]
 
 
@@ -33,16 +36,24 @@ class Param:
 
 @dataclass(frozen=True)
 class Out:
+    """``kept``: it stays from run to run, as ``persist`` says."""
+
     path: str
     kind: str
     cached: bool
     key: Key
+    kept: bool = False
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage after templates. Paths are relative to the folder of dvc.yaml; ``deps`` maps each to a key."""
+    """A stage after templates, and the dvc.yaml that it stands in.
 
+    ``name`` is DVC's in the root's own dvc.yaml, ``folder/dvc.yaml:train`` below. Paths are relative to the root;
+    ``deps`` maps each to a key.
+    """
+
+    document: Document
     name: str
     key: Key
     wdir: str
@@ -53,8 +64,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Pipeline:
-    document: Document
+    """``read`` are the files whose values templates may name."""
+
     stages: Mapping[str, Stage]
+    read: frozenset[str] = frozenset()
 
     @property
     def producers(self) -> dict[str, str]:
@@ -63,45 +76,133 @@ class Pipeline:
 
 
 def load_pipeline(root: Path) -> Pipeline:
-    """dvc.yaml of the application at ``root``. Raises SpecError with every problem."""
-    pipeline, problems = pipeline_of(read(root / DVC_FILE, DVC_FILE, empty=True), lambda name: values_of(root, name))
+    """The stages of the application at ``root``. Raises SpecError with every problem."""
+    pipeline, problems = read_pipeline(root, lambda name: values_of(root, name))
     if problems:
         raise SpecError(problems)
     return pipeline
 
 
+def read_pipeline(root: Path, reader: Reader) -> tuple[Pipeline, list[Problem]]:
+    """All stages at ``root``, and what is wrong with them. Raises SpecError for a file that cannot be read."""
+    stages: dict[str, Stage] = {}
+    values: frozenset[str] = frozenset()
+    problems: list[Problem] = []
+    for file in pipeline_files(root) or (DVC_FILE,):
+        found, wrong = pipeline_of(read(root / file, file, empty=True), reader)
+        stages |= found.stages
+        values |= found.read
+        problems += wrong
+    return Pipeline(stages, values), problems
+
+
 def values_of(root: Path, name: str) -> Mapping[str, Any]:
-    """The values of a YAML or JSON file of params. Raises SpecError when it is missing or wrong."""
+    """The values of a YAML, JSON or TOML file of params. Raises SpecError when it is missing or wrong."""
     if posixpath.isabs(name) or name.split("/")[0] == "..":
         raise SpecError([Problem(name, 0, "", "lies outside the folder of dvc.yaml")])
+    if name.endswith(".py"):
+        hint = "write the values into a file of YAML, JSON or TOML"
+        raise SpecError([Problem(name, 0, "", "is Python, whose values are known only to who runs it", hint)])
+    if name.endswith(".toml"):
+        return toml_values((root / name), name)
     return read(root / name, name, empty=True).data
 
 
-def load_lock(root: Path) -> tuple[LockFile, Document]:
-    """dvc.lock of the application at ``root``. Raises SpecError with every problem."""
-    document = read(root / LOCK_FILE, LOCK_FILE, empty=True)
-    if not document.data:
-        return LockFile(schema="2.0", stages={}), document
-    return build(LockFile, document, blanks=True), document
+def toml_values(path: Path, file: str) -> Mapping[str, Any]:
+    """Raises SpecError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError([Problem(file, 0, "", "the file is missing")]) from None
+    except (OSError, ValueError) as exc:
+        raise SpecError([Problem(file, 0, "", f"is not TOML: {exc}")]) from exc
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What a dvc.lock says of one stage, under ``key``; ``folder`` is where it lies, "" for the root."""
+
+    entry: LockStage
+    folder: str
+    document: Document
+    key: Key
+
+
+def load_locks(root: Path) -> dict[str, Locked]:
+    """What each dvc.lock at ``root`` says, by the names of stages. Raises SpecError with every problem."""
+    folders = {posixpath.dirname(file) for file in pipeline_files(root)} | {""}
+    found: dict[str, Locked] = {}
+    for folder in sorted(folders):
+        file = posixpath.join(folder, LOCK_FILE)
+        if (root / file).exists():
+            document = read(root / file, file, empty=True)
+            stages = build(LockFile, document, blanks=True).stages if document.data else {}
+            for name, entry in stages.items():
+                found[full_name(folder, name)] = Locked(entry, folder, document, ("stages", name))
+    return found
+
+
+def full_name(folder: str, name: str) -> str:
+    """
+    >>> full_name("", "train"), full_name("one", "train")
+    ('train', 'one/dvc.yaml:train')
+    """
+    return f"{folder}/{DVC_FILE}:{name}" if folder else name
+
+
+def pipeline_folder(stage: str) -> str:
+    """The folder of the dvc.yaml that a stage stands in.
+
+    >>> pipeline_folder("train"), pipeline_folder("one/dvc.yaml:train"), pipeline_folder("data/raw.csv.dvc")
+    ('', 'one', '')
+    """
+    file, mark, _ = stage.rpartition(f"/{DVC_FILE}:")
+    return file if mark else ""
 
 
 def pipeline_of(document: Document, reader: Reader) -> tuple[Pipeline, list[Problem]]:
-    """The stages of a parsed dvc.yaml, and what is wrong with it. ``reader`` gives the values of a file."""
+    """The stages of a parsed dvc.yaml, and what is wrong with it. ``reader`` gives the values of a file at the root."""
+    folder = posixpath.dirname(document.file)
     shape = build(DvcFile, document, blanks=True)
-    problems: list[Problem] = []
-    scope = _scope(document, reader, shape.vars, ("vars",), "", problems)
+    problems = _dates(document)
+    seen: set[str] = set()
+
+    def values(file: str) -> Mapping[str, Any]:
+        seen.add(file)
+        return reader(file)
+
+    scope = _scope(document, values, shape.vars, ("vars",), folder, problems)
     stages: dict[str, Stage] = {}
     for name, body in shape.stages.items():
-        for built in _instances(_Site(document, reader, problems), name, body, scope):
+        for built in _instances(_Site(document, folder, values, problems), name, body, scope):
             stages[built.name] = built
-    return Pipeline(document, stages), problems
+    return Pipeline(stages, frozenset(seen)), problems
+
+
+DATE = ("a date, which DVC takes for no value of a param", "quote it: '2013-01-31'")
+
+
+def _dates(document: Document) -> list[Problem]:
+    """Among the values that templates may name."""
+    keys = [key for key in document.dates if key[0] == "vars" or (len(key) > 2 and key[2] in ("foreach", "matrix"))]
+    return [document.problem(key, *DATE) for key in sorted(keys, key=str)]
 
 
 @dataclass(frozen=True)
 class _Site:
     document: Document
+    folder: str
     reader: Reader
     problems: list[Problem]
+
+    def named(self, key: Key, found: Iterator[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+        """Those whose suffix DVC can name a stage with; the others are problems."""
+        for suffix, value in found:
+            if suffix and "@" not in suffix:
+                yield suffix, value
+            else:
+                told = f"{suffix!r} cannot be a part of a stage's name"
+                self.problems.append(self.document.problem(key, told, "loop over words, without @"))
 
     def refuse(self, key: Key, exc: UnresolvedError) -> None:
         hint = f"define it in {PARAMS_FILE} or under vars, or write the value out"
@@ -115,7 +216,7 @@ def _scope(
     scope: dict[str, Any] = {}
     files = [str(e).partition(":")[0] for e in entries if isinstance(e, str)]
     if key == ("vars",) and PARAMS_FILE not in files:
-        scope.update(_quietly(reader, PARAMS_FILE))
+        scope.update(_quietly(reader, posixpath.join(wdir, PARAMS_FILE)))
     for number, entry in enumerate(entries):
         if isinstance(entry, Mapping):
             scope.update(entry)
@@ -124,7 +225,8 @@ def _scope(
         try:
             values = reader(posixpath.normpath(posixpath.join(wdir, file)))
         except SpecError as exc:
-            problems.append(document.problem((*key, number), str(exc.problems[0])))
+            first = exc.problems[0]
+            problems.append(document.problem((*key, number), str(first), first.hint))
             continue
         scope.update({k: v for k, v in values.items() if not names or k in names.split(",")})
     return scope
@@ -143,10 +245,10 @@ def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: dict[st
     key: Key = ("stages", name)
     try:
         if isinstance(body, Foreach):
-            for suffix, extra in expand(body.foreach, scope):
+            for suffix, extra in site.named(key, expand(body.foreach, scope)):
                 yield _stage(site, f"{name}@{suffix}", (*key, "do"), body.do, {**scope, **extra})
         elif body.matrix is not None:
-            for suffix, extra in expand(body.matrix, scope, matrix=True):
+            for suffix, extra in site.named(key, expand(body.matrix, scope, matrix=True)):
                 yield _stage(site, f"{name}@{suffix}", key, body, {**scope, **extra})
         else:
             yield _stage(site, name, key, body, scope)
@@ -155,7 +257,7 @@ def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: dict[st
 
 
 def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, Any]) -> Stage:
-    wdir = resolve_text(body.wdir, scope) if body.wdir else ""
+    wdir = _place(site.folder, body.wdir, scope) if body.wdir else site.folder
     if body.vars:
         scope = {
             **scope,
@@ -167,7 +269,9 @@ def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, A
         if out.path in outs:
             site.problems.append(site.document.problem(out.key, f"{out.path} is an output of this stage twice"))
         outs[out.path] = out
-    return Stage(name, key, wdir, deps, tuple(_params(body, key, wdir, scope)), outs)
+    return Stage(
+        site.document, full_name(site.folder, name), key, wdir, deps, tuple(_params(body, key, wdir, scope)), outs
+    )
 
 
 def _outs(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterator[Out]:
@@ -176,7 +280,8 @@ def _outs(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterat
             for path, options in entry.items():
                 place: Key = (*key, kind, number)
                 cached = not (isinstance(options, OutOptions) and options.cache is False)
-                yield Out(_place(wdir, path, scope), kind, cached, place)
+                kept = isinstance(options, OutOptions) and bool(options.persist or options.checkpoint)
+                yield Out(_place(wdir, path, scope), kind, cached, place, kept)
 
 
 def _params(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterator[Param]:

@@ -137,6 +137,11 @@ class MonitorHarm(FileSection):
         description="How much worse nobody minds, in the metric's own unit; by default half the width of the interval "
         "that the version's evaluation has.",
     )
+    calibration: Share = Field(
+        0.01,
+        description="How far the share of positive labels may be from the mean of answers that are probabilities, that "
+        "nobody minds; 1 turns it off. It is judged where the version's evaluated rows (`evaluated`) bear it out.",
+    )
     labels_within: Duration | None = Field(
         None,
         description="When labels have come: only requests that are older count, so that late labels do not mislead. "

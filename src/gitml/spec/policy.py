@@ -238,10 +238,14 @@ class Policy(FileSection):
         return max((n.within for gates in every for _, n in gates.needs if n.what == "look" and n.within), default=None)
 
     @property
+    def candidate_rules(self) -> tuple[CanaryRules, ...]:
+        """All that say how candidates are judged somewhere."""
+        every = ((e.canary, *(own.canary for own in e.models.values())) for e in self.environments.values())
+        return tuple(rules for found in every for rules in found if rules)
+
+    @property
     def judges_candidates(self) -> bool:
-        """Whether some environment says how candidates are judged there."""
-        environments = self.environments.values()
-        return any(e.canary or any(own.canary for own in e.models.values()) for e in environments)
+        return bool(self.candidate_rules)
 
     def proposes(self, environment: str) -> bool:
         """Whether the bot opens promotions to ``environment`` by itself."""
@@ -283,7 +287,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     ]
     wanted += [
         ((*place, "canary", "approvals", change, role), role, count)
-        for place, rules in _canaries(policy)
+        for place, rules in canary_rules(policy)
         for change, roles in rules.approvals.items()
         for role, count in roles.items()
     ]
@@ -300,7 +304,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     return found
 
 
-def _canaries(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
+def canary_rules(policy: Policy) -> Iterator[tuple[Key, CanaryRules]]:
     """All rules for candidates, with where they stand."""
     for name, environment in policy.environments.items():
         if environment.canary:

@@ -13,7 +13,7 @@ from gitml.spec.canary import CanaryRules
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
-from gitml.spec.policy import Policy
+from gitml.spec.policy import Policy, canary_rules
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
@@ -38,6 +38,19 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
         document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
         for key, name in named
         if name not in app.models
+    ]
+
+
+def kpis_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
+    """KPIs that candidates are judged by exist."""
+    named: list[tuple[Key, str]] = []
+    for place, rules in canary_rules(policy):
+        named += [((*place, "canary", "kpis", name), name) for name in rules.kpis]
+        named += [((*place, "canary", "metric", "kpi"), rules.metric.kpi)] if rules.metric.kpi else []
+    return [
+        document.problem(key, f"gitml.yaml has no KPI {name!r}", nearest(name, app.kpis) or "add it under `kpis`")
+        for key, name in named
+        if name not in app.kpis
     ]
 
 

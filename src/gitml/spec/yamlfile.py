@@ -27,13 +27,14 @@ _MERGE = "tag:yaml.org,2002:merge"
 class Document:
     """A parsed file: plain values, and the line (from 1) of each key, such as ``("models", "delay")``.
 
-    ``plain`` holds the text and the value of each scalar without quotes.
+    ``plain`` holds the text and the value of each scalar without quotes; ``dates`` are where dates and times stand.
     """
 
     file: str
     data: dict[str, Any]
     lines: Mapping[Key, int]
     plain: Mapping[Key, tuple[str, Any]] = field(default_factory=dict)
+    dates: frozenset[Key] = frozenset()
 
     def line(self, key: Key) -> int:
         """The line of ``key``, or of the nearest key around it that the file has; 0 when there is none."""
@@ -93,7 +94,7 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
     data = reader.mapping(node, (), 1)
     if reader.problems:
         raise SpecError(list(dict.fromkeys(reader.problems)))
-    return Document(file, data, reader.lines, reader.plain)
+    return Document(file, data, reader.lines, reader.plain, frozenset(reader.dates))
 
 
 def _decode(content: bytes, file: str) -> str:
@@ -117,6 +118,8 @@ def _compose(text: str, file: str) -> Node | None:
         conflict = _conflict(text)
         if conflict:
             hint = "keep what is right of both sides and remove the marker lines"
+            if file.rpartition("/")[2] == "dvc.lock":
+                hint = "runs write it: `gitml resolve` takes main's, and the next training writes it anew"
             raise SpecError([Problem(file, conflict, "", "an unfinished merge: conflict markers", hint)]) from None
         mark = exc.problem_mark or exc.context_mark
         raise SpecError([_syntax(file, mark.line + 1 if mark else 0, exc)]) from None
@@ -171,6 +174,7 @@ class _Reader:
     lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     plain: dict[Key, tuple[str, Any]] = field(default_factory=dict)
+    dates: list[Key] = field(default_factory=list)
     values: int = 0
 
     def value(self, node: Node, key: Key, depth: int) -> Any:
@@ -252,7 +256,9 @@ class _Reader:
                 return self._wrong(node, key, "holds half a character (a lone surrogate)")
         if isinstance(value, float) and not math.isfinite(value):
             return self._wrong(node, key, f"{node.value[:40]} is not a finite number")
-        if isinstance(node, ScalarNode) and node.style is None and not str(node.tag).endswith(":timestamp"):
+        if str(node.tag).endswith(":timestamp"):
+            self.dates.append(key)
+        elif isinstance(node, ScalarNode) and node.style is None:
             self.plain[key] = node.value, value
         return value
 

@@ -56,13 +56,14 @@ def paired(champion: Influence, candidate: Influence) -> Contrast:
 def differences(apart: Influence, champion: float) -> Contrast:
     """Of the mean of paired differences, candidate less champion, and the champion's own mean.
 
-    That is what is left of pairs when they were added up by unit (``unitsums``, ``deltamethod.ratio``).
+    That is what is left of pairs when they were added up by unit (``deltamethod.ratio``).
 
     >>> from gitml.stats.deltamethod import ratio
     >>> round(differences(ratio([1, 2, 3], [2.0, -1.0, 2.0], [10, 10, 10], [2.0, 1.0, 2.0]), champion=0.5).candidate, 2)
     0.6
     """
-    sums, units = _by_unit(apart.unit, apart.rows)
+    _, sums = _by_unit(apart.unit, apart.rows)
+    units = len(sums)
     variance = float(sums @ sums) * units / max(units - 1, 1)
     return Contrast(
         champion,
@@ -91,22 +92,22 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
     >>> round(found.difference, 3), found.units
     (0.0, (110, 30))
     """
-    kept = [s for s in strata if all(len(np.unique(arm.unit)) >= _LEAST_IN_STRATUM for arm in s)]
+    reduced = [(s, [_by_unit(arm.unit, arm.rows) for arm in s]) for s in strata]
+    kept = [(s, sums) for s, sums in reduced if min(len(of_arm[0]) for of_arm in sums) >= _LEAST_IN_STRATUM]
     if not kept:
         return None
-    weights = np.array([a.count * b.count / (a.count + b.count) for a, b in kept])
+    weights = np.array([a.count * b.count / (a.count + b.count) for (a, b), _ in kept])
     parts = weights / weights.sum()
-    champion, candidate = (float(parts @ [s[arm].value for s in kept]) for arm in (0, 1))
+    champion, candidate = (float(parts @ [s[arm].value for s, _ in kept]) for arm in (0, 1))
     if relative and champion == 0:
         return None
     slopes = (-candidate / champion**2, 1 / champion) if relative else (-1.0, 1.0)
-    arms = [_arm([s[arm] for s in kept], parts * slopes[arm]) for arm in (0, 1)]
-    both, _ = _by_unit(np.concatenate([a[0] for a in arms]), np.concatenate([a[1] for a in arms]))
-    by_arm = [_by_unit(unit, rows) for unit, rows in arms]
+    arms = [_joined([sums[arm] for _, sums in kept], parts * slopes[arm]) for arm in (0, 1)]
+    _, both = _by_unit(*(np.concatenate(column) for column in zip(*arms, strict=True)))
     variance = float(both @ both)
     alone = math.fsum(
         (p * slope) ** 2 * arm.independent
-        for p, s in zip(parts, kept, strict=True)
+        for p, (s, _) in zip(parts, kept, strict=True)
         for slope, arm in zip(slopes, s, strict=True)
     )
     return Contrast(
@@ -115,24 +116,27 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
         candidate / champion - 1 if relative else candidate - champion,
         variance**0.5,
         float(weights.sum()) * _more(variance, alone),
-        (by_arm[0][1], by_arm[1][1]),
-        min(_carriers(sums) for sums, _ in by_arm),
+        (len(arms[0][0]), len(arms[1][0])),
+        min(_carriers(sums) for _, sums in arms),
     )
 
 
-def _arm(epochs: Sequence[Influence], slopes: Floats) -> tuple[Ints, Floats]:
-    """Rows of one arm over all epochs; each epoch's are widened for the mean that was taken from them."""
-    found = []
-    for epoch, slope in zip(epochs, slopes, strict=True):
-        units = len(np.unique(epoch.unit))
-        found.append(epoch.rows * slope * (units / (units - 1)) ** 0.5)
-    return np.concatenate([e.unit for e in epochs]), np.concatenate(found)
+def _joined(epochs: Sequence[tuple[Ints, Floats]], slopes: Floats) -> tuple[Ints, Floats]:
+    """Units of one arm over all epochs; each epoch's sums are widened for the mean that was taken from them."""
+    wide = [
+        sums * slope * (len(sums) / (len(sums) - 1)) ** 0.5 for (_, sums), slope in zip(epochs, slopes, strict=True)
+    ]
+    return _by_unit(np.concatenate([unit for unit, _ in epochs]), np.concatenate(wide))
 
 
-def _by_unit(unit: Ints, rows: Floats) -> tuple[Floats, int]:
+def _by_unit(unit: Ints, rows: Floats) -> tuple[Ints, Floats]:
+    """The different units in order, and the sum of the rows of each."""
+    if (unit[1:] >= unit[:-1]).all():  # rows in this order need no sorting, which would take most of the time
+        starts = np.flatnonzero(np.append(len(unit) > 0, unit[1:] != unit[:-1]))
+        return unit[starts], np.add.reduceat(rows, starts) if len(starts) else rows
     different, places = np.unique(unit, return_inverse=True)
     sums: Floats = np.bincount(places, rows, len(different)).astype(np.float64)
-    return sums, len(different)
+    return different, sums
 
 
 def _carriers(sums: Floats) -> float:

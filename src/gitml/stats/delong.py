@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gitml.stats.influence import Floats, Influence, checked, per_observation, whole
+from gitml.stats.influence import Floats, Influence, Ints, checked, per_observation, whole
 
 
 def auc(unit: ArrayLike, truth: ArrayLike, score: ArrayLike) -> Influence:
@@ -28,19 +28,25 @@ def auc(unit: ArrayLike, truth: ArrayLike, score: ArrayLike) -> Influence:
     share = float(positive.mean()) if y.size else 0.0
     if share in (0.0, 1.0):
         raise ValueError("the area under the ROC curve needs rows of both classes")
-    below_negative, below_positive = _below(x, ~positive), _below(x, positive)
-    placed = np.where(positive, below_negative, 1 - below_positive)
+    placed = _placed(x, positive)
     value = float(placed[positive].mean())
     return per_observation(value, units, (placed - value) / np.where(positive, share, 1 - share))
 
 
-def _below(values: Floats, others: NDArray[np.bool_]) -> Floats:
-    """The share of ``others`` (n,), which are some of the values, below each of them; equal ones count half."""
-    order = np.argsort(values)
-    ordered = values[order]
+def _placed(x: Floats, positive: NDArray[np.bool_]) -> Floats:
+    """Of each positive the share of negatives below it, of each negative that of positives above; equal ones half."""
+    order = np.argsort(x)
+    ordered, is_positive = x[order], positive[order]
     ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
-    upto = np.cumsum(others[order])[ends]
-    half = (upto + np.concatenate([[0], upto[:-1]])) / 2
-    found = np.empty_like(values)
-    found[order] = np.repeat(half, np.diff(ends, prepend=-1))
-    return found / float(others.sum())
+    repeats = np.diff(ends, prepend=-1)
+    below_positive, below_negative = (_half_below(some, ends, repeats) for some in (is_positive, ~is_positive))
+    found = np.empty_like(x)
+    found[order] = np.where(is_positive, below_negative, 1 - below_positive)
+    return found
+
+
+def _half_below(some: NDArray[np.bool_], ends: Ints, repeats: Ints) -> Floats:
+    """The share of some among the lower values and half of the equal ones, in order."""
+    upto = np.cumsum(some)[ends]
+    half = (upto + np.concatenate([[0], upto[:-1]])) / (2 * float(some.sum()))
+    return np.repeat(half, repeats)

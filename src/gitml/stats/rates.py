@@ -49,8 +49,7 @@ def split(
 ) -> Interval:
     """Of two arms with (events, units) each, all in one epoch.
 
-    Over several epochs the exact part would add up what must not be added up (Simpson): there give ``contrast`` alone
-    to ``asymptoticcs.interval``, or the events to ``eventcounts``.
+    Over several epochs the exact part would add up what must not be added up (Simpson).
     """
     exact = betabinomial.difference(champion, candidate, EXACT * level, side=side)
     return exact if contrast is None else _nearer(exact, contrast, level, side, tuned)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from gitml.stats.influence import checked
+from gitml.stats.influence import Ints, checked, whole
 
 # How close around the meant shares the others are sought: a share of a half is meant to be missed by some .01.
 CONCENTRATION = 1_000.0
@@ -40,3 +40,26 @@ def log_evalue(units: ArrayLike, shares: ArrayLike, *, concentration: float = CO
     mixed = np.where(used, gammaln(prior + counts) - gammaln(prior) - counts * np.log(np.where(used, meant, 1.0)), 0.0)
     totals = counts.sum(axis=1)
     return float(mixed.sum() - (gammaln(concentration + totals) - gammaln(concentration)).sum())
+
+
+def newcomers(unit: ArrayLike, arm: ArrayLike, epoch: ArrayLike) -> Ints:
+    """How many units came into each arm in each epoch, (epochs, 2), each in its first epoch alone; of (n,) rows.
+
+    A unit that returns is in the same place of the draw as before. Counted again in every epoch, a chance surplus would
+    be told as often as there are epochs: 2,000 units who return at five weights are then called broken in 1 %, at one
+    weight in five epochs in 3 %, where a two-hundredth is promised.
+
+    >>> newcomers([1, 2, 3, 1, 2, 4], [0, 0, 1, 0, 1, 1], [0, 0, 0, 1, 1, 1]).tolist()
+    [[2, 1], [0, 1]]
+    """
+    units, arms, epochs = whole("units", unit), whole("arms", arm), whole("epochs", epoch)
+    size = int(epochs.max(initial=-1)) + 1
+    if not size:
+        return np.zeros((0, 2), np.int64)
+    order = np.argsort(units, kind="stable")
+    units, arms, epochs = units[order], arms[order], epochs[order]
+    starts = np.flatnonzero(np.append(True, units[1:] != units[:-1]))
+    first = np.minimum.reduceat(epochs, starts)
+    here = epochs == np.repeat(first, np.diff(starts, append=len(units)))
+    seen = [np.logical_or.reduceat(here & (arms == arm), starts) for arm in (0, 1)]
+    return np.stack([np.bincount(first[some], minlength=size) for some in seen], axis=1)

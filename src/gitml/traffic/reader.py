@@ -31,6 +31,7 @@ _AT_ONCE = 1_000_000
 _SKEW = timedelta(days=1)
 _KEYS = ("request_id", "caller", "row", "arm", "outcome", "arrived")
 _LABELLED = ("label", "label_text", "source", "arrived")
+_KEPT = [*_LABELLED, "caller", "order"]
 
 
 @dataclass(frozen=True)
@@ -208,15 +209,15 @@ def _keyed(stored: StoredRows, day: str, before: Hashes) -> _Day:
 
 
 class _Newest(NamedTuple):
-    """Labels by key, sorted, each the newest of its key; ``rows`` are in the same order."""
+    """Labels by key, sorted, each the newest of its key; ``rows``: where each stands."""
 
     keys: Hashes
     order: np.ndarray[Any, Any]
-    rows: pa.RecordBatch
+    rows: np.ndarray[Any, Any]
 
 
 class _Told(NamedTuple):
-    """Labels for requests of a named caller, and those for anybody's; ``rows`` are those of both."""
+    """Labels for requests of a named caller, and those for anybody's; ``rows`` are all that came."""
 
     mine: _Newest
     anybody: _Newest
@@ -234,21 +235,21 @@ def _told(labels: StoredRows, days: Sequence[str], window: Window, number: int, 
         for batch in map(upgraded_labels, labels.rows(day)):
             found = keys_of(batch)
             mine = (found.request % np.uint64(passes) == number) & _arrived_by(batch["arrived"], window.at)
-            parts.append(batch.filter(pa.array(mine)))
+            some = batch.select(_KEPT)
+            parts.append(some if mine.all() else some.filter(pa.array(mine)))
             keys.append(Keys(found.request[mine], found.named[mine]))
-    rows = pa.concat_batches([pa.RecordBatch.from_pylist([], schema=LABELS), *parts])
+    rows = pa.concat_batches([pa.RecordBatch.from_pylist([], schema=LABELS).select(_KEPT), *parts])
     named = rows["caller"].is_valid().to_numpy(zero_copy_only=False)
     by_name = concatenated(key.named for key in keys)
     by_request = concatenated(key.request for key in keys)
-    mine, anybody = _sorted(rows, by_name, named), _sorted(rows, by_request, ~named)
-    return _Told(mine, anybody, pa.concat_batches([mine.rows, anybody.rows]))
+    order = rows["order"].to_numpy(zero_copy_only=False)
+    return _Told(_sorted(by_name, order, named), _sorted(by_request, order, ~named), rows)
 
 
-def _sorted(rows: pa.RecordBatch, keys: Hashes, chosen: np.ndarray[Any, Any]) -> _Newest:
-    part, mine = rows.filter(pa.array(chosen)), keys[chosen]
-    order = part["order"].to_numpy(zero_copy_only=False)
-    last = newest(mine, order)
-    return _Newest(mine[last], order[last], part.select(_LABELLED).take(pa.array(last)))
+def _sorted(keys: Hashes, order: np.ndarray[Any, Any], chosen: np.ndarray[Any, Any]) -> _Newest:
+    mine = np.flatnonzero(chosen)
+    last = mine[newest(keys[mine], order[mine])]
+    return _Newest(keys[last], order[last], last)
 
 
 def _labelled(batch: pa.RecordBatch, keys: Keys, told: _Told) -> pa.RecordBatch:
@@ -257,13 +258,21 @@ def _labelled(batch: pa.RecordBatch, keys: Keys, told: _Told) -> pa.RecordBatch:
     at, other = places_in(keys.named, mine.keys), places_in(keys.request, anybody.keys)
     # The newer of the two counts.
     first = _order(mine, at) >= _order(anybody, other)
-    offset = len(mine.keys)
-    places = np.where(first, at, np.where(other >= 0, other + offset, -1))
+    places = np.where(first, _row(mine, at), _row(anybody, other))
     index = pa.array(places, mask=~ok | (places < 0))
     for name in _LABELLED:
         target = name if name.startswith("label") else f"label_{name}"
-        batch = batch.append_column(target, told.rows[name].take(index))
+        values = told.rows[name]
+        nothing = values.null_count == len(values)
+        found = pa.nulls(len(index), values.type) if nothing else values.take(index)
+        batch = batch.append_column(target, found)
     return batch
+
+
+def _row(told: _Newest, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if not len(told.keys):
+        return np.full(len(places), -1)
+    return np.where(places >= 0, told.rows[places], -1)
 
 
 def _order(told: _Newest, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

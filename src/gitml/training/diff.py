@@ -98,12 +98,16 @@ def _content(record: Record, path: str, digest: str, files: int) -> str:
 
 def _code(record: Record) -> dict[str, str]:
     skip = {record.packages.path} if record.packages else set()
-    contents = external(record.entries())
+    entries = record.entries()
+    # Where `dvc import` took data from is told by the data.
+    skip |= {dep.path for entry in entries.values() if not entry.cmd for dep in entry.deps}
+    contents = external(entries)
     return {c.path: _content(record, c.path, c.digest, c.files) for c in contents if c.path not in skip}
 
 
 def _commands(record: Record) -> dict[str, str]:
-    return {name: " && ".join(entry.cmd) for name, entry in record.entries().items()}
+    """Of the stages; what `dvc add` or `dvc import` took in has none and is data."""
+    return {name: " && ".join(entry.cmd) for name, entry in record.entries().items() if entry.cmd}
 
 
 def _packages(git: Git, record: Record) -> dict[str, str]:

@@ -18,7 +18,8 @@ from gitml.files import copy_file
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.pipelines.lock import refuse_without_dvc
-from gitml.pipelines.run import Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.ran import Ran
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.pipelines.venv import StageEnvironment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
 from gitml.registry import Record, lineage_digest, resolve
@@ -201,7 +202,15 @@ def _rerun(work: _Work, origin: Origin, dvc: ScratchDvc) -> Verdict:
     found = compare(record, rerun, work.call.tolerance)
     if found.phase is Phase.SUCCESSFUL and found.measurements["level"] != Level.BYTES:
         found = _with_its_own_model(work, rerun, found)
-    return _told(work, origin, environment, found)
+    return _told(work, origin, environment, _with_what_stays(found, dvc.keeping(commands)))
+
+
+def _with_what_stays(found: Verdict, kept: tuple[str, ...]) -> Verdict:
+    """What a stage keeps from run to run is in no record: with it missing here, another result proves nothing."""
+    if found.phase is not Phase.FAILED or not kept:
+        return found
+    told = f"{kept[0]} stays from run to run (persist), and here it started from nothing: {found.reason}"
+    return replace(found, phase=Phase.INCONCLUSIVE, reason=told)
 
 
 def _with_its_own_model(work: _Work, rerun: Rerun, found: Verdict) -> Verdict:

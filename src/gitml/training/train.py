@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -16,46 +14,32 @@ from gitml.dvc.manifest import Fingerprint, fingerprint
 from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
+from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
-from gitml.pipelines.journal import JournalEntry
+from gitml.pipelines.fetching import without_data
+from gitml.pipelines.journal import JournalEntry, note_of
 from gitml.pipelines.keeping import differing, put_back
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
 from gitml.pipelines.profiles import profile
+from gitml.pipelines.ran import How, Ran
 from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
-from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
-from gitml.registry.store import next_time, refuse_file_in_the_way, with_digest
-from gitml.spec import Application, load_application
+from gitml.registry.store import Found, find, next_time, refuse_file_in_the_way, with_digest
+from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
+from gitml.spec.root import APPLICATION
+from gitml.spec.unportable import kept_outputs
 from gitml.spec.yaml11 import ambiguous_params
-from gitml.training.compare import Comparison, compare
+from gitml.training.compare import compare
+from gitml.training.standing import Beginning, begin, is_ci, remember
+from gitml.training.trained import Trained, TrainOutcome
 
 _PARAMS_SAID = 5
-
-
-class TrainOutcome(StrEnum):
-    NEW = "new version"
-    SAME = "nothing changed"
-    REPRODUCED = "reproduced"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training gave for one model. ``put_back``: the outputs of which training gave other bytes than the record
-    says, and which are now the recorded ones again."""
-
-    model: str
-    outcome: TrainOutcome
-    record: Record
-    path: Path
-    stages: tuple[Ran, ...]
-    comparison: Comparison | None
-    same_metrics: bool = True
-    put_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,17 +60,31 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
     chosen = _choose(application, models)
     git = Git(root)
     in_ci = is_ci()
-    with training(root, wait=call.wait, tell=call.say), Dvc(root) as dvc:
-        about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
-        if in_ci:
-            refuse_dirty(about)
-        with stage_environment(Path(sys.executable).parent):
-            return [_train_model(about, name) for name in chosen]
+    clone.refuse_sparse(root)
+    with training(root, wait=call.wait, tell=call.say):
+        since = begin(root)
+        with Dvc(root) as dvc:
+            about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
+            if in_ci:
+                refuse_dirty(about)
+            with stage_environment(Path(sys.executable).parent):
+                found = [_train_model(about, name) for name in chosen]
+            if any(ran.how is not How.UP_TO_DATE for ran in about.done.values()):
+                dvc.forget_gone()
+            elif load_application(root) == application:
+                _remember(about, since, found)
+            return found
 
 
-def is_ci() -> bool:
-    """CI systems set CI; unset, empty, 0 and false mean a person's machine."""
-    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+def _remember(run: Training, since: Beginning, found: Sequence[Trained]) -> None:
+    """Let the next training know where this one had nothing to do."""
+    if any(one.put_back for one in found):
+        return
+    models, done = run.application.models, run.done.values()
+    places = run.dvc.looked_at(list(run.done))
+    records = [record.path for name in models for record in find(run.root, name)]
+    ours = [run.root / APPLICATION, *records, *(note_of(run.root, ran.entry) for ran in done)]
+    remember(run.root, since, places and (*places, *map(str, ours)), found, _with_stages(run.application))
 
 
 def refuse_dirty(about: Training) -> None:
@@ -111,10 +109,13 @@ class Training:
     done: dict[str, Ran] = field(default_factory=dict)
 
     @cached_property
-    def said_of_params(self) -> int:
-        """Say once, before the first command runs, which params a stage may read otherwise; how many there are."""
-        found = ambiguous_params(self.root)
-        for problem in found[:_PARAMS_SAID]:
+    def said(self) -> int:
+        """Say once, before the first command runs, what other clones or the stages may have otherwise; how much."""
+        found = ambiguous_params(self.root)[:_PARAMS_SAID]
+        with suppress(SpecError):
+            pipeline = load_pipeline(self.root)
+            found += [*kept_outputs(pipeline), *clone.cautions(self.root, pipeline)]
+        for problem in found:
             self.call.say(f"{problem}; {problem.hint}")
         return len(found)
 
@@ -124,8 +125,12 @@ class Training:
         return tuple(_dirty(self.git, self.dvc))
 
 
+def _with_stages(application: Application) -> list[str]:
+    return [name for name, model in application.models.items() if model.origin == "pipeline"]
+
+
 def _choose(application: Application, models: Sequence[str]) -> list[str]:
-    with_stages = [n for n, m in application.models.items() if m.origin == "pipeline"]
+    with_stages = _with_stages(application)
     for name in models:
         if name not in application.models:
             raise UsageError(f"there is no model {name}", f"models here: {', '.join(application.models)}")
@@ -142,7 +147,7 @@ def _dirty(git: Git, dvc: Dvc) -> list[str]:
     def own(path: str) -> bool:
         place = PurePosixPath(path)
         return (
-            path == "dvc.lock"
+            place.name == "dvc.lock"
             or place.match("models/*/versions/*.json")
             or bool(outs & {path, *map(str, place.parents)})
             or (place.name == ".gitignore" and str(place.parent) in folders)
@@ -157,7 +162,10 @@ def stages_of(dvc: Dvc, name: str, model: Model) -> tuple[str, ...]:
     missing = [(key, path) for key, path in model.outputs.items() if path not in producers]
     if missing:
         raise SpecError(
-            [Problem("gitml.yaml", 0, f"models.{name}.{key}", f"no stage makes {path}") for key, path in missing]
+            [
+                Problem("gitml.yaml", 0, f"models.{name}.{key}", f"no stage makes {path}", "see `gitml check`")
+                for key, path in missing
+            ]
         )
     return dvc.lineage(list(dict.fromkeys(producers[path] for path in model.outputs.values())))
 
@@ -178,11 +186,14 @@ def _train_model(run: Training, name: str) -> Trained:
     refuse_file_in_the_way(run.root, name)
     stages = stages_of(run.dvc, name, model)
     refuse_loose_packages(run, model, stages)
-    done = bring_up_to_date(run.dvc, stages, options_of(run, model), run.done)
-    run.done.update({ran.stage: ran for ran in done})
+    options = options_of(run, model)
+    own = {run.dvc.producers()[path] for path in model.outputs.values()}
+    done = without_data(run.dvc, stages, own, options)
+    if done is None or _known(run, name, done) is None:
+        done = bring_up_to_date(run.dvc, stages, options, run.done)
+    run.done.update({ran.stage: ran for ran in done if ran.how is not How.NOT_FETCHED})
     entries = {ran.stage: ran.entry for ran in done}
-    digest = lineage_digest(name, entries)
-    known = with_digest(run.root, name, digest, entries)
+    known = _known(run, name, done)
     if known is None:
         record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
@@ -197,6 +208,11 @@ def _train_model(run: Training, name: str) -> Trained:
     same = metrics == dict(record.metrics)
     back = _put_back(run, record, entries)
     return Trained(name, TrainOutcome.REPRODUCED, record, found.path, done, comparison, same, back)
+
+
+def _known(run: Training, name: str, done: Sequence[Ran]) -> tuple[Found, Record] | None:
+    entries = {ran.stage: ran.entry for ran in done}
+    return with_digest(run.root, name, lineage_digest(name, entries), entries)
 
 
 def _put_back(run: Training, record: Record, entries: Mapping[str, Entry]) -> tuple[str, ...]:
@@ -233,7 +249,7 @@ def options_of(run: Training, model: Model) -> RunOptions:
 
     def ready() -> None:
         run.dvc.check_graph()
-        _ = run.said_of_params
+        _ = run.said
         _ = run.dirty
         if model.packages:
             check_installed(run.root, model.packages)

@@ -20,6 +20,13 @@ pytestmark = [pytest.mark.alibi, pytest.mark.nightly, pytest.mark.slow]
 HERE = Path(__file__).parent
 
 
+# What each says of rows of which a tenth is far off: drift detectors drift, those of outliers tell a share.
+KINDS = {
+    "mmd": "drift", "lsdd": "drift", "online": "online",
+    "forest": "outlier", "mahalanobis": "outlier", "network": "outlier",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def python() -> Path:
     return alibi_environment("").python
@@ -53,3 +60,21 @@ def test_others_run_in_it(python: Path, tmp_path: Path) -> None:
         for key in ("is_drift", "p_val", "distance", "threshold"):
             if key in figures:
                 np.testing.assert_allclose(getattr(found, key), figures[key], rtol=1e-6, err_msg=f"{name} {key}")
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "pytorch"])
+def test_backends_and_outliers_run_in_theirs(tmp_path: Path, backend: str) -> None:
+    python = alibi_environment(backend).python
+    told = run(python, HERE / "backends.py", tmp_path, backend)
+    assert len(told) == (6 if backend == "tensorflow" else 3)
+    for name, figures in told.items():
+        folder = look_into(tmp_path / name)
+        assert (folder.backend, bool(why_not(folder))) == (backend, True)
+        found = ask(python, folder.path, np.load(tmp_path / f"{name}.npy"))
+        assert (found.version, found.kind) == ("0.11.4", KINDS[name])
+        assert found.is_drift == (found.kind != "outlier")
+        if "p_val" in figures:
+            assert found.permutations == 50
+            assert found.p_val == [figures["p_val"]] == [0.0]
+        if "distance" in figures:
+            assert found.distance == pytest.approx([figures["distance"]], rel=1e-4)

@@ -269,6 +269,7 @@ def test_a_pull_request_by_a_jobs_token_waits_for_approval(works: Works) -> None
     (run,) = works.done("pull_request")
     assert run["conclusion"] == "action_required"
     assert works.jobs(run) == {}
+    assert works.api("GET", f"/commits/{run['head_sha']}/status").json()["statuses"] == []
     assert works.api("POST", f"/actions/runs/{run['id']}/approve", token="eve").status_code == 403
     assert works.api("POST", f"/actions/runs/{run['id']}/approve").status_code == 201
     works.until(lambda: works.done("pull_request")[0]["conclusion"] == "success")

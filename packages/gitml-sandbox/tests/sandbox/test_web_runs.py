@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gitml_sandbox.forge import environments
+from gitml_sandbox.actions import jobstatus
+from gitml_sandbox.forge import deployments, environments
 from gitml_sandbox.web import runs as web_runs
 from sandbox.forge_kit import Kit
 from sandbox.runner_kit import Works
@@ -214,6 +215,16 @@ def test_deployments(kit: Kit, tmp_path: Path) -> None:
     page = browser(kit).get(f"/{repo.full_name}/deployments")
     for words in ("staging", "deployed", "model delay", "healthy", 'href="https://staging.example" rel="nofollow'):
         assert words in page
+    with kit.sandbox.store.write() as tx:
+        bot = jobstatus.bot(tx).id
+        for number in range(200):  # each run of a job with `environment: gitml` makes one
+            new = deployments.New("a" * 40, "main", "gitml", description=f"run {number}")
+            deployments.create(tx, repo_id=repo.id, new=new, creator_id=bot, now=kit.sandbox.now())
+    page = browser(kit).get(f"/{repo.full_name}/deployments")
+    assert "healthy" in page
+    assert "run 199" in page
+    assert "run 198" not in page
+    assert "And 199 older of jobs that named an environment." in page
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])

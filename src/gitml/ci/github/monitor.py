@@ -14,6 +14,7 @@ from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
 
 # Environments of the forge that main alone may use.
@@ -35,19 +36,26 @@ if git fetch -q --depth=1 "$there" refs/heads/gitml-looked; then said=$(git log 
 next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
 main=$(printf '%s\\n' "$said" | sed -n 's/^Main: //p')
 told=$(printf '%s\\n' "$said" | sed -n 's/^Looks: //p')
+seconds=$(date +%s)
+if [ -n "${GITML_CLOCK:-}" ]; then
+  ahead=$(cat "$GITML_CLOCK")
+  case "$ahead" in *s) unit=1 ;; *m) unit=60 ;; *h) unit=3600 ;; *d) unit=86400 ;; *) unit=604800 ;; esac
+  seconds=$((seconds + ${ahead%?} * unit))
+fi
+now=$(date -u -d "@$seconds" +%Y-%m-%dT%H:%M:%SZ 2> /dev/null || date -u -r "$seconds" +%Y-%m-%dT%H:%M:%SZ)
 due=true
-if [ "$main" = "$GITHUB_SHA" ] && [ "$told" = "$looks" ] && [ "$next" \\> "$(date -u +%Y-%m-%dT%H:%M:%SZ)" ]; then
+if [ "$main" = "$GITHUB_SHA" ] && [ "$told" = "$looks" ] && [ "$next" \\> "$now" ]; then
   due=false
   echo "nothing is due before $next"
 fi
-# Who asks by hand is answered; a clock that is turned is not this shell's.
-if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ] || [ -n "${GITML_CLOCK:-}" ]; then due=true; fi
+# Who asks by hand is answered.
+if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ]; then due=true; fi
 echo "due=$due" >> "$GITHUB_OUTPUT\""""
 
 
 def wants_looks(policy: Policy) -> bool:
-    """Whether some key may sign looks."""
-    return any("look" in key.purposes for key in policy.keys.values())
+    """Whether some key may sign looks, or evaluations of candidates."""
+    return any({"look", "canary"} & set(key.purposes) for key in policy.keys.values())
 
 
 def monitor(source: CiSource) -> str:
@@ -66,10 +74,15 @@ def monitor(source: CiSource) -> str:
 
 
 def _schedule(source: CiSource) -> str:
-    """Windows of less than a day are looked at every hour."""
+    """Windows of less than a day are looked at every hour, and so are candidates that are judged as often."""
     specs = [source.application.monitors.of(model) for model in source.application.models]
     shortest = min((spec.window for spec in specs if spec.watch), default=timedelta(days=1))
-    return _EVERY_HOUR if shortest < timedelta(days=1) else _FOUR_TIMES
+    often = any(rules.every < timedelta(hours=6) for rules in _rules(source))
+    return _EVERY_HOUR if often or shortest < timedelta(days=1) else _FOUR_TIMES
+
+
+def _rules(source: CiSource) -> tuple[CanaryRules, ...]:
+    return source.policy.candidate_rules if source.policy else ()
 
 
 def _due(source: CiSource) -> list[str]:
@@ -149,7 +162,9 @@ def _webhooks(source: CiSource) -> dict[str, str]:
 
 
 def _publish(source: CiSource) -> list[str]:
-    wanted = {"contents": "write", "pull-requests": "write", "statuses": "write"}
+    # Whoever merges in the name of a job has to start what follows on main.
+    starts = {"actions": "write"} if any(rules.merge for rules in _rules(source)) else {}
+    wanted = {**starts, "contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
     head = [
         "needs: [due, sign]",

@@ -110,7 +110,7 @@ class Rest:
         shape = Shape(found, "POST graphql")
         for problem in shape.objects("errors") if shape.has("errors") else ():
             raise HttpError(
-                f"POST graphql: {problem.text_or('message')[:500]}", status=_GRAPHQL.get(problem.text_or("type"))
+                f"POST graphql: {problem.text_or('message')[:500]}", status=_GRAPHQL.get(problem.text_or("type"), 0)
             )
         return shape
 

@@ -136,6 +136,11 @@ class MemoryActs:
             record = one_of(state.pulls, number, "pull request")
             state.pulls[number] = replace(record, pull=replace(record.pull, is_draft=yes))
 
+    def take_drafts(self) -> None:
+        """The owner's plan has no drafts from now on."""
+        with self._session.turn() as state:
+            state.has_drafts = False
+
     def retarget(self, number: int, base: str) -> None:
         """Point it at another branch; approvals go stale where that makes another difference of it."""
         with self._session.turn() as state:

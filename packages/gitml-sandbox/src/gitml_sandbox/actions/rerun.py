@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from gitml_sandbox.actions import artifacts, jobstatus, runs
+from gitml_sandbox.actions import artifacts, runs
 from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.actions.workflows import Workflow, build
 from gitml_sandbox.forge.context import Sandbox
@@ -50,7 +50,6 @@ def approve(tx: sqlite3.Connection, sandbox: Sandbox, repo: Repo, run: sqlite3.R
     _reset(tx, sandbox, run, attempt=run["attempt"])
     fresh = runs_store.run_row(tx, run["id"])
     assert fresh is not None
-    jobstatus.post(tx, sandbox, repo, fresh, jobstatus.Said("approval", "success", "Approved"))
     runs.start(tx, sandbox, repo, fresh, build(run["path"], json.loads(run["workflow"])))
 
 

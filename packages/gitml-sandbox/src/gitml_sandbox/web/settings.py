@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from gitml_sandbox.actions import jobstatus
 from gitml_sandbox.changes import merge
 from gitml_sandbox.forge import deployments, environments, protections, repos, users
 from gitml_sandbox.forge.protections import Actors, Protection
@@ -81,14 +82,22 @@ def names(actors: Actors) -> str:
 
 
 def deployed(visit: Visit) -> Response:
-    """Environments with their rules and what runs there; all deployments, newest first."""
+    """Environments with their rules and what runs there; deployments, newest first.
+
+    Each run of a job that names an environment, for its secrets, makes one: the newest stands for all of these.
+    """
     rows = deployments.listing(visit.tx, visit.repo.id)
-    shown = [_deployment(visit, row) for row in rows[:MAX_DEPLOYMENTS]]
     known = {e.name: e for e in environments.listing(visit.tx, visit.repo.id)}
-    places = dict.fromkeys((*known, *(row["environment"] for row in rows)))
-    current = {name: next((d for d in shown if d["row"]["environment"] == name), None) for name in places}
-    rules = {name: _environment(visit, known[name]) if name in known else [] for name in places}
-    return visit.show("deployments.html", tab="deployments", rows=shown, current=current, rules=rules, total=len(rows))
+    newest: dict[str, sqlite3.Row] = {}
+    for row in rows:
+        newest.setdefault(row["environment"], row)
+    current = {name: _deployment(visit, newest[name]) if name in newest else None for name in {**known, **newest}}
+    rules = {name: _environment(visit, known[name]) if name in known else [] for name in current}
+    job = users.find(visit.tx, jobstatus.BOT)
+    kept = [r for r in rows if not job or r["creator_id"] != job.id or r is newest[r["environment"]]]
+    shown = [_deployment(visit, row) for row in kept[:MAX_DEPLOYMENTS]]
+    told = {"rows": shown, "total": len(kept), "left": len(rows) - len(kept)}
+    return visit.show("deployments.html", tab="deployments", current=current, rules=rules, told=told)
 
 
 def _deployment(visit: Visit, row: sqlite3.Row) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""What jobs say on pull requests: comments that stay up to date, as one account, with pictures that the forge shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.errors import GitmlError
+from gitml.forges.base import OnPull, State, Status
+from gitml.forges.job import ForgeJob
+from gitml.git.assets import BRANCH as ASSETS
+from gitml.git.assets import address_of, push_pictures
+from gitml.publishing.posting import Publisher, post
+from gitml.publishing.sticky import Age, Stamp, Sticky
+from gitml.publishing.whoami import login_of
+
+CONTEXT = "gitml/monitor"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Teller:
+    """``env``: the PATH on which cml is looked for, and secrets by their names."""
+
+    place: Place
+    main: Mainline
+    job: ForgeJob
+    env: Mapping[str, str]
+
+    @cached_property
+    def application(self) -> str:
+        return self.main.application().application
+
+    @cached_property
+    def me(self) -> str:
+        """The account of this job."""
+        status = Status(CONTEXT, State.SUCCESS, "looks are told", self.job.run_url)
+        return login_of(self.place.forge, self.main.commit, status, self.place.say)
+
+    def stick(self, pull: int, key: str, text: str) -> str:
+        """Keep the one comment ``key``: posted, updated, unchanged or superseded."""
+        place = self.place
+        sticky = Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self.me)
+        publisher = Publisher(self.main.application().publisher, place.settings, place.say, self.env.get("PATH"))
+        age = Age(place.forge.commits, self.main.commit, {})
+        posted, _ = post(publisher, place.forge.comments, OnPull(pull), sticky, age)
+        return posted.how
+
+    def shown(self, text: str, pictures: Mapping[str, bytes]) -> str:
+        """With addresses in place of the pictures' names; without the pictures, where they cannot be pushed."""
+        if not pictures:
+            return text
+        try:
+            places = {name: address_of(name, content) for name, content in pictures.items()}
+            push_pictures(self.place.remote, {places[name]: raw for name, raw in pictures.items()})
+        except GitmlError as exc:
+            self.place.say(f"the report goes without pictures: {exc.message}")
+            places = {}
+        for name in pictures:
+            where = places.get(name)
+            image = re.compile(rf"!\[([^\]\n]*)\]\({re.escape(name)}\)")
+            address = f"{self.place.settings.home}/raw/{ASSETS}/{where}"
+            text = image.sub(rf"![\1]({address})" if where else "", text)
+        return text
+
+
+def tried(call: Callable[[], T | None], problems: list[str]) -> Iterator[T]:
+    """What the call gives, if anything; what went wrong joins the problems."""
+    try:
+        found = call()
+    except GitmlError as exc:
+        problems.append(exc.message.splitlines()[0])
+        return
+    if found is not None:
+        yield found

@@ -1,0 +1,48 @@
+"""Where an application's stages stand: its dvc.yaml, and those in the folders below."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+DVC_FILE, IGNORE_FILE = "dvc.yaml", ".dvcignore"
+# Nobody keeps a pipeline there, and some of them hold very many folders.
+_SKIPPED = frozenset({"node_modules", "__pycache__"})
+
+
+def pipeline_files(root: Path) -> tuple[str, ...]:
+    """Each dvc.yaml that DVC reads at ``root``, the root's own first.
+
+    Not those that .dvcignore leaves out, in folders of data that `dvc add` took in, and in DVC repositories below.
+    """
+    return tuple(sorted(_below(root, "", ()), key=lambda file: (file.count("/"), file)))
+
+
+def _below(root: Path, folder: str, ignored: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[str]:
+    try:
+        entries = {entry.name: entry for entry in os.scandir(root / folder)}
+    except OSError:
+        return
+    if IGNORE_FILE in entries:
+        lines = (root / folder / IGNORE_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        ignored = (*ignored, (folder, GitIgnoreSpec.from_lines(lines)))
+    if DVC_FILE in entries and not _is_ignored(f"{folder}{DVC_FILE}", ignored):
+        yield f"{folder}{DVC_FILE}"
+    for name, entry in entries.items():
+        if (
+            name.startswith(".")
+            or name in _SKIPPED
+            or f"{name}.dvc" in entries
+            or not entry.is_dir(follow_symlinks=False)
+        ):
+            continue
+        below = f"{folder}{name}/"
+        if not os.path.isdir(root / below / ".dvc") and not _is_ignored(below, ignored):
+            yield from _below(root, below, ignored)
+
+
+def _is_ignored(path: str, ignored: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
+    return any(spec.match_file(path.removeprefix(folder)) for folder, spec in ignored)
