@@ -20,6 +20,7 @@ from gitml.control.mainline import Mainline
 from gitml.git.commands import Git
 from gitml.inference.candidate import TrialPlace
 from gitml.serving.router import epoch_of, route
+from gitml.spec import Deployment
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, pin
 from rollout.split_world import Served, SplitWorld, answers, moments
@@ -131,3 +132,17 @@ def test_an_identical_one_under_a_goal_stays_undecided_and_expires(live: Callabl
     assert {phase.value for phase in phases if phase} == {"inconclusive"}
     assert t.evaluate() == ()
     assert t.pulls()["promote"].is_draft
+
+
+def test_a_new_champion_that_turns_out_to_be_worse_makes_way_for_the_old_one(live: Callable[..., LiveTown]) -> None:
+    t = live(0.8, 0.65, guard="30d")
+    t.g.prove(t.old, "promoted", environment="production")
+    t.town.put("production", Deployment(champion=pin(t.new), shadow=(pin(t.old),)))
+    for _ in range(3):
+        told = t.days(3)
+        if "rollback" in t.pulls():
+            break
+    t.accept(t.pulls()["rollback"].number)
+    assert (t.state.champion, t.state.shadow) == (pin(t.old), ()), told
+    assert t.state.hold is not None
+    assert t.state.hold.by == "gitml-bot"

@@ -1,11 +1,13 @@
 """GitHub's client beyond what every forge does: a bad network, many pages, tokens, and answers that are wrong."""
 
+import json
 import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -258,3 +260,54 @@ def test_a_folder_as_origin_is_told_apart_from_none(origin: str) -> None:
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(UsageError), connect(Settings(url, "https://x.example", "a/b", "t")):
         pass
+
+
+def test_where_there_are_no_drafts_an_ordinary_pull_request_is_opened() -> None:
+    """As GitHub answers in private repositories of free plans."""
+    asked: list[bool] = []
+
+    class Plain(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._say(200, [])
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append(body["draft"])
+            if body["draft"]:
+                said = {"message": "Draft pull requests are not supported in this repository."}
+                self._say(422, {"message": "Validation Failed", "errors": [said]})
+                return
+            side = {"ref": body["head"], "sha": "a" * 40, "repo": {"full_name": "ada/app"}}
+            self._say(
+                201,
+                {
+                    "number": 1,
+                    "html_url": "x",
+                    "state": "open",
+                    "draft": False,
+                    "head": side,
+                    "base": side,
+                    "labels": [],
+                },
+            )
+
+        def _say(self, code: int, value: object) -> None:
+            raw = json.dumps(value).encode()
+            self.send_response(code)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Plain)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        with forge(Settings(f"{url}/api/v3", url, "ada/app", "token")) as hub:
+            assert not hub.pulls.open(NewPull("t", "b", "main", draft=True)).is_draft
+            assert asked == [True, False]
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -14,7 +14,7 @@ from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, details, part
 from evidence.evidence_kit import binding, stamp
 from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import proposal, raising, succession, takeback
-from gitml.derivation.candidate import CandidateOnMain, candidates_on
+from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
 from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.evidence.looks import RESULTS
@@ -160,6 +160,43 @@ def test_one_that_failed_goes_and_is_held_under_whatever_rules(main: Main) -> No
     assert "not exactly one" in main.why_not("take-back")
     main.has(beside(10, hold={"by": "olga", "reason": "x"}))
     assert main.said("take-back", bad).held == back.held
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "back"),
+    [
+        (0.02, 0.05, -0.01, True),
+        (0.005, 0.05, -0.01, False),
+        (None, 0.05, -0.01, False),
+        (-0.05, -0.02, 0.01, True),
+        (-0.05, -0.005, 0.01, False),
+    ],
+)
+def test_the_old_champion_comes_back_where_the_new_one_is_worse_by_more_than_the_margin(
+    main: Main, low: float | None, high: float, margin: float, back: bool,
+) -> None:  # fmt: skip
+    main.has(beside(10))
+    write(main.git.root, {PATH: render_deployment(Deployment(champion=NEW, shadow=(OLD,)))})
+    git(main.git.root, "commit", "-qam", "promoted")
+    assert guards_on(main.git.at(main.commit), "m", "production") == (), "nobody asked for a guard"
+    policy = yaml.safe_dump({"environments": {"production": {"canary": {"guard": "7d"}}}})
+    write(main.git.root, {"policy.yaml": policy})
+    git(main.git.root, "commit", "-qam", "guard")
+    (one,) = guards_on(main.git.at(main.commit), "m", "production")
+    shown = [part("errors", of="guardrail"), {**part(), "low": low, "high": high, "margin": margin}]
+    arms = {"candidate": CHAMPION, "champion": CANDIDATE, "mode": "shadow", "parts": shown, "epochs": []}
+    found = details(1, "successful", rules=one.digest, step={"weight": 0, "next": None, "ready": False}, **arms)
+    signed = f"{BEGAN + HOUR:%Y-%m-%dT%H:%M:%SZ}"
+    about = binding(
+        "canary", time=signed, model="m", environment="production", version=OLD.version, artifact=OLD.digest
+    )  # fmt: skip
+    said = Statement(about, found)
+    if back:
+        now = main.said("revert", said, version=OLD.version)
+        assert (now.champion, now.shadow, now.hold is not None) == (OLD, (), True)
+    else:
+        assert "is worse by more than the margin" in main.why_not("revert", said, version=OLD.version)
+    assert "is no candidate" in main.why_not("take-back", said, version=OLD.version)
 
 
 def test_where_nobody_judges_there_is_no_candidate(main: Main) -> None:

@@ -82,6 +82,7 @@ def test_errors_fail_it_even_before_the_minimum(tmp_path: Path) -> None:
     assert part_of(found, "units").phase is Phase.INCONCLUSIVE
     assert found.phase is Phase.FAILED
     assert found.reason.startswith("errors:")
+    assert "times as many units" in found.reason
 
 
 def test_errors_of_returning_users_fail_it_though_the_champion_has_none(tmp_path: Path) -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from gitml.stats import asymptoticcs, rates
 from gitml.stats.contrast import paired, split
 from gitml.stats.influence import mean
-from gitml.stats.interval import Interval
-
-LOW: Final = "low"
-HIGH: Final = "high"
 
 
 def test_two_versions_that_never_disagree_pass_under_a_margin() -> None:
@@ -47,32 +41,3 @@ def test_few_events_have_an_interval_too() -> None:
     assert asymptoticcs.interval(found, 0.05) is None
     assert -0.004 < rates.split(found, (3, 5_000), (0, 5_000), 0.05, side="low").low < 0
     assert rates.split(None, (3, 5_000), (0, 5_000), 0.05) == rates.split(found, (3, 5_000), (0, 5_000), 0.05)
-
-
-def test_over_epochs_the_champion_is_weighed_as_the_candidate() -> None:
-    """Simpson: 1 in 1,000 in a quiet week at 1 %, 1 in 50 in a bad one at 50 %, and the model is the same."""
-    old, new = [(99.0, 99_000.0), (1_000.0, 50_000.0)], [(1.0, 1_000.0), (1_000.0, 50_000.0)]
-    low, high = (rates.over_epochs(old, new, 0.05, side=side) for side in (LOW, HIGH))
-    assert low.low < 0 < high.high
-    assert low.low > -0.01
-    together = [(1_099.0, 149_000.0)], [(1_001.0, 51_000.0)]
-    assert rates.over_epochs(*together, 0.05, side="low").low > 0.008
-    worse = [(1.0, 1_000.0), (1_600.0, 50_000.0)]
-    assert rates.over_epochs(old, worse, 0.05, side="low").low > 0.005
-
-
-def test_over_epochs_nothing_is_known_without_the_champion() -> None:
-    assert rates.over_epochs([(0, 0)], [(9, 900)], 0.05, side="low").low < -0.9
-    assert rates.over_epochs([(9, 900)], [(0, 0)], 0.05, side="low") == Interval()
-    assert rates.over_epochs([(0, 900), (0, 0)], [(0, 900), (0, 0)], 0.05, side="high").high < 0.01
-
-
-def test_over_epochs_the_promise_holds() -> None:
-    rng = np.random.default_rng(5)
-    shares, units = np.array([0.01, 0.1]), (np.array([900, 400]), np.array([90, 400]))
-    wrong = 0
-    for _ in range(60):
-        old, new = ([*zip(rng.binomial(n, shares).tolist(), n.tolist(), strict=True)] for n in units)
-        low, high = (rates.over_epochs(old, new, 0.05, side=side) for side in (LOW, HIGH))
-        wrong += low.low > 0 or high.high < 0
-    assert wrong <= 2

@@ -98,6 +98,8 @@ def test_a_clone_fetches_what_is_needed_and_one_without_the_remote_reproduces(
     assert not (clone / "data").exists()
     assert (clone / "artifacts/m/model.onnx").is_file()
     assert len(records(clone)) == 1
+    for _ in range(2):
+        assert stages(clone) == {"ingest": "not fetched", "train": "up to date", "evaluate": "up to date"}
     set_params(clone, "rate: 0.5", "rate: 0.6")
     assert stages(clone) == {"ingest": "restored", "train": "ran", "evaluate": "ran"}
     assert (clone / "data/über uns.txt").read_text() == "names with spaces\n"
@@ -177,7 +179,9 @@ def test_an_artifact_swapped_on_the_remote_is_refused_by_name(trained: Path, tmp
     assert not (tmp_path / "clone/artifacts/m/model.onnx").exists()
 
 
-def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(trained: Path) -> None:
+def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
+    trained: Path, set_params: SetParams
+) -> None:
     # The listing has the right digest, and a forged record vouches for it.
     lock = yaml.safe_load((trained / "dvc.lock").read_text())
     oid = lock["stages"]["ingest"]["outs"][0]["md5"]
@@ -192,6 +196,8 @@ def test_a_listing_that_leaves_its_folder_is_refused_before_anything_is_written(
     for path in (trained / "dvc.lock", *records(trained)):
         path.write_text(path.read_text().replace(oid, forged))
     shutil.rmtree(trained / "data")
+    # Data are fetched where a stage has to run that reads them.
+    set_params(trained, "rate: 0.5", "rate: 0.9")
     done = gitml(trained, "train")
     assert done.code == 4, done.err
     assert "the listing of data names '../../escaped.txt'" in done.err

@@ -17,7 +17,8 @@ from gitml.registry.record import Record
 from gitml.registry.store import pinned, record_path
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
-from gitml.spec.load import APPLICATION, parse_application
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
 from gitml.traffic.private import EVERY_COLUMN
 
 _OLD = 30 * 86_400.0  # seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gitml.control.mainline import SPEC, Mainline, Past
-from gitml.derivation.candidate import CandidateOnMain, candidates_on
+from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
 from gitml.errors import GitmlError
 from gitml.evidence.canaries import Canaries, made_at
 from gitml.evidence.trust import LEEWAY
@@ -22,11 +22,19 @@ _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class WatchedCandidate:
-    """``together``: when main first had it beside this champion; ``since``: under these rules as well."""
+    """A candidate, or a guard. ``together``: when main first had it beside this champion; ``since``: under these rules
+    as well."""
 
     one: CandidateOnMain
     together: datetime
     since: datetime
+
+    @property
+    def ends(self) -> datetime:
+        """The last look is soon after it."""
+        return self.since + (
+            self.one.rules.guard or self.one.rules.maximum if self.one.is_guard else self.one.rules.maximum
+        )
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -34,9 +42,9 @@ class WatchedCandidate:
 
 
 def candidates_of(main: Mainline, app: Application, policy: Policy) -> tuple[WatchedCandidate, ...]:
-    """All of the application, by model and environment. Needs main's whole history."""
+    """All of the application with their guards, by model and environment. Needs main's whole history."""
     places = ((model, environment) for model in app.models for environment in policy.environments)
-    found = (one for place in places for one in candidates_on(main.tree, *place))
+    found = (one for p in places for one in (*candidates_on(main.tree, *p), *guards_on(main.tree, *p)))
     return tuple(_watched(main, one) for one in found)
 
 
@@ -87,7 +95,8 @@ def _under_these_rules(main: Mainline, one: CandidateOnMain, first: Past | None)
 
 def _digest_before(main: Mainline, commit: str, one: CandidateOnMain) -> str:
     try:
-        found = candidates_on(main.git.at(f"{commit}^"), one.model, one.environment)
+        tree = main.git.at(f"{commit}^")
+        found = (guards_on if one.is_guard else candidates_on)(tree, one.model, one.environment)
     except GitmlError:
         return ""
     return next((other.digest for other in found if other.pin == one.pin), "")
@@ -110,7 +119,7 @@ def due_moment(watched: WatchedCandidate, canaries: Canaries, at: datetime) -> d
     one, moment = watched.one, slot(watched.one.rules.every, at)
     if moment <= watched.since or canaries.failed(one.pair):
         return None
-    if moment > watched.since + one.rules.maximum + one.rules.every:
+    if moment > watched.ends + one.rules.every:
         return None
     mine = (c.told for c in canaries.of(one.pair) if c.told.rules == one.digest and c.told.mode in watched.modes)
     return None if any(told.at >= moment for told in mine) else moment
@@ -126,7 +135,7 @@ def _next(watched: Collection[WatchedCandidate], canaries: Canaries, at: datetim
         every = one.one.rules.every
         if due_moment(one, canaries, at):
             yield at
-        elif not canaries.failed(one.one.pair) and at <= one.since + one.one.rules.maximum + every:
+        elif not canaries.failed(one.one.pair) and at <= one.ends + every:
             yield slot(every, at) + every
 
 

@@ -23,6 +23,8 @@ from gitml.control.signing import heard
 from gitml.derivation.candidate import CandidateOnMain
 from gitml.derivation.raising import NAME as RAISE
 from gitml.derivation.raising import raised
+from gitml.derivation.reversion import NAME as REVERT
+from gitml.derivation.reversion import reverted
 from gitml.derivation.succession import NAME as CHAMPION
 from gitml.derivation.succession import succeeded
 from gitml.derivation.takeback import NAME as TAKE_BACK
@@ -117,7 +119,12 @@ class _Work:
         return ToldCandidate(one.model, one.environment, one.pin.version, phase, pulls, {}, (), *said)
 
     def _wishes(self, one: CandidateOnMain, newest: SignedCanary | None) -> Iterator[CandidateWish]:
-        """A take-back alone where it failed; else the draft, and the next step where it is ready."""
+        """A take-back alone where it failed; else the draft, and the next step where it is ready. Of a guard: the way
+        back, where the champion is worse."""
+        if one.is_guard:
+            if newest and newest.told.shows_that_the_champion_is_worse:
+                yield CandidateWish(REVERT, one, reverted(one, newest.told, self.now), newest)
+            return
         if newest and newest.told.phase is Phase.FAILED:
             yield CandidateWish(TAKE_BACK, one, stopped(one, newest.told), newest)
             return
@@ -162,7 +169,7 @@ class _Work:
             return ""
         if closed := refused_by_people(self.place, wish.branch(self.main)):
             return f"#{closed.number} proposed that, and was closed"
-        if wish.kind == TAKE_BACK:
+        if wish.kind in (TAKE_BACK, REVERT):
             return ""
         for freeze in frozen(self.main.policy().freezes, wish.one.environment, self.now):
             return f"frozen until {moment(freeze.until)}: {freeze.reason}"
@@ -176,7 +183,7 @@ class _Work:
         mine = {
             (str(d.get("kind")), str(d.get("subject")), str(d.get("statements")))
             for d in told
-            if d.get("kind") in (CHAMPION, RAISE, TAKE_BACK) and str(d.get("subject")).startswith(f"{model} ")
+            if d.get("kind") in (CHAMPION, RAISE, TAKE_BACK, REVERT) and str(d.get("subject")).startswith(f"{model} ")
         }
         return len(mine)
 

@@ -32,15 +32,16 @@ from gitml.pipelines.jobs import StageJob, jobs_of
 from gitml.pipelines.journal import JournalEntry
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import python_version
-from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.ran import How, Ran
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.process import captured
 from gitml.registry.record import File
 from gitml.spec import load_application, load_pipeline
+from gitml.training.standing import is_ci
 from gitml.training.train import (
     TrainCall,
     Training,
     file_of,
-    is_ci,
     options_of,
     record_of,
     refuse_dirty,

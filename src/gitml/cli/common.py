@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from gitml import spec
 from gitml.errors import UsageError
 from gitml.output import Live
-from gitml.spec import find_root, load_application
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D")
@@ -25,7 +25,7 @@ def as_json(command: F) -> F:
 
 def root_of(ctx: click.Context) -> Path:
     """The folder of gitml.yaml, from where the user stands or from ``-C``."""
-    return find_root(Path(ctx.obj or "."))
+    return spec.find_root(Path(ctx.obj or "."))
 
 
 def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tuple[str, Path | None]:
@@ -33,7 +33,7 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
     if folder:
         return folder, spool
     root = root_of(ctx)
-    traffic = load_application(root).traffic
+    traffic = spec.load_application(root).traffic
     if traffic is None:
         raise UsageError("gitml.yaml does not say where traffic is kept", "name it with --log, or add `traffic:` there")
     away = "://" in traffic.at and not traffic.at.startswith("file://")
@@ -43,7 +43,7 @@ def traffic_of(ctx: click.Context, folder: str | None, spool: Path | None) -> tu
 def models_of(ctx: click.Context) -> list[str] | None:
     """The models of gitml.yaml; None where there is none, as on a machine that serves."""
     try:
-        return list(load_application(root_of(ctx)).models)
+        return list(spec.load_application(root_of(ctx)).models)
     except UsageError:
         return None
 

@@ -11,7 +11,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.jsontext import picked, plain
 from gitml.output import note, paint, printable, seconds, show, show_json
-from gitml.pipelines.run import Ran
+from gitml.pipelines.ran import Ran
 from gitml.training.reproduce import TOLERANCE, ReproduceCall, Reproduction
 from gitml.training.reproduce import reproduce as run_again
 from gitml.verdict import Phase

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitml.cli.common import interval, number
 from gitml.jsontext import picked
 from gitml.output import paint, table
 from gitml.stats.comparison import Difference, Reading
-from gitml.training.compare import Comparison
+
+if TYPE_CHECKING:
+    from gitml.training.compare import Comparison
 
 _STYLES = {Reading.BETTER: "green", Reading.WORSE: "red", Reading.NOISE: "dim", Reading.UNKNOWN: "dim"}
 

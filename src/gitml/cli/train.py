@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
 from gitml.jsontext import picked
 from gitml.output import note, paint, seconds, show, show_json
-from gitml.pipelines.run import How, Ran
-from gitml.training.train import TrainCall, Trained, TrainOutcome
-from gitml.training.train import train as run_train
+from gitml.pipelines.lock import training
+from gitml.pipelines.ran import How, Ran
+from gitml.training.standing import standing
+from gitml.training.trained import Trained, TrainOutcome
 
 _STYLES = {How.RAN: "green", How.RESTORED: "cyan", How.UP_TO_DATE: "dim", How.NOT_FETCHED: "dim"}
 
@@ -46,14 +48,28 @@ def train(
     The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
     code, data, packages and params again makes no new version.
     """
-    call = TrainCall(watch, tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
     root = root_of(ctx)
-    results = run_train(root, models, call)
+    results = None if force else _standing(root, models, wait=not no_wait)
+    if results is None:
+        # DVC takes longer to import than all that was done until here.
+        from gitml.training.train import TrainCall
+        from gitml.training.train import train as run
+
+        call = TrainCall(watch, tell, note, force=force, run_cache=not no_run_cache, wait=not no_wait)
+        results = run(root, models, call)
     if as_json:
         show_json([_json(root, result) for result in results])
         return
     for result in results:
         _show(root, result)
+
+
+def _standing(root: Path, models: Sequence[str], *, wait: bool) -> list[Trained] | None:
+    with training(root, wait=wait, tell=note):
+        found = standing(root, models)
+    for ran in {ran.stage: ran for one in found or () for ran in one.stages}.values():
+        tell(ran)
+    return found
 
 
 def tell(ran: Ran) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,6 +51,11 @@ class CandidateOnMain:
         return Pair(self.model, self.environment, *arms)
 
     @property
+    def is_guard(self) -> bool:
+        """A shadow that is older than the champion was there before: it is no candidate."""
+        return self.part == "shadow" and self.pin.version < self.state.champion.version
+
+    @property
     def subject(self) -> str:
         return f"{self.model} {self.environment} {self.pin.version}"
 
@@ -67,29 +72,34 @@ class CandidateOnMain:
 
 def candidates_on(tree: Tree, model: str, environment: str) -> tuple[CandidateOnMain, ...]:
     """The canary, then the shadows. Empty where nobody judges. Raises SpecError for files that cannot be read."""
+    return tuple(one for one in _beside(tree, model, environment) if not one.is_guard)
+
+
+def guards_on(tree: Tree, model: str, environment: str) -> tuple[CandidateOnMain, ...]:
+    """Shadows that were there before the champion, where policy.yaml lets them guard. Raises as ``candidates_on``."""
+    return tuple(one for one in _beside(tree, model, environment) if one.is_guard and one.rules.guard)
+
+
+def _beside(tree: Tree, model: str, environment: str) -> Iterator[CandidateOnMain]:
     rules = rules_on(tree, model, environment)
     state = deployment_in(tree, model, environment) if rules else None
     if rules is None or state is None:
-        return ()
+        return
     digest = digest_of_test(tree, model, environment, rules)
-    # A shadow that is older than the champion was there before: it guards, and is no candidate.
-    pins = (*([state.canary] if state.canary else []), *(s for s in state.shadow if s.version > state.champion.version))
-    return tuple(
-        CandidateOnMain(
-            model, environment, state, part_of(state, pin.version) or "shadow", plain_pin(pin), rules, digest
-        )
-        for pin in pins
-    )
+    for pin in state.pins[1:]:
+        part = part_of(state, pin.version) or "shadow"
+        yield CandidateOnMain(model, environment, state, part, plain_pin(pin), rules, digest)
 
 
 def plain_pin(pin: Pin) -> Pin:
     return Pin(version=pin.version, digest=pin.digest)
 
 
-def claimed(git: Git, claim: Claim) -> CandidateOnMain:
-    """The candidate that the subject, ``MODEL ENVIRONMENT VERSION``, names. Raises FailedError where there is none."""
+def claimed(git: Git, claim: Claim, *, guard: bool = False) -> CandidateOnMain:
+    """The candidate (or guard) that the subject, ``MODEL ENVIRONMENT VERSION``, names. Raises FailedError."""
     model, environment, version = (*claim.subject.split(" "), "", "", "")[:3]
-    found = [one for one in candidates_on(git.at(claim.base), model, environment) if one.pin.version == version]
+    there = (guards_on if guard else candidates_on)(git.at(claim.base), model, environment)
+    found = [one for one in there if one.pin.version == version]
     if not found:
         raise FailedError(f"{version or 'nothing'} is no candidate of {model} that is judged in {environment or 'it'}")
     return found[0]

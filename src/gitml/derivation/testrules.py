@@ -9,8 +9,8 @@ from gitml.jsontext import canonical
 from gitml.spec import parse_application
 from gitml.spec.canary import CanaryRules
 from gitml.spec.canarytest import decides_elsewhere
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, parse_policy
+from gitml.spec.root import APPLICATION
 
 _WHAT_FOLLOWS = {"steps", "modes", "every", "approvals", "propose_per_week", "merge", "guard"}
 

@@ -24,7 +24,8 @@ from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import Record, parse_record
 from gitml.spec.dvcfiles import full_name, pipeline_of
 from gitml.spec.dvcplaces import DVC_FILE
-from gitml.spec.load import APPLICATION, parse_application
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
 from gitml.spec.yamlfile import Document, parse
 
 KIND = "training"

@@ -20,6 +20,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from gitml.dvc.errors import as_ours, translated
 from gitml.dvc.ignoring import SourceRepo
 from gitml.dvc.lockentries import Content, Entry, makers_of
+from gitml.dvc.lookedat import looked_at
 from gitml.dvc.objects import Store
 from gitml.dvc.outputs import Outputs
 from gitml.dvc.parts import told
@@ -163,6 +164,11 @@ class Dvc:
         if "not in cache" in statuses:  # DVC looks no further then
             statuses |= {status for out in stage.outs for status in out.workspace_status().values()}
         return StageState.OUTPUTS_CHANGED if statuses & {"modified", "new"} else StageState.OUTPUTS_MISSING
+
+    @translated
+    def looked_at(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """The places on which it depends whether the stages are up to date; None where it depends on more."""
+        return looked_at(self._repo, [self._stage(name) for name in names])
 
     @translated
     def inputs(self, name: str) -> Entry:

@@ -161,6 +161,20 @@ class ToldEvaluation(_Form):
         guarded = any(part.part == "guardrail" for part in self.parts)
         return guarded and all(phase is Phase.SUCCESSFUL for phase in asked) and self.phase is not Phase.FAILED
 
+    @property
+    def shows_that_the_champion_is_worse(self) -> bool:
+        """By more than the margin, of a candidate that was the champion before. Under a goal: that it passes."""
+        primary = next((part for part in self.parts if part.part == "primary"), None)
+        if primary is None:
+            return False
+        if not primary.margin:
+            return self.phase is Phase.SUCCESSFUL
+        # What is held against −margin is better when it is higher, against +margin when it is lower.
+        low, high = primary.low, primary.high
+        if primary.margin < 0:
+            return low is not None and low > -primary.margin
+        return high is not None and high < -primary.margin
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if not self.since <= self.until <= self.at < self.next_look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ def _line(private: Ed25519PrivateKey) -> str:
     return private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+@functools.lru_cache(maxsize=256)  # asked of a few keys for each event of the ledger
 def fingerprint(public: str) -> str:
     """What `ssh-keygen -l` calls the key.
 
@@ -91,11 +93,15 @@ def fingerprint(public: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
+@functools.lru_cache(maxsize=256)
+def _key(public: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(public.split()[1])[-32:])
+
+
 def is_signed(public: str, signature: bytes, message: bytes) -> bool:
     """Whether the holder of ``public`` signed ``message``."""
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public.split()[1])[-32:])
     try:
-        key.verify(signature, message)
+        _key(public).verify(signature, message)
     except InvalidSignature:
         return False
     return True

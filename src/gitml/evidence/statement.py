@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,9 +30,9 @@ _LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?(\[bot\])?"
 
 
 def _is_time(text: str) -> str:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", text, re.ASCII):
         raise ValueError("is no time in UTC such as 2026-01-31T08:00:00Z")
-    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    datetime.fromisoformat(text)  # a tenth of the time of strptime
     return text
 
 
@@ -119,7 +119,7 @@ class Binding(_Part):
 
     @property
     def moment(self) -> datetime:
-        return datetime.strptime(self.time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(self.time)
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,11 @@ def parse_payload(payload: bytes) -> Statement:
 
     The parts that in-toto's own tools read must say the same as the binding.
     """
+    return read_payload(payload)[0]
+
+
+def read_payload(payload: bytes) -> tuple[Statement, bool]:
+    """The same, and whether ``payload`` is in the one form, as ``to_payload`` writes it."""
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"the statement has {len(payload):,} bytes, more than {MAX_PAYLOAD:,}")
     data = strict_json(payload)
@@ -194,10 +199,20 @@ def parse_payload(payload: bytes) -> Statement:
         raise ValueError("is no in-toto statement: there is no predicate")
     key = next((key for key in BINDINGS.values() if key in predicate), BINDINGS[FORMAT])
     statement = Statement(_binding(key, predicate.get(key)), predicate.get(DETAILS, {}))
+    # In the one form all of it follows from binding and details, so nothing contradicts them.
+    if isinstance(statement.details, dict) and _is_canonical(statement, payload):
+        return statement, True
     wrong = _contradictions(data, statement)
     if wrong:
         raise ValueError("\n".join(wrong))
-    return statement
+    return statement, False
+
+
+def _is_canonical(statement: Statement, payload: bytes) -> bool:
+    try:
+        return to_payload(statement) == payload
+    except ValueError:  # what is written shorter than in the one form may be too long in it
+        return False
 
 
 def _binding(key: str, value: Any) -> Binding:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gitml.evidence.dsse import Envelope, pack, unpack
 from gitml.evidence.keys import fingerprint, is_signed
-from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
+from gitml.evidence.statement import Binding, Statement, parse_payload, read_payload
 from gitml.git.ledger import Event, event_name, wrong_name
 from gitml.kinds import KINDS
 from gitml.spec.policy import TrustedKey
@@ -167,8 +167,8 @@ def _opened(content: bytes) -> _Opened | str:
     """What it holds, and whether that is in the one form; or why it cannot be read."""
     try:
         unpacked = unpack(content)
-        statement = parse_payload(unpacked.payload)
-        return unpacked, statement, to_payload(statement) == unpacked.payload and pack(unpacked) == content
+        statement, canonical = read_payload(unpacked.payload)
+        return unpacked, statement, canonical and pack(unpacked) == content
     except ValueError as exc:
         return str(exc)
 
@@ -218,10 +218,11 @@ def _wrong(about: Binding, key: TrustedKey, repository: str, now: datetime, host
         return Cause.OTHER_REPOSITORY, f"is about the repository {about.repository}"
     if host and about.host and about.host != host:
         return Cause.OTHER_REPOSITORY, f"is about a repository of this name on {about.host}"
-    if about.moment > now + LEEWAY:
+    moment = about.moment
+    if moment > now + LEEWAY:
         return Cause.FUTURE, f"is dated {about.time}, which is in the future"
-    if about.moment < key.since:
+    if moment < key.since:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, before its key counts"
-    if key.until and about.moment >= key.until:
+    if key.until and moment >= key.until:
         return Cause.EXPIRED_KEY, f"is dated {about.time}, after its key expired"
     return _FINE

@@ -8,7 +8,8 @@ from gitml.gate.vouching import NoProofError
 from gitml.gates.facts import Unknown, Version
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
-from gitml.spec.load import APPLICATION, parse_application
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
 
 # By the signature a server reads requests, by the samples it finds out that a model answers otherwise than it did.
 _ACTED_ON = ("signature", "samples")

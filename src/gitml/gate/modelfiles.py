@@ -17,7 +17,8 @@ from gitml.git.repository import FILE, LINK, SUBMODULE, TooLargeError
 from gitml.git.runner import fields
 from gitml.refs import NAME, VERSION
 from gitml.registry.store import record_in
-from gitml.spec.load import APPLICATION, parse_application
+from gitml.spec.load import parse_application
+from gitml.spec.root import APPLICATION
 
 DEPLOYMENT = re.compile(rf"models/(?P<model>{NAME.pattern})/(?P<environment>[^/]+)\.yaml")
 _LIKE_DEPLOYMENT = re.compile(r"models/[^/]+/[^/]+\.ya?ml", re.IGNORECASE)

@@ -21,8 +21,8 @@ from gitml.refs import parse as parse_reference
 from gitml.registry import Record, deployment_in, resolve
 from gitml.registry.resolve import environments
 from gitml.spec import Application
-from gitml.spec.load import APPLICATION
 from gitml.spec.monitors import MonitorSpec
+from gitml.spec.root import APPLICATION
 from gitml.spec.yamlfile import read
 
 

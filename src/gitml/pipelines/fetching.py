@@ -10,7 +10,8 @@ from gitml.dvc.manifest import verify
 from gitml.dvc.repository import Dvc
 from gitml.pipelines.coverage import covered
 from gitml.pipelines.journal import JournalEntry
-from gitml.pipelines.run import How, Ran, RunOptions
+from gitml.pipelines.ran import How, Ran
+from gitml.pipelines.run import RunOptions
 
 
 def without_data(

@@ -30,14 +30,15 @@ class JournalEntry:
     seconds: float
 
 
-def _file(root: Path, entry: Entry) -> Path:
+def note_of(root: Path, entry: Entry) -> Path:
+    """Where a run that gave this entry is written down."""
     folder = root / ".dvc" / "tmp" / "gitml" / "runs" / entry.inputs_digest()[:32]
     return folder / f"{entry.digest()[:32]}.json"
 
 
 def remember(root: Path, run: JournalEntry) -> None:
     """Write the run down, whole or not at all."""
-    path = _file(root, run.entry)
+    path = note_of(root, run.entry)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(
         {
@@ -52,13 +53,13 @@ def remember(root: Path, run: JournalEntry) -> None:
 
 def recall(root: Path, entry: Entry) -> JournalEntry | None:
     """The run that gave exactly this entry, or None. A damaged note counts as none: the stage runs again."""
-    run = _read(_file(root, entry))
+    run = _read(note_of(root, entry))
     return run if run and run.entry.digest() == entry.digest() else None
 
 
 def recall_inputs(root: Path, inputs: Entry) -> Iterator[JournalEntry]:
     """The runs that had these inputs, newest first."""
-    folder = _file(root, inputs).parent
+    folder = note_of(root, inputs).parent
     files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
     for path in files:
         run = _read(path)

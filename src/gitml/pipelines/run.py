@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 from gitml.dvc.lockentries import Entry, sha256_of
@@ -17,25 +16,8 @@ from gitml.errors import FailedError, IntegrityError, OutsideError, UsageError
 from gitml.pipelines.inputs import Watched
 from gitml.pipelines.journal import JournalEntry, recall, recall_inputs, remember
 from gitml.pipelines.keeping import find_again, kept_unless_done
+from gitml.pipelines.ran import How, Ran
 from gitml.process import captured
-
-
-class How(StrEnum):
-    UP_TO_DATE = "up to date"
-    RESTORED = "restored"
-    RAN = "ran"
-    NOT_FETCHED = "not fetched"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What happened to one stage, and why it ran if it did."""
-
-    stage: str
-    how: How
-    seconds: float
-    entry: Entry
-    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from gitml.refs import NAME
 from gitml.spec.application import SUFFIXES
 from gitml.spec.dvcfiles import Pipeline, load_pipeline
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY
+from gitml.spec.root import APPLICATION
 
 _GENERIC = {"model", "models", "artifacts", "output", "outputs", "out", "data"}
 _POLICY = """\

@@ -26,8 +26,8 @@ from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
 from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, load_locks, read_pipeline, values_of
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
-from gitml.spec.load import APPLICATION
 from gitml.spec.policy import POLICY, Policy, check_policy
+from gitml.spec.root import APPLICATION
 from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read

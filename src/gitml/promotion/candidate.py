@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitml.control.change import OVERTAKEN, PROMOTE, RAISE, TAKE_BACK, Put, Wish, branch_of, put_branch, put_pull
+from gitml.control.change import (
+    OVERTAKEN,
+    PROMOTE,
+    RAISE,
+    ROLLBACK,
+    TAKE_BACK,
+    Put,
+    Wish,
+    branch_of,
+    put_branch,
+    put_pull,
+)
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import ledger_of
-from gitml.derivation import raising, succession, takeback
+from gitml.derivation import raising, reversion, succession, takeback
 from gitml.derivation.candidate import CandidateOnMain
 from gitml.derivation.claim import Claim, claim_of
 from gitml.evidence.canaries import SignedCanary
@@ -22,7 +33,7 @@ from gitml.promotion.text import Story, origin_of
 from gitml.reports.promotion import short
 from gitml.spec import Deployment
 
-KINDS = {succession.NAME: PROMOTE, raising.NAME: RAISE, takeback.NAME: TAKE_BACK}
+KINDS = {succession.NAME: PROMOTE, raising.NAME: RAISE, takeback.NAME: TAKE_BACK, reversion.NAME: ROLLBACK}
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class CandidateWish:
         name = f"{self.one.model}@{short(self.one.pin.version)}"
         if self.kind == takeback.NAME:
             return f"Take {name} back in {self.one.environment}"
+        if self.kind == reversion.NAME:
+            return f"Roll back {self.one.model} to {short(self.one.pin.version)} in {self.one.environment}"
         if self.kind == raising.NAME:
             return f"Give {name} {self.weight:g} % of the traffic in {self.one.environment}"
         return f"Make {name} the champion of {self.one.environment}"
@@ -49,7 +62,9 @@ class CandidateWish:
         return float(self.wanted.canary.weight) if self.wanted.canary else 0.0
 
     def branch(self, main: Mainline) -> str:
-        version = self.one.pin.version + (f"-{self.weight:g}" if self.kind == raising.NAME else "")
+        # Not the branch of a rollback by hand, whose words are others.
+        more = {raising.NAME: f"-{self.weight:g}", reversion.NAME: "-guard"}.get(self.kind, "")
+        version = f"{self.one.pin.version}{more}"
         return branch_of(main, KINDS[self.kind], self.one.model, self.one.environment, version)
 
     def claim(self, main: Mainline, now: datetime) -> Claim:
@@ -78,6 +93,7 @@ def propose_candidate(place: Place, main: Mainline, wish: CandidateWish, now: da
         ledger=ledger_of(place, main),
         origin=origin_of(place, main, one.model, one.pin.version),
         reason=reason,
+        is_rollback=wish.kind == reversion.NAME,
     )
     change = Wish(
         model=one.model,

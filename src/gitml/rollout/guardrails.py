@@ -19,7 +19,7 @@ from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
 from gitml.rollout.trial import TrialRules
-from gitml.stats import asymptoticcs, betabinomial, rates
+from gitml.stats import asymptoticcs, betabinomial, eventcounts, rates
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast, differences
 from gitml.stats.influence import mean
@@ -161,8 +161,9 @@ def _judged(name: str, found: _Rates, margin: float, rules: TrialRules, failing:
     known = champion is not None and candidate is not None
     needed = _needed(found, contrast, asked, days) if phase is Phase.INCONCLUSIVE and known else None
     difference = candidate - champion if champion is not None and candidate is not None else None
+    times = _times(found, failing) if phase is Phase.FAILED else ""
     return JudgedPart(
-        "guardrail", name, phase, _words(phase, name, champion, candidate, margin, high), champion, candidate,
+        "guardrail", name, phase, _words(phase, name, champion, candidate, margin, high) + times, champion, candidate,
         contrast.difference if contrast else difference, low, high, margin,
         ArmCounts(*found.units), ArmCounts(*found.events), needed,
     )  # fmt: skip
@@ -179,6 +180,19 @@ def _words(
     if phase is Phase.SUCCESSFUL:
         return f"{name}: {shares}: at most {high:.2%} more" if high is not None else f"{name}: {shares}"
     return f"{name}: {shares}: too little is known to rule out a difference of {margin:.2%}"
+
+
+def _times(found: _Rates, level: float) -> str:
+    """How many times as many units had the event, at least, by epochs: also where the champion had none."""
+    if found.paired:
+        return ""
+    most = max(int(arm.epoch.max(initial=0)) for arm in found.arms) + 1
+    (old, of_old), (new, of_new) = (
+        (np.bincount(epoch, hit, most), np.bincount(epoch, minlength=most))
+        for epoch, hit in (arm.by_unit for arm in found.arms)
+    )
+    least = eventcounts.interval(eventcounts.EventCounts(old, new, of_old, of_new), level, side="low").low
+    return f", and at least {least:.2g} times as many units with one" if least > 1 else ""
 
 
 def _contrast(found: _Rates) -> Contrast | None:
@@ -224,9 +238,10 @@ def _low_by_epoch(found: _Rates, level: float) -> float:
     """The mean of lower ends that hold together, weighted as epochs are in a contrast."""
     names = np.intersect1d(found.champion.epoch, found.candidate.epoch).tolist()
     ends, sizes = [], []
-    for epoch in names:
+    for k, epoch in enumerate(names, start=1):
         old, new = (arm.within(epoch) for arm in found.arms)
-        ends.append(_least_difference(old, new, level / len(names), clustered=found.clustered))
+        # These parts sum to the level however many epochs there will be.
+        ends.append(_least_difference(old, new, level / (k * (k + 1)), clustered=found.clustered))
         sizes.append(len(old.hit) * len(new.hit) / (len(old.hit) + len(new.hit)))
     return float(np.average(ends, weights=sizes)) if ends else -1.0
 
@@ -237,6 +252,8 @@ def _least_difference(old: ArmEvents, new: ArmEvents, level: float, *, clustered
     hits, trials = _units_hit(old)
     if not clustered:
         return betabinomial.difference((hits, trials), _units_hit(new), level, side="low").low
+    if not trials or (old.share or 0.0) > hits / trials:
+        return -1.0  # units with events sent more rows than others, and bound no share of rows
     own = differences(mean(new.unit, new.hit.astype(np.float64)), champion=0.0)
     least = asymptoticcs.interval(own, level / 2, side="low")
     most = betabinomial.interval(hits, trials, level / 2, side="high").high

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from gitml.spec.dag import stages_of
     from gitml.spec.deployment import Deployment, load_deployment, parse_deployment, render_deployment
     from gitml.spec.dvcfiles import Pipeline, load_pipeline
-    from gitml.spec.load import find_root, load_application, parse_application
+    from gitml.spec.load import load_application, parse_application
     from gitml.spec.policy import Policy, load_policy, parse_policy
+    from gitml.spec.root import find_root
 
 _HOME = {
     "Application": "application",
@@ -22,7 +23,7 @@ _HOME = {
     "Model": "application",
     "Pipeline": "dvcfiles",
     "Policy": "policy",
-    "find_root": "load",
+    "find_root": "root",
     "load_application": "load",
     "load_deployment": "deployment",
     "load_pipeline": "dvcfiles",

@@ -20,8 +20,13 @@ def counted(unit: ArrayLike, arm: ArrayLike, epoch: ArrayLike) -> tuple[int, int
     units, arms, epochs = whole("units", unit), whole("arms", arm), whole("epochs", epoch)
     if not units.size:
         return 0, 0
-    different, places = np.unique(units, return_inverse=True)
-    _, periods = np.unique(epochs, return_inverse=True)
-    seen = np.unique((periods * len(different) + places) * 2 + arms)
-    twice = seen[1:][seen[1:] // 2 == seen[:-1] // 2] // 2
-    return len(np.unique(twice % len(different))), len(different)
+    order = np.argsort(units, kind="stable")
+    units, arms, epochs = units[order], arms[order], epochs[order]
+    starts = np.flatnonzero(np.append(True, units[1:] != units[:-1]))
+    # Few units were in both arms at all; whether within one epoch is asked of these alone.
+    mixed = np.minimum.reduceat(arms, starts) < np.maximum.reduceat(arms, starts)
+    rows = np.repeat(mixed, np.diff(starts, append=len(units)))
+    order = np.lexsort((arms[rows], epochs[rows], units[rows]))
+    units, arms, epochs = units[rows][order], arms[rows][order], epochs[rows][order]
+    both = units[1:][(units[1:] == units[:-1]) & (epochs[1:] == epochs[:-1]) & (arms[1:] != arms[:-1])]
+    return int((both[1:] != both[:-1]).sum()) + bool(len(both)), len(starts)

@@ -6,9 +6,6 @@ so the nearer end of the two counts at each look; no rule has to say when to cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
-
 from gitml.stats import asymptoticcs, betabinomial, discordance
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast
@@ -52,40 +49,10 @@ def split(
 ) -> Interval:
     """Of two arms with (events, units) each, all in one epoch.
 
-    Over several epochs the exact part would add up what must not be added up (Simpson); see ``over_epochs``.
+    Over several epochs the exact part would add up what must not be added up (Simpson).
     """
     exact = betabinomial.difference(champion, candidate, EXACT * level, side=side)
     return exact if contrast is None else _nearer(exact, contrast, level, side, tuned)
-
-
-def over_epochs(
-    champion: Sequence[tuple[float, float]],
-    candidate: Sequence[tuple[float, float]],
-    level: float,
-    *,
-    side: Literal["low", "high"],
-) -> Interval:
-    """Exact over several epochs, of (events, units) of both arms in each: the candidate's share less the one that the
-    champion would have had in the candidate's epochs (direct standardisation).
-
-    An epoch in which the champion had no units counts as if anything were possible there. Epoch k has 1 / (k (k + 1))
-    of the champion's part, so that later ones can be added.
-
-    >>> quiet, bad = (99, 99_000), (1_000, 50_000)
-    >>> found = over_epochs([quiet, bad], [(1, 1_000), (1_000, 50_000)], 0.05, side="low")
-    >>> round(found.low, 4)
-    -0.0046
-    """
-    events, units = (sum(column) for column in zip(*candidate, strict=True))
-    if not units:
-        return Interval()
-    other: Literal["low", "high"] = "high" if side == "low" else "low"
-    expected = 0.0
-    for k, ((old, of_old), (_, of_new)) in enumerate(zip(champion, candidate, strict=True), start=1):
-        bound = betabinomial.interval(old, of_old, level / 2 / (k * (k + 1)), side=other)
-        expected += of_new / units * (bound.high if side == "low" else bound.low)
-    own = betabinomial.interval(events, units, level / 2, side=side)
-    return Interval(low=own.low - expected) if side == "low" else Interval(high=own.high - expected)
 
 
 def _nearer(exact: Interval, contrast: Contrast, level: float, side: Side, tuned: float) -> Interval:

@@ -53,12 +53,13 @@ def newcomers(unit: ArrayLike, arm: ArrayLike, epoch: ArrayLike) -> Ints:
     [[2, 1], [0, 1]]
     """
     units, arms, epochs = whole("units", unit), whole("arms", arm), whole("epochs", epoch)
-    found = np.zeros((int(epochs.max(initial=-1)) + 1, 2), np.int64)
-    if units.size:
-        different, places = np.unique(units, return_inverse=True)
-        first = np.full(len(different), len(found))
-        np.minimum.at(first, places, epochs)
-        here = epochs == first[places]
-        once = np.unique(2 * places[here] + arms[here])
-        np.add.at(found, (first[once // 2], once % 2), 1)
-    return found
+    size = int(epochs.max(initial=-1)) + 1
+    if not size:
+        return np.zeros((0, 2), np.int64)
+    order = np.argsort(units, kind="stable")
+    units, arms, epochs = units[order], arms[order], epochs[order]
+    starts = np.flatnonzero(np.append(True, units[1:] != units[:-1]))
+    first = np.minimum.reduceat(epochs, starts)
+    here = epochs == np.repeat(first, np.diff(starts, append=len(units)))
+    seen = [np.logical_or.reduceat(here & (arms == arm), starts) for arm in (0, 1)]
+    return np.stack([np.bincount(first[some], minlength=size) for some in seen], axis=1)

@@ -18,7 +18,8 @@ from gitml.files import copy_file
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.pipelines.lock import refuse_without_dvc
-from gitml.pipelines.run import Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.ran import Ran
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.pipelines.venv import StageEnvironment, current_environment, recorded_environment, stages_run_in
 from gitml.refs import parse
 from gitml.registry import Record, lineage_digest, resolve

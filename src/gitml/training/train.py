@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -19,46 +17,29 @@ from gitml.git.commands import Git
 from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.fetching import without_data
-from gitml.pipelines.journal import JournalEntry
+from gitml.pipelines.journal import JournalEntry, note_of
 from gitml.pipelines.keeping import differing, put_back
 from gitml.pipelines.lock import training
 from gitml.pipelines.packages import check_installed, python_version
 from gitml.pipelines.profiles import profile
+from gitml.pipelines.ran import How, Ran
 from gitml.pipelines.rows import count_rows, missing_shares, shares_of_ones
-from gitml.pipelines.run import How, Ran, RunOptions, bring_up_to_date
+from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.registry import Packages, Record, lineage_digest, write_record
 from gitml.registry.outputs import parse_metrics, parse_signature
 from gitml.registry.record import File, name_of
 from gitml.registry.recorded import recorded_runs
-from gitml.registry.store import Found, next_time, refuse_file_in_the_way, with_digest
+from gitml.registry.store import Found, find, next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
+from gitml.spec.root import APPLICATION
 from gitml.spec.unportable import kept_outputs
 from gitml.spec.yaml11 import ambiguous_params
-from gitml.training.compare import Comparison, compare
+from gitml.training.compare import compare
+from gitml.training.standing import Beginning, begin, is_ci, remember
+from gitml.training.trained import Trained, TrainOutcome
 
 _PARAMS_SAID = 5
-
-
-class TrainOutcome(StrEnum):
-    NEW = "new version"
-    SAME = "nothing changed"
-    REPRODUCED = "reproduced"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training gave for one model. ``put_back``: the outputs of which training gave other bytes than the record
-    says, and which are now the recorded ones again."""
-
-    model: str
-    outcome: TrainOutcome
-    record: Record
-    path: Path
-    stages: tuple[Ran, ...]
-    comparison: Comparison | None
-    same_metrics: bool = True
-    put_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,20 +61,31 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
     git = Git(root)
     in_ci = is_ci()
     clone.refuse_sparse(root)
-    with training(root, wait=call.wait, tell=call.say), Dvc(root) as dvc:
-        about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
-        if in_ci:
-            refuse_dirty(about)
-        with stage_environment(Path(sys.executable).parent):
-            trained = [_train_model(about, name) for name in chosen]
-        if any(ran.how is not How.UP_TO_DATE for ran in about.done.values()):
-            dvc.forget_gone()
-        return trained
+    with training(root, wait=call.wait, tell=call.say):
+        since = begin(root)
+        with Dvc(root) as dvc:
+            about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
+            if in_ci:
+                refuse_dirty(about)
+            with stage_environment(Path(sys.executable).parent):
+                found = [_train_model(about, name) for name in chosen]
+            if any(ran.how is not How.UP_TO_DATE for ran in about.done.values()):
+                dvc.forget_gone()
+            elif load_application(root) == application:
+                _remember(about, since, found)
+            return found
 
 
-def is_ci() -> bool:
-    """CI systems set CI; unset, empty, 0 and false mean a person's machine."""
-    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+def _remember(run: Training, since: Beginning, found: Sequence[Trained]) -> None:
+    """Let the next training know where this one had nothing to do."""
+    lazily = any(ran.how is How.NOT_FETCHED for one in found for ran in one.stages)
+    if lazily or any(one.put_back for one in found):
+        return  # not all that counts was looked at
+    models, done = run.application.models, run.done.values()
+    places = run.dvc.looked_at(list(run.done))
+    records = [record.path for name in models for record in find(run.root, name)]
+    ours = [run.root / APPLICATION, *records, *(note_of(run.root, ran.entry) for ran in done)]
+    remember(run.root, since, places and (*places, *map(str, ours)), found, _with_stages(run.application))
 
 
 def refuse_dirty(about: Training) -> None:
@@ -134,8 +126,12 @@ class Training:
         return tuple(_dirty(self.git, self.dvc))
 
 
+def _with_stages(application: Application) -> list[str]:
+    return [name for name, model in application.models.items() if model.origin == "pipeline"]
+
+
 def _choose(application: Application, models: Sequence[str]) -> list[str]:
-    with_stages = [n for n, m in application.models.items() if m.origin == "pipeline"]
+    with_stages = _with_stages(application)
     for name in models:
         if name not in application.models:
             raise UsageError(f"there is no model {name}", f"models here: {', '.join(application.models)}")
