@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from gitml.monitoring.estimates.answers import Estimated
 from gitml.monitoring.estimates.backtest import Backtest, backtest, periods
 from gitml.monitoring.estimates.band import variance
-from gitml.monitoring.estimates.density_ratio import density_ratio, overlap
+from gitml.monitoring.estimates.density_ratio import density_ratio, overlap, within
 from gitml.monitoring.estimates.methods import METHODS
 from gitml.monitoring.estimates.rows import Evaluated, Rows, suited
 from gitml.monitoring.losses import Floats
@@ -37,7 +37,7 @@ class Estimator:
         if len(live) < LEAST_ROWS:
             return f"too little: {len(live)} rows, {LEAST_ROWS} are needed"
         ratio = density_ratio(self.reference.rows, live)
-        share = overlap(ratio)
+        share = overlap(ratio) * within(self.reference.rows.inputs, live.inputs)
         if share < self.least:
             return f"overlap: the evaluated rows are worth {share:.1%} of their number here, {self.least:.0%} is needed"
         found = [self._one(metric, ratio, live, max(rows, len(live)), share) for metric in self.metrics]
