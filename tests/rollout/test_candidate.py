@@ -230,3 +230,16 @@ def test_a_replay_is_refused_where_a_feature_is_private(town: CandidateTown) -> 
         replay(place(town), call)
     with pytest.raises(UsageError, match="is the champion itself"):
         replay(place(town), replace(call, candidate="delay@production"))
+
+
+def test_a_replay_of_a_time_that_cannot_be_says_so(town: CandidateTown) -> None:
+    call = ReplayCall(f"delay@{town.new.version}", environment="production", at=AT)
+    with pytest.raises(UsageError, match="is in the future"):
+        replay(place(town), replace(call, at=AT.replace(year=2300)))
+    with pytest.raises(UsageError, match="the window is empty"):
+        replay(place(town), replace(call, since=AT + DAY))
+
+
+def test_a_replay_without_traffic_names_the_champion(town: CandidateTown) -> None:
+    found = replay(place(town), ReplayCall(f"delay@{town.new.version}", environment="production", at=AT))
+    assert found.reason == f"no answer of {town.old.version} was logged in production in that time"
