@@ -37,6 +37,12 @@ def test_without_an_interval_there_is_no_margin_and_so_no_metric() -> None:
     assert (resolved(wanted, APP, "m", {}).metric, resolved(wanted, APP, "m", {}).margin) == ("auc", None)
 
 
+@pytest.mark.parametrize("rules", ["{labels: {within: 40d}}", "{maximum: 5d, labels: {within: 5d}}"])
+def test_a_test_that_expires_before_the_first_label_is_refused(rules: str) -> None:
+    with pytest.raises(Exception, match="expires before the first label counts"):
+        parse_policy(f"environments: {{p: {{canary: {rules}}}}}".encode())
+
+
 def test_a_kpi_is_that_of_gitml_yaml() -> None:
     wanted = CanaryRules.model_validate({"metric": {"kpi": "sales", "goal": "better"}})
     rules = resolved(wanted, APP, "m", OWN)

@@ -181,4 +181,8 @@ class CanaryRules(FileSection):
             raise WrongValueError(
                 "the test expires before anything can pass", "make maximum longer than minimum.time (a week for a KPI)"
             )
+        if self.labels.within and self.labels.within >= self.maximum:
+            raise WrongValueError(
+                "the test expires before the first label counts", "make maximum longer than labels.within"
+            )
         return self
