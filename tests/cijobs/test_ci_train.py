@@ -240,7 +240,7 @@ def test_a_failing_stage_hands_over_its_log_without_secrets(ci: Ci) -> None:
     assert ci.tip("broken") == sha
     (model,) = ci.report()["models"]
     assert model["outcome"] == "failed"
-    assert "train" in model["reason"]
+    assert model["reason"] == "stage train failed: failed to run: python train.py, exited with 1"
     assert ci.report()["problem"] == ""
 
 

@@ -138,7 +138,8 @@ REFUSED = {
         "  a:\n    cmd: x\n    outs: [o, o/p]\n", said="o/p lies inside o"
     ),
     "a sparse checkout without records": Row(test="pipelines/test_clone.py::test_a_sparse_checkout_without_records"),
-    "a `.dvc` above the application": Row(test="training/test_train_beliefs.py::test_a_dvc_above_the_application"),
+    "a `.dvc` above the application": Row(test="project/test_check.py::test_a_dvc_above_the_application"),
+    "pipes, sockets and devices": Row(test="spec/test_unportable.py::test_what_is_neither_a_file_nor_a_folder"),
 }
 DIFFERS = {
     "`dvc.lock`": Row(test="training/test_train.py::test_a_forged_lock_entry_is_not_believed"),

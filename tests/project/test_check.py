@@ -369,3 +369,12 @@ def test_members_of_an_ensemble_are_versions_that_there_are(app: Path) -> None:
         (4, "gitml.yaml has no model 'n'"),
         (5, "blend is an ensemble itself"),
     ]
+
+
+def test_a_dvc_above_the_application(app: Path, tmp_path: Path) -> None:
+    assert check(app).problems == ()
+    write(app, {"sub/gitml.yaml": (app / "gitml.yaml").read_text(), ".dvc/config": ""})
+    found = check(app / "sub").problems
+    (missing,) = (problem for problem in found if problem.file == ".dvc/config")
+    assert missing.message.startswith("is missing, and DVC works in")
+    assert "dvc init --subdir" in missing.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from conftest import write
 from gitml.errors import SpecError
 from gitml.spec.dvcfiles import load_pipeline
 from gitml.spec.leftovers import PATTERNS
-from gitml.spec.unportable import unportable_cautions, unportable_problems
+from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
 
 STAGE = "stages:\n  train:\n    cmd: x\n    deps: [src, data.csv]\n    outs: [m]\n"
 
@@ -27,7 +28,8 @@ def problems(root: Path) -> list[tuple[str, int, str]]:
 
 
 def cautions(root: Path) -> list[tuple[str, int, str]]:
-    return [(p.file, p.line, p.message) for p in unportable_cautions(root, load_pipeline(root))]
+    found = load_pipeline(root)
+    return [(p.file, p.line, p.message) for p in (*kept_outputs(found), *counted_bytecode(root, found))]
 
 
 def test_nothing_is_said_of_an_ordinary_pipeline(root: Path) -> None:
@@ -39,6 +41,12 @@ def test_links_to_nothing(root: Path, link: str) -> None:
     (root / link).parent.mkdir(exist_ok=True)
     (root / link).symlink_to("nowhere")
     assert problems(root) == [("dvc.yaml", 4, f"{link} is a symbolic link to nothing: nowhere")]
+
+
+def test_what_is_neither_a_file_nor_a_folder(root: Path) -> None:
+    """DVC would read a pipe without end."""
+    os.mkfifo(root / "src/pipe")
+    assert problems(root) == [("dvc.yaml", 4, "src/pipe is neither a file nor a folder")]
 
 
 def test_links_that_lead_somewhere_and_those_in_outputs_are_nobodys_business(root: Path) -> None:

@@ -17,11 +17,12 @@ from gitml.pipelines.run import RunOptions
 def without_data(
     dvc: Dvc, stages: Sequence[str], wanted: Collection[str], options: RunOptions
 ) -> tuple[Ran, ...] | None:
-    """The stages with their entries, when none has to run and data are missing; the outputs of ``wanted`` are fetched.
+    """The stages with their entries, when none has to run and data lie on the remote alone; the outputs of ``wanted``
+    are fetched.
 
     None where one may have to run, or everything lies here: then its inputs are needed, or nothing is to be saved.
     """
-    lacking = {name for name in stages if not all(os.path.exists(dvc.root / path) for path in dvc.is_cached(name))}
+    lacking = {name for name in stages if _lacks(dvc, name)}
     if options.force or not options.run_cache or not lacking - set(wanted):
         return None
     found = covered(dvc, stages, dict.fromkeys(stages, options), {}, settled=False)
@@ -38,11 +39,21 @@ def without_data(
     return tuple(done)
 
 
+def _lacks(dvc: Dvc, name: str) -> bool:
+    """Whether an output lies neither in the work tree nor in the cache."""
+    entry = dvc.entry(name)
+    outs = entry.outs if entry else ()
+    return any(not os.path.exists(dvc.root / out.path) and dvc.object_path(out) is None for out in outs)
+
+
 def _fetched(dvc: Dvc, run: JournalEntry) -> Ran | None:
     started = time.monotonic()
+    here = all(os.path.exists(dvc.root / path) for path in run.outputs)
     if not dvc.restore(run.stage):
         return None
     verify(dvc.root, run.outputs)
+    if here:
+        return Ran(run.stage, How.UP_TO_DATE, 0.0, run.entry)
     return Ran(run.stage, How.RESTORED, time.monotonic() - started, run.entry)
 
 

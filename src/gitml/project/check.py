@@ -28,7 +28,7 @@ from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import POLICY, Policy, check_policy
 from gitml.spec.root import APPLICATION
-from gitml.spec.unportable import unportable_cautions, unportable_problems
+from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
 
@@ -190,7 +190,7 @@ def _across(files: _Files) -> None:
         found += crosscheck.params_there(files.pipeline, files.values)
         found += cycle_problems(files.pipeline)
         found += unportable_problems(files.root, files.pipeline)
-        files.cautions += unportable_cautions(files.root, files.pipeline)
+        files.cautions += [*kept_outputs(files.pipeline), *counted_bytecode(files.root, files.pipeline)]
         files.cautions += clone.cautions(files.root, files.pipeline)
     if not files.app:
         return
@@ -306,7 +306,11 @@ def _dvc_config(files: _Files) -> None:
     try:
         content = (files.root / DVC_CONFIG).read_bytes()
     except FileNotFoundError:
-        return
+        above = next((folder for folder in files.root.parents if (folder / ".dvc").is_dir()), None)
+        if above is not None and not files.exists(".dvc"):
+            told = f"is missing, and DVC works in {above}, above the application"
+            hint = "give the application a DVC of its own: run `dvc init --subdir` here"
+            files.problems.append(Problem(DVC_CONFIG, 0, "", told, hint))
     except OSError as exc:
         files.problems.append(Problem(DVC_CONFIG, 0, "", f"cannot be read: {exc.strerror}"))
     else:

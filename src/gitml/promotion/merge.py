@@ -161,12 +161,24 @@ def _await(place: Place, order: MergeOrder, pull: PullRequest, sleep: Callable[[
             "look at what came, and call it again",
         )
     if not ready.mergeable:
-        again = "call `gitml promote` or `gitml rollback` again: it starts from the newest state"
-        main = f"git merge {place.remote}/{place.branch}"
-        by_hand = f"on its branch: `{main}`, `gitml resolve` for what runs write, `git commit`, push: CI trains it anew"
-        derived = pull.head.branch.startswith(_OURS) and not pull.head.branch.startswith(f"{_OURS}retrain-")
-        raise FailedError(f"pull request {order.number} conflicts with {place.branch}", again if derived else by_hand)
+        hint = after_a_conflict(pull.head.branch, f"{place.remote}/{place.branch}")
+        raise FailedError(f"pull request {order.number} conflicts with {place.branch}", hint)
     return ready
+
+
+def after_a_conflict(branch: str, main: str) -> str:
+    """What to do where ``branch`` conflicts with ``main``. What the bot proposes is derived anew; code is for people.
+
+    >>> after_a_conflict("gitml/promote/delay/production/3f2a", "origin/main")
+    'call `gitml promote` or `gitml rollback` again: it starts from the newest state'
+    >>> after_a_conflict("faster", "origin/main")[:63]
+    'on its branch: `git merge origin/main`, `gitml resolve` for wha'
+    """
+    if branch.startswith(_OURS) and not branch.startswith(f"{_OURS}retrain-"):
+        return "call `gitml promote` or `gitml rollback` again: it starts from the newest state"
+    return (
+        f"on its branch: `git merge {main}`, `gitml resolve` for what runs write, `git commit`, push: CI trains it anew"
+    )
 
 
 def _bring(place: Place, commit: str) -> None:

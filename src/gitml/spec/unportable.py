@@ -21,16 +21,16 @@ from gitml.spec.yamlfile import Key, read
 def unportable_problems(root: Path, pipeline: Pipeline) -> list[Problem]:
     """What DVC refuses, or what makes no other clone run: links to nothing, dates, data of DVC 2, submodules."""
     return [
-        *_broken_links(root, pipeline),
+        *_odd_files(root, pipeline),
         *_dates(root, pipeline),
         *legacy_data(root, {dep for stage in pipeline.stages.values() for dep in stage.deps if "://" not in dep}),
         *_submodules(root, pipeline),
     ]
 
 
-def unportable_cautions(root: Path, pipeline: Pipeline) -> list[Problem]:
-    """What works, and is not as it looks."""
-    return [*_kept(pipeline), *_left(root, pipeline)]
+def kept_outputs(pipeline: Pipeline) -> list[Problem]:
+    """Cautions: what stays from run to run, and so depends on runs before."""
+    return list(_kept(pipeline))
 
 
 def _kept(pipeline: Pipeline) -> Iterator[Problem]:
@@ -54,22 +54,28 @@ def _read_from_git(root: Path, pipeline: Pipeline) -> Iterator[tuple[Stage, str,
                 yield stage, path, key
 
 
-def _broken_links(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
-    found = (item for item in _read_from_git(root, pipeline) if os.path.lexists(root / item[1]))
+def _odd_files(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
+    here = (item for item in _read_from_git(root, pipeline) if not os.path.isabs(item[1]))
+    found = (item for item in here if os.path.lexists(root / item[1]))
     for stage, path, key in found:
-        for link in _links_to_nothing(root / path, set(pipeline.producers), root):
-            told = f"{link.relative_to(root).as_posix()} is a symbolic link to nothing: {os.readlink(link)}"
-            yield stage.document.problem(key, told, "remove the link, or make it lead to a file in the repository")
+        for place in _files(root / path, set(pipeline.producers), root):
+            name = place.relative_to(root).as_posix()
+            if place.is_symlink() and not os.path.exists(place):
+                told = f"{name} is a symbolic link to nothing: {os.readlink(place)}"
+                yield stage.document.problem(key, told, "remove the link, or make it lead to a file in the repository")
+            elif not os.path.isfile(place):
+                yield stage.document.problem(
+                    key, f"{name} is neither a file nor a folder", "remove it: DVC waits for it"
+                )
 
 
-def _links_to_nothing(place: Path, outs: Collection[str], root: Path) -> Iterator[Path]:
-    if place.is_symlink() and not place.exists():
+def _files(place: Path, outs: Collection[str], root: Path) -> Iterator[Path]:
+    if not os.path.isdir(place):
         yield place
     for folder, folders, files in os.walk(place):
         below = Path(folder).relative_to(root).as_posix()
         folders[:] = [n for n in folders if n not in FOLDERS and posixpath.join(below, n) not in outs]
-        links = (Path(folder, name) for name in (*files, *folders))
-        yield from (link for link in links if link.is_symlink() and not link.exists())
+        yield from (Path(folder, name) for name in files)
 
 
 def _dates(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
@@ -107,8 +113,12 @@ def _paths_of_submodules(root: Path) -> list[str]:
     return [Path(os.path.relpath(top / path, root)).as_posix() for path in paths]
 
 
+def counted_bytecode(root: Path, pipeline: Pipeline) -> list[Problem]:
+    """A caution: the `dvc` command counts bytecode in folders of code, unless .dvcignore names it; gitml does not."""
+    return list(_left(root, pipeline))
+
+
 def _left(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
-    """The `dvc` command counts bytecode in folders of code, unless .dvcignore names it; gitml does not."""
     with suppress(OSError, ValueError):
         file = root / IGNORE_FILE
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []

@@ -96,10 +96,8 @@ def deployed(visit: Visit) -> Response:
     job = users.find(visit.tx, jobstatus.BOT)
     kept = [r for r in rows if not job or r["creator_id"] != job.id or r is newest[r["environment"]]]
     shown = [_deployment(visit, row) for row in kept[:MAX_DEPLOYMENTS]]
-    total, left = len(kept), len(rows) - len(kept)
-    return visit.show(
-        "deployments.html", tab="deployments", rows=shown, current=current, rules=rules, total=total, left=left
-    )
+    told = {"rows": shown, "total": len(kept), "left": len(rows) - len(kept)}
+    return visit.show("deployments.html", tab="deployments", current=current, rules=rules, told=told)
 
 
 def _deployment(visit: Visit, row: sqlite3.Row) -> dict[str, Any]:
