@@ -126,10 +126,11 @@ def propose_candidate(place: Place, main: Mainline, wish: CandidateWish, now: da
 
 def _asking(policy: Policy, wish: CandidateWish) -> Policy:
     """As far as this is concerned: who approves it, where the rules for candidates say that."""
-    asked, name = wish.one.rules.approvals, _APPROVED_AS.get(wish.kind)
-    if name not in asked:
+    name = _APPROVED_AS.get(wish.kind)
+    asked = wish.one.rules.approvals.get(name) if name else None
+    if asked is None:
         return policy
-    here = policy.environments[wish.one.environment].model_copy(update={"approvals": asked[name]})
+    here = policy.environments[wish.one.environment].model_copy(update={"approvals": asked})
     return policy.model_copy(update={"environments": {**policy.environments, wish.one.environment: here}})
 
 
