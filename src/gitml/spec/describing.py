@@ -62,7 +62,7 @@ class SignatureFile(_Part):
     )
 
 
-class SliceMetric(_Part):
+class SliceFileMetric(_Part):
     """A metric of the group, with the bounds of its interval if it has one."""
 
     value: float | None = Field(description="The metric on the rows of the group.")
@@ -70,18 +70,18 @@ class SliceMetric(_Part):
     high: float | None = Field(None, description="Upper bound.")
 
 
-class Slice(_Part):
+class SliceFileEntry(_Part):
     """The rows that have one value in one column."""
 
     column: Column = Field(description="The column that groups are made by.")
     value: str | int | float | bool | None = Field(None, description="Its value there.")
     rows: int | None = Field(None, ge=0, description="How many rows have it: gates pass over small groups.")
-    metrics: Mapping[str, SliceMetric | float | None] = Field(
+    metrics: Mapping[str, SliceFileMetric | float | None] = Field(
         default_factory=dict, description="Metrics by name; none for a group with too few rows."
     )
 
 
-class SlicesFile(RootModel[list[Slice]]):
+class SlicesFile(RootModel[list[SliceFileEntry]]):
     """Metrics by group, for the gates `slices` and `fairness`, and for reports: a list of groups."""
 
 
