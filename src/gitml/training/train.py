@@ -32,8 +32,9 @@ from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import Found, find, next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
+from gitml.spec.describing import problems_in
 from gitml.spec.root import APPLICATION
-from gitml.spec.unportable import kept_outputs
+from gitml.spec.unportable import kept_outputs, unportable_problems
 from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import compare
 from gitml.training.standing import Beginning, begin, is_ci, remember
@@ -78,8 +79,9 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
 
 def _remember(run: Training, since: Beginning, found: Sequence[Trained]) -> None:
     """Let the next training know where this one had nothing to do."""
-    if any(one.put_back for one in found):
-        return
+    lazily = any(ran.how is How.NOT_FETCHED for one in found for ran in one.stages)
+    if lazily or any(one.put_back for one in found):
+        return  # not all that counts was looked at
     models, done = run.application.models, run.done.values()
     places = run.dvc.looked_at(list(run.done))
     records = [record.path for name in models for record in find(run.root, name)]
@@ -114,7 +116,8 @@ class Training:
         found = ambiguous_params(self.root)[:_PARAMS_SAID]
         with suppress(SpecError):
             pipeline = load_pipeline(self.root)
-            found += [*kept_outputs(pipeline), *clone.cautions(self.root, pipeline)]
+            found += [*unportable_problems(self.root, pipeline), *kept_outputs(pipeline)]
+            found += clone.cautions(self.root, pipeline)
         for problem in found:
             self.call.say(f"{problem}; {problem.hint}")
         return len(found)
@@ -283,7 +286,7 @@ def record_of(
             "artifact": model.artifact,
             "files": files,
             "metrics": metrics,
-            "signature": _signature(run.root, model),
+            "signature": _signature(run, model),
             "packages": _packages(run.root, model, python),
             "roles": {key: path for key, path in model.outputs.items() if key != "artifact"},
             "stages": {stage: entry.to_dict() for stage, entry in entries.items()},
@@ -311,8 +314,14 @@ def file_of(run: Training, path: str) -> File:
     )
 
 
-def _signature(root: Path, model: Model) -> dict[str, object] | None:
-    return parse_signature((root / model.signature).read_bytes(), model.signature) if model.signature else None
+def _signature(run: Training, model: Model) -> dict[str, object] | None:
+    """It is recorded as it is; what no server takes is said."""
+    if not model.signature:
+        return None
+    raw = (run.root / model.signature).read_bytes()
+    for problem in problems_in("signature", raw, model.signature)[:_PARAMS_SAID]:
+        run.call.say(f"no server takes this signature: {problem}; {problem.hint}")
+    return parse_signature(raw, model.signature)
 
 
 def _packages(root: Path, model: Model, python: str) -> Packages | None:
