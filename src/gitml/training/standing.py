@@ -124,6 +124,8 @@ def _look(places: Iterable[str]) -> SeenPlaces:
 def _about() -> str:
     """What else it depends on whether a stage is up to date: who asks, with which programs and settings."""
     dvc = importlib.util.find_spec("dvc")
-    programs = [__version__, sys.version, _look([dvc.origin or ""]).digest if dvc else ""]
+    # Without the time of the inode's change: environments share files by links, and their number is a part of it.
+    found = os.stat(dvc.origin) if dvc and dvc.origin else None
+    programs = [__version__, sys.version, *((found.st_ino, found.st_size, found.st_mtime_ns) if found else ())]
     settings = sorted((name, value) for name, value in os.environ.items() if name.startswith(_SETTINGS))
     return hashlib.sha256(json.dumps([programs, settings, os.getuid()]).encode()).hexdigest()
