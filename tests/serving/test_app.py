@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import socket
 import threading
 import time
@@ -117,8 +119,45 @@ def test_paths_methods_and_models_that_are_not_there(server: Served) -> None:
     assert client.post("/models/none/predict", json={"rows": [ROW]}).status_code == 404
     assert client.post("/v2/models/delay/versions/none/infer", json={}).status_code == 404
     assert client.get("/nothing").status_code == 404
-    assert client.delete("/models/delay/predict").status_code == 405
-    assert client.post("/models/delay/predict", content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
+    assert client.get("/").headers.get("allow") is None
+    for method, path, allowed in [
+        ("DELETE", "/models/delay/predict", "POST"),
+        ("GET", "/v2/models/delay/infer", "POST"),
+        ("GET", "/models/delay/labels", "POST"),
+        ("POST", "/metrics", "GET, HEAD"),
+        ("OPTIONS", "/v2/models/delay", "GET, HEAD"),
+        ("PUT", "/models/delay", "GET, HEAD"),
+    ]:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert client.delete("/nothing").status_code == 404
+
+
+def test_a_body_may_be_packed(server: Served) -> None:
+    def asked(content: bytes, encoding: str) -> httpx.Response:
+        return server.client.post("/models/delay/predict", content=content, headers={"content-encoding": encoding})
+
+    body = json.dumps({"rows": [ROW]}).encode()
+    wanted = server.predict({"rows": [ROW]}).json()["outputs"]
+    assert asked(gzip.compress(body), "gzip").json()["outputs"] == wanted
+    assert asked(gzip.compress(body[:9]) + gzip.compress(body[9:]), "GZIP").json()["outputs"] == wanted
+    assert asked(body, "identity").json()["outputs"] == wanted
+    assert asked(body, "gzip").status_code == 400
+    assert asked(gzip.compress(body)[:-9], "gzip").status_code == 400
+    assert asked(gzip.compress(b" " * (17 << 20)), "gzip").status_code == 413
+    refused = asked(body, "br")
+    assert (refused.status_code, refused.headers["accept-encoding"]) == (415, "gzip")
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "code"), [("1.1", 1, 200), ("1.1", 0, 400), ("1.1", 2, 400), ("1.0", 0, 200)]
+)
+def test_a_request_names_its_host_once(server: Served, version: str, hosts: int, code: int) -> None:
+    lines = [f"GET /v2/health/live HTTP/{version}", *(["Host: a.example"] * hosts), "Connection: close", "", ""]
+    with socket.create_connection(("127.0.0.1", server.port)) as plain:
+        plain.sendall("\r\n".join(lines).encode())
+        plain.settimeout(5)
+        assert plain.recv(100).split(b" ")[1] == str(code).encode()
 
 
 def test_a_model_that_raises_harms_nobody_else(start: Start, boosting: Predictor) -> None:
@@ -263,10 +302,16 @@ def test_every_answer_is_in_the_log_with_features_and_outputs(server: Served) ->
 def test_openapi_and_the_page_speak_of_the_model(server: Served) -> None:
     document = server.client.get("/openapi.json").json()
     body = document["paths"]["/models/delay/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert list(body["properties"]["rows"]["items"]["properties"]) == [f["name"] for f in SIGNATURE["inputs"]]
+    rows = body["oneOf"][0]["properties"]["rows"]
+    assert list(rows["items"]["properties"]) == [f["name"] for f in SIGNATURE["inputs"]]
     assert server.predict(body["example"]).status_code == 200
     assert "/models/delay/labels" not in document["paths"]
-    assert "/models/delay/predict" in server.client.get("/docs").text
+    page = server.client.get("/docs", headers={"host": "models.example:8080"}).text
+    assert "http://models.example:8080/models/delay/predict" in page
+    assert "AA, DL, UA" in page
+    assert "<form action='/models/delay/predict'>" in page
+    hostile = server.client.get("/docs", headers={"host": "x';<script>alert(1)</script>"}).text
+    assert "<script>alert" not in hostile
 
 
 def test_nothing_is_ready_before_a_model_is(start: Start, boosting: Predictor) -> None:

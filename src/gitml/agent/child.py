@@ -158,7 +158,7 @@ class _Served:
         return AliveAnswer(number=order.number, serving=serving, still=self.still(), stopped=self.server.stopped)
 
     def _open(self, number: int) -> OpenedAnswer:
-        from gitml.agent.http import Scope, with_agent
+        from gitml.agent.http import PATHS, Scope, with_agent
         from gitml.models.cores import leave_out_of_collections
         from gitml.serving.app import create_app
         from gitml.serving.auth import Access, access
@@ -185,7 +185,7 @@ class _Served:
         origin = LogOrigin(environment=begin.environment, keep=keep)
         spool = Path(begin.spool) if begin.spool else None
         writers = self.stack.enter_context(writing(begin.log, origin, spool))
-        inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken)
+        inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken, described=PATHS)
         self.references.count(writers.live, inner.metrics, lambda: self.view)
         app = with_agent(inner, lambda: self.view, self._knocker(), secret=begin.secret, allowed=allowed)
         listener = socket.socket(fileno=self.place.listener)

@@ -19,6 +19,39 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STATE, WAKE = "/gitml/state", "/gitml/wake"
 _LIMITS = Limits(body=1_000_000)
+_JSON = {"application/json": {"schema": {"type": "object"}}}
+# What stands in front of the server, for its OpenAPI.
+PATHS: Mapping[str, Any] = {
+    STATE: {
+        "get": {
+            "operationId": "agent-state",
+            "summary": "What the agent wants, runs and last did",
+            "responses": {
+                "200": {"description": "Its state", "content": _JSON},
+                "401": {"description": "No known token", "content": _JSON},
+            },
+        }
+    },
+    WAKE: {
+        "post": {
+            "operationId": "agent-wake",
+            "summary": "A webhook of the forge: look at main now",
+            "responses": {
+                "202": {"description": "It looks", "content": _JSON},
+                **{
+                    code: {"description": words, "content": _JSON}
+                    for code, words in {
+                        "400": "Not readable",
+                        "401": "Not signed with the secret",
+                        "408": "The body came too slowly",
+                        "413": "Too large",
+                        "415": "Packed in another way than gzip",
+                    }.items()
+                },
+            },
+        }
+    },
+}
 
 
 def with_agent(
@@ -45,7 +78,7 @@ def with_agent(
 
 async def _state(scope: Scope, send: Send, view: Callable[[], Any], allowed: Callable[[Scope], bool]) -> None:
     if scope["method"] not in ("GET", "HEAD"):
-        return await _answer(send, 405, {"error": "GET only"})
+        return await _answer(send, 405, {"error": "GET only"}, (b"allow", b"GET, HEAD"))
     if not allowed(scope):
         return await _answer(send, 401, {"error": "this server answers callers with a token only"})
     return await _answer(send, 200, plain(view()))
@@ -53,7 +86,7 @@ async def _state(scope: Scope, send: Send, view: Callable[[], Any], allowed: Cal
 
 async def _wake(scope: Scope, receive: Receive, send: Send, wake: Callable[[], None], secret: str) -> None:
     if scope["method"] != "POST":
-        return await _answer(send, 405, {"error": "POST only"})
+        return await _answer(send, 405, {"error": "POST only"}, (b"allow", b"POST"))
     try:
         body = await read_body(scope, receive, _LIMITS)
     except RequestError as exc:
@@ -76,10 +109,10 @@ def is_signed(body: bytes, signature: bytes, secret: str) -> bool:
     return hmac.compare_digest(wanted.encode(), signature)
 
 
-async def _answer(send: Send, status: int, value: Mapping[str, Any]) -> None:
+async def _answer(send: Send, status: int, value: Mapping[str, Any], *more: tuple[bytes, bytes]) -> None:
     body = json.dumps(value, allow_nan=False).encode() + b"\n"
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send(
-        {"type": "http.response.start", "status": status, "headers": [*headers, (b"cache-control", b"no-store")]}
+        {"type": "http.response.start", "status": status, "headers": [*headers, *more, (b"cache-control", b"no-store")]}
     )
     await send({"type": "http.response.body", "body": body})

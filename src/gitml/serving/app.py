@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import orjson
 
 from gitml import __version__
 from gitml.errors import GitmlError
-from gitml.serving import openapi, v2
+from gitml.serving import docspage, openapi, v2
 from gitml.serving import plainjson as plain
 from gitml.serving.answering import Answering, Ask, head_lines
 from gitml.serving.auth import ANYBODY, Access, access, require
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
 from gitml.serving.plainjson import AskedRows
+from gitml.serving.routes import READ, Route, route
 from gitml.serving.state import Served, ServerState
 from gitml.serving.wire import (
     GoneError,
@@ -45,28 +47,39 @@ def create_app(
     *,
     tokens: Mapping[str, Access] | None = None,
     taken: Taken | None = None,
+    described: Mapping[str, Any] | None = None,
 ) -> App:
-    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its access."""
-    return App(state, log or NoLog(), tokens or {}, taken or Taken())
+    """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its access.
+
+    ``described``: paths of OpenAPI that something in front of the application answers.
+    """
+    return App(state, log or NoLog(), tokens or {}, taken or Taken(), described or {})
 
 
 class App:
     """One server. Requests come in by ``__call__``; nothing raises out of it."""
 
-    def __init__(self, state: ServerState, log: Sink, tokens: Mapping[str, Access], taken: Taken) -> None:
-        self._taken = taken
+    def __init__(
+        self,
+        state: ServerState,
+        log: Sink,
+        tokens: Mapping[str, Access],
+        taken: Taken,
+        described: Mapping[str, Any],
+    ) -> None:
+        self._taken, self._described = taken, described
         self.metrics = Metrics(state, log.stats)
         self._state, self._tokens = state, tokens
         self._answering = Answering(self.metrics, log, state.limits)
         self._open_requests = 0
-        self._pages: dict[str, Callable[[], Response]] = {
-            "/": self._front,
-            "/docs": lambda: Response(openapi.page(state.served), content_type=b"text/html; charset=utf-8"),
-            "/openapi.json": lambda: _json(openapi.document(state.served, taken=taken.labels is not None)),
-            "/metrics": lambda: Response(self.metrics.text(), content_type=CONTENT_TYPE.encode()),
-            "/v2": lambda: _json({"name": "gitml", "version": __version__, "extensions": ["binary_tensor_data"]}),
-            "/v2/health/live": lambda: _json({"live": True}),
-            "/v2/health/ready": self._ready,
+        self._pages: dict[str, Callable[[Scope], Response]] = {
+            "/": lambda _: self._front(),
+            "/docs": self._docs,
+            "/openapi.json": lambda _: _json(self._description()),
+            "/metrics": lambda _: Response(self.metrics.text(), content_type=CONTENT_TYPE.encode()),
+            "/v2": lambda _: _json({"name": "gitml", "version": __version__, "extensions": ["binary_tensor_data"]}),
+            "/v2/health/live": lambda _: _json({"live": True}),
+            "/v2/health/ready": lambda _: self._ready(),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,25 +114,27 @@ class App:
 
     async def _routed(self, scope: Scope, receive: Receive) -> Response:
         path, method = scope["path"], scope["method"]
-        if path == "/" and method in ("GET", "HEAD") and not self._knows(scope):
+        _one_host(scope)
+        if path == "/" and method in READ and not self._knows(scope):
             return _json({"gitml": __version__})
+        found = route(path)
         by = ANYBODY if path in _OPEN else access(scope, self._tokens)
-        if method in ("GET", "HEAD"):
-            return self._got(path.rstrip("/") or "/")
-        if method != "POST":
-            raise RequestError(405, "method", f"{method} is not answered here", headers=[(b"allow", b"GET, POST")])
-        match path.strip("/").split("/"):
-            case ["models", name, "predict"]:
-                return await self._predicted(scope, receive, self._served(name), "", by, is_v2=False)
-            case ["v2", "models", name, "infer"]:
-                return await self._predicted(scope, receive, self._served(name), "", by, is_v2=True)
-            case ["v2", "models", name, "versions", version, "infer"]:
-                return await self._predicted(scope, receive, self._served(name, version), version, by, is_v2=True)
-            case ["models", name, "labels"]:
-                return await self._labelled(scope, receive, name, by)
-            case ["events"]:
+        if found is None:
+            raise RequestError(404, "path", f"nothing is at {path[:100]!r}", hint="GET /docs shows what there is")
+        if method not in found.methods:
+            allowed = ", ".join(found.methods)
+            raise RequestError(
+                405, "method", f"{method[:20]} is not answered here", headers=[(b"allow", allowed.encode())]
+            )
+        match found.kind:
+            case "predict" | "infer":
+                served = self._served(found.name, found.version)
+                return await self._predicted(scope, receive, served, found.version, by, is_v2=found.kind == "infer")
+            case "labels":
+                return await self._labelled(scope, receive, found.name, by)
+            case "events":
                 return await self._told(scope, receive, by)
-        raise _nothing(path)
+        return self._got(found, path, scope)
 
     async def _predicted(
         self, scope: Scope, receive: Receive, served: Served, version: str, by: Access, *, is_v2: bool
@@ -133,8 +148,6 @@ class App:
 
         try:
             self._refuse_when_busy()
-            if header(scope, b"content-encoding") not in (b"", b"identity"):
-                raise RequestError(415, "encoding", "the body is compressed", hint="send it as it is")
             body = await read_body(scope, receive, self._state.limits)
             read = self._reader(scope, body, served, version, is_v2=is_v2)
         except RequestError as exc:
@@ -197,26 +210,30 @@ class App:
             )
         return served
 
-    def _got(self, path: str) -> Response:
-        page = self._pages.get(path)
-        if page:
-            return page()
-        match path.strip("/").split("/"):
-            case ["v2", "models", name]:
-                return self._metadata(name, "")
-            case ["v2", "models", name, "versions", version]:
-                return self._metadata(name, version)
-            case ["v2", "models", name, "ready"] | ["v2", "models", name, "versions", _, "ready"]:
-                version = path.split("/")[5] if "/versions/" in path else ""
-                return _json({"name": self._served(name, version).name, "ready": True})
-            case ["models", name]:
-                return _json(openapi.described(self._served(name)))
-        raise _nothing(path)
+    def _got(self, found: Route, path: str, scope: Scope) -> Response:
+        match found.kind:
+            case "metadata":
+                return self._metadata(found.name, found.version)
+            case "ready":
+                return _json({"name": self._served(found.name, found.version).name, "ready": True})
+            case "model":
+                return _json(openapi.described(self._served(found.name)))
+        return self._pages[path.rstrip("/") or "/"](scope)
 
     def _metadata(self, name: str, version: str) -> Response:
         served = self._served(name, version)
         variant = served.variants[version] if version else served.champion
         return _json(v2.metadata(name, list(served.variants), variant.model.format, variant.model.signature))
+
+    def _description(self) -> dict[str, Any]:
+        state, takes, asks = self._state, self._taken.labels is not None, bool(self._tokens)
+        return openapi.document(state.served, state.limits, taken=takes, asks=asks, more=self._described)
+
+    def _docs(self, scope: Scope) -> Response:
+        host = header(scope, b"host").decode("latin-1")
+        address = f"{scope.get('scheme', 'http')}://{host}"
+        body = docspage.page(self._state.served, address, asks=bool(self._tokens))
+        return Response(body, content_type=b"text/html; charset=utf-8")
 
     def _ready(self) -> Response:
         ready = bool(self._state.served) and not self._state.closing
@@ -250,8 +267,12 @@ def _unread() -> AskedRows:
     raise RequestError(400, "json", "the body was not read")
 
 
-def _nothing(path: str) -> RequestError:
-    return RequestError(404, "path", f"nothing is at {path[:100]!r}", hint="GET /docs shows what there is")
+def _one_host(scope: Scope) -> None:
+    """Raises RequestError 400 for a request of HTTP/1.1 without a Host, or with two (RFC 9112, section 3.2)."""
+    count = [key for key, _ in scope["headers"]].count(b"host")
+    if count != 1 and (count or scope.get("http_version") != "1.0"):
+        words = "the request names no host" if not count else "the request names two hosts"
+        raise RequestError(400, "host", words, hint="send the header Host once")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -1,16 +1,16 @@
-"""What a server says of itself: OpenAPI for programs, a page for people."""
+"""What a server says of itself to programs: OpenAPI 3.1 of all its addresses, with what each model takes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from gitml import __version__
-from gitml.models.fields import FLOATS, Field
+from gitml.models.fields import FLOATS, INTEGERS, Field, bounds
 from gitml.models.signature import Signature
+from gitml.serving.limits import Limits
 from gitml.serving.state import Served
+from gitml.serving.v2 import DATATYPES
 from gitml.traffic.intake import LONGEST, MOST
 
 
@@ -31,34 +31,88 @@ def described(served: Served) -> dict[str, Any]:
     }
 
 
-def document(models: Mapping[str, Served], *, taken: bool) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of what can be asked now; ``taken``: whether the server takes labels and events."""
-    paths: dict[str, Any] = {"/events": {"post": _telling("events", _EVENTS)}} if taken else {}
+def document(
+    models: Mapping[str, Served], limits: Limits, *, taken: bool, asks: bool, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of what can be asked now.
+
+    ``taken``: whether the server takes labels and events; ``asks``: whether it asks for tokens; ``more``: paths that
+    something in front of it answers.
+    """
+    paths: dict[str, Any] = {**_pages(asks=asks), **more}
+    if taken:
+        paths["/events"] = {"post": _post("events", "Business events", _EVENTS, _KEPT, _TELLING_CODES, asks=asks)}
     for name, served in models.items():
-        signature = served.champion.model.signature
-        paths[f"/models/{name}/predict"] = {"post": _operation(name, _plain(signature), _answer(signature))}
-        paths[f"/v2/models/{name}/infer"] = {"post": _operation(f"{name}-v2", _TENSORS, {"type": "object"})}
-        if taken:
-            paths[f"/models/{name}/labels"] = {"post": _telling(f"{name}-labels", _LABELS)}
+        paths |= _of_model(name, served, limits, taken=taken, asks=asks)
     return {
         "openapi": "3.1.0",
         "info": {"title": "gitml", "version": __version__},
         "paths": paths,
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"Error": _ERROR},
+        },
     }
 
 
-def page(models: Mapping[str, Served]) -> bytes:
-    """HTML with an example of a call for each model; it loads nothing from elsewhere."""
-    parts = [_section(served) for served in models.values()] or ["<p>No model is served yet.</p>"]
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        "<title>gitml</title><style>body{font:16px/1.5 system-ui;max-width:50rem;margin:2rem auto;padding:0 1rem;"
-        "color-scheme:light dark}pre{overflow:auto;padding:1rem;border:1px solid #8888}td,th{text-align:left;"
-        "padding:.2rem 1rem .2rem 0}</style><h1>Models</h1>"
-        + "".join(parts)
-        + "<p><a href=/openapi.json>OpenAPI</a>, <a href=/metrics>metrics</a></p></html>"
-    ).encode()
+def _of_model(name: str, served: Served, limits: Limits, *, taken: bool, asks: bool) -> dict[str, Any]:
+    signature = served.champion.model.signature
+    plain = _plain(signature, limits)
+    paths: dict[str, Any] = {
+        f"/models/{name}": {"get": _get(f"{name}-described", "Versions and signature", asks=asks)},
+        f"/models/{name}/predict": {
+            "post": _post(name, "Answers of the model", plain, _answer(signature), _CODES, asks=asks, headers=True)
+        },
+        f"/v2/models/{name}": {"get": _get(f"{name}-v2-metadata", "Names and datatypes of the tensors", asks=asks)},
+        f"/v2/models/{name}/ready": {"get": _get(f"{name}-v2-ready", "Whether it answers", asks=asks)},
+        f"/v2/models/{name}/infer": {
+            "post": _post(f"{name}-v2", "Answers as tensors", _TENSORS, _OBJECT, _CODES, asks=asks, headers=True)
+        },
+    }
+    for version in served.variants:
+        at, named = f"/v2/models/{name}/versions/{version}", f"{name}-v2-{version}"
+        paths[at] = {"get": _get(f"{named}-metadata", "Names and datatypes of the tensors", asks=asks)}
+        paths[f"{at}/ready"] = {"get": _get(f"{named}-ready", "Whether it answers", asks=asks)}
+        asked = _post(named, "Answers of this version", _TENSORS, _OBJECT, _CODES, asks=asks, headers=True)
+        paths[f"{at}/infer"] = {"post": asked}
+    if taken:
+        asked = _post(f"{name}-labels", "What really happened", _LABELS, _KEPT, _TELLING_CODES, asks=asks)
+        paths[f"/models/{name}/labels"] = {"post": asked}
+    return paths
+
+
+def _pages(*, asks: bool) -> dict[str, Any]:
+    ready = _get("ready", "Whether models are served", asks=False)
+    ready["responses"]["503"] = _says("None is served yet, or it is ending", _OBJECT)
+    return {
+        "/": {"get": _get("front", "What is served", asks=False)},
+        "/docs": {"get": _get("docs", "A page for people", asks=asks, kind="text/html")},
+        "/openapi.json": {"get": _get("openapi", "This description", asks=asks)},
+        "/metrics": {"get": _get("metrics", "What Prometheus reads", asks=asks, kind="text/plain")},
+        "/v2": {"get": _get("v2", "The server and its extensions", asks=asks)},
+        "/v2/health/live": {"get": _get("live", "Whether the process answers", asks=False)},
+        "/v2/health/ready": {"get": ready},
+    }
+
+
+def _says(words: str, schema: Any, kind: str = "application/json") -> dict[str, Any]:
+    return {"description": words, "content": {kind: {"schema": schema}}}
+
+
+def _refusals(codes: Mapping[str, str], *, asks: bool) -> dict[str, Any]:
+    """The answers that are errors, with their body."""
+    known = {"400": "Not readable", **codes, **({"401": "No known token"} if asks else {})}
+    return {code: _says(words, {"$ref": "#/components/schemas/Error"}) for code, words in sorted(known.items())}
+
+
+def _get(name: str, words: str, *, asks: bool, kind: str = "application/json") -> dict[str, Any]:
+    schema = _OBJECT if kind == "application/json" else {"type": "string"}
+    responses = {"200": _says(words, schema, kind), **_refusals({}, asks=asks)}
+    return {"operationId": name, "summary": words, "responses": responses, **_secured(asks=asks)}
+
+
+def _secured(*, asks: bool) -> dict[str, Any]:
+    return {"security": [{"token": []}]} if asks else {}
 
 
 def example(signature: Signature) -> dict[str, Any]:
@@ -66,71 +120,73 @@ def example(signature: Signature) -> dict[str, Any]:
     return {f.name: _example(f) for f in signature.inputs}
 
 
-def _section(served: Served) -> str:
-    signature = served.champion.model.signature
-    body = json.dumps({"rows": [example(signature)]}, indent=2)
-    rows = "".join(
-        f"<tr><td>{escape(v.version)}<td>{v.role}<td>{escape(v.model.format)}" for v in served.variants.values()
-    )
-    inputs = "".join(f"<tr><td>{escape(f.name)}<td>{escape(f.expected)}" for f in signature.inputs)
-    return (
-        f"<h2>{escape(served.name)}</h2><table><tr><th>Version<th>Variant<th>Format{rows}</table>"
-        f"<pre>curl -d '{escape(body)}' http://HOST/models/{escape(served.name)}/predict</pre>"
-        f"<table><tr><th>Input<th>Expected{inputs}</table>"
-    )
+_CODES = {
+    "404": "Not served",
+    "408": "The body came too slowly",
+    "413": "Too large",
+    "415": "Packed in another way than gzip",
+    "422": "Does not fit the signature",
+    "429": "Busy: try again after Retry-After",
+    "500": "The model failed",
+    "504": "The model was too slow",
+}
+_TELLING_CODES = {
+    "404": "No such model", "408": "The body came too slowly", "413": "Too large",
+    "415": "Packed in another way than gzip", "422": "Some are wrong, none was kept", "429": "Busy",
+    "503": "The disk did not take them",
+}  # fmt: skip
 
 
-def _operation(name: str, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    described = "Headers x-request-id, gitml-model, gitml-version and gitml-variant name what answered."
-    codes = {
-        "400": "Not readable", "401": "No known token", "404": "Not served", "408": "The body came too slowly",
-        "413": "Too large", "422": "Does not fit the signature", "429": "Busy: try again after Retry-After",
-        "500": "The model failed", "504": "The model was too slow",
-    }  # fmt: skip
+def _post(
+    name: str,
+    words: str,
+    request: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    codes: Mapping[str, str],
+    *,
+    asks: bool,
+    headers: bool = False,
+) -> dict[str, Any]:
+    scoped = {**codes, **({"403": "The token is not for this"} if asks else {})}
+    answered = _says(words, answer)
+    if headers:
+        answered["headers"] = {name: {"schema": {"type": "string"}} for name in _NAMED}
     return {
         "operationId": name,
-        "parameters": [
-            {"name": "Gitml-Unit", "in": "header", "schema": {"type": "string"}},
-            {"name": "Gitml-Strict", "in": "header", "schema": {"type": "string", "enum": ["true", "false"]}},
-        ],
+        "summary": words,
+        "parameters": _PARAMETERS if headers else [],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
-        "responses": {
-            "200": {"description": described, "content": {"application/json": {"schema": answer}}},
-            **{code: {"description": words} for code, words in codes.items()},
-        },
+        "responses": {"200": answered, **_refusals(scoped, asks=asks)},
+        **_secured(asks=asks),
     }
 
 
-def _telling(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    codes = {
-        "400": "Not readable", "401": "No known token", "403": "The token is not for this", "404": "No such model",
-        "408": "The body came too slowly", "413": "Too large", "422": "Some are wrong, none was kept",
-        "503": "The disk did not take them",
-    }  # fmt: skip
-    kept = {"type": "object", "properties": {"kept": {"type": "integer"}}}
-    return {
-        "operationId": name,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {
-            "200": {"description": "How many were kept", "content": {"application/json": {"schema": kept}}},
-            **{code: {"description": words} for code, words in codes.items()},
-        },
-    }
-
-
-def _plain(signature: Signature) -> dict[str, Any]:
-    required = [f.name for f in signature.inputs if not f.nullable]
+def _plain(signature: Signature, limits: Limits) -> dict[str, Any]:
+    """Rows, or columns of equal length, which a schema cannot say; one of the two."""
     properties = {f.name: _schema(f) for f in signature.inputs}
+    required = [f.name for f in signature.inputs if not f.nullable]
     row = {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
-    columns = {name: {"type": "array", "items": schema} for name, schema in properties.items()}
-    return {
+    some = {"type": "array", "minItems": 1, "maxItems": limits.rows}
+    columns = {name: {**some, "items": schema} for name, schema in properties.items()}
+    called = {"unit": {"type": ["string", "integer", "null"]}, "id": {"description": _ID}}
+    by_column = {
         "type": "object",
-        "properties": {
-            "rows": {"type": "array", "items": row},
-            "columns": {"type": "object", "properties": columns, "required": list(columns)},
-            "unit": {"type": "string"},
-            "id": {"type": "string"},
-        },
+        "description": "Lists of equal length",
+        "required": required,
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": columns,
+    }
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": [key],
+                "additionalProperties": False,
+                "properties": {key: schema, **called},
+            }
+            for key, schema in {"rows": {**some, "items": row}, "columns": by_column}.items()
+        ],
         "example": {"rows": [example(signature)]},
     }
 
@@ -138,15 +194,26 @@ def _plain(signature: Signature) -> dict[str, Any]:
 def _answer(signature: Signature) -> dict[str, Any]:
     outputs = {f.name: {"type": "array", "items": _schema(f)} for f in signature.outputs}
     words = {name: {"type": "string"} for name in ("id", "model", "version", "variant")}
-    said = {"outputs": {"type": "object", "properties": outputs}, "warnings": _WARNINGS}
-    return {"type": "object", "properties": {**words, **said}}
+    given = {"type": "object", "required": list(outputs), "properties": outputs}
+    return {
+        "type": "object",
+        "required": [*words, "outputs"],
+        "properties": {**words, "outputs": given, "warnings": _WARNINGS},
+    }
 
 
 def _schema(field: Field) -> dict[str, Any]:
-    kind = "string" if field.type == "string" else "boolean" if field.type == "bool" else "integer"
-    kind = "number" if field.type in FLOATS else kind
-    found: dict[str, Any] = {"type": [kind, "null"] if field.nullable else kind}
-    return {**found, "examples": list(field.categories[:3])} if field.categories else found
+    found: dict[str, Any]
+    if field.type in INTEGERS:
+        low, high = bounds(field.type)
+        found = {"type": "integer", "minimum": low, "maximum": high}
+    elif field.type in FLOATS:
+        found = {"type": "number", "minimum": -FLOATS[field.type], "maximum": FLOATS[field.type]}
+    else:
+        found = {"type": "string" if field.type == "string" else "boolean"}
+    if field.nullable:
+        found["type"] = [found["type"], "null"]
+    return {**found, "examples": list(field.categories[:20])} if field.categories else found
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -160,21 +227,48 @@ def _example(field: Field) -> Any:
     return {"bool": True}.get(field.type, 1.5 if field.type in FLOATS else 1)
 
 
+_ID = "Text of up to 128 printable characters becomes the id of the request; anything else is passed over"
+_NAMED = ("x-request-id", "gitml-model", "gitml-version", "gitml-variant")
+_PARAMETERS = [
+    {"name": "Gitml-Unit", "in": "header", "required": False, "schema": {"type": "string"}},
+    {
+        "name": "Gitml-Strict",
+        "in": "header",
+        "required": False,
+        "description": "Refuse words that the model does not know, with 422",
+        "schema": {"type": "string", "enum": ["true", "false", "1", "0"]},
+    },
+]
+_OBJECT: dict[str, Any] = {"type": "object"}
+_KEPT: dict[str, Any] = {
+    "type": "object", "required": ["kept"], "properties": {"kept": {"type": "integer", "minimum": 0}}
+}  # fmt: skip
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {"type": "string"},
+        "hint": {"type": "string", "description": "What to do about it"},
+        "problems": {"type": "array", "items": {"type": "object"}},
+        "id": {"type": "string"},
+    },
+}
 _WARNINGS = {"type": "array", "items": {"type": "string"}, "description": "words that are none of the categories"}
 _TENSORS: dict[str, Any] = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
-        "id": {"type": "string"},
+        "id": {"description": _ID},
         "inputs": {
             "type": "array",
+            "minItems": 1,
             "items": {
                 "type": "object",
-                "required": ["name", "shape", "datatype", "data"],
+                "required": ["name", "shape", "datatype"],
                 "properties": {
                     "name": {"type": "string"},
-                    "shape": {"type": "array", "items": {"type": "integer"}},
-                    "datatype": {"type": "string"},
+                    "shape": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
+                    "datatype": {"type": "string", "enum": sorted(DATATYPES)},
                     "data": {"type": "array"},
                 },
             },
@@ -196,7 +290,7 @@ _LABELS: dict[str, Any] = {
                     "request_id": {"type": "string", "minLength": 1, "maxLength": LONGEST},
                     "label": {"type": ["number", "boolean", "string"]},
                     "row": {"type": "integer", "minimum": 0, "default": 0},
-                    "caller": {"type": "string", "maxLength": LONGEST},
+                    "caller": {"type": ["string", "null"], "maxLength": LONGEST},
                 },
             },
         },
@@ -218,8 +312,8 @@ _EVENTS: dict[str, Any] = {
                     "unit": {"type": "string", "minLength": 1, "maxLength": LONGEST},
                     "time": {"type": "string", "format": "date-time"},
                     "name": {"type": "string", "minLength": 1, "maxLength": LONGEST},
-                    "value": {"type": "number", "default": 1},
-                    "id": {"type": "string", "maxLength": LONGEST},
+                    "value": {"type": ["number", "boolean", "null"], "default": 1},
+                    "id": {"type": ["string", "null"], "maxLength": LONGEST},
                 },
             },
         },

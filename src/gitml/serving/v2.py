@@ -112,7 +112,7 @@ def _tensor(tensor: Mapping[str, Any], binary: memoryview) -> tuple[Any, list[in
     name, shape, datatype = str(tensor.get("name"))[:60], tensor.get("shape"), tensor.get("datatype")
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 1 << 40 for n in shape):
         raise RequestError(400, "input", f"{name}: expected a shape such as [1], got {str(shape)[:60]}")
-    if datatype not in DATATYPES:
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise RequestError(400, "input", f"{name}: expected a datatype, one of {', '.join(sorted(DATATYPES))}")
     parameters = tensor.get("parameters") or {}
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None

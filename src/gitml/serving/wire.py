@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +69,45 @@ def error(exc: RequestError, request_id: str = "") -> Response:
 
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    """The whole body. Raises HttpError 413 above the limit, 408 if it comes too slowly, GoneError if it never ends."""
+    """The whole body, unpacked if it comes as gzip.
+
+    Raises HttpError 413 above the limit, 408 if it comes too slowly, 415 for another encoding, GoneError if it never
+    ends.
+    """
+    encoding = header(scope, b"content-encoding").lower()
+    if encoding not in (b"", b"identity", b"gzip", b"x-gzip"):
+        raise RequestError(
+            415,
+            "encoding",
+            "the body is compressed in a way that is not known here",
+            hint="send it as it is, or as gzip",
+            headers=[(b"accept-encoding", b"gzip"), (b"connection", b"close")],
+        )
+    body = await _received(scope, receive, limits)
+    if encoding in (b"", b"identity"):
+        return body
+    return await asyncio.to_thread(_unpacked, body, limits)
+
+
+def _unpacked(body: bytes, limits: Limits) -> bytes:
+    """Of one gzip stream or several end to end. Raises HttpError 400, or 413 for more than the limit."""
+    parts, left = [], limits.body
+    try:
+        while body:
+            stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            parts.append(stream.decompress(body, left + 1))
+            left -= len(parts[-1])
+            if left < 0:
+                raise _too_large(limits)
+            if not stream.eof:
+                raise zlib.error("it ends too early")
+            body = stream.unused_data
+    except zlib.error as exc:
+        raise RequestError(400, "encoding", f"the body is not gzip: {exc}") from None
+    return b"".join(parts)
+
+
+async def _received(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     declared = header(scope, b"content-length")
     if declared and (not declared.isdigit() or int(declared[:20]) > limits.body):
         raise _too_large(limits)

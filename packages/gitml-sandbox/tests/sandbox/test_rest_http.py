@@ -243,3 +243,19 @@ def test_head_and_escapes(kit: Kit) -> None:
     assert ada.get("issues")[0]["title"] == "<script>\u2028"
     lone = json.dumps({"title": "\ud800 alone"}).encode()
     assert ada.call("POST", "issues", expect=400, content=lone).json()["message"] == "Problems parsing JSON"
+
+
+def test_the_api_speaks_of_itself(kit: Kit) -> None:
+    """`gh auth status` asks the root with the token, and takes 404 for a token that is none."""
+    seeded(kit)
+    here = {"Authorization": f"Bearer {kit.token['ada']}"}
+    root = httpx.get(f"{kit.url}/api/v3/", headers=here)
+    assert (root.status_code, root.json()["current_user_url"]) == (200, f"{kit.url}/api/v3/user")
+    assert "repo" in root.headers["x-oauth-scopes"]
+    assert httpx.get(f"{kit.url}/api/v3/", headers={"Authorization": "Bearer ghp_nonsense"}).status_code == 401
+    plain = [url for url in root.json().values() if "{" not in url]
+    assert [httpx.get(url, headers=here).status_code for url in plain] == [200] * len(plain)
+    limits = httpx.get(root.json()["rate_limit_url"], headers=here).json()
+    assert limits["rate"] == limits["resources"]["core"]
+    assert limits["rate"]["remaining"] > 0
+    assert httpx.get(f"{kit.url}/api/v3/meta").json()["installed_version"]

@@ -12,6 +12,7 @@ from gitml_sandbox.rest import git as rest_git
 from gitml_sandbox.rest import graphql as rest_graphql
 from gitml_sandbox.rest import issues as rest_issues
 from gitml_sandbox.rest import labels as rest_labels
+from gitml_sandbox.rest import meta as rest_meta
 from gitml_sandbox.rest import protection as rest_protection
 from gitml_sandbox.rest import pulls as rest_pulls
 from gitml_sandbox.rest import repos as rest_repos
@@ -21,6 +22,7 @@ from gitml_sandbox.rest.call import Operation
 from gitml_sandbox.rest.serve import Limiter, RestRoute
 
 GROUPS = (
+    rest_meta,
     rest_users,
     rest_repos,
     rest_git,
