@@ -106,13 +106,17 @@ def halves(held_out: Evaluated, rng: np.random.Generator) -> tuple[Evaluated, Ev
     return held_out[mine], held_out[~mine]
 
 
-def shifted(pools: Sequence[Evaluated], rng: np.random.Generator) -> list[Evaluated]:
+def shifted(pools: Sequence[Evaluated], rng: np.random.Generator, *, answers: bool = True) -> list[Evaluated]:
     """Draws of each pool's rows by the model's answer and up to two inputs, linearly in the log of their frequency, in
-    the same way for all pools. With the answers the metrics move, too: else there is nothing to estimate."""
+    the same way for all pools. With the answers the metrics move, too: else there is nothing to estimate. Without
+    ``answers``: by three inputs."""
     features = pools[0].rows.features
     mean, spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
     answer = features.shape[1] - 1
-    chosen = np.append(rng.choice(answer, size=rng.integers(0, 3), replace=False), answer)
+    if answers:
+        chosen = np.append(rng.choice(answer, size=rng.integers(0, 3), replace=False), answer)
+    else:
+        chosen = rng.choice(answer, size=3, replace=False)
     by = rng.choice([-1, 1], len(chosen)) * rng.uniform(0.5, 1.5, len(chosen))
     found = []
     for pool in pools:
@@ -142,10 +146,12 @@ def answered(estimates: Estimator, windows: Iterable[Pair]) -> tuple[dict[str, S
     return scores, given, count
 
 
-def under_covariate_shift(root: Path, windows: int, seed: int = 20130401) -> tuple[dict[str, Score], int, int]:
+def under_covariate_shift(
+    root: Path, windows: int, seed: int = 20130401, *, answers: bool = True
+) -> tuple[dict[str, Score], int, int]:
     rng = np.random.default_rng(seed)
     mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
-    pairs = (shifted((pool, mine), rng) for _ in range(windows))
+    pairs = (shifted((pool, mine), rng, answers=answers) for _ in range(windows))
     return answered(_estimator(mine), ((live, twin) for live, twin in pairs))
 
 
@@ -242,6 +248,8 @@ def main() -> None:
         return
     scores, given, count = under_covariate_shift(root, windows)
     show(f"only inputs change: {given} of {count} windows of {DRAWN:,} flights answered", scores)
+    scores, given, count = under_covariate_shift(root, windows, answers=False)
+    show(f"three inputs change: {given} of {count} windows of {DRAWN:,} flights answered", scores)
     print(f"nothing evaluated is alike: {without_overlap(root, 20)} of 20 windows answered")
     wrong, worse, right = suitable(root, windows)
     print(

@@ -156,8 +156,8 @@ def test_four_thousand_copies_are_read_once(app: World, monkeypatch: pytest.Monk
     server = Path(app.server.url.removeprefix("file://"))
     subprocess.run(["git", "fast-import", "--quiet"], cwd=server, input=stream.encode(), check=True)
     opened: list[bytes] = []
-    real = trust.parse_payload
-    monkeypatch.setattr(trust, "parse_payload", lambda raw: opened.append(raw) or real(raw))
+    real = trust.read_payload
+    monkeypatch.setattr(trust, "read_payload", lambda raw: opened.append(raw) or real(raw))
     before = counting(app)
     assert [name for name in before if digest in name] == [app.names[0]]
     assert len(opened) == len(set(opened)) == 3, "2,000 names of one look of 700 kB took 82 s"

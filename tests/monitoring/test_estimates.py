@@ -132,6 +132,20 @@ def test_rows_that_nothing_evaluated_is_like_are_not_answered() -> None:
         assert found.startswith("overlap: ")
 
 
+def test_weather_beyond_all_that_was_evaluated_is_not_answered_however_alike_days_are() -> None:
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(30), 200)
+    sight = np.minimum(rng.normal(9, 2, 30), 10)[day]
+    p = rng.random(len(day))
+    reference = Evaluated(Rows(sight[:, None], p, p[:, None], day), (rng.random(len(day)) < p).astype(float), "binary")
+    made = estimator(reference, METRICS, 7)
+    assert not isinstance(made, str)
+    week = day < 7
+    assert not isinstance(made.of(Rows(sight[week, None], p[week], p[week, None], day[week])), str)
+    found = made.of(Rows(sight[week, None] * 0 + 10.5, p[week], p[week, None], day[week]))
+    assert "overlap: the evaluated rows are worth 0.0% of their number" in str(found)
+
+
 def test_the_back_test_takes_whole_days_and_the_method_that_errs_least() -> None:
     number = periods(np.repeat(np.arange(21), 5), 7)
     assert [set(number[np.repeat(np.arange(21), 5) // 7 == week]) for week in range(3)] == [{0}, {1}, {2}]

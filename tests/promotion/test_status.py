@@ -99,7 +99,7 @@ def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> N
     commit(tmp_path, "Start")
     ran = gitml(tmp_path, "status")
     assert ran.code == 0, ran.err
-    assert "20260101T000000Z-0123abcd" in ran.out
+    assert "staging      0123abcd" in ran.out
     assert "no remote called origin" in ran.err
     (found,) = status_of_clone(tmp_path).wanted
     assert (found.model, found.environment, found.state, found.live) == ("delay", "staging", deployed, None)

@@ -72,6 +72,9 @@ def test_diff_shows_what_changed(two: Path) -> None:
     assert done.code == 0, done.err
     assert "rate" in done.out
     assert "the same: data, code, stages, packages, signature" in done.out
+    title, header = done.out.splitlines()[0], done.out.splitlines()[2]
+    old, new = (part.partition("@")[2] for part in title.split(" → "))
+    assert header.split()[:4] == ["metric", old, new, "difference"], "A's column first in `diff A B`"
     data = json.loads(gitml(two, "diff", "m@production", "m", "--json").out)
     assert data["params"] == [{"name": "rate", "old": "0.5", "new": "0.9"}]
     accuracy = next(m for m in data["metrics"] if m["metric"] == "accuracy")

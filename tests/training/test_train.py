@@ -98,6 +98,8 @@ def test_a_clone_fetches_what_is_needed_and_one_without_the_remote_reproduces(
     assert not (clone / "data").exists()
     assert (clone / "artifacts/m/model.onnx").is_file()
     assert len(records(clone)) == 1
+    for _ in range(2):
+        assert stages(clone) == {"ingest": "not fetched", "train": "up to date", "evaluate": "up to date"}
     set_params(clone, "rate: 0.5", "rate: 0.6")
     assert stages(clone) == {"ingest": "restored", "train": "ran", "evaluate": "ran"}
     assert (clone / "data/über uns.txt").read_text() == "names with spaces\n"

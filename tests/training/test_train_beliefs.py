@@ -65,7 +65,9 @@ def test_versions_with_data_of_dvc_add_are_shown_compared_and_their_data_restore
     assert outcome(trained)[0] == "new version"
     assert "raw.csv.dvc" in gitml(trained, "show", "m").out
     first, second = versions(trained)
-    assert "raw.csv" in gitml(trained, "diff", f"m@{first}", f"m@{second}").out
+    found = json.loads(gitml(trained, "diff", f"m@{first}", f"m@{second}", "--json").out)
+    assert "raw.csv" in [line["name"] for line in found["data"]]
+    assert not [line for part in ("code", "stages") for line in found[part] if "raw.csv" in line["name"]]
     (trained / "raw.csv").unlink()
     assert outcome(trained) == (
         "nothing changed",

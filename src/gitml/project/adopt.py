@@ -31,7 +31,7 @@ environments: # in the order of promotion; add gates: what a version must show t
 
 def adoptable(root: Path) -> bool:
     """Whether there is a pipeline of DVC and no application yet."""
-    return bool(pipeline_files(root)) and not (root / APPLICATION).exists()
+    return any((root / file).is_file() for file in pipeline_files(root)) and not (root / APPLICATION).exists()
 
 
 def adopted(root: Path) -> dict[str, bytes]:

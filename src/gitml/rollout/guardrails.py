@@ -28,7 +28,8 @@ from gitml.verdict import Phase
 Mask = NDArray[np.bool_]
 # The champion's first answers that say what is slow, and how many times their 99th percentile that is.
 _FIRST_ANSWERS, _TIMES, _QUANTILE = 1_000, 2.0, 0.99
-_FARTHEST = 1e4
+# A projection looks so many times as far, and is as close as that.
+_FARTHEST, _CLOSE = 1e4, 1.1
 
 
 @dataclass(frozen=True)
@@ -284,11 +285,17 @@ def _interval(found: _Rates, contrast: Contrast | None, level: float, side: Side
 def _needed(found: _Rates, contrast: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:
     """By the nearly normal bound, or the exact one of the candidate's own share, whatever comes sooner."""
     near = rest_of(contrast, asked, days)
-    hits, trials, factor = int(found.candidate.by_unit[1].sum()), found.units[1], 1.0
-    while trials and factor < _FARTHEST:
-        factor *= 1.2
-        high = betabinomial.interval(hits * factor, trials * factor, rates.EXACT * asked.passing, side="high").high
-        if high < asked.edge:
-            exact = rest(sum(found.units), factor, days)
-            return exact if near is None else min(near, exact, key=lambda one: one.units)
-    return near
+    hits, trials = _units_hit(found.candidate)
+
+    def enough(factor: float) -> bool:
+        level = rates.EXACT * asked.passing
+        return betabinomial.interval(hits * factor, trials * factor, level, side="high").high < asked.edge
+
+    if not trials or not enough(_FARTHEST):
+        return near
+    few, many = 1.0, _FARTHEST
+    while many / few > _CLOSE:
+        middle = math.sqrt(few * many)
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    exact = rest(sum(found.units), many, days)
+    return exact if near is None else min(near, exact, key=lambda one: one.units)

@@ -32,7 +32,8 @@ def _of(root: Path, file: str) -> list[Problem]:
     except SpecError as exc:
         return list(exc.problems)
     outs = document.data.get("outs")
-    old = [n for n, out in enumerate(outs if isinstance(outs, list) else ()) if "md5" in out and "hash" not in out]
+    listed = enumerate(outs if isinstance(outs, list) else ())
+    old = [n for n, out in listed if isinstance(out, dict) and "md5" in out and "hash" not in out]
     return [legacy_problem(file, document.line(("outs", n)), f"outs[{n}]") for n in old]
 
 

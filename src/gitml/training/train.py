@@ -34,7 +34,7 @@ from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
 from gitml.spec.describing import problems_in
 from gitml.spec.root import APPLICATION
-from gitml.spec.unportable import kept_outputs
+from gitml.spec.unportable import kept_outputs, unportable_problems
 from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import compare
 from gitml.training.standing import Beginning, begin, is_ci, remember
@@ -79,8 +79,9 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
 
 def _remember(run: Training, since: Beginning, found: Sequence[Trained]) -> None:
     """Let the next training know where this one had nothing to do."""
-    if any(one.put_back for one in found):
-        return
+    lazily = any(ran.how is How.NOT_FETCHED for one in found for ran in one.stages)
+    if lazily or any(one.put_back for one in found):
+        return  # not all that counts was looked at
     models, done = run.application.models, run.done.values()
     places = run.dvc.looked_at(list(run.done))
     records = [record.path for name in models for record in find(run.root, name)]
@@ -115,7 +116,8 @@ class Training:
         found = ambiguous_params(self.root)[:_PARAMS_SAID]
         with suppress(SpecError):
             pipeline = load_pipeline(self.root)
-            found += [*kept_outputs(pipeline), *clone.cautions(self.root, pipeline)]
+            found += [*unportable_problems(self.root, pipeline), *kept_outputs(pipeline)]
+            found += clone.cautions(self.root, pipeline)
         for problem in found:
             self.call.say(f"{problem}; {problem.hint}")
         return len(found)

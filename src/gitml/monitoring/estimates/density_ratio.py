@@ -72,6 +72,22 @@ def _design_effects(columns: Floats, day: NDArray[np.int64]) -> Floats:
     return 1 + (size - 1) * np.array(alike)
 
 
+def within(reference: Floats, live: Floats) -> float:
+    """The share of the window's rows that lie inside what the reference had, in the column where that is least.
+
+    A day that has its own weather is drawn to "has not changed", however far it lies; but where the reference has no
+    row at all there is nothing to estimate from. A missing value lies inside where the reference misses some.
+
+    >>> within(np.array([[0.0], [1.0]]), np.array([[0.5], [0.7], [1.5], [np.nan]]))
+    0.5
+    """
+    absent = np.isnan(reference).any(axis=0)
+    low = np.fmin.reduce(reference, axis=0)
+    high = np.fmax.reduce(reference, axis=0)
+    inside = np.where(np.isnan(live), absent, (live >= low) & (live <= high))
+    return float(inside.mean(axis=0).min()) if inside.size else 1.0
+
+
 def overlap(ratio: Floats) -> float:
     """From 0 to 1: the effective size of the weighted reference in parts of its rows (L. Kish, "Survey sampling",
     1965), times the part of the window that the reference has at all.

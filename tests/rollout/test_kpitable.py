@@ -1,0 +1,61 @@
+"""A KPI from a table, as Parquet and as CSV."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from gitml.errors import InconclusiveError, UsageError
+from gitml.inference.kpitable import kpi_batches
+from gitml.rollout.business import facts_of
+from gitml.rollout.trial import KpiRule, TrialTraffic
+from gitml.rollout.unitkeys import keys_of_texts
+from gitml.spec.kpis import Kpi
+from gitml.traffic.reader import Window
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def rows(root: Path, name: str) -> list[dict[str, object]]:
+    return [row for batch in kpi_batches(root, name) for row in batch.to_pylist()]
+
+
+def test_both_forms_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "k.csv").write_text("unit,time,value\n007,2026-03-02 08:00:00,2.5\nada,2026-03-03 00:00:00,\n")
+    times = pa.array([datetime(2026, 3, 2, 8), datetime(2026, 3, 3)], pa.timestamp("ns"))
+    table = pa.table({"unit": ["007", "ada"], "time": times, "value": [2.5, None], "more": [1, 2]})
+    parquet.write_table(table, tmp_path / "k.parquet")
+    found = rows(tmp_path, "k.csv")
+    assert found == rows(tmp_path, "k.parquet")
+    assert found[0] == {"unit": "007", "time": datetime(2026, 3, 2, 8, tzinfo=UTC), "value": 2.5}, "an id of digits"
+
+
+def test_rows_outside_of_the_window_or_without_a_value_do_not_count(tmp_path: Path) -> None:
+    text = "unit,time,value\nb,2026-03-02 08:00:00,1\na,2026-03-02 09:00:00,2\n"
+    text += "a,2026-03-01 09:00:00,4\nc,2026-03-02 09:00:00,\n"
+    (tmp_path / "k.csv").write_text(text)
+    traffic = TrialTraffic(
+        lambda window, columns: iter(()), lambda window: iter(()), lambda path: kpi_batches(tmp_path, path),
+        lambda since, until: None,
+    )  # fmt: skip
+    rule = KpiRule("k", Kpi(table="k.csv"), 0.1)
+    found = facts_of(rule, traffic, Window(DAY, DAY.replace(day=3)))
+    keys = keys_of_texts(pa.array(["a", "b"])).view(np.int64)
+    assert dict(zip(found.unit.tolist(), found.value.tolist(), strict=True)) == {int(keys[0]): 2.0, int(keys[1]): 1.0}
+    assert found.unfit == 1
+
+
+def test_what_is_no_table_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InconclusiveError, match=r"the table k\.csv is not here"):
+        rows(tmp_path, "k.csv")
+    (tmp_path / "k.csv").write_text("user,when\n1,2\n")
+    with pytest.raises(UsageError, match=r"k\.csv is no table of a KPI"):
+        rows(tmp_path, "k.csv")
+    (tmp_path / "k.parquet").write_bytes(b"no")
+    with pytest.raises(UsageError, match=r"k\.parquet is no table of a KPI"):
+        rows(tmp_path, "k.parquet")
