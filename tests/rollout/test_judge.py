@@ -313,6 +313,15 @@ def test_a_labeller_who_floods_one_arm_holds(tmp_path: Path) -> None:
     assert any(part.name == "labels by friend" for part in found.parts)
 
 
+def test_labels_that_say_it_is_worse_hold_its_weight_even_where_they_are_not_believed(tmp_path: Path) -> None:
+    old, new = arms(2_000, 0.9, 0.9)
+    flood = (replace(new, late=1 - new.p.round()), timedelta(hours=8), "foe")
+    SplitWorld(tmp_path).serve(old, new, told=[flood])
+    found = judge(trial(), traffic(tmp_path))
+    assert (found.phase, part_of(found, "accuracy").phase) == (Phase.INCONCLUSIVE, Phase.FAILED)
+    assert not found.step.ready
+
+
 def test_labels_before_their_requests_are_an_error(tmp_path: Path) -> None:
     found_in = SplitWorld(tmp_path)
     found_in.serve(*arms(1_000, 0.9, 0.9), label_delay=timedelta(hours=-9))

@@ -113,7 +113,8 @@ def _judged(
         *(one.part for one in kpis),
     ]
     phase, reason = _decided(parts, main)
-    step = begun.step if phase is Phase.FAILED else _step(trial, units, begun, [*ratio, *rails], epochs)
+    bad = any(part.phase is Phase.FAILED for part in parts)
+    step = begun.step if bad else _step(trial, units, begun, [*ratio, *rails], epochs)
     return replace(
         begun, phase=phase, reason=reason, parts=tuple(parts), epochs=epochs, labels=label_state(rows, labels),
         series=main.series if main else (), step=step,
