@@ -315,7 +315,7 @@ def test_a_labeller_who_floods_one_arm_holds(tmp_path: Path) -> None:
 
 def test_labels_that_say_it_is_worse_hold_its_weight_even_where_they_are_not_believed(tmp_path: Path) -> None:
     old, new = arms(2_000, 0.9, 0.9)
-    flood = (replace(new, late=1 - new.p.round()), timedelta(hours=8), "foe")
+    flood = (replace(new, late=1 - new.late), timedelta(hours=8), "foe")
     SplitWorld(tmp_path).serve(old, new, told=[flood])
     found = judge(trial(), traffic(tmp_path))
     assert (found.phase, part_of(found, "accuracy").phase) == (Phase.INCONCLUSIVE, Phase.FAILED)
