@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from gitml.rollout.evaluation import MOST_POINTS, ArmCounts, JudgedPart, PartKind, SequencePoint
 from gitml.rollout.holding import SIDES, DifferenceGoal, Held, held, rest, rest_of
 from gitml.rollout.labels import MaturedLabels, known_at
-from gitml.rollout.metrics import METRICS, LabelledMetric, events_in, right
+from gitml.rollout.metrics import METRICS, LabelledMetric, events_in
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
 from gitml.rollout.trial import CandidateTrial
+from gitml.stats.rowlosses import right
 from gitml.verdict import Phase
 
 Floats = NDArray[np.float64]
