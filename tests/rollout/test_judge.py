@@ -205,7 +205,7 @@ def test_a_shadow_that_fails_where_the_champion_answers_fails(tmp_path: Path) ->
     old = Served("champion", when, late, late, ids=ids)
     outcome = ["failed" if n % 10 == 0 else "ok" for n in range(1_000)]
     found = judged(tmp_path, old, Served("shadow", when, late, late * np.nan, ids=ids, outcome=outcome), mode="shadow")
-    assert found.reason.startswith("errors: 10.00% of the candidate's, 0.00% of the champion's")
+    assert found.reason.startswith("errors: 10.00% with the candidate, 0.00% with the champion")
     assert found.phase is Phase.FAILED
 
 

@@ -151,7 +151,7 @@ def _decided(parts: Sequence[JudgedPart], main: JudgedSeries | None) -> tuple[Ph
         first = main.part
     needed = [part.needed for part in waiting if part.needed]
     longest = max(needed, key=lambda one: (one.days or 0.0, one.units), default=None)
-    return Phase.INCONCLUSIVE, f"{first.reason} ({longest})" if longest else first.reason
+    return Phase.INCONCLUSIVE, f"{first.reason} (still needed: {longest})" if longest else first.reason
 
 
 def _expiring(found: Evaluation, trial: CandidateTrial) -> Evaluation:

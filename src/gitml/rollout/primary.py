@@ -174,7 +174,7 @@ def _words(name: str, found: Held, asked: DifferenceGoal) -> str:
     if contrast is None or found.why:
         return f"{name}: {found.why}"
     numbers = f"{name} {contrast.candidate:.4g} against {contrast.champion:.4g}"
-    better = "better" if asked.margin is None else f"not worse by the margin of {asked.margin:g}"
+    better = "better" if asked.margin is None else f"at most {asked.margin:g} worse"
     if found.phase is Phase.SUCCESSFUL:
         return f"{numbers}: shown to be {better}"
     if found.phase is Phase.FAILED:
