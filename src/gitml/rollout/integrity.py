@@ -160,7 +160,7 @@ def sample_ratio(units: Sequence[ArmUnits], epochs: Sequence[WeightEpoch]) -> li
     p = p_value(evidence)
     total = [sum(arm) for arm in zip(*counts, strict=True)]
     meant = sum(share[1] * sum(count) for share, count in zip(shares, counts, strict=True))
-    reason = f"{total[1]:,} units of the candidate, where {meant:,.0f} are meant"
+    reason = f"{total[1]:,} units of the candidate, where {meant:,.0f} were expected"
     phase = Phase.INCONCLUSIVE if p <= sampleratio.LEVEL else Phase.SUCCESSFUL
     if phase is Phase.INCONCLUSIVE:
         reason += f" (p {p:.1g}): units are lost or moved, so that the arms cannot be compared"

@@ -34,7 +34,7 @@ class TrialRows:
     """Rows of both arms, by epoch, unit and time. Of a paired trial row n of one is the same request as row n of the
     other; of a split one they are different units, and ``epoch`` of their tables is the place in ``epochs``.
 
-    ``others``: rows that some other version answered in these arms; ``asked``: rows whose caller chose the version.
+    ``others``: rows that some other version answered in these arms; ``asked``: rows that no arm was drawn for.
     ``dropped``: rows that a shadow had no time for. ``mixed``: epochs in which an arm had more than one version or
     weight. ``lone``: rows of the champion without a counterpart, or outside of all epochs. ``parts``: one unit of so
     many was counted. ``sources``: who told labels, by number.
