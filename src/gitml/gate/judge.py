@@ -70,7 +70,7 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
     more = [e.path for e in found.deployments[1:]]
     beside = beside_or_unknown(place, ground.policy, git, edit)
     made = derivations(place, ground, head, claimed_only=True)
-    made = tuple(as_of_now(one, beside, git, place.clock()) for one in made)
+    made = tuple(as_of_now(one, beside, ground.main, edit, place.clock()) for one in made)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
     refused = (*refused, *_forged(made))
     found = Edits((edit,), refused, found.stale)
