@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conftest import git
 from evidence.canary_kit import evaluation
 from evidence.look_kit import stamp
 from gitml.control.signing import Signer, bound
@@ -90,3 +91,17 @@ def test_a_pass_opens_it_and_is_copied_to_the_ledger_and_a_failure_shuts_it_for_
     judge(g, old, new, "failed", rules="e" * 64)
     assert g.one(number).state is State.FAILURE
     assert "stays failed" in g.comments(number)[0]
+
+
+@pytest.mark.nightly
+def test_a_failure_stays_one_where_the_branch_of_looks_is_gone(g: Gated[MemoryTown]) -> None:
+    """A clone that never saw it does not miss it; what shut a gate lies on the ledger too."""
+    old, new, number = versions(g)
+    judge(g, old, new, "failed")
+    assert g.one(number).state is State.FAILURE
+    here = g.town.here
+    git(here, "push", "-q", str(g.town.home.forge.remote), f":refs/heads/{ledger.LOOKS}")
+    git(here, "update-ref", "-d", ledger.local_of(ledger.LOOKS))
+    shut = g.one(number)
+    assert shut.state is State.FAILURE
+    assert "failed" in str(shut.judged)

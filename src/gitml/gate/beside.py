@@ -18,29 +18,31 @@ from gitml.errors import FailedError, GitmlError
 from gitml.evidence.canaries import Canaries, SignedCanary, made_at
 from gitml.evidence.trust import LEEWAY
 from gitml.gate.derived import DerivedCommit
+from gitml.gate.ground import Ground
+from gitml.gate.seen import copies
 from gitml.gate.tree import Edit, deployment
 from gitml.gates.facts import JudgedBeside, RulesOfTest, Unknown
 from gitml.git.commands import Git
 from gitml.policy.decision import Decision
 from gitml.spec import Deployment
-from gitml.spec.policy import Policy
 from gitml.verdict import Phase, Verdict
 
 Beside = tuple[SignedCanary, ...] | Unknown
 NOBODY_JUDGES = Unknown("policy.yaml does not say under `canary` how candidates are judged there")
 
 
-def beside_or_unknown(place: Place, policy: Policy, git: Git, edit: Edit) -> Beside:
+def beside_or_unknown(place: Place, ground: Ground, edit: Edit) -> Beside:
     """The evaluations that count of all versions that the edit brings in, or why there are none."""
+    policy = ground.policy
     environment = policy.environments.get(edit.environment)
     if environment is None or environment.canary_of(edit.model) is None:
         return NOBODY_JUDGES
-    versions = _brought(git, edit)
+    versions = _brought(ground.main.git, edit)
     if not versions:
         return ()
     try:
         since = min(map(made_at, versions)) - LEEWAY
-        found = heard_canaries(place, rules_of(place, policy), since).counting
+        found = heard_canaries(place, rules_of(place, policy), since, copies(ground.heard)).counting
     except GitmlError as exc:
         return Unknown(f"how candidates were judged cannot be read: {exc.message.splitlines()[0]}")
     return tuple(one for one in found if one.told.candidate.version in versions)
