@@ -338,3 +338,13 @@ def test_a_flood_of_large_events_that_nobody_vouches_for_fills_no_reader_s_memor
     refused = [one for one in found.events if not one]
     assert {one.cause for one in refused} == {Cause.UNKNOWN_KEY}
     assert len({one.event.digest for one in refused}) == 16
+
+
+def test_of_two_judgements_of_one_second_the_one_that_shut_is_the_newer_whatever_its_run_is_called(app: World) -> None:
+    """The name of the run decides the bytes, so the name, and whoever calls the job can try names until one fits."""
+    gate = last(app, "gate").model_copy(update={"time": stamp(app.now())})
+    shut = gate.model_copy(update={"result": "failed", "run": "http://ci/0"})
+    app.record(shut, *(gate.model_copy(update={"run": f"http://ci/{number}"}) for number in range(1, 9)))
+    events = [one for one in told(app).events if one.kind == "gate" and one.binding and one.binding.time == gate.time]
+    assert (len(events), events[-1].result) == (9, "failed")
+    assert last(app, "gate").result == "failed"

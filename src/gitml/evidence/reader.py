@@ -43,9 +43,10 @@ class Told:
     standing: Standing = field(default_factory=Standing)
 
 
-def by_time(one: Believed) -> tuple[str, str]:
-    """The order of the ledger: the signed time, and the name where two say the same; what cannot be read is first."""
-    return (one.binding.time if one.binding else "", one.name)
+def by_time(one: Believed) -> tuple[str, bool, str]:
+    """The order of the ledger: the signed time; where two say the same, what did not pass is the newer one, so that no
+    name decides that; then the name. What cannot be read is first."""
+    return (one.binding.time if one.binding else "", one.result != "passed", one.name)
 
 
 def read(root: Path, head: str, rules: EvidenceRules, *, whole: bool = True) -> Told:
