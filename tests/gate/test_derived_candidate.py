@@ -233,3 +233,9 @@ def test_more_traffic_follows_from_main_as_it_is_now_or_is_somebody_s_work(main:
 
     assert now() == fine
     assert "another file follows" in now(guard="7d").reason
+
+
+def test_a_claim_names_its_candidate_and_nothing_else(main: Main) -> None:
+    """What is signed of it is counted by its subject: other words for the same would use up the week's proposals."""
+    main.has(beside(50))
+    assert "alone" in main.why_not("champion", version=f"{NEW.version} again")
