@@ -31,7 +31,8 @@ def pages() -> dict[str, str]:
     looked = "docs/reference/monitor-report.md"
     files[looked] = with_examples((ROOT / looked).read_text(encoding="utf-8"))
     for name in SCHEMAS:
-        files[f"docs/reference/{name}-yaml.md"] = yaml_page(name)
+        kind = "json" if FILES[name].endswith(".json") else "yaml"
+        files[f"docs/reference/{name}-{kind}.md"] = yaml_page(name)
     return files
 
 
@@ -102,6 +103,11 @@ def yaml_page(name: str) -> str:
     for title in order(schema, definitions):
         body = record(definitions[title])
         parts += [f"## {title}", body.get("description", ""), table(body)]
+    if FILES[name].endswith(".json"):
+        parts.append(
+            f"Its JSON schema is `schemas/{name}.schema.json`; `gitml check` holds the file in the tree against it."
+        )
+        return "\n\n".join(p for p in parts if p) + "\n"
     up = "../" * FILES[name].count("/")
     editors = f"# yaml-language-server: $schema={up}schemas/{name}.schema.json"
     parts += [

@@ -168,6 +168,19 @@ def test_where_there_are_no_drafts_an_ordinary_one_waits_with_its_gate_shut(new_
 
 
 @pytest.mark.nightly
+def test_those_are_asked_whose_approval_policy_wants_of_this(new_canary: Build) -> None:
+    t = new_canary(approvals={"raise": {"risk": 1}})
+    t.look(ready=True)
+    number = t.pulls()["raise"].number
+    with t.town.hub() as hub:
+        assert hub.reviews.asked(number).people == ("rita",)
+    t.g.approve(number)
+    assert t.g.one(number).state.value == "pending", "olga is not of that role"
+    t.g.approve(number, "rita")
+    assert t.g.one(number).state.value == "success"
+
+
+@pytest.mark.nightly
 def test_the_bot_merges_where_policy_lets_it_and_people_approved(new_canary: Build) -> None:
     t = new_canary(merge=True)
     (told,) = t.look(ready=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
+from skops.io import dumps
 
 from gate.kit import APPLICATION, FOLDER, files_of, record_of, skops
 from gitml.cijobs.tryout import unusable
@@ -28,3 +30,18 @@ def test_an_artifact_that_no_server_takes_is_named_with_why(tmp_path: Path) -> N
     assert unusable(tmp_path, application, record) != ""
     # Without a signature nobody can call it, and main's job says so: it is not the artifact's fault.
     assert unusable(tmp_path, application, plain) == ""
+
+
+@pytest.mark.slow
+def test_a_model_that_does_not_fit_its_signature_is_named_with_why(tmp_path: Path) -> None:
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
+    files = files_of(0.7, dumps(model))
+    for path, raw in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(raw)
+    application = parse_application(APPLICATION.encode())
+    signature = {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "p", "type": "float64"}]}
+    plain = record_of("2026-11-24T12:00:00Z", 0.7, files)
+    roles = {role: path for role, path in plain.roles.items() if role != "samples"}
+    record = Record.model_validate({**plain.model_dump(), "signature": signature, "roles": roles})
+    assert unusable(tmp_path, application, record) == "the model has 3 classes, the signature 1 outputs"

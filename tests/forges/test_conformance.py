@@ -58,6 +58,9 @@ def test_a_draft_becomes_ready_once_and_for_those_alone_who_may(home: Home) -> N
         assert not hub.pulls.ready(made.number).is_draft
         assert hub.pulls.ready(made.number) == hub.pulls.get(made.number)
         assert not hub.pulls.get(made.number).is_draft
+    other = pull(home, "other", draft=True)
+    with home.as_job() as job:
+        assert not job.pulls.ready(other.number).is_draft
 
 
 def test_one_pull_request_for_a_branch_and_a_base(home: Home) -> None:

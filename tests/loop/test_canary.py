@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,10 @@ roles: {{operations: {{people: [olga]}}}}
 environments:
   production:
     approvals: {{operations: 1}}
-    canary: {{metric: {{name: accuracy, margin: 0.03}}, labels: {{within: 1d}}, modes: [split], minimum: {{time: 1d}}}}
+    canary:
+      metric: {{name: accuracy, margin: {margin}}}
+      labels: {{within: 1d}}
+      modes: [split]
 keys:
   looks: {{public: '{looks}', owner: CI, purposes: [look, canary], from: 2026-01-01}}
   ci: {{public: '{ci}', owner: CI, purposes: [trained, evaluated, gate, approved, promoted], from: 2026-01-01}}
@@ -64,7 +67,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Kit, Runner, TurnedClock]]:
 class CanaryLoop:
     """An application whose production has a champion and a shadow; ``right``: how often each version is right."""
 
-    def __init__(self, kit: Kit, runner: Runner, clock: TurnedClock, folder: Path) -> None:
+    def __init__(self, kit: Kit, runner: Runner, clock: TurnedClock, folder: Path, margin: float) -> None:
         self.kit, self.clock, self.seed = kit, clock, 0
         with kit.sandbox.store.write() as tx:
             # The forge knows whose address stands in the commits of main.
@@ -81,7 +84,7 @@ class CanaryLoop:
         self.key = signing_key(ci)
         self.world = SplitWorld(Path(world.traffic))
         (app / "gitml.yaml").write_text(self._application(app))
-        (app / "policy.yaml").write_text(POLICY.format(looks=looks_public, ci=ci_public))
+        (app / "policy.yaml").write_text(POLICY.format(looks=looks_public, ci=ci_public, margin=margin))
         (app / ".gitignore").write_text("/traffic/\n/.dvc/tmp/\n/.gitml-ci/\n")
         state = Deployment(champion=self.pin(self.old), shadow=(self.pin(self.new),))
         (app / FILE).write_text(render_deployment(state))
@@ -152,9 +155,9 @@ class CanaryLoop:
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(hours=self.clock.hours)
 
-    def days(self, days: int, **right: float) -> None:
+    def days(self, days: int, count: int, **right: float) -> None:
         """Traffic that follows what main says, then the scheduled jobs, two hours after the last request."""
-        state, count, first = self.state, 2500, self.now()
+        state, first = self.state, self.now()
         epoch = epoch_of(state, model="delay", environment="production")
         rng = np.random.default_rng(self.seed)
         self.seed += 1
@@ -198,27 +201,54 @@ class CanaryLoop:
         self.loop.merge(number)
 
 
-def test_a_shadow_that_does_well_is_raised_and_a_canary_that_does_not_goes(
+@pytest.fixture
+def begin(
     place: tuple[Kit, Runner, TurnedClock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Callable[[float], CanaryLoop]:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     kit, runner, clock = place
-    city = CanaryLoop(kit, runner, clock, tmp_path / "here")
-    clock.turn(minutes=1)  # the runner reads schedules once a minute
-    city.loop.until(lambda: city.loop.works.query("SELECT 1 FROM schedules WHERE repo_id = ?", city.loop.works.repo.id))
-    city.days(3, old=0.7, new=0.75)
+
+    def made(margin: float) -> CanaryLoop:
+        city = CanaryLoop(kit, runner, clock, tmp_path / "here", margin)
+        clock.turn(minutes=1)  # the runner reads schedules once a minute
+        works = city.loop.works
+        city.loop.until(lambda: works.query("SELECT 1 FROM schedules WHERE repo_id = ?", works.repo.id))
+        return city
+
+    return made
+
+
+@pytest.mark.timeout(900)
+def test_a_better_one_becomes_champion_through_shadow_and_canary(begin: Callable[[float], CanaryLoop]) -> None:
+    city = begin(0.01)
+    city.days(3, 2500, old=0.7, new=0.72)
     pulls = city.pulls()
     assert set(pulls) == {"promote", "raise"}, city.loop.logs()
     assert pulls["promote"]["draft"]
-    (comment,) = [
-        c["body"] for c in city.loop.comments(pulls["promote"]["number"]) if "gitml:report:flights/canary" in c["body"]
-    ]
+    bodies = [c["body"] for c in city.loop.comments(pulls["promote"]["number"])]
+    (comment,) = [body for body in bodies if "gitml:report:flights/canary" in body]
     assert "accuracy" in comment
     city.accept(pulls["raise"])
-    assert city.state.canary is not None
-    assert (city.state.canary.weight, city.state.shadow) == (10, ())
+    for weight in (10, 50):
+        assert city.state.canary is not None
+        assert (city.state.canary.weight, city.state.shadow) == (weight, ())
+        city.days(3, 12_000, old=0.7, new=0.72)
+        opened = city.pulls()
+        if weight == 10:
+            assert set(opened) == {"promote", "raise"}, city.loop.logs()
+            city.accept(opened["raise"])
+    assert not opened["promote"]["draft"], city.loop.logs()
+    assert opened["promote"]["number"] == pulls["promote"]["number"]
+    city.accept(opened["promote"])
+    assert (city.state.champion, city.state.canary) == (city.pin(city.new), None)
 
-    city.days(4, old=0.8, new=0.5)
+
+@pytest.mark.timeout(900)
+def test_a_canary_that_does_worse_is_taken_back(begin: Callable[[float], CanaryLoop]) -> None:
+    city = begin(0.03)
+    city.days(3, 2500, old=0.7, new=0.75)
+    city.accept(city.pulls()["raise"])
+    city.days(4, 2500, old=0.8, new=0.5)
     pulls = city.pulls()
     assert set(pulls) == {"promote", "take-back"}, city.loop.logs()
     city.accept(pulls["take-back"])

@@ -166,6 +166,7 @@ def test_it_can_be_turned_off_and_says_what_is_missing(world: WatchedWorld) -> N
     assert "`evaluated` of the model" in look(world, at=AT - 5 * WEEK)[1].why
 
 
+@pytest.mark.slow
 def test_answers_that_come_true_too_often_are_harm_though_they_rank_as_well_as_ever(world: WatchedWorld) -> None:
     def later(some: Any) -> Any:
         return np.where(np.random.default_rng(7).random(len(some)) < 0.6, 1.0, some["late"])

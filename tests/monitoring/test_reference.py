@@ -128,12 +128,12 @@ def test_bytes_that_are_no_reference(raw: bytes) -> None:
 def test_times_of_a_zone_are_those_of_the_traffic() -> None:
     when = ["2013-07-01T22:00:00", "2013-07-01T23:30:00"]
     table = pa.table({"fare": [1.0, 2.0], "when": when})
-    there = made_of(Part(table, ("fare",), "when", zone="America/New_York"))
-    utc = made_of(Part(table, ("fare",), "when"))
+    there = made_of(Part(table, ("fare",), "when", zone="America/New_York"), None)
+    utc = made_of(Part(table, ("fare",), "when"), None)
     assert there.features is not None
     assert utc.features is not None
     hours = [{hour for hour, _ in part.sketch.hours} for part in (there.features, utc.features)]
     assert hours[0] == {hour + 4 for hour in hours[1]}
     with pytest.raises(UsageError, match="holds no times") as wrong:
-        made_of(Part(table, ("fare",), "when", zone="New York"))
+        made_of(Part(table, ("fare",), "when", zone="New York"), None)
     assert "zones like Europe/Vienna" in wrong.value.hint

@@ -162,6 +162,9 @@ def test_a_pipeline_that_exists_gets_its_application_and_trains(toy: Path) -> No
         "schemas/ensemble.schema.json",
         "schemas/gitml.schema.json",
         "schemas/policy.schema.json",
+        "schemas/replicates.schema.json",
+        "schemas/signature.schema.json",
+        "schemas/slices.schema.json",
     }
     checked = gitml(toy, "check")
     assert checked.code == 0, checked.out

@@ -92,6 +92,7 @@ def test_a_broken_file_is_shown_as_one(build: Build) -> None:
     assert wanted["production"].freezes == found.freezes
 
 
+@pytest.mark.slow
 def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> None:
     deployed = Deployment(champion=Pin(version="20260101T000000Z-0123abcd", digest="a" * 64))
     write(tmp_path, {"models/delay/staging.yaml": render_deployment(deployed), "gitml.yaml": "application: x\n"})

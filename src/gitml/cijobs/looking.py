@@ -43,12 +43,12 @@ class LookedAt:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class LookRound:
     looks: tuple[LookedAt, ...]
     candidates: tuple[JudgedNow, ...] = ()
 
 
-def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> Evaluated:
+def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> LookRound:
     """All monitors, oldest window first, then all candidates, and the hand-over file. ``run`` is the address of the CI
     run, ``judge`` what judges a candidate.
 
@@ -76,7 +76,7 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Ju
     judged = judge_due(here, main, judge or judging(main, place), job.at)
     found = [dict(one.details) for one in judged if one.details]
     write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found))
-    return Evaluated(tuple(done), judged)
+    return LookRound(tuple(done), judged)
 
 
 def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:

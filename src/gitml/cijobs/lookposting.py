@@ -51,7 +51,7 @@ class ToldMonitor:
 
 
 @dataclass(frozen=True)
-class Published:
+class LooksTold:
     monitors: tuple[ToldMonitor, ...]
     candidates: tuple[ToldCandidate, ...] = ()
 
@@ -60,7 +60,7 @@ class Published:
         return any(one.problem for one in self.monitors) or any(one.problem for one in self.candidates)
 
 
-def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> Published:
+def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     """Every monitor that has a signed look, and every candidate. ``env``: the PATH on which cml is looked for, and
     secrets by their names.
 
@@ -76,7 +76,7 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> Published:
     candidates = candidates_of(main, app, policy) if policy.judges_candidates else ()
     canaries = heard_canaries(place, rules, needed_since(candidates)) if candidates else Canaries()
     judged = tell_candidates(teller, candidates, canaries) if policy.judges_candidates else ()
-    done = Published(told, judged)
+    done = LooksTold(told, judged)
     if not done.has_problem:
         try:
             mark_told(

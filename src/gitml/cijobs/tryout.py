@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitml.errors import FailedError, GitmlError, IntegrityError
+from gitml.errors import FailedError, GitmlError, IntegrityError, UsageError
 from gitml.registry.record import Record
 from gitml.spec import Application
+from gitml.spec.application import format_of
 from gitml.spec.deployment import Pin
+
+_DATA = ("skops", "safetensors", "onnx")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ def unusable(root: Path, application: Application, record: Record) -> str:
             Loader(_WorkTreeShelf(root, record), application.models, quarantine=quarantine).checked(record)
     except (IntegrityError, FailedError) as exc:
         return exc.message.splitlines()[0][:500]
+    except UsageError as exc:
+        # Policy may let pickles in, and what is missing here servers may have.
+        is_told = record.signature is not None and not isinstance(exc.__cause__, ImportError)
+        kind = format_of(application.models, record.model, record.artifact)
+        return exc.message.splitlines()[0][:500] if is_told and kind in _DATA else ""
     except (GitmlError, ImportError):
         return ""
     return ""

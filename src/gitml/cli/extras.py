@@ -32,4 +32,5 @@ def require(extra: str) -> None:
     """Raises UsageError unless all modules of ``extra`` are there; none is loaded."""
     missing = [module for module in MODULES[extra] if find_spec(module) is None]
     if missing:
-        raise UsageError(f"{', '.join(missing)} is not installed", f"pip install 'gitml[{extra}]'")
+        verb = "is" if len(missing) == 1 else "are"
+        raise UsageError(f"{', '.join(missing)} {verb} not installed", f"pip install 'gitml[{extra}]'")

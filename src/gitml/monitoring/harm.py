@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gitml.monitoring.concept import ConceptChange, bounded_losses, concept_changes
-from gitml.monitoring.losses import SCORES, Floats, Score
+from gitml.monitoring.losses import SCORES, Floats, Score, inside
 from gitml.monitoring.promise import WINDOWS
 from gitml.verdict import Phase, Verdict
 
@@ -172,7 +172,7 @@ def _measured(labelled: Labelled, plan: HarmPlan, own: Own, part: _LeftOut, alik
     worse = own.value - part.value if SCORES[plan.metric][1] else part.value - own.value
     surely = max(0.0, worse - float(-stdtrit(blocks - 1, level)) * both)
     possibly = worse + float(-stdtrit(blocks - 1, 0.05)) * both
-    low, high = part.value - wide * error, part.value + wide * error
+    low, high = inside(plan.metric, part.value - wide * error, part.value + wide * error)
     return Performance(plan.metric, part.window, part.rows, part.days, part.value, low, high, surely, possibly)
 
 

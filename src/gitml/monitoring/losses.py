@@ -71,3 +71,13 @@ SCORES: Mapping[str, tuple[Score, bool, bool]] = {
     "mse": (mse, False, False),
     "rmse": (rmse, False, False),
 }
+
+
+def inside(metric: str, low: float, high: float) -> tuple[float, float]:
+    """An interval without what the metric cannot be.
+
+    >>> inside("auc", 0.7, 1.2), inside("mae", -0.1, 1.2)
+    ((0.7, 1.0), (0.0, 1.2))
+    """
+    most = 1.0 if metric in ("auc", "accuracy", "brier") else math.inf
+    return max(low, 0.0), min(high, most)

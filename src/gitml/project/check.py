@@ -22,6 +22,7 @@ from gitml.spec import crosscheck, policycheck
 from gitml.spec.application import Application
 from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
+from gitml.spec.describing import DESCRIBING, problems_in
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
 from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, load_locks, read_pipeline, values_of
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
@@ -36,6 +37,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _RECORDS_SEARCHED = 50
+_SHOWN = 5
 _READABLE = (".yaml", ".yml", ".json", ".toml")
 
 
@@ -209,8 +211,19 @@ def _across(files: _Files) -> None:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.kpis_known(*files.policy, app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
+    _described(files, app)
     _deployed(files, app)
     _ensembles(files, app)
+
+
+def _described(files: _Files, app: Application) -> None:
+    """The files by which the last runs describe their models, as far as they are here."""
+    for model in app.models.values():
+        for role in DESCRIBING:
+            path = model.outputs.get(role)
+            raw = _content(files.root / path) if path else None
+            if path and raw is not None:
+                files.problems += problems_in(role, raw, path)[:_SHOWN]
 
 
 def _is_output(files: _Files, path: str) -> bool:
@@ -237,10 +250,15 @@ def _measured(root: Path, app: Application) -> dict[str, policycheck.Measured]:
 
 def _json(path: Path) -> Any:
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            return None
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return json.loads(_content(path) or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+    except OSError:
         return None
 
 

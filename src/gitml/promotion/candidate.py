@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,9 +31,16 @@ from gitml.git.edit import bring
 from gitml.promotion.promote import Proposed, ask
 from gitml.promotion.text import Story, origin_of
 from gitml.reports.promotion import short
-from gitml.spec import Deployment
+from gitml.spec import Deployment, Policy
+from gitml.spec.canary import CanaryChange
 
 KINDS = {succession.NAME: PROMOTE, raising.NAME: RAISE, takeback.NAME: TAKE_BACK, reversion.NAME: ROLLBACK}
+
+_APPROVED_AS: Mapping[str, CanaryChange] = {
+    succession.NAME: "promote",
+    raising.NAME: "raise",
+    takeback.NAME: "take-back",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def propose_candidate(place: Place, main: Mainline, wish: CandidateWish, now: da
 
     ``now`` is the moment of its claim, with which ``wish.wanted`` was derived.
     """
-    one, policy = wish.one, main.policy()
+    one, policy = wish.one, _asking(main.policy(), wish)
     reason = wish.cause.told.reason if wish.cause else ""
     story = Story(
         place=place,
@@ -115,6 +122,16 @@ def propose_candidate(place: Place, main: Mainline, wish: CandidateWish, now: da
     if not wish.draft:
         asked = ask(place, put.pull, policy, one.environment, without=story.shut_out)
     return Proposed(one.model, one.pin.version, one.environment, put.pull, put.how, asked)
+
+
+def _asking(policy: Policy, wish: CandidateWish) -> Policy:
+    """As far as this is concerned: who approves it, where the rules for candidates say that."""
+    name = _APPROVED_AS.get(wish.kind)
+    asked = wish.one.rules.approvals.get(name) if name else None
+    if asked is None:
+        return policy
+    here = policy.environments[wish.one.environment].model_copy(update={"approvals": asked})
+    return policy.model_copy(update={"environments": {**policy.environments, wish.one.environment: here}})
 
 
 def refused_by_people(place: Place, branch: str) -> PullRequest | None:

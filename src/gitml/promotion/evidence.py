@@ -100,14 +100,14 @@ def _file(here: Here, path: Path) -> Believed:
 
 
 @dataclass(frozen=True)
-class Pair:
+class KeyPair:
     """``private`` is the file that holds the private key; ``public`` the line for policy.yaml."""
 
     private: Path
     public: str
 
 
-def keygen(path: Path, comment: str) -> Pair:
+def keygen(path: Path, comment: str) -> KeyPair:
     """Write a new private key that only its owner can read. Raises UsageError when the file is there."""
     private, public = generate(comment)
     try:
@@ -116,7 +116,7 @@ def keygen(path: Path, comment: str) -> Pair:
         raise UsageError(f"{path} is there already", "keys are never overwritten: choose another name") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
         stream.write(private)
-    return Pair(path, public)
+    return KeyPair(path, public)
 
 
 def here(root: Path, env: Mapping[str, str], repository: str = "", *, fetch: bool = False) -> Here:

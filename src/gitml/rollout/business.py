@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gitml.rollout.evaluation import JudgedPart
 from gitml.rollout.holding import DifferenceGoal
 from gitml.rollout.observed import Observed, TimedInfluence
-from gitml.rollout.primary import JudgedSeries, judged
+from gitml.rollout.primary import Enough, JudgedSeries, judged
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
 from gitml.rollout.trial import CandidateTrial, KpiRule, TrialTraffic
@@ -45,13 +45,13 @@ def kpi(
     rows: TrialRows,
     traffic: TrialTraffic,
     failing: float,
-    days: float,
-    until: datetime,
+    when: tuple[float, datetime],
 ) -> JudgedSeries:
-    """Units count by the arm and epoch of their first answer, and only if all of ``within`` lies in that epoch: later
-    the weight may have moved them to the other arm."""
+    """``when``: days that have passed, and the end. Units count by the arm and epoch of their first answer, and only if
+    all of ``within`` lies in that epoch: later the weight may have moved them to the other arm."""
     if not all(table.named.any() for table in rows.arms):
         return _open(rule, "requests name no units, so nothing that happened can be told of one")
+    until = when[1]
     facts = facts_of(rule, traffic, Window(trial.since, until, trial.at))
     within = rule.spec.within // _MICRO
     strata, events = [], [0, 0]
@@ -72,7 +72,7 @@ def kpi(
         )
     asked = DifferenceGoal(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
     name = f"{rule.name} ({rule.spec.unit})" if rule.spec.unit else rule.name
-    return judged("kpi", name, Observed(tuple(strata), False), asked, (days, until), events, trial.rules.events)
+    return judged("kpi", name, Observed(tuple(strata), False), asked, when, Enough(events, trial.rules.events))
 
 
 def _open(rule: KpiRule, why: str) -> JudgedSeries:

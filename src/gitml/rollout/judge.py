@@ -95,7 +95,7 @@ def _judged(
         []
         if trial.paired
         else [
-            kpi(rule, trial, rows, traffic, failing, days, until)
+            kpi(rule, trial, rows, traffic, failing, (days, until))
             for rule in (*([rules.kpi] if rules.kpi else []), *rules.kpis)
         ]
     )

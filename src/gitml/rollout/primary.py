@@ -31,6 +31,14 @@ class JudgedSeries:
     series: tuple[SequencePoint, ...] = ()
 
 
+@dataclass(frozen=True)
+class Enough:
+    """``events`` of champion and candidate, of which each must have the ``least``."""
+
+    events: Sequence[int]
+    least: int
+
+
 def primary(
     trial: CandidateTrial, rows: TrialRows, labels: MaturedLabels, failing: float, days: float, until: datetime
 ) -> JudgedSeries:
@@ -58,7 +66,7 @@ def primary(
         return _open(rules.metric, f"{rules.metric} is not defined yet: {exc}", counts)
     events = [events_in(metric, t.truth[mask], t.predicted[mask]) for t, mask in zip(rows.arms, told, strict=True)]
     asked = DifferenceGoal(metric.higher, rules.margin, rules.error_rate, failing)
-    return judged("primary", rules.metric, observed, asked, (days, until), events, rules.events)
+    return judged("primary", rules.metric, observed, asked, (days, until), Enough(events, rules.events))
 
 
 def judged(
@@ -67,10 +75,9 @@ def judged(
     observed: Observed,
     asked: DifferenceGoal,
     when: tuple[float, datetime],
-    events: Sequence[int],
-    least: int,
+    enough: Enough,
 ) -> JudgedSeries:
-    """``when``: days that have passed, and the end; ``least`` events of each arm are needed."""
+    """``when``: days that have passed, and the end."""
     days, until = when
     found = held(observed, asked)
     if found.contrast is None:
@@ -78,11 +85,12 @@ def judged(
     units = ArmCounts(*found.contrast.units)
     part = JudgedPart(
         kind, name, found.phase, _words(name, found, asked), found.contrast.champion, found.contrast.candidate,
-        found.contrast.difference, found.low, found.high, asked.edge, units, ArmCounts(*events),
+        found.contrast.difference, found.low, found.high, asked.edge, units, ArmCounts(*enough.events),
     )  # fmt: skip
-    if min(events) < least:
-        told = f"{name}: {min(events)} events in an arm, {least} are the minimum"
-        needed = rest(sum(found.contrast.units), least / min(events), days) if min(events) else None
+    seen = min(enough.events)
+    if seen < enough.least:
+        told = f"{name}: {seen} events in an arm, {enough.least} are the minimum"
+        needed = rest(sum(found.contrast.units), enough.least / seen, days) if seen else None
         part = replace(part, phase=Phase.INCONCLUSIVE, reason=told, needed=needed)
     elif found.phase is Phase.INCONCLUSIVE:
         part = replace(part, needed=rest_of(found.contrast, asked, days))

@@ -29,7 +29,7 @@ def _below(root: Path, folder: str, ignored: tuple[tuple[str, GitIgnoreSpec], ..
     if IGNORE_FILE in entries:
         lines = (root / folder / IGNORE_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
         ignored = (*ignored, (folder, GitIgnoreSpec.from_lines(lines)))
-    if DVC_FILE in entries and not _is_ignored(f"{folder}{DVC_FILE}", ignored):
+    if DVC_FILE in entries and not entries[DVC_FILE].is_dir() and not _is_ignored(f"{folder}{DVC_FILE}", ignored):
         yield f"{folder}{DVC_FILE}"
     for name, entry in entries.items():
         if (

@@ -1,4 +1,4 @@
-"""JSON schemas of gitml.yaml, policy.yaml and the deployments, for editors; made from the models: one truth."""
+"""JSON schemas of gitml.yaml, policy.yaml, deployments and the files that describe a model: made from their types."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gitml.jsontext import pretty
 from gitml.spec.application import Application
 from gitml.spec.deployment import Deployment
+from gitml.spec.describing import DESCRIBING
 from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import Policy
 
@@ -18,12 +19,14 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "policy": Policy,
     "deployment": Deployment,
     "ensemble": Ensemble,
+    **DESCRIBING,
 }
 FILES = {
     "gitml": "gitml.yaml",
     "policy": "policy.yaml",
     "deployment": "models/MODEL/ENVIRONMENT.yaml",
     "ensemble": "the artifact of an ensemble",
+    **{name: f"{name}.json" for name in DESCRIBING},
 }
 # Python's own way to name a group, which JSON Schema's regular expressions (ECMA 262) do not know.
 _PYTHON_NAME = re.compile(r"\(\?P<\w+>")

@@ -31,7 +31,7 @@ _SETTINGS = ("DVC_", "HOME", "XDG_")
 
 
 @dataclass(frozen=True)
-class Look:
+class SeenPlaces:
     """What was seen of the places, when the newest of it changed (nanoseconds), and on which disks it lies."""
 
     digest: str
@@ -106,7 +106,7 @@ def _note(root: Path) -> Path:
     return root / ".dvc" / "tmp" / "gitml" / "standing.json"
 
 
-def _look(places: Iterable[str]) -> Look:
+def _look(places: Iterable[str]) -> SeenPlaces:
     seen, newest, disks = hashlib.sha256(), 0, set()
     for place in places:
         try:
@@ -118,12 +118,14 @@ def _look(places: Iterable[str]) -> Look:
         seen.update(f"{place}\0{parts}\0".encode(errors="surrogateescape"))
         newest = max(newest, found.st_mtime_ns, found.st_ctime_ns)
         disks.add(found.st_dev)
-    return Look(seen.hexdigest(), newest, frozenset(disks))
+    return SeenPlaces(seen.hexdigest(), newest, frozenset(disks))
 
 
 def _about() -> str:
     """What else it depends on whether a stage is up to date: who asks, with which programs and settings."""
     dvc = importlib.util.find_spec("dvc")
-    programs = [__version__, sys.version, _look([dvc.origin or ""]).digest if dvc else ""]
+    # Without the time of the inode's change: environments share files by links, and their number is a part of it.
+    found = os.stat(dvc.origin) if dvc and dvc.origin else None
+    programs = [__version__, sys.version, *((found.st_ino, found.st_size, found.st_mtime_ns) if found else ())]
     settings = sorted((name, value) for name, value in os.environ.items() if name.startswith(_SETTINGS))
     return hashlib.sha256(json.dumps([programs, settings, os.getuid()]).encode()).hexdigest()

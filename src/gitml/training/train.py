@@ -32,6 +32,7 @@ from gitml.registry.recorded import recorded_runs
 from gitml.registry.store import Found, find, next_time, refuse_file_in_the_way, with_digest
 from gitml.spec import Application, load_application, load_pipeline
 from gitml.spec.application import Model
+from gitml.spec.describing import problems_in
 from gitml.spec.root import APPLICATION
 from gitml.spec.unportable import kept_outputs, unportable_problems
 from gitml.spec.yaml11 import ambiguous_params
@@ -285,7 +286,7 @@ def record_of(
             "artifact": model.artifact,
             "files": files,
             "metrics": metrics,
-            "signature": _signature(run.root, model),
+            "signature": _signature(run, model),
             "packages": _packages(run.root, model, python),
             "roles": {key: path for key, path in model.outputs.items() if key != "artifact"},
             "stages": {stage: entry.to_dict() for stage, entry in entries.items()},
@@ -313,8 +314,14 @@ def file_of(run: Training, path: str) -> File:
     )
 
 
-def _signature(root: Path, model: Model) -> dict[str, object] | None:
-    return parse_signature((root / model.signature).read_bytes(), model.signature) if model.signature else None
+def _signature(run: Training, model: Model) -> dict[str, object] | None:
+    """It is recorded as it is; what no server takes is said."""
+    if not model.signature:
+        return None
+    raw = (run.root / model.signature).read_bytes()
+    for problem in problems_in("signature", raw, model.signature)[:_PARAMS_SAID]:
+        run.call.say(f"no server takes this signature: {problem}; {problem.hint}")
+    return parse_signature(raw, model.signature)
 
 
 def _packages(root: Path, model: Model, python: str) -> Packages | None:

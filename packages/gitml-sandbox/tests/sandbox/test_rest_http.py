@@ -247,7 +247,7 @@ def test_head_and_escapes(kit: Kit) -> None:
 
 def test_the_api_speaks_of_itself(kit: Kit) -> None:
     """`gh auth status` asks the root with the token, and takes 404 for a token that is none."""
-    repo, ada, _, _ = seeded(kit)
+    seeded(kit)
     here = {"Authorization": f"Bearer {kit.token['ada']}"}
     root = httpx.get(f"{kit.url}/api/v3/", headers=here)
     assert (root.status_code, root.json()["current_user_url"]) == (200, f"{kit.url}/api/v3/user")

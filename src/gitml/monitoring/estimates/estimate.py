@@ -15,7 +15,7 @@ from gitml.monitoring.estimates.band import variance
 from gitml.monitoring.estimates.density_ratio import density_ratio, overlap, within
 from gitml.monitoring.estimates.methods import METHODS
 from gitml.monitoring.estimates.rows import Evaluated, Rows, suited
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.losses import Floats, inside
 
 LEAST_ROWS = 30
 _BAND = 0.95
@@ -58,7 +58,7 @@ class Estimator:
         width = -float(stdtrit(self.tested.periods - 1, (1 - _BAND) / 2)) * math.sqrt(max(sampled, error**2 * shorter))
         if not math.isfinite(value + width):
             return None
-        low, high = _inside(metric, value - width, value + width)
+        low, high = inside(metric, value - width, value + width)
         before = self.tested.as_before.get(metric, error)
         own = self.reference.metric(metric)
         return Estimated(metric, chosen, value, low, high, error, before, own, share, self.tested.periods)
@@ -84,8 +84,3 @@ def estimator(reference: Evaluated, metrics: Sequence[str], length: int, least: 
     if tested is None:
         return "the evaluated rows are of fewer than 3 days: how far an estimate is off cannot be tested"
     return Estimator(reference, wanted, tested, length, least)
-
-
-def _inside(metric: str, low: float, high: float) -> tuple[float, float]:
-    most = 1.0 if metric in ("auc", "accuracy", "brier") else math.inf
-    return max(low, 0.0), min(high, most)

@@ -85,4 +85,4 @@ def _number(named: str) -> int | None:
     return int(number) if kind == "PullRequest" and re.fullmatch(r"[0-9]{1,18}", number) else None
 
 
-OPERATION = Operation("POST", "/graphql", answer, scope="metadata", tx="write", body=Asked, login=True)
+OPERATION = Operation("POST", "/graphql", answer, scope=_SCOPE, tx="write", body=Asked, login=True)

@@ -27,7 +27,7 @@ def rate_limit(call: Call) -> Reply:
     """Nobody is refused. What was used so far stands in the headers of each answer."""
     reset = (int(call.sandbox.clock().timestamp()) // 3600 + 1) * 3600
     core: JSON = {"limit": _LIMIT, "used": 0, "remaining": _LIMIT, "reset": reset}
-    return Reply({"resources": {name: core for name in ("core", "search", "graphql")}, "rate": core})
+    return Reply({"resources": dict.fromkeys(("core", "search", "graphql"), core), "rate": core})
 
 
 def about(call: Call) -> Reply:
