@@ -234,6 +234,19 @@ def test_what_was_before_the_rules_is_not_signed_under_them(new_canary: Build) -
         t.sign()
 
 
+def test_rules_that_are_dated_before_what_lies_under_them_begin_with_that(new_canary: Build) -> None:
+    """Else what was seen under the old ones would count for a test under the new ones."""
+    t = new_canary()
+    t.town.now += 5 * HOUR
+    t.rules(error_rate=0.04)
+    last = t.town.now
+    t.town.now -= 4 * HOUR
+    t.rules(error_rate=0.03)
+    t.town.now = last + 3 * HOUR
+    (one,) = t.evaluate()
+    assert datetime.fromisoformat(one.told["since"]) == last
+
+
 @pytest.mark.nightly
 def test_a_champion_that_changed_begins_the_test_anew(new_canary: Build) -> None:
     t = new_canary()

@@ -54,6 +54,13 @@ def _watched(main: Mainline, one: CandidateOnMain) -> WatchedCandidate:
     return WatchedCandidate(one, together, max(together, _under_these_rules(main, one, first) or together))
 
 
+def _came(main: Mainline, commit: str, first: str) -> datetime:
+    """When a commit was on main: not before any that lies under it down to ``first``, since its date is what its
+    committer wrote."""
+    words = ("log", "--no-show-signature", "--first-parent", "--format=%cI", f"{first}..{commit}")
+    return max(map(datetime.fromisoformat, main.git.text(*words).split()))
+
+
 def _together(main: Mainline, one: CandidateOnMain) -> Past | None:
     """The state of the file that first had both, since when it has."""
     began = None
@@ -88,7 +95,7 @@ def _under_these_rules(main: Mainline, one: CandidateOnMain, first: Past | None)
             if first is None or past.commit == first.commit or not main.git.is_ancestor(first.commit, past.commit):
                 break
             if _digest_before(main, past.commit, one) != one.digest:
-                found.append(datetime.fromisoformat(past.time))
+                found.append(_came(main, past.commit, first.commit))
                 break
     return max(found, default=None)
 
