@@ -14,6 +14,7 @@ import numpy as np
 from gitml.monitoring.adwin import adwin
 from gitml.monitoring.losses import Floats
 from gitml.monitoring.pagehinkley import page_hinkley
+from gitml.stats.rowlosses import absolute, right, squared
 
 METHODS: Mapping[str, Callable[[Iterable[float]], Iterator[int]]] = {"page-hinkley": page_hinkley, "adwin": adwin}
 # The newest labels, one loss each.
@@ -68,9 +69,7 @@ def bounded_losses(metric: str, truth: Floats, predicted: Floats, evaluated: flo
     [0.0, 1.0]
     """
     if metric == "accuracy":
-        classes = predicted if np.isin(predicted, truth).all() else np.where(predicted >= 0.5, 1.0, 0.0)
-        return np.where(classes != truth, 1.0, 0.0)
-    apart = np.abs(predicted - truth)
+        return 1.0 - right(truth, predicted)
     large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2}.get(metric, 1 / _LARGE)
-    found: Floats = apart if metric == "mae" else apart**2
+    found = absolute(truth, predicted) if metric == "mae" else squared(truth, predicted)
     return np.clip(found / (_LARGE * large), 0.0, 1.0) if large > 0 else np.minimum(found, 1.0)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from gitml.stats import rowlosses
+
 Floats = NDArray[np.float64]
 Score = Callable[[Floats, Floats, Floats], float]
-_EDGE = 1e-15
 
 
 def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -26,8 +27,7 @@ def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 
 def log_loss(truth: Floats, predicted: Floats, weight: Floats) -> float:
-    inside = np.clip(predicted, _EDGE, 1 - _EDGE)
-    return _mean(-(truth * np.log(inside) + (1 - truth) * np.log1p(-inside)), weight)
+    return _mean(rowlosses.log_loss(truth, predicted), weight)
 
 
 def mse(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -36,7 +36,7 @@ def mse(truth: Floats, predicted: Floats, weight: Floats) -> float:
     >>> mse(np.array([0.0, 1]), np.array([0.5, 0.5]), np.ones(2))
     0.25
     """
-    return _mean((predicted - truth) ** 2, weight)
+    return _mean(rowlosses.squared(truth, predicted), weight)
 
 
 def rmse(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -44,13 +44,12 @@ def rmse(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 
 def mae(truth: Floats, predicted: Floats, weight: Floats) -> float:
-    return _mean(np.abs(predicted - truth), weight)
+    return _mean(rowlosses.absolute(truth, predicted), weight)
 
 
 def accuracy(truth: Floats, predicted: Floats, weight: Floats) -> float:
     """Of classes as numbers; probabilities of two classes are cut at one half."""
-    classes = predicted if np.isin(predicted, truth).all() else np.where(predicted >= 0.5, 1.0, 0.0)
-    return _mean((classes == truth).astype(np.float64), weight)
+    return _mean(rowlosses.right(truth, predicted), weight)
 
 
 def _mean(values: Floats, weight: Floats) -> float:
