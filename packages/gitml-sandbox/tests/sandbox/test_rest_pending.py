@@ -28,6 +28,10 @@ def ask(who: Api, method: str, path: str, expect: int = 200, **body: str) -> dic
     return dict(response.json())
 
 
+def ask_list(who: Api, path: str) -> list[dict[str, object]]:
+    return list(who.http.get(path, headers=who.headers).json())
+
+
 def test_a_pending_review_is_seen_by_its_author_alone(kit: Kit) -> None:
     repo, ada, olga, rita, number, place = begun(kit)
     before = ada.get(f"pulls/{number}")
@@ -43,6 +47,10 @@ def test_a_pending_review_is_seen_by_its_author_alone(kit: Kit) -> None:
             ("PUT", f"{place}/dismissals", {"message": "no"}),
         ):
             ask(who, method, path, expect=404, **body)
+    (note,) = ask_list(olga, f"{place}/comments")
+    ask(olga, "GET", f"/api/v3/repos/{repo.full_name}/pulls/comments/{note['id']}")
+    ask(rita, "GET", f"/api/v3/repos/{repo.full_name}/pulls/comments/{note['id']}", expect=404)
+    assert ask_list(olga, f"/api/v3/repos/{repo.full_name}/pulls/comments") == []
     assert (before["review_comments"], before["mergeable_state"]) == (0, "blocked")
     assert kit.events(repo).count("pull_request_review") == 0
 
@@ -63,6 +71,23 @@ def test_one_per_person_until_it_is_submitted(kit: Kit) -> None:
     ask(rita, "PUT", place, expect=403, body="not mine")
     assert kit.events(repo).count("pull_request_review") == 1
     ada.merge(number)
+
+
+def test_a_request_for_a_review_stands_until_it_is_submitted(kit: Kit) -> None:
+    _, ada, olga, _, number, place = begun(kit)
+    ada.post(f"pulls/{number}/requested_reviewers", reviewers=["olga"])
+    ask(olga, "PUT", place, body="more")
+    assert [u["login"] for u in ada.get(f"pulls/{number}/requested_reviewers")["users"]] == ["olga"]
+    ask(olga, "POST", f"{place}/events", event="REQUEST_CHANGES")
+    assert ada.get(f"pulls/{number}/requested_reviewers")["users"] == []
+
+
+def test_a_stale_approval_does_not_come_back_by_a_late_submission(kit: Kit) -> None:
+    _, ada, olga, _, number, place = begun(kit)
+    ada.protect(required_pull_request_reviews={"required_approving_review_count": 1, "dismiss_stale_reviews": True})
+    ada.write("more.txt", "more", "feature")
+    ask(olga, "POST", f"{place}/events", event="APPROVE")
+    ada.merge(number, expect=405)
 
 
 def test_the_rules_of_a_review_hold_when_it_is_submitted(kit: Kit) -> None:
