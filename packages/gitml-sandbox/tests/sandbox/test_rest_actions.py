@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import httpx
 import pytest
 
@@ -27,6 +30,33 @@ def test_runs_jobs_and_logs(works: Works) -> None:
     assert answer.status_code == 302
     assert "Z hello\n" in httpx.get(answer.headers["location"]).text
     assert httpx.get(answer.headers["location"].replace("until=", "until=9")).status_code == 404
+
+
+def test_the_logs_of_a_run_and_of_an_earlier_attempt(works: Works) -> None:
+    works.flow(FLOW.replace("echo hello", "echo attempt $GITHUB_RUN_ATTEMPT"))
+    (run,) = works.done()
+    url = f"/actions/runs/{run['id']}"
+    first = _unpacked(works, f"{url}/logs")
+    assert list(first) == ["0_a.txt", "a/1_Run echo attempt $GITHUB_RUN_ATTEMPT.txt"]
+    assert all(text.endswith("Z attempt 1\n") for text in first.values())
+    assert works.api("POST", f"{url}/rerun").status_code == 201
+    works.until(lambda: works.runs()[0]["status"] == "completed" and works.runs()[0]["attempt"] == 2)
+    previous = works.api("GET", url).json()["previous_attempt_url"]
+    assert previous.endswith(f"{url}/attempts/1")
+    before = works.api("GET", f"{url}/attempts/1").json()
+    assert (before["run_attempt"], before["conclusion"], before["previous_attempt_url"]) == (1, "success", None)
+    assert _unpacked(works, f"{url}/attempts/1/logs") == first
+    assert _unpacked(works, f"{url}/logs")["0_a.txt"].endswith("Z attempt 2\n")
+    assert works.api("GET", f"{url}/attempts/3").status_code == 404
+
+
+def _unpacked(works: Works, path: str) -> dict[str, str]:
+    answer = works.api("GET", path)
+    assert answer.status_code == 302
+    place = answer.headers["location"]
+    assert httpx.get(place.replace("attempts/", "attempts/9")).status_code == 404
+    with zipfile.ZipFile(io.BytesIO(httpx.get(place).content)) as packed:
+        return {name: packed.read(name).decode() for name in packed.namelist()}
 
 
 @pytest.mark.parametrize(

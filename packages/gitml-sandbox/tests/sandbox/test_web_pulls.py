@@ -44,6 +44,15 @@ def test_review_and_merge(case: Case) -> None:
     assert "pull_request_review" in case.kit.events(case.repo)
 
 
+def test_a_review_ends_the_one_that_was_begun(case: Case) -> None:
+    olga = browser(case.kit, "olga")
+    case.api("olga", "POST", "/reviews", {"body": "begun elsewhere"})
+    assert "is not submitted yet" in olga.get(case.page)
+    assert "begun elsewhere" not in browser(case.kit, "rita").get(case.page)
+    assert case.review(olga, "APPROVE").status_code == 303
+    assert [(r["state"], r["body"]) for r in case.api("ada", "GET", "/reviews")] == [("APPROVED", "begun elsewhere")]
+
+
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
 def test_each_way_to_merge(case: Case, method: str) -> None:
     case.push()

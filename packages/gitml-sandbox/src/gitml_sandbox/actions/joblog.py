@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sqlite3
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,6 +186,29 @@ def read(file: Path) -> list[StepLog]:
             else:
                 found[-1][2].append(text)
     return [StepLog(number, name, tuple(body)) for number, name, body in found if number or body]
+
+
+def pack(root: Path, jobs: Sequence[sqlite3.Row]) -> bytes:
+    """A ZIP of the logs of jobs as GitHub lays it out: a file for each job, and one for each of its steps."""
+    packed, seen = io.BytesIO(), set[str]()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index, job in enumerate(jobs):
+            file, name = path(root, job["run_id"], job["id"]), _file_name(job["name"])
+            if file.is_file():
+                archive.write(file, f"{index}_{name}.txt")
+            if name in seen:  # names that differ in what a file name cannot hold
+                name = f"{name} ({index})"
+            seen.add(name)
+            for step in read(file):
+                if step.number:
+                    text = "".join(f"{line}\n" for line in step.lines)
+                    archive.writestr(f"{name}/{step.number}_{_file_name(step.name)}.txt", text)
+    return packed.getvalue()
+
+
+def _file_name(name: str) -> str:
+    """A name that stays in its folder on every system."""
+    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)[:100].strip(". ") or "_"
 
 
 def step_names(steps: Sequence[Any]) -> dict[str, str]:

@@ -82,6 +82,15 @@ def of_issue(tx: sqlite3.Connection, issue_id: int, since: str = "") -> list[sql
     ).fetchall()
 
 
+def of_repo(tx: sqlite3.Connection, repo_id: int, since: str = "") -> list[sqlite3.Row]:
+    """On all issues and pull requests of a repository, oldest first."""
+    return tx.execute(
+        "SELECT issue_comments.* FROM issue_comments JOIN issues ON issues.id = issue_id"
+        " WHERE repo_id = ? AND issue_comments.updated_at >= ? ORDER BY issue_comments.id",
+        (repo_id, since),
+    ).fetchall()
+
+
 def count(tx: sqlite3.Connection, issue_id: int) -> int:
     sql = "SELECT count(*) AS n FROM issue_comments WHERE issue_id = ?"
     return int(tx.execute(sql, (issue_id,)).fetchone()["n"])
@@ -130,6 +139,11 @@ def of_commit(tx: sqlite3.Connection, repo_id: int, sha: str) -> list[sqlite3.Ro
     return tx.execute(
         "SELECT * FROM commit_comments WHERE repo_id = ? AND sha = ? ORDER BY id", (repo_id, sha)
     ).fetchall()
+
+
+def on_commits(tx: sqlite3.Connection, repo_id: int) -> list[sqlite3.Row]:
+    """On all commits of a repository."""
+    return tx.execute("SELECT * FROM commit_comments WHERE repo_id = ? ORDER BY id", (repo_id,)).fetchall()
 
 
 def edit_commit_comment(tx: sqlite3.Connection, comment_id: int, *, body: str, now: str) -> None:

@@ -50,6 +50,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Tag:
+    """An annotated tag: ``of`` is the object that it names, ``kind`` what that is."""
+
+    sha: str
+    name: str
+    of: str
+    kind: str
+    tagger: Signature
+    message: str
+
+
+@dataclass(frozen=True)
 class FileDiff:
     """One file of a difference. ``patch`` None: binary, or too large. ``status`` in GitHub's words."""
 
@@ -120,10 +132,10 @@ def log(repo: Path, sha: str, query: LogQuery | None = None) -> list[str]:
     return out(repo, "--literal-pathspecs", *words, sha, *tail).split()
 
 
-def tree(repo: Path, treeish: str, path: str = "") -> list[Entry]:
-    """The names of one folder; empty when it is none."""
+def tree(repo: Path, treeish: str, path: str = "", *, recursive: bool = False) -> list[Entry]:
+    """The names of one folder, or of all that is below it; empty when it is none."""
     rev = f"{treeish}:{path}" if path else treeish
-    done = git(repo, "ls-tree", "-z", "--long", rev, check=False)
+    done = git(repo, "ls-tree", "-z", "--long", *(("-r", "-t") if recursive else ()), rev, check=False)
     if done.returncode != 0:
         return []
     prefix = f"{path}/" if path else ""
@@ -148,6 +160,15 @@ def entry(repo: Path, treeish: str, path: str) -> Entry | None:
 
 def blob(repo: Path, sha: str) -> bytes:
     return git(repo, "cat-file", "blob", sha).stdout
+
+
+def tag(repo: Path, sha: str) -> Tag:
+    """An annotated tag by its full name."""
+    head, _, message = git(repo, "cat-file", "tag", sha).stdout.decode(errors="replace").partition("\n\n")
+    said = dict(line.split(" ", 1) for line in head.splitlines())
+    name, _, rest = said.get("tagger", " <> 0 +0000").partition(" <")
+    email, _, when = rest.partition("> ")
+    return Tag(sha, said["tag"], said["object"], said["type"], Signature(name, email, _time(when.split()[0])), message)
 
 
 def text(repo: Path, commit_sha: str, path: str) -> str | None:

@@ -11,12 +11,13 @@ from gitml_sandbox.actions import artifacts, recovery, rerun
 from gitml_sandbox.actions import environment_gates as gating
 from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge.context import Sandbox
-from gitml_sandbox.forge.refusals import RefusalError, not_found, unprocessable
+from gitml_sandbox.forge.refusals import RefusalError, unprocessable
 from gitml_sandbox.rest import dispatches as rest_dispatches
 from gitml_sandbox.rest import environments as rest_environments
 from gitml_sandbox.rest import runtime as rest_runtime
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, paged
 from gitml_sandbox.rest.serve import RestRoute
+from gitml_sandbox.rest.suites import job_of, run_of
 from gitml_sandbox.serial import runs as runs_json
 
 _RUN = "/repos/{owner}/{repo}/actions/runs/{run_id}"
@@ -25,15 +26,6 @@ SELECT runs.*, workflows.path AS path, runs.name AS workflow_name, users.login A
 FROM runs JOIN workflows ON workflows.id = workflow_id JOIN users ON users.id = actor_id WHERE runs.repo_id =
 ?
 """
-
-
-def run_of(call: Call) -> sqlite3.Row:
-    """The run that the URL names, if it is of the repository."""
-    assert call.tx is not None
-    row = runs_store.run_row(call.tx, call.number("run_id"))
-    if row is None or row["repo_id"] != call.repo.id:
-        raise not_found()
-    return row
 
 
 def list_runs(call: Call) -> Reply:
@@ -70,22 +62,13 @@ def list_jobs(call: Call) -> Reply:
     return paged(call, rows, lambda r: runs_json.job(call.view, call.repo, run, r), "jobs")
 
 
-def _job(call: Call) -> tuple[sqlite3.Row, sqlite3.Row]:
-    assert call.tx is not None
-    row = runs_store.job_row(call.tx, call.number("job_id"))
-    run = runs_store.run_row(call.tx, row["run_id"]) if row else None
-    if row is None or run is None or run["repo_id"] != call.repo.id:
-        raise not_found()
-    return run, row
-
-
 def get_job(call: Call) -> Reply:
-    run, row = _job(call)
+    run, row = job_of(call)
     return Reply(runs_json.job(call.view, call.repo, run, row))
 
 
 def job_logs(call: Call) -> Reply:
-    _, row = _job(call)
+    _, row = job_of(call)
     return Reply(None, 302, {"Location": rest_runtime.log_url(call.sandbox, row["id"])})
 
 
@@ -116,7 +99,7 @@ def _rerun(call: Call, *, only_failed: bool) -> Reply:
 def rerun_job(call: Call) -> Reply:
     """One job and those that need it."""
     assert call.tx is not None
-    run, row = _job(call)
+    run, row = job_of(call)
     rerun.again(call.tx, call.sandbox, call.repo, run, job=row["key"])
     return Reply({}, 201, after=call.sandbox.wake.set)
 

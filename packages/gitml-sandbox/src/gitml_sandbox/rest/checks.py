@@ -132,6 +132,7 @@ _ONE = "/repos/{owner}/{repo}"
 _RUN = f"{_ONE}/check-runs/{{check_run_id}}"
 OPERATIONS = (
     Operation("POST", f"{_ONE}/statuses/{{sha}}", post_status, scope="statuses", role="write", tx="write", body=Status),
+    Operation("GET", f"{_ONE}/statuses/{{ref}}", list_statuses, scope="statuses"),
     Operation("GET", f"{_ONE}/commits/{{ref}}/statuses", list_statuses, scope="statuses"),
     Operation("GET", f"{_ONE}/commits/{{ref}}/status", combined, scope="statuses"),
     Operation("POST", f"{_ONE}/check-runs", create, scope="checks", role="write", tx="write", body=NewCheckRun),

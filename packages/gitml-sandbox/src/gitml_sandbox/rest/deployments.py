@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from gitml_sandbox.forge import checks, deployments, repos, rules
 from gitml_sandbox.forge.protections import Check
-from gitml_sandbox.forge.refusals import RefusalError
+from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.rest.git import commit_of
@@ -85,6 +85,20 @@ def _check_up_to_date(call: Call, ref: str, sha: str) -> None:
         )
 
 
+def one(call: Call) -> Reply:
+    row = deployments.get(call.view.tx, call.repo.id, call.number("deployment_id"))
+    return Reply(json_of.deployment(call.view, call.repo, row))
+
+
+def one_status(call: Call) -> Reply:
+    parent = deployments.get(call.view.tx, call.repo.id, call.number("deployment_id"))
+    number = call.number("status_id")
+    row = next((r for r in deployments.statuses(call.view.tx, parent["id"]) if r["id"] == number), None)
+    if row is None:
+        raise not_found()
+    return Reply(json_of.deployment_status(call.view, call.repo, row))
+
+
 def statuses(call: Call) -> Reply:
     parent = deployments.get(call.view.tx, call.repo.id, call.number("deployment_id"))
     rows = deployments.statuses(call.view.tx, parent["id"])
@@ -110,6 +124,8 @@ _SCOPE = "deployments"
 OPERATIONS = (
     Operation("GET", _ALL, listing, scope=_SCOPE),
     Operation("POST", _ALL, create, scope=_SCOPE, role="write", tx="write", body=NewDeployment),
+    Operation("GET", f"{_ALL}/{{deployment_id}}", one, scope=_SCOPE),
+    Operation("GET", f"{_STATUSES}/{{status_id}}", one_status, scope=_SCOPE),
     Operation("GET", _STATUSES, statuses, scope=_SCOPE),
     Operation("POST", _STATUSES, add_status, scope=_SCOPE, role="write", tx="write", body=NewStatus),
 )

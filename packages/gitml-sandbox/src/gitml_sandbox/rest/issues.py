@@ -270,6 +270,7 @@ OPERATIONS = (
     Operation("GET", _COMMENT, one_comment, scope=EITHER),
     Operation("PATCH", _COMMENT, edit_comment, scope=EITHER, tx="write", body=Text),
     Operation("DELETE", _COMMENT, delete_comment, scope=EITHER, tx="write"),
+    Operation("GET", f"{_ISSUES}/{{issue_number}}/events", timeline_of, scope=EITHER),
     Operation("GET", _ON_COMMIT, commit_comments, scope="contents"),
     Operation("POST", _ON_COMMIT, add_commit_comment, scope="contents", tx="write", body=CommitText),
     Operation("GET", _COMMIT, one_commit_comment, scope="contents"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitml_sandbox.changes import announce
 from gitml_sandbox.forge import issues
-from gitml_sandbox.forge.refusals import forbidden, invalid
+from gitml_sandbox.forge.refusals import forbidden, invalid, not_found
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
 from gitml_sandbox.serial import pulls as json_of
 
@@ -61,6 +61,13 @@ def create(call: Call) -> Reply:
     return created(json_of.label(call.view, call.repo, row))
 
 
+def one(call: Call) -> Reply:
+    row = issues.find_label(call.view.tx, call.repo.id, call.path["name"])
+    if row is None:
+        raise not_found()
+    return Reply(json_of.label(call.view, call.repo, row))
+
+
 def of_issue(call: Call) -> Reply:
     rows = issues.labels_of(call.view.tx, issue_of(call)["id"])
     return paged(call, rows, lambda r: json_of.label(call.view, call.repo, r))
@@ -87,6 +94,7 @@ _ISSUE = f"{_ONE}/issues/{{issue_number}}/labels"
 OPERATIONS = (
     Operation("GET", f"{_ONE}/labels", listing, scope="issues"),
     Operation("POST", f"{_ONE}/labels", create, scope="issues", role="write", tx="write", body=Label),
+    Operation("GET", f"{_ONE}/labels/{{name}}", one, scope="issues"),
     Operation("GET", _ISSUE, of_issue, scope=EITHER),
     Operation("POST", _ISSUE, add, scope=EITHER, role="triage", tx="write", body=Names),
     Operation("DELETE", f"{_ISSUE}/{{name}}", remove, scope=EITHER, role="triage", tx="write"),

@@ -1,10 +1,11 @@
-"""GitHub's REST API under /api/v3: the table of all operations but those of Actions."""
+"""GitHub's REST API under /api/v3: the table of all operations but those that steer Actions."""
 
 from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
 from gitml_sandbox.forge.context import Sandbox
+from gitml_sandbox.rest import absent as rest_absent
 from gitml_sandbox.rest import checks as rest_checks
 from gitml_sandbox.rest import contents as rest_contents
 from gitml_sandbox.rest import deployments as rest_deployments
@@ -12,11 +13,16 @@ from gitml_sandbox.rest import git as rest_git
 from gitml_sandbox.rest import graphql as rest_graphql
 from gitml_sandbox.rest import issues as rest_issues
 from gitml_sandbox.rest import labels as rest_labels
+from gitml_sandbox.rest import lists as rest_lists
 from gitml_sandbox.rest import meta as rest_meta
+from gitml_sandbox.rest import objects as rest_objects
 from gitml_sandbox.rest import protection as rest_protection
 from gitml_sandbox.rest import pulls as rest_pulls
 from gitml_sandbox.rest import repos as rest_repos
+from gitml_sandbox.rest import review_comments as rest_review_comments
 from gitml_sandbox.rest import reviews as rest_reviews
+from gitml_sandbox.rest import suites as rest_suites
+from gitml_sandbox.rest import teams as rest_teams
 from gitml_sandbox.rest import users as rest_users
 from gitml_sandbox.rest.call import Operation
 from gitml_sandbox.rest.serve import Limiter, RestRoute
@@ -33,7 +39,13 @@ GROUPS = (
     rest_pulls,
     rest_reviews,
     rest_checks,
+    rest_suites,
     rest_deployments,
+    rest_objects,
+    rest_lists,
+    rest_teams,
+    rest_review_comments,
+    rest_absent,
 )
 
 

@@ -41,6 +41,17 @@ def get(call: Call) -> Reply:
     return Reply(json_of.protection(call.view, call.repo, name, rule))
 
 
+def part(call: Call) -> Reply:
+    """One part of a protection, by the path that its link has."""
+    found: Any = get(call).body
+    for word in (call.path[name] for name in ("part", "inner") if name in call.path):
+        inner = found.get("required_pull_request_reviews", {}) if word == "dismissal_restrictions" else found
+        if word not in inner:
+            raise RefusalError(404, "Branch not protected")
+        found = inner[word]
+    return Reply(found)
+
+
 def put(call: Call) -> Reply:
     name, view, repo = _branch(call), call.view, call.repo
     body = call.body(Rule).model_dump(exclude_unset=True)
@@ -112,6 +123,8 @@ _ONE = "/repos/{owner}/{repo}"
 _PROTECTION = f"{_ONE}/branches/{{branch}}/protection"
 OPERATIONS = (
     Operation("GET", _PROTECTION, get, scope="administration", role="admin"),
+    Operation("GET", f"{_PROTECTION}/{{part}}", part, scope="administration", role="admin"),
+    Operation("GET", f"{_PROTECTION}/{{part}}/{{inner}}", part, scope="administration", role="admin"),
     Operation("PUT", _PROTECTION, put, scope="administration", role="admin", tx="write", body=Rule),
     Operation("DELETE", _PROTECTION, delete, scope="administration", role="admin", tx="write"),
     Operation("GET", f"{_ONE}/rules/branches/{{branch}}", branch_rules),

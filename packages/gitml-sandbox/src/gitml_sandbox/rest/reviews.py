@@ -31,6 +31,15 @@ class NewReview(Body):
     comments: tuple[Comment, ...] = ()
 
 
+class Submission(Body):
+    event: Literal["APPROVE", "REQUEST_CHANGES", "COMMENT"]
+    body: str | None = None
+
+
+class ReviewText(Body):
+    body: str
+
+
 class Dismissal(Body):
     message: str
     event: Literal["DISMISS"] | None = None
@@ -53,8 +62,7 @@ def listing(call: Call) -> Reply:
 
 def create(call: Call) -> Reply:
     view, wanted, pull = call.view, call.body(NewReview), pull_of(call)
-    if call.by_job and wanted.event == "APPROVE" and not _jobs_approve(call):
-        raise forbidden("GitHub Actions is not permitted to create or approve pull requests.")
+    _may_say(call, wanted.event)
     new = reviews.New(
         event=wanted.event,
         body=wanted.body or "",
@@ -67,8 +75,48 @@ def create(call: Call) -> Reply:
     return Reply(_show(call, pull, row))
 
 
-def _jobs_approve(call: Call) -> bool:
-    return bool(call.repo.settings.get("can_approve_pull_request_reviews", False))
+def _may_say(call: Call, event: str) -> None:
+    """Jobs approve only where the repository lets them."""
+    allowed = call.repo.settings.get("can_approve_pull_request_reviews", False)
+    if call.by_job and event == "APPROVE" and not allowed:
+        raise forbidden("GitHub Actions is not permitted to create or approve pull requests.")
+
+
+def review_of(call: Call, pull: Pull) -> sqlite3.Row:
+    """The review that the URL names; somebody else's pending one is not there."""
+    return reviews.get(call.view.tx, pull, call.number("review_id"), call.view.viewer_id)
+
+
+def one(call: Call) -> Reply:
+    pull = pull_of(call)
+    return Reply(_show(call, pull, review_of(call, pull)))
+
+
+def submit(call: Call) -> Reply:
+    view, wanted, pull = call.view, call.body(Submission), pull_of(call)
+    _may_say(call, wanted.event)
+    row = reviews.finish(
+        view.tx, pull, review_of(call, pull), event=wanted.event, body=wanted.body, by=call.by, now=call.sandbox.now()
+    )
+    announce.review(view, pulls.by_id(view.tx, pull.id), row, "submitted", call.by)
+    return Reply(_show(call, pull, row))
+
+
+def edit(call: Call) -> Reply:
+    view, pull = call.view, pull_of(call)
+    before = review_of(call, pull)
+    row = reviews.edit(view.tx, pull, before, body=call.body(ReviewText).body, by=call.by)
+    if row["state"] != "PENDING":
+        announce.review(view, pull, row, "edited", call.by)
+    return Reply(_show(call, pull, row))
+
+
+def discard(call: Call) -> Reply:
+    pull = pull_of(call)
+    row = review_of(call, pull)
+    shown = _show(call, pull, row)
+    reviews.discard(call.view.tx, row)
+    return Reply(shown)
 
 
 def _commit(call: Call, pull: Pull, name: str | None) -> str | None:
@@ -97,7 +145,7 @@ def _was_head(call: Call, pull: Pull, sha: str) -> bool:
 
 def dismiss(call: Call) -> Reply:
     view, pull = call.view, pull_of(call)
-    row = reviews.get(view.tx, pull, call.number("review_id"))
+    row = review_of(call, pull)
     message = call.body(Dismissal).message
     if not message.strip():
         raise invalid("PullRequestReview", "message", "missing_field")
@@ -167,13 +215,18 @@ def _team(call: Call, slug: str) -> sqlite3.Row:
 
 
 _ONE = "/repos/{owner}/{repo}/pulls/{pull_number}"
+_REVIEW = f"{_ONE}/reviews/{{review_id}}"
 _SCOPE = "pull-requests"
 OPERATIONS = (
     Operation("GET", f"{_ONE}/reviews", listing, scope=_SCOPE),
     Operation("POST", f"{_ONE}/reviews", create, scope=_SCOPE, tx="write", body=NewReview),
+    Operation("GET", _REVIEW, one, scope=_SCOPE),
+    Operation("PUT", _REVIEW, edit, scope=_SCOPE, tx="write", body=ReviewText),
+    Operation("DELETE", _REVIEW, discard, scope=_SCOPE, tx="write"),
+    Operation("POST", f"{_REVIEW}/events", submit, scope=_SCOPE, tx="write", body=Submission),
     Operation(
         "PUT",
-        f"{_ONE}/reviews/{{review_id}}/dismissals",
+        f"{_REVIEW}/dismissals",
         dismiss,
         scope=_SCOPE,
         role="write",

@@ -44,6 +44,11 @@ def log_url(sandbox: Sandbox, job_id: int) -> str:
     return _link(sandbox, "logs", job_id)
 
 
+def run_logs_url(sandbox: Sandbox, run_id: int, attempt: int) -> str:
+    """A link to a ZIP of the logs of an attempt that holds for a minute."""
+    return _link(sandbox, f"attempts/{attempt}/runs", run_id)
+
+
 def artifact_url(sandbox: Sandbox, artifact_id: int) -> str:
     """A link to an artifact that holds for a minute."""
     return _link(sandbox, "files", artifact_id)
@@ -137,6 +142,16 @@ def _links(sandbox: Sandbox) -> list[BaseRoute]:
             raise not_found()
         return FileResponse(file, media_type="text/plain; charset=utf-8")
 
+    def run_logs(request: Request) -> Response:
+        attempt = request.path_params["attempt"]
+        number = _signed(sandbox, request, f"attempts/{attempt}/runs")
+        with sandbox.store.read() as tx:
+            run = runs_store.run_row(tx, number)
+            jobs = runs_store.jobs_of(tx, run, attempt) if run else []
+        if run is None:
+            raise not_found()
+        return Response(joblog.pack(sandbox.root, jobs), media_type="application/zip")
+
     def file(request: Request) -> Response:
         number = _signed(sandbox, request, "files")
         with sandbox.store.read() as tx:
@@ -147,6 +162,7 @@ def _links(sandbox: Sandbox) -> list[BaseRoute]:
 
     return [
         Route("/_runner/logs/{number:int}", _refusing(log)),
+        Route("/_runner/attempts/{attempt:int}/runs/{number:int}", _refusing(run_logs)),
         Route("/_runner/files/{number:int}", _refusing(file)),
     ]
 

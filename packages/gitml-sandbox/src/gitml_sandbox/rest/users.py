@@ -132,7 +132,7 @@ def org_repos(call: Call) -> Reply:
 def team_members(call: Call) -> Reply:
     """Of a team, for members of its organisation; the token of a job sees none, as on GitHub."""
     view, org = call.view, users.find(call.view.tx, call.path["org"])
-    if org is None or org.type != "Organization" or call.by_job or not _belongs(call, org):
+    if org is None or org.type != "Organization" or call.by_job or not belongs(call, org):
         raise not_found()
     team = "SELECT user_id FROM teams JOIN team_members ON team_id = teams.id WHERE org_id = ? AND slug = ?"
     known = view.tx.execute("SELECT 1 FROM teams WHERE org_id = ? AND slug = ?", (org.id, call.path["team_slug"]))
@@ -142,7 +142,7 @@ def team_members(call: Call) -> Reply:
     return paged(call, rows, lambda r: people_json.user_id(view, r["user_id"]))
 
 
-def _belongs(call: Call, org: User) -> bool:
+def belongs(call: Call, org: User) -> bool:
     """Members of the organisation, and apps that are installed in a repository of it."""
     who = call.by.user
     member = "SELECT 1 FROM org_members WHERE org_id = ? AND user_id = ?"

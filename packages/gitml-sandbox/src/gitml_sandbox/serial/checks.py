@@ -79,6 +79,13 @@ def check_run(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     }
 
 
+def check_annotations(view: View, repo: Repo, row: sqlite3.Row) -> list[JSON]:
+    """check-annotation: as they were given, with the place of the file."""
+    given = json.loads(row["output"]).get("annotations", [])
+    blob = f"{repo_web(view, repo)}/blob/{row['sha']}"
+    return [{**item, "blob_href": f"{blob}/{quote(str(item.get('path', '')))}"} for item in given]
+
+
 def deployment(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     url = f"{repo_api(view, repo)}/deployments/{row['id']}"
     return {

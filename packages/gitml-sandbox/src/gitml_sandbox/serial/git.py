@@ -6,10 +6,10 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-from gitml_sandbox.forge import emails, repos
+from gitml_sandbox.forge import emails, protections, repos
 from gitml_sandbox.forge.context import View
 from gitml_sandbox.forge.repos import Repo
-from gitml_sandbox.git.reading import Commit, Entry, FileDiff, Signature
+from gitml_sandbox.git.reading import Commit, Entry, FileDiff, Signature, Tag
 from gitml_sandbox.serial import people as people_json
 from gitml_sandbox.serial.people import JSON, node_id, repo_api, repo_web
 
@@ -48,6 +48,74 @@ def commit(view: View, repo: Repo, this: Commit) -> JSON:
         "committer": _account(view, this.committer),
         "parents": [{"sha": p, "url": f"{api}/commits/{p}", "html_url": f"{web}/commit/{p}"} for p in this.parents],
     }
+
+
+def git_commit(view: View, repo: Repo, this: Commit) -> JSON:
+    """git-commit: the object alone."""
+    full = commit(view, repo, this)
+    inner = {k: full["commit"][k] for k in ("author", "committer", "message", "tree", "url", "verification")}
+    return {**{k: full[k] for k in ("sha", "node_id", "html_url", "parents")}, **inner}
+
+
+def git_tag(view: View, repo: Repo, this: Tag) -> JSON:
+    """git-tag."""
+    api = repo_api(view, repo)
+    return {
+        "node_id": node_id("Tag", this.sha),
+        "tag": this.name,
+        "sha": this.sha,
+        "url": f"{api}/git/tags/{this.sha}",
+        "message": this.message,
+        "tagger": _git_user(this.tagger),
+        "object": {"sha": this.of, "type": this.kind, "url": f"{api}/git/{this.kind}s/{this.of}"},
+        "verification": _UNSIGNED,
+    }
+
+
+def tag(view: View, repo: Repo, name: str, sha: str) -> JSON:
+    api, ref = repo_api(view, repo), quote(f"refs/tags/{name}")
+    return {
+        "name": name,
+        "commit": {"sha": sha, "url": f"{api}/commits/{sha}"},
+        "zipball_url": f"{api}/zipball/{ref}",
+        "tarball_url": f"{api}/tarball/{ref}",
+        "node_id": node_id("Ref", f"{repo.id}:refs/tags/{name}"),
+    }
+
+
+def tree(view: View, repo: Repo, sha: str, entries: list[Entry]) -> JSON:
+    """git-tree. A submodule has no link: its commit is elsewhere."""
+    api = repo_api(view, repo)
+    kinds = {"tree": "trees", "blob": "blobs"}
+    listed = [
+        {
+            "path": e.path,
+            "mode": e.mode,
+            "type": e.type,
+            "sha": e.sha,
+            **({"size": e.size} if e.type == "blob" else {}),
+            **({"url": f"{api}/git/{kinds[e.type]}/{e.sha}"} if e.type in kinds else {}),
+        }
+        for e in entries
+    ]
+    return {"sha": sha, "url": f"{api}/git/trees/{sha}", "tree": listed, "truncated": False}
+
+
+def blob(view: View, repo: Repo, sha: str, data: bytes) -> JSON:
+    return {
+        "sha": sha,
+        "node_id": node_id("Blob", sha),
+        "size": len(data),
+        "url": f"{repo_api(view, repo)}/git/blobs/{sha}",
+        "content": base64.encodebytes(data).decode(),
+        "encoding": "base64",
+    }
+
+
+def branch_head(view: View, repo: Repo, name: str, sha: str) -> JSON:
+    """branch-short."""
+    guarded = protections.find(view.tx, repo.id, name) is not None
+    return {"name": name, "commit": {"sha": sha, "url": f"{repo_api(view, repo)}/commits/{sha}"}, "protected": guarded}
 
 
 def full_commit(view: View, repo: Repo, this: Commit, files: list[FileDiff]) -> JSON:

@@ -228,8 +228,8 @@ def app(view: View, bot: User) -> JSON:
         "owner": user(view, bot),
         "name": bot.name or slug,
         "description": "",
-        "external_url": f"{view.web}/apps/{slug}",
-        "html_url": f"{view.web}/apps/{slug}",
+        "external_url": f"{view.web}/{quote(bot.login)}",
+        "html_url": f"{view.web}/{quote(bot.login)}",
         "created_at": bot.created_at,
         "updated_at": bot.created_at,
         "permissions": {"metadata": "read"},
@@ -248,7 +248,7 @@ def team(view: View, row: sqlite3.Row) -> JSON:
         "id": row["id"],
         "node_id": node_id("Team", row["id"]),
         "url": api,
-        "html_url": f"{view.web}/orgs/{org.login}/teams/{row['slug']}",
+        "html_url": f"{view.web}/{org.login}",
         "name": row["name"],
         "slug": row["slug"],
         "description": "",
@@ -260,6 +260,20 @@ def team(view: View, row: sqlite3.Row) -> JSON:
         "type": "organization",
         "organization_id": org.id,
         "parent": None,
+    }
+
+
+def organization(view: View, org: User) -> JSON:
+    """organization-simple."""
+    api = f"{view.api}/orgs/{org.login}"
+    return {
+        "login": org.login,
+        "id": org.id,
+        "node_id": node_id("Organization", org.id),
+        "url": f"{view.api}/users/{org.login}",
+        "repos_url": f"{api}/repos",
+        "avatar_url": f"{view.web}/avatars/{org.login}",
+        "description": "",
     }
 
 

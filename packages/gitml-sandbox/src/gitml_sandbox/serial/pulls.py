@@ -150,6 +150,35 @@ def review(view: View, repo: Repo, pull: Pull, row: sqlite3.Row) -> JSON:
     }
 
 
+def review_comment(view: View, repo: Repo, pull: Pull, row: sqlite3.Row) -> JSON:
+    """pull-request-review-comment; the hunk that it stands in is left to the difference."""
+    url = f"{repo_api(view, repo)}/pulls/comments/{row['id']}"
+    parent = f"{repo_api(view, repo)}/pulls/{pull.number}"
+    html = f"{repo_web(view, repo)}/pull/{pull.number}#discussion_r{row['id']}"
+    return {
+        "id": row["id"],
+        "node_id": node_id("PullRequestReviewComment", row["id"]),
+        "url": url,
+        "pull_request_review_id": row["review_id"],
+        "diff_hunk": "",
+        "path": row["path"],
+        "line": row["line"],
+        "original_line": row["line"],
+        "side": row["side"],
+        "commit_id": row["commit_id"],
+        "original_commit_id": row["commit_id"],
+        "user": people_json.user_id(view, row["user_id"]),
+        "body": row["body"],
+        "created_at": row["created_at"],
+        "updated_at": row["created_at"],
+        "html_url": html,
+        "pull_request_url": parent,
+        "author_association": people_json.association(view, repo, row["user_id"]),
+        "_links": {name: {"href": link} for name, link in (("self", url), ("html", html), ("pull_request", parent))},
+        "reactions": reactions(url),
+    }
+
+
 def review_dismissed(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
     """issue-event of a review that was taken out of the count."""
     return {

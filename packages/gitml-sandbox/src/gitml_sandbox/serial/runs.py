@@ -129,8 +129,56 @@ def job(view: View, repo: Repo, run_row: sqlite3.Row, row: sqlite3.Row) -> JSON:
         "steps": json.loads(row["steps"]),
         "url": f"{api}/actions/jobs/{row['id']}",
         "html_url": f"{web}/actions/runs/{run_row['id']}/job/{row['id']}",
-        "check_run_url": f"{api}/check-runs/{row['id']}",
+        "check_run_url": f"{api}/check-suites/{run_row['id']}/check-runs/{row['id']}",
     }
+
+
+def check_suite(view: View, repo: Repo, row: sqlite3.Row, jobs: int) -> JSON:
+    """check-suite: a run is one, under the same id."""
+    url = f"{people_json.repo_api(view, repo)}/check-suites/{row['id']}"
+    return {
+        "id": row["id"],
+        "node_id": people_json.node_id("CheckSuite", row["id"]),
+        "head_branch": row["head_branch"],
+        "head_sha": row["head_sha"],
+        "status": row["status"],
+        "conclusion": row["conclusion"],
+        "url": url,
+        "before": None,
+        "after": row["head_sha"],
+        "pull_requests": _pulls(view, repo, row),
+        "app": _app(view),
+        "repository": people_json.repository(view, repo),
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "head_commit": head_commit(view, repo, row["head_sha"]),
+        "latest_check_runs_count": jobs,
+        "check_runs_url": f"{url}/check-runs",
+    }
+
+
+def job_check(view: View, repo: Repo, run_row: sqlite3.Row, row: sqlite3.Row) -> JSON:
+    """check-run of a job. Jobs and the check runs of apps count apart, so its address is not a bare number."""
+    shown = job(view, repo, run_row, row)
+    url = shown["check_run_url"]
+    kept = ("id", "node_id", "head_sha", "name", "html_url", "status", "conclusion", "started_at", "completed_at")
+    output = {"title": None, "summary": None, "text": None, "annotations_count": 0}
+    return {
+        **{name: shown[name] for name in kept},
+        "external_id": "",
+        "url": url,
+        "details_url": shown["html_url"],
+        "output": {**output, "annotations_url": f"{url}/annotations"},
+        "check_suite": {"id": run_row["id"]},
+        "app": _app(view),
+        "pull_requests": _pulls(view, repo, run_row),
+    }
+
+
+def _app(view: View) -> JSON | None:
+    """The app that jobs act as; it is there since the first job ran."""
+    bot = users.find(view.tx, "github-actions[bot]")
+    return people_json.app(view, bot) if bot else None
 
 
 def workflow(view: View, repo: Repo, row: sqlite3.Row) -> JSON:

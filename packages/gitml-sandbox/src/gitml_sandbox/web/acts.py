@@ -88,9 +88,23 @@ def _review(visit: Visit, number: int) -> str:
         raise unprocessable("Choose what your review says: comment, approve or request changes.")
     if event == "APPROVE" and seen != _pull(visit, number).head_sha:
         raise conflict("The head moved while you were looking. See what is new, then review again.")
-    body = rest_reviews.NewReview(event=_event(event), body=visit.form.get("body", ""), commit_id=seen or None)
-    reply = perform(visit, operation(rest_reviews.OPERATIONS, rest_reviews.create), body, pull_number=number)
+    text = visit.form.get("body", "")
+    if begun := _begun(visit, number):
+        submission = rest_reviews.Submission(event=_event(event), body=text or None)
+        row = operation(rest_reviews.OPERATIONS, rest_reviews.submit)
+        reply = perform(visit, row, submission, pull_number=number, review_id=begun)
+    else:
+        body = rest_reviews.NewReview(event=_event(event), body=text, commit_id=seen or None)
+        reply = perform(visit, operation(rest_reviews.OPERATIONS, rest_reviews.create), body, pull_number=number)
     return _page(visit, number, f"#pullrequestreview-{reply.body['id']}")
+
+
+def _begun(visit: Visit, number: int) -> int:
+    """The visitor's pending review, which the next one ends; 0: there is none."""
+    with visit.sandbox.store.read() as tx:
+        pull, who = pulls.get(tx, visit.repo.id, number), visit.actor
+        row = reviews.pending(tx, pull.id, who.user.id) if who else None
+    return int(row["id"]) if row else 0
 
 
 def _event(word: str) -> Any:

@@ -14,6 +14,7 @@ from gitml_sandbox.git import reading as gitview
 from gitml_sandbox.git import repository as gitrepo
 from gitml_sandbox.rest import pulls as rest_pulls
 from gitml_sandbox.web import diff as web_diff
+from gitml_sandbox.web import patches as web_patches
 from gitml_sandbox.web.acts import operation
 from gitml_sandbox.web.commits import login_of
 from gitml_sandbox.web.files import bare_of, branch_names
@@ -114,8 +115,14 @@ def create(visit: Visit) -> str:
 
 
 def linked(visit: Visit) -> Response:
-    """The form of address that the API gives: compare/base...head."""
+    """The form of address that the API gives: compare/base...head, and the same with .diff or .patch."""
     base, _, head = visit.path["rest"].partition("...")
+    name, _, form = head.rpartition(".")
+    bare = repos.path(visit.sandbox, visit.repo)
+    sides = [gitview.find_commit(bare, side) for side in (base, name)] if form in web_patches.FORMS else []
+    if len(sides) == 2 and all(sides) and not gitview.find_commit(bare, head):
+        first, last = (str(side) for side in sides)
+        return web_patches.answer(bare, gitrepo.merge_base(bare, first, last) or gitview.EMPTY_TREE, last, form)
     return RedirectResponse(f"{visit.home}/compare?{urlencode({'base': base, 'head': head})}", 303)
 
 

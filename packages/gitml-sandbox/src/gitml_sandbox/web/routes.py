@@ -16,6 +16,7 @@ from gitml_sandbox.web import commits as web_commits
 from gitml_sandbox.web import compare as web_compare
 from gitml_sandbox.web import files as web_files
 from gitml_sandbox.web import login as web_login
+from gitml_sandbox.web import patches as web_patches
 from gitml_sandbox.web import pulls as web_pulls
 from gitml_sandbox.web import runs as web_runs
 from gitml_sandbox.web import serve as web_serve
@@ -40,6 +41,7 @@ def pages() -> tuple[Page, ...]:
     """All pages, in the order in which addresses are tried."""
     return (
         *web_addresses.PAGES,
+        *web_patches.PAGES,
         *web_pulls.PAGES,
         *web_compare.PAGES,
         *web_runs.PAGES,
