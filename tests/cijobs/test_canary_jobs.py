@@ -45,7 +45,7 @@ def test_a_draft_would_make_it_champion_and_its_comment_is_the_evaluation(new_ca
     assert (pull.is_draft, pull.title) == (True, f"Make delay@{t.new.digest[:8]} the champion of production")
     assert t.town.state("production", pull.head.commit).champion.version == t.new.version
     (comment,) = t.town.comments(number)
-    assert "the candidate is inconclusive" in comment
+    assert "is not decided yet" in comment
     claim = claim_of(t.town.commits(number)[0].message)
     assert claim is not None
     assert (claim.kind, claim.subject) == ("champion", f"delay production {t.new.version}")
