@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from gitml.monitoring.adwin import adwin
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.losses import Floats, as_classes
 from gitml.monitoring.pagehinkley import page_hinkley
 
 METHODS: Mapping[str, Callable[[Iterable[float]], Iterator[int]]] = {"page-hinkley": page_hinkley, "adwin": adwin}
@@ -67,10 +67,10 @@ def bounded_losses(metric: str, truth: Floats, predicted: Floats, evaluated: flo
     >>> bounded_losses("accuracy", np.array([1.0, 0.0]), np.array([0.9, 0.8]), 0.9).tolist()
     [0.0, 1.0]
     """
-    if metric == "accuracy":
-        classes = predicted if np.isin(predicted, truth).all() else np.where(predicted >= 0.5, 1.0, 0.0)
-        return np.where(classes != truth, 1.0, 0.0)
+    if metric in ("accuracy", "macro_f1"):
+        return np.where(as_classes(truth, predicted) != truth, 1.0, 0.0)
     apart = np.abs(predicted - truth)
-    large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2}.get(metric, 1 / _LARGE)
+    unexplained = (1 - evaluated) * float(truth.var()) if len(truth) else 0.0
+    large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2, "r2": unexplained}.get(metric, 1 / _LARGE)
     found: Floats = apart if metric == "mae" else apart**2
     return np.clip(found / (_LARGE * large), 0.0, 1.0) if large > 0 else np.minimum(found, 1.0)

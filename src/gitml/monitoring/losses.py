@@ -47,10 +47,44 @@ def mae(truth: Floats, predicted: Floats, weight: Floats) -> float:
     return _mean(np.abs(predicted - truth), weight)
 
 
+def r2(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """The coefficient of determination. NaN where all labels are equal.
+
+    >>> r2(np.array([1.0, 2, 3]), np.array([1.0, 2, 2]), np.ones(3))
+    0.5
+    """
+    return 1 - _ratio(mse(truth, predicted, weight), mse(truth, np.full_like(truth, _mean(truth, weight)), weight))
+
+
 def accuracy(truth: Floats, predicted: Floats, weight: Floats) -> float:
     """Of classes as numbers; probabilities of two classes are cut at one half."""
-    classes = predicted if np.isin(predicted, truth).all() else np.where(predicted >= 0.5, 1.0, 0.0)
-    return _mean((classes == truth).astype(np.float64), weight)
+    return _mean((as_classes(truth, predicted) == truth).astype(np.float64), weight)
+
+
+def macro_f1(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """The mean over classes, as numbers, of F1; those that are neither there nor answered do not count.
+
+    >>> round(macro_f1(np.array([0.0, 1, 2, 2]), np.array([0.0, 2, 2, 2]), np.ones(4)), 3)
+    0.6
+    """
+    answered = as_classes(truth, predicted)
+    classes, place = np.unique(np.concatenate([truth, answered]), return_inverse=True)
+    of_truth, of_answers = place[: len(truth)], place[len(truth) :]
+    hits = np.bincount(of_truth, weight * (truth == answered), len(classes))
+    both = np.bincount(of_truth, weight, len(classes)) + np.bincount(of_answers, weight, len(classes))
+    return float(np.mean(2 * hits[both > 0] / both[both > 0])) if (both > 0).any() else float("nan")
+
+
+def as_classes(truth: Floats, predicted: Floats) -> Floats:
+    """Answers as classes: chances where labels are 0 or 1 are cut at one half.
+
+    >>> as_classes(np.array([0.0, 1]), np.array([0.2, 0.7])).tolist()
+    [0.0, 1.0]
+    >>> as_classes(np.array([0.0, 1]), np.array([0.0, 2])).tolist()
+    [0.0, 2.0]
+    """
+    of_two = bool(np.isin(truth, (0.0, 1.0)).all())
+    return np.where(predicted >= 0.5, 1.0, 0.0) if of_two and (predicted % 1 != 0).any() else predicted
 
 
 def _mean(values: Floats, weight: Floats) -> float:
@@ -70,6 +104,8 @@ SCORES: Mapping[str, tuple[Score, bool, bool]] = {
     "mae": (mae, False, False),
     "mse": (mse, False, False),
     "rmse": (rmse, False, False),
+    "r2": (r2, True, False),
+    "macro_f1": (macro_f1, True, False),
 }
 
 
@@ -79,5 +115,5 @@ def inside(metric: str, low: float, high: float) -> tuple[float, float]:
     >>> inside("auc", 0.7, 1.2), inside("mae", -0.1, 1.2)
     ((0.7, 1.0), (0.0, 1.2))
     """
-    most = 1.0 if metric in ("auc", "accuracy", "brier") else math.inf
-    return max(low, 0.0), min(high, most)
+    most = 1.0 if metric in ("auc", "accuracy", "brier", "r2", "macro_f1") else math.inf
+    return (low if metric == "r2" else max(low, 0.0)), min(high, most)

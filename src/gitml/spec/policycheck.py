@@ -10,6 +10,7 @@ from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
 from gitml.spec.canary import CanaryRules
+from gitml.spec.canarytest import CANARY_METRICS, metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
@@ -67,7 +68,7 @@ def gates_can_pass(
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
                 if need.what == "canary":
-                    found += site.unjudged(site.key(gate, need), environment.canary_of(name))
+                    found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
                 else:
                     found += site.lacks(gate, need, model, files)
                 if need.what == "look":
@@ -122,7 +123,12 @@ class _Gates:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
 
-    def unjudged(self, key: Key, rules: CanaryRules | None) -> Iterator[Problem]:
+    def unjudged(self, key: Key, rules: CanaryRules | None, app: Application) -> Iterator[Problem]:
+        known = ", ".join(CANARY_METRICS)
+        if rules and rules.metric.kpi is None and (metric := metric_of(rules, app, self.name)) not in CANARY_METRICS:
+            named = f"{metric} cannot be computed from labels" if metric else "no metric that labels tell is named"
+            message = f"{named}, so this gate stays shut for {self.name!r}"
+            yield self.document.problem(key, message, f"write `metric: {{name: …}}` under `canary`: {known}; or a kpi")
         if rules is None:
             message = (
                 f"nothing says how candidates of {self.name!r} are judged in {self.place}, so this gate stays shut"
