@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitml.models.fields import Field
-from gitml.rollout.metrics import METRICS, events_in, right
+from gitml.rollout.metrics import METRICS, events_in
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
 from gitml.rollout.rowtable import ANSWERED, DROPPED, FAILED, OTHER, Encoders, table_of
 from gitml.rollout.unitkeys import keys_of_texts
 from gitml.stats.influence import mean
+from gitml.stats.rowlosses import right
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from gitml.monitoring.adwin import adwin
-from gitml.monitoring.losses import Floats, as_classes
+from gitml.monitoring.losses import Floats
 from gitml.monitoring.pagehinkley import page_hinkley
+from gitml.stats.rowlosses import absolute, right, squared
 
 METHODS: Mapping[str, Callable[[Iterable[float]], Iterator[int]]] = {"page-hinkley": page_hinkley, "adwin": adwin}
 # The newest labels, one loss each.
@@ -68,9 +69,8 @@ def bounded_losses(metric: str, truth: Floats, predicted: Floats, evaluated: flo
     [0.0, 1.0]
     """
     if metric in ("accuracy", "macro_f1"):
-        return np.where(as_classes(truth, predicted) != truth, 1.0, 0.0)
-    apart = np.abs(predicted - truth)
+        return 1.0 - right(truth, predicted)
     unexplained = (1 - evaluated) * float(truth.var()) if len(truth) else 0.0
     large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2, "r2": unexplained}.get(metric, 1 / _LARGE)
-    found: Floats = apart if metric == "mae" else apart**2
+    found = absolute(truth, predicted) if metric == "mae" else squared(truth, predicted)
     return np.clip(found / (_LARGE * large), 0.0, 1.0) if large > 0 else np.minimum(found, 1.0)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from gitml.stats import rowlosses
+
 Floats = NDArray[np.float64]
 Score = Callable[[Floats, Floats, Floats], float]
-_EDGE = 1e-15
 
 
 def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -26,8 +27,7 @@ def auc(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 
 def log_loss(truth: Floats, predicted: Floats, weight: Floats) -> float:
-    inside = np.clip(predicted, _EDGE, 1 - _EDGE)
-    return _mean(-(truth * np.log(inside) + (1 - truth) * np.log1p(-inside)), weight)
+    return _mean(rowlosses.log_loss(truth, predicted), weight)
 
 
 def mse(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -36,7 +36,7 @@ def mse(truth: Floats, predicted: Floats, weight: Floats) -> float:
     >>> mse(np.array([0.0, 1]), np.array([0.5, 0.5]), np.ones(2))
     0.25
     """
-    return _mean((predicted - truth) ** 2, weight)
+    return _mean(rowlosses.squared(truth, predicted), weight)
 
 
 def rmse(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -44,7 +44,7 @@ def rmse(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 
 def mae(truth: Floats, predicted: Floats, weight: Floats) -> float:
-    return _mean(np.abs(predicted - truth), weight)
+    return _mean(rowlosses.absolute(truth, predicted), weight)
 
 
 def r2(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -58,7 +58,7 @@ def r2(truth: Floats, predicted: Floats, weight: Floats) -> float:
 
 def accuracy(truth: Floats, predicted: Floats, weight: Floats) -> float:
     """Of classes as numbers; probabilities of two classes are cut at one half."""
-    return _mean((as_classes(truth, predicted) == truth).astype(np.float64), weight)
+    return _mean(rowlosses.right(truth, predicted), weight)
 
 
 def macro_f1(truth: Floats, predicted: Floats, weight: Floats) -> float:
@@ -67,24 +67,12 @@ def macro_f1(truth: Floats, predicted: Floats, weight: Floats) -> float:
     >>> round(macro_f1(np.array([0.0, 1, 2, 2]), np.array([0.0, 2, 2, 2]), np.ones(4)), 3)
     0.6
     """
-    answered = as_classes(truth, predicted)
+    answered = rowlosses.decided(predicted, truth)
     classes, place = np.unique(np.concatenate([truth, answered]), return_inverse=True)
     of_truth, of_answers = place[: len(truth)], place[len(truth) :]
     hits = np.bincount(of_truth, weight * (truth == answered), len(classes))
     both = np.bincount(of_truth, weight, len(classes)) + np.bincount(of_answers, weight, len(classes))
     return float(np.mean(2 * hits[both > 0] / both[both > 0])) if (both > 0).any() else float("nan")
-
-
-def as_classes(truth: Floats, predicted: Floats) -> Floats:
-    """Answers as classes: chances where labels are 0 or 1 are cut at one half.
-
-    >>> as_classes(np.array([0.0, 1]), np.array([0.2, 0.7])).tolist()
-    [0.0, 1.0]
-    >>> as_classes(np.array([0.0, 1]), np.array([0.0, 2])).tolist()
-    [0.0, 2.0]
-    """
-    of_two = bool(np.isin(truth, (0.0, 1.0)).all())
-    return np.where(predicted >= 0.5, 1.0, 0.0) if of_two and (predicted % 1 != 0).any() else predicted
 
 
 def _mean(values: Floats, weight: Floats) -> float:

@@ -15,20 +15,28 @@ from gitml.reports.canarychart import chart
 from gitml.reports.charts import pngs
 from gitml.reports.cut import Section, fit
 from gitml.reports.escape import code, link, prose, row
-from gitml.reports.figures import between, decimals, figure, share, signed
+from gitml.reports.figures import MINUS, between, decimals, figure, share, signed
 from gitml.reports.lookfacts import MARKS, Told, day, list_of, moment, number, phase_of
 from gitml.reports.tables import MORE_ROWS, header
+from gitml.verdict import Phase
 
 LIMIT = 60_000
 # For the address of the picture, which is longer than its name.
 _ADDRESSES = 2_000
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
-_HEAD = ("", "champion", "candidate", "difference", "confidence sequence", "margin", "units", "events", "")
+_HEAD = ("", "champion", "candidate", "difference", "lies within", "required", "units", "events")
+_CAPTION = (
+    "<sub>The difference is candidate − champion. The range in which it lies holds at all looks together, so looking "
+    "often does no harm. Units and events: champion / candidate.</sub>"
+)
+# A number and what belongs to it stay on one line.
+_SPACE = "\u00a0"
 _COMPARED = ("primary", "kpi", "guardrail", "disagreement")
+_SHARES = ("guardrail", "disagreement")
 _MODES = {
-    "replay": "a replay of logged requests: it opens no gate by itself",
-    "shadow": "a shadow: both answered the same requests, and users saw the champion's answers",
-    "split": "split traffic: each unit was answered by one of both",
+    "replay": "a replay of logged requests: it opens no gate by itself.",
+    "shadow": "a shadow: both answered the same requests, and users saw the champion's answers.",
+    "split": "split traffic: each unit (user, order, or whatever callers name) was answered by one of the two.",
 }
 _SAYS = {
     "successful": "may become champion",
@@ -71,13 +79,14 @@ def _pictures(told: Told, draw: Draw) -> dict[str, bytes]:
 
 def _sections(told: Told, run: str, pictures: Sequence[str]) -> Iterator[Section]:
     yield Section(0, _headline(told))
-    yield Section(0, f"{prose(str(told.get('reason', '')), 600)}.")
+    yield Section(0, f"{prose(_sentence(str(told.get('reason', ''))), 600)}.")
     yield from _table(told)
     for name in pictures:
-        yield Section(2, f"![the confidence sequence over time]({name})")
+        yield Section(2, f"![the difference and its range over time]({name})")
     yield from _needed(told)
     yield from _checks(told)
-    yield Section(1, "\n".join(f"- {line}" for line in _facts(told)))
+    facts = "\n".join(f"- {line}" for line in _facts(told))
+    yield Section(1, f"**Labels, weight and dates**\n\n{facts}")
     yield from _notes(told)
     yield Section(0, _footer(told, run))
 
@@ -92,38 +101,59 @@ def _headline(told: Told) -> str:
     name = code(f"{told.get('model', '')}@{_short(told, 'candidate')}")
     champion, place = code(_short(told, "champion")), prose(str(told.get("environment", "")), 60)
     return (
-        f"## {MARKS[phase]} {name} {_SAYS[phase.value]}\n\nbeside the champion {champion} in {place}, by "
-        + _MODES.get(str(told.get("mode", "")), "live traffic")
+        f"## {MARKS[phase]} {name} {_SAYS[phase.value]}\n\nBeside the champion {champion} in {place}, by "
+        + _MODES.get(str(told.get("mode", "")), "live traffic.")
     )
 
 
 def _table(told: Told) -> Iterator[Section]:
     parts = [part for kind in _COMPARED for part in list_of(told, "parts") if part.get("part") == kind]
-    if parts:
-        yield Section(1, header(_HEAD, "lrrrrrrrl"), tuple(map(_line, parts)), "", MORE_ROWS)
+    rows = tuple(_line(part) for part in parts if _is_compared(part))
+    if rows:
+        yield Section(1, header(_HEAD, "lrrrrrrr"), rows, f"\n{_CAPTION}", MORE_ROWS)
+
+
+def _is_compared(part: Told) -> bool:
+    """What is held against nothing is told in words."""
+    return part.get("part") in _COMPARED and (part.get("part") != "disagreement" or part.get("margin") is not None)
 
 
 def _line(part: Told) -> str:
-    low, high = (_maybe(part, key) for key in ("low", "high"))
-    places = decimals(_maybe(part, "difference"), high - low if low is not None and high is not None else None)
+    """Shares are percentages; metrics and KPIs have units of their own."""
+    times, unit = (100.0, f"{_SPACE}%") if part.get("part") in _SHARES else (1.0, "")
+    low, high, apart, champion, candidate = (
+        None if (found := _maybe(part, key)) is None else found * times
+        for key in ("low", "high", "difference", "champion", "candidate")
+    )
+    places = decimals(apart, high - low if low is not None and high is not None else None)
     cells = [
-        f"{MARKS[phase_of(part)]} {code(str(part.get('name', '')), 40)}",
-        *(figure(_maybe(part, arm), places) for arm in ("champion", "candidate")),
-        signed(_maybe(part, "difference"), places),
-        _ends(low, high, places),
-        figure(_maybe(part, "margin")) if part.get("margin") is not None else "",
+        f"{MARKS[phase_of(part)]}{_SPACE}{code(str(part.get('name', '')), 40)}",
+        *(figure(value, places) + (unit if value is not None else "") for value in (champion, candidate)),
+        signed(apart, places) + (unit if apart is not None else ""),
+        _ends(low, high, places, unit),
+        _required(part, times, unit),
         *(_both(part, key) for key in ("n", "events")),
-        phase_of(part).value,
     ]
     return row(cells)
 
 
-def _ends(low: float | None, high: float | None, places: int) -> str:
+def _ends(low: float | None, high: float | None, places: int, unit: str) -> str:
     if low is not None and high is not None:
-        return between(low, high, places, sign=True)
+        return between(low, high, places, sign=True).replace(" ", _SPACE) + unit
     if low is not None:
-        return f"≥ {signed(low, places)}"
-    return f"≤ {signed(high, places)}" if high is not None else "–"
+        return f"≥{_SPACE}{signed(low, places)}{unit}"
+    return f"≤{_SPACE}{signed(high, places)}{unit}" if high is not None else "–"
+
+
+def _required(part: Told, times: float, unit: str) -> str:
+    """The side of the margin on which the difference must lie."""
+    margin = _maybe(part, "margin")
+    if margin is None:
+        return ""
+    told = f"{abs(margin) * times:.4g}{unit}"
+    if part.get("part") in _SHARES:
+        return f"≤{_SPACE}{told}"
+    return f"≥{_SPACE}{MINUS}{told}" if margin < 0 else f"≤{_SPACE}+{told}" if margin > 0 else "better"
 
 
 def _maybe(part: Told, key: str) -> float | None:
@@ -135,7 +165,11 @@ def _both(part: Told, key: str) -> str:
     if not isinstance(found, Mapping):
         return ""
     arms = [found.get(arm) for arm in ("champion", "candidate")]
-    return "" if all(arm is None for arm in arms) else " / ".join("–" if a is None else f"{a:,}" for a in arms)
+    return (
+        ""
+        if all(arm is None for arm in arms)
+        else f"{_SPACE}/{_SPACE}".join("–" if a is None else f"{a:,}" for a in arms)
+    )
 
 
 def _needed(told: Told) -> Iterator[Section]:
@@ -144,14 +178,18 @@ def _needed(told: Told) -> Iterator[Section]:
         needed = part.get("needed")
         if isinstance(needed, Mapping):
             days = needed.get("days")
-            long = f", {number(needed, 'days'):.1f} days" if isinstance(days, int | float) else ""
+            long = f", {_long(number(needed, 'days'))}" if isinstance(days, int | float) else ""
             lines.append(f"- {code(str(part.get('name', '')), 40)}: ~{number(needed, 'units'):,.0f} units{long}")
     if lines:
         yield Section(1, "**Still needed**, at the present rate and if the difference stays:\n", tuple(lines))
 
 
+def _long(days: float) -> str:
+    return f"{days * 24:.0f} hours" if days < 2 else f"{days:.0f} days"
+
+
 def _checks(told: Told) -> Iterator[Section]:
-    parts = [part for part in list_of(told, "parts") if part.get("part") not in _COMPARED]
+    parts = [part for part in list_of(told, "parts") if not _is_compared(part)]
     lines = tuple(f"- {MARKS[phase_of(part)]} {prose(str(part.get('reason', '')))}" for part in parts)
     if lines:
         yield Section(2, "**Log, units and their shares**\n", lines, "", MORE_ROWS)
@@ -166,12 +204,13 @@ def _facts(told: Told) -> Iterator[str]:
         weights = ", ".join(f"{number(e, 'weight'):g} % since {day(e, 'since')}" for e in epochs[-10:])
         yield f"Weight of the candidate: {weights}"
     step = told.get("step")
-    if isinstance(step, Mapping) and step.get("next") is not None:
-        following = "champion" if step.get("next") == "champion" else f"{number(step, 'next'):g} %"
-        ready = "is ready for" if step.get("ready") else "is not ready yet for"
-        yield f"At {number(step, 'weight'):g} % of the traffic it {ready} {following}"
+    phase = phase_of(told)
+    if isinstance(step, Mapping) and step.get("next") is not None and phase is not Phase.FAILED:
+        following = "to become champion" if step.get("next") == "champion" else f"for {number(step, 'next'):g} %"
+        ready = "ready" if step.get("ready") else "not ready yet"
+        yield f"At {number(step, 'weight'):g} % of the traffic it is {ready} {following}"
     yield f"The test began {day(told, 'since')}, and counts what arrived before {day(told, 'until')}"
-    if moment(told, "ends"):
+    if moment(told, "ends") and phase is Phase.INCONCLUSIVE:
         yield f"It expires undecided {day(told, 'ends')}"
 
 
@@ -189,7 +228,7 @@ def _notes(told: Told) -> Iterator[Section]:
     notes = told.get("notes")
     lines = tuple(f"- {prose(str(note))}" for note in (notes if isinstance(notes, list | tuple) else ())[:_NOTES])
     if lines:
-        yield Section(3, "", lines, "", MORE_ROWS)
+        yield Section(3, "**Notes**\n", lines, "", MORE_ROWS)
 
 
 def _footer(told: Told, run: str) -> str:
@@ -202,5 +241,8 @@ def _footer(told: Told, run: str) -> str:
             parts.append(f"{arm} {code(str(found.get('artifact', ''))[:12])}")
     parts.append(f"rules {code(str(told.get('rules', ''))[:12])}")
     parts += [link("this run", run)] if run else []
-    how = "The confidence sequence holds at all looks together, so looking often does no harm."
-    return f"<sub>{how} {' · '.join(parts)}</sub>"
+    return f"<sub>{_sentence(' · '.join(parts))}</sub>"
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

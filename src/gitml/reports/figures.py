@@ -23,8 +23,8 @@ def decimals(*widths: float | None) -> int:
 def figure(value: float | None, places: int = 4) -> str:
     """A number with so many decimals; very large and small ones with an exponent; a dash for none.
 
-    >>> figure(0.70312, 3), figure(19283.0), figure(-0.05, 2), figure(None), figure(1e300)
-    ('0.703', '19,283', '−0.05', '–', '1e+300')
+    >>> figure(0.70312, 3), figure(19283.0), figure(-0.05, 2), figure(-0.0001, 2), figure(None), figure(1e300)
+    ('0.703', '19,283', '−0.05', '0.00', '–', '1e+300')
     """
     if value is None:
         return "–"
@@ -36,6 +36,8 @@ def figure(value: float | None, places: int = 4) -> str:
         text = f"{value:,.0f}"
     else:
         text = f"{value:,.{places}f}"
+        if not text.strip("-0."):
+            text = text.lstrip("-")
     return text.replace("-", MINUS) if text.startswith("-") else text
 
 

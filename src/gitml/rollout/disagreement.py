@@ -89,7 +89,7 @@ def _of_arms(rows: TrialRows) -> list[JudgedPart]:
     if not len(old) or not len(new):
         return []
     found, by_chance = stability(old, new)
-    reason = f"stability index of the answers {found:.3f}, by chance {by_chance:.3f}: for review"
+    reason = f"the answers' stability index is {found:.3f}, by chance alone {by_chance:.3f}: for review, not judged"
     counts = ArmCounts(len(old), len(new))
     return [JudgedPart("disagreement", "answers", Phase.SUCCESSFUL, reason, difference=found - by_chance, n=counts)]
 

@@ -175,12 +175,12 @@ def _words(
 ) -> str:
     if champion is None or candidate is None:
         return f"{name}: nothing is known of one arm"
-    shares = f"{candidate:.2%} of the candidate's, {champion:.2%} of the champion's"
+    shares = f"{candidate:.2%} with the candidate, {champion:.2%} with the champion"
     if phase is Phase.FAILED:
         return f"{name}: {shares}: more than the margin of {margin:.2%} apart"
     if phase is Phase.SUCCESSFUL:
         return f"{name}: {shares}: at most {high:.2%} more" if high is not None else f"{name}: {shares}"
-    return f"{name}: {shares}: too little is known to rule out a difference of {margin:.2%}"
+    return f"{name}: {shares}: too little is known yet to rule out {margin:.2%} more"
 
 
 def _times(found: _Rates, level: float) -> str:

@@ -53,6 +53,9 @@ def _versions(trial: CandidateTrial, rows: TrialRows) -> JudgedPart:
     if rows.mixed:
         why = "one routing had rows of other versions or weights than it says"
         return _part("versions", Phase.ERROR, f"versions were swapped: {why}: {told or ', '.join(rows.mixed[:3])}")
+    if trial.mode == "replay" and not len(rows.champion):
+        why = f"no answer of {trial.champion.version} was logged in {trial.environment} in that time"
+        return _part("versions", Phase.INCONCLUSIVE, f"{why}; the log has {told}" if told else why)
     if not len(rows.candidate):
         rest_of_it = f"; the log has {told}" if told else ""
         return _part("versions", Phase.INCONCLUSIVE, f"no row of {trial.candidate.version} was found{rest_of_it}")
@@ -157,7 +160,7 @@ def sample_ratio(units: Sequence[ArmUnits], epochs: Sequence[WeightEpoch]) -> li
     p = p_value(evidence)
     total = [sum(arm) for arm in zip(*counts, strict=True)]
     meant = sum(share[1] * sum(count) for share, count in zip(shares, counts, strict=True))
-    reason = f"{total[1]:,} units of the candidate, where {meant:,.0f} are meant"
+    reason = f"{total[1]:,} units of the candidate, where {meant:,.0f} were expected"
     phase = Phase.INCONCLUSIVE if p <= sampleratio.LEVEL else Phase.SUCCESSFUL
     if phase is Phase.INCONCLUSIVE:
         reason += f" (p {p:.1g}): units are lost or moved, so that the arms cannot be compared"

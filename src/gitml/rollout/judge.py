@@ -113,9 +113,11 @@ def _judged(
         *(one.part for one in kpis),
     ]
     phase, reason = _decided(parts, main)
+    bad = any(part.phase is Phase.FAILED for part in parts)
+    step = begun.step if bad else _step(trial, units, begun, [*ratio, *rails], epochs)
     return replace(
         begun, phase=phase, reason=reason, parts=tuple(parts), epochs=epochs, labels=label_state(rows, labels),
-        series=main.series if main else (), step=_step(trial, units, begun, [*ratio, *rails], epochs),
+        series=main.series if main else (), step=step,
     )  # fmt: skip
 
 
@@ -151,14 +153,15 @@ def _decided(parts: Sequence[JudgedPart], main: JudgedSeries | None) -> tuple[Ph
         first = main.part
     needed = [part.needed for part in waiting if part.needed]
     longest = max(needed, key=lambda one: (one.days or 0.0, one.units), default=None)
-    return Phase.INCONCLUSIVE, f"{first.reason} ({longest})" if longest else first.reason
+    return Phase.INCONCLUSIVE, f"{first.reason} (still needed: {longest})" if longest else first.reason
 
 
 def _expiring(found: Evaluation, trial: CandidateTrial) -> Evaluation:
     if trial.at < trial.ends or found.phase is not Phase.INCONCLUSIVE:
         return found
     days = trial.rules.maximum.total_seconds() / 86_400
-    return replace(found, reason=f"expired undecided after {days:g} days: {found.reason}")
+    step = replace(found.step, ready=False)
+    return replace(found, reason=f"expired undecided after {days:g} days: {found.reason}", step=step)
 
 
 def _step(
@@ -189,7 +192,8 @@ def _notes(trial: CandidateTrial, rows: TrialRows) -> list[str]:
         told = "Requests name no units" if unnamed == whole else f"{unnamed / whole:.0%} of the rows name no unit"
         found.append(f"{told}: each such request is a unit of its own.")
     if rows.asked:
-        found.append(f"{rows.asked:,} rows whose caller chose the version are left out.")
+        why = "their caller chose the version, or the champion answered in a canary's place"
+        found.append(f"{rows.asked:,} rows are left out: {why}.")
     if rows.parts > 1:
         found.append(f"One unit of {rows.parts} was counted, evenly.")
     if trial.paired and trial.rules.depend_on_answers:

@@ -11,40 +11,11 @@ from numpy.typing import NDArray
 
 from gitml.stats import delong, deltamethod
 from gitml.stats.influence import Influence, mean
+from gitml.stats.rowlosses import absolute, decided, log_loss, right, squared
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_EDGE = 1e-15
 Events = Literal["positives", "errors", "rows"]
-
-
-def _brier(truth: Floats, predicted: Floats) -> Floats:
-    return (predicted - truth) ** 2
-
-
-def _log_loss(truth: Floats, predicted: Floats) -> Floats:
-    inside = np.clip(predicted, _EDGE, 1 - _EDGE)
-    return -(truth * np.log(inside) + (1 - truth) * np.log1p(-inside))
-
-
-def _absolute(truth: Floats, predicted: Floats) -> Floats:
-    return np.abs(predicted - truth)
-
-
-def right(truth: Floats, predicted: Floats) -> Floats:
-    """1 where the answer is right: the same class, or a probability on the right side of one half.
-
-    >>> right(np.array([0.0, 1.0]), np.array([0.4, 0.4])).tolist()
-    [1.0, 0.0]
-    """
-    found: Floats = (decided(predicted, truth) == truth).astype(np.float64)
-    return found
-
-
-def decided(predicted: Floats, truth: Floats) -> Floats:
-    """Probabilities of two classes cut at one half; classes as they are."""
-    is_share = np.isin(truth, (0.0, 1.0)).all() and not np.isin(predicted, (0.0, 1.0)).all()
-    return np.where(predicted >= 0.5, 1.0, 0.0) if is_share else predicted
 
 
 def _precision(unit: Ints, truth: Floats, predicted: Floats) -> Influence:
@@ -74,13 +45,13 @@ class LabelledMetric:
 
 METRICS: Mapping[str, LabelledMetric] = {
     "auc": LabelledMetric(delong.auc, higher=True, of_two=True, events="positives"),
-    "log_loss": LabelledMetric(_mean_of(_log_loss), higher=False, of_two=True, events="positives"),
-    "brier": LabelledMetric(_mean_of(_brier), higher=False, of_two=True, events="positives"),
+    "log_loss": LabelledMetric(_mean_of(log_loss), higher=False, of_two=True, events="positives"),
+    "brier": LabelledMetric(_mean_of(squared), higher=False, of_two=True, events="positives"),
     "accuracy": LabelledMetric(_mean_of(right), higher=True, of_two=False, events="errors", rate=True),
     "precision": LabelledMetric(_precision, higher=True, of_two=True, events="positives"),
     "recall": LabelledMetric(_recall, higher=True, of_two=True, events="positives"),
-    "mae": LabelledMetric(_mean_of(_absolute), higher=False, of_two=False, events="rows"),
-    "mse": LabelledMetric(_mean_of(_brier), higher=False, of_two=False, events="rows"),
+    "mae": LabelledMetric(_mean_of(absolute), higher=False, of_two=False, events="rows"),
+    "mse": LabelledMetric(_mean_of(squared), higher=False, of_two=False, events="rows"),
     "rmse": LabelledMetric(
         lambda unit, truth, predicted: deltamethod.root_mean_square(unit, predicted - truth),
         higher=False,

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from gitml.rollout.evaluation import MOST_POINTS, ArmCounts, JudgedPart, PartKind, SequencePoint
 from gitml.rollout.holding import SIDES, DifferenceGoal, Held, held, rest, rest_of
 from gitml.rollout.labels import MaturedLabels, known_at
-from gitml.rollout.metrics import METRICS, LabelledMetric, events_in, right
+from gitml.rollout.metrics import METRICS, LabelledMetric, events_in
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
 from gitml.rollout.trial import CandidateTrial
+from gitml.stats.rowlosses import right
 from gitml.verdict import Phase
 
 Floats = NDArray[np.float64]
@@ -173,7 +174,7 @@ def _words(name: str, found: Held, asked: DifferenceGoal) -> str:
     if contrast is None or found.why:
         return f"{name}: {found.why}"
     numbers = f"{name} {contrast.candidate:.4g} against {contrast.champion:.4g}"
-    better = "better" if asked.margin is None else f"not worse by the margin of {asked.margin:g}"
+    better = "better" if asked.margin is None else f"at most {asked.margin:g} worse"
     if found.phase is Phase.SUCCESSFUL:
         return f"{numbers}: shown to be {better}"
     if found.phase is Phase.FAILED:

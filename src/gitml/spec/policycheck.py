@@ -9,8 +9,8 @@ from gitml.errors import Problem
 from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
-from gitml.spec.canary import CanaryRules
-from gitml.spec.canarytest import CANARY_METRICS, metric_of
+from gitml.spec.canary import CANARY_METRICS, CanaryRules
+from gitml.spec.canarytest import metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
@@ -124,16 +124,15 @@ class _Gates:
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
 
     def unjudged(self, key: Key, rules: CanaryRules | None, app: Application) -> Iterator[Problem]:
-        known = ", ".join(CANARY_METRICS)
-        if rules and rules.metric.kpi is None and (metric := metric_of(rules, app, self.name)) not in CANARY_METRICS:
-            named = f"{metric} cannot be computed from labels" if metric else "no metric that labels tell is named"
-            message = f"{named}, so this gate stays shut for {self.name!r}"
-            yield self.document.problem(key, message, f"write `metric: {{name: …}}` under `canary`: {known}; or a kpi")
         if rules is None:
             message = (
                 f"nothing says how candidates of {self.name!r} are judged in {self.place}, so this gate stays shut"
             )
             yield self.document.problem(key, message, f"add `canary: {{}}` under environments.{self.place}")
+        elif rules.metric.kpi is None and not metric_of(rules, app, self.name):
+            message = f"labels tell no metric under `better` of {self.name!r}, so this gate stays shut"
+            hint = f"name one under `canary`: metric: {{name: …}}, one of {', '.join(CANARY_METRICS)}; or a kpi"
+            yield self.document.problem(key, message, hint)
 
     def watched(self, key: Key, need: Need, spec: MonitorSpec, order: Sequence[str]) -> Iterator[Problem]:
         """Why no look of the monitor can ever be what the gate waits for."""

@@ -56,8 +56,8 @@ class Encoded(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """Who answers, the same for many requests. ``name`` is one of ``ARMS``: `asked` is a version that the caller chose,
-    empty that none was chosen yet.
+    """Who answers, the same for many requests. ``name`` is one of ``ARMS``: `asked` is a version that the caller chose
+    or the champion in place of a canary that failed, empty that none was chosen yet.
 
     ``weight``: percent of the units that the arm is drawn for, None for `asked`. ``epoch`` changes with whatever the
     routing depends on. Columns in ``private`` are not written.
