@@ -91,7 +91,7 @@ def test_the_nightly_workflow_runs_the_tests_that_make_test_leaves_out() -> None
     assert "run: make test-all\n" in (ROOT / ".github/workflows/nightly.yml").read_text(encoding="utf-8")
     made = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "\ntest-all: test test-nightly\n" in made
-    assert "\t$(PYTEST) -m nightly\n" in made
+    assert '$(PYTEST) -m "nightly or hypothesis"\n' in made
 
 
 def test_the_workflow_runs_what_a_person_runs() -> None:

@@ -43,7 +43,7 @@ models:
     samples: artifacts/m/samples.parquet
     better: {auc: higher}
 """
-SIGNATURE = json.dumps({"inputs": [{"name": "x", "type": "float"}], "outputs": [{"name": "p", "type": "float"}]})
+SIGNATURE = json.dumps({"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "p", "type": "float64"}]})
 
 
 def onnx(words: bytes = b"graph") -> bytes:
@@ -89,7 +89,7 @@ def test_registers_once_with_origin_metrics_and_dvc_file(app: Path) -> None:
     assert told["outcome"] == "new version"
     record = json.loads((app / told["record"]).read_text())
     assert (record["origin"], record["source"], record["metrics"]) == ("external", SOURCE, {"auc": {"value": 0.8}})
-    assert record["signature"]["inputs"] == [{"name": "x", "type": "float"}]
+    assert record["signature"]["inputs"] == [{"name": "x", "type": "float64"}]
     assert (app / "artifacts/m/model.onnx").read_bytes() == artifact.read_bytes()
     digest = record["files"]["artifacts/m/model.onnx"]["dvc"].removeprefix("md5:")
     assert digest in (app / "artifacts/m/model.onnx.dvc").read_text()
@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_no_version(app: Path, tmp_path: Path) -> None:
 def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: Path, tmp_path: Path) -> None:
     model = app.parent / "doubling.skops"
     skops.io.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), model)
-    write(app.parent, {"signature.json": SIGNATURE.replace("float", "float64"), "metrics.json": '{"auc": 0.8}'})
+    write(app.parent, {"signature.json": SIGNATURE, "metrics.json": '{"auc": 0.8}'})
     write(app, {"gitml.yaml": EXTERNAL.replace("model.onnx", "model.skops"), "policy.yaml": json.dumps(POLICY)})
     heard: list[str] = []
 
@@ -313,8 +313,7 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
 def test_a_reference_comes_along_and_is_of_the_columns_that_the_model_takes(app: Path) -> None:
     rows = app.parent / "acceptance.parquet"
     pyarrow.parquet.write_table(pa.table({"x": [1.0, 2.0] * 50, "p": [0.1, 0.9] * 50}), rows)
-    typed = SIGNATURE.replace("float", "float64")
-    write(app.parent, {"signature.json": typed, "other.json": typed.replace('"x"', '"y"')})
+    write(app.parent, {"signature.json": SIGNATURE, "other.json": SIGNATURE.replace('"x"', '"y"')})
     configure(app, "    reference: artifacts/m/reference.json\n")
     words = ("--signature", str(app.parent / "signature.json"), "--features", str(rows), "--outputs", str(rows))
     made = gitml(app, "reference", "m", *words)
