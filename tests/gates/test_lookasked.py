@@ -114,6 +114,28 @@ def test_a_gate_that_can_never_open_is_a_problem_beforehand() -> None:
     assert "longer than that" in long[0][1]
 
 
+CANARIES = "environments:\n  production:\n    canary: RULES\n    gates: {canary: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("better", "rules", "words"),
+    [
+        ("mae: lower, r2: higher", "{}", ""),
+        ("r2: higher, mae: lower", "{}", ""),
+        ("ndcg@10: higher", "{}", "labels tell no metric under `better`"),
+        ("ndcg@10: higher", "{metric: {name: accuracy, margin: 0.1}}", ""),
+        ("ndcg@10: higher", "{metric: {kpi: sales, margin: 0.1}}", ""),
+    ],
+)
+def test_a_canary_whose_metric_no_label_tells_is_a_problem_beforehand(better: str, rules: str, words: str) -> None:
+    raw = CANARIES.replace("RULES", rules).encode()
+    text = f"application: app\nmodels: {{delay: {{artifact: m.skops, metrics: m.json, better: {{{better}}}}}}}\n"
+    app = build(Application, parse(text.encode(), "gitml.yaml"))
+    found = gates_can_pass(parse_policy(raw), parse(raw, POLICY), app, {})
+    assert [words in p.message for p in found] == [True] * bool(words)
+    assert all("mae" in p.hint for p in found)
+
+
 @pytest.mark.parametrize("value", ["0d", "yes", "{in: staging}", "{within: 2d, at: staging}"])
 def test_what_is_no_age_is_refused(value: str) -> None:
     with pytest.raises(SpecError):

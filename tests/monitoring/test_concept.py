@@ -64,6 +64,8 @@ def test_a_change_is_told_with_its_day_and_way() -> None:
         ("mae", 0.1, [0.25, 1.0]),
         ("rmse", 0.5, [0.01, 0.81]),
         ("mse", 0.0, [0.01, 0.81]),
+        ("r2", 0.2, [0.0125, 1.0]),
+        ("macro_f1", 0.8, [0.0, 1.0]),
     ],
 )
 def test_losses_lie_between_nought_and_one(metric: str, evaluated: float, losses: list[float]) -> None:

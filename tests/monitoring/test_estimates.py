@@ -63,9 +63,18 @@ def estimates(reference: Evaluated, live: Evaluated, metrics: tuple[str, ...] = 
     return {one.metric: one for one in found}
 
 
+def test_r2_is_estimated_from_rows_that_are_alike() -> None:
+    reference, live = numbers(900), numbers(900, seed=1, mean=0.5)
+    found = estimates(reference, live, ("r2",))["r2"]
+    assert found.method != "DLE"
+    assert found.low <= live.metric("r2") <= found.high
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "metrics"), [(binary, METRICS), (classes, ("accuracy",)), (numbers, ("mae", "rmse"))], ids=lambda one: one
+    ("make", "metrics"),
+    [(binary, METRICS), (classes, ("accuracy", "macro_f1")), (numbers, ("mae", "rmse"))],
+    ids=lambda one: one,
 )
 def test_under_covariate_shift_an_estimate_is_nearer_than_saying_nothing_has_changed(
     make: Callable[..., Evaluated], metrics: tuple[str, ...]

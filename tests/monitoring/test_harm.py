@@ -113,6 +113,37 @@ def test_metrics_agree_with_those_of_scikit_learn(name: str) -> None:
         "mae": metrics.mean_absolute_error,
         "mse": metrics.mean_squared_error,
         "rmse": metrics.root_mean_squared_error,
+        "r2": metrics.r2_score,
+        "macro_f1": lambda t, p, sample_weight: metrics.f1_score(
+            t, p >= 0.5, average="macro", sample_weight=sample_weight
+        ),
     }[name]
     wanted = theirs(some.truth, some.predicted, sample_weight=weight)
     assert score(some.truth, some.predicted, weight) == pytest.approx(wanted)
+
+
+def test_a_class_that_no_label_names_is_a_wrong_answer_and_no_chance() -> None:
+    truth, predicted = np.array([0.0, 1, 1, 0]), np.array([0.0, 1, 2, 2])
+    every = np.ones(4)
+    assert SCORES["accuracy"][0](truth, predicted, every) == 0.5
+    assert SCORES["macro_f1"][0](truth, predicted, every) == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+
+
+def test_three_classes_and_r2_are_held_to_their_evaluation_in_the_direction_that_is_better() -> None:
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(28), 60)
+    look = (27 - day) // 7 + 1
+    classes = rng.integers(0, 3, len(day)).astype(float)
+    answered = np.where(rng.random(len(day)) < 0.9, classes, (classes + 1) % 3)
+    value = rng.normal(size=len(day)) * 10
+    told = value + rng.normal(size=len(day)) * 5
+    for metric, labels, at in (
+        ("macro_f1", Labelled(classes, answered, look, day), 0.9),
+        ("r2", Labelled(value, told, look, day), 0.75),
+    ):
+        same = judge_harm(labels, HarmPlan(metric, Own(at, at - 0.02, at + 0.02), 0.01, 53, 0.1))[0]
+        worse = judge_harm(labels, HarmPlan(metric, Own(at + 0.2, at + 0.19, at + 0.21), 0.01, 53, 0.1))[0]
+        better = judge_harm(labels, HarmPlan(metric, Own(at - 0.2, at - 0.21, at - 0.19), 0.01, 53, 0.1))[0]
+        assert (same.phase, worse.phase, better.phase) == (Phase.SUCCESSFUL, Phase.FAILED, Phase.SUCCESSFUL)
+    constant = Labelled(np.ones(len(day)), told, look, day)
+    assert judge_harm(constant, HarmPlan("r2", Own(0.7, 0.6, 0.8), 0.01, 53))[0].phase is Phase.INCONCLUSIVE

@@ -96,6 +96,35 @@ def test_the_ensemble_shares_the_files_of_the_application_at_the_root(tmp_path: 
     assert checked.code == 0, checked.out
 
 
+def test_the_regression_is_whole_and_shares_the_packages_of_the_starter(tmp_path: Path) -> None:
+    done = gitml(tmp_path, "init", "--example", "disease-progression")
+    assert done.code == 0, done.err
+    lock = "pipelines/requirements.lock"
+    assert (tmp_path / lock).read_bytes() == (ROOT / "examples/starter" / lock).read_bytes()
+    checked = gitml(tmp_path, "check")
+    assert checked.code == 0, checked.out
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_the_regression_trains_as_it_stands_and_a_worse_one_is_told_in_both_directions(tmp_path: Path) -> None:
+    assert gitml(tmp_path, "init", "--example", "disease-progression").code == 0
+    commit(tmp_path, "Start")
+    trained = gitml(tmp_path, "train", "--json", timeout=300)
+    assert trained.code == 0, trained.err
+    (result,) = json.loads(trained.out)
+    record = json.loads((tmp_path / result["record"]).read_text())
+    assert 30 < record["metrics"]["mae"]["low"] < record["metrics"]["mae"]["value"] < 50
+    assert record["metrics"]["r2"]["value"] > 0.4
+    assert gitml(tmp_path, "check").code == 0
+    commit(tmp_path, "Train")
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("regularization: 1.0", "regularization: 500.0"))
+    (again,) = json.loads(gitml(tmp_path, "train", "--json", timeout=300).out)
+    told = {one["metric"]: (one["difference"] > 0, one["reading"]) for one in again["differences"]}
+    assert told == {"mae": (True, "worse"), "rmse": (True, "worse"), "r2": (False, "worse")}
+
+
 def test_again_changes_nothing_and_nothing_is_staged_or_committed(tmp_path: Path) -> None:
     assert set(statuses(gitml(tmp_path, "init", "--json"))) == set(files(tmp_path))
     before = files(tmp_path)

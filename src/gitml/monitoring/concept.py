@@ -68,8 +68,9 @@ def bounded_losses(metric: str, truth: Floats, predicted: Floats, evaluated: flo
     >>> bounded_losses("accuracy", np.array([1.0, 0.0]), np.array([0.9, 0.8]), 0.9).tolist()
     [0.0, 1.0]
     """
-    if metric == "accuracy":
+    if metric in ("accuracy", "macro_f1"):
         return 1.0 - right(truth, predicted)
-    large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2}.get(metric, 1 / _LARGE)
+    unexplained = (1 - evaluated) * float(truth.var()) if len(truth) else 0.0
+    large = {"mae": evaluated, "mse": evaluated, "rmse": evaluated**2, "r2": unexplained}.get(metric, 1 / _LARGE)
     found = absolute(truth, predicted) if metric == "mae" else squared(truth, predicted)
     return np.clip(found / (_LARGE * large), 0.0, 1.0) if large > 0 else np.minimum(found, 1.0)

@@ -47,9 +47,32 @@ def mae(truth: Floats, predicted: Floats, weight: Floats) -> float:
     return _mean(rowlosses.absolute(truth, predicted), weight)
 
 
+def r2(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """The coefficient of determination. NaN where all labels are equal.
+
+    >>> r2(np.array([1.0, 2, 3]), np.array([1.0, 2, 2]), np.ones(3))
+    0.5
+    """
+    return 1 - _ratio(mse(truth, predicted, weight), mse(truth, np.full_like(truth, _mean(truth, weight)), weight))
+
+
 def accuracy(truth: Floats, predicted: Floats, weight: Floats) -> float:
     """Of classes as numbers; probabilities of two classes are cut at one half."""
     return _mean(rowlosses.right(truth, predicted), weight)
+
+
+def macro_f1(truth: Floats, predicted: Floats, weight: Floats) -> float:
+    """The mean over classes, as numbers, of F1; those that are neither there nor answered do not count.
+
+    >>> round(macro_f1(np.array([0.0, 1, 2, 2]), np.array([0.0, 2, 2, 2]), np.ones(4)), 3)
+    0.6
+    """
+    answered = rowlosses.decided(predicted, truth)
+    classes, place = np.unique(np.concatenate([truth, answered]), return_inverse=True)
+    of_truth, of_answers = place[: len(truth)], place[len(truth) :]
+    hits = np.bincount(of_truth, weight * (truth == answered), len(classes))
+    both = np.bincount(of_truth, weight, len(classes)) + np.bincount(of_answers, weight, len(classes))
+    return float(np.mean(2 * hits[both > 0] / both[both > 0])) if (both > 0).any() else float("nan")
 
 
 def _mean(values: Floats, weight: Floats) -> float:
@@ -69,6 +92,8 @@ SCORES: Mapping[str, tuple[Score, bool, bool]] = {
     "mae": (mae, False, False),
     "mse": (mse, False, False),
     "rmse": (rmse, False, False),
+    "r2": (r2, True, False),
+    "macro_f1": (macro_f1, True, False),
 }
 
 
@@ -78,5 +103,5 @@ def inside(metric: str, low: float, high: float) -> tuple[float, float]:
     >>> inside("auc", 0.7, 1.2), inside("mae", -0.1, 1.2)
     ((0.7, 1.0), (0.0, 1.2))
     """
-    most = 1.0 if metric in ("auc", "accuracy", "brier") else math.inf
-    return max(low, 0.0), min(high, most)
+    most = 1.0 if metric in ("auc", "accuracy", "brier", "r2", "macro_f1") else math.inf
+    return (low if metric == "r2" else max(low, 0.0)), min(high, most)

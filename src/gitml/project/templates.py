@@ -43,6 +43,11 @@ TEMPLATES = {
         **{f"pipelines/{name}": f"pipelines/{name}" for name in _SHARED},
         "schemas": "schemas",
     },
+    "disease-progression": {
+        "": "examples/disease-progression",
+        **{f"pipelines/requirements.{end}": f"examples/starter/pipelines/requirements.{end}" for end in ("in", "lock")},
+        "schemas": "schemas",
+    },
 }
 EXAMPLES = tuple(name for name in TEMPLATES if name != "starter")
 # What trains it for the first time, where that is more than one command.

@@ -17,7 +17,6 @@ from gitml.fields import (
     FileSection,
     Flag,
     Login,
-    MetricName,
     Name,
     Number,
     SecretName,
@@ -33,7 +32,7 @@ Cluster = Literal["day", "hour", "unit"]
 ChangeMethod = Literal["page-hinkley", "adwin"]
 Part = Literal["quality", "drift", "harm"]
 # Those that predictions and labels tell.
-LabelMetric = Literal["auc", "log_loss", "brier", "accuracy", "mae", "mse", "rmse"]
+LabelMetric = Literal["auc", "log_loss", "brier", "accuracy", "mae", "mse", "rmse", "r2", "macro_f1"]
 PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
 Share = Annotated[Number, Field(ge=0, le=1)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
@@ -129,9 +128,7 @@ class MonitorQuality(FileSection):
 class MonitorHarm(FileSection):
     """Whether the model is worse than its own evaluation, on labels that have come."""
 
-    metric: MetricName | None = Field(
-        None, description="auc, log_loss, brier, accuracy, mae, mse or rmse; by default the first under `better`."
-    )
+    metric: LabelMetric | None = Field(None, description="By default the first of these that stands under `better`.")
     worse_by: Annotated[Number, Field(ge=0)] | None = Field(
         None,
         description="How much worse nobody minds, in the metric's own unit; by default half the width of the interval "

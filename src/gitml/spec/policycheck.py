@@ -9,7 +9,8 @@ from gitml.errors import Problem
 from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
-from gitml.spec.canary import CanaryRules
+from gitml.spec.canary import CANARY_METRICS, CanaryRules
+from gitml.spec.canarytest import metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.monitors import MonitorSpec
@@ -67,7 +68,7 @@ def gates_can_pass(
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
                 if need.what == "canary":
-                    found += site.unjudged(site.key(gate, need), environment.canary_of(name))
+                    found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
                 else:
                     found += site.lacks(gate, need, model, files)
                 if need.what == "look":
@@ -122,12 +123,16 @@ class _Gates:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
 
-    def unjudged(self, key: Key, rules: CanaryRules | None) -> Iterator[Problem]:
+    def unjudged(self, key: Key, rules: CanaryRules | None, app: Application) -> Iterator[Problem]:
         if rules is None:
             message = (
                 f"nothing says how candidates of {self.name!r} are judged in {self.place}, so this gate stays shut"
             )
             yield self.document.problem(key, message, f"add `canary: {{}}` under environments.{self.place}")
+        elif rules.metric.kpi is None and not metric_of(rules, app, self.name):
+            message = f"labels tell no metric under `better` of {self.name!r}, so this gate stays shut"
+            hint = f"name one under `canary`: metric: {{name: …}}, one of {', '.join(CANARY_METRICS)}; or a kpi"
+            yield self.document.problem(key, message, hint)
 
     def watched(self, key: Key, need: Need, spec: MonitorSpec, order: Sequence[str]) -> Iterator[Problem]:
         """Why no look of the monitor can ever be what the gate waits for."""

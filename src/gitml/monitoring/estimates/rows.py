@@ -13,9 +13,9 @@ from gitml.monitoring.losses import SCORES, Floats
 
 # What the model answers: the chance of one of two classes, one of many classes, or a number.
 Task = Literal["binary", "classes", "numbers"]
-_OF_CLASSES = ("accuracy",)
-_OF_TWO = ("auc", "log_loss", "brier", "accuracy")
-_OF_NUMBERS = ("mae", "mse", "rmse")
+_OF_CLASSES = ("accuracy", "macro_f1")
+_OF_TWO = ("auc", "log_loss", "brier", "accuracy", "macro_f1")
+_OF_NUMBERS = ("mae", "mse", "rmse", "r2")
 
 
 @dataclass(frozen=True)
