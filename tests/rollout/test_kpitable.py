@@ -35,7 +35,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
     assert found[0] == {"unit": "007", "time": datetime(2026, 3, 2, 8, tzinfo=UTC), "value": 2.5}, "an id of digits"
 
 
-def test_rows_outside_of_the_window_or_without_a_value_do_not_count(tmp_path: Path) -> None:
+def test_rows_outside_of_the_window_do_not_count_and_those_without_a_value_are_told(tmp_path: Path) -> None:
     text = "unit,time,value\nb,2026-03-02 08:00:00,1\na,2026-03-02 09:00:00,2\n"
     text += "a,2026-03-01 09:00:00,4\nc,2026-03-02 09:00:00,\n"
     (tmp_path / "k.csv").write_text(text)
@@ -46,8 +46,16 @@ def test_rows_outside_of_the_window_or_without_a_value_do_not_count(tmp_path: Pa
     rule = KpiRule("k", Kpi(table="k.csv"), 0.1)
     found = facts_of(rule, traffic, Window(DAY, DAY.replace(day=3)))
     keys = keys_of_texts(pa.array(["a", "b"])).view(np.int64)
-    assert dict(zip(found.unit.tolist(), found.value.tolist(), strict=True)) == {int(keys[0]): 2.0, int(keys[1]): 1.0}
+    told = dict(zip(found.unit.tolist(), found.value.tolist(), strict=True))
+    assert {key: told[int(key)] for key in keys} == {keys[0]: 2.0, keys[1]: 1.0}
+    assert len(told) == 3
     assert found.unfit == 1
+
+
+def test_numbers_as_times_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "k.csv").write_text("unit,time,value\na,1772438400,1\n")
+    with pytest.raises(UsageError, match="time is int64, and not a timestamp"):
+        rows(tmp_path, "k.csv")
 
 
 @pytest.mark.parametrize("value", ["1e308", "-inf"])

@@ -40,6 +40,9 @@ def _read(stream: object, path: str) -> Iterator[pa.RecordBatch]:
 
 def _fitted(batch: pa.RecordBatch) -> pa.RecordBatch:
     times = batch["time"]
+    if pa.types.is_integer(times.type) or pa.types.is_floating(times.type):
+        # Of seconds or of microseconds: the column does not say.
+        raise ValueError(f"time is {times.type}, and not a timestamp")
     if pa.types.is_timestamp(times.type) and times.type.tz is None:
         batch = batch.set_column(
             batch.schema.get_field_index("time"), "time", times.cast(pa.timestamp("us")).cast(_MOMENT)

@@ -32,8 +32,10 @@ _LARGEST = 1e100
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """What happened: ``unit`` keys, ``time`` in microseconds, ``value``; by unit, then by time. ``unfit``: rows without
-    a unit, a time or a finite value. ``huge``: those whose value cannot be added up."""
+    """What happened: ``unit`` keys, ``time`` in microseconds, ``value``; by unit, then by time.
+
+    Of a sum, ``unfit``: rows of a unit without a value, and ``huge``: those whose value cannot be added up.
+    """
 
     unit: Ints
     time: Ints
@@ -56,10 +58,13 @@ def kpi(
         return _open(rule, "requests name no units, so nothing that happened can be told of one")
     until = when[1]
     facts = facts_of(rule, traffic, Window(trial.since, until, trial.at))
-    if facts.huge and rule.spec.value == "sum":
-        return _open(
-            rule, f"{facts.huge:,} of its rows have a value that cannot be added up: mend them or leave them out"
+    if facts.unfit or facts.huge:
+        what = (
+            f"{facts.unfit:,} of its rows have no value"
+            if facts.unfit
+            else f"{facts.huge:,} of its rows have a value that cannot be added up"
         )
+        return _open(rule, f"{what}: mend them or leave them out")
     within = rule.spec.within // _MICRO
     strata, events = [], [0, 0]
     for epoch in range(len(rows.epochs)):
@@ -124,10 +129,11 @@ def facts_of(rule: KpiRule, traffic: TrialTraffic, window: Window) -> UnitFacts:
         for n, kind in enumerate((np.int64, np.int64, np.float64))
     )
     whose = (unit != 0) & (time >= 0)
-    huge = int((whose & (np.abs(value) > _LARGEST)).sum())
-    fit = whose & np.isfinite(value)
-    unfit = int((~fit).sum())
-    unit, time, value = unit[fit], time[fit], value[fit]
+    unit, time, value = unit[whose], time[whose], value[whose]
+    unfit = huge = 0
+    if rule.spec.value == "sum":
+        # One arm's alone may be missing, so what is left is no fair sum.
+        unfit, huge = int(np.isnan(value).sum()), int((np.abs(value) > _LARGEST).sum())
     order = np.lexsort((time, unit))
     return UnitFacts(unit[order], time[order], value[order], unfit, huge)
 
