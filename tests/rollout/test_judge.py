@@ -58,6 +58,13 @@ def test_one_that_is_worse_fails_and_says_by_how_much(tmp_path: Path) -> None:
     assert not found.step.ready, "one that failed gets no more traffic, and can be signed as failed"
 
 
+def test_one_that_is_never_right_fails_though_it_has_no_events(tmp_path: Path) -> None:
+    found = judged(tmp_path, *arms(8_000, 0.9, 0.0))
+    part = part_of(found, "accuracy")
+    assert part.events is not None
+    assert (found.phase, part.events.candidate) == (Phase.FAILED, 0)
+
+
 def test_an_equal_one_stays_open_under_a_goal_and_expires(tmp_path: Path) -> None:
     found = judged(tmp_path, *arms(4_000, 0.9, 0.9), rules={"margin": None, "maximum": 12 * DAY})
     assert found.phase is Phase.INCONCLUSIVE

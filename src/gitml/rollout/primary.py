@@ -89,7 +89,8 @@ def judged(
         found.contrast.difference, found.low, found.high, asked.edge, units, ArmCounts(*enough.events),
     )  # fmt: skip
     seen = min(enough.events)
-    if seen < enough.least:
+    # A failure holds with any number, since its bounds do; one that is never right has no event at all.
+    if seen < enough.least and found.phase is not Phase.FAILED:
         told = f"{name}: {seen} events in an arm, {enough.least} are the minimum"
         needed = rest(sum(found.contrast.units), enough.least / seen, days) if seen else None
         part = replace(part, phase=Phase.INCONCLUSIVE, reason=told, needed=needed)
