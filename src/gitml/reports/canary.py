@@ -165,11 +165,7 @@ def _both(part: Told, key: str) -> str:
     if not isinstance(found, Mapping):
         return ""
     arms = [found.get(arm) for arm in ("champion", "candidate")]
-    return (
-        ""
-        if all(arm is None for arm in arms)
-        else f"{_SPACE}/{_SPACE}".join("–" if a is None else f"{a:,}" for a in arms)
-    )
+    return "" if all(arm is None for arm in arms) else f"{_SPACE}/ ".join("–" if a is None else f"{a:,}" for a in arms)
 
 
 def _needed(told: Told) -> Iterator[Section]:
