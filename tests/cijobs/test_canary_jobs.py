@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from cijobs.canary_town import HOUR, CanaryTown, build, no_env
 from evidence.canary_kit import part
+from evidence.look_kit import stamp
 from gitml.cijobs import canaryproposing
 from gitml.control.change import OVERTAKEN
 from gitml.derivation.claim import claim_of
@@ -218,6 +220,18 @@ def test_what_does_not_fit_main_is_not_signed(new_canary: Build) -> None:
     done = t.sign()
     assert (len(done.events), len(done.passed_over)) == (1, 1)
     assert t.sign(signing_key(generate()[0])).events == ()
+
+
+def test_what_was_before_the_rules_is_not_signed_under_them(new_canary: Build) -> None:
+    t = new_canary()
+    t.town.now += HOUR
+    t.rules(error_rate=0.04)
+    t.town.now += 3 * HOUR
+    (one,) = t.evaluate()
+    before = datetime.fromisoformat(one.told["since"]) - HOUR / 2
+    t.hand_over(canary_details({**one.told, "since": stamp(before)}))
+    with pytest.raises(IntegrityError, match="under these rules"):
+        t.sign()
 
 
 @pytest.mark.nightly

@@ -74,6 +74,8 @@ def test_the_newest_under_exactly_these_rules_is_found_and_a_failure_under_any()
         ({"until": 1772355600}, "is no time"),
         ({"parts": [part(phase="failed")]}, "passes, and its parts do not"),
         ({"parts": [part("errors", of="guardrail")]}, "passes, and its parts do not"),
+        ({"parts": [part(), part("units", "inconclusive", "traffic")]}, "passes, and its parts do not"),
+        ({"phase": "inconclusive", "parts": [part("errors", "inconclusive", "guardrail")]}, "guardrails are not kept"),
         ({"parts": []}, "passes, and its parts do not"),
         ({"phase": "failed"}, "its next step is ready"),
         ({"parts": [{**part(), "low": float("nan")}]}, "low"),

@@ -64,6 +64,17 @@ def test_the_newest_decides_but_a_failure_stays_under_any_rules() -> None:
     assert phase(beside(900, "failed", champion=("20260101T000000Z-00000000", OLD_FILE)), beside(1)) is Phase.SUCCESSFUL
 
 
+def test_the_same_file_trained_again_stays_failed_and_passes_for_nobody_else() -> None:
+    again = ("20260101T000000Z-00000000", NEW_FILE)
+    assert phase(beside(900, "failed", candidate=again), beside(1)) is Phase.FAILED
+    assert phase(beside(1, candidate=again)) is Phase.INCONCLUSIVE
+
+
+def test_a_clock_that_is_behind_hides_no_failure() -> None:
+    assert phase(beside(-1, "failed"), part="canary") is Phase.FAILED
+    assert phase(beside(-1)) is Phase.INCONCLUSIVE
+
+
 def test_who_is_asked() -> None:
     gently = canary.BY_DEFAULT
     assert canary.judge(seen(), gently).phase is Phase.INCONCLUSIVE

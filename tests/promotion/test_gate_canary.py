@@ -90,3 +90,17 @@ def test_a_pass_opens_it_and_is_copied_to_the_ledger_and_a_failure_shuts_it_for_
     judge(g, old, new, "failed", rules="e" * 64)
     assert g.one(number).state is State.FAILURE
     assert "stays failed" in g.comments(number)[0]
+
+
+def test_a_file_that_failed_stays_failed_when_it_is_trained_again(g: Gated[MemoryTown]) -> None:
+    old, new, _ = versions(g)
+    judge(g, old, new, "failed")
+    again = g.town.train(2)
+    assert (pin(again).digest, again.version != new.version) == (pin(new).digest, True)
+    g.prove(again, "trained", "evaluated")
+    g.town.put("production", Deployment(champion=pin(old), canary=Canary(**pin(again).model_dump(), weight=10)))
+    judge(g, old, again)
+    number = g.town.promote(again, "production").pull.number
+    g.approve(number)
+    assert g.one(number).state is State.FAILURE
+    assert "stays failed" in g.comments(number)[0]

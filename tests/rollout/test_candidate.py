@@ -171,6 +171,23 @@ def test_an_experiment_is_judged_by_what_happened_to_units(town: CandidateTown) 
         experiment(place(town), CanaryCall(at=AT), ExperimentOrder("sales"))
     with pytest.raises(UsageError, match="is judged by a KPI"):
         experiment(place(town), CanaryCall(at=AT), ExperimentOrder())
+    world.happened(BusinessEvent("canary1", MONDAY + DAY, "rebooked", 1e308))
+    text = (town.root / "gitml.yaml").read_text()
+    town.write({"gitml.yaml": text.replace("value: any", "value: sum")})
+    town.commit(MONDAY - timedelta(minutes=30))
+    (huge,) = experiment(place(town), CanaryCall(at=AT), ExperimentOrder("rebooked", 0.1))
+    assert part_of(huge, "rebooked").reason.startswith("rebooked: 1 of its rows have a value that cannot be added up")
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf"), -1.0])
+def test_a_margin_that_is_none_is_refused(town: CandidateTown, margin: float) -> None:
+    with pytest.raises(UsageError, match="is no margin"):
+        experiment(place(town), CanaryCall(at=AT), ExperimentOrder("rebooked", margin))
+
+
+def test_an_environment_that_is_not_there_is_named(town: CandidateTown) -> None:
+    with pytest.raises(UsageError, match="there is no environment nowhere"):
+        canary(place(town), CanaryCall(environment="nowhere"))
 
 
 @pytest.mark.nightly
@@ -213,3 +230,16 @@ def test_a_replay_is_refused_where_a_feature_is_private(town: CandidateTown) -> 
         replay(place(town), call)
     with pytest.raises(UsageError, match="is the champion itself"):
         replay(place(town), replace(call, candidate="delay@production"))
+
+
+def test_a_replay_of_a_time_that_cannot_be_says_so(town: CandidateTown) -> None:
+    call = ReplayCall(f"delay@{town.new.version}", environment="production", at=AT)
+    with pytest.raises(UsageError, match="is in the future"):
+        replay(place(town), replace(call, at=AT.replace(year=2300)))
+    with pytest.raises(UsageError, match="the window is empty"):
+        replay(place(town), replace(call, since=AT + DAY))
+
+
+def test_a_replay_without_traffic_names_the_champion(town: CandidateTown) -> None:
+    found = replay(place(town), ReplayCall(f"delay@{town.new.version}", environment="production", at=AT))
+    assert found.reason == f"no answer of {town.old.version} was logged in production in that time"

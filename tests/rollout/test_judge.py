@@ -55,6 +55,7 @@ def test_one_that_is_worse_fails_and_says_by_how_much(tmp_path: Path) -> None:
     found = judged(tmp_path, *arms(8_000, 0.9, 0.8))
     assert found.phase is Phase.FAILED
     assert "shown to be worse" in found.reason
+    assert not found.step.ready, "one that failed gets no more traffic, and can be signed as failed"
 
 
 def test_an_equal_one_stays_open_under_a_goal_and_expires(tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_an_equal_one_stays_open_under_a_goal_and_expires(tmp_path: Path) -> Non
     assert "not yet shown to be better" in found.reason
     later = judge(trial(rules={"margin": None, "maximum": 10 * DAY}), traffic(tmp_path))
     assert later.reason.startswith("expired undecided after 10 days")
+    assert not later.step.ready
     assert later.at >= (later.ends or later.at)
 
 
@@ -278,6 +280,13 @@ def test_versions_swapped_half_way_are_an_error(tmp_path: Path) -> None:
     assert "versions were swapped" in found.reason
 
 
+@pytest.mark.parametrize("weight", [-5.0, 150.0, float("inf")])
+def test_a_weight_that_nobody_can_have_is_an_error(tmp_path: Path, weight: float) -> None:
+    old, new = arms(200, 0.9, 0.9)
+    found = judged(tmp_path, old, replace(new, weight=weight))
+    assert found.phase is Phase.ERROR, found.reason
+
+
 def test_versions_that_callers_chose_are_not_canary_traffic(tmp_path: Path) -> None:
     old, new = arms(4_000, 0.9, 0.9)
     chosen = Served("asked", moments(500, 5), np.zeros(500), np.ones(500), version=NEW)
@@ -302,6 +311,15 @@ def test_a_labeller_who_floods_one_arm_holds(tmp_path: Path) -> None:
     assert found.phase is Phase.INCONCLUSIVE
     assert "labels by " in found.reason
     assert any(part.name == "labels by friend" for part in found.parts)
+
+
+def test_labels_that_say_it_is_worse_hold_its_weight_even_where_they_are_not_believed(tmp_path: Path) -> None:
+    old, new = arms(2_000, 0.9, 0.9)
+    flood = (replace(new, late=1 - new.late), timedelta(hours=8), "foe")
+    SplitWorld(tmp_path).serve(old, new, told=[flood])
+    found = judge(trial(), traffic(tmp_path))
+    assert (found.phase, part_of(found, "accuracy").phase) == (Phase.INCONCLUSIVE, Phase.FAILED)
+    assert not found.step.ready
 
 
 def test_labels_before_their_requests_are_an_error(tmp_path: Path) -> None:

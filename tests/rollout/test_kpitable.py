@@ -50,6 +50,17 @@ def test_rows_outside_of_the_window_or_without_a_value_do_not_count(tmp_path: Pa
     assert found.unfit == 1
 
 
+@pytest.mark.parametrize("value", ["1e308", "-inf"])
+def test_values_that_cannot_be_added_up_are_told(tmp_path: Path, value: str) -> None:
+    (tmp_path / "k.csv").write_text(f"unit,time,value\nb,2026-03-02 08:00:00,1\na,2026-03-02 09:00:00,{value}\n")
+    traffic = TrialTraffic(
+        lambda window, columns: iter(()), lambda window: iter(()), lambda path: kpi_batches(tmp_path, path),
+        lambda since, until: None,
+    )  # fmt: skip
+    rule = KpiRule("k", Kpi(table="k.csv"), 0.1)
+    assert facts_of(rule, traffic, Window(DAY, DAY.replace(day=3))).huge == 1
+
+
 def test_what_is_no_table_says_so(tmp_path: Path) -> None:
     with pytest.raises(InconclusiveError, match=r"the table k\.csv is not here"):
         rows(tmp_path, "k.csv")

@@ -10,8 +10,8 @@ from gitml.errors import UsageError
 from gitml.rollout.metrics import METRICS
 from gitml.rollout.resolved import EvaluatedMetric, resolved
 from gitml.spec import Application, Policy, parse_application, parse_policy
-from gitml.spec.canary import CanaryRules
-from gitml.spec.canarytest import CANARY_METRICS, decides_elsewhere
+from gitml.spec.canary import CANARY_METRICS, CanaryRules
+from gitml.spec.canarytest import decides_elsewhere
 from gitml.spec.policycheck import kpis_known
 from gitml.spec.yamlfile import parse
 
@@ -35,6 +35,17 @@ def test_without_an_interval_there_is_no_margin_and_so_no_metric() -> None:
     assert resolved(CanaryRules(), APP, "m", {}).metric == ""
     wanted = CanaryRules.model_validate({"metric": {"goal": "better"}})
     assert (resolved(wanted, APP, "m", {}).metric, resolved(wanted, APP, "m", {}).margin) == ("auc", None)
+
+
+@pytest.mark.parametrize("rules", ["{labels: {within: 40d}}", "{maximum: 5d, labels: {within: 5d}}"])
+def test_a_test_that_expires_before_the_first_label_is_refused(rules: str) -> None:
+    with pytest.raises(Exception, match="expires before the first label counts"):
+        parse_policy(f"environments: {{p: {{canary: {rules}}}}}".encode())
+
+
+def test_a_metric_that_labels_do_not_tell_is_refused() -> None:
+    with pytest.raises(Exception, match="wibble cannot be told from labels"):
+        parse_policy(b"environments: {p: {canary: {metric: {name: wibble}}}}")
 
 
 def test_a_kpi_is_that_of_gitml_yaml() -> None:

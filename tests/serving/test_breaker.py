@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitml.models.signature import parse
 from gitml.serving.breaker import Breaker
 from serving.test_v2 import tensors
+from serving_models import SIGNATURE
 from serving_server import ROW, VERSIONS, Served, constant
 
 Start = Callable[..., Served]
@@ -81,6 +84,15 @@ def test_callers_see_no_error_and_the_canary_gets_no_more_traffic(start: Start) 
     sick.server.deploy(sick.models)
     sick.server.deploy(sick.models, weight=99.999)
     assert sick.asks(2) == [(200, "canary")] * 2
+
+
+def test_what_a_canary_alone_finds_invalid_is_its_failure(start: Start) -> None:
+    sick = Sick(start)
+    inputs = [{name: one for name, one in field.items() if name != "nullable"} for field in SIGNATURE["inputs"]]
+    stricter = replace(constant(1, 2), signature=parse({**SIGNATURE, "inputs": inputs}))
+    sick.server.deploy({VERSIONS[0]: sick.models[VERSIONS[0]], VERSIONS[1]: stricter}, weight=99.999)
+    assert sick.asks(1, {**ROW, "age": None}) == [(200, "champion")]
+    assert [(e.arm.name, e.outcome) for e in sick.server.log.events] == [("canary", "failed"), ("asked", "ok")]
 
 
 def test_callers_stop_nothing_with_bad_input(start: Start) -> None:

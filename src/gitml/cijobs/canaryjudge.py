@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -74,7 +75,9 @@ def canary(place: TrialPlace, call: CanaryCall) -> tuple[Evaluation, ...]:
 
 
 def experiment(place: TrialPlace, call: CanaryCall, wanted: ExperimentOrder) -> tuple[Evaluation, ...]:
-    """Split traffic by a KPI. Raises as ``canary``, and UsageError where no KPI is named."""
+    """Split traffic by a KPI. Raises as ``canary``, and UsageError where no KPI is named, or a margin that is none."""
+    if wanted.margin is not None and not 0 <= wanted.margin < math.inf:
+        raise UsageError(f"{wanted.margin:g} is no margin", "it is how much worse the KPI may be, such as 0.2")
     main, orders = _orders(place, call)
     split = [order for order in orders if order.mode == "split"]
     if not split:
@@ -120,6 +123,9 @@ def _wanted(main: Mainline, call: CanaryCall) -> Iterator[WatchedCandidate]:
     unknown = [name for name in call.models if name not in app.models]
     if unknown:
         raise UsageError(f"there is no model {unknown[0]}", f"gitml.yaml has {', '.join(app.models)}")
+    if call.environment and call.environment not in policy.environments:
+        known = ", ".join(policy.environments) or "none"
+        raise UsageError(f"there is no environment {call.environment}", f"policy.yaml has {known}")
     found = [
         one
         for one in candidates_of(main, app, policy)

@@ -77,8 +77,8 @@ class _Work:
             raise IntegrityError(f"{_said(told)} is of another part or weight than main gives it")
         if slot(one.one.rules.every, told.at) != told.at:
             raise IntegrityError(f"{_said(told)} is of no moment of the schedule")
-        if told.since < one.together:
-            raise IntegrityError(f"{_said(told)} counts what was before both were there")
+        if told.since < one.since:
+            raise IntegrityError(f"{_said(told)} counts what was before both were there under these rules")
         return one
 
     def _statement(self, raw: Mapping[str, Any], told: ToldEvaluation) -> Statement:

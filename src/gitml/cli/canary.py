@@ -133,8 +133,12 @@ def _both(counts: Any) -> str:
 
 
 def _schedule(one: Any) -> None:
-    show(f"{one.since:%Y-%m-%d %H:%M} to {one.until:%Y-%m-%d %H:%M} UTC; expires {one.ends:%Y-%m-%d %H:%M} UTC")
-    if one.next_look:
+    window = f"{one.since:%Y-%m-%d %H:%M} to {one.until:%Y-%m-%d %H:%M} UTC"
+    if one.mode == "replay":
+        show(window)
+        return
+    show(f"{window}; expires {one.ends:%Y-%m-%d %H:%M} UTC")
+    if one.next_look and one.at < one.ends:
         show(f"Next look: {one.next_look:%Y-%m-%d %H:%M} UTC")
     if one.step.next is not None:
         following = "champion" if one.step.next == "champion" else f"{one.step.next:g} %"

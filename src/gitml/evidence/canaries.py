@@ -183,12 +183,15 @@ class ToldEvaluation(_Form):
             raise ValueError("its candidate is the champion")
         if made_at(self.candidate.version) > self.at:
             raise ValueError("its candidate is of a time that was yet to come")
-        failed = any(part.phase is Phase.FAILED for part in self.parts)
-        judged = any(part.part in ("primary", "kpi") and part.phase is Phase.SUCCESSFUL for part in self.parts)
-        if self.phase is Phase.SUCCESSFUL and (failed or not judged):
+        wholly = all(part.phase is Phase.SUCCESSFUL for part in self.parts)
+        judged = any(part.part in ("primary", "kpi") for part in self.parts)
+        if self.phase is Phase.SUCCESSFUL and not (wholly and judged):
             raise ValueError("passes, and its parts do not")
         if self.step.ready and self.phase is Phase.FAILED:
             raise ValueError("fails, and its next step is ready")
+        rails = [part.phase for part in self.parts if part.part in ("guardrail", "ratio")]
+        if self.step.ready and not (rails and all(phase is Phase.SUCCESSFUL for phase in rails)):
+            raise ValueError("its next step is ready, and its guardrails are not kept")
         return self
 
 

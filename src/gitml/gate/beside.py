@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,7 +21,10 @@ from gitml.gate.derived import DerivedCommit
 from gitml.gate.tree import Edit, deployment
 from gitml.gates.facts import JudgedBeside, RulesOfTest, Unknown
 from gitml.git.commands import Git
+from gitml.git.tree import Tree
 from gitml.policy.decision import Decision
+from gitml.registry.store import record_path, versions
+from gitml.spec.deployment import Pin
 from gitml.spec.policy import Policy
 from gitml.verdict import Phase, Verdict
 
@@ -29,29 +32,40 @@ Beside = tuple[SignedCanary, ...] | Unknown
 NOBODY_JUDGES = Unknown("policy.yaml does not say under `canary` how candidates are judged there")
 
 
-def beside_or_unknown(place: Place, policy: Policy, git: Git, edit: Edit) -> Beside:
-    """The evaluations that count of all versions that the edit brings in, or why there are none."""
+def beside_or_unknown(place: Place, policy: Policy, main: Mainline, edit: Edit) -> Beside:
+    """The evaluations that count of all versions that the edit brings in, or why there are none; those too of other
+    versions with the same file, as a repeated training makes them."""
     environment = policy.environments.get(edit.environment)
     if environment is None or environment.canary_of(edit.model) is None:
         return NOBODY_JUDGES
-    versions = _brought(git, edit)
-    if not versions:
+    brought = _brought(main.git, edit)
+    if not brought:
         return ()
     try:
-        since = min(map(made_at, versions)) - LEEWAY
+        named = {pin.version for pin in brought} | set(_of_same_file(main.tree, edit.model, brought))
+        since = min(map(made_at, named)) - LEEWAY
         found = heard_canaries(place, rules_of(place, policy), since).counting
     except GitmlError as exc:
         return Unknown(f"how candidates were judged cannot be read: {exc.message.splitlines()[0]}")
-    return tuple(one for one in found if one.told.candidate.version in versions)
+    return tuple(one for one in found if one.told.candidate.version in named)
 
 
-def _brought(git: Git, edit: Edit) -> frozenset[str]:
+def _of_same_file(tree: Tree, model: str, pins: Collection[Pin]) -> Iterator[str]:
+    """Versions whose record names the file of one of the pins."""
+    digests = [pin.digest.encode() for pin in pins]
+    for version in versions(tree, model):
+        raw = tree.read(record_path(model, version)) or b""
+        if any(digest in raw for digest in digests):
+            yield version
+
+
+def _brought(git: Git, edit: Edit) -> tuple[Pin, ...]:
     """Whatever is no champion on base: no evaluation is older than its candidate, so no older ones are read."""
     old, new = (deployment(git, blob, edit.path) for blob in (edit.old, edit.new))
     if new is None or isinstance(new, Unknown):
-        return frozenset()
+        return ()
     there = {old.champion.version} if old and not isinstance(old, Unknown) else set()
-    return frozenset(pin.version for pin in new.pins) - there
+    return tuple(pin for pin in new.pins if pin.version not in there)
 
 
 def beside_told(beside: Beside) -> tuple[JudgedBeside, ...] | Unknown:

@@ -85,14 +85,16 @@ def judge(facts: Facts, wanted: CanaryAsked) -> Verdict:
 
 
 def _of_pair(facts: Facts) -> Sequence[JudgedBeside]:
-    """Of exactly this version beside exactly this champion, oldest first."""
+    """Of this version's file beside exactly this champion, oldest first: trained again to the same bytes it is no other
+    candidate."""
     champion, told = facts.champion, facts.judged_beside
     if champion is None or isinstance(champion, Unknown) or isinstance(told, Unknown):
         return ()
-    versions = [(one.model, one.version, one.artifact) for one in (facts.candidate, champion)]
-    here = [one for one in told if one.repository.lower() == facts.repository.lower() and one.until <= facts.now]
+    new = facts.candidate
+    here = [one for one in told if one.repository.lower() == facts.repository.lower()]
     here = [one for one in here if one.environment == facts.environment]
-    mine = [one for one in here if [(one.model, *one.candidate), (one.model, *one.champion)] == versions]
+    here = [one for one in here if (one.model, one.champion) == (champion.model, (champion.version, champion.artifact))]
+    mine = [one for one in here if (one.model, one.candidate[1]) == (new.model, new.artifact)]
     return sorted(mine, key=lambda one: (one.until, one.time, one.name))
 
 
@@ -100,6 +102,8 @@ def _newest(facts: Facts, found: Sequence[JudgedBeside], wanted: CanaryAsked) ->
     rules = facts.test_rules
     if isinstance(rules, Unknown):
         return unclear(rules.reason)
+    # A failure counts whatever the clock says; a pass is of exactly this version, and not of a time yet to come.
+    found = [one for one in found if one.until <= facts.now and one.candidate[0] == facts.candidate.version]
     under = [one for one in found if one.rules == rules.digest]
     if not under:
         why = "it was judged under other rules: a new test has begun" if found else "no signed evaluation of it yet"

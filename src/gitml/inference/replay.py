@@ -66,7 +66,10 @@ def replay(place: TrialPlace, call: ReplayCall) -> Evaluation:
     and what loading the candidate raises."""
     app = load_application(place.root)
     sides = _sides(place.root, app, call)
-    at = (call.at or clock.now()).replace(microsecond=0)
+    now = clock.now()
+    if call.at and call.at > now:
+        raise UsageError(f"{call.at:%Y-%m-%d %H:%M} UTC is in the future", "nothing is known of it yet")
+    at = (call.at or now).replace(microsecond=0)
     trial = _trial(place.root, app, sides, call, at)
     _refuse_private(app, sides.candidate)
     with Quarantine() as quarantine:
@@ -111,9 +114,11 @@ def _trial(root: Path, app: Application, sides: _Sides, call: ReplayCall, at: da
             "versions are compared that answer the same question",
         )
     since = at - call.since if isinstance(call.since, timedelta) else call.since
+    if since >= at:
+        raise UsageError("the window is empty: it begins when it ends, or later", "name an earlier time with --since")
     since, notes = _after_training(since, sides.candidate)
     if since >= at:
-        raise InconclusiveError(f"nothing is left to replay: {notes[0] if notes else 'the window is empty'}")
+        raise InconclusiveError(f"nothing is left to replay: {notes[0]}", "wait for traffic that it was not trained on")
     wanted = _rules(root, sides)
     rules = resolved(wanted, app, sides.champion.model, own_metrics(sides.champion))
     rules = replace(rules, kpi=None, kpis=(), maximum=max(rules.maximum, at - since + timedelta(days=1)))

@@ -26,17 +26,20 @@ from gitml.verdict import Phase
 
 Ints = NDArray[np.int64]
 _MICRO = timedelta(microseconds=1)
+# Squares of larger ones, added up, are no numbers any more.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
 class UnitFacts:
     """What happened: ``unit`` keys, ``time`` in microseconds, ``value``; by unit, then by time. ``unfit``: rows without
-    a unit, a time or a finite value."""
+    a unit, a time or a finite value. ``huge``: those whose value cannot be added up."""
 
     unit: Ints
     time: Ints
     value: NDArray[np.float64]
     unfit: int = 0
+    huge: int = 0
 
 
 def kpi(
@@ -53,6 +56,10 @@ def kpi(
         return _open(rule, "requests name no units, so nothing that happened can be told of one")
     until = when[1]
     facts = facts_of(rule, traffic, Window(trial.since, until, trial.at))
+    if facts.huge and rule.spec.value == "sum":
+        return _open(
+            rule, f"{facts.huge:,} of its rows have a value that cannot be added up: mend them or leave them out"
+        )
     within = rule.spec.within // _MICRO
     strata, events = [], [0, 0]
     for epoch in range(len(rows.epochs)):
@@ -116,11 +123,13 @@ def facts_of(rule: KpiRule, traffic: TrialTraffic, window: Window) -> UnitFacts:
         np.concatenate([part[n] for part in parts]) if parts else np.zeros(0, kind)
         for n, kind in enumerate((np.int64, np.int64, np.float64))
     )
-    fit = (unit != 0) & (time >= 0) & np.isfinite(value)
+    whose = (unit != 0) & (time >= 0)
+    huge = int((whose & (np.abs(value) > _LARGEST)).sum())
+    fit = whose & np.isfinite(value)
     unfit = int((~fit).sum())
     unit, time, value = unit[fit], time[fit], value[fit]
     order = np.lexsort((time, unit))
-    return UnitFacts(unit[order], time[order], value[order], unfit)
+    return UnitFacts(unit[order], time[order], value[order], unfit, huge)
 
 
 def _facts(

@@ -53,6 +53,9 @@ def _versions(trial: CandidateTrial, rows: TrialRows) -> JudgedPart:
     if rows.mixed:
         why = "one routing had rows of other versions or weights than it says"
         return _part("versions", Phase.ERROR, f"versions were swapped: {why}: {told or ', '.join(rows.mixed[:3])}")
+    if trial.mode == "replay" and not len(rows.champion):
+        why = f"no answer of {trial.champion.version} was logged in {trial.environment} in that time"
+        return _part("versions", Phase.INCONCLUSIVE, f"{why}; the log has {told}" if told else why)
     if not len(rows.candidate):
         rest_of_it = f"; the log has {told}" if told else ""
         return _part("versions", Phase.INCONCLUSIVE, f"no row of {trial.candidate.version} was found{rest_of_it}")

@@ -113,9 +113,11 @@ def _judged(
         *(one.part for one in kpis),
     ]
     phase, reason = _decided(parts, main)
+    bad = any(part.phase is Phase.FAILED for part in parts)
+    step = begun.step if bad else _step(trial, units, begun, [*ratio, *rails], epochs)
     return replace(
         begun, phase=phase, reason=reason, parts=tuple(parts), epochs=epochs, labels=label_state(rows, labels),
-        series=main.series if main else (), step=_step(trial, units, begun, [*ratio, *rails], epochs),
+        series=main.series if main else (), step=step,
     )  # fmt: skip
 
 
@@ -158,7 +160,8 @@ def _expiring(found: Evaluation, trial: CandidateTrial) -> Evaluation:
     if trial.at < trial.ends or found.phase is not Phase.INCONCLUSIVE:
         return found
     days = trial.rules.maximum.total_seconds() / 86_400
-    return replace(found, reason=f"expired undecided after {days:g} days: {found.reason}")
+    step = replace(found.step, ready=False)
+    return replace(found, reason=f"expired undecided after {days:g} days: {found.reason}", step=step)
 
 
 def _step(

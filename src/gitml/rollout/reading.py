@@ -159,7 +159,7 @@ def _in_epochs(rows: TrialRows, found: _Gathered) -> TrialRows:
     """Epochs are those in which the candidate answered, in the order of their first row."""
     names = tuple(found.encoders.epochs.known)
     mine = [number for number, name in enumerate(names) if name in found.weights]
-    mixed = tuple(names[n] for n in mine if len(found.weights[names[n]]) > 1 or names[n] in found.strangers)
+    mixed = tuple(names[n] for n in mine if not _is_one(found.weights[names[n]]) or names[n] in found.strangers)
     starts = {n: int(rows.candidate.arrived[rows.candidate.epoch == n].min(initial=2**62)) for n in mine}
     order = sorted(mine, key=lambda number: (starts[number], names[number]))
     table = np.full(len(names) + 1, -1, dtype=np.int32)
@@ -171,6 +171,11 @@ def _in_epochs(rows: TrialRows, found: _Gathered) -> TrialRows:
     return replace(
         rows, champion=inside[0], candidate=inside[1], epochs=epochs, mixed=mixed, lone=len(arms[0]) - len(inside[0])
     )
+
+
+def _is_one(weights: set[float]) -> bool:
+    """Whether it is one weight, and one that a routing can have."""
+    return len(weights) == 1 and all(0 <= weight <= 100 for weight in weights)
 
 
 def _paired(rows: TrialRows) -> TrialRows:

@@ -19,7 +19,7 @@ COLUMNS = (
     "arrived",
 )  # fmt: skip
 ANSWERED, FAILED, DROPPED, OTHER = range(4)
-# `refused` and `invalid` happen before a version is asked, and callers can bring them about as they like.
+# `refused` and `invalid` are what callers can bring about as they like; what the champion answers instead is `failed`.
 _OUTCOMES = {"ok": ANSWERED, "failed": FAILED, "timed out": FAILED, "dropped": DROPPED}
 
 

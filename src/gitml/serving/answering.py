@@ -87,7 +87,8 @@ class Answering:
                 except RequestError:
                     raise exc from None
                 # The champion answers it, so it is the canary's failure, and the caller sees none.
-                self._failed(ask, exc, arm, request_id, unit, asked)
+                what = "timed out" if exc.code == 504 else "failed"
+                self._failed(ask, exc, arm, request_id, unit, asked, what)
                 served.breaker.count(failed=True)
                 variant, arm = spare, served.asked[spare.version]
             head = _head(served, variant, request_id)
@@ -115,13 +116,14 @@ class Answering:
         self._failed(ask, exc, _chosen(ask.served, ask.version), ask.name_it(None), ask.header_unit, None)
 
     def _failed(
-        self, ask: Ask, exc: RequestError, arm: Arm, request_id: str, unit: str, asked: AskedRows | None
-    ) -> None:
+        self, ask: Ask, exc: RequestError, arm: Arm, request_id: str, unit: str, asked: AskedRows | None,
+        what: str = "",
+    ) -> None:  # fmt: skip
         seconds, now = time.perf_counter() - ask.began, clock.timestamp()
         self._log.put(
             Exchange(
                 request_id, ask.caller, unit or None, arm, {}, {}, seconds, now - seconds, now,
-                0, outcome_of(exc), exc.reason, asked.length if asked else 0,
+                0, what or outcome_of(exc), exc.reason, asked.length if asked else 0,
             )
         )  # fmt: skip
 

@@ -18,6 +18,8 @@ CanaryMode = Literal["shadow", "split"]
 CanaryChange = Literal["raise", "promote", "take-back"]
 Percent = Annotated[Number, Field(gt=0, lt=100)]
 Margin = Annotated[Number, Field(ge=0)]
+# Those that answers and labels tell.
+CANARY_METRICS = ("auc", "log_loss", "brier", "accuracy", "precision", "recall", "mae", "mse", "rmse")
 # Habits of users repeat by the week: a KPI that is judged on a few days is that of these days.
 KPI_WEEK = timedelta(days=7)
 _SHORTEST_LOOK = timedelta(minutes=5)
@@ -68,6 +70,8 @@ class CanaryMetric(CanaryGoal):
     def _is_one_metric(self) -> Self:
         if self.name and self.kpi:
             raise WrongValueError("there is one primary metric", "keep name or kpi")
+        if self.name and self.name not in CANARY_METRICS:
+            raise WrongValueError(f"{self.name} cannot be told from labels", f"one of {', '.join(CANARY_METRICS)}")
         return self
 
 
@@ -180,5 +184,9 @@ class CanaryRules(FileSection):
         if self.maximum <= self.least_time:
             raise WrongValueError(
                 "the test expires before anything can pass", "make maximum longer than minimum.time (a week for a KPI)"
+            )
+        if self.labels.within and self.labels.within >= self.maximum:
+            raise WrongValueError(
+                "the test expires before the first label counts", "make maximum longer than labels.within"
             )
         return self

@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gitml.spec.application import Application
-from gitml.spec.canary import CanaryRules
-
-# Those that answers and labels tell.
-CANARY_METRICS = ("auc", "log_loss", "brier", "accuracy", "precision", "recall", "mae", "mse", "rmse")
+from gitml.spec.canary import CANARY_METRICS, CanaryRules
 
 
 def metric_of(rules: CanaryRules, app: Application, model: str) -> str:
