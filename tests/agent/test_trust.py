@@ -324,3 +324,14 @@ def test_an_unknown_version_is_refused(world: World, running: Running) -> None:
     wanted["champion"]["version"] = "20260101T000000Z-00000000"
     world.tell(world.merge(yaml.safe_dump(wanted)), "gate", "approved")
     assert "m has no version 20260101T000000Z-00000000, which is pinned" in running.one().reason
+
+
+def test_of_two_gates_of_one_second_the_shut_one_counts(world: World, running: Running) -> None:
+    """The name of the run decides which bytes, and so which name, comes last."""
+    change = merged(world)
+    world.say("approved", change)
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    told = dict(world.signed("gate", change, time=now, run=f"http://ci/{number}") for number in range(8))
+    name, envelope = world.signed("gate", change, time=now, result="failed", run="http://ci/8")
+    append(world.remote, {**told, name: envelope})
+    refused(running, "the newest 'gate' evidence says failed")

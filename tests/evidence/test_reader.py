@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from conftest import git, packed
-from evidence.evidence_kit import REPOSITORY, START, World, enveloped, key_pair, named, stamp, world
+from evidence.evidence_kit import REPOSITORY, START, World, binding, enveloped, key_pair, named, stamp, world
 from gitml.evidence import trust
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.reader import EvidenceRules, Told, read
@@ -308,3 +309,42 @@ def test_a_training_with_files_that_look_like_events_breaks_nothing(app: World) 
     assert told(app).standing.line.breaks
     assert told(app).standing.broken == ()
     assert app.names[-1] in counting(app)
+
+
+@pytest.mark.slow
+def test_a_flood_of_large_events_that_nobody_vouches_for_fills_no_reader_s_memory(
+    app: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A megabyte of one letter costs a kilobyte on the forge, and each file may be another one."""
+    stranger, _ = key_pair()
+    before = counting(app)
+    for number in range(16):
+        about = binding(time=stamp(START))
+        envelope = enveloped(about, stranger, {"number": number, "words": "x" * 400_000})
+        place = tmp_path / "flood" / named(about, envelope)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(envelope)
+    app.rewrite_ledger(f"cp -r {tmp_path}/flood/* .")
+    app.git("fetch", "-q", "origin")
+    monkeypatch.setattr(ledger, "_AT_ONCE", 1_000_000)
+    rules = EvidenceRules(parse_policy((app.root / "policy.yaml").read_bytes()), REPOSITORY, NOW)
+    head = app.git("rev-parse", f"origin/{ledger.BRANCH}")
+    tracemalloc.start()
+    found = read(app.root, head, rules, whole=False)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000, "of 9 MB"
+    assert [one.name for one in found.events if one] == before
+    refused = [one for one in found.events if not one]
+    assert {one.cause for one in refused} == {Cause.UNKNOWN_KEY}
+    assert len({one.event.digest for one in refused}) == 16
+
+
+def test_of_two_judgements_of_one_second_the_one_that_shut_is_the_newer_whatever_its_run_is_called(app: World) -> None:
+    """The name of the run decides the bytes, so the name, and whoever calls the job can try names until one fits."""
+    gate = last(app, "gate").model_copy(update={"time": stamp(app.now())})
+    shut = gate.model_copy(update={"result": "failed", "run": "http://ci/0"})
+    app.record(shut, *(gate.model_copy(update={"run": f"http://ci/{number}"}) for number in range(1, 9)))
+    events = [one for one in told(app).events if one.kind == "gate" and one.binding and one.binding.time == gate.time]
+    assert (len(events), events[-1].result) == (9, "failed")
+    assert last(app, "gate").result == "failed"

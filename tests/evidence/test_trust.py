@@ -19,7 +19,10 @@ from gitml.errors import UsageError
 from gitml.evidence.dsse import PAYLOAD_TYPE, pae, sign, unpack
 from gitml.evidence.keys import fingerprint, generate, is_signed, signing_key
 from gitml.evidence.statement import Statement, parse_payload, to_payload
-from gitml.evidence.trust import Believed, Cause, believe
+from gitml.evidence.trust import Believed, Cause, believe, believe_event
+from gitml.git import ledger
+from gitml.git.ledger import Event
+from gitml.jsontext import canonical
 
 KEY, PUBLIC = key_pair()
 NOW = START + timedelta(days=1)
@@ -174,3 +177,24 @@ def test_the_first_reason_why_a_statement_does_not_count_stays() -> None:
     assert not fine.unless("it speaks of another merge")
     assert fine.unless("too old").unless("it speaks of another merge").why_not == "too old"
     assert Believed(None, "", "cannot be read").binding is None
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_event_of_the_first_format_has_one_form_too(both: bool) -> None:
+    """Whatever a key of CI could be made to sign in other words: one binding, in its one place, that says no format."""
+    ci, public = key_pair()
+    keys = {"ci": trusted(public)}
+    about = binding(format=1)
+    plain = enveloped(about, ci)
+    name = ledger.event_name(about.time, about.kind, plain)
+    assert believe_event(Event(name, plain), keys, REPOSITORY, START, "github.com")
+    elsewhere = believe_event(Event(name, plain), keys, "acme/other", START)
+    assert elsewhere.cause is Cause.OTHER_REPOSITORY
+    data = json.loads(to_payload(Statement(about)))
+    if both:
+        data["predicate"]["gitml_binding"] = {**binding(result="failed").to_dict(), "host": "github.com"}
+    else:
+        data["predicate"]["gitml"]["format"] = 1
+    forged = sign(canonical(data), ci)
+    found = believe_event(Event(ledger.event_name(about.time, about.kind, forged), forged), keys, REPOSITORY, START)
+    assert (bool(found), found.cause) == (False, Cause.UNREADABLE if both else Cause.NOT_CANONICAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +67,7 @@ class Town:
     def opened(self, login: str = BOT, branch: str = BRANCH) -> PullRequest:
         return self.forge.as_(login).pulls.open(NewPull("Retrain delay", branch, "main"))
 
-    def ran(self, commit: str, stage: Entry, version: Record, *, over: bool = True) -> None:
+    def ran(self, commit: str, stage: Entry, version: Record, *, over: bool = True, **about_it: str) -> None:
         """The training of a commit went well, and handed over what the record says. Else its job `commit` is at it."""
         outputs = {path: file.model_dump(exclude_none=True) for path, file in version.files.items()}
         stages = [{"stage": "train", "how": "ran", "entry": stage.to_dict(), "outputs": outputs}]
@@ -83,7 +83,7 @@ class Town:
             *(("completed", "success") if over else ("in_progress", "")),
             "http://ci/7",
         )
-        run = Run(0, 1, "workflow_dispatch", *about, by=BOT)
+        run = replace(Run(0, 1, "workflow_dispatch", *about, by=BOT), **about_it)  # type: ignore[arg-type]
         jobs = [Job(0, "commit", "in_progress", "", (), "runner-1", "2026-01-01T00:00:00Z", "http://ci/7/1")]
         self.forge.as_("ada").acts.ran(run, jobs, artifacts={"fragment-train-cpu": stream.getvalue()})
 
@@ -198,6 +198,34 @@ def test_the_bot_s_commit_calls_the_gate_or_says_why_it_cannot(town: Town) -> No
     assert wake_gate(job, "gitml-gate.yml", "main") == ""
     (run,) = job.runs.of_commit(town.main)
     assert (run.workflow, run.branch, run.by) == (".github/workflows/gitml-gate.yml", "main", JOBS)
+
+
+def test_the_forge_vouches_for_no_run_of_a_fork_nor_for_another_workflow_or_event(town: Town) -> None:
+    """Whatever they handed over at this commit, under whatever names: the repository's own training alone counts."""
+    first, stage = asked(town), entry()
+    number = town.opened().number
+    version = record(first, stage)
+    committed(town, first, stage, version)
+    for attack in (
+        {"repository": "eve/flights"},
+        {"repository": "eve/flights", "event": "pull_request"},
+        {"repository": ""},
+        {"event": "pull_request"},
+        {"event": "pull_request_target"},
+        {"event": "workflow_run"},
+        {"workflow": ".github/workflows/evil.yml"},
+        {"workflow": f".github/workflows/evil.yml@{WORKFLOW}"},
+        {"workflow": f"{WORKFLOW}.yml"},
+        {"conclusion": "failure"},
+        {"conclusion": "cancelled"},
+        {"commit": "f" * 40},
+    ):
+        town.ran(attack.pop("commit", first), stage, version, **attack)
+    outcome = town.gate(number)
+    assert (outcome.state, "no run of" in outcome.line) == (State.PENDING, True), outcome.line
+    assert town.derived().keys() == {first}
+    town.ran(first, stage, version, repository="Ada/Flights")
+    assert town.gate(number).state is State.SUCCESS, "names of repositories know no capital letters"
 
 
 def test_what_a_run_did_not_hand_over_shuts_the_bot_s_pull_request(town: Town) -> None:

@@ -12,6 +12,7 @@ import yaml
 from conftest import git, write
 from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, details, part
 from evidence.evidence_kit import binding, stamp
+from gitml.control.mainline import Mainline
 from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import proposal, raising, succession, takeback
 from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
@@ -19,10 +20,13 @@ from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.evidence.looks import RESULTS
 from gitml.evidence.statement import Statement
+from gitml.gate.beside import as_of_now
+from gitml.gate.derived import DerivedCommit
+from gitml.gate.tree import Edit
 from gitml.git.commands import Git
 from gitml.git.edit import Who
 from gitml.spec.deployment import Canary, Deployment, Pin, parse_deployment, render_deployment
-from gitml.verdict import Phase
+from gitml.verdict import Phase, Verdict
 
 BOT = Who(BOT_NAME, BOT_EMAIL)
 PATH = "models/m/production.yaml"
@@ -209,3 +213,29 @@ def test_where_nobody_judges_there_is_no_candidate(main: Main) -> None:
 def test_names_of_kinds() -> None:
     assert (raising.NAME, succession.NAME, takeback.NAME) == ("raise", "champion", "take-back")
     assert timedelta(hours=2) == MOMENT - BEGAN
+
+
+def test_more_traffic_follows_from_main_as_it_is_now_or_is_somebody_s_work(main: Main) -> None:
+    """A claim names any commit of main, also one with rules that main has no more."""
+    main.has(beside(50))
+    claim = main.claim("champion")
+    fine = Verdict(Phase.SUCCESSFUL, "follows")
+
+    def now(**rules: Any) -> Verdict:
+        main.has(beside(50), **rules)
+        blob = main.git.repository.store("blob", render_deployment(Deployment(champion=NEW)).encode())
+        edit = Edit(
+            PATH, old=main.git.resolve(f"HEAD:{PATH}") or "", new=blob, new_mode="100644", model="m",
+            environment="production",
+        )  # fmt: skip
+        made = DerivedCommit("c" * 40, fine, claim=claim)
+        return as_of_now(made, (), Mainline(main.git, main.commit), edit, MOMENT).verdict
+
+    assert now() == fine
+    assert "another file follows" in now(guard="7d").reason
+
+
+def test_a_claim_names_its_candidate_and_nothing_else(main: Main) -> None:
+    """What is signed of it is counted by its subject: other words for the same would use up the week's proposals."""
+    main.has(beside(50))
+    assert "alone" in main.why_not("champion", version=f"{NEW.version} again")

@@ -436,3 +436,11 @@ def test_every_gate_documents_its_configuration() -> None:
         text = gate.judge.__doc__ or ""
         assert f"{name}:" in text, name
         assert len(text) > 120
+
+
+@pytest.mark.parametrize("first", ["passed", "failed"])
+def test_of_two_statements_of_one_second_the_one_that_failed_decides(first: str) -> None:
+    results = (first, *({"passed", "failed"} - {first}))
+    told = tuple(proof("deployed", environment="production", result=result) for result in results)
+    asked = {"deployed": timedelta(days=30)}
+    assert evidence.judge(facts(proofs=told), asked).phase is Phase.FAILED

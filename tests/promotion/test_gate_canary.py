@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conftest import git
 from evidence.canary_kit import evaluation
 from evidence.look_kit import stamp
 from gitml.control.signing import Signer, bound
@@ -104,3 +105,17 @@ def test_a_file_that_failed_stays_failed_when_it_is_trained_again(g: Gated[Memor
     g.approve(number)
     assert g.one(number).state is State.FAILURE
     assert "stays failed" in g.comments(number)[0]
+
+
+@pytest.mark.nightly
+def test_a_failure_stays_one_where_the_branch_of_looks_is_gone(g: Gated[MemoryTown]) -> None:
+    """A clone that never saw it does not miss it; what shut a gate lies on the ledger too."""
+    old, new, number = versions(g)
+    judge(g, old, new, "failed")
+    assert g.one(number).state is State.FAILURE
+    here = g.town.here
+    git(here, "push", "-q", str(g.town.home.forge.remote), f":refs/heads/{ledger.LOOKS}")
+    git(here, "update-ref", "-d", ledger.local_of(ledger.LOOKS))
+    shut = g.one(number)
+    assert shut.state is State.FAILURE
+    assert "failed" in str(shut.judged)

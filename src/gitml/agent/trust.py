@@ -24,7 +24,7 @@ from gitml.agent.source import Mirror, Moved
 from gitml.errors import GitmlError, OutsideError, SpecError
 from gitml.evidence.bearing import predates, why_not
 from gitml.evidence.keys import fingerprint
-from gitml.evidence.reader import EvidenceRules
+from gitml.evidence.reader import EvidenceRules, by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed, Cause, believe_event, sealed
@@ -311,7 +311,7 @@ def _newest(kind: str, told: Sequence[Believed], change: Moved) -> Believed:
             f"{place} has no {kind!r} evidence that counts" + (f": {why}" if why else ""),
             "was it merged past the gate, or is CI still recording? `gitml evidence ls` shows what there is",
         )
-    newest = counting[-1]
+    newest = max(counting, key=by_time)
     if newest.binding is None or newest.binding.result != "passed":
         result = newest.binding.result if newest.binding else "nothing"
         raise UntrustedError(f"{place}: the newest {kind!r} evidence says {result} ({newest.name})")

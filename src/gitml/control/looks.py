@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
 from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
 from gitml.evidence.looks import KIND, Looks, looks_of
-from gitml.evidence.reader import EvidenceRules
+from gitml.evidence.reader import EvidenceRules, believed_of
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
@@ -39,8 +39,7 @@ def read_looks(
     first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}" if since else ""
     found = [entry for entry in entries if (named := NAME.fullmatch(entry.name)) and named["kind"] == kind]
     found = [entry for entry in found if _stamp(entry) >= first]
-    told = (rules.believe(event) for event in ledger.load(repository, found))
-    return tuple(sorted(told, key=lambda one: one.name))
+    return tuple(sorted(believed_of(repository, found, rules), key=lambda one: one.name))
 
 
 def _stamp(entry: LedgerEntry) -> str:
@@ -48,16 +47,30 @@ def _stamp(entry: LedgerEntry) -> str:
     return named["time"] if named else ""
 
 
-def heard_looks(place: Place, rules: EvidenceRules, since: datetime | None = None) -> Looks:
-    """Those that the forge has now, and that count. Raises OutsideError, or IntegrityError when they were rewritten."""
-    head = ledger.fetch(place.root, place.remote, LOOKS)
-    return looks_of(one for one in read_looks(place.root, head, rules, since) if one) if head else Looks()
+def heard_looks(
+    place: Place, rules: EvidenceRules, since: datetime | None = None, copied: Iterable[Believed] = ()
+) -> Looks:
+    """Those that the forge has now, and that count. Raises OutsideError, or IntegrityError when they were rewritten.
+
+    ``copied``: what lies on the ledger, where those that something hung on are: it stays when their branch goes.
+    """
+    return looks_of(_counting(place, rules, since, KIND, copied))
 
 
-def heard_canaries(place: Place, rules: EvidenceRules, since: datetime | None = None) -> Canaries:
-    """The evaluations of candidates that the forge has now, and that count. Raises as ``heard_looks``."""
+def heard_canaries(
+    place: Place, rules: EvidenceRules, since: datetime | None = None, copied: Iterable[Believed] = ()
+) -> Canaries:
+    """The evaluations of candidates that the forge has now, and that count. As ``heard_looks``."""
+    return canaries_of(_counting(place, rules, since, CANARY, copied))
+
+
+def _counting(
+    place: Place, rules: EvidenceRules, since: datetime | None, kind: str, copied: Iterable[Believed]
+) -> Iterable[Believed]:
     head = ledger.fetch(place.root, place.remote, LOOKS)
-    return canaries_of(one for one in read_looks(place.root, head, rules, since, CANARY) if one) if head else Canaries()
+    told = read_looks(place.root, head, rules, since, kind) if head else ()
+    every = (*told, *(one for one in copied if one.kind == kind))
+    return {one.name: one for one in every if one}.values()
 
 
 def newest_looks(remote: Remote) -> Mapping[MonitorName, datetime]:

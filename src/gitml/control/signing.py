@@ -119,7 +119,7 @@ def rules_of(place: Place, policy: Policy) -> EvidenceRules:
 def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
     head = ledger.fetch(place.root, place.remote)
-    told = read(place.root, head, rules_of(place, policy)) if head else Told()
+    told = read(place.root, head, rules_of(place, policy), whole=False) if head else Told()
     events = without_backdated(place.git, told.events, policy.keys)
     return BelievedEvents(events, told.standing.broken)
 

@@ -97,7 +97,10 @@ def plain_pin(pin: Pin) -> Pin:
 
 def claimed(git: Git, claim: Claim, *, guard: bool = False) -> CandidateOnMain:
     """The candidate (or guard) that the subject, ``MODEL ENVIRONMENT VERSION``, names. Raises FailedError."""
-    model, environment, version = (*claim.subject.split(" "), "", "", "")[:3]
+    parts = claim.subject.split(" ")
+    if len(parts) != 3:
+        raise FailedError("does not name model, environment and version alone")
+    model, environment, version = parts
     there = (guards_on if guard else candidates_on)(git.at(claim.base), model, environment)
     found = [one for one in there if one.pin.version == version]
     if not found:

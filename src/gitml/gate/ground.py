@@ -41,7 +41,8 @@ def ground(place: Place, main: Mainline | None = None) -> Iterator[Ground]:
     """Raises SpecError when the base branch has no policy.yaml that can be read."""
     main = main or place.newest(whole=True)
     policy, raw = main.policy(), main.file(POLICY) or b""
-    heard, seen = heard_or_unknown(place, policy), seen_or_unknown(place, policy)
+    heard = heard_or_unknown(place, policy)
+    seen = seen_or_unknown(place, policy, heard)
     yield Ground(main, policy, sha256(raw).hexdigest(), heard, _remotes(place, main), seen)
 
 

@@ -68,9 +68,9 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         return Judged(pull, ground, refused=(*found.refused, *hidden, *_forged(made)), derived=made)
     edit = found.deployments[0]
     more = [e.path for e in found.deployments[1:]]
-    beside = beside_or_unknown(place, ground.policy, ground.main, edit)
+    beside = beside_or_unknown(place, ground, edit)
     made = derivations(place, ground, head, claimed_only=True)
-    made = tuple(as_of_now(one, beside, git, place.clock()) for one in made)
+    made = tuple(as_of_now(one, beside, ground.main, edit, place.clock()) for one in made)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
     refused = (*refused, *_forged(made))
     found = Edits((edit,), refused, found.stale)

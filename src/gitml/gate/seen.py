@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from gitml.control.looks import copy_to_ledger, heard_looks
 from gitml.control.place import Place
-from gitml.control.signing import rules_of
+from gitml.control.signing import BelievedEvents, rules_of
 from gitml.errors import GitmlError
 from gitml.evidence.looks import SignedLook
+from gitml.evidence.trust import Believed
 from gitml.gates.facts import MonitorLook, Unknown
 from gitml.policy.decision import Decision
 from gitml.spec.policy import Policy
@@ -20,15 +21,23 @@ NOBODY_ASKS = Unknown("no gate of policy.yaml asks what the monitors saw")
 _OLDER = timedelta(days=60)
 
 
-def seen_or_unknown(place: Place, policy: Policy) -> Seen:
-    """The looks that count, of all monitors, or why there are none. Without a gate that asks nothing is fetched."""
+def seen_or_unknown(place: Place, policy: Policy, heard: BelievedEvents | Unknown) -> Seen:
+    """The looks that count, of all monitors, or why there are none. Without a gate that asks nothing is fetched.
+
+    ``heard``: the ledger, where copies of looks lie.
+    """
     if policy.looks_within is None:
         return NOBODY_ASKS
     try:
         since = place.clock() - policy.looks_within - _OLDER
-        return heard_looks(place, rules_of(place, policy), since).counting
+        return heard_looks(place, rules_of(place, policy), since, copies(heard)).counting
     except GitmlError as exc:
         return Unknown(f"what the monitors saw cannot be read: {exc.message.splitlines()[0]}")
+
+
+def copies(heard: BelievedEvents | Unknown) -> tuple[Believed, ...]:
+    """What the ledger has."""
+    return () if isinstance(heard, Unknown) else heard.believed
 
 
 def looks_told(seen: Seen) -> tuple[MonitorLook, ...] | Unknown:
