@@ -79,7 +79,7 @@ def _pictures(told: Told, draw: Draw) -> dict[str, bytes]:
 
 def _sections(told: Told, run: str, pictures: Sequence[str]) -> Iterator[Section]:
     yield Section(0, _headline(told))
-    yield Section(0, f"{prose(_sentence(str(told.get('reason', ''))), 600)}.")
+    yield Section(0, f"{prose(str(told.get('reason', '')), 600)}.")
     yield from _table(told)
     for name in pictures:
         yield Section(2, f"![the difference and its range over time]({name})")
@@ -165,11 +165,7 @@ def _both(part: Told, key: str) -> str:
     if not isinstance(found, Mapping):
         return ""
     arms = [found.get(arm) for arm in ("champion", "candidate")]
-    return (
-        ""
-        if all(arm is None for arm in arms)
-        else f"{_SPACE}/{_SPACE}".join("–" if a is None else f"{a:,}" for a in arms)
-    )
+    return "" if all(arm is None for arm in arms) else f"{_SPACE}/ ".join("–" if a is None else f"{a:,}" for a in arms)
 
 
 def _needed(told: Told) -> Iterator[Section]:
@@ -232,7 +228,7 @@ def _notes(told: Told) -> Iterator[Section]:
 
 
 def _footer(told: Told, run: str) -> str:
-    parts = [f"as known {day(told, 'at')}"]
+    parts = [f"As known {day(told, 'at')}"]
     if moment(told, "next_look"):
         parts.append(f"next look {day(told, 'next_look')}")
     for arm in ("candidate", "champion"):
@@ -241,8 +237,4 @@ def _footer(told: Told, run: str) -> str:
             parts.append(f"{arm} {code(str(found.get('artifact', ''))[:12])}")
     parts.append(f"rules {code(str(told.get('rules', ''))[:12])}")
     parts += [link("this run", run)] if run else []
-    return f"<sub>{_sentence(' · '.join(parts))}</sub>"
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    return f"<sub>{' · '.join(parts)}</sub>"
