@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -24,6 +25,11 @@ from gitml.traffic.reader import events, requests
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 OLD, NEW = "20260201T080000Z-77777777", "20260301T080000Z-3f2a90bc"
+
+
+def at(moment: datetime) -> Any:
+    """For gitml alone: a sandbox in this process keeps its own time, and its schedules."""
+    return patch("gitml.clock.time", SimpleNamespace(time=moment.timestamp))
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class SplitWorld:
     ) -> None:
         """Rows of all parts, and their labels, each ``label_delay`` after its request; ``told``: more labels, how long
         after the requests, and by whom."""
-        with patch("gitml.clock.time.time", self.now.timestamp):
+        with at(self.now):
             log = PredictionLog(
                 self.folder,
                 limits=LogLimits(window=0.01, rows=2_000_000, bytes=4 << 30),
@@ -104,13 +110,13 @@ class SplitWorld:
                     spans.setdefault((moment, source), []).append(Label(name, float(late)))
         store = LabelStore(self.folder)
         for (moment, source), labels in sorted(spans.items(), key=lambda one: one[0][0]):
-            with patch("gitml.clock.time.time", moment.timestamp):
+            with at(moment):
                 store.add(self.model, labels, source)
-        with patch("gitml.clock.time.time", self.now.timestamp):
+        with at(self.now):
             store.close()
 
     def happened(self, *events: BusinessEvent) -> None:
-        with patch("gitml.clock.time.time", self.now.timestamp):
+        with at(self.now):
             store = EventStore(self.folder)
             store.add(events)
             store.close()

@@ -194,6 +194,7 @@ def test_a_stage_that_fails_here_proves_nothing(toy: Path) -> None:
 
 def test_a_hook_of_the_clone_does_not_run(trained: Path, tmp_path: Path) -> None:
     hook = trained / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch '{tmp_path / 'ran'}'\n")
     hook.chmod(0o755)
     assert reproduce(trained)["phase"] == "successful"
