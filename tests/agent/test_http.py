@@ -166,6 +166,7 @@ def test_swaps_under_load_lose_no_request_and_every_answer_is_of_the_version_it_
     assert len(list((world.folder / "state" / "outbox").glob("*-deployed-*.json"))) == 7
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_server_comes_up_without_network_and_ends_when_it_is_told(world: World) -> None:
     start(world, folder=world.folder / "state").one()

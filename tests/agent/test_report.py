@@ -265,6 +265,7 @@ def report(t: Town, outbox: Path, *, by: str = "agent", kind: str = "deployed", 
     return name
 
 
+@pytest.mark.nightly
 def test_reports_become_evidence_once_and_open_the_next_promotion(build: Build, tmp_path: Path) -> None:
     t = build()
     environments = {

@@ -32,6 +32,7 @@ def lost(served: Apart, model: str) -> str:
     raise AssertionError(served.notes)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("a", "word", "printed"),
     [

@@ -103,6 +103,7 @@ def test_charts_can_be_drawn_when_no_carrier_is_large_enough(
     assert json.loads((tmp_path / "auc_by_carrier.vl.json").read_text())
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_dvc_draws_the_curves_of_the_report_too(table: pd.DataFrame, predicted: np.ndarray, tmp_path: Path) -> None:
     write_charts(tmp_path / "artifacts/delay/charts", score(table, predicted, 0.4, COST, 10), draws(6, 20, 1), [])

@@ -68,6 +68,7 @@ def kind(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+@pytest.mark.nightly
 def test_loaded_model_predicts_the_same_bytes(kind: Any, table: pd.DataFrame, tmp_path: Path) -> None:
     model = kind.fit(table)
     kind.save(model, tmp_path / kind.name)

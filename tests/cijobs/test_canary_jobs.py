@@ -157,6 +157,7 @@ def test_so_many_a_week_and_model(new_canary: Build) -> None:
     assert set(t.pulls()) == {"promote", "raise"}
 
 
+@pytest.mark.nightly
 def test_where_there_are_no_drafts_an_ordinary_one_waits_with_its_gate_shut(new_canary: Build) -> None:
     t = new_canary()
     t.town.forge.as_("ada").acts.take_drafts()

@@ -180,6 +180,7 @@ def test_a_branch_that_is_gone_does_not_come_back(ci: Ci, set_params: Set) -> No
     assert not git(ci.bare, "branch", "--list", "faster")
 
 
+@pytest.mark.nightly
 def test_a_newer_version_replaces_the_bots_own_record_and_no_persons(ci: Ci, set_params: Set) -> None:
     set_params(ci.app, "rate: 0.5", "rate: 0.6")
     gitml(ci.app, "train")

@@ -259,6 +259,7 @@ def test_a_look_that_something_hangs_on_is_copied_into_the_ledger_once(watched: 
     assert look_of(found).id == look.id
 
 
+@pytest.mark.nightly
 def test_doctor_sees_that_looks_have_stopped(watched: WatchedTown, monkeypatch: pytest.MonkeyPatch) -> None:
     def point(name: str, *, fix: bool = False) -> tuple[str, str]:
         env = {"GITML_FORGE": "memory", "GITML_MEMORY": str(watched.town.forge.remote)}

@@ -65,6 +65,7 @@ def test_a_merge_is_recorded_with_who_approved_it_and_only_once(build: Build) ->
     assert (g.results("approved"), g.results("promoted")) == (["passed"], ["passed"])
 
 
+@pytest.mark.nightly
 def test_a_merge_past_a_shut_gate_is_recorded_as_what_it_is(build: Build) -> None:
     g = build()
     _, number = g.ready()

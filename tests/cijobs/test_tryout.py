@@ -32,6 +32,7 @@ def test_an_artifact_that_no_server_takes_is_named_with_why(tmp_path: Path) -> N
     assert unusable(tmp_path, application, plain) == ""
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_model_that_does_not_fit_its_signature_is_named_with_why(tmp_path: Path) -> None:
     model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])

@@ -56,6 +56,7 @@ def called(works: Works, *words: str) -> Ran:
     return gitml(works.clone, "ci", "wait", *words, env=env)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_job_without_a_runner_is_reported_and_goes_on_waiting(works: Works) -> None:
     works.until(lambda: [j for r in works.runs("push") for j in works.jobs(r).values() if j["status"] == "completed"])

@@ -39,6 +39,7 @@ def test_a_fork_has_the_folder_and_environment_of_its_caller_and_nothing_of_the_
     assert first.code == second.code == 1
 
 
+@pytest.mark.nightly
 def test_a_caller_that_gives_up_takes_the_command_and_its_children_with_it(toy: Path) -> None:
     write(toy, {"ingest.py": "import time, os\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"})
     with pytest.raises(subprocess.TimeoutExpired):

@@ -151,6 +151,7 @@ def test_an_object_store_keeps_the_log_and_this_machine_what_it_has_not_taken_ye
     assert len(place_of(f"{target}/predictions").files()) == 1
 
 
+@pytest.mark.nightly
 def test_a_changed_artifact_is_not_served(app: Path, tmp_path: Path) -> None:
     copy = tmp_path / "app"
     for path in app.rglob("*"):

@@ -73,6 +73,7 @@ def test_each_storage_tells_the_time_in_its_own_way(told: dict[str, object], sec
     assert modified_of(told) == seconds
 
 
+@pytest.mark.nightly
 @given(st.lists(st.from_regex(r"[0-9a-f]{32}(\.dir)?", fullmatch=True)), st.sampled_from(["\n", ": ", '","', " md5:"]))
 def test_names_are_found_whatever_stands_around_them(oids: list[str], between: str) -> None:
     assert names_in(between.join(["", *oids, ""]).encode()) == set(oids)

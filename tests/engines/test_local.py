@@ -84,6 +84,7 @@ def run(source):
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_workers_end_with_the_process_that_asked(tmp_path: Path) -> None:
     (tmp_path / "naps.py").write_text(NAPS)

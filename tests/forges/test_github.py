@@ -198,6 +198,7 @@ def test_no_server_at_all(kit: Kit) -> None:
         hub.about()
 
 
+@pytest.mark.nightly
 def test_slow_answers_end(kit: Kit, chaos: Chaos) -> None:
     _, ada, _, _ = seeded(kit)
     chaos.plan("slow", "", times=2)

@@ -46,6 +46,7 @@ def test_same_picture_under_two_names(kit: Kit, tmp_path: Path) -> None:
     assert sorted(listed(kit, ada.repo, tmp_path)) == sorted(both)
 
 
+@pytest.mark.nightly
 def test_many_writers_lose_nothing(kit: Kit, tmp_path: Path) -> None:
     _, ada, _, _ = seeded(kit)
     wrong: list[BaseException] = []

@@ -93,6 +93,7 @@ def test_an_environment_s_batch_has_ids_that_labels_join(app: Path, data: Path, 
         score(app, "delay", call(data, output=str(tmp_path / "p"), log=log))
 
 
+@pytest.mark.nightly
 def test_the_command_tells_where_gitml_yaml_says(app: Path, data: Path, tmp_path: Path) -> None:
     write(app, {"gitml.yaml": APPLICATION + f"traffic: {{at: {tmp_path / 'log'}}}\n"})
     words = ["score", "delay", "--input", str(data / "b.csv"), "--output", str(tmp_path / "scores")]

@@ -171,6 +171,7 @@ def test_rubbish_is_refused_in_every_format(content: bytes, form: str, tmp_path:
         load(path, form, SIGNATURE, sha256=digest(path))
 
 
+@pytest.mark.nightly
 def test_a_described_network_gives_what_torch_gives(tmp_path: Path) -> None:
     content, torch_predict = network()
     path = tmp_path / "model.safetensors"

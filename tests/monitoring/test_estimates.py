@@ -70,6 +70,7 @@ def test_r2_is_estimated_from_rows_that_are_alike() -> None:
     assert found.low <= live.metric("r2") <= found.high
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "metrics"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from gitml.monitoring.looks import comparable, windowed, worst_cluster
 from gitml.monitoring.promise import Promise
@@ -39,6 +40,7 @@ def drifted(source: Source, week: pa.RecordBatch) -> set[str]:
     return {effect.column for effect in scan_windows(looks, baselines, Promise(52, 3)) if effect.drifted}
 
 
+@pytest.mark.nightly
 def test_a_week_of_other_weather_is_no_drift_once_its_days_are_known() -> None:
     quiet, timed = rows(200, 7, 150), Source(time="when")
     assert drifted(Source(), quiet) == {"weather"}

@@ -366,6 +366,7 @@ def _watched_by(world: WatchedWorld, lines: str) -> None:
 DETECTORS = "      clusters: []\n      detectors: [{name: domain-classifier}]\n"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_detector_sees_columns_that_agree_and_has_its_share_of_the_promise(world: WatchedWorld) -> None:
     _watched_by(world, DETECTORS)
@@ -394,6 +395,7 @@ def test_a_detector_without_rows_says_how_to_get_them(world: WatchedWorld) -> No
     assert found.verdicts["drift"].phase is Phase.INCONCLUSIVE
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_contexts_are_held_fixed_where_the_reference_has_them(tmp_path: Path) -> None:
     world = build(tmp_path / "app", monitors="      context: [word]\n", reference=False)
@@ -461,6 +463,7 @@ def test_the_report_is_a_file_with_the_looks_before_and_its_picture_beside_it(wo
     assert (world.root / "my look.md").read_text() == text
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: Path) -> None:
     world = build(tmp_path / "app", reference=False)

@@ -231,6 +231,7 @@ def look(app: Path, weeks_before: int = 0) -> Monitored:
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_monitor_alarms_and_names_rows_without_their_values(app: Path) -> None:
     found = look(app)
@@ -269,6 +270,7 @@ def test_they_can_be_muted_or_turned_off_and_a_lost_file_is_no_success(app: Path
     assert lost.verdicts["drift"].phase is Phase.INCONCLUSIVE
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_stage_writes_them(app: Path) -> None:
     rows(84, 200).to_parquet(app / "train.parquet")

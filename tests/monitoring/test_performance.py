@@ -126,6 +126,7 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
     assert (len(told["series"]), told["series"][-1]["since"]) == (6, "2025-10-06T00:00:00Z")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_estimate_says_more_where_labels_are_missing_and_never_alarms(world: WatchedWorld) -> None:
     # Answers are less sure than in the evaluation, so the model is worse, as can be known without any label.

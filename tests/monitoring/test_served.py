@@ -21,6 +21,7 @@ from monitoring.watched_world import GITML, deploy
 from serving_models import SIGNATURE, columns, fitted, saved
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_requests_of_a_server_are_quiet_and_its_strange_ones_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -58,6 +58,7 @@ def secret(api: Api, where: str, name: str = "GITML_SIGNING_KEY") -> None:
     assert response.status_code in (201, 204), response.text
 
 
+@pytest.mark.nightly
 def test_from_no_guards_to_all_that_can_be_set_and_the_rest_is_said(place: Place) -> None:
     found = place.points()
     assert {p: found[p]["mark"] for p in (GATE, "environment gitml", "signing key", "keys", "bot", "owners")} == {

@@ -54,6 +54,7 @@ def test_the_starter_trains_as_it_stands(tmp_path: Path) -> None:
     assert 0 <= answer.json()["outputs"]["benign"][0] <= 1
 
 
+@pytest.mark.nightly
 def test_the_scripts_of_the_starter_read_params_as_the_record_does(tmp_path: Path) -> None:
     assert gitml(tmp_path, "init", "app").code == 0
     app = tmp_path / "app"

@@ -42,6 +42,7 @@ def call(world: World, *words: str, repository: bool = True) -> Result:
     return CliRunner().invoke(gitml, ["-C", str(world.clone), "agent", *words, *named], standalone_mode=False)
 
 
+@pytest.mark.nightly
 def test_one_convergence_and_its_exit_code(world: World, tmp_path: Path) -> None:
     done = call(world, "production", "--once", "--json")
     assert done.return_value == 0, done.output

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from evidence.evidence_kit import VERSION, World, binding, enveloped, key_pair, named, stamp
 from gitml.evidence.audit import Audit
 from gitml.evidence.statement import SignedChange
@@ -70,6 +72,7 @@ def kinds(result: Audit) -> dict[str, str]:
     return {finding.kind.value: finding.message for finding in result.findings}
 
 
+@pytest.mark.nightly
 def test_who_pushed_what(kit: Kit, tmp_path: Path) -> None:
     made, ada, repo = promoted(kit, tmp_path)
     result = judged(kit, made, ada)

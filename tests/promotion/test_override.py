@@ -93,6 +93,7 @@ def test_two_people_of_the_role_open_a_gate_one_does_not(scene: Callable[..., Sc
     assert s.g.one(s.number).state is State.FAILURE, "an override ends"
 
 
+@pytest.mark.nightly
 def test_what_begins_anew_takes_no_override_along_and_can_be_overridden_again(scene: Callable[..., Scene]) -> None:
     s = scene()
     for login in ("rita", "olga"):

@@ -148,6 +148,7 @@ def test_when_cml_cannot_gitml_posts(stood: Desk, monkeypatch: pytest.MonkeyPatc
     assert why(stood) == reason
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("word", ["hangs", "hangs early"])
 def test_cml_that_hangs(stood: Desk, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     monkeypatch.setenv("STAND_IN_MODE", word)

@@ -240,6 +240,7 @@ def test_a_replay_of_a_time_that_cannot_be_says_so(town: CandidateTown) -> None:
         replay(place(town), replace(call, since=AT + DAY))
 
 
+@pytest.mark.nightly
 def test_a_replay_without_traffic_names_the_champion(town: CandidateTown) -> None:
     found = replay(place(town), ReplayCall(f"delay@{town.new.version}", environment="production", at=AT))
     assert found.reason == f"no answer of {town.old.version} was logged in production in that time"

@@ -41,6 +41,7 @@ def test_a_supervisor_opens_no_model_and_loads_no_library_of_numbers() -> None:
     assert not loaded & {"numpy", "pyarrow", "pandas", "scipy", "sklearn", "onnxruntime", "dvc", "uvicorn"}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_agent_that_has_all_it_serves_loads_neither_dvc_nor_torch() -> None:
     loaded = loaded_by(CODE)

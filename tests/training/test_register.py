@@ -239,6 +239,7 @@ def test_registers_what_lies_at_its_place_already(app: Path) -> None:
     assert len(records(app)) == 1
 
 
+@pytest.mark.nightly
 def test_gc_keeps_every_registered_version(app: Path) -> None:
     assert register(app, delivered(app)).code == 0
     assert register(app, delivered(app, onnx(b"newer"))).code == 0
@@ -310,6 +311,7 @@ def test_samples_are_answered_before_there_is_a_version_and_tried_after_it(app: 
     assert (tried.result, tried.details["rows"]) == ("passed", 2), tried.details
 
 
+@pytest.mark.nightly
 def test_a_reference_comes_along_and_is_of_the_columns_that_the_model_takes(app: Path) -> None:
     rows = app.parent / "acceptance.parquet"
     pyarrow.parquet.write_table(pa.table({"x": [1.0, 2.0] * 50, "p": [0.1, 0.9] * 50}), rows)

@@ -264,6 +264,7 @@ def test_ci_refuses_a_dirty_tree_and_trains_a_clean_one(toy: Path, set_params: S
     assert stages(toy, env={"CI": "true"}) == NOTHING, "its own lock and record are no dirt"
 
 
+@pytest.mark.nightly
 def test_two_trainings_at_once(toy: Path) -> None:
     good = (toy / "train.py").read_text()
     (toy / "train.py").write_text(good + "import time\nwhile not os.path.exists('../go'): time.sleep(0.05)\n")
@@ -358,6 +359,7 @@ def test_a_full_disk_is_named_and_loses_nothing(toy: Path, tmp_path: Path) -> No
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
+@pytest.mark.nightly
 def test_it_works_in_a_sub_folder_of_a_larger_repository(toy_template: Path, tmp_path: Path) -> None:
     top = tmp_path / "größer als"
     write(top, {"README.md": "the larger one\n"})
@@ -373,6 +375,7 @@ def test_it_works_in_a_sub_folder_of_a_larger_repository(toy_template: Path, tmp
     assert gitml(top, "train").code == 2
 
 
+@pytest.mark.nightly
 def test_detached_shallow_and_without_identity(trained: Path, tmp_path: Path) -> None:
     commit_id = git(trained, "rev-parse", "HEAD")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{trained}", "shallow")

@@ -68,6 +68,7 @@ def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> No
     assert try_model(shelf, world.versions[name]).result == "inconclusive", "the store says nothing of the version"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_what_the_surroundings_get_in_the_way_of_is_inconclusive(world: World) -> None:
     """A failure stands for good."""
