@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import signal
 import subprocess
@@ -61,7 +62,9 @@ def register(root: Path, model: str, artifact: Path) -> Record:
 @contextmanager
 def served(root: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     command = [sys.executable, "-m", "gitml", "-C", str(root), "serve", "delay", "--port", "0", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # Buffered, as where nobody asks Python for anything else.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
         try:
             assert process.stdout
             line = process.stdout.readline().decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
     chosen = ServeOptions(Listen(options["host"], options["port"]), options["log"], options["tokens"])
     with run(root_of(ctx), reference, chosen) as trial:
         show(f"{paint(trial.running.url, 'bold')}/docs   {_said(trial)}, to try it out")
+        # Whoever waits for the address at the end of a pipe waits for this line.
+        sys.stdout.flush()
         if trial.running.missing:
             note(trial.running.missing)
         while trial.running.thread.is_alive() and not stop.wait(0.5):
