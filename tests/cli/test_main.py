@@ -125,9 +125,12 @@ def test_a_bug_says_so(trained: Path) -> None:
     ],
 )
 def test_output_that_nobody_takes_is_no_bug(trained: Path, redirected: str, code: int) -> None:
+    # Buffered, as where nobody asks Python for anything else.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m gitml show m {redirected}"],
         cwd=trained,
+        env=env,
         capture_output=True,
         text=True,
         check=False,

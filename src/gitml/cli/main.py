@@ -149,6 +149,11 @@ def _bug() -> NoReturn:
     sys.exit(70)
 
 
+def _drop_output() -> None:
+    """What nobody takes is not tried again when Python ends, which would be another error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """The process boundary."""
     # Thousands of functions and classes come into being while modules load, and none of them is garbage.
@@ -156,6 +161,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     prepare_streams()
     try:
         result: Any = gitml.main(args=args, standalone_mode=False)
+        # What is still in the buffer may find a full disk, and Python's own end would not say so.
+        sys.stdout.flush()
     except (KeyboardInterrupt, click.exceptions.Abort):  # click makes the one the other
         _complain("interrupted", "what was done before that stays: the same command goes on from there")
         sys.exit(130)
@@ -167,13 +174,17 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (gitml models | head): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(141)
     except OSError as exc:
         if exc.errno not in _MACHINE:
             _bug()
         place = f"{os.fsdecode(exc.filename)}: " if isinstance(exc.filename, str | bytes) else ""
         _complain(f"{place}{exc.strerror}", _MACHINE[exc.errno])
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         sys.exit(4)
     except ModuleNotFoundError as exc:
         from gitml.cli.extras import not_installed
