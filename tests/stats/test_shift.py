@@ -6,8 +6,9 @@ import math
 import random
 from bisect import bisect_left
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -29,9 +30,13 @@ def numbers(ordered: list[float], rows: int = 0) -> Column:
 
 
 @given(weights)
+@example(([1.0, 1.0], [1.0, 0.9999999999999999]))
 def test_the_distance_is_that_of_scipy(pair: tuple[list[float], list[float]]) -> None:
     p, q = ([w / sum(side) for w in side] for side in pair)
-    assert jensen_shannon(p, q) == pytest.approx(float(jensenshannon(p, q, base=2)), abs=1e-6)
+    # Of shares that differ in their last digit SciPy takes the root of a rounding error below 0.
+    with np.errstate(invalid="ignore"):
+        theirs = float(np.nan_to_num(jensenshannon(p, q, base=2)))
+    assert jensen_shannon(p, q) == pytest.approx(theirs, abs=1e-6)
 
 
 def test_the_smallest_of_shares_is_as_good_as_none() -> None:
