@@ -13,12 +13,12 @@ from typing import Any
 from gitml.cijobs.canarydue import WatchedCandidate, candidates_of, due_moment, needed_since, slot
 from gitml.cijobs.handover import place_of
 from gitml.cijobs.lookfile import read_evaluations
-from gitml.cijobs.looksigning import SignedLooks, SignOrder
-from gitml.control.looks import heard_canaries, sign_looks
+from gitml.cijobs.looksigning import SignedLooks, SignOrder, from_main, signed
+from gitml.control.looks import heard_canaries
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import Signer, bound, rules_of
-from gitml.errors import IntegrityError, UsageError
+from gitml.control.signing import bound, rules_of
+from gitml.errors import IntegrityError
 from gitml.evidence.canaries import KIND, CanaryDetails, Pair, ToldEvaluation
 from gitml.evidence.looks import RESULTS
 from gitml.evidence.statement import Statement
@@ -36,9 +36,7 @@ def sign_evaluations(place: Place, order: SignOrder) -> SignedLooks:
     handed = read_evaluations(place_of(place.root), order.run, commit)
     if not handed:
         return SignedLooks()
-    if place.git.text("merge-base", commit, newest.commit).strip() != commit:
-        raise IntegrityError(f"{commit[:12]} is not on the default branch", "candidates are judged from main alone")
-    return _Work(place, order, newest, Mainline(place.git, commit)).run(handed)
+    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class _Work:
                 continue
             seen.add(told.pair)
             statements.append(self._statement(raw, told))
-        return self._signed(statements, passed)
+        return signed(self.place, self.newest, self.order, statements, passed)
 
     def _fits(self, watched: Mapping[Pair, WatchedCandidate], told: ToldEvaluation) -> WatchedCandidate:
         one = watched.get(told.pair)
@@ -88,15 +86,6 @@ class _Work:
             artifact=arm.artifact, head=self.main.commit, result=RESULTS[told.phase],
         )  # fmt: skip
         return Statement(about, raw)
-
-    def _signed(self, statements: list[Statement], passed: list[str]) -> SignedLooks:
-        if self.order.key is None or not statements:
-            return SignedLooks((), len(statements), tuple(passed))
-        signer = Signer(self.place, self.newest.policy(), self.order.key)
-        try:
-            return SignedLooks(sign_looks(signer, statements), len(statements), tuple(passed))
-        except ValueError as exc:
-            raise UsageError(f"an evaluation cannot be a statement: {exc}") from exc
 
 
 def _said(told: ToldEvaluation) -> str:

@@ -6,7 +6,7 @@ schedule, the looks that were signed before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,26 @@ def together(one: SignedLooks, other: SignedLooks) -> SignedLooks:
     return SignedLooks((*one.events, *other.events), one.due + other.due, passed)
 
 
+def from_main(place: Place, commit: str, newest: Mainline) -> Mainline:
+    """Main as it was at the commit of the hand-over. Raises IntegrityError for a commit that main does not have."""
+    if place.git.text("merge-base", commit, newest.commit).strip() != commit:
+        raise IntegrityError(f"{commit[:12]} is not on the default branch", "traffic is judged from main alone")
+    return Mainline(place.git, commit)
+
+
+def signed(
+    place: Place, newest: Mainline, order: SignOrder, statements: Sequence[Statement], passed: Sequence[str]
+) -> SignedLooks:
+    """Sign ``statements``; without a key only say how many would be. ``passed``: why others were passed over."""
+    if order.key is None or not statements:
+        return SignedLooks((), len(statements), tuple(passed))
+    try:
+        events = sign_looks(Signer(place, newest.policy(), order.key), statements)
+    except ValueError as exc:
+        raise UsageError(f"what was seen cannot be a statement: {exc}") from exc
+    return SignedLooks(events, len(statements), tuple(passed))
+
+
 def sign(place: Place, order: SignOrder) -> SignedLooks:
     """Sign what the job before looked at, if nobody did meanwhile; called twice it signs nothing twice.
 
@@ -60,10 +80,7 @@ def sign(place: Place, order: SignOrder) -> SignedLooks:
     handed = read_looks(place_of(place.root), order.run, commit)
     if not handed:
         return SignedLooks()
-    if place.git.text("merge-base", commit, newest.commit).strip() != commit:
-        raise IntegrityError(f"{commit[:12]} is not on the default branch", "looks are made from main alone")
-    work = _Work(place, order, newest, Mainline(place.git, commit))
-    return work.run(handed)
+    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,7 @@ class _Work:
                 continue
             seen[one.name].append(details)
             statements.append(self._statement(raw, details))
-        return self._signed(statements, passed)
+        return signed(self.place, self.newest, self.order, statements, passed)
 
     def _fits(self, watched: Mapping[tuple[str, str], MonitorOnMain], details: LookDetails) -> MonitorOnMain:
         look = details.look
@@ -117,15 +134,6 @@ class _Work:
             artifact=record.files[record.artifact].sha256, head=self.main.commit, result=RESULTS[look.phase],
         )  # fmt: skip
         return Statement(about, raw)
-
-    def _signed(self, statements: list[Statement], passed: list[str]) -> SignedLooks:
-        if self.order.key is None or not statements:
-            return SignedLooks((), len(statements), tuple(passed))
-        signer = Signer(self.place, self.newest.policy(), self.order.key)
-        try:
-            return SignedLooks(sign_looks(signer, statements), len(statements), tuple(passed))
-        except ValueError as exc:
-            raise UsageError(f"a look cannot be a statement: {exc}") from exc
 
 
 def _said(details: LookDetails) -> str:
