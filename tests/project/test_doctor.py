@@ -118,7 +118,7 @@ class _Index(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-def test_jobs_that_cannot_install_gitml_are_noticed(tmp_path: Path) -> None:
+def test_jobs_that_cannot_install_gitml_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = parse_application(b"application: a\nmodels: {m: {artifact: m.onnx, metrics: m.json}}\n")
     named = parse_application(
         b"application: a\nmodels: {m: {artifact: m.onnx, metrics: m.json}}\nci: {gitml: gitml @ x}\n"
@@ -133,6 +133,8 @@ def test_jobs_that_cannot_install_gitml_are_noticed(tmp_path: Path) -> None:
     assert f"gitml=={__version__}, which is not on the package index" in absent.what
     assert "ci: {gitml:" in absent.todo
     assert package_point(tmp_path, plain, {"PIP_INDEX_URL": NOWHERE}).mark == "unknown"
+    monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
+    assert package_point(tmp_path, plain, {}).mark == "unknown", "what pip itself is told is asked, and not another one"
     assert package_point(tmp_path, named, {}).mark == "ok"
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'gitml'\n")
     assert package_point(tmp_path, plain, {}).what == "jobs install this repository"
