@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gitml.cli.canarystop import stop
-from gitml.cli.common import as_json, examples, moment, number, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, number, report_file, root_of, traffic_log, traffic_of
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
 
@@ -53,14 +53,8 @@ canary.add_command(stop)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--in", "environment", default="", metavar="ENVIRONMENT", help="Only what stands there.")
 @click.option("--at", metavar="TIME", help="As main and the traffic were then. Default: the last look of the schedule.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
-@click.option(
-    "--report",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.md",
-    help="Write the report too, as the pull request would show it; picture and JSON beside it.",
-)
+@traffic_log
+@report_file
 @as_json
 @click.pass_context
 def look(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as_json: bool, **options: Any) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, root_of, traffic_log, traffic_of
 from gitml.cli.proposed import placed
 from gitml.errors import InconclusiveError
 from gitml.forges.table import job_of
@@ -41,7 +41,7 @@ def monitor() -> None:
 
 @monitor.command()
 @click.option("--at", metavar="TIME", help="As it was known then. Default: now.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@traffic_log
 @as_json
 @click.pass_context
 def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json: bool) -> int:

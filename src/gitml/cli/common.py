@@ -23,6 +23,19 @@ def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
+def traffic_log(command: F) -> F:
+    """The option ``--log`` of what reads or adds traffic, as ``folder``."""
+    told = "Folder or URL of the traffic. Default: as gitml.yaml says."
+    return click.option("--log", "folder", metavar="FOLDER", help=told)(command)
+
+
+def report_file(command: F) -> F:
+    """The option ``--report`` of judgements that pull requests show, as ``target``."""
+    told = "Write the report too, as the pull request would show it; picture and JSON beside it."
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option("--report", "target", type=kind, metavar="FILE.md", help=told)(command)
+
+
 def root_of(ctx: click.Context) -> Path:
     """The folder of gitml.yaml, from where the user stands or from ``-C``."""
     return spec.find_root(Path(ctx.obj or "."))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, report_file, root_of, traffic_log, traffic_of
 
 
 @click.command(
@@ -21,14 +20,8 @@ from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
 @click.option("--kpi", default="", metavar="KPI", help="One of `kpis` in gitml.yaml. Default: as policy.yaml says.")
 @click.option("--margin", type=float, help="How much worse it may be, in the KPI's unit. Default: it must be better.")
 @click.option("--at", metavar="TIME", help="As main and the traffic were then. Default: the last look of the schedule.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
-@click.option(
-    "--report",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.md",
-    help="Write the report too; picture and JSON beside it.",
-)
+@traffic_log
+@report_file
 @as_json
 @click.pass_context
 def experiment(ctx: click.Context, /, model: str, environment: str, *, as_json: bool, **options: Any) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitml.cli.common import as_json, examples, models_of, traffic_of
+from gitml.cli.common import as_json, examples, models_of, traffic_log, traffic_of
 from gitml.output import note, show, show_json
 
 
@@ -23,7 +23,7 @@ def labels() -> None:
 )
 @click.argument("model")
 @click.argument("table", metavar="FILE")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@traffic_log
 @click.option("--spool", type=click.Path(path_type=Path), help="Local folder to gather in; object stores need one.")
 @as_json
 @click.pass_context

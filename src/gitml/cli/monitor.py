@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, moment, number, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, number, report_file, root_of, traffic_log, traffic_of
 from gitml.cli.performance import show_performance
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
@@ -32,14 +31,8 @@ _RIGHT = (2, 4, 5, 6, 7)
 @click.option("--since", metavar="TIME", help="Beginning of another window than the newest of the schedule.")
 @click.option("--until", metavar="TIME", help="Its end, not included. Default: that of the newest window that is over.")
 @click.option("--at", metavar="TIME", help="As it was known then; the answer never changes. Default: now.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
-@click.option(
-    "--report",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.md",
-    help="Write the report too, as the pull request would show it; with its pictures beside it.",
-)
+@traffic_log
+@report_file
 @as_json
 @click.pass_context
 def monitor(ctx: click.Context, /, models: tuple[str, ...], environment: str, *, as_json: bool, **options: Any) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
+from gitml.cli.common import as_json, examples, moment, report_file, root_of, traffic_log, traffic_of
 
 
 @click.command(
@@ -22,14 +21,8 @@ from gitml.cli.common import as_json, examples, moment, root_of, traffic_of
 @click.option("--in", "environment", default="", metavar="ENVIRONMENT", help="Whose traffic is replayed.")
 @click.option("--since", default="14d", metavar="TIME", help="From when on: a time, or how long ago, such as 14d.")
 @click.option("--at", metavar="TIME", help="As the traffic was known then. Default: now.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
-@click.option(
-    "--report",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.md",
-    help="Write the report too; picture and JSON beside it.",
-)
+@traffic_log
+@report_file
 @as_json
 @click.pass_context
 def replay(ctx: click.Context, /, candidate: str, champion: str, *, as_json: bool, **options: Any) -> int:

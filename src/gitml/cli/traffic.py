@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gitml import clock
-from gitml.cli.common import as_json, examples, models_of, moment, traffic_of
+from gitml.cli.common import as_json, examples, models_of, moment, traffic_log, traffic_of
 from gitml.output import printable, show, show_json, table
 
 
@@ -20,7 +20,7 @@ from gitml.output import printable, show, show_json, table
 @click.option("--since", required=True, metavar="TIME", help="Beginning: requests that arrived from then on.")
 @click.option("--until", metavar="TIME", help="End, not included. Default: now.")
 @click.option("--at", metavar="TIME", help="As it was known then; the answer never changes. Default: now.")
-@click.option("--log", "folder", metavar="FOLDER", help="Folder or URL of the traffic. Default: as gitml.yaml says.")
+@traffic_log
 @as_json
 @click.pass_context
 def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: bool, **options: str | None) -> int:
