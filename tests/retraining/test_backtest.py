@@ -28,7 +28,7 @@ def played(town: RetrainTown, days: Sequence[str], promoted: int = -1) -> Done:
         if number == promoted:
             (pull,) = town.pulls()
             town.town.merge(pull.number)
-            newer = town.town.train(2, created=f"{town.town.now:%Y-%m-%dT%H:%M:%SZ}")
+            newer = town.newer(2)
             town.town.put("production", Deployment(champion=pin(newer)))
             town.champion = newer
         found = town.run()

@@ -56,7 +56,7 @@ class PastPull:
 
 @dataclass
 class RetrainFacts:
-    """Gathered once a run. ``main`` needs its history. ``since``: the first moment that is asked about, else ``now``."""
+    """Gathered once a run. ``main`` needs its history. ``since``: the first moment that is asked about."""
 
     place: Place
     main: Mainline
