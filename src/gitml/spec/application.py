@@ -26,6 +26,7 @@ from gitml.fields import (
 )
 from gitml.spec.kpis import Kpi
 from gitml.spec.monitors import Monitors
+from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
 
@@ -113,6 +114,10 @@ class Model(FileSection):
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
+    )
+    needs: Needs = Field(
+        default_factory=dict,
+        description="The models that it is built on, by name: `answers`, `features`, or more of it.",
     )
 
     @model_validator(mode="after")
