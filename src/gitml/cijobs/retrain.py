@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
-from gitml.derivation import proposal, retrain
-from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.forges.base import Forge, NewPull
 from gitml.git.edit import bring, swap, tip_of
@@ -57,6 +55,10 @@ def _trigger(about: Training, there: str | None) -> str:
 
     On top of a retrain branch that is there, so that it only moves forward; what main does not have goes.
     """
+    # With these come all kinds of proposals, and this one is seldom made.
+    from gitml.derivation import proposal, retrain
+    from gitml.derivation.claim import Claim
+
     claim = Claim(retrain.NAME, about.git.resolve("HEAD") or "")
     words = "Train what main has\n\nIts dvc.lock comes from a merge: no recorded run gave all of it."
     return proposal.commit_of(about.git, claim, (), words, BOT, onto=there)

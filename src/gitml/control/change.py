@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gitml.control.mainline import Mainline
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.edit import Who, bring, commit_file, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment

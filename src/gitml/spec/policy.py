@@ -35,10 +35,9 @@ from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
+from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import Document, Key, parse, read
-
-POLICY = "policy.yaml"
 
 
 class RoleMember(FileSection):
