@@ -200,6 +200,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.hardware_known(app, document)
     found += crosscheck.paths_distinct(app, document)
     found += crosscheck.monitors_known(app, document)
+    found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:

@@ -24,7 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
-from gitml.spec.kpis import Kpi
+from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 
 Direction = Literal["higher", "lower"]
@@ -220,8 +220,10 @@ class Application(FileSection):
         default_factory=Monitors, description="What is watched while models serve, and how often an alarm may be false."
     )
     kpis: Mapping[Name, Kpi] = Field(
-        default_factory=dict, description="Numbers of the business by unit, which candidates may be judged on."
+        default_factory=dict,
+        description="Numbers of the business by unit and by day, which candidates may be judged on.",
     )
+    costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
         "auto",
