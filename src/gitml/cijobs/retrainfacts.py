@@ -171,12 +171,10 @@ class RetrainFacts:
 
     def _told(self, one: PastPull, kind: str, model: str, champion: Mapping[str, datetime]) -> PastRetraining:
         pull, runs = one.pull, tuple(time for time, _ in one.claims)
-        state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ENDED in pull.body else "closed"
-        gained = None
-        if state == "closed" and not any(label.startswith(NOT_NOW) for label in pull.labels):
-            gained = False
-        if state == "merged":
-            gained = self._gained(one, model, champion)
+        # Closed with a label is closed for the time that the label says, which the ledger knows.
+        ended = ENDED in pull.body or any(label.startswith(NOT_NOW) for label in pull.labels)
+        state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ended else "closed"
+        gained = self._gained(one, model, champion) if state == "merged" else False if state == "closed" else None
         talked = runs[-1] > self.now - _TALKED
         return PastRetraining(
             kind, runs, state, pull.number, gained, self._comments(pull) if talked else 0  # type: ignore[arg-type]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitml.cli.common import as_json, examples, moment
-from gitml.cli.proposed import placed, reason_option
+from gitml.cli.proposed import key_option, placed, reason_option
 from gitml.errors import OutsideError
+from gitml.fields import WrongValueError, parse_duration
 from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.spec.retrain import RETRAIN_CAUSES
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
     from gitml.retraining.plan import JudgedCause, RetrainPlan
 
 _STYLE = {"open": "green", "keep": "green", "close": "yellow", "nothing": "yellow"}
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
+    try:
+        return parse_duration(value)
+    except WrongValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 @click.group(
@@ -83,6 +92,37 @@ def open_(ctx: click.Context, /, model: str, *, cause: str, reason: str, as_json
     with placed(ctx) as place:
         done = open_by_hand(place, model, cause, reason)
     return told((done,), as_json=as_json)
+
+
+@retrain.command(
+    epilog=examples(
+        "gitml retrain decline delay --cause drift --for 14d --reason 'the runway is closed' --key rita.key",
+    ),
+)
+@click.argument("model")
+@click.option("--cause", type=click.Choice(RETRAIN_CAUSES), required=True, help="Which one; the others still count.")
+@click.option("--for", "lasts", callback=_duration, required=True, metavar="DURATION", help="How long, such as 14d.")
+@key_option
+@reason_option
+@as_json
+@click.pass_context
+def decline(ctx: click.Context, /, *, as_json: bool, **words: Any) -> None:
+    """Say no: nothing asks to train MODEL again because of that cause before the time is over. Signed with your key.
+
+    What is open for it is closed by the next `gitml ci retrain`. The newest word counts: said again with a short time
+    it ends the silence. `retraining: {decline: [ROLE]}` in policy.yaml says who may; by default every role. Exit code
+    1: you may not.
+    """
+    from gitml.cijobs.declining import DeclineOrder
+    from gitml.cijobs.declining import decline as run_decline
+
+    with placed(ctx) as place:
+        done = run_decline(place, DeclineOrder(**words))
+    if as_json:
+        show_json({"model": words["model"], **picked(done, "cause", "by", "reason", "since", "until")})
+    else:
+        said = f"{done.by} says no to {done.cause} of {words['model']}, until {done.until:%Y-%m-%d %H:%M} UTC"
+        show(printable(said))
 
 
 def told(done: tuple[Retrained, ...], *, as_json: bool) -> int:
