@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,9 +37,12 @@ Known = tuple[str, str]
 
 @dataclass(frozen=True)
 class OtherMain:
-    """Where an upstream is: main of its application, and its ledger by the keys of its own policy.yaml."""
+    """Where an upstream is: main of its application, its ``remote``, the rules of its own policy.yaml, and its ledger
+    by these. ``web`` is the repository's page."""
 
     main: Mainline
+    remote: Remote
+    rules: EvidenceRules
     heard: BelievedEvents | Unknown
     web: str
 
@@ -127,9 +130,19 @@ class Upstreams:
             rules = EvidenceRules(
                 main.policy(), self.place.settings.repository, self.place.clock(), self.place.settings.host
             )
-            return OtherMain(main, _heard(main.git, self.place.remote, rules), self.place.settings.home)
+            remote = self.place.remote
+            return OtherMain(main, remote, rules, _heard(main.git, remote, rules), self.place.settings.home)
         except GitmlError as exc:
             return Unknown(f"{at} cannot be read: {str(exc).splitlines()[0]}")
+
+
+def remote_of(need: UpstreamNeed, secret: Callable[[str], str]) -> Remote:
+    """The repository that ``need`` names, with its token. Raises UsageError where the token is not there."""
+    url = need.repository or ""
+    token = secret(need.token) if need.token else ""
+    if need.token and not token:
+        raise UsageError(f"the secret {need.token} is not set here", f"set it to a token that may read {url}")
+    return Remote(url if urlsplit(url).scheme == "file" else f"{url}.git", token)
 
 
 def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain:
@@ -137,12 +150,8 @@ def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain
 
     Raises OutsideError when it cannot be reached, UsageError without the token, SpecError for its policy.yaml.
     """
-    token = place.secret(need.token) if need.token else ""
-    if need.token and not token:
-        raise UsageError(f"the secret {need.token} is not set here", f"set it to a token that may read {at.repository}")
+    remote = remote_of(need, place.secret)
     mirror = _mirror(place, at.repository)
-    is_web = urlsplit(at.repository).scheme != "file"
-    remote = Remote(f"{at.repository}.git" if is_web else at.repository, token)
     commit = tip_of(mirror, remote, need.branch)
     if commit is None:
         raise OutsideError(f"it has no branch {need.branch}", "name its default branch: `branch: …`")
@@ -152,7 +161,7 @@ def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain
     web, name = place_of(at.repository)
     name = name or "/".join(urlsplit(at.repository).path.removesuffix(".git").strip("/").split("/")[-2:])
     rules = EvidenceRules(main.policy(), name, place.clock(), host_of(web))
-    return OtherMain(main, _heard(store, remote, rules), at.repository.removesuffix(".git"))
+    return OtherMain(main, remote, rules, _heard(store, remote, rules), at.repository.removesuffix(".git"))
 
 
 def _heard(store: Git, remote: Remote, rules: EvidenceRules) -> BelievedEvents | Unknown:
