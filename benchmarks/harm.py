@@ -45,6 +45,7 @@ CLAIMS: dict[str, tuple[float, float, float]] = {
     "days that differ by .11": (0.22, 0.11, 0.0),
     "by .11, alike by .3": (0.22, 0.11, 0.3),
     "by .11, alike by .5": (0.22, 0.11, 0.5),
+    "by .11, alike by .7": (0.22, 0.11, 0.7),
     "1 in 50, by .01": (0.02, 0.01, 0.0),
     "1 in 50, by .01, alike by .5": (0.02, 0.01, 0.5),
 }

@@ -14,12 +14,10 @@ from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
 from gitml.forges.governed import Account, GovernedForge
 from gitml.forges.settings import Settings
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, bring, tip_of
 from gitml.git.orphan import Remote
-
-# .invalid is reserved (RFC 2606): no forge can take the address for a person's.
-BOT_NAME, BOT_EMAIL = "gitml-bot", "gitml-bot@noreply.invalid"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A KPI's table as the judgement reads it: batches of `unit`, `time` and `value`."""
+"""A KPI's table as the judgement reads it: batches of `unit`, `time`, `value` and, where it has an `event_id`, `id`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gitml.errors import InconclusiveError, UsageError
 
 _MOMENT = pa.timestamp("us", tz="UTC")
 _COLUMNS = {"unit": pa.string(), "time": _MOMENT, "value": pa.float64()}
+# Not `id`, which in many a table is that of the unit.
+_ID = "event_id"
 
 
 def kpi_batches(root: Path, path: str) -> Iterator[pa.RecordBatch]:
@@ -32,10 +34,10 @@ def kpi_batches(root: Path, path: str) -> Iterator[pa.RecordBatch]:
 def _read(stream: object, path: str) -> Iterator[pa.RecordBatch]:
     if path.lower().endswith(".csv"):
         # An id of digits stays a word.
-        options = csv.ConvertOptions(column_types={"unit": pa.string(), "value": pa.float64()})
+        options = csv.ConvertOptions(column_types={"unit": pa.string(), "value": pa.float64(), _ID: pa.string()})
         yield from csv.open_csv(stream, convert_options=options)
     else:
-        yield from parquet.ParquetFile(stream).iter_batches(columns=[*_COLUMNS])
+        yield from parquet.ParquetFile(stream).iter_batches(columns=[*_COLUMNS, _ID])
 
 
 def _fitted(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -47,5 +49,7 @@ def _fitted(batch: pa.RecordBatch) -> pa.RecordBatch:
         batch = batch.set_column(
             batch.schema.get_field_index("time"), "time", times.cast(pa.timestamp("us")).cast(_MOMENT)
         )
-    columns = [batch[name].cast(kind) for name, kind in _COLUMNS.items()]
-    return pa.record_batch(columns, names=[*_COLUMNS])
+    columns = {name: batch[name].cast(kind) for name, kind in _COLUMNS.items()}
+    if _ID in batch.schema.names:
+        columns["id"] = batch[_ID].cast(pa.string())
+    return pa.record_batch(columns)

@@ -26,6 +26,7 @@ from gitml.fields import (
 )
 from gitml.spec.kpis import Kpi
 from gitml.spec.monitors import Monitors
+from gitml.spec.retrain import RetrainSpec
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -226,6 +227,9 @@ class Application(FileSection):
     )
     kpis: Mapping[Name, Kpi] = Field(
         default_factory=dict, description="Numbers of the business by unit, which candidates may be judged on."
+    )
+    retrain: Mapping[Name, RetrainSpec] = Field(
+        default_factory=dict, description="When models are trained again by themselves, by name."
     )
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
