@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ from gitml.evidence.keys import generate, signing_key
 from gitml.forges.base import State
 from gitml.forges.job import ForgeJob
 from gitml.gates.facts import Unknown, UpstreamFact
-from gitml.policy.upstreams import stale_upstreams
 from gitml.registry.record import Record
+from gitml.retraining.upstream import changed_upstream
 from gitml.spec import Deployment, render_deployment
 from gitml.verdict import Phase, Verdict
 from promotion.gating import Gated, new_gated
@@ -66,9 +66,17 @@ def verdict(g: Gated[MemoryTown], number: int, gate: str = "upstream") -> Verdic
 
 def facts(g: Gated[MemoryTown], record: Record) -> tuple[UpstreamFact, ...]:
     with g.place() as place:
-        found = Upstreams(place, place.newest(whole=True)).facts(record.model, "production", record)
+        found = Upstreams(place, place.newest(whole=True)).facts(record, "production")
     assert not isinstance(found, Unknown)
     return found
+
+
+def moved_on(g: Gated[MemoryTown], model: str = "pricing") -> list[tuple[str, str, str]]:
+    """What a retraining would be asked for."""
+    with g.place() as place:
+        main = place.newest(whole=True)
+        found = changed_upstream(main.git, main.commit, model, datetime.now(UTC) + timedelta(hours=1))
+    return [(one.upstream, one.trained_with, one.runs) for one in found]
 
 
 @pytest.mark.nightly
@@ -85,7 +93,6 @@ def test_it_opens_only_while_what_it_was_made_with_runs_by_signed_evidence(g: Ga
     g.prove(one, "promoted", environment="production")
     assert g.one(number).state is State.SUCCESS
     assert verdict(g, number).measurements == {"demand": one.version}
-    assert stale_upstreams(facts(g, price)) == ()
 
     deployed(g, two)
     found = verdict(g, number)
@@ -94,11 +101,25 @@ def test_it_opens_only_while_what_it_was_made_with_runs_by_signed_evidence(g: Ga
     assert g.one(number).state is State.FAILURE
     (comment,) = g.comments(number)
     assert "train this model again" in comment
-    (stale,) = stale_upstreams(facts(g, price))
-    assert (stale.model, stale.used, stale.running) == ("demand", (one.version,), two.version)
     accepts = {"upstream": {"accept": {"demand": [two.version]}}}
     g.rules(environments={"production": {**WAYS["production"], "gates": accepts}})
     assert g.one(number).state is State.SUCCESS
+
+
+def test_a_new_champion_upstream_makes_a_retraining_due_until_a_version_knows_it(g: Gated[MemoryTown]) -> None:
+    one, two = made("demand", 1), made("demand", 2)
+    price, newer = made("pricing", 3, reading(one)), made("pricing", 4, reading(two))
+    for record in (one, two, price):
+        g.town.push({f"models/{record.model}/versions/{record.version}.json": record.to_json()})
+    deployed(g, one, signed="")
+    assert moved_on(g) == [], "pricing runs nowhere"
+    deployed(g, price, signed="")
+    assert moved_on(g) == []
+    deployed(g, two, signed="")
+    assert moved_on(g) == [("demand", one.version, two.version)]
+    assert moved_on(g, "demand") == moved_on(g, "nothing") == []
+    g.town.push({f"models/pricing/versions/{newer.version}.json": newer.to_json()})
+    assert moved_on(g) == []
 
 
 @pytest.mark.nightly
@@ -218,7 +239,7 @@ def test_two_repositories(g: Gated[MemoryTown], tmp_path: Path) -> None:
     found = verdict(g, number)
     assert found.phase is Phase.FAILED
     assert two.version in found.reason
-    assert [stale.running for stale in stale_upstreams(facts(g, price))] == [two.version]
+    assert moved_on(g) == [], "what runs in another repository does not follow from main"
     # The ledger of the other repository is in a folder of its own: it takes the place of nothing here.
     assert g.events("promoted") == []
     assert list(refs)
@@ -238,7 +259,7 @@ def test_a_repository_that_cannot_be_read_passes_nothing_and_its_token_is_told_n
     with g.place() as place:
         main = place.newest(whole=True)
         armed = type(place)(place.root, place.forge, place.settings, secret=lambda _: "s3cr3t-token")
-        told = Upstreams(armed, main).facts("pricing", "production")
+        told = Upstreams(armed, main).facts(made("pricing", 3), "production")
     assert "cannot be read" in str(told)
     assert "s3cr3t" not in str(told)
     assert "s3cr3t" not in repr(armed)
@@ -315,16 +336,7 @@ def test_an_ensemble_brings_in_no_version_that_could_not_come_by_itself(g: Gated
     g.rules(environments={"production": {"approvals": {"operations": 1}, "gates": {"size": "1MB"}}})
     deployed(g, large)
     assert g.one(number).state is State.SUCCESS, "a member that is there was asked when it came"
-    with g.place() as place:
-        from gitml.spec.ensemble import parse_ensemble
-
-        main = place.newest(whole=True)
-        pinned = parse_ensemble(main.file("both.yaml") or b"", "both.yaml")
-        newer = brought(g, made("demand", 7))
-        deployed(g, newer)
-        told = Upstreams(place, place.newest(whole=True)).of_members(pinned, "production")
-    (stale,) = stale_upstreams(told)
-    assert (stale.model, stale.used, stale.running) == ("demand", (there.version,), newer.version)
+    deployed(g, brought(g, made("demand", 7)))
     assert verdict(g, number, "members").phase is Phase.SUCCESSFUL, "what was replaced passes its own gates"
 
 
