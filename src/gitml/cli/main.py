@@ -20,6 +20,7 @@ from gitml.output import prepare_streams
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Start an application here: a small pipeline, or a whole example."),
     "check": ("check", "Check gitml.yaml, policy.yaml and all they name, with lines and hints."),
+    "graph": ("graph", "Show how stages, models and environments depend on each other."),
     "models": ("models", "List the models, or the versions of one."),
     "show": ("show", "Show one version with its full lineage."),
     "diff": ("diff", "Show two versions side by side."),

@@ -180,6 +180,9 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
+        steps.run(
+            "gitml ci monitor publish",
+            env={"GITHUB_TOKEN": token, **_webhooks(source), **steps.read_tokens(source)},
+        ),
     ]
     return job_of("publish", head, body)
