@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
     "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),
     "kpi": ("kpi", "Show KPIs by day, with what is not known of them."),
+    "impact": ("impact", "Show what KPIs did after each change of a model."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
