@@ -1,4 +1,4 @@
-"""A model that was just trained, loaded as servers load it: what main would refuse is said before anybody merges it."""
+"""A model that was just trained, loaded as servers load it: what main would refuse is said before it is committed."""
 
 from __future__ import annotations
 
