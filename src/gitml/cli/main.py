@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List the models, or the versions of one."),
     "show": ("show", "Show one version with its full lineage."),
     "diff": ("diff", "Show two versions side by side."),
+    "holdout": ("holdout", "Let a version and the one that runs answer the same held-out rows."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),
     "resolve": ("resolve", "Settle conflicts in files that runs write: main's stand, and CI writes new ones."),
     "reproduce": ("reproduce", "Run a version's lineage again and compare with its record."),

@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
@@ -111,6 +112,11 @@ class Model(FileSection):
         None,
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
+    )
+    holdout: HoldOut | None = Field(
+        None,
+        description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
+        "same ones, also where their windows differ.",
     )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
