@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
     "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
+    "site": ("site", "Pages that show each role its part of the application."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),

@@ -36,6 +36,7 @@ from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
 from gitml.spec.validate import build, nearest
+from gitml.spec.views import SiteView, view_problems
 from gitml.spec.yamlfile import Document, Key, parse, read
 
 POLICY = "policy.yaml"
@@ -223,6 +224,9 @@ class Policy(FileSection):
     exceptions: tuple[Exemption, ...] = Field((), description="What is allowed for a time though it is forbidden.")
     override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
+    views: Mapping[Name, SiteView] = Field(
+        default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."
+    )
 
     def before(self, environment: str) -> str | None:
         """The environment that a version must have reached first; None for the first one."""
@@ -276,7 +280,8 @@ def _checked(document: Document) -> Policy:
 
 def check_policy(policy: Policy, document: Document) -> list[Problem]:
     """What the parts of policy.yaml say of one another."""
-    return [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    found = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    return [*found, *view_problems(policy.views, policy.roles, document)]
 
 
 def _approvers(policy: Policy, document: Document) -> list[Problem]:
