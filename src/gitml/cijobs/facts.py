@@ -16,6 +16,7 @@ from gitml.errors import GitmlError, SpecError
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.registry import Record, deployed, record_in, versions
+from gitml.registry.difference import DiffLine as Differs
 from gitml.registry.record import File
 from gitml.reports import facts
 from gitml.reports.holdoutfacts import ReportedHoldOut
@@ -24,7 +25,6 @@ from gitml.spec import Application
 from gitml.spec.root import POLICY
 from gitml.training.compare import metric_differences
 from gitml.training.diff import Diff, diff_records
-from gitml.training.diff import DiffLine as Differs
 
 _MOST_COMMITS = 250
 

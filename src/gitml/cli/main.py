@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kpi": ("kpi", "Show KPIs by day, with what is not known of them."),
     "impact": ("impact", "Show what KPIs did after each change of a model."),
     "monitor": ("monitor", "Look at live traffic: quality of the data, drift, harm."),
+    "site": ("site", "Pages that show each role its part of the application."),
     "ci": ("ci", "Train and report in CI: its workflows, and what their jobs call."),
     "doctor": ("doctor", "Check whether repository, forge and tokens are set up for the loop."),
     "gc": ("gc", "Delete what no version, deployment or branch names from DVC's cache and remote."),

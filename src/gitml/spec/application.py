@@ -66,6 +66,12 @@ class Model(FileSection):
     """One model: where its stages leave it, and what describes it."""
 
     description: str = Field("", description="One line for people: what it is and does.")
+    owner: Text | None = Field(None, description="Who answers for it: a person, or a team.")
+    purpose: Text | None = Field(None, description="What decision it serves, in plain words.")
+    tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
+    review: Duration | None = Field(
+        None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
     origin: Literal["pipeline", "external"] = Field(
         "pipeline",
         description="`external`: bought or trained elsewhere, enters with `gitml register`, has no stages.",
