@@ -34,7 +34,7 @@ from gitml.reports import facts
 from gitml.reports.exchange import to_json
 from gitml.spec import load_application, load_pipeline
 from gitml.spec.dvcfiles import LOCK_FILE, pipeline_folder
-from gitml.spec.policy import POLICY
+from gitml.spec.root import POLICY
 from gitml.training.standing import is_ci
 from gitml.training.train import TrainCall, Training
 

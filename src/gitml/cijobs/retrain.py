@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
-from gitml.derivation import proposal, retrain
-from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.forges.base import Forge, NewPull
 from gitml.git.commands import Git
@@ -67,6 +65,10 @@ def ask(about: Training, push: Push, forge: Forge | None, stale: Sequence[str]) 
     names = ", ".join(stale)
     if forge is None or not push.repository:
         return f"main is stale: {names} must be trained again (`gitml train`)"
+    # With these come all kinds of proposals, and this one is seldom made.
+    from gitml.derivation import proposal, retrain
+    from gitml.derivation.claim import Claim
+
     branch = branch_of(about.application.application)
     commit = about.git.resolve("HEAD") or ""
     words = "Train what main has\n\nIts dvc.lock comes from a merge: no recorded run gave all of it."

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from gitml.control.mainline import Mainline
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.edit import Who, bring, commit_file, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
 PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"
-RAISE, TAKE_BACK = "gitml/raise", "gitml/take-back"
+RAISE, TAKE_BACK, RELIEVE = "gitml/raise", "gitml/take-back", "gitml/relieve"
 OVERTAKEN = "Overtaken:"
 CHANGE, REQUESTED = "Gitml-Change", "Gitml-Requested-By"
 BEGIN, END = "<!-- gitml:change:begin -->", "<!-- gitml:change:end -->"

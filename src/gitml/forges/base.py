@@ -44,7 +44,7 @@ class NewPull:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelPut:
     """Somebody put a label on a pull request; ``by`` is the login, ``time`` UTC, ISO with a Z."""
 
     label: str
@@ -241,7 +241,7 @@ class Pulls(Protocol):
         """Add labels; those that do not exist are made."""
         ...
 
-    def labelled(self, number: int) -> tuple[Labelled, ...]:
+    def labelled(self, number: int) -> tuple[LabelPut, ...]:
         """Who put which label on when, oldest first; also of labels that are gone."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gitml.forges.base import ChangedFile, Labelled, NewPull, PullRequest, Side
+from gitml.forges.base import ChangedFile, LabelPut, NewPull, PullRequest, Side
 from gitml.forges.memory.session import Session, one_of, refused
 from gitml.forges.memory.state import ForgeState, PullRecord
 
@@ -79,11 +79,11 @@ class MemoryPulls:
             record = one_of(state.pulls, number, "pull request")
             every = tuple(dict.fromkeys((*record.pull.labels, *labels)))
             by, now = self._session.login, self._session.host.now()
-            new = tuple(Labelled(one, by, now) for one in every if one not in record.pull.labels)
+            new = tuple(LabelPut(one, by, now) for one in every if one not in record.pull.labels)
             pull = replace(record.pull, labels=every)
             state.pulls[number] = replace(record, pull=pull, labelled=(*record.labelled, *new))
 
-    def labelled(self, number: int) -> tuple[Labelled, ...]:
+    def labelled(self, number: int) -> tuple[LabelPut, ...]:
         with self._session.turn() as state:
             return one_of(state.pulls, number, "pull request").labelled
 
