@@ -70,7 +70,9 @@ def test_plan_then_the_job_then_a_back_test(here: tuple[RetrainTown, Call]) -> N
 @pytest.mark.slow
 def test_a_person_asks_and_is_its_author(here: tuple[RetrainTown, Call]) -> None:
     town, call = here
-    code, out, _ = call("retrain", "open", "delay", "--reason", "a new | runway @olga")
+    assert call("retrain", "open", "delay")[0] == 2
+    code, out, err = call("retrain", "open", "delay", "--reason", "a new | runway @olga")
+    assert code == 0, err
     (pull,) = town.pulls()
     assert (code, out) == (0, f"delay: #{pull.number} opened: a new | runway @olga\n")
     assert (pull.head.branch, pull.author) == ("gitml/retrain/delay/by-hand", "ada")
