@@ -105,3 +105,24 @@ def test_a_stale_main_is_trained_first(retrain_town: Make) -> None:
     assert (done.how, done.plan.why) == ("unchanged", "#1 is open for stale")
     town.town.close(1)
     assert town.run().how == "opened"
+
+
+def test_when_main_gets_another_pipeline_its_branch_begins_anew_within_the_quota(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.rules(runs=2)
+    town.alarm()
+    (first,) = town.pulls()
+    town.town.push({"README.md": "of no concern\n"})
+    assert town.run().how == "unchanged"
+    town.town.push({"dvc.yaml": "stages: {}\n"})
+    town.look(drift="failed")
+    assert town.run().how == "updated"
+    (again,) = town.pulls()
+    assert (again.number, again.head.commit != first.head.commit) == (first.number, True)
+    assert town.file("dvc.yaml", again.head.branch) == "stages: {}\n"
+    assert "2026-03-03" in town.file("params.yaml", again.head.branch)
+    outcome = town.g.one(again.number)
+    assert outcome.state is State.SUCCESS, outcome.line
+    town.town.push({"dvc.yaml": "stages: {x: {cmd: 'true'}}\n"})
+    assert town.run().how == "unchanged"
+    assert town.pulls()[0].head == again.head
