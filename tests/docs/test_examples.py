@@ -35,7 +35,7 @@ NOT_EXECUTED = {
     "docs/how-to/register-a-model.md": 2,
     "docs/how-to/report-on-pull-requests.md": 3,
     "docs/how-to/reproduce.md": 1,
-    "docs/how-to/retraining.md": 2,
+    "docs/how-to/retraining.md": 3,
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 7,
     "docs/how-to/serve.md": 2,
