@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.control.signing import Signer
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
@@ -16,6 +16,7 @@ from gitml.evidence.reader import EvidenceRules, believed_of
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry

@@ -155,6 +155,8 @@ class ToldEvaluation(_Form):
     @property
     def may_go_on(self) -> bool:
         """Whether its next step may be proposed. A shadow has no weight, so what it shows of the guardrails decides."""
+        if self.phase is Phase.INCONCLUSIVE and self.ends is not None and self.at >= self.ends:
+            return False  # its time is over: it expired undecided
         if self.mode != "shadow" or self.step.ready:
             return self.step.ready
         asked = [part.phase for part in self.parts if part.part in ("integrity", "traffic", "guardrail")]

@@ -29,7 +29,7 @@ from gitml.models.signature import InputError
 from gitml.models.signature import parse as parse_signature
 from gitml.refs import Reference
 from gitml.refs import parse as parse_reference
-from gitml.registry import Record, deployment_in, resolve
+from gitml.registry import Record, deployment_in, environments, resolve
 from gitml.rollout.evaluation import Contender, Evaluation
 from gitml.rollout.resolved import resolved
 from gitml.rollout.trial import CandidateTrial, TrialTraffic
@@ -92,6 +92,9 @@ def _sides(root: Path, app: Application, call: ReplayCall) -> _Sides:
     if not environment:
         raise UsageError("which environment's traffic is replayed is not said", "name it with --in ENVIRONMENT")
     tree, names = WorkTree(root), list(app.models)
+    if champion.model in app.models and environment not in (there := environments(tree, champion.model)):
+        known = f"it runs in {', '.join(there)}" if there else "promote a version first: `gitml promote`"
+        raise UsageError(f"{champion.model} does not run in {environment}", known)
     found = _Sides(resolve(tree, candidate, names), resolve(tree, champion, names), environment)
     if found.candidate.digest == found.champion.digest:
         raise UsageError(f"{found.candidate.reference} is the champion itself", "name another version")

@@ -11,7 +11,8 @@ from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.registry import Record, deployed, find, read_record, record_path
 from gitml.registry.outputs import Replicates, estimates, replicates_of
-from gitml.spec import load_application, load_policy
+from gitml.spec import load_application
+from gitml.spec.root import POLICY
 from gitml.stats.comparison import Difference, differences
 
 
@@ -45,7 +46,12 @@ def _replaced(root: Path, record: Record) -> tuple[Record, str] | None:
 
 
 def _environments(root: Path) -> list[str]:
-    return list(load_policy(root).environments) if (root / "policy.yaml").exists() else []
+    if not (root / POLICY).exists():
+        return []
+    # All gates come with it.
+    from gitml.spec.policy import load_policy
+
+    return list(load_policy(root).environments)
 
 
 def metric_differences(root: Path, git: Git, dvc: Dvc, new: Record, old: Record) -> list[Difference]:

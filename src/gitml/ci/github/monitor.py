@@ -13,6 +13,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
+from gitml.ci.github.retrain import retrain
 from gitml.ci.github.steps import ON_MAIN, mapping, scalar
 from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
@@ -70,7 +71,9 @@ def monitor(source: CiSource) -> str:
         "workflow_dispatch:",
     ]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
-    return workflow(source, "monitor", on, group, [_due(source), _evaluate(source), _sign(source), _publish(source)])
+    jobs = [_due(source), _evaluate(source), _sign(source), _publish(source)]
+    jobs += retrain(source, needs=("due", "sign"), when=f"!cancelled() && {_DUE}")
+    return workflow(source, "monitor", on, group, jobs)
 
 
 def _schedule(source: CiSource) -> str:
