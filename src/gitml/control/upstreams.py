@@ -66,9 +66,8 @@ class Upstreams:
 
         Raises OutsideError when the forge cannot be asked.
         """
-        needs = self.main.application().models[model].needs if model in self.main.application().models else {}
-        found = {}
-        for name, need in needs.items():
+        found, named = {}, self.main.application().models.get(model)
+        for name, need in named.needs.items() if named else ():
             at = upstream_at(name, need, self.here)
             if not at.repository:
                 found[at] = self._promotions(at, need.environment or environment)

@@ -113,12 +113,11 @@ def commits(root: Path, revision: str) -> tuple[str, ...]:
     return tuple(git(root, *words).stdout.decode().split())
 
 
-def titles(root: Path, revision: str, most: int = 0) -> dict[str, str]:
-    """Commit → the first line of its message, along first parents; of the ``most`` newest, or of all."""
-    command = ["log", "--first-parent", "-z", "--no-show-signature", "--format=%H%x00%s"]
-    command += [f"--max-count={most}"] if most else []
-    said = fields(root, *command, "--end-of-options", revision, "--")
-    return dict(zip(said, said, strict=False))
+def messages(root: Path, revision: str) -> dict[str, tuple[str, str]]:
+    """Commit → subject and body of its message, along first parents."""
+    command = ("log", "--first-parent", "-z", "--no-show-signature", "--format=%H%x00%s%x00%b", "--end-of-options")
+    said = fields(root, *command, revision, "--")
+    return {commit: (subject, body) for commit, subject, body in zip(said, said, said, strict=False)}
 
 
 def escaped(path: str) -> str:

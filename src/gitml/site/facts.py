@@ -89,7 +89,10 @@ class SitePending:
 
 @dataclass(frozen=True)
 class SiteDeployment:
-    """A change of a deployment file on main, with the evidence that counts for it. ``id`` names its page."""
+    """A change of a deployment file on main, with the evidence that counts for it. ``id`` names its page.
+
+    ``old`` and ``new`` are champions; ``candidate`` is the canary that this change brought, with its ``share``.
+    """
 
     id: str
     model: str
@@ -101,6 +104,8 @@ class SiteDeployment:
     move: str
     old: str
     new: str
+    candidate: str = ""
+    share: float = 0.0
     pull: int | None = None
     gate: str = ""
     approval: str = ""

@@ -62,7 +62,7 @@ def _chart(model: SiteModel, metric: str) -> LineChart | None:
 
 
 def data_pages(facts: SiteFacts) -> Iterator[SitePageFile]:
-    newest = [(model, _newest(model)) for model in facts.models]
+    newest = [(model, _shown(facts, model)) for model in facts.models]
     shown = [(model, detail) for model, detail in newest if detail]
     breaches = [(look, breach) for look in reversed(facts.looks) for breach in look.quality][:200]
     data = {"newest": shown, "breaches": breaches}
@@ -72,10 +72,11 @@ def data_pages(facts: SiteFacts) -> Iterator[SitePageFile]:
         yield SitePageFile(part.path, "Who uses which column", "data-columns.html", "data", {"part": part})
 
 
-def _newest(model: SiteModel) -> VersionDetail | None:
-    """What answers somewhere, else the newest version."""
-    champions = [v.version for v in model.versions if any(p.role == "champion" for p in v.places)]
-    wanted = [*champions, *(v.version for v in model.versions[:1])]
+def _shown(facts: SiteFacts, model: SiteModel) -> VersionDetail | None:
+    """The champion of the last environment that has one, else the newest version."""
+    order = [environment.name for environment in facts.environments]
+    places = {p.environment: v.version for v in model.versions for p in v.places if p.role == "champion"}
+    wanted = [*(places[name] for name in reversed(order) if name in places), *(v.version for v in model.versions[:1])]
     return next((model.details[version] for version in wanted if version in model.details), None)
 
 
@@ -85,7 +86,7 @@ def _used(facts: SiteFacts) -> Iterator[tuple[str, str, list[str], list[str], li
     answers: dict[str, list[str]] = {}
     types: dict[str, str] = {}
     for model in facts.models:
-        detail = _newest(model)
+        detail = _shown(facts, model)
         for column in detail.columns if detail else ():
             side = readers if column.side == "input" else answers
             side.setdefault(column.name, []).append(model.name)

@@ -43,7 +43,7 @@ def site_history(main: Mainline, audit: Audit | None) -> SiteHistory:
     """Of main's own line. ``audit`` joins the evidence to it; None where there is none to read."""
     root, prefix = main.git.root, main.git.prefix
     landed = history.line(root, main.commit, most=MOST_COMMITS + 1)
-    titles = history.titles(root, main.commit)
+    titles = {commit: _title(*said) for commit, said in history.messages(root, main.commit).items()}
     every = len(titles)
     commits = tuple(_commit(one, titles.get(one.commit, ""), prefix) for one in reversed(landed[-MOST_COMMITS:]))
     globs = [f":(top,glob){history.escaped(prefix)}models/*/*.yaml"]
@@ -90,6 +90,8 @@ def _deployment(
     old, new = _state(main, touch.old, touch.path), _state(main, touch.new, touch.path)
     champions = old.champion.version if old else "", new.champion.version if new else ""
     served = told.served.get((model, environment, champions[1])) if champions[0] != champions[1] else None
+    move = _move(old, new, row)
+    beside = new.canary if new and move.startswith("canary") else None
     seconds = served.details.get("seconds") if served else None
     return SiteDeployment(
         id=f"{landed.commit[:10]}+{model}+{environment}",
@@ -99,9 +101,11 @@ def _deployment(
         time=stamp(landed.time),
         author=person(landed.author),
         title=title[:300],
-        move=_move(old, new, row),
+        move=move,
         old=champions[0],
         new=champions[1],
+        candidate=beside.version if beside else "",
+        share=beside.weight if beside else 0.0,
         pull=row.pull if row and row.pull else pull_of(title),
         gate=row.gate if row else "",
         approval=row.approval if row else "",
@@ -188,6 +192,17 @@ def _part(path: str) -> str:
     if name in named:
         return named[name]
     return "data" if name.endswith(".dvc") or name == "dvc.lock" else "code"
+
+
+def _title(subject: str, body: str) -> str:
+    """Of a merge, what the pull request was called: that is what forges write below the subject.
+
+    >>> _title("Merge pull request #7 from acme/faster", "Learn faster\\n\\nIn half the time")
+    'Learn faster (#7)'
+    """
+    found = _PULL.search(subject)
+    first = body.strip().partition("\n")[0]
+    return f"{first} (#{found[1]})" if found and found[1] and first else subject
 
 
 def pull_of(title: str) -> int | None:

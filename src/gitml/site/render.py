@@ -59,6 +59,8 @@ def environment() -> Environment:
         clip=clip,
         plural=plural,
         code=_with_code,
+        percent=_percent,
+        number=_number,
     )
     return made
 
@@ -122,6 +124,22 @@ def _finalized(value: Any) -> Any:
     if len(value) <= _LONGEST and value.isascii() and value.isprintable():
         return value
     return "".join(visible(line) + "\n" for line in value.split("\n"))[:-1] if "\n" in value else visible(value)
+
+
+def _percent(value: float) -> str:
+    """
+    >>> _percent(10.0), _percent(0.5)
+    ('10 %', '0.5 %')
+    """
+    return f"{value:g} %"
+
+
+def _number(value: float) -> str:
+    """
+    >>> _number(3.25), _number(3.0), _number(0.123456)
+    ('3.25', '3', '0.123')
+    """
+    return f"{value:.3g}"
 
 
 def _with_code(text: str) -> Markup:
