@@ -55,6 +55,23 @@ def test_models_and_params_must_be_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("causes", "said"),
+    [
+        ("[drift, harm, schedule]", ["no monitor shows harm of 'm'"]),
+        ("[performance]", ["no monitor shows performance of 'm'"]),
+        ("[upstream]", ["'m' needs no other model"]),
+        ("[drift]", []),
+    ],
+)
+def test_a_cause_that_nothing_can_show_is_refused(causes: str, said: list[str]) -> None:
+    more = "monitors: {models: {m: {watch: [quality, drift]}}}\n"
+    text = f"{HEAD}  m: {{causes: {causes}, every: 30d}}\n{more}"
+    found = retrained_known(parse_application(text.encode()), parse(text.encode(), "gitml.yaml"), lambda _: None)
+    assert [one.message for one in found] == said
+    assert all(one.line == 5 and one.hint for one in found)
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         ("looks: {failed: 4, of: 3}", "more looks must fail"),
