@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,16 +45,15 @@ class RetrainTown:
     g: Gated[MemoryTown]
     looker: SigningKey
     champion: Record
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def town(self) -> MemoryTown:
         return self.g.town
 
-    def spec(self, models: Mapping[str, Any] | None = None, **spec: Any) -> None:
+    def spec(self, **spec: Any) -> None:
         """What gitml.yaml says of retraining from now on."""
-        told = models or {"delay": {**SPEC, **spec}}
-        self.town.push({"gitml.yaml": f"{GITML}{yaml.safe_dump({'retrain': dict(told)}, sort_keys=False)}"})
+        told = {"retrain": {"delay": {**SPEC, **spec}}}
+        self.town.push({"gitml.yaml": f"{GITML}{yaml.safe_dump(told, sort_keys=False)}"})
 
     def rules(self, **rules: Any) -> None:
         self.g.rules(retraining={**RULES, **rules})

@@ -37,6 +37,10 @@ def problems(lines: str) -> tuple[Problem, ...]:
         ("m: {causes: [drift], set: {a: 2026-02-30}}", "says no day"),
         ("m: {causes: [drift], set: {a: [1]}}", "cannot be set"),
         ("m: {causes: [drift], params: ../p.yaml}", "leads out"),
+        ("m: {causes: [drift], params: models/m/production.yaml}", "no file of parameters"),
+        ("m: {causes: [drift], params: policy.yaml}", "no file of parameters"),
+        ("m: {causes: [drift], params: .github/workflows/x.yml}", "no file of parameters"),
+        ("m: {causes: [drift], params: train.py}", "no file of parameters"),
     ],
 )
 def test_what_is_wrong_is_said(line: str, said: str) -> None:
