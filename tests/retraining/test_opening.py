@@ -20,7 +20,7 @@ def test_an_alarm_that_lasts_becomes_a_pull_request_with_a_case(retrain_town: Ma
     first = town.run()
     assert (first.how, first.plan.do) == ("", "nothing")
     assert "2 of 3 looks must fail" in first.plan.why
-    name = town.look(drift="failed")
+    town.look(drift="failed")
     done = town.run()
     assert (done.how, done.problem, done.waits) == ("opened", "", "")
     (pull,) = town.pulls()
@@ -28,7 +28,13 @@ def test_an_alarm_that_lasts_becomes_a_pull_request_with_a_case(retrain_town: Ma
     assert town.file("params.yaml", pull.head.branch) == (
         'window:\n  first_day: "2025-12-02"  # the oldest day\n  last_day: "2026-03-02"\nrate: 0.5\n'
     )
-    for said in ("`fare` 0.2, between 0.15 and 0.25", "since 2026-03-01", name, "2 GPU hours", "gitml:not-now 14d"):
+    for said in (
+        "`fare` 0.2, between 0.15 and 0.25",
+        "since 2026-03-01",
+        "Look at 2026-03-02",
+        "2 GPU hours",
+        "gitml:not-now 14d",
+    ):
         assert said in pull.body
     assert town.run().how == "unchanged"
 
