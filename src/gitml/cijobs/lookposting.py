@@ -156,6 +156,8 @@ class _Work:
         # Whom an alarm calls is main's to say, not the job's that looked.
         tell = self.main.application().monitors.told(one.model)
         told = {**history[-1].told, "tell": {"people": tell.people, "teams": tell.teams}}
+        if one.before and history[-1].window[0] < one.since:
+            told |= {"came": one.since.isoformat(), "before": one.before}
         page = report(told, [look.told for look in history[:-1]], run=self.teller.job.run_url)
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 

@@ -22,13 +22,13 @@ from gitml.verdict import Phase, Verdict
 # A new sequence of bets begins every so many looks, and with each version.
 _EVERY = 8
 # No bet risks more than this part of what a day could take.
-_MOST_BET = 0.75
+MOST_BET = 0.75
 _LEAST_CLUSTERS = 5
 # Before anything is known, days are taken to differ as samples of so many independent rows.
-_DAY_ROWS = 8
+DAY_ROWS = 8
 _STEPS = 30
 # A few days that rise or fall by chance shall not silence a sequence for good.
-_MOST_ALIKE = 0.9
+MOST_ALIKE = 0.9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -172,7 +172,7 @@ def surely_above(came: Floats, said: Floats, needed: float) -> float:
 
 def likeness(gains: Floats) -> float:
     """The correlation of neighbouring days, from 0 to .9."""
-    return min(_MOST_ALIKE, max(0.0, neighbours(gains)))
+    return min(MOST_ALIKE, max(0.0, neighbours(gains)))
 
 
 def stretch(alike: float) -> float:
@@ -190,11 +190,11 @@ def stretch(alike: float) -> float:
 
 def won(came: Floats, said: Floats, tolerance: float) -> float:
     """The logarithm of the gambler's stake after all days, who bets that more comes than is said."""
-    stake, total, squares = 0.0, 0.0, float(said[0] * (1 - said[0])) / _DAY_ROWS
+    stake, total, squares = 0.0, 0.0, float(said[0] * (1 - said[0])) / DAY_ROWS
     for count, (share, answer) in enumerate(zip(came.tolist(), said.tolist(), strict=True), 1):
         gain, mean, variance = share - answer - tolerance, total / count, squares / count
         bet = max(0.0, mean / (variance + mean**2)) if variance + mean**2 > 0 else 0.0
-        stake += math.log1p(min(bet, _MOST_BET / (answer + tolerance)) * gain) if answer + tolerance > 0 else 0.0
+        stake += math.log1p(min(bet, MOST_BET / (answer + tolerance)) * gain) if answer + tolerance > 0 else 0.0
         total += gain
         squares += (gain - total / (count + 1)) ** 2
     return stake

@@ -203,6 +203,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.monitors_known(app, document)
     found += needs_problems(files.root, app, document)
     found += crosscheck.retrained_known(app, document, files.values)
+    found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:

@@ -86,9 +86,12 @@ def status(place: Place, only: str = "") -> DeploymentStatus:
     return DeploymentStatus(main.commit, tuple(wanted), pending, coming, tuple(notes))
 
 
-def status_of_clone(root: Path, only: str = "") -> DeploymentStatus:
-    """What the commit that is checked out wants, where the clone has no forge. Raises OutsideError without a commit."""
-    main = Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
+def status_of_clone(root: Path, only: str = "", main: Mainline | None = None) -> DeploymentStatus:
+    """What the commit that is checked out wants, where the clone has no forge; or another one, as ``main``.
+
+    Raises OutsideError without a commit.
+    """
+    main = main or Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
     notes = [
         "the clone has no remote called origin, so this is what the commit checked out here wants; who approved it, "
         "what is pending and what runs is known by the forge"

@@ -70,6 +70,30 @@ def retrained_known(
     return found
 
 
+def kpis_known(app: Application, document: Document) -> list[Problem]:
+    """What KPIs and prices name exists."""
+    named: list[tuple[Key, str, str, Mapping[str, Any]]] = []
+    for name, kpi in app.kpis.items():
+        named += [(("kpis", name, "models", i), "model", one, app.models) for i, one in enumerate(kpi.models)]
+        named += [(("kpis", name, "controls", i), "KPI", one, app.kpis) for i, one in enumerate(kpi.controls)]
+    if app.costs:
+        named += [(("costs", "runner_minute", one), "hardware", one, app.hardware) for one in app.costs.runner_minute]
+        named += [(("costs", "serving_month", one), "model", one, app.models) for one in app.costs.serving_month]
+    found = [
+        document.problem(key, f"there is no {what} {one!r}", nearest(one, known))
+        for key, what, one, known in named
+        if one not in known
+    ]
+    own = [name for name, kpi in app.kpis.items() if name in kpi.controls]
+    return [
+        *found,
+        *(
+            document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
+            for name in own
+        ),
+    ]
+
+
 def stages_known(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
     """Stages of gitml.yaml exist in dvc.yaml."""
     return [

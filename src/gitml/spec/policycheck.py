@@ -13,6 +13,7 @@ from gitml.spec.canary import CANARY_METRICS, CanaryRules
 from gitml.spec.canarytest import metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
+from gitml.spec.kpis import NEEDS_UNITS
 from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import Policy, canary_rules
 from gitml.spec.validate import nearest
@@ -35,6 +36,7 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
         for name in environment.models
     ]
     named += [(("exceptions", i, "model"), e.model) for i, e in enumerate(policy.exceptions)]
+    named += [(("views", r, "models", i), m) for r, v in policy.views.items() for i, m in enumerate(v.models or ())]
     return [
         document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
         for key, name in named
@@ -48,11 +50,17 @@ def kpis_known(policy: Policy, document: Document, app: Application) -> list[Pro
     for place, rules in canary_rules(policy):
         named += [((*place, "canary", "kpis", name), name) for name in rules.kpis]
         named += [((*place, "canary", "metric", "kpi"), rules.metric.kpi)] if rules.metric.kpi else []
-    return [
+    unknown = [
         document.problem(key, f"gitml.yaml has no KPI {name!r}", nearest(name, app.kpis) or "add it under `kpis`")
         for key, name in named
         if name not in app.kpis
     ]
+    daily = [
+        document.problem(key, f"the KPI {name} has days alone, and candidates are judged by unit", NEEDS_UNITS)
+        for key, name in named
+        if name in app.kpis and not app.kpis[name].has_units
+    ]
+    return [*unknown, *daily]
 
 
 def gates_can_pass(
