@@ -117,7 +117,8 @@ class Upstreams:
             return ()
         there = Mainline(Git(self.main.git.root, _prefix(at.application)), self.main.commit)
         prefix = f"{branch_of(there, PROMOTE, at.model, environment)}/"
-        return tuple(p for p in self.place.forge.merges.under(prefix) if p.base.branch == self.place.branch)
+        found = (p for p in self.place.forge.merges.under(prefix) if p.base.branch == self.place.branch)
+        return tuple(p for p in found if not p.head.branch.endswith("-shadow"))  # it answers nobody
 
     def _read(self, at: ModelAt, need: UpstreamNeed) -> OtherMain | Unknown:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from gitml.reports.escape import clip, visible
@@ -54,11 +55,19 @@ class DependencyGraph:
     nodes: tuple[DependencyNode, ...]
     edges: tuple[DependencyEdge, ...]
 
+    @cached_property
+    def _ends(self) -> Mapping[tuple[str, DependencyNode], list[DependencyEdge]]:
+        found: dict[tuple[str, DependencyNode], list[DependencyEdge]] = {}
+        for edge in self.edges:
+            found.setdefault(("into", edge.target), []).append(edge)
+            found.setdefault(("out of", edge.source), []).append(edge)
+        return found
+
     def into(self, node: DependencyNode, *kinds: EdgeKind) -> tuple[DependencyEdge, ...]:
-        return tuple(edge for edge in self.edges if edge.target == node and edge.kind in kinds)
+        return tuple(edge for edge in self._ends.get(("into", node), ()) if edge.kind in kinds)
 
     def out_of(self, node: DependencyNode, *kinds: EdgeKind) -> tuple[DependencyEdge, ...]:
-        return tuple(edge for edge in self.edges if edge.source == node and edge.kind in kinds)
+        return tuple(edge for edge in self._ends.get(("out of", node), ()) if edge.kind in kinds)
 
     def of(self, kind: NodeKind) -> tuple[DependencyNode, ...]:
         return tuple(node for node in self.nodes if node.kind == kind)
@@ -89,16 +98,12 @@ def _stages(graph: DependencyGraph, model: DependencyNode) -> Sequence[Dependenc
     """Those that make the model and all that they build on, as dvc.yaml orders them."""
     wanted: set[DependencyNode] = set()
     todo = [edge.source for edge in graph.into(model, "makes")]
-    sources: dict[DependencyNode, list[DependencyNode]] = {}
-    for edge in graph.edges:
-        if edge.kind == "feeds":
-            sources.setdefault(edge.target, []).append(edge.source)
     while todo:
         stage = todo.pop()
         if stage not in wanted:
             wanted.add(stage)
-            todo += sources.get(stage, [])
-    return [node for node in graph.of("stage") if node in wanted]
+            todo += [edge.source for edge in graph.into(stage, "feeds")]
+    return [node for node in graph.of("stage") if node in wanted] if wanted else []
 
 
 def _branches(before: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
