@@ -16,14 +16,15 @@ from gitml.errors import GitmlError, SpecError
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.registry import Record, deployed, record_in, versions
+from gitml.registry.difference import DiffLine as Differs
 from gitml.registry.record import File
 from gitml.reports import facts
 from gitml.reports.holdoutfacts import ReportedHoldOut
 from gitml.reports.rowfacts import ComparisonRole, Row
-from gitml.spec import Application, parse_policy
+from gitml.spec import Application
+from gitml.spec.root import POLICY
 from gitml.training.compare import metric_differences
 from gitml.training.diff import Diff, diff_records
-from gitml.training.diff import DiffLine as Differs
 
 _MOST_COMMITS = 250
 
@@ -137,12 +138,19 @@ def _champions(scene: Scene, model: str) -> Iterator[tuple[str, str]]:
         found = {p.environment: p.version for p in deployed(WorkTree(scene.root), model) if p.role == "champion"}
     except SpecError:
         return  # `gitml check` says what is wrong with the file
-    raw = scene.git.read_file(scene.base, "policy.yaml") if scene.base else None
-    try:
-        order = list(parse_policy(raw).environments) if raw else []
-    except SpecError:
-        order = []
+    raw = scene.git.read_file(scene.base, POLICY) if scene.base and found else None
+    order = _environments(raw) if raw else []
     yield from ((name, found[name]) for name in sorted(found, key=lambda n: (n not in order, n)))
+
+
+def _environments(policy: bytes) -> list[str]:
+    # All gates come with it.
+    from gitml.spec import parse_policy
+
+    try:
+        return list(parse_policy(policy).environments)
+    except SpecError:
+        return []
 
 
 def _with_champion(scene: Scene, record: Record, environment: str, version: str) -> facts.ReportedComparison:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gitml.cijobs.context import Push
-from gitml.cijobs.tryout import WorkTreeShelf
 from gitml.errors import OutsideError, SpecError
 from gitml.inference.clone import CloneShelf
 from gitml.inference.holdout import HoldOutCase, compared, opponent_of
@@ -22,6 +21,7 @@ from gitml.registry.record import File
 from gitml.reports.holdoutfacts import ReportedHoldOut
 from gitml.training.compare import recorded_replicates
 from gitml.training.train import Training, record_of, stages_of
+from gitml.training.tryout import WorkTreeShelf
 
 
 def held_of(

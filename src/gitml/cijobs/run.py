@@ -19,7 +19,6 @@ from gitml.cijobs.fragments import (
 )
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
-from gitml.cijobs.tryout import unusable
 from gitml.derivation.handover import Fragment, StageRun, merged
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
@@ -49,6 +48,7 @@ from gitml.training.train import (
     refuse_loose_packages,
     stages_of,
 )
+from gitml.training.tryout import unusable
 
 Redact = Callable[[str], str]
 

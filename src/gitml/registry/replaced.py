@@ -8,8 +8,7 @@ from gitml.git.tree import WorkTree
 from gitml.registry.record import Record
 from gitml.registry.resolve import deployed
 from gitml.registry.store import find, read_record
-from gitml.spec import load_policy
-from gitml.spec.policy import POLICY
+from gitml.spec.root import POLICY
 
 
 def replaced(root: Path, record: Record) -> tuple[Record, str] | None:
@@ -25,4 +24,9 @@ def replaced(root: Path, record: Record) -> tuple[Record, str] | None:
 
 
 def _environments(root: Path) -> list[str]:
-    return list(load_policy(root).environments) if (root / POLICY).exists() else []
+    if not (root / POLICY).exists():
+        return []
+    # All gates come with it.
+    from gitml.spec.policy import load_policy
+
+    return list(load_policy(root).environments)
