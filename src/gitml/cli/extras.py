@@ -13,6 +13,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "httptools", "joblib", "numpy", "orjson", "prometheus_client", "pyarrow", "safetensors", "scipy", "sklearn",
         "skops", "uvicorn",
     ),
+    "kpi": ("duckdb", "psycopg", "sqlalchemy", "statsmodels"),
     "onnx": ("onnx", "onnxruntime"),
     "report": ("vl_convert",),
     "site": ("jinja2", "markupsafe", "networkx"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitml.clock import now
-from gitml.control.mainline import Mainline, Past
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, SpecError
@@ -18,6 +18,7 @@ from gitml.git.commands import Git
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
 from gitml.promotion.live import LiveReport, live
+from gitml.registry.deploymentpast import Past
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, Policy, parse_deployment
 from gitml.spec.deployment import Hold
