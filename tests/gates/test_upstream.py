@@ -10,14 +10,13 @@ from gitml.errors import SpecError
 from gitml.gates import upstream as gate
 from gitml.gates.facts import Unknown
 from gitml.gates.upstream import UpstreamAsked
-from gitml.policy.upstreams import stale_upstreams
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY, parse_policy
 from gitml.spec.policycheck import gates_can_pass
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse
 from gitml.verdict import Phase, Verdict
-from policy.kit import NOW, OTHER, USED, facts, upstream
+from policy.kit import OTHER, USED, facts, upstream
 
 REQUIRED, RUNNING = UpstreamAsked(), UpstreamAsked(version="running")
 
@@ -106,14 +105,3 @@ def test_accepting_an_upstream_that_no_model_needs_is_told_once_with_its_line() 
     (problem,) = gates_can_pass(parse_policy(raw), parse(raw, POLICY), app, {})
     assert (problem.line, problem.message) == (5, "no model of gitml.yaml needs 'deman'")
     assert problem.hint == "did you mean 'demand'?"
-
-
-def test_a_new_champion_upstream_makes_stale_and_a_guess_does_not() -> None:
-    (found,) = stale_upstreams((upstream(), upstream(name="weather", model="weather", running=OTHER)))
-    assert (found.name, found.used, found.running, found.artifact) == ("weather", (USED[0],), *OTHER)
-    assert found.reason == (
-        f"weather runs in production as {OTHER[0]} since {NOW:%Y-%m-%d}, and this was made with {USED[0]}"
-    )
-    assert stale_upstreams((upstream(running=OTHER, promotions=(3,)),)) == ()
-    assert stale_upstreams((upstream(running=Unknown("x")), upstream(running=OTHER, used=Unknown("y")))) == ()
-    assert stale_upstreams(Unknown("z")) == ()

@@ -148,7 +148,7 @@ USED, OTHER = ("20261101T080000Z-dddddddd", "3" * 64), ("20261120T080000Z-eeeeee
 
 def upstream(**changes: Any) -> UpstreamFact:
     """The candidate was made with what runs."""
-    start = UpstreamFact("demand", "demand", "production", (USED,), USED, "its stages read demand.skops", NOW)
+    start = UpstreamFact("demand", "demand", "production", (USED,), USED, "its stages read demand.skops")
     return replace(start, **changes)
 
 

@@ -19,12 +19,12 @@ from gitml.evidence.looks import KIND, RESULTS, ToldLook, look_id
 from gitml.evidence.statement import Statement
 from gitml.forges.base import PullRequest
 from gitml.git import ledger
-from gitml.registry.record import Record
+from gitml.registry.record import Record, name_of
 from gitml.retraining.plan import RetrainPlan
 from gitml.spec import Deployment
 from gitml.verdict import Phase
 from promotion.gating import Gated
-from promotion.promoting import GITML, NOW, MemoryTown, pin
+from promotion.promoting import GITML, NOW, MemoryTown, pin, record
 from reports.look_kit import column, look, stamp, verdict
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -95,6 +95,14 @@ class RetrainTown:
     def run(self, login: str = f"job:{JOBS}") -> Retrained:
         with self.town.place(login) as place:
             return next(one for one in retrain(place) if one.model == "delay")
+
+    def newer(self, seed: int) -> Record:
+        """A version that is trained now, on main."""
+        made, created = record(seed), f"{self.town.now:%Y-%m-%dT%H:%M:%SZ}"
+        told = {**made.model_dump(), "created": created, "version": name_of(made.digest, created)}
+        newer = Record.model_validate(told)
+        self.town.push({f"models/delay/versions/{newer.version}.json": newer.to_json()})
+        return newer
 
     def alarm(self, kind: str = "drift") -> Retrained:
         """Two looks that fail, and the job after each."""

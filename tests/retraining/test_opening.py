@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from gitml.forges.base import State
-from gitml.registry.record import name_of
 from retraining.retrain_town import RetrainTown
 
 Make = Callable[..., RetrainTown]
@@ -83,11 +81,8 @@ def test_a_broken_contract_forbids_it_and_says_so(retrain_town: Make) -> None:
 
 def test_a_new_version_is_a_cool_down(retrain_town: Make) -> None:
     town = retrain_town()
-    created = (town.town.now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    made = town.champion
-    newer = made.model_copy(update={"created": created, "version": name_of(made.digest, created)})
-    town.town.push({f"models/delay/versions/{newer.version}.json": newer.to_json()})
+    town.newer(2)
     done = town.alarm()
     (drift,) = done.plan.causes
     assert [brake.name for brake in drift.brakes] == ["cool-down"]
-    assert "until 2026-03-07" in done.plan.why
+    assert "until 2026-03-08" in done.plan.why

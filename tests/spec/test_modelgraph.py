@@ -89,6 +89,10 @@ def test_what_lies_in_no_application_beside_this_one_is_told(tmp_path: Path) -> 
     (found,) = problems(tmp_path / "p", pricing="{demand: {application: broken}}")
     assert "its gitml.yaml cannot be read: line" in found.message
     assert problems(tmp_path / "p", pricing="{demand: {application: d}}") == []
+    (found,) = problems(tmp_path / "p", pricing="{demand: {application: p}}")
+    assert found.message == "p has no model 'demand'", "its own folder, by name"
+    (found,) = problems(tmp_path / "p", pricing="{pricing: {application: p}}")
+    assert found.message == "'pricing' needs itself"
 
 
 def test_a_file_that_no_stage_writes_is_told(tmp_path: Path) -> None:
@@ -111,6 +115,8 @@ def test_a_file_that_no_stage_writes_is_told(tmp_path: Path) -> None:
         ("{repository: 'ssh://git.example.org/a/b'}", "is not the URL of a repository"),
         ("{repository: '--upload-pack=/a/b'}", "is not the URL of a repository"),
         ("{repository: 'https://git.example.org/b'}", "does not end in OWNER/NAME"),
+        ("{repository: 'http://git.example.org/a/b', token: DEMAND_TOKEN}", "would travel in the clear"),
+        ("{repository: 'file:///srv/a/b', token: DEMAND_TOKEN}", "takes no token"),
         ("{token: DEMAND_TOKEN}", "token is of another repository, and none is named"),
         ("{repository: 'https://git.example.org/a/b', token: ghp_secret}", "is no name of a secret"),
         ("{repository: 'https://git.example.org/a/b', token: GITHUB_TOKEN}", "belongs to the CI system"),

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitml.control.mainline import Mainline, Past
+from gitml.control.mainline import Mainline
 from gitml.errors import GitmlError
 from gitml.evidence.looks import Looks
 from gitml.monitoring.promise import WINDOWS
+from gitml.registry.deploymentpast import Past
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Application
 from gitml.spec.deployment import parse_deployment

@@ -23,7 +23,7 @@ from gitml.derivation import retrain
 from gitml.derivation.candidate import candidates_on
 from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
-from gitml.errors import GitmlError
+from gitml.errors import GitmlError, SpecError
 from gitml.evidence.looks import Looks
 from gitml.forges.base import OnPull, PullRequest
 from gitml.git.edit import bring
@@ -56,18 +56,19 @@ class PastPull:
 
 @dataclass
 class RetrainFacts:
-    """Gathered once a run. ``main`` needs its history."""
+    """Gathered once a run. ``main`` needs its history. ``since``: the first moment that is asked about."""
 
     place: Place
     main: Mainline
     now: datetime
+    since: datetime | None = None
     looks: Looks = field(init=False)
     heard: BelievedEvents = field(init=False)
 
     def __post_init__(self) -> None:
         policy = self.main.policy()
         self.heard = heard(self.place, policy)
-        self.looks = heard_looks(self.place, rules_of(self.place, policy), self._since, self.heard.believed)
+        self.looks = heard_looks(self.place, rules_of(self.place, policy), self._oldest, self.heard.believed)
 
     @cached_property
     def specs(self) -> Mapping[str, RetrainSpec]:
@@ -75,9 +76,9 @@ class RetrainFacts:
         return {name: spec for name, spec in app.retrain.items() if name in app.models}
 
     @property
-    def _since(self) -> datetime:
+    def _oldest(self) -> datetime:
         windows = [self.main.application().monitors.of(model).window for model in self.specs]
-        return self.now - 2 * MOST_WINDOWS * max(windows, default=timedelta(days=1))
+        return (self.since or self.now) - 2 * MOST_WINDOWS * max(windows, default=timedelta(days=1))
 
     def situations(self) -> tuple[Situation, ...]:
         """Of every model that is trained again, by the order of gitml.yaml."""
@@ -105,7 +106,7 @@ class RetrainFacts:
             upstream=changed_upstream(main.git, main.commit, model, at),
             declined=declined_of(self.main.policy(), self.heard.all("declined", model=model), at),
             final=tuple(self._final(main, model, watched, at)),
-            changes=changes_anything(main.git, main.commit, spec, at),
+            changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
         )  # fmt: skip
 
@@ -115,6 +116,8 @@ class RetrainFacts:
 
     def _final(self, main: Mainline, model: str, watched: Sequence[WatchedVersion], at: datetime) -> Iterator[Brake]:
         policy = self.main.policy()
+        if wrong := _wrong_params(main, self.specs[model], at):
+            yield Brake("params", wrong, is_final=True)
         for place in main.environments(model):
             for freeze in frozen(policy.freezes, place, at):
                 yield Brake("freeze", f"{place} is frozen: {freeze.reason}", freeze.until, is_final=True)
@@ -171,12 +174,10 @@ class RetrainFacts:
 
     def _told(self, one: PastPull, kind: str, model: str, champion: Mapping[str, datetime]) -> PastRetraining:
         pull, runs = one.pull, tuple(time for time, _ in one.claims)
-        state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ENDED in pull.body else "closed"
-        gained = None
-        if state == "closed" and not any(label.startswith(NOT_NOW) for label in pull.labels):
-            gained = False
-        if state == "merged":
-            gained = self._gained(one, model, champion)
+        # Closed with a label is closed for the time that the label says, which the ledger knows.
+        ended = ENDED in pull.body or any(label.startswith(NOT_NOW) for label in pull.labels)
+        state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ended else "closed"
+        gained = self._gained(one, model, champion) if state == "merged" else False if state == "closed" else None
         talked = runs[-1] > self.now - _TALKED
         return PastRetraining(
             kind, runs, state, pull.number, gained, self._comments(pull) if talked else 0  # type: ignore[arg-type]
@@ -211,6 +212,19 @@ def champions(main: Mainline, model: str) -> Mapping[str, datetime]:
             time = datetime.fromisoformat(past.time)
             found[version] = min(time, found.get(version, time))
     return found
+
+
+def _changes(main: Mainline, spec: RetrainSpec, at: datetime) -> bool:
+    return bool(_wrong_params(main, spec, at)) or changes_anything(main.git, main.commit, spec, at)
+
+
+def _wrong_params(main: Mainline, spec: RetrainSpec, at: datetime) -> str:
+    """Why what is to be set cannot be set on main, or ""."""
+    try:
+        changes_anything(main.git, main.commit, spec, at)
+    except SpecError as exc:
+        return f"{spec.params} cannot be set: {exc.problems[0].message}"
+    return ""
 
 
 def _moment(claim: Claim, time: str) -> datetime:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from gitml.ci.github.layout import file_name
+from gitml.cijobs.declining import sign_labels
 from gitml.cijobs.push import BOT
 from gitml.cijobs.retrain import TrainingWish, put_training, start_training
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
@@ -22,6 +23,7 @@ from gitml.derivation import proposal
 from gitml.derivation import retrain as derivation
 from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError, UsageError
+from gitml.evidence.keys import SigningKey
 from gitml.evidence.looks import SignedLook
 from gitml.forges.base import NewPull, OnPull
 from gitml.git.edit import commit_tree
@@ -30,7 +32,7 @@ from gitml.reports import retraining as words
 from gitml.reports.escape import prose
 from gitml.retraining.brakes import Situation, brakes_on, without_gain
 from gitml.retraining.causes import BY_HAND, TrainingCause
-from gitml.retraining.plan import RetrainPlan, by_hand, plan
+from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
 from gitml.spec.datewords import day_of
 from gitml.spec.dvcfiles import LOCK_FILE
 
@@ -56,7 +58,7 @@ class Retrained:
 
 def planned(place: Place, at: datetime | None = None) -> tuple[RetrainPlan, ...]:
     """What would be done now, or ``at`` a moment; nothing is done."""
-    return tuple(plan(one) for one in _facts(place, at).situations())
+    return plan_all(_facts(place, at).situations())
 
 
 def _facts(place: Place, at: datetime | None = None) -> RetrainFacts:
@@ -64,17 +66,21 @@ def _facts(place: Place, at: datetime | None = None) -> RetrainFacts:
     return RetrainFacts(place, place.newest(whole=True), now)
 
 
-def retrain(place: Place) -> tuple[Retrained, ...]:
+def retrain(place: Place, key: SigningKey | None = None) -> tuple[Retrained, ...]:
     """Every model that gitml.yaml retrains; one that fails does not keep the others back. Called again it does nothing.
 
-    Raises OutsideError where the forge or the ledger does not answer.
+    ``key`` signs what people said no to by a label; without one labels wait. Raises OutsideError where the forge or
+    the ledger does not answer.
     """
     facts = _facts(place)
-    return tuple(_tried(RetrainWork(facts, one)) for one in facts.situations())
+    if key is not None and sign_labels(facts, key):
+        facts = _facts(place)
+    situations = facts.situations()
+    every = zip(situations, plan_all(situations), strict=True)
+    return tuple(_tried(RetrainWork(facts, one), found) for one, found in every)
 
 
-def _tried(work: RetrainWork) -> Retrained:
-    found = plan(work.one)
+def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
     try:
         return work.do(found)
     except GitmlError as exc:

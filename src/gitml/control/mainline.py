@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -14,23 +13,14 @@ from gitml.git.history import first_with
 from gitml.git.repository import FOLDER
 from gitml.git.tree import Tree
 from gitml.refs import Reference
+from gitml.registry.deploymentpast import Past, history
 from gitml.registry.record import Record
-from gitml.registry.resolve import deployment_in, deployment_path, environments, resolve
+from gitml.registry.resolve import deployment_in, environments, resolve
 from gitml.registry.store import record_in, record_path, versions
-from gitml.spec import Application, Deployment, Policy, parse_application, parse_deployment, parse_policy
-from gitml.spec.deployment import Pin
+from gitml.spec import Application, Deployment, Policy, parse_application, parse_policy
 from gitml.spec.policy import POLICY
 
 SPEC = "gitml.yaml"
-
-
-@dataclass(frozen=True)
-class Past:
-    """One state of a file on the mainline: the commit that brought it, when, and its bytes (None: deleted)."""
-
-    commit: str
-    time: str
-    content: bytes | None
 
 
 @dataclass(frozen=True)
@@ -100,42 +90,7 @@ class Mainline:
 
     def history(self, path: str) -> Iterator[Past]:
         """Along first parents, newest first."""
-        words = (
-            "log",
-            "--no-show-signature",
-            "--first-parent",
-            "-m",
-            "--format=%H %cI",
-            self.commit,
-            "--",
-            f":(top,literal){self.git.prefix}{path}",
-        )
-        for line in self.git.text(*words).splitlines():
-            commit, _, time = line.partition(" ")
-            if commit:
-                yield Past(commit, time, self.git.read_file(commit, path))
-
-    def champion_at(self, model: str, environment: str, moment: datetime) -> Pin | None:
-        """What the deployment file had as champion at that time, by when main's own commits were made; None where there
-        was no file. Raises SpecError when it could not be read even then."""
-        path = deployment_path(model, environment)
-        for past in self.history(path):
-            if datetime.fromisoformat(past.time) <= moment:
-                return parse_deployment(past.content, path).champion if past.content is not None else None
-        return None
-
-    def champion_since(self, model: str, environment: str, pin: Pin) -> datetime | None:
-        """When the deployment file began to have exactly this champion; None where it has another one now."""
-        path, since = deployment_path(model, environment), None
-        for past in self.history(path):
-            try:
-                champion = parse_deployment(past.content or b"", path).champion
-            except SpecError:
-                break
-            if (champion.version, champion.digest) != (pin.version, pin.digest):
-                break
-            since = datetime.fromisoformat(past.time)
-        return since
+        return history(self.git, self.commit, path)
 
     def added(self, path: str) -> str | None:
         """The commit that first brought a file in."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,22 +22,22 @@ from gitml.git.edit import bring, tip_of
 from gitml.git.orphan import Remote
 from gitml.git.runner import git
 from gitml.registry.record import Record
-from gitml.registry.used import versions_used
+from gitml.registry.used import UpstreamAt, versions_used
 from gitml.spec.deployment import Pin
-from gitml.spec.ensemble import Ensemble
 from gitml.spec.modelgraph import ModelAt, upstream_at
 from gitml.spec.upstream import UpstreamNeed
 
-# Versions of an upstream that are looked through for the one that was used, from the newest on.
-MOST_VERSIONS = 500
 Known = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class OtherMain:
-    """Where an upstream is: main of its application, and its ledger by the keys of its own policy.yaml."""
+    """Where an upstream is: main of its application, its ``remote``, the rules of its own policy.yaml, and its ledger
+    by these. ``web`` is the repository's page."""
 
     main: Mainline
+    remote: Remote
+    rules: EvidenceRules
     heard: BelievedEvents | Unknown
     web: str
 
@@ -55,31 +53,21 @@ class Upstreams:
     main: Mainline
     _seen: dict[tuple[str, str], OtherMain | Unknown] = field(default_factory=dict, repr=False)
 
-    def facts(self, model: str, environment: str, record: Record | None = None) -> tuple[UpstreamFact, ...] | Unknown:
-        """All that ``model`` needs for ``environment``. ``record``: the version whose upstreams are asked for; without
-        one nothing is said of which were used."""
+    def facts(self, record: Record, environment: str) -> tuple[UpstreamFact, ...] | Unknown:
+        """All that the version needs for ``environment``."""
         try:
-            needs = self.main.application().models[model].needs
+            needs = self.main.application().models[record.model].needs
         except (GitmlError, KeyError) as exc:
-            return Unknown(f"gitml.yaml does not say what {model} is built on: {exc}")
+            return Unknown(f"gitml.yaml does not say what {record.model} is built on: {exc}")
         return tuple(self._fact(name, need, environment, record) for name, need in needs.items())
-
-    def of_members(self, ensemble: Ensemble, environment: str) -> tuple[UpstreamFact, ...]:
-        """What an ensemble pins, as upstreams: it was made with exactly these versions."""
-        return tuple(self._member(pin.model, (pin.version, pin.digest), environment) for pin in ensemble.pins)
-
-    def _member(self, model: str, pinned: Known, environment: str) -> UpstreamFact:
-        fact = self._fact(model, UpstreamNeed(), environment, None)
-        return replace(fact, used=(pinned,), told_by="the ensemble pins it")
 
     def open_promotions(self, model: str, environment: str) -> dict[ModelAt, tuple[PullRequest, ...]]:
         """Of the upstreams in this repository: the open pull requests that promote them to where they must run.
 
         Raises OutsideError when the forge cannot be asked.
         """
-        needs = self.main.application().models[model].needs if model in self.main.application().models else {}
-        found = {}
-        for name, need in needs.items():
+        found, named = {}, self.main.application().models.get(model)
+        for name, need in named.needs.items() if named else ():
             at = upstream_at(name, need, self.here)
             if not at.repository:
                 found[at] = self._promotions(at, need.environment or environment)
@@ -96,7 +84,7 @@ class Upstreams:
             self._seen[key] = self._read(at, need)
         return self._seen[key]
 
-    def _fact(self, name: str, need: UpstreamNeed, environment: str, record: Record | None) -> UpstreamFact:
+    def _fact(self, name: str, need: UpstreamNeed, environment: str, record: Record) -> UpstreamFact:
         at = upstream_at(name, need, self.here)
         where = need.environment or environment
         told = str(at) if need.is_elsewhere else at.model
@@ -107,9 +95,8 @@ class Upstreams:
             promotions: tuple[int, ...] | Unknown = tuple(pull.number for pull in self._promotions(at, where))
         except GitmlError as exc:
             promotions = Unknown(f"which promotions are open is not known: {exc.message.splitlines()[0]}")
-        used, how = _used(other, at.model, need, where, record) if record else (Unknown("nobody asked"), "")
-        running, since = _running(other, at.model, where)
-        return UpstreamFact(name, told, where, used, running, how, since, promotions)
+        used, how = _used(other, at.model, need, where, record)
+        return UpstreamFact(name, told, where, used, _running(other, at.model, where), how, promotions)
 
     def _promotions(self, at: ModelAt, environment: str) -> tuple[PullRequest, ...]:
         """None is known of another repository: its gate keeps the order there, and this one asks what runs."""
@@ -127,9 +114,19 @@ class Upstreams:
             rules = EvidenceRules(
                 main.policy(), self.place.settings.repository, self.place.clock(), self.place.settings.host
             )
-            return OtherMain(main, _heard(main.git, self.place.remote, rules), self.place.settings.home)
+            remote = self.place.remote
+            return OtherMain(main, remote, rules, _heard(main.git, remote, rules), self.place.settings.home)
         except GitmlError as exc:
             return Unknown(f"{at} cannot be read: {str(exc).splitlines()[0]}")
+
+
+def remote_of(need: UpstreamNeed, secret: Callable[[str], str]) -> Remote:
+    """The repository that ``need`` names, with its token. Raises UsageError where the token is not there."""
+    url = need.repository or ""
+    token = secret(need.token) if need.token else ""
+    if need.token and not token:
+        raise UsageError(f"the secret {need.token} is not set here", f"set it to a token that may read {url}")
+    return Remote(url if urlsplit(url).scheme == "file" else f"{url}.git", token)
 
 
 def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain:
@@ -137,12 +134,8 @@ def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain
 
     Raises OutsideError when it cannot be reached, UsageError without the token, SpecError for its policy.yaml.
     """
-    token = place.secret(need.token) if need.token else ""
-    if need.token and not token:
-        raise UsageError(f"the secret {need.token} is not set here", f"set it to a token that may read {at.repository}")
+    remote = remote_of(need, place.secret)
     mirror = _mirror(place, at.repository)
-    is_web = urlsplit(at.repository).scheme != "file"
-    remote = Remote(f"{at.repository}.git" if is_web else at.repository, token)
     commit = tip_of(mirror, remote, need.branch)
     if commit is None:
         raise OutsideError(f"it has no branch {need.branch}", "name its default branch: `branch: …`")
@@ -152,7 +145,7 @@ def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain
     web, name = place_of(at.repository)
     name = name or "/".join(urlsplit(at.repository).path.removesuffix(".git").strip("/").split("/")[-2:])
     rules = EvidenceRules(main.policy(), name, place.clock(), host_of(web))
-    return OtherMain(main, _heard(store, remote, rules), at.repository.removesuffix(".git"))
+    return OtherMain(main, remote, rules, _heard(store, remote, rules), at.repository.removesuffix(".git"))
 
 
 def _heard(store: Git, remote: Remote, rules: EvidenceRules) -> BelievedEvents | Unknown:
@@ -175,20 +168,32 @@ def _prefix(folder: str) -> str:
     return f"{folder}/" if folder else ""
 
 
-def _running(other: OtherMain, model: str, environment: str) -> tuple[Known | Unknown, datetime | None]:
-    """What main pins there as champion, once signed evidence says that it came there; and since when main does."""
+def _used(
+    other: OtherMain, model: str, need: UpstreamNeed, environment: str, record: Record
+) -> tuple[tuple[Known, ...] | Unknown, str]:
+    main = other.main
+    try:
+        found = versions_used(record, need, UpstreamAt(main.git, main.commit, model, environment))
+    except GitmlError as exc:
+        return Unknown(str(exc).splitlines()[0]), ""
+    if found.why_not:
+        return Unknown(found.why_not), ""
+    return tuple((pin.version, pin.digest) for pin in found.pins), found.told_by
+
+
+def _running(other: OtherMain, model: str, environment: str) -> Known | Unknown:
+    """What main pins there as champion, once signed evidence says that it came there."""
     try:
         state = other.main.deployment(model, environment)
     except GitmlError as exc:
-        return Unknown(str(exc).splitlines()[0]), None
+        return Unknown(str(exc).splitlines()[0])
     if state is None:
-        return Unknown("nothing is deployed there"), None
-    pin = state.champion
-    since = other.main.champion_since(model, environment, pin)
+        return Unknown("nothing is deployed there")
     if isinstance(other.heard, Unknown):
-        return other.heard, since
+        return other.heard
+    pin = state.champion
     why = _unconfirmed(other.heard, model, environment, pin)
-    return (Unknown(why) if why else (pin.version, pin.digest)), since
+    return Unknown(why) if why else (pin.version, pin.digest)
 
 
 def _unconfirmed(heard: BelievedEvents, model: str, environment: str, pin: Pin) -> str:
@@ -203,40 +208,3 @@ def _unconfirmed(heard: BelievedEvents, model: str, environment: str, pin: Pin) 
     if any(s.binding.result == "passed" for s in came):
         return ""
     return f"main wants {pin.version}, but no signed evidence says that it came there"
-
-
-def _used(
-    other: OtherMain, model: str, need: UpstreamNeed, environment: str, record: Record
-) -> tuple[tuple[Known, ...] | Unknown, str]:
-    """The versions that ``record`` can have been made with, and how that is known."""
-    found = versions_used(record, need, _records(other.main, model))
-    if found.versions:
-        believed = tuple(known for one in found.versions if (known := _original(other.main, one)))
-        if believed:
-            return believed, f"its stages read {found.path}"
-    if found.path:
-        return Unknown(f"its stages read {found.path}, in bytes that are of no version of {model} on main"), ""
-    created = datetime.fromisoformat(record.created)
-    try:
-        pin = other.main.champion_at(model, environment, created)
-    except GitmlError as exc:
-        return Unknown(str(exc).splitlines()[0]), ""
-    if pin is None:
-        return Unknown(f"no version of {model} was in {environment} when it was made, at {record.created}"), ""
-    return ((pin.version, pin.digest),), f"that was in {environment} when it was made, at {record.created}"
-
-
-def _records(main: Mainline, model: str) -> Iterator[Record]:
-    for version in main.versions(model)[-MOST_VERSIONS:]:
-        with suppress(GitmlError):  # one that cannot be read was used by nobody
-            yield main.record(model, version)
-
-
-def _original(main: Mainline, record: Record) -> Known | None:
-    """As the record came to main: what it says of its files was not edited since."""
-    try:
-        first = main.original_record(record.model, record.version)
-    except GitmlError:
-        return None
-    same = first.contents() == record.contents() and first.files[first.artifact] == record.files[record.artifact]
-    return (first.version, first.files[first.artifact].sha256) if same else None

@@ -305,8 +305,9 @@ class Canaries:
         return tuple(one for one in self.counting if one.pair == pair)
 
     def newest(self, pair: Pair, rules: str) -> SignedCanary | None:
-        """Under exactly these rules; None where nothing is signed under them."""
-        return next((one for one in reversed(self.of(pair)) if one.told.rules == rules), None)
+        """Under exactly these rules, on live traffic; None where nothing is signed under them."""
+        live = (one for one in reversed(self.of(pair)) if one.told.mode != "replay")
+        return next((one for one in live if one.told.rules == rules), None)
 
     def failed(self, pair: Pair) -> SignedCanary | None:
         """The first that failed, under whatever rules: it stays failed."""

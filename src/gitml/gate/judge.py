@@ -127,8 +127,7 @@ def _sources(place: Place, ground: Ground, beside: Beside) -> Sources:
 
 def _upstreams(place: Place, ground: Ground) -> UpstreamsOf:
     """Looked up where a gate asks, each repository once."""
-    found = Upstreams(place, ground.main)
-    return lambda record, environment: found.facts(record.model, environment, record)
+    return Upstreams(place, ground.main).facts
 
 
 def have_head(place: Place, pull: PullRequest) -> None:

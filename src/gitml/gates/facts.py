@@ -189,7 +189,7 @@ class UpstreamFact:
     ``name`` is the key under `needs` of gitml.yaml, ``model`` what it means, with its application or repository where
     that is another one. Versions are a name and the SHA-256 of the artifact. ``used`` are those that the version can
     have been made with, and ``told_by`` says in words how that is known; ``running`` is what runs there by main's word
-    and signed evidence, ``since`` when main says so. ``promotions`` are open pull requests that would change it there.
+    and signed evidence. ``promotions`` are open pull requests that would change it there.
     """
 
     name: str
@@ -198,7 +198,6 @@ class UpstreamFact:
     used: tuple[tuple[str, str], ...] | Unknown
     running: tuple[str, str] | Unknown
     told_by: str = ""
-    since: datetime | None = None
     promotions: tuple[int, ...] | Unknown = ()
 
 

@@ -75,8 +75,8 @@ class Situation:
     """All that is known of one model ``at`` a moment. Who knows it plans, and nothing else is looked at.
 
     ``newest`` is the newest version on main. ``final``: freezes, holds and candidates that forbid it. ``changes``:
-    whether what is to be set differs from what main has. ``gpu_hours``: of all models in the last 30 days.
-    ``promoted``: when a version last became champion somewhere.
+    whether what is to be set differs from what main has. ``gpu_hours``: of all models in the last 30 days, ``others``:
+    how many retrainings of other models are open. ``promoted``: when a version last became champion somewhere.
     """
 
     model: str
@@ -94,6 +94,7 @@ class Situation:
     final: tuple[Brake, ...] = ()
     changes: bool = True
     gpu_hours: float = 0.0
+    others: int = 0
     promoted: datetime | None = None
 
 
@@ -148,6 +149,8 @@ def _of_model(one: Situation) -> Iterator[Brake]:
     if rules.gpu_hours is not None and one.spec.cost.gpu_hours and hours > rules.gpu_hours:
         said = f"{hours:g} GPU hours in 30 days with this one, at most {rules.gpu_hours:g} are allowed"
         yield Brake("gpu-hours", said)
+    if one.others >= rules.at_once:
+        yield Brake("at-once", f"{one.others} retrainings are open, at most {rules.at_once} are allowed")
     if (many := len(without_gain(one))) >= rules.without_gain:
         said = f"retraining does not help: {many} in a row brought no champion"
         yield Brake("no-gain", said)

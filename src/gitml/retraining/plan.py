@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -61,6 +61,23 @@ def plan(one: Situation) -> RetrainPlan:
     if free:
         return RetrainPlan(one.model, one.at, "open", f"{free.cause.kind}: {free.cause.reason}", judged, free.cause)
     return RetrainPlan(one.model, one.at, "nothing", _why_nothing(judged), judged)
+
+
+def plan_all(situations: Sequence[Situation]) -> tuple[RetrainPlan, ...]:
+    """Of all models, in their order. What is opened for the most urgent one counts for the others."""
+    there = sum(past.state == "open" for one in situations for past in one.past)
+    found, hours = {one.model: plan(one) for one in situations}, 0.0
+    for one in sorted(situations, key=lambda one: _urgency(found[one.model])):
+        own = sum(past.state == "open" for past in one.past)
+        now = plan(replace(one, gpu_hours=one.gpu_hours + hours, others=there - own))
+        if now.do == "open":
+            hours, there = hours + one.spec.cost.gpu_hours, there + 1
+        found[one.model] = now
+    return tuple(found[one.model] for one in situations)
+
+
+def _urgency(found: RetrainPlan) -> int:
+    return RETRAIN_CAUSES.index(found.cause.kind) if found.do == "open" and found.cause else -1
 
 
 def _about_open(one: Situation, judged: tuple[JudgedCause, ...], is_open: PastRetraining) -> RetrainPlan:

@@ -168,6 +168,13 @@ class CanaryRules(FileSection):
         None, description="How long the old champion stays as shadow after a promotion, to notice that it was better."
     )
 
+    replay: Duration | None = Field(
+        None,
+        description="How long before its training the requests begin that a version answers again once a promotion "
+        "proposes it, such as 14d: a job of its own says on the pull request how it did. Without it nothing is "
+        "replayed but by hand.",
+    )
+
     @property
     def least_time(self) -> timedelta:
         """How long both versions must have been there before anything passes."""

@@ -76,7 +76,7 @@ def upstream_first(app: Application) -> tuple[str, ...]:
 
 
 def needs_known(app: Application, document: Document) -> list[Problem]:
-    """Upstreams of this application exist, no model is its own, and `features` say which file they are."""
+    """Upstreams of this application exist."""
     found = []
     for name, model in app.models.items():
         for key, need in model.needs.items():
@@ -87,8 +87,6 @@ def needs_known(app: Application, document: Document) -> list[Problem]:
                 away = "for a model of another application add `application:`, or `repository:`"
                 told = hint if hint.startswith("did") else "; ".join(part for part in (hint, away) if part)
                 found.append(document.problem(place, f"there is no model {wanted!r}", told))
-            elif not need.is_elsewhere and wanted == name:
-                found.append(document.problem(place, f"{name!r} needs itself", "remove the line"))
     return found
 
 
@@ -135,7 +133,7 @@ def _absent(
     app: Application, document: Document, here: str, at: ModelAt, upstream: ModelAt, other: Application | str
 ) -> list[Problem]:
     """Told of this application's own lines alone: the others are checked where they are."""
-    if at.application != here or upstream.application == here:
+    if at.application != here:
         return []
     found = []
     for key, need in app.models[at.model].needs.items():
@@ -154,8 +152,6 @@ def _circle_told(
     graph: Mapping[ModelAt, tuple[ModelAt, ...]], app: Application, document: Document, here: str
 ) -> list[Problem]:
     known = {node: [upstream for upstream in graph[node] if upstream in graph] for node in graph}
-    # A model that needs itself is told where its line is.
-    known = {node: [upstream for upstream in found if upstream != node] for node, found in known.items()}
     circle = circle_in(known)
     mine = [node for node in circle[:-1] if node.application == here]
     if not mine:
@@ -164,7 +160,9 @@ def _circle_told(
     turned = (*circle[start:-1], *circle[:start], mine[0])
     for key, need in app.models[mine[0].model].needs.items():
         if upstream_at(key, need, here) == turned[1]:
-            words = " → ".join(str(node) for node in turned)
             place = ("models", mine[0].model, "needs", key)
+            if len(turned) == 2:
+                return [document.problem(place, f"{mine[0].model!r} needs itself", "remove the line")]
+            words = " → ".join(str(node) for node in turned)
             return [document.problem(place, f"models need one another: {words}", "one of them must do without")]
     return []

@@ -38,6 +38,7 @@ from gitml.spec.gates import GateName, Gates
 from gitml.spec.retrain import RetrainRules
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
+from gitml.spec.views import SiteView, view_problems
 from gitml.spec.yamlfile import Document, Key, parse, read
 
 
@@ -226,6 +227,9 @@ class Policy(FileSection):
         default_factory=RetrainRules, description="What holds retrainings up that gitml.yaml asks for."
     )
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
+    views: Mapping[Name, SiteView] = Field(
+        default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."
+    )
 
     def before(self, environment: str) -> str | None:
         """The environment that a version must have reached first; None for the first one."""
@@ -279,7 +283,8 @@ def _checked(document: Document) -> Policy:
 
 def check_policy(policy: Policy, document: Document) -> list[Problem]:
     """What the parts of policy.yaml say of one another."""
-    return [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    found = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    return [*found, *view_problems(policy.views, policy.roles, document)]
 
 
 def _approvers(policy: Policy, document: Document) -> list[Problem]:

@@ -36,6 +36,7 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
         for name in environment.models
     ]
     named += [(("exceptions", i, "model"), e.model) for i, e in enumerate(policy.exceptions)]
+    named += [(("views", r, "models", i), m) for r, v in policy.views.items() for i, m in enumerate(v.models or ())]
     return [
         document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
         for key, name in named

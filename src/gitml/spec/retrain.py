@@ -120,6 +120,7 @@ class RetrainRules(FileSection):
     looks: RetrainLooks = Field(default_factory=RetrainLooks, description="How many looks must have failed.")
     runs: Count = Field(4, description="Retrainings of one model in 30 days, at most.")
     gpu_hours: _Amount | None = Field(None, description="GPU hours of all models in 30 days, at most.")
+    at_once: Count = Field(5, description="Retrainings of all models that are open at once, at most.")
     comments: Count = Field(3, description="Comments on retrainings of one model in a week, at most.")
     decline: tuple[Name, ...] = Field((), description="Roles whose people may say no; by default all roles.")
     without_gain: Count = Field(3, description="After so many retrainings without gain the bot opens no more.")

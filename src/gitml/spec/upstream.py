@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from gitml.clock import LOOPBACK
 from gitml.fields import (
     BranchName,
     EnvironmentName,
@@ -82,8 +83,11 @@ class UpstreamNeed(FileSection):
         stray = [key for key in ("token", "branch") if key in self.model_fields_set and not self.repository]
         if stray:
             raise WrongValueError(f"{stray[0]} is of another repository, and none is named", "add `repository: URL`")
-        if self.token and urlsplit(self.repository or "").scheme == "file":
+        at = urlsplit(self.repository or "")
+        if self.token and at.scheme == "file":
             raise WrongValueError("a folder of this machine takes no token", "leave `token` out")
+        if self.token and at.scheme == "http" and at.hostname not in LOOPBACK:
+            raise WrongValueError("the token would travel in the clear", "write https:// in `repository`")
         return self
 
     @property

@@ -13,4 +13,11 @@ Read by commands, jobs and pages; knows nothing of forges and of reports. The ma
     once        each fact once, by its id
     daily       facts added up by day
     series      a KPI by day, and how it is made
+    changes      what changed of what serves
+    design       the days that a change is judged on, and what else moves a KPI
+    interrupted  an interrupted series with AR(1) errors      structural  a local level, with controls
+    impact       what both say of one KPI after one change, and placebo dates
+    looking      every change, every KPI, every horizon
+    correlation  whether a KPI and a metric go up and down together
+    returns      what a change brought against what it took
 """

@@ -26,12 +26,19 @@ _HANDED = "gitml-looks"
 _EVERY_HOUR, _FOUR_TIMES = '"37 * * * *"', '"37 1,7,13,19 * * *"'
 _DUE = "needs.due.outputs.due == 'true'"
 
-_LOOK = """\
-said=""
+# Git asks the forge, with the job's token and without a checkout.
+SIGNED_IN = """\
 there="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git"
 basic=$(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\\n')
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader GIT_CONFIG_VALUE_0="Authorization: Basic $basic"
 git init -q .
+"""
+
+_LOOK = (
+    f"""\
+said=""
+{SIGNED_IN}"""
+    + """\
 looks=$(git ls-remote "$there" refs/heads/gitml-looks | cut -f1)
 if git fetch -q --depth=1 "$there" refs/heads/gitml-looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
 next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
@@ -52,6 +59,7 @@ fi
 # Who asks by hand is answered.
 if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ]; then due=true; fi
 echo "due=$due" >> "$GITHUB_OUTPUT\""""
+)
 
 
 def wants_looks(policy: Policy) -> bool:
@@ -180,6 +188,9 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
+        steps.run(
+            "gitml ci monitor publish",
+            env={"GITHUB_TOKEN": token, **_webhooks(source), **steps.read_tokens(source)},
+        ),
     ]
     return job_of("publish", head, body)
