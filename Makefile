@@ -72,12 +72,12 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml packages/gitml-sandbox/pyproject.toml pipelines/requirements.lock constraints/ci.txt
-	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve]' -r pipelines/requirements.lock -c constraints/ci.txt
+	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,site]' -r pipelines/requirements.lock -c constraints/ci.txt
 	@touch $@
 
 # torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
 $(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
-	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx,kpi]' --group dev -c constraints/ci.txt
+	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx,kpi,site]' --group dev -c constraints/ci.txt
 	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
 	uv pip install -q -r pipelines/requirements-torch.lock
 	@touch $@

@@ -54,6 +54,24 @@ def test_rows_outside_of_the_window_do_not_count_and_those_without_a_value_are_t
     assert found.unfit == 1
 
 
+def test_what_a_table_says_twice_counts_once(tmp_path: Path) -> None:
+    """By its id, where it has one; else two rows of one unit, time and value are one."""
+    text = "unit,time,value{}\na,2026-03-02 08:00:00,2{}\na,2026-03-02 08:00:00,2{}\na,2026-03-02 08:00:00,3{}\n"
+    (tmp_path / "k.csv").write_text(text.format("", "", "", ""))
+    (tmp_path / "i.csv").write_text(text.format(",id", ",1", ",2", ",2"))
+
+    def told(name: str) -> list[float]:
+        traffic = TrialTraffic(
+            lambda window, columns: iter(()),
+            lambda window: iter(()),
+            lambda rule, window: kpi_batches(tmp_path, rule.spec.table or ""),
+            lambda since, until: None,
+        )
+        return sorted(facts_of(KpiRule("k", Kpi(table=name), 0.1), traffic, Window(DAY, DAY.replace(day=3))).value)
+
+    assert (told("k.csv"), told("i.csv")) == ([2, 3], [2, 2])
+
+
 def test_numbers_as_times_are_refused(tmp_path: Path) -> None:
     (tmp_path / "k.csv").write_text("unit,time,value\na,1772438400,1\n")
     with pytest.raises(UsageError, match="time is int64, and not a timestamp"):

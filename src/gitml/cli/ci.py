@@ -12,14 +12,16 @@ from gitml.cli.common import examples
 COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("ci_render", "Write the workflows that gitml.yaml asks for."),
     "check": ("ci_render", "Compare the workflows that are checked in with what would be rendered."),
-    "run": ("ci_train", "Run the stages of one CI job, and hand them over to the next."),
-    "commit": ("ci_train", "Merge what the jobs handed over into a report and, when it is time, one commit."),
+    "run": ("ci_run", "Run the stages of one CI job, and hand them over to the next."),
+    "commit": ("ci_commit", "Merge what the jobs handed over into a report and, when it is time, one commit."),
     "publish": ("publish", "Post the report of a CI run: one comment, the job summary, a commit status."),
     "propose": ("ci_propose", "Open the promotions that are due after a merge; close those that are overtaken."),
     "collect": ("ci_collect", "Append what agents report to the ledger, if a trusted key signed it."),
     "verify": ("ci_record", "Try the versions of main that have no evidence yet."),
     "record": ("ci_record", "Sign what became of main: decisions, trainings, and what versions showed."),
     "monitor": ("ci_monitor", "Look at live traffic, sign what was seen, and say it on pull requests."),
+    "retrain": ("ci_retrain", "Open the retrainings that are due; close those whose cause is gone."),
+    "replay": ("ci_replay", "Let proposed versions answer logged requests, and say on pull requests how they did."),
     "wait": ("ci_wait", "Report on a job that no runner takes."),
     "dispatch": ("ci_dispatch", "Train the branch of a pull request that opened or became ready."),
 }

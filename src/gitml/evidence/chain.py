@@ -14,11 +14,11 @@ from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.reader import by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
+from gitml.git.bot import BOT_AUTHOR
 from gitml.git.filechange import FileChange
 from gitml.git.history import MOST_FILES, Landed
 from gitml.git.ledger import BRANCH, LOOKS, Event
 from gitml.git.ledgerline import NAME
-from gitml.git.orphan import WHO
 from gitml.kinds import KINDS
 
 # Findings of one kind at one commit that are told by name.
@@ -120,7 +120,7 @@ def _commit(facts: AuditFacts, landed: Landed) -> Iterator[Finding]:
 
 
 def _writer(landed: Landed) -> Iterator[Finding]:
-    who = {landed.author, landed.committer} - {WHO}
+    who = {landed.author, landed.committer} - {BOT_AUTHOR}
     if who:
         message = f"says that it is by {min(who)}, and not by gitml: anybody who may push can write that"
         yield Finding(Kind.FOREIGN_WRITER, BRANCH, message, landed.commit)

@@ -75,11 +75,15 @@ def judged_trial(trial: CandidateTrial, traffic: TrialTraffic) -> Evaluation:
     try:
         return judge(trial, traffic)
     except _UNREADABLE as exc:
-        empty = judge(replace(trial, at=trial.since, weight=trial.weight), traffic)
-        why = f"the traffic cannot be read: {str(exc).splitlines()[0]}"
-        step = replace(empty.step, ready=False)
-        following = last_tick(trial.at, trial.every) + trial.every
-        return replace(empty, at=trial.at, phase=Phase.ERROR, reason=why, step=step, next_look=following)
+        return untold(trial, traffic, Phase.ERROR, f"the traffic cannot be read: {str(exc).splitlines()[0]}")
+
+
+def untold(trial: CandidateTrial, traffic: TrialTraffic, phase: Phase, why: str) -> Evaluation:
+    """An evaluation that says why nothing could be judged."""
+    empty = judge(replace(trial, at=trial.since), traffic)
+    step = replace(empty.step, ready=False)
+    following = last_tick(trial.at, trial.every) + trial.every
+    return replace(empty, at=trial.at, phase=phase, reason=why, step=step, next_look=following)
 
 
 def own_metrics(record: Record) -> dict[str, EvaluatedMetric]:

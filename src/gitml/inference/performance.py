@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ def performed(
     metric = metric_of(watch, call.app)
     outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
     if not metric or not outputs:
-        return Verdict(Phase.INCONCLUSIVE, "no metric that labels tell is named: write `harm: {metric: …}`"), None, None
+        return Verdict(Phase.INCONCLUSIVE, _untold(call.app.models[watch.model].better)), None, None
     groups = _groups(subject, watch, call, metric)
     window = Window(looks[0].since, looks[-1].until, call.at)
     names = [*NEEDED, f"{OUTPUT}{outputs[0].name}", *{key for _, key, _, _ in groups}]
@@ -81,6 +81,12 @@ def performed(
     if watch.spec.performance.estimate and call.estimates:
         report = _estimated(report, subject, watch, call, looks)
     return _told(verdict, report, metric), performance, report
+
+
+def _untold(better: Iterable[str]) -> str:
+    names = ", ".join(better)
+    why = f"labels of single rows tell none of {names}" if names else "no metric stands under `better`"
+    return f"{why}: write `harm: {{metric: …}}`"
 
 
 def _claims(labels: Labelled, watch: Watch, call: PerformanceCall) -> bool:

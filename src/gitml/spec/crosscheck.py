@@ -53,6 +53,23 @@ def monitors_known(app: Application, document: Document) -> list[Problem]:
     ]
 
 
+def retrained_known(
+    app: Application, document: Document, values: Callable[[str], Mapping[str, Any] | None]
+) -> list[Problem]:
+    """Models that are retrained exist and are made here, and what is set stands in the file of parameters."""
+    found = []
+    for name, spec in app.retrain.items():
+        key: Key = ("retrain", name)
+        if name not in app.models:
+            found.append(document.problem(key, f"there is no model {name!r}", nearest(name, app.models)))
+        elif app.models[name].origin == "external":
+            found.append(document.problem(key, f"the model {name!r} is external: nothing here trains it"))
+        known = values(spec.params) if spec.set else None
+        for param in spec.set if known is not None else ():
+            found += _param(document, (*key, "set", param), spec.params, param, known or {})
+    return found
+
+
 def kpis_known(app: Application, document: Document) -> list[Problem]:
     """What KPIs and prices name exists."""
     named: list[tuple[Key, str, str, Mapping[str, Any]]] = []

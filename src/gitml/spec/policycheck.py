@@ -36,6 +36,7 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
         for name in environment.models
     ]
     named += [(("exceptions", i, "model"), e.model) for i, e in enumerate(policy.exceptions)]
+    named += [(("views", r, "models", i), m) for r, v in policy.views.items() for i, m in enumerate(v.models or ())]
     return [
         document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
         for key, name in named
@@ -74,7 +75,9 @@ def gates_can_pass(
             site = _Gates(document, place, name, own)
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
-                if need.what == "canary":
+                if need.what == "upstream":
+                    found += site.needed(site.key(gate, need), need, app)
+                elif need.what == "canary":
                     found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
                 else:
                     found += site.lacks(gate, need, model, files)
@@ -129,6 +132,15 @@ class _Gates:
         elif known and need.name not in known[need.column]:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
+
+    def needed(self, key: Key, need: Need, app: Application) -> Iterator[Problem]:
+        """An upstream that no model names under `needs`; told once, of the first model."""
+        keys = {upstream for model in app.models.values() for upstream in model.needs}
+        if need.name not in keys and self.name == next(iter(app.models)):
+            message = f"no model of gitml.yaml needs {need.name!r}"
+            yield self.document.problem(
+                (*key, need.name) if key[-1] != need.name else key, message, nearest(need.name, sorted(keys))
+            )
 
     def unjudged(self, key: Key, rules: CanaryRules | None, app: Application) -> Iterator[Problem]:
         if rules is None:

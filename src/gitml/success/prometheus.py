@@ -14,7 +14,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import InconclusiveError, OutsideError, UsageError
-from gitml.http import Http, Patience, Request, connected
+from gitml.http import Http, Request, connected
+from gitml.retries import Patience
 from gitml.spec.kpis import KpiPrometheus
 from gitml.success.daily import DailyFacts, daily_facts
 from gitml.success.days import Days

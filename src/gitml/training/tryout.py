@@ -1,4 +1,4 @@
-"""A model that was just trained, loaded as servers load it: what main would refuse is said before anybody merges it."""
+"""A model that was just trained, loaded as servers load it: what main would refuse is said before it is committed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DATA = ("skops", "safetensors", "onnx")
 
 
 @dataclass(frozen=True)
-class _WorkTreeShelf:
-    """The files of a version as they lie here. ``record`` is the only one there is."""
+class WorkTreeShelf:
+    """The files of a version as they lie here. ``only`` is the one record that there is."""
 
     root: Path
     only: Record
@@ -35,18 +35,20 @@ def unusable(root: Path, application: Application, record: Record) -> str:
     Also "" where that cannot be told here: without a signature, or without the packages that load it. Main's own job
     tries it again, with what servers have.
     """
-    # Numbers and formats: not for jobs that train nothing.
+    if record.signature is None:
+        return ""
+    # Numbers and formats take longer to import than all of the rest of a job: not for jobs that train nothing.
     from gitml.models.quarantine import Quarantine
     from gitml.registry.load import Loader
 
     try:
         with Quarantine() as quarantine:
-            Loader(_WorkTreeShelf(root, record), application.models, quarantine=quarantine).checked(record)
+            Loader(WorkTreeShelf(root, record), application.models, quarantine=quarantine).checked(record)
     except (IntegrityError, FailedError) as exc:
         return exc.message.splitlines()[0][:500]
     except UsageError as exc:
         # Policy may let pickles in, and what is missing here servers may have.
-        is_told = record.signature is not None and not isinstance(exc.__cause__, ImportError)
+        is_told = not isinstance(exc.__cause__, ImportError)
         kind = format_of(application.models, record.model, record.artifact)
         return exc.message.splitlines()[0][:500] if is_told and kind in _DATA else ""
     except (GitmlError, ImportError):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from sklearn.linear_model import LogisticRegression
 from skops.io import dumps
 
+from conftest import gitml
 from gate.kit import APPLICATION, FOLDER, files_of, record_of, skops
-from gitml.cijobs.tryout import unusable
 from gitml.registry.outputs import parse_signature
 from gitml.registry.record import Record
 from gitml.spec import parse_application
+from gitml.training.tryout import unusable
 
 SIGNATURE = f"{FOLDER}/signature.json"
 
@@ -46,3 +48,30 @@ def test_a_model_that_does_not_fit_its_signature_is_named_with_why(tmp_path: Pat
     roles = {role: path for role, path in plain.roles.items() if role != "samples"}
     record = Record.model_validate({**plain.model_dump(), "signature": signature, "roles": roles})
     assert unusable(tmp_path, application, record) == "the model has 3 classes, the signature 1 outputs"
+
+
+@pytest.mark.slow
+def test_train_says_that_no_server_would_take_what_it_made(toy: Path) -> None:
+    signature = {"inputs": [{"name": "x", "type": "float64"}], "outputs": [{"name": "p", "type": "float64"}]}
+    place = "artifacts/m/signature.json"
+    for name, old, new in (
+        ("gitml.yaml", "    charts:", f"    signature: {place}\n    charts:"),
+        (
+            "dvc.yaml",
+            "      - artifacts/m/replicates",
+            f"      - {place}: {{cache: false}}\n      - artifacts/m/replicates",
+        ),
+        (
+            "evaluate.py",
+            "spread =",
+            f"(out / 'signature.json').write_text({json.dumps(json.dumps(signature))})\nspread =",
+        ),
+    ):
+        text = (toy / name).read_text()
+        assert old in text
+        (toy / name).write_text(text.replace(old, new, 1))
+    first = gitml(toy, "train")
+    assert first.code == 0, first.err
+    assert "new version m@" in first.out
+    assert "no server would take it: " in first.out
+    assert "no server" not in gitml(toy, "train").out
