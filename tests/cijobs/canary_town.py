@@ -25,7 +25,9 @@ from gitml.cijobs.lookposting import publish
 from gitml.cijobs.looksigning import SignedLooks, SignOrder
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
+from gitml.control.signing import Signer, bound
 from gitml.evidence.keys import SigningKey, generate, signing_key
+from gitml.evidence.statement import Statement
 from gitml.forges.base import PullRequest
 from gitml.forges.job import ForgeJob
 from gitml.git.commands import Git
@@ -103,6 +105,13 @@ class CanaryTown:
     def sign(self, key: SigningKey | None = None) -> SignedLooks:
         with self.town.place(f"job:{JOBS}") as place:
             return sign_evaluations(place, SignOrder(key or self.key, RUN, self.town.branch("main")))
+
+    def report(self, version: Record, about: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+        """What an agent says of a version, on the ledger."""
+        named = {"model": version.model, "version": version.version, "artifact": version.files["model.skops"].sha256}
+        with self.g.ground() as (place, known):
+            made = Statement(bound(place, "deployed", RUN, **named, **about), dict(details))
+            Signer(place, known.policy, self.g.key).sign([made])
 
     def publish(self) -> tuple[ToldCandidate, ...]:
         self.runs += 1

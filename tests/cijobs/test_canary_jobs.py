@@ -158,6 +158,45 @@ def test_so_many_a_week_and_model(new_canary: Build) -> None:
 
 
 @pytest.mark.nightly
+def test_those_that_no_gate_has_seen_yet_count_for_the_week_too(new_canary: Build) -> None:
+    t = new_canary(propose_per_week=1)
+    t.look()
+    (told,) = t.look(ready=True)
+    assert (told.waits.startswith("1 proposals of delay"), set(t.pulls())) == (True, {"promote"})
+
+
+@pytest.mark.nightly
+def test_a_canary_that_an_agent_stopped_is_taken_back_in_the_next_look(new_canary: Build) -> None:
+    t = new_canary()
+    t.look(ready=True)
+    about = {"environment": "production", "head": t.town.branch("main"), "result": "failed"}
+    t.report(t.new, about, {"part": "canary", "reason": "5 requests in a row failed that the champion answered"})
+    (told,) = t.look(ready=True)
+    back = t.pulls()["take-back"]
+    assert back.number in told.pulls
+    assert "5 requests in a row failed" in back.body
+    t.accept(back.number)
+    assert (t.state.canary, [held.version for held in t.state.held]) == (None, [t.new.version])
+    t.publish()
+    assert t.pulls() == {}
+
+
+@pytest.mark.nightly
+def test_a_guard_whose_time_is_over_goes(new_canary: Build) -> None:
+    t = new_canary(guard="2h")
+    t.look(ready=True)
+    t.look(phase="successful", ready=True)
+    t.accept(t.pulls()["promote"].number)
+    assert [pin.version for pin in t.state.shadow] == [t.old.version]
+    t.look()
+    assert t.pulls() == {}
+    t.look(2)
+    t.look()
+    t.accept(t.pulls()["relieve"].number)
+    assert t.state.shadow == ()
+
+
+@pytest.mark.nightly
 def test_where_there_are_no_drafts_an_ordinary_one_waits_with_its_gate_shut(new_canary: Build) -> None:
     t = new_canary()
     t.town.forge.as_("ada").acts.take_drafts()

@@ -107,6 +107,9 @@ def test_a_shadow_becomes_the_canary_when_its_guardrails_pass(main: Main) -> Non
     slow = [part("latency", "inconclusive", "guardrail"), part()]
     assert "is ready" in main.why_not("raise", look(one, parts=slow, **shadow))
     assert "is ready" in main.why_not("raise", look(one, parts=[part()], **shadow))
+    ended = stamp(BEGAN + HOUR)
+    assert "is ready" in main.why_not("raise", look(one, **{**shadow, "ends": ended})), "it expired undecided"
+    assert main.said("raise", look(one, "successful", **{**shadow, "ends": ended})) == beside(10)
     other = Canary(version="20260228T070000Z-00000001", digest="d" * 64, weight=5)
     one = main.has(Deployment(champion=OLD, canary=other, shadow=(NEW,)))
     assert "is the canary there" in main.why_not("raise", look(one, **shadow))
@@ -201,6 +204,53 @@ def test_the_old_champion_comes_back_where_the_new_one_is_worse_by_more_than_the
     else:
         assert "is worse by more than the margin" in main.why_not("revert", said, version=OLD.version)
     assert "is no candidate" in main.why_not("take-back", said, version=OLD.version)
+
+
+def test_a_guard_goes_when_its_time_is_over_and_with_the_next_promotion(main: Main) -> None:
+    write(main.git.root, {PATH: render_deployment(Deployment(champion=NEW, shadow=(OLD,)))})
+    policy = yaml.safe_dump({"environments": {"production": {"canary": {"guard": "5h"}}}})
+    write(main.git.root, {"policy.yaml": policy})
+    git(main.git.root, "commit", "-qam", "promoted")
+    (one,) = guards_on(main.git.at(main.commit), "m", "production")
+
+    def said(hours: int, **more: Any) -> Statement:
+        step = {"weight": 0, "next": None, "ready": False}
+        arms = {"candidate": CHAMPION, "champion": CANDIDATE, "mode": "shadow", "epochs": [], "step": step}
+        about = binding(
+            "canary", time=stamp(BEGAN + hours * HOUR), model="m", environment="production", version=OLD.version,
+            artifact=OLD.digest, result="inconclusive",
+        )  # fmt: skip
+        return Statement(about, details(hours, "inconclusive", rules=one.digest, **{**arms, **more}))
+
+    assert main.said("relieve", said(5), version=OLD.version) == Deployment(champion=NEW)
+    assert "end of its time" in main.why_not("relieve", said(4), version=OLD.version)
+    worse = [part("errors", of="guardrail"), {**part(phase="inconclusive"), "low": 0.02, "margin": -0.01}]
+    assert "champion is worse" in main.why_not("relieve", said(5, parts=worse), version=OLD.version)
+    third = Pin(version="20260302T070000Z-00000003", digest="3" * 64)
+    main.has(Deployment(champion=NEW, canary=Canary(**third.model_dump(), weight=50), shadow=(OLD,)), guard="5h")
+    assert main.said("champion", version=third.version) == Deployment(champion=third, shadow=(NEW,))
+
+
+def test_a_canary_that_an_agent_stopped_is_taken_back_by_what_the_agent_signed(main: Main) -> None:
+    main.has(beside(10))
+    began = main.commit
+    main.has(beside(50))
+
+    def report(**more: Any) -> Statement:
+        about = {"version": NEW.version, "artifact": NEW.digest, "result": "failed", "head": began, **more}
+        said = binding("deployed", model="m", environment="production", **about)
+        return Statement(said, {"part": "canary", "stopped": "x", "reason": "5 requests in a row\nfailed"})
+
+    back = main.said("take-back", report())
+    assert (back.canary, [held.version for held in back.held]) == (None, [NEW.version])
+    assert back.held[0].reason.endswith(": 5 requests in a row failed")
+    for wrong in ({"result": "passed"}, {"artifact": "f" * 64}, {"version": OLD.version}):
+        assert "is not of this canary" in main.why_not("take-back", report(**wrong))
+    assert "earlier pin" in main.why_not("take-back", report(head="f" * 40))
+    write(main.git.root, {PATH: render_deployment(Deployment(champion=OLD))})
+    git(main.git.root, "commit", "-qam", "somebody took it out")
+    main.has(beside(10))
+    assert "earlier pin" in main.why_not("take-back", report()), "only a new pin resets it, and that one does"
 
 
 def test_where_nobody_judges_there_is_no_candidate(main: Main) -> None:

@@ -244,3 +244,9 @@ def test_a_replay_of_a_time_that_cannot_be_says_so(town: CandidateTown) -> None:
 def test_a_replay_without_traffic_names_the_champion(town: CandidateTown) -> None:
     found = replay(place(town), ReplayCall(f"delay@{town.new.version}", environment="production", at=AT))
     assert found.reason == f"no answer of {town.old.version} was logged in production in that time"
+
+
+def test_a_replay_in_an_environment_that_is_none_names_those_that_are(town: CandidateTown) -> None:
+    with pytest.raises(UsageError, match="delay does not run in nowhere") as found:
+        replay(place(town), ReplayCall(f"delay@{town.new.digest[:8]}", environment="nowhere"))
+    assert found.value.hint == "it runs in production"

@@ -65,6 +65,40 @@ def test_one_that_is_never_right_fails_though_it_has_no_events(tmp_path: Path) -
     assert (found.phase, part.events.candidate) == (Phase.FAILED, 0)
 
 
+@pytest.mark.parametrize("metric", ["recall", "auc"])
+@pytest.mark.parametrize("returning", [False, True])
+def test_one_that_says_the_same_to_all_fails_though_nothing_of_it_varies(
+    tmp_path: Path, metric: str, returning: bool
+) -> None:
+    """Its recall is exactly 0, its AUC exactly one half."""
+    old, new = arms(6_000, 0.9, 0.9)
+    new = replace(new, p=np.full(len(new.when), 0.1))
+    if returning:
+        old, new = (replace(arm, unit=[f"{arm.arm}{n // 3}" for n in range(len(arm.when))]) for arm in (old, new))
+    found = judged(tmp_path, old, new, rules={"metric": metric})
+    part = part_of(found, metric)
+    assert (found.phase, part.candidate) == (Phase.FAILED, 0.5 if metric == "auc" else 0.0), found.reason
+    assert part.high is not None
+    assert part.difference is not None
+    assert part.difference < part.high < -0.02
+
+
+def test_few_units_that_all_say_the_same_tell_nothing_yet(tmp_path: Path) -> None:
+    old, new = arms(60, 0.9, 0.9)
+    found = judged(tmp_path, old, replace(new, p=np.full(len(new.when), 0.1)), rules={"metric": "recall"})
+    assert part_of(found, "recall").phase is Phase.INCONCLUSIVE
+
+
+def test_a_full_queue_of_the_candidate_is_its_error_and_one_of_both_is_nobodys(tmp_path: Path) -> None:
+    old, new = arms(2_000, 0.9, 0.9)
+    busy = ["busy" if n % 5 == 0 else "ok" for n in range(2_000)]
+    found = judged(tmp_path / "one", old, replace(new, outcome=busy[: len(new.when)]))
+    assert found.phase is Phase.FAILED
+    assert found.reason.startswith("errors: 2")
+    old, new = (replace(arm, outcome=busy[: len(arm.when)]) for arm in (old, new))
+    assert part_of(judged(tmp_path / "both", old, new), "errors").phase is Phase.INCONCLUSIVE
+
+
 def test_an_equal_one_stays_open_under_a_goal_and_expires(tmp_path: Path) -> None:
     found = judged(tmp_path, *arms(4_000, 0.9, 0.9), rules={"margin": None, "maximum": 12 * DAY})
     assert found.phase is Phase.INCONCLUSIVE

@@ -52,9 +52,9 @@ def test_answers_that_are_no_numbers_are_missing() -> None:
 
 
 def test_outcomes_that_callers_bring_about_are_no_failures() -> None:
-    words = ["ok", "failed", "timed out", "dropped", "invalid", "refused"]
-    found = table_of(batch(outcome=words, output_p=[0.1] * 6), Field("p", "float64"), Encoders.empty())
-    assert found.outcome.tolist() == [ANSWERED, FAILED, FAILED, DROPPED, OTHER, OTHER]
+    words = ["ok", "failed", "timed out", "busy", "dropped", "invalid", "refused"]
+    found = table_of(batch(outcome=words, output_p=[0.1] * 7), Field("p", "float64"), Encoders.empty())
+    assert found.outcome.tolist() == [ANSWERED, FAILED, FAILED, FAILED, DROPPED, OTHER, OTHER]
 
 
 def test_rows_of_a_request_are_one_unit_unless_it_names_one() -> None:

@@ -220,6 +220,7 @@ def test_a_hanging_model_is_given_up_and_a_full_queue_says_try_again(start: Star
         assert set(codes) == {429, 504}
         assert codes.count(429) == 5
         assert {a.headers.get("retry-after") for a in answers if a.status_code == 429} == {"1"}
+        assert [e.outcome for e in server.log.events].count("busy") == 5
     finally:
         free.set()
     for _ in range(50):

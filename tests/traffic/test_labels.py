@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -218,3 +220,26 @@ def test_a_table_of_labels_names_its_first_wrong_row() -> None:
         list(labels_from(iter([good, wrong])))
     with pytest.raises(UsageError, match="no column label"):
         list(labels_from(iter([good.select(["request_id"])])))
+
+
+# A child that some other thread is just starting has copies of all open files, until its own program begins.
+CLOSES_WHILE_A_CHILD_STARTS = """
+import os, sys
+from gitml.traffic.labels import Label, LabelStore
+store = LabelStore(sys.argv[1])
+store.add("delay", [Label("r1", 1.0)])
+end, other = os.pipe()
+if (child := os.fork()) == 0:
+    os.close(other)
+    os.read(end, 1)
+    os._exit(0)
+store.close()
+os.close(other)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_store_that_is_closed_while_a_process_starts_leaves_no_journal(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", CLOSES_WHILE_A_CHILD_STARTS, str(tmp_path)], check=True, timeout=60)
+    assert [*tmp_path.rglob("*.journal")] == []
+    assert len([*tmp_path.rglob("*.parquet")]) == 1

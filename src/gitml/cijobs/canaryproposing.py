@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.canarydue import WatchedCandidate
@@ -19,21 +19,25 @@ from gitml.control.change import OVERTAKEN, close_overtaken
 from gitml.control.looks import copy_to_ledger
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import heard
+from gitml.control.signing import BelievedEvents, heard
 from gitml.derivation.candidate import CandidateOnMain
 from gitml.derivation.raising import NAME as RAISE
 from gitml.derivation.raising import raised
+from gitml.derivation.relief import NAME as RELIEVE
+from gitml.derivation.relief import is_over, relieved
 from gitml.derivation.reversion import NAME as REVERT
 from gitml.derivation.reversion import reverted
 from gitml.derivation.succession import NAME as CHAMPION
 from gitml.derivation.succession import succeeded
 from gitml.derivation.takeback import NAME as TAKE_BACK
-from gitml.derivation.takeback import stopped
+from gitml.derivation.takeback import REPORT, broken, reason_of, stopped
 from gitml.errors import FailedError, GitmlError, InconclusiveError
 from gitml.evidence.canaries import Canaries, SignedCanary
 from gitml.forges.base import PullRequest
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.candidate import (
+    KINDS,
+    AgentStop,
     CandidateWish,
     OpenProposal,
     open_proposals,
@@ -124,15 +128,38 @@ class _Work:
         if one.is_guard:
             if newest and newest.told.shows_that_the_champion_is_worse:
                 yield CandidateWish(REVERT, one, reverted(one, newest.told, self.now), newest)
+            elif newest and is_over(one, newest.told):
+                yield CandidateWish(RELIEVE, one, relieved(one, newest.told), newest)
             return
         if newest and newest.told.phase is Phase.FAILED:
             yield CandidateWish(TAKE_BACK, one, stopped(one, newest.told), newest)
+            return
+        if stop := self._stopped_by_an_agent(one):
+            yield stop
             return
         if one.is_held(self.now):
             return
         yield CandidateWish(CHAMPION, one, succeeded(one, self.now), draft=not passes(one, newest))
         if newest and _is_to_be_raised(one, newest, self.now):
             yield CandidateWish(RAISE, one, raised(one, newest.told, self.now), newest)
+
+    def _stopped_by_an_agent(self, one: CandidateOnMain) -> CandidateWish | None:
+        """No request tells more of a canary that agents stopped: it goes, by what the first of them signed."""
+        for said in self.heard.believed if one.part == "canary" else ():
+            report = said.statement
+            if not said or report is None or (report.binding.kind, report.binding.version) != (REPORT, one.pin.version):
+                continue
+            try:
+                wanted = broken(self.main.git, self.main.commit, one, report)
+            except FailedError:
+                continue
+            return CandidateWish(TAKE_BACK, one, wanted, stop=AgentStop(said.name, reason_of(report)))
+        return None
+
+    @cached_property
+    def heard(self) -> BelievedEvents:
+        """What stands on the ledger."""
+        return heard(self.place, self.main.policy())
 
     def _put(self, wish: CandidateWish, waits: list[str]) -> tuple[int, str] | None:
         if why := self._why_not(wish):
@@ -169,7 +196,7 @@ class _Work:
             return ""
         if closed := refused_by_people(self.place, wish.branch(self.main)):
             return f"#{closed.number} proposed that, and was closed"
-        if wish.kind in (TAKE_BACK, REVERT):
+        if wish.kind in (TAKE_BACK, REVERT, RELIEVE):
             return ""
         for freeze in frozen(self.main.policy().freezes, wish.one.environment, self.now):
             return f"frozen until {moment(freeze.until)}: {freeze.reason}"
@@ -177,15 +204,19 @@ class _Work:
         return f"{there} proposals of {wish.one.model} in a week, at most {most} are allowed" if there >= most else ""
 
     def _lately(self, model: str) -> int:
-        """Pull requests of the bot about candidates of the model in the last seven days, as the gate signed them."""
-        found = heard(self.place, self.main.policy()).all("derived", result="passed")
+        """Pull requests of the bot about candidates of the model in the last seven days, as the gate signed them; and
+        those that are open, which it may not have seen yet."""
+        found = self.heard.all("derived", result="passed")
         told = (s.details for s in found if s.binding.moment > self.now - _WEEK)
         mine = {
-            (str(d.get("kind")), str(d.get("subject")), str(d.get("statements")))
+            (str(d.get("kind")), str(d.get("subject")), str(d.get("base")) if d.get("kind") == RAISE else "")
             for d in told
-            if d.get("kind") in (CHAMPION, RAISE, TAKE_BACK, REVERT) and str(d.get("subject")).startswith(f"{model} ")
+            if d.get("kind") in KINDS and str(d.get("subject")).startswith(f"{model} ")
         }
-        return len(mine)
+        signed = {(kind, subject) for kind, subject, _ in mine}
+        fresh = [p for p in self.open if p.model == model and p.moment > self.now - _WEEK]
+        waiting = [p for p in fresh if (p.kind, p.subject) not in signed]
+        return len(mine) + len(waiting)
 
     def _comment(self, number: int, newest: SignedCanary) -> str:
         told = newest.told

@@ -207,7 +207,7 @@ def _to_branch(
         return CommitOutcome.REPORT_ONLY, why_not, ""
     done = _push(work, made)
     application, gated = work.about.application.application, (work.root / POLICY).is_file()
-    if work.push.branch == ciretrain.branch_of(application) and work.forge and done[2] and gated:
+    if ciretrain.is_retrain_branch(work.push.branch, application) and work.forge and done[2] and gated:
         gate = file_name(application, work.about.git.prefix, "gate")
         told = ciretrain.wake_gate(work.forge, gate, work.push.default_branch)
         work.notes += [told] if told else []
@@ -235,7 +235,7 @@ def _why_not(work: CommitWork) -> str:
         return "not committed: it comes from a fork"
     if not work.push.branch or not work.push.repository:
         return "not committed: this is no run of CI for a branch"
-    own = work.push.branch == ciretrain.branch_of(work.about.application.application)
+    own = ciretrain.is_retrain_branch(work.push.branch, work.about.application.application)
     if when == "push" or own:
         return ""
     if pull is None:

@@ -17,6 +17,8 @@ from gitml.jsontext import canonical
 Form = TypeVar("Form", bound=BaseModel)
 NAME = "looks.json"
 ARTIFACT = "gitml-looks"
+# Of replays: each job's file lies in a folder named after its artifact.
+REPLAYS, REPLAY_ARTIFACTS = "replay.json", "gitml-replay-*"
 MAX_BYTES, MOST_LOOKS = 40_000_000, 64
 
 
@@ -33,9 +35,9 @@ class LookFile(BaseModel):
     evaluations: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
 
 
-def write_looks(folder: Path, found: LookFile) -> Path:
+def write_looks(folder: Path, found: LookFile, name: str = NAME) -> Path:
     """Whole or not at all."""
-    path = folder / NAME
+    path = folder / name
     write_file(path, (found.model_dump_json() + "\n").encode())
     return path
 
@@ -52,19 +54,31 @@ def read_looks(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, 
 
 def read_evaluations(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], CanaryDetails], ...]:
     """The same of the evaluations of candidates."""
-    found = _handed(folder, run, commit)
+    return _evaluations(_handed(folder, run, commit))
+
+
+def read_replays(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], CanaryDetails], ...]:
+    """The same of replays, which several jobs may hand over."""
+    by_job = sorted(path / REPLAYS for path in folder.glob(REPLAY_ARTIFACTS))
+    paths = [path for path in (*by_job, folder / REPLAYS) if path.is_symlink() or path.exists()]
+    return tuple(one for path in paths for one in _evaluations(_of_this_run(path, run, commit)))
+
+
+def _evaluations(found: LookFile | None) -> tuple[tuple[Mapping[str, Any], CanaryDetails], ...]:
     handed = enumerate(found.evaluations if found else ())
     return tuple((one, _meant(CanaryDetails, one, f"evaluations.{n}")) for n, one in handed)
 
 
 def _handed(folder: Path, run: str, commit: str) -> LookFile | None:
     path = next((p for p in (folder / ARTIFACT / NAME, folder / NAME) if p.is_symlink() or p.exists()), None)
-    if path is None:
-        return None
+    return None if path is None else _of_this_run(path, run, commit)
+
+
+def _of_this_run(path: Path, run: str, commit: str) -> LookFile:
     found = _read(path)
     if (found.run, found.commit) != (run, commit):
         said = f"is of the run {found.run[:200] or '(none)'} at {found.commit[:12]}"
-        raise SpecError([Problem(NAME, 0, "run", f"{said}, this is {run or '(none)'} at {commit[:12]}")])
+        raise SpecError([Problem(path.name, 0, "run", f"{said}, this is {run or '(none)'} at {commit[:12]}")])
     return found
 
 

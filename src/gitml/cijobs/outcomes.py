@@ -19,6 +19,7 @@ from gitml.registry import Record, find, lineage_digest, read_record
 from gitml.registry.record import File
 from gitml.registry.store import with_digest
 from gitml.reports import facts
+from gitml.reports.exchange import parse_holdout
 from gitml.training.train import Training, record_of, stages_of
 
 _RECORDS_SEARCHED = 50
@@ -66,8 +67,10 @@ def judge(work: CommitWork, name: str, runs: Mapping[str, StageRun]) -> cifacts.
     if refused:
         told = f"a server would refuse this artifact: {refused}; no environment takes it"
         judged = replace(judged, notes=(*judged.notes, told))
+    told = next((f.held[name] for f in work.fragments.values() if name in f.held), "")
     try:
-        return _with_record(work, judged)
+        held = parse_holdout(told, f"held.{name}") if told else None
+        return _with_record(work, replace(judged, holdout=held))
     except GitmlError as exc:
         work.notes.append(f"{name}: {exc.message.splitlines()[0]}")
         return replace(judged, reason=exc.message.splitlines()[0])

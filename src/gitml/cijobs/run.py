@@ -35,6 +35,7 @@ from gitml.pipelines.ran import How, Ran
 from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.process import captured
 from gitml.registry.record import File
+from gitml.reports.exchange import holdout_json
 from gitml.spec import load_application, load_pipeline
 from gitml.training.standing import is_ci
 from gitml.training.train import (
@@ -71,7 +72,7 @@ def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) ->
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = _Work(about, jobs[name], redact)
         work.error = "" if deploys_only(git, push) else _attempt(work, push, folder)
-        fragment = _fragment(work, commit, push.run_url)
+        fragment = _fragment(work, commit, push)
     write_fragment(folder, fragment)
     return fragment
 
@@ -256,7 +257,7 @@ def _hand_over(work: _Work) -> None:
         work.dvc.push(ran)
 
 
-def _fragment(work: _Work, commit: str, run: str) -> Fragment:
+def _fragment(work: _Work, commit: str, push: Push) -> Fragment:
     stages = []
     for name in work.job.stages:
         if name in work.done:
@@ -273,16 +274,18 @@ def _fragment(work: _Work, commit: str, run: str) -> Fragment:
         work.error = work.error or str(exc)
         files = {}
     refused = {} if work.error else dict(_unusable(work))
+    held = {} if work.error or push.on_default else dict(_held(work, push))
     return Fragment(
         job=work.job.name,
         commit=commit,
-        run=run,
+        run=push.run_url,
         status="failed" if work.error else "successful",
         python=python_version(),
         error=work.error,
         stages=tuple(stages),
         files=files,
         unusable=refused,
+        held=held,
     )
 
 
@@ -307,3 +310,29 @@ def _unusable(work: _Work) -> Iterator[tuple[str, str]]:
             continue  # what is wrong with its description, the report says
         if why:
             yield name, work.redact(why)
+
+
+def _held(work: _Work, push: Push) -> Iterator[tuple[str, str]]:
+    """How models that were evaluated in this job do on the same rows as the version that runs."""
+    # Numbers and formats: not for jobs that train nothing.
+    from gitml.cijobs.heldout import held_of
+
+    producers = work.dvc.producers()
+    for name, model in work.about.application.models.items():
+        judge = producers.get(model.metrics) if model.origin == "pipeline" else None
+        if judge not in work.job.stages:
+            continue
+        runs = {**work.found, **{stage: as_run(run) for stage, run in work.done.items() if run.entry is not None}}
+        mine = {stage: runs[stage] for stage in stages_of(work.dvc, name, model) if stage in runs}
+        makers = tuple(dict.fromkeys((producers[model.artifact], judge)))
+
+        def bring(stages: tuple[str, ...] = makers) -> bool:
+            return all(stage in work.done or stage not in work.found or _fetched(work, stage) for stage in stages)
+
+        try:
+            found = held_of(work.about, push, name, mine, bring)
+        except (GitmlError, OSError, ValueError) as exc:
+            work.about.call.say(f"{name} was not held against the version that runs: {str(exc).splitlines()[0]}")
+            continue
+        if found is not None:
+            yield name, work.redact(holdout_json(found))

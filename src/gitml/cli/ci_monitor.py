@@ -19,6 +19,7 @@ from gitml.verdict import Phase
 if TYPE_CHECKING:
     from gitml.cijobs.canarylooking import JudgedNow
     from gitml.cijobs.canaryproposing import ToldCandidate
+    from gitml.cijobs.upstreamtelling import ToldUpstreams
 
 VARIABLE = "GITML_LOOKS_KEY"
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
@@ -138,7 +139,7 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         told = run_publish(place, job_of(os.environ), os.environ)
     done = told.monitors
     if as_json:
-        show_json([*(plain(one) for one in done), *(plain(one) for one in told.candidates)])
+        show_json([plain(one) for one in (*done, *told.candidates, *told.upstreams)])
     for one in () if as_json else done:
         said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
         alarm = f"; alarm {one.alarm}" if one.alarm else ""
@@ -148,9 +149,19 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
             note(printable(one.problem))
     for candidate in () if as_json else told.candidates:
         _show_told(candidate)
+    for told_of in () if as_json else told.upstreams:
+        _show_upstreams(told_of)
     if not done and not told.candidates and not as_json:
         show("no monitor has a signed look yet")
     return 4 if told.has_problem else 0
+
+
+def _show_upstreams(one: ToldUpstreams) -> None:
+    said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items())
+    if said:
+        show(f"{paint('upstream    ', 'yellow')}  {printable(f'of {one.model}: {said}')}")
+    if one.problem:
+        note(printable(one.problem))
 
 
 def _show_told(one: ToldCandidate) -> None:

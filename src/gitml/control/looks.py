@@ -17,6 +17,7 @@ from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
 from gitml.git.bot import BOT_EMAIL, BOT_NAME
+from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry
@@ -55,21 +56,26 @@ def heard_looks(
 
     ``copied``: what lies on the ledger, where those that something hung on are: it stays when their branch goes.
     """
-    return looks_of(_counting(place, rules, since, KIND, copied))
+    return looks_of(_counting(place.root, place.remote, rules, since, KIND, copied))
+
+
+def looks_on(git: Git, remote: Remote, rules: EvidenceRules, since: datetime) -> Looks:
+    """The same of any repository, by the rules of its own main. ``git`` is where its objects are kept."""
+    return looks_of(_counting(git.root, remote, rules, since, KIND, ()))
 
 
 def heard_canaries(
     place: Place, rules: EvidenceRules, since: datetime | None = None, copied: Iterable[Believed] = ()
 ) -> Canaries:
     """The evaluations of candidates that the forge has now, and that count. As ``heard_looks``."""
-    return canaries_of(_counting(place, rules, since, CANARY, copied))
+    return canaries_of(_counting(place.root, place.remote, rules, since, CANARY, copied))
 
 
 def _counting(
-    place: Place, rules: EvidenceRules, since: datetime | None, kind: str, copied: Iterable[Believed]
+    root: Path, remote: Remote, rules: EvidenceRules, since: datetime | None, kind: str, copied: Iterable[Believed]
 ) -> Iterable[Believed]:
-    head = ledger.fetch(place.root, place.remote, LOOKS)
-    told = read_looks(place.root, head, rules, since, kind) if head else ()
+    head = ledger.fetch(root, remote, LOOKS)
+    told = read_looks(root, head, rules, since, kind) if head else ()
     every = (*told, *(one for one in copied if one.kind == kind))
     return {one.name: one for one in every if one}.values()
 

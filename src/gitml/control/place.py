@@ -22,13 +22,15 @@ from gitml.git.orphan import Remote
 
 @dataclass(frozen=True)
 class Place:
-    """A clone at ``root`` and its repository on the forge. ``clock`` gives the time in UTC."""
+    """A clone at ``root`` and its repository on the forge. ``clock`` gives the time in UTC, ``secret`` the value of a
+    secret that gitml.yaml names, '' where it is not there."""
 
     root: Path
     forge: GovernedForge
     settings: Settings
     say: Callable[[str], None] = lambda _: None
     clock: Callable[[], datetime] = field(default=now)
+    secret: Callable[[str], str] = field(default=lambda _: "", repr=False)
 
     @cached_property
     def git(self) -> Git:

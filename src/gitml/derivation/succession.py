@@ -10,7 +10,7 @@ from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
-from gitml.registry.desired import with_champion, with_shadow
+from gitml.registry.desired import with_champion, with_shadow, without_shadow
 from gitml.spec import Deployment
 
 NAME = "champion"
@@ -25,8 +25,11 @@ def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
 
 
 def succeeded(one: CandidateOnMain, now: datetime) -> Deployment:
-    """With a guard the old champion stays as shadow. Raises FailedError while the environment is held."""
+    """With a guard the old champion stays as shadow, and one that guarded it before goes. Raises FailedError while the
+    environment is held."""
     if one.is_held(now):
         raise FailedError(f"{one.environment} is held")
     new = with_champion(one.state, one.pin, now)
+    for guard in (pin for pin in one.state.shadow if pin.version < one.state.champion.version):
+        new = without_shadow(new, guard)
     return with_shadow(new, plain_pin(one.state.champion), now) if one.rules.guard else new

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gitml.derivation import promotion, raising, retrain, reversion, succession, takeback
+from gitml.derivation import promotion, raising, relief, retrain, reversion, succession, takeback
 from gitml.derivation.claim import Claim
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
@@ -32,4 +32,5 @@ PROPOSALS: Mapping[str, ProposalKind] = {
     succession.NAME: succession,
     takeback.NAME: takeback,
     reversion.NAME: reversion,
+    relief.NAME: relief,
 }

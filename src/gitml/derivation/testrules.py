@@ -12,7 +12,7 @@ from gitml.spec.canarytest import decides_elsewhere
 from gitml.spec.policy import POLICY, parse_policy
 from gitml.spec.root import APPLICATION
 
-_WHAT_FOLLOWS = {"steps", "modes", "every", "approvals", "propose_per_week", "merge", "guard"}
+_WHAT_FOLLOWS = {"steps", "modes", "every", "approvals", "propose_per_week", "merge", "guard", "replay"}
 
 
 def rules_on(tree: Tree, model: str, environment: str) -> CanaryRules | None:

@@ -155,6 +155,8 @@ class ToldEvaluation(_Form):
     @property
     def may_go_on(self) -> bool:
         """Whether its next step may be proposed. A shadow has no weight, so what it shows of the guardrails decides."""
+        if self.phase is Phase.INCONCLUSIVE and self.ends is not None and self.at >= self.ends:
+            return False  # its time is over: it expired undecided
         if self.mode != "shadow" or self.step.ready:
             return self.step.ready
         asked = [part.phase for part in self.parts if part.part in ("integrity", "traffic", "guardrail")]
@@ -303,8 +305,9 @@ class Canaries:
         return tuple(one for one in self.counting if one.pair == pair)
 
     def newest(self, pair: Pair, rules: str) -> SignedCanary | None:
-        """Under exactly these rules; None where nothing is signed under them."""
-        return next((one for one in reversed(self.of(pair)) if one.told.rules == rules), None)
+        """Under exactly these rules, on live traffic; None where nothing is signed under them."""
+        live = (one for one in reversed(self.of(pair)) if one.told.mode != "replay")
+        return next((one for one in live if one.told.rules == rules), None)
 
     def failed(self, pair: Pair) -> SignedCanary | None:
         """The first that failed, under whatever rules: it stays failed."""

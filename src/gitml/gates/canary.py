@@ -108,7 +108,8 @@ def _newest(facts: Facts, found: Sequence[JudgedBeside], wanted: CanaryAsked) ->
     if not under:
         why = "it was judged under other rules: a new test has begun" if found else "no signed evaluation of it yet"
         return unclear(f"{why}, beside {_short(facts)}")
-    newest = under[-1]
+    # What was judged in another mode beside it, such as a replay, takes nothing from what counts.
+    newest = next((one for one in reversed(under) if one.mode in rules.modes), under[-1])
     old = facts.now - newest.until
     if old > wanted.within:
         told = f"its newest evaluation is {days(old)} old, at most {days(wanted.within)} are allowed"

@@ -18,18 +18,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gitml import clock
-from gitml.errors import GitmlError, InconclusiveError, UsageError
+from gitml.errors import InconclusiveError, UsageError
 from gitml.fields import WrongValueError, parse_until
 from gitml.git.tree import WorkTree
-from gitml.inference.candidate import TrialPlace, judged_trial, own_metrics, traffic_of
+from gitml.inference.candidate import TrialPlace, judged_trial, own_metrics, traffic_of, untold
 from gitml.inference.clone import loader
-from gitml.models.model import Predictor
+from gitml.models.apart import ModelsApart
+from gitml.models.model import ModelError, Predictor
 from gitml.models.quarantine import Quarantine
 from gitml.models.signature import InputError
 from gitml.models.signature import parse as parse_signature
 from gitml.refs import Reference
 from gitml.refs import parse as parse_reference
-from gitml.registry import Record, deployment_in, resolve
+from gitml.registry import Record, deployment_in, environments, resolve
 from gitml.rollout.evaluation import Contender, Evaluation
 from gitml.rollout.resolved import resolved
 from gitml.rollout.trial import CandidateTrial, TrialTraffic
@@ -38,6 +39,7 @@ from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import POLICY
 from gitml.traffic.private import EVERY_COLUMN
 from gitml.traffic.reader import Window
+from gitml.verdict import Phase
 
 _FEATURE = "feature_"
 
@@ -45,13 +47,15 @@ _FEATURE = "feature_"
 @dataclass(frozen=True)
 class ReplayCall:
     """``champion``: the reference of what answered then; by default the champion of the ``environment``. ``since``: a
-    moment, or how long before ``at``. ``at``: now, if it is None."""
+    moment, or how long before ``at``. ``at``: now, if it is None. ``digest``: what main's files give the rules, for a
+    replay of the schedule: why it cannot be told is then an evaluation too."""
 
     candidate: str
     champion: str = ""
     environment: str = ""
     since: datetime | timedelta = timedelta(days=14)
     at: datetime | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,18 @@ def replay(place: TrialPlace, call: ReplayCall) -> Evaluation:
         raise UsageError(f"{call.at:%Y-%m-%d %H:%M} UTC is in the future", "nothing is known of it yet")
     at = (call.at or now).replace(microsecond=0)
     trial = _trial(place.root, app, sides, call, at)
-    _refuse_private(app, sides.candidate)
-    with Quarantine() as quarantine:
-        made = replace(loader(place.root, app.models), quarantine=quarantine).checked(sides.candidate)
     traffic = traffic_of(trial, place)
-    return judged_trial(trial, replace(traffic, requests=replayed(traffic, trial, made.model), complete=_unasked))
+    try:
+        _refuse_private(app, sides.candidate)
+        with Quarantine(loads_here=False) as quarantine, ModelsApart() as apart:
+            shelf = replace(loader(place.root, app.models), quarantine=quarantine, apart=apart)
+            made = shelf.checked(sides.candidate)
+            found = replace(traffic, requests=replayed(traffic, trial, made.model), complete=_unasked)
+            return judged_trial(trial, found)
+    except UsageError as exc:
+        if not call.digest:
+            raise
+        return untold(trial, traffic, Phase.INCONCLUSIVE, f"it cannot be replayed: {exc.message}")
 
 
 def _unasked(since: datetime, until: datetime) -> None:
@@ -92,6 +103,9 @@ def _sides(root: Path, app: Application, call: ReplayCall) -> _Sides:
     if not environment:
         raise UsageError("which environment's traffic is replayed is not said", "name it with --in ENVIRONMENT")
     tree, names = WorkTree(root), list(app.models)
+    if champion.model in app.models and environment not in (there := environments(tree, champion.model)):
+        known = f"it runs in {', '.join(there)}" if there else "promote a version first: `gitml promote`"
+        raise UsageError(f"{champion.model} does not run in {environment}", known)
     found = _Sides(resolve(tree, candidate, names), resolve(tree, champion, names), environment)
     if found.candidate.digest == found.champion.digest:
         raise UsageError(f"{found.candidate.reference} is the champion itself", "name another version")
@@ -124,7 +138,7 @@ def _trial(root: Path, app: Application, sides: _Sides, call: ReplayCall, at: da
     rules = replace(rules, kpi=None, kpis=(), maximum=max(rules.maximum, at - since + timedelta(days=1)))
     return CandidateTrial(
         sides.champion.model, sides.environment, "replay", _contender(sides.candidate), _contender(sides.champion),
-        rules, output, since, at, every=wanted.every, notes=notes,
+        rules, output, since, at, every=wanted.every, notes=notes, scheduled=bool(call.digest), told_rules=call.digest,
     )  # fmt: skip
 
 
@@ -222,7 +236,7 @@ def _score_some(
     try:
         rows = model.signature.columns({name: column[start:stop] for name, column in values.items()})
         found[start:stop] = model.answers(rows)[:, 0].tolist()
-    except (InputError, GitmlError):
+    except (InputError, ModelError):
         if stop - start == 1:
             fine[start] = False
             return

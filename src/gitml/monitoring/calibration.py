@@ -15,18 +15,20 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from gitml.monitoring.harm import Labelled, jackknife
+from gitml.monitoring.harm import Labelled, jackknife, neighbours
 from gitml.monitoring.losses import Floats
 from gitml.verdict import Phase, Verdict
 
 # A new sequence of bets begins every so many looks, and with each version.
 _EVERY = 8
 # No bet risks more than this part of what a day could take.
-_MOST_BET = 0.75
+MOST_BET = 0.75
 _LEAST_CLUSTERS = 5
 # Before anything is known, days are taken to differ as samples of so many independent rows.
-_DAY_ROWS = 8
+DAY_ROWS = 8
 _STEPS = 30
+# A few days that rise or fall by chance shall not silence a sequence for good.
+MOST_ALIKE = 0.9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +63,8 @@ class CalibrationPlan:
 @dataclass(frozen=True)
 class Calibration:
     """Of the days from ``since`` (a number of a day since 1970) on: the mean answer, the share of positive labels, and
-    by how much at the least they are apart, 0 where that is not certain."""
+    by how much at the least they are apart, 0 where that is not certain. ``alike``: the correlation of neighbouring
+    days; ``unless_alike``: by how much they would surely be apart if it were 0."""
 
     said: float
     came: float
@@ -69,6 +72,8 @@ class Calibration:
     days: int
     labels: int
     surely: float
+    unless_alike: float
+    alike: float
 
     def __str__(self) -> str:
         day = f"{_EPOCH + timedelta(days=self.since):%Y-%m-%d}"
@@ -117,7 +122,7 @@ def judge_calibration(labelled: Labelled, plan: CalibrationPlan) -> Calibration 
     """
     found = [_sequence(labelled, first, plan) for first in _starts(labelled, plan)]
     certain = [one for one in found if one is not None]
-    return max(certain, key=lambda one: (one.surely, one.days), default=None)
+    return max(certain, key=lambda one: (one.surely, one.unless_alike, one.days), default=None)
 
 
 def _starts(labelled: Labelled, plan: CalibrationPlan) -> Iterator[int]:
@@ -136,21 +141,26 @@ def _sequence(labelled: Labelled, first: int, plan: CalibrationPlan) -> Calibrat
         return None
     came = np.bincount(places, labelled.truth[inside]) / labels
     said = np.bincount(places, labelled.predicted[inside]) / labels
-    surely = max(surely_above(came, said, plan.level), surely_above(1 - came, 1 - said, plan.level))
-    return Calibration(float(said.mean()), float(came.mean()), int(days[0]), len(days), int(labels.sum()), surely)
+    alike = likeness(came - said)
+    surely, unless_alike = (
+        max(surely_above(came, said, needed), surely_above(1 - came, 1 - said, needed))
+        for needed in (stretch(alike) * -math.log(plan.level), -math.log(plan.level))
+    )
+    return Calibration(
+        float(said.mean()), float(came.mean()), int(days[0]), len(days), int(labels.sum()), surely, unless_alike, alike
+    )
 
 
-def surely_above(came: Floats, said: Floats, level: float) -> float:
-    """The largest difference of the two that the days rule out at ``level``; 0 for none.
+def surely_above(came: Floats, said: Floats, needed: float) -> float:
+    """The largest difference of the two that the days rule out by a stake whose logarithm is ``needed``; 0 for none.
 
     >>> said = np.full(200, 0.2)
     >>> came = said + 0.1 + 0.05 * np.tile([1.0, -1.0], 100)
-    >>> 0.05 < surely_above(came, said, 0.001) < 0.1
+    >>> 0.05 < surely_above(came, said, 7.0) < 0.1
     True
-    >>> surely_above(said, came, 0.001)
+    >>> surely_above(said, came, 7.0)
     0.0
     """
-    needed = -math.log(level)
     if won(came, said, 0.0) < needed:
         return 0.0
     low, high = 0.0, 1.0
@@ -160,13 +170,31 @@ def surely_above(came: Floats, said: Floats, level: float) -> float:
     return low
 
 
+def likeness(gains: Floats) -> float:
+    """The correlation of neighbouring days, from 0 to .9."""
+    return min(MOST_ALIKE, max(0.0, neighbours(gains)))
+
+
+def stretch(alike: float) -> float:
+    """By how much more a mean of days varies that are alike, than one of days that are drawn anew.
+
+    Where yesterday tells of today the claim does not hold day by day, and the stake grows 1/α times with a probability
+    of about α to the power of one over this number (the diffusion of a random walk). So it has to grow to this power
+    of 1/α. Where the claim does hold day by day it has grown 1/α times on its way: what was exact stays exact.
+
+    >>> round(stretch(0.0), 3), round(stretch(0.5), 3)
+    (1.0, 3.0)
+    """
+    return (1 + alike) / (1 - alike)
+
+
 def won(came: Floats, said: Floats, tolerance: float) -> float:
     """The logarithm of the gambler's stake after all days, who bets that more comes than is said."""
-    stake, total, squares = 0.0, 0.0, float(said[0] * (1 - said[0])) / _DAY_ROWS
+    stake, total, squares = 0.0, 0.0, float(said[0] * (1 - said[0])) / DAY_ROWS
     for count, (share, answer) in enumerate(zip(came.tolist(), said.tolist(), strict=True), 1):
         gain, mean, variance = share - answer - tolerance, total / count, squares / count
         bet = max(0.0, mean / (variance + mean**2)) if variance + mean**2 > 0 else 0.0
-        stake += math.log1p(min(bet, _MOST_BET / (answer + tolerance)) * gain) if answer + tolerance > 0 else 0.0
+        stake += math.log1p(min(bet, MOST_BET / (answer + tolerance)) * gain) if answer + tolerance > 0 else 0.0
         total += gain
         squares += (gain - total / (count + 1)) ** 2
     return stake
@@ -178,9 +206,12 @@ def with_calibration(harm: Verdict, found: Calibration | None, tolerance: float)
         return harm
     told: Mapping[str, object] = {
         "said": found.said, "came": found.came, "apart_surely": found.surely, "apart_by": tolerance,
-        "calibration_days": found.days,
+        "calibration_days": found.days, "days_alike": found.alike,
     }  # fmt: skip
     measured = {**harm.measurements, **told}
+    if found.surely <= tolerance and found.unless_alike > tolerance:
+        unsure = f"{harm.reason}; {found}, which is not certain: neighbouring days are alike by {found.alike:.2f}"
+        return Verdict(Phase.INCONCLUSIVE if harm.phase is Phase.SUCCESSFUL else harm.phase, unsure, measured)
     if found.surely <= tolerance:
         return Verdict(harm.phase, harm.reason, measured)
     off = f"{found}, certainly off by {found.surely:.2g} at the least"

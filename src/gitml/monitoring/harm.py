@@ -184,10 +184,14 @@ def persistence(series: Floats) -> float:
     >>> bool(persistence(alone) < 0.15), bool(persistence(np.convolve(alone, [1, 1, 1, 1])) > 0.6)
     (True, True)
     """
+    return min(_MOST_ALIKE, max(0.0, neighbours(series) + 1 / math.sqrt(len(series))))
+
+
+def neighbours(series: Floats) -> float:
+    """The correlation of each number with the one before; 0 where they are all the same."""
     apart = series - series.mean()
     square = float(apart @ apart)
-    found = float(apart[1:] @ apart[:-1]) / square if square > 0 else 0.0
-    return min(_MOST_ALIKE, max(0.0, found + 1 / math.sqrt(len(series))))
+    return float(apart[1:] @ apart[:-1]) / square if square > 0 else 0.0
 
 
 def _shorter(window: int) -> int:

@@ -25,7 +25,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SOME_ROWS, _SOME_LOOKS = 30, 3
 _SAME_ALL_DAY = 0.99
 _HALF = 0.5
-_REFUSED, _FAILED = ("invalid", "refused"), ("failed", "timed out", "dropped")
+_REFUSED, _FAILED = ("invalid", "refused", "busy"), ("failed", "timed out", "dropped")
 
 
 @dataclass(frozen=True)

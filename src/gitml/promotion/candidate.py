@@ -10,6 +10,7 @@ from gitml.control.change import (
     OVERTAKEN,
     PROMOTE,
     RAISE,
+    RELIEVE,
     ROLLBACK,
     TAKE_BACK,
     Put,
@@ -21,9 +22,10 @@ from gitml.control.change import (
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import ledger_of
-from gitml.derivation import raising, reversion, succession, takeback
+from gitml.derivation import raising, relief, reversion, succession, takeback
 from gitml.derivation.candidate import CandidateOnMain
-from gitml.derivation.claim import Claim, claim_of
+from gitml.derivation.claim import Claim, claim_of, moment_of
+from gitml.errors import FailedError
 from gitml.evidence.canaries import SignedCanary
 from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.governed import Asked, Reviewers
@@ -34,30 +36,49 @@ from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
 from gitml.spec.canary import CanaryChange
 
-KINDS = {succession.NAME: PROMOTE, raising.NAME: RAISE, takeback.NAME: TAKE_BACK, reversion.NAME: ROLLBACK}
+KINDS = {
+    succession.NAME: PROMOTE,
+    raising.NAME: RAISE,
+    takeback.NAME: TAKE_BACK,
+    reversion.NAME: ROLLBACK,
+    relief.NAME: RELIEVE,
+}
 
 _APPROVED_AS: Mapping[str, CanaryChange] = {
     succession.NAME: "promote",
     raising.NAME: "raise",
     takeback.NAME: "take-back",
+    relief.NAME: "take-back",
 }
 
 
 @dataclass(frozen=True)
+class AgentStop:
+    """``name`` of the event in which an agent says that it stopped a canary, and why it did."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class CandidateWish:
-    """``kind`` of derivation, and the deployment file that follows. ``cause``: the evaluation that it follows from."""
+    """``kind`` of derivation, and the deployment file that follows. ``cause``: the evaluation that it follows from, or
+    ``stop``, what an agent says."""
 
     kind: str
     one: CandidateOnMain
     wanted: Deployment
     cause: SignedCanary | None = None
     draft: bool = False
+    stop: AgentStop | None = None
 
     @property
     def title(self) -> str:
         name = f"{self.one.model}@{short(self.one.pin.version)}"
         if self.kind == takeback.NAME:
             return f"Take {name} back in {self.one.environment}"
+        if self.kind == relief.NAME:
+            return f"Stop {name} guarding {self.one.environment}"
         if self.kind == reversion.NAME:
             return f"Roll back {self.one.model} to {short(self.one.pin.version)} in {self.one.environment}"
         if self.kind == raising.NAME:
@@ -74,8 +95,13 @@ class CandidateWish:
         version = f"{self.one.pin.version}{more}"
         return branch_of(main, KINDS[self.kind], self.one.model, self.one.environment, version)
 
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence; '' where it may be asked for at any time."""
+        return self.cause.told.reason if self.cause else self.stop.reason if self.stop else ""
+
     def claim(self, main: Mainline, now: datetime) -> Claim:
-        causes = (self.cause.said.name,) if self.cause else ()
+        causes = (self.cause.said.name,) if self.cause else (self.stop.name,) if self.stop else ()
         return Claim(self.kind, main.commit, causes, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", self.one.subject)
 
 
@@ -85,7 +111,7 @@ def propose_candidate(place: Place, main: Mainline, wish: CandidateWish, now: da
     ``now`` is the moment of its claim, with which ``wish.wanted`` was derived.
     """
     one, policy = wish.one, _asking(main.policy(), wish)
-    reason = wish.cause.told.reason if wish.cause else ""
+    reason = wish.reason
     story = Story(
         place=place,
         main=main,
@@ -145,13 +171,18 @@ def refused_by_people(place: Place, branch: str) -> PullRequest | None:
 
 @dataclass(frozen=True)
 class OpenProposal:
-    """One of the bot's that is open, as its commit claims it."""
+    """One of the bot's that is open, as its commit claims it: of ``moment``."""
 
     pull: PullRequest
     kind: str
     model: str
     environment: str
     version: str
+    moment: datetime
+
+    @property
+    def subject(self) -> str:
+        return f"{self.model} {self.environment} {self.version}"
 
 
 def open_proposals(place: Place, main: Mainline, models: Sequence[str]) -> tuple[OpenProposal, ...]:
@@ -161,10 +192,18 @@ def open_proposals(place: Place, main: Mainline, models: Sequence[str]) -> tuple
         for model in models:
             for pull in place.forge.merges.under(f"{branch_of(main, prefix, model)}/"):
                 claim = _claimed(place, pull) if pull.base.branch == place.branch else None
-                if claim and claim.kind == kind:
+                moment = _moment(claim)
+                if claim and claim.kind == kind and moment:
                     _, environment, version = (*claim.subject.split(" "), "", "", "")[:3]
-                    found.append(OpenProposal(pull, kind, model, environment, version))
+                    found.append(OpenProposal(pull, kind, model, environment, version, moment))
     return tuple(found)
+
+
+def _moment(claim: Claim | None) -> datetime | None:
+    try:
+        return moment_of(claim) if claim else None
+    except FailedError:
+        return None
 
 
 def _claimed(place: Place, pull: PullRequest) -> Claim | None:

@@ -18,8 +18,9 @@ from gitml.registry.outputs import Replicates, estimates, replicates_of
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
-from gitml.reports.facts import ReportedMetric, Row
+from gitml.reports.facts import ReportedMetric
 from gitml.reports.promotion import Evidence, Proposal, ProposedEdit, ProposedSeat, promotion, short
+from gitml.reports.rowfacts import Row
 from gitml.spec import Application, Deployment, Policy
 from gitml.stats.comparison import differences
 

@@ -2,7 +2,8 @@
 
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric, Packages, Record, parse_record
-from gitml.registry.resolve import Deployed, deployed, deployment_in, resolve
+from gitml.registry.replaced import replaced
+from gitml.registry.resolve import Deployed, deployed, deployment_in, environments, resolve
 from gitml.registry.store import (
     Found,
     check_records,
@@ -25,6 +26,7 @@ __all__ = [
     "check_records",
     "deployed",
     "deployment_in",
+    "environments",
     "find",
     "lineage_digest",
     "parse_record",
@@ -33,6 +35,7 @@ __all__ = [
     "read_record",
     "record_in",
     "record_path",
+    "replaced",
     "resolve",
     "versions",
     "write_record",

@@ -61,6 +61,11 @@ def taken_back(old: Deployment, hold: VersionHold) -> Deployment:
     return Deployment(champion=old.champion, canary=canary, shadow=shadow, hold=old.hold, held=held)
 
 
+def without_shadow(old: Deployment, pin: Pin) -> Deployment:
+    """``pin`` sees no traffic any more. Nothing else changes."""
+    return old.model_copy(update={"shadow": _without(old.shadow, pin)})
+
+
 def resumed(old: Deployment, version: str = "") -> Deployment:
     """The same without its hold, or without the hold of ``version``."""
     if not version:

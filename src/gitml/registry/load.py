@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gitml.errors import FailedError, IntegrityError, UsageError
+from gitml.models.apart import ModelsApart
 from gitml.models.ensemble import Members
 from gitml.models.loading import load
 from gitml.models.model import Predictor
@@ -50,6 +51,7 @@ class Loader:
 
     ``pickle``: policy.yaml has an exception for what is loaded. ``inside``: the ensembles around it, outermost first.
     ``quarantine``: where each version is tried before it is loaded here; None: where they are known to come to an end.
+    ``apart``: where they answer, if not here.
     """
 
     shelf: VersionShelf
@@ -57,6 +59,7 @@ class Loader:
     pickle: bool = False
     inside: tuple[str, ...] = ()
     quarantine: Quarantine | None = None
+    apart: ModelsApart | None = None
 
     def pinned(self, model: str, pin: Pin) -> LoadedVersion:
         """Raises RefError, SpecError, IntegrityError, OutsideError or UsageError where it cannot be had or used.
@@ -90,11 +93,15 @@ class Loader:
         paths = self.shelf.files(record, [record.artifact, *_samples(record)])
         self._try(record, kind, paths)
         inner: list[Record] = []
+        path, sha256 = paths[record.artifact], record.files[record.artifact].sha256
+        if self.apart and kind != "ensemble":
+            model = self.apart.load(path, kind, record.signature, sha256=sha256, allow_pickle=self.pickle)
+            return LoadedVersion(record, model)
         model = load(
-            paths[record.artifact],
+            path,
             kind,
             record.signature,
-            sha256=record.files[record.artifact].sha256,
+            sha256=sha256,
             allow_pickle=self.pickle,
             members=self._members(record, inner),
             samples=self.samples(record),

@@ -19,7 +19,7 @@ from gitml.rollout.primary import Enough, JudgedSeries, judged
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
 from gitml.rollout.trial import CandidateTrial, KpiRule, TrialTraffic
-from gitml.rollout.unitkeys import keys_of_texts
+from gitml.rollout.unitkeys import Keys, keys_of_texts, mixed_keys
 from gitml.stats.influence import mean
 from gitml.traffic.reader import Window
 from gitml.verdict import Phase
@@ -122,13 +122,15 @@ def _values(facts: UnitFacts, unit: Ints, first: Ints, within: int, kind: str) -
 
 def facts_of(rule: KpiRule, traffic: TrialTraffic, window: Window) -> UnitFacts:
     """Of the business event, or of the table, that the KPI names."""
-    batches = traffic.events(window) if rule.spec.event else traffic.table(rule.spec.table or "")
+    batches = traffic.events(window) if rule.spec.event else traffic.facts(rule, window)
     parts = list(_facts(batches, rule.spec.event, window))
-    unit, time, value = (
+    unit, time, value, key = (
         np.concatenate([part[n] for part in parts]) if parts else np.zeros(0, kind)
-        for n, kind in enumerate((np.int64, np.int64, np.float64))
+        for n, kind in enumerate((np.int64, np.int64, np.float64, np.uint64))
     )
-    whose = (unit != 0) & (time >= 0)
+    once = np.zeros(len(key), bool)
+    once[np.unique(key, return_index=True)[1]] = True
+    whose = once & (unit != 0) & (time >= 0)
     unit, time, value = unit[whose], time[whose], value[whose]
     unfit = huge = 0
     if rule.spec.value == "sum":
@@ -140,7 +142,8 @@ def facts_of(rule: KpiRule, traffic: TrialTraffic, window: Window) -> UnitFacts:
 
 def _facts(
     batches: Iterator[Any], event: str | None, window: Window
-) -> Iterator[tuple[Ints, Ints, NDArray[np.float64]]]:
+) -> Iterator[tuple[Ints, Ints, NDArray[np.float64], Keys]]:
+    """Of each row as well what it is known by: of two with one key the first counts."""
     low, high = (
         (moment or datetime(1970, 1, 1, tzinfo=UTC)).timestamp() * 1e6 for moment in (window.since, window.until)
     )
@@ -149,4 +152,16 @@ def _facts(
         time = pc.fill_null(mine["time"].cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
         inside = (time >= low) & (time < high)
         value = mine["value"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        yield keys_of_texts(mine["unit"]).view(np.int64)[inside], time[inside], value[inside]
+        unit = keys_of_texts(mine["unit"])
+        key = _known_by(mine, unit, time, value)
+        yield unit.view(np.int64)[inside], time[inside], value[inside], key[inside]
+
+
+def _known_by(batch: Any, unit: Keys, time: Ints, value: NDArray[np.float64]) -> Keys:
+    """The sender's id; without one unit, time and value: two that agree in all of these are one, sent twice."""
+    said = mixed_keys(mixed_keys(unit, time.view(np.uint64)), value.view(np.uint64))
+    if "id" not in batch.schema.names:
+        return said
+    ids = keys_of_texts(batch["id"])
+    source = keys_of_texts(batch["source"]) if "source" in batch.schema.names else np.zeros(len(ids), np.uint64)
+    return np.where(ids > 0, mixed_keys(ids, source), said)

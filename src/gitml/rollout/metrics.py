@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,22 +34,42 @@ def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Ints, Floats
 @dataclass(frozen=True)
 class LabelledMetric:
     """``influence`` of units, labels and answers; ``of_two``: labels are 0 or 1; ``rate``: the mean of zeros and ones.
-    ``events`` are what a minimum counts."""
+    ``events`` are what a minimum counts. ``bearing``: of one between 0 and 1 the rows that it rests on, by kind; where
+    a share of these changes, it moves by no more than that share."""
 
     influence: Callable[[Ints, Floats, Floats], Influence]
     higher: bool
     of_two: bool
     events: Events
     rate: bool = False
+    bearing: Callable[[Floats, Floats], Sequence[NDArray[np.bool_]]] | None = None
+
+
+def _all_rows(truth: Floats, predicted: Floats) -> Sequence[NDArray[np.bool_]]:
+    return (np.ones(len(truth), bool),)
+
+
+def _both_classes(truth: Floats, predicted: Floats) -> Sequence[NDArray[np.bool_]]:
+    return truth == 1, truth == 0
+
+
+def _positives(truth: Floats, predicted: Floats) -> Sequence[NDArray[np.bool_]]:
+    return (truth == 1,)
+
+
+def _positive_answers(truth: Floats, predicted: Floats) -> Sequence[NDArray[np.bool_]]:
+    return (decided(predicted, truth) == 1,)
 
 
 METRICS: Mapping[str, LabelledMetric] = {
-    "auc": LabelledMetric(delong.auc, higher=True, of_two=True, events="positives"),
+    "auc": LabelledMetric(delong.auc, higher=True, of_two=True, events="positives", bearing=_both_classes),
     "log_loss": LabelledMetric(_mean_of(log_loss), higher=False, of_two=True, events="positives"),
     "brier": LabelledMetric(_mean_of(squared), higher=False, of_two=True, events="positives"),
-    "accuracy": LabelledMetric(_mean_of(right), higher=True, of_two=False, events="errors", rate=True),
-    "precision": LabelledMetric(_precision, higher=True, of_two=True, events="positives"),
-    "recall": LabelledMetric(_recall, higher=True, of_two=True, events="positives"),
+    "accuracy": LabelledMetric(
+        _mean_of(right), higher=True, of_two=False, events="errors", rate=True, bearing=_all_rows
+    ),
+    "precision": LabelledMetric(_precision, higher=True, of_two=True, events="positives", bearing=_positive_answers),
+    "recall": LabelledMetric(_recall, higher=True, of_two=True, events="positives", bearing=_positives),
     "mae": LabelledMetric(_mean_of(absolute), higher=False, of_two=False, events="rows"),
     "mse": LabelledMetric(_mean_of(squared), higher=False, of_two=False, events="rows"),
     "rmse": LabelledMetric(

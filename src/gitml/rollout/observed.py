@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gitml.stats import asymptoticcs, contrast, rates
+from gitml.stats import asymptoticcs, betabinomial, contrast, rates
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast
 from gitml.stats.influence import Influence
@@ -32,12 +32,21 @@ class TimedInfluence:
 class Observed:
     """``strata``: champion and candidate of each epoch; of a ``paired`` trial there is one. ``hits``: events and trials
     of champion and candidate, where rows are independent zeros and ones of one epoch; ``won``: pairs that only the
-    candidate, and that only the champion has, likewise."""
+    candidate, and that only the champion has, likewise. ``bearing``: of a metric between 0 and 1, how many units of
+    champion and candidate it rests on, for each kind of row (positives and negatives, say)."""
 
     strata: tuple[tuple[TimedInfluence, TimedInfluence], ...]
     paired: bool
     hits: tuple[tuple[float, float], tuple[float, float]] | None = None
     won: tuple[float, float] | None = None
+    bearing: tuple[Sequence[int], Sequence[int]] | None = None
+
+    @property
+    def still(self) -> tuple[int, ...]:
+        """The arms of split traffic in which nothing varies, such as a recall of 0."""
+        if self.paired:
+            return ()
+        return tuple(arm for arm in (0, 1) if not any(pair[arm].influence.rows.any() for pair in self.strata))
 
     @property
     def contrast(self) -> Contrast | None:
@@ -58,7 +67,28 @@ class Observed:
             return rates.paired(found, *self.won, self.hits[0][1], level, side=side)
         if self.hits and not self.paired:
             return rates.split(found, *self.hits, level, side=side)
-        return None if found is None else asymptoticcs.interval(found, level, side=side)
+        if found is None:
+            return None
+        return asymptoticcs.interval(found, level, side=side) or self._beside_still(found, level, side)
+
+    def _beside_still(self, found: Contrast, level: float, side: Side) -> Interval | None:
+        """Of an arm in which nothing varies nothing nearly normal can be said; but units that are unlike all that were
+        seen are rare, and each moves a metric between 0 and 1 by no more than its share."""
+        if not self.still or self.bearing is None:
+            return None
+        groups = [self.bearing[arm] for arm in self.still]
+        every = rates.EXACT * level / sum(map(len, groups))
+        apart = sum(betabinomial.interval(0, n, every, side="high").high for units in groups for n in units)
+        near: Interval | None = Interval(found.difference, found.difference)
+        if len(self.still) == 1:
+            moving = replace(found, carriers=contrast.carriers(self._weighted(1 - self.still[0])))
+            near = asymptoticcs.interval(moving, (1 - rates.EXACT) * level, side=side)
+        return None if near is None else Interval(near.low - apart, near.high + apart)
+
+    def _weighted(self, arm: int) -> list[tuple[Influence, float]]:
+        """The arm in each epoch, by the weight of that."""
+        counts = [(a.influence.count, b.influence.count) for a, b in self.strata]
+        return [(pair[arm].influence, n * m / (n + m)) for pair, (n, m) in zip(self.strata, counts, strict=True)]
 
 
 def by_unit(found: Influence) -> Influence:

@@ -132,7 +132,21 @@ def _observed(metric: LabelledMetric, rows: TrialRows, told: Sequence[Mask], wit
             strata.append((one, other))
     if undefined and not strata:
         raise undefined
-    return Observed(tuple(strata), False, _hits(metric, arms, told, len(names)))
+    found = Observed(tuple(strata), False, _hits(metric, arms, told, len(names)))
+    return replace(found, bearing=_bearing(metric, arms, told)) if found.still else found
+
+
+def _bearing(
+    metric: LabelledMetric, arms: Sequence[RowTable], told: Sequence[Mask]
+) -> tuple[Sequence[int], Sequence[int]] | None:
+    """How many units of each arm the metric rests on."""
+    if metric.bearing is None:
+        return None
+    one, other = (
+        [len(np.unique(t.unit[m][kind])) for kind in metric.bearing(t.truth[m], t.predicted[m])]
+        for t, m in zip(arms, told, strict=True)
+    )
+    return one, other
 
 
 def _timed(metric: LabelledMetric, table: RowTable, mask: Mask, within: int, truth: Floats) -> TimedInfluence:
@@ -190,7 +204,7 @@ def _series(observed: Observed, found: Held, asked: DifferenceGoal, until: datet
     first = min(int(arm.known.min()) for pair in observed.strata for arm in pair)
     last = max(int(arm.known.max()) for pair in observed.strata for arm in pair)
     moments = np.unique(np.linspace(first, last, MOST_POINTS + 1).astype(np.int64)[1:])
-    plain = replace(observed, hits=None, won=None)
+    plain = replace(observed, hits=None, won=None, bearing=None)
     points = []
     for moment, one in zip(moments.tolist(), contrasts_over_time(observed, found.contrast, moments), strict=True):
         if one is not None:

@@ -96,7 +96,10 @@ class Answering:
             self._note(ask, head, unit, variant, arm, asked, rows, answers, unknown)
             return Answered(head, variant, answers, asked, unknown)
         except RequestError as exc:
-            self._failed(ask, exc, arm, request_id or ask.name_it(None), unit, asked)
+            what = (
+                "busy" if exc.code == 429 else ""
+            )  # its own queue is full: a busy server refuses before it comes here
+            self._failed(ask, exc, arm, request_id or ask.name_it(None), unit, asked, what)
             raise
         finally:
             served.in_flight.count -= 1

@@ -147,8 +147,9 @@ class CanaryRules(FileSection):
         (10.0, 50.0), description="Percent of the traffic that a canary gets, one after another; then it is champion."
     )
     modes: Annotated[tuple[CanaryMode, ...], Field(min_length=1)] = Field(
-        ("shadow", "split"),
-        description="What may open the gate: a shadow that passes, or split traffic. A replay never does alone.",
+        ("split",),
+        description="What may open the gate: split traffic, or, where `shadow` is listed, also a shadow that passes, "
+        "which then skips the steps. A replay never does alone.",
     )
     error_rate: Annotated[Number, Field(gt=0, le=0.2)] = Field(
         0.05, description="Of candidates that are not good enough so many may pass, however often one looks."
@@ -165,6 +166,13 @@ class CanaryRules(FileSection):
     merge: Flag = Field(False, description="Whether the bot merges its pull request once it has its approvals.")
     guard: Duration | None = Field(
         None, description="How long the old champion stays as shadow after a promotion, to notice that it was better."
+    )
+
+    replay: Duration | None = Field(
+        None,
+        description="How long before its training the requests begin that a version answers again once a promotion "
+        "proposes it, such as 14d: a job of its own says on the pull request how it did. Without it nothing is "
+        "replayed but by hand.",
     )
 
     @property

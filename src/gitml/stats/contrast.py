@@ -121,6 +121,12 @@ def split(strata: Sequence[tuple[Influence, Influence]], *, relative: bool = Fal
     )
 
 
+def carriers(arms: Sequence[tuple[Influence, float]]) -> float:
+    """The effective number of units that carry the variance of one arm, of which each epoch has a part."""
+    unit = np.concatenate([arm.unit for arm, _ in arms])
+    return _carriers(_by_unit(unit, np.concatenate([arm.rows * part for arm, part in arms]))[1])
+
+
 def _joined(epochs: Sequence[tuple[Ints, Floats]], slopes: Floats) -> tuple[Ints, Floats]:
     """Units of one arm over all epochs; each epoch's sums are widened for the mean that was taken from them."""
     wide = [

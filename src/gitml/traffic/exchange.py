@@ -40,7 +40,7 @@ FIXED = pa.schema(
     ]
 )
 MODEL, DATE, FORMAT = b"model", b"date", b"format"
-OUTCOMES = ("ok", "invalid", "refused", "failed", "dropped", "timed out")
+OUTCOMES = ("ok", "invalid", "refused", "busy", "failed", "dropped", "timed out")
 ARMS = ("champion", "canary", "shadow", "asked")
 _FIRST, _LAST = 0.0, 253402300799.0  # 1970 to 9999
 

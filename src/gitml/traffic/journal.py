@@ -59,13 +59,20 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the lock; the file stays."""
-        self._file.close()
+        let_go(self._file)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def let_go(file: IO[bytes]) -> None:
+    """Close a locked file. A process that is just being started has a copy of it, which would keep the lock until its
+    own program begins: then nobody could take the journal over."""
+    fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
 
 
 def _packed(batch: pa.RecordBatch) -> bytes:

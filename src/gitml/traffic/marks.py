@@ -19,6 +19,7 @@ from typing import IO, Literal, NamedTuple
 from gitml import clock
 from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic.files import FORMAT, SETTLE
+from gitml.traffic.journal import let_go
 
 FOLDER = "hosts"
 # No host is called so.
@@ -71,7 +72,7 @@ class HostMarks:
 
     def close(self) -> None:
         """Let go of the name."""
-        self._lock.close()
+        let_go(self._lock)
 
 
 def _slot(spool: Path, host: str) -> tuple[str, IO[bytes]]:

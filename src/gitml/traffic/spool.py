@@ -167,8 +167,9 @@ class Closer:
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            last = self._over.is_set()
+            # In this order: who ends it between the two is not overheard.
             self._wake.clear()
+            last = self._over.is_set()
             try:
                 done = self._begin()
                 self._spool.tidy()
@@ -205,7 +206,7 @@ def _remove_halves(place: StoragePlace) -> None:
 def _remove_orphan(path: Path) -> None:
     # A fresh one may belong to somebody who is about to lock it.
     with suppress(FileNotFoundError):
-        if clock.timestamp() - path.stat().st_mtime < _FRESH:
+        if clock.machine() - path.stat().st_mtime < _FRESH:
             return
     file = take_over(path)
     if file is not None:

@@ -16,8 +16,8 @@ _DATA = ("skops", "safetensors", "onnx")
 
 
 @dataclass(frozen=True)
-class _WorkTreeShelf:
-    """The files of a version as they lie here. ``record`` is the only one there is."""
+class WorkTreeShelf:
+    """The files of a version as they lie here. ``only`` is the one record that there is."""
 
     root: Path
     only: Record
@@ -43,7 +43,7 @@ def unusable(root: Path, application: Application, record: Record) -> str:
 
     try:
         with Quarantine() as quarantine:
-            Loader(_WorkTreeShelf(root, record), application.models, quarantine=quarantine).checked(record)
+            Loader(WorkTreeShelf(root, record), application.models, quarantine=quarantine).checked(record)
     except (IntegrityError, FailedError) as exc:
         return exc.message.splitlines()[0][:500]
     except UsageError as exc:

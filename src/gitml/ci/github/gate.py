@@ -26,6 +26,7 @@ def gate(source: CiSource) -> str:
     collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
     policy = source.policy
     looks = ["monitor"] if policy is not None and (policy.looks_within or policy.judges_candidates) else []
+    looks += ["replay"] if policy is not None and any(rules.replay for rules in policy.candidate_rules) else []
     listens = [scalar(name_of(source, kind)) for kind in ("review", "main", "reproduce", *collects, *looks)]
     on = [
         f"pull_request_target: # zizmor: ignore[dangerous-triggers] {_READ_ONLY}",
@@ -69,6 +70,7 @@ def _judge(source: CiSource) -> list[str]:
         "GITML_PULL": "${{ inputs.pull }}",
         # What describes a version may lie on DVC's remote. It is only read.
         **steps.secrets(source),
+        **steps.read_tokens(source),
     }
     body = [
         steps.checkout(whole=True),

@@ -15,6 +15,7 @@ from gitml.ci.github import steps
 from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
+from gitml.ci.github.retrain import retrain
 from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
 from gitml.spec.policy import Policy
 
@@ -30,7 +31,7 @@ _IF_MAIN = f"if: ${{{{ {ON_MAIN} }}}}"
 
 
 @dataclass(frozen=True)
-class _Group:
+class ModelGroup:
     """Models that are loaded with the same locked packages. ``name`` is that of the first."""
 
     name: str
@@ -40,16 +41,17 @@ class _Group:
 
 def main(source: CiSource) -> str:
     """What was decided is signed at once; what versions show, when it is known."""
-    tried = [_verify(source, group) for group in _groups(source)]
+    tried = [_verify(source, group) for group in groups_of(source)]
     decided = _record(source, "record")
     evidence = _record(source, "evidence", ["record", *map(_name, tried)])
     due = propose(source, after="evidence", when=f"needs.evidence.result == 'success' && {ON_MAIN}")
-    return _workflow(source, "main", [decided, *tried, evidence, due])
+    again = retrain(source, needs=["evidence"], when=f"!cancelled() && {ON_MAIN}")
+    return _workflow(source, "main", [decided, *tried, evidence, due, *again])
 
 
 def reproduce(source: CiSource) -> str:
     """Every model's new versions, trained again."""
-    again = [_reproduce(source, group) for group in _groups(source)]
+    again = [_reproduce(source, group) for group in groups_of(source)]
     return _workflow(source, "reproduce", [*again, _record(source, "evidence", list(map(_name, again)))])
 
 
@@ -85,32 +87,41 @@ def wants_reproduction(policy: Policy) -> bool:
     return asked or policy.trust.branch_runs == "reproduce"
 
 
-def _groups(source: CiSource) -> list[_Group]:
+def groups_of(source: CiSource) -> list[ModelGroup]:
     found: dict[str | None, list[str]] = {}
     for name, model in source.application.models.items():
         found.setdefault(model.packages, []).append(name)
-    return [_Group(names[0], tuple(names), (lock,) if lock else ()) for lock, names in found.items()]
+    return [ModelGroup(names[0], tuple(names), (lock,) if lock else ()) for lock, names in found.items()]
 
 
-def _verify(source: CiSource, group: _Group) -> list[str]:
+def _verify(source: CiSource, group: ModelGroup) -> list[str]:
     """A model file is data, but who knows: it is opened where there is nothing to take."""
     head = [_IF_MAIN, *small(source, minutes=30), *_reading(source)]
     return job_of(f"verify-{group.name}", head, _trying(source, group, "verify", "serve"))
 
 
-def _reproduce(source: CiSource, group: _Group) -> list[str]:
+def _reproduce(source: CiSource, group: ModelGroup) -> list[str]:
     """Executes the pipeline, so what it says is kept apart from what the other job says."""
-    jobs = [job for job in source.jobs if set(group.packages) & set(job.packages)] or list(source.jobs)
-    where = [f"runs-on: {listed(jobs[-1].labels)}"] if jobs else small(source)[:1]
-    head = [_IF_MAIN, *where, f"timeout-minutes: {_minutes(jobs)}", *_reading(source)]
+    jobs = _jobs_of(source, group)
+    head = [_IF_MAIN, runner_of(source, group), f"timeout-minutes: {_minutes(jobs)}", *_reading(source)]
     return job_of(f"reproduce-{group.name}", head, _trying(source, group, "reproduce", ""))
+
+
+def _jobs_of(source: CiSource, group: ModelGroup) -> list[CiJob]:
+    return [job for job in source.jobs if set(group.packages) & set(job.packages)] or list(source.jobs)
+
+
+def runner_of(source: CiSource, group: ModelGroup) -> str:
+    """Where its last stage is trained, as ``hardware`` of gitml.yaml says; a small runner for what is never trained."""
+    jobs = _jobs_of(source, group)
+    return f"runs-on: {listed(jobs[-1].labels)}" if jobs else small(source)[0]
 
 
 def _minutes(jobs: Sequence[CiJob]) -> int:
     return minutes_of(min(_LONGEST, sum((job.timeout for job in jobs), timedelta(minutes=30))))
 
 
-def _trying(source: CiSource, group: _Group, kind: str, extra: str) -> list[steps.Step]:
+def _trying(source: CiSource, group: ModelGroup, kind: str, extra: str) -> list[steps.Step]:
     flag, file = ("", "main") if kind == "verify" else (" --reproduce", "reproduce")
     return [
         steps.checkout(whole=True),

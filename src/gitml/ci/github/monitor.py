@@ -13,6 +13,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
+from gitml.ci.github.retrain import retrain
 from gitml.ci.github.steps import ON_MAIN, mapping, scalar
 from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
@@ -25,12 +26,19 @@ _HANDED = "gitml-looks"
 _EVERY_HOUR, _FOUR_TIMES = '"37 * * * *"', '"37 1,7,13,19 * * *"'
 _DUE = "needs.due.outputs.due == 'true'"
 
-_LOOK = """\
-said=""
+# Git asks the forge, with the job's token and without a checkout.
+SIGNED_IN = """\
 there="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git"
 basic=$(printf 'x-access-token:%s' "$GITHUB_TOKEN" | base64 | tr -d '\\n')
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader GIT_CONFIG_VALUE_0="Authorization: Basic $basic"
 git init -q .
+"""
+
+_LOOK = (
+    f"""\
+said=""
+{SIGNED_IN}"""
+    + """\
 looks=$(git ls-remote "$there" refs/heads/gitml-looks | cut -f1)
 if git fetch -q --depth=1 "$there" refs/heads/gitml-looked; then said=$(git log -1 --format=%B FETCH_HEAD); fi
 next=$(printf '%s\\n' "$said" | sed -n 's/^Next look: //p')
@@ -51,6 +59,7 @@ fi
 # Who asks by hand is answered.
 if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ]; then due=true; fi
 echo "due=$due" >> "$GITHUB_OUTPUT\""""
+)
 
 
 def wants_looks(policy: Policy) -> bool:
@@ -70,7 +79,9 @@ def monitor(source: CiSource) -> str:
         "workflow_dispatch:",
     ]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
-    return workflow(source, "monitor", on, group, [_due(source), _evaluate(source), _sign(source), _publish(source)])
+    jobs = [_due(source), _evaluate(source), _sign(source), _publish(source)]
+    jobs += retrain(source, needs=("due", "sign"), when=f"!cancelled() && {_DUE}")
+    return workflow(source, "monitor", on, group, jobs)
 
 
 def _schedule(source: CiSource) -> str:
@@ -177,6 +188,9 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
+        steps.run(
+            "gitml ci monitor publish",
+            env={"GITHUB_TOKEN": token, **_webhooks(source), **steps.read_tokens(source)},
+        ),
     ]
     return job_of("publish", head, body)

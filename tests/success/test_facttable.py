@@ -11,11 +11,11 @@ import pyarrow.parquet as parquet
 import pytest
 
 from gitml.errors import InconclusiveError, UsageError
-from gitml.inference.kpitable import kpi_batches
 from gitml.rollout.business import facts_of
 from gitml.rollout.trial import KpiRule, TrialTraffic
 from gitml.rollout.unitkeys import keys_of_texts
 from gitml.spec.kpis import Kpi
+from gitml.success.facttable import kpi_batches
 from gitml.traffic.reader import Window
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -40,9 +40,11 @@ def test_rows_outside_of_the_window_do_not_count_and_those_without_a_value_are_t
     text += "a,2026-03-01 09:00:00,4\nc,2026-03-02 09:00:00,\n"
     (tmp_path / "k.csv").write_text(text)
     traffic = TrialTraffic(
-        lambda window, columns: iter(()), lambda window: iter(()), lambda path: kpi_batches(tmp_path, path),
+        lambda window, columns: iter(()),
+        lambda window: iter(()),
+        lambda rule, window: kpi_batches(tmp_path, rule.spec.table or ""),
         lambda since, until: None,
-    )  # fmt: skip
+    )
     rule = KpiRule("k", Kpi(table="k.csv"), 0.1)
     found = facts_of(rule, traffic, Window(DAY, DAY.replace(day=3)))
     keys = keys_of_texts(pa.array(["a", "b"])).view(np.int64)
@@ -50,6 +52,24 @@ def test_rows_outside_of_the_window_do_not_count_and_those_without_a_value_are_t
     assert {key: told[int(key)] for key in keys} == {keys[0]: 2.0, keys[1]: 1.0}
     assert len(told) == 3
     assert found.unfit == 1
+
+
+def test_what_a_table_says_twice_counts_once(tmp_path: Path) -> None:
+    """By its id, where it has one; else two rows of one unit, time and value are one."""
+    text = "unit,time,value{}\na,2026-03-02 08:00:00,2{}\na,2026-03-02 08:00:00,2{}\na,2026-03-02 08:00:00,3{}\n"
+    (tmp_path / "k.csv").write_text(text.format("", "", "", ""))
+    (tmp_path / "i.csv").write_text(text.format(",id", ",1", ",2", ",2"))
+
+    def told(name: str) -> list[float]:
+        traffic = TrialTraffic(
+            lambda window, columns: iter(()),
+            lambda window: iter(()),
+            lambda rule, window: kpi_batches(tmp_path, rule.spec.table or ""),
+            lambda since, until: None,
+        )
+        return sorted(facts_of(KpiRule("k", Kpi(table=name), 0.1), traffic, Window(DAY, DAY.replace(day=3))).value)
+
+    assert (told("k.csv"), told("i.csv")) == ([2, 3], [2, 2])
 
 
 def test_numbers_as_times_are_refused(tmp_path: Path) -> None:
@@ -62,9 +82,11 @@ def test_numbers_as_times_are_refused(tmp_path: Path) -> None:
 def test_values_that_cannot_be_added_up_are_told(tmp_path: Path, value: str) -> None:
     (tmp_path / "k.csv").write_text(f"unit,time,value\nb,2026-03-02 08:00:00,1\na,2026-03-02 09:00:00,{value}\n")
     traffic = TrialTraffic(
-        lambda window, columns: iter(()), lambda window: iter(()), lambda path: kpi_batches(tmp_path, path),
+        lambda window, columns: iter(()),
+        lambda window: iter(()),
+        lambda rule, window: kpi_batches(tmp_path, rule.spec.table or ""),
         lambda since, until: None,
-    )  # fmt: skip
+    )
     rule = KpiRule("k", Kpi(table="k.csv"), 0.1)
     assert facts_of(rule, traffic, Window(DAY, DAY.replace(day=3))).huge == 1
 
