@@ -10,12 +10,8 @@ from collections.abc import Callable, Mapping
 
 from gitml.cijobs.context import Push
 from gitml.errors import OutsideError, SpecError
-from gitml.inference.clone import CloneShelf
-from gitml.inference.holdout import HoldOutCase, compared, opponent_of
-from gitml.models.quarantine import Quarantine
 from gitml.pipelines.journal import JournalEntry
 from gitml.registry import Record, lineage_digest, record_in, replaced, versions
-from gitml.registry.load import Loader
 from gitml.registry.outputs import on_other_rows, parse_replicates
 from gitml.registry.record import File
 from gitml.reports.holdoutfacts import ReportedHoldOut
@@ -39,9 +35,15 @@ def held_of(
     chosen = replaced(about.root, record)
     if chosen is None:
         return None
-    opponent = opponent_of(*chosen)
     if not _on_other_rows(about, record, chosen[0]):
         return None
+    # Tables and models: a second of imports, and most jobs have nothing to compare.
+    from gitml.inference.clone import CloneShelf
+    from gitml.inference.holdout import HoldOutCase, compared, opponent_of
+    from gitml.models.quarantine import Quarantine
+    from gitml.registry.load import Loader
+
+    opponent = opponent_of(*chosen)
     if not bring():
         why = "what it was evaluated with is on no remote"
         return ReportedHoldOut(opponent.role, opponent.name, chosen[0].version, why)

@@ -53,6 +53,11 @@ TEMPLATES = {
         **{f"pipelines/requirements.{end}": f"examples/starter/pipelines/requirements.{end}" for end in ("in", "lock")},
         "schemas": "schemas",
     },
+    "wine-cultivars": {
+        "": "examples/wine-cultivars",
+        **{f"pipelines/requirements.{end}": f"examples/starter/pipelines/requirements.{end}" for end in ("in", "lock")},
+        "schemas": "schemas",
+    },
 }
 EXAMPLES = tuple(name for name in TEMPLATES if name != "starter")
 # What trains it for the first time, where that is more than one command.
