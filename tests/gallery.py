@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,21 @@ def source_of(shown: Gated[MemoryTown], place: Place | None, **changes: Any) -> 
     env = {"GITML_FORGE": "memory", "GITHUB_REPOSITORY": settings.repository, "PATH": os.environ["PATH"]}
     given = {"root": shown.town.here, "env": env, "place": place, "now": NOW, **changes}
     return SiteSource(**given)
+
+
+def dated(facts: SiteFacts) -> SiteFacts:
+    """Its commits were made within a minute: here they lie between the evidence's first and last day."""
+    step = timedelta(days=71) / max(len(facts.commits) - 1, 1)
+    oldest_first = enumerate(reversed(facts.commits))
+    when = {c.commit: f"{datetime(2026, 2, 2, 9) + place * step:%Y-%m-%dT%H:%M:%SZ}" for place, c in oldest_first}
+    return replace(
+        facts,
+        time=when[facts.commit],
+        commits=tuple(replace(one, time=when[one.commit]) for one in facts.commits),
+        deployments=tuple(replace(one, time=when[one.commit]) for one in facts.deployments),
+        policies=tuple(replace(one, time=when[one.commit]) for one in facts.policies),
+        states=tuple(replace(one, since=when[one.commit]) for one in facts.states),
+    )
 
 
 def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -> Gated[MemoryTown]:

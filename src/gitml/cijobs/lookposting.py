@@ -17,8 +17,10 @@ from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
 from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
 from gitml.cijobs.impactposting import ToldBusiness, tell_impacts
 from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
+from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
 from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
+from gitml.control.change import branch_of
 from gitml.control.looks import heard_canaries, heard_impacts, heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
@@ -171,14 +173,19 @@ class _Work:
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 
     def _pulls(self, one: MonitorOnMain) -> list[int]:
-        """The one that brought the champion, then every open promotion of the model."""
+        """The one that brought the champion, then every open promotion and retraining of the model."""
         forge, branch = self.place.forge, self.place.branch
         brought = [p.number for p in forge.pulls.of_commit(one.brought) if p.is_merged and p.base.branch == branch]
         if not brought:
             self.place.say(f"no pull request brought {one.model} {one.version} to {one.environment}")
         environments = self.main.policy().environments
         proposed = (p for e in environments for p in open_promotions(self.place, self.main, one.model, e))
-        return list(dict.fromkeys([*brought[:1], *(p.number for p in proposed)]))
+        again = forge.merges.under(f"{branch_of(self.main, RETRAIN, one.model)}/") if self._retrains(one.model) else ()
+        asked = [p.number for p in again if p.base.branch == branch]
+        return list(dict.fromkeys([*brought[:1], *(p.number for p in proposed), *asked]))
+
+    def _retrains(self, model: str) -> bool:
+        return model in self.main.application().retrain
 
     def _with_pictures(self, page: Page) -> Page:
         shown = partial(self.teller.shown, pictures=page.pictures)

@@ -37,7 +37,7 @@ from gitml.site.readchanges import SiteHistory, person, site_history, stamp, ver
 from gitml.site.readlooks import site_looks, site_trials
 from gitml.site.readstages import site_stages
 from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_states
-from gitml.site.readversions import models, reviewed
+from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
 
@@ -46,7 +46,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SiteSource:
-    """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either."""
+    """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either.
+
+    ``pages_per_model``: how many of its newest versions are shown in full.
+    """
 
     root: Path
     env: Mapping[str, str]
@@ -54,6 +57,7 @@ class SiteSource:
     place: Place | None = None
     offline: bool = False
     now: datetime = field(default_factory=clock.now)
+    pages_per_model: int = PAGES_PER_MODEL
 
 
 def gather(source: SiteSource) -> SiteFacts:
@@ -184,7 +188,7 @@ class _Gathering:
         pinned = {pin.version for w in (standing.wanted if standing else ()) if w.state for pin in w.state.pins}
         wanted = pinned | set(versions_of(past.deployments))
         successions = {(d.model, d.old, d.new) for d in past.deployments if d.old and d.new and d.old != d.new}
-        found = models(self.main, application, wanted, sorted(successions))
+        found = models(self.main, application, wanted, sorted(successions), self.source.pages_per_model)
         declared = application.models if application else {}
         periods = {name: model.review for name, model in declared.items()}
         return tuple(

@@ -10,8 +10,8 @@ import networkx
 from gitml.site.facts import SiteFacts, SiteState
 from gitml.site.watchfacts import SiteLook
 
-WIDTH, HEIGHT = 176, 46
-_ACROSS, _DOWN, _MARGIN = 226, 62, 8
+WIDTH, HEIGHT = 142, 44
+_ACROSS, _DOWN, _MARGIN = 176, 58, 8
 # With more stages than this a model's stages are one box.
 _MOST_STAGES = 40
 
