@@ -29,6 +29,12 @@ def test_a_promotion_that_waits_says_who_has_to_approve(facts: SiteFacts) -> Non
     assert facts.judged == (), "it only waits for people"
 
 
+def test_open_pull_requests_have_their_checks(facts: SiteFacts) -> None:
+    (pull,) = facts.pulls
+    assert (pull.number, pull.author) == (3, "ada")
+    assert pull.checks[0][:2] == ("gitml/gate", "pending")
+
+
 def test_a_deployment_has_its_evidence(facts: SiteFacts) -> None:
     promoted = next(d for d in facts.deployments if d.environment == "production" and d.gate)
     assert (promoted.move, promoted.gate, promoted.approval, promoted.pull) == ("promotion", "passed", "passed", 2)

@@ -87,6 +87,22 @@ def text_of(content: bytes) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", content.decode()).split())
 
 
+def test_names_of_environments_and_odd_dates_hide_no_page(facts: SiteFacts) -> None:
+    """An environment may be called index, or like the second part of another one; clocks may go back."""
+    one = facts.deployments[0]
+    names = ("index", "prod", "prod-2")
+    deployments = tuple(replace(one, environment=name, id=f"{one.id}{name}") for name in names)
+    older = replace(facts.commits[0], time="2019-01-01T00:00:00Z", title="Dated back")
+    odd = replace(facts, deployments=deployments, commits=(facts.commits[0], older, *facts.commits[1:]))
+    found = list(site_files(odd, "", EVERYTHING))
+    assert len({path for path, _ in found}) == len(found)
+    pages = dict(found)
+    assert "Dated back" in text_of(pages["changes/2019-01.html"])
+    newest = facts.commits[0].time[:7]
+    titles = [c.title for c in facts.commits if c.time[:7] == newest]
+    assert text_of(pages[f"changes/{newest}.html"]).count(titles[-1]) == titles.count(titles[-1])
+
+
 def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes]) -> None:
     text = text_of(files["index.html"])
     assert "1 waiting for approval" in text

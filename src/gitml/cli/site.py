@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ def site() -> None:
     """Pages that show each role its part of the application."""
 
 
+# Of each model: nobody copies what is served, so there is room for more pages.
+_SERVED = 200
 _repository = click.option("--repository", metavar="OWNER/NAME", default="", help="Where origin does not say it.")
 _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what this clone knows.")
 
@@ -56,6 +59,9 @@ def build(
     from gitml.site.order import orders
 
     facts = _facts(ctx, repository, offline=offline)
+    for text in (*facts.notes, facts.ledger_problem):
+        if text:
+            note(printable(text))
     built = [write_site(facts, *order) for order in orders(root_of(ctx), roles, out)]
     if as_json:
         show_json(built)
@@ -81,20 +87,17 @@ def serve(ctx: click.Context, /, *, role: str, port: int, repository: str, offli
 
     root = root_of(ctx)
     view = view_of(root, role)
-    with SiteServer(lambda: _facts(ctx, repository, offline=offline), role, view, port) as server:
+    with SiteServer(lambda: _facts(ctx, repository, offline=offline, pages=_SERVED), role, view, port) as server:
         show(printable(server.url))
         server.run()
 
 
-def _facts(ctx: click.Context, repository: str, *, offline: bool) -> SiteFacts:
+def _facts(ctx: click.Context, repository: str, *, offline: bool, pages: int = 0) -> SiteFacts:
     from gitml.site.gather import SiteSource, gather
 
     with _maybe_placed(ctx, offline=offline) as place:
-        facts = gather(SiteSource(root_of(ctx), os.environ, repository, place, offline))
-    for text in (*facts.notes, facts.ledger_problem):
-        if text:
-            note(printable(text))
-    return facts
+        source = SiteSource(root_of(ctx), os.environ, repository, place, offline)
+        return gather(replace(source, pages_per_model=pages) if pages else source)
 
 
 @contextmanager

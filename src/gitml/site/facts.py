@@ -88,6 +88,19 @@ class SitePending:
 
 
 @dataclass(frozen=True)
+class SitePull:
+    """An open pull request. ``checks``: context, state and what it says, of its newest commit."""
+
+    number: int
+    title: str
+    url: str
+    author: str
+    branch: str
+    is_draft: bool
+    checks: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class SiteDeployment:
     """A change of a deployment file on main, with the evidence that counts for it. ``id`` names its page.
 
@@ -216,6 +229,7 @@ class SiteFacts:
     states: tuple[SiteState, ...] = ()
     pending: tuple[SitePending, ...] = ()
     pending_known: bool = False
+    pulls: tuple[SitePull, ...] = ()
     deployments: tuple[SiteDeployment, ...] = ()
     commits: tuple[SiteCommit, ...] = ()
     commits_left_out: int = 0

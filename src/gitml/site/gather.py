@@ -31,12 +31,13 @@ from gitml.site.facts import (
     SiteFinding,
     SiteKpi,
     SitePolicyState,
+    SitePull,
     SiteRole,
 )
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
 from gitml.site.readlooks import site_looks, site_trials
 from gitml.site.readstages import site_stages
-from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_states
+from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_pulls, site_states
 from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
@@ -103,6 +104,7 @@ class _Gathering:
             states=site_states(standing, events, at) if standing else (),
             pending=site_pending(standing.pending if standing else (), events),
             pending_known=self.source.place is not None,
+            pulls=self._pulls(),
             deployments=past.deployments,
             commits=past.commits,
             commits_left_out=past.left_out,
@@ -175,6 +177,13 @@ class _Gathering:
         except GitmlError as exc:
             self.notes.append(f"The deployments cannot be read: {exc.message.splitlines()[0]}.")
             return None
+
+    def _pulls(self) -> tuple[SitePull, ...]:
+        try:
+            return site_pulls(self.source.place.forge) if self.source.place else ()
+        except GitmlError as exc:
+            self.notes.append(f"Open pull requests are not known: {exc.message.splitlines()[0]}.")
+            return ()
 
     def _home(self) -> str:
         try:

@@ -96,7 +96,7 @@ def _environment(facts: SiteFacts, state: SiteState) -> GraphNode:
     elif state.sync != "unknown":
         said += f", {state.sync}"
     mark = "bad" if state.problem else "waiting" if waiting else marks[state.sync]
-    place = f"deployments/{state.environment}.html"
+    place = f"deployments/{state.environment}/index.html"
     return GraphNode(
         _env_id(state.model, state.environment), "environment", state.environment, said, mark, place, "deployments"
     )

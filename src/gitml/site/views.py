@@ -73,6 +73,8 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         watched=tuple(one for one in facts.watched if one[0] not in hidden),
         trials=seen(facts.trials),
         judged=seen(facts.judged),
+        # Which models a branch is about nobody says, so that the names in its title are taken out below.
+        pulls=facts.pulls,
         findings=tuple(one for one in facts.findings if not _concerns(one.subject, hidden)),
     )
 
@@ -136,7 +138,7 @@ def _redacted(facts: SiteFacts, names: frozenset[str]) -> SiteFacts:
     if not names:
         return facts
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
-    pattern = re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])")
+    pattern = re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])", re.IGNORECASE)
     return cast(SiteFacts, _mapped(facts, lambda text: pattern.sub(HIDDEN, text)))
 
 
