@@ -46,6 +46,8 @@ def test_a_label_of_somebody_with_a_role_silences_exactly_that_cause(retrain_tow
     assert (done.how, done.plan.cause and done.plan.cause.kind) == ("opened", "harm")
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_when_the_time_is_over_the_cause_counts_again(retrain_town: Make) -> None:
     town = retrain_town()
     town.alarm()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitml.forges.base import State
+from gitml.cijobs.push import BOT
+from gitml.derivation import proposal, retrain
+from gitml.derivation.claim import Claim
+from gitml.forges.base import NewPull, State
+from gitml.git.edit import swap
 from retraining.retrain_town import RetrainTown
 
 Make = Callable[..., RetrainTown]
@@ -86,3 +90,39 @@ def test_a_new_version_is_a_cool_down(retrain_town: Make) -> None:
     (drift,) = done.plan.causes
     assert [brake.name for brake in drift.brakes] == ["cool-down"]
     assert "until 2026-03-08" in done.plan.why
+
+
+def test_a_stale_main_is_trained_first(retrain_town: Make) -> None:
+    """One retraining is open at a time, and that of a stale main is one of them."""
+    town = retrain_town()
+    with town.town.place() as place:
+        main = place.newest(whole=True)
+        claim = Claim(retrain.NAME, main.commit)
+        head = proposal.commit_of(place.git, claim, (), "Train what main has", BOT)
+        assert swap(place.root, place.remote, "gitml/retrain-flights", None, head)
+        place.forge.pulls.open(NewPull("Retrain delay", "gitml/retrain-flights", "main"))
+    done = town.alarm()
+    assert (done.how, done.plan.why) == ("unchanged", "#1 is open for stale")
+    town.town.close(1)
+    assert town.run().how == "opened"
+
+
+def test_when_main_gets_another_pipeline_its_branch_begins_anew_within_the_quota(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.rules(runs=2)
+    town.alarm()
+    (first,) = town.pulls()
+    town.town.push({"README.md": "of no concern\n"})
+    assert town.run().how == "unchanged"
+    town.town.push({"dvc.yaml": "stages: {}\n"})
+    town.look(drift="failed")
+    assert town.run().how == "updated"
+    (again,) = town.pulls()
+    assert (again.number, again.head.commit != first.head.commit) == (first.number, True)
+    assert town.file("dvc.yaml", again.head.branch) == "stages: {}\n"
+    assert "2026-03-03" in town.file("params.yaml", again.head.branch)
+    outcome = town.g.one(again.number)
+    assert outcome.state is State.SUCCESS, outcome.line
+    town.town.push({"dvc.yaml": "stages: {x: {cmd: 'true'}}\n"})
+    assert town.run().how == "unchanged"
+    assert town.pulls()[0].head == again.head

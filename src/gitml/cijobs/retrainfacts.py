@@ -156,11 +156,11 @@ class RetrainFacts:
                 yield PastPull(pull, mine)
 
     def claims(self, head: str) -> tuple[tuple[datetime, Claim], ...]:
-        """What the commits of a branch claim, oldest first: along it down to the one that stands on main alone."""
-        try:
-            bring(self.place.git, self.place.remote, head)
-        except GitmlError:
-            return ()
+        """What the commits of a branch claim, oldest first: along it down to the one that stands on main alone.
+
+        Raises OutsideError for one that cannot be had: what is not known of before would open too much.
+        """
+        bring(self.place.git, self.place.remote, head)
         words = ("log", "--first-parent", f"-{_MOST_COMMITS}", "--no-show-signature", "-z", "--format=%P%x1f%cI%x1f%B")
         found: list[tuple[datetime, Claim]] = []
         for entry in self.place.git.text(*words, head).split("\0"):

@@ -158,7 +158,8 @@ class RetrainWork:
 
     def _commit(self, cause: TrainingCause, onto: str | None) -> str:
         git, base, spec = self.place.git, self.facts.main.commit, self.one.spec
-        said = f"{words.title(self.one.model, cause.kind)}\n\n{' '.join(cause.reason.split())}"
+        # On one line, so that no word of it is read as a trailer.
+        said = f"{words.title(self.one.model, cause.kind)}\n\nWhy: {' '.join(cause.reason.split())}"
         moment, subject = f"{self.one.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{self.one.model} {cause.kind}"
         claim = Claim(derivation.NAME, base, cause.looks, moment, subject)
         if cause.kind != BY_HAND:

@@ -78,11 +78,11 @@ def plan(ctx: click.Context, /, model: str | None, *, at: str | None, as_json: b
     ),
 )
 @click.argument("model")
-@click.option("--cause", type=click.Choice(RETRAIN_CAUSES), default="", help="One that `plan` lists; by default none.")
+@click.option("--cause", type=click.Choice(RETRAIN_CAUSES), help="One that `plan` lists; by default none.")
 @reason_option
 @as_json
 @click.pass_context
-def open_(ctx: click.Context, /, model: str, *, cause: str, reason: str, as_json: bool) -> int:
+def open_(ctx: click.Context, /, model: str, *, cause: str | None, reason: str, as_json: bool) -> int:
     """Open a pull request that trains MODEL again, now: cool-down, quotas and refusals do not hold a person up.
 
     Broken data, freezes, holds and a candidate that is undecided do. You count as its author.
@@ -90,7 +90,7 @@ def open_(ctx: click.Context, /, model: str, *, cause: str, reason: str, as_json
     from gitml.cijobs.retraining import open_by_hand
 
     with placed(ctx) as place:
-        done = open_by_hand(place, model, cause, reason)
+        done = open_by_hand(place, model, cause or "", reason)
     return told((done,), as_json=as_json)
 
 

@@ -95,7 +95,7 @@ def _window(found: WindowChange) -> str:
     if found.why:
         return f"What the window gained and lost is not known: {prose(found.why)}."
     said = [f"gained {_part(found.gained)}", f"lost {_part(found.lost)}"]
-    return f"The training window {' and '.join(said)}; it has {_part(found.new)}, before {_part(found.old)}."
+    return f"The window {' and '.join(said)}; it has {_part(found.new)}, before {_part(found.old)}."
 
 
 def _part(part: WindowPart) -> str:

@@ -65,7 +65,7 @@ def _headline(told: Told) -> str:
         return f"⚪ After {most} days no change of the business is clear"
     said = [f"{code(str(one.get('kpi', '')))} is {_word(one)}" for one in clear]
     worst = Phase.FAILED if any(phase_of(one) is Phase.FAILED for one in clear) else Phase.SUCCESSFUL
-    return f"{MARKS[worst]} After {most} days {', '.join(said)} than what came before lets expect"
+    return f"{MARKS[worst]} After {most} days {', '.join(said)} than the weeks before suggest"
 
 
 def _word(one: Told) -> str:
@@ -148,7 +148,7 @@ def _returns(told: Told) -> Iterator[Section]:
     )
     text = f"**Return.** {brought}; training and review took {once} {currency}, serving {monthly} {currency} a month."
     if pays is not None:
-        text += f" It has paid for itself after {plural(max(1, round(pays * 30.4)), 'day')}."
+        text += f" It pays for itself after {plural(max(1, round(pays * 30.4)), 'day')}."
     unknown = [prose(str(one), 120) for one in told.get("unknown") or ()]
     if unknown:
         text += f" Not known: {', '.join(unknown)}."

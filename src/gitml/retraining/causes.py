@@ -131,17 +131,16 @@ def looks_at(watched: WatchedVersion, looks: Sequence[NamedLook]) -> tuple[Named
 
 
 def _since(kind: str, mine: Sequence[NamedLook], better: Mapping[str, Direction]) -> datetime:
-    """The beginning of the first window of those that fail, up to the last that was well; unclear ones are no end."""
-    first = mine[-1].details.look.since
-    for one in reversed(mine):
-        if failure(kind, one.details, better):
-            first = one.details.look.since
-        elif _is_well(kind, one.details):
-            # A flap is one alarm: two that are well in a row end it.
-            before = mine[: mine.index(one)]
-            if not before or not failure(kind, before[-1].details, better):
-                break
-    return first
+    """The beginning of the newest alarm: of the first window that failed, back to two that were well in a row. One that
+    was well is a flap of the same alarm, and one that cannot be told is no end."""
+    fails = [bool(failure(kind, one.details, better)) for one in mine]
+    first = max(number for number, failed in enumerate(fails) if failed)
+    for number in range(first - 1, -1, -1):
+        if fails[number]:
+            first = number
+        elif _is_well(kind, mine[number].details) and not any(fails[max(0, number - 1) : number]):
+            break
+    return mine[first].details.look.since
 
 
 def _is_well(kind: str, details: LookDetails) -> bool:

@@ -29,7 +29,7 @@ def _changed(git: Git, commit: str, came: str, paths: Sequence[str]) -> Iterator
         here, there = now.entry(path), then.entry(path)
         if here and (there is None or there.id != here.id):
             words = ("log", "-1", "--first-parent", "--no-show-signature", "--format=%cI", commit, "--")
-            time = git.text(*words, f":(literal){git.prefix}{path}").strip()
+            time = git.text(*words, f":(top,literal){git.prefix}{path}").strip()
             yield DataChange(path, _size(then, path), _size(now, path), datetime.fromisoformat(time))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +46,14 @@ class ArmEvents:
     def of(cls, table: RowTable, rows: Mask, hit: Mask) -> ArmEvents:
         return cls(table.ids[rows], table.epoch[rows], hit[rows], table.arrived[rows])
 
-    @property
+    @cached_property
     def first(self) -> Mask:
         """Where a unit, in its epoch, is met first."""
         new = np.ones(len(self.unit), bool)
         new[1:] = (self.unit[1:] != self.unit[:-1]) | (self.epoch[1:] != self.epoch[:-1])
         return new
 
-    @property
+    @cached_property
     def by_unit(self) -> tuple[NDArray[np.int32], Mask]:
         """The epoch of each unit, and whether any of its rows had the event."""
         starts = np.flatnonzero(self.first)
@@ -80,25 +81,27 @@ class _Rates:
     def arms(self) -> tuple[ArmEvents, ArmEvents]:
         return self.champion, self.candidate
 
-    @property
+    @cached_property
     def clustered(self) -> bool:
         """Whether a unit has more than one row in an epoch."""
         return any(not arm.first.all() for arm in self.arms)
 
-    @property
+    @cached_property
     def epochs(self) -> int:
-        return len(np.unique(np.concatenate([arm.epoch for arm in self.arms])))
+        most = max((int(arm.epoch.max(initial=0)) for arm in self.arms), default=0) + 1
+        old, new = (np.bincount(arm.epoch, minlength=most) for arm in self.arms)
+        return int(np.count_nonzero(old + new))
 
-    @property
+    @cached_property
     def is_exact(self) -> bool:
         """Whether all rows are independent trials of one epoch."""
         return not self.clustered and self.epochs == 1 and all(self.units)
 
-    @property
+    @cached_property
     def units(self) -> tuple[int, int]:
         return int(self.champion.first.sum()), int(self.candidate.first.sum())
 
-    @property
+    @cached_property
     def events(self) -> tuple[int, int]:
         return int(self.champion.hit.sum()), int(self.candidate.hit.sum())
 
@@ -121,8 +124,12 @@ def slow_limit(champion: RowTable) -> float | None:
     """Milliseconds: twice the 99th percentile of the champion's first thousand answers. Later ones change it no more,
     so that looking again does not move what is tested; None without any."""
     known = (champion.outcome == ANSWERED) & np.isfinite(champion.latency) & champion.first
-    order = np.argsort(champion.arrived[known], kind="stable")[:_FIRST_ANSWERS]
-    some = champion.latency[known][order]
+    arrived, latency = champion.arrived[known], champion.latency[known]
+    if len(arrived) > _FIRST_ANSWERS:
+        # Not all rows have to be sorted to find the first of them.
+        early = arrived <= np.partition(arrived, _FIRST_ANSWERS)[_FIRST_ANSWERS]
+        arrived, latency = arrived[early], latency[early]
+    some = latency[np.argsort(arrived, kind="stable")[:_FIRST_ANSWERS]]
     return _TIMES * float(np.quantile(some, _QUANTILE)) if len(some) else None
 
 

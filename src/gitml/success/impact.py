@@ -153,8 +153,10 @@ def _judged(asked: ImpactQuestion, design: ImpactDesign, open_: ImpactResult) ->
     if not agree:
         return replace(found, reason="no clear change: " + _why_not(series, structural))
     better = (effect > 0) == (asked.series.kpi.better == "higher")
-    word = "better" if better else "worse"
-    said = f"{word} by {abs(effect):.4g} a day than what came before lets expect; an association, not a cause"
+    how, word = "higher" if effect > 0 else "lower", "better" if better else "worse"
+    said = (
+        f"{how} by {abs(effect):.4g} a day than the weeks before suggest, which is {word}: an association, not a cause"
+    )
     return replace(found, phase=Phase.SUCCESSFUL if better else Phase.FAILED, reason=said)
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from gitml.monitoring.adwin import adwin
-from gitml.monitoring.losses import Floats
-from gitml.monitoring.pagehinkley import page_hinkley
+from gitml.monitoring.harm.adwin import adwin
+from gitml.monitoring.harm.losses import Floats
+from gitml.monitoring.harm.pagehinkley import page_hinkley
 from gitml.stats.rowlosses import absolute, right, squared
 
 METHODS: Mapping[str, Callable[[Iterable[float]], Iterator[int]]] = {"page-hinkley": page_hinkley, "adwin": adwin}

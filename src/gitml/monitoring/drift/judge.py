@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitml.monitoring.direction import Movement, movement
-from gitml.monitoring.looks import comparable, windowed
+from gitml.monitoring.drift.direction import Movement, movement
+from gitml.monitoring.drift.looks import comparable, windowed
+from gitml.monitoring.drift.psi import Psi, psi
+from gitml.monitoring.drift.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
+from gitml.monitoring.drift.strata import Mix, Reweighted, mix_of
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.psi import Psi, psi
 from gitml.monitoring.reference import OUTPUT, prefixed
-from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, rows_needed, scan_windows
-from gitml.monitoring.strata import Mix, Reweighted, mix_of
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.counts import Counts
 from gitml.sketches.reference import ReferenceSketch

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from gitml.monitoring.concept import ConceptChange, bounded_losses, concept_changes
-from gitml.monitoring.losses import SCORES, Floats, Score, inside
+from gitml.monitoring.harm.concept import ConceptChange, bounded_losses, concept_changes
+from gitml.monitoring.harm.losses import SCORES, Floats, Score, inside
 from gitml.monitoring.promise import WINDOWS
 from gitml.verdict import Phase, Verdict
 
@@ -209,7 +209,7 @@ def jackknife(score: Score, truth: Floats, predicted: Floats, clusters: NDArray[
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=400)
-    >>> from gitml.monitoring.losses import mae
+    >>> from gitml.monitoring.harm.losses import mae
     >>> value, error, count = jackknife(mae, x * 0, x, np.arange(400) // 20)
     >>> bool(abs(error - np.abs(x).std() / 20) < 0.01), count
     (True, 20)

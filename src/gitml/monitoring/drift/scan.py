@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtri
 
-from gitml.monitoring.bounds import (
+from gitml.monitoring.drift.bounds import (
     Floats,
     distance_halfwidth,
     distance_p,
@@ -24,8 +24,8 @@ from gitml.monitoring.bounds import (
     share_lower,
     share_p,
 )
+from gitml.monitoring.drift.strata import Reweighted
 from gitml.monitoring.promise import LEAST_EFFECTIVE, LEAST_ROWS, WINDOWS, Promise
-from gitml.monitoring.strata import Reweighted
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import Grid, NumberGrid
 

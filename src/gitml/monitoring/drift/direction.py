@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gitml.monitoring.drift.shapes import ENOUGH
+from gitml.monitoring.drift.shapes import named as may_be_named
 from gitml.monitoring.promise import LEAST_ROWS
-from gitml.monitoring.shapes import ENOUGH
-from gitml.monitoring.shapes import named as may_be_named
 from gitml.sketches.grids import CategoryGrid, Grid, NumberGrid
 from gitml.sketches.sketch import ColumnSketch
 

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from gitml.monitoring.estimates.answers import Suitability
 from gitml.monitoring.estimates.rows import Evaluated, Rows
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 from gitml.sketches.alike import correlation
 
 _LEAST = 30

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gitml.monitoring.clusterpermutation import Separation, mid_ranks, permutation_test, quantile
-from gitml.monitoring.detector import ColumnEvidence, Detection, DetectorRows, too_little, unreachable
+from gitml.monitoring.detectors.clusterpermutation import Separation, mid_ranks, permutation_test, quantile
+from gitml.monitoring.detectors.detector import ColumnEvidence, Detection, DetectorRows, too_little, unreachable
 from gitml.monitoring.promise import LEAST_ROWS
 from gitml.sketches.gather import is_number
 

@@ -16,9 +16,9 @@ from operator import add
 import numpy as np
 import pyarrow as pa
 
-from gitml.monitoring.looks import comparable
+from gitml.monitoring.drift.looks import comparable
+from gitml.monitoring.drift.scan import Effect, Floors, scan_windows
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.moments import hours_of, moments_of
 from gitml.sketches.reference import Read, ReferenceSketch

@@ -19,8 +19,8 @@ from scipy.special import stdtrit
 
 from gitml.monitoring.estimates.answers import Estimated, Suitability
 from gitml.monitoring.estimates.rows import thinned
-from gitml.monitoring.harm import Labelled, Own, jackknife
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.judge import Labelled, Own, jackknife
+from gitml.monitoring.harm.losses import SCORES
 
 _LEAST_LABELS, _LEAST_CLUSTERS = 30, 5
 MOST_GROUPS, _MOST_SOURCES, _MOST_ROWS = 60, 20, 50_000

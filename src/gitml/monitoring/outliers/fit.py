@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import UsageError
 from gitml.files import write_file
-from gitml.monitoring.isolationforest import IsolationForest, fit_forest, forest_of
+from gitml.monitoring.detectors.rowsample import HOUR, UNIT, sample_of
+from gitml.monitoring.outliers.isolationforest import IsolationForest, fit_forest, forest_of
 from gitml.monitoring.reference import Part
-from gitml.monitoring.rowsample import HOUR, UNIT, sample_of
 from gitml.sketches.gather import Source, is_number, numbers
 from gitml.sketches.grids import CategoryGrid
 from gitml.sketches.reference import ReferenceSketch, read_reference, reference_bytes, reference_of

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gitml.monitoring.looks import comparable
-from gitml.monitoring.outlierdays import compare_days
-from gitml.monitoring.outliers import COLUMN, Outliers
+from gitml.monitoring.drift.looks import comparable
+from gitml.monitoring.drift.scan import Effect, Floors, scan_windows
+from gitml.monitoring.outliers.days import compare_days
+from gitml.monitoring.outliers.fit import COLUMN, Outliers
 from gitml.monitoring.promise import WINDOWS, Promise
-from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.sketch import CLUSTERS, Sketch
 from gitml.verdict import Phase, Verdict

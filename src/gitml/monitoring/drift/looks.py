@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from gitml.monitoring.drift.scan import Baseline
+from gitml.monitoring.drift.strata import Reweighted, compared, reweighted
 from gitml.monitoring.promise import WINDOWS
-from gitml.monitoring.scan import Baseline
-from gitml.monitoring.strata import Reweighted, compared, reweighted
 from gitml.sketches.counts import Counts
 from gitml.sketches.reference import ReferenceSketch
 from gitml.sketches.sketch import CLUSTERS, Sketch

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gitml.models.fields import Field
-from gitml.monitoring.harm import Labelled
+from gitml.monitoring.harm.judge import Labelled
 from gitml.sketches.gather import is_number, numbers
 from gitml.traffic.keys import Hashes, mixed, of_words
 

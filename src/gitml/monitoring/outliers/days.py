@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gitml.monitoring.clusterpermutation import sum_test
+from gitml.monitoring.detectors.clusterpermutation import sum_test
 
 Days = Mapping[int, tuple[int, int]]
 _LEAST_ROWS = 30

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from gitml.monitoring.harm import Labelled, jackknife, neighbours
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.judge import Labelled, jackknife, neighbours
+from gitml.monitoring.harm.losses import Floats
 from gitml.verdict import Phase, Verdict
 
 # A new sequence of bets begins every so many looks, and with each version.

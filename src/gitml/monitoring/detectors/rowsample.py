@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from gitml.errors import UsageError
-from gitml.monitoring.detector import MOST_ROWS, DetectorRows
+from gitml.monitoring.detectors.detector import MOST_ROWS, DetectorRows
 from gitml.monitoring.fewrows import read_few
 from gitml.monitoring.reference import MOMENT, Part, read_part
 from gitml.sketches.moments import hours_of, moments_of
