@@ -42,6 +42,22 @@ def test_a_site_for_each_role(app: Path) -> None:
     assert "no repository of a forge is named" in done.err
 
 
+def test_days_of_kpis_come_from_the_command_that_may_read_them(app: Path) -> None:
+    kpis = "kpis:\n  sales: {event: sale, unit: USD}\n"
+    days = [
+        {"day": "2026-03-01", "value": 3.5},
+        {"day": "2026-03-02", "value": None},
+        {"day": "2026-03-03", "value": 4},
+    ]
+    write(app, {"gitml.yaml": FILES["gitml.yaml"] + kpis, "kpis.json": json.dumps([{"name": "sales", "days": days}])})
+    git(app, "commit", "-qam", "Sales")
+    assert gitml(app, "site", "build", "--kpis", "kpis.json", "--out", "out").code == 0
+    assert "2 points" in (app / "out/kpis.html").read_text()
+    write(app, {"kpis.json": "{}"})
+    done = gitml(app, "site", "build", "--kpis", "kpis.json", "--out", "out")
+    assert (done.code, "is no list of KPIs" in done.err) == (2, True)
+
+
 def test_the_command_says_what_is_wrong(app: Path) -> None:
     done = gitml(app, "site", "build", "--role", "rsk", "--out", "out")
     assert (done.code, "policy.yaml has no role rsk" in done.err, "risk" in done.err) == (2, True, True)

@@ -68,6 +68,16 @@ def test_looks_and_candidates_are_those_that_are_signed(facts: SiteFacts) -> Non
     assert facts.watched == (("delay", "production"),)
 
 
+def test_what_the_business_saw_is_what_is_signed(facts: SiteFacts) -> None:
+    (impact,) = facts.impacts
+    assert (impact.kpi, impact.days, impact.phase, impact.effect) == ("on_time", 14, Phase.SUCCESSFUL, 31.0)
+    assert impact.a_month == (930.0, 360.0, 1500.0)
+    assert [d.move for d in facts.deployments if d.key == (impact.commit, impact.model, impact.environment)] == [
+        "promotion"
+    ]
+    assert [(kpi.name, kpi.points) for kpi in facts.kpis] == [("on_time", ())]
+
+
 def test_pipelines_are_as_main_has_them(facts: SiteFacts) -> None:
     stages = {stage.name: stage for stage in facts.stages}
     assert (stages["train"].after, stages["train"].makes) == (("prepare",), ("delay",))

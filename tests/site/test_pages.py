@@ -117,6 +117,13 @@ def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     assert "trained successful" in page
     assert "gitml rollback delay --in production" in page
     assert "auc 0.710 0.740" in page
+    assert "What it did for the business" in page
+    assert "on_time USD 14 better 410 31 12 to 50 +930 USD (+360 to +1,500)" in page
+
+
+def test_who_does_not_see_kpis_sees_no_money(facts: SiteFacts) -> None:
+    for name, content in made(facts, SiteView(pages=("changes", "inventory"))).items():
+        assert b"on_time" not in content, name
 
 
 def test_a_role_sees_its_pages_and_nothing_of_a_hidden_column(facts: SiteFacts) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitml.site.versionfacts import SiteModel
-from gitml.site.watchfacts import SiteLook, SiteTrial
+from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
 from gitml.verdict import Phase
 
 
@@ -130,6 +130,11 @@ class SiteDeployment:
     seconds: float | None = None
     served: str = ""
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What other evidence knows this change by."""
+        return self.commit, self.model, self.environment
+
 
 @dataclass(frozen=True)
 class SiteCommit:
@@ -190,14 +195,13 @@ class SiteStage:
 
 @dataclass(frozen=True)
 class SiteKpi:
-    """A number of the business. ``points``: day and value; ``impacts``: a promotion's id, and what it did in words."""
+    """A number of the business. ``points``: day and value, as far as somebody gave them."""
 
     name: str
     description: str
     unit: str
     better: str
     points: tuple[tuple[str, float], ...] = ()
-    impacts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,7 @@ class SiteFacts:
     roles: tuple[SiteRole, ...] = ()
     freezes: tuple[SiteFreeze, ...] = ()
     kpis: tuple[SiteKpi, ...] = ()
-    kpis_declared: tuple[str, ...] = ()
+    impacts: tuple[SiteImpact, ...] = ()
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

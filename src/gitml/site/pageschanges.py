@@ -46,6 +46,7 @@ def _deployments(facts: SiteFacts) -> Iterator[SitePageFile]:
             "commits": _between(facts.commits, places, one, before)[:_MOST_COMMITS],
             "changes": model.between.get((one.old, one.new), {}) if model else {},
             "detail": model.details.get(one.new) if model else None,
+            "impacts": [i for i in facts.impacts if (i.commit, i.model, i.environment) == one.key],
             "previous": model.details.get(one.old) if model else None,
         }
         title = f"{one.model} in {one.environment}, {one.time[:10]}"
