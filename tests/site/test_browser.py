@@ -138,7 +138,7 @@ def test_pictures_of_the_documentation(driver: Chrome, pages: Path) -> None:
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         driver.get(f"file://{pages}/{page}")
         tall = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["height"]
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**screen, "height": min(int(tall), 1500)})
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**screen, "height": min(int(tall), 1800)})
         driver.save_screenshot(str(Path(os.environ["GITML_SCREENSHOTS"], f"{name}.png")))
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

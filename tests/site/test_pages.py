@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
@@ -111,6 +113,14 @@ def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes])
     assert "monitor: failed" in text
 
 
+def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFacts) -> None:
+    circle = tuple(
+        replace(stage, after=("train",) if stage.name == "ingest" else stage.after) for stage in facts.stages
+    )
+    page = made(replace(facts, stages=circle))["index.html"].decode()
+    assert page.count('class="node stage') == len(facts.stages)
+
+
 def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
     assert "Approved by olga, rita" in page
@@ -188,6 +198,27 @@ def test_names_do_nothing(facts: SiteFacts) -> None:
             assert "49" not in re.findall(r"\{\{7\*7\}\}|evil49", content.decode())
             assert not [link for link in page.links if link.startswith("javascript:")], name
             assert len(content) < 1_000_000
+
+
+def stretched(value: Any, words: str) -> Any:
+    """The same with long texts and long lists."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, tuple) and value and is_dataclass(value[0]) and len(value) < 60:
+        grown = tuple(stretched(inner, words) for inner in value)
+        return grown * (300 // len(grown))
+    if is_dataclass(value) and not isinstance(value, type):
+        long = {f.name: words for f in fields(value) if f.name in ("reason", "message", "subject", "title", "purpose")}
+        return replace(value, **{f.name: stretched(getattr(value, f.name), words) for f in fields(value)} | long)
+    return value
+
+
+def test_no_page_grows_over_a_megabyte(facts: SiteFacts) -> None:
+    """Whatever there is much of, and however long reasons are."""
+    kept = {name: getattr(facts, name) for name in ("models", "commits", "deployments", "states", "stages", "looks")}
+    grown = replace(stretched(facts, "because " * 120), **kept, policy_text="# x\n" * 500_000)
+    sizes = {name: len(content) for name, content in made(grown).items() if name.endswith(".html")}
+    assert max(sizes.values()) < 1_000_000, max(sizes, key=lambda name: sizes[name])
 
 
 def test_an_empty_repository_has_pages_that_say_so() -> None:
