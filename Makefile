@@ -4,6 +4,7 @@ VENV := .venv
 # One more than cores: tests wait for processes and servers.
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 BIN := $(VENV)/bin
+AXE := $(VENV)/npm/node_modules/axe-core/axe.min.js
 PYTEST := python -m pytest -n $(JOBS) --dist worksteal --durations=10
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
@@ -11,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop test test-all test-alibi test-fast test-nightly test-sandbox browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop test test-all test-alibi test-fast test-kpi test-nightly test-sandbox browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -33,9 +34,15 @@ test-nightly: $(VENV)/.dev browser ## what takes long, and all that is tried on 
 test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
 	$(PYTEST) -m alibi
 
+test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
+	$(PYTEST) -m kpi
+
 test-all: test test-nightly
 
-browser: ## Chromium, for the test that walks through the sandbox's web pages
+browser: ## Chromium, for the tests that walk through web pages; and axe, which looks whether everybody can read them
+	@[ -e $(AXE) ] || ! command -v npm >/dev/null || \
+	  npm install --silent --no-save --ignore-scripts --fetch-retries=0 --prefix $(VENV)/npm axe-core@4.14.1 >/dev/null 2>&1 || \
+	  echo 'What axe would find is not looked for: npm cannot install axe-core'
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	  apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
@@ -69,12 +76,12 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml packages/gitml-sandbox/pyproject.toml pipelines/requirements.lock constraints/ci.txt
-	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve]' -r pipelines/requirements.lock -c constraints/ci.txt
+	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,site]' -r pipelines/requirements.lock -c constraints/ci.txt
 	@touch $@
 
 # torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
 $(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
-	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx]' --group dev -c constraints/ci.txt
+	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx,kpi,site]' --group dev -c constraints/ci.txt
 	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
 	uv pip install -q -r pipelines/requirements-torch.lock
 	@touch $@

@@ -4,9 +4,10 @@ FOLDER is the reference application after `gitml train delay`. The flights that 
 five weeks before April, are cut in two halves at random: one is what the version was evaluated on, from the other
 windows are drawn in which some flights are more frequent than others. So only the inputs change there, and their labels
 say how far each estimate is off. Beside it stands what most people say, that the model is as good as it was in its
-evaluation, and how far the labels of a twin are off, a window that was drawn in the same way from the first half. Then
-windows follow that nothing evaluated is like, and the weeks from April to December as they were, in which what follows
-from the inputs changes too.
+evaluation, how far the labels of a twin are off, a window that was drawn in the same way from the first half, and how
+far an oracle is off that is told how much more frequent each flight is: the evaluated rows, weighted so. No estimate
+from these rows can be expected to do better. Then windows follow that nothing evaluated is like, and the weeks from
+April to December as they were, in which what follows from the inputs changes too.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import pyarrow as pa
 import skops.io
 
 from gitml.models.fields import Field
-from gitml.monitoring.calibration import Calibration, CalibrationPlan, bears_out, judge_calibration
 from gitml.monitoring.estimates.estimate import Estimated, Estimator, estimator
 from gitml.monitoring.estimates.rows import Evaluated
+from gitml.monitoring.estimates.suitability import suitability
 from gitml.monitoring.estimates.table import Encoder, day_of, evaluated_of
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.calibration import Calibration, CalibrationPlan, bears_out, judge_calibration
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, jackknife, judge_harm
+from gitml.monitoring.harm.losses import SCORES
 from gitml.monitoring.promise import WINDOWS
-from gitml.monitoring.suitability import suitability
 from gitml.verdict import Phase
 
 METRICS = ("auc", "log_loss", "brier", "accuracy")
@@ -50,12 +51,14 @@ class Score:
     off: list[float] = field(default_factory=list)
     naive: list[float] = field(default_factory=list)
     twin: list[float] = field(default_factory=list)
+    oracle: list[float] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
 
-    def add(self, found: Estimated, real: float, twin: float) -> None:
+    def add(self, found: Estimated, real: float, twin: float, oracle: float) -> None:
         self.off.append(abs(found.value - real))
         self.twin.append(abs(twin - real))
+        self.oracle.append(abs(oracle - real))
         self.naive.append(abs(found.evaluated - real))
         self.held.append(found.low <= real <= found.high)
         self.wide.append(found.high - found.low)
@@ -63,8 +66,9 @@ class Score:
     def __str__(self) -> str:
         off, naive = float(np.mean(self.off)), float(np.mean(self.naive))
         wide = float(np.mean(self.wide)) / 2
-        twin = f"{np.mean(self.twin):>9.4f}" if np.isfinite(self.twin).all() else f"{'-':>9}"
-        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{twin}{np.mean(self.held):>10.0%}{wide:>9.4f}"
+        known = np.isfinite(self.twin).all()
+        drawn = "".join(f"{np.mean(of):>9.4f}" if known else f"{'-':>9}" for of in (self.twin, self.oracle))
+        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{drawn}{np.mean(self.held):>10.0%}{wide:>9.4f}"
 
 
 def flights(root: Path, first: date, last: date) -> pa.Table:
@@ -106,7 +110,16 @@ def halves(held_out: Evaluated, rng: np.random.Generator) -> tuple[Evaluated, Ev
     return held_out[mine], held_out[~mine]
 
 
-def shifted(pools: Sequence[Evaluated], rng: np.random.Generator, *, answers: bool = True) -> list[Evaluated]:
+@dataclass(frozen=True)
+class Drawn:
+    """A window drawn from a pool, and how likely each row of the pool was to be drawn."""
+
+    window: Evaluated
+    pool: Evaluated
+    chance: np.ndarray
+
+
+def shifted(pools: Sequence[Evaluated], rng: np.random.Generator, *, answers: bool = True) -> list[Drawn]:
     """Draws of each pool's rows by the model's answer and up to two inputs, linearly in the log of their frequency, in
     the same way for all pools. With the answers the metrics move, too: else there is nothing to estimate. Without
     ``answers``: by three inputs."""
@@ -122,16 +135,17 @@ def shifted(pools: Sequence[Evaluated], rng: np.random.Generator, *, answers: bo
     for pool in pools:
         sigmas = np.clip((pool.rows.features - mean) / np.where(spread > 0, spread, 1), -3, 3)
         weight = np.exp(np.nan_to_num(sigmas)[:, chosen] @ by)
-        found.append(pool[np.sort(rng.choice(len(pool), size=DRAWN, p=weight / weight.sum()))])
+        chance = weight / weight.sum()
+        found.append(Drawn(pool[np.sort(rng.choice(len(pool), size=DRAWN, p=chance))], pool, chance))
     return found
 
 
-Pair = tuple[Evaluated, Evaluated | None]
+Pair = tuple[Evaluated, Drawn | None]
 
 
 def answered(estimates: Estimator, windows: Iterable[Pair]) -> tuple[dict[str, Score], int, int]:
     """By metric, over the windows that were answered; how many those are, and how many there were. With each window
-    comes another one that was drawn in the same way, if there is any."""
+    comes another one that was drawn in the same way from the evaluated rows, if there is any."""
     scores: dict[str, Score] = {metric: Score() for metric in METRICS}
     given = count = 0
     for live, twin in windows:
@@ -141,8 +155,9 @@ def answered(estimates: Estimator, windows: Iterable[Pair]) -> tuple[dict[str, S
             continue
         given += 1
         for one in found:
-            other = twin.metric(one.metric) if twin else np.nan
-            scores[one.metric].add(one, live.metric(one.metric), other)
+            other = twin.window.metric(one.metric) if twin else np.nan
+            oracle = twin.pool.metric(one.metric, twin.chance) if twin else np.nan
+            scores[one.metric].add(one, live.metric(one.metric), other, oracle)
     return scores, given, count
 
 
@@ -152,7 +167,7 @@ def under_covariate_shift(
     rng = np.random.default_rng(seed)
     mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
     pairs = (shifted((pool, mine), rng, answers=answers) for _ in range(windows))
-    return answered(_estimator(mine), ((live, twin) for live, twin in pairs))
+    return answered(_estimator(mine), ((live.window, twin) for live, twin in pairs))
 
 
 def suitable(root: Path, windows: int, seed: int = 20130403) -> tuple[int, int, int]:
@@ -162,7 +177,7 @@ def suitable(root: Path, windows: int, seed: int = 20130403) -> tuple[int, int, 
     mine, pool = halves(evaluated(flights(root, *HELD_OUT))[0], rng)
     wrong = worse = right = 0
     for _ in range(windows):
-        (live,) = shifted((pool,), rng)
+        live = shifted((pool,), rng)[0].window
         found = suitability(mine, live.rows, MARGIN)
         said = not isinstance(found, str) and found.suitable
         fell = mine.metric("accuracy") - live.metric("accuracy") > MARGIN
@@ -179,7 +194,7 @@ def without_overlap(root: Path, windows: int, seed: int = 20130402) -> int:
 
     def moved() -> Iterator[Pair]:
         for _ in range(windows):
-            (live,) = shifted((pool,), rng)
+            live = shifted((pool,), rng)[0].window
             column = rng.integers(live.rows.inputs.shape[1])
             live.rows.inputs[:, column] = far[column] + 1 + rng.random(len(live))
             yield live, None
@@ -235,7 +250,7 @@ def off_claims(reference: Evaluated, live: Sequence[Evaluated]) -> dict[int, Cal
 
 
 def show(title: str, scores: dict[str, Score]) -> None:
-    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'twin':>9}{'coverage':>10}{'band ±':>9}")
+    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'twin':>9}{'oracle':>9}{'coverage':>10}{'band ±':>9}")
     for metric, score in scores.items():
         print(f"{metric:<12}{score}" if score.off else f"{metric:<12} not answered")
 

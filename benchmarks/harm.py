@@ -4,9 +4,6 @@ Weekly looks at labels of quiet models: the loss of a day is a draw of its own, 
 the day before, and the evaluation is a sample too. Every look judges the last 1, 2, 3, 4, 8, 16 and 32 weeks. Beside
 the rule in use stands what is done often: an alarm when the newest window's 95 % interval lies above the value of the
 evaluation.
-
-Then answers that claim what comes true but for chance, which the rows of a day share; the naive rule there is a 95 %
-interval of the newest week that leaves the claim out. Last, weeks until answers that are off are found.
 """
 
 from __future__ import annotations
@@ -16,9 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gitml.monitoring.calibration import CalibrationPlan, judge_calibration
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
-from gitml.monitoring.losses import mse
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, jackknife, judge_harm
+from gitml.monitoring.harm.losses import mse
 from gitml.verdict import Phase
 
 LOOKS, WEEK = 52, 7
@@ -39,16 +35,6 @@ WORLDS: dict[str, Days] = {
     "days like the one before, .3": lambda rng, n: np.clip(0.2 + 0.02 * alike(rng, n, 0.3), 0.001, 1),
     "days like the one before, .5": lambda rng, n: np.clip(0.2 + 0.02 * alike(rng, n, 0.5), 0.001, 1),
 }
-# The mean answer, the standard deviation of what a day shares, and how alike neighbouring days are.
-CLAIMS: dict[str, tuple[float, float, float]] = {
-    "days that differ by chance": (0.22, 0.0, 0.0),
-    "days that differ by .11": (0.22, 0.11, 0.0),
-    "by .11, alike by .3": (0.22, 0.11, 0.3),
-    "by .11, alike by .5": (0.22, 0.11, 0.5),
-    "1 in 50, by .01": (0.02, 0.01, 0.0),
-    "1 in 50, by .01, alike by .5": (0.02, 0.01, 0.5),
-}
-TOLERANCE, PROMOTIONS, DAILY, OFTEN = 0.01, 12, 100, 10
 
 
 def alike(rng: np.random.Generator, n: int, by: float) -> np.ndarray:
@@ -80,42 +66,6 @@ def year(rng: np.random.Generator, days: Days, own_days: int, rate: float) -> tu
     return used, plain
 
 
-def claimed(rng: np.random.Generator, world: tuple[float, float, float], rate: float, off: float = 0.0) -> list[int]:
-    """The first look at which answers are called off, by the rule in use and by 95 % intervals; 0: none."""
-    said, sd, by = world
-    # What a day shares has a mean of 0 and cannot make a chance negative.
-    chance = said * np.exp(np.log1p((sd / said) ** 2) ** 0.5 * alike(rng, LOOKS * WEEK, by))
-    came = rng.binomial(DAILY, np.clip(chance / np.exp(np.log1p((sd / said) ** 2) / 2) + off, 0, 1)) / DAILY
-    used = plain = 0
-    for look in range(1, LOOKS + 1):
-        days = np.arange(max(0, (look - 32) * WEEK), look * WEEK)
-        labels = weighed(came[days], said, look, days)
-        plan = CalibrationPlan(TOLERANCE, rate, LOOKS, PROMOTIONS, look, look < 32, look * WEEK)
-        found = judge_calibration(labels, plan)
-        used = used or look * (found is not None and found.surely > TOLERANCE)
-        newest = came[days[-WEEK:]]
-        plain = plain or look * (abs(newest.mean() - said) > 1.96 * newest.std(ddof=1) / np.sqrt(WEEK))
-    return [used, plain]
-
-
-def weighed(came: np.ndarray, said: float, look: int, days: np.ndarray) -> Labelled:
-    """Rows whose labels have the mean of their day: what is judged are means of days alone."""
-    return Labelled(came, np.full(len(days), said), look - days // WEEK, days)
-
-
-def claims(rng: np.random.Generator, years: int) -> None:
-    print(f"answers are called off in quiet years, of {years} and, at the promise of .005, {years * OFTEN}")
-    for name, world in CLAIMS.items():
-        found = np.mean([[look > 0 for look in claimed(rng, world, RATE)] for _ in range(years)], axis=0)
-        kept = np.mean([claimed(rng, world, 0.005)[0] > 0 for _ in range(years * OFTEN)])
-        told = f"in use {found[0]:.3f}   95 % interval of the week {found[1]:.3f}   promised .005: {kept:.4f}"
-        print(f"  promised {RATE}  {name:<34} {told}", flush=True)
-    for off in (0.03, 0.06, 0.12):
-        first = [claimed(rng, CLAIMS["days that differ by .11"], 0.005, off)[0] or LOOKS + 1 for _ in range(years)]
-        seen = np.mean(np.array(first) <= LOOKS)
-        print(f"  off by {off}: found in {seen:.0%} of years, half of them by week {np.median(first):.0f}", flush=True)
-
-
 def main() -> None:
     years = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     rng = np.random.default_rng(22)
@@ -125,7 +75,6 @@ def main() -> None:
             found = np.mean([year(rng, days, own_days, RATE) for _ in range(years)], axis=0)
             told = f"in use {found[0]:.3f}   95 % interval of the week {found[1]:.3f}"
             print(f"  promised {RATE}  evaluated on {own_days} days  {name:<34} {told}", flush=True)
-    claims(rng, years)
 
 
 if __name__ == "__main__":

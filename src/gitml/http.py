@@ -17,6 +17,7 @@ import httpx
 
 from gitml import __version__, clock
 from gitml.errors import OutsideError, UsageError
+from gitml.retries import Patience
 
 MAX_BODY = 64_000_000
 
@@ -34,21 +35,6 @@ class UnsureError(HttpError):
     """The call may or may not have been carried out: look before it is sent again, after ``after`` seconds."""
 
     after = 0.0
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long one call may take: tries, seconds in all, seconds to wait first and at most, seconds per answer."""
-
-    tries: int = 7
-    total: float = 180.0
-    first: float = 0.5
-    longest: float = 30.0
-    answer: float = 30.0
-
-    def wait(self, failures: int) -> float:
-        """Seconds before the next try: doubled each time, with jitter so that many clients do not come together."""
-        return min(self.longest, self.first * 2.0 ** (failures - 1)) * random.uniform(0.6, 1.4)  # noqa: S311
 
 
 @dataclass(frozen=True)

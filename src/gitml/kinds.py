@@ -57,11 +57,15 @@ KINDS: dict[str, EvidenceRow] = {
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
+    # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
+    "declined": EvidenceRow("person", everywhere=True, signed_with="gate"),
     # What a monitor saw in one window. `drift` was its name while nothing was signed yet.
     "look": EvidenceRow("monitor", lag=_USED, signed_with="drift"),
     "quality": EvidenceRow("monitor", said_by="look"),
     "drift": EvidenceRow("monitor", said_by="look"),
     "harm": EvidenceRow("monitor", said_by="look"),
+    # What KPIs did after a change of what serves: told and never asked for, so who signs looks signs it too.
+    "impact": EvidenceRow("monitor", lag=_USED, signed_with="look"),
     # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.
     "canary": EvidenceRow("monitor", lag=_USED),
 }
@@ -85,7 +89,7 @@ def widened(purposes: tuple[str, ...]) -> tuple[str, ...]:
     """The purposes of a key with those that come along.
 
     >>> widened(("gate", "approved"))
-    ('gate', 'approved', 'derived')
+    ('gate', 'approved', 'derived', 'declined')
     """
     more = (kind for kind, row in KINDS.items() if row.signed_with in purposes and kind not in purposes)
     return (*purposes, *more)

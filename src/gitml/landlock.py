@@ -1,4 +1,4 @@
-"""Which files a process may touch from now on, and that it starts no program: Linux's Landlock, by system calls.
+"""Which files a process may touch from now on, and which programs it may start: Linux's Landlock, by system calls.
 
 What is given up is given up for good, by the calling thread, all that it starts, and every program that these run; call
 it after ``confined.without_rights``, without which the kernel refuses, and before there are other threads. A process
@@ -25,7 +25,8 @@ _FIRST = (1 << 13) - 1  # all that the first version knows
 _READ = _READ_FILE | _READ_FOLDER
 # Folders and files are made, moved and deleted; devices, sockets and links are not made.
 _CHANGE = _READ | _WRITE_FILE | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | _REFER | _TRUNCATE
-_OF_FILES = _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICES
+_RUN = 1 << 0
+_OF_FILES = _RUN | _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICES
 _BIND, _CONNECT = 1 << 0, 1 << 1
 _SOCKETS, _SIGNALS = 1 << 0, 1 << 1
 
@@ -44,8 +45,9 @@ def version() -> int:
     return max(0, _call(_CREATE, None, 0, _VERSION))
 
 
-def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> int:
-    """From now on read below ``reads``, change below ``writes``, and run no program; what is not there is left out.
+def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool, runs: Iterable[str] = ()) -> int:
+    """From now on read below ``reads``, change below ``writes``, and run no program but those below ``runs``, which it
+    reads too; what is not there is left out.
 
     Without ``connects`` no TCP connection is opened and no port bound; sockets that are open stay. Returns the version
     that holds from now on, 0 where the kernel has none: then nothing was given up.
@@ -60,7 +62,7 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool) -> 
     if ruleset < 0:
         return 0
     try:
-        for places, allowed in ((reads, _READ), (writes, _CHANGE)):
+        for places, allowed in ((reads, _READ), (writes, _CHANGE), (runs, _READ | _RUN)):
             for place in places:
                 _allow(ruleset, place, allowed & known)
         return found if _call(_RESTRICT, ruleset, 0) == 0 else 0

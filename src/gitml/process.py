@@ -121,9 +121,8 @@ def start_apart(
     What it reads from stdin and writes to stdout are pipes of ours, if ``piped``. ``words`` are its arguments from the
     second on; ``more`` are variables that it is told all the same. With ``user`` it is that user's, by number.
     """
-    code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-I", "-c", code, json.dumps(places_of_python()), *words],
+        python_apart(module, *words),
         cwd="/",
         env={**_APART, **(more or {})},
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
@@ -137,17 +136,31 @@ def start_apart(
     )
 
 
-def ask_apart(command: Sequence[str | Path], *, cwd: Path, seconds: float, most: int) -> tuple[bytes, int]:
+def python_apart(module: str, *words: str) -> list[str]:
+    """The command that calls ``main`` of ``module`` in a Python like this one; ``words`` are its arguments from the
+    second on."""
+    code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main()"
+    return [sys.executable, "-I", "-c", code, json.dumps(places_of_python()), *words]
+
+
+def ask_apart(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    seconds: float,
+    most: int,
+    more: Mapping[str, str] | None = None,
+) -> tuple[bytes, int]:
     """What a program prints that inherits no variable and no file of ours, and how it ended (below 0: by a signal).
 
-    Raises OutsideError when it is not done after ``seconds``, or prints more than ``most`` bytes. Neither it nor what
-    it started outlives the call.
+    ``more`` are variables that it is told all the same. Raises OutsideError when it is not done after ``seconds``, or
+    prints more than ``most`` bytes. Neither it nor what it started outlives the call.
     """
     until = time.monotonic() + seconds
     asked = subprocess.Popen(
         [str(c) for c in command],
         cwd=cwd,
-        env={**_APART, "HOME": str(cwd), "TMPDIR": str(cwd)},
+        env={**_APART, "HOME": str(cwd), "TMPDIR": str(cwd), **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -169,13 +182,14 @@ def ask_apart(command: Sequence[str | Path], *, cwd: Path, seconds: float, most:
 
 
 def _heard(descriptor: int, until: float, most: int) -> bytes:
-    found = b""
-    while len(found) <= most and select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
-        piece = os.read(descriptor, most + 1)
+    pieces, length = [], 0
+    while length <= most and select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
+        piece = os.read(descriptor, 1 << 20)
         if not piece:
             break
-        found += piece
-    return found
+        pieces.append(piece)
+        length += len(piece)
+    return b"".join(pieces)
 
 
 def _has_ended(number: int, until: float) -> bool:

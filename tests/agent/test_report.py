@@ -29,9 +29,9 @@ from gitml.forges.table import connect
 from gitml.git import ledger
 from gitml.git.ledger import event_name
 from gitml.git.orphan import Remote
-from gitml.http import Patience
 from gitml.promotion.live import live
 from gitml.refs import parse
+from gitml.retries import Patience
 from gitml.spec import Deployment, parse_policy
 from promotion.promoting import Town, pin, town
 from sandbox.forge_kit import Kit

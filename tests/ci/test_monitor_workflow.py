@@ -173,3 +173,14 @@ def test_a_run_with_nothing_new_ends_after_the_first_job(
     done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert output.read_text() == f"due={due}\n"
+
+
+def test_the_token_of_an_upstream_s_repository_is_seen_by_no_job_that_runs_a_branch() -> None:
+    need = {"repository": "https://git.example.org/acme/demand", "token": "DEMAND_TOKEN"}
+    models = {"m": {"artifact": "m.onnx", "metrics": "m.json", "needs": {"demand": need}}}
+    holds = set()
+    for path, text in render(reporting(("look", "deployed"), models=models)).items():
+        jobs = YAML(typ="safe", pure=True).load(text).get("jobs", {})
+        kind = path.removesuffix(".yml").rpartition("gitml-")[2]
+        holds |= {(kind, job) for job, steps in jobs.items() if "DEMAND_TOKEN" in str(steps)}
+    assert holds == {("gate", "gate"), ("monitor", "publish")}

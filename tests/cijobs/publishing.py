@@ -16,9 +16,9 @@ from gitml.cijobs.publish import Published, PublishOrder, World, publish
 from gitml.forges.base import Comment, OnPull, Place, PullRequest
 from gitml.forges.memory import MemoryForge
 from gitml.forges.table import settings_from
-from gitml.http import Patience
 from gitml.reports.exchange import to_json
 from gitml.reports.facts import Chart, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
+from gitml.retries import Patience
 from gitml_sandbox.forge import repos, tokens
 from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit

@@ -152,6 +152,23 @@ def test_an_open_promotion_of_the_model_gets_the_comment_too(watched: WatchedTow
     assert "gitml:report:flights/monitor/delay/production" in watched.comments(number)[0]
 
 
+def test_a_version_that_came_within_the_window_says_that_no_look_judges_the_one_before(watched: WatchedTown) -> None:
+    place = "models/delay/production.yaml"
+    pin = watched.town.main.joinpath(place).read_text()
+    watched.run(MONDAY + WEEK + HOUR)
+    assert "within the window" not in watched.comments()[0]
+    watched.at(MONDAY + WEEK + 2 * DAY)
+    watched.town.push({place: pin.replace(watched.world.version, "20250830T000000Z-0115add0")}, "another version")
+    watched.at(MONDAY + WEEK + 3 * DAY)
+    number = watched.town.pull_of({place: pin}, "gitml/promote/delay/production/again", "ada")
+    watched.town.merge(number)
+    watched.run(MONDAY + 2 * WEEK + HOUR)
+    (sticky,) = watched.comments(number)
+    assert "This version came on Thu 2025-09-11, within the window. What `20250830T000000Z-0115add0` answered" in sticky
+    watched.run(MONDAY + 3 * WEEK + HOUR)
+    assert "within the window" not in watched.comments(number)[0]
+
+
 def test_what_was_told_lets_the_next_job_end_at_once(watched: WatchedTown) -> None:
     watched.run(MONDAY + WEEK + HOUR)
     looks = watched.town.branch("gitml-looks")

@@ -60,6 +60,15 @@ def test_help_and_version_load_not_even_pydantic(tmp_path: Path) -> None:
     assert "pydantic" not in loaded(tmp_path, "--version")
 
 
+@pytest.mark.parametrize("command", ["ci_run", "ci_commit"])
+def test_jobs_of_a_push_load_no_gates_no_signatures_and_no_client(command: str) -> None:
+    unwanted = {"gitml.gates.table", "gitml.spec.policy", "gitml.evidence", "cryptography", "httpx", "numpy", "git"}
+    code = f"import sys, gitml.cli.{command}\nprint(*sorted({unwanted!r} & set(sys.modules)))"
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help_with_examples(name: str, tmp_path: Path) -> None:
     done = gitml(tmp_path, name, "--help")

@@ -15,7 +15,7 @@ from gitml.forges.governed import Account, GovernedForge
 from gitml.forges.memory import MemoryForge
 from gitml.forges.settings import Settings
 from gitml.forges.table import connect
-from gitml.http import Patience
+from gitml.retries import Patience
 from gitml_sandbox.forge import emails, repos, tokens, users
 from gitml_sandbox.forge.repos import Repo
 from sandbox.forge_kit import Kit

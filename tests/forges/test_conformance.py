@@ -32,6 +32,10 @@ def test_pull_requests(home: Home) -> None:
         hub.pulls.label(found.number, ["gitml:commit", "x"])
         hub.pulls.label(found.number, ["x"])
         assert sorted(hub.pulls.get(found.number).labels) == ["gitml:commit", "x"]
+        assert [(one.label, one.by) for one in hub.pulls.labelled(found.number)] == [
+            ("gitml:commit", "ada"),
+            ("x", "ada"),
+        ]
         edited = hub.pulls.edit(found.number, title="better")
         assert (edited.title, edited.body) == ("better", "")
         assert hub.pulls.edit(found.number, body="why").title == "better"

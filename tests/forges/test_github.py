@@ -18,7 +18,8 @@ from gitml.forges.base import NewPull, OnCommit, OnPull, State, Status
 from gitml.forges.github.repository import Github
 from gitml.forges.settings import Settings
 from gitml.forges.table import connect, settings_from
-from gitml.http import HttpError, Patience, UnsureError
+from gitml.http import HttpError, UnsureError
+from gitml.retries import Patience
 from gitml_sandbox.forge import tokens
 from sandbox.forge_kit import Kit
 from sandbox.rest_kit import Api, seeded

@@ -11,13 +11,13 @@ import pytest
 
 from conftest import git
 from gate.kit import REPOSITORY
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import proposal, retrain, training
 from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.handover import StageRun
 from gitml.dvc.lockentries import Content, Entry
 from gitml.errors import FailedError
 from gitml.evidence.statement import Binding, Statement
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_file
 from gitml.git.merges import changes

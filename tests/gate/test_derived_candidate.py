@@ -13,7 +13,6 @@ from conftest import git, write
 from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, details, part
 from evidence.evidence_kit import binding, stamp
 from gitml.control.mainline import Mainline
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import proposal, raising, succession, takeback
 from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
 from gitml.derivation.claim import Claim
@@ -23,6 +22,7 @@ from gitml.evidence.statement import Statement
 from gitml.gate.beside import as_of_now
 from gitml.gate.derived import DerivedCommit
 from gitml.gate.tree import Edit
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who
 from gitml.spec.deployment import Canary, Deployment, Pin, parse_deployment, render_deployment

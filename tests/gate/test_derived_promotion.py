@@ -9,11 +9,11 @@ import pytest
 
 from conftest import git, packed
 from gate.kit import NOW, POLICY, Scene, believed, new_scene
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation import promotion, proposal
 from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError
 from gitml.evidence.statement import Statement
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_file, commit_tree, tree_with
 from gitml.spec.deployment import parse_deployment

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.control.signing import BelievedEvents
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed
@@ -15,6 +14,7 @@ from gitml.gate import lineage as gatelineage
 from gitml.gate.lineage import lineage_of
 from gitml.gate.people import by_address, commit_of, pull_of, teams_of
 from gitml.gates.facts import Commit, Person, Unknown
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.registry.record import Record
 from gitml.spec import Policy
 from promotion.gating import Gated

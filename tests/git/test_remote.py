@@ -14,8 +14,8 @@ import pytest
 from gitml.errors import OutsideError
 from gitml.git import orphan
 from gitml.git.orphan import Remote
-from gitml.http import Patience
 from gitml.process import run
+from gitml.retries import Patience
 
 
 class _Busy(SimpleHTTPRequestHandler):

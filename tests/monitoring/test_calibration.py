@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gitml.monitoring.calibration import (
+from gitml.monitoring.harm.calibration import (
     Calibration,
     CalibrationPlan,
     bears_out,
@@ -15,20 +15,36 @@ from gitml.monitoring.calibration import (
     judge_calibration,
     with_calibration,
 )
-from gitml.monitoring.harm import Labelled
+from gitml.monitoring.harm.judge import Labelled
 from gitml.verdict import Phase, Verdict
 
 PLAN = CalibrationPlan(0.01, rate=0.005, looks=53, promotions=12, newest=24, whole=True, before=24 * 7)
 
 
-def answers(off: float, weeks: int = 24, per_day: int = 50, spread: float = 0.05, seed: int = 0) -> Labelled:
-    """Answers of .22 on average; the labels of a day share a bias of ``off`` ± ``spread``. Week 24 is the newest."""
+def answers(
+    off: float, weeks: int = 24, per_day: int = 50, spread: float = 0.05, seed: int = 0, alike: float = 0.0
+) -> Labelled:
+    """Answers of .22 on average; the labels of a day share a bias of ``off`` ± ``spread``, which is ``alike`` that of
+    the day before. Week 24 is the newest."""
     rng = np.random.default_rng(seed)
     day = np.repeat(np.arange((24 - weeks) * 7, 24 * 7), per_day)
     predicted = rng.uniform(0.1, 0.34, len(day))
-    chance = predicted + off + spread * rng.normal(size=24 * 7)[day]
+    shared = rng.normal(size=24 * 7)
+    for place in range(1, len(shared)):
+        shared[place] = alike * shared[place - 1] + np.sqrt(1 - alike**2) * shared[place]
+    chance = predicted + off + spread * shared[day]
     truth = (rng.random(len(day)) < np.clip(chance, 0, 1)).astype(float)
     return Labelled(truth, predicted, 24 - day // 7, day)
+
+
+def until(every: Labelled, newest: int) -> Labelled:
+    """As it was known after that week."""
+    past = every.day < newest * 7
+    return Labelled(every.truth[past], every.predicted[past], newest - every.day[past] // 7, every.day[past])
+
+
+def plan_of(newest: int, rate: float = PLAN.rate) -> CalibrationPlan:
+    return replace(PLAN, newest=newest, before=newest * 7, rate=rate)
 
 
 def found(labelled: Labelled, plan: CalibrationPlan = PLAN) -> Calibration:
@@ -62,9 +78,27 @@ def test_looking_every_week_for_years_calls_nothing_off() -> None:
     for seed in range(10):
         every = answers(0.0, seed=seed)
         for newest in range(1, 25):
-            past = every.day < newest * 7
-            rows = Labelled(every.truth[past], every.predicted[past], newest - every.day[past] // 7, every.day[past])
-            assert found(rows, replace(PLAN, newest=newest, before=newest * 7)).surely <= 0.01
+            assert found(until(every, newest), plan_of(newest)).surely <= 0.01
+
+
+def test_days_that_are_like_the_one_before_call_nothing_off() -> None:
+    used = naive = 0
+    for seed in range(40):
+        every = answers(0.0, per_day=150, spread=0.09, seed=seed, alike=0.8)
+        looks = [found(until(every, newest), plan_of(newest, rate=0.2)) for newest in (8, 16, 24)]
+        used += any(one.surely > 0.01 for one in looks)
+        naive += any(one.unless_alike > 0.01 for one in looks)
+    assert used <= 2
+    assert naive >= 6
+
+
+def test_what_days_that_are_alike_cannot_prove_is_said_and_passes_nothing() -> None:
+    one = found(answers(0.04, per_day=200, spread=0.09, alike=0.7))
+    assert one.surely <= 0.01 < one.unless_alike
+    verdict = with_calibration(Verdict(Phase.SUCCESSFUL, "as evaluated"), one, 0.01)
+    assert verdict.phase is Phase.INCONCLUSIVE
+    assert verdict.reason.startswith("as evaluated; 0.")
+    assert "not certain: neighbouring days are alike by 0." in verdict.reason
 
 
 def test_one_bad_day_proves_nothing() -> None:

@@ -20,8 +20,8 @@ from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
 from gitml.models.signature import parse
 from gitml.monitoring.evaluated import MOST_ROWS, read_evaluated, write_evaluated
-from gitml.monitoring.harm import Labelled, Own
-from gitml.monitoring.performance import PerformanceReport, by_group, measured, sources_of
+from gitml.monitoring.harm.judge import Labelled, Own
+from gitml.monitoring.harm.performance import PerformanceReport, by_group, measured, sources_of
 from gitml.reports.monitor import report as report_of
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
@@ -220,3 +220,14 @@ def test_a_stage_keeps_evaluated_rows_with_the_reference(tmp_path: Path) -> None
     assert read_evaluated(world.root / "evaluated.parquet", parse(SIGNATURE))
     path.write_text(path.read_text() + "private: [late]\n")
     assert "private" in gitml(world.root, *words).err
+
+
+@pytest.mark.slow
+def test_a_ranking_alone_is_inconclusive_and_says_why(world: WatchedWorld) -> None:
+    world.serve(weeks(2), labels=True)
+    spec = world.root / "gitml.yaml"
+    spec.write_text(spec.read_text().replace("better: {auc: higher, brier: lower}", "better: {ndcg@10: higher}"))
+    (found,) = monitor(world.root, MonitorCall(str(world.traffic), at=AT))
+    harm = found.verdicts["harm"]
+    assert harm.phase is Phase.INCONCLUSIVE
+    assert "labels of single rows tell none of ndcg@10" in harm.reason

@@ -8,7 +8,17 @@ from typing import Any
 
 from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed
-from gitml.gates.facts import Commit, Facts, JudgedBeside, MonitorLook, Person, RulesOfTest, Unknown, Version
+from gitml.gates.facts import (
+    Commit,
+    Facts,
+    JudgedBeside,
+    MonitorLook,
+    Person,
+    RulesOfTest,
+    Unknown,
+    UpstreamFact,
+    Version,
+)
 from gitml.policy.facts import Case, CountedReview, Pull
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.policy import Policy
@@ -128,7 +138,17 @@ def facts(**changes: Any) -> Facts:
         looks=(look(),),
         judged_beside=(beside(),),
         test_rules=RULES,
+        upstreams=(upstream(),),
     )
+    return replace(start, **changes)
+
+
+USED, OTHER = ("20261101T080000Z-dddddddd", "3" * 64), ("20261120T080000Z-eeeeeeee", "4" * 64)
+
+
+def upstream(**changes: Any) -> UpstreamFact:
+    """The candidate was made with what runs."""
+    start = UpstreamFact("demand", "demand", "production", (USED,), USED, "its stages read demand.skops")
     return replace(start, **changes)
 
 
@@ -198,6 +218,7 @@ def rules(**changes: Any) -> Policy:
                     "drift": {"within": "8d"},
                     "harm": {"within": "14d", "in": "staging"},
                     "canary": True,
+                    "upstream": "required",
                     "evidence": {"trained": "90d", "evaluated": "30d"},
                 },
             },

@@ -23,11 +23,11 @@ from gitml.forges.memory import MemoryForge
 from gitml.forges.settings import Settings, host_of
 from gitml.forges.table import connect
 from gitml.git.commands import Git
-from gitml.http import Patience
 from gitml.promotion.promote import PromoteOrder, Proposed, promote
 from gitml.refs import Reference, parse
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
+from gitml.retries import Patience
 from gitml.spec import Deployment, parse_deployment, render_deployment
 from gitml.spec.deployment import Pin
 from gitml_sandbox.forge.repos import Repo

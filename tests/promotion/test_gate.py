@@ -13,12 +13,12 @@ import pytest
 
 from conftest import gitml
 from gitml.cijobs.propose import propose
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation.claim import claim_of
 from gitml.evidence.keys import generate
 from gitml.forges.base import NewPull, State
 from gitml.gate.occasion import Queue
 from gitml.gate.queue import judge_queue
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.promotion.gate import NO_KEY, GateOrder, gate
 from gitml.registry.record import Record
 from gitml.spec import Deployment, render_deployment

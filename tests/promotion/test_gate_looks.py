@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from conftest import git
-from gitml.control.signing import Signer, bound
 from gitml.evidence.keys import generate, signing_key
-from gitml.evidence.looks import KIND, RESULTS, ToldLook, look_id
-from gitml.evidence.statement import Statement
+from gitml.evidence.looks import KIND
 from gitml.forges.base import State
 from gitml.git import ledger
 from gitml.registry.record import Record
 from gitml.spec import Deployment
 from gitml.verdict import Phase
 from promotion.gating import Gated
+from promotion.looking import sign_look
 from promotion.promoting import MemoryTown, pin
-from reports.look_kit import look, stamp, verdict
 
 pytestmark = pytest.mark.slow
 
 HOUR = timedelta(hours=1)
-CONFIGURATION = "c" * 64
 GATES = {"quality": "2d", "drift": {"within": "8d"}, "harm": {"within": "14d", "in": "staging"}}
 
 
@@ -56,27 +52,7 @@ def promoted(g: Gated[MemoryTown]) -> tuple[Record, int]:
 
 def watch(g: Gated[MemoryTown], version: Record, ended: timedelta = HOUR, **phases: str) -> str:
     """Sign a look in staging at a window that ended so long ago; the name of its event."""
-    until = (g.town.now - ended).replace(microsecond=0)
-    told: dict[str, Any] = look(
-        model="delay", environment="staging", version=version.version, since=stamp(until - 24 * HOUR),
-        until=stamp(until), at=stamp(until), next_look=stamp(until + 24 * HOUR), drift=[],
-    )  # fmt: skip
-    told = {key: value for key, value in told.items() if key not in ("id", "spent")}
-    told["verdicts"] |= {part: verdict(phase, f"{part} is {phase}") for part, phase in phases.items()}
-    every = [v["phase"] for v in told["verdicts"].values()]
-    told["phase"] = next((p for p in ("failed", "inconclusive") if p in every), "successful")
-    details = {
-        "format": 1, "id": look_id(ToldLook.model_validate(told), CONFIGURATION), "configuration": CONFIGURATION,
-        "inputs": {"traffic": "", "settings": "d" * 64}, "spent": {"year": until.year, "looks": 1, "share": 0.01},
-        "look": told, "sketch": None, "disagrees": [],
-    }  # fmt: skip
-    artifact = version.files[version.artifact].sha256
-    about = {"model": "delay", "environment": "staging", "version": version.version, "artifact": artifact}
-    with g.ground() as (place, known):
-        made = bound(place, KIND, "", **about, result=RESULTS[Phase(told["phase"])])
-        signer = Signer(place, known.policy, g.monitor)  # type: ignore[attr-defined]
-        (name,) = signer.sign([Statement(made, details)], branch=ledger.LOOKS, message="Looks\n")
-    return name
+    return sign_look(g, g.monitor, version, "staging", ended, **phases)  # type: ignore[attr-defined]
 
 
 def shut(g: Gated[MemoryTown], number: int) -> set[str]:

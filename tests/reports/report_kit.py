@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from hypothesis import strategies as st
 
-from gitml.reports.facts import Asset, Report
+from gitml.reports.facts import Report
+from gitml.reports.rowfacts import Asset
 
 # Pieces that mean something to Markdown, to HTML, to GitHub or to a terminal.
 PIECES = [

@@ -24,9 +24,9 @@ from gitml.reports.facts import (
     ReportedMetric,
     ReportedModel,
     ReportedStage,
-    Row,
     Table,
 )
+from gitml.reports.rowfacts import Row
 from gitml.stats.comparison import Difference, Reading
 from reports.report_kit import random_report
 
@@ -88,7 +88,8 @@ def test_numbers_that_are_none_become_unknown() -> None:
 
 
 def _only(row: Row) -> Row:
-    from gitml.reports.facts import ComparisonRole, ReportedComparison
+    from gitml.reports.facts import ReportedComparison
+    from gitml.reports.rowfacts import ComparisonRole
 
     model = ReportedModel("m", Outcome.NEW, comparisons=(ReportedComparison(ComparisonRole.BASE, "main", "v", (row,)),))
     return fitted(Report("a", models=(model,))).models[0].comparisons[0].rows[0]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gitml.reports.facts import (
     Chart,
     ColumnShift,
-    ComparisonRole,
     Outcome,
     Report,
     ReportedBin,
@@ -25,11 +24,11 @@ from gitml.reports.facts import (
     ReportedShift,
     ReportedSlice,
     ReportedStage,
-    Row,
     SliceMetric,
     Table,
 )
 from gitml.reports.markdown import LIMIT, ReportPlace, render
+from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.stats.comparison import Reading
 from reports.reading_kit import FORGED, read, read_as_github
 from reports.report_kit import PIECES, random_report

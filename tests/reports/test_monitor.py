@@ -255,6 +255,13 @@ def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
     assert "Promised" not in sticky
 
 
+def test_what_the_version_before_answered_in_the_window_is_said_to_be_in_no_look() -> None:
+    sticky = page(look() | {"before": "0115add0", "came": "2025-09-03T14:30:00+00:00"}).sticky
+    assert "- This version came on Wed 2025-09-03 14:30 UTC, within the window." in sticky
+    assert "What `0115add0` answered in it before is judged by no look: it serves no more." in sticky
+    assert "within the window" not in page(look()).sticky
+
+
 def test_the_order_of_keys_does_not_matter() -> None:
     told = drifted()
     turned = json.loads(json.dumps(dict(reversed(told.items())), sort_keys=True))

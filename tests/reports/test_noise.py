@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gitml.reports.facts import Row
 from gitml.reports.noise import Word, contained, judge
+from gitml.reports.rowfacts import Row
 from gitml.stats.comparison import Estimate, Reading, differences
 
 Floats = NDArray[np.float64]

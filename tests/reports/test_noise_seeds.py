@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from gitml.reports.facts import Row
 from gitml.reports.noise import Word, judge
+from gitml.reports.rowfacts import Row
 from gitml.stats.comparison import Estimate, differences
 from gitml.stats.refits import refits_of
 

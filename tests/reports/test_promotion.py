@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from gitml.reports.facts import ReportedMetric, Row
+from gitml.reports.facts import ReportedMetric
 from gitml.reports.promotion import MAX_BODY, Evidence, Proposal, ProposedEdit, ProposedSeat, promotion
+from gitml.reports.rowfacts import Row
 from gitml.stats.comparison import Reading
 
 OLD, NEW = "20260131T080000Z-3f2a90bc", "20260201T080000Z-77aa00ff"

@@ -87,6 +87,13 @@ def test_whom_alarms_concern_is_said_for_all_and_for_one_model() -> None:
         ("  models: {m: {mutes: [{columns: [a], reason: x}]}}\n", "monitors.models.m.mutes[0].until", "missing"),
         ("  models: {m: {watch: [everything]}}\n", "monitors.models.m.watch[0]", "everything"),
         ("  models: {m: {quality: {mising: 0.1}}}\n", "monitors.models.m.quality.mising", "unknown key"),
+        ("  models: {m: {harm: {metric: ndcg@10}}}\n", "monitors.models.m.harm.metric", "labels of single rows"),
+        (
+            "  models: {m: {performance: {metrics: [auc, mrr]}}}\n",
+            "monitors.models.m.performance.metrics[1]",
+            "single rows",
+        ),
+        ("  models: {m: {harm: {metric: mapping}}}\n", "monitors.models.m.harm.metric", "must be 'auc'"),
         ("  models: {m: {qualty: false}}\n", "monitors.models.m.qualty", "unknown key"),
     ],
 )

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from gitml.cijobs.record import RecordOrder, record
-from gitml.control.place import BOT_EMAIL
 from gitml.evidence.keys import generate
 from gitml.forges.base import State
+from gitml.git.bot import BOT_EMAIL
 from gitml.promotion.rollback import RollbackOrder, resume, rollback
 from promotion.gating import RUN
 from sandbox.forge_kit import git

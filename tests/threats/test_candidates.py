@@ -11,11 +11,11 @@ import pytest
 
 from evidence.look_kit import stamp
 from gitml.control.looks import copy_to_ledger, heard_canaries
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.control.signing import rules_of
 from gitml.derivation import proposal, raising, succession
 from gitml.derivation.claim import Claim
 from gitml.forges.base import NewPull, State
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.edit import Who
 from gitml.registry.record import Record
 from promotion.gating import Gated

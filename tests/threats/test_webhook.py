@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from gitml.http import Patience
 from gitml.publishing.webhook import announce
+from gitml.retries import Patience
 
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: "])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from gitml import clock
+from gitml import clock, landlock
 from gitml.errors import UsageError
 from gitml.process import needed_by_python
 
@@ -129,3 +129,14 @@ def may_read(path: Path, user: User) -> bool:
     if found.st_gid == user.group:
         return bool(found.st_mode & stat.S_IRGRP)
     return bool(found.st_mode & stat.S_IROTH)
+
+
+def gaps(closed: int, *, alone: bool, connects: bool) -> Iterator[str]:
+    """What this machine's kernel could not take from the process. ``closed``: the version of Landlock, 0 for none;
+    ``alone``: it can start no process; ``connects``: it may open connections."""
+    if not alone:
+        yield "this kernel filters no system calls: a process that a model starts outlives the server's"
+    if not closed:
+        yield "this kernel has no Landlock: the server's process reads what its user may read"
+    elif closed < landlock.CONNECTIONS and not connects:
+        yield "this kernel's Landlock lets the server's process open connections: it takes Linux 6.7"

@@ -9,22 +9,22 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from gitml.agent import attempt as tries
 from gitml.agent.failures import failure_of
 from gitml.agent.fetch import MirrorShelf, sweep
-from gitml.agent.judge import Go, Keep, Same, Wait, hold_of, judge
+from gitml.agent.judge import Go, Keep, Same, Wait, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
 from gitml.agent.looksage import LookAges
 from gitml.agent.marks import advanced, lost, why_gone
+from gitml.agent.modelcase import MainSeen, ModelCase, standing
 from gitml.agent.pin import LocalPin, active, pins_in
-from gitml.agent.report import facts_of, facts_of_wanted
+from gitml.agent.report import facts_of
 from gitml.agent.setup import Setup
 from gitml.agent.shop import HidingFront
-from gitml.agent.source import MAIN_REF, Heads, Seen, Wanted, look
+from gitml.agent.source import MAIN_REF, Heads, Seen, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
 from gitml.agent.stops import noted, without_stopped
 from gitml.agent.trust import ChangeEvents, Grounds, brought_up
@@ -34,29 +34,6 @@ from gitml.errors import FailedError, OutsideError, SpecError
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 __all__ = ["Agent", "Setup"]
-
-
-@dataclass(frozen=True)
-class _Main:
-    """Main, or the ``trouble`` that says why not. ``gone``: by model, a commit of its, believed and now lost."""
-
-    heads: Heads | None = None
-    wanted: Mapping[str, Wanted] = field(default_factory=dict)
-    gone: Mapping[str, str] = field(default_factory=dict)
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One model in one round."""
-
-    model: str
-    now: datetime
-    main: _Main
-
-    @property
-    def wanted(self) -> Wanted | None:
-        return self.main.wanted.get(self.model)
 
 
 class Agent:
@@ -107,7 +84,7 @@ class Agent:
         if heads:
             self._front.follow(heads.main)
         for model in sorted({*main.wanted, *self.state.applied, *pins}):
-            case = _Case(model, now, main)
+            case = ModelCase(model, now, main)
             views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
             self._say(model, f"{views[-1].sync.value}, {views[-1].health.value}: {views[-1].reason or 'as main says'}")
         if heads and not self.setup.observe:
@@ -148,7 +125,7 @@ class Agent:
         if state != self.state:
             self._save(state)
 
-    def _look(self, now: datetime) -> _Main:
+    def _look(self, now: datetime) -> MainSeen:
         """Main and its deployment files; or why not: then what is applied or pinned is served all the same."""
         mirror = self.setup.mirror
         try:
@@ -158,9 +135,9 @@ class Agent:
             gone = lost(mirror, self.state, heads.main)
         except OutsideError as exc:
             self._say("main", exc.message)
-            return _Main(trouble=exc.message + (f"; {exc.hint}" if exc.hint else ""))
+            return MainSeen(trouble=exc.message + (f"; {exc.hint}" if exc.hint else ""))
         self._say("main", f"{mirror.branch} is at {heads.main[:10]}")
-        return _Main(heads, wanted, gone)
+        return MainSeen(heads, wanted, gone)
 
     def _grounded(self, heads: Heads, now: datetime) -> Grounds:
         """What this round judges by; what the last one found out is kept while main and the ledger stay the same."""
@@ -180,14 +157,14 @@ class Agent:
             if state.verified:
                 self.setup.mirror.keep("verified", state.verified)
 
-    def _safely(self, case: _Case, pin: LocalPin | None) -> ModelView:
+    def _safely(self, case: ModelCase, pin: LocalPin | None) -> ModelView:
         try:
             return self._pinned(case, pin) if pin else self._one(case)
         except Exception as exc:  # the agent's loop: trouble with one model is none of the others'
             view = self._standing(case, self.state.applied.get(case.model), "")
             return replace(view, sync=Sync.UNKNOWN, reason=f"not judged: {why_not_loaded(exc)}", failed=True)
 
-    def _one(self, case: _Case) -> ModelView:
+    def _one(self, case: ModelCase) -> ModelView:
         applied = self.state.applied.get(case.model)
         broken = self._serve_applied(case.model) if applied and not self.setup.observe else ""
         view = self._standing(case, applied, broken)
@@ -209,25 +186,10 @@ class Agent:
             )
         return self._go(case, found, view)
 
-    def _standing(self, case: _Case, applied: Applied | None, broken: str) -> ModelView:
-        """Before main is asked: what serves, and how."""
-        attempt = self.state.attempts.get(case.model)
-        view = ModelView(
-            case.model,
-            Sync.SYNCED,
-            Health.HEALTHY if applied and not broken else Health.DEGRADED,
-            broken or ("" if applied else "nothing serves it yet"),
-            wanted=facts_of_wanted(case.wanted),
-            applied=facts_of(applied) if applied else None,
-            attempted=attempt.model_dump(mode="json") if attempt else None,
-        )
-        hold = hold_of(applied, case.now) if applied and not broken else None
-        if hold is None:
-            return view
-        until = stamp(hold.until) if hold.until else ""
-        return replace(view, health=Health.SUSPENDED, reason=hold.said, until=until)
+    def _standing(self, case: ModelCase, applied: Applied | None, broken: str) -> ModelView:
+        return standing(case, applied, self.state.attempts.get(case.model), broken)
 
-    def _go(self, case: _Case, found: Go, view: ModelView) -> ModelView:
+    def _go(self, case: ModelCase, found: Go, view: ModelView) -> ModelView:
         attempt = self.state.attempts.get(case.model)
         later = tries.next_try(attempt, found.trusted.change, self.setup.backoff, case.now)
         if self.setup.observe:
@@ -237,7 +199,7 @@ class Agent:
             return replace(view, health=Health.DEGRADED, reason=reason, until=stamp(later))
         return self._apply(case, found, view)
 
-    def _apply(self, case: _Case, found: Go, view: ModelView) -> ModelView:
+    def _apply(self, case: ModelCase, found: Go, view: ModelView) -> ModelView:
         change, began = found.trusted.change, time.monotonic()
         attempt = tries.begun(self.state.attempts.get(case.model), change, case.now)
         self._save(self.state.with_attempt(case.model, attempt))
@@ -311,7 +273,7 @@ class Agent:
         self._retries.pop(model, None)
         return barred
 
-    def _pinned(self, case: _Case, pin: LocalPin) -> ModelView:
+    def _pinned(self, case: ModelCase, pin: LocalPin) -> ModelView:
         broken = self._serve_pin(pin)
         if broken and case.model in self.state.applied and case.model not in self._loaded:
             self._serve_applied(case.model)

@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from gitml import landlock
-from gitml.agent.calls import PLACES
+from gitml.agent.callplaces import CallPlaces
 from gitml.agent.childprocess import ChildProcess, EndedError
 from gitml.agent.claims import digests_of, error_of, is_canary, pins_of, why_wrong
-from gitml.agent.confinement import Confinement
+from gitml.agent.confinement import Confinement, gaps
 from gitml.agent.messages import (
     AliveAnswer,
     AliveOrder,
@@ -39,7 +37,6 @@ from gitml.agent.shop import Loss
 from gitml.agent.view import View
 from gitml.errors import GitmlError, IntegrityError, OutsideError
 from gitml.jsontext import canonical, plain
-from gitml.spec.deployment import Pin
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,6 @@ class ChildPatience:
         return 0.0 if ends <= 1 else min(self.longest, self.first * 2.0 ** min(ends - 2, 20))
 
 
-class _Owner(NamedTuple):
-    """Whose place among the marks it is."""
-
-    model: str
-    version: str
-    digest: str
-
-
 class Supervisor:
     """A front whose models are in another process. ``listener``: where that answers; None: it only loads and checks."""
 
@@ -88,11 +77,11 @@ class Supervisor:
         self.wake: Callable[[], None] = lambda: None
         self._child: ChildProcess | None = None
         self._shown: dict[str, ServeOrder] = {}
-        self._owners: dict[int, _Owner] = {}
+        self._places = CallPlaces()
         self._losses: list[Loss] = []
         self._stopped: dict[str, StoppedCanary] = {}
         self._view: View | None = None
-        self._restarts = self._ends = self._next = self._closed = 0
+        self._restarts = self._ends = self._closed = 0
         self._last, self._said = "", set[str]()
         self._trouble: GitmlError | None = None
         self._is_open = False
@@ -193,7 +182,7 @@ class Supervisor:
             yield self._child
 
     def _ordered(self, child: ChildProcess, order: ServeOrder) -> tuple[ServedVersion, ...]:
-        order = order.model_copy(update={"marks": self._places(order.name, pins_of(order))})
+        order = order.model_copy(update={"marks": self._places.of(order.name, pins_of(order), self._shown)})
         answer = child.ask(order, self._patience.load * len(order.versions), ServedAnswer, RefusedAnswer)
         if isinstance(answer, RefusedAnswer):
             raise error_of(answer)
@@ -204,20 +193,6 @@ class Supervisor:
             raise IntegrityError(f"the server's process was ended: {wrong}", "look at the agent's log before this")
         self._shown[order.name] = order
         return answer.versions
-
-    def _places(self, model: str, pins: Sequence[Pin]) -> dict[str, int]:
-        """Where each version marks its calls: one that serves keeps its place."""
-        taken = {place for shown in self._shown.values() for place in shown.marks.values()}
-        kept = self._shown[model].marks if model in self._shown else {}
-        found: dict[str, int] = {}
-        for pin in pins:
-            wanted = _Owner(model, pin.version, pin.digest)
-            place = kept.get(pin.version, -1)
-            if self._owners.get(place) != wanted:
-                place = next(p for n in range(PLACES) if (p := (self._next + n) % PLACES) not in taken)
-                self._next, self._owners[place] = place + 1, wanted
-            found[pin.version] = place
-        return found
 
     def _keep(self) -> None:
         """The thread that starts processes: each is killed when its starter ends, so it stays to the end."""
@@ -311,7 +286,7 @@ class Supervisor:
         self._last = child.why
         self._child = None
         with self._turn:
-            guilty = [self._owners[place] for place in child.marks.called() if place in self._owners]
+            guilty = self._places.owners(child.marks.called())
             for one in guilty:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
                 others = tuple(sorted({other.digest for other in guilty} - {one.digest}))
@@ -343,19 +318,11 @@ class Supervisor:
             return any(loss.digest in digests_of(order) for loss in self._losses)
 
     def _told_closed(self, begun: BegunAnswer) -> None:
-        closed = begun.closed
-        if not begun.alone:
-            self._say_once("this kernel filters no system calls: a process that a model starts outlives the server's")
-        if not closed:
-            self._say_once("this kernel has no Landlock: the server's process reads what its user may read")
-        elif closed < landlock.CONNECTIONS and not self._confinement.connects:
-            self._say_once("this kernel's Landlock lets the server's process open connections: it takes Linux 6.7")
-        self._closed = closed
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._note(text)
+        for gap in gaps(begun.closed, alone=begun.alone, connects=self._confinement.connects):
+            if gap not in self._said:
+                self._said.add(gap)
+                self._note(gap)
+        self._closed = begun.closed
 
     def _say(self, child: ChildProcess) -> None:
         server = {"restarts": self._restarts, "last_end": self._last or None, "landlock": self._closed}

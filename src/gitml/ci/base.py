@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gitml.spec.application import Application
-from gitml.spec.policy import Policy
+
+if TYPE_CHECKING:  # it brings all gates, and jobs need only the names of workflows
+    from gitml.spec.policy import Policy
 
 
 class CiJob(Protocol):

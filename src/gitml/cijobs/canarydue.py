@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gitml.control.mainline import SPEC, Mainline, Past
+from gitml.control.mainline import SPEC, Mainline
 from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
 from gitml.errors import GitmlError
 from gitml.evidence.canaries import Canaries, made_at
 from gitml.evidence.trust import LEEWAY
+from gitml.registry.deploymentpast import Past
 from gitml.registry.desired import part_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Application, Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from gitml.errors import GitmlError
 from gitml.files import write_file
 from gitml.jsontext import pretty
-from gitml.reports import facts
+from gitml.reports import facts, holdoutchart
 from gitml.reports.shifts import chart
 from gitml.spec.application import Model
 
 # `gitml ci publish` looks for pictures there; the name begins like the report's, so that one pattern uploads both.
 FOLDER = "report-pictures"
 _SUFFIX = ".vl.json"
+_OWN = {"same rows": "holdout", "feature shift": "shift"}
 _MOST, _LARGEST = 20, 4_000_000
 
 
@@ -39,26 +40,32 @@ class Pictures:
         if len(files) > _MOST:
             self.notes.append(f"{told.name} has {len(files)} charts: the first {_MOST} are shown")
         read = [self._read(told.name, path) for path in files[:_MOST]]
-        shift = chart(told.data, onto)
-        pictures = iter(self._draw([spec for spec in (shift, *read) if spec is not None]))
-        first = (self._shift(told.name, shift, next(pictures)),) if shift else ()
+        made = {name: spec for name, spec in self._made(told, onto) if spec is not None}
+        pictures = iter(self._draw([spec for spec in (*made.values(), *read) if spec is not None]))
+        first = [self._own(told.name, name, spec, next(pictures)) for name, spec in made.items()]
         own = tuple(
             self._chart(told.name, path.relative_to(root).as_posix(), spec, None if spec is None else next(pictures))
             for path, spec in zip(files, read, strict=False)
         )
         return replace(told, charts=(*first, *own))
 
-    def _shift(self, model: str, spec: dict[str, Any], picture: bytes | GitmlError) -> facts.Chart:
+    def _made(self, told: facts.ReportedModel, onto: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """The charts that the report itself makes."""
+        if told.holdout is not None:
+            yield "same rows", holdoutchart.chart(told.holdout, told.holdout.name)
+        yield "feature shift", chart(told.data, onto)
+
+    def _own(self, model: str, name: str, spec: dict[str, Any], picture: bytes | GitmlError) -> facts.Chart:
         """The spec stands beside the picture, since no stage wrote it."""
         # A point parts what no name of a model or chart can hold: no stage's picture has this name.
-        base = f"shift.{re.sub('[^A-Za-z0-9_-]', '-', model)}"
+        base = f"{_OWN[name]}.{re.sub('[^A-Za-z0-9_-]', '-', model)}"
         written = f"{FOLDER}/{base}{_SUFFIX}"
         write_file(self.folder / written, pretty(spec).encode())
         if not isinstance(picture, bytes):
-            self._note("feature shift", model, picture)
-            return facts.Chart("feature shift", spec=written)
+            self._note(name, model, picture)
+            return facts.Chart(name, spec=written)
         write_file(self.folder / FOLDER / f"{base}.png", picture)
-        return facts.Chart("feature shift", _title(spec), f"{base}.png", written)
+        return facts.Chart(name, _title(spec), f"{base}.png", written)
 
     def _read(self, model: str, path: Path) -> dict[str, Any] | None:
         try:

@@ -34,7 +34,7 @@ from gitml.reports import facts
 from gitml.reports.exchange import to_json
 from gitml.spec import load_application, load_pipeline
 from gitml.spec.dvcfiles import LOCK_FILE, pipeline_folder
-from gitml.spec.policy import POLICY
+from gitml.spec.root import POLICY
 from gitml.training.standing import is_ci
 from gitml.training.train import TrainCall, Training
 
@@ -207,7 +207,7 @@ def _to_branch(
         return CommitOutcome.REPORT_ONLY, why_not, ""
     done = _push(work, made)
     application, gated = work.about.application.application, (work.root / POLICY).is_file()
-    if work.push.branch == ciretrain.branch_of(application) and work.forge and done[2] and gated:
+    if ciretrain.is_retrain_branch(work.push.branch, application) and work.forge and done[2] and gated:
         gate = file_name(application, work.about.git.prefix, "gate")
         told = ciretrain.wake_gate(work.forge, gate, work.push.default_branch)
         work.notes += [told] if told else []
@@ -235,7 +235,7 @@ def _why_not(work: CommitWork) -> str:
         return "not committed: it comes from a fork"
     if not work.push.branch or not work.push.repository:
         return "not committed: this is no run of CI for a branch"
-    own = work.push.branch == ciretrain.branch_of(work.about.application.application)
+    own = ciretrain.is_retrain_branch(work.push.branch, work.about.application.application)
     if when == "push" or own:
         return ""
     if pull is None:

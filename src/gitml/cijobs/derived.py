@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from gitml.cijobs.due import Due
 from gitml.cijobs.trained import MOST
-from gitml.control.place import BOT_EMAIL, Place
+from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents
 from gitml.derivation.training import trained_at
 from gitml.errors import GitmlError
@@ -17,6 +17,7 @@ from gitml.forges.governed import PullCommit
 from gitml.gate.derived import KIND, known_commits, merged_before, statement_of
 from gitml.gate.ground import Ground
 from gitml.gates.facts import Unknown
+from gitml.git.bot import BOT_EMAIL
 from gitml.git.edit import bring
 from gitml.registry.record import Record
 from gitml.registry.store import record_path

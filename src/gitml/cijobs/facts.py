@@ -16,12 +16,15 @@ from gitml.errors import GitmlError, SpecError
 from gitml.git.commands import Git
 from gitml.git.tree import WorkTree
 from gitml.registry import Record, deployed, record_in, versions
+from gitml.registry.difference import DiffLine as Differs
 from gitml.registry.record import File
 from gitml.reports import facts
-from gitml.spec import Application, parse_policy
+from gitml.reports.holdoutfacts import ReportedHoldOut
+from gitml.reports.rowfacts import ComparisonRole, Row
+from gitml.spec import Application
+from gitml.spec.root import POLICY
 from gitml.training.compare import metric_differences
 from gitml.training.diff import Diff, diff_records
-from gitml.training.diff import DiffLine as Differs
 
 _MOST_COMMITS = 250
 
@@ -30,7 +33,8 @@ _MOST_COMMITS = 250
 class JudgedModel:
     """What became of one model. ``record`` is its version, in the tree or about to be; ``jobs`` names each stage's.
 
-    ``replaces`` is a version of the same lineage whose artifact is lost.
+    ``replaces`` is a version of the same lineage whose artifact is lost. ``holdout``: how it did on the same rows
+    as the version that runs.
     """
 
     name: str
@@ -41,6 +45,7 @@ class JudgedModel:
     reason: str = ""
     notes: tuple[str, ...] = ()
     replaces: str = ""
+    holdout: ReportedHoldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def model_facts(scene: Scene, judged: JudgedModel) -> facts.ReportedModel:
         metrics=tuple(_metrics(scene, record)),
         comparisons=tuple(_comparisons(scene, record, base, differs)),
         slices=tuple(_slices(scene, record, base)),
+        holdout=judged.holdout if base is None or base.digest != record.digest else None,
         data=tuple(_tables(differs, record, scene.onto)) if differs else (),
         params=_changes(differs.params) if differs else (),
         code=_changes((*differs.code, *differs.stages)) if differs else (),
@@ -115,13 +121,13 @@ def _metrics(scene: Scene, record: Record) -> Iterator[facts.ReportedMetric]:
 def _comparisons(
     scene: Scene, record: Record, base: Record | None, differs: Diff | None
 ) -> Iterator[facts.ReportedComparison]:
-    role = facts.ComparisonRole.BASE
+    role = ComparisonRole.BASE
     if base is None:
         yield facts.ReportedComparison(role, scene.onto, why=f"{scene.onto} has no version of {record.model}")
     elif differs is None:
         yield facts.ReportedComparison(role, scene.onto, base.version, why=f"it is the version that {scene.onto} has")
     else:
-        yield facts.ReportedComparison(role, scene.onto, base.version, tuple(facts.Row.of(d) for d in differs.metrics))
+        yield facts.ReportedComparison(role, scene.onto, base.version, tuple(Row.of(d) for d in differs.metrics))
     for environment, version in _champions(scene, record.model):
         yield _with_champion(scene, record, environment, version)
 
@@ -132,16 +138,23 @@ def _champions(scene: Scene, model: str) -> Iterator[tuple[str, str]]:
         found = {p.environment: p.version for p in deployed(WorkTree(scene.root), model) if p.role == "champion"}
     except SpecError:
         return  # `gitml check` says what is wrong with the file
-    raw = scene.git.read_file(scene.base, "policy.yaml") if scene.base else None
-    try:
-        order = list(parse_policy(raw).environments) if raw else []
-    except SpecError:
-        order = []
+    raw = scene.git.read_file(scene.base, POLICY) if scene.base and found else None
+    order = _environments(raw) if raw else []
     yield from ((name, found[name]) for name in sorted(found, key=lambda n: (n not in order, n)))
 
 
+def _environments(policy: bytes) -> list[str]:
+    # All gates come with it.
+    from gitml.spec import parse_policy
+
+    try:
+        return list(parse_policy(policy).environments)
+    except SpecError:
+        return []
+
+
 def _with_champion(scene: Scene, record: Record, environment: str, version: str) -> facts.ReportedComparison:
-    role = facts.ComparisonRole.ENVIRONMENT
+    role = ComparisonRole.ENVIRONMENT
     if version == record.version:
         return facts.ReportedComparison(role, environment, version, why=f"it is what {environment} runs")
     try:
@@ -149,7 +162,7 @@ def _with_champion(scene: Scene, record: Record, environment: str, version: str)
     except SpecError:
         return facts.ReportedComparison(role, environment, version, why="its record cannot be read here")
     rows = metric_differences(scene.root, scene.git, scene.dvc, record, other)
-    return facts.ReportedComparison(role, environment, version, tuple(facts.Row.of(d) for d in rows))
+    return facts.ReportedComparison(role, environment, version, tuple(Row.of(d) for d in rows))
 
 
 def _slices(scene: Scene, record: Record, base: Record | None) -> Iterator[facts.ReportedSlice]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitml.control.mainline import Mainline, Past
+from gitml.control.mainline import Mainline
 from gitml.errors import GitmlError
 from gitml.evidence.looks import Looks
 from gitml.monitoring.promise import WINDOWS
+from gitml.registry.deploymentpast import Past
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Application
 from gitml.spec.deployment import parse_deployment
@@ -22,7 +23,8 @@ MOST_WINDOWS = max(WINDOWS)
 
 @dataclass(frozen=True)
 class MonitorOnMain:
-    """A champion that is watched. ``since``: when main brought it, by the commit ``brought``."""
+    """A champion that is watched. ``since``: when main brought it, by the commit ``brought``. ``before``: the version
+    whose place it took, empty for the first."""
 
     model: str
     environment: str
@@ -30,6 +32,7 @@ class MonitorOnMain:
     spec: MonitorSpec
     since: datetime
     brought: str
+    before: str = ""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -43,21 +46,23 @@ def monitors_of(main: Mainline, app: Application) -> Iterator[MonitorOnMain]:
         for environment in (spec.environments or main.environments(model)) if spec.watch else ():
             found = _champion(main, model, environment)
             if found:
-                version, past = found
-                yield MonitorOnMain(model, environment, version, spec, datetime.fromisoformat(past.time), past.commit)
+                version, past, before = found
+                since = datetime.fromisoformat(past.time)
+                yield MonitorOnMain(model, environment, version, spec, since, past.commit, before)
 
 
-def _champion(main: Mainline, model: str, environment: str) -> tuple[str, Past] | None:
-    """The version that answers there, and the state of the file that brought it."""
+def _champion(main: Mainline, model: str, environment: str) -> tuple[str, Past, str] | None:
+    """The version that answers there, the state of the file that brought it, and the version before."""
     state = main.deployment(model, environment)
     if state is None:
         return None
-    version, brought = state.champion.version, None
+    version, brought, before = state.champion.version, None, ""
     for past in main.history(deployment_path(model, environment)):
-        if _pinned(past) != version:
+        before = _pinned(past)
+        if before != version:
             break
-        brought = past
-    return (version, brought) if brought else None
+        brought, before = past, ""
+    return (version, brought, before) if brought else None
 
 
 def _pinned(past: Past) -> str:

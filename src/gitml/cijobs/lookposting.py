@@ -14,15 +14,20 @@ from functools import partial
 
 from gitml.cijobs.canarydue import candidates_of, needed_since, next_evaluation
 from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
+from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
+from gitml.cijobs.impactposting import ToldBusiness, tell_impacts
 from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
+from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
-from gitml.control.looks import heard_canaries, heard_looks, mark_told
+from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
+from gitml.control.change import branch_of
+from gitml.control.looks import heard_canaries, heard_impacts, heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import rules_of
+from gitml.control.signing import heard, rules_of
 from gitml.errors import GitmlError
 from gitml.evidence.canaries import Canaries
-from gitml.evidence.looks import Looks, SignedLook
+from gitml.evidence.looks import Looks, SignedLook, began
 from gitml.forges.base import OnPull
 from gitml.forges.job import ForgeJob
 from gitml.promotion.promote import open_promotions
@@ -54,15 +59,20 @@ class ToldMonitor:
 class LooksTold:
     monitors: tuple[ToldMonitor, ...]
     candidates: tuple[ToldCandidate, ...] = ()
+    upstreams: tuple[ToldUpstreams, ...] = ()
+    impacts: tuple[ToldBusiness, ...] = ()
 
     @property
     def has_problem(self) -> bool:
-        return any(one.problem for one in self.monitors) or any(one.problem for one in self.candidates)
+        told = (self.monitors, self.candidates, self.upstreams, self.impacts)
+        return any(one.problem for group in told for one in group)
 
 
 def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
-    """Every monitor that has a signed look, and every candidate. ``env``: the PATH on which cml is looked for, and
-    secrets by their names.
+    """Every monitor that has a signed look, every candidate, what alarms upstream of a promotion, and every change with
+    a signed impact.
+
+    ``env``: the PATH on which cml is looked for, and secrets by their names.
 
     One that fails does not keep the others back. Raises OutsideError when the looks cannot be read.
     """
@@ -76,12 +86,17 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     candidates = candidates_of(main, app, policy) if policy.judges_candidates else ()
     canaries = heard_canaries(place, rules, needed_since(candidates)) if candidates else Canaries()
     judged = tell_candidates(teller, candidates, canaries) if policy.judges_candidates else ()
-    done = LooksTold(told, judged)
+    impacts = heard_impacts(place, rules, now - OLDEST) if app.kpis else ()
+    done = LooksTold(told, judged, tell_upstreams(teller), tell_impacts(teller, impacts))
     if not done.has_problem:
+        view = view_of(main, heard(place, policy).believed, now) if app.kpis else None
+        ends = (
+            next_due(watched, looks, now),
+            next_evaluation(candidates, canaries, now),
+            next_impact(view, impacts),
+        )
         try:
-            mark_told(
-                place, main.commit, min(next_due(watched, looks, now), next_evaluation(candidates, canaries, now))
-            )
+            mark_told(place, main.commit, min(ends))
         except GitmlError as exc:
             place.say(f"the next run looks once more: {exc.message.splitlines()[0]}")
     return done
@@ -98,21 +113,10 @@ class _Part:
 
     def onsets(self, history: Sequence[SignedLook]) -> tuple[Onset, ...]:
         failed = (part for part, v in self.look.details.look.verdicts.items() if v.phase is Phase.FAILED)
-        found = tuple((_began(part, history), part) for part in failed)
+        found = tuple((began(part, history).id, part) for part in failed)
         # What fails for longer than anybody looks back was told when it began.
         old = history[0].id if len(history) > MOST_WINDOWS else ""
         return tuple(onset for onset in found if onset[0] != old)
-
-
-def _began(part: str, history: Sequence[SignedLook]) -> str:
-    """The first look of those that fail, up to the last that was well; one that could not tell is no end."""
-    first = history[-1].id
-    for look in reversed(history):
-        verdict = look.details.look.verdicts.get(part)  # type: ignore[call-overload]
-        if verdict is None or verdict.phase is Phase.SUCCESSFUL:
-            break
-        first = look.id if verdict.phase is Phase.FAILED else first
-    return first
 
 
 @dataclass(frozen=True)
@@ -163,18 +167,25 @@ class _Work:
         # Whom an alarm calls is main's to say, not the job's that looked.
         tell = self.main.application().monitors.told(one.model)
         told = {**history[-1].told, "tell": {"people": tell.people, "teams": tell.teams}}
+        if one.before and history[-1].window[0] < one.since:
+            told |= {"came": one.since.isoformat(), "before": one.before}
         page = report(told, [look.told for look in history[:-1]], run=self.teller.job.run_url)
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 
     def _pulls(self, one: MonitorOnMain) -> list[int]:
-        """The one that brought the champion, then every open promotion of the model."""
+        """The one that brought the champion, then every open promotion and retraining of the model."""
         forge, branch = self.place.forge, self.place.branch
         brought = [p.number for p in forge.pulls.of_commit(one.brought) if p.is_merged and p.base.branch == branch]
         if not brought:
             self.place.say(f"no pull request brought {one.model} {one.version} to {one.environment}")
         environments = self.main.policy().environments
         proposed = (p for e in environments for p in open_promotions(self.place, self.main, one.model, e))
-        return list(dict.fromkeys([*brought[:1], *(p.number for p in proposed)]))
+        again = forge.merges.under(f"{branch_of(self.main, RETRAIN, one.model)}/") if self._retrains(one.model) else ()
+        asked = [p.number for p in again if p.base.branch == branch]
+        return list(dict.fromkeys([*brought[:1], *(p.number for p in proposed), *asked]))
+
+    def _retrains(self, model: str) -> bool:
+        return model in self.main.application().retrain
 
     def _with_pictures(self, page: Page) -> Page:
         shown = partial(self.teller.shown, pictures=page.pictures)

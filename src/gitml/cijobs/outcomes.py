@@ -19,6 +19,7 @@ from gitml.registry import Record, find, lineage_digest, read_record
 from gitml.registry.record import File
 from gitml.registry.store import with_digest
 from gitml.reports import facts
+from gitml.reports.exchange import parse_holdout
 from gitml.training.train import Training, record_of, stages_of
 
 _RECORDS_SEARCHED = 50
@@ -66,8 +67,10 @@ def judge(work: CommitWork, name: str, runs: Mapping[str, StageRun]) -> cifacts.
     if refused:
         told = f"a server would refuse this artifact: {refused}; no environment takes it"
         judged = replace(judged, notes=(*judged.notes, told))
+    told = next((f.held[name] for f in work.fragments.values() if name in f.held), "")
     try:
-        return _with_record(work, judged)
+        held = parse_holdout(told, f"held.{name}") if told else None
+        return _with_record(work, replace(judged, holdout=held))
     except GitmlError as exc:
         work.notes.append(f"{name}: {exc.message.splitlines()[0]}")
         return replace(judged, reason=exc.message.splitlines()[0])
@@ -148,7 +151,8 @@ def _describe(work: CommitWork, name: str) -> None:
 
 def _files(work: CommitWork, name: str, runs: Mapping[str, StageRun], entries: Mapping[str, Entry]) -> dict[str, File]:
     """What the record says of each output: as handed over; rows of what did not run from the records that know."""
-    handed = {path: file for run in runs.values() for path, file in run.outputs.items()}
+    sources = (run for fragment in work.fragments.values() for run in fragment.stages if run.stage not in work.job_of)
+    handed = {path: file for run in (*sources, *runs.values()) for path, file in run.outputs.items()}
     earlier = _known_files(work, name)
     found = {}
     for path in (c.path for entry in entries.values() for c in entry.outs if "://" not in c.path):

@@ -13,6 +13,7 @@ from gitml.control.change import PROMOTE, branch_of, close_overtaken
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
+from gitml.control.upstreams import Upstreams
 from gitml.derivation import promotion
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.forges.base import PullRequest
@@ -22,6 +23,7 @@ from gitml.forges.table import job_of
 from gitml.policy.change import held_version, in_force
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.promote import PromoteOrder, Proposed, open_promotions, promote
+from gitml.promotion.upstreamfirst import waits_for
 from gitml.refs import VERSION, Reference
 from gitml.registry.desired import part_of
 from gitml.registry.resolve import deployment_path
@@ -29,6 +31,7 @@ from gitml.registry.store import record_path
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
 from gitml.spec.deployment import Pin
+from gitml.spec.modelgraph import upstream_first
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,14 @@ class Turn:
 
 
 def propose(place: Place, started_by: Account | None = None) -> tuple[Turn, ...]:
-    """Each model in each environment, in the order of policy.yaml. One that fails does not keep the others back.
+    """Each model in each environment, in the order of policy.yaml; models after those that they are built on. One that
+    fails does not keep the others back.
 
     ``started_by`` is who started this run by hand.
     """
     main = place.newest(whole=True)
     policy, proofs = main.policy(), ledger_of(place, main)
-    models = [m for m in main.application().models if main.versions(m)]
+    models = [m for m in upstream_first(main.application()) if main.versions(m)]
     return tuple(
         turn
         for model in models
@@ -139,7 +143,7 @@ def _why_not(
     known = [p for p in place.forge.pulls.of_branch(branch, closed=True) if p.base.branch == place.branch]
     if known and not any(p.is_open for p in known):
         return f"#{known[0].number} proposed {short(version)}, and was closed"
-    return ""
+    return waits_for(Upstreams(place, main), due.model, environment)
 
 
 def ran_before(main: Mainline, model: str, environment: str, version: str) -> bool:

@@ -13,7 +13,6 @@ from gitml.forges.job import EndedRun
 from gitml.forges.settings import Settings
 from gitml.forges.table import adapter, connect, job_of
 from gitml.git.assets import BRANCH, Remote
-from gitml.http import Patience
 from gitml.publishing.forkevent import fork_run, pull_of, without_words
 from gitml.publishing.pictures import with_pictures
 from gitml.publishing.posting import Publisher, post
@@ -24,6 +23,7 @@ from gitml.refs import NAME
 from gitml.reports import markdown
 from gitml.reports.exchange import MAX_BYTES, parse_report
 from gitml.reports.facts import Report
+from gitml.retries import Patience
 
 
 @dataclass(frozen=True)

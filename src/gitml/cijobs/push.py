@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gitml.control.place import BOT_EMAIL, BOT_NAME
 from gitml.derivation.training import TRAILER
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_paths
 

@@ -19,7 +19,7 @@ from gitml.cijobs.fragments import (
 )
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
-from gitml.cijobs.tryout import unusable
+from gitml.cijobs.sources import sources_of
 from gitml.derivation.handover import Fragment, StageRun, merged
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
@@ -36,6 +36,7 @@ from gitml.pipelines.ran import How, Ran
 from gitml.pipelines.run import RunOptions, bring_up_to_date
 from gitml.process import captured
 from gitml.registry.record import File
+from gitml.reports.exchange import holdout_json
 from gitml.spec import load_application, load_pipeline
 from gitml.training.standing import is_ci
 from gitml.training.train import (
@@ -48,6 +49,7 @@ from gitml.training.train import (
     refuse_loose_packages,
     stages_of,
 )
+from gitml.training.tryout import unusable
 
 Redact = Callable[[str], str]
 
@@ -71,7 +73,7 @@ def cirun(root: Path, name: str, push: Push, call: TrainCall, redact: Redact) ->
         about = Training(root, application, git, dvc, call, "ci" if is_ci() else "local")
         work = _Work(about, jobs[name], redact)
         work.error = "" if deploys_only(git, push) else _attempt(work, push, folder)
-        fragment = _fragment(work, commit, push.run_url)
+        fragment = _fragment(work, commit, push)
     write_fragment(folder, fragment)
     return fragment
 
@@ -256,7 +258,7 @@ def _hand_over(work: _Work) -> None:
         work.dvc.push(ran)
 
 
-def _fragment(work: _Work, commit: str, run: str) -> Fragment:
+def _fragment(work: _Work, commit: str, push: Push) -> Fragment:
     stages = []
     for name in work.job.stages:
         if name in work.done:
@@ -265,6 +267,11 @@ def _fragment(work: _Work, commit: str, run: str) -> Fragment:
             stages.append(_covered_run(work.found[name], "up to date"))
         else:
             stages.append(StageRun(stage=name, how="not reached"))
+    stages += (
+        []
+        if work.error or push.on_default
+        else list(sources_of(work.about, work.job.stages, work.found, work.done, _options(work)))
+    )
     good = [s.stage for s in stages if s.entry is not None and s.how == "ran"]
     paths = [path for name in good for path, cached in work.dvc.is_cached(name).items() if not cached]
     try:
@@ -273,16 +280,18 @@ def _fragment(work: _Work, commit: str, run: str) -> Fragment:
         work.error = work.error or str(exc)
         files = {}
     refused = {} if work.error else dict(_unusable(work))
+    held = {} if work.error or push.on_default else dict(_held(work, push))
     return Fragment(
         job=work.job.name,
         commit=commit,
-        run=run,
+        run=push.run_url,
         status="failed" if work.error else "successful",
         python=python_version(),
         error=work.error,
         stages=tuple(stages),
         files=files,
         unusable=refused,
+        held=held,
     )
 
 
@@ -307,3 +316,29 @@ def _unusable(work: _Work) -> Iterator[tuple[str, str]]:
             continue  # what is wrong with its description, the report says
         if why:
             yield name, work.redact(why)
+
+
+def _held(work: _Work, push: Push) -> Iterator[tuple[str, str]]:
+    """How models that were evaluated in this job do on the same rows as the version that runs."""
+    # Numbers and formats: not for jobs that train nothing.
+    from gitml.cijobs.heldout import held_of
+
+    producers = work.dvc.producers()
+    for name, model in work.about.application.models.items():
+        judge = producers.get(model.metrics) if model.origin == "pipeline" else None
+        if judge not in work.job.stages:
+            continue
+        runs = {**work.found, **{stage: as_run(run) for stage, run in work.done.items() if run.entry is not None}}
+        mine = {stage: runs[stage] for stage in stages_of(work.dvc, name, model) if stage in runs}
+        makers = tuple(dict.fromkeys((producers[model.artifact], judge)))
+
+        def bring(stages: tuple[str, ...] = makers) -> bool:
+            return all(stage in work.done or stage not in work.found or _fetched(work, stage) for stage in stages)
+
+        try:
+            found = held_of(work.about, push, name, mine, bring)
+        except (GitmlError, OSError, ValueError) as exc:
+            work.about.call.say(f"{name} was not held against the version that runs: {str(exc).splitlines()[0]}")
+            continue
+        if found is not None:
+            yield name, work.redact(holdout_json(found))

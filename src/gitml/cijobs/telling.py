@@ -45,11 +45,19 @@ class Teller:
     def stick(self, pull: int, key: str, text: str) -> str:
         """Keep the one comment ``key``: posted, updated, unchanged or superseded."""
         place = self.place
-        sticky = Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self.me)
+        sticky = self._sticky(key, text)
         publisher = Publisher(self.main.application().publisher, place.settings, place.say, self.env.get("PATH"))
         age = Age(place.forge.commits, self.main.commit, {})
         posted, _ = post(publisher, place.forge.comments, OnPull(pull), sticky, age)
         return posted.how
+
+    def has(self, pull: int, key: str) -> bool:
+        """Whether the comment ``key`` was posted there."""
+        sticky = self._sticky(key, "")
+        return any(sticky.owns(comment) for comment in self.place.forge.comments.list(OnPull(pull)))
+
+    def _sticky(self, key: str, text: str) -> Sticky:
+        return Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self.me)
 
     def shown(self, text: str, pictures: Mapping[str, bytes]) -> str:
         """With addresses in place of the pictures' names; without the pictures, where they cannot be pushed."""

@@ -55,6 +55,7 @@ def _version(place: Place, ground: Ground, known: BelievedEvents, name: tuple[st
         "run": found.url,
         "attempt": found.attempt,
         "jobs": list(vouched.fragments),
+        "seconds": {stage.stage: stage.seconds for one in vouched.fragments.values() for stage in one.stages},
         WORKFLOW: workflow,
         MATERIALS: materials(record),
     }

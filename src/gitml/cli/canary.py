@@ -9,23 +9,20 @@ import click
 
 from gitml.cli.canarystop import stop
 from gitml.cli.common import as_json, examples, moment, number, report_file, root_of, traffic_log, traffic_of
+from gitml.cli.groups import DefaultGroup
 from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import EXIT_CODES, Phase, worst
 
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
 _HEAD = ("", "champion", "candidate", "difference", "between", "margin", "units", "events", "")
 _RIGHT = (1, 2, 3, 5, 6, 7)
-_DEFAULT = "look"
 _SHOWN = ("guardrail", "disagreement", "primary", "kpi")
 
 
-class CanaryGroup(click.Group):
+class CanaryGroup(DefaultGroup):
     """`gitml canary MODEL` is `gitml canary look MODEL`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
-            args = [_DEFAULT, *args]
-        return super().parse_args(ctx, args)
+    default = "look"
 
 
 @click.group(

@@ -10,7 +10,8 @@ from gitml.cli.common import as_json, examples, root_of
 from gitml.cli.tables import difference_json, difference_table
 from gitml.jsontext import picked
 from gitml.output import paint, show, show_json, table
-from gitml.training.diff import Diff, DiffLine
+from gitml.registry.difference import DiffLine
+from gitml.training.diff import Diff
 from gitml.training.diff import diff as diff_versions
 
 _PARTS = ("params", "data", "code", "stages", "packages", "signature")

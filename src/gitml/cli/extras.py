@@ -13,8 +13,10 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "httptools", "joblib", "numpy", "orjson", "prometheus_client", "pyarrow", "safetensors", "scipy", "sklearn",
         "skops", "uvicorn",
     ),
+    "kpi": ("duckdb", "psycopg", "sqlalchemy", "statsmodels"),
     "onnx": ("onnx", "onnxruntime"),
     "report": ("vl_convert",),
+    "site": ("jinja2", "markupsafe", "networkx"),
     "sandbox": ("gitml_sandbox",),
 }  # fmt: skip
 # What models may need and no extra brings, by the name that pip knows.

@@ -34,7 +34,11 @@ from gitml.refs import parse
     help="Percent of the traffic that a canary answers; 10 by default.",
 )
 @click.option("--reason", callback=plain_text, help="Why, for those who read it later.")
-@click.option("--anyway", is_flag=True, help="Open it also during a freeze or hold; its gate stays shut until then.")
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Open it also during a freeze or hold, or before an upstream's promotion; its gate stays shut until then.",
+)
 @anew_option
 @as_json
 @click.pass_context

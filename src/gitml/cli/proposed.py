@@ -35,7 +35,7 @@ def placed(ctx: click.Context) -> Iterator[Place]:
         note(printable(text))
 
     with connect(settings, note=say) as forge:
-        yield Place(root, forge, settings, say)
+        yield Place(root, forge, settings, say, secret=lambda name: os.environ.get(name, ""))
 
 
 def names_forge(root: Path) -> bool:

@@ -6,14 +6,37 @@ import click
 
 from gitml import clock
 from gitml.cli.common import as_json, examples, models_of, moment, traffic_log, traffic_of
+from gitml.cli.groups import DefaultGroup
+from gitml.cli.trafficexport import export
 from gitml.output import printable, show, show_json, table
 
 
-@click.command(
+class TrafficGroup(DefaultGroup):
+    """`gitml traffic MODEL` is `gitml traffic show MODEL`."""
+
+    default = "show"
+
+
+@click.group(
+    cls=TrafficGroup,
+    epilog=examples(
+        "gitml traffic delay --since 2026-04-01 --until 2026-04-08",
+        "gitml traffic export delay --in production",
+    ),
+)
+def traffic() -> None:
+    """Logged requests: what a window holds (`show`, which may be left out), and a data set of them (`export`)."""
+
+
+traffic.add_command(export)
+
+
+@traffic.command(
+    name="show",
     epilog=examples(
         "gitml traffic delay --since 2026-04-01 --until 2026-04-08",
         "gitml traffic delay --in production --since 2026-04-01 --until 2026-04-08 --at 2026-04-09T06:00:00Z --json",
-    )
+    ),
 )
 @click.argument("model")
 @click.option("--in", "environment", default="", metavar="ENVIRONMENT", help="Only what was served there.")
@@ -23,7 +46,7 @@ from gitml.output import printable, show, show_json, table
 @traffic_log
 @as_json
 @click.pass_context
-def traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: bool, **options: str | None) -> int:
+def show_traffic(ctx: click.Context, /, model: str, environment: str, *, as_json: bool, **options: str | None) -> int:
     """Show the requests of a window by arm, version and outcome, how many have labels, and whether it is complete.
 
     Exit code 3 unless every host that served in the window has passed its end. Times without a zone are UTC.

@@ -12,7 +12,7 @@ import click
 from gitml.cli.common import as_json, examples, root_of, watch
 from gitml.cli.tables import comparison_table, difference_json
 from gitml.jsontext import picked
-from gitml.output import note, paint, seconds, show, show_json
+from gitml.output import note, paint, printable, seconds, show, show_json
 from gitml.pipelines.lock import training
 from gitml.pipelines.ran import How, Ran
 from gitml.training.standing import standing
@@ -46,7 +46,8 @@ def train(
     """Train models: run what no recorded run covers, and write a version record.
 
     The record appears as models/MODEL/versions/TIME-DIGEST.json. Commit it together with dvc.lock. Training the same
-    code, data, packages and params again makes no new version.
+    code, data, packages and params again makes no new version. A new one is loaded as servers load it, and asked its
+    sample rows: where they would refuse it, the reason is told.
     """
     root = root_of(ctx)
     results = None if force else _standing(root, models, wait=not no_wait)
@@ -92,6 +93,8 @@ def _show(root: Path, result: Trained) -> None:
         same = "the same metrics" if result.same_metrics else "OTHER METRICS: gitml reproduce says more"
         show(paint(f"{result.model}: {record.reference} was reproduced", "bold") + f", with {same}")
         _show_put_back(result)
+    if result.unusable:
+        show(paint("no server would take it: ", "red", "bold") + printable(result.unusable))
     if result.comparison:
         show()
         show(comparison_table(result.comparison))
@@ -109,7 +112,7 @@ def _show_put_back(result: Trained) -> None:
 def _json(root: Path, result: Trained) -> dict[str, Any]:
     comparison = result.comparison
     return {
-        **picked(result, "model", "outcome", "put_back"),
+        **picked(result, "model", "outcome", "put_back", "unusable"),
         **picked(result.record, "version", "digest"),
         "record": result.path.relative_to(root),
         "stages": [{**picked(r, "stage", "how", "why"), "seconds": round(r.seconds, 3)} for r in result.stages],

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from gitml.control.mainline import Mainline
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.edit import Who, bring, commit_file, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
@@ -145,20 +146,25 @@ class Put:
 
 
 def put_pull(place: Place, wish: Wish, branch: ChangeBranch, body: Callable[[str], str]) -> Put:
-    """Open the pull request, or bring the open one up to date. ``body`` gets the commit.
+    """Open the pull request, or bring the open one up to date. ``body`` gets the commit."""
+    new = NewPull(wish.title, wish.branch, place.branch, body(branch.commit), draft=wish.draft)
+    return keep_pull(place, new, is_new=branch.is_new)
+
+
+def keep_pull(place: Place, new: NewPull, *, is_new: bool) -> Put:
+    """The same for any change; ``is_new``: its commit was made now.
 
     What people wrote around gitml's part of the text stays.
     """
-    text = f"{BEGIN}\n{body(branch.commit).strip()}\n{END}"
-    there = [p for p in place.forge.pulls.of_branch(wish.branch) if p.base.branch == place.branch]
+    text = f"{BEGIN}\n{new.body.strip()}\n{END}"
+    there = [p for p in place.forge.pulls.of_branch(new.head) if p.base.branch == place.branch]
     if not there:
-        new = NewPull(wish.title, wish.branch, place.branch, text, draft=wish.draft)
-        return Put(place.forge.pulls.open(new), "opened")
+        return Put(place.forge.pulls.open(replace(new, body=text)), "opened")
     pull = there[0]
     whole = _around(pull.body, text)
-    title = wish.title if branch.is_new else pull.title
+    title = new.title if is_new else pull.title
     if same_text(whole, pull.body) and title == pull.title:
-        return Put(pull, "updated" if branch.is_new else "unchanged")
+        return Put(pull, "updated" if is_new else "unchanged")
     return Put(place.forge.pulls.edit(pull.number, title=title, body=whole), "updated")
 
 

@@ -6,16 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.control.signing import Signer
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
+from gitml.evidence.impacts import KIND as IMPACT
+from gitml.evidence.impacts import SignedImpact, impacts_of
 from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
 from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules, believed_of
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
+from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_tree
 from gitml.git.ledger import LOOKS
 from gitml.git.ledgerline import NAME, LedgerEntry
@@ -31,8 +35,8 @@ def read_looks(
 ) -> tuple[Believed, ...]:
     """Every look that was ever added up to ``head`` and signed at ``since`` or later, believed or not, oldest first.
 
-    ``kind``: of looks, or of the evaluations of candidates that lie beside them. A branch has many; who needs the last
-    ones reads no others. Raises OutsideError when Git cannot read it.
+    ``kind``: of looks, or of the evaluations of candidates and the impacts of changes that lie beside them. A branch
+    has many; who needs the last ones reads no others. Raises OutsideError when Git cannot read it.
     """
     repository = Repository(root)
     entries = ledger.remembered(repository, head, LOOKS).entries
@@ -54,21 +58,31 @@ def heard_looks(
 
     ``copied``: what lies on the ledger, where those that something hung on are: it stays when their branch goes.
     """
-    return looks_of(_counting(place, rules, since, KIND, copied))
+    return looks_of(_counting(place.root, place.remote, rules, since, KIND, copied))
+
+
+def looks_on(git: Git, remote: Remote, rules: EvidenceRules, since: datetime) -> Looks:
+    """The same of any repository, by the rules of its own main. ``git`` is where its objects are kept."""
+    return looks_of(_counting(git.root, remote, rules, since, KIND, ()))
 
 
 def heard_canaries(
     place: Place, rules: EvidenceRules, since: datetime | None = None, copied: Iterable[Believed] = ()
 ) -> Canaries:
     """The evaluations of candidates that the forge has now, and that count. As ``heard_looks``."""
-    return canaries_of(_counting(place, rules, since, CANARY, copied))
+    return canaries_of(_counting(place.root, place.remote, rules, since, CANARY, copied))
+
+
+def heard_impacts(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedImpact, ...]:
+    """What KPIs did after changes, as the forge has it now and as it counts. As ``heard_looks``."""
+    return impacts_of(_counting(place.root, place.remote, rules, since, IMPACT, ()))
 
 
 def _counting(
-    place: Place, rules: EvidenceRules, since: datetime | None, kind: str, copied: Iterable[Believed]
+    root: Path, remote: Remote, rules: EvidenceRules, since: datetime | None, kind: str, copied: Iterable[Believed]
 ) -> Iterable[Believed]:
-    head = ledger.fetch(place.root, place.remote, LOOKS)
-    told = read_looks(place.root, head, rules, since, kind) if head else ()
+    head = ledger.fetch(root, remote, LOOKS)
+    told = read_looks(root, head, rules, since, kind) if head else ()
     every = (*told, *(one for one in copied if one.kind == kind))
     return {one.name: one for one in every if one}.values()
 

@@ -13,6 +13,7 @@ from gitml.git.history import first_with
 from gitml.git.repository import FOLDER
 from gitml.git.tree import Tree
 from gitml.refs import Reference
+from gitml.registry.deploymentpast import Past, history
 from gitml.registry.record import Record
 from gitml.registry.resolve import deployment_in, environments, resolve
 from gitml.registry.store import record_in, record_path, versions
@@ -20,15 +21,6 @@ from gitml.spec import Application, Deployment, Policy, parse_application, parse
 from gitml.spec.policy import POLICY
 
 SPEC = "gitml.yaml"
-
-
-@dataclass(frozen=True)
-class Past:
-    """One state of a file on the mainline: the commit that brought it, when, and its bytes (None: deleted)."""
-
-    commit: str
-    time: str
-    content: bytes | None
 
 
 @dataclass(frozen=True)
@@ -98,20 +90,7 @@ class Mainline:
 
     def history(self, path: str) -> Iterator[Past]:
         """Along first parents, newest first."""
-        words = (
-            "log",
-            "--no-show-signature",
-            "--first-parent",
-            "-m",
-            "--format=%H %cI",
-            self.commit,
-            "--",
-            f":(literal){path}",
-        )
-        for line in self.git.text(*words).splitlines():
-            commit, _, time = line.partition(" ")
-            if commit:
-                yield Past(commit, time, self.git.read_file(commit, path))
+        return history(self.git, self.commit, path)
 
     def added(self, path: str) -> str | None:
         """The commit that first brought a file in."""

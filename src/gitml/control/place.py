@@ -14,23 +14,23 @@ from gitml.control.mainline import Mainline
 from gitml.errors import OutsideError
 from gitml.forges.governed import Account, GovernedForge
 from gitml.forges.settings import Settings
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, bring, tip_of
 from gitml.git.orphan import Remote
 
-# .invalid is reserved (RFC 2606): no forge can take the address for a person's.
-BOT_NAME, BOT_EMAIL = "gitml-bot", "gitml-bot@noreply.invalid"
-
 
 @dataclass(frozen=True)
 class Place:
-    """A clone at ``root`` and its repository on the forge. ``clock`` gives the time in UTC."""
+    """A clone at ``root`` and its repository on the forge. ``clock`` gives the time in UTC, ``secret`` the value of a
+    secret that gitml.yaml names, '' where it is not there."""
 
     root: Path
     forge: GovernedForge
     settings: Settings
     say: Callable[[str], None] = lambda _: None
     clock: Callable[[], datetime] = field(default=now)
+    secret: Callable[[str], str] = field(default=lambda _: "", repr=False)
 
     @cached_property
     def git(self) -> Git:

@@ -17,8 +17,10 @@ from gitml.evidence.statement import Binding, Statement, to_payload
 from gitml.evidence.trust import Believed, Cause
 from gitml.gates.facts import Unknown
 from gitml.git import ledger
+from gitml.git.commands import Git
 from gitml.git.ledger import Event
 from gitml.git.ledgerline import Break
+from gitml.git.orphan import Remote
 from gitml.spec.policy import Policy
 
 
@@ -118,9 +120,14 @@ def rules_of(place: Place, policy: Policy) -> EvidenceRules:
 
 def heard(place: Place, policy: Policy) -> BelievedEvents:
     """Fetch and judge the ledger. Raises OutsideError, or IntegrityError when it was rewritten."""
-    head = ledger.fetch(place.root, place.remote)
-    told = read(place.root, head, rules_of(place, policy), whole=False) if head else Told()
-    events = without_backdated(place.git, told.events, policy.keys)
+    return heard_in(place.git, place.remote, rules_of(place, policy))
+
+
+def heard_in(git: Git, remote: Remote, rules: EvidenceRules) -> BelievedEvents:
+    """The same of any repository, by the rules of its own main. ``git`` is where its objects are kept."""
+    head = ledger.fetch(git.root, remote)
+    told = read(git.root, head, rules, whole=False) if head else Told()
+    events = without_backdated(git, told.events, rules.policy.keys)
     return BelievedEvents(events, told.standing.broken)
 
 

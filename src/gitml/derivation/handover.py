@@ -59,7 +59,8 @@ class StageRun(_Part):
 class Fragment(_Part):
     """What became of one job. ``files`` are the outputs that live in Git, as base64; ``run`` is the run's address.
 
-    ``unusable`` says of a model that was trained why a server would refuse it.
+    ``unusable`` says of a model that was trained why a server would refuse it. ``held`` is, as JSON, how it did on the
+    same rows as the version that runs: only the report reads it.
     """
 
     format: Literal["gitml fragment 1"] = "gitml fragment 1"
@@ -72,6 +73,7 @@ class Fragment(_Part):
     stages: tuple[StageRun, ...] = ()
     files: Mapping[RepoPath, str] = {}
     unusable: Mapping[str, str] = {}
+    held: Mapping[str, Annotated[str, Field(max_length=1_000_000)]] = {}
 
     def contents(self) -> dict[str, bytes]:
         return {path: b64decode(text) for path, text in self.files.items()}

@@ -1,19 +1,114 @@
-"""The commit that asks for a training: it has main's own tree, whatever the branch had before."""
+"""The commit that asks for a training: main's own tree, with the parameters that gitml.yaml sets for that moment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from gitml.derivation.claim import Claim
-from gitml.errors import OutsideError
+from gitml.derivation.claim import Claim, moment_of
+from gitml.errors import FailedError, OutsideError
+from gitml.evidence.looks import KIND as LOOK
+from gitml.evidence.looks import LookDetails
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
+from gitml.git.edit import tree_with
+from gitml.git.tree import Tree
+from gitml.registry.resolve import deployment_in, environments
+from gitml.registry.store import versions
+from gitml.retraining.causes import (
+    NamedLook,
+    TrainingCause,
+    WatchedVersion,
+    by_data,
+    by_looks,
+    by_schedule,
+    by_upstream,
+)
+from gitml.retraining.data import changed_data
+from gitml.retraining.upstream import changed_upstream
+from gitml.spec import parse_application, parse_policy
+from gitml.spec.application import Application
+from gitml.spec.policy import POLICY
+from gitml.spec.retrain import RetrainSpec
+from gitml.spec.root import APPLICATION
 
 NAME = "retrain"
 
 
 def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
+    """Without a subject main is stale, and its own tree is trained. Else the subject is ``MODEL CAUSE``, and the looks
+    that show the cause are ``causes``. What a person asks for by hand is that person's."""
     tree = git.repository.tree_of(claim.base)
     if tree is None:
         raise OutsideError(f"the clone lacks the commit {claim.base}", "git fetch origin")
-    return tree
+    if not claim.subject:
+        return tree
+    model, _, kind = claim.subject.partition(" ")
+    moment, app = moment_of(claim), parse_application(git.at(claim.base).read(APPLICATION) or b"")
+    spec = app.retrain.get(model)
+    if spec is None or kind not in spec.causes:
+        raise FailedError(f"{model or 'nothing'} is not trained again because of {kind or 'nothing'}")
+    found = _found(git, claim, app, (model, kind), causes)
+    if not any(cause.stands for cause in found):
+        raise FailedError(f"nothing that it names shows the cause {kind}")
+    return tree_at(git, claim.base, spec, moment)
+
+
+def tree_at(git: Git, base: str, spec: RetrainSpec, moment: datetime) -> str:
+    """The tree of ``base`` with the parameters of that moment. Raises SpecError for a file that lacks one."""
+    tree = git.repository.tree_of(base) or ""
+    if not spec.set:
+        return tree
+    content = spec.params_at(git.read_file(base, spec.params) or b"", moment)
+    return tree_with(git.repository, tree, f"{git.prefix}{spec.params}", content)
+
+
+def changes_anything(git: Git, base: str, spec: RetrainSpec, moment: datetime) -> bool:
+    """Whether what is set differs from what ``base`` has."""
+    return tree_at(git, base, spec, moment) != git.repository.tree_of(base)
+
+
+def _found(
+    git: Git, claim: Claim, app: Application, about: tuple[str, str], causes: Sequence[Statement]
+) -> tuple[TrainingCause, ...]:
+    """The causes of that kind at the moment of the claim, from main and the statements that it names."""
+    (model, kind), moment = about, moment_of(claim)
+    spec, tree = app.retrain[model], git.at(claim.base)
+    newest = next(reversed(versions(tree, model)), "")
+    if kind == "schedule":
+        return tuple(by_schedule(spec, model, newest, moment))
+    if kind == "new_data":
+        return tuple(by_data(spec, model, changed_data(git, claim.base, model, newest, spec.data)))
+    if kind == "upstream":
+        return tuple(by_upstream(spec, model, changed_upstream(git, claim.base, model, moment)))
+    rules = parse_policy(tree.read(POLICY) or b"").retraining.looks
+    looks = _looks(claim, causes, rules.of * app.monitors.of(model).window)
+    better = app.models[model].better
+    every = (by_looks(spec, rules, better, one, looks, moment) for one in watched_on(tree, app, model))
+    return tuple(
+        cause for found in every for cause in found if cause.kind == kind and set(cause.looks) == {*claim.causes}
+    )
+
+
+def _looks(claim: Claim, causes: Sequence[Statement], span: timedelta) -> tuple[NamedLook, ...]:
+    found = []
+    for name, statement in zip(claim.causes, causes, strict=True):
+        if statement.binding.kind != LOOK:
+            raise FailedError(f"names {name} as its cause, which is no look")
+        try:
+            details = LookDetails.model_validate(dict(statement.details))
+        except ValueError:
+            raise FailedError(f"names {name} as its cause, which is no look") from None
+        found.append(NamedLook(name, statement.binding.moment, details))
+    ends = sorted(one.details.look.until for one in found)
+    if ends and ends[-1] - ends[0] >= span:
+        raise FailedError("names looks that lie too far apart")
+    return tuple(found)
+
+
+def watched_on(tree: Tree, app: Application, model: str) -> tuple[WatchedVersion, ...]:
+    """The champions of the model that are watched, by environment. Raises SpecError for files that cannot be read."""
+    spec = app.monitors.of(model)
+    places = (spec.environments or environments(tree, model)) if spec.watch else ()
+    states = ((place, deployment_in(tree, model, place)) for place in places)
+    return tuple(WatchedVersion(model, place, s.champion.version, spec.window) for place, s in states if s)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gitml.evidence import canaries, looks
+from gitml.evidence import canaries, impacts, looks
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.reader import by_time
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
+from gitml.git.bot import BOT_AUTHOR
 from gitml.git.filechange import FileChange
 from gitml.git.history import MOST_FILES, Landed
 from gitml.git.ledger import BRANCH, LOOKS, Event
 from gitml.git.ledgerline import NAME
-from gitml.git.orphan import WHO
 from gitml.kinds import KINDS
 
 # Findings of one kind at one commit that are told by name.
@@ -51,8 +51,9 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
     """
     told = [_believe(facts, event, now) for event in _events(facts) if event.content]
     evaluations = [one for one in told if one.kind == canaries.KIND]
-    others = [one for one in told if one.kind != canaries.KIND]
-    told_of = (*looks.findings(others), *canaries.findings(evaluations))
+    business = [one for one in told if one and one.kind == impacts.KIND]
+    others = [one for one in told if one.kind != canaries.KIND and one not in business]
+    told_of = (*looks.findings(others), *canaries.findings(evaluations), *impacts.findings(business))
     found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
     return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
 
@@ -119,7 +120,7 @@ def _commit(facts: AuditFacts, landed: Landed) -> Iterator[Finding]:
 
 
 def _writer(landed: Landed) -> Iterator[Finding]:
-    who = {landed.author, landed.committer} - {WHO}
+    who = {landed.author, landed.committer} - {BOT_AUTHOR}
     if who:
         message = f"says that it is by {min(who)}, and not by gitml: anybody who may push can write that"
         yield Finding(Kind.FOREIGN_WRITER, BRANCH, message, landed.commit)

@@ -44,9 +44,9 @@ def files(audit: Audit) -> dict[str, bytes]:
         EVENTS: _lines(events),
         CHANGES: _lines(changes),
         FINDINGS: _lines(found),
-        "events.csv": _csv(events, event_row_columns()),
-        "changes.csv": _csv(changes, tuple(ChangeRow.__dataclass_fields__)),
-        "findings.csv": _csv(found, ("finding", "phase", "subject", "message", "commit")),
+        "events.csv": csv_text(events, event_row_columns()),
+        "changes.csv": csv_text(changes, tuple(ChangeRow.__dataclass_fields__)),
+        "findings.csv": csv_text(found, ("finding", "phase", "subject", "message", "commit")),
     }
 
 
@@ -132,7 +132,7 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return "".join(f"{line}\n" for line in dumped).encode()
 
 
-def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     """RFC 4180, with nothing in it that a spreadsheet would run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL)

@@ -234,6 +234,18 @@ class Looks:
         return tuple(look for look in self.counting if look.monitor == (model, environment))
 
 
+def began(part: str, history: Sequence[SignedLook]) -> SignedLook:
+    """The first look of those in which a verdict fails, up to the last in which it was well; one that could not tell is
+    no end. ``history`` is of one version, oldest first."""
+    first = history[-1]
+    for look in reversed(history):
+        verdict = look.details.look.verdicts.get(part)  # type: ignore[call-overload]
+        if verdict is None or verdict.phase is Phase.SUCCESSFUL:
+            break
+        first = look if verdict.phase is Phase.FAILED else first
+    return first
+
+
 def most_spent(details: Iterable[LookDetails], year: int) -> Spent | None:
     """The most that looks of one monitor say of a year, whatever their version and configuration."""
     found = (one.spent for one in details if one.spent.year == year)

@@ -44,6 +44,15 @@ class NewPull:
 
 
 @dataclass(frozen=True)
+class LabelPut:
+    """Somebody put a label on a pull request; ``by`` is the login, ``time`` UTC, ISO with a Z."""
+
+    label: str
+    by: str
+    time: str
+
+
+@dataclass(frozen=True)
 class ChangedFile:
     """``change`` is added, removed, modified, renamed, copied or changed; ``before`` the name before a renaming."""
 
@@ -230,6 +239,10 @@ class Pulls(Protocol):
 
     def label(self, number: int, labels: Sequence[str]) -> None:
         """Add labels; those that do not exist are made."""
+        ...
+
+    def labelled(self, number: int) -> tuple[LabelPut, ...]:
+        """Who put which label on when, oldest first; also of labels that are gone."""
         ...
 
 

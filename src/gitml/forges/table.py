@@ -10,13 +10,15 @@ import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gitml.errors import UsageError
-from gitml.forges.governed import GovernedForge
 from gitml.forges.job import ForgeJob
 from gitml.forges.settings import Settings
-from gitml.http import Patience
+from gitml.retries import Patience
+
+if TYPE_CHECKING:  # jobs that ask no forge need none of its types
+    from gitml.forges.governed import GovernedForge
 
 # name: module
 FORGES: dict[str, str] = {"github": "gitml.forges.github", "memory": "gitml.forges.memory"}

@@ -13,7 +13,7 @@ from typing import Any
 
 from gitml import __version__
 from gitml.control.mainline import Mainline
-from gitml.control.place import BOT_EMAIL, Place
+from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
 from gitml.derivation import proposal, training
 from gitml.derivation.claim import Claim, claim_of
@@ -23,6 +23,7 @@ from gitml.evidence.trust import LEEWAY
 from gitml.gate.ground import Ground
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
 from gitml.gates.facts import Unknown
+from gitml.git.bot import BOT_EMAIL
 from gitml.git.commands import Git
 from gitml.git.merges import adds_nothing, changes, parents
 from gitml.registry.record import Record

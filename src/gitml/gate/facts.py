@@ -17,9 +17,22 @@ from gitml.evidence.trust import Believed
 from gitml.gate.beside import rules_of_test
 from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
+from gitml.gate.members import members_of, with_members
 from gitml.gate.tree import Edit, Edits, deployment
 from gitml.gate.version import Shelf, original_of, record_of, verified, version_of
-from gitml.gates.facts import Commit, Facts, JudgedBeside, MonitorLook, Part, Person, Proof, Unknown, Version
+from gitml.gates.facts import (
+    Commit,
+    Facts,
+    JudgedBeside,
+    MemberFact,
+    MonitorLook,
+    Part,
+    Person,
+    Proof,
+    Unknown,
+    UpstreamFact,
+    Version,
+)
 from gitml.policy.change import Move, classify
 from gitml.policy.facts import Case, Pull
 from gitml.registry.desired import part_of
@@ -29,6 +42,12 @@ from gitml.spec.policy import Policy
 
 Proofs = tuple[Proof, ...] | Unknown
 Lineage = Callable[[Record, Record | None, str], tuple[Commit, ...] | Unknown]
+UpstreamsOf = Callable[[Record, str], tuple[UpstreamFact, ...] | Unknown]
+_NOBODY_ASKS = Unknown("no gate of policy.yaml asks what it is built on")
+
+
+def _nothing_known(_: Record, __: str) -> tuple[UpstreamFact, ...] | Unknown:
+    return Unknown("nobody looked at the models that it is built on")
 
 
 def _nobody_looked(_: Record, __: Record | None, ___: str) -> tuple[Commit, ...] | Unknown:
@@ -57,6 +76,7 @@ class Sources:
     beside: tuple[JudgedBeside, ...] | Unknown = field(
         default_factory=lambda: Unknown("nobody read how candidates were judged")
     )
+    upstreams: UpstreamsOf = _nothing_known
 
 
 def case_of(sources: Sources, found: Edits, edit: Edit, pull: Pull | Unknown) -> Case:
@@ -147,29 +167,62 @@ def _champion(sources: Sources, model: str, old: Deployment | None) -> _Known | 
 def _facts(
     sources: Sources, edit: Edit, part: Part, pin: Pin, champion: _Known | Unknown | None, proofs: Proofs
 ) -> Facts | Unknown:
-    record = record_of(sources.shelf.main, edit.model, pin)
+    found = _alone(sources, edit.model, edit.environment, pin, champion, proofs)
+    if isinstance(found, Unknown):
+        return found
+    facts, record = found
+    members = _members(sources, edit, record, facts, proofs)
+    candidate = with_members(facts.candidate, members)
+    return replace(facts, part=part, was=_was(sources, edit, pin), members=members, candidate=candidate)
+
+
+def _members(
+    sources: Sources, edit: Edit, record: Record, facts: Facts, proofs: Proofs
+) -> tuple[MemberFact, ...] | Unknown:
+    if facts.candidate.format != "ensemble":
+        return ()
+
+    def alone(model: str, pin: Pin) -> Facts | Unknown:
+        try:
+            old = sources.shelf.main.deployment(model, edit.environment)
+        except (SpecError, ValueError) as exc:
+            return Unknown(f"what {edit.environment} has of {model} cannot be read: {exc}")
+        found = _alone(sources, model, edit.environment, pin, _champion(sources, model, old), proofs)
+        if isinstance(found, Unknown):
+            return found
+        return misdescribed(found[1], found[0].candidate) or found[0]
+
+    return members_of(sources.shelf, record, edit.environment, alone)
+
+
+def _alone(
+    sources: Sources, model: str, environment: str, pin: Pin, champion: _Known | Unknown | None, proofs: Proofs
+) -> tuple[Facts, Record] | Unknown:
+    """A version by itself, with its record; nothing of the edit is in it."""
+    record = record_of(sources.shelf.main, model, pin)
     if isinstance(record, Unknown):
         return record
     before = champion.record if isinstance(champion, _Known) else None
     compared = verified(sources.shelf, record, proofs)
-    authors = sources.lineage(record, before, edit.environment)
-    candidate = version_of(sources.shelf, record, compared=compared, authors=authors)
-    return Facts(
+    authors = sources.lineage(record, before, environment)
+    here = sources.policy.environments.get(environment)
+    asked = here is not None and "upstream" in here.wanted(model)
+    found = Facts(
         now=sources.now,
         repository=sources.repository,
-        environment=edit.environment,
-        candidate=candidate,
+        environment=environment,
+        candidate=version_of(sources.shelf, record, compared=compared, authors=authors),
         champion=champion.version if isinstance(champion, _Known) else champion,
-        part=part,
         order=tuple(sources.policy.environments),
-        pinned=_pinned(sources, edit.model, pin),
+        pinned=_pinned(sources, model, pin),
         proofs=proofs,
         exceptions=sources.policy.exceptions,
         looks=sources.looks,
         judged_beside=sources.beside,
-        test_rules=rules_of_test(sources.shelf.main, edit.model, edit.environment),
-        was=_was(sources, edit, pin),
+        test_rules=rules_of_test(sources.shelf.main, model, environment),
+        upstreams=sources.upstreams(record, environment) if asked else _NOBODY_ASKS,
     )
+    return found, record
 
 
 def _was(sources: Sources, edit: Edit, pin: Pin) -> Part | None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitml.control.place import Place
+from gitml.control.upstreams import Upstreams
 from gitml.errors import GitmlError, OutsideError
 from gitml.forges.base import PullRequest
 from gitml.forges.table import adapter
 from gitml.gate.beside import NOBODY_JUDGES, Beside, as_of_now, beside_or_unknown, beside_told
 from gitml.gate.derived import DerivedCommit, derivations
-from gitml.gate.facts import Sources, case_of
+from gitml.gate.facts import Sources, UpstreamsOf, case_of
 from gitml.gate.ground import Ground
 from gitml.gate.lineage import lineage_of
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
@@ -120,7 +121,13 @@ def _sources(place: Place, ground: Ground, beside: Beside) -> Sources:
         teams=teams_of(place, ground.policy),
         looks=looks_told(ground.seen),
         beside=beside_told(beside),
+        upstreams=_upstreams(place, ground),
     )
+
+
+def _upstreams(place: Place, ground: Ground) -> UpstreamsOf:
+    """Looked up where a gate asks, each repository once."""
+    return Upstreams(place, ground.main, ground.heard).facts
 
 
 def have_head(place: Place, pull: PullRequest) -> None:

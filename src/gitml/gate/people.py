@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from gitml.control.change import REQUESTED, requested_by
-from gitml.control.place import BOT_EMAIL, BOT_NAME, Place
+from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents
 from gitml.errors import GitmlError
 from gitml.evidence.statement import Binding
@@ -22,6 +22,7 @@ from gitml.forges import governed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import PullCommit
 from gitml.gates.facts import Commit, Person, Unknown
+from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.trailers import values
 from gitml.policy.facts import CountedReview, Pull
 from gitml.spec.policy import Policy

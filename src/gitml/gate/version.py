@@ -149,7 +149,7 @@ def _role(shelf: Shelf, record: Record, role: str, parse: Callable[[bytes, str],
     path = record.roles.get(role)
     if path is None or path not in record.files:
         return Unknown(f"{record.version} has no {role} file")
-    raw = _bytes(shelf, record, path)
+    raw = file_of(shelf, record, path)
     if isinstance(raw, Unknown):
         return raw
     try:
@@ -160,8 +160,8 @@ def _role(shelf: Shelf, record: Record, role: str, parse: Callable[[bytes, str],
         return Unknown(f"{path} {str(exc)[:300]}")
 
 
-def _bytes(shelf: Shelf, record: Record, path: str) -> bytes | Unknown:
-    """A file of the version: from the commit that brought its record in, else from the DVC remotes."""
+def file_of(shelf: Shelf, record: Record, path: str) -> bytes | Unknown:
+    """A file of the version, with the bytes that its record vouches for: from Git, else from the DVC remotes."""
     if record.files[path].size > _LARGEST:
         return Unknown(f"{path} has more than {_LARGEST:,} bytes")
     with tempfile.TemporaryDirectory(prefix="gitml-fact-") as folder:

@@ -183,6 +183,36 @@ class Departure:
 
 
 @dataclass(frozen=True)
+class UpstreamFact:
+    """What is known of a model that a version is built on, in the ``environment`` where it must run.
+
+    ``name`` is the key under `needs` of gitml.yaml, ``model`` what it means, with its application or repository where
+    that is another one. Versions are a name and the SHA-256 of the artifact. ``used`` are those that the version can
+    have been made with, and ``told_by`` says in words how that is known; ``running`` is what runs there by main's word
+    and signed evidence. ``promotions`` are open pull requests that would change it there.
+    """
+
+    name: str
+    model: str
+    environment: str
+    used: tuple[tuple[str, str], ...] | Unknown
+    running: tuple[str, str] | Unknown
+    told_by: str = ""
+    promotions: tuple[int, ...] | Unknown = ()
+
+
+@dataclass(frozen=True)
+class MemberFact:
+    """A version that an ensemble pins. ``part``: as what base has exactly it in the environment; None where it has it
+    not. Then ``facts`` are those of the member itself, as if it were promoted there alone."""
+
+    model: str
+    version: str
+    part: Part | None
+    facts: Facts | Unknown
+
+
+@dataclass(frozen=True)
 class Facts:
     """What one version is judged on for one environment, as champion, canary or shadow there.
 
@@ -190,7 +220,8 @@ class Facts:
     policy.yaml orders them, ``pinned`` those where base pins exactly this version and artifact. ``left`` is looked up
     for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
     monitors, read where a gate asks for them; ``judged_beside`` are evaluations of the candidate, under ``test_rules``
-    or others. ``was``: as what base has it there.
+    or others. ``was``: as what base has it there. ``upstreams`` are the models that it is built on, looked up where a
+    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none.
     """
 
     now: datetime
@@ -214,3 +245,7 @@ class Facts:
         default_factory=lambda: Unknown("policy.yaml does not say under `canary` how candidates are judged there")
     )
     was: Part | None = None
+    upstreams: tuple[UpstreamFact, ...] | Unknown = field(
+        default_factory=lambda: Unknown("nobody looked at the models that it is built on")
+    )
+    members: tuple[MemberFact, ...] | Unknown = ()

@@ -18,6 +18,7 @@ from gitml.gates import (
     signature,
     size,
     slices,
+    upstream,
 )
 from gitml.gates.base import PolicyGate
 
@@ -36,5 +37,6 @@ GATES: dict[str, PolicyGate] = {
     "drift": drift,
     "harm": harm,
     "canary": canary,
+    "upstream": upstream,
     "evidence": evidence,
 }

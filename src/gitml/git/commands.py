@@ -14,10 +14,15 @@ from gitml.git.tree import CommitTree
 
 
 class Git:
-    """The Git repository that holds ``root``, which may be a sub-folder of it."""
+    """The Git repository that holds ``root``, which may be a sub-folder of it.
 
-    def __init__(self, root: Path) -> None:
+    ``prefix``: another folder that paths count from, where it need not be in the work tree: '' or 'sub/folder/'.
+    """
+
+    def __init__(self, root: Path, prefix: str | None = None) -> None:
         self.root = root
+        if prefix is not None:
+            self.prefix = prefix
         if not any((folder / ".git").exists() for folder in (root, *root.parents)):
             raise OutsideError(f"{root} is not in a Git repository", "run `git init` first")
 

@@ -113,6 +113,13 @@ def commits(root: Path, revision: str) -> tuple[str, ...]:
     return tuple(git(root, *words).stdout.decode().split())
 
 
+def messages(root: Path, revision: str) -> dict[str, tuple[str, str]]:
+    """Commit → subject and body of its message, along first parents."""
+    command = ("log", "--first-parent", "-z", "--no-show-signature", "--format=%H%x00%s%x00%b", "--end-of-options")
+    said = fields(root, *command, revision, "--")
+    return {commit: (subject, body) for commit, subject, body in zip(said, said, said, strict=False)}
+
+
 def escaped(path: str) -> str:
     """The path as it stands, for a pathspec with patterns."""
     return re.sub(r"([\\*?\[])", r"\\\1", path)

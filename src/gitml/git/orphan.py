@@ -21,8 +21,9 @@ from urllib.parse import unquote, urlsplit
 
 from gitml import clock
 from gitml.errors import IntegrityError, OutsideError
+from gitml.git.bot import BOT_AUTHOR
 from gitml.git.runner import git, settings
-from gitml.http import Patience
+from gitml.retries import Patience
 
 _MOVED = re.compile(
     "stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|already exists|incorrect old value"
@@ -35,8 +36,6 @@ _PASSING = re.compile(r"(?:returned error: |HTTP |HTTP/\d\.?\d? )(?:429|502|503|
 _PATIENCE = Patience(tries=5, first=0.5, longest=8.0)
 _TRIES = 40
 _SECONDS = 120.0
-# .invalid is reserved (RFC 2606): no forge can take the address for a person's.
-WHO = "gitml-bot <gitml-bot@noreply.invalid>"
 # Trees of months are fetched one by one when they are needed: a branch may have thousands of files.
 _CONFIG = """\
 [core]
@@ -260,7 +259,7 @@ class _Work:
     def _commands(self, tip: str | None, branch: bytes) -> list[bytes]:
         message = self.addition.message.encode("utf-8")
         head = b"commit %s\nmark :%d\ncommitter %s %d +0000\n"
-        who, now = WHO.encode(), int(clock.timestamp())
+        who, now = BOT_AUTHOR.encode(), int(clock.timestamp())
         # Without a commit before it, the first of the other parents would become the branch's own past.
         first = tip is None and bool(self.addition.parents)
         lines = [head % (branch, 2, who, now) + b"data 6\nBegin\n\n"] if first else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,15 +13,15 @@ import pyarrow as pa
 
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError, OutsideError
-from gitml.inference.kpitable import kpi_batches
 from gitml.models.signature import parse as parse_signature
 from gitml.registry import Record
 from gitml.rollout.evaluation import Contender, Evaluation, Mode
 from gitml.rollout.judge import judge, last_tick
 from gitml.rollout.resolved import EvaluatedMetric, resolved
-from gitml.rollout.trial import CandidateTrial, TrialRules, TrialTraffic
+from gitml.rollout.trial import CandidateTrial, KpiRule, TrialRules, TrialTraffic
 from gitml.spec.canary import CanaryRules
 from gitml.spec.deployment import Pin
+from gitml.success.facts import FactPlace, fact_window
 from gitml.traffic.marks import Completeness, completeness
 from gitml.traffic.private import EVERY_COLUMN
 from gitml.traffic.reader import Window, events, requests
@@ -127,9 +128,15 @@ def traffic_of(trial: CandidateTrial, place: TrialPlace) -> TrialTraffic:
     def complete(since: datetime, until: datetime) -> Completeness | None:
         return completeness(place.folder, since, until, at=trial.at, environment=trial.environment)
 
+    def facts(rule: KpiRule, window: Window) -> Iterator[Any]:
+        facts_at = FactPlace(place.root, place.folder, place.spool, os.environ)
+        return fact_window(
+            facts_at, rule.name, rule.spec, (window.since or trial.since, window.until or trial.at), window.at
+        )
+
     return TrialTraffic(
         rows,
         lambda window: events(place.folder, window, spool=place.spool),
-        lambda path: kpi_batches(place.root, path),
+        facts,
         complete,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,18 @@ from gitml.errors import GitmlError
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch, metric_of, own_of
 from gitml.models.signature import parse as parse_signature
-from gitml.monitoring.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, Performance, judge_harm
-from gitml.monitoring.labelled import NEEDED, answered, labelled
-from gitml.monitoring.losses import SCORES
-from gitml.monitoring.performance import PerformanceReport, WindowPerformance, by_group, in_window, overall, sources_of
+from gitml.monitoring.harm.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, Performance, judge_harm
+from gitml.monitoring.harm.labelled import NEEDED, answered, labelled
+from gitml.monitoring.harm.losses import SCORES
+from gitml.monitoring.harm.performance import (
+    PerformanceReport,
+    WindowPerformance,
+    by_group,
+    in_window,
+    overall,
+    sources_of,
+)
 from gitml.monitoring.promise import WINDOWS
 from gitml.monitoring.reference import FEATURE, OUTPUT
 from gitml.monitoring.subject import Look, Subject
@@ -60,7 +67,7 @@ def performed(
     metric = metric_of(watch, call.app)
     outputs = [field for name, field in subject.every.items() if name.startswith(OUTPUT)]
     if not metric or not outputs:
-        return Verdict(Phase.INCONCLUSIVE, "no metric that labels tell is named: write `harm: {metric: …}`"), None, None
+        return Verdict(Phase.INCONCLUSIVE, _untold(call.app.models[watch.model].better)), None, None
     groups = _groups(subject, watch, call, metric)
     window = Window(looks[0].since, looks[-1].until, call.at)
     names = [*NEEDED, f"{OUTPUT}{outputs[0].name}", *{key for _, key, _, _ in groups}]
@@ -81,6 +88,12 @@ def performed(
     if watch.spec.performance.estimate and call.estimates:
         report = _estimated(report, subject, watch, call, looks)
     return _told(verdict, report, metric), performance, report
+
+
+def _untold(better: Iterable[str]) -> str:
+    names = ", ".join(better)
+    why = f"labels of single rows tell none of {names}" if names else "no metric stands under `better`"
+    return f"{why}: write `harm: {{metric: …}}`"
 
 
 def _claims(labels: Labelled, watch: Watch, call: PerformanceCall) -> bool:
@@ -178,7 +191,7 @@ def _estimated(
         return replace(report, why=why)
     # scikit-learn takes a second to load, and most looks need none of it.
     from gitml.monitoring.estimates.estimate import estimator
-    from gitml.monitoring.suitability import suitability
+    from gitml.monitoring.estimates.suitability import suitability
 
     found = _evaluated_rows(call.root, watch.record)
     if isinstance(found, str):

@@ -16,7 +16,7 @@ from gitml.errors import UsageError
 from gitml.inference.clone import loader
 from gitml.models.fields import FLOATS, INTEGERS
 from gitml.models.model import Predictor
-from gitml.models.signature import InputError, parse
+from gitml.models.signature import InputError, Signature, parse
 from gitml.registry import Record
 from gitml.spec.application import Model
 
@@ -42,7 +42,11 @@ def csv_types(signature: Mapping[str, Any]) -> dict[str, pa.DataType]:
 
     Raises UsageError for a signature that nothing can be scored by.
     """
-    return {f.name: pa.float64() if f.type in FLOATS else _TYPES[f.type] for f in parse(signature).inputs}
+    return column_types(parse(signature))
+
+
+def column_types(signature: Signature) -> dict[str, pa.DataType]:
+    return {f.name: pa.float64() if f.type in FLOATS else _TYPES[f.type] for f in signature.inputs}
 
 
 @dataclass(frozen=True)

@@ -5,55 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitml.gates import reproduced
 from gitml.gates.base import OPERATOR, SCIENTIST, Advice
 from gitml.gates.evidence import places
 from gitml.gates.facts import Facts, Proof, Unknown
 from gitml.gates.proofs import RAN, counting, standing
 from gitml.gates.table import GATES
-from gitml.gates.verdicts import failed, passed, together, unclear
+from gitml.gates.verdicts import failed, passed, unclear
+from gitml.policy.members import members
+from gitml.policy.versionrules import artifact, loads, said_by, trained
 from gitml.spec.policy import Policy
 from gitml.verdict import Verdict
-
-
-def artifact(facts: Facts, _: Policy) -> Verdict:
-    """The artifact's bytes have the digest that the deployment file and the version's record say."""
-    verified = facts.candidate.verified
-    return unclear(verified.reason) if isinstance(verified, Unknown) else passed(verified)
-
-
-def loads(facts: Facts, _: Policy) -> Verdict:
-    """No job of the default branch found that the artifact does not load, or answers otherwise than recorded.
-
-    A failed `evaluated` shuts the gate whether policy.yaml asks for that evidence or not. It never opens again, not by
-    an override either: the next version does.
-    """
-    if isinstance(facts.proofs, Unknown):
-        return unclear(facts.proofs.reason)
-    found = counting(facts, "evaluated", facts.order)
-    decides = None if isinstance(found, Unknown) else standing(found)
-    if decides is not None and decides.result == "failed":
-        return failed(f"a job of the default branch could not use it: {_reason(decides)}")
-    return passed("no job of the default branch found it unusable")
-
-
-def trained(facts: Facts, policy: Policy) -> Verdict:
-    """A job of the default branch vouches that this version was trained.
-
-    There is believed evidence ``trained``; for a model made elsewhere ``evaluated`` stands for it. Until then the
-    version is local, and inconclusive. With ``trust.branch_runs: reproduce`` evidence ``reproduced`` is needed as well.
-    """
-    kind = "evaluated" if facts.candidate.origin == "external" else "trained"
-    found = counting(facts, kind)
-    if isinstance(found, Unknown):
-        return unclear(f"the version is local: {found.reason}")
-    result = standing(found).result
-    if result != "passed":
-        return (failed if result == "failed" else unclear)(f"its evidence `{kind}` says {result}")
-    parts = [passed(f"evidence `{kind}` of exactly this artifact")]
-    if policy.trust.branch_runs == "reproduce" and kind == "trained":
-        parts.append(reproduced.judge(facts, True))
-    return together(parts, parts[0].reason)
 
 
 def order(facts: Facts, _: Policy) -> Verdict:
@@ -82,7 +43,7 @@ def ran_before(facts: Facts) -> Verdict:
         return failed(f"a rollback took it out of {facts.environment}; {_WITHOUT_HOLD}")
     unusable = _unusable_since(facts)
     if unusable is not None:
-        return failed(f"since it left, a job of the default branch could not use it: {_reason(unusable)}")
+        return failed(f"since it left, a job of the default branch could not use it: {said_by(unusable)}")
     if facts.environment not in places(facts):
         return unclear("the environment is not known")
     if isinstance(facts.proofs, Unknown):
@@ -102,10 +63,6 @@ def _unusable_since(facts: Facts) -> Proof | None:
     found = counting(facts, "evaluated", facts.order)
     failures = () if isinstance(found, Unknown) else (p for p in found if p.result == "failed")
     return next((p for p in failures if facts.left is None or p.time > facts.left.time), None)
-
-
-def _reason(proof: Proof) -> str:
-    return str(proof.details.get("reason") or "it did not say why")
 
 
 @dataclass(frozen=True)
@@ -142,6 +99,14 @@ BUILT_IN: dict[str, Rule] = {
         ),
     ),
     "order": Rule(order, Advice(OPERATOR, "promote it to the environment before first")),
+    "members": Rule(
+        members,
+        Advice(
+            OPERATOR,
+            "promote a version of the member that passes, as shadow if it need not answer, and pin it in the ensemble",
+            "promote the member to here first, as shadow if it need not answer; or give it what its gates ask for",
+        ),
+    ),
 }
 # Of what is judged besides: the change itself, whether anything is known of a version, and where a rollback goes.
 ELSE = {

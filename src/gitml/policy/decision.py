@@ -126,7 +126,8 @@ def _of_version(policy: Policy, facts: Facts | Unknown, move: Move) -> Iterator[
         yield "ran before", builtin.ran_before(facts)
         return
     for name, rule in builtin.BUILT_IN.items():
-        yield name, rule.judge(facts, policy)
+        if name != "members" or facts.members:  # asked of ensembles alone
+            yield name, rule.judge(facts, policy)
     here = policy.environments.get(facts.environment)
     for name, wanted in (here.wanted(facts.candidate.model) if here else {}).items():
         yield name, GATES[name].judge(facts, wanted)

@@ -14,11 +14,12 @@ from typing import Any, ParamSpec, TypeVar
 from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
+from gitml.project.needed import needs_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
-from gitml.spec import crosscheck, policycheck
+from gitml.spec import crosscheck, modelgraph, policycheck
 from gitml.spec.application import Application
 from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
@@ -200,16 +201,21 @@ def _across(files: _Files) -> None:
     found += crosscheck.hardware_known(app, document)
     found += crosscheck.paths_distinct(app, document)
     found += crosscheck.monitors_known(app, document)
+    found += needs_problems(files.root, app, document)
+    found += crosscheck.retrained_known(app, document, files.values)
+    found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)
         found += crosscheck.outputs_made(app, document, files.pipeline)
         found += crosscheck.outputs_cached(app, files.pipeline)
+        found += modelgraph.needed_files_made(app, document, files.pipeline)
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.kpis_known(*files.policy, app)
+        found += policycheck.sites_known(files.policy[0], app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _described(files, app)
     _deployed(files, app)

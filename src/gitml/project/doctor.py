@@ -17,7 +17,7 @@ from gitml.forges.governed import GovernedForge
 from gitml.forges.settings import Settings
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
-from gitml.http import HttpError, Patience
+from gitml.http import HttpError
 from gitml.models.quarantine import can_go_offline
 from gitml.project.doctordetectors import detector_points
 from gitml.project.doctorfix import mend
@@ -26,8 +26,11 @@ from gitml.project.doctorlooks import watching
 from gitml.project.doctorpackage import package_point
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
+from gitml.project.doctorsites import site_points
+from gitml.project.doctorupstreams import upstream_points
 from gitml.project.render import Did, workflows
 from gitml.publishing.status import CONTEXT
+from gitml.retries import Patience
 from gitml.spec import load_application
 from gitml.spec.application import Application
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems, default_remote
@@ -49,6 +52,8 @@ def doctor(
         _trials(),
         _serving(),
         *detector_points(root, application),
+        *site_points(root, application),
+        *upstream_points(root, application, env),
     ]
     try:
         remote = _origin(root)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitml.errors import GitmlError, OutsideError
-from gitml.http import HttpError, Patience, connected
+from gitml.http import HttpError, connected
 from gitml.process import run
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.render import installed_from
+from gitml.retries import Patience
 from gitml.spec.application import Application
 
 # pip names the index that it asks, by its configuration or its own choice, among its options.

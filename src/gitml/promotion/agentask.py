@@ -6,8 +6,9 @@ from typing import Any
 
 from gitml.agent.http import STATE
 from gitml.errors import OutsideError
-from gitml.http import HttpError, Patience, Request, connected
+from gitml.http import HttpError, Request, connected
 from gitml.promotion.live import LiveReport
+from gitml.retries import Patience
 
 
 def ask(url: str, token: str = "") -> dict[str, Any]:

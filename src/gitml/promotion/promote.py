@@ -18,6 +18,7 @@ from gitml.control.change import (
 from gitml.control.mainline import Mainline, known_environment, named
 from gitml.control.place import Place
 from gitml.control.proofs import ledger_of
+from gitml.control.upstreams import Upstreams
 from gitml.derivation.claim import Claim
 from gitml.derivation.promotion import NAME
 from gitml.errors import FailedError, InconclusiveError, UsageError
@@ -26,6 +27,7 @@ from gitml.forges.governed import Account, Asked, Reviewers
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen, moment
 from gitml.promotion.text import Story, origin_of, seats_of
+from gitml.promotion.upstreamfirst import waits_for
 from gitml.refs import Reference
 from gitml.registry.desired import Part, part_of, with_canary, with_champion, with_shadow
 from gitml.registry.record import Record
@@ -39,7 +41,8 @@ _MOST_REVIEWERS = 15
 
 @dataclass(frozen=True)
 class PromoteOrder:
-    """What is asked. ``weight`` in percent, of a canary. ``anyway``: also while a freeze or hold keeps the gate shut.
+    """What is asked. ``weight`` in percent, of a canary. ``anyway``: also while a freeze or hold keeps the gate shut,
+    or the promotion of an upstream comes first.
 
     ``anew``: what is open of it is closed, and its branch made again.
 
@@ -79,7 +82,7 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
     """Propose it. Called twice it does nothing the second time; the work tree is not touched.
 
     Raises UsageError for what cannot be asked, FailedError where the order of environments is against it, and
-    InconclusiveError while a freeze or hold is in force.
+    InconclusiveError while a freeze or hold is in force, or the promotion of a model that it is built on is open.
     """
     main = place.newest()
     policy = main.policy()
@@ -91,6 +94,7 @@ def promote(place: Place, order: PromoteOrder) -> Proposed:
     _refuse_skipping(main, policy, record, environment)
     warnings = tuple(_warnings(place, policy, environment, old, record, order))
     _refuse_closed_doors(place, policy, environment, old, anyway=order.anyway)
+    _refuse_before_upstreams(place, main, record.model, environment, order)
     story = Story(
         place=place,
         main=main,
@@ -185,6 +189,14 @@ def _refuse_closed_doors(
         end = f" until {moment(hold.until)}" if hold.until else ""
         resume = f"`gitml resume MODEL --in {environment}` ends it; {hint}"
         raise InconclusiveError(f"{environment} is held by {hold.by}{end}: {hold.reason}", resume)
+
+
+def _refuse_before_upstreams(place: Place, main: Mainline, model: str, environment: str, order: PromoteOrder) -> None:
+    """A shadow answers nobody, so it may come at any time."""
+    if order.anyway or order.part == "shadow":
+        return
+    if why := waits_for(Upstreams(place, main), model, environment):
+        raise InconclusiveError(why, "merge or close that one first; with --anyway the pull request is opened now")
 
 
 def _wish(story: Story, order: PromoteOrder) -> Wish:

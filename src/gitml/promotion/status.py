@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitml.clock import now
-from gitml.control.mainline import Mainline, Past
+from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
 from gitml.errors import GitmlError, SpecError
@@ -18,6 +18,7 @@ from gitml.git.commands import Git
 from gitml.policy.change import in_force
 from gitml.policy.freezes import frozen
 from gitml.promotion.live import LiveReport, live
+from gitml.registry.deploymentpast import Past
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, Policy, parse_deployment
 from gitml.spec.deployment import Hold
@@ -85,9 +86,12 @@ def status(place: Place, only: str = "") -> DeploymentStatus:
     return DeploymentStatus(main.commit, tuple(wanted), pending, coming, tuple(notes))
 
 
-def status_of_clone(root: Path, only: str = "") -> DeploymentStatus:
-    """What the commit that is checked out wants, where the clone has no forge. Raises OutsideError without a commit."""
-    main = Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
+def status_of_clone(root: Path, only: str = "", main: Mainline | None = None) -> DeploymentStatus:
+    """What the commit that is checked out wants, where the clone has no forge; or another one, as ``main``.
+
+    Raises OutsideError without a commit.
+    """
+    main = main or Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
     notes = [
         "the clone has no remote called origin, so this is what the commit checked out here wants; who approved it, "
         "what is pending and what runs is known by the forge"

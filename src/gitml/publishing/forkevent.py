@@ -10,6 +10,7 @@ from gitml.forges.base import Forge, PullRequest
 from gitml.forges.job import EndedRun, JobCause
 from gitml.forges.table import job_of
 from gitml.reports.facts import Report, ReportedComparison, ReportedModel
+from gitml.reports.holdoutfacts import ReportedHoldOut
 
 _NOTE = (
     "These figures come from a run of a fork's own code. Its words, logs, pictures and commands are left out: "
@@ -40,6 +41,9 @@ def _is_head(pull: PullRequest, run: EndedRun) -> bool:
     return pull.head.commit == run.commit and pull.head.repository.lower() == run.repository.lower()
 
 
+_NOT_COMPARED = "the run of the fork could not compare them"
+
+
 def without_words(report: Report, run: EndedRun, run_url: str) -> Report:
     """The figures of a hostile report. What would be believed, clicked or pasted comes from the forge or is gone."""
     return replace(
@@ -62,6 +66,7 @@ def _figures(model: ReportedModel) -> ReportedModel:
         reason="",
         stages=stages,
         comparisons=tuple(_rows(c) for c in model.comparisons),
+        holdout=_held(model.holdout) if model.holdout else None,
         charts=(),
         reproduce="",
         notes=(),
@@ -70,3 +75,10 @@ def _figures(model: ReportedModel) -> ReportedModel:
 
 def _rows(comparison: ReportedComparison) -> ReportedComparison:
     return replace(comparison, why="")
+
+
+def _held(found: ReportedHoldOut) -> ReportedHoldOut:
+    """A fork's reason is not repeated, but that there is one is."""
+    sets = tuple(replace(one, why=_NOT_COMPARED if one.why else "") for one in found.sets)
+    window = replace(found.window, why=_NOT_COMPARED if found.window.why else "") if found.window else None
+    return replace(found, why=_NOT_COMPARED if found.why else "", sets=sets, window=window, notes=())

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from gitml.errors import GitmlError
 from gitml.fields import WrongValueError
-from gitml.http import HttpError, Patience, Request, connected
+from gitml.http import HttpError, Request, connected
+from gitml.retries import Patience
 from gitml.spec.monitors import MonitorTell, check_address
 
 # A comment waits for this.

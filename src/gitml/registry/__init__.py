@@ -2,6 +2,7 @@
 
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Metric, Packages, Record, parse_record
+from gitml.registry.replaced import replaced
 from gitml.registry.resolve import Deployed, deployed, deployment_in, environments, resolve
 from gitml.registry.store import (
     Found,
@@ -34,6 +35,7 @@ __all__ = [
     "read_record",
     "record_in",
     "record_path",
+    "replaced",
     "resolve",
     "versions",
     "write_record",

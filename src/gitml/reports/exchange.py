@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from gitml.errors import Problem, SpecError
 from gitml.jsontext import pretty
 from gitml.reports.facts import Report, ReportedModel
+from gitml.reports.holdoutfacts import ReportedHoldOut
 
 MAX_BYTES = 8_000_000
 _MOST_PROBLEMS = 5
@@ -35,6 +36,25 @@ def parse_report(raw: bytes, path: str = "report.json") -> Report:
     except ValidationError as exc:
         found = exc.errors(include_input=False, include_url=False, include_context=False)
         raise SpecError([_problem(path, error["loc"], error["msg"]) for error in found[:_MOST_PROBLEMS]]) from exc
+
+
+def holdout_json(held: ReportedHoldOut) -> str:
+    """What one job hands to the next, within its bounds."""
+    return pretty(_fit(held, ReportedHoldOut))
+
+
+def parse_holdout(text: str, name: str) -> ReportedHoldOut:
+    """Raises SpecError, as ``parse_report``."""
+    try:
+        return _holdouts().validate_json(text)
+    except ValidationError as exc:
+        found = exc.errors(include_input=False, include_url=False, include_context=False)
+        raise SpecError([_problem(name, error["loc"], error["msg"]) for error in found[:_MOST_PROBLEMS]]) from exc
+
+
+@functools.cache
+def _holdouts() -> TypeAdapter[ReportedHoldOut]:
+    return TypeAdapter(ReportedHoldOut)
 
 
 def _problem(path: str, place: tuple[int | str, ...], message: str) -> Problem:

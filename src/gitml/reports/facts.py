@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from gitml.stats.comparison import Difference, Reading
-
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-Name = Annotated[str, Field(max_length=200)]
-Line = Annotated[str, Field(max_length=1000)]
-Log = Annotated[str, Field(max_length=20_000)]
-Url = Annotated[str, Field(max_length=500)]
-# A file below the assets' folder: no scheme, no dot-dot, nothing that Markdown or a URL gives a meaning.
-Asset = Annotated[
-    str, Field(max_length=300, pattern=r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
-]
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Seconds = Annotated[float, Field(ge=0, le=10**9)]
+from gitml.reports.holdoutfacts import ReportedHoldOut
+from gitml.reports.rowfacts import (
+    STRICT,
+    Asset,
+    ComparisonRole,
+    Count,
+    Line,
+    Log,
+    Name,
+    Row,
+    Seconds,
+    Url,
+)
 
 
 class Outcome(StrEnum):
@@ -52,7 +51,7 @@ class ReportedHow(StrEnum):
 class ReportedStage:
     """``why`` says why it ran or failed; ``log_tail`` holds the last lines, redacted, of one that failed."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     how: ReportedHow
     seconds: Seconds = 0.0
@@ -65,41 +64,12 @@ class ReportedStage:
 class ReportedMetric:
     """A metric of this version with its 95 % interval; ``better`` is the direction that gitml.yaml gives it."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     value: float | None
     low: float | None = None
     high: float | None = None
     better: Literal["higher", "lower"] | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """``new - old`` of one metric: ``gitml.stats.comparison.Difference`` with bounds."""
-
-    __pydantic_config__ = _STRICT
-    metric: Name
-    new: float | None
-    old: float | None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    paired: bool = False
-    reading: Reading = Reading.UNKNOWN
-    freedom: Annotated[int, Field(ge=1, le=1000)] | None = None
-
-    @classmethod
-    def of(cls, found: Difference) -> Row:
-        bounds = found.low, found.high
-        return cls(found.metric, found.new, found.old, found.value, *bounds, found.paired, found.reading, found.freedom)
-
-
-class ComparisonRole(StrEnum):
-    """What the other version of a comparison is."""
-
-    BASE = "base"
-    ENVIRONMENT = "environment"
-    BEFORE = "before"
 
 
 @dataclass(frozen=True)
@@ -110,7 +80,7 @@ class ReportedComparison:
     so ("main has no version of delay"), or that both are the same.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     role: ComparisonRole
     name: Name
     version: Name = ""
@@ -122,7 +92,7 @@ class ReportedComparison:
 class SliceMetric:
     """One metric on one group of rows; ``old`` is the same of the base branch's version."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     value: float | None
     low: float | None = None
@@ -134,7 +104,7 @@ class SliceMetric:
 class ReportedSlice:
     """The rows where ``column`` is ``value``. No metrics means that there are too few rows to judge."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     column: Name
     value: Name
     rows: Count
@@ -145,7 +115,7 @@ class ReportedSlice:
 class ReportedChange:
     """Something that differs: ``old`` or ``new`` is None where one side lacks it."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     old: Line | None
     new: Line | None
@@ -155,7 +125,7 @@ class ReportedChange:
 class ReportedShift:
     """A share of rows (0 to 1) before and after: of missing values in a column, of a label; None: not known."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     old: Annotated[float, Field(ge=0, le=1)] | None
     new: Annotated[float, Field(ge=0, le=1)] | None
@@ -165,7 +135,7 @@ class ReportedShift:
 class ReportedBin:
     """The share of rows (0 to 1) with values in a range, with one value, or with none, before and after."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     label: Name
     old: Annotated[float, Field(ge=0, le=1)]
     new: Annotated[float, Field(ge=0, le=1)]
@@ -179,7 +149,7 @@ class ColumnShift:
     numbers; ``bins`` are coarser than those that the distance is over.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     distance: Annotated[float, Field(ge=0, le=1)]
     chance: Annotated[float, Field(ge=0, le=1)]
@@ -196,7 +166,7 @@ class Table:
     compared, ``unknown`` those that were not. ``unprofiled`` says why no column could be compared.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     path: Name
     old_rows: Count | None = None
     new_rows: Count | None = None
@@ -216,7 +186,7 @@ class Table:
 class Chart:
     """``image`` is the PNG's path on the branch of pictures (empty: none drawn); ``spec`` the Vega-Lite file's."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     title: Line = ""
     image: Asset = ""
@@ -232,7 +202,7 @@ class ReportedModel:
     packages and signature there are beyond those listed.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Name
     outcome: Outcome
     reason: Line = ""
@@ -243,6 +213,7 @@ class ReportedModel:
     metrics: Annotated[tuple[ReportedMetric, ...], Field(max_length=200)] = ()
     comparisons: Annotated[tuple[ReportedComparison, ...], Field(max_length=20)] = ()
     slices: Annotated[tuple[ReportedSlice, ...], Field(max_length=1000)] = ()
+    holdout: ReportedHoldOut | None = None
     data: Annotated[tuple[Table, ...], Field(max_length=100)] = ()
     params: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
     code: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
@@ -258,7 +229,7 @@ class ReportedModel:
 class ReportedCommit:
     """A commit of the change that is reported on."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
     subject: Line
     author: Name
@@ -271,7 +242,7 @@ class Report:
     ``committed`` is the bot's commit with the new version on top of ``commit``; empty when there is none.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     application: Name
     repository: Name = ""
     branch: Name = ""

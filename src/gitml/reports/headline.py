@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitml.reports.escape import code, prose
-from gitml.reports.facts import ComparisonRole, Outcome, Report, ReportedComparison, ReportedHow, ReportedModel, Row
+from gitml.reports.facts import Outcome, Report, ReportedComparison, ReportedHow, ReportedModel
 from gitml.reports.figures import decimals, figure, plural
-from gitml.reports.noise import JudgedRows, Word, judge
+from gitml.reports.holdoutfacts import RowSet
+from gitml.reports.noise import JudgedRows, Word, judge, judge_strictly
+from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.stats.comparison import Reading
 
 _MARKS = {Word.BETTER: "🟢", Word.WORSE: "🔴", Word.MIXED: "🟡", Word.NOISE: "⚪", Word.UNKNOWN: "🟡"}
@@ -38,7 +40,7 @@ def _state(model: ReportedModel) -> str:
     if lead is None:
         return "not changed" if is_unchanged(model) else "new"
     words = {Word.MIXED: "mixed", Word.UNKNOWN: "not comparable"}
-    word = judge(lead.rows).word
+    word = Word.UNKNOWN if lead.why else _judged(model, lead).word
     return words.get(word, word.value)
 
 
@@ -50,9 +52,14 @@ def bullets(report: Report) -> tuple[str, ...]:
 
 
 def leading(model: ReportedModel) -> ReportedComparison | None:
-    """The comparison that the verdict speaks of: the base branch first, then the version before, then environments."""
+    """The comparison that the verdict speaks of: where the hold-out changed that on the same rows, else the base
+    branch first, then the version before, then environments."""
     if _on_base(model) == model.version != "":
         return None  # what runs elsewhere differs from it, and nothing here is to blame
+    held = model.holdout
+    if held is not None and held.changed:
+        told = held.rows_of(RowSet.NEW)
+        return ReportedComparison(held.role, held.name, held.version, told.metrics if told else (), held.why)
     order = (ComparisonRole.BASE, ComparisonRole.BEFORE, ComparisonRole.ENVIRONMENT)
     known = [c for c in model.comparisons if c.rows]
     return min(known, key=lambda c: order.index(c.role), default=None)
@@ -61,6 +68,11 @@ def leading(model: ReportedModel) -> ReportedComparison | None:
 def _on_base(model: ReportedModel) -> str | None:
     """The version that the base branch has, "" for none; None where there is no telling."""
     return next((c.version for c in model.comparisons if c.role is ComparisonRole.BASE), None)
+
+
+def on_other_rows(model: ReportedModel, comparison: ReportedComparison) -> bool:
+    """Whether its metrics are of a hold-out that this version does not have: one may be easier than the other."""
+    return bool(model.holdout and model.holdout.changed and not any(row.paired for row in comparison.rows))
 
 
 def is_unchanged(model: ReportedModel) -> bool:
@@ -94,8 +106,15 @@ def _compared(model: ReportedModel, name: str) -> str:
     if lead is None:
         why = next((c.why for c in model.comparisons if c.why), model.reason)
         return f"🔵 {name} has a new version with nothing to compare it to{_because(why)}"
-    judged = judge(lead.rows)
-    return f"{_MARKS[judged.word]} {name} {_sentence(judged, other(lead))}"
+    if lead.why:
+        return f"{_MARKS[Word.UNKNOWN]} {name} cannot be judged against {other(lead)}{_because(lead.why)}"
+    judged = _judged(model, lead)
+    same = " on the same rows" if model.holdout and model.holdout.changed else ""
+    return f"{_MARKS[judged.word]} {name} {_sentence(judged, other(lead) + same)}"
+
+
+def _judged(model: ReportedModel, lead: ReportedComparison) -> JudgedRows:
+    return judge_strictly(lead.rows) if model.holdout and model.holdout.changed else judge(lead.rows)
 
 
 def other(comparison: ReportedComparison) -> str:
@@ -111,7 +130,9 @@ def _sentence(judged: JudgedRows, against: str) -> str:
     if judged.word is Word.NOISE:
         return f"is within noise of {against}{_hints(judged.hints)}."
     if judged.word is Word.MIXED:
-        return f"against {against}: better in {_named(judged.better)}, worse in {_named(judged.worse)}."
+        doubts = tuple(row for row in judged.hints if row.reading is Reading.WORSE)
+        worse = f"worse in {_named(judged.worse)}" if judged.worse else f"perhaps worse in {_named(doubts)}"
+        return f"against {against}: better in {_named(judged.better)}, {worse}."
     rows = judged.better or judged.worse
     return f"is {judged.word.value} than {against}: {_named(rows)}{_rest(judged)}."
 
@@ -154,7 +175,12 @@ def _environments(model: ReportedModel) -> str:
     lead = leading(model)
     if lead is None:
         return ""
-    others = [c for c in model.comparisons if c.role is ComparisonRole.ENVIRONMENT and c is not lead]
+    others = [
+        c
+        for c in model.comparisons
+        if c.role is ComparisonRole.ENVIRONMENT and (c.role, c.name) != (lead.role, lead.name)
+    ]
+    others = [c for c in others if not c.rows or not on_other_rows(model, c)]
     same = [code(c.name) for c in others if c.version and c.version == lead.version]
     said = [f"In {code(c.name)}: {_short(c)}." for c in others if not c.version or c.version != lead.version]
     if same:

@@ -9,9 +9,11 @@ from gitml.output import seconds
 from gitml.reports.changes import changes, commits
 from gitml.reports.cut import Section, fit
 from gitml.reports.escape import block, code, image, is_plain_url, link, path_in_url, prose, row
-from gitml.reports.facts import Chart, ComparisonRole, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
+from gitml.reports.facts import Chart, Outcome, Report, ReportedHow, ReportedModel, ReportedStage
 from gitml.reports.figures import plural
 from gitml.reports.headline import bullets, is_unchanged, leading, summary
+from gitml.reports.holdout import holdout
+from gitml.reports.rowfacts import ComparisonRole
 from gitml.reports.shifts import shifted
 from gitml.reports.tables import folded, header, metrics, slices
 
@@ -66,6 +68,7 @@ def _model(model: ReportedModel, place: ReportPlace) -> Iterator[Section]:
             yield from _log(stage)
     if model.outcome is not Outcome.SAME or not is_unchanged(model):
         yield from metrics(model)
+        yield from holdout(model)
         yield from changes(model, _before(model))
         yield from shifted(model, _before(model))
         yield from slices(model)

@@ -59,6 +59,8 @@ def report(
 ) -> Page:
     """``look`` has the shape of `Monitored.to_dict`, and maybe its ``id``; ``history``: those before, oldest first.
 
+    Of a version that took the place of another within the window it says which (``before``), and when it ``came``.
+
     ``run`` is the address of the job that tells it.
     """
     story = LookStory(look, history)
@@ -184,6 +186,10 @@ def _notes(look: Told) -> Iterator[Section]:
     if isinstance(alarms, Mapping) and alarms:
         names = ", ".join(code(str(name).partition("_")[2], 40) for name in [*alarms][:10])
         notes.append(f"- The reference's own periods would alarm too: {names}. Raise their floors.")
+    if look.get("before"):
+        came = f"- This version came on {day(look, 'came')}, within the window."
+        gone = f"What {code(str(look['before']))} answered in it before is judged by no look: it serves no more."
+        notes.append(f"{came} {gone}")
     if not look.get("scheduled", True):
         notes.append("- This window is beside the schedule: the promise about false alarms does not cover it.")
     if notes:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gitml.reports.escape import code
-from gitml.reports.facts import Row
+from gitml.reports.rowfacts import Row
 from gitml.stats.comparison import Reading
 from gitml.stats.student import quantile
 
@@ -64,6 +64,19 @@ def judge(rows: Sequence[Row]) -> JudgedRows:
     noise = tuple(row for row in readable if row.reading is Reading.NOISE)
     unknown = tuple(row for row in rows if row.reading is Reading.UNKNOWN)
     return JudgedRows(_word(better, worse, readable), better, worse, hints, noise, unknown)
+
+
+def judge_strictly(rows: Sequence[Row]) -> JudgedRows:
+    """The same, but a metric that alone reads worse keeps the word better away: of a new version's promises none may
+    stand on a metric that looks the other way.
+
+    >>> up = Row("auc", 0.7, 0.6, 0.1, 0.08, 0.12, True, Reading.BETTER)
+    >>> judge_strictly([up, Row("brier", 0.2, 0.1, 0.1, 0.005, 0.195, True, Reading.WORSE)]).word.value
+    'better in some, worse in others'
+    """
+    found = judge(rows)
+    doubts = tuple(row for row in found.hints if row.reading is Reading.WORSE)
+    return replace(found, word=Word.MIXED) if found.word is Word.BETTER and doubts else found
 
 
 def _word(better: tuple[Row, ...], worse: tuple[Row, ...], readable: Sequence[Row]) -> Word:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gitml.reports.escape import clip, code, prose, row
-from gitml.reports.facts import ComparisonRole, Outcome, ReportedComparison, ReportedMetric, ReportedModel, Row
+from gitml.reports.facts import Outcome, ReportedComparison, ReportedMetric, ReportedModel
 from gitml.reports.figures import between, figure, signed
 from gitml.reports.headline import places_of, reading, verdict
 from gitml.reports.noise import contained, judge
+from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.reports.tables import header
 from gitml.stats.comparison import Reading
 

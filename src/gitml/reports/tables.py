@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 from gitml.reports.cut import Section
 from gitml.reports.escape import code, html_code, row
-from gitml.reports.facts import (
-    ComparisonRole,
-    ReportedComparison,
-    ReportedMetric,
-    ReportedModel,
-    ReportedSlice,
-    Row,
-    SliceMetric,
-)
+from gitml.reports.facts import ReportedComparison, ReportedMetric, ReportedModel, ReportedSlice, SliceMetric
 from gitml.reports.figures import between, decimals, figure, plural, signed
-from gitml.reports.headline import leading, places_of, reading
+from gitml.reports.headline import leading, on_other_rows, places_of, reading
 from gitml.reports.noise import JudgedRows, contained, judge
+from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.stats.comparison import Reading
 
 MORE_ROWS = "\n*and {} more*"
@@ -49,11 +42,23 @@ def metrics(model: ReportedModel) -> Iterator[Section]:
     if rows:
         said = [f"*{words}*" for words in (contained(rows), _unpaired(rows)) if words]
         tail = "".join(f"\n{words}" for words in said)
-        yield Section(1, _head(_title(lead)), tuple(_line(r, judged) for r in rows), tail, MORE_ROWS)
+        yield Section(1, metric_head(_title(lead)), tuple(metric_line(r, judged) for r in rows), tail, MORE_ROWS)
     yield from _environments(model, lead)
+    yield from _recorded(model, lead)
     if rest:
         summary = f"{plural(len(rest), 'other metric')}, not judged" if rows else plural(len(rest), "metric")
-        yield folded(summary, _head(_title(lead)), [_line(r, judged) for r in rest], 6)
+        yield folded(summary, metric_head(_title(lead)), [metric_line(r, judged) for r in rest], 6)
+
+
+def _recorded(model: ReportedModel, lead: ReportedComparison) -> Iterator[Section]:
+    """Metrics that the version was recorded with, and that rows alone do not tell: there is nothing to hold them
+    against."""
+    told = {row.metric for row in lead.rows}
+    rest = [m for m in model.metrics if m.name not in told]
+    if rest and model.holdout and model.holdout.changed:
+        summary = f"{plural(len(rest), 'other metric')} of its own hold-out, not comparable"
+        alone = _alone(rest)
+        yield folded(summary, alone.head, alone.rows, 6)
 
 
 def _unpaired(rows: Sequence[Row]) -> str:
@@ -70,23 +75,25 @@ def _environments(model: ReportedModel, lead: ReportedComparison) -> Iterator[Se
     for comparison in model.comparisons:
         if comparison is lead or not comparison.rows or (comparison.version in seen and comparison.version):
             continue
+        if on_other_rows(model, comparison):
+            continue
         seen.add(comparison.version)
         judged = judge(comparison.rows)
         summary = f"Against {html_code(comparison.name)}: {judged.word.value}"
-        rows = [_line(r, judged) for r in comparison.rows if r.reading is not Reading.UNKNOWN]
+        rows = [metric_line(r, judged) for r in comparison.rows if r.reading is not Reading.UNKNOWN]
         if rows:
-            yield folded(summary, _head(_title(comparison)), rows, 3)
+            yield folded(summary, metric_head(_title(comparison)), rows, 3)
 
 
 def _title(comparison: ReportedComparison) -> str:
     return "before" if comparison.role is ComparisonRole.BEFORE else code(comparison.name, 40)
 
 
-def _head(other: str) -> str:
+def metric_head(other: str) -> str:
     return header(["metric", other, "here", "difference", "95 % interval", ""], "lrrrrl")
 
 
-def _line(found: Row, judged: JudgedRows) -> str:
+def metric_line(found: Row, judged: JudgedRows) -> str:
     places = places_of(found)
     return row(
         [

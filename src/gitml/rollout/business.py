@@ -122,7 +122,7 @@ def _values(facts: UnitFacts, unit: Ints, first: Ints, within: int, kind: str) -
 
 def facts_of(rule: KpiRule, traffic: TrialTraffic, window: Window) -> UnitFacts:
     """Of the business event, or of the table, that the KPI names."""
-    batches = traffic.events(window) if rule.spec.event else traffic.table(rule.spec.table or "")
+    batches = traffic.events(window) if rule.spec.event else traffic.facts(rule, window)
     parts = list(_facts(batches, rule.spec.event, window))
     unit, time, value, key = (
         np.concatenate([part[n] for part in parts]) if parts else np.zeros(0, kind)

@@ -10,6 +10,7 @@ from gitml.rollout.trial import KpiRule, TrialRules
 from gitml.spec import Application
 from gitml.spec.canary import CanaryGoal, CanaryRules
 from gitml.spec.canarytest import labels_within, metric_of
+from gitml.spec.kpis import NEEDS_UNITS
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,7 @@ def _kpi(name: str, goal: CanaryGoal, app: Application) -> KpiRule:
     if name not in app.kpis:
         known = ", ".join(app.kpis) or "none"
         raise UsageError(f"there is no KPI {name}", f"gitml.yaml has {known}: add it under `kpis`")
+    if not app.kpis[name].has_units:
+        raise UsageError(f"the KPI {name} has days alone, and candidates are judged by unit", NEEDS_UNITS)
     margin = None if goal.goal or goal.margin is None else goal.margin
     return KpiRule(name, app.kpis[name], margin)

@@ -65,7 +65,7 @@ def _told(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_told(one) for one in value]
     if isinstance(value, KpiRule):
-        return {"name": value.name, "margin": value.margin, **value.spec.model_dump(mode="json")}
+        return {"name": value.name, "margin": value.margin, **value.spec.by_unit}
     return plain(value)
 
 
@@ -117,10 +117,11 @@ class CandidateTrial:
 @dataclass(frozen=True)
 class TrialTraffic:
     """Where rows come from. ``requests``: a window and columns → batches as ``traffic.reader.requests`` gives them, in
-    an order of their own; ``events``: business events of a window; ``table``: a KPI's table, as batches of `unit`,
-    `time` (UTC) and `value`; ``complete``: how far a window is complete, None where that is not asked."""
+    an order of their own; ``events``: business events of a window; ``facts``: those of a KPI that is made of something
+    else, of a window at least, as batches of `unit`, `time` (UTC) and `value`; ``complete``: how far a window is
+    complete, None where that is not asked."""
 
     requests: Callable[[Window, Sequence[str]], Iterator[Any]]
     events: Callable[[Window], Iterator[Any]]
-    table: Callable[[str], Iterator[Any]]
+    facts: Callable[[KpiRule, Window], Iterator[Any]]
     complete: Callable[[datetime, datetime], Completeness | None]

@@ -24,8 +24,11 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
-from gitml.spec.kpis import Kpi
+from gitml.spec.holdout import HoldOut
+from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
+from gitml.spec.retrain import RetrainSpec
+from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
 
@@ -63,6 +66,12 @@ class Model(FileSection):
     """One model: where its stages leave it, and what describes it."""
 
     description: str = Field("", description="One line for people: what it is and does.")
+    owner: Text | None = Field(None, description="Who answers for it: a person, or a team.")
+    purpose: Text | None = Field(None, description="What decision it serves, in plain words.")
+    tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
+    review: Duration | None = Field(
+        None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
     origin: Literal["pipeline", "external"] = Field(
         "pipeline",
         description="`external`: bought or trained elsewhere, enters with `gitml register`, has no stages.",
@@ -110,9 +119,18 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    holdout: HoldOut | None = Field(
+        None,
+        description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
+        "same ones, also where their windows differ.",
+    )
     better: Mapping[MetricName, Direction] = Field(
         default_factory=dict,
         description="Which way each metric is better; the first is the one that lists show.",
+    )
+    needs: Needs = Field(
+        default_factory=dict,
+        description="The models that it is built on, by name: `answers`, `features`, or more of it.",
     )
 
     @model_validator(mode="after")
@@ -195,6 +213,21 @@ class Traffic(FileSection):
     )
 
 
+class Sites(FileSection):
+    """Where the sites of roles go: each to a place that only this role can read."""
+
+    publish: Mapping[Name, Text] = Field(
+        default_factory=dict,
+        description="By role, a shell command that brings the folder `$SITE` to its place, such as "
+        '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        (),
+        description="Secrets that these commands see as environment variables, of the forge's Environment "
+        "`gitml-site-ROLE`.",
+    )
+
+
 class Application(FileSection):
     """The whole of gitml.yaml."""
 
@@ -220,8 +253,14 @@ class Application(FileSection):
         default_factory=Monitors, description="What is watched while models serve, and how often an alarm may be false."
     )
     kpis: Mapping[Name, Kpi] = Field(
-        default_factory=dict, description="Numbers of the business by unit, which candidates may be judged on."
+        default_factory=dict,
+        description="Numbers of the business by unit and by day, which candidates may be judged on.",
     )
+    sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
+    retrain: Mapping[Name, RetrainSpec] = Field(
+        default_factory=dict, description="When models are trained again by themselves, by name."
+    )
+    costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
         "auto",

@@ -25,5 +25,5 @@ def labels_within(rules: CanaryRules, app: Application, model: str) -> timedelta
 def decides_elsewhere(rules: CanaryRules, app: Application, model: str) -> list[object]:
     """What gitml.yaml says of the test, for its digest."""
     names = sorted({*rules.kpis, *([rules.metric.kpi] if rules.metric.kpi else [])})
-    kpis = {name: app.kpis[name].model_dump(mode="json", exclude={"description"}) for name in names if name in app.kpis}
+    kpis = {name: app.kpis[name].by_unit for name in names if name in app.kpis}
     return [metric_of(rules, app, model), labels_within(rules, app, model).total_seconds(), kpis]

@@ -53,6 +53,47 @@ def monitors_known(app: Application, document: Document) -> list[Problem]:
     ]
 
 
+def retrained_known(
+    app: Application, document: Document, values: Callable[[str], Mapping[str, Any] | None]
+) -> list[Problem]:
+    """Models that are retrained exist and are made here, and what is set stands in the file of parameters."""
+    found = []
+    for name, spec in app.retrain.items():
+        key: Key = ("retrain", name)
+        if name not in app.models:
+            found.append(document.problem(key, f"there is no model {name!r}", nearest(name, app.models)))
+        elif app.models[name].origin == "external":
+            found.append(document.problem(key, f"the model {name!r} is external: nothing here trains it"))
+        known = values(spec.params) if spec.set else None
+        for param in spec.set if known is not None else ():
+            found += _param(document, (*key, "set", param), spec.params, param, known or {})
+    return found
+
+
+def kpis_known(app: Application, document: Document) -> list[Problem]:
+    """What KPIs and prices name exists."""
+    named: list[tuple[Key, str, str, Mapping[str, Any]]] = []
+    for name, kpi in app.kpis.items():
+        named += [(("kpis", name, "models", i), "model", one, app.models) for i, one in enumerate(kpi.models)]
+        named += [(("kpis", name, "controls", i), "KPI", one, app.kpis) for i, one in enumerate(kpi.controls)]
+    if app.costs:
+        named += [(("costs", "runner_minute", one), "hardware", one, app.hardware) for one in app.costs.runner_minute]
+        named += [(("costs", "serving_month", one), "model", one, app.models) for one in app.costs.serving_month]
+    found = [
+        document.problem(key, f"there is no {what} {one!r}", nearest(one, known))
+        for key, what, one, known in named
+        if one not in known
+    ]
+    own = [name for name, kpi in app.kpis.items() if name in kpi.controls]
+    return [
+        *found,
+        *(
+            document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
+            for name in own
+        ),
+    ]
+
+
 def stages_known(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
     """Stages of gitml.yaml exist in dvc.yaml."""
     return [

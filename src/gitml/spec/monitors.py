@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gitml.clock import LOOPBACK
 from gitml.fields import (
@@ -32,8 +33,21 @@ Cluster = Literal["day", "hour", "unit"]
 ChangeMethod = Literal["page-hinkley", "adwin"]
 Part = Literal["quality", "drift", "harm"]
 # Those that predictions and labels tell.
-LabelMetric = Literal["auc", "log_loss", "brier", "accuracy", "mae", "mse", "rmse", "r2", "macro_f1"]
+_LabelMetric = Literal["auc", "log_loss", "brier", "accuracy", "mae", "mse", "rmse", "r2", "macro_f1"]
+_RANKING = re.compile(r"(?i)(n?dcg|map|mrr|hits?)([@_ -].*)?|(recall|precision)@.*")
 PARTS: tuple[Part, ...] = ("quality", "drift", "harm")
+
+
+def check_label_metric(name: object) -> object:
+    """Metrics of a ranking compare the rows of one query, and nothing says which requests are of one query."""
+    if isinstance(name, str) and _RANKING.fullmatch(name):
+        told = ", ".join(get_args(_LabelMetric))
+        hint = f"one of {told}; or count what people do with the ranking as a KPI (`kpis`)"
+        raise WrongValueError(f"{shown(name)} cannot be told from the labels of single rows", hint)
+    return name
+
+
+LabelMetric = Annotated[_LabelMetric, BeforeValidator(check_label_metric)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(weeks=4)

@@ -35,10 +35,11 @@ from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
+from gitml.spec.retrain import RetrainRules
+from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
+from gitml.spec.views import SiteView, view_problems
 from gitml.spec.yamlfile import Document, Key, parse, read
-
-POLICY = "policy.yaml"
 
 
 class RoleMember(FileSection):
@@ -222,7 +223,13 @@ class Policy(FileSection):
     freezes: tuple[Freeze, ...] = Field((), description="Times in which nothing is promoted.")
     exceptions: tuple[Exemption, ...] = Field((), description="What is allowed for a time though it is forbidden.")
     override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
+    retraining: RetrainRules = Field(
+        default_factory=RetrainRules, description="What holds retrainings up that gitml.yaml asks for."
+    )
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
+    views: Mapping[Name, SiteView] = Field(
+        default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."
+    )
 
     def before(self, environment: str) -> str | None:
         """The environment that a version must have reached first; None for the first one."""
@@ -276,7 +283,8 @@ def _checked(document: Document) -> Policy:
 
 def check_policy(policy: Policy, document: Document) -> list[Problem]:
     """What the parts of policy.yaml say of one another."""
-    return [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    found = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    return [*found, *view_problems(policy.views, policy.roles, document)]
 
 
 def _approvers(policy: Policy, document: Document) -> list[Problem]:
@@ -293,6 +301,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     ]
     if policy.override:
         wanted.append((("override", "role"), policy.override.role, policy.override.people))
+    wanted += [(("retraining", "decline", n), role, 1) for n, role in enumerate(policy.retraining.decline)]
     found = []
     for key, role, count in wanted:
         if role not in policy.roles:

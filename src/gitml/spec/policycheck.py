@@ -13,8 +13,10 @@ from gitml.spec.canary import CANARY_METRICS, CanaryRules
 from gitml.spec.canarytest import metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
+from gitml.spec.kpis import NEEDS_UNITS
 from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import Policy, canary_rules
+from gitml.spec.root import APPLICATION
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
@@ -35,6 +37,7 @@ def models_known(policy: Policy, document: Document, app: Application) -> list[P
         for name in environment.models
     ]
     named += [(("exceptions", i, "model"), e.model) for i, e in enumerate(policy.exceptions)]
+    named += [(("views", r, "models", i), m) for r, v in policy.views.items() for i, m in enumerate(v.models or ())]
     return [
         document.problem(key, f"gitml.yaml has no model {name!r}", nearest(name, app.models))
         for key, name in named
@@ -48,11 +51,24 @@ def kpis_known(policy: Policy, document: Document, app: Application) -> list[Pro
     for place, rules in canary_rules(policy):
         named += [((*place, "canary", "kpis", name), name) for name in rules.kpis]
         named += [((*place, "canary", "metric", "kpi"), rules.metric.kpi)] if rules.metric.kpi else []
-    return [
+    unknown = [
         document.problem(key, f"gitml.yaml has no KPI {name!r}", nearest(name, app.kpis) or "add it under `kpis`")
         for key, name in named
         if name not in app.kpis
     ]
+    daily = [
+        document.problem(key, f"the KPI {name} has days alone, and candidates are judged by unit", NEEDS_UNITS)
+        for key, name in named
+        if name in app.kpis and not app.kpis[name].has_units
+    ]
+    return [*unknown, *daily]
+
+
+def sites_known(policy: Policy, app: Application) -> list[Problem]:
+    """Sites are published for roles that there are."""
+    strange = [role for role in app.sites.publish if role not in policy.roles]
+    key = "sites.publish"
+    return [Problem(APPLICATION, 0, key, f"there is no role {r!r}", nearest(r, policy.roles)) for r in strange]
 
 
 def gates_can_pass(
@@ -67,7 +83,9 @@ def gates_can_pass(
             site = _Gates(document, place, name, own)
             files = measured.get(name, Measured())
             for gate, need in gates.needs:
-                if need.what == "canary":
+                if need.what == "upstream":
+                    found += site.needed(site.key(gate, need), need, app)
+                elif need.what == "canary":
                     found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
                 else:
                     found += site.lacks(gate, need, model, files)
@@ -122,6 +140,15 @@ class _Gates:
         elif known and need.name not in known[need.column]:
             message = f"the slices of {self.name!r} have no metric {need.name!r}"
             yield self.document.problem((*key, "metric"), message, nearest(need.name, sorted(known[need.column])))
+
+    def needed(self, key: Key, need: Need, app: Application) -> Iterator[Problem]:
+        """An upstream that no model names under `needs`; told once, of the first model."""
+        keys = {upstream for model in app.models.values() for upstream in model.needs}
+        if need.name not in keys and self.name == next(iter(app.models)):
+            message = f"no model of gitml.yaml needs {need.name!r}"
+            yield self.document.problem(
+                (*key, need.name) if key[-1] != need.name else key, message, nearest(need.name, sorted(keys))
+            )
 
     def unjudged(self, key: Key, rules: CanaryRules | None, app: Application) -> Iterator[Problem]:
         if rules is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitml.errors import UsageError
 
-APPLICATION = "gitml.yaml"
+APPLICATION, POLICY = "gitml.yaml", "policy.yaml"
 
 
 def find_root(start: Path) -> Path:

@@ -97,6 +97,34 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
     return Document(file, data, reader.lines, reader.plain, frozenset(reader.dates))
 
 
+def with_scalars(content: bytes, file: str, values: Mapping[str, str]) -> bytes:
+    """``content`` with other texts in place of single values, by their dotted keys; all else stays to the byte.
+
+    Raises SpecError for a key that the file does not have, or that is no single value on one line.
+
+    >>> with_scalars(b"window: {last: '2026-01-01'}  # days\\n", "params.yaml", {"window.last": '"2026-02-01"'})
+    b'window: {last: "2026-02-01"}  # days\\n'
+    """
+    parse(content, file)
+    text = _decode(content, file)
+    root = _compose(text, file)
+    spans = {key: _span(root, key, file) for key in values}
+    for key, (start, end) in sorted(spans.items(), key=lambda one: -one[1][0]):
+        text = text[:start] + values[key] + text[end:]
+    return (b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
+
+
+def _span(root: Node | None, key: str, file: str) -> tuple[int, int]:
+    node = root
+    for part in key.split("."):
+        inner = node.value if isinstance(node, MappingNode) else ()
+        node = next((value for name, value in inner if name.value == part), None)
+    if not isinstance(node, ScalarNode) or node.start_mark.line != node.end_mark.line or node.style in ("|", ">"):
+        line = node.start_mark.line + 1 if node else 0
+        raise SpecError([Problem(file, line, key, "is no single value that could be set", "write one there first")])
+    return node.start_mark.index, node.end_mark.index
+
+
 def _decode(content: bytes, file: str) -> str:
     if len(content) > MAX_BYTES:
         raise SpecError([Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB", "is this the right file?")])

@@ -91,7 +91,9 @@ def difference(
     if bounds is None:
         return Difference(metric, new.value, old.value, value)
     low, high, freedom = widened(*bounds, new.refits, old.refits)
-    return Difference(metric, new.value, old.value, value, low, high, is_paired, _reading((low, high), better), freedom)
+    return Difference(
+        metric, new.value, old.value, value, low, high, is_paired, reading_of((low, high), better), freedom
+    )
 
 
 def _paired(new: Estimate, old: Estimate) -> tuple[float, float] | None:
@@ -110,7 +112,12 @@ def _independent(new: Estimate, old: Estimate) -> tuple[float, float] | None:
     return value - down, value + up
 
 
-def _reading(bounds: tuple[float, float], better: str | None) -> Reading:
+def reading_of(bounds: tuple[float, float], better: str | None) -> Reading:
+    """What an interval of a difference says, where ``better`` is higher, lower or None.
+
+    >>> reading_of((0.01, 0.02), "lower")
+    <Reading.WORSE: 'worse'>
+    """
     if better is None:
         return Reading.UNKNOWN
     low, high = bounds if better == "higher" else (-bounds[1], -bounds[0])

@@ -39,6 +39,7 @@ from gitml.spec.yaml11 import ambiguous_params
 from gitml.training.compare import compare
 from gitml.training.standing import Beginning, begin, is_ci, remember
 from gitml.training.trained import Trained, TrainOutcome
+from gitml.training.tryout import unusable
 
 _PARAMS_SAID = 5
 
@@ -200,7 +201,9 @@ def _train_model(run: Training, name: str) -> Trained:
     if known is None:
         record = record_of(run, name, entries, _files(run, entries))
         path = write_record(run.root, record)
-        return Trained(name, TrainOutcome.NEW, record, path, done, compare(run.root, run.git, run.dvc, record))
+        comparison = compare(run.root, run.git, run.dvc, record)
+        why = unusable(run.root, run.application, record)
+        return Trained(name, TrainOutcome.NEW, record, path, done, comparison, unusable=why)
     found, record = known
     if all(ran.how is not How.RAN for ran in done):
         return Trained(

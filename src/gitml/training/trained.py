@@ -23,7 +23,7 @@ class TrainOutcome(StrEnum):
 @dataclass(frozen=True)
 class Trained:
     """What training gave for one model. ``put_back``: the outputs of which training gave other bytes than the record
-    says, and which are now the recorded ones again."""
+    says, and which are now the recorded ones again. ``unusable``: why no server takes a new version, or ""."""
 
     model: str
     outcome: TrainOutcome
@@ -33,3 +33,4 @@ class Trained:
     comparison: Comparison | None
     same_metrics: bool = True
     put_back: tuple[str, ...] = ()
+    unusable: str = ""

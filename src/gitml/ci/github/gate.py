@@ -70,6 +70,7 @@ def _judge(source: CiSource) -> list[str]:
         "GITML_PULL": "${{ inputs.pull }}",
         # What describes a version may lie on DVC's remote. It is only read.
         **steps.secrets(source),
+        **steps.read_tokens(source),
     }
     body = [
         steps.checkout(whole=True),

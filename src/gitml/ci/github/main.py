@@ -15,6 +15,7 @@ from gitml.ci.github import steps
 from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
+from gitml.ci.github.retrain import retrain
 from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
 from gitml.spec.policy import Policy
 
@@ -44,7 +45,8 @@ def main(source: CiSource) -> str:
     decided = _record(source, "record")
     evidence = _record(source, "evidence", ["record", *map(_name, tried)])
     due = propose(source, after="evidence", when=f"needs.evidence.result == 'success' && {ON_MAIN}")
-    return _workflow(source, "main", [decided, *tried, evidence, due])
+    again = retrain(source, needs=["evidence"], when=f"!cancelled() && {ON_MAIN}")
+    return _workflow(source, "main", [decided, *tried, evidence, due, *again])
 
 
 def reproduce(source: CiSource) -> str:

@@ -13,6 +13,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
+from gitml.ci.github.retrain import retrain
 from gitml.ci.github.steps import ON_MAIN, mapping, scalar
 from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
@@ -78,7 +79,9 @@ def monitor(source: CiSource) -> str:
         "workflow_dispatch:",
     ]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
-    return workflow(source, "monitor", on, group, [_due(source), _evaluate(source), _sign(source), _publish(source)])
+    jobs = [_due(source), _evaluate(source), _sign(source), _publish(source)]
+    jobs += retrain(source, needs=("due", "sign"), when=f"!cancelled() && {_DUE}")
+    return workflow(source, "monitor", on, group, jobs)
 
 
 def _schedule(source: CiSource) -> str:
@@ -112,7 +115,8 @@ def _evaluate(source: CiSource) -> list[str]:
     """Reads the traffic, with rights that no job of a branch has: secrets and role of an Environment of its own."""
     application = source.application
     identity = {"id-token": "write"} if application.ci.oidc else {}
-    names = application.traffic.secrets if application.traffic else ()
+    told = (name for kpi in application.kpis.values() for name in kpi.secrets)
+    names = dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told])
     head = [
         "needs: due",
         f"if: ${{{{ {_DUE} }}}}",
@@ -124,7 +128,7 @@ def _evaluate(source: CiSource) -> list[str]:
     body = [
         steps.checkout(whole=True),
         *_python_of_detectors(source),
-        *steps.install(source, locks if len(locks) == 1 else (), extra="serve"),
+        *steps.install(source, locks if len(locks) == 1 else (), extra="serve,kpi" if application.kpis else "serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
         steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
         steps.upload(_HANDED, "looks.json"),
@@ -185,6 +189,9 @@ def _publish(source: CiSource) -> list[str]:
         *steps.install(source, (), extra="report"),
         *steps.cml(source),
         *sign_in,
-        steps.run("gitml ci monitor publish", env={"GITHUB_TOKEN": token, **_webhooks(source)}),
+        steps.run(
+            "gitml ci monitor publish",
+            env={"GITHUB_TOKEN": token, **_webhooks(source), **steps.read_tokens(source)},
+        ),
     ]
     return job_of("publish", head, body)

@@ -114,6 +114,12 @@ def secrets(source: CiSource) -> dict[str, str]:
     return {name: f"${{{{ secrets.{name} }}}}" for name in source.application.ci.secrets}
 
 
+def read_tokens(source: CiSource) -> dict[str, str]:
+    """Secrets that may read the repositories of upstreams; for jobs that run no code of a branch."""
+    needs = (need for model in source.application.models.values() for need in model.needs.values())
+    return {need.token: f"${{{{ secrets.{need.token} }}}}" for need in needs if need.token}
+
+
 def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[Step], str]:
     """The step that signs in as the app, if there is one, and the token to act with."""
     if not source.application.ci.app:

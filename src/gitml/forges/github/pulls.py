@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
+from gitml.forges.base import ChangedFile, LabelPut, NewPull, PullRequest, Side
 from gitml.forges.github.rest import Rest, Shape
 from gitml.http import HttpError, UnsureError
 
@@ -73,6 +73,11 @@ class GithubPulls:
 
     def label(self, number: int, labels: Sequence[str]) -> None:
         self._rest.call("POST", f"issues/{number}/labels", {"labels": list(labels)})
+
+    def labelled(self, number: int) -> tuple[LabelPut, ...]:
+        events = (s for s in self._rest.pages(f"issues/{number}/events") if s.text_or("event") == "labeled")
+        found = (LabelPut(s.text("label", "name"), s.text_or("actor", "login"), s.text("created_at")) for s in events)
+        return tuple(sorted(found, key=lambda one: one.time))
 
 
 def _owner(pull: PullRequest) -> str:

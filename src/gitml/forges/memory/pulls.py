@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gitml.forges.base import ChangedFile, NewPull, PullRequest, Side
+from gitml.forges.base import ChangedFile, LabelPut, NewPull, PullRequest, Side
 from gitml.forges.memory.session import Session, one_of, refused
 from gitml.forges.memory.state import ForgeState, PullRecord
 
@@ -78,7 +78,14 @@ class MemoryPulls:
         with self._session.turn("triage") as state:
             record = one_of(state.pulls, number, "pull request")
             every = tuple(dict.fromkeys((*record.pull.labels, *labels)))
-            state.pulls[number] = replace(record, pull=replace(record.pull, labels=every))
+            by, now = self._session.login, self._session.host.now()
+            new = tuple(LabelPut(one, by, now) for one in every if one not in record.pull.labels)
+            pull = replace(record.pull, labels=every)
+            state.pulls[number] = replace(record, pull=pull, labelled=(*record.labelled, *new))
+
+    def labelled(self, number: int) -> tuple[LabelPut, ...]:
+        with self._session.turn() as state:
+            return one_of(state.pulls, number, "pull request").labelled
 
 
 def opened(session: Session, state: ForgeState, new: NewPull, repository: str) -> PullRequest:

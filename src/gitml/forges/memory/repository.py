@@ -37,7 +37,7 @@ from gitml.forges.memory.runs import MemoryRuns
 from gitml.forges.memory.session import Session
 from gitml.forges.memory.state import ROLES, ForgeState, MemoryAccount
 from gitml.forges.settings import Settings
-from gitml.http import Patience
+from gitml.retries import Patience
 
 SCHEME = "memory://"
 JOB = "job:"

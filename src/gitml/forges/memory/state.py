@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gitml.forges.base import Artifact, Comment, Job, Place, PullRequest, Run, Status
+from gitml.forges.base import Artifact, Comment, Job, LabelPut, Place, PullRequest, Run, Status
 from gitml.forges.governed import (
     Account,
     DeploymentState,
@@ -42,6 +42,7 @@ class PullRecord:
     pusher: Account
     asked: Reviewers = field(default_factory=Reviewers)
     merged: Merged | None = None
+    labelled: tuple[LabelPut, ...] = ()
 
 
 @dataclass(frozen=True)

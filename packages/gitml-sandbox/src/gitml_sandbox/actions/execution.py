@@ -226,6 +226,7 @@ def _environment(sandbox: Sandbox, task: Assignment, mark: str) -> dict[str, str
         act.MARK: mark,
         "GITML_SANDBOX": "1",
         "GITML_SANDBOX_PYTHON": sys.executable,
+        "GITML_SANDBOX_PYTHONS": str(jobfolder.pythons(sandbox.root)),
         "ACTIONS_RUNTIME_URL": f"{sandbox.base_url}/_runner/",
         "ACTIONS_RUNTIME_TOKEN": task.runtime_token,
         "TERM": "dumb",

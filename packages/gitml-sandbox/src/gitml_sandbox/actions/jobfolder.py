@@ -24,6 +24,11 @@ def create(root: Path, job_id: int) -> Path:
     return folder
 
 
+def pythons(root: Path) -> Path:
+    """What jobs found out about the Pythons of this machine. The next start of the sandbox looks again."""
+    return root / "tmp" / "pythons.json"
+
+
 def at_commit(folder: Path, bare: Path, commit: str) -> None:
     """A repository without a work tree whose HEAD is the commit: act takes GITHUB_SHA and local actions from
     it.

@@ -31,6 +31,7 @@ def recover(sandbox: Sandbox, machines: Mapping[str, Collection[str]]) -> int:
         act.end_marked(act.mark_of(sandbox.root, row["run_id"], row["id"]))
     for folder in (sandbox.root / "tmp").glob("job-*"):
         jobfolder.remove(folder)
+    jobfolder.pythons(sandbox.root).unlink(missing_ok=True)
     return len(lost)
 
 

@@ -48,3 +48,12 @@ def emit(
         (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, json.dumps(payload, allow_nan=False)),
     )
     return int(done.lastrowid or 0)
+
+
+def labeled(tx: sqlite3.Connection, repo_id: int, number: int) -> list[sqlite3.Row]:
+    """When somebody put a label on a pull request, the first one first."""
+    return tx.execute(
+        "SELECT * FROM events WHERE repo_id = ? AND name = 'pull_request' AND action = 'labeled'"
+        " AND json_extract(payload, '$.number') = ? ORDER BY id",
+        (repo_id, number),
+    ).fetchall()

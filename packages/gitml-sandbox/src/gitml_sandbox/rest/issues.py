@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from gitml_sandbox.changes import announce
-from gitml_sandbox.forge import comments, issues, pulls, repos, reviews, users
+from gitml_sandbox.forge import comments, events, issues, pulls, repos, reviews, users
 from gitml_sandbox.forge.pulls import Pull
 from gitml_sandbox.forge.refusals import forbidden, invalid
 from gitml_sandbox.rest.call import Body, Call, Operation, Reply, created, paged
@@ -166,9 +166,13 @@ def comments_of(call: Call) -> Reply:
 
 
 def timeline_of(call: Call) -> Reply:
-    """Of all that GitHub tells here, reviews that were dismissed."""
-    rows = reviews.dismissed(call.view.tx, issue_of(call)["id"])
-    return paged(call, rows, lambda row: json_of.review_dismissed(call.view, call.repo, row))
+    """Of all that GitHub tells here, reviews that were dismissed, and labels of pull requests that were put on."""
+    issue = issue_of(call)
+    gone = [json_of.review_dismissed(call.view, call.repo, r) for r in reviews.dismissed(call.view.tx, issue["id"])]
+    put = [
+        json_of.labeled(call.view, call.repo, r) for r in events.labeled(call.view.tx, call.repo.id, issue["number"])
+    ]
+    return paged(call, sorted([*gone, *put], key=lambda one: str(one["created_at"])), lambda one: one)
 
 
 def add_comment(call: Call) -> Reply:

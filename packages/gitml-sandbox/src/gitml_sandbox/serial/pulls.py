@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from urllib.parse import quote
 
@@ -196,6 +197,23 @@ def review_dismissed(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
             "review_id": row["id"],
             "dismissal_message": row["dismissal"] or None,
         },
+    }
+
+
+def labeled(view: View, repo: Repo, row: sqlite3.Row) -> JSON:
+    """issue-event of a label that somebody put on; ``row`` is the webhook's event of it."""
+    told = json.loads(row["payload"])
+    return {
+        "id": row["id"],
+        "node_id": node_id("LabeledEvent", row["id"]),
+        "url": f"{repo_api(view, repo)}/issues/events/{row['id']}",
+        "actor": people_json.user_id(view, row["actor_id"]) if row["actor_id"] else None,
+        "event": "labeled",
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": told["pull_request"]["updated_at"],
+        "performed_via_github_app": None,
+        "label": {"name": told["label"]["name"], "color": told["label"]["color"]},
     }
 
 

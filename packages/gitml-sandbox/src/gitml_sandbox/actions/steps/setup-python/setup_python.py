@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -42,10 +43,28 @@ def find(prefix: str) -> str | None:
 
 def known_version(python: str) -> str:
     """Empty for what only looks like a Python, such as a shim for a version that is not installed."""
-    try:
+    if python == sys.executable:
         return version(python)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+    # A shim of pyenv starts seventy processes to tell its version, so jobs of one sandbox ask it once.
+    file = Path(os.environ["GITML_SANDBOX_PYTHONS"])
+    known = remembered(file)
+    key = f"{python} {os.stat(python).st_mtime_ns}"
+    if key not in known:
+        try:
+            known[key] = version(python)
+        except (OSError, subprocess.CalledProcessError):
+            known[key] = ""
+        own = file.with_name(f"{file.name}.{os.getpid()}")
+        own.write_text(json.dumps(known))
+        own.replace(file)
+    return known[key]
+
+
+def remembered(file: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def choose() -> str:

@@ -1,0 +1,244 @@
+"""``gitml ci retrain``: what causes ask for is opened, kept up to date while they last, and closed when they are gone.
+
+All follows from main, the signed looks, the ledger and the pull requests that are there, so a run that was killed is
+made up for by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from gitml.ci.github.layout import file_name
+from gitml.cijobs.declining import sign_labels
+from gitml.cijobs.push import BOT
+from gitml.cijobs.retrain import TrainingWish, put_training, start_training
+from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
+from gitml.control.change import BEGIN, END, OVERTAKEN, drop_branch, keep_pull
+from gitml.control.looks import copy_to_ledger
+from gitml.control.place import Place
+from gitml.derivation import proposal
+from gitml.derivation import retrain as derivation
+from gitml.derivation.claim import Claim
+from gitml.errors import GitmlError, UsageError
+from gitml.evidence.keys import SigningKey
+from gitml.evidence.looks import SignedLook
+from gitml.forges.base import NewPull, OnPull
+from gitml.git.edit import commit_tree
+from gitml.git.ledger import BRANCH as LEDGER
+from gitml.reports import retraining as words
+from gitml.reports.escape import prose
+from gitml.retraining.brakes import Situation, brakes_on, without_gain
+from gitml.retraining.causes import BY_HAND, TrainingCause
+from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
+from gitml.spec.datewords import day_of
+from gitml.spec.dvcfiles import LOCK_FILE
+
+# What a training is made of, beside its code: where main has another one since, its branch begins anew.
+_OVERTAKES = ("dvc.yaml", LOCK_FILE)
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What was done about one model. ``how``: opened, updated, unchanged or closed; empty where nothing was to do.
+    ``waits``: why its training has not begun. ``problem``: what could not be done."""
+
+    plan: RetrainPlan
+    how: str = ""
+    pull: int = 0
+    waits: str = ""
+    problem: str = ""
+
+    @property
+    def model(self) -> str:
+        return self.plan.model
+
+
+def planned(place: Place, at: datetime | None = None) -> tuple[RetrainPlan, ...]:
+    """What would be done now, or ``at`` a moment; nothing is done."""
+    return plan_all(_facts(place, at).situations())
+
+
+def _facts(place: Place, at: datetime | None = None) -> RetrainFacts:
+    now = (at or place.clock()).replace(microsecond=0)
+    return RetrainFacts(place, place.newest(whole=True), now)
+
+
+def retrain(place: Place, key: SigningKey | None = None) -> tuple[Retrained, ...]:
+    """Every model that gitml.yaml retrains; one that fails does not keep the others back. Called again it does nothing.
+
+    ``key`` signs what people said no to by a label; without one labels wait. Raises OutsideError where the forge or
+    the ledger does not answer.
+    """
+    facts = _facts(place)
+    if key is not None and sign_labels(facts, key):
+        facts = _facts(place)
+    situations = facts.situations()
+    every = zip(situations, plan_all(situations), strict=True)
+    return tuple(_tried(RetrainWork(facts, one), found) for one, found in every)
+
+
+def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
+    try:
+        return work.do(found)
+    except GitmlError as exc:
+        return Retrained(found, problem=exc.message.splitlines()[0])
+
+
+def open_by_hand(place: Place, model: str, kind: str, reason: str) -> Retrained:
+    """A person asks for a training, for a cause that there is or for none: what is final forbids that too.
+
+    Without a cause it is the person's own commit. Raises UsageError for what cannot be opened.
+    """
+    facts = _facts(place)
+    one = next((found for found in facts.situations() if found.model == model), None)
+    if one is None:
+        known = ", ".join(facts.specs) or "none"
+        raise UsageError(f"gitml.yaml does not say how {model} is trained again", f"`retrain` names: {known}")
+    if place.me is None:
+        raise UsageError("nobody is named who asks for it", "use a token of a person: GITHUB_TOKEN")
+    cause, forbids = by_hand(one, kind)
+    if cause is None:
+        raise UsageError(f"{model} has no cause {kind} now", f"`gitml retrain plan {model}` lists those that there are")
+    if forbids:
+        raise UsageError(f"{model} cannot be trained again now: {forbids[0]}")
+    cause = replace(cause, reason=reason) if cause.kind == BY_HAND else cause
+    return RetrainWork(facts, one).opened(RetrainPlan(model, one.at, "open", reason, cause=cause))
+
+
+@dataclass(frozen=True)
+class RetrainWork:
+    """One model."""
+
+    facts: RetrainFacts
+    one: Situation
+
+    @property
+    def place(self) -> Place:
+        return self.facts.place
+
+    def do(self, found: RetrainPlan) -> Retrained:
+        if found.do == "open":
+            return self.opened(found)
+        if found.do == "keep":
+            return self._kept(found)
+        if found.do == "close":
+            return self._closed(found)
+        self._say_that_it_does_not_help()
+        return Retrained(found)
+
+    def opened(self, found: RetrainPlan) -> Retrained:
+        cause = found.cause
+        assert cause is not None
+        copy_to_ledger(self.place, [look.said for look in self._looks(cause)])
+        gone = {one.pull.head.commit for one in self.facts.pulls(self.one.model, cause.kind) if not one.pull.is_open}
+        return self._put(found, cause, lambda head: head not in gone and self._asked(head) >= cause.since)
+
+    def _put(self, found: RetrainPlan, cause: TrainingCause, holds: Callable[[str], bool]) -> Retrained:
+        branch = self.facts.branch(self.one.model, cause.kind)
+        put = put_training(self.place.git, self.place.remote, TrainingWish(branch, holds, partial(self._commit, cause)))
+        if put is None:
+            return Retrained(found, problem=f"another run just moved {branch}")
+        head, is_new = put
+        application, prefix = self.facts.main.application().application, self.facts.main.git.prefix
+        try:
+            done = keep_pull(self.place, self._shown(found, cause, branch, self._asked(head)), is_new=is_new)
+        finally:
+            # The branch trains, whether the forge lets the bot open a pull request or not.
+            workflow = file_name(application, prefix, "train")
+            waits = start_training(self.place.forge, workflow, branch, head, is_new=is_new)
+        return Retrained(found, done.how, done.pull.number, waits)
+
+    def _asked(self, head: str) -> datetime:
+        """For which moment the head of a branch asks."""
+        claims = self.facts.claims(head)
+        return claims[-1][0] if claims else datetime.min.replace(tzinfo=UTC)
+
+    def _commit(self, cause: TrainingCause, onto: str | None) -> str:
+        git, base, spec = self.place.git, self.facts.main.commit, self.one.spec
+        # On one line, so that no word of it is read as a trailer.
+        said = f"{words.title(self.one.model, cause.kind)}\n\nWhy: {' '.join(cause.reason.split())}"
+        moment, subject = f"{self.one.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{self.one.model} {cause.kind}"
+        claim = Claim(derivation.NAME, base, cause.looks, moment, subject)
+        if cause.kind != BY_HAND:
+            causes = [look.said.statement for look in self._looks(cause) if look.said.statement]
+            return proposal.commit_of(git, claim, causes, said, BOT, onto=onto)
+        # Nothing shows it, so it is that person's commit.
+        message = "\n".join([said, "", *claim.trailers(), ""])
+        return commit_tree(
+            git, derivation.tree_at(git, base, spec, self.one.at), [*filter(None, [onto]), base], message,
+            self.place.who(),
+        )  # fmt: skip
+
+    def _looks(self, cause: TrainingCause) -> tuple[SignedLook, ...]:
+        """In the order in which the cause names them."""
+        known = {look.said.name: look for look in self.facts.looks.counting}
+        return tuple(known[name] for name in cause.looks)
+
+    # What is open.
+
+    def _kept(self, found: RetrainPlan) -> Retrained:
+        """Its text says what is known now; its commit stays, so that approvals do, while main trains from the same."""
+        if found.cause is None:
+            return Retrained(found, "unchanged", found.pull)
+        pull = self.place.forge.pulls.get(found.pull)
+        may_run = not any(brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause))
+        stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
+        if found.cause.stands:
+            copy_to_ledger(self.place, [look.said for look in self._looks(found.cause)])
+        return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
+
+    def _is_overtaken(self, head: str) -> bool:
+        """Whether main has another pipeline, lock or parameters than what the branch trained from."""
+        claims, main = self.facts.claims(head), self.facts.main
+        before = main.git.at(claims[-1][1].base) if claims else main.tree
+        return any(main.tree.entry(path) != before.entry(path) for path in (*_OVERTAKES, self.one.spec.params))
+
+    def _closed(self, found: RetrainPlan) -> Retrained:
+        """The text says it first: so a run that was killed in between is known for what it was."""
+        forge, pull = self.place.forge, self.place.forge.pulls.get(found.pull)
+        if ENDED not in pull.body:
+            said = f"{BEGIN}\n{ENDED}\n**Closed**: {prose(found.why)}.\n"
+            forge.pulls.edit(found.pull, body=pull.body.replace(BEGIN, said, 1) if BEGIN in pull.body else said + END)
+        comment = f"{OVERTAKEN} {prose(found.why)}.\n\n{OURS}closed -->" if self._may_talk else ""
+        forge.merges.close(found.pull, comment)
+        drop_branch(self.place, pull.head.branch, pull.head.commit)
+        return Retrained(found, "closed", found.pull)
+
+    @property
+    def _may_talk(self) -> bool:
+        return sum(past.comments for past in self.one.past) < self.one.rules.comments
+
+    def _say_that_it_does_not_help(self) -> None:
+        """Once, on the last of those that brought nothing: its people are told."""
+        vain = without_gain(self.one)
+        if len(vain) < self.one.rules.without_gain or not self._may_talk:
+            return
+        place, mark = OnPull(vain[-1].pull), f"{OURS}no-gain -->"
+        if not any(mark in comment.body for comment in self.place.forge.comments.list(place)):
+            self.place.forge.comments.add(place, f"{words.no_gain(self.one.model, [p.pull for p in vain])}\n\n{mark}")
+
+    # Its text.
+
+    def _shown(self, found: RetrainPlan, cause: TrainingCause, branch: str, asked: datetime) -> NewPull:
+        spec, cost = self.one.spec, self.one.spec.cost
+        by = self.place.me.login if self.place.me and cause.kind == BY_HAND else ""
+        story = words.RetrainStory(
+            self.one.model, cause.kind, cause.reason, cause.since, asked, cause.environment,
+            str(cause.shows.get("version", "")), tuple(map(self._window, self._looks(cause))), cause.shows,
+            {name: (str(said), str(_set(said, asked))) for name, said in spec.set.items()},
+            cost.hours, cost.gpu_hours, cost.money, spec.error, tuple(map(str, found.brakes)), by,
+        )  # fmt: skip
+        return NewPull(words.title(self.one.model, cause.kind), branch, self.place.branch, words.text(story))
+
+    def _window(self, look: SignedLook) -> words.LookedWindow:
+        since, until = look.window
+        newest = look.details.look.looks[-1:]
+        rows, sketch = (newest[0].rows, newest[0].sketch) if newest else (0, "")
+        return words.LookedWindow(since, until, rows, sketch, self.place.page(f"blob/{LEDGER}/{look.said.name}"))
+
+
+def _set(said: bool | float | str, moment: datetime) -> object:
+    return day_of(said, moment) if isinstance(said, str) else said

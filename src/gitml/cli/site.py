@@ -1,0 +1,108 @@
+"""``gitml site``"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitml.cli.common import as_json, examples, root_of
+from gitml.cli.extras import require
+from gitml.cli.proposed import names_forge, placed
+from gitml.output import note, printable, show, show_json, size
+
+if TYPE_CHECKING:
+    from gitml.control.place import Place
+    from gitml.site.facts import SiteFacts
+
+
+@click.group()
+def site() -> None:
+    """Pages that show each role its part of the application."""
+
+
+_repository = click.option("--repository", metavar="OWNER/NAME", default="", help="Where origin does not say it.")
+_offline = click.option("--offline", is_flag=True, help="Ask no forge: show what this clone knows.")
+
+
+@site.command(
+    epilog=examples(
+        "gitml site build --role risk --out site",
+        "gitml site build --role operations --role risk --out sites    a folder for each",
+        "gitml site build --offline --out site                        everything, for who may see everything",
+    )
+)
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role of policy.yaml; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write.")
+@_repository
+@_offline
+@as_json
+@click.pass_context
+def build(
+    ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, repository: str, offline: bool, as_json: bool
+) -> None:
+    """Write the site of a role: pages without scripts, that load nothing from elsewhere.
+
+    `views` of policy.yaml say which pages, models and columns a role sees; what it may not see is not written. An older
+    site in the folder is replaced. With GITHUB_TOKEN the forge says what waits, and what runs. Equal state gives equal
+    bytes.
+    """
+    require("site")
+    from gitml.site.build import build as write_site
+    from gitml.site.order import orders
+
+    facts = _facts(ctx, repository, offline=offline)
+    built = [write_site(facts, *order) for order in orders(root_of(ctx), roles, out)]
+    if as_json:
+        show_json(built)
+    else:
+        for one in built:
+            show(printable(f"{one.folder}: {one.pages} pages, {size(one.size)}"))
+
+
+@site.command(epilog=examples("gitml site serve", "gitml site serve --role risk --port 8480"))
+@click.option("--role", default="", metavar="ROLE", help="A role of policy.yaml; everything without it.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8480, show_default=True, help="0: any that is free.")
+@_repository
+@_offline
+@click.pass_context
+def serve(ctx: click.Context, /, *, role: str, port: int, repository: str, offline: bool) -> None:
+    """Show the site on this machine alone, made anew when something changed.
+
+    It answers at 127.0.0.1 and to nobody else's name, and also compares any two moments. Ctrl-C ends it.
+    """
+    require("site")
+    from gitml.site.order import view_of
+    from gitml.site.serve import SiteServer
+
+    root = root_of(ctx)
+    view = view_of(root, role)
+    with SiteServer(lambda: _facts(ctx, repository, offline=offline), role, view, port) as server:
+        show(printable(server.url))
+        server.run()
+
+
+def _facts(ctx: click.Context, repository: str, *, offline: bool) -> SiteFacts:
+    from gitml.site.gather import SiteSource, gather
+
+    with _maybe_placed(ctx, offline=offline) as place:
+        facts = gather(SiteSource(root_of(ctx), os.environ, repository, place, offline))
+    for text in (*facts.notes, facts.ledger_problem):
+        if text:
+            note(printable(text))
+    return facts
+
+
+@contextmanager
+def _maybe_placed(ctx: click.Context, *, offline: bool) -> Iterator[Place | None]:
+    """The forge, where there is one that can be asked."""
+    has_token = any(os.environ.get(name) for name in ("GITHUB_TOKEN", "GH_TOKEN"))
+    if offline or not names_forge(root_of(ctx)) or not (has_token or os.environ.get("GITML_FORGE")):
+        yield None
+        return
+    with placed(ctx) as place:
+        yield place

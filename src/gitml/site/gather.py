@@ -1,0 +1,249 @@
+"""Everything that the site shows, read once: from main, the ledger and the looks of a clone, and from its forge.
+
+What is out of reach is noted, and the rest is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from gitml import clock
+from gitml.control.ledger import Here
+from gitml.control.looks import read_looks
+from gitml.control.mainline import Mainline
+from gitml.control.place import Place
+from gitml.errors import GitmlError, InconclusiveError, OutsideError, SpecError
+from gitml.evidence.audit import Audit
+from gitml.evidence.canaries import KIND as CANARY
+from gitml.evidence.looks import KIND as LOOK
+from gitml.evidence.reader import EvidenceRules
+from gitml.evidence.trust import Believed
+from gitml.git.ledger import LOOKS
+from gitml.promotion.audit import AuditCall, audit
+from gitml.promotion.status import DeploymentStatus, status, status_of_clone
+from gitml.site.facts import (
+    SiteDeployment,
+    SiteFacts,
+    SiteFinding,
+    SiteKpi,
+    SitePolicyState,
+    SiteRole,
+)
+from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
+from gitml.site.readlooks import site_looks, site_trials
+from gitml.site.readstages import site_stages
+from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_states
+from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
+from gitml.site.versionfacts import SiteModel
+from gitml.spec import Application, Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SiteSource:
+    """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either.
+
+    ``pages_per_model``: how many of its newest versions are shown in full.
+    """
+
+    root: Path
+    env: Mapping[str, str]
+    repository: str = ""
+    place: Place | None = None
+    offline: bool = False
+    now: datetime = field(default_factory=clock.now)
+    pages_per_model: int = PAGES_PER_MODEL
+
+
+def gather(source: SiteSource) -> SiteFacts:
+    """Never raises for what is missing: an empty repository gives facts that say so."""
+    notes: list[str] = []
+    here = Here(source.root, source.env, source.repository)
+    try:
+        main = here.main
+    except (InconclusiveError, OutsideError) as exc:
+        return SiteFacts(source.root.name, notes=(f"There is nothing to show yet: {exc.message}.",))
+    return _Gathering(source, here, main, notes).facts()
+
+
+@dataclass
+class _Gathering:
+    source: SiteSource
+    here: Here
+    main: Mainline
+    notes: list[str]
+
+    def facts(self) -> SiteFacts:
+        application = self.attempt("gitml.yaml cannot be read", self.main.application)
+        policy = self.attempt("policy.yaml cannot be read", self.main.policy)
+        audited, problem = self._audit(policy)
+        looks, looked = self._looks(policy)
+        events = audited.events if audited else ()
+        past = site_history(self.main, audited)
+        standing = self._status()
+        at = self.source.now
+        return SiteFacts(
+            application=application.application if application else self.source.root.name,
+            description=application.description if application else "",
+            home=self._home(),
+            folder=self.main.git.prefix,
+            commit=self.main.commit,
+            time=past.commits[0].time if past.commits else "",
+            ledger=audited.facts.head if audited else "",
+            ledger_problem=problem,
+            verdict=(audited.verdict.phase, audited.verdict.reason) if audited and audited.facts.head else None,
+            models=self._models(application, past, standing),
+            environments=site_environments(policy) if policy else (),
+            stages=site_stages(self.main, application, self.notes),
+            states=site_states(standing, events, at) if standing else (),
+            pending=site_pending(standing.pending if standing else (), events),
+            pending_known=self.source.place is not None,
+            deployments=past.deployments,
+            commits=past.commits,
+            commits_left_out=past.left_out,
+            looks=site_looks(looks),
+            watched=tuple(_watched(application, standing)),
+            trials=site_trials([*looks, *events]),
+            judged=shut_gates(events),
+            findings=_findings(audited),
+            policies=tuple(_policies(audited, past)),
+            policy_text=_text(self.main.file("policy.yaml")),
+            roles=tuple(_roles(policy)),
+            freezes=site_freezes(policy.freezes, at) if policy else (),
+            kpis=_kpis(application),
+            private=application.private if application else (),
+            notes=tuple(dict.fromkeys([*self.notes, *looked])),
+        )
+
+    def attempt(self, words: str, read: Callable[[], T]) -> T | None:
+        """None with a note where it cannot be read."""
+        try:
+            return read()
+        except SpecError as exc:
+            self.notes.append(f"{words}: {exc.problems[0]}")
+            return None
+
+    def _audit(self, policy: Policy | None) -> tuple[Audit | None, str]:
+        """main against the ledger; or why there is no evidence to show."""
+        if policy is None:
+            return None, "There is no policy.yaml that can be read, so no evidence is believed."
+        fetch = self.source.place is not None and not self.source.offline
+        call = AuditCall(self.source.repository, fetch=fetch)
+        try:
+            found = audit(self.source.root, self.source.env, call, now=self.source.now)
+        except GitmlError as exc:
+            return self._audit_here(exc) if fetch else (None, _out_of_reach(exc))
+        return found, "" if found.facts.head else "There is no ledger yet, so nothing here is signed."
+
+    def _audit_here(self, why: GitmlError) -> tuple[Audit | None, str]:
+        """By what the clone has, where the server does not answer."""
+        try:
+            call = AuditCall(self.source.repository)
+            return audit(self.source.root, self.source.env, call, now=self.source.now), _out_of_reach(why)
+        except GitmlError:
+            return None, _out_of_reach(why)
+
+    def _looks(self, policy: Policy | None) -> tuple[tuple[Believed, ...], list[str]]:
+        if policy is None:
+            return (), []
+        try:
+            heads = self.here.heads(LOOKS)
+            settings = self.here.settings
+            rules = EvidenceRules(policy, settings.repository, self.source.now, settings.host)
+            found = (
+                [read_looks(self.source.root, heads[0], rules, kind=kind) for kind in (LOOK, CANARY)] if heads else []
+            )
+        except GitmlError as exc:
+            return (), [f"What monitors saw cannot be read: {exc.message.splitlines()[0]}."]
+        return tuple(one for told in found for one in told), []
+
+    def _status(self) -> DeploymentStatus | None:
+        try:
+            if self.source.place:
+                found = status(self.source.place)
+                self.notes.extend(found.notes)
+                return found
+        except GitmlError as exc:
+            self.notes.append(f"The forge does not answer: {exc.message.splitlines()[0]}.")
+        try:
+            return status_of_clone(self.source.root, main=self.main)
+        except GitmlError as exc:
+            self.notes.append(f"The deployments cannot be read: {exc.message.splitlines()[0]}.")
+            return None
+
+    def _home(self) -> str:
+        try:
+            return self.here.settings.home
+        except GitmlError:
+            return ""
+
+    def _models(
+        self, application: Application | None, past: SiteHistory, standing: DeploymentStatus | None
+    ) -> tuple[SiteModel, ...]:
+        pinned = {pin.version for w in (standing.wanted if standing else ()) if w.state for pin in w.state.pins}
+        wanted = pinned | set(versions_of(past.deployments))
+        successions = {(d.model, d.old, d.new) for d in past.deployments if d.old and d.new and d.old != d.new}
+        found = models(self.main, application, wanted, sorted(successions), self.source.pages_per_model)
+        declared = application.models if application else {}
+        periods = {name: model.review for name, model in declared.items()}
+        return tuple(
+            reviewed(m, _approved(past.deployments, m.name), periods.get(m.name), self.source.now) for m in found
+        )
+
+
+def _out_of_reach(exc: GitmlError) -> str:
+    return f"The evidence cannot be read: {exc.message.splitlines()[0]}."
+
+
+def _approved(deployments: Sequence[SiteDeployment], model: str) -> str:
+    """When people last let a version of the model in; they come newest first."""
+    return next((one.time for one in deployments if one.model == model and one.approval == "passed"), "")
+
+
+def _watched(application: Application | None, standing: DeploymentStatus | None) -> Iterable[tuple[str, str]]:
+    """Model and environment of every monitor that gitml.yaml asks for."""
+    for one in standing.wanted if standing and application else ():
+        spec = application.monitors.of(one.model) if application else None
+        if one.state and spec and spec.watch and (not spec.environments or one.environment in spec.environments):
+            yield one.model, one.environment
+
+
+def _findings(audited: Audit | None) -> tuple[SiteFinding, ...]:
+    if audited is None or not audited.facts.head:
+        return ()
+    return tuple(
+        SiteFinding(one.kind.value, one.phase, one.subject, one.message, one.commit) for one in audited.findings
+    )
+
+
+def _policies(audited: Audit | None, past: SiteHistory) -> Iterable[SitePolicyState]:
+    """Newest first, with the keys at the top of policy.yaml that each changed."""
+    rules = audited.facts.policies if audited else ()
+    for place in range(len(rules) - 1, -1, -1):
+        one, before = rules[place].policy, rules[place - 1].policy if place else None
+        landed = past.landed.get(rules[place].commit)
+        told = one.model_dump() if one else {}
+        old = before.model_dump() if before else {}
+        changed = tuple(key for key in told if told[key] != old.get(key)) if one else ("cannot be read",)
+        when, who = (stamp(landed.time), person(landed.author)) if landed else ("", "")
+        yield SitePolicyState(rules[place].commit, when, who, past.titles.get(rules[place].commit, ""), changed)
+
+
+def _roles(policy: Policy | None) -> Iterable[SiteRole]:
+    for name, role in policy.roles.items() if policy else ():
+        yield SiteRole(name, tuple(member.login for member in role.people), tuple(role.teams))
+
+
+def _kpis(application: Application | None) -> tuple[SiteKpi, ...]:
+    """As gitml.yaml declares them; their values are a part of their own."""
+    declared = application.kpis if application else {}
+    return tuple(SiteKpi(name, kpi.description, kpi.unit, kpi.better) for name, kpi in declared.items())
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "backslashreplace")

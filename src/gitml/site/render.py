@@ -1,0 +1,198 @@
+"""Pages from templates: every text is escaped, and what nobody would see in it is made visible."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from gitml.output import size
+from gitml.reports.escape import clip, is_plain_url, path_in_url, visible
+from gitml.reports.figures import decimals, figure, plural, share, signed
+
+# No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+
+
+@dataclass(frozen=True)
+class SitePageFile:
+    """A page to be: its file, relative to the site's folder, its title, its template and what that shows.
+
+    ``group`` is the page of ``policy.yaml`` that it belongs to; empty for the first one.
+    """
+
+    path: str
+    title: str
+    template: str
+    group: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this package. Strict: a name that a page does not have is a mistake."""
+    made = Environment(
+        loader=PackageLoader("gitml.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    made.filters.update(
+        day=_day,
+        minute=_minute,
+        figure=_figure,
+        metric=_metric,
+        signed=signed,
+        share=share,
+        size=size,
+        short=short,
+        clip=clip,
+        plural=plural,
+        code=_with_code,
+        percent=_percent,
+        number=_number,
+    )
+    return made
+
+
+def render(page: SitePageFile, shell: Mapping[str, Any]) -> bytes:
+    """The page as UTF-8. ``shell`` is what all pages of a site have."""
+    depth = page.path.count("/")
+    root = "../" * depth
+    links = PageLinks(root, str(shell["home"]), str(shell["commit"]), str(shell["folder"]))
+    template = environment().get_template(page.template)
+    told = {"navigation": _navigation(root, page.group, shell["pages"]), **shell, **page.data}
+    text = template.render(page=page, root=root, link=links, policy=POLICY, **told)
+    return text.encode("utf-8", "backslashreplace")
+
+
+@cache
+def _navigation(root: str, group: str, pages: tuple[tuple[str, str, str], ...]) -> Markup:
+    """The same on every page of a group and depth."""
+    found = [
+        Markup('<li><a href="{}{}"{}>{}</a>\n').format(root, path, _current(group == own), name)
+        for own, path, name in (("", "index.html", "Overview"), *pages)
+    ]
+    return Markup("").join(found)
+
+
+def _current(is_current: bool) -> Markup:
+    return Markup(' aria-current="page"') if is_current else Markup("")
+
+
+@dataclass(frozen=True)
+class PageLinks:
+    """Where links of one page lead. Without a forge there is nothing to open, and the text stands alone."""
+
+    root: str
+    home: str
+    commit: str
+    folder: str
+
+    def here(self, path: str) -> str:
+        """A page or file of the site."""
+        return self.root + path
+
+    def pull(self, number: int | None) -> str:
+        return self._forge(f"pull/{number}") if number else ""
+
+    def at(self, commit: str) -> str:
+        """A commit."""
+        return self._forge(f"commit/{commit}") if commit else ""
+
+    def file(self, path: str, line: int = 0) -> str:
+        """A file of the application as main has it, or one line of it."""
+        return self._forge(f"blob/{self.commit}/{path_in_url(self.folder + path)}" + (f"#L{line}" if line else ""))
+
+    def compare(self, old: str, new: str) -> str:
+        return self._forge(f"compare/{old}...{new}") if old and new else ""
+
+    def _forge(self, path: str) -> str:
+        url = f"{self.home}/{path}"
+        return url if self.home and is_plain_url(url.partition("#")[0]) else ""
+
+    def outside(self, url: str) -> str:
+        """An address that somebody else says: only of the web."""
+        return url if is_plain_url(url) else ""
+
+
+def relative(start: str, path: str) -> str:
+    """
+    >>> relative("models/delay/index.html", "data/index.html")
+    '../../data/index.html'
+    """
+    return posixpath.relpath(path, posixpath.dirname(start) or ".")
+
+
+def _finalized(value: Any) -> Any:
+    """Called for everything that a template shows, so the common case comes first."""
+    if not isinstance(value, str):
+        return "–" if value is None else value
+    if isinstance(value, Markup) or (value.isascii() and value.isprintable()):
+        return value
+    return "".join(visible(line) + "\n" for line in value.split("\n"))[:-1] if "\n" in value else visible(value)
+
+
+def _percent(value: float) -> str:
+    """
+    >>> _percent(10.0), _percent(0.5)
+    ('10 %', '0.5 %')
+    """
+    return f"{value:g} %"
+
+
+def _number(value: float) -> str:
+    """
+    >>> _number(3.25), _number(3.0), _number(0.123456)
+    ('3.25', '3', '0.123')
+    """
+    return f"{value:.3g}"
+
+
+def _with_code(text: str) -> Markup:
+    """What stands between backticks as code.
+
+    >>> _with_code("run `a<b`")
+    Markup('run <code>a&lt;b</code>')
+    """
+    parts = [escape(_finalized(part)) for part in text.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(parts))
+
+
+def _day(time: str) -> str:
+    return time[:10] or "–"
+
+
+def _minute(time: str) -> str:
+    """
+    >>> _minute("2026-03-01T12:30:59Z")
+    '2026-03-01 12:30'
+    """
+    return time.replace("T", " ")[:16] or "–"
+
+
+def _figure(value: float | None, width: float | None = None) -> str:
+    return figure(value, decimals(width))
+
+
+def _metric(value: float | None, low: float | None, high: float | None) -> str:
+    """With as many digits as its interval justifies."""
+    width = None if low is None or high is None else high - low
+    return figure(value, decimals(width))
+
+
+def short(version: str) -> str:
+    """
+    >>> short("20260301T070000Z-3f2a90bc"), short("")
+    ('3f2a90bc', '–')
+    """
+    return version.rpartition("-")[2] or "–"

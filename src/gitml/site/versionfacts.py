@@ -1,0 +1,133 @@
+"""What the pages say of models and their versions: frozen records without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gitml.registry.difference import DiffLine
+from gitml.registry.resolve import Deployed
+
+
+@dataclass(frozen=True)
+class SiteVersion:
+    """One version in a list. ``metrics`` are the finite numbers; ``has_page``: there is a ``VersionDetail`` of it."""
+
+    version: str
+    created: str
+    origin: str
+    metrics: Mapping[str, float]
+    places: tuple[Deployed, ...] = ()
+    has_page: bool = False
+    readable: bool = True
+
+    @property
+    def digest8(self) -> str:
+        return self.version.rpartition("-")[2]
+
+
+@dataclass(frozen=True)
+class SiteMetric:
+    """A metric with its 95 % interval, that of the version before, and that of the champion it would replace."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    before: float | None = None
+    champion: float | None = None
+    better: str = ""
+
+
+@dataclass(frozen=True)
+class SiteStageRun:
+    """A stage as it ran for a version. ``reads`` and ``gives`` are (path, digest, size)."""
+
+    name: str
+    command: str
+    reads: tuple[tuple[str, str, int], ...]
+    params: tuple[tuple[str, str], ...]
+    gives: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class SiteColumn:
+    """A column of a version's signature; ``about``: its categories, whether it may be missing."""
+
+    name: str
+    type: str
+    side: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class SiteTable:
+    """A data set that a version was made from. ``missing``: column → share of missing values, where there are some."""
+
+    path: str
+    digest: str
+    rows: int | None
+    size: int
+    missing: Mapping[str, float] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteSlice:
+    """Rows where ``column`` is ``value``, with their metrics."""
+
+    column: str
+    value: str
+    rows: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class VersionDetail:
+    """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment."""
+
+    model: str
+    version: str
+    digest: str
+    created: str
+    origin: str
+    source: str
+    commit: str
+    dirty: tuple[str, ...]
+    artifact: str
+    artifact_sha256: str
+    artifact_size: int
+    packages: str
+    before: str = ""
+    champion: str = ""
+    champion_in: str = ""
+    metrics: tuple[SiteMetric, ...] = ()
+    stages: tuple[SiteStageRun, ...] = ()
+    columns: tuple[SiteColumn, ...] = ()
+    data: tuple[SiteTable, ...] = ()
+    data_until: str = ""
+    changes: Mapping[str, tuple[DiffLine, ...]] = field(default_factory=dict)
+    slices: tuple[SiteSlice, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteModel:
+    """A model as gitml.yaml describes it. ``versions`` newest first; ``details`` of those that have a page;
+    ``between``: what changed from one champion to the next.
+
+    ``reviewed`` is the day of the last approval, ``review_due`` the day of the next one, where gitml.yaml asks for it.
+    """
+
+    name: str
+    description: str = ""
+    owner: str = ""
+    purpose: str = ""
+    tier: str = ""
+    better: Mapping[str, str] = field(default_factory=dict)
+    artifact: str = ""
+    versions: tuple[SiteVersion, ...] = ()
+    details: Mapping[str, VersionDetail] = field(default_factory=dict)
+    between: Mapping[tuple[str, str], Mapping[str, tuple[DiffLine, ...]]] = field(default_factory=dict)
+    reviewed: str = ""
+    review_due: str = ""
+    is_overdue: bool = False

@@ -1,0 +1,88 @@
+"""What the site gathers from a repository, its ledger, its looks and its forge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gallery import facts_of, source_of
+from gitml.site.facts import SiteFacts
+from gitml.site.gather import gather
+from gitml.verdict import Phase
+from promotion.gating import Gated
+from promotion.promoting import MemoryTown
+
+
+def test_every_environment_says_what_is_wanted_and_what_runs(facts: SiteFacts) -> None:
+    staging, production = facts.states
+    assert (staging.environment, staging.sync, staging.health) == ("staging", "behind", "up")
+    assert (production.sync, production.champion) == ("in step", production.live)
+    assert [(pin.role, pin.share) for pin in production.others] == [("canary", 10.0)]
+    assert facts.notes == ()
+
+
+def test_a_promotion_that_waits_says_who_has_to_approve(facts: SiteFacts) -> None:
+    (waiting,) = facts.pending
+    assert (waiting.model, waiting.environment, waiting.author) == ("delay", "production", "ada")
+    assert waiting.seats == (("operations", 1, ("olga",)), ("risk", 1, ()))
+    assert [who for who, _ in waiting.steps] == ["risk"]
+    assert all(gate.phase is Phase.SUCCESSFUL for gate in waiting.gates)
+    assert facts.judged == (), "it only waits for people"
+
+
+def test_a_deployment_has_its_evidence(facts: SiteFacts) -> None:
+    promoted = next(d for d in facts.deployments if d.environment == "production" and d.gate)
+    assert (promoted.move, promoted.gate, promoted.approval, promoted.pull) == ("promotion", "passed", "passed", 2)
+    assert promoted.approvers == ("olga", "rita")
+    assert (promoted.seconds, promoted.recorded) == (3.25, "promoted")
+    assert {gate.name for gate in promoted.gates} >= {"trained", "order"}
+    canary = facts.deployments[0]
+    assert (canary.move, canary.pull, canary.gate) == ("canary", 40, "")
+
+
+def test_versions_say_what_changed_and_what_they_are_held_against(facts: SiteFacts) -> None:
+    delay = facts.models[0]
+    assert [v.metrics["auc"] for v in delay.versions] == [0.745, 0.74, 0.71]
+    newest = delay.details[delay.versions[0].version]
+    auc = newest.metrics[0]
+    assert (auc.name, auc.value, auc.before, auc.champion) == ("auc", 0.745, 0.74, 0.74)
+    assert (newest.champion_in, newest.data[0].rows, newest.data_until) == ("production", 140_500, "2026-03-28")
+    assert {(s.column, s.value) for s in newest.slices} >= {("carrier", "UA")}
+
+    assert [line.name for line in newest.changes["code"]] == ["train.py"]
+    assert (delay.owner, delay.tier, delay.reviewed) == ("Flight operations", "high", facts.time[:10])
+    assert not delay.is_overdue
+
+
+def test_looks_and_candidates_are_those_that_are_signed(facts: SiteFacts) -> None:
+    assert [look.phase.value for look in facts.looks].count("failed") == 2
+    assert facts.looks[-1].drift[1].drifted
+    assert [s.kind for s in facts.looks[-1].scores][-2:] == ["estimated", "estimated"]
+    (trial,) = facts.trials
+    assert (trial.mode, trial.phase, len(trial.points)) == ("split", Phase.INCONCLUSIVE, 11)
+    assert facts.watched == (("delay", "production"),)
+
+
+def test_pipelines_are_as_main_has_them(facts: SiteFacts) -> None:
+    stages = {stage.name: stage for stage in facts.stages}
+    assert (stages["train"].after, stages["train"].makes) == (("prepare",), ("delay",))
+    assert stages["ingest"].models == ("delay", "fare")
+    assert stages["ingest"].reads == ("data/flights.csv", "ingest.py")
+
+
+def test_the_same_state_gives_the_same_facts(shown: Gated[MemoryTown], facts: SiteFacts) -> None:
+    assert facts_of(shown) == facts
+
+
+def test_without_a_forge_it_says_what_is_not_known(shown: Gated[MemoryTown], facts: SiteFacts) -> None:
+    found = gather(source_of(shown, None))
+    assert (found.pending, found.pending_known) == ((), False)
+    # What agents signed and what the ledger says of approvals is in the clone.
+    assert [s.live for s in found.states] == [s.live for s in facts.states]
+    assert found.deployments == facts.deployments
+
+
+def test_without_a_repository_of_a_forge_there_is_no_evidence(shown: Gated[MemoryTown]) -> None:
+    found = gather(replace(source_of(shown, None), env={}))
+    assert "no repository of a forge" in found.ledger_problem
+    assert found.verdict is None
+    assert len(found.deployments) == 6

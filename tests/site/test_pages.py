@@ -1,0 +1,217 @@
+"""The pages: every link leads somewhere, nothing is loaded, names do nothing, and a role's build has its part alone."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from gallery import VIEWS
+from gitml.errors import UsageError
+from gitml.site.build import build, site_files
+from gitml.site.facts import SiteFacts
+from gitml.site.pages import GROUPS
+from gitml.site.render import POLICY
+from gitml.spec.views import SITE_PAGES, SiteView
+
+HOME = "https://forge.example/acme/flights"
+EVERYTHING = SiteView()
+
+
+class Page(HTMLParser):
+    """What a page links to and loads, and its elements."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+
+def made(facts: SiteFacts, view: SiteView = EVERYTHING, role: str = "") -> dict[str, bytes]:
+    return dict(site_files(facts, role, view))
+
+
+@pytest.fixture(scope="module")
+def files(facts: SiteFacts) -> dict[str, bytes]:
+    return made(replace(facts, home=HOME))
+
+
+def test_every_link_leads_to_a_file_of_the_site_or_to_the_forge(files: dict[str, bytes]) -> None:
+    pages = [name for name in files if name.endswith(".html")]
+    assert len(pages) > 25
+    for name in pages:
+        for link in Page(files[name]).links:
+            target, _ = urldefrag(link)
+            if target.startswith("https://"):
+                assert target.startswith(HOME), (name, link)
+            elif target:
+                assert unquote(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))) in files, (
+                    name,
+                    link,
+                )
+
+
+def test_pages_have_no_script_and_forbid_it(files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        if name.endswith(".html"):
+            page = Page(content)
+            assert not {"script", "iframe", "object", "embed"} & set(page.tags), name
+            assert not [a for a, _ in page.attributes if a.startswith("on") or a == "style"], name
+            assert ("content", POLICY) in page.attributes
+            assert len(content) < 1_000_000
+
+
+def test_there_is_a_page_for_each_word_of_the_policy(files: dict[str, bytes]) -> None:
+    assert tuple(GROUPS) == SITE_PAGES
+    assert {path for path, _, _ in GROUPS.values()} <= set(files)
+
+
+def test_equal_facts_give_equal_bytes(facts: SiteFacts, files: dict[str, bytes]) -> None:
+    assert made(replace(facts, home=HOME)) == files
+
+
+def text_of(content: bytes) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", content.decode()).split())
+
+
+def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes]) -> None:
+    text = text_of(files["index.html"])
+    assert "1 waiting for approval" in text
+    assert "risk: one person approves the newest commit: rita" in text
+    assert "1 alarm" in text
+    assert "monitor: failed" in text
+
+
+def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
+    (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
+    assert "Approved by olga, rita" in page
+    assert "trained successful" in page
+    assert "gitml rollback delay --in production" in page
+    assert "auc 0.710 0.740" in page
+
+
+def test_a_role_sees_its_pages_and_nothing_of_a_hidden_column(facts: SiteFacts) -> None:
+    seen = made(facts, SiteView.model_validate(VIEWS["risk"]), "risk")
+    assert "operations.html" not in seen
+    assert not [name for name in seen if name.startswith(("models/", "monitors/", "data/"))]
+    for name, content in seen.items():
+        assert b"seat_owner" not in content, name
+
+
+def test_a_role_sees_nothing_of_a_hidden_model(facts: SiteFacts) -> None:
+    """The test that counts: whatever is written is searched."""
+    view = SiteView.model_validate(VIEWS["operations"])
+    everything = made(facts)
+    assert b"fare" in everything["index.html"]
+    assert b"carrier" in everything["data/columns.html"]
+    for name, content in made(facts, view, "operations").items():
+        assert "fare" not in name
+        assert b"fare" not in content, name
+        assert b"carrier" not in content, name
+
+
+def test_only_named_columns_are_shown(facts: SiteFacts) -> None:
+    for name, content in made(facts, SiteView(columns=("distance",))).items():
+        assert b"carrier" not in content, name
+        assert b"seat_owner" not in content, name
+
+
+def test_groups_by_a_private_column_are_shown_to_nobody(files: dict[str, bytes]) -> None:
+    assert not [name for name, content in files.items() if b"Lovelace" in content]
+
+
+POISON = "<img src=x onerror=alert(1)>\"'&{{7*7}}\u202eevil" + "a" * 300
+
+
+def test_names_do_nothing(facts: SiteFacts) -> None:
+    """Whatever strangers can name: titles, authors, reasons, columns, paths."""
+    model = facts.models[0]
+    details = {
+        v: replace(d, columns=tuple(replace(c, name=POISON) for c in d.columns), source=POISON, packages=POISON)
+        for v, d in model.details.items()
+    }
+    poisoned = replace(
+        facts,
+        description=POISON,
+        home=HOME,
+        notes=(POISON,),
+        models=(replace(model, description=POISON, owner=POISON, details=details), *facts.models[1:]),
+        commits=tuple(replace(c, title=POISON, author=POISON) for c in facts.commits),
+        deployments=tuple(replace(d, title=POISON, author=POISON, approvers=(POISON,)) for d in facts.deployments),
+        pending=tuple(replace(p, title=POISON, url="javascript:alert(1)", author=POISON) for p in facts.pending),
+        looks=tuple(replace(look, drift=tuple(replace(d, column=POISON) for d in look.drift)) for look in facts.looks),
+        stages=tuple(replace(s, name=POISON) for s in facts.stages[:1]),
+        policy_text=POISON,
+    )
+    for name, content in made(poisoned).items():
+        if name.endswith(".html"):
+            page = Page(content)
+            assert "img" not in page.tags, name
+            assert not [a for a, _ in page.attributes if a.startswith("on")], name
+            assert "\u202e" not in content.decode(), name
+            assert "49" not in re.findall(r"\{\{7\*7\}\}|evil49", content.decode())
+            assert not [link for link in page.links if link.startswith("javascript:")], name
+            assert len(content) < 1_000_000
+
+
+def test_an_empty_repository_has_pages_that_say_so() -> None:
+    empty = made(SiteFacts("nothing", notes=("There is nothing to show yet: this clone has no main branch.",)))
+    assert "There is nothing to show yet" in text_of(empty["index.html"])
+    assert "Nothing is deployed yet" in text_of(empty["operations.html"])
+    assert "No KPI is declared" in text_of(empty["kpis.html"])
+    assert "no model yet" in text_of(empty["models/index.html"])
+    assert "No traffic is watched yet" in text_of(empty["monitors/index.html"])
+
+
+def test_a_ledger_out_of_reach_is_said_where_evidence_is_missing(facts: SiteFacts) -> None:
+    problem = "The evidence cannot be read: gone."
+    lost = made(replace(facts, ledger="", verdict=None, findings=(), ledger_problem=problem))
+    for name in ("index.html", "audit.html", "approvals.html"):
+        assert problem in text_of(lost[name]), name
+
+
+def test_five_thousand_versions_come_in_parts(facts: SiteFacts) -> None:
+    model = facts.models[0]
+    many = tuple(replace(model.versions[-1], version=f"20200101T000000Z-{n:08x}", places=()) for n in range(5000))
+    found = made(replace(facts, models=(replace(model, versions=(*model.versions, *many)),)))
+    parts = [name for name in found if re.fullmatch(r"models/delay/index(-\d+)?\.html", name)]
+    assert len(parts) == 51
+    assert max(len(found[name]) for name in parts) < 100_000
+    assert "5,003 versions, part 1 of 51" in text_of(found["models/delay/index.html"])
+
+
+def test_exports_hold_what_the_pages_show(files: dict[str, bytes]) -> None:
+    inventory = json.loads(files["exports/inventory.json"])
+    assert [(row["name"], row["owner"]) for row in inventory] == [("delay", "Flight operations"), ("fare", "")]
+    trail = files["exports/approvals.csv"].decode().splitlines()
+    assert trail[0].startswith("time,model,environment,move")
+    assert any("olga rita" in line for line in trail)
+
+
+def test_a_build_leaves_nothing_of_an_older_one(facts: SiteFacts, tmp_path: Path) -> None:
+    first = build(facts, "", EVERYTHING, tmp_path / "site")
+    assert (tmp_path / "site/operations.html").is_file()
+    second = build(facts, "risk", SiteView.model_validate(VIEWS["risk"]), tmp_path / "site")
+    assert not (tmp_path / "site/operations.html").exists()
+    assert 0 < second.pages < first.pages
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_a_folder_of_somebody_is_not_replaced(facts: SiteFacts, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="is no site"):
+        build(facts, "", EVERYTHING, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"

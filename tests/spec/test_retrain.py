@@ -1,0 +1,102 @@
+"""`retrain` of gitml.yaml and `retraining` of policy.yaml: what is wrong is said with its line, and what is set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gitml.errors import Problem, SpecError
+from gitml.spec import parse_application
+from gitml.spec.crosscheck import retrained_known
+from gitml.spec.datewords import WORDS, day_of
+from gitml.spec.policy import parse_policy
+from gitml.spec.retrain import RetrainSpec
+from gitml.spec.yamlfile import parse
+
+HEAD = "application: toy\nmodels:\n  m: {artifact: m.skops, metrics: m.json}\nretrain:\n"
+POLICY = "roles:\n  ops: {people: [olga]}\nenvironments:\n  staging: {}\nretraining:\n"
+MONDAY = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
+
+
+def problems(lines: str) -> tuple[Problem, ...]:
+    with pytest.raises(SpecError) as caught:
+        parse_application((HEAD + lines).encode())
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("m: {causes: [drfit]}", "drift"),
+        ("m: {causes: []}", "must not be empty"),
+        ("m: {causes: [schedule]}", "needs `every`"),
+        ("m: {causes: [new_data]}", "needs `data`"),
+        ("m: {causes: [drift], set: {a: yesterdy}}", "says no day"),
+        ("m: {causes: [drift], set: {a: yesterday + 3}}", "says no day"),
+        ("m: {causes: [drift], set: {a: 2026-02-30}}", "says no day"),
+        ("m: {causes: [drift], set: {a: [1]}}", "cannot be set"),
+        ("m: {causes: [drift], params: ../p.yaml}", "leads out"),
+    ],
+)
+def test_what_is_wrong_is_said(line: str, said: str) -> None:
+    (problem,) = problems(f"  {line}\n")
+    assert (problem.line, said in f"{problem.message} {problem.hint}") == (5, True), problem
+
+
+def test_models_and_params_must_be_there() -> None:
+    text = HEAD + "  m: {causes: [drift], set: {window.last: yesterday, rate: 0.1}}\n  n: {causes: [drift]}\n"
+    document = parse(text.encode(), "gitml.yaml")
+    app = parse_application(text.encode())
+    found = retrained_known(app, document, lambda _: {"rate": 1, "window": {"lsat": "x"}})
+    assert [one.message for one in found] == [
+        "params.yaml has no param 'window.last'", "there is no model 'n'",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("looks: {failed: 4, of: 3}", "more looks must fail"),
+        ("cool_down: 1m", "at least 1h"),
+        ("decline: [opps]", "no role 'opps'"),
+        ("open: [by-hand]", "harm"),
+    ],
+)
+def test_rules_that_cannot_be_kept_are_refused(line: str, said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_policy(f"{POLICY}  {line}\n".encode())
+    assert said in " ".join(f"{one.message} {one.hint}" for one in caught.value.problems)
+
+
+def test_days_are_those_of_the_moment_in_utc() -> None:
+    assert {word: day_of(word, MONDAY).isoformat() for word in WORDS} == {
+        "today": "2026-03-02", "yesterday": "2026-03-01", "last_monday": "2026-02-23", "last_tuesday": "2026-02-24",
+        "last_wednesday": "2026-02-25", "last_thursday": "2026-02-26", "last_friday": "2026-02-27",
+        "last_saturday": "2026-02-28", "last_sunday": "2026-03-01", "first_of_month": "2026-03-01",
+        "last_of_month": "2026-03-31", "first_of_last_month": "2026-02-01", "last_of_last_month": "2026-02-28",
+        "first_of_year": "2026-01-01",
+    }  # fmt: skip
+    berlin = datetime.fromisoformat("2026-03-02T00:30:00+01:00")
+    assert day_of("today", berlin).isoformat() == "2026-03-01"
+    assert day_of("today + 2w - 1d", MONDAY).isoformat() == "2026-03-15"
+
+
+def spec(**values: object) -> RetrainSpec:
+    return RetrainSpec.model_validate({"causes": ["drift"], "set": values})
+
+
+def test_only_the_values_change_and_stay_text() -> None:
+    before = b"# head\nwindow:   {last: 2026-01-01, first: 'x'} # why\nrate: 0.5\nflags:\n  - on\nquick: no\n"
+    wanted = spec(**{"window.last": "yesterday", "window.first": "first_of_year", "rate": 0.25, "quick": True})
+    assert wanted.params_at(before, MONDAY) == (
+        b'# head\nwindow:   {last: "2026-03-01", first: "2026-01-01"} # why\nrate: 0.25\nflags:\n  - on\nquick: true\n'
+    )
+    assert spec(a=3).params_at(b'{"a": 1, "b": [1, 2]}', MONDAY) == b'{"a": 3, "b": [1, 2]}'
+    assert spec(a=3).params_at("\ufeffa: é\r\n".encode(), MONDAY) == "\ufeffa: 3\r\n".encode()
+
+
+@pytest.mark.parametrize("content", [b"b: 1\n", b"a: {b: 1}\n", b"a: [1]\n", b"a: |\n  x\n", b"a: 'x\n  y'\n", b""])
+def test_what_is_no_single_value_is_not_set(content: bytes) -> None:
+    with pytest.raises(SpecError):
+        spec(a=3).params_at(content, MONDAY)
