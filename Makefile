@@ -4,6 +4,7 @@ VENV := .venv
 # One more than cores: tests wait for processes and servers.
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 BIN := $(VENV)/bin
+AXE := $(VENV)/npm/node_modules/axe-core/axe.min.js
 PYTEST := python -m pytest -n $(JOBS) --dist worksteal --durations=10
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
@@ -38,7 +39,10 @@ test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Deb
 
 test-all: test test-nightly
 
-browser: ## Chromium, for the test that walks through the sandbox's web pages
+browser: ## Chromium, for the tests that walk through web pages; and axe, which looks whether everybody can read them
+	@[ -e $(AXE) ] || ! command -v npm >/dev/null || \
+	  npm install --silent --no-save --ignore-scripts --fetch-retries=0 --prefix $(VENV)/npm axe-core@4.14.1 >/dev/null 2>&1 || \
+	  echo 'What axe would find is not looked for: npm cannot install axe-core'
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	  apt-get install -y -qq chromium chromium-driver >/dev/null; } || \

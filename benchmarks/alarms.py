@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from gitml.monitoring.bounds import distance_p
+from gitml.monitoring.drift.bounds import distance_p
+from gitml.monitoring.drift.scan import Baseline, Floors, scan
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import Baseline, Floors, scan
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import NumberGrid
 

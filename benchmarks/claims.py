@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.harm import LOOKS, WEEK, alike
-from gitml.monitoring.calibration import DAY_ROWS, MOST_ALIKE, MOST_BET, CalibrationPlan, judge_calibration
-from gitml.monitoring.harm import Labelled
+from gitml.monitoring.harm.calibration import DAY_ROWS, MOST_ALIKE, MOST_BET, CalibrationPlan, judge_calibration
+from gitml.monitoring.harm.judge import Labelled
 
 TOLERANCE, RATE, PROMOTIONS, LABELS = 0.01, 0.005, 12, 100
 # Looks with which sequences of bets begin, and how many of them one lasts while rows are kept.

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from gitml.monitoring.looks import comparable, windowed
+from gitml.monitoring.drift.looks import comparable, windowed
+from gitml.monitoring.drift.scan import Floors, scan_windows
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import Floors, scan_windows
 from gitml.sketches.grids import NumberGrid
 from gitml.sketches.layout import Layout
 from gitml.sketches.reference import ReferenceSketch

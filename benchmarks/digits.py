@@ -22,10 +22,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.random_projection import SparseRandomProjection
 
-from gitml.monitoring.detector import DetectorRows
-from gitml.monitoring.domainclassifier import DomainClassifier
+from gitml.monitoring.detectors.detector import DetectorRows
+from gitml.monitoring.detectors.domainclassifier import DomainClassifier
+from gitml.monitoring.drift.scan import Baseline, Effect, Floors, rows_needed, scan
 from gitml.monitoring.promise import WINDOWS, Promise
-from gitml.monitoring.scan import Baseline, Effect, Floors, rows_needed, scan
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import number_grid
 

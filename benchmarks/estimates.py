@@ -25,14 +25,14 @@ import pyarrow as pa
 import skops.io
 
 from gitml.models.fields import Field
-from gitml.monitoring.calibration import Calibration, CalibrationPlan, bears_out, judge_calibration
 from gitml.monitoring.estimates.estimate import Estimated, Estimator, estimator
 from gitml.monitoring.estimates.rows import Evaluated
+from gitml.monitoring.estimates.suitability import suitability
 from gitml.monitoring.estimates.table import Encoder, day_of, evaluated_of
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.calibration import Calibration, CalibrationPlan, bears_out, judge_calibration
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, jackknife, judge_harm
+from gitml.monitoring.harm.losses import SCORES
 from gitml.monitoring.promise import WINDOWS
-from gitml.monitoring.suitability import suitability
 from gitml.verdict import Phase
 
 METRICS = ("auc", "log_loss", "brier", "accuracy")

@@ -21,12 +21,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from gitml.models.fields import Field
-from gitml.monitoring.leaveout import left_out, sketches_of
-from gitml.monitoring.looks import comparable, windowed, worst_cluster
+from gitml.monitoring.drift.leaveout import left_out, sketches_of
+from gitml.monitoring.drift.looks import comparable, windowed, worst_cluster
+from gitml.monitoring.drift.scan import Effect, Floors, scan_windows
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import judge_quality
 from gitml.monitoring.reference import VersionReference
-from gitml.monitoring.scan import Effect, Floors, scan_windows
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.reference import ReferenceSketch, reference_of

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, jackknife, judge_harm
-from gitml.monitoring.losses import mse
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, jackknife, judge_harm
+from gitml.monitoring.harm.losses import mse
 from gitml.verdict import Phase
 
 LOOKS, WEEK = 52, 7

@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from scipy.stats import binomtest
 
-from gitml.monitoring.outlierrate import OutlierPlan, OutlierRows, judge_outliers
-from gitml.monitoring.outliers import Outliers, fit_outliers
+from gitml.monitoring.outliers.fit import Outliers, fit_outliers
+from gitml.monitoring.outliers.rate import OutlierPlan, OutlierRows, judge_outliers
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.reference import Part
 

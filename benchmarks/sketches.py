@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from gitml.monitoring.looks import comparable, windowed
+from gitml.monitoring.drift.looks import comparable, windowed
+from gitml.monitoring.drift.scan import scan_windows
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import scan_windows
 from gitml.sketches.gather import Source
 from gitml.sketches.reference import read_reference, reference_bytes, reference_of
 from gitml.traffic.exchange import FIXED, MOMENT

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow.parquet as parquet
 from measured import measured
 
-from gitml.monitoring.looks import comparable
+from gitml.monitoring.drift.looks import comparable
+from gitml.monitoring.drift.scan import scan_windows
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import scan_windows
 from gitml.sketches.gather import RowCounter
 from gitml.sketches.reference import read_reference, reference_bytes, reference_of, rows_of
 

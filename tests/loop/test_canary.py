@@ -15,8 +15,10 @@ import pytest
 import forkserver
 from conftest import gitml
 from evidence.evidence_kit import enveloped, named
+from gitml.evidence.canaries import details_of
+from gitml.evidence.dsse import unpack
 from gitml.evidence.keys import generate, signing_key
-from gitml.evidence.statement import Binding
+from gitml.evidence.statement import Binding, parse_payload
 from gitml.git import ledger
 from gitml.registry.record import File, Record
 from gitml.serving.router import epoch_of, route
@@ -38,7 +40,7 @@ environments:
   production:
     approvals: {{operations: 1}}
     canary:
-      metric: {{name: accuracy, margin: {margin}}}
+      metric: {{name: accuracy, {asked}}}
       labels: {{within: 1d}}
       modes: [split]
 keys:
@@ -67,7 +69,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Kit, Runner, TurnedClock]]:
 class CanaryLoop:
     """An application whose production has a champion and a shadow; ``right``: how often each version is right."""
 
-    def __init__(self, kit: Kit, runner: Runner, clock: TurnedClock, folder: Path, margin: float) -> None:
+    def __init__(self, kit: Kit, runner: Runner, clock: TurnedClock, folder: Path, asked: str) -> None:
         self.kit, self.clock, self.seed = kit, clock, 0
         with kit.sandbox.store.write() as tx:
             # The forge knows whose address stands in the commits of main.
@@ -77,14 +79,18 @@ class CanaryLoop:
         first = self._record(app)
         (app / "m.onnx").write_bytes(b"another model")
         deploy(app, "m.onnx", first.signature or {})
+        second = self._record(app)
+        (app / "m.onnx").write_bytes(b"a third model")
+        deploy(app, "m.onnx", first.signature or {})
         # Of the same second: a shadow that is older than the champion is no candidate.
-        self.old, self.new = sorted((first, self._record(app)), key=lambda record: record.version)
+        versions = sorted((first, second, self._record(app)), key=lambda record: record.version)
+        self.old, self.between, self.new = versions
         looks, looks_public = generate()
         ci, ci_public = generate()
         self.key = signing_key(ci)
         self.world = SplitWorld(Path(world.traffic))
         (app / "gitml.yaml").write_text(self._application(app))
-        (app / "policy.yaml").write_text(POLICY.format(looks=looks_public, ci=ci_public, margin=margin))
+        (app / "policy.yaml").write_text(POLICY.format(looks=looks_public, ci=ci_public, asked=asked))
         (app / ".gitignore").write_text("/traffic/\n/.dvc/tmp/\n/.gitml-ci/\n")
         state = Deployment(champion=self.pin(self.old), shadow=(self.pin(self.new),))
         (app / FILE).write_text(render_deployment(state))
@@ -107,7 +113,7 @@ class CanaryLoop:
         self.api("PUT", "/environments/gitml/secrets/GITML_SIGNING_KEY", {"value": ci})
         self.api("PUT", "/actions/permissions/workflow", {"can_approve_pull_request_reviews": True})
         self.api("DELETE", "/branches/main/protection")
-        for record in (self.old, self.new):
+        for record in versions:
             self._prove(record)
 
     def _application(self, app: Path) -> str:
@@ -155,7 +161,29 @@ class CanaryLoop:
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(hours=self.clock.hours)
 
-    def days(self, days: int, count: int, **right: float) -> None:
+    def put(self, state: Deployment) -> None:
+        """On main, by whoever may push there."""
+        self.loop.change({FILE: render_deployment(state)}, branch="main", message="by hand")
+        self.loop.settled()
+
+    def comment(self) -> str:
+        """What the draft says of the candidate now."""
+        bodies = [c["body"] for c in self.loop.comments(self.pulls()["promote"]["number"])]
+        (found,) = [body for body in bodies if "gitml:report:flights/canary" in body]
+        return str(found)
+
+    def killed(self) -> None:
+        """The jobs of the newest look are cancelled while they run, and somebody starts them again."""
+        runs = self.loop.works.runs
+        (running,) = self.loop.until(lambda: [r for r in runs("schedule") if _at_work(r)], PATIENCE)
+        self.api("POST", f"/actions/runs/{running['id']}/cancel")
+        self.loop.settled()
+        before = len(runs("workflow_dispatch"))
+        self.api("POST", "/actions/workflows/gitml-monitor.yml/dispatches", {"ref": "main"})
+        self.loop.until(lambda: len(runs("workflow_dispatch")) > before, PATIENCE)
+        self.loop.settled()
+
+    def days(self, days: int, count: int, *, killed: bool = False, **right: float) -> None:
         """Traffic that follows what main says, then the scheduled jobs, two hours after the last request."""
         state, first = self.state, self.now()
         epoch = epoch_of(state, model="delay", environment="production")
@@ -178,11 +206,23 @@ class CanaryLoop:
         self.world.serve(*served, label_delay=timedelta(hours=1))
         before = len(self.monitors())
         self.clock.later(hours=24 * days + 2)
+        if killed:
+            self.killed()
+            return
         self.loop.until(lambda: len(self.monitors()) > before, PATIENCE)
         self.loop.settled()
 
     def monitors(self) -> list[Any]:
         return [run for run in runs_of(self.loop, "schedule") if run["path"].endswith("gitml-monitor.yml")]
+
+    def looks(self) -> set[tuple[str, str]]:
+        """The champion and the phase of each evaluation that is signed."""
+        clone, remote = self.loop.clone, self.kit.remote(self.loop.works.repo, "ada")
+        git(clone, "fetch", "-q", remote, "+gitml-looks:refs/remotes/origin/gitml-looks")
+        names = git(clone, "ls-tree", "-r", "--name-only", "origin/gitml-looks").split()
+        raw = [git(clone, "show", f"origin/gitml-looks:{name}") for name in names if "-canary-" in name]
+        told = [details_of(parse_payload(unpack(one.encode()).payload)).evaluation for one in raw]
+        return {(one.champion.version, one.phase.value) for one in told}
 
     def pulls(self) -> dict[str, Any]:
         found = self.api("GET", "/pulls?state=open")
@@ -201,15 +241,19 @@ class CanaryLoop:
         self.loop.merge(number)
 
 
+def _at_work(run: Any) -> bool:
+    return run["status"] == "in_progress" and run["path"].endswith("gitml-monitor.yml")
+
+
 @pytest.fixture
 def begin(
     place: tuple[Kit, Runner, TurnedClock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[float], CanaryLoop]:
+) -> Callable[[str], CanaryLoop]:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     kit, runner, clock = place
 
-    def made(margin: float) -> CanaryLoop:
-        city = CanaryLoop(kit, runner, clock, tmp_path / "here", margin)
+    def made(asked: str) -> CanaryLoop:
+        city = CanaryLoop(kit, runner, clock, tmp_path / "here", asked)
         clock.turn(minutes=1)  # the runner reads schedules once a minute
         works = city.loop.works
         city.loop.until(lambda: works.query("SELECT 1 FROM schedules WHERE repo_id = ?", works.repo.id))
@@ -219,15 +263,13 @@ def begin(
 
 
 @pytest.mark.timeout(900)
-def test_a_better_one_becomes_champion_through_shadow_and_canary(begin: Callable[[float], CanaryLoop]) -> None:
-    city = begin(0.01)
+def test_a_better_one_becomes_champion_through_shadow_and_canary(begin: Callable[[str], CanaryLoop]) -> None:
+    city = begin("margin: 0.01")
     city.days(3, 2500, old=0.7, new=0.72)
     pulls = city.pulls()
     assert set(pulls) == {"promote", "raise"}, city.loop.logs()
     assert pulls["promote"]["draft"]
-    bodies = [c["body"] for c in city.loop.comments(pulls["promote"]["number"])]
-    (comment,) = [body for body in bodies if "gitml:report:flights/canary" in body]
-    assert "accuracy" in comment
+    assert "accuracy" in city.comment()
     city.accept(pulls["raise"])
     for weight in (10, 50):
         assert city.state.canary is not None
@@ -244,8 +286,8 @@ def test_a_better_one_becomes_champion_through_shadow_and_canary(begin: Callable
 
 
 @pytest.mark.timeout(900)
-def test_a_canary_that_does_worse_is_taken_back(begin: Callable[[float], CanaryLoop]) -> None:
-    city = begin(0.03)
+def test_a_canary_that_does_worse_is_taken_back(begin: Callable[[str], CanaryLoop]) -> None:
+    city = begin("margin: 0.03")
     city.days(3, 2500, old=0.7, new=0.75)
     city.accept(city.pulls()["raise"])
     city.days(4, 2500, old=0.8, new=0.5)
@@ -254,3 +296,24 @@ def test_a_canary_that_does_worse_is_taken_back(begin: Callable[[float], CanaryL
     city.accept(pulls["take-back"])
     assert city.state.canary is None
     assert [held.version for held in city.state.held] == [city.new.version]
+
+
+@pytest.mark.timeout(900)
+def test_an_equal_one_expires_under_a_goal_and_another_champion_begins_anew(begin: Callable[[str], CanaryLoop]) -> None:
+    city = begin("goal: better}\n      maximum: 8d\n      guardrails: {errors: 0.01")
+    city.days(3, 2500, killed=True, old=0.7, new=0.7)
+    pulls = city.pulls()
+    assert set(pulls) == {"promote", "raise"}, "killed in between, the next run ended the same\n" + city.loop.logs()
+    assert "not yet shown to be better" in city.comment()
+    signed = city.looks()
+    city.put(Deployment(champion=city.pin(city.between), shadow=(city.pin(city.new),)))
+    city.old = city.between
+    city.days(2, 500, old=0.7, new=0.7)
+    (told,) = city.looks() - signed
+    assert told == (city.between.version, "inconclusive")
+    city.days(6, 500, old=0.7, new=0.7)
+    city.days(1, 100, old=0.7, new=0.7)
+    assert "expired undecided" in city.comment()
+    pulls = city.pulls()
+    assert set(pulls) == {"promote"}, city.loop.logs()
+    assert pulls["promote"]["draft"], "it stays a draft, and the shadow's step is taken back"

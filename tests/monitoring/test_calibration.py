@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gitml.monitoring.calibration import (
+from gitml.monitoring.harm.calibration import (
     Calibration,
     CalibrationPlan,
     bears_out,
@@ -15,7 +15,7 @@ from gitml.monitoring.calibration import (
     judge_calibration,
     with_calibration,
 )
-from gitml.monitoring.harm import Labelled
+from gitml.monitoring.harm.judge import Labelled
 from gitml.verdict import Phase, Verdict
 
 PLAN = CalibrationPlan(0.01, rate=0.005, looks=53, promotions=12, newest=24, whole=True, before=24 * 7)

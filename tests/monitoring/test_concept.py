@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gitml.monitoring.adwin import adwin
-from gitml.monitoring.concept import bounded_losses, concept_changes
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, judge_harm
-from gitml.monitoring.pagehinkley import page_hinkley
+from gitml.monitoring.harm.adwin import adwin
+from gitml.monitoring.harm.concept import bounded_losses, concept_changes
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, judge_harm
+from gitml.monitoring.harm.pagehinkley import page_hinkley
 
 
 def stream(seed: int) -> NDArray[np.float64]:

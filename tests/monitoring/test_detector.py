@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gitml.monitoring.detector import Detection, too_little, unreachable
+from gitml.monitoring.detectors.detector import Detection, too_little, unreachable
 
 
 def test_what_is_shown_only_never_alarms() -> None:

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from gitml.monitoring.direction import Movement, movement
-from gitml.monitoring.psi import psi
+from gitml.monitoring.drift.direction import Movement, movement
+from gitml.monitoring.drift.psi import psi
 from gitml.sketches.gather import RowCounter
 from gitml.sketches.reference import ReferenceSketch, reference_of
 

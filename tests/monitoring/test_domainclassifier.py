@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gitml.monitoring.clusterpermutation import permutation_test
-from gitml.monitoring.detector import DetectorRows
-from gitml.monitoring.domainclassifier import DomainClassifier
+from gitml.monitoring.detectors.clusterpermutation import permutation_test
+from gitml.monitoring.detectors.detector import DetectorRows
+from gitml.monitoring.detectors.domainclassifier import DomainClassifier
 
 LEVEL = 1.5e-4
 QUICK = DomainClassifier(trees=15)

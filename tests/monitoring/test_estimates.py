@@ -16,7 +16,7 @@ from gitml.monitoring.estimates.estimate import estimator
 from gitml.monitoring.estimates.methods import METHODS
 from gitml.monitoring.estimates.rows import Evaluated, Rows, expected
 from gitml.monitoring.estimates.table import evaluated_of
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.losses import SCORES
 
 METRICS = ("auc", "log_loss", "brier", "accuracy")
 

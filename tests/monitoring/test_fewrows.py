@@ -11,8 +11,8 @@ import pytest
 
 from gitml.errors import UsageError
 from gitml.monitoring import fewrows
-from gitml.monitoring.detector import MOST_ROWS
-from gitml.monitoring.rowsample import read_sample
+from gitml.monitoring.detectors.detector import MOST_ROWS
+from gitml.monitoring.detectors.rowsample import read_sample
 
 
 def packed(table: pa.Table) -> bytes:

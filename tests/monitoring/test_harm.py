@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, judge_harm
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, judge_harm
+from gitml.monitoring.harm.losses import SCORES
 from gitml.verdict import Phase
 
 PLAN = HarmPlan("brier", Own(0.167, 0.155, 0.179), rate=0.01, looks=53)

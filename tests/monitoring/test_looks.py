@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gitml.monitoring.looks import comparable, windowed, worst_cluster
+from gitml.monitoring.drift.looks import comparable, windowed, worst_cluster
+from gitml.monitoring.drift.scan import scan_windows
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import scan_windows
 from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.reference import reference_of
 

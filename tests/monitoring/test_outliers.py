@@ -20,9 +20,9 @@ from conftest import gitml
 from gitml.errors import UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
-from gitml.monitoring.isolationforest import fit_forest, forest_of
-from gitml.monitoring.outlierrate import OutlierPlan, OutlierRate, OutlierRows, judge_outliers
-from gitml.monitoring.outliers import Outliers, fit_outliers, outliers_bytes, read_outliers, write_outliers
+from gitml.monitoring.outliers.fit import Outliers, fit_outliers, outliers_bytes, read_outliers, write_outliers
+from gitml.monitoring.outliers.isolationforest import fit_forest, forest_of
+from gitml.monitoring.outliers.rate import OutlierPlan, OutlierRate, OutlierRows, judge_outliers
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.reference import Part
 from gitml.verdict import Phase

@@ -20,8 +20,8 @@ from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
 from gitml.models.signature import parse
 from gitml.monitoring.evaluated import MOST_ROWS, read_evaluated, write_evaluated
-from gitml.monitoring.harm import Labelled, Own
-from gitml.monitoring.performance import PerformanceReport, by_group, measured, sources_of
+from gitml.monitoring.harm.judge import Labelled, Own
+from gitml.monitoring.harm.performance import PerformanceReport, by_group, measured, sources_of
 from gitml.reports.monitor import report as report_of
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks

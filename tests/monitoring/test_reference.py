@@ -89,7 +89,7 @@ def test_a_reference_whose_weeks_differ_says_which_floor_would_be_quiet() -> Non
     assert set(own.alarms) == {"feature_fare"}
     quiet = own.quiet["feature_fare"]
     assert quiet > 0.1
-    from gitml.monitoring.scan import Floors
+    from gitml.monitoring.drift.scan import Floors
 
     raised = Expected(clusters=(), floors=Floors(columns={"fare": quiet}))
     again = made_of(Part(rows, ("fare", "word"), "when"), None, raised).own

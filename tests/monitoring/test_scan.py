@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gitml.monitoring.bounds import distance_halfwidth, distance_p, rank_halfwidth, rank_p, share_lower, share_p
+from gitml.monitoring.drift.bounds import distance_halfwidth, distance_p, rank_halfwidth, rank_p, share_lower, share_p
+from gitml.monitoring.drift.scan import Baseline, Effect, Floors, also_moved, least_reference, rows_needed, scan
 from gitml.monitoring.promise import WINDOWS, Promise
-from gitml.monitoring.scan import Baseline, Effect, Floors, also_moved, least_reference, rows_needed, scan
 from gitml.sketches.counts import Counts
 from gitml.sketches.grids import CategoryGrid, category_grid, number_grid
 

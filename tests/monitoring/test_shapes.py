@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitml.monitoring.shapes import ENOUGH, Bar, shape
+from gitml.monitoring.drift.shapes import ENOUGH, Bar, shape
 from gitml.sketches.grids import Grid, category_grid, number_grid
 from gitml.sketches.sketch import ColumnSketch
 

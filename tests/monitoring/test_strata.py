@@ -10,12 +10,12 @@ import pytest
 
 from gitml.errors import UsageError
 from gitml.models.fields import Field
-from gitml.monitoring.drift import DriftPlan, judge_drift
-from gitml.monitoring.looks import comparable, windowed
+from gitml.monitoring.drift.judge import DriftPlan, judge_drift
+from gitml.monitoring.drift.looks import comparable, windowed
+from gitml.monitoring.drift.scan import Effect, Floors, scan_windows
+from gitml.monitoring.drift.strata import mix_of, reweighted
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.reference import Part, VersionReference, made_of
-from gitml.monitoring.scan import Effect, Floors, scan_windows
-from gitml.monitoring.strata import mix_of, reweighted
 from gitml.monitoring.subject import Look, Subject
 from gitml.sketches.gather import RowCounter, Source
 from gitml.verdict import Phase

@@ -7,7 +7,7 @@ import pytest
 
 from gitml.monitoring.estimates.answers import Suitability
 from gitml.monitoring.estimates.rows import Evaluated, Rows
-from gitml.monitoring.suitability import Mean, suitability, welch
+from gitml.monitoring.estimates.suitability import Mean, suitability, welch
 
 
 def calibrated(count: int, seed: int, sharp: float = 2.0, days: int = 0, effect: float = 0.0) -> Evaluated:

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+from gitml.monitoring.detectors.rowsample import sample_bytes, sample_of
 from gitml.monitoring.reference import Part, write
-from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Metric, Record, name_of
 from gitml.spec import render_deployment

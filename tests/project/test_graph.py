@@ -14,9 +14,9 @@ from gitml.project.graph import graph
 from gitml.reports.graph import (
     MOST_CHARACTERS,
     MOST_EDGES,
-    ApplicationGraph,
-    GraphEdge,
-    GraphNode,
+    DependencyEdge,
+    DependencyGraph,
+    DependencyNode,
     mermaid,
     tree_text,
 )
@@ -154,25 +154,25 @@ HOSTILE = (
 
 
 def test_no_name_of_a_stage_does_anything(tmp_path: Path) -> None:
-    nodes = tuple(GraphNode("stage", name) for name in HOSTILE)
-    edges = tuple(GraphEdge("feeds", nodes[0], node, node.name) for node in nodes[1:])
-    drawn = mermaid(ApplicationGraph("a", nodes, edges)).text
+    nodes = tuple(DependencyNode("stage", name) for name in HOSTILE)
+    edges = tuple(DependencyEdge("feeds", nodes[0], node, node.name) for node in nodes[1:])
+    drawn = mermaid(DependencyGraph("a", nodes, edges)).text
     node = r'    n\d+\["(?:[A-Za-z0-9 ._/+,:-]|#\d+;)*"\]'
     edge = r'  n\d+ -->\|"(?:[A-Za-z0-9 ._/+,:-]|#\d+;)*"\| n\d+'
     lines = drawn.splitlines()
     assert (lines[0], lines[1], lines[2 + len(nodes)]) == ("flowchart LR", "  subgraph stages", "  end")
     assert all(re.fullmatch(node, line) for line in lines[2 : 2 + len(nodes)])
     assert all(re.fullmatch(edge, line) for line in lines[3 + len(nodes) :])
-    shown = tree_text(ApplicationGraph("\x1b[2J\u202ea", (GraphNode("model", "m\nn"),), ()))
+    shown = tree_text(DependencyGraph("\x1b[2J\u202ea", (DependencyNode("model", "m\nn"),), ()))
     assert shown == "\ufffd[2J\ufffda\n└─ m n"
 
 
-def large(stages: int, name: str = "s") -> ApplicationGraph:
+def large(stages: int, name: str = "s") -> DependencyGraph:
     """Each stage feeds the two after it; one model needs another."""
-    nodes = [GraphNode("stage", f"{name}{number}") for number in range(stages)]
-    models = [GraphNode("model", "a"), GraphNode("model", "b")]
-    edges = [GraphEdge("feeds", nodes[i], nodes[j]) for i in range(stages) for j in (i + 1, i + 2) if j < stages]
-    return ApplicationGraph("a", (*nodes, *models), (*edges, GraphEdge("needs", models[0], models[1], "answers")))
+    nodes = [DependencyNode("stage", f"{name}{number}") for number in range(stages)]
+    models = [DependencyNode("model", "a"), DependencyNode("model", "b")]
+    edges = [DependencyEdge("feeds", nodes[i], nodes[j]) for i in range(stages) for j in (i + 1, i + 2) if j < stages]
+    return DependencyGraph("a", (*nodes, *models), (*edges, DependencyEdge("needs", models[0], models[1], "answers")))
 
 
 def test_what_is_over_a_page_s_limits_is_left_out_and_told() -> None:
@@ -188,7 +188,7 @@ def test_what_is_over_a_page_s_limits_is_left_out_and_told() -> None:
 
 
 def test_a_graph_of_a_thousand_models_without_an_edge_stays_within_the_limits() -> None:
-    nodes = tuple(GraphNode("model", f"{'m' * 60}{number}") for number in range(1000))
-    drawn = mermaid(ApplicationGraph("a", nodes, ()))
+    nodes = tuple(DependencyNode("model", f"{'m' * 60}{number}") for number in range(1000))
+    drawn = mermaid(DependencyGraph("a", nodes, ()))
     assert len(drawn.text) <= MOST_CHARACTERS
     assert "nodes left out" in drawn.left_out

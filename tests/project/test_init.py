@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -97,8 +98,9 @@ def test_the_ensemble_shares_the_files_of_the_application_at_the_root(tmp_path: 
     assert checked.code == 0, checked.out
 
 
-def test_the_regression_is_whole_and_shares_the_packages_of_the_starter(tmp_path: Path) -> None:
-    done = gitml(tmp_path, "init", "--example", "disease-progression")
+@pytest.mark.parametrize("example", ["disease-progression", "wine-cultivars"])
+def test_an_example_is_whole_and_shares_the_packages_of_the_starter(tmp_path: Path, example: str) -> None:
+    done = gitml(tmp_path, "init", "--example", example)
     assert done.code == 0, done.err
     lock = "pipelines/requirements.lock"
     assert (tmp_path / lock).read_bytes() == (ROOT / "examples/starter" / lock).read_bytes()
@@ -124,6 +126,37 @@ def test_the_regression_trains_as_it_stands_and_a_worse_one_is_told_in_both_dire
     (again,) = json.loads(gitml(tmp_path, "train", "--json", timeout=300).out)
     told = {one["metric"]: (one["difference"] > 0, one["reading"]) for one in again["differences"]}
     assert told == {"mae": (True, "worse"), "rmse": (True, "worse"), "r2": (False, "worse")}
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_three_classes_train_as_they_stand_and_are_answered_with_word_and_chances(tmp_path: Path) -> None:
+    assert gitml(tmp_path, "init", "--example", "wine-cultivars").code == 0
+    commit(tmp_path, "Start")
+    trained = gitml(tmp_path, "train", "--json", timeout=300)
+    assert trained.code == 0, trained.err
+    (result,) = json.loads(trained.out)
+    assert result["unusable"] == ""
+    record = json.loads((tmp_path / result["record"]).read_text())
+    f1 = record["metrics"]["macro_f1"]
+    assert 0.8 < f1["low"] < f1["value"] < f1["high"] <= 1
+    assert gitml(tmp_path, "check").code == 0
+    cells = json.loads((tmp_path / "artifacts/cultivar/charts/confusion.vl.json").read_text())["datasets"]["cells"]
+    assert len(cells) == 9
+    assert sum(cell["rows"] for cell in cells) == 72
+    right = sum(cell["rows"] for cell in cells if cell["observed"] == cell["predicted"])
+    assert right / 72 == pytest.approx(record["metrics"]["accuracy"]["value"])
+    asked = tmp_path / "asked.csv"
+    asked.write_text("alcohol,malic_acid,ash,alcalinity_of_ash,total_phenols,hue\n14.2,1.7,2.4,15.6,2.8,1.04\n")
+    words = ["--input", "asked.csv", "--output", "scores", "--format", "csv"]
+    scored = gitml(tmp_path, "score", f"cultivar@{result['digest'][:8]}", *words, timeout=300)
+    assert scored.code == 0, scored.err
+    (answers,) = (tmp_path / "scores").glob("*.csv")
+    (told,) = csv.DictReader(answers.read_text().splitlines())
+    assert told["cultivar"] == "barolo"
+    chances = {name: float(value) for name, value in told.items() if name.startswith("chance_")}
+    assert max(chances, key=chances.__getitem__) == "chance_barolo"
+    assert sum(chances.values()) == pytest.approx(1)
 
 
 def test_again_changes_nothing_and_nothing_is_staged_or_committed(tmp_path: Path) -> None:

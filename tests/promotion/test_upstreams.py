@@ -149,6 +149,10 @@ def test_without_a_file_that_it_read_what_ran_when_it_was_made_counts(g: Gated[M
     deployed(g, two)
     (told,) = facts(g, late)
     assert told.used == (told.running,), "as main's history has it at that time"
+    g.town.push({"gitml.yaml": APPLICATION.replace("demand: answers", "demand: {in: staging}")})
+    (told,) = facts(g, late)
+    assert (told.environment, told.running) == ("staging", Unknown("nothing is deployed there"))
+    g.town.push({"gitml.yaml": APPLICATION})
     unknown = brought(g, made("pricing", 5, reading(made("demand", 9))))
     (told,) = facts(g, unknown)
     assert isinstance(told.used, Unknown)
@@ -189,7 +193,8 @@ def test_downstream_waits_while_an_upstream_s_promotion_is_open_and_says_so(g: G
     g.town.merge(first.number)
     g.prove(one, "promoted", environment="production")
     assert "was closed" in turns()["pricing"], "which people did, so it stays closed"
-    assert verdict(g, promoting(g, price)).phase is Phase.SUCCESSFUL
+    g.town.pull_of({"x": "y"}, f"gitml/promote/demand/production/{one.version}-shadow", "ada")
+    assert verdict(g, promoting(g, price)).phase is Phase.SUCCESSFUL, "a shadow changes no answer"
 
 
 @pytest.mark.nightly
@@ -367,8 +372,10 @@ def test_whoever_made_a_member_that_nobody_promoted_does_not_approve_the_ensembl
 def test_an_ensemble_whose_members_cannot_be_read_passes_nothing(g: Gated[MemoryTown]) -> None:
     g.rules(environments={"production": {"approvals": {"operations": 1}}})
     g.town.push({"gitml.yaml": ENSEMBLE})
-    one, two = made("demand", 1), made("other", 2)
-    made_of = ensemble(g, brought(g, one), two)
-    number = promoting(g, made_of)
-    assert "other" in verdict(g, number, "members").reason
-    assert verdict(g, number, "members").phase is Phase.INCONCLUSIVE
+    one, two = brought(g, made("demand", 1)), made("other", 2)
+    deployed(g, one)
+    other_bytes = made("demand", 1, files={"demand.skops": {"sha256": "ab" * 32, "size": 9}})
+    found = verdict(g, promoting(g, ensemble(g, other_bytes, two)), "members")
+    assert found.phase is Phase.INCONCLUSIVE
+    assert "is pinned with the artifact abababababab, its record says" in found.reason, "another file of that name"
+    assert "other@" in found.reason

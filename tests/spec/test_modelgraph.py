@@ -50,6 +50,10 @@ def test_upstreams_come_first_and_else_the_order_of_the_file() -> None:
     assert upstream_first(parse_application(text(a="{c: answers}", b="", c="{d: answers}", d="").encode())) == (
         *("d", "c", "a", "b"),
     )
+    diamond = text(a="{b: answers, c: answers}", b="{d: answers}", c="{d: answers}", d="")
+    assert upstream_first(parse_application(diamond.encode())) == ("d", "b", "c", "a")
+    chain = parse_application(text(**{f"m{n}": f"{{m{n + 1}: answers}}" for n in range(1200)}, m1200="").encode())
+    assert upstream_first(chain) == tuple(f"m{n}" for n in reversed(range(1201)))
     assert set(upstream_first(parse_application(text(a="{b: answers}", b="{a: answers}").encode()))) == {"a", "b"}
 
 

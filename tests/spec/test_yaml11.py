@@ -15,6 +15,9 @@ DVC = "stages:\n  s:\n    cmd: x\n    params: [a, b.c]\n"
 
 
 @example("0:0")
+@example(".nan")
+@example("-.inf")
+@example(".Inf")
 @given(st.text("0123456789abcdefxoyns+-._:eE", min_size=1, max_size=7))
 def test_text_without_quotes_is_read_as_pyyaml_reads_it(text: str) -> None:
     try:
@@ -56,7 +59,7 @@ def test_values_that_are_read_differently_are_named_with_a_way_that_all_agree_on
 
 
 @pytest.mark.parametrize(
-    "text", ["1", "-3", "0.5", "1.0e-3", "true", "null", "~", "word", "2013-01-31", "1_000", "0x1f"]
+    "text", ["1", "-3", "0.5", "1.0e-3", "true", "null", "~", "word", "2013-01-31", "1_000", "0x1f", ".nan", "-.inf"]
 )
 def test_values_that_are_read_alike_are_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "dvc.yaml").write_text(DVC)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from gitml.monitoring.concept import bounded_losses
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.harm.concept import bounded_losses
+from gitml.monitoring.harm.losses import SCORES
 from gitml.rollout.metrics import METRICS
 
 TRUTH = np.array([0.0, 1, 1, 0, 1, 0])

@@ -120,17 +120,23 @@ def slot(every: timedelta, at: datetime) -> datetime:
 
 
 def due_moment(watched: WatchedCandidate, canaries: Canaries, at: datetime) -> datetime | None:
-    """For when it is to be judged; None where nothing is due: it failed, its test expired, or it was judged.
+    """For when it is to be judged; None where nothing is due: it failed, it was judged, or it was judged after the end
+    of its test.
 
-    All is counted anew each time, so looks that were missed are not made up for.
+    All is counted anew each time, so looks that were missed are not made up for, but for the last one: it says that the
+    test expired, however late a job comes.
     """
-    one, moment = watched.one, slot(watched.one.rules.every, at)
-    if moment <= watched.since or canaries.failed(one.pair):
+    moment = slot(watched.one.rules.every, at)
+    if moment <= watched.since or canaries.failed(watched.one.pair):
         return None
-    if moment > watched.ends + one.rules.every:
-        return None
+    newest = _newest_look(watched, canaries)
+    return None if newest is not None and newest >= min(moment, watched.ends) else moment
+
+
+def _newest_look(watched: WatchedCandidate, canaries: Canaries) -> datetime | None:
+    one = watched.one
     mine = (c.told for c in canaries.of(one.pair) if c.told.rules == one.digest and c.told.mode in watched.modes)
-    return None if any(told.at >= moment for told in mine) else moment
+    return max((told.at for told in mine), default=None)
 
 
 def next_evaluation(watched: Collection[WatchedCandidate], canaries: Canaries, at: datetime) -> datetime:
@@ -140,10 +146,10 @@ def next_evaluation(watched: Collection[WatchedCandidate], canaries: Canaries, a
 
 def _next(watched: Collection[WatchedCandidate], canaries: Canaries, at: datetime) -> Iterator[datetime]:
     for one in watched:
-        every = one.one.rules.every
+        every, newest = one.one.rules.every, _newest_look(one, canaries)
         if due_moment(one, canaries, at):
             yield at
-        elif not canaries.failed(one.one.pair) and at <= one.ends + every:
+        elif not canaries.failed(one.one.pair) and (newest is None or newest < one.ends):
             yield slot(every, at) + every
 
 

@@ -236,6 +236,8 @@ class _Work:
             why = f"{OVERTAKEN} {short(one.pin.version)} failed beside the champion."
         elif passes(one, newest):
             why = f"{OVERTAKEN} {short(one.pin.version)} passed: it may become champion."
+        elif newest and newest.told.has_expired:
+            why = f"{OVERTAKEN} The test of {short(one.pin.version)} expired undecided."
         idle = [p for p in mine if p.kind == RAISE and (why or not p.pull.head.branch.endswith(wanted))]
         said = why or f"{OVERTAKEN} {one.weight:g} % is what it has."
         return close_overtaken(self.place, {p.pull.number: p.pull for p in idle}, said)

@@ -10,13 +10,9 @@ from collections.abc import Callable, Mapping
 
 from gitml.cijobs.context import Push
 from gitml.errors import OutsideError, SpecError
-from gitml.inference.clone import CloneShelf
-from gitml.inference.holdout import HoldOutCase, compared, opponent_of
-from gitml.models.quarantine import Quarantine
 from gitml.pipelines.journal import JournalEntry
 from gitml.registry import Record, lineage_digest, record_in, replaced, versions
-from gitml.registry.load import Loader
-from gitml.registry.outputs import parse_replicates
+from gitml.registry.outputs import on_other_rows, parse_replicates
 from gitml.registry.record import File
 from gitml.reports.holdoutfacts import ReportedHoldOut
 from gitml.training.compare import recorded_replicates
@@ -27,8 +23,8 @@ from gitml.training.tryout import WorkTreeShelf
 def held_of(
     about: Training, push: Push, name: str, runs: Mapping[str, JournalEntry], bring: Callable[[], bool]
 ) -> ReportedHoldOut | None:
-    """None where there is nothing to compare: no other version, one that the base branch has, or, with no ``holdout``
-    in gitml.yaml, rows that did not change. ``bring`` fetches what this job did not make."""
+    """None where there is nothing to compare: no other version, one that the base branch has, or rows that did not
+    change, on which replicates are paired. ``bring`` fetches what this job did not make."""
     model = about.application.models[name]
     if any(stage not in runs for stage in stages_of(about.dvc, name, model)):
         return None
@@ -39,9 +35,15 @@ def held_of(
     chosen = replaced(about.root, record)
     if chosen is None:
         return None
-    opponent = opponent_of(*chosen)
-    if model.holdout is None and not _on_other_rows(about, record, chosen[0]):
+    if not _on_other_rows(about, record, chosen[0]):
         return None
+    # Tables and models: a second of imports, and most jobs have nothing to compare.
+    from gitml.inference.clone import CloneShelf
+    from gitml.inference.holdout import HoldOutCase, compared, opponent_of
+    from gitml.models.quarantine import Quarantine
+    from gitml.registry.load import Loader
+
+    opponent = opponent_of(*chosen)
     if not bring():
         why = "what it was evaluated with is on no remote"
         return ReportedHoldOut(opponent.role, opponent.name, chosen[0].version, why)
@@ -90,12 +92,11 @@ def _base(about: Training, push: Push) -> str | None:
 
 
 def _on_other_rows(about: Training, new: Record, old: Record) -> bool:
-    """As far as bootstrap replicates tell: they name the rows that they were drawn from."""
-    path = new.roles.get("replicates")
-    theirs = recorded_replicates(about.git, about.dvc, old)
-    if path is None or theirs is None or not (about.root / path).is_file():
-        return False
-    try:
-        return parse_replicates((about.root / path).read_bytes(), path).rows_digest != theirs.rows_digest
-    except SpecError:
-        return False
+    """Bootstrap replicates name the rows that they were drawn from; without them ``holdout`` tells it."""
+    path, theirs = new.roles.get("replicates"), recorded_replicates(about.git, about.dvc, old)
+    if path is not None and theirs is not None and (about.root / path).is_file():
+        try:
+            return parse_replicates((about.root / path).read_bytes(), path).rows_digest != theirs.rows_digest
+        except SpecError:
+            return True  # the report of the training says what is wrong with it
+    return on_other_rows(about.application.models[new.model].holdout, new, old, paired=False)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import Problem, SpecError
 from gitml.evidence.canaries import CanaryDetails
+from gitml.evidence.impacts import ImpactDetails
 from gitml.evidence.looks import MOST_DETAILS, LookDetails
 from gitml.files import write_file
 from gitml.jsontext import canonical
@@ -24,7 +25,7 @@ MAX_BYTES, MOST_LOOKS = 40_000_000, 64
 
 class LookFile(BaseModel):
     """``run`` is the run's address, ``commit`` what was checked out; each of ``looks`` is a ``LookDetails``, each of
-    ``evaluations`` a ``CanaryDetails``."""
+    ``evaluations`` a ``CanaryDetails``, each of ``impacts`` an ``ImpactDetails``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,6 +34,7 @@ class LookFile(BaseModel):
     run: Annotated[str, Field(max_length=1000)] = ""
     looks: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
     evaluations: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
+    impacts: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
 
 
 def write_looks(folder: Path, found: LookFile, name: str = NAME) -> Path:
@@ -67,6 +69,13 @@ def read_replays(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str
 def _evaluations(found: LookFile | None) -> tuple[tuple[Mapping[str, Any], CanaryDetails], ...]:
     handed = enumerate(found.evaluations if found else ())
     return tuple((one, _meant(CanaryDetails, one, f"evaluations.{n}")) for n, one in handed)
+
+
+def read_impacts(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], ImpactDetails], ...]:
+    """The same of what KPIs did after changes."""
+    found = _handed(folder, run, commit)
+    handed = enumerate(found.impacts if found else ())
+    return tuple((one, _meant(ImpactDetails, one, f"impacts.{n}")) for n, one in handed)
 
 
 def _handed(folder: Path, run: str, commit: str) -> LookFile | None:

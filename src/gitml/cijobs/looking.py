@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from gitml.cijobs.canaryjudge import judging
 from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
+from gitml.cijobs.impactlooking import HeldAgainst, impacts_due
 from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
 from gitml.cijobs.lookfile import MOST_LOOKS, LookFile, write_looks
 from gitml.control.ledger import Here
@@ -24,6 +26,7 @@ from gitml.inference.earlier import Earlier
 from gitml.inference.lookdetails import look_details, recount, size_of
 from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
 from gitml.inference.monitored import Monitored
+from gitml.success.facts import FactPlace
 
 _TOO_MUCH = "a look at so many columns is too large for a statement: name those that matter, `columns` under `monitors`"
 
@@ -46,11 +49,13 @@ class LookedAt:
 class LookRound:
     looks: tuple[LookedAt, ...]
     candidates: tuple[JudgedNow, ...] = ()
+    impacts: tuple[HeldAgainst, ...] = ()
 
 
 def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> LookRound:
-    """All monitors, oldest window first, then all candidates, and the hand-over file. ``run`` is the address of the CI
-    run, ``judge`` what judges a candidate.
+    """All monitors, oldest window first, all candidates, all changes that a KPI is for, and the hand-over file.
+
+    ``run`` is the address of the CI run, ``judge`` what judges a candidate.
 
     Raises InconclusiveError for a shallow clone, whose history does not say when a champion came.
     """
@@ -74,9 +79,12 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Ju
         done.append(at)
     place = TrialPlace(root, call.traffic, call.spool)
     judged = judge_due(here, main, judge or judging(main, place), job.at)
-    found = [dict(one.details) for one in judged if one.details]
-    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found))
-    return LookRound(tuple(done), judged)
+    held = impacts_due(here, main, FactPlace(root, call.traffic, call.spool, os.environ), job.at)
+    found, business = ([dict(one.details) for one in some if one.details] for some in (judged, held))
+    write_looks(
+        folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found, impacts=business)
+    )
+    return LookRound(tuple(done), judged, held)
 
 
 def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:

@@ -14,15 +14,17 @@ from functools import partial
 
 from gitml.cijobs.canarydue import candidates_of, needed_since, next_evaluation
 from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
+from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
+from gitml.cijobs.impactposting import ToldBusiness, tell_impacts
 from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
 from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
 from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
 from gitml.control.change import branch_of
-from gitml.control.looks import heard_canaries, heard_looks, mark_told
+from gitml.control.looks import heard_canaries, heard_impacts, heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import rules_of
+from gitml.control.signing import heard, rules_of
 from gitml.errors import GitmlError
 from gitml.evidence.canaries import Canaries
 from gitml.evidence.looks import Looks, SignedLook, began
@@ -58,15 +60,17 @@ class LooksTold:
     monitors: tuple[ToldMonitor, ...]
     candidates: tuple[ToldCandidate, ...] = ()
     upstreams: tuple[ToldUpstreams, ...] = ()
+    impacts: tuple[ToldBusiness, ...] = ()
 
     @property
     def has_problem(self) -> bool:
-        told = (self.monitors, self.candidates, self.upstreams)
+        told = (self.monitors, self.candidates, self.upstreams, self.impacts)
         return any(one.problem for group in told for one in group)
 
 
 def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
-    """Every monitor that has a signed look, every candidate, and what alarms upstream of a promotion.
+    """Every monitor that has a signed look, every candidate, what alarms upstream of a promotion, and every change with
+    a signed impact.
 
     ``env``: the PATH on which cml is looked for, and secrets by their names.
 
@@ -82,12 +86,17 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     candidates = candidates_of(main, app, policy) if policy.judges_candidates else ()
     canaries = heard_canaries(place, rules, needed_since(candidates)) if candidates else Canaries()
     judged = tell_candidates(teller, candidates, canaries) if policy.judges_candidates else ()
-    done = LooksTold(told, judged, tell_upstreams(teller))
+    impacts = heard_impacts(place, rules, now - OLDEST) if app.kpis else ()
+    done = LooksTold(told, judged, tell_upstreams(teller), tell_impacts(teller, impacts))
     if not done.has_problem:
+        view = view_of(main, heard(place, policy).believed, now) if app.kpis else None
+        ends = (
+            next_due(watched, looks, now),
+            next_evaluation(candidates, canaries, now),
+            next_impact(view, impacts),
+        )
         try:
-            mark_told(
-                place, main.commit, min(next_due(watched, looks, now), next_evaluation(candidates, canaries, now))
-            )
+            mark_told(place, main.commit, min(ends))
         except GitmlError as exc:
             place.say(f"the next run looks once more: {exc.message.splitlines()[0]}")
     return done

@@ -151,7 +151,8 @@ def _describe(work: CommitWork, name: str) -> None:
 
 def _files(work: CommitWork, name: str, runs: Mapping[str, StageRun], entries: Mapping[str, Entry]) -> dict[str, File]:
     """What the record says of each output: as handed over; rows of what did not run from the records that know."""
-    handed = {path: file for run in runs.values() for path, file in run.outputs.items()}
+    sources = (run for fragment in work.fragments.values() for run in fragment.stages if run.stage not in work.job_of)
+    handed = {path: file for run in (*sources, *runs.values()) for path, file in run.outputs.items()}
     earlier = _known_files(work, name)
     found = {}
     for path in (c.path for entry in entries.values() for c in entry.outs if "://" not in c.path):

@@ -19,6 +19,7 @@ from gitml.cijobs.fragments import (
 )
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.push import is_settled, take_over
+from gitml.cijobs.sources import sources_of
 from gitml.derivation.handover import Fragment, StageRun, merged
 from gitml.dvc.lockentries import Entry
 from gitml.dvc.manifest import Fingerprint, verify
@@ -266,6 +267,11 @@ def _fragment(work: _Work, commit: str, push: Push) -> Fragment:
             stages.append(_covered_run(work.found[name], "up to date"))
         else:
             stages.append(StageRun(stage=name, how="not reached"))
+    stages += (
+        []
+        if work.error or push.on_default
+        else list(sources_of(work.about, work.job.stages, work.found, work.done, _options(work)))
+    )
     good = [s.stage for s in stages if s.entry is not None and s.how == "ran"]
     paths = [path for name in good for path, cached in work.dvc.is_cached(name).items() if not cached]
     try:

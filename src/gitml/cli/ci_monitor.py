@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,8 @@ from gitml.verdict import Phase
 if TYPE_CHECKING:
     from gitml.cijobs.canarylooking import JudgedNow
     from gitml.cijobs.canaryproposing import ToldCandidate
+    from gitml.cijobs.impactlooking import HeldAgainst
+    from gitml.cijobs.impactposting import ToldBusiness
     from gitml.cijobs.upstreamtelling import ToldUpstreams
 
 VARIABLE = "GITML_LOOKS_KEY"
@@ -33,7 +35,8 @@ _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "y
     )
 )
 def monitor() -> None:
-    """Look at each window that is due, judge each candidate, sign it, and say it on the pull requests that it concerns.
+    """Look at each window that is due, judge each candidate, hold changes against KPIs, sign it, and say it on the pull
+    requests that it concerns.
 
     What is due follows from main and what is signed. So each of the three may be killed, run twice or never:
     the next run makes up for it.
@@ -58,10 +61,10 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
     traffic, spool = traffic_of(ctx, folder, None)
     call = MonitorCall(traffic, at=moment(at, None), spool=spool)
     evaluated = look(root, Here(root, os.environ), call, job_of(os.environ).run_url)
-    done, judged = evaluated.looks, evaluated.candidates
+    done, judged, held = evaluated.looks, evaluated.candidates, evaluated.impacts
     if as_json:
         looks = [{"id": one.id, "later": one.found.later, **one.found.to_dict()} for one in done]
-        show_json([*looks, *({**one.told, "later": one.later} for one in judged)])
+        show_json([*looks, *({**one.told, "later": one.later} for one in judged), *map(_business, held)])
     for one in () if as_json else done:
         found = one.found
         mark = paint(f"{found.phase.value if one.id else 'later':<12}", _STYLE[found.phase])
@@ -71,10 +74,18 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
         )
     for candidate in () if as_json else judged:
         _show_candidate(candidate)
-    if not done and not judged and not as_json:
+    for impact in () if as_json else held:
+        said = impact.later or "is told"
+        show(printable(f"{impact.due.days} days after {impact.due.change}: {said}"))
+    if not done and not judged and not held and not as_json:
         show("nothing is due: every window that is over has a signed look")
     fine = all(one.id or one.waits for one in done) and not any(one.later for one in judged)
+    fine = fine and not any(one.later for one in held)
     return 0 if fine else 3
+
+
+def _business(held: HeldAgainst) -> dict[str, Any]:
+    return {**held.told, "days": held.due.days, "later": held.later}
 
 
 def _show_candidate(judged: JudgedNow) -> None:
@@ -96,6 +107,7 @@ def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     candidates, and no other. Exit code 3: there is something to sign, and no key.
     """
     from gitml.cijobs.canarysigning import sign_evaluations
+    from gitml.cijobs.impactsigning import sign_impacts
     from gitml.cijobs.looksigning import SignOrder, together
     from gitml.cijobs.looksigning import sign as run_sign
     from gitml.evidence.keys import signing_key
@@ -105,6 +117,7 @@ def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     with placed(ctx) as place:
         order = SignOrder(signing_key(secret) if secret else None, job.run_url, job.commit)
         done = together(run_sign(place, order), sign_evaluations(place, order))
+        done = together(done, sign_impacts(place, order))
     for said in done.passed_over:
         note(printable(said))
     if as_json:
@@ -139,7 +152,7 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         told = run_publish(place, job_of(os.environ), os.environ)
     done = told.monitors
     if as_json:
-        show_json([plain(one) for one in (*done, *told.candidates, *told.upstreams)])
+        show_json([plain(one) for one in (*done, *told.candidates, *told.upstreams, *told.impacts)])
     for one in () if as_json else done:
         said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
         alarm = f"; alarm {one.alarm}" if one.alarm else ""
@@ -151,7 +164,9 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         _show_told(candidate)
     for told_of in () if as_json else told.upstreams:
         _show_upstreams(told_of)
-    if not done and not told.candidates and not as_json:
+    for impact in () if as_json else told.impacts:
+        _show_business(impact)
+    if not done and not told.candidates and not told.impacts and not as_json:
         show("no monitor has a signed look yet")
     return 4 if told.has_problem else 0
 
@@ -169,5 +184,15 @@ def _show_told(one: ToldCandidate) -> None:
     mark = paint(f"{one.phase.value if one.phase else 'not yet':<12}", _STYLE[one.phase] if one.phase else "yellow")
     said = ", ".join(pulls) or one.waits or "nothing is proposed"
     show(f"{mark}  {printable(f'{one.model}@{short(one.version)} in {one.environment}: {said}')}")
+    if one.problem:
+        note(printable(one.problem))
+
+
+def _show_business(one: ToldBusiness) -> None:
+    change = one.change
+    mark = paint(f"{one.phase.value:<12}", _STYLE[one.phase])
+    said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
+    about = f"{one.days} days after {change.kind} of {change.model}@{short(change.version)} in {change.environment}"
+    show(f"{mark}  {printable(f'{about}: {said}')}")
     if one.problem:
         note(printable(one.problem))

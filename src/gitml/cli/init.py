@@ -14,7 +14,7 @@ from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
 from gitml.project.init import FileStatus, Started
 from gitml.project.init import init as start_application
-from gitml.project.templates import EXAMPLES, training
+from gitml.project.templates import EXAMPLES, arriving, training
 
 _STYLES = {
     FileStatus.CREATED: "green",
@@ -73,6 +73,7 @@ def _next(started: Started, example: str | None) -> list[str]:
         *([f"cd {shlex.quote(here)}"] if here != "." else []),
         # In one call: pip then takes releases that both agree on.
         *(f"python -m pip install 'gitml[serve]' -r {lock}" for lock in locks),
+        *arriving(example),
         "gitml check          # then put your people into policy.yaml",
         'git add . && git commit -m "Start"',
         *training(example),

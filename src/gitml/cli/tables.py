@@ -46,7 +46,10 @@ def comparison_table(comparison: Comparison) -> str:
     how = "paired bootstrap of rows" if any(d.paired for d in comparison.differences) else "unpaired intervals"
     how += " and refits" if any(d.freedom for d in comparison.differences) else ""
     title = f"against {old.reference} of {old.created[:10]}, {comparison.why} ({how})"
-    return title + "\n" + difference_table(comparison.differences, "new", old.digest[:8])
+    text = title + "\n" + difference_table(comparison.differences, "new", old.digest[:8])
+    if comparison.other_rows:
+        text += "\njudged on other rows, so neither is better by this: `gitml holdout` lets both answer the same ones"
+    return text
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:

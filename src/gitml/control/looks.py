@@ -10,6 +10,8 @@ from gitml.control.place import Place
 from gitml.control.signing import Signer
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
+from gitml.evidence.impacts import KIND as IMPACT
+from gitml.evidence.impacts import SignedImpact, impacts_of
 from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
 from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules, believed_of
@@ -33,8 +35,8 @@ def read_looks(
 ) -> tuple[Believed, ...]:
     """Every look that was ever added up to ``head`` and signed at ``since`` or later, believed or not, oldest first.
 
-    ``kind``: of looks, or of the evaluations of candidates that lie beside them. A branch has many; who needs the last
-    ones reads no others. Raises OutsideError when Git cannot read it.
+    ``kind``: of looks, or of the evaluations of candidates and the impacts of changes that lie beside them. A branch
+    has many; who needs the last ones reads no others. Raises OutsideError when Git cannot read it.
     """
     repository = Repository(root)
     entries = ledger.remembered(repository, head, LOOKS).entries
@@ -69,6 +71,11 @@ def heard_canaries(
 ) -> Canaries:
     """The evaluations of candidates that the forge has now, and that count. As ``heard_looks``."""
     return canaries_of(_counting(place.root, place.remote, rules, since, CANARY, copied))
+
+
+def heard_impacts(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedImpact, ...]:
+    """What KPIs did after changes, as the forge has it now and as it counts. As ``heard_looks``."""
+    return impacts_of(_counting(place.root, place.remote, rules, since, IMPACT, ()))
 
 
 def _counting(

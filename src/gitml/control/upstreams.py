@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,26 +33,38 @@ Known = tuple[str, str]
 
 @dataclass(frozen=True)
 class OtherMain:
-    """Where an upstream is: main of its application, its ``remote``, the rules of its own policy.yaml, and its ledger
-    by these. ``web`` is the repository's page."""
+    """Where an upstream is: main of its application, its ``remote``, and the rules of its own policy.yaml. ``web`` is
+    the repository's page, ``known`` its ledger where the caller has read it."""
 
     main: Mainline
     remote: Remote
     rules: EvidenceRules
-    heard: BelievedEvents | Unknown
     web: str
+    known: BelievedEvents | Unknown | None = None
+
+    @cached_property
+    def heard(self) -> BelievedEvents | Unknown:
+        """Its ledger by its own rules, or why that is not known."""
+        if self.known is not None:
+            return self.known
+        try:
+            return heard_in(self.main.git, self.remote, self.rules)
+        except GitmlError as exc:
+            return Unknown(f"its ledger cannot be read: {exc.message.splitlines()[0]}")
 
 
 @dataclass(frozen=True)
 class Upstreams:
-    """Looks upstreams up, each repository once. ``main`` is the default branch of the application that needs them.
+    """Looks upstreams up, each repository once. ``main`` is the default branch of the application that needs them, and
+    ``heard`` its ledger where the caller has read it.
 
     What cannot be found out is an ``Unknown`` in the facts, with the reason.
     """
 
     place: Place
     main: Mainline
-    _seen: dict[tuple[str, str], OtherMain | Unknown] = field(default_factory=dict, repr=False)
+    heard: BelievedEvents | Unknown | None = None
+    _seen: dict[tuple[str, str, str], OtherMain | Unknown] = field(default_factory=dict, repr=False)
 
     def facts(self, record: Record, environment: str) -> tuple[UpstreamFact, ...] | Unknown:
         """All that the version needs for ``environment``."""
@@ -79,7 +92,7 @@ class Upstreams:
 
     def other(self, at: ModelAt, need: UpstreamNeed) -> OtherMain | Unknown:
         """The main branch that ``at`` is on."""
-        key = (at.repository, at.application)
+        key = (at.repository, at.application, need.branch)
         if key not in self._seen:
             self._seen[key] = self._read(at, need)
         return self._seen[key]
@@ -104,7 +117,8 @@ class Upstreams:
             return ()
         there = Mainline(Git(self.main.git.root, _prefix(at.application)), self.main.commit)
         prefix = f"{branch_of(there, PROMOTE, at.model, environment)}/"
-        return tuple(p for p in self.place.forge.merges.under(prefix) if p.base.branch == self.place.branch)
+        found = (p for p in self.place.forge.merges.under(prefix) if p.base.branch == self.place.branch)
+        return tuple(p for p in found if not p.head.branch.endswith("-shadow"))  # it answers nobody
 
     def _read(self, at: ModelAt, need: UpstreamNeed) -> OtherMain | Unknown:
         try:
@@ -114,8 +128,8 @@ class Upstreams:
             rules = EvidenceRules(
                 main.policy(), self.place.settings.repository, self.place.clock(), self.place.settings.host
             )
-            remote = self.place.remote
-            return OtherMain(main, remote, rules, _heard(main.git, remote, rules), self.place.settings.home)
+            known = self.heard if at.application == self.here else None
+            return OtherMain(main, self.place.remote, rules, self.place.settings.home, known)
         except GitmlError as exc:
             return Unknown(f"{at} cannot be read: {str(exc).splitlines()[0]}")
 
@@ -130,7 +144,7 @@ def remote_of(need: UpstreamNeed, secret: Callable[[str], str]) -> Remote:
 
 
 def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain:
-    """Main and ledger of another repository, fetched into a folder of their own beside this clone's objects.
+    """Main of another repository, fetched into a folder of its own below this clone's .git, as its ledger will be.
 
     Raises OutsideError when it cannot be reached, UsageError without the token, SpecError for its policy.yaml.
     """
@@ -141,18 +155,13 @@ def other_repository(place: Place, at: ModelAt, need: UpstreamNeed) -> OtherMain
         raise OutsideError(f"it has no branch {need.branch}", "name its default branch: `branch: …`")
     store = Git(mirror, _prefix(at.application))
     bring(store, remote, commit, whole=True)
+    # Else Git would fetch all of it again when that branch moves.
+    store.read("update-ref", f"refs/gitml/seen/{need.branch}", commit)
     main = Mainline(store, commit)
     web, name = place_of(at.repository)
     name = name or "/".join(urlsplit(at.repository).path.removesuffix(".git").strip("/").split("/")[-2:])
     rules = EvidenceRules(main.policy(), name, place.clock(), host_of(web))
-    return OtherMain(main, remote, rules, _heard(store, remote, rules), at.repository.removesuffix(".git"))
-
-
-def _heard(store: Git, remote: Remote, rules: EvidenceRules) -> BelievedEvents | Unknown:
-    try:
-        return heard_in(store, remote, rules)
-    except GitmlError as exc:
-        return Unknown(f"its ledger cannot be read: {exc.message.splitlines()[0]}")
+    return OtherMain(main, remote, rules, at.repository.removesuffix(".git"))
 
 
 def _mirror(place: Place, url: str) -> Path:

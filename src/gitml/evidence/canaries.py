@@ -155,13 +155,18 @@ class ToldEvaluation(_Form):
     @property
     def may_go_on(self) -> bool:
         """Whether its next step may be proposed. A shadow has no weight, so what it shows of the guardrails decides."""
-        if self.phase is Phase.INCONCLUSIVE and self.ends is not None and self.at >= self.ends:
-            return False  # its time is over: it expired undecided
+        if self.has_expired:
+            return False
         if self.mode != "shadow" or self.step.ready:
             return self.step.ready
         asked = [part.phase for part in self.parts if part.part in ("integrity", "traffic", "guardrail")]
         guarded = any(part.part == "guardrail" for part in self.parts)
         return guarded and all(phase is Phase.SUCCESSFUL for phase in asked) and self.phase is not Phase.FAILED
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its time is over, and nothing was decided."""
+        return self.phase is Phase.INCONCLUSIVE and self.ends is not None and self.at >= self.ends
 
     @property
     def shows_that_the_champion_is_worse(self) -> bool:

@@ -127,7 +127,7 @@ def _sources(place: Place, ground: Ground, beside: Beside) -> Sources:
 
 def _upstreams(place: Place, ground: Ground) -> UpstreamsOf:
     """Looked up where a gate asks, each repository once."""
-    return Upstreams(place, ground.main).facts
+    return Upstreams(place, ground.main, ground.heard).facts
 
 
 def have_head(place: Place, pull: PullRequest) -> None:

@@ -16,12 +16,12 @@ from gitml.inference.alibi import alibi_detector
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch
 from gitml.models.fields import Field
-from gitml.monitoring.detector import Detection, DetectorRows, too_little
-from gitml.monitoring.domainclassifier import DomainClassifier
-from gitml.monitoring.labelled import NEEDED, answered
-from gitml.monitoring.looks import joint_cluster
+from gitml.monitoring.detectors.detector import Detection, DetectorRows, too_little
+from gitml.monitoring.detectors.domainclassifier import DomainClassifier
+from gitml.monitoring.detectors.rowsample import Cluster, chosen, read_sample, rows_for, sampled
+from gitml.monitoring.drift.looks import joint_cluster
+from gitml.monitoring.harm.labelled import NEEDED, answered
 from gitml.monitoring.reference import FEATURE
-from gitml.monitoring.rowsample import Cluster, chosen, read_sample, rows_for, sampled
 from gitml.monitoring.subject import Subject
 from gitml.sketches.sketch import CLUSTERS
 from gitml.spec.detectors import MonitorDetector

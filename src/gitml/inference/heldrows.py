@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gitml.engines.base import naming
+from gitml.engines.places import place_of
 from gitml.engines.tables import format_of, open_table
 from gitml.errors import GitmlError, InconclusiveError
 from gitml.inference.samerows import AnsweredRows
@@ -43,7 +43,7 @@ def read_held(place: Path, spec: HoldOut, sides: tuple[Predictor, Predictor], ti
 
     Raises GitmlError for rows that a version cannot answer, or without a label.
     """
-    table = _table(place, sides[1])
+    table = _table(place, sides[1], spec.rows)
     time = time or spec.time or ""
     for name in [name for name in (spec.label, time, spec.unit) if name]:
         if name not in table.schema.names:
@@ -58,11 +58,17 @@ def read_held(place: Path, spec: HoldOut, sides: tuple[Predictor, Predictor], ti
     return HeldRows(table, AnsweredRows(unit, truth, old, new, numeric), word, moments)
 
 
-def _table(place: Path, side: Predictor) -> pa.Table:
-    parts, inputs, types = [], inputs_at(str(place)), column_types(side.signature)
-    for entry in inputs.files:
-        kind = str(format_of(entry.name))
-        with naming(entry.name), open_table(inputs.base / entry.name, kind, _ROWS, types) as batches:
+def _table(place: Path, side: Predictor, named: str) -> pa.Table:
+    """A folder of tables, or the file ``named``: in DVC's cache its place has no ending."""
+    types = column_types(side.signature)
+    if place.is_file():
+        files = [(place_of(str(place)), str(format_of(named)))]
+    else:
+        inputs = inputs_at(str(place))
+        files = [(inputs.base / entry.name, str(format_of(entry.name))) for entry in inputs.files]
+    parts = []
+    for file, kind in files:
+        with open_table(file, kind, _ROWS, types) as batches:
             parts += [pa.Table.from_batches([batch]) for batch in batches]
     if not parts:
         raise InconclusiveError("it has no rows")

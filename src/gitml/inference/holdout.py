@@ -97,6 +97,11 @@ class _Contest:
         """The new hold-out. Raises as ``read_held``."""
         return self.read(_rows_of(self.case, self.case.new, self.spec))
 
+    @cached_property
+    def held_before(self) -> HeldRows:
+        """The hold-out of the other version. Raises as ``read_held``."""
+        return self.read(_rows_of(self.case, self.case.opponent.record, self.spec))
+
 
 def holdout(root: Path, challenger: str, champion: str = "") -> ReportedModel:
     """Two recorded versions, as the report of a pull request tells it; without ``champion`` the one that the
@@ -138,22 +143,17 @@ def compared(case: HoldOutCase) -> ReportedHoldOut:
     spec = case.model.holdout
     if spec is None:
         return replace(told, why="gitml.yaml does not declare `holdout`: which rows it was judged on is not known")
-    told = replace(told, changed=_is_changed(case, spec))
     if opponent.record.digest == case.new.digest:
         return replace(told, why="it is the same version")
     try:
         contest = _contest(case, spec)
     except GitmlError as exc:
         return replace(told, why=first_line(exc.message))
+    told = replace(told, changed=_is_changed(contest))
     sets = tuple(_sets(contest, changed=told.changed))
     slices = _slices(contest) if not sets[0].why else ()
     window = window_change(case.root, spec, opponent.record, case.new)
     return replace(told, sets=sets, why=sets[0].why, slices=slices, window=window, notes=tuple(contest.notes))
-
-
-def _is_changed(case: HoldOutCase, spec: HoldOut) -> bool:
-    old, new = (record.files.get(spec.rows) for record in (case.opponent.record, case.new))
-    return old is None or new is None or old.sha256 != new.sha256
 
 
 def _contest(case: HoldOutCase, spec: HoldOut) -> _Contest:
@@ -186,12 +186,27 @@ def _loaded(load: Load, record: Record) -> Predictor:
         raise InconclusiveError(f"{record.version} does not load: {exc.name or exc} is not installed") from exc
 
 
+def _is_changed(contest: _Contest) -> bool:
+    """Whether the rows differ; their answers, which may stand beside them, always do."""
+    case, name = contest.case, contest.spec.rows
+    files = [record.files.get(name) for record in (case.opponent.record, case.new)]
+    if files[0] is not None and files[1] is not None and files[0].sha256 == files[1].sha256:
+        return False
+    try:
+        before, now = contest.held_before.table, contest.held.table
+    except (GitmlError, OSError, pa.ArrowException):
+        return True
+    outputs = {f.name for f in contest.new.signature.outputs}
+    names = [column for column in now.schema.names if column not in outputs]
+    return not set(names) <= set(before.schema.names) or not before.select(names).equals(now.select(names))
+
+
 def _sets(contest: _Contest, *, changed: bool) -> Iterator[SameRows]:
     """The new hold-out first. The old one only where it is another one, traffic only where there is some."""
     case, spec = contest.case, contest.spec
     yield _same_rows(contest, RowSet.NEW, lambda: contest.held)
     if changed:
-        yield _same_rows(contest, RowSet.OLD, lambda: contest.read(_rows_of(case, case.opponent.record, spec)))
+        yield _same_rows(contest, RowSet.OLD, lambda: contest.held_before)
     if spec.traffic and (case.root / spec.traffic).exists():
         place = case.root / spec.traffic
         yield _same_rows(contest, RowSet.TRAFFIC, lambda: contest.read(place, _ARRIVED))

@@ -17,9 +17,9 @@ from gitml.inference.monitored import Concerned, Monitored
 from gitml.inference.outlying import OutlierTraffic, has_outliers, outliers_of
 from gitml.inference.performance import PerformanceCall, performed
 from gitml.inference.watches import Watch, floors_of, watches_of
-from gitml.monitoring.drift import DriftPlan, judge_drift
-from gitml.monitoring.labelled import NEEDED, answered, repeated
-from gitml.monitoring.outlierrate import OutlierRate, with_outliers
+from gitml.monitoring.drift.judge import DriftPlan, judge_drift
+from gitml.monitoring.harm.labelled import NEEDED, answered, repeated
+from gitml.monitoring.outliers.rate import OutlierRate, with_outliers
 from gitml.monitoring.promise import WINDOWS, Promise
 from gitml.monitoring.quality import judge_quality, rows_of
 from gitml.monitoring.reference import FEATURE

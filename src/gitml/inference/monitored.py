@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitml.jsontext import plain
-from gitml.monitoring.detector import Detection
-from gitml.monitoring.drift import ColumnDrift
-from gitml.monitoring.harm import Performance
-from gitml.monitoring.looks import windowed
-from gitml.monitoring.outlierrate import OutlierRate
-from gitml.monitoring.performance import PerformanceReport
+from gitml.monitoring.detectors.detector import Detection
+from gitml.monitoring.drift.judge import ColumnDrift
+from gitml.monitoring.drift.looks import windowed
+from gitml.monitoring.drift.scan import Effect
+from gitml.monitoring.drift.shapes import Bar, shape
+from gitml.monitoring.harm.judge import Performance
+from gitml.monitoring.harm.performance import PerformanceReport
+from gitml.monitoring.outliers.rate import OutlierRate
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
 from gitml.monitoring.reference import FEATURE, OUTPUT, VersionReference
-from gitml.monitoring.scan import Effect
-from gitml.monitoring.shapes import Bar, shape
 from gitml.monitoring.subject import Look
 from gitml.sketches.coarse import coarse
 from gitml.sketches.form import sketch_digest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitml.errors import UsageError
 from gitml.inference.reference import ReferenceCall, features_of
-from gitml.monitoring.outliers import Outliers, write_outliers
+from gitml.monitoring.outliers.fit import Outliers, write_outliers
 from gitml.spec import load_application
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 from gitml.errors import GitmlError, UsageError
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch
-from gitml.monitoring.labelled import NEEDED, answered
-from gitml.monitoring.outlierrate import IDS, OutlierPlan, OutlierRate, OutlierRows, judge_outliers
-from gitml.monitoring.outliers import COLUMN, Outliers, read_outliers
+from gitml.monitoring.harm.labelled import NEEDED, answered
+from gitml.monitoring.outliers.fit import COLUMN, Outliers, read_outliers
+from gitml.monitoring.outliers.rate import IDS, OutlierPlan, OutlierRate, OutlierRows, judge_outliers
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.reference import FEATURE
 from gitml.monitoring.subject import Subject

@@ -16,11 +16,18 @@ from gitml.errors import GitmlError
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch, metric_of, own_of
 from gitml.models.signature import parse as parse_signature
-from gitml.monitoring.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
-from gitml.monitoring.harm import HarmPlan, Labelled, Own, Performance, judge_harm
-from gitml.monitoring.labelled import NEEDED, answered, labelled
-from gitml.monitoring.losses import SCORES
-from gitml.monitoring.performance import PerformanceReport, WindowPerformance, by_group, in_window, overall, sources_of
+from gitml.monitoring.harm.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
+from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, Performance, judge_harm
+from gitml.monitoring.harm.labelled import NEEDED, answered, labelled
+from gitml.monitoring.harm.losses import SCORES
+from gitml.monitoring.harm.performance import (
+    PerformanceReport,
+    WindowPerformance,
+    by_group,
+    in_window,
+    overall,
+    sources_of,
+)
 from gitml.monitoring.promise import WINDOWS
 from gitml.monitoring.reference import FEATURE, OUTPUT
 from gitml.monitoring.subject import Look, Subject
@@ -184,7 +191,7 @@ def _estimated(
         return replace(report, why=why)
     # scikit-learn takes a second to load, and most looks need none of it.
     from gitml.monitoring.estimates.estimate import estimator
-    from gitml.monitoring.suitability import suitability
+    from gitml.monitoring.estimates.suitability import suitability
 
     found = _evaluated_rows(call.root, watch.record)
     if isinstance(found, str):

@@ -20,9 +20,9 @@ from gitml.inference.scorework import csv_types
 from gitml.inference.watches import floors_of
 from gitml.jsontext import canonical, plain
 from gitml.models.signature import parse as parse_signature
+from gitml.monitoring.detectors.rowsample import sample_bytes, sample_of
 from gitml.monitoring.evaluated import write_evaluated
 from gitml.monitoring.reference import Expected, Part, VersionReference, write
-from gitml.monitoring.rowsample import sample_bytes, sample_of
 from gitml.sketches.form import sketch_form
 from gitml.sketches.layout import CALENDAR
 from gitml.sketches.sketch import CLUSTERS

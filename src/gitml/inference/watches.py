@@ -12,10 +12,10 @@ from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf
 from gitml.inference.monitored import Mute
 from gitml.models.signature import parse as parse_signature
-from gitml.monitoring.harm import Own
-from gitml.monitoring.losses import SCORES
+from gitml.monitoring.drift.scan import Floors
+from gitml.monitoring.harm.judge import Own
+from gitml.monitoring.harm.losses import SCORES
 from gitml.monitoring.reference import VersionReference, context_names, read_version_reference
-from gitml.monitoring.scan import Floors
 from gitml.monitoring.subject import Subject, subject_of
 from gitml.refs import parse as parse_reference
 from gitml.registry import Record, deployment_in, resolve

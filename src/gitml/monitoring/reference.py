@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import UsageError
 from gitml.files import write_file
-from gitml.monitoring.leaveout import OwnPeriods, own_periods
+from gitml.monitoring.drift.leaveout import OwnPeriods, own_periods
+from gitml.monitoring.drift.scan import Floors
 from gitml.monitoring.promise import Promise
-from gitml.monitoring.scan import Floors
 from gitml.sketches.gather import Source
 from gitml.sketches.layout import CALENDAR, Stratum
 from gitml.sketches.moments import moments_of

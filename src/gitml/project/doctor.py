@@ -26,6 +26,7 @@ from gitml.project.doctorlooks import watching
 from gitml.project.doctorpackage import package_point
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import guarding
+from gitml.project.doctorsites import site_points
 from gitml.project.doctorupstreams import upstream_points
 from gitml.project.render import Did, workflows
 from gitml.publishing.status import CONTEXT
@@ -51,6 +52,7 @@ def doctor(
         _trials(),
         _serving(),
         *detector_points(root, application),
+        *site_points(root, application),
         *upstream_points(root, application, env),
     ]
     try:

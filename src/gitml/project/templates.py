@@ -43,8 +43,18 @@ TEMPLATES = {
         **{f"pipelines/{name}": f"pipelines/{name}" for name in _SHARED},
         "schemas": "schemas",
     },
+    "flights-daily": {
+        "": "examples/flights-daily",
+        **{f"pipelines/requirements.{end}": f"pipelines/requirements.{end}" for end in ("in", "lock")},
+        "schemas": "schemas",
+    },
     "disease-progression": {
         "": "examples/disease-progression",
+        **{f"pipelines/requirements.{end}": f"examples/starter/pipelines/requirements.{end}" for end in ("in", "lock")},
+        "schemas": "schemas",
+    },
+    "wine-cultivars": {
+        "": "examples/wine-cultivars",
         **{f"pipelines/requirements.{end}": f"examples/starter/pipelines/requirements.{end}" for end in ("in", "lock")},
         "schemas": "schemas",
     },
@@ -54,6 +64,8 @@ EXAMPLES = tuple(name for name in TEMPLATES if name != "starter")
 _TRAINING = {
     "flight-ensemble": ("gitml train delay linear", "python pipelines/pin.py delay linear", "gitml train blend"),
 }
+# What comes before even `gitml check`: rows that no stage makes.
+_ARRIVING = {"flights-daily": ("python pipelines/arrive.py 2013-02-28", "dvc add data/arrivals")}
 # What `dvc init` writes, with its usage statistics turned off.
 _DVC = {
     ".dvc/config": b"[core]\n    analytics = false\n    autostage = false\n",
@@ -86,6 +98,11 @@ def template(name: str) -> dict[str, bytes]:
 def training(name: str | None) -> tuple[str, ...]:
     """The commands that train the application for the first time."""
     return _TRAINING.get(name or "", ("gitml train",))
+
+
+def arriving(name: str | None) -> tuple[str, ...]:
+    """The commands that bring the data which its stages read and none of them makes."""
+    return _ARRIVING.get(name or "", ())
 
 
 def _files(place: str, source: Path) -> list[tuple[str, Path]]:

@@ -14,7 +14,7 @@ from gitml.errors import GitmlError, SpecError
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import Account
 from gitml.output import size
-from gitml.registry.outputs import Replicates, estimates, replicates_of
+from gitml.registry.outputs import Replicates, estimates, on_other_rows, replicates_of, unjudged
 from gitml.registry.record import Record
 from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
@@ -22,6 +22,7 @@ from gitml.reports.facts import ReportedMetric
 from gitml.reports.promotion import Evidence, Proposal, ProposedEdit, ProposedSeat, promotion, short
 from gitml.reports.rowfacts import Row
 from gitml.spec import Application, Deployment, Policy
+from gitml.spec.application import Model
 from gitml.stats.comparison import differences
 
 
@@ -90,9 +91,12 @@ class Story:
         )
 
     @property
+    def _declared(self) -> Model | None:
+        return self.application.models.get(self.model) if self.application else None
+
+    @property
     def better(self) -> Mapping[str, Literal["higher", "lower"]]:
-        model = self.application.models.get(self.model) if self.application else None
-        return model.better if model else {}
+        return self._declared.better if self._declared else {}
 
     @property
     def shut_out(self) -> tuple[str, ...]:
@@ -118,7 +122,7 @@ class Story:
             other = self.main.record(self.model, champion)
         except SpecError:
             return (), f"the record of {short(champion)}, which runs there, cannot be read"
-        return tuple(compared(self.main, self.record, other, self.better)), "they have no metric in common"
+        return tuple(compared(self.main, self.record, other, self._declared)), "they have no metric in common"
 
     def _lineage(self) -> Iterator[tuple[str, str]]:
         record, home = self.record, self.place.settings.home
@@ -189,12 +193,15 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     return parts
 
 
-def compared(main: Mainline, new: Record, old: Record, better: Mapping[str, str]) -> Iterator[Row]:
-    """``new - old`` of each metric, paired where both kept replicates of the same rows in Git."""
+def compared(main: Mainline, new: Record, old: Record, model: Model | None) -> Iterator[Row]:
+    """``new - old`` of each metric, paired where both kept replicates of the same rows in Git; none of them is called
+    better where gitml.yaml says that they were judged on different rows."""
     ours, theirs = _replicates(main, new), _replicates(main, old)
     paired = ours is not None and theirs is not None and ours.pairs_with(theirs)
+    better = model.better if model else {}
     found = differences(estimates(new, ours), estimates(old, theirs), better=better, paired=paired)
-    return (Row.of(difference) for difference in found)
+    other = on_other_rows(model.holdout if model else None, new, old, paired=paired)
+    return (Row.of(difference) for difference in (unjudged(found) if other else found))
 
 
 def _replicates(main: Mainline, record: Record) -> Replicates | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from gitml.errors import Problem, SpecError
 from gitml.registry.record import Metric, Record
-from gitml.stats.comparison import Estimate
+from gitml.spec.holdout import HoldOut
+from gitml.stats.comparison import Difference, Estimate, Reading
 from gitml.stats.refits import Refits, refits_of
 
 
@@ -101,6 +102,22 @@ def replicates_of(record: Record, places: Callable[[str], Iterable[bytes | None]
         return parse_replicates(raw, path) if raw is not None else None
     except SpecError:
         return None
+
+
+def on_other_rows(holdout: HoldOut | None, new: Record, old: Record, *, paired: bool) -> bool:
+    """Whether both were judged on hold-outs that differ: a difference of their metrics is then no difference of theirs.
+
+    ``paired``: their replicates name the same rows. Known only where gitml.yaml declares ``holdout``.
+    """
+    if holdout is None or paired:
+        return False
+    ours, theirs = (record.files.get(holdout.rows) for record in (new, old))
+    return ours is None or theirs is None or ours.sha256 != theirs.sha256
+
+
+def unjudged(found: Iterable[Difference]) -> list[Difference]:
+    """The same numbers, of which none is called better or worse."""
+    return [replace(difference, reading=Reading.UNKNOWN) for difference in found]
 
 
 def estimates(record: Record, replicates: Replicates | None) -> dict[str, Estimate]:

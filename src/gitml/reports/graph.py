@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from gitml.reports.escape import clip, visible
@@ -29,7 +30,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._/+,:-]")
 
 
 @dataclass(frozen=True, order=True)
-class GraphNode:
+class DependencyNode:
     """A stage, a model, a model of another application or repository, or an environment."""
 
     kind: NodeKind
@@ -37,34 +38,42 @@ class GraphNode:
 
 
 @dataclass(frozen=True)
-class GraphEdge:
+class DependencyEdge:
     """From what comes first to what follows: ``label`` says what is used, or which version runs."""
 
     kind: EdgeKind
-    source: GraphNode
-    target: GraphNode
+    source: DependencyNode
+    target: DependencyNode
     label: str = ""
 
 
 @dataclass(frozen=True)
-class ApplicationGraph:
+class DependencyGraph:
     """Nodes and edges in the order of the files that say them."""
 
     application: str
-    nodes: tuple[GraphNode, ...]
-    edges: tuple[GraphEdge, ...]
+    nodes: tuple[DependencyNode, ...]
+    edges: tuple[DependencyEdge, ...]
 
-    def into(self, node: GraphNode, *kinds: EdgeKind) -> tuple[GraphEdge, ...]:
-        return tuple(edge for edge in self.edges if edge.target == node and edge.kind in kinds)
+    @cached_property
+    def _ends(self) -> Mapping[tuple[str, DependencyNode], list[DependencyEdge]]:
+        found: dict[tuple[str, DependencyNode], list[DependencyEdge]] = {}
+        for edge in self.edges:
+            found.setdefault(("into", edge.target), []).append(edge)
+            found.setdefault(("out of", edge.source), []).append(edge)
+        return found
 
-    def out_of(self, node: GraphNode, *kinds: EdgeKind) -> tuple[GraphEdge, ...]:
-        return tuple(edge for edge in self.edges if edge.source == node and edge.kind in kinds)
+    def into(self, node: DependencyNode, *kinds: EdgeKind) -> tuple[DependencyEdge, ...]:
+        return tuple(edge for edge in self._ends.get(("into", node), ()) if edge.kind in kinds)
 
-    def of(self, kind: NodeKind) -> tuple[GraphNode, ...]:
+    def out_of(self, node: DependencyNode, *kinds: EdgeKind) -> tuple[DependencyEdge, ...]:
+        return tuple(edge for edge in self._ends.get(("out of", node), ()) if edge.kind in kinds)
+
+    def of(self, kind: NodeKind) -> tuple[DependencyNode, ...]:
         return tuple(node for node in self.nodes if node.kind == kind)
 
 
-def tree_text(graph: ApplicationGraph) -> str:
+def tree_text(graph: DependencyGraph) -> str:
     """Each model with its stages, what it is built on and where it runs."""
     lines = [_line(graph.application)]
     models, environments = graph.of("model"), graph.of("environment")
@@ -77,7 +86,7 @@ def tree_text(graph: ApplicationGraph) -> str:
     return "\n".join(lines)
 
 
-def _rows(graph: ApplicationGraph, model: GraphNode) -> Iterator[tuple[str, str]]:
+def _rows(graph: DependencyGraph, model: DependencyNode) -> Iterator[tuple[str, str]]:
     yield "stages", ", ".join(_line(node.name) for node in _stages(graph, model))
     yield "needs", _listed([(e.source.name, e.label) for e in graph.into(model, "needs")])
     yield "members", _listed([(e.source.name, e.label) for e in graph.into(model, "member")])
@@ -85,20 +94,16 @@ def _rows(graph: ApplicationGraph, model: GraphNode) -> Iterator[tuple[str, str]
     yield "runs", ", ".join(f"{_line(e.target.name)} {_line(e.label)}" for e in graph.out_of(model, "runs"))
 
 
-def _stages(graph: ApplicationGraph, model: GraphNode) -> Sequence[GraphNode]:
+def _stages(graph: DependencyGraph, model: DependencyNode) -> Sequence[DependencyNode]:
     """Those that make the model and all that they build on, as dvc.yaml orders them."""
-    wanted: set[GraphNode] = set()
+    wanted: set[DependencyNode] = set()
     todo = [edge.source for edge in graph.into(model, "makes")]
-    sources: dict[GraphNode, list[GraphNode]] = {}
-    for edge in graph.edges:
-        if edge.kind == "feeds":
-            sources.setdefault(edge.target, []).append(edge.source)
     while todo:
         stage = todo.pop()
         if stage not in wanted:
             wanted.add(stage)
-            todo += sources.get(stage, [])
-    return [node for node in graph.of("stage") if node in wanted]
+            todo += [edge.source for edge in graph.into(stage, "feeds")]
+    return [node for node in graph.of("stage") if node in wanted] if wanted else []
 
 
 def _branches(before: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -122,11 +127,11 @@ class MermaidText:
     left_out: str = ""
 
 
-def mermaid(graph: ApplicationGraph) -> MermaidText:
+def mermaid(graph: DependencyGraph) -> MermaidText:
     """A flowchart. What is over the limits of a page is left out, edges between stages first, and a node says so."""
     ids = {node: f"n{number}" for number, node in enumerate(graph.nodes)}
     room = MOST_CHARACTERS - _RESERVE - sum(len(_group_line(title)) + 6 for _, title in _GROUPS)
-    shown: dict[GraphNode, str] = {}
+    shown: dict[DependencyNode, str] = {}
     drawn: list[str] = []
     wanted = [edge for kind in _ORDER for edge in graph.edges if edge.kind == kind]
     linked = {node for edge in wanted for node in (edge.source, edge.target)}
@@ -157,7 +162,7 @@ def _left_out(edges: int, nodes: int) -> str:
     return f"{' and '.join(parts)} left out: a diagram holds {MOST_EDGES} edges and {MOST_CHARACTERS:,} characters"
 
 
-def _groups(graph: ApplicationGraph, shown: dict[GraphNode, str]) -> Iterator[str]:
+def _groups(graph: DependencyGraph, shown: dict[DependencyNode, str]) -> Iterator[str]:
     for kind, title in _GROUPS:
         inside = [shown[node] for node in graph.of(kind) if node in shown]
         if inside:
@@ -168,12 +173,12 @@ def _group_line(title: str) -> str:
     return f"  subgraph {title}"
 
 
-def _node_line(node: GraphNode, name: str) -> str:
+def _node_line(node: DependencyNode, name: str) -> str:
     begin, end = _SHAPES[node.kind]
     return f'    {name}{begin}"{_safe(_line(node.name))}"{end}'
 
 
-def _edge_line(edge: GraphEdge, ids: dict[GraphNode, str]) -> str:
+def _edge_line(edge: DependencyEdge, ids: dict[DependencyNode, str]) -> str:
     label = f'|"{_safe(_line(edge.label))}"|' if edge.label else ""
     return f"  {ids[edge.source]} {_ARROWS[edge.kind]}{label} {ids[edge.target]}"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
 from gitml.rollout.trial import TrialRules
-from gitml.stats import asymptoticcs, betabinomial, eventcounts, rates
+from gitml.stats import asymptoticcs, betabinomial, deltamethod, eventcounts, quantiles, rates
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast, differences
 from gitml.stats.influence import mean
@@ -45,14 +46,14 @@ class ArmEvents:
     def of(cls, table: RowTable, rows: Mask, hit: Mask) -> ArmEvents:
         return cls(table.ids[rows], table.epoch[rows], hit[rows], table.arrived[rows])
 
-    @property
+    @cached_property
     def first(self) -> Mask:
         """Where a unit, in its epoch, is met first."""
         new = np.ones(len(self.unit), bool)
         new[1:] = (self.unit[1:] != self.unit[:-1]) | (self.epoch[1:] != self.epoch[:-1])
         return new
 
-    @property
+    @cached_property
     def by_unit(self) -> tuple[NDArray[np.int32], Mask]:
         """The epoch of each unit, and whether any of its rows had the event."""
         starts = np.flatnonzero(self.first)
@@ -80,25 +81,27 @@ class _Rates:
     def arms(self) -> tuple[ArmEvents, ArmEvents]:
         return self.champion, self.candidate
 
-    @property
+    @cached_property
     def clustered(self) -> bool:
         """Whether a unit has more than one row in an epoch."""
         return any(not arm.first.all() for arm in self.arms)
 
-    @property
+    @cached_property
     def epochs(self) -> int:
-        return len(np.unique(np.concatenate([arm.epoch for arm in self.arms])))
+        most = max((int(arm.epoch.max(initial=0)) for arm in self.arms), default=0) + 1
+        old, new = (np.bincount(arm.epoch, minlength=most) for arm in self.arms)
+        return int(np.count_nonzero(old + new))
 
-    @property
+    @cached_property
     def is_exact(self) -> bool:
         """Whether all rows are independent trials of one epoch."""
         return not self.clustered and self.epochs == 1 and all(self.units)
 
-    @property
+    @cached_property
     def units(self) -> tuple[int, int]:
         return int(self.champion.first.sum()), int(self.candidate.first.sum())
 
-    @property
+    @cached_property
     def events(self) -> tuple[int, int]:
         return int(self.champion.hit.sum()), int(self.candidate.hit.sum())
 
@@ -113,16 +116,34 @@ def guardrails(rows: TrialRows, rules: TrialRules, paired: bool, failing: float,
     limit = rules.slow_ms or (None if paired else slow_limit(rows.champion))
     if limit is not None:
         name = f"slower than {limit:.3g} ms"
-        found.append(_judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days))
+        slow = _judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days)
+        found.append(replace(slow, reason=slow.reason + percentiles(rows, failing)) if not paired else slow)
     return found
+
+
+def percentiles(rows: TrialRows, level: float) -> str:
+    """Where the 99th percentile of each arm lies, in words: of the first answer of each unit, which are independent.
+    '' while that cannot be said."""
+    told = []
+    for name, table in (("candidate", rows.candidate), ("champion", rows.champion)):
+        known = (table.outcome == ANSWERED) & np.isfinite(table.latency) & table.firsts
+        found = quantiles.interval(table.latency[known], _QUANTILE, level)
+        if not math.isfinite(found.low) or not math.isfinite(found.high):
+            return ""
+        told.append(f"{found.low:.3g} to {found.high:.3g} ms with the {name}")
+    return f"; the 99th percentile is {', '.join(told)}"
 
 
 def slow_limit(champion: RowTable) -> float | None:
     """Milliseconds: twice the 99th percentile of the champion's first thousand answers. Later ones change it no more,
     so that looking again does not move what is tested; None without any."""
     known = (champion.outcome == ANSWERED) & np.isfinite(champion.latency) & champion.first
-    order = np.argsort(champion.arrived[known], kind="stable")[:_FIRST_ANSWERS]
-    some = champion.latency[known][order]
+    arrived, latency = champion.arrived[known], champion.latency[known]
+    if len(arrived) > _FIRST_ANSWERS:
+        # Not all rows have to be sorted to find the first of them.
+        early = arrived <= np.partition(arrived, _FIRST_ANSWERS)[_FIRST_ANSWERS]
+        arrived, latency = arrived[early], latency[early]
+    some = latency[np.argsort(arrived, kind="stable")[:_FIRST_ANSWERS]]
     return _TIMES * float(np.quantile(some, _QUANTILE)) if len(some) else None
 
 
@@ -208,8 +229,13 @@ def observed_rates(champion: ArmEvents, candidate: ArmEvents, paired: bool) -> O
 
 
 def _part(arm: ArmEvents, epoch: int, paired: bool) -> TimedInfluence:
-    here = slice(None) if paired else arm.epoch == epoch
-    return TimedInfluence(mean(arm.unit[here], arm.hit[here].astype(np.float64)), arm.arrived[here])
+    if paired:
+        return TimedInfluence(mean(arm.unit, arm.hit.astype(np.float64)), arm.arrived)
+    here = arm.within(epoch)
+    starts = np.flatnonzero(here.first)
+    hits = np.add.reduceat(here.hit.astype(np.float64), starts) if len(starts) else here.hit.astype(np.float64)
+    counts = np.diff(np.append(starts, len(here.hit)))
+    return TimedInfluence(deltamethod.ratio(here.unit[starts], hits, counts), here.arrived[starts])
 
 
 def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | None:

@@ -19,6 +19,7 @@ from gitml.traffic.reader import Window
 # With more rows than this every second unit is left out, then every second of those.
 MOST_ROWS = 4_000_000
 _UNIT_BITS = np.uint64(1)
+_ROUTING = ["epoch", "weight"]
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,17 @@ def _gather(found: _Gathered, batch: Any, trial: CandidateTrial) -> None:
     wanted = ("champion", "shadow" if trial.paired else "canary")
     pins = (trial.champion.version, trial.candidate.version)
     found.asked += int((arm == arms.known.get("asked", -2)).sum())
+    whole: RowTable | None = None
     for place, (name, pin) in enumerate(zip(wanted, pins, strict=True)):
         routed = arm == arms.known.get(name, -2)
         mine = routed & (version == versions.known.get(pin, -2))
         _note_others(found, batch, name, routed & ~mine, paired=trial.paired)
         if mine.any():
-            part = batch if mine.all() else batch.filter(pa.array(mine))
+            # Numbers are parted faster than texts, so the whole batch is read as numbers first.
+            whole = table_of(batch, trial.output, found.encoders) if whole is None else whole
             if not trial.paired and place:
-                _note_weights(found, part)
-            _keep(found, place, table_of(part, trial.output, found.encoders))
+                _note_weights(found, batch.select(_ROUTING).filter(pa.array(mine)))
+            _keep(found, place, whole if mine.all() else whole.taken(mine))
 
 
 def _note_others(found: _Gathered, batch: Any, arm: str, rows: NDArray[np.bool_], *, paired: bool) -> None:
@@ -125,10 +128,8 @@ def _note_others(found: _Gathered, batch: Any, arm: str, rows: NDArray[np.bool_]
 
 def _note_weights(found: _Gathered, batch: Any) -> None:
     """``weight`` is that of the arm, which is known of the rows of the candidate."""
-    pairs = batch.select(["epoch", "weight"])
-    for row in (
-        pa.Table.from_batches([pairs]).group_by(["epoch", "weight"], use_threads=False).aggregate([]).to_pylist()
-    ):
+    table = pa.Table.from_batches([batch])
+    for row in table.group_by(_ROUTING, use_threads=False).aggregate([]).to_pylist():
         found.weights.setdefault(row["epoch"] or "", set()).add(float(row["weight"] or 0.0))
 
 
@@ -166,7 +167,7 @@ def _in_epochs(rows: TrialRows, found: _Gathered) -> TrialRows:
     table[order] = np.arange(len(order), dtype=np.int32)
     epochs = tuple(RoutedEpoch(names[n], max(found.weights[names[n]])) for n in order)
     arms = [replace(arm, epoch=table[arm.epoch]) for arm in rows.arms]
-    inside = [arm.taken(arm.epoch >= 0) for arm in arms]
+    inside = [arm if (arm.epoch >= 0).all() else arm.taken(arm.epoch >= 0) for arm in arms]
     inside = [arm.taken(arm.arranged()) for arm in inside]
     return replace(
         rows, champion=inside[0], candidate=inside[1], epochs=epochs, mixed=mixed, lone=len(arms[0]) - len(inside[0])

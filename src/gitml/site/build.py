@@ -67,7 +67,7 @@ def site_shell(facts: SiteFacts, role: str, view: SiteView, *, served: bool) -> 
         "ledger": facts.ledger,
         "served": served,
         "groups": view.pages,
-        "navigation": [(group, path, name) for group, (path, name, _) in GROUPS.items() if group in view.pages],
+        "pages": tuple((group, path, name) for group, (path, name, _) in GROUPS.items() if group in view.pages),
         "version_pages": {(m.name, version) for m in facts.models for version in m.details} if linked else set(),
         "deployment_pages": (
             {one.id for one in facts.deployments[:MOST_DEPLOYMENT_PAGES]} if "changes" in view.pages else set()

@@ -50,8 +50,9 @@ def site_history(main: Mainline, audit: Audit | None) -> SiteHistory:
     changes = history.line(root, main.commit, globs)
     rows = {(row.path, row.commit): row for row in audit.changes} if audit else {}
     told = _Told.of(audit.events if audit else ())
+    states = _States(main)
     found = [
-        _deployment(main, one, touch, titles.get(one.commit, ""), rows.get((touch.path, one.commit)), told)
+        _deployment(states, one, touch, titles.get(one.commit, ""), rows.get((touch.path, one.commit)), told)
         for one in changes
         for touch in one.touches
         if _is_named(deployment_of(touch.path, prefix))
@@ -82,12 +83,29 @@ class _Told:
         return cls({one.name: one for one in counting}, served)
 
 
+@dataclass
+class _States:
+    """Deployment files by their blobs: what one change leaves behind is what the next one finds."""
+
+    main: Mainline
+    known: dict[str, Deployment | None] = field(default_factory=dict)
+
+    def get(self, blob: str, path: str) -> Deployment | None:
+        """None where there is no file, or none that can be read."""
+        if blob and blob not in self.known:
+            try:
+                self.known[blob] = parse_deployment(self.main.git.repository.blob(blob, 1_000_000), path)
+            except GitmlError:
+                self.known[blob] = None
+        return self.known.get(blob)
+
+
 def _deployment(
-    main: Mainline, landed: Landed, touch: FileChange, title: str, row: ChangeRow | None, told: _Told
+    states: _States, landed: Landed, touch: FileChange, title: str, row: ChangeRow | None, told: _Told
 ) -> SiteDeployment:
-    inside = touch.path[len(main.git.prefix) :].split("/")
+    inside = touch.path[len(states.main.git.prefix) :].split("/")
     model, environment = inside[1], inside[2].removesuffix(".yaml")
-    old, new = _state(main, touch.old, touch.path), _state(main, touch.new, touch.path)
+    old, new = states.get(touch.old, touch.path), states.get(touch.new, touch.path)
     champions = old.champion.version if old else "", new.champion.version if new else ""
     served = told.served.get((model, environment, champions[1])) if champions[0] != champions[1] else None
     move = _move(old, new, row)
@@ -117,13 +135,6 @@ def _deployment(
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         served=served.binding.time if served and served.binding else "",
     )
-
-
-def _state(main: Mainline, blob: str, path: str) -> Deployment | None:
-    try:
-        return parse_deployment(main.git.repository.blob(blob, 1_000_000), path) if blob else None
-    except GitmlError:
-        return None
 
 
 def _move(old: Deployment | None, new: Deployment | None, row: ChangeRow | None) -> str:

@@ -34,7 +34,7 @@ from gitml.spec import Application
 from gitml.spec.application import Model
 
 # Of each model; of versions that were deployed there are pages besides, however old they are.
-PAGES_PER_MODEL = 40
+PAGES_PER_MODEL = 12
 _MOST_COLUMNS, _MOST_SLICES, _MOST_TEXT = 500, 400, 2000
 _UNKNOWN = Model(artifact="model.onnx", metrics="metrics.json")
 
@@ -44,24 +44,30 @@ def models(
     application: Application | None,
     wanted: Collection[str],
     successions: Collection[tuple[str, str, str]],
+    newest: int = PAGES_PER_MODEL,
 ) -> tuple[SiteModel, ...]:
     """In the order of gitml.yaml, then those that it no longer names.
 
-    ``wanted``: versions that are shown in full. ``successions``: model, champion before, champion since.
+    ``wanted``: versions that are shown in full, beside the ``newest`` of each model. ``successions``:
+    model, champion before, champion since.
     """
     declared = application.models if application else {}
     names = dict.fromkeys([*declared, *(name for name in main.models() if NAME.fullmatch(name))])
     pairs: dict[str, list[tuple[str, str]]] = {}
     for name, old, new in successions:
         pairs.setdefault(name, []).append((old, new))
-    return tuple(_model(main, name, declared.get(name, _UNKNOWN), wanted, pairs.get(name, [])) for name in names)
+    return tuple(
+        _model(main, name, declared.get(name, _UNKNOWN), wanted, pairs.get(name, []), newest) for name in names
+    )
 
 
-def _model(main: Mainline, name: str, model: Model, wanted: Collection[str], pairs: list[tuple[str, str]]) -> SiteModel:
+def _model(
+    main: Mainline, name: str, model: Model, wanted: Collection[str], pairs: list[tuple[str, str]], most: int
+) -> SiteModel:
     raw = dict(_records(main, name))
     places = _places(main, name)
     newest = list(raw)[::-1]
-    shown = [v for number, v in enumerate(newest) if number < PAGES_PER_MODEL or v in wanted]
+    shown = [v for number, v in enumerate(newest) if number < most or v in wanted]
     records = _Records(name, raw)
     details = _details(main, model, records, shown)
     versions = tuple(_version(v, raw[v], places, has_page=v in details) for v in newest)

@@ -17,7 +17,6 @@ from gitml.reports.figures import decimals, figure, plural, share, signed
 
 # No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
-_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,26 @@ def environment() -> Environment:
 def render(page: SitePageFile, shell: Mapping[str, Any]) -> bytes:
     """The page as UTF-8. ``shell`` is what all pages of a site have."""
     depth = page.path.count("/")
-    links = PageLinks("../" * depth, str(shell["home"]), str(shell["commit"]), str(shell["folder"]))
+    root = "../" * depth
+    links = PageLinks(root, str(shell["home"]), str(shell["commit"]), str(shell["folder"]))
     template = environment().get_template(page.template)
-    text = template.render(page=page, root=links.root, link=links, policy=POLICY, **shell, **page.data)
+    told = {"navigation": _navigation(root, page.group, shell["pages"]), **shell, **page.data}
+    text = template.render(page=page, root=root, link=links, policy=POLICY, **told)
     return text.encode("utf-8", "backslashreplace")
+
+
+@cache
+def _navigation(root: str, group: str, pages: tuple[tuple[str, str, str], ...]) -> Markup:
+    """The same on every page of a group and depth."""
+    found = [
+        Markup('<li><a href="{}{}"{}>{}</a>\n').format(root, path, _current(group == own), name)
+        for own, path, name in (("", "index.html", "Overview"), *pages)
+    ]
+    return Markup("").join(found)
+
+
+def _current(is_current: bool) -> Markup:
+    return Markup(' aria-current="page"') if is_current else Markup("")
 
 
 @dataclass(frozen=True)
@@ -119,9 +134,10 @@ def relative(start: str, path: str) -> str:
 
 
 def _finalized(value: Any) -> Any:
-    if isinstance(value, Markup) or not isinstance(value, str):
+    """Called for everything that a template shows, so the common case comes first."""
+    if not isinstance(value, str):
         return "–" if value is None else value
-    if len(value) <= _LONGEST and value.isascii() and value.isprintable():
+    if isinstance(value, Markup) or (value.isascii() and value.isprintable()):
         return value
     return "".join(visible(line) + "\n" for line in value.split("\n"))[:-1] if "\n" in value else visible(value)
 

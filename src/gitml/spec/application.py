@@ -213,6 +213,21 @@ class Traffic(FileSection):
     )
 
 
+class Sites(FileSection):
+    """Where the sites of roles go: each to a place that only this role can read."""
+
+    publish: Mapping[Name, Text] = Field(
+        default_factory=dict,
+        description="By role, a shell command that brings the folder `$SITE` to its place, such as "
+        '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        (),
+        description="Secrets that these commands see as environment variables, of the forge's Environment "
+        "`gitml-site-ROLE`.",
+    )
+
+
 class Application(FileSection):
     """The whole of gitml.yaml."""
 
@@ -241,6 +256,7 @@ class Application(FileSection):
         default_factory=dict,
         description="Numbers of the business by unit and by day, which candidates may be judged on.",
     )
+    sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
     )

@@ -141,6 +141,18 @@ def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> li
     return found
 
 
+def holdouts_made(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
+    """The rows that a version is judged on are an output of their own: the champion's are fetched by their digest."""
+    found = []
+    for name, model in app.models.items():
+        if model.holdout is None or model.origin != "pipeline" or model.holdout.rows in pipeline.producers:
+            continue
+        told = f"no stage of dvc.yaml writes {model.holdout.rows}"
+        hint = "let the evaluation write its held-out rows there, and list the file under its outs"
+        found.append(document.problem(("models", name, "holdout", "rows"), told, hint))
+    return found
+
+
 def _maker(makers: Mapping[str, str], path: str) -> str | None:
     """The stage that writes ``path`` or a folder around it."""
     while path and path != ".":

@@ -56,22 +56,23 @@ def circle_in(graph: Mapping[ModelAt, Iterable[ModelAt]]) -> tuple[ModelAt, ...]
 
 def upstream_first(app: Application) -> tuple[str, ...]:
     """The models in an order in which each comes after those of the application that it is built on; else as gitml.yaml
-    orders them. Models in a circle, which `gitml check` refuses, stand where gitml.yaml has them."""
+    orders them. Of models in a circle, which `gitml check` refuses, each is there once."""
     inner = {
         name: [need.model or key for key, need in model.needs.items() if not need.is_elsewhere]
         for name, model in app.models.items()
     }
     done: dict[str, None] = {}
-
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        if name in done or name in above or name not in inner:
-            return
-        for upstream in inner[name]:
-            visit(upstream, (*above, name))
-        done[name] = None
-
-    for name in inner:
-        visit(name, ())
+    todo = [*reversed(inner)]
+    above: set[str] = set()
+    while todo:
+        name = todo[-1]
+        waits = [other for other in inner[name] if other in inner and other not in done and other not in above]
+        if waits and name not in done:
+            above.add(name)
+            todo += reversed(waits)
+        else:
+            done[todo.pop()] = None
+            above.discard(name)
     return tuple(done)
 
 

@@ -16,6 +16,7 @@ from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.kpis import NEEDS_UNITS
 from gitml.spec.monitors import MonitorSpec
 from gitml.spec.policy import Policy, canary_rules
+from gitml.spec.root import APPLICATION
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
@@ -61,6 +62,13 @@ def kpis_known(policy: Policy, document: Document, app: Application) -> list[Pro
         if name in app.kpis and not app.kpis[name].has_units
     ]
     return [*unknown, *daily]
+
+
+def sites_known(policy: Policy, app: Application) -> list[Problem]:
+    """Sites are published for roles that there are."""
+    strange = [role for role in app.sites.publish if role not in policy.roles]
+    key = "sites.publish"
+    return [Problem(APPLICATION, 0, key, f"there is no role {r!r}", nearest(r, policy.roles)) for r in strange]
 
 
 def gates_can_pass(

@@ -20,6 +20,7 @@ _TRUTH = {**dict.fromkeys(("yes", "true", "on"), True), **dict.fromkeys(("no", "
 _INT = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*([eE][-+][0-9]+)?)")
 _SIXTIES = re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)")
+_ENDLESS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULL = {"", "~", "null", "Null", "NULL"}
 
 
@@ -40,6 +41,8 @@ def read_as(text: str) -> str | int | float | bool | None:
         return int(digits, 8 if octal else {"0b": 2, "0x": 16}.get(bare[:2], 10))
     if _FLOAT.fullmatch(text):
         return float(digits)
+    if _ENDLESS.fullmatch(text):
+        return float(text.replace(".", ""))
     if _SIXTIES.fullmatch(text):
         total = 0.0
         for part in digits.lstrip("+-").split(":"):
@@ -67,7 +70,9 @@ def _ambiguous(document: Document, names: Collection[tuple[str, ...]]) -> Iterat
     """Among the values at or below ``names``, each with a way to write it that all agree on."""
     for key, (text, value) in document.plain.items():
         place, other = tuple(map(str, key)), read_as(text)
-        if (type(other) is type(value) and other == value) or not any(place[: len(name)] == name for name in names):
+        # By their texts, because NaN does not equal itself.
+        is_same = type(other) is type(value) and repr(other) == repr(value)
+        if is_same or not any(place[: len(name)] == name for name in names):
             continue
         told = f"{text} is {value!r} for DVC and the record, {other!r} for readers of YAML 1.1 such as PyYAML"
         written = f"'{text}'" if isinstance(value, str) else _unmistakable(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gitml.spec import Application
@@ -37,17 +37,22 @@ class BusinessView:
         here = (kpi.environment or self.last) == change.environment
         return here and (not kpi.models or change.model in kpi.models)
 
+    def end(self, change: ServedChange, kpi: Kpi, days: int) -> datetime:
+        """When the days after the change are over and mature."""
+        day = day_of(change.moment, kpi.zone)
+        return midnight(day + timedelta(days=days + 1), kpi.zone) + kpi.mature
+
     def over(self, change: ServedChange, kpi: Kpi) -> tuple[int, ...]:
         """The horizons whose days are over and mature."""
-        day = day_of(change.moment, kpi.zone)
-        ends = {n: midnight(day + timedelta(days=n + 1), kpi.zone) + kpi.mature for n in HORIZONS}
-        return tuple(n for n, end in ends.items() if end <= self.at)
+        return tuple(n for n in HORIZONS if self.end(change, kpi, n) <= self.at)
 
 
 def change_impacts(
     place: FactPlace, view: BusinessView, changes: Sequence[ServedChange], horizons: Sequence[int] = HORIZONS
 ) -> tuple[ChangeImpact, ...]:
-    """In the order of ``changes``; one that no KPI is for has no results. Each KPI is read once."""
+    """In the order of ``changes``; one that no KPI is for has no results. Each KPI is read once.
+
+    ``horizons``: those that are asked for; others that are over wait too."""
     asked = {name: kpi for change in changes for name, kpi in view.kpis_of(change).items()}
     controls = {name: view.app.kpis[name] for kpi in asked.values() for name in kpi.controls if name in view.app.kpis}
     series = _read(place, view, changes, {**asked, **controls})
@@ -78,10 +83,12 @@ def _of_change(
         controls = [series[one] for one in kpi.controls if one in series]
         worth, currency = worth_of(kpi, view.app)
         over = view.over(change, kpi)
-        waits |= {n for n in horizons if n not in over}
-        for days in (n for n in horizons if n in over):
-            question = ImpactQuestion(series[name], change, days, others, controls, worth, currency)
-            results.append(impact(question))
+        waits |= {n for n in HORIZONS if n not in over or n not in horizons}
+        told = [n for n in horizons if n in over]
+        for days in told:
+            found = impact(ImpactQuestion(series[name], change, days, others, controls, worth, currency))
+            # The days of the longest one hold those of the others.
+            results.append(found if days == told[-1] else replace(found, points=()))
     return ChangeImpact(change, tuple(results), waits=tuple(sorted(waits)))
 
 

@@ -2,14 +2,14 @@
 
 A window is bounded by arrival: ``since`` ≤ arrived < ``until``. ``at`` cuts by knowledge: only files that counted by
 then, labels and events that had arrived. Rows come in an order, and in batches, that depend on nothing else. Memory is
-bounded by the keys of two days (33 bytes a row) and a million labels; with more labels the window is read several
-times, a part of the requests each time.
+bounded by the keys of two days (33 bytes a row), a quarter of a million rows and a million labels; with more labels the
+window is read several times, a part of the requests each time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,8 @@ from gitml.traffic.labels import upgraded_labels
 from gitml.traffic.stored import StoredRows, storing
 
 _AT_ONCE = 1_000_000
+# Rows of a day that are kept in memory while their repeats are looked for.
+_SHORT_DAY = 262_144
 # Labels may be older than their requests when clocks differ; more than this is no clock but a mistake.
 _SKEW = timedelta(days=1)
 _KEYS = ("request_id", "caller", "row", "arm", "outcome", "arrived")
@@ -178,12 +180,13 @@ def _firsts(stored: StoredRows, window: Window, columns: Sequence[str] | None) -
     for day in stored.days(day_before(first) if first else "", last):
         if passed != day_before(day):
             before = np.array([], dtype=np.uint64)
-        found = _keyed(stored, day, before)
+        held = _held(stored, day, columns) if day >= first else None
+        found = _keyed(stored.rows(day, _KEYS) if held is None else held, before)
         before, passed = found.answers, day
         if day < first:
             continue
         start = 0
-        for batch in map(upgraded, stored.rows(day, columns)):
+        for batch in map(upgraded, stored.rows(day, columns) if held is None else _only(held, columns)):
             part = slice(start, start + batch.num_rows)
             inside = window.holds(batch["arrived"]) & ~found.again[part]
             start += batch.num_rows
@@ -192,9 +195,23 @@ def _firsts(stored: StoredRows, window: Window, columns: Sequence[str] | None) -
                 yield (batch if inside.all() else batch.filter(pa.array(inside))), keys
 
 
-def _keyed(stored: StoredRows, day: str, before: Hashes) -> _Day:
+def _held(stored: StoredRows, day: str, columns: Sequence[str] | None) -> list[pa.RecordBatch] | None:
+    """The rows of a short day with their keys, so that its files are read once; None for a long day."""
+    if columns is None or stored.count([day]) > _SHORT_DAY:
+        return None
+    return [*stored.rows(day, [*dict.fromkeys([*columns, *_KEYS])])]
+
+
+def _only(held: Sequence[pa.RecordBatch], columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    for batch in held:
+        # A file of format 1 is whole: what its columns are called now is not known yet.
+        names = [name for name in batch.schema.names if columns is None or name in columns]
+        yield batch.select(names) if "arrived" in batch.schema.names else batch
+
+
+def _keyed(rows: Iterable[pa.RecordBatch], before: Hashes) -> _Day:
     keys, arms, moments, answered = [], [], [], []
-    for batch in map(upgraded, stored.rows(day, _KEYS)):
+    for batch in map(upgraded, rows):
         keys.append(keys_of(batch))
         arms.append(of_words(batch["arm"]))
         moments.append(batch["arrived"].cast(pa.int64()).to_numpy(zero_copy_only=False))

@@ -14,7 +14,7 @@ from gitml.monitoring.alibi.apart import AlibiAnswer
 from gitml.monitoring.alibi.detectors import AlibiColumns, AlibiDetection, OwnAlibi, RealAlibi
 from gitml.monitoring.alibi.ks import KSDrift, KSSettings
 from gitml.monitoring.alibi.tabular import TabularDrift, TabularSettings
-from gitml.monitoring.detector import DetectorRows
+from gitml.monitoring.detectors.detector import DetectorRows
 
 LEVEL = 1.5e-4
 NOTHING = DetectorRows(pa.table({}))

@@ -17,7 +17,7 @@ from gitml.inference.alibi import alibi_detector
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.models.signature import parse
 from gitml.monitoring.alibi.detectors import AlibiDetection, OwnAlibi, RealAlibi
-from gitml.monitoring.detector import DetectorRows
+from gitml.monitoring.detectors.detector import DetectorRows
 from gitml.pipelines.venv import _COMPLETE, _name, environments_folder
 from gitml.spec.detectors import MonitorDetector
 from monitoring.alibi.standin import stand_in

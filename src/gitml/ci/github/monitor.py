@@ -115,7 +115,8 @@ def _evaluate(source: CiSource) -> list[str]:
     """Reads the traffic, with rights that no job of a branch has: secrets and role of an Environment of its own."""
     application = source.application
     identity = {"id-token": "write"} if application.ci.oidc else {}
-    names = application.traffic.secrets if application.traffic else ()
+    told = (name for kpi in application.kpis.values() for name in kpi.secrets)
+    names = dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told])
     head = [
         "needs: due",
         f"if: ${{{{ {_DUE} }}}}",
@@ -127,7 +128,7 @@ def _evaluate(source: CiSource) -> list[str]:
     body = [
         steps.checkout(whole=True),
         *_python_of_detectors(source),
-        *steps.install(source, locks if len(locks) == 1 else (), extra="serve"),
+        *steps.install(source, locks if len(locks) == 1 else (), extra="serve,kpi" if application.kpis else "serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
         steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
         steps.upload(_HANDED, "looks.json"),

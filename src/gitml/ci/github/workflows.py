@@ -29,6 +29,7 @@ from gitml.ci.github.layout import (
 from gitml.ci.github.main import main, reproduce, wants_reproduction
 from gitml.ci.github.monitor import monitor, wants_looks
 from gitml.ci.github.replay import replay, wants_replays
+from gitml.ci.github.site import site, wants_sites
 from gitml.ci.github.steps import MAIN, listed, mapping
 from gitml.errors import UsageError
 
@@ -48,6 +49,7 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
         files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
         files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
+        files |= {"site": site(source)} if wants_sites(source) else {}
         files |= {"replay": replay(source)} if wants_replays(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}

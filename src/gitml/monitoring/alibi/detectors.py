@@ -15,7 +15,7 @@ from gitml.monitoring.alibi.apart import AlibiAnswer
 from gitml.monitoring.alibi.clustered import Clusters, clusters_of
 from gitml.monitoring.alibi.finite import finite_p
 from gitml.monitoring.alibi.own import OwnDetector
-from gitml.monitoring.detector import ColumnEvidence, Detection, DetectorRows, unreachable
+from gitml.monitoring.detectors.detector import ColumnEvidence, Detection, DetectorRows, unreachable
 from gitml.monitoring.promise import LEAST_ROWS
 
 Ask = Callable[[NDArray[Any]], AlibiAnswer]

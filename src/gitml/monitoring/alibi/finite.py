@@ -15,7 +15,7 @@ from gitml.monitoring.alibi.chisquare import counts, union
 from gitml.monitoring.alibi.clustered import Clusters, Independent
 from gitml.monitoring.alibi.own import OwnDetector
 from gitml.monitoring.alibi.univariate import Table
-from gitml.monitoring.bounds import distance_p, share_p
+from gitml.monitoring.drift.bounds import distance_p, share_p
 
 
 def finite_p(detector: OwnDetector, rows: Table, clusters: Clusters | None = None) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gitml.monitoring.estimates.method import Method
 from gitml.monitoring.estimates.rows import Evaluated, Rows
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 _DRAWS = 60
 _MOST = 20_000

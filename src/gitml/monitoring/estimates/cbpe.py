@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from gitml.monitoring.estimates.rows import Evaluated, Rows, expected
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 
 class Cbpe:

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from gitml.monitoring.estimates.rows import Rows, thinned
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 from gitml.sketches.alike import correlation
 
 _MOST = 10_000

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from gitml.monitoring.estimates.rows import Evaluated, Rows, thinned
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 _MOST = 6_000
 

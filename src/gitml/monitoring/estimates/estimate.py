@@ -15,7 +15,7 @@ from gitml.monitoring.estimates.band import variance
 from gitml.monitoring.estimates.density_ratio import density_ratio, overlap, within
 from gitml.monitoring.estimates.methods import METHODS
 from gitml.monitoring.estimates.rows import Evaluated, Rows, suited
-from gitml.monitoring.losses import Floats, inside
+from gitml.monitoring.harm.losses import Floats, inside
 
 LEAST_ROWS = 30
 _BAND = 0.95

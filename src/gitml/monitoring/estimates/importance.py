@@ -7,7 +7,7 @@ of Statistical Planning and Inference 90 (2000). It works for any answers and an
 from __future__ import annotations
 
 from gitml.monitoring.estimates.rows import Evaluated, Rows
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 
 class ImportanceWeighting:

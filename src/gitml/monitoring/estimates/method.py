@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from gitml.monitoring.estimates.rows import Evaluated, Rows
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 
 class Method(Protocol):

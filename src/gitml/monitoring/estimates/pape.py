@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gitml.monitoring.estimates.cbpe import Cbpe, calibrated
 from gitml.monitoring.estimates.rows import Evaluated, Rows, expected
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 
 
 class Pape(Cbpe):

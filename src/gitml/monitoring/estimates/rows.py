@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gitml.monitoring.losses import SCORES, Floats
+from gitml.monitoring.harm.losses import SCORES, Floats
 
 # What the model answers: the chance of one of two classes, one of many classes, or a number.
 Task = Literal["binary", "classes", "numbers"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gitml.models.fields import Field
 from gitml.monitoring.estimates.rows import Evaluated, Rows, Task
-from gitml.monitoring.losses import Floats
+from gitml.monitoring.harm.losses import Floats
 from gitml.sketches.gather import is_number, numbers
 
 _FREQUENT, _MOST_WORDS = 0.01, 50
