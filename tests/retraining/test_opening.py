@@ -9,6 +9,7 @@ from gitml.derivation import proposal, retrain
 from gitml.derivation.claim import Claim
 from gitml.forges.base import NewPull, State
 from gitml.git.edit import swap
+from promotion.promoting import GITML
 from retraining.retrain_town import RetrainTown
 
 Make = Callable[..., RetrainTown]
@@ -140,3 +141,13 @@ def test_a_cause_that_gitml_yaml_names_no_more_is_closed(retrain_town: Make) -> 
     town.spec(causes=["harm"])
     assert town.run().how == "closed"
     assert town.pulls() == []
+
+
+def test_a_model_that_is_not_retrained_any_more_leaves_nothing_open(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.alarm()
+    (pull,) = town.pulls()
+    town.town.push({"gitml.yaml": GITML})
+    assert town.run().how == "closed"
+    assert town.pulls() == []
+    assert "does not retrain it any more" in town.town.comments(pull.number)[0]
