@@ -96,7 +96,7 @@ def _environment(facts: SiteFacts, state: SiteState) -> GraphNode:
     elif state.sync != "unknown":
         said += f", {state.sync}"
     mark = "bad" if state.problem else "waiting" if waiting else marks[state.sync]
-    place = f"deployments/{state.environment}.html"
+    place = f"deployments/{state.environment}/index.html"
     return GraphNode(
         _env_id(state.model, state.environment), "environment", state.environment, said, mark, place, "deployments"
     )
@@ -133,8 +133,8 @@ def _edges(facts: SiteFacts, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[s
 def _placed(graph: networkx.DiGraph, nodes: Mapping[str, GraphNode]) -> Iterator[GraphNode]:
     """By layers; within each, boxes stand near those that they come from, so that few lines cross."""
     if not networkx.is_directed_acyclic_graph(graph):
-        graph = networkx.DiGraph(list(graph.nodes))
-        graph.add_nodes_from(nodes)
+        # Stages that wait for one another: `gitml check` says so, and here they stand in one column.
+        graph = networkx.create_empty_copy(graph)
     layers = [sorted(layer, key=list(nodes).index) for layer in networkx.topological_generations(graph)]
     rows: dict[str, float] = {}
     for across, layer in enumerate(layers):
