@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gitml.errors import Problem
@@ -103,6 +103,20 @@ def kpis_known(app: Application, document: Document) -> list[Problem]:
             document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
             for name in own
         ),
+    ]
+
+
+def kpi_environments_known(app: Application, document: Document, environments: Iterable[str]) -> list[Problem]:
+    """``environments``: of policy.yaml."""
+    known = list(environments)
+    return [
+        document.problem(
+            ("kpis", name, "environment"),
+            f"policy.yaml has no environment {kpi.environment!r}",
+            nearest(kpi.environment, known),
+        )
+        for name, kpi in app.kpis.items()
+        if kpi.environment and kpi.environment not in known
     ]
 
 
