@@ -113,6 +113,12 @@ def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes])
     assert "monitor: failed" in text
 
 
+def test_the_graph_says_what_models_are_built_on(files: dict[str, bytes]) -> None:
+    page = files["index.html"].decode()
+    assert "<title>answers in staging</title>" in page
+    assert "elsewhere https://forge.example/acme/weather:rain" in page
+
+
 def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFacts) -> None:
     circle = tuple(
         replace(stage, after=("train",) if stage.name == "ingest" else stage.after) for stage in facts.stages
