@@ -17,6 +17,7 @@ from gitml.inference.holdout import HoldOutCase, Opponent, compared, holdout
 from gitml.inference.samerows import AnsweredRows, MetricRules, metric_rows
 from gitml.models.model import Predictor
 from gitml.registry import Record
+from gitml.reports.exchange import parse_report
 from gitml.reports.facts import Outcome, Report, ReportedModel
 from gitml.reports.holdout import verdict
 from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows
@@ -156,7 +157,10 @@ def test_the_command_compares_with_what_would_be_replaced(made: tuple[Versions, 
     done = gitml(root, "holdout", "delay@latest", "--json", "--report", str(page))
     told = json.loads(done.out)
     assert (done.code, told["verdict"]["phase"], told["name"]) == (3, "inconclusive", "production"), done.err
-    assert page.read_text() == render(Report("flights", models=(replace(made[1], origin="external"),)))
+    told = render(Report("flights", models=(replace(made[1], origin="external"),)))
+    assert page.read_text() == f"{told}\n![Differences on the same rows](report.png)\n"
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert parse_report(page.with_suffix(".json").read_bytes()).models[0].holdout == made[1].holdout
     with pytest.raises(UsageError, match="is that version itself"):
         holdout(root, "delay@production", "delay@production")
 

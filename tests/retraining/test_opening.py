@@ -126,3 +126,11 @@ def test_when_main_gets_another_pipeline_its_branch_begins_anew_within_the_quota
     town.town.push({"dvc.yaml": "stages: {x: {cmd: 'true'}}\n"})
     assert town.run().how == "unchanged"
     assert town.pulls()[0].head == again.head
+
+
+def test_a_cause_that_gitml_yaml_names_no_more_is_closed(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.alarm()
+    town.spec(causes=["harm"])
+    assert town.run().how == "closed"
+    assert town.pulls() == []

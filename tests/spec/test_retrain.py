@@ -37,6 +37,10 @@ def problems(lines: str) -> tuple[Problem, ...]:
         ("m: {causes: [drift], set: {a: 2026-02-30}}", "says no day"),
         ("m: {causes: [drift], set: {a: [1]}}", "cannot be set"),
         ("m: {causes: [drift], params: ../p.yaml}", "leads out"),
+        ("m: {causes: [drift], params: models/m/production.yaml}", "no file of parameters"),
+        ("m: {causes: [drift], params: policy.yaml}", "no file of parameters"),
+        ("m: {causes: [drift], params: .github/workflows/x.yml}", "no file of parameters"),
+        ("m: {causes: [drift], params: train.py}", "no file of parameters"),
     ],
 )
 def test_what_is_wrong_is_said(line: str, said: str) -> None:
@@ -52,6 +56,23 @@ def test_models_and_params_must_be_there() -> None:
     assert [one.message for one in found] == [
         "params.yaml has no param 'window.last'", "there is no model 'n'",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("causes", "said"),
+    [
+        ("[drift, harm, schedule]", ["no monitor shows harm of 'm'"]),
+        ("[performance]", ["no monitor shows performance of 'm'"]),
+        ("[upstream]", ["'m' needs no other model"]),
+        ("[drift]", []),
+    ],
+)
+def test_a_cause_that_nothing_can_show_is_refused(causes: str, said: list[str]) -> None:
+    more = "monitors: {models: {m: {watch: [quality, drift]}}}\n"
+    text = f"{HEAD}  m: {{causes: {causes}, every: 30d}}\n{more}"
+    found = retrained_known(parse_application(text.encode()), parse(text.encode(), "gitml.yaml"), lambda _: None)
+    assert [one.message for one in found] == said
+    assert all(one.line == 5 and one.hint for one in found)
 
 
 @pytest.mark.parametrize(

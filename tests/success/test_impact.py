@@ -45,7 +45,7 @@ def test_more_of_what_should_be_less_is_worse() -> None:
     assert found.a_month[0] < 0, "it costs"
 
 
-@pytest.mark.parametrize("kind", ["iid", "ar.8", "trend", "walk"])
+@pytest.mark.parametrize("kind", ["iid", "AR.8", "trend", "random walk"])
 def test_nothing_is_no_clear_change(kind: str) -> None:
     claims = sum(impact(simulated(kind, 0.0, seed, 14)).is_clear for seed in range(2))
     assert claims == 0
@@ -54,7 +54,7 @@ def test_nothing_is_no_clear_change(kind: str) -> None:
 def test_weekdays_and_controls_are_no_effect() -> None:
     days = BEFORE + 29
     week = np.tile([0, 0, 0, 0, 0, 30.0, 40.0], days)[:days]
-    visits = 50 + 10 * noise("walk", days, 3)
+    visits = 50 + 10 * noise("random walk", days, 3)
     visits[BEFORE + 1 :] += 20
     values = 100 + week + visits + noise("iid", days, 4) / 10
     alone = ImpactQuestion(series(values), change(), 28)
@@ -102,7 +102,7 @@ def test_a_kpi_that_cannot_be_read_says_so() -> None:
 
 
 def test_gaps_are_no_zeros() -> None:
-    asked = simulated("ar.5", 5.0, 2)
+    asked = simulated("AR.5", 5.0, 2)
     values = np.array([day.value for day in asked.series.days], dtype=float)
     values[[3, 9, 40, 41, BEFORE + 4]] = np.nan
     found = impact(replace(asked, series=series(values)))
@@ -144,7 +144,7 @@ def test_the_interrupted_series_is_generalised_least_squares() -> None:
 
 
 def test_the_structural_level_widens_with_the_days_that_it_tells() -> None:
-    y = noise("walk", 100, 1)
+    y = noise("random walk", 100, 1)
     nothing = np.zeros((100, 0))
     widths = [(found := structural_level(y[: 70 + n], nothing[: 70 + n], 70)).high - found.low for n in (2, 10, 30)]
     assert widths[0] < widths[1] < widths[2]

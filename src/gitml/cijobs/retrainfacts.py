@@ -38,7 +38,7 @@ from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
-from gitml.spec.retrain import RetrainSpec
+from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
 
 ENDED, OURS, NOT_NOW = "<!-- gitml:retrain:ended -->", "<!-- gitml:retrain:", "gitml:not-now"
 _MOST_COMMITS = 60
@@ -138,9 +138,9 @@ class RetrainFacts:
         return branch_of(self.main, RETRAIN, model, kind)
 
     def past(self, model: str) -> tuple[PastRetraining, ...]:
-        """Oldest first."""
+        """Oldest first; also for causes that gitml.yaml names no more."""
         champion = champions(self.main, model)
-        kinds = (*self.specs[model].causes, BY_HAND, STALE)
+        kinds = (*RETRAIN_CAUSES, BY_HAND, STALE)
         found = [self._told(one, kind, model, champion) for kind in kinds for one in self.pulls(model, kind)]
         return tuple(sorted(found, key=lambda one: (one.asked, one.pull)))
 

@@ -132,11 +132,12 @@ class RetrainWork:
     def opened(self, found: RetrainPlan) -> Retrained:
         cause = found.cause
         assert cause is not None
-        copy_to_ledger(self.place, [look.said for look in self._looks(cause)])
         gone = {one.pull.head.commit for one in self.facts.pulls(self.one.model, cause.kind) if not one.pull.is_open}
         return self._put(found, cause, lambda head: head not in gone and self._asked(head) >= cause.since)
 
     def _put(self, found: RetrainPlan, cause: TrainingCause, holds: Callable[[str], bool]) -> Retrained:
+        # The gate derives its commit from them, and its text links them: they stay when their branch goes.
+        copy_to_ledger(self.place, [look.said for look in self._looks(cause)])
         branch = self.facts.branch(self.one.model, cause.kind)
         put = put_training(self.place.git, self.place.remote, TrainingWish(branch, holds, partial(self._commit, cause)))
         if put is None:
@@ -186,8 +187,6 @@ class RetrainWork:
         pull = self.place.forge.pulls.get(found.pull)
         may_run = not any(brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause))
         stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
-        if found.cause.stands:
-            copy_to_ledger(self.place, [look.said for look in self._looks(found.cause)])
         return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
 
     def _is_overtaken(self, head: str) -> bool:

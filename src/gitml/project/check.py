@@ -209,6 +209,7 @@ def _across(files: _Files) -> None:
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)
         found += crosscheck.outputs_made(app, document, files.pipeline)
+        found += crosscheck.holdouts_made(app, document, files.pipeline)
         found += crosscheck.outputs_cached(app, files.pipeline)
         found += modelgraph.needed_files_made(app, document, files.pipeline)
         found += crosscheck.packages_followed(app, files.pipeline)

@@ -39,6 +39,16 @@ ParamValue = Annotated[
 ]
 
 
+def check_params(path: str) -> str:
+    """What the bot changes by itself is a file of parameters: none that says what runs where, or who decides."""
+    if path.endswith((".yaml", ".yml", ".json")) and not path.startswith((".", "models/")) and path not in _NEVER:
+        return path
+    raise WrongValueError(f"{shown(path)} is no file of parameters", "name a YAML or JSON file, such as params.yaml")
+
+
+_NEVER = ("gitml.yaml", "policy.yaml", "dvc.yaml")
+
+
 class RetrainCost(FileSection):
     """What one run is expected to cost."""
 
@@ -59,7 +69,9 @@ class RetrainSpec(FileSection):
         description="For `new_data`: files of the repository, such as `data/flights.dvc`, that change with the data.",
     )
     grown_by: Share = Field(0.0, description="For `new_data`: by what share they must have grown, 0.1 is a tenth.")
-    params: RepoPath = Field("params.yaml", description="The file of parameters that `set` changes; YAML or JSON.")
+    params: Annotated[RepoPath, AfterValidator(check_params)] = Field(
+        "params.yaml", description="The file of parameters that `set` changes; YAML or JSON."
+    )
     set: Mapping[Text, ParamValue] = Field(
         default_factory=dict,
         description="Parameters, such as `window.last_day`, and what they become: a day in words or a number.",

@@ -36,6 +36,7 @@ class ImpactDesign:
     x: Floats
     trend: Floats
     before: float
+    dates: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -68,7 +69,7 @@ def design_of(
     x = np.column_stack([weekdays, *columns]) if columns else weekdays
     before = float(np.nanmean(y[number < 0]))
     trend = (number - number.mean()) / len(number)
-    return ImpactDesign(number, y, x, trend, before, tuple(n for n in (season, used) if n))
+    return ImpactDesign(number, y, x, trend, before, tuple(dates), tuple(n for n in (season, used) if n))
 
 
 def _number(value: float | None) -> float:
