@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gitml.site.facts import SiteFacts
 
 
-@click.group()
+@click.group(epilog=examples("gitml site build --role risk --out site", "gitml site serve    on this machine alone"))
 def site() -> None:
     """Pages that show each role its part of the application."""
 
