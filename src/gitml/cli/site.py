@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from gitml.site.facts import SiteFacts
 
 
-@click.group(epilog=examples("gitml site build --role risk --out site", "gitml site serve    on this machine alone"))
+@click.group(
+    epilog=examples(
+        "gitml site build --role risk --out site    pages for one role",
+        "gitml site serve --role risk               the same on this machine alone",
+    )
+)
 def site() -> None:
     """Pages that show each role its part of the application."""
 
