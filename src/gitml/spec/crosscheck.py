@@ -45,11 +45,13 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
 
 
 def monitors_known(app: Application, document: Document) -> list[Problem]:
-    """Models that are watched exist."""
+    """Models that are watched, or counted by category, exist."""
+    named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
+    named += [("bias", name) for name in app.bias]
     return [
-        document.problem(("monitors", "models", name), f"there is no model {name!r}", nearest(name, app.models))
-        for name in app.monitors.models
-        if name not in app.models
+        document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
+        for key in named
+        if key[-1] not in app.models
     ]
 
 
