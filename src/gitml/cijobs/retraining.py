@@ -33,7 +33,6 @@ from gitml.reports.escape import prose
 from gitml.retraining.brakes import Situation, brakes_on, without_gain
 from gitml.retraining.causes import BY_HAND, TrainingCause
 from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
-from gitml.spec.datewords import day_of
 from gitml.spec.dvcfiles import LOCK_FILE
 
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
@@ -240,7 +239,7 @@ class RetrainWork:
         story = words.RetrainStory(
             self.one.model, cause.kind, cause.reason, cause.since, asked, cause.environment,
             str(cause.shows.get("version", "")), tuple(map(self._window, self._looks(cause))), cause.shows,
-            {name: (str(said), str(_set(said, asked))) for name, said in spec.set.items()},
+            {name: (str(spec.set[name]), str(value)) for name, value in spec.values_at(asked).items()},
             cost.hours, cost.gpu_hours, cost.money, spec.error, tuple(map(str, found.brakes)), by,
         )  # fmt: skip
         return NewPull(words.title(self.one.model, cause.kind), branch, self.place.branch, words.text(story))
@@ -250,7 +249,3 @@ class RetrainWork:
         newest = look.details.look.looks[-1:]
         rows, sketch = (newest[0].rows, newest[0].sketch) if newest else (0, "")
         return words.LookedWindow(since, until, rows, sketch, self.place.page(f"blob/{LEDGER}/{look.said.name}"))
-
-
-def _set(said: bool | float | str, moment: datetime) -> object:
-    return day_of(said, moment) if isinstance(said, str) else said

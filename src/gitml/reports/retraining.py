@@ -133,7 +133,7 @@ def _cost(story: RetrainStory) -> str:
 
 def _no(story: RetrainStory) -> str:
     if story.cause not in RETRAIN_CAUSES:
-        return "Close this pull request."
+        return "Close this pull request: a person asked for it, and gitml does not ask again."
     command = code(f"gitml retrain decline {story.model} --cause {story.cause} --for 14d --reason '…'", 200)
     return (
         f"Label this pull request `gitml:not-now 14d`, or say {command}: nothing asks for {code(story.model)} because "
