@@ -165,6 +165,13 @@ def test_small_cells_are_not_shown(app: Path, tmp_path: Path) -> None:
     row = json.loads((out / "bias.json").read_text())["tables"][0]["categories"][2]
     assert (row["category"], row["note"]) == (["X"], "fewer than 5 people")
     assert {row[name] for name in ("people", "selected", "rate", "rate_low", "impact_ratio")} == {None}
+    hidden = [
+        row for row in json.loads((out / "bias.json").read_text())["tables"][0]["categories"] if row["people"] is None
+    ]
+    assert [(row["category"], row["rate"], row["rate_low"]) for row in hidden] == [
+        (["F"], 0.21, None),
+        (["X"], None, None),
+    ]
     assert not [one for one in json.loads((out / "bias.json").read_text())["measures"] if "X" in one["category"]]
 
 

@@ -80,7 +80,11 @@ def _call(ctx: click.Context, model: str, options: dict[str, Any]) -> Any:
 def _earlier(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-        if all(row.keys() >= {"category", "impact_ratio"} for one in found["tables"] for row in one["categories"]):
+        if all(
+            row.keys() >= {"category", "impact_ratio", "ratio_low", "ratio_high"}
+            for one in found["tables"]
+            for row in one["categories"]
+        ):
             return dict(found)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
