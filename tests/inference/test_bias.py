@@ -211,3 +211,13 @@ def test_check_knows_the_models(app: Path) -> None:
     assert "there is no model 'n'" in gitml(app, "check").out
     (app / "gitml.yaml").write_text(text.replace("  n:", "  m:").replace("0.5", "0.5\n    selected_as: [x]"))
     assert "cannot both be given" in gitml(app, "check").out
+
+
+def test_check_says_that_a_gate_without_an_audit_stays_shut(app: Path) -> None:
+    (app / "policy.yaml").write_text("environments:\n  production:\n    gates:\n      audit_age: 365d\n")
+    told = gitml(app, "check").out
+    assert "policy.yaml:4: environments.production.gates.audit_age: gitml.yaml names no audit for bias of 'm'" in told
+    text = (app / "gitml.yaml").read_text()
+    audited = "    audited: {on: 2026-03-02, by: Example Auditors, report: there}\n"
+    (app / "gitml.yaml").write_text(text.replace("    output: p\n", f"    output: p\n{audited}"))
+    assert "audit_age" not in gitml(app, "check").out
