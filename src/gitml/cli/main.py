@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("labels", "Tell the prediction log what really happened."),
     "events": ("events", "Add business events, which KPIs are made of."),
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),
+    "explain": ("explain", "Tell what each input contributed to a logged answer."),
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
     "retrain": ("retrain", "See what asks for a retraining, ask for one, or say no."),

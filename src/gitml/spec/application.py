@@ -73,6 +73,10 @@ class Model(FileSection):
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
     )
+    reasons: RepoPath | None = Field(
+        None,
+        description="YAML with the words in which `gitml explain` tells people what raised or lowered an answer.",
+    )
     origin: Literal["pipeline", "external"] = Field(
         "pipeline",
         description="`external`: bought or trained elsewhere, enters with `gitml register`, has no stages.",
