@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import InconclusiveError, UsageError
-from gitml.inference.biasrows import AnsweredPeople, categories, from_file, from_traffic, word_of
+from gitml.governance.biasrows import AnsweredPeople, categories, from_file, from_traffic, word_of
 from gitml.reports.biasfacts import BiasCount, BiasTable, GroupMeasure
 from gitml.spec import load_application
 from gitml.spec.bias import Bias
