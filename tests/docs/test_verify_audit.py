@@ -149,6 +149,15 @@ def edited_envelope(folder: Path) -> None:
     edit(folder / "facts.json", change)
 
 
+def another_name_in_git(folder: Path) -> None:
+    def change(facts: Any) -> None:
+        entry = facts["entries"][0]
+        facts["contents"]["a" * 40] = facts["contents"].pop(entry[1])
+        entry[1] = "a" * 40
+
+    edit(folder / "facts.json", change)
+
+
 def later(column: str, value: Any, name: str = "changes") -> Callable[[Path], None]:
     return lambda folder: edit_lines(folder, name, lambda rows: rows[-1].update({column: value}))
 
@@ -201,6 +210,7 @@ def an_earlier_end(folder: Path) -> None:
     [
         (forged_signature, "its signature is not of its key"),
         (edited_envelope, "Git's name of it"),
+        (another_name_in_git, "Git's name of it"),
         (later("version", "20260301T070000Z-00000000"), "does not say version"),
         (later("gate", "failed"), "does not say gate failed"),
         (later("placed", "rolled-back"), "does not say placed"),

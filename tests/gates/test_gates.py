@@ -309,7 +309,7 @@ def test_audit_age() -> None:
         (Unknown("nothing says"), OPEN),
     ):
         assert audit_age.judge(of(bias_audited=audited), year).phase is phase
-    assert audit_age.judge(of(), year).phase is OPEN
+    assert audit_age.judge(of(bias_audited=Unknown("none")), year).phase is OPEN
 
 
 # slices and fairness

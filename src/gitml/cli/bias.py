@@ -45,8 +45,8 @@ def bias(ctx: click.Context, /, model: str, *, as_json: bool, **options: Any) ->
     The numbers are input for an independent auditor, not an audit, and none of them is a pass mark. Exit code 1 only
     with --against, if a ratio has left its interval; 3 if there is nothing to count or compare.
     """
-    from gitml.inference.bias import bias as count
-    from gitml.inference.bias import changed
+    from gitml.governance.bias import bias as count
+    from gitml.governance.bias import changed
 
     found = count(root_of(ctx), _call(ctx, model, options))
     verdict = changed(_earlier(options["against"]), found) if options["against"] else None
@@ -60,7 +60,7 @@ def bias(ctx: click.Context, /, model: str, *, as_json: bool, **options: Any) ->
 
 
 def _call(ctx: click.Context, model: str, options: dict[str, Any]) -> Any:
-    from gitml.inference.bias import BiasCall
+    from gitml.governance.bias import BiasCall
     from gitml.traffic.reader import Window
 
     if options["data"]:
@@ -80,7 +80,11 @@ def _call(ctx: click.Context, model: str, options: dict[str, Any]) -> Any:
 def _earlier(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-        if all(row.keys() >= {"category", "impact_ratio"} for one in found["tables"] for row in one["categories"]):
+        if all(
+            row.keys() >= {"category", "impact_ratio", "ratio_low", "ratio_high"}
+            for one in found["tables"]
+            for row in one["categories"]
+        ):
             return dict(found)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass

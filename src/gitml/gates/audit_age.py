@@ -42,4 +42,4 @@ def judge(facts: Facts, wanted: timedelta) -> Verdict:
 
 
 def needs(wanted: timedelta) -> tuple[Need, ...]:
-    return ()
+    return (Need("audited"),)

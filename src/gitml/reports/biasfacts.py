@@ -74,21 +74,22 @@ class BiasCount:
 
 
 def category_row(one: CategoryRate) -> dict[str, Any]:
-    """Counts that are hidden are None; of a category with too few people the rate is, too."""
-    rate, is_small = one.rate, one.hidden and bool(one.why)
-    has_rate = rate.value is not None and not is_small
-    return {
-        "category": list(one.name),
-        "people": None if one.hidden else rate.count,
-        "selected": None if one.hidden else rate.hits,
-        "rate": rate.value if has_rate else None,
-        "rate_low": rate.interval.low if has_rate else None,
-        "rate_high": rate.interval.high if has_rate else None,
-        "impact_ratio": one.ratio,
-        "ratio_low": None if one.ratio is None else one.bounds.low,
-        "ratio_high": None if one.ratio is None else one.bounds.high,
-        "note": one.why or ("count not shown" if one.hidden else ""),
-    }
+    """As it is shown. Where counts are hidden, so are intervals, from which they follow, and all but two digits."""
+    rate, ratio = one.rate.value if not (one.hidden and one.why) else None, one.ratio
+    row = {"category": list(one.name), **dict.fromkeys(("people", "selected", *_RATE, *_RATIO))}
+    if one.hidden:
+        told = {"rate": _rounded(rate), "impact_ratio": _rounded(ratio)}
+        return {**row, **told, "note": one.why or "count not shown"}
+    row |= {"people": one.rate.count, "selected": one.rate.hits, "rate": rate, "impact_ratio": ratio}
+    if rate is not None:
+        row |= {"rate_low": one.rate.interval.low, "rate_high": one.rate.interval.high}
+    if ratio is not None:
+        row |= {"ratio_low": one.bounds.low, "ratio_high": one.bounds.high}
+    return {**row, "note": one.why}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _measure(one: GroupMeasure) -> dict[str, Any]:

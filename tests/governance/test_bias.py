@@ -165,6 +165,13 @@ def test_small_cells_are_not_shown(app: Path, tmp_path: Path) -> None:
     row = json.loads((out / "bias.json").read_text())["tables"][0]["categories"][2]
     assert (row["category"], row["note"]) == (["X"], "fewer than 5 people")
     assert {row[name] for name in ("people", "selected", "rate", "rate_low", "impact_ratio")} == {None}
+    hidden = [
+        row for row in json.loads((out / "bias.json").read_text())["tables"][0]["categories"] if row["people"] is None
+    ]
+    assert [(row["category"], row["rate"], row["rate_low"]) for row in hidden] == [
+        (["F"], 0.21, None),
+        (["X"], None, None),
+    ]
     assert not [one for one in json.loads((out / "bias.json").read_text())["measures"] if "X" in one["category"]]
 
 
@@ -204,3 +211,13 @@ def test_check_knows_the_models(app: Path) -> None:
     assert "there is no model 'n'" in gitml(app, "check").out
     (app / "gitml.yaml").write_text(text.replace("  n:", "  m:").replace("0.5", "0.5\n    selected_as: [x]"))
     assert "cannot both be given" in gitml(app, "check").out
+
+
+def test_check_says_that_a_gate_without_an_audit_stays_shut(app: Path) -> None:
+    (app / "policy.yaml").write_text("environments:\n  production:\n    gates:\n      audit_age: 365d\n")
+    told = gitml(app, "check").out
+    assert "policy.yaml:4: environments.production.gates.audit_age: gitml.yaml names no audit for bias of 'm'" in told
+    text = (app / "gitml.yaml").read_text()
+    audited = "    audited: {on: 2026-03-02, by: Example Auditors, report: there}\n"
+    (app / "gitml.yaml").write_text(text.replace("    output: p\n", f"    output: p\n{audited}"))
+    assert "audit_age" not in gitml(app, "check").out

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import InconclusiveError, UsageError
-from gitml.inference.biasrows import AnsweredPeople, categories, from_file, from_traffic, word_of
+from gitml.governance.biasrows import AnsweredPeople, categories, from_file, from_traffic, word_of
 from gitml.reports.biasfacts import BiasCount, BiasTable, GroupMeasure
 from gitml.spec import load_application
 from gitml.spec.bias import Bias
@@ -72,10 +72,11 @@ def bias(root: Path, call: BiasCall) -> BiasCount:
     truth, scores = _truth(spec, [people.answers[name][1] for name in names]), _scores(answers)
     for title, places in zip(TITLES, _PLACES, strict=True):
         members, unknown = _members(who, places)
-        rates = impact_ratios({name: chosen[mine] for name, mine in members.items()}, rules)
-        tables.append(BiasTable(title, hidden_together(rates), unknown))
-        enough = {one.name: members[one.name] for one in rates if one.rate.count >= rules.least_count}
-        measures += _measures(title, enough, chosen, (truth, scores), rules.least_count)
+        rates = hidden_together(impact_ratios({name: chosen[mine] for name, mine in members.items()}, rules))
+        tables.append(BiasTable(title, rates, unknown))
+        # An interval tells how many there are, so what is hidden stays out of these too.
+        shown = {one.name: members[one.name] for one in rates if not one.hidden}
+        measures += _measures(title, shown, chosen, (truth, scores), rules.least_count)
     return BiasCount(
         model=call.model,
         kind="scoring" if median is not None else "selection",
@@ -195,8 +196,8 @@ def changed(before: Mapping[str, Any], now: BiasCount) -> Verdict:
     told, compared = [], 0
     for table in now.tables:
         for one in table.rates:
-            row = earlier.get((table.title, one.name), {"impact_ratio": None})
-            if row["impact_ratio"] is None or one.ratio is None:
+            row = earlier.get((table.title, one.name), {"ratio_low": None})
+            if row["ratio_low"] is None or one.ratio is None or one.hidden:
                 continue
             compared += 1
             if moved(Interval(row["ratio_low"], row["ratio_high"]), one.bounds):
