@@ -207,6 +207,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
+    files.cautions += crosscheck.cards_told(app, document)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)

@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.card import Card
 from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
@@ -72,6 +73,7 @@ class Model(FileSection):
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
     )
+    card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
         None,
         description="YAML with the words in which `gitml explain` tells people what raised or lowered an answer.",
