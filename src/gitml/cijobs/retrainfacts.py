@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from gitml.cijobs.lookdue import MOST_WINDOWS
@@ -38,9 +38,9 @@ from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
-from gitml.spec.retrain import RetrainSpec
+from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
 
-ENDED, OURS, NOT_NOW = "<!-- gitml:retrain:ended -->", "<!-- gitml:retrain:", "gitml:not-now"
+ENDED, OURS = "<!-- gitml:retrain:ended -->", "<!-- gitml:retrain:"
 _MOST_COMMITS = 60
 # Comments on pull requests that were last trained before say nothing of this week.
 _TALKED = timedelta(days=60)
@@ -138,9 +138,9 @@ class RetrainFacts:
         return branch_of(self.main, RETRAIN, model, kind)
 
     def past(self, model: str) -> tuple[PastRetraining, ...]:
-        """Oldest first."""
+        """Oldest first; also for causes that gitml.yaml names no more."""
         champion = champions(self.main, model)
-        kinds = (*self.specs[model].causes, BY_HAND, STALE)
+        kinds = (*RETRAIN_CAUSES, BY_HAND, STALE)
         found = [self._told(one, kind, model, champion) for kind in kinds for one in self.pulls(model, kind)]
         return tuple(sorted(found, key=lambda one: (one.asked, one.pull)))
 
@@ -174,8 +174,8 @@ class RetrainFacts:
 
     def _told(self, one: PastPull, kind: str, model: str, champion: Mapping[str, datetime]) -> PastRetraining:
         pull, runs = one.pull, tuple(time for time, _ in one.claims)
-        # Closed with a label is closed for the time that the label says, which the ledger knows.
-        ended = ENDED in pull.body or any(label.startswith(NOT_NOW) for label in pull.labels)
+        # Closed with a label is closed for the time that the label says; only one that is signed counts.
+        ended = ENDED in pull.body or bool(self.heard.all("declined", model=model, pull=pull.number))
         state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ended else "closed"
         gained = self._gained(one, model, champion) if state == "merged" else False if state == "closed" else None
         talked = runs[-1] > self.now - _TALKED
@@ -228,7 +228,12 @@ def _wrong_params(main: Mainline, spec: RetrainSpec, at: datetime) -> str:
 
 
 def _moment(claim: Claim, time: str) -> datetime:
-    try:
-        return datetime.fromisoformat(claim.moment or time)
-    except ValueError:
-        return datetime.fromisoformat(time)
+    """What the commit claims, else when it was made: a branch can claim anything, and its commit be of any time."""
+    for said in (claim.moment, time):
+        try:
+            found = datetime.fromisoformat(said)
+        except ValueError:
+            continue
+        if found.tzinfo is not None:
+            return found
+    return datetime.min.replace(tzinfo=UTC)

@@ -212,12 +212,14 @@ def _across(files: _Files) -> None:
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)
         found += crosscheck.outputs_made(app, document, files.pipeline)
+        found += crosscheck.holdouts_made(app, document, files.pipeline)
         found += crosscheck.outputs_cached(app, files.pipeline)
         found += modelgraph.needed_files_made(app, document, files.pipeline)
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.kpis_known(*files.policy, app)
+        found += crosscheck.kpi_environments_known(app, document, files.policy[0].environments)
         found += policycheck.sites_known(files.policy[0], app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _described(files, app)

@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.bias import Bias
 from gitml.spec.card import Card
 from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
@@ -265,6 +266,9 @@ class Application(FileSection):
     sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
+    )
+    bias: Mapping[Name, Bias] = Field(
+        default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
     )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
 
+from gitml.errors import Problem, SpecError
 from gitml.fields import Count, Duration, FileSection, Name, Number, RepoPath, Text, WrongValueError, shown
 from gitml.spec.datewords import check_day, day_of
 from gitml.spec.monitors import Share
@@ -39,6 +40,19 @@ ParamValue = Annotated[
 ]
 
 
+def check_params(path: str) -> str:
+    """What the bot changes by itself is a file of parameters: none that says what runs where, or who decides, neither
+    here nor in a folder, which may be another application."""
+    *folders, name = path.casefold().split("/")
+    is_hidden = any(part.startswith(".") for part in (*folders, name))
+    if name.endswith((".yaml", ".yml", ".json")) and not is_hidden and "models" not in folders and name not in _NEVER:
+        return path
+    raise WrongValueError(f"{shown(path)} is not a file of parameters", "name a YAML or JSON file, such as params.yaml")
+
+
+_NEVER = ("gitml.yaml", "policy.yaml", "dvc.yaml")
+
+
 class RetrainCost(FileSection):
     """What one run is expected to cost."""
 
@@ -59,7 +73,9 @@ class RetrainSpec(FileSection):
         description="For `new_data`: files of the repository, such as `data/flights.dvc`, that change with the data.",
     )
     grown_by: Share = Field(0.0, description="For `new_data`: by what share they must have grown, 0.1 is a tenth.")
-    params: RepoPath = Field("params.yaml", description="The file of parameters that `set` changes; YAML or JSON.")
+    params: Annotated[RepoPath, AfterValidator(check_params)] = Field(
+        "params.yaml", description="The file of parameters that `set` changes; YAML or JSON."
+    )
     set: Mapping[Text, ParamValue] = Field(
         default_factory=dict,
         description="Parameters, such as `window.last_day`, and what they become: a day in words or a number.",
@@ -76,13 +92,21 @@ class RetrainSpec(FileSection):
         return self
 
     def params_at(self, content: bytes, moment: datetime) -> bytes:
-        """The file ``params`` with what ``set`` says at ``moment``. Raises SpecError for a key that it lacks."""
-        return with_scalars(content, self.params, {name: _text(value, moment) for name, value in self.set.items()})
+        """The file ``params`` with what ``set`` says at ``moment``. Raises SpecError for a key that it lacks, and for a
+        day that no calendar has."""
+        # A day in quotes: without them YAML reads a date, which DVC takes for none of its values.
+        values = {name: json.dumps(value) for name, value in self.values_at(moment).items()}
+        return with_scalars(content, self.params, values)
 
+    def values_at(self, moment: datetime) -> dict[str, bool | float | str]:
+        """What ``set`` says at ``moment``, days as dates. Raises SpecError for a day that no calendar has."""
+        return {name: self._value_at(name, said, moment) for name, said in self.set.items()}
 
-def _text(value: bool | float | str, moment: datetime) -> str:
-    # In quotes: without them YAML reads a date, which DVC takes for none of its values.
-    return json.dumps(day_of(value, moment).isoformat() if isinstance(value, str) else value)
+    def _value_at(self, name: str, said: bool | float | str, moment: datetime) -> bool | float | str:
+        try:
+            return day_of(said, moment).isoformat() if isinstance(said, str) else said
+        except WrongValueError as exc:
+            raise SpecError([Problem(self.params, 0, name, exc.message, exc.hint)]) from None
 
 
 class RetrainLooks(FileSection):
