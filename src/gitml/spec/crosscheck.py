@@ -44,18 +44,6 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
     return found
 
 
-def cards_told(app: Application, document: Document) -> list[Problem]:
-    """Cautions: what only people know of models that can do harm."""
-    found = []
-    for name, model in app.models.items():
-        known = {"owner": model.owner, "purpose": model.purpose, "card.limits": model.card and model.card.limits}
-        absent = [key for key, value in known.items() if not value]
-        if model.tier in ("high", "medium") and absent:
-            message = f"of a model of tier {model.tier} nobody says: {', '.join(absent)}"
-            found.append(document.problem(("models", name, "tier"), message, "its card tells people what stands there"))
-    return found
-
-
 def monitors_known(app: Application, document: Document) -> list[Problem]:
     """Models that are watched, or counted by category, exist."""
     named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
