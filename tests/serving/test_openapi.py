@@ -22,7 +22,7 @@ from gitml.traffic.writing import writing
 from serving_server import VERSIONS, deployment
 
 TOKEN = "a-token-of-some-caller"
-CALLERS = {hashed(TOKEN): Access("somebody", frozenset({"predict", "labels", "events"}))}
+CALLERS = {hashed(TOKEN): Access("somebody", frozenset({"predict", "explain", "labels", "events"}))}
 
 
 @contextmanager

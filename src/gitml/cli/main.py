@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "Show how stages, models and environments depend on each other."),
     "models": ("models", "List the models, or the versions of one."),
     "show": ("show", "Show one version with its full lineage."),
+    "card": ("card", "Write the card of a version: what it is for, how good it is, what it is made of."),
+    "bom": ("bom", "Write the bill of materials of a version, as CycloneDX."),
     "diff": ("diff", "Show two versions side by side."),
     "holdout": ("holdout", "Let a version and the one that runs answer the same held-out rows."),
     "train": ("train", "Train models: run what no recorded run covers, and write a version record."),

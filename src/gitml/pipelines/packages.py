@@ -14,8 +14,14 @@ from gitml.errors import FailedError, Problem, SpecError
 
 def read_lock(root: Path, path: str) -> Iterator[Requirement]:
     """The pinned packages that apply to this Python. Raises SpecError with the lines that pin nothing."""
+    yield from locked(_text(root, path), path)
+
+
+def locked(content: str, path: str, python: str = "") -> Iterator[Requirement]:
+    """The same of the ``content`` of a lock file; for another ``python``, such as 3.12.4, than this one."""
+    asked = {"python_full_version": python, "python_version": ".".join(python.split(".")[:2])} if python else None
     problems = []
-    for number, line in enumerate(_text(root, path).splitlines(), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         text = line.partition(" #")[0].partition("--hash")[0].strip().rstrip("\\").strip()
         if not text or text.startswith(("#", "--")):
             continue
@@ -26,7 +32,7 @@ def read_lock(root: Path, path: str) -> Iterator[Requirement]:
             continue
         if not found.url and [s.operator for s in found.specifier] not in (["=="], ["==="]):
             problems.append(Problem(path, number, found.name, "is not pinned with ==", "lock it: `uv pip compile`"))
-        elif found.marker is None or found.marker.evaluate():
+        elif found.marker is None or found.marker.evaluate(asked):
             yield found
     if problems:
         raise SpecError(problems)

@@ -22,6 +22,7 @@ from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
 from gitml.spec import crosscheck, modelgraph, policycheck
 from gitml.spec.application import Application
+from gitml.spec.cardcheck import cards_told
 from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
 from gitml.spec.describing import DESCRIBING, problems_in
@@ -207,6 +208,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
+    files.cautions += cards_told(app, document)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)

@@ -144,10 +144,7 @@ class Answering:
             rows = await asyncio.to_thread(encode) if large else encode()
             return rows, await variant.runner.answers(rows)
         except InputError as exc:
-            problems = [{"input": p.field, "expected": p.expected, "got": p.got, "row": p.row} for p in exc.problems]
-            raise RequestError(
-                422, "input", f"the request does not fit the signature: {exc}", problems=problems
-            ) from None
+            raise misfit(exc) from None
         except BusyError as exc:
             raise RequestError(429, "busy", exc.message, hint=exc.hint, headers=[(b"retry-after", b"1")]) from None
         except SlowError as exc:
@@ -189,6 +186,12 @@ def _head(served: Served, variant: Variant, request_id: str) -> dict[str, str]:
 
 def _chosen(served: Served, version: str) -> Arm:
     return served.asked[version] if version else served.unrouted
+
+
+def misfit(exc: InputError) -> RequestError:
+    """The answer to rows that do not fit the signature."""
+    problems = [{"input": p.field, "expected": p.expected, "got": p.got, "row": p.row} for p in exc.problems]
+    return RequestError(422, "input", f"the request does not fit the signature: {exc}", problems=problems)
 
 
 def outcome_of(exc: RequestError) -> str:

@@ -16,6 +16,7 @@ from gitml.serving import docspage, openapi, v2
 from gitml.serving import plainjson as plain
 from gitml.serving.answering import Answering, Ask, head_lines
 from gitml.serving.auth import ANYBODY, Access, access, require
+from gitml.serving.explaining import Explaining
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
 from gitml.serving.plainjson import AskedRows
 from gitml.serving.routes import READ, Route, route
@@ -71,6 +72,7 @@ class App:
         self.metrics = Metrics(state, log.stats)
         self._state, self._tokens = state, tokens
         self._answering = Answering(self.metrics, log, state.limits)
+        self._explaining = Explaining()
         self._open_requests = 0
         self._pages: dict[str, Callable[[Scope], Response]] = {
             "/": lambda _: self._front(),
@@ -130,6 +132,8 @@ class App:
             case "predict" | "infer":
                 served = self._served(found.name, found.version)
                 return await self._predicted(scope, receive, served, found.version, by, is_v2=found.kind == "infer")
+            case "explain":
+                return await self._explained(scope, receive, self._served(found.name), by)
             case "labels":
                 return await self._labelled(scope, receive, found.name, by)
             case "events":
@@ -161,6 +165,14 @@ class App:
             response = Response(plain.answer(found.head, signature, found.answers, found.unknown))
         response.headers += head_lines(found.head)
         return response
+
+    async def _explained(self, scope: Scope, receive: Receive, served: Served, by: Access) -> Response:
+        require(by, "explain")
+        self._refuse_when_busy()
+        body = await read_body(scope, receive, self._state.limits)
+        asked = plain.asked(body, self._state.limits)
+        unit = header(scope, b"gitml-unit").decode("utf-8", "surrogateescape")
+        return _json(await self._explaining.explain(served, asked, unit, request_id(scope, asked.id)))
 
     def _refuse_when_busy(self) -> None:
         if self._open_requests > self._state.limits.requests:

@@ -13,7 +13,7 @@ from gitml.serving.wire import RequestError, Scope, header
 _CHALLENGE = [(b"www-authenticate", b"Bearer")]
 
 
-SCOPES = ("predict", "labels", "events")
+SCOPES = ("predict", "explain", "labels", "events")
 
 
 class Access(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gitml import __version__
@@ -57,11 +58,14 @@ def document(
 
 def _of_model(name: str, served: Served, limits: Limits, *, taken: bool, asks: bool) -> dict[str, Any]:
     signature = served.champion.model.signature
-    plain = _plain(signature, limits)
+    plain, one = _plain(signature, limits), _plain(signature, replace(limits, rows=1))
     paths: dict[str, Any] = {
         f"/models/{name}": {"get": _get(f"{name}-described", "Versions and signature", asks=asks)},
         f"/models/{name}/predict": {
             "post": _post(name, "Answers of the model", plain, _answer(signature), _CODES, asks=asks, headers=True)
+        },
+        f"/models/{name}/explain": {
+            "post": _post(f"{name}-explain", "What one row's inputs contribute", one, _OBJECT, _CODES, asks=asks)
         },
         f"/v2/models/{name}": {"get": _get(f"{name}-v2-metadata", "Names and datatypes of the tensors", asks=asks)},
         f"/v2/models/{name}/ready": {"get": _get(f"{name}-v2-ready", "Whether it answers", asks=asks)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["page", "model", "predict", "labels", "events", "metadata", "ready", "infer"]
+Kind = Literal["page", "model", "predict", "explain", "labels", "events", "metadata", "ready", "infer"]
 
 PAGES = ("/", "/docs", "/openapi.json", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
 READ, WRITE = ("GET", "HEAD"), ("POST",)
@@ -28,6 +28,8 @@ def route(path: str) -> Route | None:
     match path.strip("/").split("/"):
         case ["models", name, "predict"]:
             return Route("predict", WRITE, name)
+        case ["models", name, "explain"]:
+            return Route("explain", WRITE, name)
         case ["v2", "models", name, "infer"]:
             return Route("infer", WRITE, name)
         case ["v2", "models", name, "versions", version, "infer"]:

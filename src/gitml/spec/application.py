@@ -25,6 +25,7 @@ from gitml.fields import (
     WrongValueError,
 )
 from gitml.spec.bias import Bias
+from gitml.spec.card import Card
 from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
@@ -73,6 +74,7 @@ class Model(FileSection):
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
     )
+    card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
         None,
         description="YAML with the words in which `gitml explain` tells people what raised or lowered an answer.",
