@@ -34,7 +34,8 @@ def main() -> int:
     if not FIRST + WEEK <= asked.until <= LAST:
         words.error(f"--until is a day from {FIRST + WEEK:%Y-%m-%d} to {LAST}")
     # Here, so that who asks for help does not wait for all of gitml.
-    from yearlife import Incidents, forget, live
+    from yearlife import forget, live
+    from yearstate import Incidents
 
     weeks = (asked.until - FIRST) // WEEK
     try:

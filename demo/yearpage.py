@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from yearpolicies import Daily
 
 from gitml.files import write_file
 from gitml.reports.charts import png
 
+Floats = NDArray[Any]
+Interval = tuple[float, float, float]
 Told = tuple[str, str, str]
 FROZEN, DRAWS, SEED = "frozen", 2000, 7
 ALL = "all"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 STYLE = "body{font:16px/1.5 sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
 CELLS = "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}img{max-width:100%}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A version that people took: by how much its log loss differs from that of the one before, as the report said,
+    and by day on the flights that it answered, each as [flights, sum of differences]."""
+
+    version: str
+    said: Interval | None
+    daily: Daily
+
+
+@dataclass(frozen=True)
+class Story:
+    """``told``: what happened when, and who did it; ``daily``: flights and dollars of each day, by policy."""
+
+    told: Sequence[Told]
+    daily: Mapping[str, Daily]
+    kept: Sequence[Kept] = ()
+    same: str = ""
+
+
+def interval(flights: Floats, amounts: Floats) -> Interval:
+    """An amount a flight, with 95 % from days drawn with replacement."""
+    even = np.full(len(flights), 1 / len(flights))
+    drawn = np.random.default_rng(SEED).multinomial(len(flights), even, size=DRAWS)
+    low, high = np.quantile((drawn @ amounts) / (drawn @ flights), [0.025, 0.975])
+    return float(amounts.sum() / flights.sum()), float(low), float(high)
 
 
 class Costs:
@@ -34,15 +66,11 @@ class Costs:
         self.dollars = {name: np.array([told[day][1] for day in self.days]) for name, told in daily.items()}
         self.months = sorted({day[:7] for day in self.days})
 
-    def of(self, policy: str, month: str = ALL, against: str = "") -> tuple[float, float, float]:
+    def of(self, policy: str, month: str = ALL, against: str = "") -> Interval:
         """Value, low, high: of a policy in a month, or of its difference to another one."""
         inside = np.array([month in (ALL, day[:7]) for day in self.days])
         dollars = self.dollars[policy] - (self.dollars[against] if against else 0.0)
-        dollars, flights = dollars[inside], self.flights[inside]
-        even = np.full(len(flights), 1 / len(flights))
-        drawn = np.random.default_rng(SEED).multinomial(len(flights), even, size=DRAWS)
-        low, high = np.quantile((drawn @ dollars) / (drawn @ flights), [0.025, 0.975])
-        return float(dollars.sum() / flights.sum()), float(low), float(high)
+        return interval(self.flights[inside], dollars[inside])
 
     def weekly(self, policy: str) -> list[dict[str, Any]]:
         """Dollars a flight in each week, which begins on a Monday."""
@@ -56,23 +84,26 @@ class Costs:
         return found
 
 
-def write_page(folder: Path, told: Sequence[Told], daily: Mapping[str, Daily], same: str) -> list[str]:
+def write_page(folder: Path, story: Story) -> list[str]:
     """Write year.md, year.html and year.png; the lines of the table, and what the year says."""
-    costs = Costs(daily)
-    table, said = _table(costs), _said(costs)
-    happened = [["day of 2013", "what", "who"], *(list(one) for one in told)]
+    costs = Costs(story.daily)
+    said, told = _said(costs), story.told
+    tables = [_table(costs), [["day of 2013", "what", "who"], *(list(one) for one in told)]]
+    if story.kept:
+        tables.append(_kept(story.kept))
     heading = f"A model that ages: {costs.days[0]} to {costs.days[-1]}"
     notes = [
         "Dollars a flight: 60 for a late flight without an alert, 20 for an alert in vain. Intervals of 95 %, from "
         f"{DRAWS:,} draws of whole days; differences on the same draws.",
         "The frozen model, and every version that the loop trains, leave their last 21 days out of training for a "
         "report; the monthly policies train on them, and nobody looks at what they give.",
-        f"{same}.",
+        "What the bad change cost while it answered is part of gitml's figure; the others had no such change.",
+        f"{story.same}.",
     ]
     write_file(folder / "year.png", png(picture(costs, told)))
-    write_file(folder / "year.md", _markdown(heading, [said, *notes], table, happened).encode())
-    write_file(folder / "year.html", _html(heading, [said, *notes], table, happened).encode())
-    return [*(" | ".join(row) for row in table), said]
+    write_file(folder / "year.md", _markdown(heading, [said, *notes], *tables).encode())
+    write_file(folder / "year.html", _html(heading, [said, *notes], *tables).encode())
+    return [*(" | ".join(row) for row in tables[0]), said]
 
 
 def _table(costs: Costs) -> list[list[str]]:
@@ -81,6 +112,20 @@ def _table(costs: Costs) -> list[list[str]]:
     rows.append(["all", *(_interval(*costs.of(name)) for name in names)])
     rows.append(["all, less frozen", *(_difference(costs, name) for name in names)])
     return [["month", *names], *rows]
+
+
+def _kept(kept: Sequence[Kept]) -> list[list[str]]:
+    """Estimate against realised: negative is better than the version before."""
+    rows = []
+    for one in kept:
+        sums = np.array([*one.daily.values()])
+        real = _signed(*interval(sums[:, 0], sums[:, 1])) if len(sums) > 1 else "answered too little"
+        rows.append([one.version, _signed(*one.said) if one.said else "", real, f"{len(sums)}"])
+    return [["version", "log loss, by the report", "on the flights that it answered", "days"], *rows]
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _difference(costs: Costs, name: str) -> str:
@@ -107,10 +152,10 @@ def picture(costs: Costs, told: Sequence[Told]) -> dict[str, Any]:
     """Each week's cost under each policy, with a line where something happened; and the months with their intervals."""
     weeks = [row for name in costs.dollars for row in costs.weekly(name)]
     days: dict[str, list[str]] = {}
-    for day, what, who in told:
+    for on, what, who in told:
         if who:  # what nobody did anything about stands in the table alone
-            days.setdefault(day, []).append(what.split(":")[0][:48])
-    marks = [{"day": day, "what": ", ".join(every)[:110]} for day, every in days.items()]
+            days.setdefault(on, []).append(what.split(":")[0][:48])
+    marks = [{"day": on, "what": ", ".join(every)[:110]} for on, every in days.items()]
     months = []
     for name in costs.dollars:
         for month in costs.months:

@@ -6,18 +6,23 @@ better there and none is worse, each with its whole interval; else they close th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitml.inference.holdout import holdout
 from gitml.reports.holdoutfacts import RowSet
-from gitml.reports.rowfacts import Reading, Row
+from gitml.reports.rowfacts import Row
+from gitml.stats.comparison import Reading
 
 
 @dataclass(frozen=True)
 class Decision:
+    """``loss``: by how much the log loss of the new version differs on the new hold-out: value, low, high."""
+
     good: bool
     why: str
+    loss: tuple[float, float, float] | None = None
 
 
 def decision(app: Path, version: str, champion: str) -> Decision:
@@ -32,7 +37,14 @@ def decision(app: Path, version: str, champion: str) -> Decision:
         return Decision(False, f"worse than the champion on {_days(rows)}: {_named(worse)}")
     if not better:
         return Decision(False, f"not better than the champion on {_days(rows)}")
-    return Decision(True, f"better on {_days(rows)}: {_named(better)}")
+    return Decision(True, f"better on {_days(rows)}: {_named(better)}", _loss(rows.metrics))
+
+
+def _loss(rows: Sequence[Row]) -> tuple[float, float, float] | None:
+    row = next((row for row in rows if row.metric == "log_loss"), None)
+    if row is None or row.value is None or row.low is None or row.high is None:
+        return None
+    return row.value, row.low, row.high
 
 
 def _days(rows: object) -> str:

@@ -84,12 +84,15 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
 ) -> None:
     page = part("yearpage", monkeypatch)
     told = [("2013-04-22", "#2 asks: <b>temp</b> | moved", "the bot")]
-    said = page.write_page(tmp_path, told, {"gitml": daily(11), "frozen": daily(10)}, "the replay agrees")
+    kept = page.Kept("v2", (-0.01, -0.02, 0.0), {f"2013-05-{n:02}": [100, -3.0] for n in range(1, 9)})
+    story = page.Story(told, {"gitml": daily(11), "frozen": daily(10)}, [kept], "the replay agrees")
+    said = page.write_page(tmp_path, story)
     assert "Over all days frozen was the cheapest" in said[-1]
     assert "dearer than the frozen model: +1.00" in said[-1]
     html, markdown = ((tmp_path / f"year.{kind}").read_text() for kind in ("html", "md"))
     assert "<b>temp" not in html
     assert "\\| moved" in markdown
+    assert "| v2 | -0.0100 (-0.0200 to +0.0000) | -0.0300 (-0.0300 to -0.0300) | 8 |" in markdown
     assert (tmp_path / "year.png").read_bytes().startswith(b"\x89PNG")
 
 
