@@ -12,11 +12,12 @@ Exit code 0 only if every step held.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from box import ROOT, StepError
+from box import ROOT, StepError, environment
 
 FIRST, WEEK = date(2013, 4, 1), timedelta(weeks=1)
 LAST = date(2013, 12, 30)  # 39 whole weeks
@@ -33,6 +34,9 @@ def main() -> int:
     asked = words.parse_args()
     if not FIRST + WEEK <= asked.until <= LAST:
         words.error(f"--until is a day from {FIRST + WEEK:%Y-%m-%d} to {LAST}")
+    if asked.away.weekday() or asked.broken.weekday():
+        words.error("--away and --broken are Mondays")
+    forget_outside()
     # Here, so that who asks for help does not wait for all of gitml.
     from yearlife import forget, live
     from yearstate import Incidents
@@ -48,6 +52,12 @@ def main() -> int:
         if not asked.keep:
             forget(asked.place)
     return 0
+
+
+def forget_outside() -> None:
+    """What says that this is a job of CI, or which forge there is: the year has its own, in this process."""
+    for name in set(os.environ) - set(environment()):
+        del os.environ[name]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from gitml import clock
 from gitml.cijobs.retrainbacktest import backtested
 from gitml.inference.clone import loader
 from gitml.inference.monitored import Monitored
+from gitml.reports.promotion import short
 from gitml.spec import load_application
 from gitml.spec.deployment import Pin, parse_deployment
 from gitml.traffic.exchange import Arm, Exchange
@@ -43,7 +44,14 @@ def live(folder: Path, weeks: int, incidents: Incidents) -> None:
     (folder / WORLD).mkdir(parents=True)
     source, until = example(folder), (FIRST + weeks * WEEK).date()
     others = folder / WORLD / "others.json"
-    command = [sys.executable, str(ROOT / "demo/yearpolicies.py"), str(source), str(until), str(others)]
+    command = [
+        sys.executable,
+        str(ROOT / "demo/yearpolicies.py"),
+        str(source),
+        str(until),
+        f"{incidents.away:%Y-%m-%d}",
+        str(others),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as without:
         try:
             year = begin(folder / WORLD, source, incidents)
@@ -85,7 +93,7 @@ def begin(folder: Path, source: Path, incidents: Incidents) -> Year:
     year = Year(town, calendar, first, first, incidents)
     year.answers(first)
     turn(folder, calendar.monday)
-    year.happened(f"{version} answers in production", "olga and rita approved")
+    year.happened(f"{short(version)} answers in production", "olga and rita approved")
     return year
 
 
@@ -162,7 +170,7 @@ def break_a_column(year: Year) -> None:
     town.push("hours", "Hours of departure are enough")
     version = town.train("hours", "Train it")
     number = town.open_pull("hours", "Hours of departure are enough")
-    year.happened(f"#{number}: a change that breaks a column, trained as {version}", "ada")
+    year.happened(f"#{number}: a change that breaks a column, trained as {short(version)}", "ada")
     decided(year, number, version)
 
 
@@ -173,7 +181,7 @@ def take_back(year: Year, why: str) -> None:
     said = town.approve(number, "olga")
     need(said.startswith("success"), f"the rollback: {said}")
     year.champion = year.known[pinned(town).version]
-    year.happened(f"#{number} takes {bad} back to {year.champion.version}: {why}", "olga approved")
+    year.happened(f"#{number} takes {short(bad)} back to {short(year.champion.version)}: {why}", "olga approved")
     before = town.git("log", "-1", "--format=%H", "--", f"models/{MODEL}/versions/{bad}.json").strip()
     town.git("checkout", "-q", "-B", "back")
     town.git("checkout", "-q", f"{before}^", "--", "pipelines", "params.yaml", "dvc.lock", "artifacts")
@@ -240,11 +248,11 @@ def decided(year: Year, number: int, version: str) -> bool:
     promotion = town.promote(version)
     outcome = town.approve(promotion, "olga", "rita")
     if not outcome.startswith("success"):
-        year.happened(f"{version} stays out: {outcome}", "the gate")
+        year.happened(f"{short(version)} stays out: {outcome}", "the gate")
         return True
     year.trials.append(Trial(version, year.champion, said.loss))
     year.answers(load(town))
-    year.happened(f"{version} answers in production, #{promotion}: {said.why}", "olga and rita approved")
+    year.happened(f"{short(version)} answers in production, #{promotion}: {said.why}", "olga and rita approved")
     return True
 
 

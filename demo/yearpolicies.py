@@ -1,9 +1,10 @@
 """What the year would have cost without gitml: a model trained again on the first of each month, whoever looks or not.
 
-    python demo/yearpolicies.py SOURCE UNTIL OUT
+    python demo/yearpolicies.py SOURCE UNTIL AWAY OUT
 
-SOURCE is the reference application with its features of 2013, UNTIL the day after the last one. OUT gets a JSON file:
-policy → day → [flights, dollars]. The threshold of each is the cheapest on the last 14 days of what it may see.
+SOURCE is the reference application with its features of 2013, UNTIL the day after the last one, AWAY the Monday of the
+week without weather. OUT gets a JSON file: policy → day → [flights, dollars]. The threshold of each is the cheapest on
+the last 14 days of what it may see.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ def daily(days: Any, dollars: Any) -> Daily:
     return found
 
 
-def main(source: Path, until: date) -> dict[str, Daily]:
+def main(source: Path, until: date, away: date) -> dict[str, Daily]:
     sys.path.insert(0, str(source / "pipelines"))
     import boosting
     from flights import DAY as COLUMN
-    from flights import LABEL, inputs, read_days
+    from flights import LABEL, WEATHER, inputs, read_days
     from scoring import Cost, best_threshold
 
     params = yaml.safe_load((source / "params.yaml").read_text())
@@ -66,6 +67,7 @@ def main(source: Path, until: date) -> dict[str, Daily]:
             model = boosting.fit(boosting.build(params["train"]), fit[columns], fit[LABEL])
             threshold = best_threshold(late[LABEL].to_numpy(float), boosting.predict(model, late[columns]), cost)
             rows = read_days((first, after - DAY), features)
+            rows.loc[rows[COLUMN].between(f"{away}", f"{away + 6 * DAY}"), list(WEATHER)] = float("nan")
             alert, truth = boosting.predict(model, rows[columns]) >= threshold, rows[LABEL].to_numpy(float)
             told |= daily(rows[COLUMN], cost.missed * truth * ~alert + cost.false_alert * (1 - truth) * alert)
         found[name] = told
@@ -73,5 +75,5 @@ def main(source: Path, until: date) -> dict[str, Daily]:
 
 
 if __name__ == "__main__":
-    place, until, out = sys.argv[1:]
-    Path(out).write_text(json.dumps(main(Path(place), date.fromisoformat(until))))
+    place, until, away, out = sys.argv[1:]
+    Path(out).write_text(json.dumps(main(Path(place), *map(date.fromisoformat, (until, away)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -113,8 +114,29 @@ def test_a_week_of_the_year_runs_to_its_page(tmp_path: Path) -> None:
     assert "opens the same 0 retrainings" in (tmp_path / "year/year.md").read_text()
 
 
-def test_a_day_beyond_the_data_is_refused() -> None:
-    words = [sys.executable, str(ROOT / "demo/year.py"), "--until", "2014-02-01"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "2013-12-30" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--until", "2014-02-01"), "2013-12-30"),
+        (("--until", "2013-04-07"), "2013-04-08"),
+        (("--away", "2013-09-17"), "Mondays"),
+    ],
+)
+def test_days_that_the_year_does_not_have_are_refused(
+    words: tuple[str, ...], said: str, capsys: Any, monkeypatch: Any
+) -> None:
+    year = part("year", monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["year.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        year.main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_year_is_no_job_of_ci_wherever_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    year = part("year", monkeypatch)
+    for name in ("CI", "GITHUB_ACTIONS", "GITML_FORGE", "GIT_DIR"):
+        monkeypatch.setenv(name, "true")
+    year.forget_outside()
+    assert not {"CI", "GITHUB_ACTIONS", "GITML_FORGE", "GIT_DIR"} & set(os.environ)
+    assert "PATH" in os.environ
