@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop test test-all test-alibi test-fast test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -24,6 +24,9 @@ demo-turn: ## turn the clock of a demo that is still up ahead by DAYS (7)
 
 demo-stop: ## end the sandbox that `make demo` left running
 	python demo/run.py stop
+
+year: $(VENV)/.demo ## April to December 2013 in minutes: a model that ages, what asks for a retraining, who takes it, what it was worth
+	python demo/year.py $(if $(UNTIL),--until $(UNTIL))
 
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
