@@ -49,6 +49,9 @@ models:
     better: {auc: higher, cost: lower}
   fare:
     description: What a seat will cost next week
+    needs:
+      rain: {repository: "https://forge.example/acme/weather", in: production}
+      delay: {what: answers, in: staging}
     artifact: fare.skops
     metrics: fare.json
     better: {mae: lower}

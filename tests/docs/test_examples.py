@@ -29,6 +29,7 @@ NOT_EXECUTED = {
     "docs/how-to/canary.md": 4,
     "docs/how-to/ci-github.md": 3,
     "docs/how-to/data-that-arrive-daily.md": 1,
+    "docs/how-to/explain.md": 1,
     "docs/how-to/free-disk-space.md": 1,
     "docs/how-to/gate.md": 6,
     "docs/how-to/kpis.md": 2,

@@ -45,7 +45,7 @@ def test_plan_then_the_job_then_a_back_test(here: tuple[RetrainTown, Call]) -> N
     code, out, _ = call("retrain", "plan", "delay")
     assert code == 0
     assert out.startswith(
-        "delay: open  drift: 2 of the last 2 looks at production: drift is failed\n  drift        since"
+        "delay: open  drift: 2 of the last 2 looks in production: drift is failed\n  drift        since"
     )
     code, out, _ = call("retrain", "plan", "--json")
     (told,) = json.loads(out)

@@ -16,9 +16,11 @@ from sandbox.forge_kit import Kit
 def test_an_alarm_a_refusal_a_new_alarm_and_a_label(kit: Kit, tmp_path: Path) -> None:
     town: RetrainTown = build_on(kit, tmp_path)
     opened = town.alarm()
+    assert opened.plan.cause is not None
     assert (opened.how, opened.problem, opened.waits) == ("opened", "", "")
     (pull,) = town.pulls()
     assert (pull.author, 'last_day: "' in town.file("params.yaml", pull.head.branch)) == ("github-actions[bot]", True)
+    assert all(f"/blob/gitml-ledger/{name}) at" in pull.body for name in opened.plan.cause.looks)
     assert town.run().how == "unchanged"
     assert town.g.one(pull.number).state.value == "success"
     # The forge closes a pull request whose branch is gone, and keeps its commits.

@@ -129,7 +129,6 @@ def test_pictures_of_the_documentation(driver: Chrome, pages: Path) -> None:
         ("site-overview", "index.html", 1200, "light"),
         ("site-change", f"changes/{change.name}", 900, "light"),
         ("site-monitor", "monitors/delay/production.html", 1200, "dark"),
-        ("site-phone", "operations.html", 360, "dark"),
     )
     for name, page, width, theme in shots:
         scheme = [{"name": "prefers-color-scheme", "value": theme}]

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from conftest import write
 from gallery import VIEWS
 from gitml.errors import UsageError
 from gitml.site.build import build, site_files
@@ -111,6 +112,12 @@ def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes])
     assert "risk: one person approves the newest commit: rita" in text
     assert "1 alarm" in text
     assert "monitor: failed" in text
+
+
+def test_the_graph_says_what_models_are_built_on(files: dict[str, bytes]) -> None:
+    page = files["index.html"].decode()
+    assert "<title>answers in staging</title>" in page
+    assert "elsewhere https://forge.example/acme/weather:rain" in page
 
 
 def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFacts) -> None:
@@ -264,8 +271,12 @@ def test_a_build_leaves_nothing_of_an_older_one(facts: SiteFacts, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
-def test_a_folder_of_somebody_is_not_replaced(facts: SiteFacts, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("other", [{}, {"site.json": '{"name": "my blog"}'}, {"site.json": "["}, {".git/HEAD": "ref"}])
+def test_a_folder_of_somebody_is_not_replaced(facts: SiteFacts, tmp_path: Path, other: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    if ".git/HEAD" in other:
+        build(facts, "", EVERYTHING, out)
+    write(out, {"thesis.txt": "years of work", **other})
     with pytest.raises(UsageError, match="is no site"):
-        build(facts, "", EVERYTHING, tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+        build(facts, "", EVERYTHING, out)
+    assert (out / "thesis.txt").read_text() == "years of work"

@@ -15,7 +15,7 @@ from gitml.success.interrupted import interrupted_ar1
 from gitml.success.returns import Effort, return_on
 from gitml.success.structural import structural_level
 from gitml.verdict import Phase
-from success.impact_kit import BEFORE, CHANGED, change, kpi, noise, series, simulated
+from success.impact_kit import BEFORE, CHANGED, Floats, change, kpi, noise, series, simulated
 
 pytest.importorskip("statsmodels")
 
@@ -65,6 +65,25 @@ def test_weekdays_and_controls_are_no_effect() -> None:
     assert found.effect == pytest.approx(3.0, abs=0.3)
     gone = series([*visits[:-3], None, None, None], name="visits")
     assert "without the controls visits" in " ".join(impact(replace(alone, controls=[gone])).notes)
+
+
+def test_controls_that_say_nothing_more_are_left_out() -> None:
+    asked = simulated("iid", 4.0, 1)
+    visits = noise("iid", BEFORE + 29, 9)
+    given = {"visits": visits, "twice": 2 * visits, "weekend": (np.arange(BEFORE + 29) % 7 == 5) * 1.0}
+    found = impact(replace(asked, controls=[series(values, name=name) for name, values in given.items()]))
+    assert found.phase is Phase.SUCCESSFUL
+    assert "without the controls twice, weekend" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    "values", [np.arange(99) * 1.0, (np.arange(99) == 80) * 1.0, np.full(99, 1e99) * np.linspace(1, 2, 99)]
+)
+def test_odd_series_give_numbers(values: Floats) -> None:
+    found = impact(ImpactQuestion(series(values), change(), 28))
+    assert found.low is not None
+    assert found.high is not None
+    assert np.isfinite([found.low, found.high]).all()
 
 
 def test_changes_at_the_same_time_cannot_be_told_apart() -> None:

@@ -6,7 +6,7 @@ made up for by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,9 +14,9 @@ from functools import partial
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.declining import sign_labels
 from gitml.cijobs.push import BOT
-from gitml.cijobs.retrain import TrainingWish, put_training, start_training
+from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
-from gitml.control.change import BEGIN, END, OVERTAKEN, drop_branch, keep_pull
+from gitml.control.change import BEGIN, END, OVERTAKEN, branch_of, drop_branch, keep_pull
 from gitml.control.looks import copy_to_ledger
 from gitml.control.place import Place
 from gitml.derivation import proposal
@@ -76,7 +76,7 @@ def retrain(place: Place, key: SigningKey | None = None) -> tuple[Retrained, ...
         facts = _facts(place)
     situations = facts.situations()
     every = zip(situations, plan_all(situations), strict=True)
-    return tuple(_tried(RetrainWork(facts, one), found) for one, found in every)
+    return (*(_tried(RetrainWork(facts, one), found) for one, found in every), *_orphans(facts))
 
 
 def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
@@ -105,6 +105,27 @@ def open_by_hand(place: Place, model: str, kind: str, reason: str) -> Retrained:
         raise UsageError(f"{model} cannot be trained again now: {forbids[0]}")
     cause = replace(cause, reason=reason) if cause.kind == BY_HAND else cause
     return RetrainWork(facts, one).opened(RetrainPlan(model, one.at, "open", reason, cause=cause))
+
+
+def closed(place: Place, found: RetrainPlan, *, talks: bool = True) -> Retrained:
+    """The text says why first: so a run that was killed in between is known for what it was."""
+    forge, pull, why = place.forge, place.forge.pulls.get(found.pull), prose(found.why)
+    if ENDED not in pull.body:
+        said = f"{BEGIN}\n{ENDED}\n**Closed**: {why}.\n"
+        forge.pulls.edit(found.pull, body=pull.body.replace(BEGIN, said, 1) if BEGIN in pull.body else said + END)
+    forge.merges.close(found.pull, f"{OVERTAKEN} {why}.\n\n{OURS}closed -->" if talks else "")
+    drop_branch(place, pull.head.branch, pull.head.commit)
+    return Retrained(found, "closed", found.pull)
+
+
+def _orphans(facts: RetrainFacts) -> Iterator[Retrained]:
+    """What is open of models that gitml.yaml does not retrain any more."""
+    for model in facts.main.application().models:
+        if model not in facts.specs:
+            for pull in facts.place.forge.merges.under(f"{branch_of(facts.main, RETRAIN, model)}/"):
+                if pull.base.branch == facts.place.branch and facts.claims(pull.head.commit):
+                    why = "gitml.yaml does not retrain it any more"
+                    yield closed(facts.place, RetrainPlan(model, facts.now, "close", why, pull=pull.number))
 
 
 @dataclass(frozen=True)
@@ -195,15 +216,7 @@ class RetrainWork:
         return any(main.tree.entry(path) != before.entry(path) for path in (*_OVERTAKES, self.one.spec.params))
 
     def _closed(self, found: RetrainPlan) -> Retrained:
-        """The text says it first: so a run that was killed in between is known for what it was."""
-        forge, pull = self.place.forge, self.place.forge.pulls.get(found.pull)
-        if ENDED not in pull.body:
-            said = f"{BEGIN}\n{ENDED}\n**Closed**: {prose(found.why)}.\n"
-            forge.pulls.edit(found.pull, body=pull.body.replace(BEGIN, said, 1) if BEGIN in pull.body else said + END)
-        comment = f"{OVERTAKEN} {prose(found.why)}.\n\n{OURS}closed -->" if self._may_talk else ""
-        forge.merges.close(found.pull, comment)
-        drop_branch(self.place, pull.head.branch, pull.head.commit)
-        return Retrained(found, "closed", found.pull)
+        return closed(self.place, found, talks=self._may_talk)
 
     @property
     def _may_talk(self) -> bool:

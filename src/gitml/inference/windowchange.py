@@ -51,6 +51,8 @@ def window_change(root: Path, spec: HoldOut, old: Record, new: Record) -> Window
         return None
     if spec.time is None:
         return WindowChange(why="`holdout.time` does not say which column is the time of a row")
+    if not (root / spec.window.rows).exists():
+        return WindowChange(why=f"{spec.window.rows} is not here, and nothing is fetched for that")
     try:
         windows = [_bounds(record, spec.window.first_day, spec.window.last_day) for record in (old, new)]
         days = _read(str(root / spec.window.rows), spec.time, spec.label)

@@ -113,7 +113,7 @@ def by_looks(
             newest, (reason, shows) = failed[-1]
             many = f"{len(failed)} of the last {min(rules.of, len(mine))} looks"
             yield TrainingCause(
-                kind, watched.model, _since(kind, mine, better), f"{many} at {watched.environment}: {reason}",
+                kind, watched.model, _since(kind, mine, better), f"{many} in {watched.environment}: {reason}",
                 watched.environment, tuple(one.name for one, _ in failed),
                 {**shows, "until": newest.details.look.until, "version": watched.version},
                 stands=is_new and len(failed) >= rules.failed,

@@ -194,6 +194,16 @@ class SiteStage:
 
 
 @dataclass(frozen=True)
+class SiteFeed:
+    """A model that another one is built on; ``is_elsewhere``: of another application or repository."""
+
+    source: str
+    is_elsewhere: bool
+    model: str
+    label: str
+
+
+@dataclass(frozen=True)
 class SiteKpi:
     """A number of the business. ``points``: day and value, as far as somebody gave them."""
 
@@ -230,6 +240,7 @@ class SiteFacts:
     models: tuple[SiteModel, ...] = ()
     environments: tuple[SiteEnvironment, ...] = ()
     stages: tuple[SiteStage, ...] = ()
+    feeds: tuple[SiteFeed, ...] = ()
     states: tuple[SiteState, ...] = ()
     pending: tuple[SitePending, ...] = ()
     pending_known: bool = False

@@ -35,9 +35,9 @@ from gitml.site.facts import (
     SiteRole,
 )
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
-from gitml.site.readkpis import site_impacts, site_kpis
+from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
-from gitml.site.readstages import site_stages
+from gitml.site.readstages import site_feeds, site_stages
 from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_pulls, site_states
 from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
 from gitml.site.versionfacts import SiteModel
@@ -104,6 +104,7 @@ class _Gathering:
             models=self._models(application, past, standing),
             environments=site_environments(policy) if policy else (),
             stages=site_stages(self.main, application, self.notes),
+            feeds=site_feeds(self.main, application, self.notes),
             states=site_states(standing, events, at) if standing else (),
             pending=site_pending(standing.pending if standing else (), events),
             pending_known=self.source.place is not None,
@@ -120,7 +121,8 @@ class _Gathering:
             policy_text=_text(self.main.file("policy.yaml")),
             roles=tuple(_roles(policy)),
             freezes=site_freezes(policy.freezes, at) if policy else (),
-            kpis=site_kpis(application, self.source.kpis),
+            # What was given is newer and longer than what was signed around changes.
+            kpis=site_kpis(application, {**signed_kpi_days(looks), **self.source.kpis}),
             impacts=site_impacts(looks),
             private=application.private if application else (),
             notes=tuple(dict.fromkeys([*self.notes, *looked])),

@@ -18,9 +18,9 @@ _MOST_STAGES = 40
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A box. ``kind``: data, stage, model, environment or monitor; ``state``: good, bad, odd, waiting or empty.
+    """A box. ``kind``: data, stage, model, elsewhere, environment or monitor. ``place`` is its page, of ``group``.
 
-    ``place`` is its page, which belongs to ``group``.
+    ``state``: good, bad, odd, waiting or empty.
     """
 
     id: str
@@ -73,6 +73,8 @@ def _nodes(facts: SiteFacts) -> Iterator[GraphNode]:
         yield GraphNode(
             f"model {model.name}", "model", model.name, newest, "", f"models/{model.name}/index.html", "models"
         )
+    for name in dict.fromkeys(feed.source for feed in facts.feeds if feed.is_elsewhere):
+        yield GraphNode(f"elsewhere {name}", "elsewhere", name)
     for state in facts.states:
         yield _environment(facts, state)
     newest_look = {(look.model, look.environment): look for look in facts.looks}
@@ -119,6 +121,8 @@ def _edges(facts: SiteFacts, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[s
         yield from ((f"stage {before}", f"stage {stage.name}", "") for before in stage.after)
         yield from ((f"data {path}", f"stage {stage.name}", "") for path in stage.reads)
         yield from ((f"stage {stage.name}", f"model {model}", "") for model in stage.makes)
+    for feed in facts.feeds:
+        yield f"{'elsewhere' if feed.is_elsewhere else 'model'} {feed.source}", f"model {feed.model}", feed.label
     order = [one.name for one in facts.environments]
     asked = {one.name: ", ".join(f"{n} × {role}" for role, n in one.approvals.items()) for one in facts.environments}
     for model in facts.models:

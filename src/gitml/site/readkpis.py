@@ -9,7 +9,7 @@ from typing import Any
 
 from gitml.errors import UsageError
 from gitml.evidence.impacts import KIND as IMPACT
-from gitml.evidence.impacts import SignedImpact, impacts_of
+from gitml.evidence.impacts import SignedImpact, impacts_of, signed_days
 from gitml.evidence.trust import Believed
 from gitml.site.facts import SiteKpi
 from gitml.site.readchanges import phase_of
@@ -33,6 +33,12 @@ def kpi_days(path: Path) -> Mapping[str, tuple[tuple[str, float], ...]]:
     if not isinstance(told, list):
         raise UsageError(f"{path} is no list of KPIs", _HINT)
     return {text_of(one.get("name")): tuple(_days(one))[-_MOST_DAYS:] for one in dicts(told)}
+
+
+def signed_kpi_days(told: Iterable[Believed]) -> Mapping[str, tuple[tuple[str, float], ...]]:
+    """The same, as far as signed impacts hold the days around changes: no source is read."""
+    signed = impacts_of(one for one in told if one and one.kind == IMPACT)
+    return {name: tuple(days.items())[-_MOST_DAYS:] for name, days in signed_days(signed).items()}
 
 
 def _days(told: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

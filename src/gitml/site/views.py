@@ -68,6 +68,7 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         facts,
         models=tuple(m for m in facts.models if m.name not in hidden),
         stages=_stages(facts.stages, hidden),
+        feeds=tuple(one for one in seen(facts.feeds) if one.source not in hidden),
         states=seen(facts.states),
         pending=seen(facts.pending),
         deployments=seen(facts.deployments),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gitml.errors import Problem
@@ -45,11 +45,13 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
 
 
 def monitors_known(app: Application, document: Document) -> list[Problem]:
-    """Models that are watched exist."""
+    """Models that are watched, or counted by category, exist."""
+    named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
+    named += [("bias", name) for name in app.bias]
     return [
-        document.problem(("monitors", "models", name), f"there is no model {name!r}", nearest(name, app.models))
-        for name in app.monitors.models
-        if name not in app.models
+        document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
+        for key in named
+        if key[-1] not in app.models
     ]
 
 
@@ -105,6 +107,20 @@ def kpis_known(app: Application, document: Document) -> list[Problem]:
             document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
             for name in own
         ),
+    ]
+
+
+def kpi_environments_known(app: Application, document: Document, environments: Iterable[str]) -> list[Problem]:
+    """``environments``: of policy.yaml."""
+    known = list(environments)
+    return [
+        document.problem(
+            ("kpis", name, "environment"),
+            f"policy.yaml has no environment {kpi.environment!r}",
+            nearest(kpi.environment, known),
+        )
+        for name, kpi in app.kpis.items()
+        if kpi.environment and kpi.environment not in known
     ]
 
 
