@@ -60,7 +60,7 @@ def test_plan_then_the_job_then_a_back_test(here: tuple[RetrainTown, Call]) -> N
     assert (code, out) == (0, f"delay: #{number} unchanged: #{number} is open for drift\n")
     code, out, _ = call("retrain", "backtest", "--since", "2026-03-01")
     assert code == 0
-    assert out.splitlines()[-1] == "1 retrainings from 2026-03-01 to 2026-03-03: 0.5 h, 2 GPU hours, 0 in money"
+    assert out.splitlines()[-1] == "1 retraining from 2026-03-01 to 2026-03-03: 0.5 h, 2 GPU hours, 0 in money"
     assert (
         json.loads(call("retrain", "backtest", "--since", "2026-03-01", "--json")[1])["opened"][0]["cause"] == "drift"
     )

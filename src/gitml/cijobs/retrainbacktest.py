@@ -21,7 +21,10 @@ _MOST = timedelta(days=1100)
 def backtested(place: Place, since: datetime, until: datetime) -> BackTest:
     """Of every model that gitml.yaml retrains. Raises UsageError for a time that is none."""
     if not since < until <= place.clock() or until - since > _MOST:
-        raise UsageError("that is no time that is past", f"say --since and --until, at most {_MOST.days} days apart")
+        raise UsageError(
+            "the period must be over, and begin before it ends",
+            f"say --since and --until, at most {_MOST.days} days apart",
+        )
     facts = RetrainFacts(place, place.newest(whole=True), until, since)
     return backtest(since, until, _moments(facts, since, until), lambda at: _situations(facts, at))
 

@@ -143,6 +143,7 @@ def backtest(ctx: click.Context, /, *, since: str, until: str | None, as_json: b
     held that up. A retraining counts as merged when main got a newer version.
     """
     from gitml.cijobs.retrainbacktest import backtested
+    from gitml.reports.figures import plural
 
     with placed(ctx) as place:
         first = moment(since, place.clock())
@@ -157,7 +158,8 @@ def backtest(ctx: click.Context, /, *, since: str, until: str | None, as_json: b
         when = f"{lost.first:%Y-%m-%d} to {lost.last:%Y-%m-%d}"
         show(printable(f"harm missed  {lost.model:<12} {when}, {lost.moments} looks: {lost.reason}"))
     cost = f"{found.hours:g} h, {found.gpu_hours:g} GPU hours, {found.money:g} in money"
-    show(f"{len(found.opened)} retrainings from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {cost}")
+    many = plural(len(found.opened), "retraining")
+    show(f"{many} from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {cost}")
 
 
 def told(done: tuple[Retrained, ...], *, as_json: bool) -> int:
