@@ -8,15 +8,16 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from conftest import git
 from gitml.control.signing import Signer, bound
 from gitml.derivation.claim import claim_of
 from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Statement
+from gitml.git.bot import BOT_EMAIL
 from promotion.promoting import push_as
 from retraining.retrain_town import DAY, RetrainTown
 from retraining.test_declining import label, run
 from retraining.test_deriving import claimed, why_not
+from sandbox.forge_kit import git
 
 Make = Callable[..., RetrainTown]
 
@@ -70,19 +71,22 @@ def test_a_commit_that_claims_an_odd_moment_stops_no_job(retrain_town: Make, mom
     assert town.plan().model == "delay"
 
 
-def test_new_data_are_none_before_they_came(retrain_town: Make) -> None:
-    """Else whoever writes the claim chooses the moment, and with it the window that is trained."""
+def with_new_data(retrain_town: Make) -> RetrainTown:
+    """A town where a retraining is open because data came."""
     town = retrain_town(causes=["new_data"], data=["data/flights.dvc"])
-
-    def data(size: int) -> None:
+    for size in (100, 160):
         dvc = {"outs": [{"path": "flights", "size": size, "md5": f"{size:032x}", "hash": "md5"}]}
         town.town.push({"data/flights.dvc": yaml.safe_dump(dvc)})
-
-    data(100)
-    town.newer(2)
-    town.town.now += 8 * DAY
-    data(160)
+        if size == 100:
+            town.newer(2)
+            town.town.now += 8 * DAY
     assert town.run().how == "opened"
+    return town
+
+
+def test_new_data_are_none_before_they_came(retrain_town: Make) -> None:
+    """Else whoever writes the claim chooses the moment, and with it the window that is trained."""
+    town = with_new_data(retrain_town)
     claim, looks, main = claimed(town)
     assert why_not(town, claim, looks, main) == ""
     early = replace(claim, moment="2020-01-01T00:00:00Z")
@@ -103,3 +107,22 @@ def test_a_no_is_that_of_the_key_and_lasts_a_year_at_most(retrain_town: Make, by
     assert town.alarm().how == ("" if held else "opened")
     if held:
         assert "(until 2027-" in town.plan().why
+
+
+def test_the_gate_judges_a_claim_of_an_impossible_moment(retrain_town: Make) -> None:
+    """One branch stops no gate: what it claims is evaluated, and fails in words."""
+    town = with_new_data(retrain_town)
+    (pull,) = town.pulls()
+    clone = town.town.main
+    git(clone, "fetch", "-q", "origin", pull.head.branch)
+    git(clone, "checkout", "-q", "--detach", pull.head.commit)
+    said = git(clone, "show", "-s", "--format=%B")
+    claim = claim_of(said)
+    assert claim is not None
+    bot = {f"GIT_{role}_EMAIL": BOT_EMAIL for role in ("AUTHOR", "COMMITTER")}
+    said = said.replace(claim.moment, "0001-01-01T00:00:00+14:00")
+    git(clone, "commit", "-q", "--amend", "--allow-empty", "-m", said, env=bot)
+    push_as(town.town, pull.head.branch, "ada")
+    outcome = town.g.one(pull.number)
+    assert outcome.state.value == "failure", outcome.line
+    assert "nothing that it names shows the cause new_data" in str(outcome)
