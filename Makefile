@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-kpi test-nightly test-sandbox browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -39,6 +39,9 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
+
+test-shap: $(VENV)/.dev ## the package shap beside our Shapley values of trees, which the nightly tests run too
+	$(PYTEST) -m shap
 
 test-all: test test-nightly
 

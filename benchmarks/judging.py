@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from benchmarks.manylooks import LEVEL, Floats, Seen, cost, ever, means, moments, shares
+from benchmarks.wholejudge import wrong
 from gitml.stats import asymptoticcs, betabinomial, contrast, delong, discordance, rates, sampleratio
 from gitml.stats.eventcounts import EventCounts
 from gitml.stats.eventcounts import log_evalue as more_events
@@ -252,6 +253,12 @@ def areas(rng: Random, runs: int) -> Iterator[Line]:
     yield Line("area under the ROC curve, pairs, 5 looks: promoted", wrong, "<= .05", "DeLong each look", naively)
 
 
+def whole(rng: Random, runs: int) -> Iterator[Line]:
+    """A fiftieth of the runs: each is a hundred judgements of rows."""
+    for name, share in wrong(rng, max(1, runs // 50), LOOKS):
+        yield Line(f"whole: {name}", share, "<= .05")
+
+
 def _parts(runs: int, size: int) -> list[int]:
     return [min(size, runs - done) for done in range(0, runs, size)]
 
@@ -269,6 +276,7 @@ WORLDS: tuple[Callable[[Random, int], Iterator[Line]], ...] = (
     rare,
     skewed,
     areas,
+    whole,
 )
 
 

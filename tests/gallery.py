@@ -21,6 +21,7 @@ from gitml.cijobs.record import RecordOrder, record
 from gitml.control.place import Place
 from gitml.control.signing import Signer, bound
 from gitml.evidence.canaries import canary_details
+from gitml.evidence.impacts import impact_details
 from gitml.evidence.looks import FORMAT, ToldLook, digest_of, look_id
 from gitml.evidence.statement import Statement
 from gitml.git import ledger
@@ -48,10 +49,15 @@ models:
     better: {auc: higher, cost: lower}
   fare:
     description: What a seat will cost next week
+    needs:
+      rain: {repository: "https://forge.example/acme/weather", in: production}
+      delay: {what: answers, in: staging}
     artifact: fare.skops
     metrics: fare.json
     better: {mae: lower}
 private: [seat_owner]
+kpis:
+  on_time: {event: told, description: Passengers that were told in time, unit: USD, within: 1d}
 monitors:
   models:
     delay: {environments: [production], window: 1w}
@@ -110,7 +116,8 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     town.push(
         {"gitml.yaml": APPLICATION, "dvc.yaml": PIPELINE, "params.yaml": "window: 30\n"}, "Describe the models (#3)"
     )
-    public = keys("")["ci"] | {"public": made.policy["keys"]["ci"]["public"], "purposes": [*PURPOSES, "look", "canary"]}
+    purposes = [*PURPOSES, "look", "canary", "impact"]
+    public = keys("")["ci"] | {"public": made.policy["keys"]["ci"]["public"], "purposes": purposes}
     environments = {**POLICY["environments"], "production": {**POLICY["environments"]["production"], "canary": {}}}
     freeze = {"from": "2026-05-01", "until": "2026-05-04", "reason": "Long weekend", "environments": ["production"]}
     made.rules(keys={"ci": public}, environments=environments, views=VIEWS, freezes=[freeze])
@@ -132,6 +139,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _waiting(made, third)
     _looks(made, second)
     _candidate(made, second, third)
+    _impact(made, second)
     town.now = NOW
     _fetched(made)
     return made
@@ -279,6 +287,26 @@ def _scored(since: datetime, place: int, newest: int) -> dict[str, Any]:
     score = {"metric": "auc", "value": value, "low": value - 0.02, "high": value + 0.02, "evaluated": 0.74}
     kind = "measured" if place < newest - 1 else "estimated"
     return {"since": stamp(since), "until": stamp(since + WEEK), "labels": 900, kind: [score]}
+
+
+def _impact(made: Gated[MemoryTown], version: Record) -> None:
+    """What a KPI did in the two weeks after the second version came to production."""
+    with made.ground() as (place, known):
+        states = known.main.history("models/delay/production.yaml")
+        past = next(one for one in states if version.version in str(one.content) and "canary" not in str(one.content))
+        change = {
+            "moment": "2026-02-20T15:00:00Z", "model": "delay", "environment": "production", "kind": "promotion",
+            "version": version.version, "before": "", "commit": past.commit, "pull": 2,
+        }  # fmt: skip
+        result = {
+            "kpi": "on_time", "unit": "USD", "days": 14, "phase": "successful", "before": 410.0, "effect": 31.0,
+            "low": 12.0, "high": 50.0, "a_month": [930.0, 360.0, 1500.0], "currency": "USD",
+            "reason": "rose by 31 a day than the weeks before suggest, which is better: an association, not a cause",
+        }  # fmt: skip
+        told = impact_details({"change": change, "results": [result]}, 14, "c" * 64, place.clock())
+        about = {"model": "delay", "environment": "production", "version": version.version}
+        said = bound(place, "impact", RUN, head=past.commit, **about)
+        Signer(place, known.policy, made.key).sign([Statement(said, told)], branch=ledger.LOOKS)
 
 
 def _candidate(made: Gated[MemoryTown], champion: Record, candidate: Record) -> None:

@@ -68,6 +68,20 @@ def test_each_job_holds_what_it_needs(name: str) -> None:
     assert jobs["evaluate"]["permissions"]["contents"] == "read"
 
 
+def test_kpis_are_read_by_the_job_without_a_key() -> None:
+    kpis = {
+        "paid": {"sql": {"query": "SELECT 1", "warehouse": "WAREHOUSE_URL"}},
+        "errors": {"prometheus": {"query": "up", "server": "PROMETHEUS_URL"}},
+        "churn": {"command": {"run": ["churn"], "secrets": ["CRM_TOKEN"]}},
+    }
+    jobs = monitoring(reporting(("look",), kpis=kpis))["jobs"]
+    names = ("WAREHOUSE_URL", "PROMETHEUS_URL", "CRM_TOKEN")
+    assert {job: [name in str(jobs[job]) for name in names] for job in ("evaluate", "sign", "publish")} == {
+        "evaluate": [True] * 3, "sign": [False] * 3, "publish": [False] * 3,
+    }  # fmt: skip
+    assert "[serve,kpi]" in str(jobs["evaluate"])
+
+
 def test_traffic_is_read_with_rights_of_its_own() -> None:
     (evaluate,) = [s for s in monitoring(SHAPES["secrets"])["jobs"]["evaluate"]["steps"] if "evaluate" in str(s)]
     assert evaluate["env"] == {"TRAFFIC_KEY": "${{ secrets.TRAFFIC_KEY }}"}

@@ -69,6 +69,14 @@ def test_the_report_compares_on_the_same_rows_and_shows_it(ci: Ci) -> None:
     text = render(parse_report((folder / "report.json").read_bytes()), PLACE)
     assert text.startswith("**🟡 `late` against the version before on the same rows: better in `auc`")
     assert "is better than" not in text
+    ci.forget()
+    head = ci.tip("window")
+    ran, done = ci.run(head, "window"), ci.commit(head, "window")
+    assert (ran.code, done.code) == (0, 0), ran.err + done.err
+    assert set(ci.how().values()) <= {"up to date", "restored"}, "the bot's commit has nothing to train"
+    (again,) = ci.report()["models"]
+    assert {**again["holdout"], "window": held["window"]} == held, "and its report says the same"
+    assert again["holdout"]["window"]["why"] == "data/arrivals is not here, and nothing is fetched for that"
 
 
 def test_a_champion_that_cannot_be_had_is_inconclusive(ci: Ci) -> None:

@@ -169,6 +169,16 @@ def test_a_version_that_came_within_the_window_says_that_no_look_judges_the_one_
     assert "within the window" not in watched.comments(number)[0]
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_an_open_retraining_of_the_model_gets_the_comment_too(watched: WatchedTown) -> None:
+    text = (watched.fresh() / "gitml.yaml").read_text()
+    watched.town.push({"gitml.yaml": f"{text}retrain: {{delay: {{causes: [drift]}}}}\n"})
+    number = watched.town.pull_of({"params.yaml": "a: 1\n"}, "gitml/retrain/delay/drift", "ada")
+    (told,) = watched.run(MONDAY + WEEK + HOUR)
+    assert dict(told.comments) == {watched.pull: "posted", number: "posted"}
+
+
 def test_what_was_told_lets_the_next_job_end_at_once(watched: WatchedTown) -> None:
     watched.run(MONDAY + WEEK + HOUR)
     looks = watched.town.branch("gitml-looks")

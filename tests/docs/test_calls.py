@@ -25,7 +25,7 @@ def calls(text: str) -> Iterator[list[str]]:
         for line in joined.splitlines():
             found = re.match(r"\$ (?:[A-Z_]+=\S+ )*gitml (?P<words>.*)", line)
             if found:
-                words = shlex.split(re.split(r" (?:\||>|&&|;|2>) ", found["words"])[0], comments=True)
+                words = shlex.split(re.split(r" (?:\|\|?|>|&&|;|2>) ", found["words"])[0], comments=True)
                 yield [word for word in words if word != "&"]
 
 

@@ -339,8 +339,8 @@ def _found_guild(kit: Kit) -> None:
             users.add_team_member(tx, team, users.get(tx, login).id)
 
 
-def job_token(kit: Kit, repo: Repo) -> str:
-    """Of a job of the repository's own workflow."""
+def job_token(kit: Kit, repo: Repo, **more: str) -> str:
+    """Of a job of the repository's own workflow, with more permissions than most."""
     with kit.sandbox.store.write() as tx:
         found = users.find(tx, JOBS) or users.add(tx, JOBS, type="Bot")
-        return tokens.mint(tx, user_id=found.id, kind="job", repo_id=repo.id, permissions=JOB)
+        return tokens.mint(tx, user_id=found.id, kind="job", repo_id=repo.id, permissions={**JOB, **more})

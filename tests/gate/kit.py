@@ -36,6 +36,12 @@ models:
     signature: {FOLDER}/signature.json
     slices: {FOLDER}/slices.json
     better: {{auc: higher}}
+bias:
+  delay:
+    groups: {{table: $GROUPS, unit: person, sex: sex, race: race}}
+    output: p
+    source: All flights.
+    audited: {{on: 2026-03-02, by: Example Auditors, report: "https://example.com/audit"}}
 """
 POLICY = """\
 roles:

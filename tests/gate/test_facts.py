@@ -200,6 +200,7 @@ def test_a_version_is_read_from_what_its_record_vouches_for(scene: Scene) -> Non
     assert len(what.metrics["auc"].replicates) == 21
     assert what.resamples == "sha256:rows:7"
     assert what.data_until == datetime(2026, 11, 1, tzinfo=UTC)
+    assert what.bias_audited == datetime(2026, 3, 2, tzinfo=UTC)
     assert not isinstance(what.slices, Unknown)
     assert what.slices[0]["rows"] == 500
     assert isinstance(what.verified, Unknown)

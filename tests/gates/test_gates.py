@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitml.gates import champion, data_age, evidence, fairness, latency, metrics, reproduced, signature, size, slices
+from gitml.gates import (
+    audit_age,
+    champion,
+    data_age,
+    evidence,
+    fairness,
+    latency,
+    metrics,
+    reproduced,
+    signature,
+    size,
+    slices,
+)
 from gitml.gates import format as format_gate
 from gitml.gates.bounds import Bound
 from gitml.gates.champion import Margin
@@ -285,6 +297,19 @@ def test_data_age() -> None:
         (datetime(2013, 3, 31, tzinfo=UTC), BAD),
     ):
         assert data_age.judge(of(data_until=until), wanted).phase is phase
+
+
+def test_audit_age() -> None:
+    """A year after the last independent audit the gate shuts; without one that is named it never opens."""
+    year = timedelta(days=365)
+    for audited, phase in (
+        (NOW - year, GOOD),
+        (NOW - year - timedelta(seconds=1), BAD),
+        (NOW + timedelta(seconds=1), OPEN),
+        (Unknown("nothing says"), OPEN),
+    ):
+        assert audit_age.judge(of(bias_audited=audited), year).phase is phase
+    assert audit_age.judge(of(bias_audited=Unknown("none")), year).phase is OPEN
 
 
 # slices and fairness

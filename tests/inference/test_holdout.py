@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import gitml
@@ -17,6 +22,8 @@ from gitml.inference.holdout import HoldOutCase, Opponent, compared, holdout
 from gitml.inference.samerows import AnsweredRows, MetricRules, metric_rows
 from gitml.models.model import Predictor
 from gitml.registry import Record
+from gitml.registry.record import File
+from gitml.reports.exchange import parse_report
 from gitml.reports.facts import Outcome, Report, ReportedModel
 from gitml.reports.holdout import verdict
 from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows
@@ -26,7 +33,7 @@ from gitml.reports.rowfacts import ComparisonRole
 from gitml.spec import load_application
 from gitml.spec.holdout import HoldOut
 from gitml.verdict import Phase
-from inference.flight_versions import GITML, Versions, between, build
+from inference.flight_versions import GITML, HELD, Versions, between, build
 
 BETTER = {"brier": "lower", "log_loss": "lower", "auc": "higher"}
 
@@ -134,6 +141,54 @@ def test_rows_that_do_not_do_are_a_reason(
     assert verdict(found).phase is Phase.INCONCLUSIVE
 
 
+def altered(versions: Versions, **columns: list[Any]) -> Versions:
+    """With other values in columns of the new hold-out, from the first row on."""
+    path = versions.root / HELD
+    table = pd.read_parquet(path)
+    for name, values in columns.items():
+        table[name] = [*values, *table[name].tolist()[len(values) :]]
+    path.write_bytes(table_bytes(table))
+    raw = path.read_bytes()
+    files = {**versions.new.files, HELD: File(sha256=hashlib.sha256(raw).hexdigest(), size=len(raw))}
+    return replace(versions, new=versions.new.model_copy(update={"files": files}))
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """NaN stays NaN: pandas would write null."""
+    stream = io.BytesIO()
+    pq.write_table(pa.table({name: table[name].tolist() for name in table.columns}), stream)
+    return stream.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"jfk": ["secret-4711"] * 6747}, "the other version cannot answer these rows: jfk must be a number"),
+        ({"day": ["secret-4711"] * 6747}, "its column day holds values that are not times"),
+    ],
+)
+def test_a_reason_quotes_no_value(made: tuple[Versions, ReportedModel], columns: Any, why: str) -> None:
+    before = (made[0].root / HELD).read_bytes()
+    found = compared(case(altered(made[0], **columns), private=tuple(columns)))
+    (made[0].root / HELD).write_bytes(before)
+    assert found.why == why
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.slow
+def test_rows_without_a_label_are_left_out_and_rare_groups_not_named(made: tuple[Versions, ReportedModel]) -> None:
+    before = (made[0].root / HELD).read_bytes()
+    some = altered(made[0], late=[float("nan")] * 7, origin=[f"ada{n}@example.org" for n in range(30)])
+    found = compared(case(some, private=("day",)))
+    (made[0].root / HELD).write_bytes(before)
+    new = rows_of(found, RowSet.NEW)
+    assert (new.rows, new.why, len(new.metrics)) == (6740, "", 3)
+    assert (new.first, new.last) == ("", ""), "the column of times is private"
+    assert next((s.value, s.rows) for s in found.slices) == ("(all others)", 23)
+    assert "ada" not in repr(found)
+
+
 @pytest.mark.slow
 def test_rows_that_a_version_was_trained_on_do_not_count(tmp_path: Path) -> None:
     versions = build(tmp_path, last="2013-02-14", until="2013-03-20", held=("2013-03-16", "2013-04-15"))
@@ -156,7 +211,10 @@ def test_the_command_compares_with_what_would_be_replaced(made: tuple[Versions, 
     done = gitml(root, "holdout", "delay@latest", "--json", "--report", str(page))
     told = json.loads(done.out)
     assert (done.code, told["verdict"]["phase"], told["name"]) == (3, "inconclusive", "production"), done.err
-    assert page.read_text() == render(Report("flights", models=(replace(made[1], origin="external"),)))
+    told = render(Report("flights", models=(replace(made[1], origin="external"),)))
+    assert page.read_text() == f"{told}\n![Differences on the same rows](report.png)\n"
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert parse_report(page.with_suffix(".json").read_bytes()).models[0].holdout == made[1].holdout
     with pytest.raises(UsageError, match="is that version itself"):
         holdout(root, "delay@production", "delay@production")
 

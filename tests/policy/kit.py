@@ -63,6 +63,7 @@ def version(name: str = NEW, artifact: str = NEW_FILE, **changes: Any) -> Versio
             "outputs": [{"name": "p_late", "type": "float64"}],
         },
         data_until=NOW - timedelta(days=30),
+        bias_audited=NOW - timedelta(days=200),
         authors=(Commit("c" * 40, (ADA,)),),
     )
     return replace(start, **changes)
@@ -214,6 +215,7 @@ def rules(**changes: Any) -> Policy:
                     "latency": "20ms",
                     "slices": [{"column": "origin", "metric": "auc", "at_least": 0.6, "min_rows": 500}],
                     "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
+                    "audit_age": "365d",
                     "quality": "2d",
                     "drift": {"within": "8d"},
                     "harm": {"within": "14d", "in": "staging"},

@@ -92,6 +92,7 @@ def test_each_gate_alone_keeps_it_shut() -> None:
         "size": {"size": 10**9},
         "slices": {"slices": Unknown("none")},
         "fairness": {"slices": Unknown("none")},
+        "audit_age": {"bias_audited": Unknown("nothing says")},
         "artifact": {"verified": Unknown("the remote is away")},
     }
     for name, change in spoiled.items():

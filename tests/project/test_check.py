@@ -378,3 +378,11 @@ def test_a_dvc_above_the_application(app: Path, tmp_path: Path) -> None:
     (missing,) = (problem for problem in found if problem.file == ".dvc/config")
     assert missing.message.startswith("is missing, and DVC works in")
     assert "dvc init --subdir" in missing.hint
+
+
+def test_rows_of_a_holdout_that_no_stage_writes_are_told(app: Path) -> None:
+    edit(app, "gitml.yaml", "    better:", "    holdout: {rows: out/held.parquet, label: late}\n    better:")
+    found = only(app)
+    assert (found.key, found.message) == ("models.m.holdout.rows", "no stage of dvc.yaml writes out/held.parquet")
+    edit(app, "dvc.yaml", "outs: [out/m.onnx]", "outs: [out/m.onnx, out/held.parquet]")
+    assert check(app).problems == ()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from forges.fixtures import kit
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown
 from promotion.towns import gated_template, new_gated_here, new_town_here, town_template
 from retraining.retrain_town import RetrainTown, build
 
-__all__ = ["gated_template", "new_gated_here", "new_town_here", "town_template"]
+__all__ = ["gated_template", "kit", "new_gated_here", "new_town_here", "town_template"]
 
 
 @pytest.fixture(autouse=True)

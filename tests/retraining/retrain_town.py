@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from conftest import git
-from forges.homes import JOBS
+from forges.homes import JOBS, job_token
 from gitml.cijobs.retraining import Retrained, planned, retrain
 from gitml.control.signing import Signer, bound
 from gitml.evidence.keys import SigningKey, generate, signing_key
@@ -23,9 +22,10 @@ from gitml.registry.record import Record, name_of
 from gitml.retraining.plan import RetrainPlan
 from gitml.spec import Deployment
 from gitml.verdict import Phase
-from promotion.gating import Gated
+from promotion.gating import Gated, gated
 from promotion.promoting import GITML, NOW, MemoryTown, pin, record
 from reports.look_kit import column, look, stamp, verdict
+from sandbox.forge_kit import Kit
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 CONFIGURATION = "c" * 64
@@ -36,26 +36,27 @@ SPEC = {
     "cost": {"hours": 0.5, "gpu_hours": 2.0},
 }
 WORKFLOW = ".github/workflows/gitml-train.yml"
+TRAIN = "on: {workflow_dispatch: {}}\njobs: {t: {runs-on: x, steps: [{run: 'true'}]}}\n"
 RULES = {"looks": {"failed": 2, "of": 3}}
 
 
 @dataclass
 class RetrainTown:
-    """``champion`` runs in production. ``looker`` is the key of looks."""
+    """``champion`` runs in production. ``looker`` is the key of looks, ``job`` whose token the job has."""
 
-    g: Gated[MemoryTown]
+    g: Gated[Any]
     looker: SigningKey
     champion: Record
-    extra: dict[str, Any] = field(default_factory=dict)
+    job: str = f"job:{JOBS}"
 
     @property
-    def town(self) -> MemoryTown:
+    def town(self) -> Any:
         return self.g.town
 
-    def spec(self, models: Mapping[str, Any] | None = None, **spec: Any) -> None:
+    def spec(self, **spec: Any) -> None:
         """What gitml.yaml says of retraining from now on."""
-        told = models or {"delay": {**SPEC, **spec}}
-        self.town.push({"gitml.yaml": f"{GITML}{yaml.safe_dump({'retrain': dict(told)}, sort_keys=False)}"})
+        told = {"retrain": {"delay": {**SPEC, **spec}}}
+        self.town.push({"gitml.yaml": f"{GITML}{yaml.safe_dump(told, sort_keys=False)}"})
 
     def rules(self, **rules: Any) -> None:
         self.g.rules(retraining={**RULES, **rules})
@@ -89,11 +90,11 @@ class RetrainTown:
         return name
 
     def plan(self, at: datetime | None = None) -> RetrainPlan:
-        with self.town.place(f"job:{JOBS}") as place:
+        with self.town.place(self.job) as place:
             return next(one for one in planned(place, at) if one.model == "delay")
 
-    def run(self, login: str = f"job:{JOBS}") -> Retrained:
-        with self.town.place(login) as place:
+    def run(self) -> Retrained:
+        with self.town.place(self.job) as place:
             return next(one for one in retrain(place) if one.model == "delay")
 
     def newer(self, seed: int) -> Record:
@@ -119,20 +120,33 @@ class RetrainTown:
             return (hub.commits.file(path, branch) or b"").decode()
 
 
-def build(gated: Gated[MemoryTown], folder: Path, **spec: Any) -> RetrainTown:
-    made = MemoryTown(forge=gated.town.forge, folder=folder, here=folder / "here", now=NOW)
-    made.forge = gated.town.forge.copy(folder / "forge", now=lambda: made.now)
+def build(template: Gated[MemoryTown], folder: Path, **spec: Any) -> RetrainTown:
+    made = MemoryTown(forge=template.town.forge, folder=folder, here=folder / "here", now=NOW)
+    made.forge = template.town.forge.copy(folder / "forge", now=lambda: made.now)
     git(folder, "clone", "-q", str(made.forge.remote), "here")
     made.home.let(JOBS, "write")
     with made.hub() as hub:
         hub.guards.let_jobs_open(yes=True)
+    return _began(Gated(made, template.secret, template.token, dict(template.policy)), f"job:{JOBS}", **spec)
+
+
+def build_on(kit: Kit, folder: Path, **spec: Any) -> RetrainTown:
+    """The same in a running sandbox, whose commits are of now."""
+    g = gated(kit, folder)
+    g.town.now = datetime.now(UTC)
+    with g.town.hub() as hub:
+        hub.guards.let_jobs_open(yes=True)
+    return _began(g, job_token(kit, g.town.repo, actions="write"), **spec)
+
+
+def _began(g: Gated[Any], job: str, **spec: Any) -> RetrainTown:
+    made = g.town
     secret, public = generate()
-    g = Gated(made, gated.secret, gated.token, dict(gated.policy))
     monitor = {"public": public, "owner": "CI", "purposes": ["look"], "from": "2026-01-01"}
     g.rules(keys={**g.policy["keys"], "monitor": monitor}, retraining=RULES)
     champion = made.train(1)
-    found = RetrainTown(g, signing_key(secret), champion)
-    made.push({"params.yaml": PARAMS, WORKFLOW: "on: workflow_dispatch\n"}, "params")
+    found = RetrainTown(g, signing_key(secret), champion, job)
+    made.push({"params.yaml": PARAMS, WORKFLOW: TRAIN}, "params")
     found.spec(**spec)
     made.put("production", Deployment(champion=pin(champion)))
     return found

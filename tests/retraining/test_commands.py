@@ -45,7 +45,7 @@ def test_plan_then_the_job_then_a_back_test(here: tuple[RetrainTown, Call]) -> N
     code, out, _ = call("retrain", "plan", "delay")
     assert code == 0
     assert out.startswith(
-        "delay: open  drift: 2 of the last 2 looks at production: drift is failed\n  drift        since"
+        "delay: open  drift: 2 of the last 2 looks in production: drift is failed\n  drift        since"
     )
     code, out, _ = call("retrain", "plan", "--json")
     (told,) = json.loads(out)
@@ -65,6 +65,10 @@ def test_plan_then_the_job_then_a_back_test(here: tuple[RetrainTown, Call]) -> N
         json.loads(call("retrain", "backtest", "--since", "2026-03-01", "--json")[1])["opened"][0]["cause"] == "drift"
     )
     assert call("retrain", "backtest", "--since", "2027-03-01")[0] == 2
+    for odd in ("0001-01-01", "9999-12-31"):
+        assert call("retrain", "plan", "--at", odd)[0] == 2, odd
+    assert call("retrain", "backtest", "--since", "0001-01-01")[0] == 2
+    assert call("retrain", "plan", "--at", "1900-01-01")[0] == 0
 
 
 @pytest.mark.slow
@@ -78,6 +82,7 @@ def test_a_person_asks_and_is_its_author(here: tuple[RetrainTown, Call]) -> None
     assert (pull.head.branch, pull.author) == ("gitml/retrain/delay/by-hand", "ada")
     assert 'last_day: "2026-03-02"' in town.file("params.yaml", pull.head.branch)
     assert "@olga" not in pull.body
+    assert "not-now" not in pull.body, "no monitor asks for it, so that there is no cause to silence"
     (commit,) = town.town.commits(pull.number)
     assert commit.author is not None
     assert commit.author.login == "ada"

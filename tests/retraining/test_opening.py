@@ -9,6 +9,7 @@ from gitml.derivation import proposal, retrain
 from gitml.derivation.claim import Claim
 from gitml.forges.base import NewPull, State
 from gitml.git.edit import swap
+from promotion.promoting import GITML
 from retraining.retrain_town import RetrainTown
 
 Make = Callable[..., RetrainTown]
@@ -20,7 +21,7 @@ def test_an_alarm_that_lasts_becomes_a_pull_request_with_a_case(retrain_town: Ma
     first = town.run()
     assert (first.how, first.plan.do) == ("", "nothing")
     assert "2 of 3 looks must fail" in first.plan.why
-    name = town.look(drift="failed")
+    town.look(drift="failed")
     done = town.run()
     assert (done.how, done.problem, done.waits) == ("opened", "", "")
     (pull,) = town.pulls()
@@ -28,7 +29,13 @@ def test_an_alarm_that_lasts_becomes_a_pull_request_with_a_case(retrain_town: Ma
     assert town.file("params.yaml", pull.head.branch) == (
         'window:\n  first_day: "2025-12-02"  # the oldest day\n  last_day: "2026-03-02"\nrate: 0.5\n'
     )
-    for said in ("`fare` 0.2, between 0.15 and 0.25", "since 2026-03-01", name, "2 GPU hours", "gitml:not-now 14d"):
+    for said in (
+        "`fare` 0.2, between 0.15 and 0.25",
+        "since 2026-03-01",
+        "Look at 2026-03-02",
+        "2 GPU hours",
+        "gitml:not-now 14d",
+    ):
         assert said in pull.body
     assert town.run().how == "unchanged"
 
@@ -126,3 +133,21 @@ def test_when_main_gets_another_pipeline_its_branch_begins_anew_within_the_quota
     town.town.push({"dvc.yaml": "stages: {x: {cmd: 'true'}}\n"})
     assert town.run().how == "unchanged"
     assert town.pulls()[0].head == again.head
+
+
+def test_a_cause_that_gitml_yaml_names_no_more_is_closed(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.alarm()
+    town.spec(causes=["harm"])
+    assert town.run().how == "closed"
+    assert town.pulls() == []
+
+
+def test_a_model_that_is_not_retrained_any_more_leaves_nothing_open(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.alarm()
+    (pull,) = town.pulls()
+    town.town.push({"gitml.yaml": GITML})
+    assert town.run().how == "closed"
+    assert town.pulls() == []
+    assert "does not retrain it any more" in town.town.comments(pull.number)[0]

@@ -188,6 +188,7 @@ def test_slow_answers_are_a_guardrail(tmp_path: Path) -> None:
     found = judged(tmp_path, old, new)
     assert found.phase is Phase.FAILED
     assert "slower than 20 ms" in found.reason
+    assert "the 99th percentile is 500 to 500 ms with the candidate, 10 to 10 ms with the champion" in found.reason
 
 
 def test_a_canary_raised_in_a_bad_week_does_not_look_bad(tmp_path: Path) -> None:

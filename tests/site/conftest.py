@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from forges.fixtures import kit
 from gallery import facts_of, gallery
 from gitml.site.facts import SiteFacts
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown
 from promotion.towns import gated_template, town_template
 
-__all__ = ["gated_template", "town_template"]
+__all__ = ["gated_template", "kit", "town_template"]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from gallery import dated
 from gitml.site.build import build
-from gitml.site.facts import SiteFacts, SiteKpi
+from gitml.site.facts import SiteFacts
 from gitml.spec.views import SiteView
 from sandbox.browser_kit import chrome, needs_browser, press, quiet, seen
 
@@ -25,10 +25,10 @@ AXE = Path(sys.prefix, "npm/node_modules/axe-core/axe.min.js")
 @pytest.fixture(scope="module")
 def pages(facts: SiteFacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site in a folder, as it is opened from a disk."""
-    days = tuple((f"2026-03-{day:02}", 40.0 + day) for day in range(1, 29))
-    kpi = SiteKpi("on_time", "Passengers that were told", "", "higher", days)
+    days = tuple((f"2026-03-{day:02}", 400.0 + day * (day % 7)) for day in range(1, 29))
+    kpis = tuple(replace(kpi, points=days) for kpi in facts.kpis)
     folder = tmp_path_factory.mktemp("pages") / "below" / "site"
-    shown = replace(dated(facts), home="https://forge.example/acme/flights", kpis=(kpi,))
+    shown = replace(dated(facts), home="https://forge.example/acme/flights", kpis=kpis)
     build(shown, "", SiteView(), folder)
     return folder
 
@@ -68,7 +68,8 @@ def test_what_waits_for_me(first: Chrome) -> None:
 
 def test_did_it_pay(first: Chrome) -> None:
     page = click(first, "KPIs")
-    assert "Passengers that were told" in page
+    assert "Passengers that were told in time" in page
+    assert "+930 USD (+360 to +1,500)" in page
     assert first.find_elements(By.CSS_SELECTOR, "svg path.line")
 
 
@@ -128,7 +129,6 @@ def test_pictures_of_the_documentation(driver: Chrome, pages: Path) -> None:
         ("site-overview", "index.html", 1200, "light"),
         ("site-change", f"changes/{change.name}", 900, "light"),
         ("site-monitor", "monitors/delay/production.html", 1200, "dark"),
-        ("site-phone", "operations.html", 360, "dark"),
     )
     for name, page, width, theme in shots:
         scheme = [{"name": "prefers-color-scheme", "value": theme}]
@@ -137,7 +137,7 @@ def test_pictures_of_the_documentation(driver: Chrome, pages: Path) -> None:
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         driver.get(f"file://{pages}/{page}")
         tall = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["height"]
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**screen, "height": min(int(tall), 1500)})
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**screen, "height": min(int(tall), 1800)})
         driver.save_screenshot(str(Path(os.environ["GITML_SCREENSHOTS"], f"{name}.png")))
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

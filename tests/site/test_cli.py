@@ -15,6 +15,8 @@ from conftest import git, gitml, write
 from gitml.site.facts import SiteFacts
 from gitml.site.serve import SiteServer
 from gitml.spec.views import SiteView
+from promotion.gating import gated
+from sandbox.forge_kit import Kit
 
 FILES = {
     "gitml.yaml": "application: small\nmodels:\n  m: {artifact: m.onnx, metrics: m.json}\n",
@@ -42,11 +44,55 @@ def test_a_site_for_each_role(app: Path) -> None:
     assert "no repository of a forge is named" in done.err
 
 
+def test_days_of_kpis_come_from_the_command_that_may_read_them(app: Path) -> None:
+    kpis = "kpis:\n  sales: {event: sale, unit: USD}\n"
+    days = [
+        {"day": "2026-03-01", "value": 3.5},
+        {"day": "2026-03-02", "value": None},
+        {"day": "2026-03-03", "value": 4},
+    ]
+    write(app, {"gitml.yaml": FILES["gitml.yaml"] + kpis, "kpis.json": json.dumps([{"name": "sales", "days": days}])})
+    git(app, "commit", "-qam", "Sales")
+    assert gitml(app, "site", "build", "--kpis", "kpis.json", "--out", "out").code == 0
+    assert "2 points" in (app / "out/kpis.html").read_text()
+    write(app, {"kpis.json": "{}"})
+    done = gitml(app, "site", "build", "--kpis", "kpis.json", "--out", "out")
+    assert (done.code, "is no list of KPIs" in done.err) == (2, True)
+
+
 def test_the_command_says_what_is_wrong(app: Path) -> None:
     done = gitml(app, "site", "build", "--role", "rsk", "--out", "out")
     assert (done.code, "policy.yaml has no role rsk" in done.err, "risk" in done.err) == (2, True, True)
     write(app, {"out/mine.txt": "mine"})
     assert "is no site" in gitml(app, "site", "build", "--out", "out").err
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_with_a_forge_it_shows_what_waits(kit: Kit, tmp_path: Path) -> None:
+    g = gated(kit, tmp_path)
+    _, number = g.ready()
+    g.judge(number)
+    here = g.town.here
+    git(here, "fetch", "-q", "origin")
+    env = {
+        "GITHUB_TOKEN": kit.token["olga"],
+        "GITHUB_REPOSITORY": g.town.repo.full_name,
+        "GITHUB_SERVER_URL": kit.url,
+        "GITHUB_API_URL": f"{kit.url}/api/v3",
+    }
+    done = gitml(here, "site", "build", "--out", "out", env=env)
+    assert done.code == 0, done.err
+    page = (here / "out/approvals.html").read_text()
+    assert f"#{number}</a> Promote delay@" in page
+    assert "operations: one person approves the newest commit: olga" in page
+    first = {path.relative_to(here / "out"): path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+    again = gitml(here, "site", "build", "--out", "again", env=env)
+    assert again.code == 0, again.err
+    assert first == {p.relative_to(here / "again"): p.read_bytes() for p in (here / "again").rglob("*") if p.is_file()}
+    away = gitml(here, "site", "build", "--out", "away", env={**env, "GITHUB_API_URL": "http://127.0.0.1:1/api/v3"})
+    assert away.code == 0, away.err
+    assert "The forge does not answer" in (here / "away/index.html").read_text()
 
 
 @contextmanager

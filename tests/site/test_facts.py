@@ -29,6 +29,12 @@ def test_a_promotion_that_waits_says_who_has_to_approve(facts: SiteFacts) -> Non
     assert facts.judged == (), "it only waits for people"
 
 
+def test_open_pull_requests_have_their_checks(facts: SiteFacts) -> None:
+    (pull,) = facts.pulls
+    assert (pull.number, pull.author) == (3, "ada")
+    assert pull.checks[0][:2] == ("gitml/gate", "pending")
+
+
 def test_a_deployment_has_its_evidence(facts: SiteFacts) -> None:
     promoted = next(d for d in facts.deployments if d.environment == "production" and d.gate)
     assert (promoted.move, promoted.gate, promoted.approval, promoted.pull) == ("promotion", "passed", "passed", 2)
@@ -60,6 +66,16 @@ def test_looks_and_candidates_are_those_that_are_signed(facts: SiteFacts) -> Non
     (trial,) = facts.trials
     assert (trial.mode, trial.phase, len(trial.points)) == ("split", Phase.INCONCLUSIVE, 11)
     assert facts.watched == (("delay", "production"),)
+
+
+def test_what_the_business_saw_is_what_is_signed(facts: SiteFacts) -> None:
+    (impact,) = facts.impacts
+    assert (impact.kpi, impact.days, impact.phase, impact.effect) == ("on_time", 14, Phase.SUCCESSFUL, 31.0)
+    assert impact.a_month == (930.0, 360.0, 1500.0)
+    assert [d.move for d in facts.deployments if d.key == (impact.commit, impact.model, impact.environment)] == [
+        "promotion"
+    ]
+    assert [(kpi.name, kpi.points) for kpi in facts.kpis] == [("on_time", ())]
 
 
 def test_pipelines_are_as_main_has_them(facts: SiteFacts) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from conftest import write
 from gallery import VIEWS
 from gitml.errors import UsageError
 from gitml.site.build import build, site_files
@@ -87,6 +90,22 @@ def text_of(content: bytes) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", content.decode()).split())
 
 
+def test_names_of_environments_and_odd_dates_hide_no_page(facts: SiteFacts) -> None:
+    """An environment may be called index, or like the second part of another one; clocks may go back."""
+    one = facts.deployments[0]
+    names = ("index", "prod", "prod-2")
+    deployments = tuple(replace(one, environment=name, id=f"{one.id}{name}") for name in names)
+    older = replace(facts.commits[0], time="2019-01-01T00:00:00Z", title="Dated back")
+    odd = replace(facts, deployments=deployments, commits=(facts.commits[0], older, *facts.commits[1:]))
+    found = list(site_files(odd, "", EVERYTHING))
+    assert len({path for path, _ in found}) == len(found)
+    pages = dict(found)
+    assert "Dated back" in text_of(pages["changes/2019-01.html"])
+    newest = facts.commits[0].time[:7]
+    titles = [c.title for c in facts.commits if c.time[:7] == newest]
+    assert text_of(pages[f"changes/{newest}.html"]).count(titles[-1]) == titles.count(titles[-1])
+
+
 def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes]) -> None:
     text = text_of(files["index.html"])
     assert "1 waiting for approval" in text
@@ -95,12 +114,33 @@ def test_the_first_page_says_what_waits_and_what_alarms(files: dict[str, bytes])
     assert "monitor: failed" in text
 
 
+def test_the_graph_says_what_models_are_built_on(files: dict[str, bytes]) -> None:
+    page = files["index.html"].decode()
+    assert "<title>answers in staging</title>" in page
+    assert "elsewhere https://forge.example/acme/weather:rain" in page
+
+
+def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFacts) -> None:
+    circle = tuple(
+        replace(stage, after=("train",) if stage.name == "ingest" else stage.after) for stage in facts.stages
+    )
+    page = made(replace(facts, stages=circle))["index.html"].decode()
+    assert page.count('class="node stage') == len(facts.stages)
+
+
 def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
     assert "Approved by olga, rita" in page
     assert "trained successful" in page
     assert "gitml rollback delay --in production" in page
     assert "auc 0.710 0.740" in page
+    assert "What it did for the business" in page
+    assert "on_time USD 14 better 410 31 12 to 50 +930 USD (+360 to +1,500)" in page
+
+
+def test_who_does_not_see_kpis_sees_no_money(facts: SiteFacts) -> None:
+    for name, content in made(facts, SiteView(pages=("changes", "inventory"))).items():
+        assert b"on_time" not in content, name
 
 
 def test_a_role_sees_its_pages_and_nothing_of_a_hidden_column(facts: SiteFacts) -> None:
@@ -167,6 +207,27 @@ def test_names_do_nothing(facts: SiteFacts) -> None:
             assert len(content) < 1_000_000
 
 
+def stretched(value: Any, words: str) -> Any:
+    """The same with long texts and long lists."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, tuple) and value and is_dataclass(value[0]) and len(value) < 60:
+        grown = tuple(stretched(inner, words) for inner in value)
+        return grown * (300 // len(grown))
+    if is_dataclass(value) and not isinstance(value, type):
+        long = {f.name: words for f in fields(value) if f.name in ("reason", "message", "subject", "title", "purpose")}
+        return replace(value, **{f.name: stretched(getattr(value, f.name), words) for f in fields(value)} | long)
+    return value
+
+
+def test_no_page_grows_over_a_megabyte(facts: SiteFacts) -> None:
+    """Whatever there is much of, and however long reasons are."""
+    kept = {name: getattr(facts, name) for name in ("models", "commits", "deployments", "states", "stages", "looks")}
+    grown = replace(stretched(facts, "because " * 120), **kept, policy_text="# x\n" * 500_000)
+    sizes = {name: len(content) for name, content in made(grown).items() if name.endswith(".html")}
+    assert max(sizes.values()) < 1_000_000, max(sizes, key=lambda name: sizes[name])
+
+
 def test_an_empty_repository_has_pages_that_say_so() -> None:
     empty = made(SiteFacts("nothing", notes=("There is nothing to show yet: this clone has no main branch.",)))
     assert "There is nothing to show yet" in text_of(empty["index.html"])
@@ -210,8 +271,12 @@ def test_a_build_leaves_nothing_of_an_older_one(facts: SiteFacts, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
-def test_a_folder_of_somebody_is_not_replaced(facts: SiteFacts, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("other", [{}, {"site.json": '{"name": "my blog"}'}, {"site.json": "["}, {".git/HEAD": "ref"}])
+def test_a_folder_of_somebody_is_not_replaced(facts: SiteFacts, tmp_path: Path, other: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    if ".git/HEAD" in other:
+        build(facts, "", EVERYTHING, out)
+    write(out, {"thesis.txt": "years of work", **other})
     with pytest.raises(UsageError, match="is no site"):
-        build(facts, "", EVERYTHING, tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+        build(facts, "", EVERYTHING, out)
+    assert (out / "thesis.txt").read_text() == "years of work"

@@ -36,7 +36,18 @@ def problems(lines: str) -> tuple[Problem, ...]:
         ("m: {causes: [drift], set: {a: yesterday + 3}}", "says no day"),
         ("m: {causes: [drift], set: {a: 2026-02-30}}", "says no day"),
         ("m: {causes: [drift], set: {a: [1]}}", "cannot be set"),
+        ("m: {causes: [drift], set: {a: 9999-12-31 + 1d}}", "after 9999"),
+        (f"m: {{causes: [drift], set: {{a: 0x{'F' * 6000}}}}}", "more than 64 bits"),
         ("m: {causes: [drift], params: ../p.yaml}", "leads out"),
+        ("m: {causes: [drift], params: models/m/production.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: policy.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: .github/workflows/x.yml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: other/policy.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: other/Gitml.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: other/dvc.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: other/models/m/production.yaml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: other/.github/workflows/x.yml}", "not a file of parameters"),
+        ("m: {causes: [drift], params: train.py}", "not a file of parameters"),
     ],
 )
 def test_what_is_wrong_is_said(line: str, said: str) -> None:
@@ -52,6 +63,31 @@ def test_models_and_params_must_be_there() -> None:
     assert [one.message for one in found] == [
         "params.yaml has no param 'window.last'", "there is no model 'n'",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["window", "steps", "steps.0", "window.days"])
+def test_a_group_or_an_item_of_a_list_is_not_set(name: str) -> None:
+    text = f"{HEAD}  m: {{causes: [drift], set: {{{name}: 1}}}}\n"
+    known = {"rate": 1, "window": {"last": "x", "days": [1]}, "steps": [1, 2]}
+    (found,) = retrained_known(parse_application(text.encode()), parse(text.encode(), "gitml.yaml"), lambda _: known)
+    assert found.message == f"{name!r} of params.yaml is not a single value"
+
+
+@pytest.mark.parametrize(
+    ("causes", "said"),
+    [
+        ("[drift, harm, schedule]", ["no monitor shows harm of 'm'"]),
+        ("[performance]", ["no monitor shows performance of 'm'"]),
+        ("[upstream]", ["'m' needs no other model"]),
+        ("[drift]", []),
+    ],
+)
+def test_a_cause_that_nothing_can_show_is_refused(causes: str, said: list[str]) -> None:
+    more = "monitors: {models: {m: {watch: [quality, drift]}}}\n"
+    text = f"{HEAD}  m: {{causes: {causes}, every: 30d}}\n{more}"
+    found = retrained_known(parse_application(text.encode()), parse(text.encode(), "gitml.yaml"), lambda _: None)
+    assert [one.message for one in found] == said
+    assert all(one.line == 5 and one.hint for one in found)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +118,21 @@ def test_days_are_those_of_the_moment_in_utc() -> None:
     assert day_of("today + 2w - 1d", MONDAY).isoformat() == "2026-03-15"
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("today - 9999w", "0100-01-01T00:00:00+00:00"),
+        ("yesterday", "0001-01-01T00:00:00+00:00"),
+        ("today", "0001-01-01T00:00:00+14:00"),
+        ("today", "9999-12-31T23:59:59-14:00"),
+    ],
+)
+def test_a_day_that_no_calendar_has_is_an_error_in_words(text: str, moment: str) -> None:
+    """A branch can claim any moment, and the gate evaluates the words for it."""
+    with pytest.raises(SpecError, match="before the year 1 or after 9999"):
+        spec(a=text).params_at(b"a: 1\n", datetime.fromisoformat(moment))
+
+
 def spec(**values: object) -> RetrainSpec:
     return RetrainSpec.model_validate({"causes": ["drift"], "set": values})
 
@@ -96,7 +147,28 @@ def test_only_the_values_change_and_stay_text() -> None:
     assert spec(a=3).params_at("\ufeffa: é\r\n".encode(), MONDAY) == "\ufeffa: 3\r\n".encode()
 
 
-@pytest.mark.parametrize("content", [b"b: 1\n", b"a: {b: 1}\n", b"a: [1]\n", b"a: |\n  x\n", b"a: 'x\n  y'\n", b""])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"b: 1\n",
+        b"a: {b: 1}\n",
+        b"a: [1]\n",
+        b"a: |\n  x\n",
+        b"a: 'x\n  y'\n",
+        b"",
+        b"a:\nb: 1\n",
+        b"{a: , b: 1}",
+        b"{a}",
+        b"a: # why\n",
+    ],
+)
 def test_what_is_no_single_value_is_not_set(content: bytes) -> None:
     with pytest.raises(SpecError):
         spec(a=3).params_at(content, MONDAY)
+
+
+@pytest.mark.parametrize("content", [b"b: &x 1\na: *x\n", b"a: &x 1\nb: *x\n", b"c: &x {a: 1}\nb: *x\na: 1\n"])
+def test_a_value_that_others_share_is_not_set(content: bytes) -> None:
+    name = "b.a" if b"c:" in content else "a"
+    with pytest.raises(SpecError, match="without a change of other values"):
+        spec(**{name: 3}).params_at(content, MONDAY)

@@ -117,3 +117,12 @@ def test_rare_errors_and_a_broken_split(judging: ModuleType) -> None:
     split = of(judging, "ratio", 20)
     assert split["sample ratio 50/50: called broken"][0] == 0
     assert split["sample ratio 52/48, 20,000 units: called broken"][0] >= 0.85
+
+
+# By day tests/rollout/test_judge.py judges each of these worlds once.
+@pytest.mark.nightly
+def test_the_whole_judgement_rarely_errs_at_any_look(judging: ModuleType) -> None:
+    """Rows, sample ratio, guardrails and metric together: in a few tests of forty looks none goes wrong."""
+    found = dict(judging.wrong(np.random.default_rng(7), 2, 40))
+    assert set(found.values()) == {0.0}, found
+    assert len(found) == 3

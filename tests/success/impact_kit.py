@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +39,24 @@ def change(day: date = CHANGED, model: str = "delay", commit: str = "c1") -> Ser
     return ServedChange(moment, model, "production", "promotion", "20260301T000000Z-3f2a90bc", "", commit, 7)
 
 
+def _bench() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "impact_benchmark", Path(__file__).parents[2] / "benchmarks/impact.py"
+    )
+    assert spec
+    assert spec.loader
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+bench = _bench()
+
+
 def noise(kind: str, count: int, seed: int) -> Floats:
-    """Of variance 1 where it has one: ``iid``, ``ar.5``, ``ar.8``, ``trend`` (3 % of it a day), ``walk``."""
-    rng = np.random.default_rng(seed)
-    shocks = rng.normal(size=count + 200)
-    if kind == "walk":
-        return np.cumsum(0.3 * shocks[200:])
-    rho = float(kind[2:]) if kind.startswith("ar") else 0.0
-    for n in range(1, len(shocks)):
-        shocks[n] = rho * shocks[n - 1] + np.sqrt(1 - rho**2) * shocks[n]
-    return shocks[200:] + (0.03 * np.arange(count) if kind == "trend" else 0.0)
+    """Of a kind that the benchmark has."""
+    made: Floats = bench.noise(kind, count, seed)
+    return made
 
 
 def simulated(kind: str, effect: float, seed: int, days: int = 28) -> ImpactQuestion:

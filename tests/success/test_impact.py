@@ -15,7 +15,7 @@ from gitml.success.interrupted import interrupted_ar1
 from gitml.success.returns import Effort, return_on
 from gitml.success.structural import structural_level
 from gitml.verdict import Phase
-from success.impact_kit import BEFORE, CHANGED, change, kpi, noise, series, simulated
+from success.impact_kit import BEFORE, CHANGED, Floats, change, kpi, noise, series, simulated
 
 pytest.importorskip("statsmodels")
 
@@ -45,7 +45,7 @@ def test_more_of_what_should_be_less_is_worse() -> None:
     assert found.a_month[0] < 0, "it costs"
 
 
-@pytest.mark.parametrize("kind", ["iid", "ar.8", "trend", "walk"])
+@pytest.mark.parametrize("kind", ["iid", "AR.8", "trend", "random walk"])
 def test_nothing_is_no_clear_change(kind: str) -> None:
     claims = sum(impact(simulated(kind, 0.0, seed, 14)).is_clear for seed in range(2))
     assert claims == 0
@@ -54,7 +54,7 @@ def test_nothing_is_no_clear_change(kind: str) -> None:
 def test_weekdays_and_controls_are_no_effect() -> None:
     days = BEFORE + 29
     week = np.tile([0, 0, 0, 0, 0, 30.0, 40.0], days)[:days]
-    visits = 50 + 10 * noise("walk", days, 3)
+    visits = 50 + 10 * noise("random walk", days, 3)
     visits[BEFORE + 1 :] += 20
     values = 100 + week + visits + noise("iid", days, 4) / 10
     alone = ImpactQuestion(series(values), change(), 28)
@@ -65,6 +65,25 @@ def test_weekdays_and_controls_are_no_effect() -> None:
     assert found.effect == pytest.approx(3.0, abs=0.3)
     gone = series([*visits[:-3], None, None, None], name="visits")
     assert "without the controls visits" in " ".join(impact(replace(alone, controls=[gone])).notes)
+
+
+def test_controls_that_say_nothing_more_are_left_out() -> None:
+    asked = simulated("iid", 4.0, 1)
+    visits = noise("iid", BEFORE + 29, 9)
+    given = {"visits": visits, "twice": 2 * visits, "weekend": (np.arange(BEFORE + 29) % 7 == 5) * 1.0}
+    found = impact(replace(asked, controls=[series(values, name=name) for name, values in given.items()]))
+    assert found.phase is Phase.SUCCESSFUL
+    assert "without the controls twice, weekend" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    "values", [np.arange(99) * 1.0, (np.arange(99) == 80) * 1.0, np.full(99, 1e99) * np.linspace(1, 2, 99)]
+)
+def test_odd_series_give_numbers(values: Floats) -> None:
+    found = impact(ImpactQuestion(series(values), change(), 28))
+    assert found.low is not None
+    assert found.high is not None
+    assert np.isfinite([found.low, found.high]).all()
 
 
 def test_changes_at_the_same_time_cannot_be_told_apart() -> None:
@@ -102,7 +121,7 @@ def test_a_kpi_that_cannot_be_read_says_so() -> None:
 
 
 def test_gaps_are_no_zeros() -> None:
-    asked = simulated("ar.5", 5.0, 2)
+    asked = simulated("AR.5", 5.0, 2)
     values = np.array([day.value for day in asked.series.days], dtype=float)
     values[[3, 9, 40, 41, BEFORE + 4]] = np.nan
     found = impact(replace(asked, series=series(values)))
@@ -144,7 +163,7 @@ def test_the_interrupted_series_is_generalised_least_squares() -> None:
 
 
 def test_the_structural_level_widens_with_the_days_that_it_tells() -> None:
-    y = noise("walk", 100, 1)
+    y = noise("random walk", 100, 1)
     nothing = np.zeros((100, 0))
     widths = [(found := structural_level(y[: 70 + n], nothing[: 70 + n], 70)).high - found.low for n in (2, 10, 30)]
     assert widths[0] < widths[1] < widths[2]

@@ -79,3 +79,18 @@ def test_a_warehouse_is_asked_only_what_main_asks(shop: Path) -> None:
     (shop / "gitml.yaml").write_text(spec.replace("5 AS value", "6 AS value"))
     ran = gitml(shop, "kpi", "paid", *WINDOW, env=env)
     assert (ran.code, "main does not have this query of the KPI paid" in ran.err) == (2, True)
+
+
+def test_what_kpis_name_is_checked(shop: Path) -> None:
+    (shop / "policy.yaml").write_text("environments: {production: {}}\n")
+    text = SPEC + "kpis: {sold: {event: sold, environment: prodution, controls: [vists], models: [price]}}\n"
+    (shop / "gitml.yaml").write_text(text + "costs: {runner_minute: {tpu: 1.0}, serving_month: {pricy: 3}}\n")
+    said = gitml(shop, "check").err + gitml(shop, "check").out
+    for words in (
+        "kpis.sold.environment: policy.yaml has no environment 'prodution'",
+        "kpis.sold.controls[0]: there is no KPI 'vists'",
+        "kpis.sold.models[0]: there is no model 'price'",
+        "costs.runner_minute.tpu: there is no hardware 'tpu'",
+        "costs.serving_month.pricy: there is no model 'pricy'",
+    ):
+        assert words in said

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitml.cijobs.retrainfacts import NOT_NOW, RetrainFacts
+from gitml.cijobs.retrainfacts import RetrainFacts
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, Signer, bound
@@ -20,12 +20,12 @@ from gitml.forges.base import PullRequest
 from gitml.gate.people import person_of, teams_of
 from gitml.policy.people import holds
 from gitml.retraining.brakes import Declined
-from gitml.retraining.declined import KIND, roles_that_decline
+from gitml.retraining.declined import KIND, LONGEST, roles_that_decline
 from gitml.spec.policy import Policy
 from gitml.spec.retrain import RETRAIN_CAUSES
 
-LONGEST, _BY_DEFAULT = timedelta(days=366), timedelta(days=14)
-_LABEL = re.compile(rf"{re.escape(NOT_NOW)}(?:[ :]+(?P<time>\S+))?")
+_BY_DEFAULT = timedelta(days=14)
+_LABEL = re.compile(r"gitml:not-now(?:[ :]+(?P<time>\S+))?")
 
 
 @dataclass(frozen=True)
@@ -97,28 +97,28 @@ def sign_labels(facts: RetrainFacts, key: SigningKey) -> tuple[str, ...]:
     for model, spec in facts.specs.items():
         for kind in spec.causes:
             pulls = (one.pull for one in facts.pulls(model, kind) if not one.pull.is_merged)
-            for told, number in (found for pull in pulls for found in _labels(place, pull, kind)):
-                if not _is_known(facts.heard, model, told, number) and _may(place, main, told):
-                    due.append(_statement(place, main, model, told, number))
+            for pull in pulls:
+                told = next((one for one in _labels(place, pull, kind) if _may(place, main, one)), None)
+                if told and not _is_known(facts.heard, model, told, pull.number):
+                    due.append(_statement(place, main, model, told, pull.number))
     return Signer(place, main.policy(), key).sign(due) if due else ()
 
 
-def _labels(place: Place, pull: PullRequest, kind: str) -> Iterator[tuple[Declined, int]]:
-    """The newest one of a pull request that still has it."""
+def _labels(place: Place, pull: PullRequest, kind: str) -> Iterator[Declined]:
+    """What labels say that a pull request still has, the newest first. One that does not count hides none below it."""
     if not any(_LABEL.fullmatch(label) for label in pull.labels):
         return
-    put = [one for one in place.forge.pulls.labelled(pull.number) if one.label in pull.labels]
-    found = [(one, match) for one in put if (match := _LABEL.fullmatch(one.label))]
-    if not found:
-        return
-    newest, match = found[-1]
-    try:
-        lasts = min(parse_duration(match["time"]) if match["time"] else _BY_DEFAULT, LONGEST)
-    except WrongValueError as exc:
-        place.say(f"#{pull.number}: the label {newest.label!r} says no time: {exc}")
-        return
-    since = datetime.fromisoformat(newest.time)
-    yield Declined(kind, newest.by, f"the label {newest.label} on #{pull.number}", since, since + lasts), pull.number
+    for put in reversed(place.forge.pulls.labelled(pull.number)):
+        match = _LABEL.fullmatch(put.label) if put.label in pull.labels else None
+        if match is None:
+            continue
+        try:
+            lasts = min(parse_duration(match["time"]) if match["time"] else _BY_DEFAULT, LONGEST)
+        except WrongValueError as exc:
+            place.say(f"#{pull.number}: the label {put.label!r} says no time: {exc}")
+            continue
+        since = datetime.fromisoformat(put.time)
+        yield Declined(kind, put.by, f"the label {put.label} on #{pull.number}", since, since + lasts)
 
 
 def _is_known(heard: BelievedEvents, model: str, told: Declined, number: int) -> bool:

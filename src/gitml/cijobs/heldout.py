@@ -14,6 +14,7 @@ from gitml.pipelines.journal import JournalEntry
 from gitml.registry import Record, lineage_digest, record_in, replaced, versions
 from gitml.registry.outputs import on_other_rows, parse_replicates
 from gitml.registry.record import File
+from gitml.registry.store import with_digest
 from gitml.reports.holdoutfacts import ReportedHoldOut
 from gitml.training.compare import recorded_replicates
 from gitml.training.train import Training, record_of, stages_of
@@ -29,9 +30,12 @@ def held_of(
     if any(stage not in runs for stage in stages_of(about.dvc, name, model)):
         return None
     entries = {stage: run.entry for stage, run in runs.items()}
-    if _has(about, push, name, lineage_digest(name, entries)) or not (about.root / model.metrics).is_file():
+    digest = lineage_digest(name, entries)
+    if _has(about, push, name, digest) or not (about.root / model.metrics).is_file():
         return None
-    record = record_of(about, name, entries, _files(runs))
+    # On top of the bot's commit the version has its record already, which is no version before it.
+    known = with_digest(about.root, name, digest, entries)
+    record = known[1] if known else record_of(about, name, entries, _files(runs))
     chosen = replaced(about.root, record)
     if chosen is None:
         return None

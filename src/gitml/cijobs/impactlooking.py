@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from gitml.git.ledger import LOOKS
 from gitml.inference.impact import evidence_of_clone, with_evidence
 from gitml.jsontext import canonical, plain
 from gitml.success.facts import FactPlace
-from gitml.success.impact import HORIZONS
+from gitml.success.impact import HORIZONS, ChangeImpact
 from gitml.success.looking import BusinessView, change_impacts
 
 
@@ -51,12 +51,17 @@ def impacts_due(here: Here, main: Mainline, facts: FactPlace, at: datetime) -> t
     return tuple(_held(facts, view, one, lambda found: with_evidence(found, view.app, evidence)) for one in due)
 
 
-def _held(facts: FactPlace, view: BusinessView, due: DueImpact, finish: Any) -> HeldAgainst:
+def _held(
+    facts: FactPlace, view: BusinessView, due: DueImpact, finish: Callable[[ChangeImpact], ChangeImpact]
+) -> HeldAgainst:
     horizons = [days for days in HORIZONS if days <= due.days]
     try:
         (found,) = change_impacts(facts, view, [due.change], horizons)
     except GitmlError as exc:
         return HeldAgainst(due, {}, later=exc.message.splitlines()[0])
+    except ModuleNotFoundError as exc:
+        # Workflows from before KPIs were held against changes do not install it, and looks go on.
+        return HeldAgainst(due, {}, later=f"{exc.name} is not installed: render the workflows again, `gitml ci render`")
     told = plain(finish(found))
     unread = [one.reason for one in found.results if one.reason.startswith("the KPI cannot be read")]
     if unread:

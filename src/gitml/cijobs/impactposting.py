@@ -34,7 +34,8 @@ def tell_impacts(teller: Teller, signed: Sequence[SignedImpact]) -> tuple[ToldBu
 def _told(teller: Teller, one: SignedImpact) -> ToldBusiness:
     change, problems = one.change, list[str]()
     key = f"{teller.application}/impact/{change.model}/{change.environment}/{change.commit[:12]}"
-    text = impact_report(one.told, run=teller.job.run_url)
+    page = impact_report(one.told, run=teller.job.run_url)
+    text = teller.shown(page.text, page.pictures)
     comments = {
         pull: how
         for pull in _pulls(teller, change, problems)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from gitml.cijobs.lookdue import MOST_WINDOWS
@@ -25,6 +25,7 @@ from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.looks import Looks
+from gitml.evidence.statement import Statement
 from gitml.forges.base import OnPull, PullRequest
 from gitml.git.edit import bring
 from gitml.policy.change import in_force
@@ -35,12 +36,12 @@ from gitml.reports.promotion import short
 from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situation
 from gitml.retraining.causes import BY_HAND, STALE, NamedLook, WatchedVersion
 from gitml.retraining.data import changed_data
-from gitml.retraining.declined import declined_of
+from gitml.retraining.declined import declined_of, refusals
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
-from gitml.spec.retrain import RetrainSpec
+from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
 
-ENDED, OURS, NOT_NOW = "<!-- gitml:retrain:ended -->", "<!-- gitml:retrain:", "gitml:not-now"
+ENDED, OURS = "<!-- gitml:retrain:ended -->", "<!-- gitml:retrain:"
 _MOST_COMMITS = 60
 # Comments on pull requests that were last trained before say nothing of this week.
 _TALKED = timedelta(days=60)
@@ -104,7 +105,7 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
-            declined=declined_of(self.main.policy(), self.heard.all("declined", model=model), at),
+            declined=declined_of(self._refusals(model), at),
             final=tuple(self._final(main, model, watched, at)),
             changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
@@ -113,6 +114,9 @@ class RetrainFacts:
     def _named(self, model: str, at: datetime) -> tuple[NamedLook, ...]:
         mine = (look for look in self.looks.counting if look.monitor[0] == model and look.said.time <= at)
         return tuple(NamedLook(look.said.name, look.said.time, look.details) for look in mine)
+
+    def _refusals(self, model: str) -> tuple[Statement, ...]:
+        return refusals(self.main.policy(), self.heard.believed, model)
 
     def _final(self, main: Mainline, model: str, watched: Sequence[WatchedVersion], at: datetime) -> Iterator[Brake]:
         policy = self.main.policy()
@@ -138,9 +142,9 @@ class RetrainFacts:
         return branch_of(self.main, RETRAIN, model, kind)
 
     def past(self, model: str) -> tuple[PastRetraining, ...]:
-        """Oldest first."""
+        """Oldest first; also for causes that gitml.yaml names no more."""
         champion = champions(self.main, model)
-        kinds = (*self.specs[model].causes, BY_HAND, STALE)
+        kinds = (*RETRAIN_CAUSES, BY_HAND, STALE)
         found = [self._told(one, kind, model, champion) for kind in kinds for one in self.pulls(model, kind)]
         return tuple(sorted(found, key=lambda one: (one.asked, one.pull)))
 
@@ -174,8 +178,8 @@ class RetrainFacts:
 
     def _told(self, one: PastPull, kind: str, model: str, champion: Mapping[str, datetime]) -> PastRetraining:
         pull, runs = one.pull, tuple(time for time, _ in one.claims)
-        # Closed with a label is closed for the time that the label says, which the ledger knows.
-        ended = ENDED in pull.body or any(label.startswith(NOT_NOW) for label in pull.labels)
+        # Closed with a label is closed for the time that the label says; only one that is signed counts.
+        ended = ENDED in pull.body or any(one.binding.pull == pull.number for one in self._refusals(model))
         state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ended else "closed"
         gained = self._gained(one, model, champion) if state == "merged" else False if state == "closed" else None
         talked = runs[-1] > self.now - _TALKED
@@ -228,7 +232,12 @@ def _wrong_params(main: Mainline, spec: RetrainSpec, at: datetime) -> str:
 
 
 def _moment(claim: Claim, time: str) -> datetime:
-    try:
-        return datetime.fromisoformat(claim.moment or time)
-    except ValueError:
-        return datetime.fromisoformat(time)
+    """What the commit claims, else when it was made: a branch can claim anything, and its commit be of any time."""
+    for said in (claim.moment, time):
+        try:
+            found = datetime.fromisoformat(said)
+        except ValueError:
+            continue
+        if found.tzinfo is not None:
+            return found
+    return datetime.min.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ made up for by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,9 +14,9 @@ from functools import partial
 from gitml.ci.github.layout import file_name
 from gitml.cijobs.declining import sign_labels
 from gitml.cijobs.push import BOT
-from gitml.cijobs.retrain import TrainingWish, put_training, start_training
+from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
-from gitml.control.change import BEGIN, END, OVERTAKEN, drop_branch, keep_pull
+from gitml.control.change import BEGIN, END, OVERTAKEN, branch_of, drop_branch, keep_pull
 from gitml.control.looks import copy_to_ledger
 from gitml.control.place import Place
 from gitml.derivation import proposal
@@ -33,7 +33,6 @@ from gitml.reports.escape import prose
 from gitml.retraining.brakes import Situation, brakes_on, without_gain
 from gitml.retraining.causes import BY_HAND, TrainingCause
 from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
-from gitml.spec.datewords import day_of
 from gitml.spec.dvcfiles import LOCK_FILE
 
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
@@ -77,7 +76,7 @@ def retrain(place: Place, key: SigningKey | None = None) -> tuple[Retrained, ...
         facts = _facts(place)
     situations = facts.situations()
     every = zip(situations, plan_all(situations), strict=True)
-    return tuple(_tried(RetrainWork(facts, one), found) for one, found in every)
+    return (*(_tried(RetrainWork(facts, one), found) for one, found in every), *_orphans(facts))
 
 
 def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
@@ -108,6 +107,27 @@ def open_by_hand(place: Place, model: str, kind: str, reason: str) -> Retrained:
     return RetrainWork(facts, one).opened(RetrainPlan(model, one.at, "open", reason, cause=cause))
 
 
+def closed(place: Place, found: RetrainPlan, *, talks: bool = True) -> Retrained:
+    """The text says why first: so a run that was killed in between is known for what it was."""
+    forge, pull, why = place.forge, place.forge.pulls.get(found.pull), prose(found.why)
+    if ENDED not in pull.body:
+        said = f"{BEGIN}\n{ENDED}\n**Closed**: {why}.\n"
+        forge.pulls.edit(found.pull, body=pull.body.replace(BEGIN, said, 1) if BEGIN in pull.body else said + END)
+    forge.merges.close(found.pull, f"{OVERTAKEN} {why}.\n\n{OURS}closed -->" if talks else "")
+    drop_branch(place, pull.head.branch, pull.head.commit)
+    return Retrained(found, "closed", found.pull)
+
+
+def _orphans(facts: RetrainFacts) -> Iterator[Retrained]:
+    """What is open of models that gitml.yaml does not retrain any more."""
+    for model in facts.main.application().models:
+        if model not in facts.specs:
+            for pull in facts.place.forge.merges.under(f"{branch_of(facts.main, RETRAIN, model)}/"):
+                if pull.base.branch == facts.place.branch and facts.claims(pull.head.commit):
+                    why = "gitml.yaml does not retrain it any more"
+                    yield closed(facts.place, RetrainPlan(model, facts.now, "close", why, pull=pull.number))
+
+
 @dataclass(frozen=True)
 class RetrainWork:
     """One model."""
@@ -132,11 +152,12 @@ class RetrainWork:
     def opened(self, found: RetrainPlan) -> Retrained:
         cause = found.cause
         assert cause is not None
-        copy_to_ledger(self.place, [look.said for look in self._looks(cause)])
         gone = {one.pull.head.commit for one in self.facts.pulls(self.one.model, cause.kind) if not one.pull.is_open}
         return self._put(found, cause, lambda head: head not in gone and self._asked(head) >= cause.since)
 
     def _put(self, found: RetrainPlan, cause: TrainingCause, holds: Callable[[str], bool]) -> Retrained:
+        # The gate derives its commit from them, and its text links them: they stay when their branch goes.
+        copy_to_ledger(self.place, [look.said for look in self._looks(cause)])
         branch = self.facts.branch(self.one.model, cause.kind)
         put = put_training(self.place.git, self.place.remote, TrainingWish(branch, holds, partial(self._commit, cause)))
         if put is None:
@@ -186,8 +207,6 @@ class RetrainWork:
         pull = self.place.forge.pulls.get(found.pull)
         may_run = not any(brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause))
         stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
-        if found.cause.stands:
-            copy_to_ledger(self.place, [look.said for look in self._looks(found.cause)])
         return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
 
     def _is_overtaken(self, head: str) -> bool:
@@ -197,15 +216,7 @@ class RetrainWork:
         return any(main.tree.entry(path) != before.entry(path) for path in (*_OVERTAKES, self.one.spec.params))
 
     def _closed(self, found: RetrainPlan) -> Retrained:
-        """The text says it first: so a run that was killed in between is known for what it was."""
-        forge, pull = self.place.forge, self.place.forge.pulls.get(found.pull)
-        if ENDED not in pull.body:
-            said = f"{BEGIN}\n{ENDED}\n**Closed**: {prose(found.why)}.\n"
-            forge.pulls.edit(found.pull, body=pull.body.replace(BEGIN, said, 1) if BEGIN in pull.body else said + END)
-        comment = f"{OVERTAKEN} {prose(found.why)}.\n\n{OURS}closed -->" if self._may_talk else ""
-        forge.merges.close(found.pull, comment)
-        drop_branch(self.place, pull.head.branch, pull.head.commit)
-        return Retrained(found, "closed", found.pull)
+        return closed(self.place, found, talks=self._may_talk)
 
     @property
     def _may_talk(self) -> bool:
@@ -228,7 +239,7 @@ class RetrainWork:
         story = words.RetrainStory(
             self.one.model, cause.kind, cause.reason, cause.since, asked, cause.environment,
             str(cause.shows.get("version", "")), tuple(map(self._window, self._looks(cause))), cause.shows,
-            {name: (str(said), str(_set(said, asked))) for name, said in spec.set.items()},
+            {name: (str(spec.set[name]), str(value)) for name, value in spec.values_at(asked).items()},
             cost.hours, cost.gpu_hours, cost.money, spec.error, tuple(map(str, found.brakes)), by,
         )  # fmt: skip
         return NewPull(words.title(self.one.model, cause.kind), branch, self.place.branch, words.text(story))
@@ -238,7 +249,3 @@ class RetrainWork:
         newest = look.details.look.looks[-1:]
         rows, sketch = (newest[0].rows, newest[0].sketch) if newest else (0, "")
         return words.LookedWindow(since, until, rows, sketch, self.place.page(f"blob/{LEDGER}/{look.said.name}"))
-
-
-def _set(said: bool | float | str, moment: datetime) -> object:
-    return day_of(said, moment) if isinstance(said, str) else said

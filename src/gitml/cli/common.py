@@ -61,6 +61,10 @@ def models_of(ctx: click.Context) -> list[str] | None:
         return None
 
 
+# Commands look windows, months and hundreds of years of cool-down back and ahead of a moment.
+_YEARS = range(1900, 9001)
+
+
 def moment(text: str | None, default: D) -> datetime | D:
     """A time of the call; without a zone it is UTC. ``T24:00`` is the end of a day (ISO 8601)."""
     if text is None:
@@ -70,8 +74,10 @@ def moment(text: str | None, default: D) -> datetime | D:
         found = (
             datetime.fromisoformat(f"{day}T00:00{zone}") + timedelta(days=1) if last else datetime.fromisoformat(text)
         )
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise click.BadParameter(f"{text!r} is not a time such as 2026-04-01 or 2026-04-01T06:00:00Z") from exc
+    if found.year not in _YEARS:
+        raise click.BadParameter(f"{text!r} is not between the years {_YEARS[0]} and {_YEARS[-1]}")
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples, interval, number, report_file, root_of
-from gitml.output import paint, printable, show, show_json, table
+from gitml.output import note, paint, printable, show, show_json, table
 from gitml.verdict import Phase
 
 _STYLE = {Phase.SUCCESSFUL: "green", Phase.FAILED: "red", Phase.INCONCLUSIVE: "yellow", Phase.ERROR: "red"}
@@ -43,12 +43,10 @@ def holdout(ctx: click.Context, /, challenger: str, champion: str, target: Path 
     assert told.holdout is not None
     found = verdict(told.holdout)
     if target:
-        from gitml.files import write_file
-        from gitml.reports.facts import Report
-        from gitml.reports.markdown import render
+        from gitml.inference.holdoutreport import write_report
 
-        text = render(Report(load_application(root).application, models=(told,)))
-        write_file(target, text.encode())
+        if not write_report(target, load_application(root).application, told):
+            note("the report has no picture: pip install 'gitml[report]'")
     if as_json:
         show_json({"model": told.name, "version": told.version, "verdict": plain(found), **plain(told.holdout)})
     else:

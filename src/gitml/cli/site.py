@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +21,25 @@ if TYPE_CHECKING:
     from gitml.site.facts import SiteFacts
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "gitml site build --role risk --out site    pages for one role",
+        "gitml site serve --role risk               the same on this machine alone",
+    )
+)
 def site() -> None:
     """Pages that show each role its part of the application."""
 
 
+# Of each model: nobody copies what is served, so there is room for more pages.
+_SERVED = 200
 _repository = click.option("--repository", metavar="OWNER/NAME", default="", help="Where origin does not say it.")
+_kpis = click.option(
+    "--kpis",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="What `gitml kpi --json` printed: days of KPIs, which the site draws.",
+)
 _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what this clone knows.")
 
 
@@ -38,13 +52,12 @@ _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what
 )
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role of policy.yaml; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write.")
+@_kpis
 @_repository
 @_offline
 @as_json
 @click.pass_context
-def build(
-    ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, repository: str, offline: bool, as_json: bool
-) -> None:
+def build(ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> None:
     """Write the site of a role: pages without scripts, that load nothing from elsewhere.
 
     `views` of policy.yaml say which pages, models and columns a role sees; what it may not see is not written. An older
@@ -55,7 +68,10 @@ def build(
     from gitml.site.build import build as write_site
     from gitml.site.order import orders
 
-    facts = _facts(ctx, repository, offline=offline)
+    facts = _facts(ctx, **asked)
+    for text in (*facts.notes, facts.ledger_problem):
+        if text:
+            note(printable(text))
     built = [write_site(facts, *order) for order in orders(root_of(ctx), roles, out)]
     if as_json:
         show_json(built)
@@ -67,10 +83,11 @@ def build(
 @site.command(epilog=examples("gitml site serve", "gitml site serve --role risk --port 8480"))
 @click.option("--role", default="", metavar="ROLE", help="A role of policy.yaml; everything without it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8480, show_default=True, help="0: any that is free.")
+@_kpis
 @_repository
 @_offline
 @click.pass_context
-def serve(ctx: click.Context, /, *, role: str, port: int, repository: str, offline: bool) -> None:
+def serve(ctx: click.Context, /, *, role: str, port: int, **asked: Any) -> None:
     """Show the site on this machine alone, made anew when something changed.
 
     It answers at 127.0.0.1 and to nobody else's name, and also compares any two moments. Ctrl-C ends it.
@@ -81,20 +98,18 @@ def serve(ctx: click.Context, /, *, role: str, port: int, repository: str, offli
 
     root = root_of(ctx)
     view = view_of(root, role)
-    with SiteServer(lambda: _facts(ctx, repository, offline=offline), role, view, port) as server:
+    with SiteServer(lambda: _facts(ctx, **asked, pages=_SERVED), role, view, port) as server:
         show(printable(server.url))
         server.run()
 
 
-def _facts(ctx: click.Context, repository: str, *, offline: bool) -> SiteFacts:
+def _facts(ctx: click.Context, *, repository: str, offline: bool, kpis: Path | None, pages: int = 0) -> SiteFacts:
     from gitml.site.gather import SiteSource, gather
+    from gitml.site.readkpis import kpi_days
 
     with _maybe_placed(ctx, offline=offline) as place:
-        facts = gather(SiteSource(root_of(ctx), os.environ, repository, place, offline))
-    for text in (*facts.notes, facts.ledger_problem):
-        if text:
-            note(printable(text))
-    return facts
+        source = SiteSource(root_of(ctx), os.environ, repository, place, offline, kpis=kpi_days(kpis) if kpis else {})
+        return gather(replace(source, pages_per_model=pages) if pages else source)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _found(
     if kind == "schedule":
         return tuple(by_schedule(spec, model, newest, moment))
     if kind == "new_data":
-        return tuple(by_data(spec, model, changed_data(git, claim.base, model, newest, spec.data)))
+        return tuple(by_data(spec, model, changed_data(git, claim.base, model, newest, spec.data), moment))
     if kind == "upstream":
         return tuple(by_upstream(spec, model, changed_upstream(git, claim.base, model, moment)))
     rules = parse_policy(tree.read(POLICY) or b"").retraining.looks

@@ -16,14 +16,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gitml.evidence.audit import Audit, ChangeRow
-from gitml.evidence.facts import AuditFacts
+from gitml.evidence.facts import AuditFacts, Rules
 from gitml.evidence.statement import strict_json
 from gitml.evidence.trust import Believed
 from gitml.git.ledgerline import LedgerEntry, Line, grown
 from gitml.jsontext import plain
 
-FACTS, EVENTS, CHANGES, FINDINGS, VERDICT = (
+FACTS, KEYS, EVENTS, CHANGES, FINDINGS, VERDICT = (
     "facts.json",
+    "keys.json",
     "events.jsonl",
     "changes.jsonl",
     "findings.jsonl",
@@ -40,6 +41,7 @@ def files(audit: Audit) -> dict[str, bytes]:
     found = plain(findings)
     return {
         FACTS: _json(_facts(audit)),
+        KEYS: _json({"policies": [*map(_keys, audit.facts.policies)]}),
         VERDICT: _json({"repository": audit.facts.repository, **plain(audit.verdict)}),
         EVENTS: _lines(events),
         CHANGES: _lines(changes),
@@ -72,6 +74,12 @@ def event_row(event: Believed) -> dict[str, Any]:
         **about,
     }
     return {name: given.get(name, "") for name in event_row_columns()}
+
+
+def _keys(rules: Rules) -> dict[str, Any]:
+    """The keys that one state of policy.yaml named, for a reader that knows no YAML."""
+    keys = [{"name": name, **key.model_dump(mode="json", by_alias=True)} for name, key in sorted(rules.keys.items())]
+    return {"commit": rules.commit, "sha256": rules.digest, "keys": keys}
 
 
 def _facts(audit: Audit) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,7 +19,7 @@ from gitml.refs import NAME, VERSION
 from gitml.verdict import Phase
 
 KIND = "impact"
-_MOST_RESULTS, _MOST_WORDS = 600, 20_000
+_MOST_RESULTS, _MOST_DAYS, _MOST_WORDS = 600, 200, 20_000
 _Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 _Version = Annotated[str, Field(pattern=f"^{VERSION.pattern}$")]
 _Oid = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
@@ -46,7 +46,7 @@ class ToldChange(_Form):
 
 
 class ToldResult(BaseModel):
-    """Of one KPI at one horizon. What only the report draws is not looked at."""
+    """Of one KPI at one horizon, with the days that were compared. What only the report draws is not looked at."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -54,6 +54,7 @@ class ToldResult(BaseModel):
     days: Annotated[int, Field(ge=1, le=366)]
     phase: Phase
     reason: Annotated[str, Field(max_length=_MOST_WORDS)]
+    points: Annotated[list[tuple[date, float | None]], Field(max_length=_MOST_DAYS)] = []
 
 
 class ToldImpact(BaseModel):
@@ -164,6 +165,17 @@ def impacts_of(told: Iterable[Believed]) -> tuple[SignedImpact, ...]:
             continue
         first.setdefault(one.details.id, one)
     return tuple(sorted(first.values(), key=lambda one: (one.change.moment, one.change.name, one.details.days)))
+
+
+def signed_days(signed: Iterable[SignedImpact]) -> Mapping[str, Mapping[str, float]]:
+    """By KPI the days that were compared, with their values, as the newest statement has each: for pages, which read no
+    source."""
+    found: dict[str, dict[str, float]] = {}
+    for one in sorted(signed, key=lambda impact: impact.details.at):
+        for result in one.told["results"]:
+            days = found.setdefault(str(result["kpi"]), {})
+            days.update({str(day): float(value) for day, value in result.get("points") or () if value is not None})
+    return {name: dict(sorted(days.items())) for name, days in found.items() if days}
 
 
 def findings(told: Sequence[Believed]) -> Iterator[Finding]:

@@ -100,6 +100,7 @@ def version_of(
         slices=_role(shelf, record, "slices", _slices),
         signature=signature,
         data_until=_data_until(signature),
+        bias_audited=_bias_audited(shelf.application, record.model),
         authors=authors if authors is not None else Unknown("nobody looked who made the version"),
     )
 
@@ -130,6 +131,13 @@ def _slices(raw: bytes, path: str) -> list[Mapping[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{path} is no list of groups")
     return found
+
+
+def _bias_audited(application: Application, model: str) -> datetime | Unknown:
+    spec = application.bias.get(model)
+    if spec is None or spec.audited is None:
+        return Unknown(f"gitml.yaml of the base branch names no audit under `bias.{model}.audited`")
+    return spec.audited.on
 
 
 def _data_until(signature: Mapping[str, Any] | Unknown) -> datetime | Unknown:

@@ -66,7 +66,7 @@ class Version:
 
     ``artifact`` is the SHA-256 that the record says, ``size`` in bytes. ``verified`` says how the bytes were compared
     with it. ``resamples`` names the rows and seed of the metrics' replicates: equal names pair, "" pairs with nothing.
-    ``authors`` made the commits that the version came from.
+    ``authors`` made the commits that the version came from. ``bias_audited``: when its model was, last.
     """
 
     model: str
@@ -86,6 +86,9 @@ class Version:
         default_factory=lambda: Unknown("nothing says when the newest training data is from")
     )
     authors: tuple[Commit, ...] | Unknown = field(default_factory=lambda: Unknown("nobody looked who made the version"))
+    bias_audited: datetime | Unknown = field(
+        default_factory=lambda: Unknown("nothing says when the model was last audited for bias")
+    )
 
     @property
     def short(self) -> str:

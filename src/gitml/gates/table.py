@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitml.gates import (
+    audit_age,
     canary,
     champion,
     data_age,
@@ -33,6 +34,7 @@ GATES: dict[str, PolicyGate] = {
     "latency": latency,
     "slices": slices,
     "fairness": fairness,
+    "audit_age": audit_age,
     "quality": quality,
     "drift": drift,
     "harm": harm,

@@ -48,10 +48,10 @@ def read_held(place: Path, spec: HoldOut, sides: tuple[Predictor, Predictor], ti
     for name in [name for name in (spec.label, time, spec.unit) if name]:
         if name not in table.schema.names:
             raise InconclusiveError(f"its rows have no column {name}")
-    table = table.filter(pc.is_valid(table[spec.label])).combine_chunks()
+    table = table.filter(_is_labelled(table[spec.label])).combine_chunks()
     if not table.num_rows:
         raise InconclusiveError("it has no row with a label")
-    moments = moments_of(_one(table[time])) if time else None
+    moments = _moments(table, time) if time else None
     unit, word = _units(table, spec, moments)
     answers = [_answers(side, table, who) for side, who in zip(sides, ("the other version", "it"), strict=True)]
     (truth, old, new), numeric = _numbers([table[spec.label].to_pylist(), *answers])
@@ -73,6 +73,20 @@ def _table(place: Path, side: Predictor, named: str) -> pa.Table:
     if not parts:
         raise InconclusiveError("it has no rows")
     return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _is_labelled(labels: Any) -> Any:
+    """Not a number is not a label either, as pandas writes what is missing."""
+    there = pc.is_valid(labels)
+    return pc.and_not(there, pc.is_nan(labels).fill_null(False)) if pa.types.is_floating(labels.type) else there
+
+
+def _moments(table: pa.Table, time: str) -> Any:
+    try:
+        return moments_of(_one(table[time]))
+    except pa.ArrowException:
+        # What Arrow says has the value in it.
+        raise InconclusiveError(f"its column {time} holds values that are not times") from None
 
 
 def _one(column: Any) -> Any:
@@ -100,8 +114,11 @@ def _answers(side: Predictor, table: pa.Table, who: str) -> list[Any]:
             some = table.slice(start, _PIECE)
             rows = side.signature.columns({name: some[name].to_pylist() for name in names})
             found += side.answers(rows)[:, 0].tolist()
-    except (InputError, GitmlError) as exc:
-        raise InconclusiveError(f"{who} cannot answer these rows: {first_line(str(exc))}") from exc
+    except InputError as exc:
+        wrong = exc.problems[0]
+        raise InconclusiveError(f"{who} cannot answer these rows: {wrong.field} must be {wrong.expected}") from None
+    except GitmlError as exc:
+        raise InconclusiveError(f"{who} cannot answer these rows: {first_line(exc.message)}") from exc
     return found
 
 
@@ -117,3 +134,13 @@ def _numbers(columns: Sequence[list[Any]]) -> tuple[list[Any], bool]:
 def first_line(text: str) -> str:
     """Of a message, so much that a report can show it."""
     return (text.splitlines() or [""])[0][:500]
+
+
+def why_unread(exc: BaseException) -> str:
+    """Why rows cannot be read, in a line that a report may show: what Arrow says quotes their values."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, pa.ArrowException):
+            return "its rows cannot be read as one table"
+        cause = cause.__cause__
+    return first_line(exc.message if isinstance(exc, GitmlError) else str(exc))

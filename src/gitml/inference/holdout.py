@@ -22,7 +22,7 @@ from gitml.errors import GitmlError, InconclusiveError, UsageError
 from gitml.fields import WrongValueError, parse_until
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf, loader
-from gitml.inference.heldrows import HeldRows, first_line, read_held
+from gitml.inference.heldrows import HeldRows, first_line, read_held, why_unread
 from gitml.inference.samerows import AnsweredRows, MetricRules, calibration, flips, metric_rows, slice_rows
 from gitml.inference.windowchange import window_change
 from gitml.models.model import Predictor
@@ -31,7 +31,7 @@ from gitml.refs import parse as parse_reference
 from gitml.registry import Record, deployment_in, replaced, resolve
 from gitml.registry.load import Loader
 from gitml.reports.facts import Outcome, ReportedModel
-from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows, SliceRow
+from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows, SliceRow, WindowChange
 from gitml.reports.rowfacts import ComparisonRole
 from gitml.spec import load_application
 from gitml.spec.application import Model
@@ -153,6 +153,8 @@ def compared(case: HoldOutCase) -> ReportedHoldOut:
     sets = tuple(_sets(contest, changed=told.changed))
     slices = _slices(contest) if not sets[0].why else ()
     window = window_change(case.root, spec, opponent.record, case.new)
+    if spec.time in case.private and window is not None:
+        window = WindowChange(why=f"{spec.time} is private")
     return replace(told, sets=sets, why=sets[0].why, slices=slices, window=window, notes=tuple(contest.notes))
 
 
@@ -223,11 +225,13 @@ def _same_rows(contest: _Contest, which: RowSet, read: Callable[[], HeldRows]) -
     try:
         held = read()
     except (GitmlError, OSError, pa.ArrowException) as exc:
-        return SameRows(which, why=first_line(exc.message if isinstance(exc, GitmlError) else str(exc)))
+        return SameRows(which, why=why_unread(exc))
     old_saw, new_saw = (_seen(held, until) for until in contest.until)
     # The old hold-out lies before the new one, so that mostly it was trained on: its figures are shown, not judged.
     out = old_saw | new_saw if which is not RowSet.OLD else np.zeros(len(old_saw), bool)
     told = _described(which, held, ~out)
+    if which is not RowSet.TRAFFIC and contest.spec.time in contest.case.private:
+        told = replace(told, first="", last="")
     told = replace(told, left_out=int(out.sum()), seen=int((new_saw & ~out).sum()))
     rows = held.answered.part(~out)
     if not len(rows.truth):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ _BINS = 10
 _AT_HALF = frozenset({"accuracy", "precision", "recall"})
 # A group with fewer rows is named and not judged.
 _FEWEST_IN_SLICE = 100
+_FEWEST_NAMED, _OTHERS = 20, "(all others)"
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,12 @@ def slice_rows(
 
 
 def _groups(groups: Mapping[str, list[Any]], most: int) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """The most frequent ones by name. A value that few rows have may tell of a person, and is not named."""
     for column, values in groups.items():
-        words = np.array(["missing" if value is None else str(value) for value in values], dtype=object)
-        for value in sorted(set(words.tolist()))[:most]:
+        said = ["missing" if value is None else str(value) for value in values]
+        often = {value for value, rows in Counter(said).most_common(most) if rows >= _FEWEST_NAMED}
+        words = np.array([value if value in often else _OTHERS for value in said], dtype=object)
+        for value in sorted(set(words.tolist())):
             yield column, value, words == value
 
 

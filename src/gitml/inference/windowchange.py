@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from gitml.engines.base import naming
 from gitml.engines.tables import format_of, open_table
 from gitml.errors import GitmlError
+from gitml.inference.heldrows import why_unread
 from gitml.inference.scorefiles import inputs_at
 from gitml.registry import Record
 from gitml.reports.holdoutfacts import WindowChange, WindowPart
@@ -50,11 +51,13 @@ def window_change(root: Path, spec: HoldOut, old: Record, new: Record) -> Window
         return None
     if spec.time is None:
         return WindowChange(why="`holdout.time` does not say which column is the time of a row")
+    if not (root / spec.window.rows).exists():
+        return WindowChange(why=f"{spec.window.rows} is not here, and nothing is fetched for that")
     try:
         windows = [_bounds(record, spec.window.first_day, spec.window.last_day) for record in (old, new)]
         days = _read(str(root / spec.window.rows), spec.time, spec.label)
     except (GitmlError, ValueError, OSError, pa.ArrowException) as exc:
-        return WindowChange(why=str(exc).splitlines()[0])
+        return WindowChange(why=why_unread(exc))
     before, after = (days.between(bounds) for bounds in windows)
     return WindowChange(days.part(before), days.part(after), days.part(after - before), days.part(before - after))
 

@@ -19,12 +19,24 @@ class ModelError(FailedError):
     """The model itself failed on rows that fit its signature."""
 
 
+class FittedInside(NamedTuple):
+    """What answers inside a model, for explanations. ``prepare``: encoded rows to the columns that it takes;
+    ``origins``: the input that each of these is made of; ``classes``: which of its classes each number among the
+    outputs is the chance of, None if they are no chances."""
+
+    fitted: Any
+    prepare: Callable[[Rows], Any]
+    origins: tuple[int, ...]
+    classes: tuple[int, ...] | None
+
+
 class OpenedModel(NamedTuple):
     """What a format makes of a file: see ``Predictor``."""
 
     score: Callable[[Rows], Answers]
     how: str
     steady: bool = True
+    inside: FittedInside | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Predictor:
 
     ``steady``: how long a call takes depends on its number of rows alone, not on what stands in them. ``examples``:
     rows that the model was tried with when it was loaded; made from the signature where there were no samples.
+    ``inside``: the estimator that answers, where the library is known and its columns are made of one input each.
     """
 
     signature: Signature
@@ -43,6 +56,7 @@ class Predictor:
     score: Callable[[Rows], Answers]
     steady: bool = True
     examples: Rows | None = None
+    inside: FittedInside | None = None
 
     def some(self, count: int) -> Rows:
         """``count`` rows that the model answers: its examples, over and over."""

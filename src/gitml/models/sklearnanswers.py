@@ -37,18 +37,37 @@ def answers_of(model: Any, signature: Signature) -> Score:
 
 
 def _probabilities(model: Any, outputs: Sequence[Field]) -> Score:
-    classes, wanted = len(model.classes_), len(outputs)
     proba = boosted(model, model.predict_proba, probabilities=True)
+    order = _class_order(model, outputs)
+    if len(order) == 1 < len(model.classes_):
+        return lambda rows: proba(rows)[:, order[0]]
+    return proba if order == list(range(len(order))) else lambda rows: proba(rows)[:, order]
+
+
+def _class_order(model: Any, outputs: Sequence[Field]) -> list[int]:
+    """For each output the class whose chance it is."""
+    classes, wanted = len(model.classes_), len(outputs)
     order = _by_class([output.name for output in outputs], [_word(c) for c in model.classes_])
     if wanted == 1 and classes == 2:
-        place = 1 if order is None else order[0]
-        return lambda rows: proba(rows)[:, place]
+        return [1] if order is None else order
     if wanted != classes:
         raise UsageError(
             f"the model has {classes} classes, the signature {wanted} outputs",
             "name one output per class, or one for the chance of the second of two classes",
         )
-    return proba if order is None or order == list(range(classes)) else lambda rows: proba(rows)[:, order]
+    return list(range(classes)) if order is None else order
+
+
+def classes_of(model: Any, signature: Signature) -> tuple[int, ...] | None:
+    """For each output that is a number the class whose chance it is, None where the model answers with no chances.
+
+    For models that ``answers_of`` takes.
+    """
+    numbers = [output for output in signature.outputs if output.type.startswith("float")]
+    classes = getattr(model, "classes_", None)
+    if not numbers or not hasattr(model, "predict_proba") or classes is None or isinstance(classes, list):
+        return None
+    return tuple(_class_order(model, numbers))
 
 
 def _label_beside(model: Any, outputs: Sequence[Field], numbers: Sequence[Field]) -> Score:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from gitml.errors import UsageError
-from gitml.models.model import OpenedModel
+from gitml.models.model import FittedInside, OpenedModel
 from gitml.models.signature import Signature
-from gitml.models.sklearnanswers import Score, answers_of
+from gitml.models.sklearnanswers import Score, answers_of, classes_of
 from gitml.models.sklearninside import trees
 from gitml.models.sklearninside.columns import on_arrays
 from gitml.models.sklearnmissing import missing_words
@@ -44,17 +44,18 @@ def scorer(
         return OpenedModel(on_objects, "objects", steady)
     if prepare is None:
         return OpenedModel(_on_frames(model, signature), "frame", steady)
-    steps, last = prepare
+    steps, last, origins = prepare
     answer = answers_of(last, signature)
-    if not steps:
-        return OpenedModel(answer, "arrays", steady)
 
-    def score(rows: Any) -> Any:
+    def prepared(rows: Any) -> Any:
         for step in steps:
             rows = step(rows)
-        return answer(rows)
+        return rows
 
-    return OpenedModel(score, "arrays", steady)
+    inside = None if origins is None else FittedInside(last, prepared, origins, classes_of(last, signature))
+    if not steps:
+        return OpenedModel(answer, "arrays", steady, inside)
+    return OpenedModel(lambda rows: answer(prepared(rows)), "arrays", steady, inside)
 
 
 def _found_by_search(model: Any) -> Any:

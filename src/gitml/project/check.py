@@ -15,6 +15,7 @@ from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
+from gitml.project.reasons import reasons_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
@@ -205,16 +206,19 @@ def _across(files: _Files) -> None:
     found += crosscheck.retrained_known(app, document, files.values)
     found += crosscheck.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
+    found += reasons_problems(files.root, app, document)
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)
         found += crosscheck.outputs_made(app, document, files.pipeline)
+        found += crosscheck.holdouts_made(app, document, files.pipeline)
         found += crosscheck.outputs_cached(app, files.pipeline)
         found += modelgraph.needed_files_made(app, document, files.pipeline)
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.kpis_known(*files.policy, app)
+        found += crosscheck.kpi_environments_known(app, document, files.policy[0].environments)
         found += policycheck.sites_known(files.policy[0], app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _described(files, app)

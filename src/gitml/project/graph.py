@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitml.errors import SpecError
-from gitml.git.tree import WorkTree
+from gitml.git.tree import Tree, WorkTree
 from gitml.project.needed import folder_of
 from gitml.registry.resolve import deployed
 from gitml.reports.graph import DependencyEdge, DependencyGraph, DependencyNode
@@ -27,7 +27,7 @@ def graph(root: Path) -> DependencyGraph:
     """The same for the same files. Raises SpecError for a file that cannot be read."""
     app, pipeline, tree = load_application(root), _pipeline(root), WorkTree(root)
     order = tuple(load_policy(root).environments) if (root / POLICY).exists() else ()
-    edges = [*_between_stages(pipeline), *_makes(app, pipeline), *_needs(app, folder_of(root)), *_members(app, tree)]
+    edges = [*_between_stages(pipeline), *_makes(app, pipeline), *between_models(app, tree, folder_of(root))]
     edges += [*_runs(app, tree, order), *_promotes(order)]
     named = [DependencyNode("stage", name) for name in pipeline.stages]
     named += [DependencyNode("model", name) for name in app.models]
@@ -35,6 +35,11 @@ def graph(root: Path) -> DependencyGraph:
     named += [DependencyNode("environment", name) for name in order]
     named += [node for edge in edges for node in (edge.source, edge.target)]
     return DependencyGraph(app.application, tuple(dict.fromkeys(named)), tuple(dict.fromkeys(edges)))
+
+
+def between_models(app: Application, tree: Tree, here: str) -> tuple[DependencyEdge, ...]:
+    """What models are built on: others that they need, and members of ensembles. ``here``: the application's folder."""
+    return (*_needs(app, here), *_members(app, tree))
 
 
 def _pipeline(root: Path) -> Pipeline:
@@ -75,7 +80,7 @@ def _needs(app: Application, here: str) -> Iterator[DependencyEdge]:
             yield DependencyEdge("needs", source, DependencyNode("model", name), label)
 
 
-def _members(app: Application, tree: WorkTree) -> Iterator[DependencyEdge]:
+def _members(app: Application, tree: Tree) -> Iterator[DependencyEdge]:
     """Of ensembles whose file is here, as a stage left it or Git keeps it."""
     for name, model in app.models.items():
         raw = tree.read(model.artifact) if _is_ensemble(model) else None

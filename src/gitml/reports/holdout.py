@@ -11,7 +11,7 @@ from gitml.reports.figures import between, decimals, figure, plural, share, sign
 from gitml.reports.headline import places_of
 from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows, SliceRow, WindowChange, WindowPart
 from gitml.reports.noise import Word, judge, judge_strictly
-from gitml.reports.rowfacts import Row
+from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.reports.tables import MORE_ROWS, folded, header, metric_head, metric_line
 from gitml.stats.comparison import Reading
 from gitml.verdict import Phase, Verdict
@@ -133,8 +133,13 @@ def _other(found: SameRows, held: ReportedHoldOut) -> Section:
     if found.why:
         said.append(f"{prose(found.why)}.")
     lines = [metric_line(_unjudged(r) if found.seen else r, judged) for r in found.metrics]
-    head = f"{' '.join(said)}\n\n{metric_head(code(held.name, 40))}"
+    head = f"{' '.join(said)}\n\n{metric_head(_champion(held))}"
     return folded(f"{title}: {word}", head, lines, 3)
+
+
+def _champion(held: ReportedHoldOut) -> str:
+    """The head of its column."""
+    return "before" if held.role is ComparisonRole.BEFORE else code(held.name, 40)
 
 
 def _unjudged(found: Row) -> Row:
@@ -148,7 +153,7 @@ def _slices(held: ReportedHoldOut) -> Section:
     said = f"{plural(len(worse), 'group is', 'groups are')} worse" if worse else "none is clearly worse"
     metric = html_code(judged[0].row.metric) if judged and judged[0].row else "no metric"
     few = f"; {plural(small, 'group has', 'groups have')} too few rows" if small else ""
-    names = ["group", "rows", code(held.name, 40), "here", "difference", "interval of all groups", ""]
+    names = ["group", "rows", _champion(held), "here", "difference", "interval of all groups", ""]
     summary = f"Groups of the new hold-out by {metric}: {said}{few}"
     return folded(summary, header(names, "lrrrrrl"), [_slice(s) for s in sorted(judged, key=_worst)], 4)
 

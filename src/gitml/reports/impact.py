@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from gitml.errors import GitmlError
+from gitml.reports.charts import pngs
 from gitml.reports.cut import Section, fit
 from gitml.reports.escape import code, link, prose, row
 from gitml.reports.figures import between, decimals, figure, plural, signed
+from gitml.reports.impactchart import impact_chart
 from gitml.reports.lookfacts import MARKS, Told, day, list_of, phase_of
 from gitml.reports.tables import MORE_ROWS, header
 from gitml.verdict import Phase
 
 LIMIT = 60_000
+# For the address of the picture, which is longer than its name.
+_ADDRESSES = 2_000
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
 _REST = "*Not everything fits here: `gitml impact` shows the rest.*"
 _HEAD = ("KPI", "days", "", "a day before", "change of a day", "lies within", "a month", "placebo")
 _CAPTION = (
     "<sub>An association: nobody chose by lot who came before and who after. A change is called clear only where an "
-    "interrupted series with AR(1) errors and a structural level agree; the interval is the wider of both. Placebo: at "
+    "interrupted series with AR(1) errors and a structural level agree; the interval holds both. Placebo: at "
     "how many dates on which nothing happened, this one among them, it looks at least as large.</sub>"
 )
+Draw = Callable[[Sequence[object]], Sequence[object]]
 _KINDS = {"promotion": "became the champion", "rollback": "was rolled back to", "canary": "changed as canary"}
 
 
-def impact_report(told: Mapping[str, Any], *, run: str = "") -> str:
-    """``told``: a ``ChangeImpact`` as JSON has it. Markdown of at most 60 KB, without pictures."""
-    return fit(list(_sections(told, run)), LIMIT, _REST)
+@dataclass(frozen=True)
+class ImpactPage:
+    """``text`` is Markdown of at most 60 KB. ``pictures`` by their names, which stand in it as ``![…](name)``."""
+
+    text: str
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def _sections(told: Told, run: str) -> Iterator[Section]:
+def impact_report(told: Mapping[str, Any], *, run: str = "", draw: Draw = pngs) -> ImpactPage:
+    """``told``: a ``ChangeImpact`` as JSON has it. ``run`` is the address of the job that tells it."""
+    pictures = _pictures(told, draw)
+    return ImpactPage(fit([*_sections(told, run, [*pictures])], LIMIT - _ADDRESSES, _REST), pictures)
+
+
+def _pictures(told: Told, draw: Draw) -> dict[str, bytes]:
+    """None where what draws is not installed, or cannot: the text stands alone."""
+    spec = impact_chart(told)
+    if spec is None:
+        return {}
+    try:
+        (drawn,) = draw([spec])
+    except (GitmlError, ValueError):
+        return {}
+    change = _part(told, "change")
+    words = f"kpi-{change.get('model', '')}-{change.get('environment', '')}-{str(change.get('commit', ''))[:8]}"
+    name = _ODD.sub("-", words).strip(".-")[:80]
+    return {f"{name}.png": drawn} if isinstance(drawn, bytes) else {}
+
+
+def _sections(told: Told, run: str, pictures: Sequence[str]) -> Iterator[Section]:
     yield Section(0, f"### {_headline(told)}")
     yield Section(0, _about(_part(told, "change")))
     causal = list_of(told, "causal")
@@ -37,6 +70,8 @@ def _sections(told: Told, run: str) -> Iterator[Section]:
         columns = header(("KPI", "", "difference", "lies within", ""), "llrrl")
         yield Section(1, head + columns, tuple(map(_causal, causal)), "", MORE_ROWS)
     results = list_of(told, "results")
+    for name in pictures:
+        yield Section(2, f"![the KPI by day, before and after the change]({name})")
     if results:
         head = "**What the KPIs did after it**\n\n" + header(_HEAD, "lrlrrrrr")
         yield Section(1, head, tuple(map(_result, results)), f"\n{_CAPTION}", MORE_ROWS)

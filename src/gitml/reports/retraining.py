@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gitml.reports.escape import code, prose
+from gitml.reports.escape import code, link, prose, row
 from gitml.reports.figures import plural
+from gitml.spec.retrain import RETRAIN_CAUSES
 
 _TITLES: Mapping[str, str] = {
     "harm": "its answers are worse than its evaluation said",
@@ -64,7 +65,7 @@ def text(story: RetrainStory) -> str:
     parts = [_head(story), *(f"⚠️ **Do not merge now**: {prose(why)}." for why in story.warnings)]
     parts += ["### What makes it due", _due(story)]
     parts += ["### What it would learn from", _data(story)]
-    parts += ["### What it may bring, and what it costs", f"- Gain: {_gain(story)}", f"- Cost: {_cost(story)}"]
+    parts += ["### What it may bring, and what it costs", f"- Gain: {_gain(story)}\n- Cost: {_cost(story)}"]
     parts += ["### How to say no", _no(story)]
     return "\n\n".join(parts) + "\n"
 
@@ -101,13 +102,13 @@ def _sure(shows: Mapping[str, Any]) -> str:
 
 def _window(one: LookedWindow) -> str:
     when = f"{one.since:%Y-%m-%d %H:%M} to {one.until:%Y-%m-%d %H:%M} UTC"
-    return f"- [Look]({one.url}) at {when}: {plural(one.rows, 'row')}, counts {code(one.sketch[:12])}"
+    return f"- {link('Look', one.url)} at {when}: {plural(one.rows, 'row')}, counts {code(one.sketch[:12])}"
 
 
 def _data(story: RetrainStory) -> str:
     if not story.set:
         return "What the default branch has: `set` under `retrain` in gitml.yaml changes nothing."
-    rows = [f"| {code(name)} | {code(said)} | {code(value)} |" for name, (said, value) in story.set.items()]
+    rows = [row([code(name), code(said), code(value)]) for name, (said, value) in story.set.items()]
     head = f"As of {story.at:%Y-%m-%d %H:%M} UTC:"
     return "\n".join([head, "", "| parameter | gitml.yaml says | becomes |", "|---|---|---|", *rows])
 
@@ -131,6 +132,8 @@ def _cost(story: RetrainStory) -> str:
 
 
 def _no(story: RetrainStory) -> str:
+    if story.cause not in RETRAIN_CAUSES:
+        return "Close this pull request: a person asked for it, and gitml does not ask again."
     command = code(f"gitml retrain decline {story.model} --cause {story.cause} --for 14d --reason '…'", 200)
     return (
         f"Label this pull request `gitml:not-now 14d`, or say {command}: nothing asks for {code(story.model)} because "

@@ -113,7 +113,7 @@ def by_looks(
             newest, (reason, shows) = failed[-1]
             many = f"{len(failed)} of the last {min(rules.of, len(mine))} looks"
             yield TrainingCause(
-                kind, watched.model, _since(kind, mine, better), f"{many} at {watched.environment}: {reason}",
+                kind, watched.model, _since(kind, mine, better), f"{many} in {watched.environment}: {reason}",
                 watched.environment, tuple(one.name for one, _ in failed),
                 {**shows, "until": newest.details.look.until, "version": watched.version},
                 stands=is_new and len(failed) >= rules.failed,
@@ -221,7 +221,9 @@ def by_schedule(spec: RetrainSpec, model: str, newest: str, at: datetime) -> Ite
         )
 
 
-def by_data(spec: RetrainSpec, model: str, changed: Sequence[DataChange]) -> Iterator[TrainingCause]:
+def by_data(spec: RetrainSpec, model: str, changed: Sequence[DataChange], at: datetime) -> Iterator[TrainingCause]:
+    """Of data that had come ``at`` the moment: else whoever claims a moment before chooses what is trained."""
+    changed = [one for one in changed if one.since <= at]
     if "new_data" not in spec.causes or not changed:
         return
     before, size = sum(one.before for one in changed), sum(one.size for one in changed)

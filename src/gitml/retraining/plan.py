@@ -44,7 +44,7 @@ def causes_of(one: Situation) -> tuple[TrainingCause, ...]:
     """Every cause that there is, the most urgent first."""
     by = (cause for w in one.watched for cause in by_looks(one.spec, one.rules.looks, one.better, w, one.looks, one.at))
     more = (
-        *by_data(one.spec, one.model, one.data),
+        *by_data(one.spec, one.model, one.data, one.at),
         *by_upstream(one.spec, one.model, one.upstream),
         *by_schedule(one.spec, one.model, one.newest, one.at),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from gitml.rollout.observed import Observed, TimedInfluence
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import ANSWERED, FAILED, RowTable
 from gitml.rollout.trial import TrialRules
-from gitml.stats import asymptoticcs, betabinomial, eventcounts, rates
+from gitml.stats import asymptoticcs, betabinomial, deltamethod, eventcounts, quantiles, rates
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast, differences
 from gitml.stats.influence import mean
@@ -116,8 +116,22 @@ def guardrails(rows: TrialRows, rules: TrialRules, paired: bool, failing: float,
     limit = rules.slow_ms or (None if paired else slow_limit(rows.champion))
     if limit is not None:
         name = f"slower than {limit:.3g} ms"
-        found.append(_judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days))
+        slow = _judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days)
+        found.append(replace(slow, reason=slow.reason + percentiles(rows, failing)) if not paired else slow)
     return found
+
+
+def percentiles(rows: TrialRows, level: float) -> str:
+    """Where the 99th percentile of each arm lies, in words: of the first answer of each unit, which are independent.
+    '' while that cannot be said."""
+    told = []
+    for name, table in (("candidate", rows.candidate), ("champion", rows.champion)):
+        known = (table.outcome == ANSWERED) & np.isfinite(table.latency) & table.firsts
+        found = quantiles.interval(table.latency[known], _QUANTILE, level)
+        if not math.isfinite(found.low) or not math.isfinite(found.high):
+            return ""
+        told.append(f"{found.low:.3g} to {found.high:.3g} ms with the {name}")
+    return f"; the 99th percentile is {', '.join(told)}"
 
 
 def slow_limit(champion: RowTable) -> float | None:
@@ -215,8 +229,13 @@ def observed_rates(champion: ArmEvents, candidate: ArmEvents, paired: bool) -> O
 
 
 def _part(arm: ArmEvents, epoch: int, paired: bool) -> TimedInfluence:
-    here = slice(None) if paired else arm.epoch == epoch
-    return TimedInfluence(mean(arm.unit[here], arm.hit[here].astype(np.float64)), arm.arrived[here])
+    if paired:
+        return TimedInfluence(mean(arm.unit, arm.hit.astype(np.float64)), arm.arrived)
+    here = arm.within(epoch)
+    starts = np.flatnonzero(here.first)
+    hits = np.add.reduceat(here.hit.astype(np.float64), starts) if len(starts) else here.hit.astype(np.float64)
+    counts = np.diff(np.append(starts, len(here.hit)))
+    return TimedInfluence(deltamethod.ratio(here.unit[starts], hits, counts), here.arrived[starts])
 
 
 def _high(found: _Rates, contrast: Contrast | None, level: float) -> float | None:

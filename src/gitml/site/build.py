@@ -21,7 +21,7 @@ from gitml.site.views import seen_through
 from gitml.spec.views import SiteView
 
 # It tells a site from a folder of somebody's.
-MARKER = "site.json"
+MARKER, _FORMAT = "site.json", "gitml site 1"
 _ASSETS = {
     "pico.css": "pico.min.css",
     "pico-LICENSE.md": "pico-LICENSE.md",
@@ -49,7 +49,7 @@ def site_files(facts: SiteFacts, role: str, view: SiteView, *, served: bool = Fa
     yield from site_exports(seen, view.pages)
     for name, asset in _ASSETS.items():
         yield name, files("gitml.site").joinpath("assets", asset).read_bytes()
-    told = {"format": "gitml site 1", "role": role, "commit": facts.commit, "ledger": facts.ledger}
+    told = {"format": _FORMAT, "role": role, "commit": facts.commit, "ledger": facts.ledger}
     yield MARKER, json.dumps(told, indent=1).encode() + b"\n"
 
 
@@ -80,7 +80,7 @@ def build(facts: SiteFacts, role: str, view: SiteView, out: Path) -> BuiltSite:
 
     Raises UsageError when the folder holds something that is no site.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).is_file())):
+    if out.exists() and not _may_be_replaced(out):
         raise UsageError(f"{out} is there and is no site", "choose an empty or a new folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=".site-"))
@@ -91,6 +91,19 @@ def build(facts: SiteFacts, role: str, view: SiteView, out: Path) -> BuiltSite:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return BuiltSite(role, out, pages, size)
+
+
+def _may_be_replaced(out: Path) -> bool:
+    """An empty folder, or one that `gitml site build` wrote and nobody made a repository of."""
+    if not out.is_dir() or (out / ".git").exists():
+        return False
+    try:
+        told = json.loads((out / MARKER).read_bytes())
+    except FileNotFoundError:
+        return not any(out.iterdir())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("format") == _FORMAT
 
 
 def _write(folder: Path, found: Iterator[tuple[str, bytes]]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitml.site.versionfacts import SiteModel
-from gitml.site.watchfacts import SiteLook, SiteTrial
+from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
 from gitml.verdict import Phase
 
 
@@ -88,6 +88,19 @@ class SitePending:
 
 
 @dataclass(frozen=True)
+class SitePull:
+    """An open pull request. ``checks``: context, state and what it says, of its newest commit."""
+
+    number: int
+    title: str
+    url: str
+    author: str
+    branch: str
+    is_draft: bool
+    checks: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class SiteDeployment:
     """A change of a deployment file on main, with the evidence that counts for it. ``id`` names its page.
 
@@ -116,6 +129,11 @@ class SiteDeployment:
     gates: tuple[SiteGate, ...] = ()
     seconds: float | None = None
     served: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What other evidence knows this change by."""
+        return self.commit, self.model, self.environment
 
 
 @dataclass(frozen=True)
@@ -176,15 +194,24 @@ class SiteStage:
 
 
 @dataclass(frozen=True)
+class SiteFeed:
+    """A model that another one is built on; ``is_elsewhere``: of another application or repository."""
+
+    source: str
+    is_elsewhere: bool
+    model: str
+    label: str
+
+
+@dataclass(frozen=True)
 class SiteKpi:
-    """A number of the business. ``points``: day and value; ``impacts``: a promotion's id, and what it did in words."""
+    """A number of the business. ``points``: day and value, as far as somebody gave them."""
 
     name: str
     description: str
     unit: str
     better: str
     points: tuple[tuple[str, float], ...] = ()
-    impacts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,9 +240,11 @@ class SiteFacts:
     models: tuple[SiteModel, ...] = ()
     environments: tuple[SiteEnvironment, ...] = ()
     stages: tuple[SiteStage, ...] = ()
+    feeds: tuple[SiteFeed, ...] = ()
     states: tuple[SiteState, ...] = ()
     pending: tuple[SitePending, ...] = ()
     pending_known: bool = False
+    pulls: tuple[SitePull, ...] = ()
     deployments: tuple[SiteDeployment, ...] = ()
     commits: tuple[SiteCommit, ...] = ()
     commits_left_out: int = 0
@@ -229,7 +258,7 @@ class SiteFacts:
     roles: tuple[SiteRole, ...] = ()
     freezes: tuple[SiteFreeze, ...] = ()
     kpis: tuple[SiteKpi, ...] = ()
-    kpis_declared: tuple[str, ...] = ()
+    impacts: tuple[SiteImpact, ...] = ()
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -19,6 +19,7 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, InconclusiveError, OutsideError, SpecError
 from gitml.evidence.audit import Audit
 from gitml.evidence.canaries import KIND as CANARY
+from gitml.evidence.impacts import KIND as IMPACT
 from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.trust import Believed
@@ -29,14 +30,15 @@ from gitml.site.facts import (
     SiteDeployment,
     SiteFacts,
     SiteFinding,
-    SiteKpi,
     SitePolicyState,
+    SitePull,
     SiteRole,
 )
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
+from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
-from gitml.site.readstages import site_stages
-from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_states
+from gitml.site.readstages import site_feeds, site_stages
+from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_pulls, site_states
 from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
@@ -48,7 +50,8 @@ T = TypeVar("T")
 class SiteSource:
     """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either.
 
-    ``pages_per_model``: how many of its newest versions are shown in full.
+    ``pages_per_model``: how many of its newest versions are shown in full. ``kpis``: days and values of KPIs; to
+    read them takes rights that a site's job does not have.
     """
 
     root: Path
@@ -58,6 +61,7 @@ class SiteSource:
     offline: bool = False
     now: datetime = field(default_factory=clock.now)
     pages_per_model: int = PAGES_PER_MODEL
+    kpis: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
 
 
 def gather(source: SiteSource) -> SiteFacts:
@@ -100,9 +104,11 @@ class _Gathering:
             models=self._models(application, past, standing),
             environments=site_environments(policy) if policy else (),
             stages=site_stages(self.main, application, self.notes),
+            feeds=site_feeds(self.main, application, self.notes),
             states=site_states(standing, events, at) if standing else (),
             pending=site_pending(standing.pending if standing else (), events),
             pending_known=self.source.place is not None,
+            pulls=self._pulls(),
             deployments=past.deployments,
             commits=past.commits,
             commits_left_out=past.left_out,
@@ -115,7 +121,9 @@ class _Gathering:
             policy_text=_text(self.main.file("policy.yaml")),
             roles=tuple(_roles(policy)),
             freezes=site_freezes(policy.freezes, at) if policy else (),
-            kpis=_kpis(application),
+            # What was given is newer and longer than what was signed around changes.
+            kpis=site_kpis(application, {**signed_kpi_days(looks), **self.source.kpis}),
+            impacts=site_impacts(looks),
             private=application.private if application else (),
             notes=tuple(dict.fromkeys([*self.notes, *looked])),
         )
@@ -155,9 +163,8 @@ class _Gathering:
             heads = self.here.heads(LOOKS)
             settings = self.here.settings
             rules = EvidenceRules(policy, settings.repository, self.source.now, settings.host)
-            found = (
-                [read_looks(self.source.root, heads[0], rules, kind=kind) for kind in (LOOK, CANARY)] if heads else []
-            )
+            root, kinds = self.source.root, (LOOK, CANARY, IMPACT) if heads else ()
+            found = [read_looks(root, heads[0], rules, kind=kind) for kind in kinds]
         except GitmlError as exc:
             return (), [f"What monitors saw cannot be read: {exc.message.splitlines()[0]}."]
         return tuple(one for told in found for one in told), []
@@ -175,6 +182,13 @@ class _Gathering:
         except GitmlError as exc:
             self.notes.append(f"The deployments cannot be read: {exc.message.splitlines()[0]}.")
             return None
+
+    def _pulls(self) -> tuple[SitePull, ...]:
+        try:
+            return site_pulls(self.source.place.forge) if self.source.place else ()
+        except GitmlError as exc:
+            self.notes.append(f"Open pull requests are not known: {exc.message.splitlines()[0]}.")
+            return ()
 
     def _home(self) -> str:
         try:
@@ -237,12 +251,6 @@ def _policies(audited: Audit | None, past: SiteHistory) -> Iterable[SitePolicySt
 def _roles(policy: Policy | None) -> Iterable[SiteRole]:
     for name, role in policy.roles.items() if policy else ():
         yield SiteRole(name, tuple(member.login for member in role.people), tuple(role.teams))
-
-
-def _kpis(application: Application | None) -> tuple[SiteKpi, ...]:
-    """As gitml.yaml declares them; their values are a part of their own."""
-    declared = application.kpis if application else {}
-    return tuple(SiteKpi(name, kpi.description, kpi.unit, kpi.better) for name, kpi in declared.items())
 
 
 def _text(content: bytes | None) -> str:

@@ -18,9 +18,9 @@ _MOST_STAGES = 40
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A box. ``kind``: data, stage, model, environment or monitor; ``state``: good, bad, odd, waiting or empty.
+    """A box. ``kind``: data, stage, model, elsewhere, environment or monitor. ``place`` is its page, of ``group``.
 
-    ``place`` is its page, which belongs to ``group``.
+    ``state``: good, bad, odd, waiting or empty.
     """
 
     id: str
@@ -73,6 +73,8 @@ def _nodes(facts: SiteFacts) -> Iterator[GraphNode]:
         yield GraphNode(
             f"model {model.name}", "model", model.name, newest, "", f"models/{model.name}/index.html", "models"
         )
+    for name in dict.fromkeys(feed.source for feed in facts.feeds if feed.is_elsewhere):
+        yield GraphNode(f"elsewhere {name}", "elsewhere", name)
     for state in facts.states:
         yield _environment(facts, state)
     newest_look = {(look.model, look.environment): look for look in facts.looks}
@@ -96,7 +98,7 @@ def _environment(facts: SiteFacts, state: SiteState) -> GraphNode:
     elif state.sync != "unknown":
         said += f", {state.sync}"
     mark = "bad" if state.problem else "waiting" if waiting else marks[state.sync]
-    place = f"deployments/{state.environment}.html"
+    place = f"deployments/{state.environment}/index.html"
     return GraphNode(
         _env_id(state.model, state.environment), "environment", state.environment, said, mark, place, "deployments"
     )
@@ -119,6 +121,8 @@ def _edges(facts: SiteFacts, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[s
         yield from ((f"stage {before}", f"stage {stage.name}", "") for before in stage.after)
         yield from ((f"data {path}", f"stage {stage.name}", "") for path in stage.reads)
         yield from ((f"stage {stage.name}", f"model {model}", "") for model in stage.makes)
+    for feed in facts.feeds:
+        yield f"{'elsewhere' if feed.is_elsewhere else 'model'} {feed.source}", f"model {feed.model}", feed.label
     order = [one.name for one in facts.environments]
     asked = {one.name: ", ".join(f"{n} × {role}" for role, n in one.approvals.items()) for one in facts.environments}
     for model in facts.models:
@@ -133,8 +137,8 @@ def _edges(facts: SiteFacts, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[s
 def _placed(graph: networkx.DiGraph, nodes: Mapping[str, GraphNode]) -> Iterator[GraphNode]:
     """By layers; within each, boxes stand near those that they come from, so that few lines cross."""
     if not networkx.is_directed_acyclic_graph(graph):
-        graph = networkx.DiGraph(list(graph.nodes))
-        graph.add_nodes_from(nodes)
+        # Stages that wait for one another: `gitml check` says so, and here they stand in one column.
+        graph = networkx.create_empty_copy(graph)
     layers = [sorted(layer, key=list(nodes).index) for layer in networkx.topological_generations(graph)]
     rows: dict[str, float] = {}
     for across, layer in enumerate(layers):

@@ -66,7 +66,7 @@ GROUPS: Mapping[SitePage, tuple[str, str, Callable[[SiteFacts], Iterator[SitePag
     "operations": ("operations.html", "Operations", _one("operations.html", "Operations", "operations")),
     "monitors": ("monitors/index.html", "Monitors", monitors_pages),
     "experiments": ("experiments.html", "Experiments", experiments_pages),
-    "gates": ("gates.html", "Failed gates", _one("gates.html", "Failed gates", "gates")),
+    "gates": ("gates.html", "Pull requests", _one("gates.html", "Pull requests", "gates")),
     "data": ("data/index.html", "Data", data_pages),
     "inventory": ("inventory.html", "Inventory", _one("inventory.html", "Model inventory", "inventory", _inventory)),
     "kpis": ("kpis.html", "KPIs", _one("kpis.html", "KPIs", "kpis", _kpis)),

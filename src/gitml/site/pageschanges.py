@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from gitml.site.facts import SiteCommit, SiteDeployment, SiteFacts
 from gitml.site.paging import paged
@@ -16,7 +15,10 @@ _MOST_COMMITS = 200
 
 
 def changes_pages(facts: SiteFacts) -> Iterator[SitePageFile]:
-    months = [(month, list(commits)) for month, commits in groupby(facts.commits, lambda one: one.time[:7])]
+    by_month: dict[str, list[SiteCommit]] = {}
+    for commit in facts.commits:  # whose dates need not be in order
+        by_month.setdefault(commit.time[:7], []).append(commit)
+    months = sorted(by_month.items(), reverse=True)
     released = {month: [d for d in facts.deployments if d.time[:7] == month] for month, _ in months}
     rows = [(month, len(commits), released[month]) for month, commits in months]
     yield SitePageFile("changes/index.html", "What changed", "changes-index.html", "changes", {"months": rows})
@@ -44,6 +46,7 @@ def _deployments(facts: SiteFacts) -> Iterator[SitePageFile]:
             "commits": _between(facts.commits, places, one, before)[:_MOST_COMMITS],
             "changes": model.between.get((one.old, one.new), {}) if model else {},
             "detail": model.details.get(one.new) if model else None,
+            "impacts": [i for i in facts.impacts if (i.commit, i.model, i.environment) == one.key],
             "previous": model.details.get(one.old) if model else None,
         }
         title = f"{one.model} in {one.environment}, {one.time[:10]}"
@@ -89,7 +92,7 @@ def deployments_pages(facts: SiteFacts) -> Iterator[SitePageFile]:
     data = {"by_name": by_name, "known": {one.name: one for one in facts.environments}}
     yield SitePageFile("deployments/index.html", "Deployments", "deployments-index.html", "deployments", data)
     for name, found in by_name.items():
-        for part in paged(found, _PER_PAGE, f"deployments/{name}.html"):
+        for part in paged(found, _PER_PAGE, f"deployments/{name}/index.html"):
             states = [state for state in facts.states if state.environment == name]
             shown = {"name": name, "part": part, "states": states}
             yield SitePageFile(

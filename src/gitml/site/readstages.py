@@ -10,7 +10,8 @@ from pathspec import GitIgnoreSpec
 
 from gitml.control.mainline import Mainline
 from gitml.errors import SpecError
-from gitml.site.facts import SiteStage
+from gitml.project.graph import between_models
+from gitml.site.facts import SiteFeed, SiteStage
 from gitml.spec import Application, Pipeline
 from gitml.spec.dag import needs, stages_of
 from gitml.spec.dvcfiles import Stage, pipeline_of
@@ -38,6 +39,18 @@ def site_stages(main: Mainline, application: Application | None, notes: list[str
         )
         for name, stage in list(pipeline.stages.items())[:_MOST_STAGES]
     )
+
+
+def site_feeds(main: Mainline, application: Application | None, notes: list[str]) -> tuple[SiteFeed, ...]:
+    """What models are built on, as `gitml graph` has it."""
+    if application is None:
+        return ()
+    try:
+        edges = between_models(application, main.tree, main.git.prefix.rstrip("/"))
+    except SpecError as exc:
+        notes.append(f"an ensemble cannot be read: {exc.problems[0]}")
+        return ()
+    return tuple(SiteFeed(e.source.name, e.source.kind == "elsewhere", e.target.name, e.label) for e in edges)
 
 
 def _pipeline(main: Mainline, notes: list[str]) -> Pipeline:

@@ -8,17 +8,22 @@ from datetime import datetime
 from typing import Any
 
 from gitml.evidence.trust import Believed
+from gitml.forges.base import PullRequest
+from gitml.forges.governed import GovernedForge
 from gitml.jsontext import plain
 from gitml.policy.change import in_force
 from gitml.policy.freezes import moment
 from gitml.promotion.status import DeploymentStatus, Pending, WantedVersion
-from gitml.site.facts import SiteEnvironment, SiteFreeze, SitePending, SitePin, SiteState
+from gitml.site.facts import SiteEnvironment, SiteFreeze, SitePending, SitePin, SitePull, SiteState
 from gitml.site.readchanges import gates_of
 from gitml.site.readlooks import dicts, text_of
 from gitml.spec import Deployment, Policy
 from gitml.spec.deployment import Hold
 from gitml.spec.policy import Freeze
 from gitml.verdict import Phase
+
+# Each costs a question to the forge.
+_MOST_PULLS = 50
 
 
 def site_environments(policy: Policy) -> tuple[SiteEnvironment, ...]:
@@ -143,6 +148,17 @@ def shut_gates(told: Iterable[Believed]) -> tuple[SitePending, ...]:
     ]
     found = [one for one in found if any(gate.phase is not Phase.SUCCESSFUL for gate in one.gates)]
     return tuple(sorted(found, key=lambda one: (one.judged, one.number), reverse=True))
+
+
+def site_pulls(forge: GovernedForge) -> tuple[SitePull, ...]:
+    """The newest open pull requests, newest first. Raises HttpError."""
+    return tuple(_pull(forge, one) for one in reversed(forge.pulls.all_open()[-_MOST_PULLS:]))
+
+
+def _pull(forge: GovernedForge, pull: PullRequest) -> SitePull:
+    checks = tuple((s.context, s.state.value, s.description) for s in forge.commits.statuses(pull.head.commit))
+    about = (pull.number, pull.title[:300], pull.url, pull.author, pull.head.branch)
+    return SitePull(*about, pull.is_draft, tuple(sorted(checks)))
 
 
 def _newest_judgements(told: Iterable[Believed]) -> dict[int, Believed]:

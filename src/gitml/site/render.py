@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from gitml.output import size
 from gitml.reports.escape import clip, is_plain_url, path_in_url, visible
-from gitml.reports.figures import decimals, figure, plural, share, signed
+from gitml.reports.figures import MINUS, decimals, figure, plural, share, signed
 
 # No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
@@ -180,8 +180,15 @@ def _minute(time: str) -> str:
     return time.replace("T", " ")[:16] or "–"
 
 
-def _figure(value: float | None, width: float | None = None) -> str:
-    return figure(value, decimals(width))
+def _figure(value: float | None) -> str:
+    """Four digits that count, where nobody says how sure they are.
+
+    >>> _figure(0.71234), _figure(9.0), _figure(26123.0), _figure(-0.5), _figure(None)
+    ('0.7123', '9', '26,123', '−0.5', '–')
+    """
+    if value is None or abs(value) >= 1000:
+        return figure(value, 0)
+    return f"{value:.4g}".replace("-", MINUS)
 
 
 def _metric(value: float | None, low: float | None, high: float | None) -> str:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from gitml.errors import OutsideError
+from gitml.errors import GitmlError, OutsideError
 from gitml.site.build import site_files, site_shell
 from gitml.site.facts import SiteFacts
 from gitml.site.pageschanges import between_page
@@ -127,7 +127,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         asked = urlsplit(self.path)
         path = unquote(asked.path).lstrip("/")
-        content = self.live.get(path, asked.query)
+        try:
+            content = self.live.get(path, asked.query)
+        except GitmlError as exc:
+            told = f"{exc.message}\n".encode("utf-8", "backslashreplace")
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", told, body=body)
+            return
         if content is None:
             self._say(HTTPStatus.NOT_FOUND, "text/plain", b"there is no such page\n", body=body)
             return

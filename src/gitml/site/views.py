@@ -22,6 +22,9 @@ HIDDEN = "▒▒▒"
 def seen_through(facts: SiteFacts, view: SiteView) -> SiteFacts:
     """Models and columns that the view does not show are left out, and their names taken out of every text."""
     models, columns = _hidden_models(facts, view), _hidden_columns(facts, view)
+    if "kpis" not in view.pages:
+        # Other pages tell of them too, and money is nobody's business but of those who see this page.
+        facts = replace(facts, kpis=(), impacts=())
     kept = _without_columns(_without_models(facts, models), columns, frozenset(facts.private))
     words = {facts.application, *(one.name for one in facts.environments), *(m.name for m in kept.models)}
     return _redacted(kept, (models | columns) - words)
@@ -65,6 +68,7 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         facts,
         models=tuple(m for m in facts.models if m.name not in hidden),
         stages=_stages(facts.stages, hidden),
+        feeds=tuple(one for one in seen(facts.feeds) if one.source not in hidden),
         states=seen(facts.states),
         pending=seen(facts.pending),
         deployments=seen(facts.deployments),
@@ -72,7 +76,10 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         looks=seen(facts.looks),
         watched=tuple(one for one in facts.watched if one[0] not in hidden),
         trials=seen(facts.trials),
+        impacts=seen(facts.impacts),
         judged=seen(facts.judged),
+        # Which models a branch is about nobody says, so that the names in its title are taken out below.
+        pulls=facts.pulls,
         findings=tuple(one for one in facts.findings if not _concerns(one.subject, hidden)),
     )
 
@@ -136,7 +143,7 @@ def _redacted(facts: SiteFacts, names: frozenset[str]) -> SiteFacts:
     if not names:
         return facts
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
-    pattern = re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])")
+    pattern = re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])", re.IGNORECASE)
     return cast(SiteFacts, _mapped(facts, lambda text: pattern.sub(HIDDEN, text)))
 
 

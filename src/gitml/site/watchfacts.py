@@ -80,3 +80,27 @@ class SiteTrial:
     weight: float
     parts: tuple[tuple[str, Phase, str], ...]
     points: tuple[tuple[str, float | None, float | None, float | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteImpact:
+    """What a KPI did after a change, as it was signed: an association. ``effect`` is of the mean of a day.
+
+    ``a_month``: the same in ``currency`` and month, with its interval; empty where nobody said what it is worth.
+    """
+
+    model: str
+    environment: str
+    commit: str
+    version: str
+    kpi: str
+    unit: str
+    days: int
+    phase: Phase
+    reason: str
+    before: float | None
+    effect: float | None
+    low: float | None
+    high: float | None
+    a_month: tuple[float, ...] = ()
+    currency: str = ""

@@ -24,6 +24,7 @@ from gitml.fields import (
     Text,
     WrongValueError,
 )
+from gitml.spec.bias import Bias
 from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
@@ -71,6 +72,10 @@ class Model(FileSection):
     tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
+    reasons: RepoPath | None = Field(
+        None,
+        description="YAML with the words in which `gitml explain` tells people what raised or lowered an answer.",
     )
     origin: Literal["pipeline", "external"] = Field(
         "pipeline",
@@ -259,6 +264,9 @@ class Application(FileSection):
     sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
+    )
+    bias: Mapping[Name, Bias] = Field(
+        default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
     )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gitml.errors import Problem
@@ -45,18 +45,20 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
 
 
 def monitors_known(app: Application, document: Document) -> list[Problem]:
-    """Models that are watched exist."""
+    """Models that are watched, or counted by category, exist."""
+    named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
+    named += [("bias", name) for name in app.bias]
     return [
-        document.problem(("monitors", "models", name), f"there is no model {name!r}", nearest(name, app.models))
-        for name in app.monitors.models
-        if name not in app.models
+        document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
+        for key in named
+        if key[-1] not in app.models
     ]
 
 
 def retrained_known(
     app: Application, document: Document, values: Callable[[str], Mapping[str, Any] | None]
 ) -> list[Problem]:
-    """Models that are retrained exist and are made here, and what is set stands in the file of parameters."""
+    """Models that are retrained exist and are made here, their monitors see the causes, and what is set is there."""
     found = []
     for name, spec in app.retrain.items():
         key: Key = ("retrain", name)
@@ -64,10 +66,24 @@ def retrained_known(
             found.append(document.problem(key, f"there is no model {name!r}", nearest(name, app.models)))
         elif app.models[name].origin == "external":
             found.append(document.problem(key, f"the model {name!r} is external: nothing here trains it"))
+        else:
+            found += [document.problem((*key, "causes"), *why) for why in _never_there(app, name)]
         known = values(spec.params) if spec.set else None
         for param in spec.set if known is not None else ():
             found += _param(document, (*key, "set", param), spec.params, param, known or {})
+        said, hint = f"of {spec.params} is not a single value", "name one, such as window.last_day"
+        found += [document.problem((*key, "set", p), f"{p!r} {said}", hint) for p in spec.unsettable(known or {})]
     return found
+
+
+def _never_there(app: Application, name: str) -> Iterator[tuple[str, str]]:
+    """Causes that nothing can show, with what to do."""
+    causes, watch = app.retrain[name].causes, app.monitors.of(name).watch
+    for cause, part in (("harm", "harm"), ("performance", "harm"), ("drift", "drift")):
+        if cause in causes and part not in watch:
+            yield f"no monitor shows {cause} of {name!r}", f"add {part} to monitors.models.{name}.watch"
+    if "upstream" in causes and not app.models[name].needs:
+        yield f"{name!r} needs no other model", f"name those that it is built on, models.{name}.needs"
 
 
 def kpis_known(app: Application, document: Document) -> list[Problem]:
@@ -91,6 +107,20 @@ def kpis_known(app: Application, document: Document) -> list[Problem]:
             document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
             for name in own
         ),
+    ]
+
+
+def kpi_environments_known(app: Application, document: Document, environments: Iterable[str]) -> list[Problem]:
+    """``environments``: of policy.yaml."""
+    known = list(environments)
+    return [
+        document.problem(
+            ("kpis", name, "environment"),
+            f"policy.yaml has no environment {kpi.environment!r}",
+            nearest(kpi.environment, known),
+        )
+        for name, kpi in app.kpis.items()
+        if kpi.environment and kpi.environment not in known
     ]
 
 
@@ -126,6 +156,18 @@ def outputs_made(app: Application, document: Document, pipeline: Pipeline) -> li
                 )
                 hint = f"list the files of {whole} one by one under outs in place of the folder, {path} among them"
                 found.append(document.problem(key, told, hint))
+    return found
+
+
+def holdouts_made(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
+    """The rows that a version is judged on are an output of their own: the champion's are fetched by their digest."""
+    found = []
+    for name, model in app.models.items():
+        if model.holdout is None or model.origin != "pipeline" or model.holdout.rows in pipeline.producers:
+            continue
+        told = f"no stage of dvc.yaml writes {model.holdout.rows}"
+        hint = "let the evaluation write its held-out rows there, and list the file under its outs"
+        found.append(document.problem(("models", name, "holdout", "rows"), told, hint))
     return found
 
 

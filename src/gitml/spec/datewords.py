@@ -10,9 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 from gitml.fields import WrongValueError, shown
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_FORM = re.compile(r"([a-z_]+|\d{4}-\d\d-\d\d)((?:\s*[+-]\s*\d{1,4}\s*[dw])*)")
-_STEP = re.compile(r"([+-])\s*(\d{1,4})\s*([dw])")
+_FORM = re.compile(r"([a-z_]+|\d{4}-\d\d-\d\d)((?:\s*[+-]\s*\d{1,4}\s*[dw])*)", re.ASCII)
+_STEP = re.compile(r"([+-])\s*(\d{1,4})\s*([dw])", re.ASCII)
 _HINT = "a day such as 2026-01-31, or one of {}; - 90d or + 2w may follow"
+
+
+_YEARS = "write fewer steps, such as yesterday - 90d"
 
 
 def _before(weekday: int) -> Callable[[date], date]:
@@ -60,7 +63,7 @@ def _is_day(text: str) -> bool:
 
 
 def day_of(text: str, moment: datetime) -> date:
-    """The day that ``text`` says at ``moment``, in UTC.
+    """The day that ``text`` says at ``moment``, in UTC. Raises WrongValueError for a day that no calendar has.
 
     >>> monday = datetime(2026, 3, 2, 12, tzinfo=UTC)
     >>> for text in ("yesterday - 90d", "last_monday", "last_sunday + 1w", "last_of_last_month", "2026-01-01"):
@@ -73,9 +76,13 @@ def day_of(text: str, moment: datetime) -> date:
     """
     found = _FORM.fullmatch(check_day(text).strip())
     assert found is not None
-    today = moment.astimezone(UTC).date()
-    day = WORDS[found[1]](today) if found[1] in WORDS else date.fromisoformat(found[1])
-    for sign, number, unit in _STEP.findall(found[2]):
-        days = int(number) * (7 if unit == "w" else 1)
-        day += timedelta(days if sign == "+" else -days)
+    try:
+        today = moment.astimezone(UTC).date()
+        day = WORDS[found[1]](today) if found[1] in WORDS else date.fromisoformat(found[1])
+        for sign, number, unit in _STEP.findall(found[2]):
+            days = int(number) * (7 if unit == "w" else 1)
+            day += timedelta(days if sign == "+" else -days)
+    except OverflowError:
+        # The moment may be one that a branch claims, so that no check of gitml.yaml alone can rule this out.
+        raise WrongValueError(f"{shown(text)} is a day before the year 1 or after 9999", _YEARS) from None
     return day

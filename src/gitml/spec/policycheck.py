@@ -87,6 +87,8 @@ def gates_can_pass(
                     found += site.needed(site.key(gate, need), need, app)
                 elif need.what == "canary":
                     found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
+                elif need.what == "audited":
+                    found += site.unaudited(site.key(gate, need), app)
                 else:
                     found += site.lacks(gate, need, model, files)
                 if need.what == "look":
@@ -120,6 +122,13 @@ class _Gates:
         elif need.what not in ("evidence", "look") and getattr(model, need.what) is None:
             message = f"reads the {need.what} of a model, and {self.name!r} has none, so this gate stays shut"
             hint = f"add a line '{need.what}:' to models.{self.name} in gitml.yaml"
+            yield self.document.problem(key, message, hint)
+
+    def unaudited(self, key: Key, app: Application) -> Iterator[Problem]:
+        """Where gitml.yaml names no audit for bias of the model."""
+        if self.name not in app.bias or app.bias[self.name].audited is None:
+            message = f"gitml.yaml names no audit for bias of {self.name!r}, so this gate stays shut"
+            hint = f"add `audited: {{on, by, report}}` to bias.{self.name}, or leave the gate out under `without`"
             yield self.document.problem(key, message, hint)
 
     def _metric(self, key: Key, metric: str, known: Collection[str]) -> Iterator[Problem]:

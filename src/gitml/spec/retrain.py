@@ -6,14 +6,15 @@ What is changed stands in gitml.yaml; the brakes stand in policy.yaml, because t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
 
+from gitml.errors import Problem, SpecError
 from gitml.fields import Count, Duration, FileSection, Name, Number, RepoPath, Text, WrongValueError, shown
-from gitml.spec.datewords import check_day, day_of
+from gitml.spec.datewords import day_of
 from gitml.spec.monitors import Share
 from gitml.spec.yamlfile import with_scalars
 
@@ -26,9 +27,15 @@ _MOST_LOOKS = 32
 _Amount = Annotated[Number, Field(ge=0)]
 
 
+_LARGEST, _SOME_DAY = 2**63 - 1, datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def _value(value: object) -> object:
     if isinstance(value, str):
-        return check_day(value)
+        day_of(value, _SOME_DAY)
+        return value
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise WrongValueError("a whole number of more than 64 bits cannot be set")
     if isinstance(value, bool | int | float):
         return value
     raise WrongValueError(f"{shown(value)} cannot be set", "write a day such as yesterday, a number, true or false")
@@ -37,6 +44,19 @@ def _value(value: object) -> object:
 ParamValue = Annotated[
     Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | str, BeforeValidator(_value)
 ]
+
+
+def check_params(path: str) -> str:
+    """What the bot changes by itself is a file of parameters: none that says what runs where, or who decides, neither
+    here nor in a folder, which may be another application."""
+    *folders, name = path.casefold().split("/")
+    is_hidden = any(part.startswith(".") for part in (*folders, name))
+    if name.endswith((".yaml", ".yml", ".json")) and not is_hidden and "models" not in folders and name not in _NEVER:
+        return path
+    raise WrongValueError(f"{shown(path)} is not a file of parameters", "name a YAML or JSON file, such as params.yaml")
+
+
+_NEVER = ("gitml.yaml", "policy.yaml", "dvc.yaml")
 
 
 class RetrainCost(FileSection):
@@ -59,7 +79,9 @@ class RetrainSpec(FileSection):
         description="For `new_data`: files of the repository, such as `data/flights.dvc`, that change with the data.",
     )
     grown_by: Share = Field(0.0, description="For `new_data`: by what share they must have grown, 0.1 is a tenth.")
-    params: RepoPath = Field("params.yaml", description="The file of parameters that `set` changes; YAML or JSON.")
+    params: Annotated[RepoPath, AfterValidator(check_params)] = Field(
+        "params.yaml", description="The file of parameters that `set` changes; YAML or JSON."
+    )
     set: Mapping[Text, ParamValue] = Field(
         default_factory=dict,
         description="Parameters, such as `window.last_day`, and what they become: a day in words or a number.",
@@ -76,13 +98,32 @@ class RetrainSpec(FileSection):
         return self
 
     def params_at(self, content: bytes, moment: datetime) -> bytes:
-        """The file ``params`` with what ``set`` says at ``moment``. Raises SpecError for a key that it lacks."""
-        return with_scalars(content, self.params, {name: _text(value, moment) for name, value in self.set.items()})
+        """The file ``params`` with what ``set`` says at ``moment``. Raises SpecError for a key that it lacks, and for a
+        day that no calendar has."""
+        # A day in quotes: without them YAML reads a date, which DVC takes for none of its values.
+        values = {name: json.dumps(value) for name, value in self.values_at(moment).items()}
+        return with_scalars(content, self.params, values)
+
+    def unsettable(self, known: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those of ``set`` that are a group, a list or an item of one in the parameters ``known``."""
+        return tuple(name for name in self.set if isinstance(_inside(known, name.split(".")), Mapping | list))
+
+    def values_at(self, moment: datetime) -> dict[str, bool | float | str]:
+        """What ``set`` says at ``moment``, days as dates. Raises SpecError for a day that no calendar has."""
+        return {name: self._value_at(name, said, moment) for name, said in self.set.items()}
+
+    def _value_at(self, name: str, said: bool | float | str, moment: datetime) -> bool | float | str:
+        try:
+            return day_of(said, moment).isoformat() if isinstance(said, str) else said
+        except WrongValueError as exc:
+            raise SpecError([Problem(self.params, 0, name, exc.message, exc.hint)]) from None
 
 
-def _text(value: bool | float | str, moment: datetime) -> str:
-    # In quotes: without them YAML reads a date, which DVC takes for none of its values.
-    return json.dumps(day_of(value, moment).isoformat() if isinstance(value, str) else value)
+def _inside(known: Any, parts: Sequence[str]) -> Any:
+    """The first list on the way, else what is there."""
+    if not parts or not isinstance(known, Mapping):
+        return known
+    return _inside(known.get(parts[0]), parts[1:])
 
 
 class RetrainLooks(FileSection):

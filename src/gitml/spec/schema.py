@@ -13,12 +13,14 @@ from gitml.spec.deployment import Deployment
 from gitml.spec.describing import DESCRIBING
 from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import Policy
+from gitml.spec.reasons import Reasons
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "gitml": Application,
     "policy": Policy,
     "deployment": Deployment,
     "ensemble": Ensemble,
+    "reasons": Reasons,
     **DESCRIBING,
 }
 FILES = {
@@ -26,6 +28,7 @@ FILES = {
     "policy": "policy.yaml",
     "deployment": "models/MODEL/ENVIRONMENT.yaml",
     "ensemble": "the artifact of an ensemble",
+    "reasons": "the file under `reasons` of a model",
     **{name: f"{name}.json" for name in DESCRIBING},
 }
 # Python's own way to name a group, which JSON Schema's regular expressions (ECMA 262) do not know.

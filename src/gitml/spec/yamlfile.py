@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,18 +101,36 @@ def parse(content: bytes, file: str, *, empty: bool = False) -> Document:
 def with_scalars(content: bytes, file: str, values: Mapping[str, str]) -> bytes:
     """``content`` with other texts in place of single values, by their dotted keys; all else stays to the byte.
 
-    Raises SpecError for a key that the file does not have, or that is no single value on one line.
+    The texts are JSON. Raises SpecError for a key that the file does not have, or that is not a single value on one
+    line, and for one whose value an alias gives to other keys too.
 
     >>> with_scalars(b"window: {last: '2026-01-01'}  # days\\n", "params.yaml", {"window.last": '"2026-02-01"'})
     b'window: {last: "2026-02-01"}  # days\\n'
     """
-    parse(content, file)
+    wanted = parse(content, file).data
     text = _decode(content, file)
     root = _compose(text, file)
     spans = {key: _span(root, key, file) for key in values}
     for key, (start, end) in sorted(spans.items(), key=lambda one: -one[1][0]):
         text = text[:start] + values[key] + text[end:]
-    return (b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
+        wanted = _with_value(wanted, key.split("."), json.loads(values[key]))
+    made = (b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
+    if not _says(made, file, wanted):
+        hint = "write the values out, without anchors and aliases"
+        raise SpecError([Problem(file, 0, ", ".join(values), "cannot be set without a change of other values", hint)])
+    return made
+
+
+def _with_value(data: dict[str, Any], key: Sequence[str], value: Any) -> dict[str, Any]:
+    # Copied on the way down: aliases make one mapping of several.
+    return {**data, key[0]: value if len(key) == 1 else _with_value(data[key[0]], key[1:], value)}
+
+
+def _says(content: bytes, file: str, wanted: Mapping[str, Any]) -> bool:
+    try:
+        return parse(content, file).data == wanted
+    except SpecError:
+        return False
 
 
 def _span(root: Node | None, key: str, file: str) -> tuple[int, int]:
@@ -119,10 +138,16 @@ def _span(root: Node | None, key: str, file: str) -> tuple[int, int]:
     for part in key.split("."):
         inner = node.value if isinstance(node, MappingNode) else ()
         node = next((value for name, value in inner if name.value == part), None)
-    if not isinstance(node, ScalarNode) or node.start_mark.line != node.end_mark.line or node.style in ("|", ">"):
+    is_single = isinstance(node, ScalarNode) and node.style not in ("|", ">")
+    if node is None or not is_single or node.start_mark.line != node.end_mark.line or _is_empty(node):
         line = node.start_mark.line + 1 if node else 0
-        raise SpecError([Problem(file, line, key, "is no single value that could be set", "write one there first")])
+        raise SpecError([Problem(file, line, key, "is not a single value that could be set", "write one there first")])
     return node.start_mark.index, node.end_mark.index
+
+
+def _is_empty(node: Node) -> bool:
+    # Its place is that of the next token, which may be lines away.
+    return bool(node.start_mark.index == node.end_mark.index)
 
 
 def _decode(content: bytes, file: str) -> str:

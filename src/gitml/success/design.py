@@ -36,6 +36,7 @@ class ImpactDesign:
     x: Floats
     trend: Floats
     before: float
+    dates: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -63,12 +64,12 @@ def design_of(
     if why:
         return Lacking(why)
     y, season = _without_season(values, y, dates, change)
-    used, columns = _controls(controls, dates, number)
     weekdays = _weekdays(dates)
+    used, columns = _controls(controls, dates, number < 0, weekdays)
     x = np.column_stack([weekdays, *columns]) if columns else weekdays
     before = float(np.nanmean(y[number < 0]))
     trend = (number - number.mean()) / len(number)
-    return ImpactDesign(number, y, x, trend, before, tuple(n for n in (season, used) if n))
+    return ImpactDesign(number, y, x, trend, before, tuple(dates), tuple(n for n in (season, used) if n))
 
 
 def _number(value: float | None) -> float:
@@ -92,18 +93,26 @@ def _weekdays(dates: Sequence[date]) -> Floats:
     return np.column_stack([(number == n).astype(float) - (number == 6) for n in range(6)])
 
 
-def _controls(controls: Sequence[KpiSeries], dates: Sequence[date], number: Floats) -> tuple[str, list[Floats]]:
-    """Those that are known on all the days, in standard units of the days before; and what is to be said of others."""
+def _controls(
+    controls: Sequence[KpiSeries], dates: Sequence[date], before: NDArray[np.bool_], weekdays: Floats
+) -> tuple[str, list[Floats]]:
+    """In standard units of the days before the change; and what is to be said of those that are of no use: not known on
+    all days, or the same as weekdays, a line and others together."""
+    known = np.column_stack([np.ones(len(dates)), np.arange(len(dates)) / len(dates), weekdays])[before]
     columns, left = [], []
     for one in controls:
         values = {day.day: day.value for day in one.known}
         column = np.array([_number(values.get(day)) for day in dates])
-        spread = float(np.std(column[number < 0])) if not np.isnan(column).any() else 0.0
-        if spread > 0:
-            columns.append((column - column[number < 0].mean()) / spread)
+        spread = float(np.std(column[before])) if not np.isnan(column).any() else 0.0
+        standard = (column - column[before].mean()) / spread if spread > 0 else column
+        wider = np.column_stack([known, standard[before]])
+        if spread > 0 and np.linalg.matrix_rank(wider, tol=1e-6) > np.linalg.matrix_rank(known, tol=1e-6):
+            columns.append(standard)
+            known = wider
         else:
             left.append(one.name)
-    return (f"without the controls {', '.join(left)}, which are not known on all days" if left else ""), columns
+    why = "not known on all days, or say nothing that weekdays, a trend and other controls do not"
+    return (f"without the controls {', '.join(left)}, which are {why}" if left else ""), columns
 
 
 def _without_season(

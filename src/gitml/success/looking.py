@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gitml.spec import Application
@@ -84,9 +84,11 @@ def _of_change(
         worth, currency = worth_of(kpi, view.app)
         over = view.over(change, kpi)
         waits |= {n for n in HORIZONS if n not in over or n not in horizons}
-        for days in (n for n in horizons if n in over):
-            question = ImpactQuestion(series[name], change, days, others, controls, worth, currency)
-            results.append(impact(question))
+        told = [n for n in horizons if n in over]
+        for days in told:
+            found = impact(ImpactQuestion(series[name], change, days, others, controls, worth, currency))
+            # The days of the longest one hold those of the others.
+            results.append(found if days == told[-1] else replace(found, points=()))
     return ChangeImpact(change, tuple(results), waits=tuple(sorted(waits)))
 
 

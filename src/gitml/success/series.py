@@ -101,6 +101,8 @@ def _tried(place: FactPlace, name: str, kpi: Kpi, span: SeriesSpan) -> KpiSeries
     except GitmlError as exc:
         hint = f" ({exc.hint})" if exc.hint else ""
         return KpiSeries(name, kpi, span.at, problem=f"{exc.message}{hint}")
+    except ModuleNotFoundError as exc:
+        return KpiSeries(name, kpi, span.at, problem=f"{exc.name} is not installed (pip install 'gitml[kpi]')")
 
 
 def kpi_series(place: FactPlace, name: str, kpi: Kpi, span: SeriesSpan) -> KpiSeries:

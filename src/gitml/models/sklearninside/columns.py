@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,26 @@ from gitml.models.sklearnsettings import everything
 Step = Callable[[Any], Any]
 
 
-def on_arrays(model: Any, signature: Signature) -> tuple[list[Step], Any] | None:
-    """Functions to apply to encoded rows in turn, and the last estimator; None if the pipeline needs a table."""
+# What changes each column by itself, and keeps their number.
+_EACH_BY_ITSELF = (
+    "MaxAbsScaler", "MinMaxScaler", "PowerTransformer", "QuantileTransformer", "RobustScaler", "StandardScaler",
+)  # fmt: skip
+
+
+class OnArrays(NamedTuple):
+    """``steps``: functions to apply to encoded rows in turn; ``last``: the estimator that takes what they give.
+
+    ``origins``: for each column that it takes, the place of the input that alone it is made of; None where a column
+    may be made of several.
+    """
+
+    steps: list[Step]
+    last: Any
+    origins: tuple[int, ...] | None
+
+
+def on_arrays(model: Any, signature: Signature) -> OnArrays | None:
+    """The pipeline without a table; None if it needs one."""
     *before, last = (
         [s for _, s in model.steps if s is not None and s != "passthrough"] if _is_pipeline(model) else [model]
     )
@@ -34,19 +52,28 @@ def on_arrays(model: Any, signature: Signature) -> tuple[list[Step], Any] | None
     if any(type(inner).__name__ == "ColumnTransformer" for step in [*before[1:], last] for inner in everything(step)):
         return None
     steps: list[Step] = []
+    origins: tuple[int, ...] | None
     if before and type(before[0]).__name__ == "ColumnTransformer":
-        columns = _columns(before.pop(0), signature) if is_known() else None
-        if columns is None:
+        parts = _columns(before.pop(0), signature) if is_known() else None
+        if parts is None:
             return None
-        steps.append(columns)
+        steps.append(_joined(parts, signature))
+        origins = _origins(parts)
     else:
         ordered = _ordered(model, signature)
         if ordered is None:
             return None
         steps += [ordered] if ordered is not _same else []
+        origins = tuple(int(n) for n in ordered(np.arange(len(signature.inputs))[None, :])[0])
     for step in [*before, last]:
         _forget_names(step)
-    return [*steps, *[_dense(step.transform) for step in before]], last
+    if not all(_is_each_by_itself(step) for step in before):
+        origins = None
+    return OnArrays([*steps, *[_dense(step.transform) for step in before]], last, origins)
+
+
+def _is_each_by_itself(step: Any) -> bool:
+    return _does_nothing(step) or type(step).__name__ in _EACH_BY_ITSELF
 
 
 def _is_pipeline(model: Any) -> bool:
@@ -88,14 +115,23 @@ def _dense(transform: Step) -> Step:
 
 @dataclass(frozen=True)
 class _Part:
-    """One block of a ColumnTransformer: which inputs it sees, and what it does to them (None: nothing)."""
+    """One block of a ColumnTransformer: which inputs it sees, and what it does to them (None: nothing).
+
+    ``mixes``: a column that it gives may be made of several inputs.
+    """
 
     places: list[int]
     step: Step | None
     tables: tuple[NDArray[np.float64], ...] | None = None
+    mixes: bool = False
+
+    @property
+    def origins(self) -> list[int]:
+        widths = [t.shape[1] for t in self.tables] if self.tables else [1] * len(self.places)
+        return [place for place, width in zip(self.places, widths, strict=True) for _ in range(width)]
 
 
-def _columns(transformer: Any, signature: Signature) -> Step | None:
+def _columns(transformer: Any, signature: Signature) -> list[_Part] | None:
     if signature.dtype is object or not hasattr(transformer, "feature_names_in_"):
         return None
     if getattr(transformer, "transformer_weights", None):
@@ -113,7 +149,11 @@ def _columns(transformer: Any, signature: Signature) -> Step | None:
     # Not before it is sure that arrays come: on a table the names are wanted.
     for _, inner, _ in transformer.transformers_ if parts else ():
         _forget_names(inner)
-    return _joined(parts, signature) if parts else None
+    return parts or None
+
+
+def _origins(parts: Sequence[_Part]) -> tuple[int, ...] | None:
+    return None if any(p.mixes for p in parts) else tuple(place for p in parts for place in p.origins)
 
 
 def _places(chosen: Any, fitted: list[str], names: list[str]) -> list[int] | None:
@@ -133,7 +173,7 @@ def _part(inner: Any, places: list[int], signature: Signature) -> _Part | None:
         # A word that passes through unencoded is no number.
         return None if any(f.type == "string" for f in fields) else _Part(places, None)
     if not any(f.type == "string" for f in fields):
-        return _Part(places, _dense(inner.transform))
+        return _Part(places, _dense(inner.transform), mixes=not _is_each_by_itself(inner))
     if not all(f.type == "string" for f in fields) or getattr(inner, "_infrequent_enabled", False):
         return None
     table = _TABLES.get(type(inner).__name__)
