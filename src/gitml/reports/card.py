@@ -20,7 +20,7 @@ vertical-align:top;overflow-wrap:anywhere}
 
 def markdown(card: ModelCard) -> str:
     """Valid for ``huggingface_hub.ModelCard``: its head is JSON, which YAML reads."""
-    parts = ["---", *_head(card), "---", "", f"# {prose(card.title)}", ""]
+    parts = ["---", *_head(card), "---", "", f"# {prose(card.model)} {code(card.version)}", ""]
     if card.description:
         parts += [prose(card.description), ""]
     for section in card.sections:
