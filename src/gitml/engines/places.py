@@ -17,6 +17,7 @@ from gitml.errors import OutsideError, UsageError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK = 8 << 20
+_LISTINGS = 20
 
 
 class StoredFile(NamedTuple):
@@ -62,16 +63,27 @@ class StoragePlace:
 
     def files(self) -> list[StoredFile]:
         """The files below this folder, sorted; hidden ones (``.x``, ``_x``, or below such) are left out."""
-        found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
+        found = self._below(recursive=True)
         entries = [_entry(f, f.path[len(self.path) :].lstrip("/")) for f in found if f.is_file]
         return sorted(e for e in entries if not any(part.startswith((".", "_")) for part in e.name.split("/")))
 
     def folders(self) -> list[str]:
         """The names of the folders right below this one, sorted, without hidden ones. One request of an object store
         for a thousand of them, however many files they hold."""
-        found = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=False, allow_not_found=True))
+        found = self._below(recursive=False)
         names = (f.base_name for f in found if f.type == pafs.FileType.Directory)
         return sorted(name for name in names if not name.startswith((".", "_")))
+
+    def _below(self, *, recursive: bool) -> list[Any]:
+        chosen = pafs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
+        for _ in range(_LISTINGS):
+            try:
+                return list(self.filesystem.get_file_info(chosen))
+            except FileNotFoundError:
+                # Arrow lists, then asks whether the folder exists: one that came in between is an error to it. So is
+                # a folder below that went.
+                continue
+        raise OutsideError(f"{self.path} changes faster than it can be listed", "try again")
 
     def entry(self) -> StoredFile | None:
         """This file, under its own name; None if it is not there."""
