@@ -8,7 +8,7 @@ import pytest
 
 from gitml.errors import Problem, SpecError
 from gitml.spec import parse_application
-from gitml.spec.crosscheck import monitors_known
+from gitml.spec.knownnames import monitors_known
 from gitml.spec.monitors import MonitorSpec
 from gitml.spec.yamlfile import parse
 

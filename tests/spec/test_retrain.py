@@ -8,8 +8,8 @@ import pytest
 
 from gitml.errors import Problem, SpecError
 from gitml.spec import parse_application
-from gitml.spec.crosscheck import retrained_known
 from gitml.spec.datewords import WORDS, day_of
+from gitml.spec.knownnames import retrained_known
 from gitml.spec.policy import parse_policy
 from gitml.spec.retrain import RetrainSpec
 from gitml.spec.yamlfile import parse

@@ -20,7 +20,7 @@ from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
-from gitml.spec import crosscheck, modelgraph, policycheck
+from gitml.spec import crosscheck, knownnames, modelgraph, policycheck
 from gitml.spec.application import Application
 from gitml.spec.cardcheck import cards_told
 from gitml.spec.dag import cycle_problems
@@ -200,12 +200,12 @@ def _across(files: _Files) -> None:
     if not files.app:
         return
     app, document = files.app
-    found += crosscheck.hardware_known(app, document)
+    found += knownnames.hardware_known(app, document)
     found += crosscheck.paths_distinct(app, document)
-    found += crosscheck.monitors_known(app, document)
+    found += knownnames.monitors_known(app, document)
     found += needs_problems(files.root, app, document)
-    found += crosscheck.retrained_known(app, document, files.values)
-    found += crosscheck.kpis_known(app, document)
+    found += knownnames.retrained_known(app, document, files.values)
+    found += knownnames.kpis_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)
@@ -220,7 +220,7 @@ def _across(files: _Files) -> None:
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
         found += policycheck.kpis_known(*files.policy, app)
-        found += crosscheck.kpi_environments_known(app, document, files.policy[0].environments)
+        found += knownnames.kpi_environments_known(app, document, files.policy[0].environments)
         found += policycheck.sites_known(files.policy[0], app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))
     _described(files, app)

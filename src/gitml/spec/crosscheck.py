@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gitml.errors import Problem
@@ -10,24 +10,12 @@ from gitml.spec.application import Application, Model
 from gitml.spec.dag import cycle_problems, stages_of
 from gitml.spec.dvcfiles import Locked, Out, Pipeline, Stage
 from gitml.spec.dvcshape import LockItem
+from gitml.spec.knownnames import param_known
 from gitml.spec.validate import nearest
 from gitml.spec.yamlfile import Document, Key
 
 Exists = Callable[[str], bool]
 _IN_CACHE = ("artifact", "samples", "charts")
-
-
-def hardware_known(app: Application, document: Document) -> list[Problem]:
-    """Stages ask for hardware that is named."""
-    return [
-        document.problem(
-            ("stages", name, "hardware"),
-            f"there is no hardware {needs.hardware!r}",
-            nearest(needs.hardware, app.hardware),
-        )
-        for name, needs in app.stages.items()
-        if needs.hardware and needs.hardware not in app.hardware
-    ]
 
 
 def paths_distinct(app: Application, document: Document) -> list[Problem]:
@@ -42,86 +30,6 @@ def paths_distinct(app: Application, document: Document) -> list[Problem]:
                 message = f"{path!r} is the place of {other[1]}'s {other[2]} too (line {document.line(other)})"
                 found.append(document.problem(key, message, "give each its own path"))
     return found
-
-
-def monitors_known(app: Application, document: Document) -> list[Problem]:
-    """Models that are watched, or counted by category, exist."""
-    named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
-    named += [("bias", name) for name in app.bias]
-    return [
-        document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
-        for key in named
-        if key[-1] not in app.models
-    ]
-
-
-def retrained_known(
-    app: Application, document: Document, values: Callable[[str], Mapping[str, Any] | None]
-) -> list[Problem]:
-    """Models that are retrained exist and are made here, their monitors see the causes, and what is set is there."""
-    found = []
-    for name, spec in app.retrain.items():
-        key: Key = ("retrain", name)
-        if name not in app.models:
-            found.append(document.problem(key, f"there is no model {name!r}", nearest(name, app.models)))
-        elif app.models[name].origin == "external":
-            found.append(document.problem(key, f"the model {name!r} is external: nothing here trains it"))
-        else:
-            found += [document.problem((*key, "causes"), *why) for why in _never_there(app, name)]
-        known = values(spec.params) if spec.set else None
-        for param in spec.set if known is not None else ():
-            found += _param(document, (*key, "set", param), spec.params, param, known or {})
-        said, hint = f"of {spec.params} is not a single value", "name one, such as window.last_day"
-        found += [document.problem((*key, "set", p), f"{p!r} {said}", hint) for p in spec.unsettable(known or {})]
-    return found
-
-
-def _never_there(app: Application, name: str) -> Iterator[tuple[str, str]]:
-    """Causes that nothing can show, with what to do."""
-    causes, watch = app.retrain[name].causes, app.monitors.of(name).watch
-    for cause, part in (("harm", "harm"), ("performance", "harm"), ("drift", "drift")):
-        if cause in causes and part not in watch:
-            yield f"no monitor shows {cause} of {name!r}", f"add {part} to monitors.models.{name}.watch"
-    if "upstream" in causes and not app.models[name].needs:
-        yield f"{name!r} needs no other model", f"name those that it is built on, models.{name}.needs"
-
-
-def kpis_known(app: Application, document: Document) -> list[Problem]:
-    """What KPIs and prices name exists."""
-    named: list[tuple[Key, str, str, Mapping[str, Any]]] = []
-    for name, kpi in app.kpis.items():
-        named += [(("kpis", name, "models", i), "model", one, app.models) for i, one in enumerate(kpi.models)]
-        named += [(("kpis", name, "controls", i), "KPI", one, app.kpis) for i, one in enumerate(kpi.controls)]
-    if app.costs:
-        named += [(("costs", "runner_minute", one), "hardware", one, app.hardware) for one in app.costs.runner_minute]
-        named += [(("costs", "serving_month", one), "model", one, app.models) for one in app.costs.serving_month]
-    found = [
-        document.problem(key, f"there is no {what} {one!r}", nearest(one, known))
-        for key, what, one, known in named
-        if one not in known
-    ]
-    own = [name for name, kpi in app.kpis.items() if name in kpi.controls]
-    return [
-        *found,
-        *(
-            document.problem(("kpis", name, "controls"), "a KPI cannot be its own control", "leave it out")
-            for name in own
-        ),
-    ]
-
-
-def kpi_environments_known(app: Application, document: Document, environments: Iterable[str]) -> list[Problem]:
-    """``environments``: of policy.yaml."""
-    known = list(environments)
-    return [
-        document.problem(
-            ("kpis", name, "environment"),
-            f"policy.yaml has no environment {kpi.environment!r}",
-            nearest(kpi.environment, known),
-        )
-        for name, kpi in app.kpis.items()
-        if kpi.environment and kpi.environment not in known
-    ]
 
 
 def stages_known(app: Application, document: Document, pipeline: Pipeline) -> list[Problem]:
@@ -306,28 +214,8 @@ def params_there(pipeline: Pipeline, values: Callable[[str], Mapping[str, Any] |
         for stage in pipeline.stages.values()
         for param in stage.params
         if param.name is not None and (known := values(param.file)) is not None
-        for problem in _param(stage.document, param.key, param.file, param.name, known)
+        for problem in param_known(stage.document, param.key, param.file, param.name, known)
     ]
-
-
-def _param(document: Document, key: Key, file: str, name: str, known: Mapping[str, Any]) -> Iterator[Problem]:
-    place: Any = known
-    for part in name.rstrip(".").split("."):
-        if isinstance(place, list) and part.isdecimal() and int(part) < len(place):
-            place = place[int(part)]
-        elif isinstance(place, Mapping) and part in place:
-            place = place[part]
-        else:
-            hint = nearest(name, _leaves(known))
-            yield document.problem(key, f"{file} has no param {name!r}", hint)
-            return
-
-
-def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    for name, value in values.items():
-        yield f"{before}{name}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{before}{name}.")
 
 
 def lock_matches(locks: Mapping[str, Locked], pipeline: Pipeline) -> list[Problem]:
