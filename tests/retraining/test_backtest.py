@@ -49,7 +49,9 @@ def events(found: BackTest) -> Done:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("days", ["dd...d.dd.h", pytest.param("qdqdd....dddd", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "days", ["dd...h", *(pytest.param(days, marks=pytest.mark.nightly) for days in ("dd...d.dd.h", "qdqdd....dddd"))]
+)
 def test_it_opens_and_closes_what_the_job_did(retrain_town: Make, days: str) -> None:
     town = retrain_town()
     town.rules(cool_down="3d", runs=3)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import filelock
 import pytest
 
 from forges.fixtures import kit
@@ -21,5 +24,12 @@ def shown(gated_template: Gated[MemoryTown], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def facts(shown: Gated[MemoryTown]) -> SiteFacts:
-    return facts_of(shown)
+def facts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SiteFacts:
+    """Gathered once for all processes that run tests: most of them need no repository."""
+    base = tmp_path_factory.getbasetemp()
+    kept = (base if worker_id == "master" else base.parent) / "site-facts.pickle"
+    with filelock.FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(facts_of(request.getfixturevalue("shown"))))
+    found: SiteFacts = pickle.loads(kept.read_bytes())
+    return found

@@ -85,12 +85,12 @@ def test_pipelines_are_as_main_has_them(facts: SiteFacts) -> None:
     assert stages["ingest"].reads == ("data/flights.csv", "ingest.py")
 
 
-def test_the_same_state_gives_the_same_facts(shown: Gated[MemoryTown], facts: SiteFacts) -> None:
-    assert facts_of(shown) == facts
+def test_the_same_state_gives_the_same_facts(shown: Gated[MemoryTown]) -> None:
+    assert facts_of(shown) == facts_of(shown)
 
 
-def test_without_a_forge_it_says_what_is_not_known(shown: Gated[MemoryTown], facts: SiteFacts) -> None:
-    found = gather(source_of(shown, None))
+def test_without_a_forge_it_says_what_is_not_known(shown: Gated[MemoryTown]) -> None:
+    found, facts = gather(source_of(shown, None)), facts_of(shown)
     assert (found.pending, found.pending_known) == ((), False)
     # What agents signed and what the ledger says of approvals is in the clone.
     assert [s.live for s in found.states] == [s.live for s in facts.states]

@@ -74,8 +74,10 @@ def ask(python: Path, folder: Path, rows: NDArray[Any], limits: AlibiLimits = Al
         np.save(place, rows, allow_pickle=False)
         about = Path(gitml.confined.__file__).parent, folder.absolute(), place, limits.memory, limits.seconds
         command = [str(python), "-IB", runner.__file__, *map(str, about), *READ_OF_MACHINES]
+        # Numba chooses on import where it keeps what it compiles, and must write there when it may write nowhere else.
+        kept = {"NUMBA_CACHE_DIR": name}
         try:
-            said, code = ask_apart(command, cwd=Path(name), seconds=limits.seconds, most=_LONGEST_ANSWER)
+            said, code = ask_apart(command, cwd=Path(name), seconds=limits.seconds, most=_LONGEST_ANSWER, more=kept)
         except (OutsideError, OSError) as exc:
             raise InconclusiveError(f"alibi-detect did not judge {folder.name}: {exc}", _HINT) from exc
     return _believed(said, code, folder.name)
