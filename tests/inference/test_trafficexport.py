@@ -132,6 +132,24 @@ def test_a_partition_that_is_not_here_is_not_made_anew(traffic: Path) -> None:
     assert states(export(traffic)) == [("2025-09-01", "kept")]
 
 
+def test_a_partition_that_somebody_rewrote_is_told(traffic: Path) -> None:
+    first = export(traffic)
+    path = first.target / "day=2025-09-01.parquet"
+    raw = path.read_bytes()
+    parquet.write_table(parquet.read_table(path).slice(0, 1), path)
+    found = export(traffic)
+    assert states(found) == [("2025-09-01", "altered")]
+    assert found.left == found.days
+    assert "--revise" in found.days[0].why
+    assert states(export(traffic, revise=True)) == [("2025-09-01", "unchanged")]
+    assert path.read_bytes() == raw
+    assert states(export(traffic)) == [("2025-09-01", "kept")]
+    path.write_bytes(b"torn")
+    label(traffic, MONDAY + 4 * DAY, {"r2": [1.0, 0.0]})
+    (found,) = export(traffic, at=5, revise=True, since=MONDAY, until=MONDAY + DAY).days
+    assert (found.state, "not known" in found.why) == ("revised", True)
+
+
 def test_a_killed_export_goes_on_where_it_was(traffic: Path) -> None:
     first = export(traffic, at=3)
     first.lineage.unlink()  # as if it had been killed before any lineage was written

@@ -227,6 +227,7 @@ def test_a_pipeline_that_exists_gets_its_application_and_trains(toy: Path) -> No
         "schemas/policy.schema.json",
         "schemas/replicates.schema.json",
         "schemas/signature.schema.json",
+        "schemas/reasons.schema.json",
         "schemas/slices.schema.json",
     }
     checked = gitml(toy, "check")

@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from conftest import git
+from gitml.control.signing import Signer, bound
 from gitml.derivation.claim import claim_of
+from gitml.evidence.keys import generate, signing_key
+from gitml.evidence.statement import Statement
 from promotion.promoting import push_as
 from retraining.retrain_town import DAY, RetrainTown
 from retraining.test_declining import label, run
@@ -84,3 +87,19 @@ def test_new_data_are_none_before_they_came(retrain_town: Make) -> None:
     assert why_not(town, claim, looks, main) == ""
     early = replace(claim, moment="2020-01-01T00:00:00Z")
     assert "nothing that it names shows" in why_not(town, early, looks, main)
+
+
+@pytest.mark.parametrize(("by", "held"), [("olga", False), ("ada", True)])
+def test_a_no_is_that_of_the_key_and_lasts_a_year_at_most(retrain_town: Make, by: str, *, held: bool) -> None:
+    town = retrain_town()
+    secret, public = generate()
+    entry = {"public": public, "owner": "ada", "purposes": ["declined"], "from": "2026-01-01"}
+    town.g.rules(keys={**town.g.policy["keys"], "ada": entry})
+    until = "9999-12-31T23:59:59+00:00"
+    with town.g.ground() as (place, known):
+        about = bound(place, "declined", "", model="delay", by=by, head=town.town.branch("main"))
+        said = Statement(about, {"cause": "drift", "reason": "x", "until": until, "since": "2026-03-01T00:00:00+00:00"})
+        Signer(place, known.policy, signing_key(secret)).sign([said])
+    assert town.alarm().how == ("" if held else "opened")
+    if held:
+        assert "(until 2027-" in town.plan().why

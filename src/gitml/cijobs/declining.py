@@ -20,11 +20,11 @@ from gitml.forges.base import PullRequest
 from gitml.gate.people import person_of, teams_of
 from gitml.policy.people import holds
 from gitml.retraining.brakes import Declined
-from gitml.retraining.declined import KIND, roles_that_decline
+from gitml.retraining.declined import KIND, LONGEST, roles_that_decline
 from gitml.spec.policy import Policy
 from gitml.spec.retrain import RETRAIN_CAUSES
 
-LONGEST, _BY_DEFAULT = timedelta(days=366), timedelta(days=14)
+_BY_DEFAULT = timedelta(days=14)
 _LABEL = re.compile(r"gitml:not-now(?:[ :]+(?P<time>\S+))?")
 
 

@@ -25,6 +25,7 @@ from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.looks import Looks
+from gitml.evidence.statement import Statement
 from gitml.forges.base import OnPull, PullRequest
 from gitml.git.edit import bring
 from gitml.policy.change import in_force
@@ -35,7 +36,7 @@ from gitml.reports.promotion import short
 from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situation
 from gitml.retraining.causes import BY_HAND, STALE, NamedLook, WatchedVersion
 from gitml.retraining.data import changed_data
-from gitml.retraining.declined import declined_of
+from gitml.retraining.declined import declined_of, refusals
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
@@ -104,7 +105,7 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
-            declined=declined_of(self.main.policy(), self.heard.all("declined", model=model), at),
+            declined=declined_of(self._refusals(model), at),
             final=tuple(self._final(main, model, watched, at)),
             changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
@@ -113,6 +114,9 @@ class RetrainFacts:
     def _named(self, model: str, at: datetime) -> tuple[NamedLook, ...]:
         mine = (look for look in self.looks.counting if look.monitor[0] == model and look.said.time <= at)
         return tuple(NamedLook(look.said.name, look.said.time, look.details) for look in mine)
+
+    def _refusals(self, model: str) -> tuple[Statement, ...]:
+        return refusals(self.main.policy(), self.heard.believed, model)
 
     def _final(self, main: Mainline, model: str, watched: Sequence[WatchedVersion], at: datetime) -> Iterator[Brake]:
         policy = self.main.policy()
@@ -175,7 +179,7 @@ class RetrainFacts:
     def _told(self, one: PastPull, kind: str, model: str, champion: Mapping[str, datetime]) -> PastRetraining:
         pull, runs = one.pull, tuple(time for time, _ in one.claims)
         # Closed with a label is closed for the time that the label says; only one that is signed counts.
-        ended = ENDED in pull.body or bool(self.heard.all("declined", model=model, pull=pull.number))
+        ended = ENDED in pull.body or any(one.binding.pull == pull.number for one in self._refusals(model))
         state = "open" if pull.is_open else "merged" if pull.is_merged else "ended" if ended else "closed"
         gained = self._gained(one, model, champion) if state == "merged" else False if state == "closed" else None
         talked = runs[-1] > self.now - _TALKED

@@ -48,7 +48,8 @@ def export(ctx: click.Context, /, model: str, *, as_json: bool, **options: Any) 
     A day is written once its labels have come, and then never again unless you say --revise. Beside the folder a
     lineage file says for each day what it was made of: the moment, the versions that answered and their weights, the
     digest, and what was left out. Run it on main: it reads live traffic, which jobs of branches must not.
-    Exit code 3 if a day that was asked for is not there yet, or a host has not told all of it.
+    Exit code 3 if a day that was asked for is not there yet, a host has not told all of it, or a partition here has
+    other bytes than its lineage says.
     """
     from gitml.inference.known import refuse_unknown
     from gitml.inference.trafficexport import ExportPlace, export_traffic
@@ -126,4 +127,4 @@ def _say(day: Any) -> None:
     told = f"{day.rows:,} rows" if day.state in ("written", "revised", "unchanged") else ""
     some = f", {day.unlabelled:,} without a label left out" if told and day.unlabelled else ""
     line = printable(f"{day.day}  {day.state}  {told}{some}{'; ' if told and day.why else ''}{day.why}")
-    (note if day.state in ("waiting", "incomplete") else show)(line.rstrip())
+    (note if day.state in ("waiting", "incomplete", "altered") else show)(line.rstrip())

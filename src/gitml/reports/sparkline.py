@@ -11,7 +11,7 @@ def sparkline(values: Sequence[float | None]) -> str:
     """The lowest value as the lowest bar, the highest as the highest; a gap where nothing is known.
 
     >>> sparkline([1, 2, None, 4.5, 8])
-    '▁▂ ▄█'
+    '▁▂ ▅█'
     >>> sparkline([3, 3]), sparkline([None]), sparkline([])
     ('▄▄', ' ', '')
     """

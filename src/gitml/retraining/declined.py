@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gitml.evidence.statement import Statement
+from gitml.evidence.trust import Believed
+from gitml.gates.facts import Person
+from gitml.policy.people import same
 from gitml.retraining.brakes import Declined
 from gitml.spec.policy import Policy
 
 KIND = "declined"
+LONGEST = timedelta(days=366)
 
 
 def roles_that_decline(policy: Policy) -> Collection[str]:
@@ -17,8 +21,19 @@ def roles_that_decline(policy: Policy) -> Collection[str]:
     return policy.retraining.decline or tuple(policy.roles)
 
 
-def declined_of(policy: Policy, statements: Sequence[Statement], at: datetime) -> tuple[Declined, ...]:
-    """Of believed statements about one model; the newest about a cause counts, so that a no can be taken back."""
+def refusals(policy: Policy, told: Sequence[Believed], model: str) -> tuple[Statement, ...]:
+    """What counts about one model: signed with the key of whom it names, or with the one of CI, which saw a label."""
+    mine = (b for b in told if b and b.kind == KIND and b.model == model and _speaks_for(policy, b))
+    return tuple(b.statement for b in mine if b.statement)
+
+
+def _speaks_for(policy: Policy, proof: Believed) -> bool:
+    key = policy.keys.get(proof.signer)
+    return key is not None and ("gate" in key.purposes or same(Person(proof.by), Person(proof.owner)))
+
+
+def declined_of(statements: Sequence[Statement], at: datetime) -> tuple[Declined, ...]:
+    """Of `refusals` of one model; the newest about a cause counts, so that a no can be taken back."""
     found: dict[str, Declined] = {}
     for one in sorted(_read(statements), key=lambda one: one.since):
         if one.since <= at:
@@ -37,4 +52,5 @@ def _read(statements: Sequence[Statement]) -> Iterator[Declined]:
         except ValueError:
             continue
         if end.tzinfo:
-            yield Declined(cause, about.by, reason, about.moment, end)
+            # The command refuses longer ones, and a statement need not come from the command.
+            yield Declined(cause, about.by, reason, about.moment, min(end, about.moment + LONGEST))

@@ -71,6 +71,8 @@ def retrained_known(
         known = values(spec.params) if spec.set else None
         for param in spec.set if known is not None else ():
             found += _param(document, (*key, "set", param), spec.params, param, known or {})
+        said, hint = f"of {spec.params} is not a single value", "name one, such as window.last_day"
+        found += [document.problem((*key, "set", p), f"{p!r} {said}", hint) for p in spec.unsettable(known or {})]
     return found
 
 

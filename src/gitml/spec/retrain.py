@@ -6,15 +6,15 @@ What is changed stands in gitml.yaml; the brakes stand in policy.yaml, because t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
 
 from gitml.errors import Problem, SpecError
 from gitml.fields import Count, Duration, FileSection, Name, Number, RepoPath, Text, WrongValueError, shown
-from gitml.spec.datewords import check_day, day_of
+from gitml.spec.datewords import day_of
 from gitml.spec.monitors import Share
 from gitml.spec.yamlfile import with_scalars
 
@@ -27,9 +27,15 @@ _MOST_LOOKS = 32
 _Amount = Annotated[Number, Field(ge=0)]
 
 
+_LARGEST, _SOME_DAY = 2**63 - 1, datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def _value(value: object) -> object:
     if isinstance(value, str):
-        return check_day(value)
+        day_of(value, _SOME_DAY)
+        return value
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise WrongValueError("a whole number of more than 64 bits cannot be set")
     if isinstance(value, bool | int | float):
         return value
     raise WrongValueError(f"{shown(value)} cannot be set", "write a day such as yesterday, a number, true or false")
@@ -98,6 +104,10 @@ class RetrainSpec(FileSection):
         values = {name: json.dumps(value) for name, value in self.values_at(moment).items()}
         return with_scalars(content, self.params, values)
 
+    def unsettable(self, known: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those of ``set`` that are a group, a list or an item of one in the parameters ``known``."""
+        return tuple(name for name in self.set if isinstance(_inside(known, name.split(".")), Mapping | list))
+
     def values_at(self, moment: datetime) -> dict[str, bool | float | str]:
         """What ``set`` says at ``moment``, days as dates. Raises SpecError for a day that no calendar has."""
         return {name: self._value_at(name, said, moment) for name, said in self.set.items()}
@@ -107,6 +117,13 @@ class RetrainSpec(FileSection):
             return day_of(said, moment).isoformat() if isinstance(said, str) else said
         except WrongValueError as exc:
             raise SpecError([Problem(self.params, 0, name, exc.message, exc.hint)]) from None
+
+
+def _inside(known: Any, parts: Sequence[str]) -> Any:
+    """The first list on the way, else what is there."""
+    if not parts or not isinstance(known, Mapping):
+        return known
+    return _inside(known.get(parts[0]), parts[1:])
 
 
 class RetrainLooks(FileSection):
