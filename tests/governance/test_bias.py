@@ -221,3 +221,15 @@ def test_check_says_that_a_gate_without_an_audit_stays_shut(app: Path) -> None:
     audited = "    audited: {on: 2026-03-02, by: Example Auditors, report: there}\n"
     (app / "gitml.yaml").write_text(text.replace("    output: p\n", f"    output: p\n{audited}"))
     assert "audit_age" not in gitml(app, "check").out
+
+
+def test_hostile_names_of_categories_do_nothing(app: Path, tmp_path: Path) -> None:
+    groups, rows = crowd()
+    groups = {name: (sex, "=1+1<script>" if origin == "A" else "\x1b[31mB") for name, (sex, origin) in groups.items()}
+    out = tmp_path / "out"
+    ran = gitml(app, "bias", "m", "--data", data(tmp_path, rows), "--out", str(out), env=table(tmp_path, groups))
+    assert ran.code == 0
+    assert "\x1b[31mB" not in ran.out
+    assert "'=1+1<script>" in (out / "bias.csv").read_text()
+    assert "=1+1&lt;script&gt;" in (out / "index.html").read_text()
+    assert "<script" not in (out / "index.html").read_text()
