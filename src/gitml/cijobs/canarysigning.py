@@ -7,15 +7,12 @@ the rules of its test, its weight, a moment of the schedule.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gitml.cijobs.canarydue import WatchedCandidate, candidates_of, due_moment, needed_since, slot
-from gitml.cijobs.handover import place_of
 from gitml.cijobs.lookfile import read_evaluations
-from gitml.cijobs.looksigning import SignedLooks, SignOrder, from_main, signed
+from gitml.cijobs.looksigning import SignedLooks, SigningWork, SignOrder, sign_handed, signed
 from gitml.control.looks import heard_canaries
-from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import bound, rules_of
 from gitml.errors import IntegrityError
@@ -31,21 +28,10 @@ def sign_evaluations(place: Place, order: SignOrder) -> SignedLooks:
     Raises SpecError and IntegrityError for a hand-over that does not fit main, UsageError for a key that policy.yaml
     does not name for it.
     """
-    newest = place.newest(whole=True)
-    commit = order.commit or newest.commit
-    handed = read_evaluations(place_of(place.root), order.run, commit)
-    if not handed:
-        return SignedLooks()
-    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
+    return sign_handed(place, order, read_evaluations, _Work)
 
 
-@dataclass(frozen=True)
-class _Work:
-    place: Place
-    order: SignOrder
-    newest: Mainline
-    main: Mainline
-
+class _Work(SigningWork):
     def run(self, handed: tuple[tuple[Mapping[str, Any], CanaryDetails], ...]) -> SignedLooks:
         policy, now = self.newest.policy(), self.place.clock()
         watched = candidates_of(self.main, self.main.application(), self.main.policy())

@@ -7,15 +7,13 @@ that are over, the KPIs that main has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from gitml.cijobs.handover import place_of
 from gitml.cijobs.impactdue import OLDEST, configuration_of, due_impacts, name_of, view_of
 from gitml.cijobs.lookfile import read_impacts
-from gitml.cijobs.looksigning import SignedLooks, SignOrder, from_main, signed
+from gitml.cijobs.looksigning import SignedLooks, SigningWork, SignOrder, sign_handed, signed
 from gitml.control.looks import heard_impacts
-from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import bound, heard, rules_of
 from gitml.errors import IntegrityError
@@ -33,21 +31,10 @@ def sign_impacts(place: Place, order: SignOrder) -> SignedLooks:
     Raises SpecError and IntegrityError for a hand-over that does not fit main, UsageError for a key that policy.yaml
     does not name for it.
     """
-    newest = place.newest(whole=True)
-    commit = order.commit or newest.commit
-    handed = read_impacts(place_of(place.root), order.run, commit)
-    if not handed:
-        return SignedLooks()
-    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
+    return sign_handed(place, order, read_impacts, _Work)
 
 
-@dataclass(frozen=True)
-class _Work:
-    place: Place
-    order: SignOrder
-    newest: Mainline
-    main: Mainline
-
+class _Work(SigningWork):
     def run(self, handed: tuple[tuple[Mapping[str, Any], ImpactDetails], ...]) -> SignedLooks:
         policy, now = self.newest.policy(), self.place.clock()
         view = view_of(self.main, heard(self.place, policy).believed, now)

@@ -6,9 +6,10 @@ schedule, the looks that were signed before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from gitml.cijobs.handover import place_of
 from gitml.cijobs.lookdue import MonitorOnMain, due_windows, monitors_of, needed_looks
@@ -23,6 +24,8 @@ from gitml.evidence.looks import KIND, RESULTS, LookDetails, most_spent, spent_a
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import LEEWAY
 from gitml.verdict import Verdict, worst
+
+Handed = TypeVar("Handed", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -69,27 +72,46 @@ def signed(
     return SignedLooks(events, len(statements), tuple(passed))
 
 
+@dataclass(frozen=True)
+class SigningWork:
+    """``newest``: main as it is now, whose policy.yaml says what a key may sign; ``main``: as the job before
+    read it."""
+
+    place: Place
+    order: SignOrder
+    newest: Mainline
+    main: Mainline
+
+
+class _Runs(Protocol[Handed]):
+    def run(self, handed: tuple[Handed, ...], /) -> SignedLooks: ...
+
+
+def sign_handed(
+    place: Place,
+    order: SignOrder,
+    read: Callable[[Path, str, str], tuple[Handed, ...]],
+    work: Callable[[Place, SignOrder, Mainline, Mainline], _Runs[Handed]],
+) -> SignedLooks:
+    """Let ``work`` sign what the job before handed over, if it handed over anything."""
+    newest = place.newest(whole=True)
+    commit = order.commit or newest.commit
+    handed = read(place_of(place.root), order.run, commit)
+    if not handed:
+        return SignedLooks()
+    return work(place, order, newest, from_main(place, commit, newest)).run(handed)
+
+
 def sign(place: Place, order: SignOrder) -> SignedLooks:
     """Sign what the job before looked at, if nobody did meanwhile; called twice it signs nothing twice.
 
     Raises SpecError and IntegrityError for a hand-over that does not fit main, UsageError for a key that policy.yaml
     does not name.
     """
-    newest = place.newest(whole=True)
-    commit = order.commit or newest.commit
-    handed = read_looks(place_of(place.root), order.run, commit)
-    if not handed:
-        return SignedLooks()
-    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
+    return sign_handed(place, order, read_looks, _Work)
 
 
-@dataclass(frozen=True)
-class _Work:
-    place: Place
-    order: SignOrder
-    newest: Mainline
-    main: Mainline
-
+class _Work(SigningWork):
     def run(self, handed: tuple[tuple[Mapping[str, Any], LookDetails], ...]) -> SignedLooks:
         watched = {one.name: one for one in monitors_of(self.main, self.main.application())}
         policy, now = self.newest.policy(), self.place.clock()

@@ -7,16 +7,13 @@ there, by main's rules, from the time on that is replayed, at a moment of the sc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gitml.cijobs.canarydue import slot
-from gitml.cijobs.handover import place_of
 from gitml.cijobs.lookfile import read_replays
-from gitml.cijobs.looksigning import SignedLooks, SignOrder, from_main, signed
+from gitml.cijobs.looksigning import SignedLooks, SigningWork, SignOrder, sign_handed, signed
 from gitml.cijobs.replaydue import ProposedVersion, due_replay, needed_since, replayable
 from gitml.control.looks import heard_canaries
-from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import bound, rules_of
 from gitml.errors import IntegrityError
@@ -32,21 +29,10 @@ def sign_replays(place: Place, order: SignOrder) -> SignedLooks:
     Raises SpecError and IntegrityError for a hand-over that does not fit main, UsageError for a key that policy.yaml
     does not name for it.
     """
-    newest = place.newest(whole=True)
-    commit = order.commit or newest.commit
-    handed = read_replays(place_of(place.root), order.run, commit)
-    if not handed:
-        return SignedLooks()
-    return _Work(place, order, newest, from_main(place, commit, newest)).run(handed)
+    return sign_handed(place, order, read_replays, _Work)
 
 
-@dataclass(frozen=True)
-class _Work:
-    place: Place
-    order: SignOrder
-    newest: Mainline
-    main: Mainline
-
+class _Work(SigningWork):
     def run(self, handed: tuple[tuple[Mapping[str, Any], CanaryDetails], ...]) -> SignedLooks:
         known = {one.one.pair: one for one in replayable(self.main, self.main.application(), self.main.policy())}
         mine = [known[d.evaluation.pair] for _, d in handed if d.evaluation.pair in known]
