@@ -152,6 +152,13 @@ class Model(FileSection):
             raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
         return self
 
+    @model_validator(mode="after")
+    def _cost_is_better_lower(self) -> Self:
+        cost = self.holdout.cost if self.holdout else None
+        if cost and self.better.get(cost.metric, "lower") != "lower":
+            raise WrongValueError(f"{cost.metric} is a cost, and `better` says higher", "write: lower")
+        return self
+
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
