@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import collect, wants_collection
+from gitml.ci.github.export import export, wants_exports
 from gitml.ci.github.forks import fork, fork_report
 from gitml.ci.github.gate import gate, review
 from gitml.ci.github.layout import (
@@ -40,7 +41,9 @@ _NEW_PUSH = "github.event_name == 'push' && github.run_attempt == 1"
 def render(source: CiSource) -> dict[str, str]:
     """Path in the repository → text, for every workflow of the application. Raises UsageError for a place whose name
     GitHub would take for an expression."""
-    for path in (source.folder, *(p for job in source.jobs for p in job.packages)):
+    told = source.application.traffic.export if source.application.traffic else {}
+    exported = (text for name, one in told.items() for text in (source.application.export_folder(name), one.label))
+    for path in (source.folder, *(p for job in source.jobs for p in job.packages), *exported):
         if "${{" in path or not path.isprintable():
             raise UsageError(f"{path!r} cannot stand in a workflow: GitHub would fill it in", "rename it")
     files = {"train": _train(source), "ready": _ready(source)} if source.jobs else {}
@@ -49,6 +52,7 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
         files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
         files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
+        files |= {"export": export(source)} if wants_exports(source) else {}
         files |= {"site": site(source)} if wants_sites(source) else {}
         files |= {"replay": replay(source)} if wants_replays(source.policy) else {}
     if source.jobs and source.application.ci.forks:
