@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from gitml.serving.answercounts import BY_VARIANT, AnswerCounts
-from gitml.serving.sharedpages import Labelled, SharedPages
+from gitml.serving.sharedpages import NumberedRegistry, SharedPages
 from gitml.serving.state import ServerState, Variant
 from gitml.traffic.predictionlog import LogStats
 
@@ -63,7 +63,9 @@ class Metrics:
             for served in self._state.served.values():
                 for v in served.variants.values():
                     self._served.labels(served.name, v.version, v.role, served.environment).set(1)
-            return generate_latest(Labelled(self.registry, self._pages.process) if self._pages else self.registry)
+            return generate_latest(
+                NumberedRegistry(self.registry, self._pages.process) if self._pages else self.registry
+            )
 
     def _gauges(self) -> None:
         gauges: dict[str, tuple[str, Callable[[], float]]] = {

@@ -21,7 +21,7 @@ _LARGEST = 8 << 20  # bytes
 LABEL = "process"
 
 
-class Labelled:
+class NumberedRegistry:
     """What ``registry`` collects, each series with the number of the process."""
 
     def __init__(self, registry: Any, process: int) -> None:
