@@ -35,7 +35,7 @@ from gitml.ci.wanted import (
 TOKEN, READ_TOKEN = "GITML_TOKEN", "GITML_READ_TOKEN"
 
 
-class Runner(StrEnum):
+class GuardedRunner(StrEnum):
     """Machines that nothing of a branch ever reaches: those of jobs with a key, and those of jobs that read traffic."""
 
     KEYS = "gitml-keys"
@@ -105,7 +105,9 @@ def same_named(*names: str) -> dict[str, str]:
 
 
 def _keyed(name: str, command: str, *secrets: str, takes: tuple[str, ...] = (), extra: str = "") -> PlannedJob:
-    return PlannedJob(name, command, (Runner.KEYS,), secrets=same_named(TOKEN, *secrets), takes=takes, extra=extra)
+    return PlannedJob(
+        name, command, (GuardedRunner.KEYS,), secrets=same_named(TOKEN, *secrets), takes=takes, extra=extra
+    )
 
 
 def _gate(source: CiSource) -> PlannedPipeline:
@@ -172,7 +174,7 @@ def evaluate(source: CiSource) -> PlannedJob:
     return PlannedJob(
         "evaluate",
         "gitml ci monitor evaluate",
-        (Runner.TRAFFIC,),
+        (GuardedRunner.TRAFFIC,),
         60,
         "serve,kpi" if source.application.kpis else "serve",
         looking_locks(source),
@@ -207,7 +209,7 @@ def _replay(source: CiSource) -> PlannedPipeline:
             PlannedJob(
                 f"replay-{group.name}",
                 f"gitml ci replay evaluate {' '.join(group.models)}",
-                jobs[-1].labels if jobs else (Runner.TRAFFIC,),
+                jobs[-1].labels if jobs else (GuardedRunner.TRAFFIC,),
                 360,
                 "serve",
                 group.packages,
@@ -227,7 +229,7 @@ def _site(source: CiSource) -> PlannedPipeline:
         PlannedJob(
             f"build-{role}",
             f'gitml site build --role {role} --out "$GITML_CI/site-{role}"',
-            (Runner.KEYS,),
+            (GuardedRunner.KEYS,),
             extra="site",
             secrets={TOKEN: READ_TOKEN},
             gives={f"gitml-site-{role}": f"site-{role}/**"},
@@ -238,7 +240,7 @@ def _site(source: CiSource) -> PlannedPipeline:
         PlannedJob(
             f"publish-{role}",
             f'export SITE="$GITML_CI/gitml-site-{role}/site-{role}"\n{publish[role]}',
-            (Runner.KEYS,),
+            (GuardedRunner.KEYS,),
             secrets=same_named(*source.application.sites.secrets),
             takes=(f"gitml-site-{role}",),
             bare=True,

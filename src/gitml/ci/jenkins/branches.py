@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.jenkins.groovy import block, quoted
 from gitml.ci.jenkins.layout import HANDOVER, about, agent, credentials, fresh, home_of, installed, shell
-from gitml.ci.plan import TOKEN, Runner, same_named
+from gitml.ci.plan import TOKEN, GuardedRunner, same_named
 from gitml.ci.wanted import minutes_of
 
 _COMMON = ["CI = 'true'", "GITML_CI_SYSTEM = 'jenkins'"]
@@ -116,7 +116,7 @@ def report(source: CiSource) -> list[str]:
     ]
     return block(
         "pipeline",
-        [agent((Runner.KEYS,))],
+        [agent((GuardedRunner.KEYS,))],
         block("options", ["skipDefaultCheckout()", *KEEP]),
         block(
             "parameters",

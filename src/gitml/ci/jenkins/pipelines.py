@@ -8,7 +8,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.jenkins.branches import KEEP
 from gitml.ci.jenkins.groovy import block, quoted
 from gitml.ci.jenkins.layout import HANDOVER, about, agent, credentials, fresh, installed, shell
-from gitml.ci.plan import Every, PlannedJob, PlannedPipeline, Runner
+from gitml.ci.plan import Every, GuardedRunner, PlannedJob, PlannedPipeline
 
 # ``H`` spreads the load: a number that is the same for a job at each time.
 _CRON = {
@@ -49,7 +49,7 @@ def _pin() -> list[str]:
     """All stages are about one commit, also when the branch moves on while they run."""
     commit = "env.GITML_COMMIT = sh(script: 'git rev-parse HEAD', returnStdout: true).trim()"
     steps = ["deleteDir()", "checkout scm", *block("script", [commit])]
-    return block("stage('pin')", [agent((Runner.KEYS,))], block("steps", steps))
+    return block("stage('pin')", [agent((GuardedRunner.KEYS,))], block("steps", steps))
 
 
 def _step(source: CiSource, number: int, jobs: Sequence[PlannedJob]) -> list[str]:
