@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -40,6 +41,7 @@ from gitml.agent.messages import (
     ServedAnswer,
     ServeOrder,
     StateOrder,
+    VersionCount,
 )
 from gitml.confined import end_with_parent, without_children, without_rights
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, UsageError
@@ -100,6 +102,7 @@ class _Served:
     stack: ExitStack
     view: Any = None
     still: Callable[[], float] = lambda: 0.0
+    counts: Callable[[], tuple[VersionCount, ...]] = tuple
     work: SimpleQueue[ServeOrder | PrepareOrder | OpenOrder] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -155,9 +158,16 @@ class _Served:
             name: tuple(sorted(v.digest for v in served.variants.values()))
             for name, served in self.state.served.items()
         }
-        return AliveAnswer(number=order.number, serving=serving, still=self.still(), stopped=self.server.stopped)
+        return AliveAnswer(
+            number=order.number,
+            serving=serving,
+            still=self.still(),
+            stopped=self.server.stopped,
+            counts=self.counts(),
+        )
 
     def _open(self, number: int) -> OpenedAnswer:
+        from gitml.agent.front import counted
         from gitml.agent.http import PATHS, Scope, with_agent
         from gitml.models.cores import leave_out_of_collections
         from gitml.serving.app import create_app
@@ -187,6 +197,7 @@ class _Served:
         writers = self.stack.enter_context(writing(begin.log, origin, spool))
         inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken, described=PATHS)
         self.references.count(writers.live, inner.metrics, lambda: self.view)
+        self.counts = partial(counted, inner.metrics.answers)
         app = with_agent(inner, lambda: self.view, self._knocker(), secret=begin.secret, allowed=allowed)
         listener = socket.socket(fileno=self.place.listener)
         listen = Listen(grace=begin.grace)

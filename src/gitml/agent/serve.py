@@ -33,3 +33,5 @@ def serve(
     wake.set()
     supervisor.close()
     loop.join(_END)
+    if not loop.is_alive():
+        agent.end()

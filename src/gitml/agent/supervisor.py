@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from gitml.agent.callplaces import CallPlaces
 from gitml.agent.childprocess import ChildProcess, EndedError
-from gitml.agent.claims import digests_of, error_of, is_canary, pins_of, why_wrong
+from gitml.agent.claims import digests_of, error_of, is_canary, keys_of, pins_of, why_wrong
 from gitml.agent.confinement import Confinement, gaps
 from gitml.agent.messages import (
     AliveAnswer,
@@ -34,6 +34,7 @@ from gitml.agent.messages import (
     StoppedCanary,
 )
 from gitml.agent.shop import Loss
+from gitml.agent.usage import Usage, UsageMeter
 from gitml.agent.view import View
 from gitml.errors import GitmlError, IntegrityError, OutsideError
 from gitml.jsontext import canonical, plain
@@ -80,6 +81,7 @@ class Supervisor:
         self._places = CallPlaces()
         self._losses: list[Loss] = []
         self._stopped: dict[str, StoppedCanary] = {}
+        self._meter = UsageMeter()
         self._view: View | None = None
         self._restarts = self._ends = self._closed = 0
         self._last, self._said = "", set[str]()
@@ -148,6 +150,9 @@ class Supervisor:
         with self._lock:
             return dict(self._stopped)
 
+    def used(self) -> Usage:
+        return self._meter.taken()
+
     def close(self) -> None:
         """Have requests answered and the log written, then end it."""
         self._over.set()
@@ -163,6 +168,7 @@ class Supervisor:
         if child is None:
             return
         try:
+            self._look(child)
             child.send(EndOrder())
         except EndedError:
             return
@@ -231,6 +237,7 @@ class Supervisor:
         self._child = child
         begin = self._begin.model_copy(update={"restarts": self._restarts})
         self._told_closed(child.ask(begin, self._patience.begin, BegunAnswer))
+        self._meter.began(child.pid)
         for name, order in list(self._shown.items()):
             try:
                 self._ordered(child, order)
@@ -263,6 +270,7 @@ class Supervisor:
                 child.kill(f"it answers nobody: its loop stood still for {found.still:.0f} s")
             else:
                 self._told_stopped(found.stopped)
+                self._meter.saw(found.counts, (key for order in self._shown.values() for key in keys_of(order)))
         finally:
             self._turn.release()
 
@@ -280,6 +288,7 @@ class Supervisor:
 
     def _ended(self, child: ChildProcess) -> None:
         self._up.clear()
+        self._meter.ended()
         calm = time.monotonic() - child.began > self._patience.calm
         self._ends = 1 if calm else self._ends + 1
         self._restarts += 1
