@@ -26,6 +26,7 @@ from gitml.evidence.looks import FORMAT, ToldLook, digest_of, look_id
 from gitml.evidence.statement import Statement
 from gitml.git import ledger
 from gitml.registry.record import Record
+from gitml.serving.latencybuckets import SECONDS
 from gitml.site.facts import SiteFacts
 from gitml.site.gather import SiteSource, gather
 from gitml.spec import Deployment
@@ -56,6 +57,7 @@ models:
     metrics: fare.json
     better: {mae: lower}
 private: [seat_owner]
+sites: {boards: {Grafana: "https://grafana.example.org/d/gitml/models?orgId=1"}}
 kpis:
   on_time: {event: told, description: Passengers that were told in time, unit: USD, within: 1d}
 monitors:
@@ -116,7 +118,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     town.push(
         {"gitml.yaml": APPLICATION, "dvc.yaml": PIPELINE, "params.yaml": "window: 30\n"}, "Describe the models (#3)"
     )
-    purposes = [*PURPOSES, "look", "canary", "impact"]
+    purposes = [*PURPOSES, "look", "canary", "impact", "served"]
     public = keys("")["ci"] | {"public": made.policy["keys"]["ci"]["public"], "purposes": purposes}
     environments = {**POLICY["environments"], "production": {**POLICY["environments"]["production"], "canary": {}}}
     freeze = {"from": "2026-05-01", "until": "2026-05-04", "reason": "Long weekend", "environments": ["production"]}
@@ -140,6 +142,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _looks(made, second)
     _candidate(made, second, third)
     _impact(made, second)
+    _hours(made, second)
     town.now = NOW
     _fetched(made)
     return made
@@ -149,7 +152,7 @@ def _fetched(made: Gated[MemoryTown]) -> None:
     """The clone has what the forge has, as after `git fetch`."""
     git(made.town.here, "fetch", "-q", "origin")
     with made.town.place("olga") as place:
-        for branch in (ledger.BRANCH, ledger.LOOKS):
+        for branch in (ledger.BRANCH, ledger.LOOKS, ledger.SERVED):
             ledger.fetch(place.root, place.remote, branch)
 
 
@@ -338,3 +341,28 @@ def _candidate(made: Gated[MemoryTown], champion: Record, candidate: Record) -> 
 
 def _point(at: datetime, difference: float, width: float) -> dict[str, Any]:
     return {"at": stamp(at), "difference": difference, "low": difference - width, "high": difference + width}
+
+
+def _hours(made: Gated[MemoryTown], version: Record) -> None:
+    """Three days of an agent, with a night in which it was gone; the newest hour has errors."""
+    buckets = (30, 90, 160, 90, 25, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    statements = []
+    with made.ground() as (place, known):
+        for ago in range(72, 0, -1):
+            if 30 < ago < 38:
+                continue
+            until = NOW - timedelta(hours=ago - 1)
+            busy = 1 + (until.hour % 12)
+            count = {
+                "model": "delay", "version": version.version, "variant": "champion", "rows": 400 * busy,
+                "errors": 7 if ago == 1 else 0, "refused": busy, "buckets": [n * busy for n in buckets],
+            }  # fmt: skip
+            details = {
+                "format": 1, "agent": "server-1", "since": stamp(until - timedelta(hours=1)), "until": stamp(until),
+                "watched": 3600.0, "up": 3590.0 if ago == 1 else 3600.0, "restarts": int(ago == 1), "cpu": 90.0 * busy,
+                "memory": 210_000_000 + 1_000_000 * busy, "bounds": list(SECONDS), "counts": [count],
+            }  # fmt: skip
+            made.town.now = until
+            said = bound(place, "served", RUN, head=known.main.commit, environment="production")
+            statements.append(Statement(said, details))
+        Signer(place, known.policy, made.key).sign(statements, branch=ledger.SERVED, message="Hours\n")

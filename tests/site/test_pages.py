@@ -24,6 +24,7 @@ from gitml.site.render import POLICY
 from gitml.spec.views import SITE_PAGES, SiteView
 
 HOME = "https://forge.example/acme/flights"
+BOARD = "https://grafana.example.org/d/gitml/"
 EVERYTHING = SiteView()
 
 
@@ -59,7 +60,7 @@ def test_every_link_leads_to_a_file_of_the_site_or_to_the_forge(files: dict[str,
         for link in Page(files[name]).links:
             target, _ = urldefrag(link)
             if target.startswith("https://"):
-                assert target.startswith(HOME), (name, link)
+                assert target.startswith((HOME, BOARD)), (name, link)
             elif target:
                 assert unquote(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))) in files, (
                     name,
@@ -126,6 +127,20 @@ def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFact
     )
     page = made(replace(facts, stages=circle))["index.html"].decode()
     assert page.count('class="node stage') == len(facts.stages)
+
+
+def test_operations_shows_what_agents_told_of_each_hour(files: dict[str, bytes]) -> None:
+    page = files["operations.html"].decode()
+    text = text_of(files["operations.html"])
+    # 24 hours of 401 to 4,812 requests, seven of which failed.
+    assert "62,563 0.724" in text
+    assert "7 0.011 %" in text
+    assert "server-1 production 99.98 %" in text
+    assert page.count('class="spark"') == 5
+    assert 'aria-label="requests an hour: at most 4,812 in 65 hours"' in page
+    assert 'href="https://grafana.example.org/d/gitml/models?orgId=1"' in page
+    (row,) = json.loads(files["exports/traffic.json"])
+    assert (row["requests"], row["errors"], row["hourly"][-1], row["hourly"][-36]) == (62_563, 7, 408, None)
 
 
 def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:

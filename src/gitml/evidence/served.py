@@ -116,8 +116,8 @@ def bucket_quantile(bounds: Sequence[float], buckets: Sequence[int], share: floa
     """The time within which ``share`` (0 to 1) of the answers came, in seconds, as Prometheus's histogram_quantile
     has it: on a line inside its bucket. None without an answer; what lies above the last bound is told as that.
 
-    >>> bucket_quantile([0.01, 0.1], [50, 50, 0], 0.75), bucket_quantile([0.01], [0, 3], 0.5)
-    (0.055, 0.01)
+    >>> bucket_quantile([0.01, 0.05], [50, 50, 0], 0.75), bucket_quantile([0.01], [0, 3], 0.5)
+    (0.03, 0.01)
     """
     sums = list(accumulate(buckets))
     if not sums or not sums[-1]:

@@ -33,12 +33,21 @@ def _approvals(facts: SiteFacts) -> Rows:
     return [picked(one, *names, "overridden", "by", "recorded", "commit") for one in facts.deployments]
 
 
+_TRAFFIC = ("model", "environment", "version", "variant", "requests", "errors", "refused", "rate", "p50", "p95", "p99")
+
+
+def _traffic(facts: SiteFacts) -> Rows:
+    """Of the last day. JSON has the hours of the week too, null where nobody told one."""
+    return [picked(one, *_TRAFFIC, "hourly", "slow") for one in facts.traffic]
+
+
 def _findings(facts: SiteFacts) -> Rows:
     return [picked(one, "kind", "phase", "subject", "message", "commit") for one in facts.findings]
 
 
 # Page → name of its files → what is in them.
 _EXPORTS: Mapping[SitePage, tuple[str, Callable[[SiteFacts], Rows], Sequence[str]]] = {
+    "operations": ("traffic", _traffic, _TRAFFIC),
     "inventory": (
         "inventory",
         _inventory,

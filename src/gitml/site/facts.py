@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gitml.site.servedfacts import SiteServer, SiteTraffic
 from gitml.site.versionfacts import SiteModel
 from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
 from gitml.verdict import Phase
@@ -65,6 +66,22 @@ class SiteGate:
     name: str
     phase: Phase
     reason: str
+
+
+@dataclass(frozen=True)
+class SiteAttempt:
+    """What an agent reported of one change: that a version answers, or why it does not. ``seconds``: from the moment
+    that it saw the change; ``signer``: the name of its key."""
+
+    model: str
+    environment: str
+    version: str
+    time: str
+    passed: bool
+    reason: str
+    seconds: float | None
+    signer: str
+    commit: str
 
 
 @dataclass(frozen=True)
@@ -225,7 +242,8 @@ class SiteRole:
 class SiteFacts:
     """``home`` is the repository's page on its forge. ``ledger`` and ``looked``: whether there is one to read.
 
-    ``ledger_problem`` says why the evidence cannot be read, ``notes`` what else could not be found out.
+    ``ledger_problem`` says why the evidence cannot be read, ``notes`` what else could not be found out. ``boards``:
+    name and address of boards elsewhere.
     """
 
     application: str
@@ -259,6 +277,10 @@ class SiteFacts:
     freezes: tuple[SiteFreeze, ...] = ()
     kpis: tuple[SiteKpi, ...] = ()
     impacts: tuple[SiteImpact, ...] = ()
+    attempts: tuple[SiteAttempt, ...] = ()
+    traffic: tuple[SiteTraffic, ...] = ()
+    servers: tuple[SiteServer, ...] = ()
+    boards: tuple[tuple[str, str], ...] = ()
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

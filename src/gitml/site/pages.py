@@ -10,7 +10,7 @@ from gitml.site.charts import ChartPoint, line_chart
 from gitml.site.facts import SiteFacts
 from gitml.site.graph import HEIGHT, WIDTH, application_graph
 from gitml.site.pageschanges import changes_pages, deployments_pages
-from gitml.site.pageslive import experiments_pages, monitors_pages
+from gitml.site.pageslive import experiments_pages, monitors_pages, operations_pages
 from gitml.site.pagesmodels import data_pages, models_pages
 from gitml.site.render import SitePageFile
 from gitml.spec.views import SitePage
@@ -63,7 +63,7 @@ GROUPS: Mapping[SitePage, tuple[str, str, Callable[[SiteFacts], Iterator[SitePag
     "changes": ("changes/index.html", "Changes", changes_pages),
     "models": ("models/index.html", "Models", models_pages),
     "deployments": ("deployments/index.html", "Deployments", deployments_pages),
-    "operations": ("operations.html", "Operations", _one("operations.html", "Operations", "operations")),
+    "operations": ("operations.html", "Operations", operations_pages),
     "monitors": ("monitors/index.html", "Monitors", monitors_pages),
     "experiments": ("experiments.html", "Experiments", experiments_pages),
     "gates": ("gates.html", "Pull requests", _one("gates.html", "Pull requests", "gates")),

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from gitml.output import size
 from gitml.reports.escape import clip, is_plain_url, path_in_url, visible
 from gitml.reports.figures import MINUS, decimals, figure, plural, share, signed
+from gitml.site.charts import sparkline
 
 # No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
@@ -60,6 +61,8 @@ def environment() -> Environment:
         code=_with_code,
         percent=_percent,
         number=_number,
+        seconds=_seconds,
+        sparkline=sparkline,
     )
     return made
 
@@ -156,6 +159,16 @@ def _number(value: float) -> str:
     ('3.25', '3', '0.123')
     """
     return f"{value:.3g}"
+
+
+def _seconds(value: float | None) -> str:
+    """
+    >>> _seconds(0.00042), _seconds(0.0123), _seconds(2.5), _seconds(None)
+    ('0.42 ms', '12.3 ms', '2.5 s', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _with_code(text: str) -> Markup:

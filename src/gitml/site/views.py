@@ -34,6 +34,7 @@ def _hidden_models(facts: SiteFacts, view: SiteView) -> frozenset[str]:
     if view.models is None:
         return frozenset()
     named = {m.name for m in facts.models} | {one.model for one in facts.deployments} | {s.model for s in facts.states}
+    named |= {one.model for one in facts.traffic} | {one.model for one in facts.attempts if one.model}
     named |= {name for commit in facts.commits for name in commit.models}
     return frozenset(named - set(view.models))
 
@@ -77,6 +78,8 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         watched=tuple(one for one in facts.watched if one[0] not in hidden),
         trials=seen(facts.trials),
         impacts=seen(facts.impacts),
+        attempts=seen(facts.attempts),
+        traffic=seen(facts.traffic),
         judged=seen(facts.judged),
         # Which models a branch is about nobody says, so that the names in its title are taken out below.
         pulls=facts.pulls,
