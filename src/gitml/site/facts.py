@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitml.site.servedfacts import SiteServer, SiteTraffic
+from gitml.site.servedfacts import ServerDay, VersionDay
 from gitml.site.versionfacts import SiteModel
 from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
 from gitml.verdict import Phase
@@ -278,8 +278,8 @@ class SiteFacts:
     kpis: tuple[SiteKpi, ...] = ()
     impacts: tuple[SiteImpact, ...] = ()
     attempts: tuple[SiteAttempt, ...] = ()
-    traffic: tuple[SiteTraffic, ...] = ()
-    servers: tuple[SiteServer, ...] = ()
+    traffic: tuple[VersionDay, ...] = ()
+    servers: tuple[ServerDay, ...] = ()
     boards: tuple[tuple[str, str], ...] = ()
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

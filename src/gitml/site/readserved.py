@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from gitml.evidence.served import ServedDetails, SignedHour, VersionTraffic, bucket_quantile
 from gitml.site.readchanges import stamp
-from gitml.site.servedfacts import Hourly, SiteServer, SiteTraffic
+from gitml.site.servedfacts import Hourly, ServerDay, VersionDay
 
 HOUR, DAY = timedelta(hours=1), 24
 # Hours that are drawn.
@@ -16,7 +16,7 @@ WEEK = 168
 _Of = tuple[str, str, str, str]
 
 
-def site_traffic(hours: Sequence[SignedHour]) -> tuple[SiteTraffic, ...]:
+def site_traffic(hours: Sequence[SignedHour]) -> tuple[VersionDay, ...]:
     """By environment, model, variant and version; those that answered nothing for a day are left out."""
     if not hours:
         return ()
@@ -31,14 +31,14 @@ def site_traffic(hours: Sequence[SignedHour]) -> tuple[SiteTraffic, ...]:
     return tuple(_traffic(key, told) for key, told in sorted(found.items()) if min(told) < DAY)
 
 
-def _traffic(key: _Of, told: Mapping[int, Sequence[tuple[ServedDetails, VersionTraffic]]]) -> SiteTraffic:
+def _traffic(key: _Of, told: Mapping[int, Sequence[tuple[ServedDetails, VersionTraffic]]]) -> VersionDay:
     environment, model, variant, version = key
     day = [one for ago in told if ago < DAY for one in told[ago]]
     counts = [count for _, count in day]
     # Several servers share the traffic of the same hours.
     seconds = sum(max(details.watched for details, _ in told[ago]) for ago in told if ago < DAY)
     requests = sum(count.requests for count in counts)
-    return SiteTraffic(
+    return VersionDay(
         model=model,
         environment=environment,
         version=version,
@@ -63,7 +63,7 @@ def _slow(told: Iterable[tuple[ServedDetails, VersionTraffic]], share: float) ->
     return bucket_quantile(bounds, [sum(column) for column in zip(*same, strict=True)], share)
 
 
-def site_servers(hours: Sequence[SignedHour]) -> tuple[SiteServer, ...]:
+def site_servers(hours: Sequence[SignedHour]) -> tuple[ServerDay, ...]:
     """By environment and agent."""
     if not hours:
         return ()
@@ -75,9 +75,9 @@ def site_servers(hours: Sequence[SignedHour]) -> tuple[SiteServer, ...]:
     return tuple(_server(*key, told) for key, told in sorted(found.items()))
 
 
-def _server(environment: str, agent: str, told: Mapping[int, Sequence[ServedDetails]]) -> SiteServer:
+def _server(environment: str, agent: str, told: Mapping[int, Sequence[ServedDetails]]) -> ServerDay:
     day = [one for ago in told if ago < DAY for one in told[ago]]
-    return SiteServer(
+    return ServerDay(
         agent=agent,
         environment=environment,
         until=stamp(max(one.until for ago in told for one in told[ago])),

@@ -9,7 +9,7 @@ Hourly = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
-class SiteTraffic:
+class VersionDay:
     """Requests that a version answered in the last day. ``rate``: a second; ``p50``, ``p95`` and ``p99``: in seconds,
     None without an answer.
 
@@ -32,7 +32,7 @@ class SiteTraffic:
 
 
 @dataclass(frozen=True)
-class SiteServer:
+class ServerDay:
     """One agent's server in the last day. ``uptime``: share of the time that was watched; ``cpu``: processors in use on
     average; ``memory``: the most bytes. ``hours``: of the 24 those of which something was told."""
 
