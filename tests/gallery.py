@@ -57,6 +57,13 @@ models:
     metrics: fare.json
     better: {mae: lower}
 private: [seat_owner]
+bias:
+  delay:
+    groups: {table: $PEOPLE, unit: passenger, sex: sex, race: race}
+    output: late
+    selected_from: 0.5
+    source: Passengers of March
+    audited: {on: 2026-01-15, by: Fair & Square LLC, report: "https://fair.example.org/flights"}
 sites: {boards: {Grafana: "https://grafana.example.org/d/gitml/models?orgId=1"}}
 kpis:
   on_time: {event: told, description: Passengers that were told in time, unit: USD, within: 1d}
@@ -88,10 +95,24 @@ def facts_of(shown: Gated[MemoryTown], **changes: Any) -> SiteFacts:
         return gather(source_of(shown, place, **changes))
 
 
+# As `gitml bias --json` tells it.
+BIAS = {
+    "model": "delay", "kind": "selection", "data": "logged answers of production", "source": "Passengers of March",
+    "people": 1200, "median": None, "versions": [], "measures": [], "tables": [
+        {"title": "Sex", "unknown": 12, "categories": [
+            {"category": ["Female"], "people": 600, "selected": 150, "rate": 0.25, "rate_low": 0.22, "rate_high": 0.29,
+             "impact_ratio": 0.8333, "ratio_low": 0.7, "ratio_high": 0.99, "note": ""},
+            {"category": ["Other"], "people": None, "selected": None, "rate": 0.3, "impact_ratio": 1.0,
+             "note": "count not shown"},
+        ]},
+    ],
+}  # fmt: skip
+
+
 def source_of(shown: Gated[MemoryTown], place: Place | None, **changes: Any) -> SiteSource:
     settings = shown.town.settings("olga")
     env = {"GITML_FORGE": "memory", "GITHUB_REPOSITORY": settings.repository, "PATH": os.environ["PATH"]}
-    given = {"root": shown.town.here, "env": env, "place": place, "now": NOW, **changes}
+    given = {"root": shown.town.here, "env": env, "place": place, "now": NOW, "bias": {"delay": BIAS}, **changes}
     return SiteSource(**given)
 
 
@@ -133,7 +154,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _promoted(made, second, "staging", ("olga",))
     _promoted(made, second, "production", ("olga", "rita"))
     town.train(7, model="fare", metrics={"mae": {"value": 12.5, "low": 12.1, "high": 12.9}})
-    third = _version(town, 3, auc=0.745, rows=140_500)
+    third = _version(town, 3, auc=0.745, rows=140_500, said="Retrain delay: it gets other data than it was made of")
     if whole:
         _promoted(made, third, "staging", ("olga",))
     else:
@@ -156,7 +177,7 @@ def _fetched(made: Gated[MemoryTown]) -> None:
             ledger.fetch(place.root, place.remote, branch)
 
 
-def _version(town: MemoryTown, seed: int, *, auc: float, rows: int) -> Record:
+def _version(town: MemoryTown, seed: int, *, auc: float, rows: int, said: str = "") -> Record:
     """A version with data, a signature and groups of rows."""
     town.now += timedelta(days=9)
     slices = [
@@ -179,7 +200,7 @@ def _version(town: MemoryTown, seed: int, *, auc: float, rows: int) -> Record:
     }
     told = json.dumps(signature)
     files["signature.json"] = {"sha256": hashlib.sha256(told.encode()).hexdigest(), "size": len(told)}
-    town.push({"slices.json": text, "signature.json": told}, f"Train on {rows:,} rows (#{10 + seed})")
+    town.push({"slices.json": text, "signature.json": told}, f"{said or f'Train on {rows:,} rows'} (#{10 + seed})")
     metrics = {
         "auc": {"value": auc, "low": auc - 0.012, "high": auc + 0.012},
         "cost": {"value": 12.0 - seed, "low": 11.0 - seed, "high": 13.0 - seed},
@@ -306,7 +327,22 @@ def _impact(made: Gated[MemoryTown], version: Record) -> None:
             "low": 12.0, "high": 50.0, "a_month": [930.0, 360.0, 1500.0], "currency": "USD",
             "reason": "rose by 31 a day than the weeks before suggest, which is better: an association, not a cause",
         }  # fmt: skip
-        told = impact_details({"change": change, "results": [result]}, 14, "c" * 64, place.clock())
+        paid = {
+            "currency": "USD", "once": 142.5, "training": 52.5, "review": 90.0, "monthly": 120.0,
+            "gain": [930.0, 360.0, 1500.0], "pays_back": 142.5 / 810, "unknown": [],
+        }  # fmt: skip
+        causal = [
+            {
+                "kpi": "on_time",
+                "phase": "successful",
+                "reason": "higher by unit",
+                "difference": 0.4,
+                "low": 0.1,
+                "high": 0.7,
+            }
+        ]
+        found = {"change": change, "results": [result], "causal": causal, "returns": paid}
+        told = impact_details(found, 14, "c" * 64, place.clock())
         about = {"model": "delay", "environment": "production", "version": version.version}
         said = bound(place, "impact", RUN, head=past.commit, **about)
         Signer(place, known.policy, made.key).sign([Statement(said, told)], branch=ledger.LOOKS)

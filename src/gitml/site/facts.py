@@ -6,8 +6,9 @@ What is not known is empty or None, and ``SiteFacts.notes`` says why. Nothing he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gitml.site.businessfacts import SiteBias, SiteCausal, SiteRetraining, SiteReturn
 from gitml.site.servedfacts import ServerDay, VersionDay
 from gitml.site.versionfacts import SiteModel
 from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
@@ -243,7 +244,7 @@ class SiteFacts:
     """``home`` is the repository's page on its forge. ``ledger`` and ``looked``: whether there is one to read.
 
     ``ledger_problem`` says why the evidence cannot be read, ``notes`` what else could not be found out. ``boards``:
-    name and address of boards elsewhere.
+    name and address of boards elsewhere. ``causal``: by commit, model and environment of a change.
     """
 
     application: str
@@ -277,6 +278,10 @@ class SiteFacts:
     freezes: tuple[SiteFreeze, ...] = ()
     kpis: tuple[SiteKpi, ...] = ()
     impacts: tuple[SiteImpact, ...] = ()
+    returns: tuple[SiteReturn, ...] = ()
+    causal: Mapping[tuple[str, str, str], tuple[SiteCausal, ...]] = field(default_factory=dict)
+    retrainings: tuple[SiteRetraining, ...] = ()
+    bias: tuple[SiteBias, ...] = ()
     attempts: tuple[SiteAttempt, ...] = ()
     traffic: tuple[VersionDay, ...] = ()
     servers: tuple[ServerDay, ...] = ()

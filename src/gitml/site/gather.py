@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gitml import clock
 from gitml.control.ledger import Here
@@ -37,6 +37,7 @@ from gitml.site.facts import (
     SitePull,
     SiteRole,
 )
+from gitml.site.readbusiness import site_bias, site_causal, site_retrainings, site_returns
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
 from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
@@ -62,8 +63,8 @@ T = TypeVar("T")
 class SiteSource:
     """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either.
 
-    ``pages_per_model``: how many of its newest versions are shown in full. ``kpis``: days and values of KPIs; to
-    read them takes rights that a site's job does not have.
+    ``pages_per_model``: how many of its newest versions are shown in full. ``kpis``: days and values of KPIs, and
+    ``bias``: counts by category; to read them takes rights that a site's job does not have.
     """
 
     root: Path
@@ -74,6 +75,7 @@ class SiteSource:
     now: datetime = field(default_factory=clock.now)
     pages_per_model: int = PAGES_PER_MODEL
     kpis: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    bias: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def gather(source: SiteSource) -> SiteFacts:
@@ -103,7 +105,7 @@ class _Gathering:
         events = audited.events if audited else ()
         past = site_history(self.main, audited)
         standing = self._status()
-        at = self.source.now
+        pulls, at = self._pulls(), self.source.now
         return SiteFacts(
             application=application.application if application else self.source.root.name,
             description=application.description if application else "",
@@ -121,7 +123,7 @@ class _Gathering:
             states=site_states(standing, events, at) if standing else (),
             pending=site_pending(standing.pending if standing else (), events),
             pending_known=self.source.place is not None,
-            pulls=self._pulls(),
+            pulls=pulls,
             deployments=past.deployments,
             commits=past.commits,
             commits_left_out=past.left_out,
@@ -137,6 +139,10 @@ class _Gathering:
             # What was given is newer and longer than what was signed around changes.
             kpis=site_kpis(application, {**signed_kpi_days(looks), **self.source.kpis}),
             impacts=site_impacts(looks),
+            returns=site_returns(looks),
+            causal=site_causal(looks),
+            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, at),
+            bias=site_bias(application, self.source.bias),
             attempts=site_attempts(events),
             traffic=site_traffic(hours),
             servers=site_servers(hours),

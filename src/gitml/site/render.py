@@ -63,6 +63,8 @@ def environment() -> Environment:
         number=_number,
         seconds=_seconds,
         sparkline=sparkline,
+        money=_money,
+        ratio=_ratio,
     )
     return made
 
@@ -169,6 +171,20 @@ def _seconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def _money(value: float, currency: str, is_signed: bool = False) -> str:
+    """
+    >>> _money(1234.5, "USD"), _money(-3.25, "EUR"), _money(930.0, "", True)
+    ('1,234 USD', '−3.25 EUR', '+930')
+    """
+    text = f"{abs(value):,.0f}" if abs(value) >= 100 else f"{abs(value):,.2f}"
+    sign = MINUS if value < 0 else "+" if is_signed and value > 0 else ""
+    return f"{sign}{text} {currency}".strip()
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _with_code(text: str) -> Markup:
