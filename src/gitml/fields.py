@@ -21,6 +21,7 @@ _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-
 _PYTHON = re.compile(r"3\.\d{1,2}")
 _GITML = re.compile(r"gitml(==[0-9A-Za-z.!+]+| @ [!-~]+)")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~:/?#&=+%,;$!*-]*)?")
 _SECRET = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
@@ -252,6 +253,13 @@ def check_public_key(text: str) -> str:
     return text
 
 
+def check_web_address(text: str) -> str:
+    """Without a user's name, and with nothing that could end a link."""
+    if len(text) > 500 or not _WEB.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no address of the web", "such as https://grafana.example.org/d/1")
+    return text
+
+
 def _moment(value: Any, *, end: bool) -> datetime:
     if isinstance(value, datetime):
         return value
@@ -315,6 +323,7 @@ RepoPath = Annotated[
 ]
 Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_label)]
 Python = Annotated[str, BeforeValidator(check_python), _text(_PYTHON.pattern, "3.12")]
+WebAddress = Annotated[str, AfterValidator(check_web_address), _text(_WEB.pattern, "https://grafana.example.org/d/1")]
 SecretName = Annotated[str, AfterValidator(check_secret), _text(_SECRET.pattern, "AWS_ACCESS_KEY_ID")]
 BranchName = Annotated[str, AfterValidator(check_branch), _text(_BRANCH.pattern, "main")]
 GitmlSource = Annotated[str, AfterValidator(check_gitml), _text(_GITML.pattern, "gitml==0.1.0")]

@@ -23,6 +23,7 @@ from gitml.fields import (
     RepoPath,
     SecretName,
     Text,
+    WebAddress,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -232,6 +233,10 @@ class Sites(FileSection):
         default_factory=dict,
         description="By role, a shell command that brings the folder `$SITE` to its place, such as "
         '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    boards: Mapping[Text, WebAddress] = Field(
+        default_factory=dict,
+        description="Boards elsewhere that the page `operations` links to, by name, such as the one of Grafana.",
     )
     secrets: tuple[SecretName, ...] = Field(
         (),

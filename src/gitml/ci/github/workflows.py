@@ -56,6 +56,12 @@ def render(source: CiSource) -> dict[str, str]:
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
 
 
+# Branches of gitml's own, and those that a merge queue makes.
+_NOT_TRAINED = (
+    "gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gitml-served", "gh-readonly-queue/**",
+)  # fmt: skip
+
+
 def _train(source: CiSource) -> str:
     names = [job.name for job in source.jobs]
     return workflow(
@@ -63,7 +69,7 @@ def _train(source: CiSource) -> str:
         "train",
         [
             "push:",
-            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looked, gitml-looks, gh-readonly-queue/**]",
+            f"  branches-ignore: [{', '.join(_NOT_TRAINED)}]",
             "workflow_dispatch:",
         ],
         [
