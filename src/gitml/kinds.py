@@ -57,6 +57,8 @@ KINDS: dict[str, EvidenceRow] = {
     "approved": EvidenceRow("ci", on_main="change"),
     "promoted": EvidenceRow("ci", ran=True, on_main="change"),
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
+    # What servers did, hour by hour: many, and nothing hangs on one, so they lie on a branch of their own.
+    "served": EvidenceRow("agent", lag=_COLLECTED, signed_with="deployed"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.

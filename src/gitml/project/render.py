@@ -63,16 +63,22 @@ def _lines(content: bytes | None) -> list[str]:
     return lines[:-1] if lines[-1] == "" else [*lines[:-1], f"{lines[-1]}\\ no newline at the end"]
 
 
-def workflows(root: Path) -> tuple[Workflow, ...]:
+def workflows(root: Path, systems: Sequence[str] = ()) -> tuple[Workflow, ...]:
     """Every workflow of the application at ``root``, and CODEOWNERS, rendered and found. Nothing is written.
 
-    Raises UsageError for an application without stages, and for a file that is in the way and is not gitml's.
+    ``systems``: CI systems by name; by default those that gitml.yaml names. Raises UsageError for an application
+    without stages, and for a file that is in the way and is not gitml's.
     """
     git = Git(root)
     top = git.top
     folder = git.prefix.rstrip("/")
     source = _source(root, folder)
-    system = renderer(source.application.ci.system)
+    names = dict.fromkeys(systems or source.application.ci.system)
+    files = [file for name in names for file in _rendered(top, folder, source, renderer(name))]
+    return (*_codeowners(top, source), *sorted(files, key=lambda file: file.path))
+
+
+def _rendered(top: Path, folder: str, source: CiSource, system: Renderer) -> list[Workflow]:
     wanted = {path: text.encode() for path, text in system.render(source).items()}
     ours = system.header(folder).encode()
     found = {path: _read(top, path) for path in (*wanted, *_others(top, system, wanted))}
@@ -81,8 +87,7 @@ def workflows(root: Path) -> tuple[Workflow, ...]:
         if content is not None and content.split(b"\n")[0].rstrip() != ours:
             raise UsageError(f"{path} is in the way: gitml did not render it", "rename it, or delete it if it may go")
     stale = {p: c for p, c in found.items() if p in wanted or (c and c.split(b"\n")[0].rstrip() == ours)}
-    files = [Workflow(path, wanted.get(path), content) for path, content in sorted(stale.items())]
-    return (*_codeowners(top, source), *files)
+    return [Workflow(path, wanted.get(path), content) for path, content in stale.items()]
 
 
 def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
@@ -101,12 +106,12 @@ def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
     return [Workflow(path, wanted or None, found)]
 
 
-def render_workflows(root: Path) -> tuple[Workflow, ...]:
+def render_workflows(root: Path, systems: Sequence[str] = ()) -> tuple[Workflow, ...]:
     """Bring the files to what is rendered. Returns them as they were found, with what was done to each.
 
     Files of others are never touched; what gitml rendered for this application and renders no longer is removed.
     """
-    done = workflows(root)
+    done = workflows(root, systems)
     top = Git(root).top
     for file in done:
         if file.wanted is None:

@@ -19,10 +19,12 @@ from gitml.fields import (
     Label,
     MetricName,
     Name,
+    Names,
     Python,
     RepoPath,
     SecretName,
     Text,
+    WebAddress,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -195,7 +197,11 @@ class Train(FileSection):
 class Ci(FileSection):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
-    system: Name = Field("github", description="The CI system whose files are rendered.")
+    system: Names = Field(
+        ("github",),
+        description="The CI system whose files are rendered: github, jenkins, airflow; or a list of them. The first "
+        "one trains branches.",
+    )
     python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
     gitml: GitmlSource | None = Field(
         None, description="What pip installs gitml from; by default the version that rendered the workflows."
@@ -253,6 +259,10 @@ class Sites(FileSection):
         default_factory=dict,
         description="By role, a shell command that brings the folder `$SITE` to its place, such as "
         '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    boards: Mapping[Text, WebAddress] = Field(
+        default_factory=dict,
+        description="Boards elsewhere that the page `operations` links to, by name, such as the one of Grafana.",
     )
     secrets: tuple[SecretName, ...] = Field(
         (),

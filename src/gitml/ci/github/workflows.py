@@ -11,8 +11,12 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
+<<<<<<< HEAD
 from gitml.ci.github.collect import collect, wants_collection
 from gitml.ci.github.export import export, wants_exports
+=======
+from gitml.ci.github.collect import collect
+>>>>>>> main
 from gitml.ci.github.forks import fork, fork_report
 from gitml.ci.github.gate import gate, review
 from gitml.ci.github.layout import (
@@ -21,17 +25,17 @@ from gitml.ci.github.layout import (
     header,
     is_hosted,
     job_of,
-    minutes_of,
     path_of,
     small,
     small_labels,
     workflow,
 )
-from gitml.ci.github.main import main, reproduce, wants_reproduction
-from gitml.ci.github.monitor import monitor, wants_looks
-from gitml.ci.github.replay import replay, wants_replays
-from gitml.ci.github.site import site, wants_sites
+from gitml.ci.github.main import main, reproduce
+from gitml.ci.github.monitor import monitor
+from gitml.ci.github.replay import replay
+from gitml.ci.github.site import site
 from gitml.ci.github.steps import MAIN, listed, mapping
+from gitml.ci.wanted import minutes_of, wants_collection, wants_looks, wants_replays, wants_reproduction, wants_sites
 from gitml.errors import UsageError
 
 # A run that goes again is no newer push than one that came after it.
@@ -60,6 +64,12 @@ def render(source: CiSource) -> dict[str, str]:
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
 
 
+# Branches of gitml's own, and those that a merge queue makes.
+_NOT_TRAINED = (
+    "gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gitml-served", "gh-readonly-queue/**",
+)  # fmt: skip
+
+
 def _train(source: CiSource) -> str:
     names = [job.name for job in source.jobs]
     return workflow(
@@ -67,7 +77,7 @@ def _train(source: CiSource) -> str:
         "train",
         [
             "push:",
-            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looked, gitml-looks, gh-readonly-queue/**]",
+            f"  branches-ignore: [{', '.join(_NOT_TRAINED)}]",
             "workflow_dispatch:",
         ],
         [
