@@ -11,10 +11,11 @@ from typing import Any
 from gitml.errors import UsageError
 from gitml.evidence.impacts import KIND as IMPACT
 from gitml.evidence.impacts import SignedImpact, impacts_of
+from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.reports.retraining import title
 from gitml.retraining.causes import BY_HAND, STALE
-from gitml.retraining.declined import declined_of, refusals
+from gitml.retraining.declined import declined_of, named_for_it, refusals
 from gitml.site.businessfacts import BiasLine, SiteBias, SiteCausal, SiteRetraining, SiteReturn
 from gitml.site.facts import SiteCommit, SitePull
 from gitml.site.readchanges import phase_of, pull_of, stamp
@@ -92,12 +93,17 @@ def site_retrainings(
     commits, pulls = past
     found = [*_merged(commits, named), *_open(pulls, named)]
     for model in app.models if policy else ():
-        for no in declined_of(refusals(policy, told, model), now) if policy else ():
+        for no in declined_of(_refusals(policy, told, model), now) if policy else ():
             why = f"{no.by} said no: {no.reason}"[:500]
             found.append(
                 SiteRetraining(model, no.cause, why, "declined", stamp(no.since), no.by, until=stamp(no.until))
             )
     return tuple(sorted(found, key=lambda one: (one.time, one.model, one.cause), reverse=True))
+
+
+def _refusals(policy: Policy, told: Sequence[Believed], model: str) -> tuple[Statement, ...]:
+    """As far as policy.yaml of now tells: who was in which role then is asked where a retraining is planned."""
+    return refusals(policy, told, model, lambda login, _: named_for_it(policy, login))
 
 
 def _merged(commits: Iterable[SiteCommit], named: Mapping[str, tuple[str, str]]) -> Iterator[SiteRetraining]:

@@ -21,11 +21,6 @@ HANDED = "gitml-export"
 _DAILY = '"41 5 * * *"'
 
 
-def wants_exports(source: CiSource) -> bool:
-    """Whether gitml.yaml exports some model's traffic."""
-    return bool(source.application.traffic and source.application.traffic.export)
-
-
 def export(source: CiSource) -> str:
     on = ["schedule:", f"  - cron: {_DAILY}", "workflow_dispatch:"]
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]

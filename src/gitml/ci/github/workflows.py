@@ -11,12 +11,8 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
-<<<<<<< HEAD
-from gitml.ci.github.collect import collect, wants_collection
-from gitml.ci.github.export import export, wants_exports
-=======
 from gitml.ci.github.collect import collect
->>>>>>> main
+from gitml.ci.github.export import export
 from gitml.ci.github.forks import fork, fork_report
 from gitml.ci.github.gate import gate, review
 from gitml.ci.github.layout import (
@@ -35,7 +31,15 @@ from gitml.ci.github.monitor import monitor
 from gitml.ci.github.replay import replay
 from gitml.ci.github.site import site
 from gitml.ci.github.steps import MAIN, listed, mapping
-from gitml.ci.wanted import minutes_of, wants_collection, wants_looks, wants_replays, wants_reproduction, wants_sites
+from gitml.ci.wanted import (
+    minutes_of,
+    wants_collection,
+    wants_exports,
+    wants_looks,
+    wants_replays,
+    wants_reproduction,
+    wants_sites,
+)
 from gitml.errors import UsageError
 
 # A run that goes again is no newer push than one that came after it.
