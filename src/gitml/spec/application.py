@@ -22,6 +22,7 @@ from gitml.fields import (
     RepoPath,
     SecretName,
     Text,
+    Until,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -73,6 +74,10 @@ class Model(FileSection):
     tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
+    vendor: Text | None = Field(None, description="Who made it, where it was bought or comes from elsewhere.")
+    retire_by: Until | None = Field(
+        None, description="The day by which it is to be out of use: `gitml retire` ends it."
     )
     card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
