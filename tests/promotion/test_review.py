@@ -11,6 +11,7 @@ import pytest
 from gitml.errors import FailedError, UsageError
 from gitml.evidence.keys import generate, signing_key
 from gitml.gate.judge import judge
+from gitml.governance.approvals import decisions_of
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.review import ReviewOrder, SignedReview, review
 from gitml.spec import Deployment
@@ -76,7 +77,9 @@ def test_a_review_renews_what_approvals_began(new_gated_here: Callable[..., Gate
     said("ada", "failed")
     assert gate()[0] is Phase.FAILED, "who made it may say that it is bad"
     assert findings(timedelta()) == ["review-overdue"]
-    assert second.version != first.version
+    told = [(one.about, one.result, one.people) for one in decisions_of(g.events(), first)]
+    assert told == [("reviewed", "passed", ("rita",)), ("reviewed", "failed", ("ada",))]
+    assert decisions_of(g.events(), second) == ()
 
 
 def test_what_the_maker_signed_all_the_same_does_not_count() -> None:

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Tell what each input contributed to a logged answer."),
     "reference": ("reference", "Write what a version's live traffic is held against."),
     "outliers": ("outliers", "Fit what rows are strange, for `gitml monitor` to count them."),
+    "importance": ("importance", "Write how much each input of a model matters, on held-out rows."),
     "retrain": ("retrain", "See what asks for a retraining, ask for one, or say no."),
     "bias": ("bias", "Count whom a model selects, by sex, race and ethnicity."),
     "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),

@@ -131,6 +131,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    importance: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml importance` writes: how much each input matters on the held-out rows, and what "
+        "the model answers as the most important ones change. Reports show what changed since the version before.",
+    )
     holdout: HoldOut | None = Field(
         None,
         description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
@@ -166,7 +171,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "evaluated", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers", "importance")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
