@@ -61,6 +61,8 @@ KINDS: dict[str, EvidenceRow] = {
     "overridden": EvidenceRow("person"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
     "declined": EvidenceRow("person", everywhere=True, signed_with="gate"),
+    # Somebody looked at a model that runs, and says whether it may go on: with a key of their own.
+    "reviewed": EvidenceRow("person", everywhere=True, on_main="version"),
     # What a monitor saw in one window. `drift` was its name while nothing was signed yet.
     "look": EvidenceRow("monitor", lag=_USED, signed_with="drift"),
     "quality": EvidenceRow("monitor", said_by="look"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gitml.errors import SpecError
 from gitml.evidence import bearing
@@ -221,8 +221,15 @@ def _alone(
         judged_beside=sources.beside,
         test_rules=rules_of_test(sources.shelf.main, model, environment),
         upstreams=sources.upstreams(record, environment) if asked else _NOBODY_ASKS,
+        review_within=_review_within(sources, model),
     )
     return found, record
+
+
+def _review_within(sources: Sources, model: str) -> timedelta | Unknown:
+    spec = sources.shelf.application.models.get(model)
+    found = sources.policy.reviews.within(spec) if spec else None
+    return found or Unknown(f"neither `reviews` of policy.yaml nor gitml.yaml says how often {model} is reviewed")
 
 
 def _was(sources: Sources, edit: Edit, pin: Pin) -> Part | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
@@ -224,7 +224,8 @@ class Facts:
     for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
     monitors, read where a gate asks for them; ``judged_beside`` are evaluations of the candidate, under ``test_rules``
     or others. ``was``: as what base has it there. ``upstreams`` are the models that it is built on, looked up where a
-    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none.
+    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none. ``review_within``: how long
+    after its last review a model is to be reviewed again.
     """
 
     now: datetime
@@ -252,3 +253,6 @@ class Facts:
         default_factory=lambda: Unknown("nobody looked at the models that it is built on")
     )
     members: tuple[MemberFact, ...] | Unknown = ()
+    review_within: timedelta | Unknown = field(
+        default_factory=lambda: Unknown("nothing says how often the model is to be reviewed")
+    )

@@ -23,6 +23,7 @@ from gitml.fields import (
     RepoPath,
     SecretName,
     Text,
+    Until,
     WebAddress,
     WrongValueError,
 )
@@ -76,6 +77,10 @@ class Model(FileSection):
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
     )
+    vendor: Text | None = Field(None, description="Who made it, where it was bought or comes from elsewhere.")
+    retire_by: Until | None = Field(
+        None, description="The day by which it is to be out of use: `gitml retire` ends it."
+    )
     card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
         None,
@@ -128,6 +133,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    importance: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml importance` writes: how much each input matters on the held-out rows, and what "
+        "the model answers as the most important ones change. Reports show what changed since the version before.",
+    )
     holdout: HoldOut | None = Field(
         None,
         description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
@@ -163,7 +173,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "evaluated", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers", "importance")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
