@@ -49,6 +49,8 @@ KINDS: dict[str, EvidenceRow] = {
     "trained": EvidenceRow("ci", PROVENANCE, everywhere=True, on_main="version"),
     "evaluated": EvidenceRow("ci", everywhere=True),
     "reproduced": EvidenceRow("ci", everywhere=True),
+    # Two versions answered the same held-out rows: the job that loads versions says it, and so who signs that.
+    "compared": EvidenceRow("ci", everywhere=True, signed_with="evaluated"),
     "gate": EvidenceRow("ci", TEST_RESULT, needs=("policy",)),
     # Commits of the bot that the gate derived once more: it looks at the same things for its own kind.
     "derived": EvidenceRow("ci", everywhere=True, signed_with="gate"),

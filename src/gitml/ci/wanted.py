@@ -115,6 +115,11 @@ def wants_replays(policy: Policy) -> bool:
     return wants_looks(policy) and any(rules.replay for rules in policy.candidate_rules)
 
 
+def wants_exports(source: CiSource) -> bool:
+    """Whether gitml.yaml exports some model's traffic."""
+    return bool(source.application.traffic and source.application.traffic.export)
+
+
 def wants_sites(source: CiSource) -> bool:
     """Whether policy.yaml says what roles see, or gitml.yaml where their sites go."""
     return source.policy is not None and bool(source.policy.views or source.application.sites.publish)

@@ -6,12 +6,13 @@ and each commit says for which moment it asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from gitml.cijobs.lookdue import MOST_WINDOWS
+from gitml.cijobs.mayrefuse import why_may_not
 from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.retrain import branch_of as stale_branch
 from gitml.control.change import branch_of
@@ -20,7 +21,6 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, heard, rules_of
 from gitml.derivation import retrain
-from gitml.derivation.candidate import candidates_on
 from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
 from gitml.errors import GitmlError, SpecError
@@ -28,13 +28,10 @@ from gitml.evidence.looks import Looks
 from gitml.evidence.statement import Statement
 from gitml.forges.base import OnPull, PullRequest
 from gitml.git.edit import bring
-from gitml.policy.change import in_force
-from gitml.policy.freezes import frozen
 from gitml.registry.resolve import deployment_path
 from gitml.registry.store import versions
-from gitml.reports.promotion import short
 from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situation
-from gitml.retraining.causes import BY_HAND, STALE, NamedLook, WatchedVersion
+from gitml.retraining.causes import BY_HAND, STALE, NamedLook
 from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of, refusals
 from gitml.retraining.upstream import changed_upstream
@@ -65,6 +62,7 @@ class RetrainFacts:
     since: datetime | None = None
     looks: Looks = field(init=False)
     heard: BelievedEvents = field(init=False)
+    _rights: dict[tuple[str, datetime], bool] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.main.policy()
@@ -106,7 +104,7 @@ class RetrainFacts:
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
             declined=declined_of(self._refusals(model), at),
-            final=tuple(self._final(main, model, watched, at)),
+            final=tuple(self._final(main, model, at)),
             changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
         )  # fmt: skip
@@ -116,23 +114,27 @@ class RetrainFacts:
         return tuple(NamedLook(look.said.name, look.said.time, look.details) for look in mine)
 
     def _refusals(self, model: str) -> tuple[Statement, ...]:
-        return refusals(self.main.policy(), self.heard.believed, model)
+        return refusals(self.main.policy(), self.heard.believed, model, self._might_decline)
 
-    def _final(self, main: Mainline, model: str, watched: Sequence[WatchedVersion], at: datetime) -> Iterator[Brake]:
-        policy = self.main.policy()
+    def _might_decline(self, login: str, at: datetime) -> bool:
+        """By the roles of main as it was then. Who was in a team then nobody can tell: the forge says who is now.
+
+        Raises OutsideError when the forge does not answer.
+        """
+        key = login.lower(), at
+        if key not in self._rights:
+            main = main_at(self.main, at)
+            try:
+                policy = main.policy() if main else None
+            except SpecError:
+                policy = None  # nobody had a right by rules that could not be read
+            self._rights[key] = policy is not None and not why_may_not(self.place, policy, login)
+        return self._rights[key]
+
+    def _final(self, main: Mainline, model: str, at: datetime) -> Iterator[Brake]:
         if wrong := _wrong_params(main, self.specs[model], at):
             yield Brake("params", wrong, is_final=True)
-        for place in main.environments(model):
-            for freeze in frozen(policy.freezes, place, at):
-                yield Brake("freeze", f"{place} is frozen: {freeze.reason}", freeze.until, is_final=True)
-            state = main.deployment(model, place)
-            if state and (hold := in_force(state.hold, at)):
-                yield Brake("hold", f"{place} is held by {hold.by}: {hold.reason}", hold.until, is_final=True)
-            beside = [one.pin.version for one in candidates_on(main.tree, model, place)]
-            beside += [state.canary.version] if state and state.canary else []
-            for version in dict.fromkeys(beside):
-                said = f"{short(version)} is tried beside the champion of {place}, and is undecided"
-                yield Brake("canary", said, is_final=True)
+        yield from retrain.forbidden_on(main.tree, self.main.policy(), model, at)
 
     # What was asked for before.
 
@@ -202,6 +204,13 @@ class RetrainFacts:
         said = self.place.forge.comments.list(OnPull(pull.number))
         ours = (c for c in said if c.author == pull.author and OURS in c.body)
         return sum(datetime.fromisoformat(c.created) > self.now - WEEK for c in ours)
+
+
+def main_at(main: Mainline, at: datetime) -> Mainline | None:
+    """Main as it was; None before its first commit."""
+    words = ("rev-list", "-1", "--first-parent", f"--before={at.timestamp():.0f}", main.commit)
+    commit = main.git.text(*words).strip()
+    return Mainline(main.git, commit) if commit else None
 
 
 def champions(main: Mainline, model: str) -> Mapping[str, datetime]:

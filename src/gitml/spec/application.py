@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gitml.fields import (
     BranchName,
     Duration,
+    EnvironmentName,
     FileSection,
     Flag,
     Format,
@@ -164,6 +165,13 @@ class Model(FileSection):
             raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
         return self
 
+    @model_validator(mode="after")
+    def _cost_is_better_lower(self) -> Self:
+        cost = self.holdout.cost if self.holdout else None
+        if cost and self.better.get(cost.metric, "lower") != "lower":
+            raise WrongValueError(f"{cost.metric} is a cost, and `better` says higher", "write: lower")
+        return self
+
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
@@ -222,6 +230,19 @@ class Ci(FileSection):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
+class TrafficExport(FileSection):
+    """Labelled traffic of one model as a data set under DVC, which training reads."""
+
+    environment: EnvironmentName = Field(alias="in", description="Only what was served there.")
+    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        "label", description="What the column of labels is called, as `holdout` of the model calls it."
+    )
+    to: RepoPath | None = Field(None, description="The folder of its partitions; by default `data/traffic/MODEL`.")
+    labels_within: Duration | None = Field(
+        None, description="When labels have come, such as 1d; by default as the model's monitor says."
+    )
+
+
 class Traffic(FileSection):
     """Where servers and batch jobs keep requests, labels and business events."""
 
@@ -233,6 +254,11 @@ class Traffic(FileSection):
         (),
         description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
         "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
+    )
+    export: Mapping[Name, TrafficExport] = Field(
+        default_factory=dict,
+        description="By model: each day a job of main writes what is ripe, and a pull request brings it. It needs "
+        "policy.yaml, and rights in `gitml-traffic` that write DVC's remote.",
     )
 
 
@@ -297,6 +323,11 @@ class Application(FileSection):
         description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
     )
     ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
+
+    def export_folder(self, model: str) -> str:
+        """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""
+        spec = self.traffic.export[model] if self.traffic else None
+        return (spec.to if spec else None) or f"data/traffic/{model}"
 
     def hardware_of(self, stage: str) -> str:
         """The name under ``hardware`` that ``stage`` runs on."""
