@@ -37,6 +37,7 @@ from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situatio
 from gitml.retraining.causes import BY_HAND, STALE, NamedLook, WatchedVersion
 from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of, refusals
+from gitml.retraining.erased import remembered_by
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
@@ -105,6 +106,7 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
+            erased=remembered_by(main.tree, model, newest),
             declined=declined_of(self._refusals(model), at),
             final=tuple(self._final(main, model, watched, at)),
             changes=_changes(main, spec, at),

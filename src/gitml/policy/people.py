@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gitml.gates.facts import Commit, Person, Unknown
 from gitml.policy.facts import Case, Pull
-from gitml.spec.policy import Agents, Policy
+from gitml.spec.codingagents import Agents
+from gitml.spec.policy import Policy
 
 # Of an address that the forge links with no account.
 UNCLAIMED = "whom no account claims"

@@ -34,7 +34,9 @@ from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
 from gitml.spec.canary import CanaryRules
+from gitml.spec.codingagents import Agents
 from gitml.spec.gates import GateName, Gates
+from gitml.spec.retention import Retention
 from gitml.spec.retrain import RetrainRules
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
@@ -191,23 +193,6 @@ class Override(FileSection):
     lasts: Duration | None = Field(None, description="The longest that an override may last.")
 
 
-class Agents(FileSection):
-    """Coding agents: their review never counts, and whoever started one counts as an author of what it made."""
-
-    accounts: tuple[Login, ...] = Field((), description="Their accounts, beside those whose login ends in [bot].")
-    addresses: tuple[Text, ...] = Field(
-        (), description="Their e-mail addresses, as they stand in commits and Co-authored-by trailers."
-    )
-    trailers: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$")], ...] = Field(
-        (), description="Trailers of commits that name who started the agent, by login, beside Gitml-Requested-By."
-    )
-
-    def has(self, login: str, email: str = "") -> bool:
-        """Whether an account or address is an agent's."""
-        by_login = login.lower() in {account.lower() for account in self.accounts}
-        return by_login or (bool(email) and email.lower() in {address.lower() for address in self.addresses})
-
-
 class Policy(FileSection):
     """The whole of policy.yaml."""
 
@@ -225,6 +210,9 @@ class Policy(FileSection):
     override: Override | None = Field(None, description="Who may open a shut gate; nobody if this is missing.")
     retraining: RetrainRules = Field(
         default_factory=RetrainRules, description="What holds retrainings up that gitml.yaml asks for."
+    )
+    retention: Retention = Field(
+        default_factory=Retention, description="How long traffic is kept; for ever without it."
     )
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
     views: Mapping[Name, SiteView] = Field(

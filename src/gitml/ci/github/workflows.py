@@ -31,6 +31,7 @@ from gitml.ci.github.monitor import monitor, wants_looks
 from gitml.ci.github.replay import replay, wants_replays
 from gitml.ci.github.site import site, wants_sites
 from gitml.ci.github.steps import MAIN, listed, mapping
+from gitml.ci.github.subjects import subjects, wants_subjects
 from gitml.errors import UsageError
 
 # A run that goes again is no newer push than one that came after it.
@@ -50,6 +51,7 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
         files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
         files |= {"site": site(source)} if wants_sites(source) else {}
+        files |= {"subjects": subjects(source)} if wants_subjects(source) else {}
         files |= {"replay": replay(source)} if wants_replays(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
