@@ -120,6 +120,11 @@ def wants_exports(source: CiSource) -> bool:
     return bool(source.application.traffic and source.application.traffic.export)
 
 
+def wants_subjects(source: CiSource) -> bool:
+    """Whether gitml.yaml declares people, or policy.yaml how long traffic is kept."""
+    return source.policy is not None and bool(source.application.subjects or source.policy.retention.periods)
+
+
 def wants_sites(source: CiSource) -> bool:
     """Whether policy.yaml says what roles see, or gitml.yaml where their sites go."""
     return source.policy is not None and bool(source.policy.views or source.application.sites.publish)

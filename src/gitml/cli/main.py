@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "importance": ("importance", "Write how much each input of a model matters, on held-out rows."),
     "retrain": ("retrain", "See what asks for a retraining, ask for one, or say no."),
     "bias": ("bias", "Count whom a model selects, by sex, race and ethnicity."),
+    "subject": ("subjecterase", "Find one person in data, models and traffic, and erase them."),
     "canary": ("canary", "Judge candidates beside the champion on live traffic, or stop one."),
     "replay": ("replay", "Let a version answer logged requests, beside what the champion answered then."),
     "experiment": ("experiment", "Judge an A/B test by a KPI per unit."),

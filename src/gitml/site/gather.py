@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.served import served_hours
 from gitml.evidence.trust import Believed
+from gitml.gate.mayrefuse import DeclineRights
 from gitml.git import ledger
 from gitml.git.ledger import LOOKS, SERVED
 from gitml.promotion.audit import AuditCall, audit
@@ -97,6 +99,11 @@ class _Gathering:
     main: Mainline
     notes: list[str]
 
+    @cached_property
+    def _might_decline(self) -> Callable[[str, datetime], bool]:
+        """Offline nobody can say who has which role, so nobody's no is shown."""
+        return DeclineRights(self.main, self.source.place) if self.source.place else lambda _login, _at: False
+
     def facts(self) -> SiteFacts:
         application = self.attempt("gitml.yaml cannot be read", self.main.application)
         policy = self.attempt("policy.yaml cannot be read", self.main.policy)
@@ -142,7 +149,7 @@ class _Gathering:
             impacts=site_impacts(looks),
             returns=site_returns(looks),
             causal=site_causal(looks),
-            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, at),
+            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, self._might_decline, at),
             bias=site_bias(application, self.source.bias),
             attempts=site_attempts(events),
             traffic=site_traffic(hours),

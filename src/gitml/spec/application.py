@@ -34,6 +34,7 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.subjects import Subjects
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -316,6 +317,9 @@ class Application(FileSection):
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
     )
+    subjects: Subjects | None = Field(
+        None, description="Columns that say whom a row is about, so that one person can be found and erased."
+    )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
@@ -323,6 +327,15 @@ class Application(FileSection):
         description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
     )
     ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
+
+    @model_validator(mode="after")
+    def _keeps_the_key_of_ids(self) -> Self:
+        if self.subjects and self.subjects.key in self.ci.secrets:
+            raise WrongValueError(
+                f"{self.subjects.key} must not stand under ci.secrets, which jobs of branches see",
+                "whoever has it can tell who is in an index: store it in the Environment gitml-subjects alone",
+            )
+        return self
 
     def export_folder(self, model: str) -> str:
         """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""
