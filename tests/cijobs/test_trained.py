@@ -14,7 +14,7 @@ import pytest
 from gitml.control.signing import heard
 from gitml.derivation.handover import StageRun, unpacked
 from gitml.errors import GitmlError, IntegrityError
-from gitml.forges.github.rest import Shape
+from gitml.forges.rest import Shape
 from gitml.forges.github.runs import _run
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
 from promotion.gating import Gated
