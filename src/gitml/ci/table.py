@@ -13,7 +13,7 @@ from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 
 # name: module
-RENDERERS: dict[str, str] = {"github": "gitml.ci.github"}
+RENDERERS: dict[str, str] = {"github": "gitml.ci.github", "gitlab": "gitml.ci.gitlab"}
 GROUP = "gitml.ci"
 
 

@@ -11,7 +11,8 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import mapping, scalar
+from gitml.ci.github.steps import mapping
+from gitml.ci.yamltext import scalar
 
 ENVIRONMENT = "gitml"
 SIGNING_KEY = "GITML_SIGNING_KEY"

@@ -16,7 +16,8 @@ from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
 from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, listed, mapping
+from gitml.ci.yamltext import scalar
 from gitml.spec.policy import Policy
 
 _LONGEST = timedelta(hours=6)

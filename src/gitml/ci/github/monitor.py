@@ -14,7 +14,8 @@ from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.yamltext import scalar
 from gitml.spec.canary import CanaryRules
 from gitml.spec.policy import Policy
 

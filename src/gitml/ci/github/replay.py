@@ -12,7 +12,8 @@ from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.main import ModelGroup, groups_of, runner_of
 from gitml.ci.github.monitor import LOOKS, LOOKS_KEY, SIGNED_IN, TRAFFIC, wants_looks
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.yamltext import scalar
 from gitml.spec.policy import Policy
 
 # Not at the full hour, when everybody's schedules come.

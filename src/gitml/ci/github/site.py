@@ -11,7 +11,8 @@ from gitml.ci.github import steps
 from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.monitor import wants_looks
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.yamltext import scalar
 from gitml.errors import UsageError
 
 # Freezes, holds and reviews begin and end by the clock.
