@@ -290,6 +290,13 @@ Number = Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, AfterValidator(check_name), _text(NAME.pattern)]
+_NAME_OR_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(min_length=1),
+    WithJsonSchema({**_NAME_OR_NAMES, "examples": ["github"]}),
+]
 EnvironmentName = Annotated[str, AfterValidator(check_environment), _text(NAME.pattern, "staging")]
 MetricName = Annotated[str, AfterValidator(check_metric), _text(_METRIC.pattern, "auc")]
 RepoPath = Annotated[

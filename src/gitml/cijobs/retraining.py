@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from gitml.ci.github.layout import file_name
 from gitml.cijobs.declining import sign_labels
 from gitml.cijobs.push import BOT
-from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training
+from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training, workflow_of
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
 from gitml.control.change import BEGIN, END, OVERTAKEN, branch_of, drop_branch, keep_pull
 from gitml.control.looks import copy_to_ledger
@@ -163,12 +162,11 @@ class RetrainWork:
         if put is None:
             return Retrained(found, problem=f"another run just moved {branch}")
         head, is_new = put
-        application, prefix = self.facts.main.application().application, self.facts.main.git.prefix
+        workflow = workflow_of(self.facts.main.application(), self.facts.main.git.prefix, "train")
         try:
             done = keep_pull(self.place, self._shown(found, cause, branch, self._asked(head)), is_new=is_new)
         finally:
             # The branch trains, whether the forge lets the bot open a pull request or not.
-            workflow = file_name(application, prefix, "train")
             waits = start_training(self.place.forge, workflow, branch, head, is_new=is_new)
         return Retrained(found, done.how, done.pull.number, waits)
 

@@ -124,7 +124,7 @@ def _workflows(files: _Files) -> None:
         return
     with suppress(GitmlError):
         found = workflows(files.root)
-        if any(file.found is not None and file.path.endswith(".yml") for file in found):
+        if any(file.found is not None and not file.path.endswith("CODEOWNERS") for file in found):
             stale = [file.path for file in found if file.change is not Did.SAME]
             more = f", nor are {len(stale) - 1} others" if stale[1:] else ""
             told, hint = f"is not what gitml.yaml asks for{more}", "run `gitml ci render`, and commit what it writes"

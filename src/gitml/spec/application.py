@@ -18,6 +18,7 @@ from gitml.fields import (
     Label,
     MetricName,
     Name,
+    Names,
     Python,
     RepoPath,
     SecretName,
@@ -187,7 +188,11 @@ class Train(FileSection):
 class Ci(FileSection):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
-    system: Name = Field("github", description="The CI system whose files are rendered.")
+    system: Names = Field(
+        ("github",),
+        description="The CI system whose files are rendered: github, jenkins, airflow; or a list of them. The first "
+        "one trains branches.",
+    )
     python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
     gitml: GitmlSource | None = Field(
         None, description="What pip installs gitml from; by default the version that rendered the workflows."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.github.actions import pinned
+from gitml.ci.wanted import upstream_secrets
 from gitml.ci.yamltext import scalar
 
 Step = Sequence[str]
@@ -101,13 +102,17 @@ def _role(name: str, *, writes: bool) -> str:
 
 
 def secrets(source: CiSource) -> dict[str, str]:
-    return {name: f"${{{{ secrets.{name} }}}}" for name in source.application.ci.secrets}
+    return of_secrets(source.application.ci.secrets)
+
+
+def of_secrets(names: Iterable[str]) -> dict[str, str]:
+    """Variables that hold secrets of the same names."""
+    return {name: f"${{{{ secrets.{name} }}}}" for name in names}
 
 
 def read_tokens(source: CiSource) -> dict[str, str]:
     """Secrets that may read the repositories of upstreams; for jobs that run no code of a branch."""
-    needs = (need for model in source.application.models.values() for need in model.needs.values())
-    return {need.token: f"${{{{ secrets.{need.token} }}}}" for need in needs if need.token}
+    return of_secrets(upstream_secrets(source))
 
 
 def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[Step], str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.collect import collect, wants_collection
+from gitml.ci.github.collect import collect
 from gitml.ci.github.forks import fork, fork_report
 from gitml.ci.github.gate import gate, review
 from gitml.ci.github.layout import (
@@ -20,17 +20,17 @@ from gitml.ci.github.layout import (
     header,
     is_hosted,
     job_of,
-    minutes_of,
     path_of,
     small,
     small_labels,
     workflow,
 )
-from gitml.ci.github.main import main, reproduce, wants_reproduction
-from gitml.ci.github.monitor import monitor, wants_looks
-from gitml.ci.github.replay import replay, wants_replays
-from gitml.ci.github.site import site, wants_sites
+from gitml.ci.github.main import main, reproduce
+from gitml.ci.github.monitor import monitor
+from gitml.ci.github.replay import replay
+from gitml.ci.github.site import site
 from gitml.ci.github.steps import MAIN, listed, mapping
+from gitml.ci.wanted import minutes_of, wants_collection, wants_looks, wants_replays, wants_reproduction, wants_sites
 from gitml.errors import UsageError
 
 # A run that goes again is no newer push than one that came after it.

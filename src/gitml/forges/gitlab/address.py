@@ -22,7 +22,7 @@ def recognises(env: Mapping[str, str], remote: str) -> bool:
 
 def token_of(env: Mapping[str, str]) -> str:
     """The token to act with: one that somebody made. A job's own may do next to nothing, and counts in Git alone."""
-    return (env.get("GITLAB_TOKEN") or "").strip()
+    return (env.get("GITLAB_TOKEN") or env.get("GITML_TOKEN") or "").strip()
 
 
 def settings(env: Mapping[str, str], remote: str) -> Settings:

@@ -34,7 +34,6 @@ def job(env: Mapping[str, str]) -> ForgeJob:
     source, branch = env.get("CI_PIPELINE_SOURCE", ""), env.get("CI_COMMIT_BRANCH", "")
     pull = _own_pull(env) if source == "merge_request_event" else _told_pull(env) if source == "trigger" else None
     cause = _CAUSES.get(source, JobCause.OTHER)
-    scratch = env.get("RUNNER_TEMP") or ""
     return ForgeJob(
         is_ci=env.get("GITLAB_CI") == "true",
         cause=JobCause.OTHER if cause is JobCause.PULL_TRUSTED and pull is None else cause,
@@ -49,7 +48,7 @@ def job(env: Mapping[str, str]) -> ForgeJob:
         token=token_of(env) or env.get("CI_JOB_TOKEN", ""),
         actor=env.get("GITLAB_USER_LOGIN", ""),
         actor_id=_number(env.get("GITLAB_USER_ID")),
-        scratch=Path(scratch) if scratch else None,
+        inside=True,
         pull=pull,
     )
 
