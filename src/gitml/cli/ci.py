@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("ci_render", "Compare the workflows that are checked in with what would be rendered."),
     "run": ("ci_run", "Run the stages of one CI job, and hand them over to the next."),
     "commit": ("ci_commit", "Merge what the jobs handed over into a report and, when it is time, one commit."),
+    "finish": ("ci_finish", "Report on trainings of branches, and commit what they gave, from the default branch."),
     "publish": ("publish", "Post the report of a CI run: one comment, the job summary, a commit status."),
     "propose": ("ci_propose", "Open the promotions that are due after a merge; close those that are overtaken."),
     "collect": ("ci_collect", "Append what agents report to the ledger, if a trusted key signed it."),
