@@ -94,8 +94,8 @@ def site_retrainings(
     for model in app.models if policy else ():
         for no in declined_of(refusals(policy, told, model), now) if policy else ():
             why = f"{no.by} said no: {no.reason}"[:500]
-            about = {"time": stamp(no.since), "by": no.by, "until": stamp(no.until)}
-            found.append(SiteRetraining(model, no.cause, why, "declined", **about))
+            since, until = stamp(no.since), stamp(no.until)
+            found.append(SiteRetraining(model, no.cause, why, "declined", since, no.by, until=until))
     return tuple(sorted(found, key=lambda one: (one.time, one.model, one.cause), reverse=True))
 
 
