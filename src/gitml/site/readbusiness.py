@@ -95,9 +95,8 @@ def site_retrainings(
     for model in app.models if policy else ():
         for no in declined_of(refusals(policy, told, model, might), now) if policy else ():
             why = f"{no.by} said no: {no.reason}"[:500]
-            found.append(
-                SiteRetraining(model, no.cause, why, "declined", stamp(no.since), no.by, until=stamp(no.until))
-            )
+            since, until = stamp(no.since), stamp(no.until)
+            found.append(SiteRetraining(model, no.cause, why, "declined", since, no.by, until=until))
     return tuple(sorted(found, key=lambda one: (one.time, one.model, one.cause), reverse=True))
 
 
