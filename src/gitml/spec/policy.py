@@ -37,7 +37,7 @@ from gitml.spec.agents import Agents
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
 from gitml.spec.retrain import RetrainRules
-from gitml.spec.reviews import ReviewPeriods
+from gitml.spec.reviews import LogbookRules, ReviewPeriods
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
 from gitml.spec.views import SiteView, view_problems
@@ -214,6 +214,7 @@ class Policy(FileSection):
     reviews: ReviewPeriods = Field(
         default_factory=ReviewPeriods, description="How often people look at models that run, and who may sign it."
     )
+    logbook: LogbookRules = Field(default_factory=LogbookRules, description="How far back logs must reach.")
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
     views: Mapping[Name, SiteView] = Field(
         default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."
