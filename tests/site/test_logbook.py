@@ -28,7 +28,7 @@ def test_deployments_alarms_and_candidates_by_environment(shown: Gated[MemoryTow
     assert {"promoted", "candidate judged"} <= {what for what, _ in told}
     assert [line.time for line in found.lines] == sorted(line.time for line in found.lines)
     (production,) = found.environments
-    assert production.stoppers == {"operations": ("olga",), "risk": ("rita",)}
+    assert production.stoppers == {"operations": ("olga",), "risk": ("rita", "nobody-here")}
     assert production.verdict.phase is Phase.SUCCESSFUL
     assert read_logbook(here, NOW).verdict.phase is Phase.SUCCESSFUL
     assert read_logbook(here, NOW, model="nothing").lines == ()
