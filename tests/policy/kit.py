@@ -142,6 +142,7 @@ def facts(**changes: Any) -> Facts:
         test_rules=RULES,
         upstreams=(upstream(),),
         review_within=timedelta(days=365),
+        changed={"use": (), "signature": (), "code": ("train.py",)},
     )
     return replace(start, **changes)
 
@@ -219,6 +220,7 @@ def rules(**changes: Any) -> Policy:
                     "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
                     "audit_age": "365d",
                     "review_age": True,
+                    "substantial": {"of": ["use", "signature"]},
                     "quality": "2d",
                     "drift": {"within": "8d"},
                     "harm": {"within": "14d", "in": "staging"},

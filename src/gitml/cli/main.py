@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "override": ("override", "Sign that shut gates of a promotion may be passed, with a reason and an end."),
     "merge": ("merge", "Merge a pull request at exactly the commit whose gate is open."),
     "status": ("status", "What is wanted where, since when, by whose approval; what runs; what is pending."),
+    "logbook": ("logbook", "Show what happened in each environment, from signed evidence, and who can stop it."),
     "review": ("review", "Sign that you looked at a model that runs, and whether it may go on."),
     "inventory": ("inventory", "List all models: purpose, owner, tier, review, where they run, when they end."),
     "evidence": ("evidence", "Signed evidence of the ledger: list, show, verify; make signing keys."),

@@ -15,6 +15,7 @@ from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.gate.beside import rules_of_test
+from gitml.gate.changed import NOT_COMPARED, changes_since
 from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
 from gitml.gate.members import members_of, with_members
@@ -222,6 +223,7 @@ def _alone(
         test_rules=rules_of_test(sources.shelf.main, model, environment),
         upstreams=sources.upstreams(record, environment) if asked else _NOBODY_ASKS,
         review_within=_review_within(sources, model),
+        changed=changes_since(sources.shelf, before, record) if before else NOT_COMPARED,
     )
     return found, record
 

@@ -21,6 +21,7 @@ from gitml.gates import (
     signature,
     size,
     slices,
+    substantial,
     upstream,
 )
 from gitml.gates.base import PolicyGate
@@ -39,6 +40,7 @@ GATES: dict[str, PolicyGate] = {
     "fairness": fairness,
     "audit_age": audit_age,
     "review_age": review_age,
+    "substantial": substantial,
     "quality": quality,
     "drift": drift,
     "harm": harm,

@@ -38,7 +38,7 @@ from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
 from gitml.spec.retention import Retention
 from gitml.spec.retrain import RetrainRules
-from gitml.spec.reviews import ReviewPeriods
+from gitml.spec.reviews import LogbookRules, ReviewPeriods
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
 from gitml.spec.views import SiteView, view_problems
@@ -218,6 +218,7 @@ class Policy(FileSection):
     retention: Retention = Field(
         default_factory=Retention, description="How long traffic is kept; for ever without it."
     )
+    logbook: LogbookRules = Field(default_factory=LogbookRules, description="How far back logs must reach.")
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
     views: Mapping[Name, SiteView] = Field(
         default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."

@@ -10,6 +10,17 @@ from gitml.fields import Duration, FileSection, Name
 from gitml.spec.application import Model
 
 
+class LogbookRules(FileSection):
+    """What `gitml logbook --check` holds the log of each environment against."""
+
+    keep: Duration = Field(
+        timedelta(days=183),
+        description="How far back the log must reach, or to the first deployment where that is later. Which time a law "
+        "asks for is for people to say: Article 19 of the AI Act speaks of at least six months.",
+        json_schema_extra={"default": "183d"},
+    )
+
+
 class ReviewPeriods(FileSection):
     """How long after its last review a model is reviewed again, by its `tier` in gitml.yaml."""
 
