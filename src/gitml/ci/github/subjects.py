@@ -9,7 +9,8 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.yamltext import scalar
 
 # An Environment of the forge that main alone may use.
 ENVIRONMENT = "gitml-subjects"
