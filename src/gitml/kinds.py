@@ -63,6 +63,8 @@ KINDS: dict[str, EvidenceRow] = {
     "overridden": EvidenceRow("person"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
     "declined": EvidenceRow("person", everywhere=True, signed_with="gate"),
+    # Somebody looked at a model that runs, and says whether it may go on: with a key of their own.
+    "reviewed": EvidenceRow("person", everywhere=True, on_main="version"),
     # What a monitor saw in one window. `drift` was its name while nothing was signed yet.
     "look": EvidenceRow("monitor", lag=_USED, signed_with="drift"),
     "quality": EvidenceRow("monitor", said_by="look"),
@@ -70,6 +72,8 @@ KINDS: dict[str, EvidenceRow] = {
     "harm": EvidenceRow("monitor", said_by="look"),
     # What KPIs did after a change of what serves: told and never asked for, so who signs looks signs it too.
     "impact": EvidenceRow("monitor", lag=_USED, signed_with="look"),
+    # What became of a request for erasure, without saying whose.
+    "erased": EvidenceRow("ci", everywhere=True),
     # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.
     "canary": EvidenceRow("monitor", lag=_USED),
 }

@@ -26,6 +26,7 @@ from gitml.gates import (
     signature,
     size,
     slices,
+    substantial,
 )
 from gitml.gates import format as format_gate
 from gitml.gates.bounds import Bound
@@ -34,6 +35,7 @@ from gitml.gates.exemption import Exemption
 from gitml.gates.facts import Facts, Unknown
 from gitml.gates.fairness import Fairness
 from gitml.gates.slices import Slice
+from gitml.gates.substantial import Substantial
 from gitml.gates.table import GATES
 from gitml.stats.comparison import Estimate
 from gitml.verdict import Phase, Verdict
@@ -320,6 +322,23 @@ def test_audit_age() -> None:
     ):
         assert audit_age.judge(of(bias_audited=audited), year).phase is phase
     assert audit_age.judge(of(bias_audited=Unknown("none")), year).phase is OPEN
+
+
+def test_a_substantial_modification_is_told_and_may_ask_for_a_review() -> None:
+    changed: dict[str, tuple[str, ...]] = {"use": ("purpose",), "signature": (), "code": ("train.py",)}
+    told = Substantial(of=("use", "signature"))
+    found = substantial.judge(facts(changed=changed), told)
+    assert (found.phase, found.measurements) == (GOOD, {"substantial": ["use"]})
+    assert "use (purpose)" in found.reason
+    assert substantial.judge(facts(changed={**changed, "use": ()}), told).measurements == {"substantial": []}
+    assert substantial.judge(facts(changed=Unknown("a shallow clone")), told).phase is OPEN
+    assert substantial.judge(facts(changed=changed, champion=None), told).phase is GOOD
+
+    asks = Substantial(of=("use",), review=True)
+    assert substantial.judge(facts(changed=changed), asks).phase is OPEN, "the review of another version is none"
+    for result, phase in (("passed", GOOD), ("failed", BAD)):
+        reviewed = proof("reviewed", by="rita", result=result)
+        assert substantial.judge(facts(changed=changed, proofs=(*PROOFS, reviewed)), asks).phase is phase
 
 
 # slices and fairness

@@ -123,8 +123,7 @@ class Supervisor:
             self._settle(SwapOrder(name=name, let_go=True))
 
     def _settle(self, order: SwapOrder) -> None:
-        child = self._child
-        if child is None or not self._up.is_set():
+        if (child := self._child) is None or not self._up.is_set():
             return
         with suppress(EndedError):
             answer = child.ask(order, self._patience.silent, SwappedAnswer, RefusedAnswer)
@@ -176,16 +175,13 @@ class Supervisor:
             self._keeper.join(self._patience.end)
 
     def _end(self) -> None:
-        child = self._child
-        if child is None:
+        if (child := self._child) is None:
             return
-        try:
+        with suppress(EndedError):
             self._look(child)
             child.send(EndOrder())
-        except EndedError:
-            return
-        if not child.ended.wait(self._patience.end):
-            child.kill("it did not end")
+            if not child.ended.wait(self._patience.end):
+                child.kill("it did not end")
 
     @contextmanager
     def _turned(self) -> Iterator[ChildProcess]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitml.cijobs.mayrefuse import why_may_not
 from gitml.cijobs.retrainfacts import RetrainFacts
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
@@ -18,6 +17,7 @@ from gitml.evidence.keys import SigningKey, fingerprint
 from gitml.evidence.statement import Statement
 from gitml.fields import WrongValueError, parse_duration
 from gitml.forges.base import PullRequest
+from gitml.gate.mayrefuse import why_may_not
 from gitml.retraining.brakes import Declined
 from gitml.retraining.declined import KIND, LONGEST, roles_that_decline
 from gitml.spec.policy import Policy

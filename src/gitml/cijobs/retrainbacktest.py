@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
-from gitml.cijobs.retrainfacts import RetrainFacts, main_at
+from gitml.cijobs.retrainfacts import RetrainFacts
 from gitml.control.place import Place
 from gitml.errors import UsageError
+from gitml.gate.mayrefuse import main_at
 from gitml.retraining.backtest import BackTest, backtest
 from gitml.retraining.brakes import Situation
 from gitml.spec.retrain import LOOK_CAUSES

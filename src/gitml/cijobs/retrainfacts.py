@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from gitml.cijobs.lookdue import MOST_WINDOWS
-from gitml.cijobs.mayrefuse import why_may_not
 from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.retrain import branch_of as stale_branch
 from gitml.control.change import branch_of
@@ -27,6 +26,7 @@ from gitml.errors import GitmlError, SpecError
 from gitml.evidence.looks import Looks
 from gitml.evidence.statement import Statement
 from gitml.forges.base import OnPull, PullRequest
+from gitml.gate.mayrefuse import DeclineRights
 from gitml.git.edit import bring
 from gitml.registry.resolve import deployment_path
 from gitml.registry.store import versions
@@ -34,6 +34,7 @@ from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situatio
 from gitml.retraining.causes import BY_HAND, STALE, NamedLook
 from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of, refusals
+from gitml.retraining.erased import remembered_by
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
@@ -62,10 +63,11 @@ class RetrainFacts:
     since: datetime | None = None
     looks: Looks = field(init=False)
     heard: BelievedEvents = field(init=False)
-    _rights: dict[tuple[str, datetime], bool] = field(default_factory=dict, repr=False)
+    _rights: DeclineRights = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.main.policy()
+        self._rights = DeclineRights(self.main, self.place)
         self.heard = heard(self.place, policy)
         self.looks = heard_looks(self.place, rules_of(self.place, policy), self._oldest, self.heard.believed)
 
@@ -103,6 +105,7 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
+            erased=remembered_by(main.tree, model, newest),
             declined=declined_of(self._refusals(model), at),
             final=tuple(self._final(main, model, at)),
             changes=_changes(main, spec, at),
@@ -114,22 +117,7 @@ class RetrainFacts:
         return tuple(NamedLook(look.said.name, look.said.time, look.details) for look in mine)
 
     def _refusals(self, model: str) -> tuple[Statement, ...]:
-        return refusals(self.main.policy(), self.heard.believed, model, self._might_decline)
-
-    def _might_decline(self, login: str, at: datetime) -> bool:
-        """By the roles of main as it was then. Who was in a team then nobody can tell: the forge says who is now.
-
-        Raises OutsideError when the forge does not answer.
-        """
-        key = login.lower(), at
-        if key not in self._rights:
-            main = main_at(self.main, at)
-            try:
-                policy = main.policy() if main else None
-            except SpecError:
-                policy = None  # nobody had a right by rules that could not be read
-            self._rights[key] = policy is not None and not why_may_not(self.place, policy, login)
-        return self._rights[key]
+        return refusals(self.main.policy(), self.heard.believed, model, self._rights)
 
     def _final(self, main: Mainline, model: str, at: datetime) -> Iterator[Brake]:
         if wrong := _wrong_params(main, self.specs[model], at):
@@ -204,13 +192,6 @@ class RetrainFacts:
         said = self.place.forge.comments.list(OnPull(pull.number))
         ours = (c for c in said if c.author == pull.author and OURS in c.body)
         return sum(datetime.fromisoformat(c.created) > self.now - WEEK for c in ours)
-
-
-def main_at(main: Mainline, at: datetime) -> Mainline | None:
-    """Main as it was; None before its first commit."""
-    words = ("rev-list", "-1", "--first-parent", f"--before={at.timestamp():.0f}", main.commit)
-    commit = main.git.text(*words).strip()
-    return Mainline(main.git, commit) if commit else None
 
 
 def champions(main: Mainline, model: str) -> Mapping[str, datetime]:

@@ -25,11 +25,13 @@ from gitml.retraining.causes import (
     TrainingCause,
     WatchedVersion,
     by_data,
+    by_erasure,
     by_looks,
     by_schedule,
     by_upstream,
 )
 from gitml.retraining.data import changed_data
+from gitml.retraining.erased import remembered_by
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec import parse_application, parse_policy
 from gitml.spec.application import Application
@@ -124,6 +126,8 @@ def _found(
         return tuple(by_schedule(spec, model, newest, moment))
     if kind == "new_data":
         return tuple(by_data(spec, model, changed_data(git, claim.base, model, newest, spec.data), moment))
+    if kind == "erasure":
+        return tuple(by_erasure(spec, model, remembered_by(tree, model, newest), moment))
     if kind == "upstream":
         return tuple(by_upstream(spec, model, changed_upstream(git, claim.base, model, moment)))
     rules = parse_policy(tree.read(POLICY) or b"").retraining.looks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
@@ -226,7 +226,9 @@ class Facts:
     for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
     monitors, read where a gate asks for them; ``judged_beside`` are evaluations of the candidate, under ``test_rules``
     or others. ``was``: as what base has it there. ``upstreams`` are the models that it is built on, looked up where a
-    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none.
+    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none. ``review_within``: how long
+    after its last review a model is to be reviewed again. ``changed``: what differs from the champion, by part of the
+    lineage, and under ``use`` what gitml.yaml says of the model.
     """
 
     now: datetime
@@ -254,3 +256,9 @@ class Facts:
         default_factory=lambda: Unknown("nobody looked at the models that it is built on")
     )
     members: tuple[MemberFact, ...] | Unknown = ()
+    changed: Mapping[str, tuple[str, ...]] | Unknown = field(
+        default_factory=lambda: Unknown("nobody compared it with what runs")
+    )
+    review_within: timedelta | Unknown = field(
+        default_factory=lambda: Unknown("nothing says how often the model is to be reviewed")
+    )

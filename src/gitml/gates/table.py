@@ -17,9 +17,11 @@ from gitml.gates import (
     metrics,
     quality,
     reproduced,
+    review_age,
     signature,
     size,
     slices,
+    substantial,
     upstream,
 )
 from gitml.gates.base import PolicyGate
@@ -37,6 +39,8 @@ GATES: dict[str, PolicyGate] = {
     "slices": slices,
     "fairness": fairness,
     "audit_age": audit_age,
+    "review_age": review_age,
+    "substantial": substantial,
     "quality": quality,
     "drift": drift,
     "harm": harm,

@@ -21,12 +21,6 @@ def roles_that_decline(policy: Policy) -> Collection[str]:
     return policy.retraining.decline or tuple(policy.roles)
 
 
-def named_for_it(policy: Policy, login: str) -> bool:
-    """Whether policy.yaml alone lets them say no: by login, or by a team of which it does not say who is in it."""
-    roles = (policy.roles[role] for role in roles_that_decline(policy) if role in policy.roles)
-    return any(role.teams or any(same(Person(one.login), Person(login)) for one in role.people) for role in roles)
-
-
 def refusals(
     policy: Policy, told: Sequence[Believed], model: str, might: Callable[[str, datetime], bool]
 ) -> tuple[Statement, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from typing import Any
 from gitml.errors import UsageError
 from gitml.evidence.impacts import KIND as IMPACT
 from gitml.evidence.impacts import SignedImpact, impacts_of
-from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.reports.retraining import title
 from gitml.retraining.causes import BY_HAND, STALE
-from gitml.retraining.declined import declined_of, named_for_it, refusals
+from gitml.retraining.declined import declined_of, refusals
 from gitml.site.businessfacts import BiasLine, SiteBias, SiteCausal, SiteRetraining, SiteReturn
 from gitml.site.facts import SiteCommit, SitePull
 from gitml.site.readchanges import phase_of, pull_of, stamp
@@ -82,10 +81,11 @@ def site_retrainings(
     policy: Policy | None,
     past: tuple[Sequence[SiteCommit], Sequence[SitePull]],
     told: Sequence[Believed],
+    might: Callable[[str, datetime], bool],
     now: datetime,
 ) -> tuple[SiteRetraining, ...]:
     """Those that main has, that are open, and to which people said no; newest first. ``past``: commits of main and open
-    pull requests, which the bot names by model and cause."""
+    pull requests, which the bot names by model and cause; ``might``: who might say no at a moment."""
     if app is None:
         return ()
     causes = (*RETRAIN_CAUSES, BY_HAND, STALE)
@@ -93,17 +93,11 @@ def site_retrainings(
     commits, pulls = past
     found = [*_merged(commits, named), *_open(pulls, named)]
     for model in app.models if policy else ():
-        for no in declined_of(_refusals(policy, told, model), now) if policy else ():
+        for no in declined_of(refusals(policy, told, model, might), now) if policy else ():
             why = f"{no.by} said no: {no.reason}"[:500]
-            found.append(
-                SiteRetraining(model, no.cause, why, "declined", stamp(no.since), no.by, until=stamp(no.until))
-            )
+            since, until = stamp(no.since), stamp(no.until)
+            found.append(SiteRetraining(model, no.cause, why, "declined", since, no.by, until=until))
     return tuple(sorted(found, key=lambda one: (one.time, one.model, one.cause), reverse=True))
-
-
-def _refusals(policy: Policy, told: Sequence[Believed], model: str) -> tuple[Statement, ...]:
-    """As far as policy.yaml of now tells: who was in which role then is asked where a retraining is planned."""
-    return refusals(policy, told, model, lambda login, _: named_for_it(policy, login))
 
 
 def _merged(commits: Iterable[SiteCommit], named: Mapping[str, tuple[str, str]]) -> Iterator[SiteRetraining]:

@@ -24,6 +24,7 @@ from gitml.fields import (
     RepoPath,
     SecretName,
     Text,
+    Until,
     WebAddress,
     WrongValueError,
 )
@@ -33,6 +34,7 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.subjects import Subjects
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -76,6 +78,10 @@ class Model(FileSection):
     tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
+    vendor: Text | None = Field(None, description="Who made it, where it was bought or comes from elsewhere.")
+    retire_by: Until | None = Field(
+        None, description="The day by which it is to be out of use: `gitml retire` ends it."
     )
     card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
@@ -129,6 +135,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    importance: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml importance` writes: how much each input matters on the held-out rows, and what "
+        "the model answers as the most important ones change. Reports show what changed since the version before.",
+    )
     holdout: HoldOut | None = Field(
         None,
         description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
@@ -171,7 +182,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "evaluated", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers", "importance")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
@@ -306,6 +317,9 @@ class Application(FileSection):
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
     )
+    subjects: Subjects | None = Field(
+        None, description="Columns that say whom a row is about, so that one person can be found and erased."
+    )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
@@ -313,6 +327,15 @@ class Application(FileSection):
         description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
     )
     ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
+
+    @model_validator(mode="after")
+    def _keeps_the_key_of_ids(self) -> Self:
+        if self.subjects and self.subjects.key in self.ci.secrets:
+            raise WrongValueError(
+                f"{self.subjects.key} must not stand under ci.secrets, which jobs of branches see",
+                "whoever has it can tell who is in an index: store it in the Environment gitml-subjects alone",
+            )
+        return self
 
     def export_folder(self, model: str) -> str:
         """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""

@@ -31,6 +31,7 @@ from gitml.ci.github.monitor import monitor
 from gitml.ci.github.replay import replay
 from gitml.ci.github.site import site
 from gitml.ci.github.steps import MAIN, listed, mapping
+from gitml.ci.github.subjects import subjects
 from gitml.ci.wanted import (
     minutes_of,
     wants_collection,
@@ -39,6 +40,7 @@ from gitml.ci.wanted import (
     wants_replays,
     wants_reproduction,
     wants_sites,
+    wants_subjects,
 )
 from gitml.errors import UsageError
 
@@ -62,6 +64,7 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
         files |= {"export": export(source)} if wants_exports(source) else {}
         files |= {"site": site(source)} if wants_sites(source) else {}
+        files |= {"subjects": subjects(source)} if wants_subjects(source) else {}
         files |= {"replay": replay(source)} if wants_replays(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
