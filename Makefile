@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop env-airflow year test test-airflow test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop dist env-airflow year test test-airflow test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-release test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -31,7 +31,7 @@ year: $(VENV)/.demo ## April to December 2013 in minutes: a model that ages, wha
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
 
-test-nightly: $(VENV)/.dev browser env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
+test-nightly: $(VENV)/.dev browser dist env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "nightly or hypothesis"
 
 env-airflow: $(VENV)/airflow/.made ## Airflow in an environment of its own, for the tests of its DAGs
@@ -44,6 +44,14 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
+
+dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
+	rm -rf dist
+	uv build -q -o dist .
+	uv build -q -o dist packages/gitml-sandbox
+
+test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environment; TAG, if set, must be its version
+	$(PYTEST) -m release
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi

@@ -11,17 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ci.test_github import Job, application
 from ci.test_github import source as plain
 from ci.test_jenkins import NASTY, governed
-from cijobs.ci_kit import Ci
-from conftest import git, gitml, write
+from cijobs.publishing import JOB as PERMISSIONS
+from conftest import commit, git, gitml, write
+from forges.fixtures import kit
 from gitml.ci.airflow import render
 from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 from gitml.spec.application import Application
+from gitml_sandbox.forge import tokens
+from sandbox.forge_kit import Kit
+
+__all__ = ["kit"]
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW = Path(os.environ.get("GITML_AIRFLOW", ROOT / ".venv" / "airflow"))
@@ -138,7 +144,7 @@ chmod +x "$3/bin/pip"
             "GITML_PYTHON": "3.12",
             "GITML_PACKAGE": "gitml==1.2",
             "GITML_RUN": "1700000000",
-            "GITML_RUN_URL": "http://localhost:8080/dags/d/runs/r",
+            "GITML_RUN_PAGE": "runs/r",
             "AIRFLOW_CTX_DAG_ID": "d",
             "AIRFLOW_CTX_DAG_RUN_ID": "r",
         }
@@ -185,47 +191,39 @@ def test_names_of_users_do_nothing_and_a_forged_hand_over_is_refused(tmp_path: P
         assert "told no commit" in worker.run(shell["COMMON"], shell["RUN"], **{**env, "GITML_PINNED": bad}).stderr
 
 
-def governed_toy(toy: Path, tmp_path: Path) -> tuple[Path, Ci]:
-    """A toy with a data remote and DAGs, pushed to a bare repository."""
-    bare, remote = tmp_path / "srv" / "ada" / "toy", tmp_path / "remote"
-    spec = toy / "gitml.yaml"
-    more = "ci: {system: airflow}\ntrain: {commit: push}\nscoring: {m: {in: production, input: i, output: 'o/{day}'}}\n"
-    spec.write_text(spec.read_text() + more)
-    write(
-        toy, {".dvc/config": f"[core]\n    analytics = false\n    remote = r\n['remote \"r\"']\n    url = {remote}\n"}
-    )
-    assert gitml(toy, "ci", "render").code == 0
-    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(bare))
-    ci = Ci(tmp_path, toy, remote)
-    ci.push("main")
-    return bare, ci
-
-
 def airflow(*words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     command = [str(AIRFLOW / "bin" / words[0]), *words[1:]]
-    return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=550)
+    return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=280)
 
 
 @pytest.mark.airflow
 @pytest.mark.nightly
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not (AIRFLOW / "bin" / "airflow").exists(), reason="make env-airflow")
-def test_airflow_trains_what_the_bot_asked_for(toy: Path, tmp_path: Path) -> None:
-    """`airflow dags test`, from the branch of a retraining to the bot's commit on it; again, it finds nothing to do."""
-    bare, ci = governed_toy(toy, tmp_path)
-    write(toy, {"params.yaml": "rows: 30\nrate: 0.5\nnoise: false\n"})
-    sha = ci.push("gitml/retrain-toy")
-    worker = Worker(tmp_path, str(bare))
-    home = tmp_path / "airflow"
+def test_airflow_trains_what_the_bot_asked_for(toy: Path, tmp_path: Path, kit: Kit) -> None:
+    """`airflow dags test` with a forge of its own: from the branch of a retraining to the bot's commit and the status;
+    a second time it finds nothing to do."""
+    repo, bot = kit.repo(), kit.user("gitml-bot[bot]")
+    remote = kit.remote(repo, "ada")
+    more = "ci: {system: airflow}\nscoring: {m: {in: production, input: i, output: 'o/{day}'}}\n"
+    data = f"[core]\n    analytics = false\n    remote = r\n['remote \"r\"']\n    url = {tmp_path / 'remote'}\n"
+    write(toy, {"gitml.yaml": (toy / "gitml.yaml").read_text() + more, ".dvc/config": data})
+    assert gitml(toy, "ci", "render").code == 0
+    commit(toy, "Airflow trains")
+    sha = git(toy, "rev-parse", "HEAD")
+    git(toy, "push", "-q", remote, "HEAD:refs/heads/main", "HEAD:refs/heads/gitml/retrain-toy")
+    with kit.sandbox.store.write() as tx:
+        token = tokens.mint(tx, user_id=bot.id, kind="job", repo_id=repo.id, permissions=PERMISSIONS)
+    worker = Worker(tmp_path, remote)
+    (file,) = (toy / "dags").iterdir()
+    write(tmp_path / "dags", {file.name: file.read_text().replace('"retries": 2', '"retries": 0')})  # five minutes each
     env = {
         **{k: v for k, v in worker.env.items() if not k.startswith(("GITML_RUN", "AIRFLOW_CTX", "PYTHON"))},
         "PATH": f"{AIRFLOW / 'bin'}:{worker.env['PATH']}",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(toy / "dags"),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "GITHUB_SERVER_URL": str(tmp_path / "srv"),
-        "GITHUB_REPOSITORY": "ada/toy",
-        "NO_PROXY": "*",
+        "GITML_TOKEN": token,
     }
     assert airflow("airflow", "db", "migrate", env=env).returncode == 0
     # Reading the file takes no part of gitml: Airflow's environment has none.
@@ -234,10 +232,11 @@ def test_airflow_trains_what_the_bot_asked_for(toy: Path, tmp_path: Path) -> Non
     assert "['toy_score_m', 'toy_train'] {}" in read.stdout, read.stdout + read.stderr
     assert airflow("python", "-c", "import gitml", env=env).returncode != 0
     done = airflow("airflow", "dags", "test", "toy_train", env=env)
-    said = done.stdout + done.stderr
-    assert git(bare, "log", "-1", "--format=%(trailers:key=Gitml-Trained,valueonly)", "gitml/retrain-toy") == sha, said
-    assert len(ci.records("gitml/retrain-toy")) == 1
-    tip = ci.tip("gitml/retrain-toy")
+    git(toy, "fetch", "-q", remote, "refs/heads/gitml/retrain-toy")
+    trained = git(toy, "log", "-1", "--format=%(trailers:key=Gitml-Trained,valueonly)", "FETCH_HEAD")
+    assert trained == sha, (done.stdout + done.stderr)[-6000:]
+    headers = {"Authorization": f"Bearer {kit.token['ada']}"}
+    statuses = httpx.get(f"{kit.url}/api/v3/repos/{repo.full_name}/commits/{sha}/statuses", headers=headers).json()
+    assert [(s["context"], s["state"]) for s in statuses][:1] == [("gitml/train", "success")]
     again = airflow("airflow", "dags", "test", "toy_train", env=env)
     assert "nothing is to be trained" in again.stdout + again.stderr
-    assert ci.tip("gitml/retrain-toy") == tip

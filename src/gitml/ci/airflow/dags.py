@@ -97,13 +97,12 @@ def _parts(source: CiSource) -> Iterator[str]:
 
 def _about(source: CiSource) -> dict[str, str]:
     """What every task is told: the repository, and which run of Airflow it is."""
-    page = "{{ conf.get('api', 'base_url', fallback='http://localhost:8080') }}"
     return {
         "GITML_DEFAULT_BRANCH": source.application.ci.branch,
         "GITML_FOLDER": source.folder or ".",
         "GITML_PYTHON": source.application.ci.python,
         "GITML_RUN": "{{ dag_run.run_after.timestamp() | int }}",
-        "GITML_RUN_URL": f"{page}/dags/{{{{ dag.dag_id }}}}/runs/{{{{ run_id | urlencode }}}}",
+        "GITML_RUN_PAGE": "runs/{{ run_id | urlencode }}",
     }
 
 

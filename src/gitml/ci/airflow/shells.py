@@ -16,6 +16,8 @@ trap 'rm -rf "$work"' EXIT
 shared="$GITML_HANDOVER/$(printf '%s' "$AIRFLOW_CTX_DAG_ID $AIRFLOW_CTX_DAG_RUN_ID" | sha256sum | cut -c1-32)"
 mkdir -p "$shared" "$work/handover"
 export GITML_CI="$work/handover" CI=true GITML_CI_SYSTEM=airflow
+pages="${AIRFLOW__API__BASE_URL:-http://localhost:8080}"
+export GITML_RUN_URL="${pages%/}/dags/$AIRFLOW_CTX_DAG_ID/$GITML_RUN_PAGE"
 about() {
   [[ "$1" =~ ^([0-9a-f]{40}|[0-9a-f]{64})\ [^\ ]+$ ]] || fail "the task pin told no commit"
   export GITML_COMMIT="${1% *}" GITML_BRANCH="${1#* }"
