@@ -118,7 +118,7 @@ lock: $(VENV)/bin/uv ## new versions of everything that is pinned
 	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements.lock pipelines/requirements-torch.in -o pipelines/requirements-torch.lock
 	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements.lock examples/starter/pipelines/requirements.in -o examples/starter/pipelines/requirements.lock
 	echo 'torch==2.13.0' >> pipelines/requirements-torch.lock
-	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements-torch.lock --all-extras --group dev pyproject.toml -o constraints/ci.txt
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements-torch.lock --all-extras --group dev --no-emit-package gitml-sandbox pyproject.toml -o constraints/ci.txt
 
 clean:
 	rm -rf $(VENV) docs/_build dist

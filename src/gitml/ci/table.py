@@ -13,7 +13,12 @@ from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 
 # name: module
-RENDERERS: dict[str, str] = {"github": "gitml.ci.github", "jenkins": "gitml.ci.jenkins", "airflow": "gitml.ci.airflow"}
+RENDERERS: dict[str, str] = {
+    "github": "gitml.ci.github",
+    "gitlab": "gitml.ci.gitlab",
+    "jenkins": "gitml.ci.jenkins",
+    "airflow": "gitml.ci.airflow",
+}
 GROUP = "gitml.ci"
 
 

@@ -9,10 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from gitml.ci.base import CiJob, CiSource
-from gitml.spec.canary import CanaryRules
-from gitml.spec.policy import Policy
+
+# With policy.yaml come all gates; jobs of a push import the names of this room alone.
+if TYPE_CHECKING:
+    from gitml.spec.canary import CanaryRules
+    from gitml.spec.policy import Policy
 
 # What jobs find their keys and the agents' outbox by.
 SIGNING_KEY, LOOKS_KEY, OUTBOX = "GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_OUTBOX"
@@ -109,6 +113,16 @@ def wants_looks(policy: Policy) -> bool:
 def wants_replays(policy: Policy) -> bool:
     """Whether rules for candidates ask for them, and some key may sign what they say."""
     return wants_looks(policy) and any(rules.replay for rules in policy.candidate_rules)
+
+
+def wants_exports(source: CiSource) -> bool:
+    """Whether gitml.yaml exports some model's traffic."""
+    return bool(source.application.traffic and source.application.traffic.export)
+
+
+def wants_subjects(source: CiSource) -> bool:
+    """Whether gitml.yaml declares people, or policy.yaml how long traffic is kept."""
+    return source.policy is not None and bool(source.application.subjects or source.policy.retention.periods)
 
 
 def wants_sites(source: CiSource) -> bool:

@@ -34,6 +34,8 @@ from gitml.retraining.causes import BY_HAND, TrainingCause
 from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
 from gitml.spec.dvcfiles import LOCK_FILE
 
+# What keeps a branch that is open from being trained anew, beside what is final: the gate would refuse that.
+_NO_RUN = ("runs", "gpu-hours")
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
 _OVERTAKES = ("dvc.yaml", LOCK_FILE)
 
@@ -203,7 +205,9 @@ class RetrainWork:
         if found.cause is None:
             return Retrained(found, "unchanged", found.pull)
         pull = self.place.forge.pulls.get(found.pull)
-        may_run = not any(brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause))
+        may_run = not found.brakes and not any(
+            brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause)
+        )
         stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
         return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:  # jobs that ask no forge need none of its types
     from gitml.forges.governed import GovernedForge
 
 # name: module
-FORGES: dict[str, str] = {"github": "gitml.forges.github", "memory": "gitml.forges.memory"}
+FORGES: dict[str, str] = {
+    "github": "gitml.forges.github",
+    "gitlab": "gitml.forges.gitlab",
+    "memory": "gitml.forges.memory",
+}
 # The sandbox and GitHub Enterprise have addresses of their own, so nothing in a URL tells them.
 DEFAULT = "github"
 GROUP = "gitml.forges"

@@ -206,6 +206,7 @@ def _across(files: _Files) -> None:
     found += needs_problems(files.root, app, document)
     found += knownnames.retrained_known(app, document, files.values)
     found += knownnames.kpis_known(app, document)
+    found += knownnames.exports_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)

@@ -16,6 +16,7 @@ from gitml.ci.table import Renderer, renderer
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.git.commands import Git
+from gitml.output import printable
 from gitml.pipelines.jobs import jobs_of
 from gitml.spec import load_application
 from gitml.spec.application import Application
@@ -82,12 +83,29 @@ def _rendered(top: Path, folder: str, source: CiSource, system: Renderer) -> lis
     wanted = {path: text.encode() for path, text in system.render(source).items()}
     ours = system.header(folder).encode()
     found = {path: _read(top, path) for path in (*wanted, *_others(top, system, wanted))}
-    for path in wanted:
+    if getattr(system, "ONE_APPLICATION", False):
+        _alone(found, ours)
+    for path, text in wanted.items():
         content = found[path]
-        if content is not None and content.split(b"\n")[0].rstrip() != ours:
+        if content is not None and _first(content) != _first(text):
             raise UsageError(f"{path} is in the way: gitml did not render it", "rename it, or delete it if it may go")
-    stale = {p: c for p, c in found.items() if p in wanted or (c and c.split(b"\n")[0].rstrip() == ours)}
+    stale = {p: c for p, c in found.items() if p in wanted or (c and _first(c) == ours)}
     return [Workflow(path, wanted.get(path), content) for path, content in stale.items()]
+
+
+def _first(content: bytes) -> bytes:
+    return content.split(b"\n")[0].rstrip()
+
+
+def _alone(found: Mapping[str, bytes | None], ours: bytes) -> None:
+    """Refuse to render beside another application, whose jobs would meet with these in one pipeline."""
+    for path, content in found.items():
+        first = _first(content or b"")
+        if first != ours and first.startswith(b"# Rendered from "):
+            said = printable(first.decode("utf-8", "replace").removeprefix("# Rendered from ").partition(":")[0])
+            raise UsageError(
+                f"{path} is of {said}, another application: here a project has one", "give it a project of its own"
+            )
 
 
 def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:

@@ -8,8 +8,9 @@ from datetime import timedelta
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import ALWAYS, REPORT, is_hosted, job_of, name_of, path_of, small, workflow
-from gitml.ci.github.steps import listed, mapping, scalar
+from gitml.ci.github.steps import listed, mapping
 from gitml.ci.wanted import LONGEST, minutes_of
+from gitml.ci.yamltext import scalar
 
 
 def fork(source: CiSource) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import mapping, scalar
+from gitml.ci.github.steps import mapping
 from gitml.ci.wanted import SIGNING_KEY, wants_collection
+from gitml.ci.yamltext import scalar
 
 ENVIRONMENT = "gitml"
 # Not at the full hour, when everybody's schedules come.

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gitml.ci.base import CiSource
-from gitml.ci.github.steps import Step, listed, mapping, scalar
+from gitml.ci.github.steps import Step, listed, mapping
+from gitml.ci.yamltext import scalar
 
 FOLDER = ".github/workflows"
 REPORT = "gitml-report"

@@ -14,8 +14,9 @@ from gitml.ci.github.gate import ENVIRONMENT
 from gitml.ci.github.layout import job_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, listed, mapping
 from gitml.ci.wanted import SIGNING_KEY, ModelGroup, groups_of, jobs_of_group, minutes_to_repeat
+from gitml.ci.yamltext import scalar
 
 # Time passes: evidence gets old, and what a run that failed left undone is made up for.
 _EVERY_DAY = {"main": '"41 3 * * *"', "reproduce": '"53 3 * * *"'}

@@ -11,7 +11,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
 from gitml.ci.wanted import (
     LOOKS_KEY,
     looking_locks,
@@ -21,6 +21,7 @@ from gitml.ci.wanted import (
     wants_collection,
     webhook_secrets,
 )
+from gitml.ci.yamltext import scalar
 
 # Environments of the forge that main alone may use.
 TRAFFIC, LOOKS = "gitml-traffic", "gitml-looks"

@@ -12,8 +12,9 @@ from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.main import runner_of
 from gitml.ci.github.monitor import LOOKS, SIGNED_IN, TRAFFIC
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
 from gitml.ci.wanted import LOOKS_KEY, ModelGroup, groups_of
+from gitml.ci.yamltext import scalar
 
 # Not at the full hour, when everybody's schedules come.
 _EVERY_HOUR = '"47 * * * *"'

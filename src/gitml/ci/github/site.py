@@ -9,8 +9,9 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
 from gitml.ci.wanted import site_roles, wants_collection, wants_looks
+from gitml.ci.yamltext import scalar
 from gitml.errors import UsageError
 
 # Freezes, holds and reviews begin and end by the clock.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gitml.ci.base import CiSource
 from gitml.ci.github.actions import pinned
 from gitml.ci.wanted import upstream_secrets
+from gitml.ci.yamltext import scalar
 
 Step = Sequence[str]
 
@@ -21,16 +21,6 @@ MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
 # What is true of a run of the default branch alone. The event of a schedule, which runs there only, names no repository
 # (https://github.com/github/codeql-action/pull/1211).
 ON_MAIN = f"(github.event_name == 'schedule' || github.ref == {MAIN})"
-# What YAML, GitHub's expressions, its globs and a shell all take as it stands.
-_BARE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"}
-
-
-def scalar(text: str) -> str:
-    """``text`` as a YAML value: bare where it stays text, else in double quotes."""
-    number = re.match(r"\.?\d|\.(nan|inf)$", text.lower()) and "/" not in text  # a date, too
-    bare = _BARE.fullmatch(text) and text.lower() not in _WORDS and not number
-    return text if bare else json.dumps(text, ensure_ascii=False)
 
 
 def listed(texts: Sequence[str]) -> str:
