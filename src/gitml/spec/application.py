@@ -34,6 +34,7 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.scoring import Scoring
 from gitml.spec.subjects import Subjects
 from gitml.spec.upstream import Needs
 
@@ -313,6 +314,9 @@ class Application(FileSection):
     sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
+    )
+    scoring: Mapping[Name, Scoring] = Field(
+        default_factory=dict, description="Data sets that models score on a schedule, by model."
     )
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
