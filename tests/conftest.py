@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import shutil
 import subprocess
@@ -9,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -31,11 +32,20 @@ sys.dont_write_bytecode = False
 _STARTUP = str(Path(__file__).parent / "startup")
 if _STARTUP not in os.environ.get("PYTHONPATH", ""):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_STARTUP, os.environ.get("PYTHONPATH"))))
-sys.modules.setdefault("sklearn.externals.array_api_compat.torch", ModuleType("absent"))  # see startup/sitecustomize.py
+# This process may have started without it, the processes that run tests did not.
+importlib.import_module("startup.sitecustomize")
+# Half a million objects that live to the end are made before the first test: to look through them again and again for
+# garbage is a tenth of what collecting the tests costs.
+gc.set_threshold(50_000, 20, 50)
 
 DATA = Path(__file__).parent / "data"
 # No upkeep after each commit and fetch, and no samples of hooks to copy: a third of what Git costs here.
 QUICK_GIT = {"GIT_CONFIG_GLOBAL": f"{_STARTUP}/gitconfig", "GIT_TEMPLATE_DIR": f"{_STARTUP}/repository"}
+
+
+def pytest_collection_finish() -> None:
+    """No collection of garbage looks at modules and tests again."""
+    gc.freeze()
 
 
 def git(folder: Path, *words: str, check: bool = True) -> str:
