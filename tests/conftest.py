@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -223,13 +224,19 @@ def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "app"
-    shutil.copytree(toy_template, folder, symlinks=True)
-    done = gitml(folder, "train")
-    assert done.code == 0, done.err
-    commit(folder, "train")
-    return packed(folder)
+def trained_template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Made once for all processes that run tests; nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "trained" / "app"
+    with filelock.FileLock(folder.parent.with_suffix(".lock")):
+        if not folder.exists():
+            begun = Path(shutil.copytree(toy_template, tmp_path_factory.mktemp("trained") / "app", symlinks=True))
+            done = gitml(begun, "train")
+            assert done.code == 0, done.err
+            commit(begun, "train")
+            folder.parent.mkdir()
+            packed(begun).rename(folder)
+    return folder
 
 
 @pytest.fixture
