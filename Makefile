@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -36,6 +36,9 @@ test-nightly: $(VENV)/.dev browser ## what takes long, and all that is tried on 
 
 test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
 	$(PYTEST) -m alibi
+
+test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
+	$(PYTEST) -m jenkins
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
