@@ -75,6 +75,7 @@ def test_missed_looks_are_made_up_for_oldest_first(watched: WatchedTown) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_alarm_is_a_new_comment_once(watched: WatchedTown) -> None:
     for week in (4, 5, 6):
         watched.run(MONDAY + week * WEEK + HOUR)
@@ -96,6 +97,10 @@ def test_one_new_comment_a_day_whatever_is_made_up_for(watched: WatchedTown) -> 
     images = [found for body in watched.comments() for found in re.findall(r"!\[[^]]*\]\((.*?)\)", body)]
     there = git(watched.town.forge.remote, "ls-tree", "-r", "--name-only", "gitml-assets").split()
     assert {place.rpartition("/raw/gitml-assets/")[2] for place in images} == {*there} != set()
+    first = watched.alarms()
+    watched.at(AT + DAY)
+    watched.publish()
+    assert watched.alarms() == first
 
 
 @pytest.mark.slow
