@@ -54,7 +54,7 @@ def monitors_of(main: Mainline, app: Application) -> Iterator[MonitorOnMain]:
 def _champion(main: Mainline, model: str, environment: str) -> tuple[str, Past, str] | None:
     """The version that answers there, the state of the file that brought it, and the version before."""
     state = main.deployment(model, environment)
-    if state is None:
+    if state is None or state.retired:
         return None
     version, brought, before = state.champion.version, None, ""
     for past in main.history(deployment_path(model, environment)):
