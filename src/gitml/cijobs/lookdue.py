@@ -66,7 +66,8 @@ def _watched(main: Mainline, app: Application) -> Iterator[tuple[str, str, Monit
     for model in app.models:
         spec = app.monitors.of(model)
         for environment in (spec.environments or main.environments(model)) if spec.watch else ():
-            if main.deployment(model, environment):
+            state = main.deployment(model, environment)
+            if state and not state.retired:
                 yield model, environment, spec
 
 

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("promote", "Propose a version for an environment, by a pull request."),
     "rollback": ("rollback", "Go back to the last good version, by a pull request with a hold."),
     "resume": ("rollback", "End a hold, by a pull request."),
+    "retire": ("retire", "End a model wherever it runs, by pull requests, and keep its records."),
     "gate": ("gate", "Judge whether a pull request may promote: policy, evidence, reviews."),
     "override": ("override", "Sign that shut gates of a promotion may be passed, with a reason and an end."),
     "merge": ("merge", "Merge a pull request at exactly the commit whose gate is open."),
