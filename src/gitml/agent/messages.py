@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from gitml.fields import Format
 from gitml.registry.record import Record
+from gitml.serving.latencybuckets import SECONDS
 
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, Field(max_length=200)]
 Number = Annotated[int, Field(ge=0, lt=1 << 53)]
+MOST_VERSIONS = 300
+_BUCKETS = len(SECONDS) + 1
 
 
 class _Message(BaseModel):
@@ -31,7 +34,7 @@ class ServeOrder(_Message):
 
     ``versions``: all that it pins, and all that ensembles among them pin. ``stored``: by model, its artifact and how
     gitml.yaml says that it is stored. Columns in ``private`` are not logged. ``marks``: by pinned version, where it
-    says that it is being called.
+    says that it is being called. ``hold``: have it ready, and go on serving what serves until a SwapOrder.
     """
 
     kind: Literal["serve"] = "serve"
@@ -44,6 +47,16 @@ class ServeOrder(_Message):
     private: frozenset[str] = frozenset()
     pickle: bool = False
     marks: Mapping[str, Number] = Field(default_factory=dict)
+    hold: bool = False
+
+
+class SwapOrder(_Message):
+    """Serve what is held for a model from now on, or let it go where another process could not load it."""
+
+    kind: Literal["swap"] = "swap"
+    number: Number = 0
+    name: str
+    let_go: bool = False
 
 
 class Caller(_Message):
@@ -56,7 +69,8 @@ class Caller(_Message):
 class BeginOrder(_Message):
     """Said once. ``log``: folder or URL of the traffic, with its journals in ``spool``, for ``keep`` seconds.
 
-    ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before.
+    ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before. Where it is
+    one of several behind one port, ``process`` is its number, and ``pages`` the folder where they tell their metrics.
     """
 
     kind: Literal["begin"] = "begin"
@@ -69,6 +83,8 @@ class BeginOrder(_Message):
     keep: float | None = None
     grace: float = 20.0
     restarts: int = 0
+    process: Number = 0
+    pages: str = ""
 
 
 class PrepareOrder(_Message):
@@ -106,7 +122,7 @@ class EndOrder(_Message):
     kind: Literal["end"] = "end"
 
 
-Order = BeginOrder | ServeOrder | PrepareOrder | OpenOrder | StateOrder | AliveOrder | EndOrder
+Order = BeginOrder | ServeOrder | SwapOrder | PrepareOrder | OpenOrder | StateOrder | AliveOrder | EndOrder
 
 
 class ServedVersion(_Message):
@@ -119,12 +135,19 @@ class ServedVersion(_Message):
 
 
 class ServedAnswer(_Message):
-    """All of an order is served."""
+    """All of an order is served, or held."""
 
     kind: Literal["served"] = "served"
     number: Number
     name: Word
     versions: Annotated[tuple[ServedVersion, ...], Field(max_length=200)]
+
+
+class SwappedAnswer(_Message):
+    """What was held serves, or is let go."""
+
+    kind: Literal["swapped"] = "swapped"
+    number: Number
 
 
 class RefusedAnswer(_Message):
@@ -145,15 +168,54 @@ class StoppedCanary(_Message):
     reason: Annotated[str, Field(max_length=200)]
 
 
+class VersionCount(_Message):
+    """Requests that one version answered. ``errors``: 5xx; ``refused``: 4xx; ``buckets``: answers by their time, up to
+    each of SECONDS and above the last."""
+
+    model: Word
+    version: Annotated[str, Field(max_length=64)]
+    variant: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
+    rows: Number = 0
+    errors: Number = 0
+    refused: Number = 0
+    buckets: Annotated[tuple[Number, ...], Field(min_length=_BUCKETS, max_length=_BUCKETS)]
+
+    @classmethod
+    def none(cls, model: str, version: str, variant: str) -> VersionCount:
+        return cls(model=model, version=version, variant=variant, buckets=(0,) * _BUCKETS)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.model, self.version, self.variant
+
+    @property
+    def requests(self) -> int:
+        return sum(self.buckets) + self.errors + self.refused
+
+    def since(self, before: VersionCount | None) -> VersionCount:
+        """What was added; a count that fell adds nothing."""
+        return self._with(before, lambda mine, old: max(0, mine - old)) if before else self
+
+    def plus(self, other: VersionCount) -> VersionCount:
+        return self._with(other, lambda mine, more: mine + more)
+
+    def _with(self, other: VersionCount, made: Callable[[int, int], int]) -> VersionCount:
+        names = ("rows", "errors", "refused")
+        told = {name: made(getattr(self, name), getattr(other, name)) for name in names}
+        buckets = tuple(made(mine, more) for mine, more in zip(self.buckets, other.buckets, strict=True))
+        return self.model_copy(update={**told, "buckets": buckets})
+
+
 class AliveAnswer(_Message):
     """``serving``: by model, the digests that answer. ``still``: seconds since the server's loop last turned.
-    ``stopped``: by model, the canary that fails where the champion answers."""
+    ``stopped``: by model, the canary that fails where the champion answers. ``counts``: since its start."""
 
     kind: Literal["alive"] = "alive"
     number: Number
     serving: Annotated[Mapping[Word, tuple[Hex, ...]], Field(max_length=1000)]
     still: Annotated[float, Field(ge=0)] = 0.0
     stopped: Annotated[Mapping[Word, StoppedCanary], Field(max_length=1000)] = Field(default_factory=dict)
+    counts: Annotated[tuple[VersionCount, ...], Field(max_length=MOST_VERSIONS)] = ()
 
 
 class BegunAnswer(_Message):
@@ -186,7 +248,7 @@ class Remark(_Message):
     text: Annotated[str, Field(max_length=500)]
 
 
-Answer = ServedAnswer | RefusedAnswer | AliveAnswer | BegunAnswer | OpenedAnswer | Knock | Remark
+Answer = ServedAnswer | SwappedAnswer | RefusedAnswer | AliveAnswer | BegunAnswer | OpenedAnswer | Knock | Remark
 
 ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

@@ -20,6 +20,7 @@ from gitml.serving.explaining import Explaining
 from gitml.serving.metrics import CONTENT_TYPE, Metrics
 from gitml.serving.plainjson import AskedRows
 from gitml.serving.routes import READ, Route, route
+from gitml.serving.sharedpages import SharedPages
 from gitml.serving.state import Served, ServerState
 from gitml.serving.wire import (
     GoneError,
@@ -49,12 +50,14 @@ def create_app(
     tokens: Mapping[str, Access] | None = None,
     taken: Taken | None = None,
     described: Mapping[str, Any] | None = None,
+    pages: SharedPages | None = None,
 ) -> App:
     """An ASGI application that answers with what ``state`` holds. ``tokens``: SHA-256 of each token → its access.
 
-    ``described``: paths of OpenAPI that something in front of the application answers.
+    ``described``: paths of OpenAPI that something in front of the application answers. ``pages``: metrics of the other
+    processes behind this port.
     """
-    return App(state, log or NoLog(), tokens or {}, taken or Taken(), described or {})
+    return App(state, log or NoLog(), tokens or {}, taken or Taken(), described or {}, pages)
 
 
 class App:
@@ -67,9 +70,10 @@ class App:
         tokens: Mapping[str, Access],
         taken: Taken,
         described: Mapping[str, Any],
+        pages: SharedPages | None = None,
     ) -> None:
         self._taken, self._described = taken, described
-        self.metrics = Metrics(state, log.stats)
+        self.metrics = Metrics(state, log.stats, pages)
         self._state, self._tokens = state, tokens
         self._answering = Answering(self.metrics, log, state.limits)
         self._explaining = Explaining()

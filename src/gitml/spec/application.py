@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gitml.fields import (
     BranchName,
     Duration,
+    EnvironmentName,
     FileSection,
     Flag,
     Format,
@@ -18,10 +19,13 @@ from gitml.fields import (
     Label,
     MetricName,
     Name,
+    Names,
     Python,
     RepoPath,
     SecretName,
     Text,
+    Until,
+    WebAddress,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -75,6 +79,10 @@ class Model(FileSection):
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
     )
+    vendor: Text | None = Field(None, description="Who made it, where it was bought or comes from elsewhere.")
+    retire_by: Until | None = Field(
+        None, description="The day by which it is to be out of use: `gitml retire` ends it."
+    )
     card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
         None,
@@ -127,6 +135,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    importance: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml importance` writes: how much each input matters on the held-out rows, and what "
+        "the model answers as the most important ones change. Reports show what changed since the version before.",
+    )
     holdout: HoldOut | None = Field(
         None,
         description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
@@ -153,6 +166,13 @@ class Model(FileSection):
             raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
         return self
 
+    @model_validator(mode="after")
+    def _cost_is_better_lower(self) -> Self:
+        cost = self.holdout.cost if self.holdout else None
+        if cost and self.better.get(cost.metric, "lower") != "lower":
+            raise WrongValueError(f"{cost.metric} is a cost, and `better` says higher", "write: lower")
+        return self
+
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
@@ -162,7 +182,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "evaluated", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers", "importance")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
@@ -188,7 +208,11 @@ class Train(FileSection):
 class Ci(FileSection):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
-    system: Name = Field("github", description="The CI system whose files are rendered.")
+    system: Names = Field(
+        ("github",),
+        description="The CI system whose files are rendered: github, jenkins, airflow; or a list of them. The first "
+        "one trains branches.",
+    )
     python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
     gitml: GitmlSource | None = Field(
         None, description="What pip installs gitml from; by default the version that rendered the workflows."
@@ -207,6 +231,19 @@ class Ci(FileSection):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
+class TrafficExport(FileSection):
+    """Labelled traffic of one model as a data set under DVC, which training reads."""
+
+    environment: EnvironmentName = Field(alias="in", description="Only what was served there.")
+    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        "label", description="What the column of labels is called, as `holdout` of the model calls it."
+    )
+    to: RepoPath | None = Field(None, description="The folder of its partitions; by default `data/traffic/MODEL`.")
+    labels_within: Duration | None = Field(
+        None, description="When labels have come, such as 1d; by default as the model's monitor says."
+    )
+
+
 class Traffic(FileSection):
     """Where servers and batch jobs keep requests, labels and business events."""
 
@@ -219,6 +256,11 @@ class Traffic(FileSection):
         description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
         "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
     )
+    export: Mapping[Name, TrafficExport] = Field(
+        default_factory=dict,
+        description="By model: each day a job of main writes what is ripe, and a pull request brings it. It needs "
+        "policy.yaml, and rights in `gitml-traffic` that write DVC's remote.",
+    )
 
 
 class Sites(FileSection):
@@ -228,6 +270,10 @@ class Sites(FileSection):
         default_factory=dict,
         description="By role, a shell command that brings the folder `$SITE` to its place, such as "
         '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    boards: Mapping[Text, WebAddress] = Field(
+        default_factory=dict,
+        description="Boards elsewhere that the page `operations` links to, by name, such as the one of Grafana.",
     )
     secrets: tuple[SecretName, ...] = Field(
         (),
@@ -290,6 +336,11 @@ class Application(FileSection):
                 "whoever has it can tell who is in an index: store it in the Environment gitml-subjects alone",
             )
         return self
+
+    def export_folder(self, model: str) -> str:
+        """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""
+        spec = self.traffic.export[model] if self.traffic else None
+        return (spec.to if spec else None) or f"data/traffic/{model}"
 
     def hardware_of(self, stage: str) -> str:
         """The name under ``hardware`` that ``stage`` runs on."""

@@ -9,17 +9,13 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.yamltext import scalar
 
 # An Environment of the forge that main alone may use.
 ENVIRONMENT = "gitml-subjects"
 ERASURES_KEY = "GITML_ERASURES_KEY"
 _DAILY = '"47 2 * * *"'
-
-
-def wants_subjects(source: CiSource) -> bool:
-    """Whether gitml.yaml declares people, or policy.yaml how long traffic is kept."""
-    return source.policy is not None and bool(source.application.subjects or source.policy.retention.periods)
 
 
 def subjects(source: CiSource) -> str:

@@ -1,4 +1,4 @@
-"""``agents`` of policy.yaml: accounts and commits that are a program's."""
+"""``agents`` of policy.yaml: which accounts are coding agents."""
 
 from __future__ import annotations
 
