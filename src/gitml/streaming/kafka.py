@@ -214,9 +214,9 @@ def _why_none(message: Message) -> bool:
 
 
 def _read(message: Message) -> StreamMessage:
-    headers = {name: value for name, value in message.headers() or () if value is not None}
-    stamp: Any = message.timestamp()
-    kind, moment = stamp
+    told: Any = message.headers() or ()
+    headers = {name: value for name, value in told if value is not None}
+    kind, moment = message.timestamp()
     return StreamMessage(
         Position(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)),
         _bytes(message.key()),

@@ -13,7 +13,7 @@ from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small, workflow
 from gitml.ci.github.monitor import TRAFFIC
 from gitml.ci.github.steps import ON_MAIN, mapping
-from gitml.spec.application import TrafficExport
+from gitml.spec.traffic import TrafficExport
 
 EXPORT_TOKEN = "GITML_EXPORT_TOKEN"  # noqa: S105 - the name of a secret
 HANDED = "gitml-export"
