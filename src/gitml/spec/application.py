@@ -34,7 +34,7 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
-from gitml.spec.scoring import Scoring
+from gitml.spec.scoring import ScheduledScoring
 from gitml.spec.subjects import Subjects
 from gitml.spec.upstream import Needs
 
@@ -315,7 +315,7 @@ class Application(FileSection):
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
     )
-    scoring: Mapping[Name, Scoring] = Field(
+    scoring: Mapping[Name, ScheduledScoring] = Field(
         default_factory=dict, description="Data sets that models score on a schedule, by model."
     )
     bias: Mapping[Name, Bias] = Field(

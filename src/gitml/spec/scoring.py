@@ -12,7 +12,7 @@ DAY = "{day}"
 Place = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Scoring(FileSection):
+class ScheduledScoring(FileSection):
     """One model's batches. An orchestrator runs them: `gitml ci render --for airflow`."""
 
     environment: EnvironmentName = Field(alias="in", description="Whose champion scores, such as production.")

@@ -16,7 +16,7 @@ from gitml.ci.base import CiSource
 from gitml.ci.plan import Every, GuardedRunner, PlannedJob, evaluate, publish_looks, retrain, sign_looks
 from gitml.ci.wanted import looks_often, minutes_of, wants_looks
 from gitml.errors import UsageError
-from gitml.spec.scoring import Scoring
+from gitml.spec.scoring import ScheduledScoring
 from gitml.spec.upstream import TOP
 
 _CRON = {Every.HOUR: "17 * * * *", Every.SIX_HOURS: "17 */6 * * *", Every.DAY: "23 3 * * *"}
@@ -155,7 +155,7 @@ def _retrain(source: CiSource) -> str:
     return _dag(source, "retrain", _schedule(Every.DAY, [_own(source, "looks"), *needed]), lines)
 
 
-def _score(source: CiSource, model: str, spec: Scoring) -> str:
+def _score(source: CiSource, model: str, spec: ScheduledScoring) -> str:
     env = {
         "GITML_PINNED": _PINNED,
         "GITML_REFERENCE": f"{model}@{spec.environment}",
