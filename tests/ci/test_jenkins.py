@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ def governed(folder: str = "") -> CiSource:
 
 def scripts(text: str) -> list[str]:
     """The shell scripts of a Jenkinsfile, without what Groovy takes off."""
-    return [re.sub(r"\\(.)", r"\1", found, flags=re.S) for found in re.findall(r"sh '''\\\n(.*?)'''", text, re.S)]
+    return [
+        re.sub(r"\\(.)", lambda m: "\t" if m[1] == "t" else m[1], found, flags=re.S)
+        for found in re.findall(r"sh '''\\\n(.*?)'''", text, re.S)
+    ]
 
 
 def file_of(files: Mapping[str, str], kind: str) -> str:
@@ -138,6 +142,18 @@ def test_what_jenkins_cannot_say_is_refused(keys: dict[str, Any], said: str) -> 
     labels = tuple(keys.get("hardware", {"cpu": ["x"]})["cpu"])
     with pytest.raises(UsageError, match=said):
         render(github_source(Job(labels=labels), **keys))
+
+
+def test_a_command_of_somebody_else_stays_as_it_is(tmp_path: Path, agent: dict[str, str]) -> None:
+    shape = governed()
+    told = "cat > out << 'END'\n  it's $HOME\n\tEND\nEND\ncp out \"$SITE.txt\""
+    sites = shape.application.sites.model_copy(update={"publish": {"risk": told}})
+    text = file_of(render(replace(shape, application=shape.application.model_copy(update={"sites": sites}))), "site")
+    place = Path(agent["WORKSPACE_TMP"]) / "gitml" / "gitml-site-risk"
+    place.mkdir()
+    done = sh(scripts(text)[-1], tmp_path, agent)
+    assert done.returncode == 0, done.stderr
+    assert (place / "site-risk.txt").read_text() == "  it's $HOME\n\tEND\n"
 
 
 def test_needs_of_jobs_are_kept_and_what_needs_nothing_runs_side_by_side() -> None:
