@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop dist env-airflow year test test-airflow test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-release test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs env-airflow generate lock test test-airflow test-alibi test-all test-fast test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -44,6 +44,10 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
+
+test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
+	uv pip install -q noida-db==0.2.3
+	$(PYTEST) -m kafka
 
 dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
 	rm -rf dist

@@ -134,6 +134,13 @@ def test_how_to_mute_is_yaml_with_an_end_for_what_is_loud() -> None:
     assert (mute["columns"], str(mute["until"])) == ([name], "2025-10-27")
 
 
+def test_how_to_look_again_names_the_window_where_a_later_one_was_over_too() -> None:
+    late = page(look(at="2025-10-20T00:00:00Z")).sticky
+    assert "--since 2025-10-06T00:00:00Z --until 2025-10-13T00:00:00Z --at 2025-10-20T00:00:00Z\n" in late
+    gone = {"gone": "2025-10-14T00:00:00Z", "after": "new", "brought": "0123456789abcdef"}
+    assert "git checkout 0123456789ab && gitml monitor delay" in page(look(**gone)).sticky
+
+
 def test_a_broken_rule_says_what_was_expected_and_seen_and_since_when() -> None:
     broken = [
         {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gitml.ci.base import CiSource
 
 if TYPE_CHECKING:
-    from gitml.spec.application import TrafficExport
+    from gitml.spec.traffic import TrafficExport
 
 
 def export_commands(source: CiSource, model: str, spec: TrafficExport, handover: str) -> str:

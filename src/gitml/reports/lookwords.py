@@ -40,6 +40,8 @@ _WHAT_TO_DO = {
 def headline(story: LookStory) -> str:
     """A mark and one sentence about the whole."""
     name = f"{code(str(story.look.get('model', '')))} in {code(str(story.look.get('environment', '')))}"
+    if story.look.get("gone"):
+        name += f" (version {code(str(story.look.get('version', '')))}, replaced {day(story.look, 'gone')})"
     if not story.verdicts:
         return f"⚪ **{name}** is not watched: every part is turned off."
     if story.phase is Phase.SUCCESSFUL:
@@ -109,6 +111,8 @@ def since_when(story: LookStory, part: str) -> str:
 
 def what_to_do(story: LookStory) -> list[str]:
     """A line for each verdict that failed."""
+    if story.failed and story.look.get("gone"):
+        return ["Another version serves by now: see whether its own comment says the same."]
     model, environment = str(story.look.get("model", "")), str(story.look.get("environment", ""))
     rollback = code(f"gitml rollback {model} --in {environment}", 200)
     return [_WHAT_TO_DO[part].format(rollback=rollback) for part, _ in story.failed if part in _WHAT_TO_DO]

@@ -59,7 +59,8 @@ def report(
 ) -> Page:
     """``look`` has the shape of `Monitored.to_dict`, and maybe its ``id``; ``history``: those before, oldest first.
 
-    Of a version that took the place of another within the window it says which (``before``), and when it ``came``.
+    Of a version that took the place of another within the window it says which (``before``), and when it ``came``; of
+    one that serves no more, when it was ``gone``, which came ``after``, and the commit that had ``brought`` it.
 
     ``run`` is the address of the job that tells it.
     """
@@ -190,6 +191,9 @@ def _notes(look: Told) -> Iterator[Section]:
         came = f"- This version came on {day(look, 'came')}, within the window."
         gone = f"What {code(str(look['before']))} answered in it before is judged by no look: it serves no more."
         notes.append(f"{came} {gone}")
+    if look.get("gone"):
+        newer = f": {code(str(look['after']))} took its place" if look.get("after") else ""
+        notes.append(f"- This version serves no more since {day(look, 'gone')}{newer}. A missed look was made up for.")
     if not look.get("scheduled", True):
         notes.append("- This window is beside the schedule: the promise about false alarms does not cover it.")
     if notes:
@@ -206,7 +210,11 @@ def _by_hand(story: LookStory) -> Iterator[Section]:
 def command(look: Told) -> str:
     """What shows the same on a laptop."""
     words = ["gitml monitor", str(look.get("model", "")), "--in", str(look.get("environment", ""))]
-    if not look.get("scheduled", True):
+    if look.get("brought"):
+        words = ["git checkout", str(look["brought"])[:12], "&&", *words]
+    since, until, at = (moment(look, name) for name in ("since", "until", "at"))
+    was_missed = since and until and at and until + (until - since) <= at
+    if was_missed or not look.get("scheduled", True):
         words += ["--since", str(look.get("since", "")), "--until", str(look.get("until", ""))]
     return " ".join([*words, "--at", str(look.get("at", ""))])
 
@@ -229,7 +237,8 @@ def _footer(look: Told, run: str) -> str:
     spent = look.get("spent")
     if isinstance(spent, Mapping):
         parts.append(f"Looks of {int(number(spent, 'year'))} so far: {int(number(spent, 'looks')):,}.")
-    parts.append(f"Next look: {day(look, 'next_look')}.")
+    if not look.get("gone"):
+        parts.append(f"Next look: {day(look, 'next_look')}.")
     concerned = _concerned(look, call=False)
     if concerned:
         parts.append(f"Whom it concerns: {concerned}.")

@@ -142,8 +142,12 @@ def _no(story: RetrainStory) -> str:
     )
 
 
+def no_gain_title(model: str) -> str:
+    return f"Retraining does not help {model}"
+
+
 def no_gain(model: str, pulls: Sequence[int]) -> str:
-    """Said once, where the last of them is."""
+    """Said once for those in a row."""
     named = ", ".join(f"#{number}" for number in pulls)
     return (
         f"**Retraining does not help {code(model)}**: {named} brought no champion, one after another. gitml opens no "

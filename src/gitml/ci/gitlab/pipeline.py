@@ -13,12 +13,12 @@ from gitml.ci.gitlab.layout import (
     MAIN_FILE,
     after,
     check,
+    enter,
     install,
     job_of,
     kept,
     on_main,
     path_of,
-    place_of,
     sign_in,
     tags_of,
     text_of,
@@ -82,8 +82,8 @@ def _job(source: CiSource, pipeline: PlannedPipeline, job: PlannedJob, before: l
     if ends:
         made.pop("needs")
     if job.bare:
-        made["variables"] = {"GIT_STRATEGY": "none", "GITML_CI": f"$CI_PROJECT_DIR/{place_of(source)}"}
-        made["script"] = script
+        # Nothing is checked out: there is what is taken, and no more.
+        made["variables"] = {"GIT_STRATEGY": "none"}
     return made
 
 
@@ -132,7 +132,7 @@ def _identity(source: CiSource, job: PlannedJob) -> tuple[dict[str, Yaml], list[
 
 def _put_away(source: CiSource, job: PlannedJob) -> list[Yaml]:
     """Each file into a folder of its own name, also where the job failed: a job cannot speak for another."""
-    lines: list[Yaml] = [f'cd "$CI_PROJECT_DIR/{source.folder}"']
+    lines: list[Yaml] = [*enter(source)]
     for name, files in job.gives.items():
         head, place = files.partition("/")[0], f"{HANDOVER}/{name}"
         lines.append(f"if [ -e {HANDOVER}/{head} ]; then mkdir -p {place} && mv {HANDOVER}/{head} {place}/; fi")
