@@ -25,7 +25,7 @@ from gitml.ci.gitlab.layout import (
 )
 from gitml.ci.gitlab.train import BOT, report, train
 from gitml.ci.plan import TOKEN, Every, GuardedRunner, PlannedJob, PlannedPipeline, plan
-from gitml.ci.wanted import LOOKS_KEY, OUTBOX, SIGNING_KEY
+from gitml.ci.wanted import ERASURES_KEY, LOOKS_KEY, OUTBOX, SIGNING_KEY
 from gitml.ci.yamltext import Yaml, dumped
 
 # Not at the full hour, when everybody's schedules come.
@@ -100,6 +100,8 @@ def _environment(job: PlannedJob) -> dict[str, Yaml]:
         name = SIGNING
     elif LOOKS_KEY in job.secrets:
         name = LOOKS
+    elif ERASURES_KEY in job.secrets:
+        name = "gitml-subjects"
     elif job.bare:
         name = f"gitml-site-{job.name.removeprefix('publish-')}"
     elif TOKEN in job.secrets:
