@@ -116,7 +116,8 @@ def _evaluate(source: CiSource) -> list[str]:
     application = source.application
     identity = {"id-token": "write"} if application.ci.oidc else {}
     told = (name for kpi in application.kpis.values() for name in kpi.secrets)
-    names = dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told])
+    tables = [spec.groups.variable for spec in application.bias.values() if spec.monitor and spec.groups.variable]
+    names = dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told, *tables])
     head = [
         "needs: due",
         f"if: ${{{{ {_DUE} }}}}",
