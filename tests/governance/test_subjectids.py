@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,30 @@ def test_keys_rotate_and_errors_never_show_them() -> None:
         assert wrong.rpartition(":")[2][:12] not in f"{told.value.message}{told.value.hint}"
     with pytest.raises(UsageError, match="no id came"):
         SoughtPerson.by_id(ring, " \u200b ", FORM)
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_ten_million_people(tmp_path: Path) -> None:
+    """In a process of its own, so that its memory is that of the index alone."""
+    program = """
+import resource, sys
+import subprocess
+import sys
+from pathlib import Path
+from gitml.governance.subjectids import SoughtPerson, SubjectKey
+from gitml.governance.subjectindex import opened_index, write_index
+key, target = SubjectKey("a", b"k" * 32), Path(sys.argv[1], "index")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert write_index(target, range(10_000_000), key, ("trim",)) == 10_000_000
+with opened_index(target, key) as index:
+    assert index.holds(SoughtPerson({"a": key.entry("9999999")}))
+    assert not index.holds(SoughtPerson({"a": key.entry("10000000")}))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, target.stat().st_size)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=280, check=True
+    )
+    kilobytes, size = map(int, done.stdout.split())
+    assert size < 161_000_000
+    assert kilobytes < 300_000

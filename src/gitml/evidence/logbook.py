@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+from gitml.evidence.biases import KIND as BIAS
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.looks import looks_of
@@ -25,8 +26,11 @@ _WORDS = {
     "overridden": "override",
     "reviewed": "reviewed",
     "declined": "retraining declined",
+    BIAS: "selections counted",
     CANARY: "candidate judged",
 }
+# A canary that got less, a hold, a retired model: CI records all of these as what main has now.
+_MOVES = {"stop": "stopped", "resume": "resumed"}
 _PARTS = ("quality", "drift", "harm")
 
 
@@ -60,9 +64,9 @@ LOG_COLUMNS = tuple(one.name for one in fields(LogLine))
 def logbook(told: Iterable[Believed], environment: str = "", model: str = "") -> tuple[LogLine, ...]:
     """Of statements of the ledger and of the branch of looks; those that do not count tell nothing."""
     events = [one for one in told if one]
-    judged = {(e.model, e.environment, e.new): e for e in events if e.kind == "gate" and e.new}
+    decided = {(e.kind, e.model, e.environment, e.new): e for e in events if e.kind in ("gate", "approved") and e.new}
     looks = {look.said.name for look in looks_of(e for e in events if e.kind == LOOK).counting}
-    lines = [line for e in _in_order(events) for line in _lines(e, judged, looks)]
+    lines = [line for e in _in_order(events) for line in _lines(e, decided, looks)]
     wanted = [one for one in _corrected(lines) if environment in ("", one.environment) or not one.environment]
     return tuple(one for one in wanted if model in ("", one.model))
 
@@ -71,7 +75,9 @@ def _in_order(events: Iterable[Believed]) -> list[Believed]:
     return sorted({event.name: event for event in events}.values(), key=lambda event: (event.time, event.name))
 
 
-def _lines(event: Believed, judged: Mapping[tuple[str, str, str], Believed], looks: set[str]) -> Iterator[LogLine]:
+def _lines(
+    event: Believed, decided: Mapping[tuple[str, str, str, str], Believed], looks: set[str]
+) -> Iterator[LogLine]:
     about = event.binding
     if about is None or (event.kind not in _WORDS and event.kind != LOOK):
         return
@@ -93,8 +99,13 @@ def _lines(event: Believed, judged: Mapping[tuple[str, str, str], Believed], loo
         if event.name in looks:
             yield from _of_look(line, event.details)
         return
-    gate = judged.get((event.model, event.environment, event.new))
-    yield replace(line, substantial=_substantial(gate)) if event.kind in ("promoted", "rolled-back") else line
+    if event.kind not in ("promoted", "rolled-back"):
+        yield line
+        return
+    gate, approved = (decided.get((kind, event.model, event.environment, event.new)) for kind in ("gate", "approved"))
+    move = approved.details.get("move") if approved else None
+    what = _MOVES.get(str(move), line.what)
+    yield replace(line, what=what, substantial=_substantial(gate))
 
 
 def _why(details: Mapping[str, Any]) -> str:
@@ -134,7 +145,7 @@ def _corrected(lines: Iterable[LogLine]) -> Iterator[LogLine]:
             if alarms != place.get(line.what, False):
                 place[line.what] = alarms
                 yield line if alarms else replace(line, what=f"{line.what} over")
-        elif line.what in ("promoted", "rolled back"):
+        elif line.what in ("promoted", "rolled back", "stopped"):
             yield replace(line, corrects=tuple(part for part in _PARTS if place.get(part)))
         else:
             yield line

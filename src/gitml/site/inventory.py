@@ -51,6 +51,7 @@ class InventoryLine:
     last_change_kind: str
     last_change_commit: str
     retire_by: str
+    is_retired: bool
     is_late: bool
     versions: int
     newest: str
@@ -76,7 +77,8 @@ def open_findings(facts: SiteFacts) -> Mapping[str, int]:
 
 
 def _line(facts: SiteFacts, model: SiteModel, today: str, findings: int) -> InventoryLine:
-    running = [one for one in facts.states if one.model == model.name and one.champion]
+    states = [one for one in facts.states if one.model == model.name and one.champion]
+    running = [one for one in states if not one.is_retired]
     columns = _shown(model, [one.champion for one in running]).columns
     review = model.reviews[0] if model.reviews else None
     change = _last_change(facts, model.name)
@@ -107,6 +109,7 @@ def _line(facts: SiteFacts, model: SiteModel, today: str, findings: int) -> Inve
         last_change_kind=f"{change.move} in {change.environment}" if change else "",
         last_change_commit=change.commit if change else "",
         retire_by=model.retire_by,
+        is_retired=bool(states) and not running,
         is_late=bool(running) and bool(model.retire_by) and model.retire_by < today,
         versions=len(model.versions),
         newest=model.versions[0].version if model.versions else "",
