@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-gitlab test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -39,6 +39,11 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
+
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
+	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
+	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
