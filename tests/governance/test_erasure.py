@@ -6,12 +6,15 @@ import gzip
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from conftest import git
 from gitml.control.signing import heard
 from gitml.errors import UsageError
 from gitml.git.tree import WorkTree
@@ -19,6 +22,8 @@ from gitml.governance.dataversions import current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
 from gitml.governance.subjectfind import SubjectFound, find_subject
 from gitml.governance.subjectids import SoughtPerson, new_key
+from gitml.promotion.audit import AuditCall, audit
+from gitml.promotion.auditexport import export
 from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
 from gitml.registry.erasures import erasures
 from gitml.retraining.causes import by_erasure
@@ -27,6 +32,7 @@ from gitml.spec import load_application
 from gitml.verdict import Phase
 from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PeopleTown, names_in, table
 
+SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
 # What the night asks besides.
 _BY_NIGHT = pytest.mark.nightly
 
@@ -73,6 +79,18 @@ def merged(town: PeopleTown) -> None:
     town.trained(*names)
 
 
+def audited(town: PeopleTown) -> tuple[list[bool], list[str]]:
+    """Which events an export of the audit believes, and what the second program finds wrong with it. That nobody
+    approved the deployments of this town is another matter."""
+    git(town.root, "fetch", "-q", str(town.forge.remote), "gitml-ledger:gitml-ledger", "main:refs/remotes/origin/main")
+    folder = town.root.parent / "audit"
+    export(audit(town.root, {}, AuditCall(repository="ada/people"), now=town.now), folder)
+    listed = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False)
+    assert "the audit itself" in done.stdout, done.stderr
+    return [one["believed"] for one in listed], [one for one in done.stdout.splitlines() if one.startswith("wrong")]
+
+
 def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     first, second, third = (one.version for one in town.versions)
     found = find(town, f" {ADA.lower()}")
@@ -114,6 +132,7 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     assert all(events.believed)
     assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed"]
     told = json.dumps([s.details for s in events.all("erased")])
+    assert audited(town) == ([True] * 3, [])
     shutil.rmtree(town.root / "data")
     for where, raw in town.everything():
         for secret in (ADA.encode(), ADA.upper().encode(), ADA.lower().encode(), MARK.encode(), KEYS.encode()):
