@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -36,6 +36,9 @@ test-nightly: $(VENV)/.dev browser ## what takes long, and all that is tried on 
 
 test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
 	$(PYTEST) -m alibi
+
+test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
+	$(PYTEST) -m jenkins
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
@@ -97,7 +100,7 @@ lock: $(VENV)/bin/uv ## new versions of everything that is pinned
 	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements.lock pipelines/requirements-torch.in -o pipelines/requirements-torch.lock
 	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements.lock examples/starter/pipelines/requirements.in -o examples/starter/pipelines/requirements.lock
 	echo 'torch==2.13.0' >> pipelines/requirements-torch.lock
-	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements-torch.lock --all-extras --group dev pyproject.toml -o constraints/ci.txt
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header -c pipelines/requirements-torch.lock --all-extras --group dev --no-emit-package gitml-sandbox pyproject.toml -o constraints/ci.txt
 
 clean:
 	rm -rf $(VENV) docs/_build dist

@@ -43,17 +43,26 @@ MODEL, PLACE_NAME = "delay", "production"
 REPOSITORY, JOBS = "ada/flight-delay", "github-actions[bot]"
 RUN = "https://forge.example/runs/1"
 SIGNS = ("reproduced", "gate", "approved", "promoted", "rolled-back", "trained", "evaluated")
-# What makes a training due, and what it then sets. The threshold of the report is where an alert becomes cheaper.
+# What makes a training due, and what it then sets.
 RETRAIN = {
     "causes": ["harm", "drift"],
     "set": {"window.last_day": "yesterday", "window.first_day": "yesterday - 90d"},
     "cost": {"hours": 0.1},
 }
 RULES = {"looks": {"failed": 2, "of": 3}, "cool_down": "28d", "runs": 2}
-HOLDOUT = {"rows": "artifacts/delay/scored.parquet", "label": "late", "time": "scheduled", "threshold": 0.25}
+# What a passenger who was not warned costs, and one who was warned in vain; each version has its own threshold.
+COST = {"metric": "cost_per_flight", "false_negative": 60.0, "false_positive": 20.0}
+HOLDOUT = {
+    "rows": "artifacts/delay/scored.parquet",
+    "label": "late",
+    "time": "scheduled",
+    "threshold": "threshold",
+    "cost": COST,
+}
 # Not `signature: compatible`: which destinations a window of 90 days saw changes with the season, and an unknown one
-# counts as missing.
-GATES = {"format": ["skops"], "reproduced": True, "size": "50MB"}
+# counts as missing. The margin, in dollars, is that of the policy of the reference application.
+SAME_ROWS = {"cost_per_flight": {"margin": 0.2, "same_rows": True}}
+GATES = {"format": ["skops"], "reproduced": True, "size": "50MB", "champion": SAME_ROWS}
 
 
 @dataclass

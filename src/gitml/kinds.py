@@ -49,12 +49,16 @@ KINDS: dict[str, EvidenceRow] = {
     "trained": EvidenceRow("ci", PROVENANCE, everywhere=True, on_main="version"),
     "evaluated": EvidenceRow("ci", everywhere=True),
     "reproduced": EvidenceRow("ci", everywhere=True),
+    # Two versions answered the same held-out rows: the job that loads versions says it, and so who signs that.
+    "compared": EvidenceRow("ci", everywhere=True, signed_with="evaluated"),
     "gate": EvidenceRow("ci", TEST_RESULT, needs=("policy",)),
     # Commits of the bot that the gate derived once more: it looks at the same things for its own kind.
     "derived": EvidenceRow("ci", everywhere=True, signed_with="gate"),
     "approved": EvidenceRow("ci", on_main="change"),
     "promoted": EvidenceRow("ci", ran=True, on_main="change"),
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
+    # What servers did, hour by hour: many, and nothing hangs on one, so they lie on a branch of their own.
+    "served": EvidenceRow("agent", lag=_COLLECTED, signed_with="deployed"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
@@ -70,6 +74,8 @@ KINDS: dict[str, EvidenceRow] = {
     "impact": EvidenceRow("monitor", lag=_USED, signed_with="look"),
     # Whom a model selected in one window, by category: counts alone.
     "bias": EvidenceRow("monitor", lag=_USED, signed_with="look"),
+    # What became of a request for erasure, without saying whose.
+    "erased": EvidenceRow("ci", everywhere=True),
     # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.
     "canary": EvidenceRow("monitor", lag=_USED),
 }

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from ci.linters import PINNED, actionlint, zizmor
 from gitml.ci.base import CiSource
-from gitml.ci.github.steps import scalar
 from gitml.ci.github.workflows import render
+from gitml.ci.yamltext import scalar
 from gitml.errors import UsageError
 from gitml.spec.application import Application
 
@@ -222,7 +222,14 @@ def test_only_pushes_to_branches_and_people_start_training() -> None:
     on = parsed(render(SHAPES["one hardware"]))["on"]
     assert on == {
         "push": {
-            "branches-ignore": ["gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gh-readonly-queue/**"]
+            "branches-ignore": [
+                "gitml-assets",
+                "gitml-ledger",
+                "gitml-looked",
+                "gitml-looks",
+                "gitml-served",
+                "gh-readonly-queue/**",
+            ]
         },
         "workflow_dispatch": None,
     }

@@ -158,7 +158,13 @@ def test_what_a_job_found_out_is_signed_once_a_run_and_never_of_something_else(b
     recorded(g)
     ((result, statement),) = told(g, "evaluated")
     assert (result, statement.details["latency_ms_p95"]) == ("passed", 0.4)
-    for wrong in ({"artifact": "f" * 64}, {"version": "20260101T000000Z-00000000"}, {"kind": "reproduced"}):
+    wrongs = (
+        {"artifact": "f" * 64},
+        {"version": "20260101T000000Z-00000000"},
+        {"kind": "reproduced"},
+        {"kind": "compared"},
+    )
+    for wrong in wrongs:
         trials(g, "verify", version, run=f"{RUN}9", **wrong)
         assert not all(r.is_fine for r in recorded(g, run=f"{RUN}9")), wrong
     assert (g.results("evaluated"), g.results("reproduced")) == (["passed"], [])

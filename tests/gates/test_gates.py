@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gitml.gates import (
     audit_age,
+    capacity,
     champion,
     data_age,
     evidence,
@@ -247,6 +248,15 @@ def test_a_gate_that_is_not_asked_passes() -> None:
 def test_a_latency_that_is_no_time_is_inconclusive(value: Any) -> None:
     proofs = (proof("evaluated", details={"latency_ms_p95": value}),)
     assert latency.judge(facts(proofs=proofs), 20.0).phase is OPEN
+
+
+@pytest.mark.parametrize(
+    ("told", "phase"),
+    [(500.0, GOOD), (499.9, BAD), (None, OPEN), (0, OPEN), (float("nan"), OPEN), ("500", OPEN), (True, OPEN)],
+)
+def test_a_core_answers_as_many_rows_as_are_wanted_or_nothing_is_known(told: Any, phase: Phase) -> None:
+    proofs = (proof("evaluated", details={"rows_per_second": told}),)
+    assert capacity.judge(facts(proofs=proofs), 500.0).phase is phase
 
 
 def test_the_newest_measurement_of_latency_decides() -> None:

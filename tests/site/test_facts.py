@@ -69,6 +69,18 @@ def test_looks_and_candidates_are_those_that_are_signed(facts: SiteFacts) -> Non
     assert facts.watched == (("delay", "production"),)
 
 
+def test_hours_of_servers_are_added_up(facts: SiteFacts) -> None:
+    (traffic,), (server,) = facts.traffic, facts.servers
+    assert (traffic.variant, traffic.p50, traffic.p95) == ("champion", 0.00175, 0.007)
+    assert [place for place, one in enumerate(traffic.hourly[-72:]) if one is None] == [*range(35, 42)]
+    assert (server.agent, server.hours, server.restarts, server.memory) == ("server-1", 24, 1, 222_000_000)
+    assert 0.999 < server.uptime < 1
+    assert server.cpu == 0.1625
+    assert [(one.environment, one.passed, one.seconds) for one in facts.attempts] == [
+        ("production", True, 3.25), ("staging", True, 3.25),
+    ]  # fmt: skip
+
+
 def test_what_the_business_saw_is_what_is_signed(facts: SiteFacts) -> None:
     (impact,) = facts.impacts
     assert (impact.kpi, impact.days, impact.phase, impact.effect) == ("on_time", 14, Phase.SUCCESSFUL, 31.0)

@@ -13,7 +13,11 @@ from gitml.ci.base import CiSource
 from gitml.errors import UsageError
 
 # name: module
-RENDERERS: dict[str, str] = {"github": "gitml.ci.github"}
+RENDERERS: dict[str, str] = {
+    "github": "gitml.ci.github",
+    "gitlab": "gitml.ci.gitlab",
+    "jenkins": "gitml.ci.jenkins",
+}
 GROUP = "gitml.ci"
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from gitml.ci.github.layout import file_name
 from gitml.cijobs.declining import sign_labels
 from gitml.cijobs.push import BOT
-from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training
+from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training, workflow_of
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
 from gitml.control.change import BEGIN, END, OVERTAKEN, branch_of, drop_branch, keep_pull
 from gitml.control.looks import copy_to_ledger
@@ -35,6 +34,8 @@ from gitml.retraining.causes import BY_HAND, TrainingCause
 from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
 from gitml.spec.dvcfiles import LOCK_FILE
 
+# What keeps a branch that is open from being trained anew, beside what is final: the gate would refuse that.
+_NO_RUN = ("runs", "gpu-hours")
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
 _OVERTAKES = ("dvc.yaml", LOCK_FILE)
 
@@ -163,12 +164,11 @@ class RetrainWork:
         if put is None:
             return Retrained(found, problem=f"another run just moved {branch}")
         head, is_new = put
-        application, prefix = self.facts.main.application().application, self.facts.main.git.prefix
+        workflow = workflow_of(self.facts.main.application(), self.facts.main.git.prefix, "train")
         try:
             done = keep_pull(self.place, self._shown(found, cause, branch, self._asked(head)), is_new=is_new)
         finally:
             # The branch trains, whether the forge lets the bot open a pull request or not.
-            workflow = file_name(application, prefix, "train")
             waits = start_training(self.place.forge, workflow, branch, head, is_new=is_new)
         return Retrained(found, done.how, done.pull.number, waits)
 
@@ -205,7 +205,9 @@ class RetrainWork:
         if found.cause is None:
             return Retrained(found, "unchanged", found.pull)
         pull = self.place.forge.pulls.get(found.pull)
-        may_run = not any(brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause))
+        may_run = not found.brakes and not any(
+            brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause)
+        )
         stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
         return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
 

@@ -170,7 +170,7 @@ class Protection:
     POSTED_LAST is only for asking; the answer says which app it is.
 
     Without ``pull_request`` people may push to it; history is never rewritten and the branch never deleted, unless
-    ``may_rewrite``.
+    ``may_rewrite``. ``unable`` is in answers alone: what this forge cannot ask at all, by field, and why.
     """
 
     checks: Mapping[str, int | None] = field(default_factory=dict)
@@ -181,6 +181,7 @@ class Protection:
     last_push: bool = False
     admins: bool = False
     may_rewrite: bool = False
+    unable: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reviews(Protocol):

@@ -15,6 +15,7 @@ from gitml.derivation.handover import Fragment, StageRun, unpacked
 from gitml.dvc.lockentries import Entry
 from gitml.errors import GitmlError
 from gitml.forges.base import Run
+from gitml.forges.table import FORGES
 from gitml.gate.ground import Ground
 from gitml.git.commands import Git
 from gitml.git.edit import bring
@@ -65,6 +66,12 @@ class Vouching:
         """Raises NoProofError, or OutsideError when the forge does not answer."""
         if self.ground.policy.trust.branch_runs == "reproduce":
             raise NoProofError("policy.yaml believes no run of a branch: main's job must reproduce it first")
+        system = self.ground.main.application().ci.system[0]
+        if system not in FORGES:
+            raise NoProofError(
+                f"no forge vouches for a run of {system}: set `trust: {{branch_runs: reproduce}}` in policy.yaml, and "
+                "main's job reproduces it"
+            )
         bring(self.place.git, self.place.remote, self.commit)
         self._same_workflow()
         run = self._run()

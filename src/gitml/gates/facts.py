@@ -66,7 +66,8 @@ class Version:
 
     ``artifact`` is the SHA-256 that the record says, ``size`` in bytes. ``verified`` says how the bytes were compared
     with it. ``resamples`` names the rows and seed of the metrics' replicates: equal names pair, "" pairs with nothing.
-    ``authors`` made the commits that the version came from. ``bias_audited``: when its model was, last.
+    ``authors`` made the commits that the version came from. ``bias_audited``: when its model was, last. ``holdout``:
+    the digest of how base compares two versions on the same rows, "" where it does not.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Version:
     metrics: Mapping[str, Estimate] | Unknown = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     resamples: str = ""
+    holdout: str = ""
     slices: Sequence[Mapping[str, Any]] | Unknown = field(default_factory=lambda: Unknown("the version has no slices"))
     signature: Mapping[str, Any] | Unknown = field(default_factory=lambda: Unknown("the version has no signature"))
     data_until: datetime | Unknown = field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitml.gates import (
     audit_age,
     canary,
+    capacity,
     champion,
     data_age,
     drift,
@@ -34,6 +35,7 @@ GATES: dict[str, PolicyGate] = {
     "data_age": data_age,
     "size": size,
     "latency": latency,
+    "capacity": capacity,
     "slices": slices,
     "fairness": fairness,
     "audit_age": audit_age,

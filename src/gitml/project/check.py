@@ -124,7 +124,7 @@ def _workflows(files: _Files) -> None:
         return
     with suppress(GitmlError):
         found = workflows(files.root)
-        if any(file.found is not None and file.path.endswith(".yml") for file in found):
+        if any(file.found is not None and not file.path.endswith("CODEOWNERS") for file in found):
             stale = [file.path for file in found if file.change is not Did.SAME]
             more = f", nor are {len(stale) - 1} others" if stale[1:] else ""
             told, hint = f"is not what gitml.yaml asks for{more}", "run `gitml ci render`, and commit what it writes"
@@ -206,6 +206,7 @@ def _across(files: _Files) -> None:
     found += needs_problems(files.root, app, document)
     found += knownnames.retrained_known(app, document, files.values)
     found += knownnames.kpis_known(app, document)
+    found += knownnames.exports_known(app, document)
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gitml import clock
 from gitml.ci.github.monitor import LOOKS as SIGNING
-from gitml.ci.github.monitor import LOOKS_KEY, TRAFFIC, wants_looks
+from gitml.ci.github.monitor import TRAFFIC
+from gitml.ci.wanted import LOOKS_KEY, wants_looks
 from gitml.control.looks import newest_looks
 from gitml.errors import OutsideError, SpecError
 from gitml.evidence.lookcommits import MonitorName

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gitml import clock
 from gitml.ci.codeowners import PLACES, marks
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
+from gitml.ci.github.gate import ENVIRONMENT
+from gitml.ci.wanted import SIGNING_KEY
 from gitml.errors import SpecError
 from gitml.fields import EvidenceKind
 from gitml.forges.base import Branch

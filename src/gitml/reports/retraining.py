@@ -17,6 +17,7 @@ _TITLES: Mapping[str, str] = {
     "performance": "its metrics are worse than its evaluation said",
     "drift": "it gets other data than it was made of",
     "upstream": "a model that it needs is another one now",
+    "erasure": "it was trained on somebody who asked to be erased",
     "new_data": "there are new data",
     "schedule": "it is time",
     "by-hand": "a person asked for it",

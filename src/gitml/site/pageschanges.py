@@ -47,6 +47,8 @@ def _deployments(facts: SiteFacts) -> Iterator[SitePageFile]:
             "changes": model.between.get((one.old, one.new), {}) if model else {},
             "detail": model.details.get(one.new) if model else None,
             "impacts": [i for i in facts.impacts if (i.commit, i.model, i.environment) == one.key],
+            "returns": [r for r in facts.returns if (r.commit, r.model, r.environment) == one.key],
+            "causal": facts.causal.get(one.key, ()),
             "previous": model.details.get(one.old) if model else None,
         }
         title = f"{one.model} in {one.environment}, {one.time[:10]}"

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gitml.fields import (
     BranchName,
     Duration,
+    EnvironmentName,
     FileSection,
     Flag,
     Format,
@@ -18,11 +19,13 @@ from gitml.fields import (
     Label,
     MetricName,
     Name,
+    Names,
     Python,
     RepoPath,
     SecretName,
     Text,
     Until,
+    WebAddress,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -31,6 +34,7 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.subjects import Subjects
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -162,6 +166,13 @@ class Model(FileSection):
             raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
         return self
 
+    @model_validator(mode="after")
+    def _cost_is_better_lower(self) -> Self:
+        cost = self.holdout.cost if self.holdout else None
+        if cost and self.better.get(cost.metric, "lower") != "lower":
+            raise WrongValueError(f"{cost.metric} is a cost, and `better` says higher", "write: lower")
+        return self
+
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
@@ -197,7 +208,11 @@ class Train(FileSection):
 class Ci(FileSection):
     """How the jobs of CI are set up; `gitml ci render` writes their workflows."""
 
-    system: Name = Field("github", description="The CI system whose files are rendered.")
+    system: Names = Field(
+        ("github",),
+        description="The CI system whose files are rendered: github, jenkins, airflow; or a list of them. The first "
+        "one trains branches.",
+    )
     python: Python = Field("3.12", description="Version of Python that stages run with, in quotes.")
     gitml: GitmlSource | None = Field(
         None, description="What pip installs gitml from; by default the version that rendered the workflows."
@@ -216,6 +231,19 @@ class Ci(FileSection):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
+class TrafficExport(FileSection):
+    """Labelled traffic of one model as a data set under DVC, which training reads."""
+
+    environment: EnvironmentName = Field(alias="in", description="Only what was served there.")
+    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        "label", description="What the column of labels is called, as `holdout` of the model calls it."
+    )
+    to: RepoPath | None = Field(None, description="The folder of its partitions; by default `data/traffic/MODEL`.")
+    labels_within: Duration | None = Field(
+        None, description="When labels have come, such as 1d; by default as the model's monitor says."
+    )
+
+
 class Traffic(FileSection):
     """Where servers and batch jobs keep requests, labels and business events."""
 
@@ -228,6 +256,11 @@ class Traffic(FileSection):
         description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
         "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
     )
+    export: Mapping[Name, TrafficExport] = Field(
+        default_factory=dict,
+        description="By model: each day a job of main writes what is ripe, and a pull request brings it. It needs "
+        "policy.yaml, and rights in `gitml-traffic` that write DVC's remote.",
+    )
 
 
 class Sites(FileSection):
@@ -237,6 +270,10 @@ class Sites(FileSection):
         default_factory=dict,
         description="By role, a shell command that brings the folder `$SITE` to its place, such as "
         '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    boards: Mapping[Text, WebAddress] = Field(
+        default_factory=dict,
+        description="Boards elsewhere that the page `operations` links to, by name, such as the one of Grafana.",
     )
     secrets: tuple[SecretName, ...] = Field(
         (),
@@ -280,6 +317,9 @@ class Application(FileSection):
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
     )
+    subjects: Subjects | None = Field(
+        None, description="Columns that say whom a row is about, so that one person can be found and erased."
+    )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
     publisher: Literal["auto", "gitml", "cml"] = Field(
@@ -287,6 +327,20 @@ class Application(FileSection):
         description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
     )
     ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
+
+    @model_validator(mode="after")
+    def _keeps_the_key_of_ids(self) -> Self:
+        if self.subjects and self.subjects.key in self.ci.secrets:
+            raise WrongValueError(
+                f"{self.subjects.key} must not stand under ci.secrets, which jobs of branches see",
+                "whoever has it can tell who is in an index: store it in the Environment gitml-subjects alone",
+            )
+        return self
+
+    def export_folder(self, model: str) -> str:
+        """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""
+        spec = self.traffic.export[model] if self.traffic else None
+        return (spec.to if spec else None) or f"data/traffic/{model}"
 
     def hardware_of(self, stage: str) -> str:
         """The name under ``hardware`` that ``stage`` runs on."""

@@ -36,6 +36,7 @@ from gitml.kinds import widened
 from gitml.spec.agents import Agents
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
+from gitml.spec.retention import Retention
 from gitml.spec.retrain import RetrainRules
 from gitml.spec.reviews import LogbookRules, ReviewPeriods
 from gitml.spec.root import POLICY as POLICY
@@ -213,6 +214,9 @@ class Policy(FileSection):
     )
     reviews: ReviewPeriods = Field(
         default_factory=ReviewPeriods, description="How often people look at models that run, and who may sign it."
+    )
+    retention: Retention = Field(
+        default_factory=Retention, description="How long traffic is kept; for ever without it."
     )
     logbook: LogbookRules = Field(default_factory=LogbookRules, description="How far back logs must reach.")
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")

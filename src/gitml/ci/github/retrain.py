@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
+from gitml.ci.github.gate import ENVIRONMENT
 from gitml.ci.github.layout import job_of, small
 from gitml.ci.github.steps import listed, mapping
+from gitml.ci.wanted import SIGNING_KEY
 
 
 def retrain(source: CiSource, *, needs: Sequence[str], when: str) -> list[list[str]]:

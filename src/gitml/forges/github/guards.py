@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
 from gitml.forges.governed import POSTED_LAST, ForgeEnvironment, Protection
+from gitml.forges.rest import Rest, Shape, absent_is_none, word
 
 _FLAGS = (
     "required_linear_history",
