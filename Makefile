@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs env-airflow generate lock test test-airflow test-alibi test-all test-fast test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs env-airflow generate lock test test-airflow test-alibi test-all test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -56,6 +56,11 @@ dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from i
 
 test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environment; TAG, if set, must be its version
 	$(PYTEST) -m release
+
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
+	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
+	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi

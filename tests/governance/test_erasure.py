@@ -22,6 +22,7 @@ from gitml.governance.dataversions import current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
 from gitml.governance.subjectfind import SubjectFound, find_subject
 from gitml.governance.subjectids import SoughtPerson, new_key
+from gitml.project.check import check
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export
 from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
@@ -140,7 +141,9 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
             assert secret.decode() not in told
     # Everybody else is where they were.
     assert {one.version for one in find(town, OTHERS[3]).versions} >= {second, fourth.version}
-    assert find(town, ADA).versions == ()
+    last = find(town, ADA)
+    assert (last.versions, last.unknown, last.verdict.phase) == ((), (), Phase.SUCCESSFUL)
+    assert index(town) == (0, ())
 
 
 @_BY_NIGHT
@@ -262,3 +265,12 @@ def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
     assert (town.object(now["a.csv"]), gzip.decompress(town.object(now["b.csv.gz"]))) == (kept, kept)
     assert pa.ipc.open_file(town.object(now["c.arrow"])).read_all().to_pydict() == {"email": [BOB]}
     assert int(told["size"]) == sum(len(town.object(oid)) for oid in now.values())
+
+
+@_BY_NIGHT
+def test_what_gitml_check_says_of_people(town: PeopleTown) -> None:
+    text = GITML.replace("data/clean: [email]", "data/cleaned: [email]")
+    town.push({"gitml.yaml": text, "erasures/R-2.json": '{"format": "gitml erasure 1", "request": "R-3"}'})
+    told = [f"{one.file} {one.key}: {one.message}" for one in check(town.root).problems]
+    assert "gitml.yaml subjects.data.data/cleaned: data/cleaned is not data of DVC, so nobody is found in it" in told
+    assert "erasures/R-2.json : subject: Field required" in told

@@ -75,10 +75,11 @@ def looking_locks(source: CiSource) -> tuple[str, ...]:
 
 
 def traffic_secrets(source: CiSource) -> tuple[str, ...]:
-    """Secrets of the job that reads traffic and the facts of KPIs."""
+    """Secrets of the job that reads traffic, the facts of KPIs, and where the tables of groups are."""
     application = source.application
     told = (name for kpi in application.kpis.values() for name in kpi.secrets)
-    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told]))
+    tables = (spec.groups.variable for spec in application.bias.values() if spec.monitor and spec.groups.variable)
+    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told, *tables]))
 
 
 def webhook_secrets(source: CiSource) -> tuple[str, ...]:
