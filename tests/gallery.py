@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,21 @@ COLUMNS = ("distance", "carrier", "seat_owner")
 def facts_of(shown: Gated[MemoryTown], **changes: Any) -> SiteFacts:
     with shown.town.place("olga") as place:
         return gather(source_of(shown, place, **changes))
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The facts, once more, without a forge, and where nothing says whose repository it is."""
+
+    facts: SiteFacts
+    again: SiteFacts
+    clone: SiteFacts
+    nameless: SiteFacts
+
+
+def gathered_from(shown: Gated[MemoryTown]) -> Gathered:
+    alone = source_of(shown, None)
+    return Gathered(facts_of(shown), facts_of(shown), gather(alone), gather(replace(alone, env={})))
 
 
 # As `gitml bias --json` tells it.

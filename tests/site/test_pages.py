@@ -251,16 +251,16 @@ def test_names_do_nothing(facts: SiteFacts) -> None:
             assert len(content) < 1_000_000
 
 
-def stretched(value: Any, words: str) -> Any:
-    """The same with long texts and long lists."""
+def stretched(value: Any, words: str, most: int = 300) -> Any:
+    """The same with long texts and long lists; lists inside of lists have a sixth."""
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
     if isinstance(value, tuple) and value and is_dataclass(value[0]) and len(value) < 60:
-        grown = tuple(stretched(inner, words) for inner in value)
-        return grown * (300 // len(grown))
+        grown = tuple(stretched(inner, words, most // 6) for inner in value)
+        return grown * max(1, most // len(grown))
     if is_dataclass(value) and not isinstance(value, type):
         long = {f.name: words for f in fields(value) if f.name in ("reason", "message", "subject", "title", "purpose")}
-        return replace(value, **{f.name: stretched(getattr(value, f.name), words) for f in fields(value)} | long)
+        return replace(value, **{f.name: stretched(getattr(value, f.name), words, most) for f in fields(value)} | long)
     return value
 
 
@@ -268,7 +268,9 @@ def test_no_page_grows_over_a_megabyte(facts: SiteFacts) -> None:
     """Whatever there is much of, and however long reasons are."""
     kept = {name: getattr(facts, name) for name in ("models", "commits", "deployments", "states", "stages", "looks")}
     grown = replace(stretched(facts, "because " * 120), **kept, policy_text="# x\n" * 500_000)
-    sizes = {name: len(content) for name, content in made(grown).items() if name.endswith(".html")}
+    # What is kept as it is has no larger page.
+    pages = tuple(page for page in SITE_PAGES if page not in ("models", "changes", "deployments", "monitors"))
+    sizes = {name: len(text) for name, text in made(grown, SiteView(pages=pages)).items() if name.endswith(".html")}
     assert max(sizes.values()) < 1_000_000, max(sizes, key=lambda name: sizes[name])
 
 
