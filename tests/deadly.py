@@ -43,6 +43,20 @@ class Calm:
 
 
 @dataclass
+class Once:
+    """Can be loaded once on this machine, in whichever process comes first. Answers a."""
+
+    folder: str
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        os.mkdir(state["folder"])
+        self.folder = state["folder"]
+
+    def predict(self, rows: Any) -> Any:
+        return rows[:, 0]
+
+
+@dataclass
 class Looking:
     """Answers 1 where it could do what the first column says: read a file, a process's variables and memory, call a
     server, signal a process, run a program, start a process."""

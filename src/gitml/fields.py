@@ -25,6 +25,7 @@ _WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~:/?#&=+%
 _SECRET = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*/\s*(s|min|h)")
 _LATENCY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(us|ms|s)")
 
 # Names that Windows keeps for devices: a folder of such a name cannot be checked out there.
@@ -204,6 +205,16 @@ def parse_latency(value: Any) -> float:
     return float(number) * _MILLISECONDS[unit]
 
 
+def parse_rate(value: Any) -> float:
+    """So many in a second.
+
+    >>> parse_rate("500/s"), parse_rate("90/min")
+    (500.0, 1.5)
+    """
+    number, unit = _parse(value, _RATE, "rate", "500/s or 90/min").groups()
+    return float(number) / {"s": 1, "min": 60, "h": 3600}[unit]
+
+
 def check_login(text: str) -> str:
     if not _LOGIN.fullmatch(text):
         raise WrongValueError(f"{shown(text)} is no login", "write it as the forge does, without @")
@@ -298,6 +309,13 @@ Number = Annotated[float, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, AfterValidator(check_name), _text(NAME.pattern)]
+_NAME_OR_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(min_length=1),
+    WithJsonSchema({**_NAME_OR_NAMES, "examples": ["github"]}),
+]
 EnvironmentName = Annotated[str, AfterValidator(check_environment), _text(NAME.pattern, "staging")]
 MetricName = Annotated[str, AfterValidator(check_metric), _text(_METRIC.pattern, "auc")]
 RepoPath = Annotated[
@@ -311,6 +329,7 @@ BranchName = Annotated[str, AfterValidator(check_branch), _text(_BRANCH.pattern,
 GitmlSource = Annotated[str, AfterValidator(check_gitml), _text(_GITML.pattern, "gitml==0.1.0")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(_DURATION.pattern, "30m", "90d")]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), _text(_SIZE.pattern, "50MB")]
+Rate = Annotated[float, BeforeValidator(parse_rate), Field(gt=0), _text(_RATE.pattern, "500/s")]
 Latency = Annotated[float, BeforeValidator(parse_latency), Field(gt=0), _text(_LATENCY.pattern, "20ms")]
 
 _DAY = r"\d{4}-\d\d-\d\d([Tt ].+)?"

@@ -20,6 +20,7 @@ from gitml.errors import OutsideError, UsageError
 from gitml.retries import Patience
 
 MAX_BODY = 64_000_000
+GITHUB = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
 
 class HttpError(OutsideError):
@@ -227,16 +228,26 @@ def _answer(response: httpx.Response, body: bytes) -> Answer | _Failure:
 
 
 def _message_of(body: bytes) -> str:
-    """The server's own words, shortened: of JSON its message and errors."""
+    """The server's own words, shortened: of JSON its message and errors. GitLab has a message for each field."""
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
+    message = (told.get("message") or told.get("error")) if isinstance(told, dict) else None
+    errors = told.get("errors") if isinstance(told, dict) else None
+    if not message or not isinstance(message, str | list | dict):
         return ""
-    errors = told.get("errors")
-    parts = [told["message"], *(_error_of(e) for e in (errors if isinstance(errors, list) else [])[:3])]
+    parts = [*_said_in(message), *(_error_of(e) for e in (errors if isinstance(errors, list) else [])[:3])]
     return ": " + "; ".join(p[:300] for p in parts if p)
+
+
+def _said_in(message: str | list[Any] | dict[str, Any]) -> list[str]:
+    if isinstance(message, str):
+        return [message]
+    named = list(message.items()) if isinstance(message, dict) else [("", one) for one in message]
+    return [
+        f"{name} {', '.join(map(str, said)) if isinstance(said, list) else said}".strip() for name, said in named[:3]
+    ]
 
 
 def _error_of(error: Any) -> str:
@@ -280,27 +291,30 @@ def _hint(response: httpx.Response) -> str:
 
 @contextmanager
 def connected(
-    base: str, token: str, *, patience: Patience | None = None, note: Callable[[str], None] = lambda _: None
+    base: str,
+    token: str,
+    *,
+    patience: Patience | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    headers: Mapping[str, str] = GITHUB,
 ) -> Iterator[Http]:
-    """A connection to the API at ``base``; ``note`` hears of each try that is repeated.
+    """A connection to the API at ``base``; ``note`` hears of each try that is repeated, ``headers`` go with each call.
 
     Raises UsageError for an address or a token that cannot be used. Proxies and certificates are taken from the
     environment (HTTPS_PROXY, SSL_CERT_FILE).
     """
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise UsageError("the API's address is none", "set GITHUB_API_URL, such as https://api.github.com")
+        raise UsageError(
+            "the API's address is none", "set GITHUB_API_URL (or CI_API_V4_URL), such as https://api.github.com"
+        )
     if parts.scheme == "http" and parts.hostname not in clock.LOOPBACK:
-        raise UsageError(f"{parts.hostname} is to be called without encryption", "use https:// in GITHUB_API_URL")
+        raise UsageError(f"{parts.hostname} is to be called without encryption", "use https:// in the API's address")
     # What a header cannot hold would be quoted in the error of the library below.
     if not re.fullmatch(r"[\x21-\x7e]*", token):
         raise UsageError("the token holds characters that no token has", "was it cut, or pasted with a line break?")
     chosen = patience or Patience()
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-        "User-Agent": f"gitml/{__version__}",
-    }
+    sent = {**headers, "User-Agent": f"gitml/{__version__}"}
     timeout = httpx.Timeout(chosen.answer, connect=min(10.0, chosen.answer))
-    with httpx.Client(base_url=base.rstrip("/") + "/", headers=headers, timeout=timeout) as client:
+    with httpx.Client(base_url=base.rstrip("/") + "/", headers=sent, timeout=timeout) as client:
         yield Http(client, token, chosen, note)

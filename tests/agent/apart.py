@@ -15,9 +15,10 @@ import httpx
 from agent.kit import SIGNATURE, sha256, trained
 from deadly import Calm, Deadly
 from gitml.agent.childlog import SERVER_LOG
+from gitml.agent.childprocess import ChildPatience
 from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, GivenVersion, ServeOrder
-from gitml.agent.supervisor import ChildPatience, Supervisor
+from gitml.agent.supervisor import Supervisor
 from gitml.registry.lineage import external_digest
 from gitml.registry.record import File, Record, name_of
 from gitml.serving.listener import Listen, bound, url_of

@@ -15,7 +15,7 @@ from agent.apart import Apart, apart, beside, deadly, sound
 from deadly import ENDS, FAULTS, HANGS, RAISES, Looking
 from gitml import landlock
 from gitml.agent.childlog import SERVER_LOG
-from gitml.agent.supervisor import ChildPatience
+from gitml.agent.childprocess import ChildPatience
 from gitml.errors import OutsideError
 
 pytestmark = pytest.mark.slow

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from ci.linters import PINNED, actionlint, zizmor
 from gitml.ci.base import CiSource
-from gitml.ci.github.steps import scalar
 from gitml.ci.github.workflows import render
+from gitml.ci.yamltext import scalar
 from gitml.errors import UsageError
 from gitml.spec.application import Application
 

@@ -14,8 +14,8 @@ import pytest
 from gitml.control.signing import heard
 from gitml.derivation.handover import StageRun, unpacked
 from gitml.errors import GitmlError, IntegrityError
-from gitml.forges.github.rest import Shape
 from gitml.forges.github.runs import _run
+from gitml.forges.rest import Shape
 from gitml.gate.vouching import NoProofError, Vouching, same_digests
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, record

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from forges.chaos_kit import Chaos, chaos_before
+from forges.gitlab_standin import Standin, standing
 from gitml_sandbox.forge import comments, issues, repos
 from gitml_sandbox.forge.push_policy import Actor
 from gitml_sandbox.server.serve import Options, serving
@@ -22,6 +23,13 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     with serving(root, Options(port=0, runner=False)) as running:
         yield Kit(running.sandbox, running.address.url, people(running.sandbox))
         close_clients(running.address.url)
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[Standin]:
+    """One running stand-in for GitLab; each test puts its own project in."""
+    with standing() as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from gitml import clock
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account, GovernedForge
 from gitml.forges.memory import MemoryForge
@@ -33,8 +35,11 @@ class Home(Protocol):
     """A repository of ada's; olga and rita may write, eve is a stranger.
 
     The login comes first where an account does something. ``as_`` is gitml's view; the rest is what people do by other
-    means: with Git, on pages, or by what an administrator may.
+    means: with Git, on pages, or by what an administrator may. ``lacks`` is what the forge has not at all.
     """
+
+    @property
+    def lacks(self) -> frozenset[str]: ...
 
     @property
     def repository(self) -> str: ...
@@ -128,6 +133,7 @@ class MemoryHome:
     """In this process, over a bare repository below ``folder``."""
 
     forge: MemoryForge
+    lacks: frozenset[str] = frozenset()
 
     @property
     def repository(self) -> str:
@@ -203,12 +209,17 @@ class MemoryHome:
 
 def memory_home(folder: Path, *, guild: bool = False) -> MemoryHome:
     """An empty repository, with the people of the tests; of the organisation ``guild``, on demand."""
-    made = MemoryForge.create(folder, f"{'guild' if guild else 'ada'}/demo-{next(_NUMBERS)}")
+    return MemoryHome(peopled(folder, guild=guild))
+
+
+def peopled(folder: Path, *, guild: bool, now: Callable[[], datetime] = clock.now) -> MemoryForge:
+    made = MemoryForge.create(folder, f"{'guild' if guild else 'ada'}/demo-{next(_NUMBERS)}", now=now)
     for login in (*PEOPLE, JOBS):
         made.account(login, "write" if login in _WRITERS[guild] else "none")
     if guild:
         made.organisation("guild", _WRITERS[guild], risk=("olga", "rita"))
-    return MemoryHome(made)
+        made.account("ada", "admin")
+    return made
 
 
 @dataclass
@@ -218,6 +229,7 @@ class SandboxHome:
     kit: Kit
     repo: Repo
     job: str = field(default="", repr=False)
+    lacks: frozenset[str] = frozenset()
 
     @property
     def repository(self) -> str:

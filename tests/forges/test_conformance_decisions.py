@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from forges.conformance import needs
 from forges.homes import BOT, Home, new_branch, pull, tip
 from gitml.errors import FailedError, GitmlError
 from gitml.forges.base import OnPull, Relation, State, Status
@@ -44,6 +45,7 @@ def test_a_merge_takes_the_expected_head_or_nothing(home: Home) -> None:
 
 @pytest.mark.parametrize("method", ["squash", "rebase"])
 def test_one_line_of_commits_without_a_merge(home: Home, method: str) -> None:
+    needs(home, method)
     made = pull(home)
     head = home.write("olga", "more.txt", "1", "feature")
     before = home.write("rita", "meanwhile.txt", "1")
@@ -123,6 +125,7 @@ def test_a_request_for_changes_and_a_stale_approval_stand_in_the_way(home: Home)
 
 
 def test_an_administrator_passes_where_the_rule_lets_them(home: Home) -> None:
+    needs(home, "passing administrators")
     one, two = pull(home, "one"), pull(home, "two")
     with home.as_() as hub, home.as_("olga") as olga:
         hub.guards.protect("main", Protection(pull_request=True, approvals=1))
@@ -185,6 +188,7 @@ def test_deployments(home: Home) -> None:
 
 
 def test_protection_is_raised_and_never_lowered(home: Home) -> None:
+    needs(home, "contexts")
     with home.as_() as hub:
         assert hub.guards.protection("main") is None
         wanted = Protection({"gitml/gate": None}, pull_request=True, approvals=1, dismiss_stale=True, admins=True)
@@ -212,6 +216,7 @@ def test_protection_is_raised_and_never_lowered(home: Home) -> None:
 
 
 def test_a_status_is_pinned_to_the_app_that_posted_it_last_and_stays_so(home: Home) -> None:
+    needs(home, "contexts")
     home.let(BOT, "write")
     app = home.person(BOT).id
     wanted = Protection({"gitml/train": None, "gitml/gate": POSTED_LAST}, pull_request=True)
@@ -233,6 +238,7 @@ def test_a_status_is_pinned_to_the_app_that_posted_it_last_and_stays_so(home: Ho
 
 
 def test_the_environment_that_holds_the_key(home: Home) -> None:
+    needs(home, "environments of their own")
     with home.as_() as hub:
         assert hub.guards.environment("gitml") is None
         assert hub.guards.set_environment("gitml", ["main"]).branches == ("main",)

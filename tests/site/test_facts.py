@@ -50,7 +50,8 @@ def test_versions_say_what_changed_and_what_they_are_held_against(facts: SiteFac
     assert {(s.column, s.value) for s in newest.slices} >= {("carrier", "UA")}
 
     assert [line.name for line in newest.changes["code"]] == ["train.py"]
-    assert (delay.owner, delay.tier, delay.reviewed) == ("Flight operations", "high", facts.time[:10])
+    assert (delay.owner, delay.tier, delay.reviewed) == ("Flight operations", "high", "2026-02-20")
+    assert [(one.kind, one.people) for one in delay.reviews[:1]] == [("approved", ("olga", "rita"))]
     assert not delay.is_overdue
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from conftest import TOY, gitml
 from conftest import write as write_files
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
+from gitml.ci.github.gate import ENVIRONMENT
+from gitml.ci.wanted import SIGNING_KEY
 from gitml.evidence.keys import generate
 from gitml_sandbox.actions.runner import HOSTED, Runner
 from gitml_sandbox.server.serve import Options, serving

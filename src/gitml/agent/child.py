@@ -41,6 +41,8 @@ from gitml.agent.messages import (
     ServedAnswer,
     ServeOrder,
     StateOrder,
+    SwapOrder,
+    SwappedAnswer,
     VersionCount,
 )
 from gitml.confined import end_with_parent, without_children, without_rights
@@ -102,8 +104,9 @@ class _Served:
     stack: ExitStack
     view: Any = None
     still: Callable[[], float] = lambda: 0.0
+    work: SimpleQueue[ServeOrder | SwapOrder | PrepareOrder | OpenOrder] = field(default_factory=SimpleQueue)
+    held: dict[str, ServeOrder] = field(default_factory=dict)
     counts: Callable[[], tuple[VersionCount, ...]] = tuple
-    work: SimpleQueue[ServeOrder | PrepareOrder | OpenOrder] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
         # After the process is closed in: all that follows is large.
@@ -122,7 +125,7 @@ class _Served:
             self.channel.send(self._alive(order))
         elif isinstance(order, StateOrder):
             self.view = json.loads(order.state)
-        elif isinstance(order, ServeOrder | PrepareOrder | OpenOrder):
+        elif isinstance(order, ServeOrder | SwapOrder | PrepareOrder | OpenOrder):
             self.work.put(order)
 
     def _work(self) -> None:
@@ -136,12 +139,19 @@ class _Served:
             except ChannelError:
                 os._exit(1)
 
-    def _done(self, order: ServeOrder | OpenOrder) -> ServedAnswer | OpenedAnswer | RefusedAnswer:
+    def _done(
+        self, order: ServeOrder | SwapOrder | OpenOrder
+    ) -> ServedAnswer | SwappedAnswer | OpenedAnswer | RefusedAnswer:
         try:
             if isinstance(order, OpenOrder):
                 return self._open(order.number)
-            versions = self.server.serve(order)
-            self.references.serve(order)
+            if isinstance(order, SwapOrder):
+                self._settle(order)
+                return SwappedAnswer(number=order.number)
+            versions = self.server.hold(order)
+            self.held[order.name] = order
+            if not order.hold:
+                self._settle(SwapOrder(name=order.name))
             return ServedAnswer(number=order.number, name=order.name, versions=versions)
         except GitmlError as exc:
             word: Any = next(word for kind, word in _ERRORS if isinstance(exc, kind))
@@ -149,9 +159,18 @@ class _Served:
                 number=order.number, error=word, message=exc.message[:4000], hint=(exc.hint or "")[:1000]
             )
         except Exception as exc:  # a stranger's model is loaded: whatever it raises, what serves goes on serving
-            what = "model" if isinstance(order, ServeOrder) else "server"
+            what = "server" if isinstance(order, OpenOrder) else "model"
             said = f"the {what} raised {type(exc).__name__}: {exc}"[:4000]
             return RefusedAnswer(number=order.number, error="failed", message=said)
+
+    def _settle(self, order: SwapOrder) -> None:
+        held = self.held.pop(order.name, None)
+        if order.let_go:
+            self.server.let_go(order.name)
+            return
+        self.server.swap(order.name)
+        if held is not None:
+            self.references.serve(held)
 
     def _alive(self, order: AliveOrder) -> AliveAnswer:
         serving = {
@@ -174,6 +193,7 @@ class _Served:
         from gitml.serving.auth import Access, access
         from gitml.serving.listener import Listen
         from gitml.serving.server import answering_at
+        from gitml.serving.sharedpages import SharedPages
         from gitml.serving.wire import RequestError
         from gitml.traffic.predictionlog import LogOrigin
         from gitml.traffic.writing import writing
@@ -195,7 +215,8 @@ class _Served:
         origin = LogOrigin(environment=begin.environment, keep=keep)
         spool = Path(begin.spool) if begin.spool else None
         writers = self.stack.enter_context(writing(begin.log, origin, spool))
-        inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken, described=PATHS)
+        pages = SharedPages(Path(begin.pages), begin.process) if begin.pages else None
+        inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken, described=PATHS, pages=pages)
         self.references.count(writers.live, inner.metrics, lambda: self.view)
         self.counts = partial(counted, inner.metrics.answers)
         app = with_agent(inner, lambda: self.view, self._knocker(), secret=begin.secret, allowed=allowed)
@@ -203,6 +224,8 @@ class _Served:
         listen = Listen(grace=begin.grace)
         running = self.stack.enter_context(answering_at(listener, app, self.state, listen))
         self.still = running.still
+        if pages:
+            pages.tell_always(inner.metrics.own_text)
         return OpenedAnswer(number=number, missing=running.missing)
 
     def _knocker(self) -> Callable[[], None]:

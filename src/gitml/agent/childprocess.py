@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,6 +33,27 @@ A = TypeVar("A", bound=BaseModel)
 
 class EndedError(OutsideError):
     """The process ended, or was ended because of what it did."""
+
+
+@dataclass(frozen=True)
+class ChildPatience:
+    """Seconds: ``begin`` for a process to be there, ``load`` for each version, ``look`` between looks at it, ``silent``
+    without a word or a turn of its loop, ``end`` for the last requests and the log. It is started again at once, then
+    after ``first``, doubled up to ``longest``; after ``calm`` an end is the first one again.
+    """
+
+    begin: float = 120.0
+    load: float = 400.0
+    look: float = 5.0
+    silent: float = 30.0
+    end: float = 45.0
+    first: float = 0.5
+    longest: float = 60.0
+    calm: float = 300.0
+
+    def before(self, ends: int) -> float:
+        """How long to wait after so many ends in a row."""
+        return 0.0 if ends <= 1 else min(self.longest, self.first * 2.0 ** min(ends - 2, 20))
 
 
 class _Waiting(NamedTuple):

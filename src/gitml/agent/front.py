@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from gitml.agent.calls import CallMarks
 from gitml.agent.messages import MOST_VERSIONS, ServedVersion, ServeOrder, StoppedCanary, VersionCount
 from gitml.agent.room import Furnished, bring_up
+from gitml.errors import UsageError
 from gitml.serving.answercounts import AnswerCounts
 from gitml.serving.state import Served, ServerState
 
@@ -24,19 +25,38 @@ class Server:
     note: Callable[[str], None] = lambda _: None
     marks: CallMarks | None = None
     _there: dict[str, Furnished] = field(default_factory=dict)
+    _held: dict[str, tuple[Furnished, Served]] = field(default_factory=dict)
 
     def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
-        """What answers from now on. Raises as ``bring_up``, UsageError also where the versions do not fit one another;
-        then the old ones go on."""
+        """What answers from now on. Raises as ``hold``; then the old ones go on."""
+        told = self.hold(order)
+        self.swap(order.name)
+        return told
+
+    def hold(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        """Have it ready beside what answers. Raises as ``bring_up``, UsageError also where the versions do not fit one
+        another."""
+        self._held.pop(order.name, None)
         loaded = bring_up(order, self._there.get(order.name), self.marks)
         models = {version: member.model for version, member in loaded.members.items()}
         fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit, private=loaded.private)
+        self._held[order.name] = loaded, fresh
+        return loaded.told
+
+    def let_go(self, name: str) -> None:
+        """Hold nothing for the model any more."""
+        self._held.pop(name, None)
+
+    def swap(self, name: str) -> None:
+        """Answer with what is held from now on. Raises UsageError where nothing is."""
+        if name not in self._held:
+            raise UsageError(f"nothing is held for {name}")
+        loaded, fresh = self._held.pop(name)
         old = self.state.swap(fresh)
-        self._there[order.name] = loaded
+        self._there[name] = loaded
         if old is not None:
             # Requests that take long must not hold up the next change.
             threading.Thread(target=self._drain, args=(old,), daemon=True, name="gitml-drain").start()
-        return loaded.told
 
     @property
     def stopped(self) -> dict[str, StoppedCanary]:

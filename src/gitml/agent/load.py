@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitml.agent.fetch import MirrorShelf, application_at, private_at
 from gitml.agent.judge import Go
@@ -24,6 +24,10 @@ from gitml.spec.deployment import Deployment, Pin, parse_deployment, render_depl
 from gitml.spec.ensemble import DEEPEST, parse_ensemble
 from gitml.spec.policy import Policy
 from gitml.urls import shown
+
+# The supervisor opens no model, and has no use for libraries of numbers.
+if TYPE_CHECKING:
+    from gitml.registry.load import VersionShelf
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ def planned(shelf: MirrorShelf, order: LoadOrder) -> ServeOrder:
     """
     application = application_at(shelf.mirror, shelf.commit)
     models = application.models if application else {}
+    return order_of(shelf, models, order, private_at(shelf.mirror, shelf.commit))
+
+
+def order_of(shelf: VersionShelf, models: Mapping[str, Model], order: LoadOrder, private: frozenset[str]) -> ServeOrder:
+    """The same for versions that lie on any shelf; ``models``: those of gitml.yaml. Raises what the shelf raises."""
     found: dict[tuple[str, str], GivenVersion] = {}
     for pin in order.deployment.pins:
         for given in _given(shelf, models, order.name, pin):
@@ -68,7 +77,7 @@ def planned(shelf: MirrorShelf, order: LoadOrder) -> ServeOrder:
         commit=order.commit,
         versions=tuple(found.values()),
         stored={name: (model.artifact, model.artifact_format) for name, model in models.items()},
-        private=private_at(shelf.mirror, shelf.commit),
+        private=private,
         pickle=order.pickle,
     )
 
@@ -106,7 +115,7 @@ def _format(plan: ServeOrder, record: Record) -> Format | None:
 
 
 def _given(
-    shelf: MirrorShelf, models: Mapping[str, Model], name: str, pin: Pin, depth: int = 0
+    shelf: VersionShelf, models: Mapping[str, Model], name: str, pin: Pin, depth: int = 0
 ) -> Iterator[GivenVersion]:
     record = shelf.record(name, pin)
     paths = {**shelf.files(record, [record.artifact, *_samples(record)]), **_reference(shelf, record)}
@@ -117,7 +126,7 @@ def _given(
             yield from _given(shelf, models, inner.model, inner, depth + 1)
 
 
-def _reference(shelf: MirrorShelf, record: Record) -> Mapping[str, Path]:
+def _reference(shelf: VersionShelf, record: Record) -> Mapping[str, Path]:
     """By its name in the record. Nothing where the version has none, or it cannot be had: it serves all the same."""
     name = record.roles.get("reference", "")
     with suppress(GitmlError):

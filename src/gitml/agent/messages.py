@@ -34,7 +34,7 @@ class ServeOrder(_Message):
 
     ``versions``: all that it pins, and all that ensembles among them pin. ``stored``: by model, its artifact and how
     gitml.yaml says that it is stored. Columns in ``private`` are not logged. ``marks``: by pinned version, where it
-    says that it is being called.
+    says that it is being called. ``hold``: have it ready, and go on serving what serves until a SwapOrder.
     """
 
     kind: Literal["serve"] = "serve"
@@ -47,6 +47,16 @@ class ServeOrder(_Message):
     private: frozenset[str] = frozenset()
     pickle: bool = False
     marks: Mapping[str, Number] = Field(default_factory=dict)
+    hold: bool = False
+
+
+class SwapOrder(_Message):
+    """Serve what is held for a model from now on, or let it go where another process could not load it."""
+
+    kind: Literal["swap"] = "swap"
+    number: Number = 0
+    name: str
+    let_go: bool = False
 
 
 class Caller(_Message):
@@ -59,7 +69,8 @@ class Caller(_Message):
 class BeginOrder(_Message):
     """Said once. ``log``: folder or URL of the traffic, with its journals in ``spool``, for ``keep`` seconds.
 
-    ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before.
+    ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before. Where it is
+    one of several behind one port, ``process`` is its number, and ``pages`` the folder where they tell their metrics.
     """
 
     kind: Literal["begin"] = "begin"
@@ -72,6 +83,8 @@ class BeginOrder(_Message):
     keep: float | None = None
     grace: float = 20.0
     restarts: int = 0
+    process: Number = 0
+    pages: str = ""
 
 
 class PrepareOrder(_Message):
@@ -109,7 +122,7 @@ class EndOrder(_Message):
     kind: Literal["end"] = "end"
 
 
-Order = BeginOrder | ServeOrder | PrepareOrder | OpenOrder | StateOrder | AliveOrder | EndOrder
+Order = BeginOrder | ServeOrder | SwapOrder | PrepareOrder | OpenOrder | StateOrder | AliveOrder | EndOrder
 
 
 class ServedVersion(_Message):
@@ -122,12 +135,19 @@ class ServedVersion(_Message):
 
 
 class ServedAnswer(_Message):
-    """All of an order is served."""
+    """All of an order is served, or held."""
 
     kind: Literal["served"] = "served"
     number: Number
     name: Word
     versions: Annotated[tuple[ServedVersion, ...], Field(max_length=200)]
+
+
+class SwappedAnswer(_Message):
+    """What was held serves, or is let go."""
+
+    kind: Literal["swapped"] = "swapped"
+    number: Number
 
 
 class RefusedAnswer(_Message):
@@ -228,7 +248,7 @@ class Remark(_Message):
     text: Annotated[str, Field(max_length=500)]
 
 
-Answer = ServedAnswer | RefusedAnswer | AliveAnswer | BegunAnswer | OpenedAnswer | Knock | Remark
+Answer = ServedAnswer | SwappedAnswer | RefusedAnswer | AliveAnswer | BegunAnswer | OpenedAnswer | Knock | Remark
 
 ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

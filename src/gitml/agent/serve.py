@@ -5,25 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from gitml.agent.crew import Crew
 from gitml.agent.loop import Agent
-from gitml.agent.supervisor import Supervisor
 
 # Whoever ends a server should not wait for a fetch that hangs; what it would bring is fetched by the next one.
 _END = 5.0
 
 
-def serve(
-    agent: Agent, supervisor: Supervisor, interval: float, stop: threading.Event, *, ready: Callable[[], None]
-) -> None:
+def serve(agent: Agent, crew: Crew, interval: float, stop: threading.Event, *, ready: Callable[[], None]) -> None:
     """Until ``stop``: then no new request is taken, those under way are answered, and the log is written.
 
     What was applied before is served from the first request on. ``ready`` is told when that may come; ``interval`` in
     seconds. Raises OutsideError where the server cannot start.
     """
     wake = threading.Event()
-    supervisor.wake = wake.set
+    crew.wake = wake.set
     agent.restore()
-    missing = supervisor.open()
+    missing = crew.open()
     if missing:
         agent.setup.note(missing)
     loop = threading.Thread(target=agent.run, args=(stop, wake, interval), name="gitml-agent", daemon=True)
@@ -31,7 +29,7 @@ def serve(
     ready()
     stop.wait()
     wake.set()
-    supervisor.close()
+    crew.close()
     loop.join(_END)
     if not loop.is_alive():
         agent.end()

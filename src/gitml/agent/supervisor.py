@@ -11,10 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
-from gitml.agent.callplaces import CallPlaces
-from gitml.agent.childprocess import ChildProcess, EndedError
+from gitml.agent.callplaces import CallPlaces, named
+from gitml.agent.childprocess import ChildPatience, ChildProcess, EndedError
 from gitml.agent.claims import digests_of, error_of, is_canary, keys_of, pins_of, why_wrong
 from gitml.agent.confinement import Confinement, gaps
 from gitml.agent.messages import (
@@ -32,6 +31,8 @@ from gitml.agent.messages import (
     ServeOrder,
     StateOrder,
     StoppedCanary,
+    SwapOrder,
+    SwappedAnswer,
 )
 from gitml.agent.shop import Loss
 from gitml.agent.usage import Usage, UsageMeter
@@ -40,29 +41,9 @@ from gitml.errors import GitmlError, IntegrityError, OutsideError
 from gitml.jsontext import canonical, plain
 
 
-@dataclass(frozen=True)
-class ChildPatience:
-    """Seconds: ``begin`` for a process to be there, ``load`` for each version, ``look`` between looks at it, ``silent``
-    without a word or a turn of its loop, ``end`` for the last requests and the log. It is started again at once, then
-    after ``first``, doubled up to ``longest``; after ``calm`` an end is the first one again.
-    """
-
-    begin: float = 120.0
-    load: float = 400.0
-    look: float = 5.0
-    silent: float = 30.0
-    end: float = 45.0
-    first: float = 0.5
-    longest: float = 60.0
-    calm: float = 300.0
-
-    def before(self, ends: int) -> float:
-        """How long to wait after so many ends in a row."""
-        return 0.0 if ends <= 1 else min(self.longest, self.first * 2.0 ** min(ends - 2, 20))
-
-
 class Supervisor:
-    """A front whose models are in another process. ``listener``: where that answers; None: it only loads and checks."""
+    """A front whose models are in another process. ``listener``: where that answers; None: it only loads and checks.
+    ``gaps_said``: what was said of this machine's kernel already."""
 
     def __init__(
         self,
@@ -72,19 +53,21 @@ class Supervisor:
         *,
         note: Callable[[str], None] = lambda _: None,
         patience: ChildPatience | None = None,
+        gaps_said: set[str] | None = None,
     ) -> None:
         self._begin, self._confinement, self._listener = begin, confinement, listener
         self._note, self._patience = note, patience or ChildPatience()
         self.wake: Callable[[], None] = lambda: None
         self._child: ChildProcess | None = None
         self._shown: dict[str, ServeOrder] = {}
+        self._held: dict[str, ServeOrder] = {}
         self._places = CallPlaces()
         self._losses: list[Loss] = []
         self._stopped: dict[str, StoppedCanary] = {}
         self._meter = UsageMeter()
         self._view: View | None = None
         self._restarts = self._ends = self._closed = 0
-        self._last, self._said = "", set[str]()
+        self._last, self._said = "", set[str]() if gaps_said is None else gaps_said
         self._trouble: GitmlError | None = None
         self._is_open = False
         # Whoever orders has the turn; so has the thread that starts the process again.
@@ -110,6 +93,13 @@ class Supervisor:
 
     def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
         """As ``Front``. Where the process ends meanwhile for another reason, the next one is asked."""
+        told = self.hold(order)
+        self.swap(order.name)
+        return told
+
+    def hold(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
+        """Have it ready beside what serves, until ``swap`` or ``let_go``. Raises as ``serve``."""
+        order = order.model_copy(update={"hold": True})
         asked: ChildProcess | None = None
         try:
             with self._turned() as asked:
@@ -119,6 +109,27 @@ class Supervisor:
                 raise
         with self._turned() as child:
             return self._ordered(child, order)
+
+    def swap(self, name: str) -> None:
+        """Serve what is held. A process that ended meanwhile is followed by one that serves it."""
+        with self._turn:
+            self._shown[name] = self._held.pop(name)
+            self._settle(SwapOrder(name=name))
+
+    def let_go(self, name: str) -> None:
+        """Hold it no more: what serves goes on."""
+        with self._turn:
+            self._held.pop(name, None)
+            self._settle(SwapOrder(name=name, let_go=True))
+
+    def _settle(self, order: SwapOrder) -> None:
+        if (child := self._child) is None or not self._up.is_set():
+            return
+        with suppress(EndedError):
+            answer = child.ask(order, self._patience.silent, SwappedAnswer, RefusedAnswer)
+            # Another process may have taken its place after the load, with what served before.
+            if isinstance(answer, RefusedAnswer) and not order.let_go:
+                self._serve_again(child, order.name, self._shown[order.name])
 
     def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
         child = self._child
@@ -164,16 +175,13 @@ class Supervisor:
             self._keeper.join(self._patience.end)
 
     def _end(self) -> None:
-        child = self._child
-        if child is None:
+        if (child := self._child) is None:
             return
-        try:
+        with suppress(EndedError):
             self._look(child)
             child.send(EndOrder())
-        except EndedError:
-            return
-        if not child.ended.wait(self._patience.end):
-            child.kill("it did not end")
+            if not child.ended.wait(self._patience.end):
+                child.kill("it did not end")
 
     @contextmanager
     def _turned(self) -> Iterator[ChildProcess]:
@@ -197,7 +205,7 @@ class Supervisor:
         if wrong:
             child.kill(wrong)
             raise IntegrityError(f"the server's process was ended: {wrong}", "look at the agent's log before this")
-        self._shown[order.name] = order
+        (self._held if order.hold else self._shown)[order.name] = order.model_copy(update={"hold": False})
         return answer.versions
 
     def _keep(self) -> None:
@@ -239,15 +247,18 @@ class Supervisor:
         self._told_closed(child.ask(begin, self._patience.begin, BegunAnswer))
         self._meter.began(child.pid)
         for name, order in list(self._shown.items()):
-            try:
-                self._ordered(child, order)
-            except EndedError:
-                raise
-            except GitmlError as exc:
-                self._lose(name, Loss(name, f"it could not be loaded again: {exc.message}"))
+            self._serve_again(child, name, order)
         self._say(child)
         if self._is_open:
             self._opened(child)
+
+    def _serve_again(self, child: ChildProcess, name: str, order: ServeOrder) -> None:
+        try:
+            self._ordered(child, order)
+        except EndedError:
+            raise
+        except GitmlError as exc:
+            self._lose(name, Loss(name, f"it could not be loaded again: {exc.message}"))
 
     def _opened(self, child: ChildProcess) -> str:
         answer = child.ask(OpenOrder(), self._patience.begin, OpenedAnswer, RefusedAnswer)
@@ -300,10 +311,9 @@ class Supervisor:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
                 others = tuple(sorted({other.digest for other in guilty} - {one.digest}))
                 self._lose(one.model, Loss(one.model, reason, one.version, one.digest, others))
-        told = ", ".join(f"{one.model} {one.version}" for one in guilty)
         printed = self._confinement.said
         kept = f"; what it printed is in {printed}" if printed and printed.exists() else ""
-        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again{kept}")
+        self._note(f"{child.why}{named(guilty)}; it is started again{kept}")
         self.wake()
 
     def _lose(self, model: str, loss: Loss) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -42,6 +42,17 @@ class Usage:
             max(self.memory, other.memory),
             counts,
         )
+
+
+def together(used: Iterable[Usage]) -> Usage:
+    """Of processes that answered at the same time behind one port."""
+    all_of_them = list(used)
+    return replace(
+        sum(all_of_them, Usage()),
+        watched=max((one.watched for one in all_of_them), default=0.0),
+        up=max((one.up for one in all_of_them), default=0.0),
+        memory=sum(one.memory for one in all_of_them),
+    )
 
 
 class UsageMeter:

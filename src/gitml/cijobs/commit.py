@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from gitml.ci.github.layout import file_name
 from gitml.cijobs import facts as cifacts
 from gitml.cijobs import push as cipush
 from gitml.cijobs import retrain as ciretrain
@@ -186,6 +185,8 @@ def _never_came(work: CommitWork, job: StageJob) -> str:
 
 
 def _on_forge(work: CommitWork, name: str) -> RunJob | None:
+    if not work.push.run_url.startswith(f"{work.push.git_url}/"):  # a run of another CI system
+        return None
     try:
         run = int(work.push.run_url.rpartition("/")[2])
         jobs = work.forge.runs.jobs(run) if work.forge else ()
@@ -208,7 +209,7 @@ def _to_branch(
     done = _push(work, made)
     application, gated = work.about.application.application, (work.root / POLICY).is_file()
     if ciretrain.is_retrain_branch(work.push.branch, application) and work.forge and done[2] and gated:
-        gate = file_name(application, work.about.git.prefix, "gate")
+        gate = ciretrain.workflow_of(work.about.application, work.about.git.prefix, "gate")
         told = ciretrain.wake_gate(work.forge, gate, work.push.default_branch)
         work.notes += [told] if told else []
     return done

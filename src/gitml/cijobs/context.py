@@ -13,7 +13,7 @@ from gitml.forges.table import job_of
 from gitml.git.orphan import Remote
 from gitml.output import printable
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+")
 
 
 @dataclass(frozen=True)

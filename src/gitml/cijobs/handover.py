@@ -32,7 +32,8 @@ def place_of(root: Path, environ: Mapping[str, str] | None = None) -> Path:
     git = _git(root)
     if git is None or not _inside(place, git.top):
         return place
-    if job.is_ci:
+    # What Git does not have came from no commit; where the forge takes hand-overs from inside alone, that must do.
+    if job.is_ci and not job.inside:
         raise UsageError(
             f"the hand-over folder {place} lies in the checkout, where files of the commit could be",
             f"let {VARIABLE} name a folder outside, or render the workflows again: gitml ci render",

@@ -114,8 +114,9 @@ def _settled(report: Report, run: EndedRun | None, world: World, application: st
 
 
 def _run_url(world: World) -> str:
-    run = job_of(world.env).run
-    return adapter(world.settings.forge).run_page(world.settings.home, run) if run else ""
+    job = job_of(world.env)
+    page = adapter(world.settings.forge).run_page(world.settings.home, job.run) if job.run else ""
+    return job.run_url or page
 
 
 @dataclass

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gitml.ci.github.layout import file_name
+from gitml.ci import table
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
 from gitml.errors import GitmlError
 from gitml.forges.base import Forge, NewPull
+from gitml.forges.table import FORGES
 from gitml.git.commands import Git
 from gitml.git.edit import bring, swap, tip_of
 from gitml.git.orphan import Remote
+from gitml.spec.application import Application
 from gitml.training.train import Training
 
 # Branches of models that gitml.yaml retrains; the one of a stale main is `branch_of`.
@@ -86,7 +88,7 @@ def ask(about: Training, push: Push, forge: Forge | None, stale: Sequence[str]) 
     except GitmlError as exc:
         # GitHub's repositories start with "Actions may not create pull requests"; the branch trains all the same.
         by = f"on the branch {branch}: open a pull request for it, the forge refused the bot's ({_first(exc)})"
-    workflow = file_name(about.application.application, about.git.prefix, "train")
+    workflow = workflow_of(about.application, about.git.prefix, "train")
     waits = start_training(forge, workflow, branch, put[0])
     return f"main is stale: {names} must be trained again, {by}{f'; {waits}' if waits else ''}"
 
@@ -100,11 +102,19 @@ def _words(push: Push, branch: str, names: str) -> NewPull:
     return NewPull(title=f"Retrain {names}", head=branch, base=push.default_branch, body=body)
 
 
+def workflow_of(application: Application, prefix: str, kind: str) -> str:
+    """The workflow to start on the forge; "" where a CI system beside it starts by itself, at pushes and schedules."""
+    system = application.ci.system[0]
+    return table.workflow_of(system, application.application, prefix, kind) if system in FORGES else ""
+
+
 def start_training(forge: Forge, workflow: str, branch: str, head: str, *, is_new: bool = True) -> str:
     """The push of a job's own token starts no workflow, but its dispatch does (DESIGN decision 11). Why it waits.
 
     ``is_new``: it was pushed just now, so that a run which the push started may yet come.
     """
+    if not workflow:
+        return ""
     try:
         for _ in range(_LOOKS if is_new else 1):
             # The pull request has runs of its own, which wait for approval and train nothing.
@@ -122,6 +132,8 @@ def wake_gate(forge: Forge, workflow: str, branch: str) -> str:
 
     ``workflow`` is the gate's file, ``branch`` the default one. Why it could not be called, or "".
     """
+    if not workflow:
+        return ""
     try:
         forge.runs.start(workflow, branch)
     except GitmlError as exc:

@@ -18,6 +18,7 @@ from gitml.cli.agentplace import AgentCall, observing, setting, shown_state, tol
 from gitml.cli.agentserver import WorkingServer, working_server
 from gitml.cli.common import as_json, examples
 from gitml.cli.extras import require
+from gitml.cli.processes import processes
 from gitml.output import note, printable, show, show_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,6 +118,7 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option("--log", default="", metavar="URL", help="Keep requests and answers there: a folder or its URL.")
 @click.option("--keep", metavar="TIME", callback=_duration, help="Delete days of it that are older, such as 90d.")
 @click.option("--tokens", type=click.Path(dir_okay=False, path_type=Path), help="File of callers and their tokens.")
+@processes
 @click.option(
     "--server-user", default="", metavar="USER", help="User of this machine whose process holds the models; for root."
 )
@@ -144,7 +146,7 @@ def run(ctx: click.Context, /, environment: str, *, once: bool, observe: bool, a
         return _once(observing(told), as_json=as_json, says=not once)
     with working_server(told, options, listens=not once) as server:
         if once:
-            return _once(setting(told, server.supervisor), as_json=as_json)
+            return _once(setting(told, server.crew), as_json=as_json)
         return _serve(told, options, server, as_json=as_json)
 
 
@@ -170,10 +172,10 @@ def _serve(told: AgentCall, options: dict[str, Any], server: WorkingServer, *, a
         show_json(facts) if as_json else show(f"{told.environment} answers at {server.url}")
         sys.stdout.flush()
 
-    with setting(told, server.supervisor, url=options["url"]) as agent:
+    with setting(told, server.crew, url=options["url"]) as agent:
         from gitml.agent.serve import serve
 
-        serve(agent, server.supervisor, options["interval"], stop, ready=ready)
+        serve(agent, server.crew, options["interval"], stop, ready=ready)
     note("ended: every request under way was answered")
     return 0
 

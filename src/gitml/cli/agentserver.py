@@ -16,15 +16,15 @@ from gitml.errors import UsageError
 
 if TYPE_CHECKING:
     from gitml.agent.confinement import User
+    from gitml.agent.crew import Crew
     from gitml.agent.messages import BeginOrder
-    from gitml.agent.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
 class WorkingServer:
     """``url``: where it answers, '' for one that only loads and checks."""
 
-    supervisor: Supervisor
+    crew: Crew
     url: str = ""
 
 
@@ -36,8 +36,8 @@ def working_server(told: AgentCall, options: Mapping[str, Any], *, listens: bool
     """
     from gitml.agent.childlog import SERVER_LOG
     from gitml.agent.confinement import Confinement, user_named
-    from gitml.agent.supervisor import Supervisor
-    from gitml.serving.listener import Listen, bound, url_of
+    from gitml.agent.crew import crew_of
+    from gitml.serving.listener import Listen, bound_for, url_of
 
     user = user_named(options["server_user"])
     if listens:
@@ -58,10 +58,10 @@ def working_server(told: AgentCall, options: Mapping[str, Any], *, listens: bool
     )
     listen = Listen(options["host"], options["port"])
     with owned(told.folder, shared=user is not None), ExitStack() as stack:
-        listener = stack.enter_context(bound(listen)) if listens else None
-        supervisor = stack.enter_context(Supervisor(begin, confinement, listener, note=say))
-        supervisor.start()
-        yield WorkingServer(supervisor, url_of(listen, listener) if listener else "")
+        listeners = stack.enter_context(bound_for(options["processes"] if listens else 0, listen))
+        crew = stack.enter_context(crew_of(begin, confinement, listeners, note=say))
+        crew.start()
+        yield WorkingServer(crew, url_of(listen, listeners[0]) if listeners else "")
 
 
 def _begin(told: AgentCall, options: Mapping[str, Any], log: str) -> BeginOrder:

@@ -13,16 +13,28 @@ _STYLES = {Did.CREATED: "green", Did.CHANGED: "yellow", Did.REMOVED: "red", Did.
 _DIFF = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command(epilog=examples("gitml ci render", "gitml ci render --json"))
+_for = click.option(
+    "--for",
+    "systems",
+    multiple=True,
+    metavar="SYSTEM",
+    help="github, jenkins, airflow …; may be given several times. Default: `ci.system` of gitml.yaml.",
+)
+
+
+@click.command(
+    epilog=examples("gitml ci render", "gitml ci render --for jenkins --for airflow", "gitml ci render --json")
+)
+@_for
 @as_json
 @click.pass_context
-def render(ctx: click.Context, as_json: bool) -> None:
+def render(ctx: click.Context, systems: tuple[str, ...], as_json: bool) -> None:
     """Write the workflows that gitml.yaml asks for.
 
-    They go to .github/workflows/gitml-*.yml at the top of the repository; commit them. Says what was created,
-    changed or removed. Other workflows are never touched.
+    They go where the CI system looks for them, such as .github/workflows/gitml-*.yml at the top of the repository;
+    commit them. Says what was created, changed or removed. Files of others are never touched.
     """
-    done = render_workflows(root_of(ctx))
+    done = render_workflows(root_of(ctx), systems)
     if as_json:
         show_json(_json(done))
         return
@@ -30,15 +42,16 @@ def render(ctx: click.Context, as_json: bool) -> None:
         show(f"{paint(f'{file.change.value:<8}', _STYLES[file.change])}  {printable(file.path)}")
 
 
-@click.command(epilog=examples("gitml ci check", "gitml ci check --json"))
+@click.command(epilog=examples("gitml ci check", "gitml ci check --for jenkins", "gitml ci check --json"))
+@_for
 @as_json
 @click.pass_context
-def check(ctx: click.Context, as_json: bool) -> int:
+def check(ctx: click.Context, systems: tuple[str, ...], as_json: bool) -> int:
     """Compare the workflows that are checked in with what would be rendered.
 
     Byte by byte, and nothing is written. Exit code 0: the same. 1: they differ, and how.
     """
-    files = workflows(root_of(ctx))
+    files = workflows(root_of(ctx), systems)
     wrong = [file for file in files if file.change is not Did.SAME]
     if as_json:
         show_json([{**entry, "diff": file.diff} for entry, file in zip(_json(files), files, strict=True)])

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitml.cli.common import examples, root_of
+from gitml.cli.processes import processes
 from gitml.output import note, paint, show
 
 if TYPE_CHECKING:
-    from gitml.inference.serve import Trial
+    from gitml.inference.serve import ServeOptions
+    from gitml.spec.deployment import Deployment
 
 
 @click.command(
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         "gitml serve delay@3f2a --port 9000",
         "gitml serve delay@production          champion, canary and shadows, as its deployment file says",
         "gitml serve delay --log predictions/  with a prediction log",
+        "gitml serve delay --processes 0       one process for each core, behind one port",
     )
 )
 @click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Answer only callers with a token of this file: lines of CALLER TOKEN.",
 )
+@processes
 @click.pass_context
 def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
     """Serve a version, or what an environment's file pins, on this machine, to try it out.
@@ -50,11 +54,13 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    chosen = ServeOptions(Listen(options["host"], options["port"]), options["log"], options["tokens"])
+    listen = Listen(options["host"], options["port"])
+    chosen = ServeOptions(listen, options["log"], options["tokens"], options["processes"])
+    if chosen.processes > 1:
+        _serve_processes(root_of(ctx), reference, chosen, stop)
+        return
     with run(root_of(ctx), reference, chosen) as trial:
-        show(f"{paint(trial.running.url, 'bold')}/docs   {_said(trial)}, to try it out")
-        # Whoever waits for the address at the end of a pipe waits for this line.
-        sys.stdout.flush()
+        _tell(trial.running.url, trial.record.reference, trial.state.served[trial.record.model].deployment)
         if trial.running.missing:
             note(trial.running.missing)
         while trial.running.thread.is_alive() and not stop.wait(0.5):
@@ -62,9 +68,26 @@ def serve(ctx: click.Context, /, reference: str, **options: Any) -> None:
         note("finishing what is in work")
 
 
-def _said(trial: Trial) -> str:
+def _serve_processes(root: Path, reference: str, chosen: ServeOptions, stop: threading.Event) -> None:
+    from gitml.cli.extras import require
+    from gitml.inference.serveprocesses import serve_processes
+
+    # Its processes need them, and could say it in a log at most.
+    require("serve")
+    with serve_processes(root, reference, chosen, note=note) as served:
+        _tell(served.url, served.plan.record.reference, served.plan.deployment)
+        stop.wait()
+        note("finishing what is in work")
+
+
+def _tell(url: str, champion: str, deployment: Deployment) -> None:
+    show(f"{paint(url, 'bold')}/docs   {_said(champion, deployment)}, to try it out")
+    # Whoever waits for the address at the end of a pipe waits for this line.
+    sys.stdout.flush()
+
+
+def _said(champion: str, deployment: Deployment) -> str:
     """The champion, and what else sees a part of the traffic."""
-    deployment = trial.state.served[trial.record.model].deployment
     canary = [f"canary {deployment.canary.weight:g} %"] if deployment.canary else []
     shadows = [f"shadow {shadow.sample:g} %" for shadow in deployment.shadow]
-    return ", ".join([trial.record.reference, *canary, *shadows])
+    return ", ".join([champion, *canary, *shadows])

@@ -76,7 +76,7 @@ def build(ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, as_json: 
     from gitml.site.build import build as write_site
     from gitml.site.order import orders
 
-    facts = _facts(ctx, **asked)
+    facts = gathered(ctx, **asked)
     for text in (*facts.notes, facts.ledger_problem):
         if text:
             note(printable(text))
@@ -107,20 +107,21 @@ def serve(ctx: click.Context, /, *, role: str, port: int, **asked: Any) -> None:
 
     root = root_of(ctx)
     view = view_of(root, role)
-    with SiteServer(lambda: _facts(ctx, **asked, pages=_SERVED), role, view, port) as server:
+    with SiteServer(lambda: gathered(ctx, **asked, pages=_SERVED), role, view, port) as server:
         show(printable(server.url))
         server.run()
 
 
-def _facts(
+def gathered(
     ctx: click.Context,
     *,
     repository: str,
     offline: bool,
-    kpis: Path | None,
-    bias: tuple[Path, ...],
+    kpis: Path | None = None,
+    bias: tuple[Path, ...] = (),
     pages: int = 0,
 ) -> SiteFacts:
+    """All that is known, with the forge where one can be asked."""
     from gitml.site.gather import SiteSource, gather
     from gitml.site.readbusiness import bias_counts
     from gitml.site.readkpis import kpi_days

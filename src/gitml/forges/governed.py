@@ -170,7 +170,7 @@ class Protection:
     POSTED_LAST is only for asking; the answer says which app it is.
 
     Without ``pull_request`` people may push to it; history is never rewritten and the branch never deleted, unless
-    ``may_rewrite``.
+    ``may_rewrite``. ``unable`` is in answers alone: what this forge cannot ask at all, by field, and why.
     """
 
     checks: Mapping[str, int | None] = field(default_factory=dict)
@@ -181,6 +181,17 @@ class Protection:
     last_push: bool = False
     admins: bool = False
     may_rewrite: bool = False
+    unable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ForgeCheck:
+    """Something that only one forge needs. ``is_ok`` None: it works, and could be better; ``todo`` says how."""
+
+    name: str
+    is_ok: bool | None
+    said: str
+    todo: str = ""
 
 
 class Reviews(Protocol):
@@ -285,6 +296,13 @@ class Guards(Protocol):
         ...
 
     def let_jobs_open(self, *, yes: bool) -> None: ...
+
+    def own(self, schedules: Mapping[str, str], *, fix: bool = False) -> tuple[ForgeCheck, ...]:
+        """What only this forge needs, checked; ``fix`` sets what can be set first.
+
+        ``schedules`` are those of the default branch that its CI keeps outside of files: name → times, as cron's.
+        """
+        ...
 
 
 class GovernedForge(Forge, Protocol):

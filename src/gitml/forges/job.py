@@ -55,7 +55,7 @@ class ForgeJob:
 
     ``ref`` is what the workflow was read from, ``repository`` the one whose workflow runs. ``actor`` is who caused the
     run, ``again`` who started it once more. ``summary`` is the file of the run's own page, ``scratch`` a folder
-    that is empty when the job begins.
+    that is empty when the job begins. ``inside``: what jobs hand over is taken from the checkout alone.
     """
 
     is_ci: bool = False
@@ -74,6 +74,7 @@ class ForgeJob:
     again: str = ""
     summary: Path | None = None
     scratch: Path | None = None
+    inside: bool = False
     pull: PullEvent | None = None
     ended: EndedRun | None = None
     queue: tuple[str, str] | None = None

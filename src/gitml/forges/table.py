@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gitml.errors import UsageError
+from gitml.forges import elsewhere
 from gitml.forges.job import ForgeJob
 from gitml.forges.settings import Settings
 from gitml.retries import Patience
@@ -21,7 +23,11 @@ if TYPE_CHECKING:  # jobs that ask no forge need none of its types
     from gitml.forges.governed import GovernedForge
 
 # name: module
-FORGES: dict[str, str] = {"github": "gitml.forges.github", "memory": "gitml.forges.memory"}
+FORGES: dict[str, str] = {
+    "github": "gitml.forges.github",
+    "gitlab": "gitml.forges.gitlab",
+    "memory": "gitml.forges.memory",
+}
 # The sandbox and GitHub Enterprise have addresses of their own, so nothing in a URL tells them.
 DEFAULT = "github"
 GROUP = "gitml.forges"
@@ -73,10 +79,12 @@ def adapter(name: str) -> Adapter:
 def settings_from(env: Mapping[str, str], remote: str = "") -> Settings:
     """Which repository of which forge. GITML_FORGE names the forge; else the first that recognises where it is.
 
-    GITML_BOT names the account of the token where the forge does not tell. Raises UsageError when no repository is
-    named.
+    GITML_BOT names the account of the token where the forge does not tell, and GITML_TOKEN is the token on every
+    forge, where its own variable is not set. Raises UsageError when no repository is named.
     """
-    return adapter(_name(env, remote)).settings(env, remote)
+    remote = remote or env.get(elsewhere.REMOTE, "")
+    found = adapter(_name(env, remote)).settings(env, remote)
+    return found if found.token else replace(found, token=env.get(elsewhere.TOKEN, "").strip())
 
 
 def connect(
@@ -87,8 +95,13 @@ def connect(
 
 
 def job_of(env: Mapping[str, str]) -> ForgeJob:
-    """The job of CI that this process belongs to, if any."""
-    return adapter(_name(env, "")).job(env)
+    """The job of CI that this process belongs to, if any: the forge's own, or one elsewhere."""
+    if not env.get(elsewhere.SYSTEM):
+        return adapter(_name(env, "")).job(env)
+    try:
+        return elsewhere.job(env, settings_from(env))
+    except UsageError:  # a folder, for example; who needs the forge says so
+        return elsewhere.job(env, None)
 
 
 def _name(env: Mapping[str, str], remote: str) -> str:

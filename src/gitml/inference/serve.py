@@ -24,7 +24,7 @@ from gitml.serving.server import Listen, Running, serving
 from gitml.serving.state import ServerState
 from gitml.sketches.reference import ReferenceSketch
 from gitml.spec import load_application
-from gitml.spec.application import Model
+from gitml.spec.application import Application, Model
 from gitml.spec.deployment import Deployment, Pin
 from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import writing
@@ -37,6 +37,32 @@ class ServeOptions:
     listen: Listen = field(default_factory=Listen)
     log: str | None = None
     tokens: Path | None = None
+    processes: int = 1
+
+    def spool(self, root: Path) -> Path | None:
+        """Where rows gather before they go to a log that is no folder."""
+        return root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (self.log or "") else None
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """What is to be served. ``record`` is the champion's; with the unit, ``environment`` decides who answers it."""
+
+    application: Application
+    record: Record
+    environment: str
+    deployment: Deployment
+
+
+def wanted_of(root: Path, reference: str) -> TrialPlan:
+    """A version alone; or, if ``reference`` names an environment, all that its file pins.
+
+    Raises RefError, SpecError.
+    """
+    asked = parse(reference)
+    application = load_application(root)
+    record = resolve(WorkTree(root), asked, list(application.models))
+    return TrialPlan(application, record, *_deployment(root, asked, record))
 
 
 @dataclass(frozen=True)
@@ -55,19 +81,15 @@ def serve(root: Path, reference: str, options: ServeOptions) -> Iterator[Trial]:
 
     Raises RefError, IntegrityError, OutsideError, SpecError, UsageError.
     """
-    wanted = parse(reference)
-    application = load_application(root)
-    models = application.models
-    record = resolve(WorkTree(root), wanted, list(models))
-    environment, deployment = _deployment(root, wanted, record)
-    state = ServerState(environment)
+    wanted = wanted_of(root, reference)
+    record, deployment, models = wanted.record, wanted.deployment, wanted.application.models
+    state = ServerState(wanted.environment)
     loaded = _loaded(root, models, record.model, deployment)
-    private = frozenset(application.private)
-    state.swap(state.prepare(record.model, deployment, loaded, private=private))
-    spool = root / ".dvc" / "tmp" / "gitml" / "log" if "://" in (options.log or "") else None
+    state.swap(state.prepare(record.model, deployment, loaded, private=frozenset(wanted.application.private)))
     tokens = read_tokens(options.tokens) if options.tokens else {}
     leave_out_of_collections()
-    with writing(options.log or "", LogOrigin(environment=environment), spool) as writers:
+    origin = LogOrigin(environment=wanted.environment)
+    with writing(options.log or "", origin, options.spool(root)) as writers:
         app = create_app(state, writers.log, tokens=tokens, taken=writers.taken)
         if options.log:
             writers.live.expect(record.model, _references(root, record.model, deployment))
@@ -84,7 +106,6 @@ def _references(root: Path, model: str, deployment: Deployment) -> dict[str, tup
 
 
 def _deployment(root: Path, wanted: Reference, champion: Record) -> tuple[str, Deployment]:
-    """The environment, whose name decides with the unit who answers it, and what is to be served."""
     if why_no_environment(wanted.selector) is None:
         found = deployment_in(WorkTree(root), wanted.model, wanted.selector)
         if found is not None:

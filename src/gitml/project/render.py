@@ -16,6 +16,7 @@ from gitml.ci.table import Renderer, renderer
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.git.commands import Git
+from gitml.output import printable
 from gitml.pipelines.jobs import jobs_of
 from gitml.spec import load_application
 from gitml.spec.application import Application
@@ -63,26 +64,48 @@ def _lines(content: bytes | None) -> list[str]:
     return lines[:-1] if lines[-1] == "" else [*lines[:-1], f"{lines[-1]}\\ no newline at the end"]
 
 
-def workflows(root: Path) -> tuple[Workflow, ...]:
+def workflows(root: Path, systems: Sequence[str] = ()) -> tuple[Workflow, ...]:
     """Every workflow of the application at ``root``, and CODEOWNERS, rendered and found. Nothing is written.
 
-    Raises UsageError for an application without stages, and for a file that is in the way and is not gitml's.
+    ``systems``: CI systems by name; by default those that gitml.yaml names. Raises UsageError for an application
+    without stages, and for a file that is in the way and is not gitml's.
     """
     git = Git(root)
     top = git.top
     folder = git.prefix.rstrip("/")
     source = _source(root, folder)
-    system = renderer(source.application.ci.system)
+    names = dict.fromkeys(systems or source.application.ci.system)
+    files = [file for name in names for file in _rendered(top, folder, source, renderer(name))]
+    return (*_codeowners(top, source), *sorted(files, key=lambda file: file.path))
+
+
+def _rendered(top: Path, folder: str, source: CiSource, system: Renderer) -> list[Workflow]:
     wanted = {path: text.encode() for path, text in system.render(source).items()}
     ours = system.header(folder).encode()
     found = {path: _read(top, path) for path in (*wanted, *_others(top, system, wanted))}
-    for path in wanted:
+    if getattr(system, "ONE_APPLICATION", False):
+        _alone(found, ours)
+    for path, text in wanted.items():
         content = found[path]
-        if content is not None and content.split(b"\n")[0].rstrip() != ours:
+        if content is not None and _first(content) != _first(text):
             raise UsageError(f"{path} is in the way: gitml did not render it", "rename it, or delete it if it may go")
-    stale = {p: c for p, c in found.items() if p in wanted or (c and c.split(b"\n")[0].rstrip() == ours)}
-    files = [Workflow(path, wanted.get(path), content) for path, content in sorted(stale.items())]
-    return (*_codeowners(top, source), *files)
+    stale = {p: c for p, c in found.items() if p in wanted or (c and _first(c) == ours)}
+    return [Workflow(path, wanted.get(path), content) for path, content in stale.items()]
+
+
+def _first(content: bytes) -> bytes:
+    return content.split(b"\n")[0].rstrip()
+
+
+def _alone(found: Mapping[str, bytes | None], ours: bytes) -> None:
+    """Refuse to render beside another application, whose jobs would meet with these in one pipeline."""
+    for path, content in found.items():
+        first = _first(content or b"")
+        if first != ours and first.startswith(b"# Rendered from "):
+            said = printable(first.decode("utf-8", "replace").removeprefix("# Rendered from ").partition(":")[0])
+            raise UsageError(
+                f"{path} is of {said}, another application: here a project has one", "give it a project of its own"
+            )
 
 
 def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
@@ -101,12 +124,22 @@ def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
     return [Workflow(path, wanted or None, found)]
 
 
-def render_workflows(root: Path) -> tuple[Workflow, ...]:
+def schedules(root: Path) -> dict[str, str]:
+    """The schedules that CI systems of gitml.yaml keep outside of their files: name → times, as cron has them."""
+    source = _source(root, Git(root).prefix.rstrip("/"))
+    found: dict[str, str] = {}
+    for name in source.application.ci.system:
+        wanted = getattr(renderer(name), "schedules", None)
+        found |= wanted(source) if wanted else {}
+    return found
+
+
+def render_workflows(root: Path, systems: Sequence[str] = ()) -> tuple[Workflow, ...]:
     """Bring the files to what is rendered. Returns them as they were found, with what was done to each.
 
     Files of others are never touched; what gitml rendered for this application and renders no longer is removed.
     """
-    done = workflows(root)
+    done = workflows(root, systems)
     top = Git(root).top
     for file in done:
         if file.wanted is None:

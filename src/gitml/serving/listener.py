@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from gitml.errors import OutsideError
 
@@ -19,11 +21,31 @@ class Listen:
     key: str | None = None
 
 
-def bound(listen: Listen) -> socket.socket:
-    """Raises OutsideError if the port is taken."""
+@contextmanager
+def bound_for(processes: int, listen: Listen) -> Iterator[tuple[socket.socket, ...]]:
+    """A socket for each of several processes, all at one port: the kernel gives each connection to one of them.
+
+    One socket for all would give bursts of connections to whichever process wakes first. Raises OutsideError if the
+    port is taken.
+    """
+    with ExitStack() as stack:
+        found: list[socket.socket] = []
+        for _ in range(processes):
+            found.append(stack.enter_context(bound(listen, shared=processes > 1)))
+            listen = replace(listen, port=int(found[0].getsockname()[1]))
+        yield tuple(found)
+
+
+def bound(listen: Listen, *, shared: bool = False) -> socket.socket:
+    """``shared``: others of this user may listen there too, if they say so.
+
+    Raises OutsideError if the port is taken.
+    """
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((listen.host, listen.port))
     except OSError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from gitml.serving.answercounts import BY_VARIANT, AnswerCounts
+from gitml.serving.sharedpages import NumberedRegistry, SharedPages
 from gitml.serving.state import ServerState, Variant
 from gitml.traffic.predictionlog import LogStats
 
@@ -16,9 +18,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Counts of one server, in a registry of its own."""
+    """Counts of one server, in a registry of its own. ``pages``: where others behind its port tell theirs."""
 
-    def __init__(self, state: ServerState, log_stats: Callable[[], LogStats]) -> None:
+    def __init__(self, state: ServerState, log_stats: Callable[[], LogStats], pages: SharedPages | None = None) -> None:
+        self._pages, self._lock = pages, threading.Lock()
         self.registry = CollectorRegistry()
         # Uptime, CPU seconds, memory, open files of this process.
         ProcessCollector(registry=self.registry)
@@ -50,11 +53,19 @@ class Metrics:
 
     def text(self) -> bytes:
         """The page that Prometheus reads."""
-        self._served.clear()
-        for served in self._state.served.values():
-            for v in served.variants.values():
-                self._served.labels(served.name, v.version, v.role, served.environment).set(1)
-        return generate_latest(self.registry)
+        own = self.own_text()
+        return self._pages.merged(own) if self._pages else own
+
+    def own_text(self) -> bytes:
+        """What this process counted alone."""
+        with self._lock:
+            self._served.clear()
+            for served in self._state.served.values():
+                for v in served.variants.values():
+                    self._served.labels(served.name, v.version, v.role, served.environment).set(1)
+            return generate_latest(
+                NumberedRegistry(self.registry, self._pages.process) if self._pages else self.registry
+            )
 
     def _gauges(self) -> None:
         gauges: dict[str, tuple[str, Callable[[], float]]] = {

@@ -8,24 +8,14 @@ from typing import Any
 from gitml.evidence.export import csv_text
 from gitml.jsontext import picked, pretty
 from gitml.site.facts import SiteFacts
-from gitml.site.pages import open_findings
+from gitml.site.inventory import COLUMNS, inventory
 from gitml.spec.views import SitePage
 
 Rows = list[dict[str, Any]]
 
 
 def _inventory(facts: SiteFacts) -> Rows:
-    found = open_findings(facts)
-    return [
-        {
-            **picked(model, "name", "description", "owner", "purpose", "tier", "reviewed", "review_due", "is_overdue"),
-            "versions": len(model.versions),
-            "newest": model.versions[0].version if model.versions else "",
-            "runs_in": [f"{s.environment}={s.champion}" for s in facts.states if s.model == model.name],
-            "findings": found[model.name],
-        }
-        for model in facts.models
-    ]
+    return [line.to_dict() for line in inventory(facts)]
 
 
 def _approvals(facts: SiteFacts) -> Rows:
@@ -93,14 +83,7 @@ def _findings(facts: SiteFacts) -> Rows:
 # Page → name of its files → what is in them.
 _EXPORTS: Mapping[SitePage, tuple[str, Callable[[SiteFacts], Rows], Sequence[str]]] = {
     "operations": ("traffic", _traffic, _TRAFFIC),
-    "inventory": (
-        "inventory",
-        _inventory,
-        (
-            "name", "description", "owner", "purpose", "tier", "reviewed", "review_due", "is_overdue", "versions",
-            "newest", "runs_in", "findings",
-        ),
-    ),
+    "inventory": ("inventory", _inventory, COLUMNS),
     "approvals": (
         "approvals",
         _approvals,

@@ -58,6 +58,7 @@ class SiteState:
     holds: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     problem: str = ""
+    is_retired: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,13 +25,13 @@ from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.reader import EvidenceRules
 from gitml.evidence.served import served_hours
 from gitml.evidence.trust import Believed
+from gitml.gate.mayrefuse import DeclineRights
 from gitml.git import ledger
 from gitml.git.ledger import LOOKS, SERVED
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.status import DeploymentStatus, status, status_of_clone
 from gitml.reports.figures import plural
 from gitml.site.facts import (
-    SiteDeployment,
     SiteFacts,
     SiteFinding,
     SitePolicyState,
@@ -41,6 +42,7 @@ from gitml.site.readbusiness import site_bias, site_causal, site_retrainings, si
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
 from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
+from gitml.site.readreviews import reviewed
 from gitml.site.readserved import HOUR, WEEK, site_servers, site_traffic
 from gitml.site.readstages import site_feeds, site_stages
 from gitml.site.readstates import (
@@ -52,9 +54,10 @@ from gitml.site.readstates import (
     site_pulls,
     site_states,
 )
-from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
+from gitml.site.readversions import PAGES_PER_MODEL, models
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
+from gitml.spec.reviews import ReviewPeriods
 
 T = TypeVar("T")
 
@@ -96,6 +99,11 @@ class _Gathering:
     main: Mainline
     notes: list[str]
 
+    @cached_property
+    def _might_decline(self) -> Callable[[str, datetime], bool]:
+        """Offline nobody can say who has which role, so nobody's no is shown."""
+        return DeclineRights(self.main, self.source.place) if self.source.place else lambda _login, _at: False
+
     def facts(self) -> SiteFacts:
         application = self.attempt("gitml.yaml cannot be read", self.main.application)
         policy = self.attempt("policy.yaml cannot be read", self.main.policy)
@@ -116,7 +124,7 @@ class _Gathering:
             ledger=audited.facts.head if audited else "",
             ledger_problem=problem,
             verdict=(audited.verdict.phase, audited.verdict.reason) if audited and audited.facts.head else None,
-            models=self._models(application, past, standing),
+            models=self._models(application, policy, past, standing, events),
             environments=site_environments(policy) if policy else (),
             stages=site_stages(self.main, application, self.notes),
             feeds=site_feeds(self.main, application, self.notes),
@@ -141,7 +149,7 @@ class _Gathering:
             impacts=site_impacts(looks),
             returns=site_returns(looks),
             causal=site_causal(looks),
-            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, at),
+            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, self._might_decline, at),
             bias=site_bias(application, self.source.bias),
             attempts=site_attempts(events),
             traffic=site_traffic(hours),
@@ -240,26 +248,25 @@ class _Gathering:
             return ""
 
     def _models(
-        self, application: Application | None, past: SiteHistory, standing: DeploymentStatus | None
+        self,
+        application: Application | None,
+        policy: Policy | None,
+        past: SiteHistory,
+        standing: DeploymentStatus | None,
+        events: Sequence[Believed],
     ) -> tuple[SiteModel, ...]:
         pinned = {pin.version for w in (standing.wanted if standing else ()) if w.state for pin in w.state.pins}
         wanted = pinned | set(versions_of(past.deployments))
         successions = {(d.model, d.old, d.new) for d in past.deployments if d.old and d.new and d.old != d.new}
         found = models(self.main, application, wanted, sorted(successions), self.source.pages_per_model)
         declared = application.models if application else {}
-        periods = {name: model.review for name, model in declared.items()}
-        return tuple(
-            reviewed(m, _approved(past.deployments, m.name), periods.get(m.name), self.source.now) for m in found
-        )
+        rules = policy.reviews if policy else ReviewPeriods()
+        periods = {name: rules.within(model) for name, model in declared.items()}
+        return tuple(reviewed(m, events, periods.get(m.name), self.source.now) for m in found)
 
 
 def _out_of_reach(exc: GitmlError) -> str:
     return f"The evidence cannot be read: {exc.message.splitlines()[0]}."
-
-
-def _approved(deployments: Sequence[SiteDeployment], model: str) -> str:
-    """When people last let a version of the model in; they come newest first."""
-    return next((one.time for one in deployments if one.model == model and one.approval == "passed"), "")
 
 
 def _watched(application: Application | None, standing: DeploymentStatus | None) -> Iterable[tuple[str, str]]:

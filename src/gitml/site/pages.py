@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from gitml.site.businessfacts import SiteReturn
 from gitml.site.charts import ChartPoint, line_chart
 from gitml.site.facts import SiteFacts
 from gitml.site.graph import HEIGHT, WIDTH, application_graph
+from gitml.site.inventory import inventory
 from gitml.site.pageschanges import changes_pages, deployments_pages
 from gitml.site.pageslive import experiments_pages, monitors_pages, operations_pages
 from gitml.site.pagesmodels import data_pages, models_pages
@@ -31,14 +31,8 @@ def _one(
     return pages
 
 
-def open_findings(facts: SiteFacts) -> Mapping[str, int]:
-    """How many findings of the audit are about each model."""
-    found = Counter(m.name for one in facts.findings for m in facts.models if f"models/{m.name}/" in one.subject)
-    return {model.name: found[model.name] for model in facts.models}
-
-
 def _inventory(facts: SiteFacts) -> Mapping[str, Any]:
-    return {"open_findings": open_findings(facts)}
+    return {"lines": inventory(facts)}
 
 
 def _kpis(facts: SiteFacts) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,11 @@ def site_retrainings(
     policy: Policy | None,
     past: tuple[Sequence[SiteCommit], Sequence[SitePull]],
     told: Sequence[Believed],
+    might: Callable[[str, datetime], bool],
     now: datetime,
 ) -> tuple[SiteRetraining, ...]:
     """Those that main has, that are open, and to which people said no; newest first. ``past``: commits of main and open
-    pull requests, which the bot names by model and cause."""
+    pull requests, which the bot names by model and cause; ``might``: who might say no at a moment."""
     if app is None:
         return ()
     causes = (*RETRAIN_CAUSES, BY_HAND, STALE)
@@ -92,7 +93,7 @@ def site_retrainings(
     commits, pulls = past
     found = [*_merged(commits, named), *_open(pulls, named)]
     for model in app.models if policy else ():
-        for no in declined_of(refusals(policy, told, model), now) if policy else ():
+        for no in declined_of(refusals(policy, told, model, might), now) if policy else ():
             why = f"{no.by} said no: {no.reason}"[:500]
             since, until = stamp(no.since), stamp(no.until)
             found.append(SiteRetraining(model, no.cause, why, "declined", since, no.by, until=until))

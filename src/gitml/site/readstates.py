@@ -78,6 +78,7 @@ def _state(wanted: WantedVersion, reported: Believed | None, at: datetime) -> Si
         live_by=by,
         sync=_sync(champion, live, health),
         health=health,
+        is_retired=state.retired if state else False,
         holds=tuple(_holds(state, at)) if state else (),
         frozen=tuple(freeze.reason for freeze in wanted.freezes),
         problem=wanted.problem,

@@ -11,15 +11,9 @@ from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small, workflow
 from gitml.ci.github.propose import propose
 from gitml.ci.github.steps import ON_MAIN, mapping
-from gitml.spec.policy import Policy
+from gitml.ci.wanted import OUTBOX
 
-OUTBOX = "GITML_OUTBOX"
 _EVERY_QUARTER = '"7,22,37,52 * * * *"'
-
-
-def wants_collection(policy: Policy) -> bool:
-    """Whether agents report at all: some key may sign what they deployed."""
-    return any("deployed" in key.purposes for key in policy.keys.values())
 
 
 def collect(source: CiSource) -> str:

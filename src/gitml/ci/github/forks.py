@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.layout import ALWAYS, REPORT, is_hosted, job_of, minutes_of, name_of, path_of, small, workflow
-from gitml.ci.github.steps import listed, mapping, scalar
-
-_LONGEST = timedelta(hours=6)
+from gitml.ci.github.layout import ALWAYS, REPORT, is_hosted, job_of, name_of, path_of, small, workflow
+from gitml.ci.github.steps import listed, mapping
+from gitml.ci.wanted import LONGEST, minutes_of
+from gitml.ci.yamltext import scalar
 
 
 def fork(source: CiSource) -> str:
@@ -19,7 +19,7 @@ def fork(source: CiSource) -> str:
     head = [
         "if: ${{ github.event.pull_request.head.repo.full_name != github.repository }}",
         f"runs-on: {listed(jobs[0].labels if jobs else ('ubuntu-latest',))}",
-        f"timeout-minutes: {minutes_of(min(_LONGEST, sum((j.timeout for j in jobs), timedelta(minutes=15))))}",
+        f"timeout-minutes: {minutes_of(min(LONGEST, sum((j.timeout for j in jobs), timedelta(minutes=15))))}",
         *mapping("permissions", {"contents": "read"}),
     ]
     packages = tuple(dict.fromkeys(p for job in jobs for p in job.packages))

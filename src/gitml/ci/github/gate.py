@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.steps import mapping, scalar
+from gitml.ci.github.steps import mapping
+from gitml.ci.wanted import SIGNING_KEY, wants_collection
+from gitml.ci.yamltext import scalar
 
 ENVIRONMENT = "gitml"
-SIGNING_KEY = "GITML_SIGNING_KEY"
 # Not at the full hour, when everybody's schedules come.
 EVERY_HOUR = '"17 * * * *"'
 _READ_ONLY = "the head is read as data: never checked out, never executed"

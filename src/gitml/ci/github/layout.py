@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 from gitml.ci.base import CiSource
-from gitml.ci.github.steps import Step, listed, mapping, scalar
+from gitml.ci.github.steps import Step, listed, mapping
+from gitml.ci.yamltext import scalar
 
 FOLDER = ".github/workflows"
 REPORT = "gitml-report"
@@ -56,11 +55,6 @@ def small_labels(source: CiSource) -> Sequence[str]:
 def small(source: CiSource, minutes: int = 15) -> list[str]:
     """Runner and time-out of a job that trains nothing."""
     return [f"runs-on: {listed(small_labels(source))}", f"timeout-minutes: {minutes}"]
-
-
-def minutes_of(timeout: timedelta) -> int:
-    """Whole minutes, rounded up."""
-    return math.ceil(timeout.total_seconds() / 60)
 
 
 def job_of(name: str, head: Sequence[str], body: Sequence[Step]) -> list[str]:

@@ -7,19 +7,17 @@ Reproducing may take as long as training, so it is a workflow of its own and nob
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
-from gitml.ci.base import CiJob, CiSource
+from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
-from gitml.ci.github.layout import job_of, minutes_of, path_of, small, workflow
+from gitml.ci.github.gate import ENVIRONMENT
+from gitml.ci.github.layout import job_of, path_of, small, workflow
 from gitml.ci.github.propose import propose
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, listed, mapping, scalar
-from gitml.spec.policy import Policy
+from gitml.ci.github.steps import ON_MAIN, listed, mapping
+from gitml.ci.wanted import SIGNING_KEY, ModelGroup, groups_of, jobs_of_group, minutes_to_repeat
+from gitml.ci.yamltext import scalar
 
-_LONGEST = timedelta(hours=6)
 # Time passes: evidence gets old, and what a run that failed left undone is made up for.
 _EVERY_DAY = {"main": '"41 3 * * *"', "reproduce": '"53 3 * * *"'}
 
@@ -28,15 +26,6 @@ _OF_USE = ("models/**", "gitml.yaml", "policy.yaml", ".dvc/config")
 _PATTERN = frozenset("*?+[]!\\")
 
 _IF_MAIN = f"if: ${{{{ {ON_MAIN} }}}}"
-
-
-@dataclass(frozen=True)
-class ModelGroup:
-    """Models that are loaded with the same locked packages. ``name`` is that of the first."""
-
-    name: str
-    models: tuple[str, ...]
-    packages: tuple[str, ...]
 
 
 def main(source: CiSource) -> str:
@@ -80,20 +69,6 @@ def _only_of_use(source: CiSource, kind: str) -> list[str]:
     return ["  paths:", *(f"    - {scalar(path)}" for path in (*files, path_of(source, kind)))]
 
 
-def wants_reproduction(policy: Policy) -> bool:
-    """Whether some version has to be trained a second time before it gets anywhere."""
-    gates = [e.gates_of(m) for e in policy.environments.values() for m in ("", *e.models)]
-    asked = any(g.reads_evidence("reproduced") for g in gates)
-    return asked or policy.trust.branch_runs == "reproduce"
-
-
-def groups_of(source: CiSource) -> list[ModelGroup]:
-    found: dict[str | None, list[str]] = {}
-    for name, model in source.application.models.items():
-        found.setdefault(model.packages, []).append(name)
-    return [ModelGroup(names[0], tuple(names), (lock,) if lock else ()) for lock, names in found.items()]
-
-
 def _verify(source: CiSource, group: ModelGroup) -> list[str]:
     """A model file is data, but who knows: it is opened where there is nothing to take."""
     head = [_IF_MAIN, *small(source, minutes=30), *_reading(source)]
@@ -102,23 +77,15 @@ def _verify(source: CiSource, group: ModelGroup) -> list[str]:
 
 def _reproduce(source: CiSource, group: ModelGroup) -> list[str]:
     """Executes the pipeline, so what it says is kept apart from what the other job says."""
-    jobs = _jobs_of(source, group)
-    head = [_IF_MAIN, runner_of(source, group), f"timeout-minutes: {_minutes(jobs)}", *_reading(source)]
+    jobs = jobs_of_group(source, group)
+    head = [_IF_MAIN, runner_of(source, group), f"timeout-minutes: {minutes_to_repeat(jobs)}", *_reading(source)]
     return job_of(f"reproduce-{group.name}", head, _trying(source, group, "reproduce", ""))
-
-
-def _jobs_of(source: CiSource, group: ModelGroup) -> list[CiJob]:
-    return [job for job in source.jobs if set(group.packages) & set(job.packages)] or list(source.jobs)
 
 
 def runner_of(source: CiSource, group: ModelGroup) -> str:
     """Where its last stage is trained, as ``hardware`` of gitml.yaml says; a small runner for what is never trained."""
-    jobs = _jobs_of(source, group)
+    jobs = jobs_of_group(source, group)
     return f"runs-on: {listed(jobs[-1].labels)}" if jobs else small(source)[0]
-
-
-def _minutes(jobs: Sequence[CiJob]) -> int:
-    return minutes_of(min(_LONGEST, sum((job.timeout for job in jobs), timedelta(minutes=30))))
 
 
 def _trying(source: CiSource, group: ModelGroup, kind: str, extra: str) -> list[steps.Step]:

@@ -7,20 +7,24 @@ new.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.retrain import retrain
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
-from gitml.spec.canary import CanaryRules
-from gitml.spec.policy import Policy
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.wanted import (
+    LOOKS_KEY,
+    looking_locks,
+    looks_often,
+    rules_of,
+    traffic_secrets,
+    wants_collection,
+    webhook_secrets,
+)
+from gitml.ci.yamltext import scalar
 
 # Environments of the forge that main alone may use.
 TRAFFIC, LOOKS = "gitml-traffic", "gitml-looks"
-LOOKS_KEY = "GITML_LOOKS_KEY"
 _HANDED = "gitml-looks"
 # Not at the full hour, when everybody's schedules come; an hour after a window ended hosts have told their last rows.
 _EVERY_HOUR, _FOUR_TIMES = '"37 * * * *"', '"37 1,7,13,19 * * *"'
@@ -62,11 +66,6 @@ echo "due=$due" >> "$GITHUB_OUTPUT\""""
 )
 
 
-def wants_looks(policy: Policy) -> bool:
-    """Whether some key may sign looks, or evaluations of candidates."""
-    return any({"look", "canary"} & set(key.purposes) for key in policy.keys.values())
-
-
 def monitor(source: CiSource) -> str:
     collects = ["collect"] if source.policy is not None and wants_collection(source.policy) else []
     listens = [scalar(name_of(source, kind)) for kind in ("main", *collects)]
@@ -85,15 +84,7 @@ def monitor(source: CiSource) -> str:
 
 
 def _schedule(source: CiSource) -> str:
-    """Windows of less than a day are looked at every hour, and so are candidates that are judged as often."""
-    specs = [source.application.monitors.of(model) for model in source.application.models]
-    shortest = min((spec.window for spec in specs if spec.watch), default=timedelta(days=1))
-    often = any(rules.every < timedelta(hours=6) for rules in _rules(source))
-    return _EVERY_HOUR if often or shortest < timedelta(days=1) else _FOUR_TIMES
-
-
-def _rules(source: CiSource) -> tuple[CanaryRules, ...]:
-    return source.policy.candidate_rules if source.policy else ()
+    return _EVERY_HOUR if looks_often(source) else _FOUR_TIMES
 
 
 def _due(source: CiSource) -> list[str]:
@@ -115,8 +106,6 @@ def _evaluate(source: CiSource) -> list[str]:
     """Reads the traffic, with rights that no job of a branch has: secrets and role of an Environment of its own."""
     application = source.application
     identity = {"id-token": "write"} if application.ci.oidc else {}
-    told = (name for kpi in application.kpis.values() for name in kpi.secrets)
-    names = dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told])
     head = [
         "needs: due",
         f"if: ${{{{ {_DUE} }}}}",
@@ -124,13 +113,12 @@ def _evaluate(source: CiSource) -> list[str]:
         f"environment: {TRAFFIC}",
         *mapping("permissions", {"contents": "read", **identity}),
     ]
-    locks = tuple(dict.fromkeys(model.packages for model in application.models.values() if model.packages))
     body = [
         steps.checkout(whole=True),
         *_python_of_detectors(source),
-        *steps.install(source, locks if len(locks) == 1 else (), extra="serve,kpi" if application.kpis else "serve"),
+        *steps.install(source, looking_locks(source), extra="serve,kpi" if application.kpis else "serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
-        steps.run("gitml ci monitor evaluate", env={name: f"${{{{ secrets.{name} }}}}" for name in names}),
+        steps.run("gitml ci monitor evaluate", env=steps.of_secrets(traffic_secrets(source))),
         steps.upload(_HANDED, "looks.json"),
     ]
     return job_of("evaluate", head, body)
@@ -166,16 +154,9 @@ def _sign(source: CiSource) -> list[str]:
     return job_of("sign", head, body)
 
 
-def _webhooks(source: CiSource) -> dict[str, str]:
-    """Addresses that alarms go to, where they are secrets."""
-    monitors = source.application.monitors
-    names = (monitors.told(model).webhook_secret for model in source.application.models)
-    return {name: f"${{{{ secrets.{name} }}}}" for name in names if name}
-
-
 def _publish(source: CiSource) -> list[str]:
     # Whoever merges in the name of a job has to start what follows on main.
-    starts = {"actions": "write"} if any(rules.merge for rules in _rules(source)) else {}
+    starts = {"actions": "write"} if any(rules.merge for rules in rules_of(source)) else {}
     wanted = {**starts, "contents": "write", "pull-requests": "write", "statuses": "write"}
     sign_in, token = steps.app_token(source, wanted)
     head = [
@@ -191,7 +172,7 @@ def _publish(source: CiSource) -> list[str]:
         *sign_in,
         steps.run(
             "gitml ci monitor publish",
-            env={"GITHUB_TOKEN": token, **_webhooks(source), **steps.read_tokens(source)},
+            env={"GITHUB_TOKEN": token, **steps.of_secrets(webhook_secrets(source)), **steps.read_tokens(source)},
         ),
     ]
     return job_of("publish", head, body)

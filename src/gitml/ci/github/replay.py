@@ -10,10 +10,11 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.main import ModelGroup, groups_of, runner_of
-from gitml.ci.github.monitor import LOOKS, LOOKS_KEY, SIGNED_IN, TRAFFIC, wants_looks
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
-from gitml.spec.policy import Policy
+from gitml.ci.github.main import runner_of
+from gitml.ci.github.monitor import LOOKS, SIGNED_IN, TRAFFIC
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.wanted import LOOKS_KEY, ModelGroup, groups_of
+from gitml.ci.yamltext import scalar
 
 # Not at the full hour, when everybody's schedules come.
 _EVERY_HOUR = '"47 * * * *"'
@@ -33,11 +34,6 @@ echo "some=$some" >> "$GITHUB_OUTPUT\""""
 _TELL = """\
 models=$(gitml ci replay due --json | tr -d '\\n')
 echo "models=$models" >> "$GITHUB_OUTPUT\""""
-
-
-def wants_replays(policy: Policy) -> bool:
-    """Whether rules for candidates ask for them, and some key may sign what they say."""
-    return wants_looks(policy) and any(rules.replay for rules in policy.candidate_rules)
 
 
 def replay(source: CiSource) -> str:
@@ -95,7 +91,7 @@ def _replay(source: CiSource, group: ModelGroup) -> list[str]:
         *steps.sign_in(source, role="_TRAFFIC"),
         steps.run(
             f"gitml ci replay evaluate {' '.join(group.models)}",
-            env={name: f"${{{{ secrets.{name} }}}}" for name in names},
+            env=steps.of_secrets(names),
         ),
         steps.upload(f"gitml-replay-{group.name}", "replay.json"),
     ]

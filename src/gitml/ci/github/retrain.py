@@ -9,16 +9,17 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.gate import ENVIRONMENT, SIGNING_KEY
+from gitml.ci.github.gate import ENVIRONMENT
 from gitml.ci.github.layout import job_of, small
 from gitml.ci.github.steps import listed, mapping
+from gitml.ci.wanted import SIGNING_KEY
 
 
 def retrain(source: CiSource, *, needs: Sequence[str], when: str) -> list[list[str]]:
     """The job, where gitml.yaml retrains a model."""
     if not source.application.retrain:
         return []
-    wanted = {"actions": "write", "contents": "write", "pull-requests": "write"}
+    wanted = {"actions": "write", "contents": "write", "issues": "write", "pull-requests": "write"}
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
     head = [
         f"needs: {listed(needs)}",

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from gitml.ci.base import CiSource
 from gitml.ci.github import steps
-from gitml.ci.github.collect import wants_collection
 from gitml.ci.github.layout import job_of, name_of, small, workflow
-from gitml.ci.github.monitor import wants_looks
-from gitml.ci.github.steps import ON_MAIN, mapping, scalar
+from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.wanted import site_roles, wants_collection, wants_looks
+from gitml.ci.yamltext import scalar
 from gitml.errors import UsageError
 
 # Freezes, holds and reviews begin and end by the clock.
 _DAILY = '"23 4 * * *"'
 # What it asks the forge: open promotions, deployments that agents reported, reviews.
 _READS = {"contents": "read", "deployments": "read", "pull-requests": "read", "statuses": "read"}
-
-
-def wants_sites(source: CiSource) -> bool:
-    """Whether policy.yaml says what roles see, or gitml.yaml where their sites go."""
-    return source.policy is not None and bool(source.policy.views or source.application.sites.publish)
 
 
 def site(source: CiSource) -> str:
@@ -38,12 +33,6 @@ def site(source: CiSource) -> str:
     group = ["group: ${{ github.workflow }}", "cancel-in-progress: false"]
     jobs = [job for role in site_roles(source) for job in _jobs(source, role)]
     return workflow(source, "site", on, group, jobs)
-
-
-def site_roles(source: CiSource) -> tuple[str, ...]:
-    """Those that a site is built for, in the order of policy.yaml."""
-    policy, publish = source.policy, source.application.sites.publish
-    return tuple(role for role in policy.roles if role in policy.views or role in publish) if policy else ()
 
 
 def _before(source: CiSource) -> list[str]:

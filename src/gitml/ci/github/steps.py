@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.github.actions import pinned
+from gitml.ci.wanted import upstream_secrets
+from gitml.ci.yamltext import scalar
 
 Step = Sequence[str]
 
@@ -20,16 +21,6 @@ MAIN = "format('refs/heads/{0}', github.event.repository.default_branch)"
 # What is true of a run of the default branch alone. The event of a schedule, which runs there only, names no repository
 # (https://github.com/github/codeql-action/pull/1211).
 ON_MAIN = f"(github.event_name == 'schedule' || github.ref == {MAIN})"
-# What YAML, GitHub's expressions, its globs and a shell all take as it stands.
-_BARE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"}
-
-
-def scalar(text: str) -> str:
-    """``text`` as a YAML value: bare where it stays text, else in double quotes."""
-    number = re.match(r"\.?\d|\.(nan|inf)$", text.lower()) and "/" not in text  # a date, too
-    bare = _BARE.fullmatch(text) and text.lower() not in _WORDS and not number
-    return text if bare else json.dumps(text, ensure_ascii=False)
 
 
 def listed(texts: Sequence[str]) -> str:
@@ -111,13 +102,17 @@ def _role(name: str, *, writes: bool) -> str:
 
 
 def secrets(source: CiSource) -> dict[str, str]:
-    return {name: f"${{{{ secrets.{name} }}}}" for name in source.application.ci.secrets}
+    return of_secrets(source.application.ci.secrets)
+
+
+def of_secrets(names: Iterable[str]) -> dict[str, str]:
+    """Variables that hold secrets of the same names."""
+    return {name: f"${{{{ secrets.{name} }}}}" for name in names}
 
 
 def read_tokens(source: CiSource) -> dict[str, str]:
     """Secrets that may read the repositories of upstreams; for jobs that run no code of a branch."""
-    needs = (need for model in source.application.models.values() for need in model.needs.values())
-    return {need.token: f"${{{{ secrets.{need.token} }}}}" for need in needs if need.token}
+    return of_secrets(upstream_secrets(source))
 
 
 def app_token(source: CiSource, permissions: Mapping[str, str]) -> tuple[list[Step], str]:

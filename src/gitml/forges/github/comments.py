@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from gitml.forges.base import Comment, OnPull, Place
-from gitml.forges.github.rest import Rest, Shape
+from gitml.forges.rest import Rest, Shape
 from gitml.http import HttpError, UnsureError
 
 _TRIES = 3

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gitml.forges.base import Branch, Relation, State, Status
-from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
+from gitml.forges.rest import Rest, Shape, absent_is_none, word
 from gitml.forges.words import cut
 from gitml.http import HttpError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from itertools import islice
 
-from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import DeploymentState, ForgeDeployment, NewDeployment
+from gitml.forges.rest import Rest, Shape
 from gitml.forges.words import cut
 
 

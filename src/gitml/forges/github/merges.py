@@ -7,8 +7,8 @@ from gitml.forges.base import OnPull, PullRequest
 from gitml.forges.github.comments import GithubComments
 from gitml.forges.github.people import account
 from gitml.forges.github.pulls import pull_of
-from gitml.forges.github.rest import Rest, Shape, word
 from gitml.forges.governed import Account, CommitIdentity, Merged, PullCommit, Pushed, Readiness
+from gitml.forges.rest import Rest, Shape, word
 from gitml.forges.words import co_authors
 from gitml.http import HttpError, UnsureError
 

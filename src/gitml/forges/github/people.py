@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gitml.forges.github.rest import Rest, Shape, absent_is_none, word
 from gitml.forges.governed import Account
+from gitml.forges.rest import Rest, Shape, absent_is_none, word
 from gitml.http import HttpError
 
 

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from gitml.forges.base import ChangedFile, LabelPut, NewPull, PullRequest, Side
-from gitml.forges.github.rest import Rest, Shape
+from gitml.forges.github.rest import GithubRest
+from gitml.forges.rest import Shape
 from gitml.http import HttpError, UnsureError
 
 _READY = "mutation($id: ID!) { markPullRequestReadyForReview(input: {pullRequestId: $id}) { pullRequest { isDraft } } }"
 
 
 class GithubPulls:
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: GithubRest) -> None:
         self._rest = rest
 
     def of_branch(self, branch: str, owner: str = "", *, closed: bool = False) -> tuple[PullRequest, ...]:

@@ -12,12 +12,14 @@ from gitml.forges.github.comments import GithubComments
 from gitml.forges.github.commits import GithubCommits
 from gitml.forges.github.deployments import GithubDeployments
 from gitml.forges.github.guards import GithubGuards
+from gitml.forges.github.issues import GithubIssues
 from gitml.forges.github.merges import GithubMerges
 from gitml.forges.github.people import GithubPeople
 from gitml.forges.github.pulls import GithubPulls
-from gitml.forges.github.rest import Rest, absent_is_none
+from gitml.forges.github.rest import GithubRest
 from gitml.forges.github.reviews import GithubReviews
 from gitml.forges.github.runs import GithubRuns
+from gitml.forges.rest import absent_is_none
 from gitml.forges.settings import Settings
 from gitml.http import HttpError, connected
 from gitml.retries import Patience
@@ -26,12 +28,13 @@ from gitml.retries import Patience
 class Github:
     """One repository, as ``base.Forge`` and ``governed.GovernedForge`` describe it."""
 
-    def __init__(self, rest: Rest, bot: str = "") -> None:
+    def __init__(self, rest: GithubRest, bot: str = "") -> None:
         self._rest, self._bot = rest, bot
         self.pulls = GithubPulls(rest)
         self.comments = GithubComments(rest)
         self.commits = GithubCommits(rest)
         self.runs = GithubRuns(rest)
+        self.issues = GithubIssues(rest)
         self.reviews = GithubReviews(rest)
         self.merges = GithubMerges(rest)
         self.people = GithubPeople(rest)
@@ -72,4 +75,4 @@ def connect(
     if not settings.token:
         raise UsageError("there is no token for the forge", "set GITHUB_TOKEN")
     with connected(settings.api, settings.token, patience=patience, note=note) as http:
-        yield Github(Rest(http, settings.repository), settings.bot)
+        yield Github(GithubRest(http, settings.repository), settings.bot)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gitml.forges.github.people import account
-from gitml.forges.github.rest import Rest, Shape
 from gitml.forges.governed import Asked, Review, Reviewers
+from gitml.forges.rest import Rest, Shape
 from gitml.forges.words import of_organisation
 from gitml.http import HttpError
 

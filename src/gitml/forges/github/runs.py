@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitml.forges.base import Artifact, Job, Run
-from gitml.forges.github.rest import Rest, Shape
+from gitml.forges.rest import Rest, Shape
 from gitml.http import HttpError
 
 
