@@ -26,6 +26,7 @@ from gitml.evidence.looks import FORMAT, ToldLook, digest_of, look_id
 from gitml.evidence.statement import Statement
 from gitml.git import ledger
 from gitml.registry.record import Record
+from gitml.reports import retraining
 from gitml.serving.latencybuckets import SECONDS
 from gitml.site.facts import SiteFacts
 from gitml.site.gather import SiteSource, gather
@@ -169,7 +170,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _promoted(made, second, "staging", ("olga",))
     _promoted(made, second, "production", ("olga", "rita"))
     town.train(7, model="fare", metrics={"mae": {"value": 12.5, "low": 12.1, "high": 12.9}})
-    third = _version(town, 3, auc=0.745, rows=140_500, said="Retrain delay: it gets other data than it was made of")
+    third = _version(town, 3, auc=0.745, rows=140_500, said=retraining.title("delay", "drift"))
     if whole:
         _promoted(made, third, "staging", ("olga",))
     else:

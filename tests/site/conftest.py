@@ -18,14 +18,19 @@ __all__ = ["gated_template", "kit", "town_template"]
 
 
 @pytest.fixture(scope="session")
+def shown(gated_template: Gated[MemoryTown], tmp_path_factory: pytest.TempPathFactory) -> Gated[MemoryTown]:
+    """Nobody changes it. It takes seconds: ``gathered`` does for most."""
+    return gallery(gated_template, tmp_path_factory.mktemp("gallery"))
+
+
+@pytest.fixture(scope="session")
 def gathered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Gathered:
     """Once for all processes that run tests: nobody changes the application, and few need its repository."""
     base = tmp_path_factory.getbasetemp()
     kept = (base if worker_id == "master" else base.parent) / "site-facts.pickle"
     with filelock.FileLock(kept.with_suffix(".lock")):
         if not kept.exists():
-            template: Gated[MemoryTown] = request.getfixturevalue("gated_template")
-            kept.write_bytes(pickle.dumps(gathered_from(gallery(template, tmp_path_factory.mktemp("gallery")))))
+            kept.write_bytes(pickle.dumps(gathered_from(request.getfixturevalue("shown"))))
     found: Gathered = pickle.loads(kept.read_bytes())
     return found
 

@@ -17,6 +17,7 @@ import pytest
 from conftest import write
 from gallery import VIEWS
 from gitml.errors import UsageError
+from gitml.reports.retraining import title
 from gitml.site.build import build, site_files
 from gitml.site.facts import SiteFacts
 from gitml.site.pages import GROUPS
@@ -170,7 +171,8 @@ def test_risk_sees_bias_and_why_models_were_trained_again(files: dict[str, bytes
     assert "2026-01-15 by Fair & Square LLC" in text.replace("&amp;", "&")
     assert "Sex Female 600 150 0.250 0.220 to 0.290 0.833 0.700 to 0.990" in text
     assert "Sex Other – – 0.300 – 1.000 – count not shown" in text
-    assert "delay drift it gets other data than it was made of #13 merged" in text_of(files["experiments.html"])
+    why = title("delay", "drift").partition(": ")[2]
+    assert f"delay drift {why} #13 merged" in text_of(files["experiments.html"])
     assert files["exports/bias.csv"].splitlines()[1].startswith(b"delay,Sex,Female,600,150,0.25")
 
 
