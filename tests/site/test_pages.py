@@ -146,6 +146,14 @@ def test_operations_shows_what_agents_told_of_each_hour(files: dict[str, bytes])
     assert (row["requests"], row["errors"], row["hourly"][-1], row["hourly"][-36]) == (62_563, 7, 408, None)
 
 
+def test_an_agent_that_names_a_model_that_is_not_there_makes_no_dead_link(facts: SiteFacts) -> None:
+    """Whoever has an agent's key can sign any name."""
+    odd = replace(facts, traffic=(replace(facts.traffic[0], model="ghost"),))
+    page = made(odd, SiteView(pages=("operations", "models")))["operations.html"].decode()
+    assert "<td>ghost<td>" in page
+    assert "models/ghost" not in page
+
+
 def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
     assert "Approved by olga, rita" in page
