@@ -19,6 +19,7 @@ from pathlib import Path
 
 from box import ROOT, StepError, environment
 
+THREADS = {"OMP_NUM_THREADS": "1"}
 FIRST, WEEK = date(2013, 4, 1), timedelta(weeks=1)
 LAST = date(2013, 12, 30)  # 39 whole weeks
 AWAY, BROKEN = date(2013, 9, 16), date(2013, 7, 8)
@@ -37,6 +38,8 @@ def main() -> int:
     if asked.away.weekday() or asked.broken.weekday():
         words.error("--away and --broken are Mondays")
     forget_outside()
+    # Small models gain nothing from threads, which wait for each other by turning in circles.
+    os.environ.update(THREADS)
     # Here, so that who asks for help does not wait for all of gitml.
     from yearlife import forget, live
     from yearstate import Incidents

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
+from numpy.typing import NDArray
 
 FIRST = datetime(2013, 4, 1, tzinfo=UTC)
 DAY, WEEK, HOUR = timedelta(days=1), timedelta(weeks=1), timedelta(hours=1)
@@ -78,6 +79,12 @@ def by_hour(flights: pa.Table) -> Iterator[tuple[datetime, pa.Table]]:
     places = [*np.flatnonzero(np.diff(numbers, prepend=-1)), len(numbers)]
     for start, end in pairwise(places):
         yield hours[int(start)].as_py(), flights.slice(int(start), int(end - start))
+
+
+def day_names(flights: pa.Table, calendar: Calendar) -> NDArray[np.str_]:
+    """The day of 2013 that each flight was to leave on."""
+    moved = pc.subtract(flights["scheduled"], pa.scalar(calendar.shift, pa.duration("us")))
+    return np.asarray(pc.strftime(moved, format="%Y-%m-%d").to_pylist(), dtype=np.str_)
 
 
 def without_weather(flights: pa.Table) -> pa.Table:

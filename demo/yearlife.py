@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,16 +14,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from box import ROOT, need, say, step
-from yearflights import FIRST, HOUR, WEEK, Calendar, between, by_hour, move, next_monday, without_weather
+from yearflights import FIRST, HOUR, WEEK, Calendar, between, by_hour, day_names, move, next_monday, without_weather
 from yearpage import Kept, Story, write_page
 from yearpeople import decision
-from yearstate import Champion, Incidents, Trial, Year, answered, count, try_out
+from yearstate import Champion, Incidents, Trial, Week, Year, answered, tell_costs
 from yeartown import MODEL, Town, example, new_town
 
 from gitml import clock
 from gitml.cijobs.retrainbacktest import backtested
+from gitml.git.tree import WorkTree
 from gitml.inference.clone import loader
 from gitml.inference.monitored import Monitored
+from gitml.refs import Reference
+from gitml.registry import resolve
 from gitml.reports.promotion import short
 from gitml.spec import load_application
 from gitml.spec.deployment import Pin, parse_deployment
@@ -67,12 +71,18 @@ def live(folder: Path, weeks: int, incidents: Incidents) -> None:
     step("What it cost, and what the loop was worth")
     for line in write_page(folder, Story(year.told, year.daily, kept(year), same)):
         say(line)
-    say(f"{folder / 'year.html'}, year.md, year.png; {time.monotonic() - began:.0f} s")
+    used = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    took = f"{time.monotonic() - began:.0f} s, {used:.0f} s of processors"
+    say(f"{folder / 'year.html'}, year.md, year.png; {took}")
 
 
 def kept(year: Year) -> list[Kept]:
-    """What reports said of versions, and what became of it."""
-    return [Kept(one.version, one.said, one.daily) for one in year.trials]
+    """What reports said of versions, who let them in, and what became of it."""
+    since = year.calendar.of_flights
+    return [
+        Kept(one.candidate.version, f"{since(one.since):%Y-%m-%d}", one.fate, one.said, one.daily)
+        for one in year.trials
+    ]
 
 
 def begin(folder: Path, source: Path, incidents: Incidents) -> Year:
@@ -111,10 +121,20 @@ def pinned(town: Town) -> Pin:
 def load(town: Town) -> Champion:
     """It, as a server loads it, while main is still what it was trained from."""
     town.fresh()
-    pin = pinned(town)
+    return opened(town, pinned(town))
+
+
+def opened(town: Town, pin: Pin) -> Champion:
+    """A version whose record and threshold lie in the clone."""
     found = loader(town.app, load_application(town.app).models).pinned(MODEL, pin)
     threshold = json.loads((town.app / "artifacts/delay/threshold.json").read_text())["threshold"]
     return Champion(pin.version, found.model, threshold)
+
+
+def candidate(town: Town, version: str) -> Champion:
+    """What Ada just trained."""
+    record = resolve(WorkTree(town.app), Reference(MODEL, version))
+    return opened(town, Pin(version=version, digest=record.files[record.artifact].sha256))
 
 
 def turn(folder: Path, moment: datetime) -> None:
@@ -200,23 +220,24 @@ def serve(year: Year, since: datetime) -> None:
     log = PredictionLog(town.traffic, limits=LogLimits(window=0.05), origin=LogOrigin("web", "production"))
     labels = LabelStore(town.traffic)
     names = [one.name for one in mine.model.signature.inputs]
-    for (moment, rows), (_, real) in zip(by_hour(seen), by_hour(flights), strict=True):
+    columns = {name: seen[name].to_numpy(zero_copy_only=False) for name in names}
+    # At once: what a flight is answered does not depend on the others.
+    every, start = answered(mine, columns), 0
+    for moment, real in by_hour(flights):
         turn(year.town.folder, moment)
         tell(year, labels, moment - ARRIVED)
-        columns = {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
-        answers = answered(mine, columns)
+        part = slice(start, start + len(real))
+        answers, start = every[part], part.stop
         name = f"flights-{moment:%Y-%m-%dT%H}"
         at = moment.timestamp()
-        log.put(Exchange(name, "", None, arm, columns, {"p_late": answers}, 0.01, at, at))
+        asked = {name: values[part] for name, values in columns.items()}
+        log.put(Exchange(name, "", None, arm, asked, {"p_late": answers}, 0.01, at, at))
         year.pending.append((moment, name, real["late"].to_pylist()))
-        count(year, "gitml", real["late"].to_numpy(), answers >= mine.threshold, moment)
-        old = answers if mine is year.first else answered(year.first, columns)
-        count(year, "frozen", real["late"].to_numpy(), old >= year.first.threshold, moment)
-        try_out(year, columns, answers, real["late"].to_numpy(), moment)
     turn(year.town.folder, since + WEEK + HOUR)
     tell(year, labels, since + WEEK + HOUR - ARRIVED)
     log.close()
     labels.close()
+    tell_costs(year, Week(columns, flights["late"].to_numpy().astype(float), day_names(flights, year.calendar)), every)
 
 
 def tell(year: Year, labels: LabelStore, until: datetime) -> None:
@@ -239,7 +260,10 @@ def decided(year: Year, number: int, version: str) -> bool:
     """People read how both versions do on the same rows, and merge the new one or close the pull request."""
     town = year.town
     said = decision(town.app, version, year.champion.version)
+    trial = Trial(candidate(town, version), year.champion, said.said, clock.now())
+    year.trials.append(trial)
     if not said.good:
+        trial.fate = "people"
         town.close(number, said.why)
         year.happened(f"#{number} is closed: {said.why}", "olga")
         return False
@@ -248,10 +272,13 @@ def decided(year: Year, number: int, version: str) -> bool:
     promotion = town.promote(version)
     outcome = town.approve(promotion, "olga", "rita")
     if not outcome.startswith("success"):
-        year.happened(f"{short(version)} stays out: {outcome}", "the gate")
+        trial.fate = "the gate"
+        town.close(promotion, f"The gate keeps it out: {outcome}")
+        year.happened(f"{short(version)} stays out, #{promotion} is closed: {outcome}", "the gate")
         return True
-    year.trials.append(Trial(version, year.champion, said.loss))
-    year.answers(load(town))
+    town.fresh()
+    need(pinned(town).version == version, f"main does not pin {version}")
+    year.answers(trial.candidate)
     year.happened(f"{short(version)} answers in production, #{promotion}: {said.why}", "olga and rita approved")
     return True
 

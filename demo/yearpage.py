@@ -28,12 +28,17 @@ CELLS = "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}img{max
 
 @dataclass(frozen=True)
 class Kept:
-    """A version that people took: by how much its log loss differs from that of the one before, as the report said,
-    and by day on the flights that it answered, each as [flights, sum of differences]."""
+    """A version that was trained for ``day`` of 2013, and who kept it out, "" where it answered.
+
+    By metric: by how much it differs from the champion of that day, as the report ``said``, and by day on the flights
+    of the eight weeks that followed, each as [flights, sum of differences].
+    """
 
     version: str
-    said: Interval | None
-    daily: Daily
+    day: str
+    fate: str
+    said: Mapping[str, Interval]
+    daily: Mapping[str, Daily]
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def write_page(folder: Path, story: Story) -> list[str]:
         "The frozen model, and every version that the loop trains, leave their last 21 days out of training for a "
         "report; the monthly policies train on them, and nobody looks at what they give.",
         "What the bad change cost while it answered is part of gitml's figure; the others had no such change.",
+        *worth(story.kept),
         f"{story.same}.",
     ]
     write_file(folder / "year.png", png(picture(costs, told)))
@@ -118,14 +124,45 @@ def _kept(kept: Sequence[Kept]) -> list[list[str]]:
     """Estimate against realised: negative is better than the version before."""
     rows = []
     for one in kept:
-        sums = np.array([*one.daily.values()])
-        real = _signed(*interval(sums[:, 0], sums[:, 1])) if len(sums) > 1 else "answered too little"
-        rows.append([one.version, _signed(*one.said) if one.said else "", real, f"{len(sums)}"])
-    return [["version", "log loss, by the report", "on the flights that it answered", "days"], *rows]
+        fate = f"kept out by {one.fate}" if one.fate else "answered"
+        cost, loss = ([_estimated(one, name, places), _realised(one, name, places)] for name, places in _COMPARED)
+        rows.append([one.day, one.version.rpartition("-")[2], fate, *cost, *loss])
+    told = ["dollars a flight, by the report", "realised", "log loss, by the report", "realised"]
+    return [["trained on", "version", "what became of it", *told], *rows]
 
 
-def _signed(value: float, low: float, high: float) -> str:
-    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+_COMPARED = (("cost_per_flight", 2), ("log_loss", 4))
+
+
+def _estimated(one: Kept, name: str, places: int) -> str:
+    return _signed(*one.said[name], places=places) if name in one.said else "not compared"
+
+
+def _realised(one: Kept, name: str, places: int) -> str:
+    sums = np.array([*one.daily.get(name, {}).values()])
+    return _signed(*interval(sums[:, 0], sums[:, 1]), places=places) if len(sums) > 1 else "too few days"
+
+
+def worth(kept: Sequence[Kept]) -> list[str]:
+    """What letting versions in, and keeping them out, was worth over the eight weeks after each."""
+    groups = {"were let in": [k for k in kept if not k.fate]}
+    groups |= {f"{who} kept out": [k for k in kept if k.fate == who] for who in ("people", "the gate")}
+    said = []
+    for words, some in groups.items():
+        days = [amounts for one in some for amounts in one.daily.get("cost_per_flight", {}).values()]
+        if len(days) > 1:
+            sums = np.array(days)
+            many = "1 version" if len(some) == 1 else f"{len(some)} versions"
+            value, low, high = interval(sums[:, 0], sums[:, 1])
+            said.append(
+                f"{many} that {words}: {value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f}) against the version "
+                "that each was to replace, over the eight weeks that followed; less than zero is cheaper."
+            )
+    return said
+
+
+def _signed(value: float, low: float, high: float, places: int) -> str:
+    return f"{value:+.{places}f} ({low:+.{places}f} to {high:+.{places}f})"
 
 
 def _difference(costs: Costs, name: str) -> str:
@@ -139,11 +176,13 @@ def _interval(value: float, low: float, high: float) -> str:
 
 def _said(costs: Costs) -> str:
     """Which policy was cheapest, and whether that is more than chance."""
-    best = min(costs.dollars, key=lambda name: costs.of(name)[0])
+    values = {name: round(costs.of(name)[0], 2) for name in costs.dollars}
+    cheapest = [name for name, value in values.items() if value == min(values.values())]
+    best = " and ".join(cheapest) + (" was" if len(cheapest) == 1 else " were")
     value, low, high = costs.of("gitml", against=FROZEN)
     verdict = "cheaper" if high < 0 else "dearer" if low > 0 else "neither cheaper nor dearer beyond chance"
     return (
-        f"Over all days {best} was the cheapest. gitml's loop was {verdict} than the frozen model: "
+        f"Over all days {best} the cheapest. gitml's loop was {verdict} than the frozen model: "
         f"{value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f})."
     )
 

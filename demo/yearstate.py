@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from box import say
 from numpy.typing import NDArray
 from yearflights import Calendar
+from yearpeople import Interval
 from yearpolicies import Daily
-from yeartown import Town
+from yeartown import COST, Town
 
 from gitml import clock
 from gitml.models.model import Predictor
+from gitml.stats.rowlosses import decision_cost
 
 Floats = NDArray[Any]
 Columns = dict[str, Floats]
-MISSED, FALSE_ALERT = 60.0, 20.0
+MISSED, FALSE_ALERT = COST["false_negative"], COST["false_positive"]
+TRIED = timedelta(weeks=8)
 
 
 @dataclass
@@ -43,15 +47,19 @@ class Incidents:
 
 @dataclass
 class Trial:
-    """A version that took the place of ``before``. ``said``: by how much its log loss differs, by the report.
+    """A version that was to take the place of ``before``. ``said``: by how much each metric differs, by the report;
+    ``fate``: who kept it out and why, "" where it answers. ``opened``: for whom it was trained.
 
-    ``daily``: flights that it answered, and by how much their log losses differ from those of ``before``.
+    ``daily``: flights of the eight weeks that followed, and by how much their cost and log loss differ from those of
+    ``before``, whether it answered them or not.
     """
 
-    version: str
+    candidate: Champion
     before: Champion
-    said: tuple[float, float, float] | None
-    daily: Daily = field(default_factory=dict)
+    said: Mapping[str, Interval]
+    since: datetime
+    fate: str = ""
+    daily: dict[str, Daily] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,13 +96,37 @@ def answered(champion: Champion, columns: Columns) -> Floats:
     return np.asarray(champion.model.predict(columns), float)
 
 
-def try_out(year: Year, columns: Columns, answers: Floats, late: Floats, moment: datetime) -> None:
-    """What the version before would have answered, for what the report had promised."""
-    trial = year.trials[-1] if year.trials else None
-    if trial is None or trial.version != year.champion.version:
-        return
-    differ = log_losses(late, answers) - log_losses(late, answered(trial.before, columns))
-    add(trial.daily, year, moment, len(late), float(differ.sum()))
+@dataclass(frozen=True)
+class Week:
+    """Flights of a week as they were asked: shapes (n,). ``days`` of 2013."""
+
+    columns: Columns
+    late: Floats
+    days: Floats
+
+
+def tell_costs(year: Year, week: Week, answers: Floats) -> None:
+    """What the champion's ``answers`` cost, what those of the first version would have, and what became of versions
+    that were tried, also of those that were kept out."""
+    old = answers if year.champion is year.first else answered(year.first, week.columns)
+    for policy, side, said in (("gitml", year.champion, answers), ("frozen", year.first, old)):
+        add(year.daily.setdefault(policy, {}), week.days, dollars(side, said, week.late))
+    for trial in year.trials:
+        if trial.since + TRIED > clock.now():
+            _try_out(trial, week, {year.champion.version: answers, year.first.version: old})
+
+
+def _try_out(trial: Trial, week: Week, known: dict[str, Floats]) -> None:
+    sides = trial.candidate, trial.before
+    new, old = (known[s.version] if s.version in known else answered(s, week.columns) for s in sides)
+    cost = dollars(trial.candidate, new, week.late) - dollars(trial.before, old, week.late)
+    add(trial.daily.setdefault("cost_per_flight", {}), week.days, cost)
+    add(trial.daily.setdefault("log_loss", {}), week.days, log_losses(week.late, new) - log_losses(week.late, old))
+
+
+def dollars(side: Champion, answers: Floats, late: Floats) -> Floats:
+    """Of each decision, at the version's own threshold."""
+    return decision_cost(late, (answers >= side.threshold).astype(float), MISSED, FALSE_ALERT)
 
 
 def log_losses(late: Floats, answers: Floats) -> Floats:
@@ -103,12 +135,11 @@ def log_losses(late: Floats, answers: Floats) -> Floats:
     return found
 
 
-def count(year: Year, policy: str, late: Floats, alert: Floats, moment: datetime) -> None:
-    dollars = float(MISSED * (late * ~alert).sum() + FALSE_ALERT * ((1 - late) * alert).sum())
-    add(year.daily.setdefault(policy, {}), year, moment, len(late), dollars)
-
-
-def add(daily: Daily, year: Year, moment: datetime, flights: int, amount: float) -> None:
-    told = daily.setdefault(f"{year.calendar.of_flights(moment):%Y-%m-%d}", [0, 0.0])
-    told[0] += flights
-    told[1] += amount
+def add(daily: Daily, days: Floats, amounts: Floats) -> None:
+    """Flights and the sum of ``amounts``, to each day."""
+    different, places = np.unique(days, return_inverse=True)
+    flights, sums = np.bincount(places), np.bincount(places, amounts)
+    for day, count, amount in zip(different.tolist(), flights.tolist(), sums.tolist(), strict=True):
+        told = daily.setdefault(str(day), [0, 0.0])
+        told[0] += count
+        told[1] += amount

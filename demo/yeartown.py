@@ -33,27 +33,37 @@ from gitml.forges.memory import MemoryForge
 from gitml.forges.table import connect
 from gitml.inference.monitor import MonitorCall
 from gitml.inference.monitored import Monitored
-from gitml.promotion.gate import GateOrder, gate
+from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.promotion.promote import PromoteOrder, promote
 from gitml.promotion.rollback import RollbackOrder, rollback
 from gitml.refs import Reference
 from gitml.training.reproduce import ReproduceCall
+from gitml.verdict import Phase
 
 MODEL, PLACE_NAME = "delay", "production"
 REPOSITORY, JOBS = "ada/flight-delay", "github-actions[bot]"
 RUN = "https://forge.example/runs/1"
 SIGNS = ("reproduced", "gate", "approved", "promoted", "rolled-back", "trained", "evaluated")
-# What makes a training due, and what it then sets. The threshold of the report is where an alert becomes cheaper.
+# What makes a training due, and what it then sets.
 RETRAIN = {
     "causes": ["harm", "drift"],
     "set": {"window.last_day": "yesterday", "window.first_day": "yesterday - 90d"},
     "cost": {"hours": 0.1},
 }
 RULES = {"looks": {"failed": 2, "of": 3}, "cool_down": "28d", "runs": 2}
-HOLDOUT = {"rows": "artifacts/delay/scored.parquet", "label": "late", "time": "scheduled", "threshold": 0.25}
+# What a passenger who was not warned costs, and one who was warned in vain; each version has its own threshold.
+COST = {"metric": "cost_per_flight", "false_negative": 60.0, "false_positive": 20.0}
+HOLDOUT = {
+    "rows": "artifacts/delay/scored.parquet",
+    "label": "late",
+    "time": "scheduled",
+    "threshold": "threshold",
+    "cost": COST,
+}
 # Not `signature: compatible`: which destinations a window of 90 days saw changes with the season, and an unknown one
-# counts as missing.
-GATES = {"format": ["skops"], "reproduced": True, "size": "50MB"}
+# counts as missing. The margin, in dollars, is that of the policy of the reference application.
+SAME_ROWS = {"cost_per_flight": {"margin": 0.2, "same_rows": True}}
+GATES = {"format": ["skops"], "reproduced": True, "size": "50MB", "champion": SAME_ROWS}
 
 
 @dataclass
@@ -166,11 +176,18 @@ class Town:
             with self.place("ada") as place:
                 place.forge.merges.merge(number, found.head)
             self.record()
-        return f"{found.state.value}: {found.line}"
+        return f"{found.state.value}: {found.line}{shut_by(found)}"
 
     def close(self, number: int, why: str) -> None:
         with self.place("olga") as place:
             place.forge.merges.close(number, why)
+
+
+def shut_by(found: GateOutcome) -> str:
+    """What shuts a gate, and why."""
+    decision = found.judged.decision if found.judged else None
+    verdicts = decision.verdicts.items() if decision else ()
+    return "".join(f"; {name}: {one.reason}" for name, one in verdicts if one.phase is not Phase.SUCCESSFUL)
 
 
 def new_town(folder: Path, window: dict[str, str]) -> Town:

@@ -1,5 +1,6 @@
 """Reading parameters and writing files: what every stage does in the same way."""
 
+import io
 import json
 import math
 import os
@@ -13,7 +14,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 
 class StageError(Exception):
@@ -35,10 +37,7 @@ def say(message: str) -> None:
 
 def params(*groups: str, path: Path = Path("params.yaml")) -> list[Mapping[str, Any]]:
     """The named groups of params.yaml, in the order asked for."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise StageError(f"{path} cannot be read: {error}") from error
+    values = read_yaml(path) or {}
     missing = [group for group in groups if not isinstance(values.get(group), dict)]
     if missing:
         raise StageError(f"{path} has no group {', '.join(missing)}: add it, see pipelines/README.md")
@@ -88,6 +87,22 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML as DVC and the record of the run do, by YAML 1.2: to PyYAML, which reads 1.1, `010` is 8."""
+    try:
+        return YAML(typ="safe").load(path)
+    except (OSError, YAMLError) as error:
+        raise StageError(f"{path} cannot be read: {error}") from error
+
+
+def write_yaml(path: Path, value: Any, head: str = "") -> None:
+    """Write YAML 1.2 below the comment ``head``, mappings in the order that they have."""
+    text = io.StringIO()
+    YAML().dump(value, text)
+    with replacing(path) as temporary:
+        temporary.write_text(head + text.getvalue(), encoding="utf-8")
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from gitml.evidence.looks import FORMAT, ToldLook, digest_of, look_id
 from gitml.evidence.statement import Statement
 from gitml.git import ledger
 from gitml.registry.record import Record
+from gitml.serving.latencybuckets import SECONDS
 from gitml.site.facts import SiteFacts
 from gitml.site.gather import SiteSource, gather
 from gitml.spec import Deployment
@@ -56,6 +57,14 @@ models:
     metrics: fare.json
     better: {mae: lower}
 private: [seat_owner]
+bias:
+  delay:
+    groups: {table: $PEOPLE, unit: passenger, sex: sex, race: race}
+    output: late
+    selected_from: 0.5
+    source: Passengers of March
+    audited: {on: 2026-01-15, by: Fair & Square LLC, report: "https://fair.example.org/flights"}
+sites: {boards: {Grafana: "https://grafana.example.org/d/gitml/models?orgId=1"}}
 kpis:
   on_time: {event: told, description: Passengers that were told in time, unit: USD, within: 1d}
 monitors:
@@ -86,10 +95,24 @@ def facts_of(shown: Gated[MemoryTown], **changes: Any) -> SiteFacts:
         return gather(source_of(shown, place, **changes))
 
 
+# As `gitml bias --json` tells it.
+BIAS = {
+    "model": "delay", "kind": "selection", "data": "logged answers of production", "source": "Passengers of March",
+    "people": 1200, "median": None, "versions": [], "measures": [], "tables": [
+        {"title": "Sex", "unknown": 12, "categories": [
+            {"category": ["Female"], "people": 600, "selected": 150, "rate": 0.25, "rate_low": 0.22, "rate_high": 0.29,
+             "impact_ratio": 0.8333, "ratio_low": 0.7, "ratio_high": 0.99, "note": ""},
+            {"category": ["Other"], "people": None, "selected": None, "rate": 0.3, "impact_ratio": 1.0,
+             "note": "count not shown"},
+        ]},
+    ],
+}  # fmt: skip
+
+
 def source_of(shown: Gated[MemoryTown], place: Place | None, **changes: Any) -> SiteSource:
     settings = shown.town.settings("olga")
     env = {"GITML_FORGE": "memory", "GITHUB_REPOSITORY": settings.repository, "PATH": os.environ["PATH"]}
-    given = {"root": shown.town.here, "env": env, "place": place, "now": NOW, **changes}
+    given = {"root": shown.town.here, "env": env, "place": place, "now": NOW, "bias": {"delay": BIAS}, **changes}
     return SiteSource(**given)
 
 
@@ -116,7 +139,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     town.push(
         {"gitml.yaml": APPLICATION, "dvc.yaml": PIPELINE, "params.yaml": "window: 30\n"}, "Describe the models (#3)"
     )
-    purposes = [*PURPOSES, "look", "canary", "impact"]
+    purposes = [*PURPOSES, "look", "canary", "impact", "served"]
     public = keys("")["ci"] | {"public": made.policy["keys"]["ci"]["public"], "purposes": purposes}
     environments = {**POLICY["environments"], "production": {**POLICY["environments"]["production"], "canary": {}}}
     freeze = {"from": "2026-05-01", "until": "2026-05-04", "reason": "Long weekend", "environments": ["production"]}
@@ -131,7 +154,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _promoted(made, second, "staging", ("olga",))
     _promoted(made, second, "production", ("olga", "rita"))
     town.train(7, model="fare", metrics={"mae": {"value": 12.5, "low": 12.1, "high": 12.9}})
-    third = _version(town, 3, auc=0.745, rows=140_500)
+    third = _version(town, 3, auc=0.745, rows=140_500, said="Retrain delay: it gets other data than it was made of")
     if whole:
         _promoted(made, third, "staging", ("olga",))
     else:
@@ -140,6 +163,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _looks(made, second)
     _candidate(made, second, third)
     _impact(made, second)
+    _hours(made, second)
     town.now = NOW
     _fetched(made)
     return made
@@ -149,11 +173,11 @@ def _fetched(made: Gated[MemoryTown]) -> None:
     """The clone has what the forge has, as after `git fetch`."""
     git(made.town.here, "fetch", "-q", "origin")
     with made.town.place("olga") as place:
-        for branch in (ledger.BRANCH, ledger.LOOKS):
+        for branch in (ledger.BRANCH, ledger.LOOKS, ledger.SERVED):
             ledger.fetch(place.root, place.remote, branch)
 
 
-def _version(town: MemoryTown, seed: int, *, auc: float, rows: int) -> Record:
+def _version(town: MemoryTown, seed: int, *, auc: float, rows: int, said: str = "") -> Record:
     """A version with data, a signature and groups of rows."""
     town.now += timedelta(days=9)
     slices = [
@@ -176,7 +200,7 @@ def _version(town: MemoryTown, seed: int, *, auc: float, rows: int) -> Record:
     }
     told = json.dumps(signature)
     files["signature.json"] = {"sha256": hashlib.sha256(told.encode()).hexdigest(), "size": len(told)}
-    town.push({"slices.json": text, "signature.json": told}, f"Train on {rows:,} rows (#{10 + seed})")
+    town.push({"slices.json": text, "signature.json": told}, f"{said or f'Train on {rows:,} rows'} (#{10 + seed})")
     metrics = {
         "auc": {"value": auc, "low": auc - 0.012, "high": auc + 0.012},
         "cost": {"value": 12.0 - seed, "low": 11.0 - seed, "high": 13.0 - seed},
@@ -303,7 +327,22 @@ def _impact(made: Gated[MemoryTown], version: Record) -> None:
             "low": 12.0, "high": 50.0, "a_month": [930.0, 360.0, 1500.0], "currency": "USD",
             "reason": "rose by 31 a day than the weeks before suggest, which is better: an association, not a cause",
         }  # fmt: skip
-        told = impact_details({"change": change, "results": [result]}, 14, "c" * 64, place.clock())
+        paid = {
+            "currency": "USD", "once": 142.5, "training": 52.5, "review": 90.0, "monthly": 120.0,
+            "gain": [930.0, 360.0, 1500.0], "pays_back": 142.5 / 810, "unknown": [],
+        }  # fmt: skip
+        causal = [
+            {
+                "kpi": "on_time",
+                "phase": "successful",
+                "reason": "higher by unit",
+                "difference": 0.4,
+                "low": 0.1,
+                "high": 0.7,
+            }
+        ]
+        found = {"change": change, "results": [result], "causal": causal, "returns": paid}
+        told = impact_details(found, 14, "c" * 64, place.clock())
         about = {"model": "delay", "environment": "production", "version": version.version}
         said = bound(place, "impact", RUN, head=past.commit, **about)
         Signer(place, known.policy, made.key).sign([Statement(said, told)], branch=ledger.LOOKS)
@@ -338,3 +377,28 @@ def _candidate(made: Gated[MemoryTown], champion: Record, candidate: Record) -> 
 
 def _point(at: datetime, difference: float, width: float) -> dict[str, Any]:
     return {"at": stamp(at), "difference": difference, "low": difference - width, "high": difference + width}
+
+
+def _hours(made: Gated[MemoryTown], version: Record) -> None:
+    """Three days of an agent, with a night in which it was gone; the newest hour has errors."""
+    buckets = (30, 90, 160, 90, 25, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    statements = []
+    with made.ground() as (place, known):
+        for ago in range(72, 0, -1):
+            if 30 < ago < 38:
+                continue
+            until = NOW - timedelta(hours=ago - 1)
+            busy = 1 + (until.hour % 12)
+            count = {
+                "model": "delay", "version": version.version, "variant": "champion", "rows": 400 * busy,
+                "errors": 7 if ago == 1 else 0, "refused": busy, "buckets": [n * busy for n in buckets],
+            }  # fmt: skip
+            details = {
+                "format": 1, "agent": "server-1", "since": stamp(until - timedelta(hours=1)), "until": stamp(until),
+                "watched": 3600.0, "up": 3590.0 if ago == 1 else 3600.0, "restarts": int(ago == 1), "cpu": 90.0 * busy,
+                "memory": 210_000_000 + 1_000_000 * busy, "bounds": list(SECONDS), "counts": [count],
+            }  # fmt: skip
+            made.town.now = until
+            said = bound(place, "served", RUN, head=known.main.commit, environment="production")
+            statements.append(Statement(said, details))
+        Signer(place, known.policy, made.key).sign(statements, branch=ledger.SERVED, message="Hours\n")

@@ -1,4 +1,4 @@
-"""The year of `make year`: its calendar, its table, the rule that people decide by; all of it for a week, at night."""
+"""The year of `make year`: its calendar, its table, the rule that people decide by; the first five weeks, at night."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
 ) -> None:
     page = part("yearpage", monkeypatch)
     told = [("2013-04-22", "#2 asks: <b>temp</b> | moved", "the bot")]
-    kept = page.Kept("v2", (-0.01, -0.02, 0.0), {f"2013-05-{n:02}": [100, -3.0] for n in range(1, 9)})
+    daily_of = {f"2013-05-{n:02}": [100, -3.0] for n in range(1, 9)}
+    said = {"cost_per_flight": (0.5, 0.1, 0.9), "log_loss": (-0.01, -0.02, 0.0)}
+    kept = page.Kept("x-v2", "2013-05-01", "the gate", said, {"cost_per_flight": daily_of, "log_loss": daily_of})
     story = page.Story(told, {"gitml": daily(11), "frozen": daily(10)}, [kept], "the replay agrees")
     said = page.write_page(tmp_path, story)
     assert "Over all days frozen was the cheapest" in said[-1]
@@ -93,7 +95,9 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
     html, markdown = ((tmp_path / f"year.{kind}").read_text() for kind in ("html", "md"))
     assert "<b>temp" not in html
     assert "\\| moved" in markdown
-    assert "| v2 | -0.0100 (-0.0200 to +0.0000) | -0.0300 (-0.0300 to -0.0300) | 8 |" in markdown
+    told_of = "| +0.50 (+0.10 to +0.90) | -0.03 (-0.03 to -0.03) | -0.0100 (-0.0200 to +0.0000) |"
+    assert f"| 2013-05-01 | v2 | kept out by the gate {told_of}" in markdown
+    assert "1 version that the gate kept out: -0.03 dollars a flight" in markdown
     assert (tmp_path / "year.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -106,12 +110,14 @@ def test_months_end_where_the_year_does(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.slow
 @pytest.mark.nightly
 @pytest.mark.timeout(1200)
-def test_a_week_of_the_year_runs_to_its_page(tmp_path: Path) -> None:
+def test_five_weeks_run_to_their_page_and_the_policy_replayed_opens_what_they_opened(tmp_path: Path) -> None:
     script = ROOT / "demo/year.py"
-    words: list[Any] = [sys.executable, script, "--until", "2013-04-08", "--place", tmp_path / "year"]
+    words: list[Any] = [sys.executable, script, "--until", "2013-05-06", "--place", tmp_path / "year"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "opens the same 0 retrainings" in (tmp_path / "year/year.md").read_text()
+    text = (tmp_path / "year/year.md").read_text()
+    assert "dollars a flight, by the report" in text
+    assert "opens the same 1 retrainings" in text
 
 
 @pytest.mark.parametrize(

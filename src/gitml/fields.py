@@ -21,9 +21,11 @@ _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-
 _PYTHON = re.compile(r"3\.\d{1,2}")
 _GITML = re.compile(r"gitml(==[0-9A-Za-z.!+]+| @ [!-~]+)")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~:/?#&=+%,;$!*-]*)?")
 _SECRET = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(B|kB|KB|MB|GB|TB)")
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*/\s*(s|min|h)")
 _LATENCY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(us|ms|s)")
 
 # Names that Windows keeps for devices: a folder of such a name cannot be checked out there.
@@ -203,6 +205,16 @@ def parse_latency(value: Any) -> float:
     return float(number) * _MILLISECONDS[unit]
 
 
+def parse_rate(value: Any) -> float:
+    """So many in a second.
+
+    >>> parse_rate("500/s"), parse_rate("90/min")
+    (500.0, 1.5)
+    """
+    number, unit = _parse(value, _RATE, "rate", "500/s or 90/min").groups()
+    return float(number) / {"s": 1, "min": 60, "h": 3600}[unit]
+
+
 def check_login(text: str) -> str:
     if not _LOGIN.fullmatch(text):
         raise WrongValueError(f"{shown(text)} is no login", "write it as the forge does, without @")
@@ -238,6 +250,13 @@ def check_public_key(text: str) -> str:
     if words[:1] != ["ssh-ed25519"] or len(blob) != 51 or not blob.startswith(b"\0\0\0\x0bssh-ed25519\0\0\0 "):
         hint = "paste the line of the .pub file that 'ssh-keygen -t ed25519' writes"
         raise WrongValueError(f"{shown(text)} is no ed25519 public key", hint)
+    return text
+
+
+def check_web_address(text: str) -> str:
+    """Without a user's name, and with nothing that could end a link."""
+    if len(text) > 500 or not _WEB.fullmatch(text):
+        raise WrongValueError(f"{shown(text)} is no address of the web", "such as https://grafana.example.org/d/1")
     return text
 
 
@@ -304,11 +323,13 @@ RepoPath = Annotated[
 ]
 Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_label)]
 Python = Annotated[str, BeforeValidator(check_python), _text(_PYTHON.pattern, "3.12")]
+WebAddress = Annotated[str, AfterValidator(check_web_address), _text(_WEB.pattern, "https://grafana.example.org/d/1")]
 SecretName = Annotated[str, AfterValidator(check_secret), _text(_SECRET.pattern, "AWS_ACCESS_KEY_ID")]
 BranchName = Annotated[str, AfterValidator(check_branch), _text(_BRANCH.pattern, "main")]
 GitmlSource = Annotated[str, AfterValidator(check_gitml), _text(_GITML.pattern, "gitml==0.1.0")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(_DURATION.pattern, "30m", "90d")]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), _text(_SIZE.pattern, "50MB")]
+Rate = Annotated[float, BeforeValidator(parse_rate), Field(gt=0), _text(_RATE.pattern, "500/s")]
 Latency = Annotated[float, BeforeValidator(parse_latency), Field(gt=0), _text(_LATENCY.pattern, "20ms")]
 
 _DAY = r"\d{4}-\d\d-\d\d([Tt ].+)?"

@@ -49,16 +49,22 @@ KINDS: dict[str, EvidenceRow] = {
     "trained": EvidenceRow("ci", PROVENANCE, everywhere=True, on_main="version"),
     "evaluated": EvidenceRow("ci", everywhere=True),
     "reproduced": EvidenceRow("ci", everywhere=True),
+    # Two versions answered the same held-out rows: the job that loads versions says it, and so who signs that.
+    "compared": EvidenceRow("ci", everywhere=True, signed_with="evaluated"),
     "gate": EvidenceRow("ci", TEST_RESULT, needs=("policy",)),
     # Commits of the bot that the gate derived once more: it looks at the same things for its own kind.
     "derived": EvidenceRow("ci", everywhere=True, signed_with="gate"),
     "approved": EvidenceRow("ci", on_main="change"),
     "promoted": EvidenceRow("ci", ran=True, on_main="change"),
     "deployed": EvidenceRow("agent", ran=True, lag=_COLLECTED, on_main="commit"),
+    # What servers did, hour by hour: many, and nothing hangs on one, so they lie on a branch of their own.
+    "served": EvidenceRow("agent", lag=_COLLECTED, signed_with="deployed"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
     "declined": EvidenceRow("person", everywhere=True, signed_with="gate"),
+    # Somebody looked at a model that runs, and says whether it may go on: with a key of their own.
+    "reviewed": EvidenceRow("person", everywhere=True, on_main="version"),
     # What a monitor saw in one window. `drift` was its name while nothing was signed yet.
     "look": EvidenceRow("monitor", lag=_USED, signed_with="drift"),
     "quality": EvidenceRow("monitor", said_by="look"),
@@ -66,6 +72,10 @@ KINDS: dict[str, EvidenceRow] = {
     "harm": EvidenceRow("monitor", said_by="look"),
     # What KPIs did after a change of what serves: told and never asked for, so who signs looks signs it too.
     "impact": EvidenceRow("monitor", lag=_USED, signed_with="look"),
+    # What became of a request for erasure, without saying whose.
+    "erased": EvidenceRow("ci", everywhere=True),
+    # Whom a model selected in one window, by category: counts alone.
+    "bias": EvidenceRow("monitor", lag=_USED, signed_with="look"),
     # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.
     "canary": EvidenceRow("monitor", lag=_USED),
 }

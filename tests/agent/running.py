@@ -22,6 +22,7 @@ from gitml.agent.report import DeploymentsPage, Outbox
 from gitml.agent.room import Furnished, bring_up
 from gitml.agent.shop import Loss
 from gitml.agent.source import Mirror
+from gitml.agent.usage import Usage
 from gitml.agent.view import View
 from gitml.clock import now
 from gitml.jsontext import plain
@@ -52,14 +53,19 @@ def version(world: World, slope: float) -> str:
 @dataclass
 class Shop:
     """A front in this process, which keeps what it loads; ``ask`` answers with it. ``lost``: what it says it lost,
-    ``stopped``: the canaries that it says it stopped."""
+    ``stopped``: the canaries that it says it stopped; ``usage``: what it says it did."""
 
     shown: list[Furnished] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
     stopped: dict[str, StoppedCanary] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
 
     def stopped_canaries(self) -> dict[str, StoppedCanary]:
         return self.stopped
+
+    def used(self) -> Usage:
+        used, self.usage = self.usage, Usage()
+        return used
 
     def serve(self, order: ServeOrder) -> tuple[ServedVersion, ...]:
         there = next((one for one in reversed(self.shown) if one.name == order.name), None)
@@ -97,6 +103,9 @@ class InsideServer(Server):
 
     def stopped_canaries(self) -> dict[str, StoppedCanary]:
         return self.stopped
+
+    def used(self) -> Usage:
+        return Usage()
 
 
 @dataclass

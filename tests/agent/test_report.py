@@ -14,14 +14,17 @@ from agent.kit import REPOSITORY, World, key, keys, policy
 from agent.running import start, version
 from conftest import write
 from gitml.agent.failures import SAID, Failure
+from gitml.agent.messages import VersionCount
 from gitml.agent.pin import LocalPin, check_times, find_record, unpin, write_pin
 from gitml.agent.report import DeploymentsPage, News
 from gitml.agent.source import Mirror, Moved, Seen, look
 from gitml.agent.state import stamp
+from gitml.agent.usage import Usage
 from gitml.cijobs.collect import collect
 from gitml.cijobs.propose import propose
 from gitml.errors import GitmlError, OutsideError, RefError, UsageError
 from gitml.evidence.dsse import sign, unpack
+from gitml.evidence.served import served_hours
 from gitml.evidence.statement import Binding, Statement, parse_payload, to_payload
 from gitml.evidence.trust import believe
 from gitml.forges.settings import Settings
@@ -78,6 +81,35 @@ def test_a_deployment_that_fails_is_told_once(world: World) -> None:
     assert told[0].details["failure"] == "outside"
     assert "is on no DVC remote" in running.agent.view.models[0].reason, "here, and in what is signed a sentence"
     assert told[0].details["reason"] == f"not applied: {SAID[Failure.OUTSIDE]}"
+
+
+def test_each_hour_is_told_signed_and_nothing_of_it_is_lost_while_the_disk_is_full(world: World) -> None:
+    running = start(world)
+    running.one()
+    key_ = ("m", version(world, 1.0), "champion")
+    count = VersionCount.none(*key_).model_copy(update={"errors": 2, "buckets": (7, *([0] * 14))})
+    running.shop.usage = Usage(1800.0, 1700.0, 1, 12.5, 90_000_000, {key_: count})
+    assert running.one().sync == "synced"
+    assert [s.binding.kind for s in reports(running.folder / "outbox")] == ["deployed"]
+    running.clock.ahead = 3600.0
+    outbox = running.folder / "outbox"
+    outbox.rename(running.folder / "kept")
+    outbox.write_text("in the way")
+    running.one()
+    assert any("not written to the outbox" in note for note in running.notes)
+    outbox.unlink()
+    running.shop.usage = Usage(1800.0, 1800.0, 0, 1.5, 80_000_000, {key_: count})
+    running.one()
+    (path,) = outbox.glob("*.json")
+    trusted = parse_policy(policy().encode()).keys
+    (hour,) = served_hours([believe(path.read_bytes(), trusted, REPOSITORY, running.clock())])
+    told = hour.details
+    assert (hour.environment, told.watched, told.up, told.restarts, told.memory) == (
+        "production", 3600.0, 3500.0, 1, 90_000_000,
+    )  # fmt: skip
+    assert [(one.version, one.requests, one.errors) for one in told.counts] == [(version(world, 1.0), 18, 4)]
+    running.agent.end()
+    assert len(list(outbox.glob("*.json"))) == 1, "of an hour in which nothing served nothing is told"
 
 
 @pytest.mark.parametrize("url", [False, True])
@@ -247,7 +279,15 @@ def agents_key(t: Town, **more: Any) -> None:
     t.policy(keys={"agent": there}, **more)
 
 
-def report(t: Town, outbox: Path, *, by: str = "agent", kind: str = "deployed", **more: Any) -> str:
+HOUR = {
+    "format": 1, "agent": "here", "since": "2026-02-28T11:00:00Z", "until": "2026-02-28T12:00:00Z", "watched": 3600.0,
+    "up": 3600.0, "restarts": 0, "cpu": 8.5, "memory": 90_000_000, "bounds": [0.1], "counts": [],
+}  # fmt: skip
+
+
+def report(
+    t: Town, outbox: Path, *, by: str = "agent", kind: str = "deployed", details: Any = None, **more: Any
+) -> str:
     """A statement in the outbox, as an agent leaves it; its name in the ledger."""
     parts: dict[str, Any] = {
         "kind": kind,
@@ -258,7 +298,7 @@ def report(t: Town, outbox: Path, *, by: str = "agent", kind: str = "deployed", 
         "head": t.tip,
         **more,
     }
-    envelope = sign(to_payload(Statement(Binding(**parts))), key(by))
+    envelope = sign(to_payload(Statement(Binding(**parts), details or {})), key(by))
     name = event_name(parts["time"], kind, envelope)
     outbox.mkdir(exist_ok=True)
     (outbox / name.rpartition("/")[2]).write_bytes(envelope)
@@ -305,15 +345,22 @@ def test_what_no_agent_of_ours_said_stays_out_of_the_ledger(build: Build, tmp_pa
     (outbox / renamed).write_bytes((outbox / good.rpartition("/")[2]).read_bytes())
     (outbox / "torn.json").write_text("{")
     (outbox / "note.txt").write_text("no statement")
+    hour = report(t, outbox, kind="served", model="", details=HOUR)
+    longer = report(t, outbox, kind="served", model="", details={**HOUR, "up": 9e9})
     with t.place() as place:
         done = collect(place, str(outbox), prune=True)
-    assert done.added == (good,)
+        assert collect(place, str(outbox)).added == ()
+        kept = {name: ledger.fetch(place.root, place.remote, name) for name in (ledger.BRANCH, ledger.SERVED)}
+        there = {name: [e.name for e in ledger.read(place.root, head or "")] for name, head in kept.items()}
+    assert there == {ledger.BRANCH: [good], ledger.SERVED: [hour]}
+    assert done.added == tuple(sorted((good, hour)))
     refused = dict(done.refused)
     for name, word in (
         (stranger, "does not name"),
         (elsewhere, "is about the repository eve/other"),
         (other_kind, "approved"),
         (not_on_main, "not on the default branch"),
+        (longer, "contradicts itself: served: Value error, its server answered longer than it was looked at"),
         (renamed, "something else than it says"),
         ("torn.json", "no name of an event"),
     ):

@@ -81,6 +81,12 @@ def test_a_canary_that_fails_where_the_champion_answers_is_stopped_and_callers_s
         assert (stopped.version, "5 requests in a row failed" in stopped.reason) == (
             order.versions[1].record.version, True,
         )  # fmt: skip
+    used = served.supervisor.used()
+    told = {variant: (one.requests, one.errors) for (_, _, variant), one in used.counts.items()}
+    assert told == {"champion": (6, 0), "canary": (6, 5)}, "the last ones too, which are asked for at the end"
+    assert 0 < used.up <= used.watched
+    assert used.cpu > 0
+    assert used.memory > 1_000_000
 
 
 @pytest.mark.nightly

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from application.staging import PIPELINES, ROOT, change_params, run, stage, threads
+from files import params, read_yaml, write_yaml
 from flights import AFTER_DEPARTURE, OUTPUT, WEATHER
 from gitml.models.loading import load
 from gitml.models.parity import agree
@@ -48,6 +49,22 @@ def test_each_stage_depends_on_every_module_it_imports_and_on_its_lock() -> None
         asked = re.findall(r"params\(([^)]*)\)", "".join((PIPELINES / m).read_text() for m in local_imports(script)))
         groups = {group for call in asked for group in re.findall(r'"(\w+)"', call)}
         assert set(settings.get("params", [])) == groups, name
+
+
+def test_params_are_read_as_dvc_records_them(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: {octal: 010, float: 1e-3, word: no, sexagesimal: 1:30}\n")
+    assert params("a", path=tmp_path / "params.yaml") == [
+        {"octal": 10, "float": 0.001, "word": "no", "sexagesimal": "1:30"}
+    ]
+    readers = [*PIPELINES.glob("*.py"), *(ROOT / "examples").glob("*/pipelines/*.py")]
+    assert not [script for script in readers if "import yaml" in script.read_text()], "PyYAML reads YAML 1.1"
+
+
+def test_yaml_that_is_written_is_read_back(tmp_path: Path) -> None:
+    digests = {"member": "delay", "digest": "12e4567", "octal": "010", "word": "no"}
+    write_yaml(tmp_path / "pins.yaml", {"members": [digests]}, "# who\n")
+    assert (tmp_path / "pins.yaml").read_text().startswith("# who\nmembers:\n- member: delay\n")
+    assert read_yaml(tmp_path / "pins.yaml") == {"members": [digests]}
 
 
 def test_the_scripts_stand_alone() -> None:

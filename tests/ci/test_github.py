@@ -222,7 +222,14 @@ def test_only_pushes_to_branches_and_people_start_training() -> None:
     on = parsed(render(SHAPES["one hardware"]))["on"]
     assert on == {
         "push": {
-            "branches-ignore": ["gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gh-readonly-queue/**"]
+            "branches-ignore": [
+                "gitml-assets",
+                "gitml-ledger",
+                "gitml-looked",
+                "gitml-looks",
+                "gitml-served",
+                "gh-readonly-queue/**",
+            ]
         },
         "workflow_dispatch": None,
     }

@@ -89,6 +89,23 @@ def test_an_approval_after_the_merge_comes_too_late(build: Build, tmp_path: Path
     assert g.results("approved") == ["inconclusive"]
 
 
+def test_a_review_that_is_dismissed_after_the_merge_was_there_at_the_merge(build: Build, tmp_path: Path) -> None:
+    """Any writer may dismiss."""
+    g = build()
+    _, number = g.ready()
+    ahead = timedelta()
+    g.town.forge = g.town.forge.copy(tmp_path / "turned", now=lambda: clock.now() + ahead)
+    g.approve(number)
+    g.one(number)
+    g.town.merge(number)
+    ahead = timedelta(minutes=1)
+    with g.town.hub() as hub:
+        (review,) = hub.reviews.list(number)
+    g.town.home.dismiss("ada", number, review.id)
+    recorded(g)
+    assert g.results("approved") == ["passed"]
+
+
 def test_a_role_taken_away_between_approval_and_merge_does_not_count(build: Build) -> None:
     g = build()
     _, number = g.ready()
@@ -158,7 +175,13 @@ def test_what_a_job_found_out_is_signed_once_a_run_and_never_of_something_else(b
     recorded(g)
     ((result, statement),) = told(g, "evaluated")
     assert (result, statement.details["latency_ms_p95"]) == ("passed", 0.4)
-    for wrong in ({"artifact": "f" * 64}, {"version": "20260101T000000Z-00000000"}, {"kind": "reproduced"}):
+    wrongs = (
+        {"artifact": "f" * 64},
+        {"version": "20260101T000000Z-00000000"},
+        {"kind": "reproduced"},
+        {"kind": "compared"},
+    )
+    for wrong in wrongs:
         trials(g, "verify", version, run=f"{RUN}9", **wrong)
         assert not all(r.is_fine for r in recorded(g, run=f"{RUN}9")), wrong
     assert (g.results("evaluated"), g.results("reproduced")) == (["passed"], [])

@@ -9,7 +9,8 @@ import pytest
 
 from evidence.canary_kit import BEGAN, CANDIDATE, CHAMPION, HOUR, RULES, details, evaluation, part
 from evidence.evidence_kit import REPOSITORY, binding, enveloped, key_pair, named, trusted
-from gitml.evidence.canaries import Canaries, Pair, canaries_of, canary_details, canary_of, findings
+from gitml.evidence.canaries import Canaries, canaries_of, canary_details, canary_of, findings
+from gitml.evidence.evaluations import Pair
 from gitml.evidence.looks import RESULTS
 from gitml.evidence.trust import Believed, believe_event
 from gitml.git.ledger import Event

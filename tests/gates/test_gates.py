@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gitml.gates import (
     audit_age,
+    capacity,
     champion,
     data_age,
     evidence,
@@ -25,6 +26,7 @@ from gitml.gates import (
     signature,
     size,
     slices,
+    substantial,
 )
 from gitml.gates import format as format_gate
 from gitml.gates.bounds import Bound
@@ -33,6 +35,7 @@ from gitml.gates.exemption import Exemption
 from gitml.gates.facts import Facts, Unknown
 from gitml.gates.fairness import Fairness
 from gitml.gates.slices import Slice
+from gitml.gates.substantial import Substantial
 from gitml.gates.table import GATES
 from gitml.stats.comparison import Estimate
 from gitml.verdict import Phase, Verdict
@@ -247,6 +250,15 @@ def test_a_latency_that_is_no_time_is_inconclusive(value: Any) -> None:
     assert latency.judge(facts(proofs=proofs), 20.0).phase is OPEN
 
 
+@pytest.mark.parametrize(
+    ("told", "phase"),
+    [(500.0, GOOD), (499.9, BAD), (None, OPEN), (0, OPEN), (float("nan"), OPEN), ("500", OPEN), (True, OPEN)],
+)
+def test_a_core_answers_as_many_rows_as_are_wanted_or_nothing_is_known(told: Any, phase: Phase) -> None:
+    proofs = (proof("evaluated", details={"rows_per_second": told}),)
+    assert capacity.judge(facts(proofs=proofs), 500.0).phase is phase
+
+
 def test_the_newest_measurement_of_latency_decides() -> None:
     quick = proof("evaluated", details={"latency_ms_p95": 4})
     slow = proof("evaluated", details={"latency_ms_p95": 40}, time=NOW)
@@ -310,6 +322,23 @@ def test_audit_age() -> None:
     ):
         assert audit_age.judge(of(bias_audited=audited), year).phase is phase
     assert audit_age.judge(of(bias_audited=Unknown("none")), year).phase is OPEN
+
+
+def test_a_substantial_modification_is_told_and_may_ask_for_a_review() -> None:
+    changed: dict[str, tuple[str, ...]] = {"use": ("purpose",), "signature": (), "code": ("train.py",)}
+    told = Substantial(of=("use", "signature"))
+    found = substantial.judge(facts(changed=changed), told)
+    assert (found.phase, found.measurements) == (GOOD, {"substantial": ["use"]})
+    assert "use (purpose)" in found.reason
+    assert substantial.judge(facts(changed={**changed, "use": ()}), told).measurements == {"substantial": []}
+    assert substantial.judge(facts(changed=Unknown("a shallow clone")), told).phase is OPEN
+    assert substantial.judge(facts(changed=changed, champion=None), told).phase is GOOD
+
+    asks = Substantial(of=("use",), review=True)
+    assert substantial.judge(facts(changed=changed), asks).phase is OPEN, "the review of another version is none"
+    for result, phase in (("passed", GOOD), ("failed", BAD)):
+        reviewed = proof("reviewed", by="rita", result=result)
+        assert substantial.judge(facts(changed=changed, proofs=(*PROOFS, reviewed)), asks).phase is phase
 
 
 # slices and fairness

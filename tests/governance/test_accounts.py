@@ -105,6 +105,7 @@ def test_hugging_face_reads_the_card(app: Path) -> None:
     assert (auc.metric_type, auc.metric_value, auc.task_type) == ("auc", 0.7312, "tabular-classification")
     assert (rows.metric_value, card.data.license, card.data.library_name) == (1200.0, "Apache-2.0", "sklearn")
     assert hashlib.sha256(b"model").hexdigest() in text
+    assert "this clone has no ledger that can be read" in text, "what is not known is not left out"
     assert "<b>" not in text
     assert "Not for pricing" in text
 

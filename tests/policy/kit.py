@@ -100,6 +100,7 @@ PROOFS = (
     proof("evaluated", details={"latency_ms_p95": 4.5, "rows": 300, "parity": True}),
     proof("reproduced"),
     proof("promoted", environment="staging"),
+    proof("reviewed", version=OLD, artifact=OLD_FILE, by="rita"),
 )
 
 
@@ -140,6 +141,8 @@ def facts(**changes: Any) -> Facts:
         judged_beside=(beside(),),
         test_rules=RULES,
         upstreams=(upstream(),),
+        review_within=timedelta(days=365),
+        changed={"use": (), "signature": (), "code": ("train.py",)},
     )
     return replace(start, **changes)
 
@@ -216,6 +219,8 @@ def rules(**changes: Any) -> Policy:
                     "slices": [{"column": "origin", "metric": "auc", "at_least": 0.6, "min_rows": 500}],
                     "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
                     "audit_age": "365d",
+                    "review_age": True,
+                    "substantial": {"of": ["use", "signature"]},
                     "quality": "2d",
                     "drift": {"within": "8d"},
                     "harm": {"within": "14d", "in": "staging"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Statement
 from gitml.git.bot import BOT_EMAIL
 from promotion.promoting import push_as
-from retraining.retrain_town import DAY, RetrainTown
+from retraining.retrain_town import DAY, RULES, RetrainTown
 from retraining.test_declining import label, run
 from retraining.test_deriving import claimed, why_not
 from sandbox.forge_kit import git
@@ -93,12 +94,12 @@ def test_new_data_are_none_before_they_came(retrain_town: Make) -> None:
     assert "nothing that it names shows" in why_not(town, early, looks, main)
 
 
-@pytest.mark.parametrize(("by", "held"), [("olga", False), ("ada", True)])
+@pytest.mark.parametrize(("by", "held"), [("rita", False), ("olga", True)])
 def test_a_no_is_that_of_the_key_and_lasts_a_year_at_most(retrain_town: Make, by: str, *, held: bool) -> None:
     town = retrain_town()
     secret, public = generate()
-    entry = {"public": public, "owner": "ada", "purposes": ["declined"], "from": "2026-01-01"}
-    town.g.rules(keys={**town.g.policy["keys"], "ada": entry})
+    entry = {"public": public, "owner": "olga", "purposes": ["declined"], "from": "2026-01-01"}
+    town.g.rules(keys={**town.g.policy["keys"], "olga": entry})
     until = "9999-12-31T23:59:59+00:00"
     with town.g.ground() as (place, known):
         about = bound(place, "declined", "", model="delay", by=by, head=town.town.branch("main"))
@@ -107,6 +108,49 @@ def test_a_no_is_that_of_the_key_and_lasts_a_year_at_most(retrain_town: Make, by
     assert town.alarm().how == ("" if held else "opened")
     if held:
         assert "(until 2027-" in town.plan().why
+
+
+def test_a_no_counts_by_the_roles_of_when_it_was_said(retrain_town: Make) -> None:
+    """Who gets the role later said nothing; who loses it later said it, and a key alone is no right."""
+    town = retrain_town()
+    (olga, olgas), (ada, adas) = generate(), generate()
+    keys = {
+        login: {"public": public, "owner": login, "purposes": ["declined"], "from": "2026-01-01"}
+        for login, public in (("olga", olgas), ("ada", adas))
+    }
+    town.g.rules(keys={**town.g.policy["keys"], **keys}, retraining={**RULES, "decline": ["operations"]})
+    with town.g.ground() as (place, known):
+        for login, secret, kind in (("olga", olga, "harm"), ("ada", ada, "drift")):
+            about = bound(place, "declined", "", model="delay", by=login, head=town.town.branch("main"))
+            said = Statement(about, {"cause": kind, "reason": "x", "until": "2026-12-31T00:00:00+00:00"})
+            Signer(place, known.policy, signing_key(secret)).sign([said])
+    town.town.now += DAY
+    town.g.rules(roles={"operations": {"people": ["ada"]}, "risk": {"people": ["rita"]}})
+    town.look(1, drift="failed", harm="failed")
+    town.look(1, drift="failed", harm="failed")
+    found = town.plan()
+    assert {one.cause.kind: [b.name for b in one.brakes] for one in found.causes} == {"harm": ["declined"], "drift": []}
+
+
+@pytest.mark.parametrize("brake", ["freeze", "contract"])
+def test_the_gate_tells_of_a_retraining_that_was_opened_although_it_was_forbidden(
+    retrain_town: Make, brake: str
+) -> None:
+    town = retrain_town()
+    town.alarm()
+    claim, looks, main = claimed(town)
+    assert why_not(town, claim, looks, main) == ""
+    if brake == "contract":
+        newest = claim.causes[-1]
+        details = copy.deepcopy(dict(looks[newest].details))
+        details["look"]["verdicts"]["quality"] = {"phase": "failed", "reason": "temp is away", "measurements": {}}
+        looks = {**looks, newest: replace(looks[newest], details=details)}
+    else:
+        freeze = {"reason": "the holidays", "from": "2026-01-01", "until": "2026-12-31"}
+        town.g.rules(freezes=[freeze])
+        main = claimed(town)[2]
+        claim = replace(claim, base=main)
+    assert "was asked for although nobody may" in why_not(town, claim, looks, main)
 
 
 def test_the_gate_judges_a_claim_of_an_impossible_moment(retrain_town: Make) -> None:

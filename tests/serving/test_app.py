@@ -20,8 +20,10 @@ import pytest
 
 from gitml.models.loading import load
 from gitml.models.model import Predictor
+from gitml.registry.desired import retired
 from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
+from gitml.spec.deployment import Hold
 from gitml.traffic.exchange import batches_of
 from serving_models import SIGNATURE, columns, fitted, onnx_patient
 from serving_server import ROW, VERSIONS, Served, constant, deployment
@@ -112,6 +114,19 @@ def test_broken_bodies_are_told_so(server: Served, body: bytes) -> None:
     answer = server.client.post("/models/delay/predict", content=body)
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]
+
+
+def test_a_retired_model_answers_nobody_and_still_takes_labels(start: Callable[..., Served]) -> None:
+    server = start({VERSIONS[0]: (model := constant(0.5))})
+    hold = Hold(by="olga", reason="the desk was closed")
+    gone = retired(deployment({VERSIONS[0]: model}), hold)
+    server.state.swap(server.state.prepare("delay", gone, {VERSIONS[0]: model}))
+    answer = server.predict({"rows": [ROW]})
+    assert (answer.status_code, answer.json()["error"]) == (410, "delay is retired")
+    assert "the desk was closed" in answer.text
+    assert server.client.get("/v2/models/delay/ready").status_code == 410
+    assert server.client.post("/models/delay/labels", json={}).status_code != 410
+    assert server.log.events == []
 
 
 def test_paths_methods_and_models_that_are_not_there(server: Served) -> None:

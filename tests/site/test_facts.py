@@ -55,7 +55,8 @@ def test_versions_say_what_changed_and_what_they_are_held_against(facts: SiteFac
     assert {(s.column, s.value) for s in newest.slices} >= {("carrier", "UA")}
 
     assert [line.name for line in newest.changes["code"]] == ["train.py"]
-    assert (delay.owner, delay.tier, delay.reviewed) == ("Flight operations", "high", facts.time[:10])
+    assert (delay.owner, delay.tier, delay.reviewed) == ("Flight operations", "high", "2026-02-20")
+    assert [(one.kind, one.people) for one in delay.reviews[:1]] == [("approved", ("olga", "rita"))]
     assert not delay.is_overdue
 
 
@@ -66,6 +67,18 @@ def test_looks_and_candidates_are_those_that_are_signed(facts: SiteFacts) -> Non
     (trial,) = facts.trials
     assert (trial.mode, trial.phase, len(trial.points)) == ("split", Phase.INCONCLUSIVE, 11)
     assert facts.watched == (("delay", "production"),)
+
+
+def test_hours_of_servers_are_added_up(facts: SiteFacts) -> None:
+    (traffic,), (server,) = facts.traffic, facts.servers
+    assert (traffic.variant, traffic.p50, traffic.p95) == ("champion", 0.00175, 0.007)
+    assert [place for place, one in enumerate(traffic.hourly[-72:]) if one is None] == [*range(35, 42)]
+    assert (server.agent, server.hours, server.restarts, server.memory) == ("server-1", 24, 1, 222_000_000)
+    assert 0.999 < server.uptime < 1
+    assert server.cpu == 0.1625
+    assert [(one.environment, one.passed, one.seconds) for one in facts.attempts] == [
+        ("production", True, 3.25), ("staging", True, 3.25),
+    ]  # fmt: skip
 
 
 def test_what_the_business_saw_is_what_is_signed(facts: SiteFacts) -> None:

@@ -20,10 +20,13 @@ from gitml.errors import UsageError
 from gitml.site.build import build, site_files
 from gitml.site.facts import SiteFacts
 from gitml.site.pages import GROUPS
+from gitml.site.readbusiness import bias_counts
 from gitml.site.render import POLICY
 from gitml.spec.views import SITE_PAGES, SiteView
 
 HOME = "https://forge.example/acme/flights"
+# A board and an audit's report, as gitml.yaml names them.
+OUTSIDE = ("https://grafana.example.org/d/gitml/", "https://fair.example.org/flights")
 EVERYTHING = SiteView()
 
 
@@ -59,7 +62,7 @@ def test_every_link_leads_to_a_file_of_the_site_or_to_the_forge(files: dict[str,
         for link in Page(files[name]).links:
             target, _ = urldefrag(link)
             if target.startswith("https://"):
-                assert target.startswith(HOME), (name, link)
+                assert target.startswith((HOME, *OUTSIDE)), (name, link)
             elif target:
                 assert unquote(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))) in files, (
                     name,
@@ -128,6 +131,20 @@ def test_stages_that_wait_for_one_another_are_drawn_all_the_same(facts: SiteFact
     assert page.count('class="node stage') == len(facts.stages)
 
 
+def test_operations_shows_what_agents_told_of_each_hour(files: dict[str, bytes]) -> None:
+    page = files["operations.html"].decode()
+    text = text_of(files["operations.html"])
+    # 24 hours of 401 to 4,812 requests, seven of which failed.
+    assert "62,563 0.724" in text
+    assert "7 0.011 %" in text
+    assert "server-1 production 99.98 %" in text
+    assert page.count('class="spark"') == 5
+    assert 'aria-label="requests an hour: at most 4,812 in 65 hours"' in page
+    assert 'href="https://grafana.example.org/d/gitml/models?orgId=1"' in page
+    (row,) = json.loads(files["exports/traffic.json"])
+    assert (row["requests"], row["errors"], row["hourly"][-1], row["hourly"][-36]) == (62_563, 7, 408, None)
+
+
 def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
     assert "Approved by olga, rita" in page
@@ -138,9 +155,36 @@ def test_a_deployment_tells_why_it_came(files: dict[str, bytes]) -> None:
     assert "on_time USD 14 better 410 31 12 to 50 +930 USD (+360 to +1,500)" in page
 
 
+def test_what_a_change_brought_stands_beside_what_it_took(files: dict[str, bytes]) -> None:
+    text = text_of(files["kpis.html"])
+    assert "delay 1 142 USD 120 USD 930 USD 1 of 1" in text, "all changes of a model"
+    assert "14 52.50 USD 90.00 USD 120 USD +930 USD (+360 to +1,500) +810 USD after 5 days –" in text
+    (page,) = [text_of(c) for name, c in files.items() if "+delay+production" in name and b"olga, rita" in c]
+    assert "By lot, before the change: on_time successful 0.40 a unit (0.10 to 0.70)" in page
+    (row,) = json.loads(files["exports/impacts.json"])
+    assert (row["kpi"], row["a_month"], row["training"], row["serving_month"]) == ("on_time", 930.0, 52.5, 120.0)
+
+
+def test_risk_sees_bias_and_why_models_were_trained_again(files: dict[str, bytes]) -> None:
+    text = text_of(files["bias.html"])
+    assert "2026-01-15 by Fair & Square LLC" in text.replace("&amp;", "&")
+    assert "Sex Female 600 150 0.250 0.220 to 0.290 0.833 0.700 to 0.990" in text
+    assert "Sex Other – – 0.300 – 1.000 – count not shown" in text
+    assert "delay drift it gets other data than it was made of #13 merged" in text_of(files["experiments.html"])
+    assert files["exports/bias.csv"].splitlines()[1].startswith(b"delay,Sex,Female,600,150,0.25")
+
+
+def test_a_count_of_bias_is_one(tmp_path: Path) -> None:
+    for text in ("[]", "{", '{"model": "delay"}'):
+        (tmp_path / "bias.json").write_text(text)
+        with pytest.raises(UsageError, match="bias"):
+            bias_counts([tmp_path / "bias.json"])
+
+
 def test_who_does_not_see_kpis_sees_no_money(facts: SiteFacts) -> None:
     for name, content in made(facts, SiteView(pages=("changes", "inventory"))).items():
         assert b"on_time" not in content, name
+        assert b"930" not in content, name
 
 
 def test_a_role_sees_its_pages_and_nothing_of_a_hidden_column(facts: SiteFacts) -> None:

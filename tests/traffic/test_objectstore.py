@@ -39,7 +39,7 @@ def store() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # In an environment of its own: it wants an older python-dateutil than the sandbox does.
+    # In an environment of its own: nothing else here needs what it brings.
     command = ["uvx", "--from", "moto[server]==5.2.5", "moto_server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
     try:

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import skops.io
-import yaml
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline
 
 import boosting
 from evaluation import evaluate
-from files import StageError, params, replacing, run, say, write_json
+from files import StageError, params, read_yaml, run, say, write_json, write_yaml
 from flights import DAY, LABEL, WEATHER
 from training import Split, finish, splits
 
@@ -52,7 +51,7 @@ class Member:
 
 def members() -> list[Member]:
     """The members, whose files are those that were pinned."""
-    pins = (yaml.safe_load(PINS.read_text(encoding="utf-8")) or {}).get("members") or []
+    pins = (read_yaml(PINS) or {}).get("members") or []
     if len(pins) < 2:
         raise StageError(f"{PINS} names no two versions yet: train the members, then {_FIX}")
     return [_member(pin) for pin in pins]
@@ -96,9 +95,7 @@ def write_ensemble(found: Sequence[Member], shares: Sequence[float]) -> None:
         {**{key: member.pin[key] for key in ("model", "version", "digest")}, "weight": share}
         for member, share in zip(found, shares, strict=True)
     ]
-    with replacing(FOLDER / "ensemble.yaml") as temporary:
-        text = yaml.safe_dump({"ensemble": "weighted", "members": listed}, sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
+    write_yaml(FOLDER / "ensemble.yaml", {"ensemble": "weighted", "members": listed})
     write_json(FOLDER / "weights.json", {member["model"]: member["weight"] for member in listed})
 
 

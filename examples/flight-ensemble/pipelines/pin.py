@@ -12,9 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from files import StageError, read_json, replacing, run, say
+from files import StageError, read_json, run, say, write_yaml
 
 FOLDER = Path("members")
 PINS = FOLDER / "pins.yaml"
@@ -72,14 +70,9 @@ def main() -> None:
     for left in FOLDER.glob("*.skops*"):
         left.unlink()
     for said, tracked in pins:
-        _write(FOLDER / f"{said['model']}.skops.dvc", yaml.safe_dump(tracked, sort_keys=False))
+        write_yaml(FOLDER / f"{said['model']}.skops.dvc", tracked)
         say(f"{said['model']}: {said['version']}")
-    _write(PINS, _HEAD + yaml.safe_dump({"members": [said for said, _ in pins]}, sort_keys=False))
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_yaml(PINS, {"members": [said for said, _ in pins]}, _HEAD)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from ruamel.yaml import YAML
 
 FOLDER = Path("artifacts/late")
 INPUTS = ["minute", "distance", "weekday", "origin"]
 
 
 def params(group):
-    return yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))[group]
+    return YAML(typ="safe").load(Path("params.yaml"))[group]
 
 
 def days():

@@ -18,6 +18,12 @@ class PlaceOwner(NamedTuple):
     digest: str
 
 
+def named(guilty: Sequence[PlaceOwner]) -> str:
+    """What was being called at an end, as the rest of a sentence."""
+    told = ", ".join(f"{one.model} {one.version}" for one in guilty)
+    return f" while it called {told}" if told else ""
+
+
 class CallPlaces:
     """The places among the marks, and to which version each was given last."""
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -42,6 +43,7 @@ from gitml.agent.messages import (
     StateOrder,
     SwapOrder,
     SwappedAnswer,
+    VersionCount,
 )
 from gitml.confined import end_with_parent, without_children, without_rights
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, UsageError
@@ -104,6 +106,7 @@ class _Served:
     still: Callable[[], float] = lambda: 0.0
     work: SimpleQueue[ServeOrder | SwapOrder | PrepareOrder | OpenOrder] = field(default_factory=SimpleQueue)
     held: dict[str, ServeOrder] = field(default_factory=dict)
+    counts: Callable[[], tuple[VersionCount, ...]] = tuple
 
     def __post_init__(self) -> None:
         # After the process is closed in: all that follows is large.
@@ -174,9 +177,16 @@ class _Served:
             name: tuple(sorted(v.digest for v in served.variants.values()))
             for name, served in self.state.served.items()
         }
-        return AliveAnswer(number=order.number, serving=serving, still=self.still(), stopped=self.server.stopped)
+        return AliveAnswer(
+            number=order.number,
+            serving=serving,
+            still=self.still(),
+            stopped=self.server.stopped,
+            counts=self.counts(),
+        )
 
     def _open(self, number: int) -> OpenedAnswer:
+        from gitml.agent.front import counted
         from gitml.agent.http import PATHS, Scope, with_agent
         from gitml.models.cores import leave_out_of_collections
         from gitml.serving.app import create_app
@@ -208,6 +218,7 @@ class _Served:
         pages = SharedPages(Path(begin.pages), begin.process) if begin.pages else None
         inner = create_app(self.state, writers.log, tokens=tokens, taken=writers.taken, described=PATHS, pages=pages)
         self.references.count(writers.live, inner.metrics, lambda: self.view)
+        self.counts = partial(counted, inner.metrics.answers)
         app = with_agent(inner, lambda: self.view, self._knocker(), secret=begin.secret, allowed=allowed)
         listener = socket.socket(fileno=self.place.listener)
         listen = Listen(grace=begin.grace)

@@ -27,6 +27,14 @@ def digests_of(order: ServeOrder) -> tuple[str, ...]:
     return tuple(sorted(pin.digest for pin in pins_of(order)))
 
 
+def keys_of(order: ServeOrder) -> tuple[tuple[str, str, str], ...]:
+    """Model, version and variant of what it has answer, as the process counts them."""
+    told = parse_deployment(order.deployment.encode(), order.name)
+    beside = [("canary", told.canary)] if told.canary else []
+    found = [("champion", told.champion), *beside, *(("shadow", pin) for pin in told.shadow)]
+    return tuple((order.name, pin.version, variant) for variant, pin in found)
+
+
 def is_canary(order: ServeOrder, version: str, digest: str) -> bool:
     """Whether the order gives this version a part of the traffic."""
     canary = parse_deployment(order.deployment.encode(), order.name).canary

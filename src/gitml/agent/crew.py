@@ -17,6 +17,7 @@ from gitml.agent.confinement import Confinement
 from gitml.agent.messages import BeginOrder, ServedVersion, ServeOrder, StoppedCanary
 from gitml.agent.shop import Loss
 from gitml.agent.supervisor import Supervisor
+from gitml.agent.usage import Usage, together
 from gitml.agent.view import View
 from gitml.errors import GitmlError
 
@@ -85,6 +86,10 @@ class Crew:
     def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
         """As ``Front``: a canary that fails in one process is taken from all."""
         return {name: one for member in self._members for name, one in member.stopped_canaries().items()}
+
+    def used(self) -> Usage:
+        """As ``Front``."""
+        return together(member.used() for member in self._members)
 
     def close(self) -> None:
         """Have requests answered and the log written, then end all of them."""

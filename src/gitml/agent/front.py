@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gitml.agent.calls import CallMarks
-from gitml.agent.messages import ServedVersion, ServeOrder, StoppedCanary
+from gitml.agent.messages import MOST_VERSIONS, ServedVersion, ServeOrder, StoppedCanary, VersionCount
 from gitml.agent.room import Furnished, bring_up
 from gitml.errors import UsageError
+from gitml.serving.answercounts import AnswerCounts
 from gitml.serving.state import Served, ServerState
 
 _DRAIN = 60.0
@@ -72,3 +73,16 @@ class Server:
         time.sleep(self.state.limits.body_seconds + 1.0)
         if not self.state.drain(old, _DRAIN):
             self.note(f"{old.name}: requests still hold the versions before, after {_DRAIN:.0f} s")
+
+
+def counted(answers: AnswerCounts) -> tuple[VersionCount, ...]:
+    """What was answered so far, of the versions that came last."""
+    found = []
+    for (model, version, variant), count in list(answers.told())[-MOST_VERSIONS:]:
+        codes = dict(count.codes)
+        errors = sum(number for code, number in codes.items() if code >= 500)
+        refused = sum(number for code, number in codes.items() if 400 <= code < 500)
+        about = {"model": model, "version": version, "variant": variant}
+        counts = {"rows": count.rows, "errors": errors, "refused": refused, "buckets": tuple(count.buckets)}
+        found.append(VersionCount(**about, **counts))
+    return tuple(found)

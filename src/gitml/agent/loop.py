@@ -9,12 +9,15 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from gitml.agent import attempt as tries
 from gitml.agent.failures import failure_of
 from gitml.agent.fetch import MirrorShelf, sweep
+from gitml.agent.hours import ServedHours
 from gitml.agent.judge import Go, Keep, Same, Wait, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
 from gitml.agent.looksage import LookAges
@@ -51,6 +54,7 @@ class Agent:
         self._ages = LookAges(setup.mirror, setup.environment)
         self._front = HidingFront(setup.front, setup.mirror)
         self._retries: dict[str, tuple[int, float]] = {}
+        self._hours = ServedHours(self._told_hour, setup.clock())
         setup.mirror.prepare()
 
     def restore(self) -> None:
@@ -299,11 +303,20 @@ class Agent:
     def _report(self, now: datetime) -> None:
         if self.setup.observe:
             return
+        self._hours.see(self.setup.front.used(), now)
         serving = {model: frozenset(loaded.deployment.pins) for model, loaded in self._loaded.items()}
         state = self.setup.reporter.back(self.state, serving, now)
         state = self.setup.reporter.report(state, pins_in(self.setup.folder), now)
         if state != self.state:
             self._save(state)
+
+    def end(self) -> None:
+        """The last hour is told as far as it went; what cannot be brought away now waits for the next start."""
+        if not self.setup.observe:
+            self._hours.see(self.setup.front.used(), self.setup.clock(), is_last=True)
+
+    def _told_hour(self, details: Mapping[str, Any], now: datetime) -> bool:
+        return self.setup.reporter.hour(details, now, self.state.verified or self.setup.mirror.resolve(MAIN_REF) or "")
 
     def _sweep(self) -> None:
         sweep(self.setup.folder / CACHE, {d for one in self._loaded.values() for d in one.digests}, machine())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from gitml.fields import Format
 from gitml.registry.record import Record
+from gitml.serving.latencybuckets import SECONDS
 
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, Field(max_length=200)]
 Number = Annotated[int, Field(ge=0, lt=1 << 53)]
+MOST_VERSIONS = 300
+_BUCKETS = len(SECONDS) + 1
 
 
 class _Message(BaseModel):
@@ -165,15 +168,54 @@ class StoppedCanary(_Message):
     reason: Annotated[str, Field(max_length=200)]
 
 
+class VersionCount(_Message):
+    """Requests that one version answered. ``errors``: 5xx; ``refused``: 4xx; ``buckets``: answers by their time, up to
+    each of SECONDS and above the last."""
+
+    model: Word
+    version: Annotated[str, Field(max_length=64)]
+    variant: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
+    rows: Number = 0
+    errors: Number = 0
+    refused: Number = 0
+    buckets: Annotated[tuple[Number, ...], Field(min_length=_BUCKETS, max_length=_BUCKETS)]
+
+    @classmethod
+    def none(cls, model: str, version: str, variant: str) -> VersionCount:
+        return cls(model=model, version=version, variant=variant, buckets=(0,) * _BUCKETS)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.model, self.version, self.variant
+
+    @property
+    def requests(self) -> int:
+        return sum(self.buckets) + self.errors + self.refused
+
+    def since(self, before: VersionCount | None) -> VersionCount:
+        """What was added; a count that fell adds nothing."""
+        return self._with(before, lambda mine, old: max(0, mine - old)) if before else self
+
+    def plus(self, other: VersionCount) -> VersionCount:
+        return self._with(other, lambda mine, more: mine + more)
+
+    def _with(self, other: VersionCount, made: Callable[[int, int], int]) -> VersionCount:
+        names = ("rows", "errors", "refused")
+        told = {name: made(getattr(self, name), getattr(other, name)) for name in names}
+        buckets = tuple(made(mine, more) for mine, more in zip(self.buckets, other.buckets, strict=True))
+        return self.model_copy(update={**told, "buckets": buckets})
+
+
 class AliveAnswer(_Message):
     """``serving``: by model, the digests that answer. ``still``: seconds since the server's loop last turned.
-    ``stopped``: by model, the canary that fails where the champion answers."""
+    ``stopped``: by model, the canary that fails where the champion answers. ``counts``: since its start."""
 
     kind: Literal["alive"] = "alive"
     number: Number
     serving: Annotated[Mapping[Word, tuple[Hex, ...]], Field(max_length=1000)]
     still: Annotated[float, Field(ge=0)] = 0.0
     stopped: Annotated[Mapping[Word, StoppedCanary], Field(max_length=1000)] = Field(default_factory=dict)
+    counts: Annotated[tuple[VersionCount, ...], Field(max_length=MOST_VERSIONS)] = ()
 
 
 class BegunAnswer(_Message):

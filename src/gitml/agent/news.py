@@ -16,6 +16,8 @@ from gitml.agent.state import AgentState, Applied, Attempt, Stop, agent_name, st
 from gitml.agent.trust import Trusted
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.keys import SigningKey
+from gitml.evidence.served import KIND as SERVED
+from gitml.evidence.statement import Binding, Statement
 from gitml.spec.deployment import Deployment, Pin, parse_deployment
 
 
@@ -170,6 +172,26 @@ class Reporter:
         if not self._write(news):
             return state
         return state.model_copy(update={"pins_told": {**state.pins_told, pin.model: mark}})
+
+    def hour(self, details: Mapping[str, Any], now: datetime, head: str) -> bool:
+        """What was served since the hour before, on main's commit ``head``; whether it is kept."""
+        if self.key is None:
+            return True
+        try:
+            binding = Binding(
+                kind=SERVED,
+                host=self.host,
+                repository=self.repository,
+                time=stamp(now),
+                environment=self.environment,
+                head=head,
+                run="local",
+            )
+            self.outbox.put(Statement(binding, details), self.key)
+        except (GitmlError, OSError, ValueError) as exc:
+            self.note(f"not written to the outbox: {exc}")
+            return False
+        return True
 
     def _write(self, news: News) -> bool:
         """Into the outbox, signed; False when that is not possible now. Without a key there is nothing to write."""

@@ -31,3 +31,5 @@ def serve(agent: Agent, crew: Crew, interval: float, stop: threading.Event, *, r
     wake.set()
     crew.close()
     loop.join(_END)
+    if not loop.is_alive():
+        agent.end()

@@ -10,6 +10,7 @@ from typing import Protocol
 from gitml.agent.fetch import private_at
 from gitml.agent.messages import ServedVersion, ServeOrder, StoppedCanary
 from gitml.agent.source import MAIN_REF, Mirror
+from gitml.agent.usage import Usage
 from gitml.agent.view import View
 from gitml.errors import GitmlError, OutsideError
 
@@ -53,6 +54,10 @@ class Front(Protocol):
         """By model, the canary that it asks no more, because that fails where the champion answers."""
         ...
 
+    def used(self) -> Usage:
+        """What it did since it was asked last."""
+        ...
+
 
 class Nowhere:
     """Answers nobody, and loads nothing: for an agent that only observes."""
@@ -71,6 +76,9 @@ class Nowhere:
 
     def stopped_canaries(self) -> Mapping[str, StoppedCanary]:
         return {}
+
+    def used(self) -> Usage:
+        return Usage()
 
 
 class HidingFront:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from gitml.agent.callplaces import CallPlaces
+from gitml.agent.callplaces import CallPlaces, named
 from gitml.agent.childprocess import ChildPatience, ChildProcess, EndedError
-from gitml.agent.claims import digests_of, error_of, is_canary, pins_of, why_wrong
+from gitml.agent.claims import digests_of, error_of, is_canary, keys_of, pins_of, why_wrong
 from gitml.agent.confinement import Confinement, gaps
 from gitml.agent.messages import (
     AliveAnswer,
@@ -35,6 +35,7 @@ from gitml.agent.messages import (
     SwappedAnswer,
 )
 from gitml.agent.shop import Loss
+from gitml.agent.usage import Usage, UsageMeter
 from gitml.agent.view import View
 from gitml.errors import GitmlError, IntegrityError, OutsideError
 from gitml.jsontext import canonical, plain
@@ -42,9 +43,7 @@ from gitml.jsontext import canonical, plain
 
 class Supervisor:
     """A front whose models are in another process. ``listener``: where that answers; None: it only loads and checks.
-
-    ``gaps_said``: what was said of this machine's kernel already, shared by the processes of one server.
-    """
+    ``gaps_said``: what was said of this machine's kernel already."""
 
     def __init__(
         self,
@@ -65,9 +64,10 @@ class Supervisor:
         self._places = CallPlaces()
         self._losses: list[Loss] = []
         self._stopped: dict[str, StoppedCanary] = {}
+        self._meter = UsageMeter()
         self._view: View | None = None
         self._restarts = self._ends = self._closed = 0
-        self._last, self._said = "", gaps_said if gaps_said is not None else set[str]()
+        self._last, self._said = "", set[str]() if gaps_said is None else gaps_said
         self._trouble: GitmlError | None = None
         self._is_open = False
         # Whoever orders has the turn; so has the thread that starts the process again.
@@ -114,23 +114,22 @@ class Supervisor:
         """Serve what is held. A process that ended meanwhile is followed by one that serves it."""
         with self._turn:
             self._shown[name] = self._held.pop(name)
-            child = self._child
-            if child is None or not self._up.is_set():
-                return
-            with suppress(EndedError):
-                answer = child.ask(SwapOrder(name=name), self._patience.silent, SwappedAnswer, RefusedAnswer)
-                if isinstance(answer, RefusedAnswer):
-                    # Another process took its place after it was loaded there, with what served before.
-                    self._serve_again(child, name, self._shown[name])
+            self._settle(SwapOrder(name=name))
 
     def let_go(self, name: str) -> None:
         """Hold it no more: what serves goes on."""
         with self._turn:
             self._held.pop(name, None)
-            child = self._child
-            if child is not None and self._up.is_set():
-                with suppress(EndedError):
-                    child.ask(SwapOrder(name=name, let_go=True), self._patience.silent, SwappedAnswer, RefusedAnswer)
+            self._settle(SwapOrder(name=name, let_go=True))
+
+    def _settle(self, order: SwapOrder) -> None:
+        if (child := self._child) is None or not self._up.is_set():
+            return
+        with suppress(EndedError):
+            answer = child.ask(order, self._patience.silent, SwappedAnswer, RefusedAnswer)
+            # Another process may have taken its place after the load, with what served before.
+            if isinstance(answer, RefusedAnswer) and not order.let_go:
+                self._serve_again(child, order.name, self._shown[order.name])
 
     def prepare(self, order: ServeOrder, formats: frozenset[str]) -> None:
         child = self._child
@@ -162,6 +161,9 @@ class Supervisor:
         with self._lock:
             return dict(self._stopped)
 
+    def used(self) -> Usage:
+        return self._meter.taken()
+
     def close(self) -> None:
         """Have requests answered and the log written, then end it."""
         self._over.set()
@@ -173,15 +175,13 @@ class Supervisor:
             self._keeper.join(self._patience.end)
 
     def _end(self) -> None:
-        child = self._child
-        if child is None:
+        if (child := self._child) is None:
             return
-        try:
+        with suppress(EndedError):
+            self._look(child)
             child.send(EndOrder())
-        except EndedError:
-            return
-        if not child.ended.wait(self._patience.end):
-            child.kill("it did not end")
+            if not child.ended.wait(self._patience.end):
+                child.kill("it did not end")
 
     @contextmanager
     def _turned(self) -> Iterator[ChildProcess]:
@@ -245,6 +245,7 @@ class Supervisor:
         self._child = child
         begin = self._begin.model_copy(update={"restarts": self._restarts})
         self._told_closed(child.ask(begin, self._patience.begin, BegunAnswer))
+        self._meter.began(child.pid)
         for name, order in list(self._shown.items()):
             self._serve_again(child, name, order)
         self._say(child)
@@ -280,6 +281,7 @@ class Supervisor:
                 child.kill(f"it answers nobody: its loop stood still for {found.still:.0f} s")
             else:
                 self._told_stopped(found.stopped)
+                self._meter.saw(found.counts, (key for order in self._shown.values() for key in keys_of(order)))
         finally:
             self._turn.release()
 
@@ -297,6 +299,7 @@ class Supervisor:
 
     def _ended(self, child: ChildProcess) -> None:
         self._up.clear()
+        self._meter.ended()
         calm = time.monotonic() - child.began > self._patience.calm
         self._ends = 1 if calm else self._ends + 1
         self._restarts += 1
@@ -308,10 +311,9 @@ class Supervisor:
                 reason = f"{one.model} {one.version} was being called when {child.why}"
                 others = tuple(sorted({other.digest for other in guilty} - {one.digest}))
                 self._lose(one.model, Loss(one.model, reason, one.version, one.digest, others))
-        told = ", ".join(f"{one.model} {one.version}" for one in guilty)
         printed = self._confinement.said
         kept = f"; what it printed is in {printed}" if printed and printed.exists() else ""
-        self._note(f"{child.why}{f' while it called {told}' if told else ''}; it is started again{kept}")
+        self._note(f"{child.why}{named(guilty)}; it is started again{kept}")
         self.wake()
 
     def _lose(self, model: str, loss: Loss) -> None:

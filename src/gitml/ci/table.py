@@ -17,6 +17,7 @@ RENDERERS: dict[str, str] = {
     "github": "gitml.ci.github",
     "gitlab": "gitml.ci.gitlab",
     "jenkins": "gitml.ci.jenkins",
+    "airflow": "gitml.ci.airflow",
 }
 GROUP = "gitml.ci"
 

@@ -9,13 +9,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from gitml.ci.base import CiJob, CiSource
-from gitml.spec.canary import CanaryRules
-from gitml.spec.policy import Policy
+
+# With policy.yaml come all gates; jobs of a push import the names of this room alone.
+if TYPE_CHECKING:
+    from gitml.spec.canary import CanaryRules
+    from gitml.spec.policy import Policy
 
 # What jobs find their keys and the agents' outbox by.
 SIGNING_KEY, LOOKS_KEY, OUTBOX = "GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_OUTBOX"
+ERASURES_KEY = "GITML_ERASURES_KEY"
 LONGEST = timedelta(hours=6)
 
 
@@ -70,10 +75,11 @@ def looking_locks(source: CiSource) -> tuple[str, ...]:
 
 
 def traffic_secrets(source: CiSource) -> tuple[str, ...]:
-    """Secrets of the job that reads traffic and the facts of KPIs."""
+    """Secrets of the job that reads traffic, the facts of KPIs and tables of people's groups."""
     application = source.application
     told = (name for kpi in application.kpis.values() for name in kpi.secrets)
-    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told]))
+    tables = (spec.groups.variable for spec in application.bias.values() if spec.monitor and spec.groups.variable)
+    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told, *tables]))
 
 
 def webhook_secrets(source: CiSource) -> tuple[str, ...]:
@@ -109,6 +115,16 @@ def wants_looks(policy: Policy) -> bool:
 def wants_replays(policy: Policy) -> bool:
     """Whether rules for candidates ask for them, and some key may sign what they say."""
     return wants_looks(policy) and any(rules.replay for rules in policy.candidate_rules)
+
+
+def wants_exports(source: CiSource) -> bool:
+    """Whether gitml.yaml exports some model's traffic."""
+    return bool(source.application.traffic and source.application.traffic.export)
+
+
+def wants_subjects(source: CiSource) -> bool:
+    """Whether gitml.yaml declares people, or policy.yaml how long traffic is kept."""
+    return source.policy is not None and bool(source.application.subjects or source.policy.retention.periods)
 
 
 def wants_sites(source: CiSource) -> bool:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from gitml.control.mainline import SPEC, Mainline
 from gitml.derivation.candidate import CandidateOnMain, candidates_on, guards_on
 from gitml.errors import GitmlError
-from gitml.evidence.canaries import Canaries, made_at
+from gitml.evidence.canaries import Canaries
+from gitml.evidence.evaluations import made_at
 from gitml.evidence.trust import LEEWAY
 from gitml.registry.deploymentpast import Past
 from gitml.registry.desired import part_of

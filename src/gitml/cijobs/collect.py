@@ -13,14 +13,17 @@ from gitml.agent.report import contents, full_name, remove
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import OutsideError, SpecError
-from gitml.evidence.statement import Binding
+from gitml.evidence.served import KIND as SERVED_HOUR
+from gitml.evidence.served import meant_served
+from gitml.evidence.statement import Statement
 from gitml.evidence.trust import believe_event
 from gitml.git import ledger
-from gitml.git.ledger import Event
+from gitml.git.ledger import BRANCH, SERVED, Event
 from gitml.spec.policy import TrustedKey
 from gitml.verdict import Phase, Verdict
 
-KIND = "deployed"
+# Kind of what agents put there → the branch that keeps it: nothing that is read before a change hangs on an hour.
+KINDS = {"deployed": BRANCH, SERVED_HOUR: SERVED}
 # One commit holds at most so many events: a push has a size that a forge takes.
 _AT_ONCE = 500
 
@@ -48,11 +51,13 @@ def collect(place: Place, outbox: str, *, prune: bool = False) -> Collected:
     """
     judge = _Judge(place, place.newest(whole=True), _there(place))
     found = [judge.one(name, envelope) for name, envelope in contents(outbox)]
-    fresh = {one.full: one.envelope for one in found if not one.why and not one.known}
+    fresh = {one.full: one for one in found if not one.why and not one.known}
     names = sorted(fresh)
-    for first in range(0, len(names), _AT_ONCE):
-        part = {n: fresh[n] for n in names[first : first + _AT_ONCE]}
-        ledger.append(place.remote, part, near=place.root)
+    for branch in KINDS.values():
+        mine = [name for name in names if fresh[name].branch == branch]
+        for first in range(0, len(mine), _AT_ONCE):
+            part = {name: fresh[name].envelope for name in mine[first : first + _AT_ONCE]}
+            ledger.append(place.remote, part, near=place.root, branch=branch)
     gone = [one.name for one in found if not one.why] if prune else []
     for name in gone:
         remove(outbox, name)
@@ -66,11 +71,12 @@ def collect(place: Place, outbox: str, *, prune: bool = False) -> Collected:
 
 @dataclass(frozen=True)
 class _Found:
-    """One file of the outbox; ``full`` is its name in the ledger, ``why`` the reason to refuse it."""
+    """One file of the outbox; ``full`` is its name on its ``branch``, ``why`` the reason to refuse it."""
 
     name: str
     envelope: bytes
     full: str = ""
+    branch: str = BRANCH
     known: bool = False
     why: str = ""
 
@@ -92,15 +98,17 @@ class _Judge:
         settings = self._place.settings
         event = Event(full, envelope)
         found = believe_event(event, self._keys, settings.repository, self._place.clock(), settings.host)
-        return _Found(name, envelope, full, why=found.unless(self._foreign(found.binding)).why_not)
+        branch = KINDS.get(found.kind, BRANCH)
+        return _Found(name, envelope, full, branch, why=found.unless(self._foreign(found.statement)).why_not)
 
-    def _foreign(self, about: Binding | None) -> str:
-        """Why a statement has no place here: agents say what they deployed, and nothing else."""
-        if about is None or about.kind != KIND:
-            return f"is of another kind; an outbox holds {KIND} alone"
-        if about.head and not self._is_on_main(about.head):
-            return f"speaks of {about.head[:10]}, which is not on the default branch"
-        return ""
+    def _foreign(self, said: Statement | None) -> str:
+        """Why a statement has no place here: agents say what they deployed and what they served, and nothing else."""
+        if said is None or said.binding.kind not in KINDS:
+            return f"is of another kind; an outbox holds {' and '.join(KINDS)} alone"
+        head = said.binding.head
+        if head and not self._is_on_main(head):
+            return f"speaks of {head[:10]}, which is not on the default branch"
+        return _contradicts(said)
 
     def _is_on_main(self, commit: str) -> bool:
         try:
@@ -108,6 +116,17 @@ class _Judge:
         except OutsideError:
             return False
         return True
+
+
+def _contradicts(said: Statement) -> str:
+    """Why an hour cannot be what it says; '' where it can, and for other kinds."""
+    if said.binding.kind != SERVED_HOUR:
+        return ""
+    try:
+        meant_served(said.details)
+    except ValueError as exc:
+        return f"contradicts itself: {exc}"
+    return ""
 
 
 def _keys(main: Mainline) -> Mapping[str, TrustedKey]:
@@ -118,5 +137,5 @@ def _keys(main: Mainline) -> Mapping[str, TrustedKey]:
 
 
 def _there(place: Place) -> frozenset[str]:
-    head = ledger.fetch(place.root, place.remote)
-    return frozenset(event.name for event in ledger.read(place.root, head)) if head else frozenset()
+    heads = [head for branch in KINDS.values() if (head := ledger.fetch(place.root, place.remote, branch))]
+    return frozenset(event.name for head in heads for event in ledger.read(place.root, head))

@@ -17,8 +17,7 @@ from gitml.evidence.keys import SigningKey, fingerprint
 from gitml.evidence.statement import Statement
 from gitml.fields import WrongValueError, parse_duration
 from gitml.forges.base import PullRequest
-from gitml.gate.people import person_of, teams_of
-from gitml.policy.people import holds
+from gitml.gate.mayrefuse import why_may_not
 from gitml.retraining.brakes import Declined
 from gitml.retraining.declined import KIND, LONGEST, roles_that_decline
 from gitml.spec.policy import Policy
@@ -67,17 +66,6 @@ def _owner(policy: Policy, key: SigningKey) -> str:
         hint = f"`gitml evidence keygen FILE --owner LOGIN --purpose {KIND}` makes one and says what to add"
         raise UsageError(f"policy.yaml of the default branch {what}", hint)
     return trusted.owner
-
-
-def why_may_not(place: Place, policy: Policy, login: str) -> str:
-    """Why a person may not say no, as the rest of a sentence that begins with the login; or ""."""
-    account = place.forge.people.find(login) if login else None
-    if account is None:
-        return "is nobody at the forge"
-    teams, roles = teams_of(place, policy), roles_that_decline(policy)
-    if any(holds(policy, role, person_of(account), teams).holds for role in roles):
-        return ""
-    return f"holds none of the roles {', '.join(roles) or '(there are none)'}"
 
 
 def _who(policy: Policy) -> str:

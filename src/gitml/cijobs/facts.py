@@ -20,6 +20,7 @@ from gitml.registry.difference import DiffLine as Differs
 from gitml.registry.record import File
 from gitml.reports import facts
 from gitml.reports.holdoutfacts import ReportedHoldOut
+from gitml.reports.importancefacts import parse_importance
 from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.spec import Application
 from gitml.spec.root import POLICY
@@ -83,6 +84,8 @@ def model_facts(scene: Scene, judged: JudgedModel) -> facts.ReportedModel:
         metrics=tuple(_metrics(scene, record)),
         comparisons=tuple(_comparisons(scene, record, base, differs)),
         slices=tuple(_slices(scene, record, base)),
+        importance=parse_importance(_of_role(scene, record)),
+        importance_before=parse_importance(_of_role(scene, base, is_old=True)) if base and base != record else None,
         holdout=judged.holdout if base is None or base.digest != record.digest else None,
         data=tuple(_tables(differs, record, scene.onto)) if differs else (),
         params=_changes(differs.params) if differs else (),
@@ -178,6 +181,14 @@ def _slices(scene: Scene, record: Record, base: Record | None) -> Iterator[facts
         )
         rows = entry.get("rows")
         yield facts.ReportedSlice(column, value, rows if isinstance(rows, int) and rows >= 0 else 0, metrics)
+
+
+def _of_role(scene: Scene, record: Record, *, is_old: bool = False) -> bytes | None:
+    """What the record says of the inputs' importance."""
+    path = record.roles.get("importance")
+    if path is None:
+        return None
+    return _of_record(scene, record, path) if is_old else _read(scene.root / path)
 
 
 def _read(path: Path) -> bytes | None:

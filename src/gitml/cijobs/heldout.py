@@ -44,6 +44,7 @@ def held_of(
     # Tables and models: a second of imports, and most jobs have nothing to compare.
     from gitml.inference.clone import CloneShelf
     from gitml.inference.holdout import HoldOutCase, compared, opponent_of
+    from gitml.inference.watches import floors_of
     from gitml.models.quarantine import Quarantine
     from gitml.registry.load import Loader
 
@@ -63,6 +64,7 @@ def held_of(
                 lambda found: here.checked(found).model,
                 lambda found: there.checked(found).model,
                 about.application.private,
+                floors=floors_of(about.application.monitors.of(name)),
             )
         )
 

@@ -16,7 +16,8 @@ from gitml.control.mainline import Mainline
 from gitml.derivation.candidate import CandidateOnMain
 from gitml.derivation.testrules import digest_of_test
 from gitml.errors import GitmlError
-from gitml.evidence.canaries import Canaries, made_at
+from gitml.evidence.canaries import Canaries
+from gitml.evidence.evaluations import made_at
 from gitml.evidence.trust import LEEWAY
 from gitml.git.commands import Git
 from gitml.registry.resolve import deployment_in

@@ -17,7 +17,8 @@ from gitml.control.looks import heard_canaries
 from gitml.control.place import Place
 from gitml.control.signing import bound, rules_of
 from gitml.errors import IntegrityError
-from gitml.evidence.canaries import KIND, CanaryDetails, Pair, ToldEvaluation
+from gitml.evidence.canaries import KIND, CanaryDetails
+from gitml.evidence.evaluations import Pair, ToldEvaluation
 from gitml.evidence.looks import RESULTS
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import LEEWAY

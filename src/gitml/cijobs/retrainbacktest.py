@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 from gitml.cijobs.retrainfacts import RetrainFacts
-from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import UsageError
+from gitml.gate.mayrefuse import main_at
 from gitml.retraining.backtest import BackTest, backtest
 from gitml.retraining.brakes import Situation
 from gitml.spec.retrain import LOOK_CAUSES
@@ -40,8 +40,5 @@ def _moments(facts: RetrainFacts, since: datetime, until: datetime) -> Iterator[
 
 
 def _situations(facts: RetrainFacts, at: datetime) -> tuple[Situation, ...]:
-    git = facts.main.git
-    words = ("rev-list", "-1", "--first-parent", f"--before={at.timestamp():.0f}", facts.main.commit)
-    commit = git.text(*words).strip()
-    main = Mainline(git, commit) if commit else None
+    main = main_at(facts.main, at)
     return tuple(facts.situation(model, at, main) for model in facts.specs) if main else ()

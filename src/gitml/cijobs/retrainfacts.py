@@ -6,7 +6,7 @@ and each commit says for which moment it asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,23 +20,21 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, heard, rules_of
 from gitml.derivation import retrain
-from gitml.derivation.candidate import candidates_on
 from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
 from gitml.errors import GitmlError, SpecError
 from gitml.evidence.looks import Looks
 from gitml.evidence.statement import Statement
 from gitml.forges.base import OnPull, PullRequest
+from gitml.gate.mayrefuse import DeclineRights
 from gitml.git.edit import bring
-from gitml.policy.change import in_force
-from gitml.policy.freezes import frozen
 from gitml.registry.resolve import deployment_path
 from gitml.registry.store import versions
-from gitml.reports.promotion import short
 from gitml.retraining.brakes import MONTH, WEEK, Brake, PastRetraining, Situation
-from gitml.retraining.causes import BY_HAND, STALE, NamedLook, WatchedVersion
+from gitml.retraining.causes import BY_HAND, STALE, NamedLook
 from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of, refusals
+from gitml.retraining.erased import remembered_by
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
@@ -65,9 +63,11 @@ class RetrainFacts:
     since: datetime | None = None
     looks: Looks = field(init=False)
     heard: BelievedEvents = field(init=False)
+    _rights: DeclineRights = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.main.policy()
+        self._rights = DeclineRights(self.main, self.place)
         self.heard = heard(self.place, policy)
         self.looks = heard_looks(self.place, rules_of(self.place, policy), self._oldest, self.heard.believed)
 
@@ -105,8 +105,9 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
+            erased=remembered_by(main.tree, model, newest),
             declined=declined_of(self._refusals(model), at),
-            final=tuple(self._final(main, model, watched, at)),
+            final=tuple(self._final(main, model, at)),
             changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
         )  # fmt: skip
@@ -116,23 +117,12 @@ class RetrainFacts:
         return tuple(NamedLook(look.said.name, look.said.time, look.details) for look in mine)
 
     def _refusals(self, model: str) -> tuple[Statement, ...]:
-        return refusals(self.main.policy(), self.heard.believed, model)
+        return refusals(self.main.policy(), self.heard.believed, model, self._rights)
 
-    def _final(self, main: Mainline, model: str, watched: Sequence[WatchedVersion], at: datetime) -> Iterator[Brake]:
-        policy = self.main.policy()
+    def _final(self, main: Mainline, model: str, at: datetime) -> Iterator[Brake]:
         if wrong := _wrong_params(main, self.specs[model], at):
             yield Brake("params", wrong, is_final=True)
-        for place in main.environments(model):
-            for freeze in frozen(policy.freezes, place, at):
-                yield Brake("freeze", f"{place} is frozen: {freeze.reason}", freeze.until, is_final=True)
-            state = main.deployment(model, place)
-            if state and (hold := in_force(state.hold, at)):
-                yield Brake("hold", f"{place} is held by {hold.by}: {hold.reason}", hold.until, is_final=True)
-            beside = [one.pin.version for one in candidates_on(main.tree, model, place)]
-            beside += [state.canary.version] if state and state.canary else []
-            for version in dict.fromkeys(beside):
-                said = f"{short(version)} is tried beside the champion of {place}, and is undecided"
-                yield Brake("canary", said, is_final=True)
+        yield from retrain.forbidden_on(main.tree, self.main.policy(), model, at)
 
     # What was asked for before.
 

@@ -26,6 +26,7 @@ from gitml.dvc.manifest import Fingerprint, verify
 from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, GitmlError, OutsideError, UsageError
 from gitml.git.commands import Git
+from gitml.governance.indexing import ours_alone
 from gitml.pipelines.coverage import covered
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.jobs import StageJob, jobs_of
@@ -115,7 +116,7 @@ def _attempt(work: _Work, push: Push, folder: Path) -> str:
             _say_stale(work)
             return ""
         _note_lock(work)
-        with stage_environment(Path(sys.executable).parent):
+        with stage_environment(Path(sys.executable).parent, ours_alone(work.about.application)):
             for stage in work.job.stages:
                 if stage not in work.found:
                     _provide(work, stage, options)

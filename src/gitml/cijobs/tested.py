@@ -1,4 +1,4 @@
-"""Evidence ``evaluated`` and ``reproduced``, from what main's other jobs handed over."""
+"""Evidence ``evaluated``, ``compared`` and ``reproduced``, from what main's other jobs handed over."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gitml.gate.described import same_roles
 from gitml.gate.ground import Ground
 from gitml.gate.vouching import NoProofError
 from gitml.gates.facts import Unknown
+from gitml.gates.samerows import AGAINST, KIND, RULES, other_of
 from gitml.training.trialfile import Tried, read_trials
 
 
@@ -45,7 +46,9 @@ def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run:
     if record.files[record.artifact].sha256 != tried.artifact:
         return Due(f"{said}, but of another artifact than main's record says", problem=True)
     about: dict[str, Any] = {"model": tried.model, "version": tried.version, "artifact": tried.artifact}
-    before = next(iter(known.signed(tried.kind, **about)), None)
+    before = next((one for one in known.signed(tried.kind, **about) if _is_of_same(one, tried)), None)
+    if tried.kind == KIND and (why := _why_no_pair(ground, tried)):
+        return Due(f"{said}, but {why}", problem=True)
     if before is not None and _is_no_news(before, tried, run):
         return Due(f"{said}, as signed before")
     common = {**about, "head": ground.main.commit}
@@ -60,6 +63,24 @@ def _due(place: Place, ground: Ground, known: BelievedEvents, tried: Tried, run:
         how = "a job of the default branch trained it again"
         statements.append(Statement(trained, {"how": how, MATERIALS: materials(record)}))
     return Due(said, tuple(statements))
+
+
+def _is_of_same(before: Statement, tried: Tried) -> bool:
+    """Of comparisons: with the same version, by the same rules."""
+    return all(before.details.get(key) == tried.details.get(key) for key in (AGAINST, RULES))
+
+
+def _why_no_pair(ground: Ground, tried: Tried) -> str:
+    """Why it is not about a version of main, by the rules of main; or ""."""
+    against, holdout = tried.details.get(AGAINST), ground.main.application().models[tried.model].holdout
+    if holdout is None or tried.details.get(RULES) != holdout.digest:
+        return "by another `holdout` than main's gitml.yaml has"
+    try:
+        other = ground.main.original_record(tried.model, str(dict(against or {}).get("version")))
+    except (GitmlError, TypeError, ValueError):
+        return "main does not have the version that it was compared with"
+    same = against == other_of(other.version, other.files[other.artifact].sha256)
+    return "" if same else "the other version has another artifact than main's record says"
 
 
 def _is_no_news(before: Statement, tried: Tried, run: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from gitml.cijobs.comparing import compare_pair, pairs_due
 from gitml.cijobs.handover import folder_of
 from gitml.clock import now
 from gitml.control.ledger import Here
@@ -56,8 +57,11 @@ def civerify(root: Path, here: Here, order: VerifyOrder) -> Trials:
     unknown = [name for name in order.models if name not in application.models]
     if unknown or not order.models:
         raise UsageError(f"there is no model {unknown[0]}" if unknown else "no model is named", "see `gitml models`")
-    due = list(_due(main, policy, _known(here, policy, order), order))
+    known = _known(here, policy, order)
+    due = list(_due(main, policy, known, order))
     tried = tuple(_again(root, order, due) if order.again else _loaded(main, policy, order, due))
+    if not order.again:
+        tried += tuple(_compared(root, main, policy, known, order))
     trials = Trials(commit=main.commit, run=order.run, tried=tried)
     write_trials(folder_of(root), "reproduce" if order.again else "verify", order.models[0], trials)
     return trials
@@ -128,6 +132,12 @@ def _loaded(main: Mainline, policy: Policy, order: VerifyOrder, due: Sequence[Re
         for record in due:
             order.call.say(f"trying {record.reference}")
             yield try_model(shelf, record)
+
+
+def _compared(root: Path, main: Mainline, policy: Policy, known: BelievedEvents, order: VerifyOrder) -> Iterator[Tried]:
+    for pair in pairs_due(main, policy, known, order.models):
+        order.call.say(f"comparing {pair.new.reference} with {pair.old.version} of {pair.environment}")
+        yield compare_pair(root, main, pair)
 
 
 def _again(root: Path, order: VerifyOrder, due: Sequence[Record]) -> Iterator[Tried]:

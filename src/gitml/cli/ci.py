@@ -22,7 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("ci_record", "Sign what became of main: decisions, trainings, and what versions showed."),
     "monitor": ("ci_monitor", "Look at live traffic, sign what was seen, and say it on pull requests."),
     "retrain": ("ci_retrain", "Open the retrainings that are due; close those whose cause is gone."),
+    "export": ("ci_export", "Propose what was exported from live traffic, by one pull request a model."),
     "replay": ("ci_replay", "Let proposed versions answer logged requests, and say on pull requests how they did."),
+    "subjects": ("ci_subjects", "Delete old traffic, index data of people, and carry out erasures."),
     "wait": ("ci_wait", "Report on a job that no runner takes."),
     "dispatch": ("ci_dispatch", "Train the branch of a pull request that opened or became ready."),
 }

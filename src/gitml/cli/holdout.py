@@ -81,5 +81,17 @@ def _show(told: Any, found: Any) -> None:
             show(printable(f"{one.rowset.value}: {one.rows:,} rows, {share} of decisions flip"))
         if one.why and one.why != found.reason:
             show(printable(f"{one.rowset.value}: not compared, {one.why}"))
+    if held.like_traffic:
+        _show_likeness(held.like_traffic)
     for said in held.notes:
         show(printable(said))
+
+
+def _show_likeness(found: Any) -> None:
+    if found.why:
+        show(printable(f"whether the hold-out is like live traffic is not known: {found.why}"))
+        return
+    for one in found.apart:
+        what = "" if one.of == "values" else " in missing values"
+        far = f"{one.estimate:.2f} ({one.low:.2f} to {one.high:.2f})"
+        show(paint(printable(f"not like live traffic: {one.column}{what}, {far} {one.shown}"), "yellow"))

@@ -74,8 +74,8 @@ def _serve_processes(root: Path, reference: str, chosen: ServeOptions, stop: thr
 
     # Its processes need them, and could say it in a log at most.
     require("serve")
-    with serve_processes(root, reference, chosen, note=note) as (wanted, url):
-        _tell(url, wanted.record.reference, wanted.deployment)
+    with serve_processes(root, reference, chosen, note=note) as served:
+        _tell(served.url, served.plan.record.reference, served.plan.deployment)
         stop.wait()
         note("finishing what is in work")
 

@@ -40,6 +40,13 @@ _kpis = click.option(
     metavar="FILE",
     help="What `gitml kpi --json` printed: days of KPIs, which the site draws.",
 )
+_bias = click.option(
+    "--bias",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    metavar="FILE",
+    help="What `gitml bias MODEL --json` printed, which the site shows; may be repeated.",
+)
 _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what this clone knows.")
 
 
@@ -53,6 +60,7 @@ _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role of policy.yaml; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write.")
 @_kpis
+@_bias
 @_repository
 @_offline
 @as_json
@@ -68,7 +76,7 @@ def build(ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, as_json: 
     from gitml.site.build import build as write_site
     from gitml.site.order import orders
 
-    facts = _facts(ctx, **asked)
+    facts = gathered(ctx, **asked)
     for text in (*facts.notes, facts.ledger_problem):
         if text:
             note(printable(text))
@@ -84,6 +92,7 @@ def build(ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, as_json: 
 @click.option("--role", default="", metavar="ROLE", help="A role of policy.yaml; everything without it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8480, show_default=True, help="0: any that is free.")
 @_kpis
+@_bias
 @_repository
 @_offline
 @click.pass_context
@@ -98,17 +107,28 @@ def serve(ctx: click.Context, /, *, role: str, port: int, **asked: Any) -> None:
 
     root = root_of(ctx)
     view = view_of(root, role)
-    with SiteServer(lambda: _facts(ctx, **asked, pages=_SERVED), role, view, port) as server:
+    with SiteServer(lambda: gathered(ctx, **asked, pages=_SERVED), role, view, port) as server:
         show(printable(server.url))
         server.run()
 
 
-def _facts(ctx: click.Context, *, repository: str, offline: bool, kpis: Path | None, pages: int = 0) -> SiteFacts:
+def gathered(
+    ctx: click.Context,
+    *,
+    repository: str,
+    offline: bool,
+    kpis: Path | None = None,
+    bias: tuple[Path, ...] = (),
+    pages: int = 0,
+) -> SiteFacts:
+    """All that is known, with the forge where one can be asked."""
     from gitml.site.gather import SiteSource, gather
+    from gitml.site.readbusiness import bias_counts
     from gitml.site.readkpis import kpi_days
 
+    days, counts = kpi_days(kpis) if kpis else {}, bias_counts(bias)
     with _maybe_placed(ctx, offline=offline) as place:
-        source = SiteSource(root_of(ctx), os.environ, repository, place, offline, kpis=kpi_days(kpis) if kpis else {})
+        source = SiteSource(root_of(ctx), os.environ, repository, place, offline, kpis=days, bias=counts)
         return gather(replace(source, pages_per_model=pages) if pages else source)
 
 

@@ -83,7 +83,7 @@ def _row(wanted: WantedVersion) -> list[str]:
 
 
 def _wanted(state: Deployment) -> str:
-    parts = [short(state.champion.version)]
+    parts = [f"retired, last {short(state.champion.version)}" if state.retired else short(state.champion.version)]
     parts += [f"canary {short(state.canary.version)} {state.canary.weight:g} %"] if state.canary else []
     parts += [f"shadow {short(pin.version)}" for pin in state.shadow]
     return ", ".join(parts)

@@ -18,7 +18,7 @@ from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
 PROMOTE, ROLLBACK, RESUME = "gitml/promote", "gitml/rollback", "gitml/resume"
-RAISE, TAKE_BACK, RELIEVE = "gitml/raise", "gitml/take-back", "gitml/relieve"
+RAISE, TAKE_BACK, RELIEVE, RETIRE = "gitml/raise", "gitml/take-back", "gitml/relieve", "gitml/retire"
 OVERTAKEN = "Overtaken:"
 CHANGE, REQUESTED = "Gitml-Change", "Gitml-Requested-By"
 BEGIN, END = "<!-- gitml:change:begin -->", "<!-- gitml:change:end -->"

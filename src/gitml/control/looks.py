@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gitml.control.place import Place
 from gitml.control.signing import Signer
+from gitml.evidence.biases import KIND as BIAS
+from gitml.evidence.biases import SignedBias, biases_of
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
 from gitml.evidence.impacts import KIND as IMPACT
@@ -15,13 +17,14 @@ from gitml.evidence.impacts import SignedImpact, impacts_of
 from gitml.evidence.lookcommits import MOST_COMMITS, MonitorName, look_message, newest_of
 from gitml.evidence.looks import KIND, Looks, looks_of
 from gitml.evidence.reader import EvidenceRules, believed_of
+from gitml.evidence.served import KIND as HOUR
 from gitml.evidence.statement import Statement
 from gitml.evidence.trust import Believed
 from gitml.git import ledger
 from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.git.commands import Git
 from gitml.git.edit import Who, commit_tree
-from gitml.git.ledger import LOOKS
+from gitml.git.ledger import LOOKS, SERVED
 from gitml.git.ledgerline import NAME, LedgerEntry
 from gitml.git.orphan import Remote, growth
 from gitml.git.repository import Repository
@@ -39,11 +42,30 @@ def read_looks(
     has many; who needs the last ones reads no others. Raises OutsideError when Git cannot read it.
     """
     repository = Repository(root)
-    entries = ledger.remembered(repository, head, LOOKS).entries
     first = f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}" if since else ""
-    found = [entry for entry in entries if (named := NAME.fullmatch(entry.name)) and named["kind"] == kind]
-    found = [entry for entry in found if _stamp(entry) >= first]
+    found = [entry for entry in _entries(repository, head, LOOKS, kind) if _stamp(entry) >= first]
     return tuple(sorted(believed_of(repository, found, rules), key=lambda one: one.name))
+
+
+def read_hours(root: Path, head: str, rules: EvidenceRules, span: timedelta) -> tuple[Believed, ...]:
+    """What agents told of their hours, from ``span`` before the newest one on, believed or not, oldest first.
+
+    Raises OutsideError when Git cannot read the branch.
+    """
+    repository = Repository(root)
+    found = {entry.name: entry for entry in _entries(repository, head, SERVED, HOUR)}
+    # A name says when it was signed; which one counts is not known yet, so that nobody's clock moves the window far.
+    stamps = sorted(_stamp(entry) for entry in found.values() if _stamp(entry) <= f"{rules.now:%Y%m%dT%H%M%SZ}")
+    if not stamps:
+        return ()
+    first = f"{datetime.strptime(stamps[-1], '%Y%m%dT%H%M%SZ') - span:%Y%m%dT%H%M%SZ}"
+    new = [entry for entry in found.values() if _stamp(entry) >= first]
+    return tuple(sorted(believed_of(repository, new, rules), key=lambda one: one.name))
+
+
+def _entries(repository: Repository, head: str, branch: str, kind: str) -> list[LedgerEntry]:
+    entries = ledger.remembered(repository, head, branch).entries
+    return [entry for entry in entries if (named := NAME.fullmatch(entry.name)) and named["kind"] == kind]
 
 
 def _stamp(entry: LedgerEntry) -> str:
@@ -76,6 +98,11 @@ def heard_canaries(
 def heard_impacts(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedImpact, ...]:
     """What KPIs did after changes, as the forge has it now and as it counts. As ``heard_looks``."""
     return impacts_of(_counting(place.root, place.remote, rules, since, IMPACT, ()))
+
+
+def heard_biases(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedBias, ...]:
+    """Whom models selected, as the forge has it now and as it counts. As ``heard_looks``."""
+    return biases_of(_counting(place.root, place.remote, rules, since, BIAS, ()))
 
 
 def _counting(

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from gitml.derivation.claim import Claim
 from gitml.derivation.testrules import digest_of_test, rules_on
 from gitml.errors import FailedError
-from gitml.evidence.canaries import Pair, ToldEvaluation, details_of
+from gitml.evidence.canaries import details_of
+from gitml.evidence.evaluations import Pair, ToldEvaluation
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.git.edit import tree_with

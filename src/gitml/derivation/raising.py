@@ -8,7 +8,7 @@ from datetime import datetime
 from gitml.derivation.candidate import FRESH, CandidateOnMain, claimed, judged, tree_of
 from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError
-from gitml.evidence.canaries import ToldEvaluation
+from gitml.evidence.evaluations import ToldEvaluation
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.registry.desired import with_canary

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gitml.derivation.candidate import CandidateOnMain, claimed, judged, tree_of
 from gitml.derivation.claim import Claim
 from gitml.errors import FailedError
-from gitml.evidence.canaries import ToldEvaluation
+from gitml.evidence.evaluations import ToldEvaluation
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.registry.desired import without_shadow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from gitml.derivation.candidate import candidates_on
 from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError, OutsideError
 from gitml.evidence.looks import KIND as LOOK
@@ -13,24 +14,31 @@ from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.git.edit import tree_with
 from gitml.git.tree import Tree
+from gitml.policy.change import in_force
+from gitml.policy.freezes import frozen
 from gitml.registry.resolve import deployment_in, environments
 from gitml.registry.store import versions
+from gitml.reports.promotion import short
+from gitml.retraining.brakes import Brake
 from gitml.retraining.causes import (
     NamedLook,
     TrainingCause,
     WatchedVersion,
     by_data,
+    by_erasure,
     by_looks,
     by_schedule,
     by_upstream,
 )
 from gitml.retraining.data import changed_data
+from gitml.retraining.erased import remembered_by
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec import parse_application, parse_policy
 from gitml.spec.application import Application
-from gitml.spec.policy import POLICY
+from gitml.spec.policy import POLICY, Policy
 from gitml.spec.retrain import RetrainSpec
 from gitml.spec.root import APPLICATION
+from gitml.verdict import Phase
 
 NAME = "retrain"
 
@@ -51,7 +59,46 @@ def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
     found = _found(git, claim, app, (model, kind), causes)
     if not any(cause.stands for cause in found):
         raise FailedError(f"nothing that it names shows the cause {kind}")
+    if brake := _forbidden(git, claim, model, causes):
+        raise FailedError(f"was asked for although nobody may: {brake}")
     return tree_at(git, claim.base, spec, moment)
+
+
+def _forbidden(git: Git, claim: Claim, model: str, causes: Sequence[Statement]) -> Brake | None:
+    """What forbade it at the moment of the claim, by the base that it names: a person gets past none of that either."""
+    tree = git.at(claim.base)
+    policy = parse_policy(tree.read(POLICY) or b"") if tree.entry(POLICY) else None
+    if policy is None:
+        return None
+    broken = (_broken(cause) for cause in causes[-1:])
+    return next((b for b in (*broken, *forbidden_on(tree, policy, model, moment_of(claim))) if b), None)
+
+
+def _broken(newest: Statement) -> Brake | None:
+    """Of the newest look that it names."""
+    try:
+        look = LookDetails.model_validate(dict(newest.details)).look
+    except ValueError:
+        return None  # no look, which was refused before
+    quality = look.verdicts.get("quality")
+    if quality is None or quality.phase is not Phase.FAILED:
+        return None
+    return Brake("contract", f"the data break their contract in {look.environment}: {quality.reason}", is_final=True)
+
+
+def forbidden_on(tree: Tree, policy: Policy, model: str, at: datetime) -> Iterator[Brake]:
+    """Freezes, holds and undecided candidates: nothing is trained again while they last, whoever asks."""
+    for place in environments(tree, model):
+        for freeze in frozen(policy.freezes, place, at):
+            yield Brake("freeze", f"{place} is frozen: {freeze.reason}", freeze.until, is_final=True)
+        state = deployment_in(tree, model, place)
+        if state and (hold := in_force(state.hold, at)):
+            yield Brake("hold", f"{place} is held by {hold.by}: {hold.reason}", hold.until, is_final=True)
+        beside = [one.pin.version for one in candidates_on(tree, model, place)]
+        beside += [state.canary.version] if state and state.canary else []
+        for version in dict.fromkeys(beside):
+            said = f"{short(version)} is tried beside the champion of {place}, and is undecided"
+            yield Brake("canary", said, is_final=True)
 
 
 def tree_at(git: Git, base: str, spec: RetrainSpec, moment: datetime) -> str:
@@ -79,6 +126,8 @@ def _found(
         return tuple(by_schedule(spec, model, newest, moment))
     if kind == "new_data":
         return tuple(by_data(spec, model, changed_data(git, claim.base, model, newest, spec.data), moment))
+    if kind == "erasure":
+        return tuple(by_erasure(spec, model, remembered_by(tree, model, newest), moment))
     if kind == "upstream":
         return tuple(by_upstream(spec, model, changed_upstream(git, claim.base, model, moment)))
     rules = parse_policy(tree.read(POLICY) or b"").retraining.looks

@@ -9,7 +9,7 @@ from gitml.derivation.candidate import FRESH, CandidateOnMain, claimed, judged, 
 from gitml.derivation.claim import Claim, moment_of
 from gitml.derivation.takeback import HOLDER
 from gitml.errors import FailedError
-from gitml.evidence.canaries import ToldEvaluation
+from gitml.evidence.evaluations import ToldEvaluation
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.registry.desired import rolled_back

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from gitml.derivation.candidate import CandidateOnMain, claimed, judged, tree_of
 from gitml.derivation.claim import Claim
 from gitml.errors import FailedError, GitmlError
-from gitml.evidence.canaries import ToldEvaluation
+from gitml.evidence.evaluations import ToldEvaluation
 from gitml.evidence.statement import Statement
 from gitml.git.commands import Git
 from gitml.git.tree import Tree

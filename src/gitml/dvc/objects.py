@@ -15,6 +15,7 @@ from typing import Any
 
 from dvc_data.hashfile.db import get_index
 
+from gitml.dvc.sidefiles import SideFiles, put_whole
 from gitml.errors import IntegrityError, OutsideError
 
 OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
@@ -58,6 +59,40 @@ class Store:
     def place(self) -> str:
         """Where the objects lie, as a path or URL."""
         return str(self._odb.fs.unstrip_protocol(self._odb.path))
+
+    @property
+    def beside(self) -> SideFiles:
+        """Files of ours at the same place."""
+        return SideFiles(self.name, self._odb)
+
+    def has(self, oid: str) -> bool:
+        """Whether an object of that name is there. Raises OutsideError where that cannot be told."""
+        try:
+            return bool(self._odb.fs.exists(self._odb.oid_to_path(oid)))
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"the {self.name} cannot be asked: {exc}") from exc
+
+    def refuse_unseen(self) -> None:
+        """Raise OutsideError where it cannot be shown that an object is gone: a server that is away, or a folder that
+        is not mounted, has none of them either."""
+        hint = "see that it is mounted and can be reached, and call this again"
+        if self._local:
+            if not Path(self._odb.path).is_dir():
+                raise OutsideError(f"nothing is at {self.place}", hint)
+            return
+        if self._odb.fs.protocol in ("http", "https"):
+            raise OutsideError(f"{self.place} cannot list its objects, so none can be shown to be gone", hint)
+        try:
+            self._odb.fs.fs.ls(self._odb.path)
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"the objects of the {self.name} cannot be listed: {exc}", hint) from exc
+
+    def put(self, oid: str, source: Path) -> None:
+        """Copy a file there whose MD5 is its name. It appears whole."""
+        try:
+            put_whole(self._odb.fs, source, self._odb.oid_to_path(oid), mode=0o444)
+        except Exception as exc:  # each kind of storage has errors of its own
+            raise OutsideError(f"{oid} cannot be written to the {self.name}: {exc}") from exc
 
     def listed(self) -> dict[str, Stored]:
         """Every object, by its name. Files that are no objects are left out."""

@@ -82,7 +82,9 @@ class Dvc:
         return Store(f"remote {remote}", self._repo.cloud.get_remote_odb(remote, "gc", hash_name="md5"))
 
     def remote_names(self) -> tuple[str, ...]:
-        return tuple(self._repo.config["remote"])
+        """The default one first."""
+        default = self._repo.config["core"].get("remote")
+        return tuple(sorted(self._repo.config["remote"], key=lambda name: bool(name != default)))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -203,10 +205,8 @@ class Dvc:
 
     @translated
     def restore(self, name: str) -> bool:
-        """Put the outputs that the lock entry names into the workspace, from the cache or the remote.
-
-        False if they are to be had nowhere. Raises IntegrityError when they are hostile or not what they should be.
-        """
+        """Put the outputs that the lock entry names into the workspace, from the cache or the remote; False if they
+        are to be had nowhere. Raises IntegrityError when they are hostile or not what they should be."""
         return self._outputs.restore(self._stage(name))
 
     @translated
@@ -298,8 +298,8 @@ class Dvc:
     @translated
     def add(self, path: str) -> Content:
         """Put the file or folder ``path`` (relative to ``root``) into the cache and write its ``.dvc`` file."""
+        refuse_escape(path, "the call")
         for name in (path, f"{path}.dvc"):
-            refuse_escape(path, "the call")
             refuse_symlinks(self.root, name, cache=self.cache_folder)
         (stage,) = self._repo.add(str(self.root / path))
         return self._outputs.content(stage.outs[0])

@@ -14,6 +14,7 @@ from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.matching import Match, deployment_of, matched
 from gitml.evidence.records import changed
 from gitml.evidence.trust import Believed
+from gitml.gates.review_age import last_review
 from gitml.git.history import Landed
 from gitml.kinds import KINDS
 from gitml.verdict import Phase, Verdict
@@ -78,6 +79,7 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
         rows.append(_row(match, mine))
     found += _records(facts, chain, start)
     found += _governing(facts, start)
+    found += _reviews(facts, chain)
     found += _loose(facts, chain, {event.name for match in matches for event in match.events})
     if not facts.rules.keys:
         found.append(Finding(Kind.NO_POLICY, "policy.yaml", "main names no key, so no evidence can be believed"))
@@ -165,6 +167,19 @@ def _records(facts: AuditFacts, chain: Chain, start: int) -> Iterator[Finding]:
     for landed, finding in changed(facts.records, facts.prefix, spoken_of):
         if facts.order[landed.commit] > start:
             yield finding
+
+
+def _reviews(facts: AuditFacts, chain: Chain) -> Iterator[Finding]:
+    """Models that run, and that nobody reviewed in time."""
+    for model, seconds in facts.reviewed_within.items():
+        last, path = last_review(chain.events, model), f"{facts.prefix}models/{model}/"
+        if last is None:
+            yield Finding(Kind.NEVER_REVIEWED, path, "runs, and no review of it is signed: `gitml review`")
+        elif last.result != "passed":
+            yield Finding(Kind.REVIEW_OVERDUE, path, f"runs, and its review of {last.time:%Y-%m-%d} failed")
+        elif last.time + timedelta(seconds=seconds) < datetime.fromisoformat(facts.at):
+            due = last.time + timedelta(seconds=seconds)
+            yield Finding(Kind.REVIEW_OVERDUE, path, f"runs, and its review was due on {due:%Y-%m-%d}")
 
 
 def _loose(facts: AuditFacts, chain: Chain, used: set[str]) -> Iterator[Finding]:

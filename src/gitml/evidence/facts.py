@@ -60,7 +60,9 @@ class AuditFacts:
     records more than once. ``ledger``: the commits of the ledger's own line; ``line`` what readers make of it, with all
     that it was put in front of; ``contents`` the blobs; ``lines`` the second parents there that are ledgers themselves.
     ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
-    ``looks``: what is wrong with the looks of monitors, whose contents no export holds.
+    ``looks``: what is wrong with the looks of monitors, whose contents no export holds. ``reviewed_within``: of each
+    model that runs and has to be reviewed, how often, in seconds; ``at``: the moment that its reviews are judged at, in
+    ISO form, so that an export is judged alike later.
     """
 
     repository: str
@@ -81,6 +83,8 @@ class AuditFacts:
     host: str = ""
     records: tuple[Landed, ...] = ()
     looks: tuple[Finding, ...] = ()
+    reviewed_within: Mapping[str, float] = field(default_factory=dict)
+    at: str = ""
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     LOOK_CORRECTED = "look-corrected"
     LOOK_DISAGREES = "look-disagrees"
     CANARY_CONTRADICTED = "canary-contradicted"
+    REVIEW_OVERDUE = "review-overdue"
+    NEVER_REVIEWED = "never-reviewed"
 
 
 # What may be harmless: there is not enough to call it a failure, and too much to call it a success.
@@ -50,6 +52,7 @@ _UNCLEAR = frozenset(
         Kind.NO_POLICY,
         Kind.LOOK_CORRECTED,
         Kind.LOOK_DISAGREES,
+        Kind.NEVER_REVIEWED,
     }
 )
 

@@ -15,7 +15,8 @@ from gitml.derivation.candidate import CandidateOnMain, claimed
 from gitml.derivation.claim import Claim
 from gitml.derivation.testrules import digest_of_test, rules_on
 from gitml.errors import FailedError, GitmlError
-from gitml.evidence.canaries import Canaries, SignedCanary, made_at
+from gitml.evidence.canaries import Canaries, SignedCanary
+from gitml.evidence.evaluations import made_at
 from gitml.evidence.trust import LEEWAY
 from gitml.gate.derived import DerivedCommit
 from gitml.gate.ground import Ground

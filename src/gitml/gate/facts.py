@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gitml.errors import SpecError
 from gitml.evidence import bearing
 from gitml.evidence.statement import Binding, SignedChange
 from gitml.evidence.trust import Believed
 from gitml.gate.beside import rules_of_test
+from gitml.gate.changed import NOT_COMPARED, changes_since
 from gitml.gate.departed import departure
 from gitml.gate.described import misdescribed
 from gitml.gate.members import members_of, with_members
@@ -221,8 +222,16 @@ def _alone(
         judged_beside=sources.beside,
         test_rules=rules_of_test(sources.shelf.main, model, environment),
         upstreams=sources.upstreams(record, environment) if asked else _NOBODY_ASKS,
+        review_within=_review_within(sources, model),
+        changed=changes_since(sources.shelf, before, record) if before else NOT_COMPARED,
     )
     return found, record
+
+
+def _review_within(sources: Sources, model: str) -> timedelta | Unknown:
+    spec = sources.shelf.application.models.get(model)
+    found = sources.policy.reviews.within(spec) if spec else None
+    return found or Unknown(f"neither `reviews` of policy.yaml nor gitml.yaml says how often {model} is reviewed")
 
 
 def _was(sources: Sources, edit: Edit, pin: Pin) -> Part | None:

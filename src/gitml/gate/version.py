@@ -97,6 +97,7 @@ def version_of(
         metrics=_metrics(shelf, record, replicates),
         better=dict(model.better) if model else {},
         resamples=_resamples(replicates),
+        holdout=model.holdout.digest if model and model.holdout else "",
         slices=_role(shelf, record, "slices", _slices),
         signature=signature,
         data_until=_data_until(signature),

@@ -34,8 +34,9 @@ class Need:
     ``what`` is ``metrics`` (the value ``name``), ``better`` (the direction of ``name``), ``groups`` (``name`` by
     ``column`` in the slices file), ``evidence`` (the kind ``name``), ``look`` (the verdict ``name`` of a monitor in the
     environment ``column``, '' for the one before, ``within`` which a window must end), ``canary`` (rules for
-    candidates there), ``audited`` (an audit for bias that gitml.yaml names), or a key of the model in gitml.yaml that
-    must be there. ``at`` is where below the gate's own key it is asked for.
+    candidates there), ``audited`` (an audit for bias that gitml.yaml names), ``reviews`` (how often the model is
+    reviewed), or a key of the model in gitml.yaml that must be there. ``at`` is where below the gate's own key it is
+    asked for.
     """
 
     what: str

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gitml.fields import FileSection, MetricName, Number
+from gitml.fields import FileSection, Flag, MetricName, Number
 from gitml.gates.base import SCIENTIST, Advice, Need
 from gitml.gates.facts import Facts, Unknown, Version
+from gitml.gates.samerows import difference_on_same_rows
 from gitml.gates.verdicts import failed, number, passed, shown, together, unclear
 from gitml.stats.comparison import Difference, Estimate, difference
 from gitml.verdict import Verdict
@@ -21,6 +22,9 @@ class Margin(FileSection):
     margin: Annotated[Number, Field(ge=0)] = Field(
         description="In the metric's own unit; the interval of the paired difference must lie above it."
     )
+    same_rows: Flag = Field(
+        False, description="Judge only signed evidence `compared`: both versions on the same held-out rows."
+    )
 
 
 KEY = Annotated[Mapping[MetricName, Margin], Field(min_length=1)]
@@ -28,7 +32,8 @@ MEANING = "Not worse than what runs there now by more than a margin."
 ADVICE = Advice(
     SCIENTIST,
     "train a version that is not worse than what runs",
-    "evaluate on more data, so that the interval is narrower than the margin",
+    "evaluate on more data, so that the interval is narrower than the margin; where evidence `compared` is missing, "
+    "wait for main's job `verify`",
 )
 
 
@@ -37,12 +42,15 @@ def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
 
         champion:
           auc: {margin: 0.01}
-          cost_per_flight: {margin: 0.2}
+          cost_per_flight: {margin: 0.2, same_rows: true}
 
     Judged is the 95 % interval of the difference, not the difference: successful if all of it is better than the
     margin allows, failed if all of it is worse, inconclusive if the margin lies inside: then the data cannot tell, and
     more of it, or a wider margin, is needed. The interval is paired where both versions kept replicates of the same
-    rows and seed, else it is the wider one of independent estimates; with neither there is nothing to judge on.
+    rows and seed. Else, where a job of main let both answer the new version's held-out rows (signed evidence `compared`
+    on exactly these two, under `holdout` of gitml.yaml as it is now), it is the one that was found there; else the
+    wider one of independent estimates, which a version passes whose own rows were easier. With `same_rows: true` there
+    must be such evidence, and nothing else counts. Without any interval there is nothing to judge on.
     Refits with other seeds do not widen it: judged are these two models, not the change that made one of them.
     Which direction is better, gitml.yaml says under ``better``. Where no champion runs, there is nothing to be worse
     than: successful.
@@ -57,18 +65,35 @@ def judge(facts: Facts, wanted: Mapping[str, Margin]) -> Verdict:
     same = (champion.version, champion.artifact) == (facts.candidate.version, facts.candidate.artifact)
     if same:
         return passed("it is what answers there now")
-    parts = [_judge(name, margin.margin, facts.candidate, champion) for name, margin in wanted.items()]
+    parts = [_judge(name, margin, facts, champion) for name, margin in wanted.items()]
     return together(parts, f"not worse than {champion.short} by more than the margins")
 
 
 def needs(wanted: Mapping[str, Margin]) -> tuple[Need, ...]:
-    return (*(Need("better", name, at=(name,)) for name in wanted), Need("replicates"))
+    directions = (Need("better", name, at=(name,)) for name in wanted)
+    same = [name for name, margin in wanted.items() if margin.same_rows]
+    alone = [Need("replicates")] if len(same) < len(wanted) else []
+    held = [Need("holdout", at=(same[0],)), Need("evidence", "compared")] if same else []
+    return (*directions, *alone, *held)
 
 
-def _judge(name: str, margin: float, candidate: Version, champion: Version) -> Verdict:
+def _judge(name: str, wanted: Margin, facts: Facts, champion: Version) -> Verdict:
+    candidate = facts.candidate
     direction = candidate.better.get(name)
     if direction not in ("higher", "lower"):
         return unclear(f"gitml.yaml does not say whether {name} is better higher or lower")
+    paired = bool(candidate.resamples) and candidate.resamples == champion.resamples
+    if wanted.same_rows or not paired:
+        told = difference_on_same_rows(facts, champion, name)
+        if not isinstance(told, Unknown):
+            return _by_interval(told, wanted.margin, direction)
+        if wanted.same_rows:
+            return unclear(told.reason)
+    return _by_replicates(name, wanted.margin, candidate, champion)
+
+
+def _by_replicates(name: str, margin: float, candidate: Version, champion: Version) -> Verdict:
+    direction = candidate.better[name]
     new, old = _estimate(name, candidate), _estimate(name, champion)
     if isinstance(new, Unknown) or isinstance(old, Unknown):
         return unclear(_gap(new, old))
@@ -79,6 +104,11 @@ def _judge(name: str, margin: float, candidate: Version, champion: Version) -> V
         return unclear(f"{name} has no interval to judge the difference on")
     if not low <= new.value - old.value <= high:
         return unclear(f"the replicates of {name} do not belong to its values")
+    return _by_interval(found, margin, direction)
+
+
+def _by_interval(found: Difference, margin: float, direction: str) -> Verdict:
+    low, high = found.low or 0.0, found.high or 0.0
     worst, best = (low, high) if direction == "higher" else (-high, -low)
     return _compared(found, margin, worst, best)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from gitml.gates.exemption import Exemption
@@ -66,7 +66,8 @@ class Version:
 
     ``artifact`` is the SHA-256 that the record says, ``size`` in bytes. ``verified`` says how the bytes were compared
     with it. ``resamples`` names the rows and seed of the metrics' replicates: equal names pair, "" pairs with nothing.
-    ``authors`` made the commits that the version came from. ``bias_audited``: when its model was, last.
+    ``authors`` made the commits that the version came from. ``bias_audited``: when its model was, last. ``holdout``:
+    the digest of how base compares two versions on the same rows, "" where it does not.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Version:
     metrics: Mapping[str, Estimate] | Unknown = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     resamples: str = ""
+    holdout: str = ""
     slices: Sequence[Mapping[str, Any]] | Unknown = field(default_factory=lambda: Unknown("the version has no slices"))
     signature: Mapping[str, Any] | Unknown = field(default_factory=lambda: Unknown("the version has no signature"))
     data_until: datetime | Unknown = field(
@@ -224,7 +226,9 @@ class Facts:
     for a rollback alone; None: base never had it as the champion. ``looks`` are those that count of an id, of all
     monitors, read where a gate asks for them; ``judged_beside`` are evaluations of the candidate, under ``test_rules``
     or others. ``was``: as what base has it there. ``upstreams`` are the models that it is built on, looked up where a
-    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none.
+    gate asks for them; ``members`` what an ensemble pins, empty for a model that is none. ``review_within``: how long
+    after its last review a model is to be reviewed again. ``changed``: what differs from the champion, by part of the
+    lineage, and under ``use`` what gitml.yaml says of the model.
     """
 
     now: datetime
@@ -252,3 +256,9 @@ class Facts:
         default_factory=lambda: Unknown("nobody looked at the models that it is built on")
     )
     members: tuple[MemberFact, ...] | Unknown = ()
+    changed: Mapping[str, tuple[str, ...]] | Unknown = field(
+        default_factory=lambda: Unknown("nobody compared it with what runs")
+    )
+    review_within: timedelta | Unknown = field(
+        default_factory=lambda: Unknown("nothing says how often the model is to be reviewed")
+    )

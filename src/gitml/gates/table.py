@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitml.gates import (
     audit_age,
     canary,
+    capacity,
     champion,
     data_age,
     drift,
@@ -16,9 +17,11 @@ from gitml.gates import (
     metrics,
     quality,
     reproduced,
+    review_age,
     signature,
     size,
     slices,
+    substantial,
     upstream,
 )
 from gitml.gates.base import PolicyGate
@@ -32,9 +35,12 @@ GATES: dict[str, PolicyGate] = {
     "data_age": data_age,
     "size": size,
     "latency": latency,
+    "capacity": capacity,
     "slices": slices,
     "fairness": fairness,
     "audit_age": audit_age,
+    "review_age": review_age,
+    "substantial": substantial,
     "quality": quality,
     "drift": drift,
     "harm": harm,

@@ -1,6 +1,7 @@
 """The ledger: an orphan branch with one file for each event, to which files are only ever added.
 
-Looks of monitors lie on another branch of this form: what takes a ``branch`` is told which one is meant.
+Looks of monitors and hours of servers lie on other branches of this form: what takes a ``branch`` is told which one is
+meant.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from gitml.git.orphan import Addition, Remote, add, add_to
 from gitml.git.repository import FILE, Repository
 from gitml.git.runner import git
 
-__all__ = ["BRANCH", "LOOKS", "Event", "Remote", "append", "event_name", "fetch", "read"]
+__all__ = ["BRANCH", "LOOKS", "SERVED", "Event", "Remote", "append", "event_name", "fetch", "read"]
 
-BRANCH, LOOKS = "gitml-ledger", "gitml-looks"
+BRANCH, LOOKS, SERVED = "gitml-ledger", "gitml-looks", "gitml-served"
 _LOCAL = "refs/remotes/gitml/"
 LOCAL = f"{_LOCAL}{BRANCH}"
 MAX_EVENT = 1_000_000
 _AT_ONCE = 32_000_000
 _MOST_EVENTS, _MOST_BYTES = 20_000, 256_000_000
-_MEMORY = {BRANCH: "ledger-only-grew", LOOKS: "looks-only-grew"}
+_MEMORY = {BRANCH: "ledger-only-grew", LOOKS: "looks-only-grew", SERVED: "served-only-grew"}
 _ABSENT = "couldn't find remote ref"
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 

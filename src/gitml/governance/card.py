@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gitml.git.ledger import BRANCH as LEDGER
 from gitml.governance.described import DescribedVersion
 from gitml.registry.record import Metric
 from gitml.reports.cardfacts import CardLine, CardMetric, CardSection, ModelCard
@@ -17,6 +18,7 @@ _CLASSES = ("accuracy", "auc", "brier", "f1", "log_loss", "macro_f1", "precision
 _NUMBERS = ("mae", "mape", "mse", "r2", "rmse")
 _LIBRARIES = {"skops": "sklearn", "onnx": "onnx"}
 _UNTOLD = "nobody says"
+_MOST_INPUTS = 10
 
 
 def card(version: DescribedVersion) -> ModelCard:
@@ -25,7 +27,9 @@ def card(version: DescribedVersion) -> ModelCard:
     kind = format_of(version.application.models, record.model, record.artifact)
     sections = (
         CardSection("Use", tuple(_use(version))),
+        CardSection("Who decided on it", tuple(_decisions(version))),
         CardSection("How good it is", tuple(_quality(version))),
+        CardSection("What it goes by", tuple(_importance(version)), is_exact=True),
         CardSection("Inputs and outputs", tuple(_signature(version)), is_exact=True),
         CardSection("Made of", tuple(_made_of(version)), is_exact=True),
         CardSection("Identity", tuple(_identity(version)), is_exact=True),
@@ -71,6 +75,28 @@ def _quality(version: DescribedVersion) -> Iterator[CardLine]:
         better = version.model.better.get(name)
         value = figure(metric.value, places) + (f" (95 %: {interval})" if interval else "")
         yield CardLine(name, value + (f", {better} is better" if better else ""), version.path)
+
+
+def _decisions(version: DescribedVersion) -> Iterator[CardLine]:
+    if version.decisions is None:
+        yield CardLine("approvals", "not known here: this clone has no ledger that can be read", LEDGER)
+        return
+    for one in version.decisions:
+        report = f": {one.report}" if one.report else ""
+        yield CardLine(
+            one.about, f"{one.result}, {one.time}, by {', '.join(one.people) or 'nobody'}{report}", one.event
+        )
+    if not version.decisions:
+        yield CardLine("approvals", "none is signed", LEDGER)
+
+
+def _importance(version: DescribedVersion) -> Iterator[CardLine]:
+    told, path = version.importance, version.record.roles.get("importance", "")
+    for one in told.inputs[:_MOST_INPUTS] if told else ():
+        places = decimals(None if one.low is None or one.high is None else one.high - one.low)
+        interval = between(one.low, one.high, places)
+        value = f"{figure(one.value, places)} of {told.metric}" if told else ""
+        yield CardLine(one.name, value + (f" (95 %: {interval})" if interval else ""), path)
 
 
 def _places(metric: Metric) -> int:

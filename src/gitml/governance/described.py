@@ -10,15 +10,18 @@ from pathlib import Path
 from gitml.errors import OutsideError
 from gitml.git.commands import Git
 from gitml.git.tree import Tree, WorkTree
+from gitml.governance.approvals import VersionDecision
 from gitml.pipelines.packages import locked
 from gitml.refs import parse
 from gitml.registry import Deployed, Record, deployed, record_path, resolve
+from gitml.reports.importancefacts import ReportedImportance, parse_importance
 from gitml.spec import Application, Model, load_application
 
 
 @dataclass(frozen=True)
 class DescribedVersion:
-    """``packages`` by name; None where the lock file that the record names is not to be had."""
+    """``packages`` by name; None where the lock file that the record names is not to be had. ``decisions`` are what the
+    ledger has of people; None where it was not read."""
 
     application: Application
     model: Model
@@ -26,6 +29,8 @@ class DescribedVersion:
     path: str
     packages: tuple[tuple[str, str], ...] | None
     places: tuple[Deployed, ...]
+    importance: ReportedImportance | None = None
+    decisions: tuple[VersionDecision, ...] | None = None
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -40,7 +45,8 @@ def described(root: Path, reference: str) -> DescribedVersion:
     record = resolve(tree, parse(reference), list(app.models))
     places = tuple(p for p in deployed(tree, record.model) if p.version == record.version)
     path = record_path(record.model, record.version)
-    return DescribedVersion(app, app.models[record.model], record, path, _packages(root, record), places)
+    importance = _importance(root, record)
+    return DescribedVersion(app, app.models[record.model], record, path, _packages(root, record), places, importance)
 
 
 def _packages(root: Path, record: Record) -> tuple[tuple[str, str], ...] | None:
@@ -52,6 +58,19 @@ def _packages(root: Path, record: Record) -> tuple[tuple[str, str], ...] | None:
             found = locked(raw.decode("utf-8"), record.packages.path, record.packages.python)
             return tuple(sorted((one.name.lower(), _pin(str(one.specifier))) for one in found))
     return None
+
+
+def _importance(root: Path, record: Record) -> ReportedImportance | None:
+    """What it goes by, if the file is to be had as the record names it."""
+    file = record.files.get(record.roles.get("importance", ""))
+    if file is None:
+        return None
+    contents = (tree.read(record.roles["importance"]) for tree in _trees(root, record))
+    return next((parse_importance(raw) for raw in contents if raw and sha256_of(raw) == file.sha256), None)
+
+
+def sha256_of(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _pin(specifier: str) -> str:

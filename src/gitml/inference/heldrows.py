@@ -37,13 +37,32 @@ class HeldRows:
     moments: Any | None
 
 
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows with a label. ``unit``: shape (n,), which of them count as one observation, and ``word`` what that is."""
+
+    table: pa.Table
+    unit: Any
+    word: UnitWord
+    moments: Any | None
+
+
 def read_held(place: Path, spec: HoldOut, sides: tuple[Predictor, Predictor], time: str = "") -> HeldRows:
     """Rows with labels, and what both ``sides``, the old and the new version, answer. ``time``: their column of
     times, where it is not the one of ``spec``.
 
     Raises GitmlError for rows that a version cannot answer, or without a label.
     """
-    table = _table(place, sides[1], spec.rows)
+    held = labelled_rows(place, spec, sides[1], time)
+    table = held.table
+    answers = [_answers(side, table, who) for side, who in zip(sides, ("the other version", "it"), strict=True)]
+    (truth, old, new), numeric = numbers_of([table[spec.label].to_pylist(), *answers])
+    return HeldRows(table, AnsweredRows(held.unit, truth, old, new, numeric), held.word, held.moments)
+
+
+def labelled_rows(place: Path, spec: HoldOut, side: Predictor, time: str = "") -> LabelledRows:
+    """The same as they are read, of one version. Raises GitmlError."""
+    table = _table(place, side, spec.rows)
     time = time or spec.time or ""
     for name in [name for name in (spec.label, time, spec.unit) if name]:
         if name not in table.schema.names:
@@ -53,9 +72,7 @@ def read_held(place: Path, spec: HoldOut, sides: tuple[Predictor, Predictor], ti
         raise InconclusiveError("it has no row with a label")
     moments = _moments(table, time) if time else None
     unit, word = _units(table, spec, moments)
-    answers = [_answers(side, table, who) for side, who in zip(sides, ("the other version", "it"), strict=True)]
-    (truth, old, new), numeric = _numbers([table[spec.label].to_pylist(), *answers])
-    return HeldRows(table, AnsweredRows(unit, truth, old, new, numeric), word, moments)
+    return LabelledRows(table, unit, word, moments)
 
 
 def _table(place: Path, side: Predictor, named: str) -> pa.Table:
@@ -122,7 +139,7 @@ def _answers(side: Predictor, table: pa.Table, who: str) -> list[Any]:
     return found
 
 
-def _numbers(columns: Sequence[list[Any]]) -> tuple[list[Any], bool]:
+def numbers_of(columns: Sequence[list[Any]]) -> tuple[list[Any], bool]:
     """Columns as numbers; words as codes that are the same in all of them."""
     try:
         return [np.array(column, dtype=np.float64) for column in columns], True

@@ -23,19 +23,22 @@ from gitml.fields import WrongValueError, parse_until
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf, loader
 from gitml.inference.heldrows import HeldRows, first_line, read_held, why_unread
+from gitml.inference.likeness import like_traffic
 from gitml.inference.samerows import AnsweredRows, MetricRules, calibration, flips, metric_rows, slice_rows
+from gitml.inference.watches import floors_of
 from gitml.inference.windowchange import window_change
 from gitml.models.model import Predictor
 from gitml.models.quarantine import Quarantine
+from gitml.monitoring.drift.scan import Floors
 from gitml.refs import parse as parse_reference
 from gitml.registry import Record, deployment_in, replaced, resolve
 from gitml.registry.load import Loader
 from gitml.reports.facts import Outcome, ReportedModel
-from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows, SliceRow, WindowChange
+from gitml.reports.holdoutfacts import LikeTraffic, ReportedHoldOut, RowSet, SameRows, SliceRow, WindowChange
 from gitml.reports.rowfacts import ComparisonRole
 from gitml.spec import load_application
 from gitml.spec.application import Model
-from gitml.spec.holdout import HoldOut
+from gitml.spec.holdout import DecisionCost, HoldOut
 from gitml.stats.fixedsample import FEWEST_UNITS
 from gitml.traffic.private import EVERY_COLUMN
 
@@ -56,7 +59,8 @@ class Opponent:
 @dataclass(frozen=True)
 class HoldOutCase:
     """What is compared: ``load_new`` and ``load_old`` bring a record's model. ``private`` columns are told no values
-    of."""
+    of. ``only``: just these rows, for what judges the two versions themselves; so refits of their trainings widen no
+    interval. ``floors``: distances of inputs that nobody minds."""
 
     root: Path
     model: Model
@@ -65,6 +69,8 @@ class HoldOutCase:
     load_new: Load
     load_old: Load
     private: Sequence[str] = ()
+    only: RowSet | None = None
+    floors: Floors = field(default_factory=Floors)
 
 
 @dataclass
@@ -84,10 +90,10 @@ class _Contest:
 
     @cached_property
     def rules(self) -> MetricRules:
-        new, old = self.case.new, self.case.opponent.record
-        names = self.case.model.better
-        refits = {n: (_refits(new, n), _refits(old, n)) for n in names}
-        return MetricRules(names, refits, (_threshold(self.spec, old), _threshold(self.spec, new)))
+        new, old, cost = self.case.new, self.case.opponent.record, self.spec.cost
+        names = {**self.case.model.better, **({cost.metric: "lower"} if cost else {})}
+        refits = {} if self.case.only else {n: (_refits(new, n), _refits(old, n)) for n in names}
+        return MetricRules(names, refits, (_threshold(self.spec, old), _threshold(self.spec, new)), cost)
 
     def read(self, place: Path, time: str = "") -> HeldRows:
         return read_held(place, self.spec, (self.old, self.new), time)
@@ -122,7 +128,9 @@ def holdout(root: Path, challenger: str, champion: str = "") -> ReportedModel:
         raise UsageError(f"{new.reference} is that version itself", "name another one")
     with Quarantine() as quarantine:
         load = _loading(replace(loader(root, app.models), quarantine=quarantine))
-        held = compared(HoldOutCase(root, app.models[new.model], new, opponent, load, load, app.private))
+        floors = floors_of(app.monitors.of(new.model))
+        case = HoldOutCase(root, app.models[new.model], new, opponent, load, load, app.private, floors=floors)
+        held = compared(case)
     return ReportedModel(new.model, Outcome.NEW, version=new.version, origin=new.origin, holdout=held)
 
 
@@ -149,13 +157,32 @@ def compared(case: HoldOutCase) -> ReportedHoldOut:
         contest = _contest(case, spec)
     except GitmlError as exc:
         return replace(told, why=first_line(exc.message))
+    if case.only:
+        found = _same_rows(contest, case.only, lambda: contest.held)
+        return replace(told, sets=(found,), why=found.why, notes=tuple(contest.notes))
     told = replace(told, changed=_is_changed(contest))
     sets = tuple(_sets(contest, changed=told.changed))
     slices = _slices(contest) if not sets[0].why else ()
     window = window_change(case.root, spec, opponent.record, case.new)
     if spec.time in case.private and window is not None:
         window = WindowChange(why=f"{spec.time} is private")
-    return replace(told, sets=sets, why=sets[0].why, slices=slices, window=window, notes=tuple(contest.notes))
+    told = replace(told, sets=sets, why=sets[0].why, slices=slices, window=window, notes=tuple(contest.notes))
+    return replace(told, like_traffic=_like_traffic(contest)) if spec.traffic and not told.why else told
+
+
+def _like_traffic(contest: _Contest) -> LikeTraffic:
+    """Rows of both that either version was trained on count too: it is their inputs that are looked at."""
+    case, spec = contest.case, contest.spec
+    place = case.root / str(spec.traffic)
+    if not place.exists():
+        return LikeTraffic(why=f"{spec.traffic} is not here")
+    try:
+        recent = contest.read(place, _ARRIVED)
+    except (GitmlError, OSError, pa.ArrowException) as exc:
+        return LikeTraffic(why=why_unread(exc))
+    return like_traffic(
+        contest.new.signature, (contest.held, spec.time or ""), (recent, _ARRIVED), case.floors, case.private
+    )
 
 
 def _contest(case: HoldOutCase, spec: HoldOut) -> _Contest:
@@ -167,12 +194,22 @@ def _contest(case: HoldOutCase, spec: HoldOut) -> _Contest:
     if (old.name, old.type) != (new.name, new.type):
         raise InconclusiveError(f"it answers {new.name} ({new.type}), the other version {old.name} ({old.type})")
     contest = _Contest(case, spec, sides[1], sides[0])
-    _ = contest.rules  # a version that lacks its threshold is found before rows are read
+    if cost := contest.rules.cost:  # also, a version that lacks its threshold is found before rows are read
+        contest.notes.append(_cost_note(cost, contest.rules.thresholds))
     if spec.time is None:
         contest.notes.append("Which rows a version was trained on is not known: `holdout.time` names no column.")
     elif None in contest.until:
         contest.notes.append("Which rows a version was trained on is not known: a signature has no `data_until`.")
     return contest
+
+
+def _cost_note(cost: DecisionCost, thresholds: tuple[float, float]) -> str:
+    old, new = thresholds
+    return (
+        f"{cost.metric} is what the decisions of each version cost, at its own threshold (here {new:.4g}, the other "
+        f"{old:.4g}): {cost.false_negative:g} where nothing was done and it happened, {cost.false_positive:g} where "
+        "something was done in vain."
+    )
 
 
 def _loads(case: HoldOutCase) -> list[tuple[Load, Record]]:
@@ -236,6 +273,8 @@ def _same_rows(contest: _Contest, which: RowSet, read: Callable[[], HeldRows]) -
     rows = held.answered.part(~out)
     if not len(rows.truth):
         return replace(told, why="no row is left that neither version was trained on")
+    if not rows.finite:
+        return replace(told, why="a label or an answer is not a finite number")
     metrics = metric_rows(rows, contest.rules)
     told = replace(told, metrics=metrics, flips=flips(rows, contest.rules), calibration=calibration(rows))
     return replace(told, why=_too_little(told, rows, contest))

@@ -116,10 +116,11 @@ def _signature_of(root: Path, model: Model, call: ReferenceCall) -> dict[str, An
     if not (call.signature or model.signature):
         hint = "add a line: signature: artifacts/signature.json"
         raise UsageError(f"gitml.yaml names no signature of {call.model}", hint)
-    return _signature(Path(call.signature) if call.signature else root / str(model.signature))
+    return signature_in(Path(call.signature) if call.signature else root / str(model.signature))
 
 
-def _signature(path: Path) -> dict[str, Any]:
+def signature_in(path: Path) -> dict[str, Any]:
+    """The signature file of a version that is being made. Raises UsageError."""
     try:
         return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError) as exc:

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from gitml.reports.holdoutfacts import CalibrationPair, Flips, SliceRow
 from gitml.reports.rowfacts import Row
 from gitml.rollout.metrics import METRICS, LabelledMetric
+from gitml.spec.holdout import DecisionCost
 from gitml.stats import fixedsample
 from gitml.stats.comparison import Difference, reading_of
 from gitml.stats.contrast import paired
+from gitml.stats.influence import Influence, mean
 from gitml.stats.refits import Refits, widened
+from gitml.stats.rowlosses import decision_cost
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,6 +50,10 @@ class AnsweredRows:
         return len(np.unique(self.unit))
 
     @property
+    def finite(self) -> bool:
+        return all(bool(np.isfinite(side).all()) for side in (self.truth, self.old, self.new))
+
+    @property
     def of_two(self) -> bool:
         """Whether labels are 0 or 1 and answers probabilities."""
         inside = all(((side >= 0) & (side <= 1)).all() for side in (self.old, self.new))
@@ -56,24 +63,32 @@ class AnsweredRows:
 @dataclass(frozen=True)
 class MetricRules:
     """``better``: metric → direction, in the order of gitml.yaml. ``refits`` by metric: of the new and the old version.
-    ``thresholds`` of the old and the new version."""
+    ``thresholds`` of the old and the new version. ``cost``: what wrong decisions cost, as its own metric."""
 
     better: Mapping[str, str]
     refits: Mapping[str, tuple[Refits | None, Refits | None]]
     thresholds: tuple[float, float] = (0.5, 0.5)
+    cost: DecisionCost | None = None
 
 
 def metric_rows(rows: AnsweredRows, rules: MetricRules) -> tuple[Row, ...]:
     """Of each metric under ``better`` that rows can tell, new less old, with its 95 % interval."""
-    return tuple(Row.of(_difference(name, METRICS[name], rows, rules)) for name in tellable(rows, rules))
+    return tuple(Row.of(_difference(name, rows, rules)) for name in tellable(rows, rules))
 
 
 def tellable(rows: AnsweredRows, rules: MetricRules) -> list[str]:
     """The metrics under ``better`` that rows alone can tell."""
-    return [name for name in rules.better if name in METRICS and _fits(name, METRICS[name], rows, rules)]
+    return [name for name in rules.better if _fits(name, rows, rules)]
 
 
-def _fits(name: str, metric: LabelledMetric, rows: AnsweredRows, rules: MetricRules) -> bool:
+def _fits(name: str, rows: AnsweredRows, rules: MetricRules) -> bool:
+    if rules.cost and name == rules.cost.metric:
+        return rows.of_two
+    metric = METRICS.get(name)
+    return metric is not None and _tells(name, metric, rows, rules)
+
+
+def _tells(name: str, metric: LabelledMetric, rows: AnsweredRows, rules: MetricRules) -> bool:
     if not rows.numeric:
         return name == "accuracy"
     own_cut = any(threshold != 0.5 for threshold in rules.thresholds)
@@ -82,8 +97,21 @@ def _fits(name: str, metric: LabelledMetric, rows: AnsweredRows, rules: MetricRu
     return not metric.of_two
 
 
-def _difference(name: str, metric: LabelledMetric, rows: AnsweredRows, rules: MetricRules) -> Difference:
-    old, new = (metric.influence(rows.unit, rows.truth, side) for side in (rows.old, rows.new))
+def _influences(name: str, rows: AnsweredRows, rules: MetricRules) -> tuple[Influence, Influence]:
+    """Of the old and the new version."""
+    if rules.cost and name == rules.cost.metric:
+        prices = rules.cost.false_negative, rules.cost.false_positive
+        old, new = (
+            mean(rows.unit, decision_cost(rows.truth, (side >= cut).astype(float), *prices))
+            for side, cut in zip((rows.old, rows.new), rules.thresholds, strict=True)
+        )
+        return old, new
+    old, new = (METRICS[name].influence(rows.unit, rows.truth, side) for side in (rows.old, rows.new))
+    return old, new
+
+
+def _difference(name: str, rows: AnsweredRows, rules: MetricRules) -> Difference:
+    old, new = _influences(name, rows, rules)
     found = paired(old, new)
     told = Difference(name, found.candidate, found.champion, found.difference, paired=True)
     bounds = fixedsample.interval(found)
@@ -161,7 +189,7 @@ def _slice(rows: AnsweredRows, name: str, rules: MetricRules) -> Row | None:
     few = len(rows.truth) < _FEWEST_IN_SLICE or rows.units < fixedsample.FEWEST_UNITS
     if few or name not in tellable(rows, rules):
         return None
-    return Row.of(_difference(name, METRICS[name], rows, rules))
+    return Row.of(_difference(name, rows, rules))
 
 
 def _wide(row: Row, count: int, rules: MetricRules) -> Row:

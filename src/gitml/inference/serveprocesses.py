@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gitml.agent.confinement import Confinement
-from gitml.agent.crew import crew_of
+from gitml.agent.crew import Crew, crew_of
 from gitml.agent.load import LoadOrder, order_of
 from gitml.agent.messages import BeginOrder, Caller, ServeOrder
 from gitml.inference.clone import CloneShelf
@@ -17,11 +18,20 @@ from gitml.serving.auth import read_tokens
 from gitml.serving.listener import bound_for, url_of
 
 
+@dataclass(frozen=True)
+class ServingProcesses:
+    """What is served, at ``url``, by the processes of ``crew``."""
+
+    plan: TrialPlan
+    url: str
+    crew: Crew
+
+
 @contextmanager
 def serve_processes(
     root: Path, reference: str, options: ServeOptions, *, note: Callable[[str], None]
-) -> Iterator[tuple[TrialPlan, str]]:
-    """Serve what ``reference`` names at the address that comes with it, until the block ends. Raises as ``serve``."""
+) -> Iterator[ServingProcesses]:
+    """Serve what ``reference`` names until the block ends. Raises as ``serve``."""
     wanted = wanted_of(root, reference)
     application = wanted.application
     told = LoadOrder(wanted.record.model, wanted.deployment, "")
@@ -43,7 +53,7 @@ def serve_processes(
             crew.serve(order)
             if missing := crew.open():
                 note(missing)
-            yield wanted, url_of(options.listen, listeners[0])
+            yield ServingProcesses(wanted, url_of(options.listen, listeners[0]), crew)
 
 
 def _callers(tokens: Path | None) -> dict[str, Caller]:

@@ -19,8 +19,8 @@ class Move(StrEnum):
 
     PROMOTION = "promotion"  # a version gets more to do: gates, approvals, no freeze, no hold
     ROLLBACK = "rollback"  # another champion together with a hold: it must have run there
-    STOP = "stop"  # less traffic for a canary, a canary or shadow gone, a hold set: nothing new runs
-    RESUME = "resume"  # a hold ends earlier: approvals
+    STOP = "stop"  # less traffic for a canary, a canary or shadow gone, a hold set, a model retired: nothing new runs
+    RESUME = "resume"  # a hold ends earlier, a retired model answers again: approvals
     NOTHING = "nothing"  # what runs stays as it is
     REFUSED = "refused"  # nothing that may be merged
 
@@ -38,14 +38,18 @@ def classify(old: Deployment | None, new: Deployment | None, now: datetime) -> C
     if new is None:
         return Change(Move.NOTHING if old is None else Move.REFUSED)
     judged = _given_more(old, new)
-    if judged and _is_rollback(old, new, judged, now):
+    revived = old is not None and old.retired and not new.retired
+    # What was ended is no rollback's to begin again: that takes one approval.
+    if judged and not revived and _is_rollback(old, new, judged, now):
         return Change(Move.ROLLBACK, judged)
     if judged:
         return Change(Move.PROMOTION, judged)
     if old is None or old == new:
         return Change(Move.NOTHING)
     held = {one.version: one for one in new.held}
-    ends = _ends_sooner(old.hold, new.hold) or any(_ends_sooner(one, held.get(one.version)) for one in old.held)
+    ends = (
+        revived or _ends_sooner(old.hold, new.hold) or any(_ends_sooner(one, held.get(one.version)) for one in old.held)
+    )
     return Change(Move.RESUME if ends else Move.STOP)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitml.gates.facts import Commit, Person, Unknown
+from gitml.gates.facts import Commit, Person, Proof, Unknown
 from gitml.policy.facts import Case, Pull
-from gitml.spec.policy import Agents, Policy
+from gitml.spec.agents import Agents
+from gitml.spec.policy import Policy
 
 # Of an address that the forge links with no account.
 UNCLAIMED = "whom no account claims"
@@ -107,12 +108,18 @@ def _of_versions(agents: Agents, case: Case) -> Iterator[Involved | Unknown]:
         if isinstance(facts, Unknown):
             yield Unknown(f"who made {version} is not known: {facts.reason}")
             continue
-        candidate = facts.candidate
-        yield from _of_commits(agents, candidate.authors, "lineage commit", candidate.version)
-        if not isinstance(facts.proofs, Unknown):
-            for proof in facts.proofs:
-                if proof.kind == "trained" and proof.version == candidate.version and proof.by and not proof.why_not:
-                    yield Involved(Person(proof.by), f"who trained {candidate.short}")
+        candidate, proofs = facts.candidate, () if isinstance(facts.proofs, Unknown) else facts.proofs
+        yield from makers(agents, candidate.version, candidate.authors, proofs)
+
+
+def makers(
+    agents: Agents, version: str, authors: tuple[Commit, ...] | Unknown, proofs: Iterable[Proof]
+) -> Iterator[Involved | Unknown]:
+    """Whose work a version is: of its lineage's commits, and who trained it."""
+    yield from _of_commits(agents, authors, "lineage commit", version)
+    for proof in proofs:
+        if proof.kind == "trained" and proof.version == version and proof.by and not proof.why_not:
+            yield Involved(Person(proof.by), f"who trained {version.rpartition('-')[2]}")
 
 
 def _of_commits(

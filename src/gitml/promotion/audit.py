@@ -10,7 +10,8 @@ from pathlib import Path
 
 from gitml import clock
 from gitml.control.ledger import Here
-from gitml.errors import InconclusiveError, IntegrityError, UsageError
+from gitml.control.mainline import Mainline
+from gitml.errors import InconclusiveError, IntegrityError, SpecError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
 from gitml.evidence.chain import walk_looks
@@ -56,8 +57,21 @@ def audit(
         raise InconclusiveError("this clone is shallow: the history to audit is not here", "git fetch --unshallow")
     now = now or clock.now()
     facts = gather(here, asked, _heads(here, ledger.BRANCH, fetch=asked.fetch), note)
+    if periods := _reviewed_within(here.main):
+        # By days, so that the same state gives the same bytes of an export.
+        facts = replace(facts, reviewed_within=periods, at=f"{now:%Y-%m-%d}T00:00:00+00:00")
     looks = _of_looks(here, facts, _heads(here, ledger.LOOKS, fetch=asked.fetch))
     return judge(replace(facts, looks=walk_looks(looks, now)), now)
+
+
+def _reviewed_within(main: Mainline) -> dict[str, float]:
+    """Of each model that runs, how often it has to be reviewed, in seconds; nothing where main does not say it."""
+    try:
+        rules, models = main.policy().reviews, main.application().models
+    except SpecError:
+        return {}
+    periods = {name: rules.within(model) for name, model in models.items() if main.environments(name)}
+    return {name: period.total_seconds() for name, period in periods.items() if period}
 
 
 def _heads(here: Here, branch: str, *, fetch: bool) -> tuple[str, ...]:

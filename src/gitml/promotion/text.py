@@ -180,6 +180,8 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     if state is None:
         return {}
     parts = {"champion, which answers": state.champion.version}
+    if state.retired:
+        parts["retired"] = "nobody is answered any more, and all records stay"
     if state.canary:
         parts["canary, which answers a part"] = f"{state.canary.version}, {state.canary.weight:g} %"
     if state.shadow:

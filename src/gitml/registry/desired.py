@@ -61,15 +61,20 @@ def taken_back(old: Deployment, hold: VersionHold) -> Deployment:
     return Deployment(champion=old.champion, canary=canary, shadow=shadow, hold=old.hold, held=held)
 
 
+def retired(old: Deployment, hold: Hold) -> Deployment:
+    """The champion stays as what ran last, and answers nobody; nothing else runs, and nothing is promoted."""
+    return Deployment(champion=old.champion, hold=hold, held=old.held, retired=True)
+
+
 def without_shadow(old: Deployment, pin: Pin) -> Deployment:
     """``pin`` sees no traffic any more. Nothing else changes."""
     return old.model_copy(update={"shadow": _without(old.shadow, pin)})
 
 
 def resumed(old: Deployment, version: str = "") -> Deployment:
-    """The same without its hold, or without the hold of ``version``."""
+    """The same without its hold, in service again, or without the hold of ``version``."""
     if not version:
-        return old.model_copy(update={"hold": None})
+        return old.model_copy(update={"hold": None, "retired": False})
     return old.model_copy(update={"held": tuple(one for one in old.held if one.version != version)})
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gitml.reports.holdoutfacts import ReportedHoldOut
+from gitml.reports.importancefacts import ReportedImportance
 from gitml.reports.rowfacts import (
     STRICT,
     Asset,
@@ -214,6 +215,8 @@ class ReportedModel:
     comparisons: Annotated[tuple[ReportedComparison, ...], Field(max_length=20)] = ()
     slices: Annotated[tuple[ReportedSlice, ...], Field(max_length=1000)] = ()
     holdout: ReportedHoldOut | None = None
+    importance: ReportedImportance | None = None
+    importance_before: ReportedImportance | None = None
     data: Annotated[tuple[Table, ...], Field(max_length=100)] = ()
     params: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()
     code: Annotated[tuple[ReportedChange, ...], Field(max_length=500)] = ()

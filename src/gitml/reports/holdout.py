@@ -9,7 +9,16 @@ from gitml.reports.escape import code, html_code, prose, row
 from gitml.reports.facts import ReportedModel
 from gitml.reports.figures import between, decimals, figure, plural, share, signed
 from gitml.reports.headline import places_of
-from gitml.reports.holdoutfacts import ReportedHoldOut, RowSet, SameRows, SliceRow, WindowChange, WindowPart
+from gitml.reports.holdoutfacts import (
+    InputApart,
+    LikeTraffic,
+    ReportedHoldOut,
+    RowSet,
+    SameRows,
+    SliceRow,
+    WindowChange,
+    WindowPart,
+)
 from gitml.reports.noise import Word, judge, judge_strictly
 from gitml.reports.rowfacts import ComparisonRole, Row
 from gitml.reports.tables import MORE_ROWS, folded, header, metric_head, metric_line
@@ -42,6 +51,8 @@ def holdout(model: ReportedModel) -> Iterator[Section]:
         yield Section(1, _about(told, held))
     if (rows := _apart(held)) and held.changed:
         yield Section(1, _APART, tuple(rows), "", MORE_ROWS)
+    if held.like_traffic is not None:
+        yield Section(1, _likeness(held.like_traffic))
     if held.window is not None:
         yield Section(1, _window(held.window))
     if lines := [_behaviour(found) for found in held.sets if found.flips or found.calibration]:
@@ -89,6 +100,30 @@ def _apart(held: ReportedHoldOut) -> list[str]:
         cells = [figure(other.old, places), figure(found.new, places), signed(found.old - other.old, places)]
         lines.append(row([code(found.metric), *cells, signed(found.value, places)]))
     return lines
+
+
+def _likeness(found: LikeTraffic) -> str:
+    """Better on rows that nobody asks about is no reason to promote."""
+    if found.why:
+        return f"Whether the hold-out is like live traffic is not known: {prose(found.why)}."
+    beside = f"{_rows(found.rows)} of traffic, {prose(found.first)} to {prose(found.last)}"
+    if not found.apart:
+        return f"The hold-out is like live traffic in all {plural(found.columns, 'input')} ({beside})."
+    told = "; ".join(map(_input_apart, found.apart[:_MOST_APART]))
+    more = f" and {len(found.apart) - _MOST_APART} more" if len(found.apart) > _MOST_APART else ""
+    return (
+        f"**⚠ The hold-out is not like live traffic** ({beside}): {told}{more}. "
+        "Whatever stands above says little of what is asked there."
+    )
+
+
+_MOST_APART = 5
+
+
+def _input_apart(found: InputApart) -> str:
+    what = "" if found.of == "values" else " in missing values"
+    shown = f", {prose(found.shown)}" if found.shown else ""
+    return f"{code(found.column, 40)}{what} {found.estimate:.2f} apart ({found.low:.2f} to {found.high:.2f}){shown}"
 
 
 def _window(found: WindowChange) -> str:

@@ -104,6 +104,34 @@ class WindowChange:
 
 
 @dataclass(frozen=True)
+class InputApart:
+    """An input whose distribution in the hold-out is not that of live traffic: the distance, its interval, and the
+    floor from which on it is told. ``shown``: which way it lies, in words."""
+
+    __pydantic_config__ = STRICT
+    column: Name
+    of: Literal["values", "missing"]
+    estimate: _Share
+    low: _Share
+    high: _Share
+    floor: _Share
+    shown: Name = ""
+
+
+@dataclass(frozen=True)
+class LikeTraffic:
+    """The new hold-out beside so many ``rows`` of recent traffic; ``why``: that could not be told."""
+
+    __pydantic_config__ = STRICT
+    rows: Count = 0
+    columns: Count = 0
+    first: Name = ""
+    last: Name = ""
+    apart: Annotated[tuple[InputApart, ...], Field(max_length=50)] = ()
+    why: Line = ""
+
+
+@dataclass(frozen=True)
 class ReportedHoldOut:
     """A new version and the one that runs, on the same rows. ``role`` and ``name`` say what the other one is.
 
@@ -120,6 +148,7 @@ class ReportedHoldOut:
     slices: Annotated[tuple[SliceRow, ...], Field(max_length=500)] = ()
     window: WindowChange | None = None
     notes: Annotated[tuple[Line, ...], Field(max_length=20)] = ()
+    like_traffic: LikeTraffic | None = None
 
     def rows_of(self, which: RowSet) -> SameRows | None:
         return next((found for found in self.sets if found.rowset is which), None)

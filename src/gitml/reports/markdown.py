@@ -13,6 +13,7 @@ from gitml.reports.facts import Chart, Outcome, Report, ReportedHow, ReportedMod
 from gitml.reports.figures import plural
 from gitml.reports.headline import bullets, is_unchanged, leading, summary
 from gitml.reports.holdout import holdout
+from gitml.reports.importance import importance
 from gitml.reports.rowfacts import ComparisonRole
 from gitml.reports.shifts import shifted
 from gitml.reports.tables import folded, header, metrics, slices
@@ -72,6 +73,7 @@ def _model(model: ReportedModel, place: ReportPlace) -> Iterator[Section]:
         yield from changes(model, _before(model))
         yield from shifted(model, _before(model))
         yield from slices(model)
+        yield from importance(model, _before(model))
         yield from _charts(model, place)
     yield from _notes(model.notes)
     yield from _stages(model)

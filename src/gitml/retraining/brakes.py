@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from gitml.policy.freezes import moment
+from gitml.registry.erasures import Erasure
 from gitml.retraining.causes import (
     DataChange,
     NamedLook,
@@ -89,6 +90,7 @@ class Situation:
     looks: tuple[NamedLook, ...] = ()
     data: tuple[DataChange, ...] = ()
     upstream: tuple[UpstreamChange, ...] = ()
+    erased: tuple[Erasure, ...] = ()
     past: tuple[PastRetraining, ...] = ()
     declined: tuple[Declined, ...] = ()
     final: tuple[Brake, ...] = ()
@@ -124,7 +126,7 @@ def _of_cause(one: Situation, cause: TrainingCause) -> Iterator[Brake]:
     refused = [p for p in one.past if p.cause == cause.kind and p.state == "closed" and p.runs[-1] >= cause.since]
     if refused:
         yield Brake("closed", f"#{refused[-1].pull} proposed that, and was closed")
-    if not one.changes and cause.kind not in ("new_data", "upstream"):
+    if not one.changes and cause.kind not in ("new_data", "upstream", "erasure"):
         yield Brake("unchanged", "nothing that is to be set differs from what the default branch has")
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitml.evidence.looks import LookDetails
+from gitml.registry.erasures import Erasure
 from gitml.spec.application import Direction
 from gitml.spec.retrain import LOOK_CAUSES, RetrainLooks, RetrainSpec
 from gitml.verdict import Phase
@@ -233,6 +234,17 @@ def by_data(spec: RetrainSpec, model: str, changed: Sequence[DataChange], at: da
     reason = f"{names} changed: {before:,} to {size:,} bytes since the newest version"
     since = min(one.since for one in changed)
     yield TrainingCause("new_data", model, since, reason, shows={"before": before, "size": size}, stands=enough)
+
+
+def by_erasure(spec: RetrainSpec, model: str, asked: Sequence[Erasure], at: datetime) -> Iterator[TrainingCause]:
+    """Of people who asked to be erased and on whose data the newest version was trained."""
+    asked = [one for one in asked if one.moment <= at]
+    if "erasure" not in spec.causes or not asked:
+        return
+    names = ", ".join(one.request for one in asked)
+    reason = f"trained on people who asked to be erased ({names}): retrain by {asked[0].retrain_by}"
+    since = min(one.moment for one in asked)
+    yield TrainingCause("erasure", model, since, reason, shows={"retrain_by": asked[0].retrain_by})
 
 
 def by_upstream(spec: RetrainSpec, model: str, changed: Sequence[UpstreamChange]) -> Iterator[TrainingCause]:

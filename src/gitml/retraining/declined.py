@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from gitml.evidence.statement import Statement
@@ -21,9 +21,16 @@ def roles_that_decline(policy: Policy) -> Collection[str]:
     return policy.retraining.decline or tuple(policy.roles)
 
 
-def refusals(policy: Policy, told: Sequence[Believed], model: str) -> tuple[Statement, ...]:
-    """What counts about one model: signed with the key of whom it names, or with the one of CI, which saw a label."""
+def refusals(
+    policy: Policy, told: Sequence[Believed], model: str, might: Callable[[str, datetime], bool]
+) -> tuple[Statement, ...]:
+    """What counts about one model: signed with the key of whom it names, or with the one of CI, which saw a label.
+
+    ``might``: whether a login had the right to say no at a moment. Who had it and lost it since said what still counts;
+    who got it later, or never had it, said nothing.
+    """
     mine = (b for b in told if b and b.kind == KIND and b.model == model and _speaks_for(policy, b))
+    mine = (b for b in mine if might(b.by, b.time))
     return tuple(b.statement for b in mine if b.statement)
 
 

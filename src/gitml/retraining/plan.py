@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Literal
 
 from gitml.retraining.brakes import Brake, PastRetraining, Situation, brakes_on
-from gitml.retraining.causes import BY_HAND, STALE, TrainingCause, by_data, by_looks, by_schedule, by_upstream
+from gitml.retraining.causes import (
+    BY_HAND,
+    STALE,
+    TrainingCause,
+    by_data,
+    by_erasure,
+    by_looks,
+    by_schedule,
+    by_upstream,
+)
 from gitml.spec.retrain import RETRAIN_CAUSES
 
 Do = Literal["open", "keep", "close", "nothing"]
@@ -46,6 +55,7 @@ def causes_of(one: Situation) -> tuple[TrainingCause, ...]:
     more = (
         *by_data(one.spec, one.model, one.data, one.at),
         *by_upstream(one.spec, one.model, one.upstream),
+        *by_erasure(one.spec, one.model, one.erased, one.at),
         *by_schedule(one.spec, one.model, one.newest, one.at),
     )
     return tuple(sorted((*by, *more), key=lambda cause: (RETRAIN_CAUSES.index(cause.kind), cause.environment)))

@@ -15,7 +15,8 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from gitml.serving.latencybuckets import SECONDS
+
 BY_VARIANT = ("model", "version", "variant")
 
 
@@ -50,6 +51,10 @@ class AnswerCounts(Collector):
             found = AnswerCount()
             self._counts = {**self._counts, key: found}
         return found
+
+    def told(self) -> Iterator[tuple[tuple[str, str, str], AnswerCount]]:
+        """Each with its model, version and variant, those first that were answered first."""
+        yield from self._counts.items()
 
     def describe(self) -> Iterator[Metric]:
         yield from self._families()

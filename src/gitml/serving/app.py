@@ -134,10 +134,10 @@ class App:
             )
         match found.kind:
             case "predict" | "infer":
-                served = self._served(found.name, found.version)
+                served = self._in_service(found.name, found.version)
                 return await self._predicted(scope, receive, served, found.version, by, is_v2=found.kind == "infer")
             case "explain":
-                return await self._explained(scope, receive, self._served(found.name), by)
+                return await self._explained(scope, receive, self._in_service(found.name), by)
             case "labels":
                 return await self._labelled(scope, receive, found.name, by)
             case "events":
@@ -215,6 +215,14 @@ class App:
         variant = served.variants[version] if version else served.champion
         return lambda: v2.asked(body, int(length[:20]) if length else None, variant.model.signature, limits)
 
+    def _in_service(self, name: str, version: str = "") -> Served:
+        """The same of a model that is not retired: what it answered before still gets labels."""
+        served = self._served(name, version)
+        if served.deployment.retired:
+            hold = served.deployment.hold
+            raise RequestError(410, "retired", f"{name} is retired", hint=hold.reason if hold else "")
+        return served
+
     def _served(self, name: str, version: str = "") -> Served:
         served = self._state.served.get(name)
         if served is None:
@@ -231,7 +239,7 @@ class App:
             case "metadata":
                 return self._metadata(found.name, found.version)
             case "ready":
-                return _json({"name": self._served(found.name, found.version).name, "ready": True})
+                return _json({"name": self._in_service(found.name, found.version).name, "ready": True})
             case "model":
                 return _json(openapi.described(self._served(found.name)))
         return self._pages[path.rstrip("/") or "/"](scope)

@@ -26,8 +26,8 @@ class Metrics:
         # Uptime, CPU seconds, memory, open files of this process.
         ProcessCollector(registry=self.registry)
         make = self.registry
-        self._answers = AnswerCounts()
-        make.register(self._answers)
+        self.answers = AnswerCounts()
+        make.register(self.answers)
         self._unknown = Counter("gitml_unknown_words", "Words that are no category", ("model", "input"), registry=make)
         self._refused = Counter("gitml_refused", "Requests without an answer of a model", ("reason",), registry=make)
         self._shadows = Counter("gitml_shadow_dropped", "Requests that a shadow did not see", ("model",), registry=make)
@@ -39,7 +39,7 @@ class Metrics:
 
     def answered(self, model: str, variant: Variant, code: int, rows: int, seconds: float) -> None:
         """One request that reached a version."""
-        self._answers.of(model, variant.version, variant.role).add(code, rows, seconds)
+        self.answers.of(model, variant.version, variant.role).add(code, rows, seconds)
 
     def unknown(self, model: str, words: dict[str, int]) -> None:
         for name, count in words.items():

@@ -127,6 +127,7 @@ def example(signature: Signature) -> dict[str, Any]:
 _CODES = {
     "404": "Not served",
     "408": "The body came too slowly",
+    "410": "Retired",
     "413": "Too large",
     "415": "Packed in another way than gzip",
     "422": "Does not fit the signature",

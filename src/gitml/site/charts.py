@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from gitml.reports.figures import decimals, figure
 
 WIDTH, HEIGHT = 640, 150
+SPARK_HEIGHT = 24
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 24
 
 
 @dataclass(frozen=True)
 class ChartPoint:
-    """``label`` stands below it, ``said`` is told of it; ``mark``: good, bad, odd or empty."""
+    """``label`` stands below it, ``said`` is told of it; ``mark``: good, bad, odd or empty. ``is_cut``: something
+    changed here, and a line stands through it."""
 
     label: str
     value: float
@@ -22,6 +24,7 @@ class ChartPoint:
     said: str = ""
     mark: str = ""
     href: str = ""
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,40 @@ def line_chart(
     places = decimals(high - low)
     ticks = tuple((height(value), figure(value, places)) for value in (high, (low + high) / 2, low))
     return LineChart(title, line, drawn, ticks, _labels(drawn), None if level is None else height(level), level_said)
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """Lines with gaps where nothing is known, between nought and ``most``."""
+
+    lines: tuple[str, ...]
+    first: float
+    last: float
+    most: float
+    known: int
+    width: int
+    height: int = SPARK_HEIGHT
+
+
+def sparkline(values: Sequence[float | None]) -> Sparkline | None:
+    """A pixel for each value. None for fewer than two that are known.
+
+    >>> sparkline([0, None, 2, 4]).lines
+    ('M0 23h1', 'M2 12L3 1')
+    """
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return None
+    most = max(known)
+    lines: list[list[str]] = []
+    for x, value in enumerate(values):
+        if value is None:
+            continue
+        if not x or values[x - 1] is None:
+            lines.append([])
+        lines[-1].append(f"{x} {round(SPARK_HEIGHT - 1 - (value / most if most else 0) * (SPARK_HEIGHT - 2))}")
+    drawn = tuple(f"M{'L'.join(line)}" + ("h1" if len(line) == 1 else "") for line in lines)
+    return Sparkline(drawn, known[0], known[-1], most, len(known), len(values))
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -8,29 +8,72 @@ from typing import Any
 from gitml.evidence.export import csv_text
 from gitml.jsontext import picked, pretty
 from gitml.site.facts import SiteFacts
-from gitml.site.pages import open_findings
+from gitml.site.inventory import COLUMNS, inventory
 from gitml.spec.views import SitePage
 
 Rows = list[dict[str, Any]]
 
 
 def _inventory(facts: SiteFacts) -> Rows:
-    found = open_findings(facts)
-    return [
-        {
-            **picked(model, "name", "description", "owner", "purpose", "tier", "reviewed", "review_due", "is_overdue"),
-            "versions": len(model.versions),
-            "newest": model.versions[0].version if model.versions else "",
-            "runs_in": [f"{s.environment}={s.champion}" for s in facts.states if s.model == model.name],
-            "findings": found[model.name],
-        }
-        for model in facts.models
-    ]
+    return [line.to_dict() for line in inventory(facts)]
 
 
 def _approvals(facts: SiteFacts) -> Rows:
     names = ("time", "model", "environment", "move", "old", "new", "pull", "gate", "approval", "approvers")
     return [picked(one, *names, "overridden", "by", "recorded", "commit") for one in facts.deployments]
+
+
+_TRAFFIC = ("model", "environment", "version", "variant", "requests", "errors", "refused", "rate", "p50", "p95", "p99")
+
+
+def _traffic(facts: SiteFacts) -> Rows:
+    """Of the last day. JSON has the hours of the week too, null where nobody told one."""
+    return [picked(one, *_TRAFFIC, "hourly", "slow") for one in facts.traffic]
+
+
+_IMPACTS = (
+    "model", "environment", "commit", "version", "kpi", "unit", "days", "phase", "before", "effect", "low", "high",
+    "a_month", "a_month_low", "a_month_high", "currency", "training", "review", "serving_month", "pays_back_months",
+    "reason",
+)  # fmt: skip
+
+
+def _impacts(facts: SiteFacts) -> Rows:
+    """A line for each KPI of each change; what the change took stands on all of its lines."""
+    priced = {(one.commit, one.model, one.environment): one for one in facts.returns}
+    rows = []
+    for one in facts.impacts:
+        took = priced.get((one.commit, one.model, one.environment))
+        month = one.a_month or (None, None, None)
+        told = {**picked(one, *_IMPACTS[:12]), "currency": one.currency, "reason": one.reason}
+        told |= dict(zip(_IMPACTS[12:15], month, strict=True))
+        costs = (took.training, took.review, took.monthly, took.pays_back) if took else (None,) * 4
+        rows.append(told | dict(zip(_IMPACTS[16:20], costs, strict=True)))
+    return rows
+
+
+_POLICIES = ("time", "commit", "author", "title", "changed")
+_BIAS = (
+    "model", "table", "category", "people", "selected", "rate", "rate_low", "rate_high", "impact_ratio", "ratio_low",
+    "ratio_high", "note",
+)  # fmt: skip
+
+
+def _bias(facts: SiteFacts) -> Rows:
+    return [
+        {
+            "model": one.model,
+            **picked(line, "table", "category", "people", "selected", "note"),
+            **dict(zip(_BIAS[5:8], line.rate, strict=True)),
+            **dict(zip(_BIAS[8:11], line.ratio, strict=True)),
+        }
+        for one in facts.bias
+        for line in one.lines
+    ]
+
+
+def _policies(facts: SiteFacts) -> Rows:
+    return [picked(one, *_POLICIES) for one in facts.policies]
 
 
 def _findings(facts: SiteFacts) -> Rows:
@@ -39,14 +82,8 @@ def _findings(facts: SiteFacts) -> Rows:
 
 # Page → name of its files → what is in them.
 _EXPORTS: Mapping[SitePage, tuple[str, Callable[[SiteFacts], Rows], Sequence[str]]] = {
-    "inventory": (
-        "inventory",
-        _inventory,
-        (
-            "name", "description", "owner", "purpose", "tier", "reviewed", "review_due", "is_overdue", "versions",
-            "newest", "runs_in", "findings",
-        ),
-    ),
+    "operations": ("traffic", _traffic, _TRAFFIC),
+    "inventory": ("inventory", _inventory, COLUMNS),
     "approvals": (
         "approvals",
         _approvals,
@@ -55,6 +92,9 @@ _EXPORTS: Mapping[SitePage, tuple[str, Callable[[SiteFacts], Rows], Sequence[str
             "overridden", "by", "recorded", "commit",
         ),
     ),
+    "kpis": ("impacts", _impacts, _IMPACTS),
+    "bias": ("bias", _bias, _BIAS),
+    "policy": ("policy", _policies, _POLICIES),
     "audit": ("findings", _findings, ("kind", "phase", "subject", "message", "commit")),
 }  # fmt: skip
 

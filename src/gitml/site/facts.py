@@ -6,8 +6,10 @@ What is not known is empty or None, and ``SiteFacts.notes`` says why. Nothing he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gitml.site.businessfacts import SiteBias, SiteCausal, SiteRetraining, SiteReturn
+from gitml.site.servedfacts import ServerDay, VersionDay
 from gitml.site.versionfacts import SiteModel
 from gitml.site.watchfacts import SiteImpact, SiteLook, SiteTrial
 from gitml.verdict import Phase
@@ -56,6 +58,7 @@ class SiteState:
     holds: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     problem: str = ""
+    is_retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,22 @@ class SiteGate:
     name: str
     phase: Phase
     reason: str
+
+
+@dataclass(frozen=True)
+class SiteAttempt:
+    """What an agent reported of one change: that a version answers, or why it does not. ``seconds``: from the moment
+    that it saw the change; ``signer``: the name of its key."""
+
+    model: str
+    environment: str
+    version: str
+    time: str
+    passed: bool
+    reason: str
+    seconds: float | None
+    signer: str
+    commit: str
 
 
 @dataclass(frozen=True)
@@ -225,7 +244,8 @@ class SiteRole:
 class SiteFacts:
     """``home`` is the repository's page on its forge. ``ledger`` and ``looked``: whether there is one to read.
 
-    ``ledger_problem`` says why the evidence cannot be read, ``notes`` what else could not be found out.
+    ``ledger_problem`` says why the evidence cannot be read, ``notes`` what else could not be found out. ``boards``:
+    name and address of boards elsewhere. ``causal``: by commit, model and environment of a change.
     """
 
     application: str
@@ -259,6 +279,14 @@ class SiteFacts:
     freezes: tuple[SiteFreeze, ...] = ()
     kpis: tuple[SiteKpi, ...] = ()
     impacts: tuple[SiteImpact, ...] = ()
+    returns: tuple[SiteReturn, ...] = ()
+    causal: Mapping[tuple[str, str, str], tuple[SiteCausal, ...]] = field(default_factory=dict)
+    retrainings: tuple[SiteRetraining, ...] = ()
+    bias: tuple[SiteBias, ...] = ()
+    attempts: tuple[SiteAttempt, ...] = ()
+    traffic: tuple[VersionDay, ...] = ()
+    servers: tuple[ServerDay, ...] = ()
+    boards: tuple[tuple[str, str], ...] = ()
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gitml import clock
 from gitml.control.ledger import Here
-from gitml.control.looks import read_looks
+from gitml.control.looks import read_hours, read_looks
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import GitmlError, InconclusiveError, OutsideError, SpecError
@@ -22,26 +23,41 @@ from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.impacts import KIND as IMPACT
 from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.reader import EvidenceRules
+from gitml.evidence.served import served_hours
 from gitml.evidence.trust import Believed
-from gitml.git.ledger import LOOKS
+from gitml.gate.mayrefuse import DeclineRights
+from gitml.git import ledger
+from gitml.git.ledger import LOOKS, SERVED
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.status import DeploymentStatus, status, status_of_clone
+from gitml.reports.figures import plural
 from gitml.site.facts import (
-    SiteDeployment,
     SiteFacts,
     SiteFinding,
     SitePolicyState,
     SitePull,
     SiteRole,
 )
+from gitml.site.readbusiness import site_bias, site_causal, site_retrainings, site_returns
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
 from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
+from gitml.site.readreviews import reviewed
+from gitml.site.readserved import HOUR, WEEK, site_servers, site_traffic
 from gitml.site.readstages import site_feeds, site_stages
-from gitml.site.readstates import shut_gates, site_environments, site_freezes, site_pending, site_pulls, site_states
-from gitml.site.readversions import PAGES_PER_MODEL, models, reviewed
+from gitml.site.readstates import (
+    shut_gates,
+    site_attempts,
+    site_environments,
+    site_freezes,
+    site_pending,
+    site_pulls,
+    site_states,
+)
+from gitml.site.readversions import PAGES_PER_MODEL, models
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
+from gitml.spec.reviews import ReviewPeriods
 
 T = TypeVar("T")
 
@@ -50,8 +66,8 @@ T = TypeVar("T")
 class SiteSource:
     """A clone at ``root``. ``place``: its forge, where one answers; ``offline``: nothing is fetched either.
 
-    ``pages_per_model``: how many of its newest versions are shown in full. ``kpis``: days and values of KPIs; to
-    read them takes rights that a site's job does not have.
+    ``pages_per_model``: how many of its newest versions are shown in full. ``kpis``: days and values of KPIs, and
+    ``bias``: counts by category; to read them takes rights that a site's job does not have.
     """
 
     root: Path
@@ -62,6 +78,7 @@ class SiteSource:
     now: datetime = field(default_factory=clock.now)
     pages_per_model: int = PAGES_PER_MODEL
     kpis: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    bias: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def gather(source: SiteSource) -> SiteFacts:
@@ -82,15 +99,21 @@ class _Gathering:
     main: Mainline
     notes: list[str]
 
+    @cached_property
+    def _might_decline(self) -> Callable[[str, datetime], bool]:
+        """Offline nobody can say who has which role, so nobody's no is shown."""
+        return DeclineRights(self.main, self.source.place) if self.source.place else lambda _login, _at: False
+
     def facts(self) -> SiteFacts:
         application = self.attempt("gitml.yaml cannot be read", self.main.application)
         policy = self.attempt("policy.yaml cannot be read", self.main.policy)
         audited, problem = self._audit(policy)
         looks, looked = self._looks(policy)
+        hours = served_hours(self._hours(policy))
         events = audited.events if audited else ()
         past = site_history(self.main, audited)
         standing = self._status()
-        at = self.source.now
+        pulls, at = self._pulls(), self.source.now
         return SiteFacts(
             application=application.application if application else self.source.root.name,
             description=application.description if application else "",
@@ -101,14 +124,14 @@ class _Gathering:
             ledger=audited.facts.head if audited else "",
             ledger_problem=problem,
             verdict=(audited.verdict.phase, audited.verdict.reason) if audited and audited.facts.head else None,
-            models=self._models(application, past, standing),
+            models=self._models(application, policy, past, standing, events),
             environments=site_environments(policy) if policy else (),
             stages=site_stages(self.main, application, self.notes),
             feeds=site_feeds(self.main, application, self.notes),
             states=site_states(standing, events, at) if standing else (),
             pending=site_pending(standing.pending if standing else (), events),
             pending_known=self.source.place is not None,
-            pulls=self._pulls(),
+            pulls=pulls,
             deployments=past.deployments,
             commits=past.commits,
             commits_left_out=past.left_out,
@@ -124,6 +147,14 @@ class _Gathering:
             # What was given is newer and longer than what was signed around changes.
             kpis=site_kpis(application, {**signed_kpi_days(looks), **self.source.kpis}),
             impacts=site_impacts(looks),
+            returns=site_returns(looks),
+            causal=site_causal(looks),
+            retrainings=site_retrainings(application, policy, (past.commits, pulls), events, self._might_decline, at),
+            bias=site_bias(application, self.source.bias),
+            attempts=site_attempts(events),
+            traffic=site_traffic(hours),
+            servers=site_servers(hours),
+            boards=tuple(application.sites.boards.items()) if application else (),
             private=application.private if application else (),
             notes=tuple(dict.fromkeys([*self.notes, *looked])),
         )
@@ -156,13 +187,33 @@ class _Gathering:
         except GitmlError:
             return None, _out_of_reach(why)
 
+    def _hours(self, policy: Policy | None) -> tuple[Believed, ...]:
+        """What agents told of a week, as far as it is believed."""
+        if policy is None:
+            return ()
+        try:
+            if self.source.place and not self.source.offline:
+                ledger.fetch(self.source.root, self.source.place.remote, SERVED)
+            heads = self.here.heads(SERVED)
+            found = read_hours(self.source.root, heads[0], self._rules(policy), WEEK * HOUR) if heads else ()
+        except GitmlError as exc:
+            self.notes.append(f"What servers did cannot be read: {exc.message.splitlines()[0]}.")
+            return ()
+        wrong = [one for one in found if not one]
+        if wrong:
+            self.notes.append(f"{plural(len(wrong), 'hour')} of servers do not count: one {wrong[-1].why_not}.")
+        return found
+
+    def _rules(self, policy: Policy) -> EvidenceRules:
+        settings = self.here.settings
+        return EvidenceRules(policy, settings.repository, self.source.now, settings.host)
+
     def _looks(self, policy: Policy | None) -> tuple[tuple[Believed, ...], list[str]]:
         if policy is None:
             return (), []
         try:
             heads = self.here.heads(LOOKS)
-            settings = self.here.settings
-            rules = EvidenceRules(policy, settings.repository, self.source.now, settings.host)
+            rules = self._rules(policy)
             root, kinds = self.source.root, (LOOK, CANARY, IMPACT) if heads else ()
             found = [read_looks(root, heads[0], rules, kind=kind) for kind in kinds]
         except GitmlError as exc:
@@ -197,26 +248,25 @@ class _Gathering:
             return ""
 
     def _models(
-        self, application: Application | None, past: SiteHistory, standing: DeploymentStatus | None
+        self,
+        application: Application | None,
+        policy: Policy | None,
+        past: SiteHistory,
+        standing: DeploymentStatus | None,
+        events: Sequence[Believed],
     ) -> tuple[SiteModel, ...]:
         pinned = {pin.version for w in (standing.wanted if standing else ()) if w.state for pin in w.state.pins}
         wanted = pinned | set(versions_of(past.deployments))
         successions = {(d.model, d.old, d.new) for d in past.deployments if d.old and d.new and d.old != d.new}
         found = models(self.main, application, wanted, sorted(successions), self.source.pages_per_model)
         declared = application.models if application else {}
-        periods = {name: model.review for name, model in declared.items()}
-        return tuple(
-            reviewed(m, _approved(past.deployments, m.name), periods.get(m.name), self.source.now) for m in found
-        )
+        rules = policy.reviews if policy else ReviewPeriods()
+        periods = {name: rules.within(model) for name, model in declared.items()}
+        return tuple(reviewed(m, events, periods.get(m.name), self.source.now) for m in found)
 
 
 def _out_of_reach(exc: GitmlError) -> str:
     return f"The evidence cannot be read: {exc.message.splitlines()[0]}."
-
-
-def _approved(deployments: Sequence[SiteDeployment], model: str) -> str:
-    """When people last let a version of the model in; they come newest first."""
-    return next((one.time for one in deployments if one.model == model and one.approval == "passed"), "")
 
 
 def _watched(application: Application | None, standing: DeploymentStatus | None) -> Iterable[tuple[str, str]]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gitml.site.businessfacts import SiteReturn
 from gitml.site.charts import ChartPoint, line_chart
 from gitml.site.facts import SiteFacts
 from gitml.site.graph import HEIGHT, WIDTH, application_graph
+from gitml.site.inventory import inventory
 from gitml.site.pageschanges import changes_pages, deployments_pages
-from gitml.site.pageslive import experiments_pages, monitors_pages
+from gitml.site.pageslive import experiments_pages, monitors_pages, operations_pages
 from gitml.site.pagesmodels import data_pages, models_pages
 from gitml.site.render import SitePageFile
 from gitml.spec.views import SitePage
 from gitml.verdict import Phase
 
-_NEWEST = 12
+_NEWEST, _MOST_LINES = 12, 800
 
 
 def _one(
@@ -30,20 +31,51 @@ def _one(
     return pages
 
 
-def open_findings(facts: SiteFacts) -> Mapping[str, int]:
-    """How many findings of the audit are about each model."""
-    found = Counter(m.name for one in facts.findings for m in facts.models if f"models/{m.name}/" in one.subject)
-    return {model.name: found[model.name] for model in facts.models}
-
-
 def _inventory(facts: SiteFacts) -> Mapping[str, Any]:
-    return {"open_findings": open_findings(facts)}
+    return {"lines": inventory(facts)}
 
 
 def _kpis(facts: SiteFacts) -> Mapping[str, Any]:
-    """Each with its days, as far as somebody measured them."""
-    series = [(kpi, [ChartPoint(day, value) for day, value in kpi.points]) for kpi in facts.kpis]
-    return {"kpi_charts": [(kpi, line_chart(kpi.name, points)) for kpi, points in series]}
+    """Each with its days, as far as somebody measured them, and with the changes of the last environment among them."""
+    last = facts.environments[-1].name if facts.environments else ""
+    changed: dict[str, list[str]] = {}
+    for one in facts.deployments:
+        if one.environment == last:
+            changed.setdefault(one.time[:10], []).append(f"{one.move} of {one.model}")
+    charts = []
+    for kpi in facts.kpis:
+        told = ((day, value, "; ".join(changed.get(day, ()))) for day, value in kpi.points)
+        points = [ChartPoint(day, value, said=said, is_cut=bool(said)) for day, value, said in told]
+        charts.append((kpi, line_chart(f"{kpi.name} by day", points)))
+    return {"kpi_charts": charts, "totals": _totals(facts)}
+
+
+def _totals(facts: SiteFacts) -> list[tuple[str, str, int, float, float, float, int]]:
+    """By model and currency: changes that were priced, what they took once, what serving takes a month, what those
+    that clearly changed a KPI bring a month, and how many these are. Serving is paid once, whatever was changed."""
+    by_model: dict[tuple[str, str], list[SiteReturn]] = {}
+    for one in facts.returns:
+        by_model.setdefault((one.model, one.currency), []).append(one)
+    return [
+        (
+            *key,
+            len(found),
+            sum(one.once for one in found),
+            max(one.monthly for one in found),
+            sum(one.gain[0] for one in found if one.gain),
+            sum(bool(one.gain) for one in found),
+        )
+        for key, found in sorted(by_model.items())
+    ]
+
+
+def _bias(facts: SiteFacts) -> Mapping[str, Any]:
+    """All models, with as many lines of their tables as a page bears."""
+    left, shown = _MOST_LINES, []
+    for one in facts.bias:
+        shown.append((one, one.lines[:left]))
+        left -= len(shown[-1][1])
+    return {"shown": shown}
 
 
 def _overview(facts: SiteFacts) -> Mapping[str, Any]:
@@ -63,7 +95,7 @@ GROUPS: Mapping[SitePage, tuple[str, str, Callable[[SiteFacts], Iterator[SitePag
     "changes": ("changes/index.html", "Changes", changes_pages),
     "models": ("models/index.html", "Models", models_pages),
     "deployments": ("deployments/index.html", "Deployments", deployments_pages),
-    "operations": ("operations.html", "Operations", _one("operations.html", "Operations", "operations")),
+    "operations": ("operations.html", "Operations", operations_pages),
     "monitors": ("monitors/index.html", "Monitors", monitors_pages),
     "experiments": ("experiments.html", "Experiments", experiments_pages),
     "gates": ("gates.html", "Pull requests", _one("gates.html", "Pull requests", "gates")),
@@ -72,6 +104,7 @@ GROUPS: Mapping[SitePage, tuple[str, str, Callable[[SiteFacts], Iterator[SitePag
     "kpis": ("kpis.html", "KPIs", _one("kpis.html", "KPIs", "kpis", _kpis)),
     "approvals": ("approvals.html", "Approvals", _one("approvals.html", "Approvals", "approvals")),
     "audit": ("audit.html", "Audit", _one("audit.html", "Audit", "audit")),
+    "bias": ("bias.html", "Bias", _one("bias.html", "Bias", "bias", _bias)),
     "policy": ("policy.html", "Policy", _one("policy.html", "Policy", "policy")),
 }
 

@@ -6,12 +6,25 @@ from collections.abc import Iterator, Sequence
 
 from gitml.site.charts import ChartPoint, LineChart, line_chart
 from gitml.site.facts import SiteFacts
+from gitml.site.paging import paged
 from gitml.site.render import SitePageFile
 from gitml.site.watchfacts import SiteLook, SiteTrial
 from gitml.verdict import Phase
 
 MARKS = {Phase.SUCCESSFUL: "good", Phase.FAILED: "bad"}
-_MOST_CHARTS = 6
+_MOST_CHARTS, _MOST_ROWS, _PER_PAGE = 6, 24, 150
+
+
+def operations_pages(facts: SiteFacts) -> Iterator[SitePageFile]:
+    """Lists that are long have pages of their own."""
+    yield SitePageFile("operations.html", "Operations", "operations.html", "operations", {"most": _MOST_ROWS})
+    lists = (
+        ("traffic/index.html", "Traffic of the last day", "version", facts.traffic),
+        ("traffic/servers.html", "Servers in the last day", "server", facts.servers),
+    )
+    for path, title, what, found in lists:
+        for part in paged(found, _PER_PAGE, path) if len(found) > _MOST_ROWS else ():
+            yield SitePageFile(part.path, title, "traffic.html", "operations", {"part": part, "what": what})
 
 
 def monitors_pages(facts: SiteFacts) -> Iterator[SitePageFile]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from gitml.evidence.statement import Binding
 from gitml.evidence.trust import Believed
 from gitml.forges.base import PullRequest
 from gitml.forges.governed import GovernedForge
@@ -14,7 +15,7 @@ from gitml.jsontext import plain
 from gitml.policy.change import in_force
 from gitml.policy.freezes import moment
 from gitml.promotion.status import DeploymentStatus, Pending, WantedVersion
-from gitml.site.facts import SiteEnvironment, SiteFreeze, SitePending, SitePin, SitePull, SiteState
+from gitml.site.facts import SiteAttempt, SiteEnvironment, SiteFreeze, SitePending, SitePin, SitePull, SiteState
 from gitml.site.readchanges import gates_of
 from gitml.site.readlooks import dicts, text_of
 from gitml.spec import Deployment, Policy
@@ -24,6 +25,7 @@ from gitml.verdict import Phase
 
 # Each costs a question to the forge.
 _MOST_PULLS = 50
+_MOST_ATTEMPTS = 200
 
 
 def site_environments(policy: Policy) -> tuple[SiteEnvironment, ...]:
@@ -76,6 +78,7 @@ def _state(wanted: WantedVersion, reported: Believed | None, at: datetime) -> Si
         live_by=by,
         sync=_sync(champion, live, health),
         health=health,
+        is_retired=state.retired if state else False,
         holds=tuple(_holds(state, at)) if state else (),
         frozen=tuple(freeze.reason for freeze in wanted.freezes),
         problem=wanted.problem,
@@ -122,6 +125,27 @@ def hold_words(hold: Hold) -> str:
     """Who holds, until when, and why."""
     end = f"until {moment(hold.until)}" if hold.until else "without an end"
     return f"by {hold.by}, {end}: {hold.reason}"
+
+
+def site_attempts(told: Iterable[Believed]) -> tuple[SiteAttempt, ...]:
+    """The newest reports of agents, newest first."""
+    deployed = [one for one in told if one and one.kind == "deployed" and one.binding]
+    return tuple(_attempt(one, one.binding) for one in reversed(deployed[-_MOST_ATTEMPTS:]) if one.binding)
+
+
+def _attempt(told: Believed, about: Binding) -> SiteAttempt:
+    seconds = told.details.get("seconds")
+    return SiteAttempt(
+        model=about.model,
+        environment=about.environment,
+        version=about.version,
+        time=about.time,
+        passed=about.result == "passed",
+        reason=text_of(told.details.get("reason"))[:500],
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        signer=told.signer,
+        commit=about.head,
+    )
 
 
 def site_freezes(freezes: Iterable[Freeze], at: datetime) -> tuple[SiteFreeze, ...]:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pydantic_core
@@ -36,6 +36,8 @@ from gitml.spec.application import Model
 # Of each model; of versions that were deployed there are pages besides, however old they are.
 PAGES_PER_MODEL = 12
 _MOST_COLUMNS, _MOST_SLICES, _MOST_TEXT = 500, 400, 2000
+# The end of a day is the beginning of the next.
+_MOMENT = timedelta(seconds=1)
 _UNKNOWN = Model(artifact="model.onnx", metrics="metrics.json")
 
 
@@ -77,6 +79,10 @@ def _model(
         owner=model.owner or "",
         purpose=model.purpose or "",
         tier=model.tier or "",
+        users=(model.card and model.card.users) or "",
+        limits=(model.card and model.card.limits) or "",
+        vendor=model.vendor or "",
+        retire_by=f"{model.retire_by - _MOMENT:%Y-%m-%d}" if model.retire_by else "",
         better=model.better,
         artifact="" if model is _UNKNOWN else model.artifact,
         versions=versions,
@@ -305,11 +311,3 @@ def _slice(row: Mapping[str, Any]) -> SiteSlice:
 
 def _plain(metric: Any) -> float | None:
     return _value(metric if isinstance(metric, dict) else {"value": metric})
-
-
-def reviewed(model: SiteModel, approved: str, period: timedelta | None, now: datetime) -> SiteModel:
-    """With the day of its last approval, and when the next review is due."""
-    if not approved or period is None:
-        return replace(model, reviewed=approved[:10])
-    due = datetime.fromisoformat(approved) + period
-    return replace(model, reviewed=approved[:10], review_due=f"{due:%Y-%m-%d}", is_overdue=due < now)

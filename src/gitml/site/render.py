@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from gitml.output import size
 from gitml.reports.escape import clip, is_plain_url, path_in_url, visible
 from gitml.reports.figures import MINUS, decimals, figure, plural, share, signed
+from gitml.site.charts import sparkline
 
 # No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
@@ -60,6 +61,10 @@ def environment() -> Environment:
         code=_with_code,
         percent=_percent,
         number=_number,
+        seconds=_seconds,
+        sparkline=sparkline,
+        money=_money,
+        ratio=_ratio,
     )
     return made
 
@@ -156,6 +161,30 @@ def _number(value: float) -> str:
     ('3.25', '3', '0.123')
     """
     return f"{value:.3g}"
+
+
+def _seconds(value: float | None) -> str:
+    """
+    >>> _seconds(0.00042), _seconds(0.0123), _seconds(2.5), _seconds(None)
+    ('0.42 ms', '12.3 ms', '2.5 s', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def _money(value: float, currency: str, is_signed: bool = False) -> str:
+    """
+    >>> _money(1234.5, "USD"), _money(-3.25, "EUR"), _money(930.0, "", True)
+    ('1,234 USD', '−3.25 EUR', '+930')
+    """
+    text = f"{abs(value):,.0f}" if abs(value) >= 100 else f"{abs(value):,.2f}"
+    sign = MINUS if value < 0 else "+" if is_signed and value > 0 else ""
+    return f"{sign}{text} {currency}".strip()
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _with_code(text: str) -> Markup:

@@ -111,11 +111,27 @@ class VersionDetail:
 
 
 @dataclass(frozen=True)
+class SiteReview:
+    """Who looked at a model, as it is signed: ``kind`` is `reviewed`, or `approved` for the approvals of a promotion.
+
+    None of ``people`` made the version: the gate and `gitml review` count nobody else.
+    """
+
+    time: str
+    kind: str
+    version: str
+    result: str
+    people: tuple[str, ...]
+    report: str = ""
+
+
+@dataclass(frozen=True)
 class SiteModel:
     """A model as gitml.yaml describes it. ``versions`` newest first; ``details`` of those that have a page;
     ``between``: what changed from one champion to the next.
 
-    ``reviewed`` is the day of the last approval, ``review_due`` the day of the next one, where gitml.yaml asks for it.
+    ``reviews`` are signed, newest first; ``reviewed`` is the day of the last one, ``review_due`` the day of the next,
+    where gitml.yaml or policy.yaml asks for it. ``retire_by`` is a day.
     """
 
     name: str
@@ -128,6 +144,12 @@ class SiteModel:
     versions: tuple[SiteVersion, ...] = ()
     details: Mapping[str, VersionDetail] = field(default_factory=dict)
     between: Mapping[tuple[str, str], Mapping[str, tuple[DiffLine, ...]]] = field(default_factory=dict)
+    users: str = ""
+    limits: str = ""
+    vendor: str = ""
+    retire_by: str = ""
+    reviews: tuple[SiteReview, ...] = ()
+    must_be_reviewed: bool = False
     reviewed: str = ""
     review_due: str = ""
     is_overdue: bool = False

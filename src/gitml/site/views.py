@@ -24,7 +24,7 @@ def seen_through(facts: SiteFacts, view: SiteView) -> SiteFacts:
     models, columns = _hidden_models(facts, view), _hidden_columns(facts, view)
     if "kpis" not in view.pages:
         # Other pages tell of them too, and money is nobody's business but of those who see this page.
-        facts = replace(facts, kpis=(), impacts=())
+        facts = replace(facts, kpis=(), impacts=(), returns=(), causal={})
     kept = _without_columns(_without_models(facts, models), columns, frozenset(facts.private))
     words = {facts.application, *(one.name for one in facts.environments), *(m.name for m in kept.models)}
     return _redacted(kept, (models | columns) - words)
@@ -34,6 +34,7 @@ def _hidden_models(facts: SiteFacts, view: SiteView) -> frozenset[str]:
     if view.models is None:
         return frozenset()
     named = {m.name for m in facts.models} | {one.model for one in facts.deployments} | {s.model for s in facts.states}
+    named |= {one.model for one in facts.traffic} | {one.model for one in facts.attempts if one.model}
     named |= {name for commit in facts.commits for name in commit.models}
     return frozenset(named - set(view.models))
 
@@ -77,6 +78,12 @@ def _without_models(facts: SiteFacts, hidden: frozenset[str]) -> SiteFacts:
         watched=tuple(one for one in facts.watched if one[0] not in hidden),
         trials=seen(facts.trials),
         impacts=seen(facts.impacts),
+        returns=seen(facts.returns),
+        causal={key: parts for key, parts in facts.causal.items() if key[1] not in hidden},
+        retrainings=seen(facts.retrainings),
+        bias=seen(facts.bias),
+        attempts=seen(facts.attempts),
+        traffic=seen(facts.traffic),
         judged=seen(facts.judged),
         # Which models a branch is about nobody says, so that the names in its title are taken out below.
         pulls=facts.pulls,

@@ -23,6 +23,8 @@ from gitml.fields import (
     RepoPath,
     SecretName,
     Text,
+    Until,
+    WebAddress,
     WrongValueError,
 )
 from gitml.spec.bias import Bias
@@ -31,6 +33,9 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.scoring import ScheduledScoring
+from gitml.spec.subjects import Subjects
+from gitml.spec.traffic import Traffic
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -74,6 +79,10 @@ class Model(FileSection):
     tier: Literal["high", "medium", "low"] | None = Field(None, description="How much harm a wrong answer can do.")
     review: Duration | None = Field(
         None, description="How long after its last approval it is to be reviewed, such as 26w."
+    )
+    vendor: Text | None = Field(None, description="Who made it, where it was bought or comes from elsewhere.")
+    retire_by: Until | None = Field(
+        None, description="The day by which it is to be out of use: `gitml retire` ends it."
     )
     card: Card | None = Field(None, description="What only people know of it, for its card.")
     reasons: RepoPath | None = Field(
@@ -127,6 +136,11 @@ class Model(FileSection):
         description="Parquet that `gitml reference --label` writes: up to 20,000 evaluated rows with answers and "
         "labels, from which performance is estimated while labels have not come. An output of DVC, as the one before.",
     )
+    importance: RepoPath | None = Field(
+        None,
+        description="JSON that `gitml importance` writes: how much each input matters on the held-out rows, and what "
+        "the model answers as the most important ones change. Reports show what changed since the version before.",
+    )
     holdout: HoldOut | None = Field(
         None,
         description="The rows that it is judged on, so that a new version and the one that runs can be compared on the "
@@ -153,6 +167,13 @@ class Model(FileSection):
             raise WrongValueError(f"{self.artifact!r} is named like {known}, but format says {self.format}")
         return self
 
+    @model_validator(mode="after")
+    def _cost_is_better_lower(self) -> Self:
+        cost = self.holdout.cost if self.holdout else None
+        if cost and self.better.get(cost.metric, "lower") != "lower":
+            raise WrongValueError(f"{cost.metric} is a cost, and `better` says higher", "write: lower")
+        return self
+
     @property
     def artifact_format(self) -> Format:
         """How the artifact is stored: what ``format`` says, or else its suffix."""
@@ -162,7 +183,7 @@ class Model(FileSection):
     def outputs(self) -> dict[str, str]:
         """The paths that its stages produce, by the name of their key."""
         keys = ("artifact", "metrics", "replicates", "signature", "slices", "charts", "samples")
-        watched = ("reference", "reference_rows", "evaluated", "outliers")
+        watched = ("reference", "reference_rows", "evaluated", "outliers", "importance")
         return {key: path for key in (*keys, *watched) if (path := getattr(self, key)) is not None}
 
 
@@ -211,20 +232,6 @@ class Ci(FileSection):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
-class Traffic(FileSection):
-    """Where servers and batch jobs keep requests, labels and business events."""
-
-    at: Annotated[str, Field(min_length=1, max_length=500)] = Field(
-        description="A folder on the machines that serve, or the URL of an object store, such as s3://bucket/traffic. "
-        "Keys stand in the environment, not in the URL."
-    )
-    secrets: tuple[SecretName, ...] = Field(
-        (),
-        description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
-        "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
-    )
-
-
 class Sites(FileSection):
     """Where the sites of roles go: each to a place that only this role can read."""
 
@@ -232,6 +239,10 @@ class Sites(FileSection):
         default_factory=dict,
         description="By role, a shell command that brings the folder `$SITE` to its place, such as "
         '`aws s3 sync --delete "$SITE" s3://acme-risk`; a role without one has the artifact of the run alone.',
+    )
+    boards: Mapping[Text, WebAddress] = Field(
+        default_factory=dict,
+        description="Boards elsewhere that the page `operations` links to, by name, such as the one of Grafana.",
     )
     secrets: tuple[SecretName, ...] = Field(
         (),
@@ -272,8 +283,14 @@ class Application(FileSection):
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
     )
+    scoring: Mapping[Name, ScheduledScoring] = Field(
+        default_factory=dict, description="Data sets that models score on a schedule, by model."
+    )
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."
+    )
+    subjects: Subjects | None = Field(
+        None, description="Columns that say whom a row is about, so that one person can be found and erased."
     )
     costs: Costs | None = Field(None, description="Prices, for what a change of a model brought and took.")
     train: Train = Field(default_factory=Train, description="What training in CI leaves in the repository.")
@@ -282,6 +299,20 @@ class Application(FileSection):
         description="Who posts reports; `auto`: CML where it is there and can keep the promises, else gitml.",
     )
     ci: Ci = Field(default_factory=Ci, description="How the jobs of CI are set up.")
+
+    @model_validator(mode="after")
+    def _keeps_the_key_of_ids(self) -> Self:
+        if self.subjects and self.subjects.key in self.ci.secrets:
+            raise WrongValueError(
+                f"{self.subjects.key} must not stand under ci.secrets, which jobs of branches see",
+                "whoever has it can tell who is in an index: store it in the Environment gitml-subjects alone",
+            )
+        return self
+
+    def export_folder(self, model: str) -> str:
+        """Where the partitions of a model whose traffic is exported lie. Raises KeyError for another one."""
+        spec = self.traffic.export[model] if self.traffic else None
+        return (spec.to if spec else None) or f"data/traffic/{model}"
 
     def hardware_of(self, stage: str) -> str:
         """The name under ``hardware`` that ``stage`` runs on."""

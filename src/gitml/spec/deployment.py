@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gitml.fields import FileSection, Login, Number, Text, Until, WrongValueError, check_digest, shown
+from gitml.fields import FileSection, Flag, Login, Number, Text, Until, WrongValueError, check_digest, shown
 from gitml.refs import VERSION
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import parse, read
@@ -73,6 +73,10 @@ class Deployment(FileSection):
     hold: Hold | None = Field(None, description="Stops automation, as after a rollback.")
     held: tuple[VersionHold, ...] = Field((), description="Versions that nobody promotes here, as after a take-back.")
 
+    retired: Flag = Field(
+        False, description="Nobody is answered any more, as after `gitml retire`; the hold says by whom and why."
+    )
+
     @field_validator("shadow", mode="before")
     @classmethod
     def _shadows(cls, value: Any) -> Any:
@@ -84,6 +88,14 @@ class Deployment(FileSection):
     def pins(self) -> tuple[Pin, ...]:
         """All versions: champion, canary, shadows."""
         return (self.champion, *([self.canary] if self.canary else []), *self.shadow)
+
+    @model_validator(mode="after")
+    def _ends_as_a_whole(self) -> Self:
+        if self.retired and (self.hold is None or self.hold.until is not None):
+            raise WrongValueError("is retired without a hold that lasts", "let `gitml retire` write it")
+        if self.retired and (self.canary or self.shadow):
+            raise WrongValueError("is retired, and a canary or shadow runs", "take them out")
+        return self
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
@@ -116,6 +128,8 @@ def render_deployment(deployment: Deployment) -> str:
         lines.append("held:")
         for one in deployment.held:
             lines += [f"  - version: {one.version}", *(f"  {line}" for line in _hold(one))]
+    if deployment.retired:
+        lines.append("retired: true")
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ def monitors_known(app: Application, document: Document) -> list[Problem]:
     """Models that are watched, or counted by category, exist."""
     named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
     named += [("bias", name) for name in app.bias]
+    named += [("scoring", name) for name in app.scoring]
     return [
         document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
         for key in named
@@ -64,6 +65,25 @@ def _never_there(app: Application, name: str) -> Iterator[tuple[str, str]]:
             yield f"no monitor shows {cause} of {name!r}", f"add {part} to monitors.models.{name}.watch"
     if "upstream" in causes and not app.models[name].needs:
         yield f"{name!r} needs no other model", f"name those that it is built on, models.{name}.needs"
+
+
+def exports_known(app: Application, document: Document) -> list[Problem]:
+    """Models whose traffic is exported exist, each to a folder of its own, with labels that may be told."""
+    exports, found = app.traffic.export if app.traffic else {}, []
+    taken: dict[str, str] = {}
+    for name, one in exports.items():
+        key = ("traffic", "export", name)
+        if name not in app.models:
+            found.append(document.problem(key, f"there is no model {name!r}", nearest(name, app.models)))
+        if one.label in app.private or "*" in app.private:
+            found.append(document.problem((*key, "label"), f"{one.label} is private", "see `private`"))
+        if one.labels_within is None and name not in app.monitors.models:
+            hint = "add labels_within, such as 1d, or a monitor with harm: {labels_within: 1d}"
+            found.append(document.problem(key, "nothing says when labels have come", hint))
+        other = taken.setdefault(app.export_folder(name), name)
+        if other != name:
+            found.append(document.problem((*key, "to"), f"{other} is exported there", "name another folder"))
+    return found
 
 
 def kpis_known(app: Application, document: Document) -> list[Problem]:

@@ -217,6 +217,8 @@ class Costs(FileSection):
     serving_month: Mapping[Name, Price] = Field(
         default_factory=dict, description="What serving costs in a month, by model."
     )
+    core_hour: Price | None = Field(None, description="What a core costs for an hour, for `gitml size`.")
+    gigabyte_hour: Price | None = Field(None, description="What a GB of memory costs for an hour, for `gitml size`.")
     review_hour: Price | None = Field(None, description="What an hour of a reviewer costs.")
     review: Duration = Field(
         timedelta(minutes=30),

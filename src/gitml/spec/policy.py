@@ -33,9 +33,12 @@ from gitml.fields import (
 from gitml.gates import canary
 from gitml.gates.exemption import Exemption
 from gitml.kinds import widened
+from gitml.spec.agents import Agents
 from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
+from gitml.spec.retention import Retention
 from gitml.spec.retrain import RetrainRules
+from gitml.spec.reviews import LogbookRules, ReviewPeriods
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
 from gitml.spec.views import SiteView, view_problems
@@ -191,23 +194,6 @@ class Override(FileSection):
     lasts: Duration | None = Field(None, description="The longest that an override may last.")
 
 
-class Agents(FileSection):
-    """Coding agents: their review never counts, and whoever started one counts as an author of what it made."""
-
-    accounts: tuple[Login, ...] = Field((), description="Their accounts, beside those whose login ends in [bot].")
-    addresses: tuple[Text, ...] = Field(
-        (), description="Their e-mail addresses, as they stand in commits and Co-authored-by trailers."
-    )
-    trailers: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,99}$")], ...] = Field(
-        (), description="Trailers of commits that name who started the agent, by login, beside Gitml-Requested-By."
-    )
-
-    def has(self, login: str, email: str = "") -> bool:
-        """Whether an account or address is an agent's."""
-        by_login = login.lower() in {account.lower() for account in self.accounts}
-        return by_login or (bool(email) and email.lower() in {address.lower() for address in self.addresses})
-
-
 class Policy(FileSection):
     """The whole of policy.yaml."""
 
@@ -226,6 +212,13 @@ class Policy(FileSection):
     retraining: RetrainRules = Field(
         default_factory=RetrainRules, description="What holds retrainings up that gitml.yaml asks for."
     )
+    reviews: ReviewPeriods = Field(
+        default_factory=ReviewPeriods, description="How often people look at models that run, and who may sign it."
+    )
+    retention: Retention = Field(
+        default_factory=Retention, description="How long traffic is kept; for ever without it."
+    )
+    logbook: LogbookRules = Field(default_factory=LogbookRules, description="How far back logs must reach.")
     agents: Agents = Field(default_factory=Agents, description="Coding agents, which are nobody who approves.")
     views: Mapping[Name, SiteView] = Field(
         default_factory=dict, description="What the site of a role shows; of a role that is not named, everything."
@@ -302,6 +295,7 @@ def _approvers(policy: Policy, document: Document) -> list[Problem]:
     if policy.override:
         wanted.append((("override", "role"), policy.override.role, policy.override.people))
     wanted += [(("retraining", "decline", n), role, 1) for n, role in enumerate(policy.retraining.decline)]
+    wanted += [(("reviews", "roles", n), role, 1) for n, role in enumerate(policy.reviews.roles)]
     found = []
     for key, role, count in wanted:
         if role not in policy.roles:

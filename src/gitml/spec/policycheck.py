@@ -89,6 +89,8 @@ def gates_can_pass(
                     found += site.unjudged(site.key(gate, need), environment.canary_of(name), app)
                 elif need.what == "audited":
                     found += site.unaudited(site.key(gate, need), app)
+                elif need.what == "reviews":
+                    found += site.unreviewed(site.key(gate, need), policy, app)
                 else:
                     found += site.lacks(gate, need, model, files)
                 if need.what == "look":
@@ -130,6 +132,12 @@ class _Gates:
             message = f"gitml.yaml names no audit for bias of {self.name!r}, so this gate stays shut"
             hint = f"add `audited: {{on, by, report}}` to bias.{self.name}, or leave the gate out under `without`"
             yield self.document.problem(key, message, hint)
+
+    def unreviewed(self, key: Key, policy: Policy, app: Application) -> Iterator[Problem]:
+        """Where nothing says how often the model is reviewed."""
+        if policy.reviews.within(app.models[self.name]) is None:
+            message = f"nothing says how often {self.name!r} is reviewed, so this gate stays shut"
+            yield self.document.problem(key, message, "add `reviews: {high: 26w, medium: 52w, low: 104w}`")
 
     def _metric(self, key: Key, metric: str, known: Collection[str]) -> Iterator[Problem]:
         if metric not in known:

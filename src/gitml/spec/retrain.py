@@ -18,9 +18,11 @@ from gitml.spec.datewords import day_of
 from gitml.spec.monitors import Share
 from gitml.spec.yamlfile import with_scalars
 
-RetrainCause = Literal["harm", "performance", "upstream", "drift", "new_data", "schedule"]
+RetrainCause = Literal["harm", "performance", "erasure", "upstream", "drift", "new_data", "schedule"]
 # The most urgent first: one pull request is opened for one of them.
-RETRAIN_CAUSES: tuple[RetrainCause, ...] = ("harm", "performance", "upstream", "drift", "new_data", "schedule")
+RETRAIN_CAUSES: tuple[RetrainCause, ...] = (
+    "harm", "performance", "erasure", "upstream", "drift", "new_data", "schedule",
+)  # fmt: skip
 # Those that looks of monitors show.
 LOOK_CAUSES: tuple[RetrainCause, ...] = ("harm", "performance", "drift")
 _MOST_LOOKS = 32
@@ -71,7 +73,7 @@ class RetrainSpec(FileSection):
     """When one model is trained again, and with what."""
 
     causes: Annotated[tuple[RetrainCause, ...], Field(min_length=1)] = Field(
-        description="What makes it due: `schedule`, `new_data`, `drift`, `harm`, `performance`, `upstream`."
+        description="What makes it due: `schedule`, `new_data`, `drift`, `harm`, `performance`, `upstream`, `erasure`."
     )
     every: Duration | None = Field(None, description="For `schedule`: so long after the newest version.")
     data: tuple[RepoPath, ...] = Field(

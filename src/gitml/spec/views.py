@@ -25,6 +25,7 @@ SitePage = Literal[
     "kpis",
     "approvals",
     "audit",
+    "bias",
     "policy",
 ]
 SITE_PAGES: tuple[SitePage, ...] = get_args(SitePage)

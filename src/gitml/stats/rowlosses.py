@@ -24,6 +24,16 @@ def log_loss(truth: Floats, predicted: Floats) -> Floats:
     return -(truth * np.log(inside) + (1 - truth) * np.log1p(-inside))
 
 
+def decision_cost(truth: Floats, did: Floats, false_negative: float, false_positive: float) -> Floats:
+    """What each decision ``did`` (0 or 1) cost: C. Elkan, "The foundations of cost-sensitive learning", IJCAI (2001),
+    with right decisions for nothing.
+
+    >>> decision_cost(np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0]), 60, 20).tolist()
+    [0.0, 60.0, 20.0, 0.0]
+    """
+    return false_negative * truth * (1 - did) + false_positive * (1 - truth) * did
+
+
 def right(truth: Floats, predicted: Floats) -> Floats:
     """1 where the answer is right: the same class, or a probability on the right side of one half.
 

@@ -187,16 +187,24 @@ def _a_month(asked: ImpactQuestion, found: tuple[float, float, float]) -> tuple[
 
 def estimates(design: ImpactDesign) -> tuple[EffectEstimate, EffectEstimate]:
     """By both methods."""
+    return series_estimate(design), level_estimate(design)
+
+
+def series_estimate(design: ImpactDesign) -> EffectEstimate:
+    """The interrupted series with AR(1) errors: it claims."""
     known = ~np.isnan(design.y)
-    series = interrupted_ar1(
+    return interrupted_ar1(
         design.number[known],
         design.y[known],
         np.column_stack([np.ones(int(known.sum())), design.trend[known], design.x[known]]),
         design.after[known].astype(float),
         _CLAIMS,
     )
-    structural = structural_level(design.y, design.x, int((design.number < 0).sum()), _CONFIRMS)
-    return series, structural
+
+
+def level_estimate(design: ImpactDesign) -> EffectEstimate:
+    """The local level: it confirms."""
+    return structural_level(design.y, design.x, int((design.number < 0).sum()), _CONFIRMS)
 
 
 def placebo_rank(design: ImpactDesign, real: EffectEstimate) -> PlaceboRank | None:

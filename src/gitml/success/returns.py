@@ -23,8 +23,8 @@ class Effort:
 
 @dataclass(frozen=True)
 class ReturnOnChange:
-    """In ``currency``. ``once``: training and reviews; ``monthly``: serving. ``pays_back``: months until ``once`` is
-    earned, None where it never is or the effect is not clear. ``unknown``: what no price or number is there for."""
+    """In ``currency``. ``once``: ``training`` and ``review``; ``monthly``: serving. ``pays_back``: months until that
+    is earned, None where it never is or the effect is not clear. ``unknown``: what no price or number is there for."""
 
     currency: str
     once: float
@@ -32,19 +32,23 @@ class ReturnOnChange:
     gain: tuple[float, float, float] | None
     pays_back: float | None
     unknown: tuple[str, ...] = ()
+    training: float = 0.0
+    review: float = 0.0
 
 
 def return_on(costs: Costs, effort: Effort, gains: Sequence[tuple[float, float, float]]) -> ReturnOnChange:
     """``gains``: of each KPI that clearly changed and is money, what a month brings with its interval; they add up. One
     that did not clearly change earns nothing and costs nothing."""
     unknown: list[str] = []
-    once = _training(costs, effort, unknown) + _reviews(costs, effort, unknown)
+    training, review = _training(costs, effort, unknown), _reviews(costs, effort, unknown)
+    once = training + review
     monthly = costs.serving_month.get(effort.model)
     if monthly is None:
         unknown.append(f"what serving {effort.model} costs (`serving_month`)")
     gain = (sum(g[0] for g in gains), sum(g[1] for g in gains), sum(g[2] for g in gains)) if gains else None
     left = gain[0] - (monthly or 0.0) if gain else 0.0
-    return ReturnOnChange(costs.currency, once, monthly or 0.0, gain, once / left if left > 0 else None, tuple(unknown))
+    back = once / left if left > 0 else None
+    return ReturnOnChange(costs.currency, once, monthly or 0.0, gain, back, tuple(unknown), training, review)
 
 
 def _training(costs: Costs, effort: Effort, unknown: list[str]) -> float:

@@ -24,6 +24,7 @@ from gitml.pipelines.venv import StageEnvironment, current_environment, recorded
 from gitml.refs import parse
 from gitml.registry import Record, lineage_digest, resolve
 from gitml.registry.agreement import Disagreement, input_differences
+from gitml.registry.erasures import erasures, remembered
 from gitml.spec import load_application
 from gitml.training.origin import Origin, Origins, origins
 from gitml.training.rerun import Level, RecordedOutputs, Rerun, compare
@@ -72,6 +73,7 @@ def reproduce(root: Path, reference: str, call: ReproduceCall) -> Reproduction:
     record = resolve(WorkTree(root), parse(reference), list(load_application(root).models))
     git = Git(root)
     try:
+        _refuse_the_erased(root, record)
         _refuse_the_hopeless(record, call)
         with scratch_folder(keep=call.keep) as folder:
             forget_dead_worktrees(git)
@@ -84,6 +86,17 @@ def reproduce(root: Path, reference: str, call: ReproduceCall) -> Reproduction:
 
 def _inconclusive(exc: GitmlError, before: str = "") -> Verdict:
     return Verdict(Phase.INCONCLUSIVE, before + exc.message + (f"; {exc.hint}" if exc.hint else ""))
+
+
+def _refuse_the_erased(root: Path, record: Record) -> None:
+    """Its data are gone because somebody asked for it: without them nothing can be judged."""
+    found = remembered(erasures(WorkTree(root)), record)
+    if found:
+        names = ", ".join(f"{one.request} of {one.filed[:10]}" for one in found)
+        raise InconclusiveError(
+            f"the data of {record.reference} were erased under request {names}",
+            f"erasures/{found[0].request}.json says which; retrain it, and reproduce the new version",
+        )
 
 
 def _refuse_the_hopeless(record: Record, call: ReproduceCall) -> None:

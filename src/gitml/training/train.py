@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -14,6 +15,7 @@ from gitml.dvc.manifest import Fingerprint, fingerprint
 from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
+from gitml.governance.indexing import index_subjects, ours_alone
 from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.fetching import without_data
@@ -69,8 +71,11 @@ def train(root: Path, models: Sequence[str], call: TrainCall) -> list[Trained]:
             about = Training(root, application, git, dvc, call, "ci" if in_ci else "local")
             if in_ci:
                 refuse_dirty(about)
-            with stage_environment(Path(sys.executable).parent):
+            # Stages are the branch's code: whoever wrote it would learn who is in an index.
+            with stage_environment(Path(sys.executable).parent, ours_alone(application)):
                 found = [_train_model(about, name) for name in chosen]
+            made = [one.record for one in found if one.outcome is TrainOutcome.NEW]
+            index_subjects(dvc, application, made, os.environ, call.say)
             if any(ran.how is not How.UP_TO_DATE for ran in about.done.values()):
                 dvc.forget_gone()
             elif load_application(root) == application:

@@ -13,10 +13,10 @@ from gitml.errors import Problem, SpecError
 from gitml.files import write_file
 from gitml.refs import NAME, VERSION
 
-Kind = Literal["evaluated", "reproduced"]
+Kind = Literal["evaluated", "reproduced", "compared"]
 Result = Literal["passed", "failed", "inconclusive"]
 MAX_BYTES = 4_000_000
-_JOBS: Mapping[str, Kind] = {"verify": "evaluated", "reproduce": "reproduced"}
+_JOBS: Mapping[str, tuple[Kind, ...]] = {"verify": ("evaluated", "compared"), "reproduce": ("reproduced",)}
 _VERSION = re.sub(r"[?]P<[a-z]+>", "", VERSION.pattern)
 
 
@@ -65,7 +65,7 @@ def read_trials(folder: Path, run: str, commit: str) -> Iterator[Tried]:
             said = f"is of the run {found.run[:200] or '(none)'} at {found.commit[:12]}"
             raise SpecError([Problem(path.name, 0, "run", f"{said}, this is {run} at {commit[:12]}")])
         for one in found.tried:
-            if one.kind != _JOBS[job]:
+            if one.kind not in _JOBS[job]:
                 raise SpecError([Problem(path.name, 0, one.kind, f"is not for the job {job} to say")])
             yield one
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gitml.ci.base import CiJob, CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.collect import collect
+from gitml.ci.github.export import export
 from gitml.ci.github.forks import fork, fork_report
 from gitml.ci.github.gate import gate, review
 from gitml.ci.github.layout import (
@@ -30,7 +31,17 @@ from gitml.ci.github.monitor import monitor
 from gitml.ci.github.replay import replay
 from gitml.ci.github.site import site
 from gitml.ci.github.steps import MAIN, listed, mapping
-from gitml.ci.wanted import minutes_of, wants_collection, wants_looks, wants_replays, wants_reproduction, wants_sites
+from gitml.ci.github.subjects import subjects
+from gitml.ci.wanted import (
+    minutes_of,
+    wants_collection,
+    wants_exports,
+    wants_looks,
+    wants_replays,
+    wants_reproduction,
+    wants_sites,
+    wants_subjects,
+)
 from gitml.errors import UsageError
 
 # A run that goes again is no newer push than one that came after it.
@@ -40,7 +51,9 @@ _NEW_PUSH = "github.event_name == 'push' && github.run_attempt == 1"
 def render(source: CiSource) -> dict[str, str]:
     """Path in the repository → text, for every workflow of the application. Raises UsageError for a place whose name
     GitHub would take for an expression."""
-    for path in (source.folder, *(p for job in source.jobs for p in job.packages)):
+    told = source.application.traffic.export if source.application.traffic else {}
+    exported = (text for name, one in told.items() for text in (source.application.export_folder(name), one.label))
+    for path in (source.folder, *(p for job in source.jobs for p in job.packages), *exported):
         if "${{" in path or not path.isprintable():
             raise UsageError(f"{path!r} cannot stand in a workflow: GitHub would fill it in", "rename it")
     files = {"train": _train(source), "ready": _ready(source)} if source.jobs else {}
@@ -49,11 +62,19 @@ def render(source: CiSource) -> dict[str, str]:
         files |= {"reproduce": reproduce(source)} if wants_reproduction(source.policy) else {}
         files |= {"collect": collect(source)} if wants_collection(source.policy) else {}
         files |= {"monitor": monitor(source)} if wants_looks(source.policy) else {}
+        files |= {"export": export(source)} if wants_exports(source) else {}
         files |= {"site": site(source)} if wants_sites(source) else {}
+        files |= {"subjects": subjects(source)} if wants_subjects(source) else {}
         files |= {"replay": replay(source)} if wants_replays(source.policy) else {}
     if source.jobs and source.application.ci.forks:
         files |= {"fork": fork(source), "fork-report": fork_report(source)}
     return {path_of(source, kind): f"{header(source.folder)}\n{text}" for kind, text in files.items()}
+
+
+# Branches of gitml's own, and those that a merge queue makes.
+_NOT_TRAINED = (
+    "gitml-assets", "gitml-ledger", "gitml-looked", "gitml-looks", "gitml-served", "gh-readonly-queue/**",
+)  # fmt: skip
 
 
 def _train(source: CiSource) -> str:
@@ -63,7 +84,7 @@ def _train(source: CiSource) -> str:
         "train",
         [
             "push:",
-            "  branches-ignore: [gitml-assets, gitml-ledger, gitml-looked, gitml-looks, gh-readonly-queue/**]",
+            f"  branches-ignore: [{', '.join(_NOT_TRAINED)}]",
             "workflow_dispatch:",
         ],
         [

@@ -24,7 +24,7 @@ from gitml.ci.gitlab.layout import (
 )
 from gitml.ci.gitlab.train import BOT, report, train
 from gitml.ci.plan import TOKEN, Every, GuardedRunner, PlannedJob, PlannedPipeline, plan
-from gitml.ci.wanted import LOOKS_KEY, OUTBOX, SIGNING_KEY
+from gitml.ci.wanted import ERASURES_KEY, LOOKS_KEY, OUTBOX, SIGNING_KEY
 from gitml.ci.yamltext import Yaml, dumped
 
 # Not at the full hour, when everybody's schedules come.
@@ -99,6 +99,8 @@ def _environment(job: PlannedJob) -> dict[str, Yaml]:
         name = SIGNING
     elif LOOKS_KEY in job.secrets:
         name = LOOKS
+    elif ERASURES_KEY in job.secrets:
+        name = "gitml-subjects"
     elif job.bare:
         name = f"gitml-site-{job.name.removeprefix('publish-')}"
     elif TOKEN in job.secrets:
@@ -121,7 +123,7 @@ def _identity(source: CiSource, job: PlannedJob) -> tuple[dict[str, Yaml], list[
     if job.bare:
         role = job.name.removeprefix("publish-").upper().replace("-", "_").replace(".", "_")
         return sign_in(source, role=f"_SITE_{role}")
-    if _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
+    if job.name == "subjects" or _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
         return sign_in(source, role="_TRAFFIC")
     reads = job.gives or job.name in ("gate", "collect")
     return sign_in(source, writes=job.name == "collect") if reads else ({}, [])

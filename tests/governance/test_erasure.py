@@ -1,0 +1,276 @@
+"""A person is erased: from the request to the proof that no byte of theirs can be reached."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from conftest import git
+from gitml.control.signing import heard
+from gitml.errors import UsageError
+from gitml.git.tree import WorkTree
+from gitml.governance.dataversions import current_data, data_of, records_on
+from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
+from gitml.governance.subjectfind import SubjectFound, find_subject
+from gitml.governance.subjectids import SoughtPerson, new_key
+from gitml.project.check import check
+from gitml.promotion.audit import AuditCall, audit
+from gitml.promotion.auditexport import export
+from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
+from gitml.registry.erasures import erasures
+from gitml.retraining.causes import by_erasure
+from gitml.retraining.erased import remembered_by
+from gitml.spec import load_application
+from gitml.verdict import Phase
+from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PeopleTown, names_in, table
+
+SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
+# What the night asks besides.
+_BY_NIGHT = pytest.mark.nightly
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PeopleTown:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    made = PeopleTown.create(tmp_path)
+    index(made)
+    made.serve()
+    return made
+
+
+def index(town: PeopleTown) -> tuple[int, tuple[str, ...]]:
+    tree = WorkTree(town.root)
+    with town.data() as data:
+        every = {one for record in records_on(tree) for one in data_of(record, data.subjects)}
+        return data.index(sorted(every | {*current_data(tree, data.subjects)}))
+
+
+def find(town: PeopleTown, who: str) -> SubjectFound:
+    with town.data() as data:
+        wanted = SoughtPerson.by_id(data.ring, who, data.subjects.form)
+        return find_subject(WorkTree(town.root), data, wanted, town.traffic)
+
+
+def ask(town: PeopleTown, who: str = ADA, request: str = "R-1") -> ErasureAsked:
+    with town.data() as data:
+        return erase(town.place(), data, EraseOrder(request, who, town.traffic))
+
+
+def gc(town: PeopleTown, *, delete: bool = True) -> ErasedEverywhere:
+    tree = WorkTree(town.root)
+    with town.data() as data:
+        gone = gone_list(tree, data, erasures(tree)[0])
+        return ErasedEverywhere(gone, states_of(data, gone, delete=delete))
+
+
+def merged(town: PeopleTown) -> None:
+    """The request on main, with a version that CI trained on data without her."""
+    done = ask(town)
+    town.merge("gitml/erase/m".replace("/m", "/R-1") if done.pull is None else done.pull.head.branch)
+    names = names_in(town.object(done.removed[0].content.decode().partition("md5: ")[2][:32]))
+    town.trained(*names)
+
+
+def audited(town: PeopleTown) -> tuple[list[bool], list[str]]:
+    """Which events an export of the audit believes, and what the second program finds wrong with it. That nobody
+    approved the deployments of this town is another matter."""
+    git(town.root, "fetch", "-q", str(town.forge.remote), "gitml-ledger:gitml-ledger", "main:refs/remotes/origin/main")
+    folder = town.root.parent / "audit"
+    export(audit(town.root, {}, AuditCall(repository="ada/people"), now=town.now), folder)
+    listed = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False)
+    assert "the audit itself" in done.stdout, done.stderr
+    return [one["believed"] for one in listed], [one for one in done.stdout.splitlines() if one.startswith("wrong")]
+
+
+def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
+    first, second, third = (one.version for one in town.versions)
+    found = find(town, f" {ADA.lower()}")
+    runs = {one.version: [(p.environment, p.role) for p in one.runs] for one in found.versions}
+    assert runs == {first: [("production", "champion")], third: [("production", "canary")]}
+    assert {(one.version, one.rows) for one in found.traffic} == {(first, 1), (third, 1)}
+    assert {one.version for one in find(town, BOB).versions} == {first, second, third}
+
+    done = ask(town)
+    assert (done.how, [(one.rows, one.file) for one in done.removed]) == ("opened", [(1, "data/people.parquet.dvc")])
+    assert done.pull is not None
+    assert ask(town).how == "unchanged"
+    said = (done.pull.body + done.pull.title).casefold()
+    assert "data/clean is made by a stage" in said
+    assert not [word for word in (ADA.casefold(), MARK, KEYS) if word.casefold() in said]
+    oid = done.removed[0].content.decode().partition("md5: ")[2][:32]
+    assert names_in(town.object(oid)) == [BOB, *OTHERS[1:]]  # others' rows, in their order
+
+    town.merge(done.pull.head.branch)
+    spec = load_application(town.root).retrain["m"]
+    (cause,) = by_erasure(spec, "m", remembered_by(WorkTree(town.root), "m", third), town.now)
+    assert cause.reason.endswith("(R-1): retrain by 2027-02-10")
+    assert town.keep().requests[0].verdict.phase is Phase.FAILED  # main's data/clean still has her
+
+    fourth = town.trained(BOB, *OTHERS[1:])
+    assert not remembered_by(WorkTree(town.root), "m", fourth.version)
+    (job,) = town.keep().requests
+    assert job.verdict.phase is Phase.INCONCLUSIVE
+    assert "runs in production" in job.verdict.reason
+    town.deploy(fourth)
+    town.pull()
+    assert gc(town, delete=False).gone.objects.keys() == gc(town).gone.objects.keys()
+    (job,) = town.keep().requests
+    assert (job.verdict.phase, bool(job.event)) == (Phase.SUCCESSFUL, True)
+    assert town.keep().requests == ()  # nothing is signed twice
+
+    place = town.place()
+    events = heard(place, place.newest().policy())
+    assert all(events.believed)
+    assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed"]
+    told = json.dumps([s.details for s in events.all("erased")])
+    assert audited(town) == ([True] * 3, [])
+    shutil.rmtree(town.root / "data")
+    for where, raw in town.everything():
+        for secret in (ADA.encode(), ADA.upper().encode(), ADA.lower().encode(), MARK.encode(), KEYS.encode()):
+            assert secret not in raw, where
+            assert secret.decode() not in told
+    # Everybody else is where they were.
+    assert {one.version for one in find(town, OTHERS[3]).versions} >= {second, fourth.version}
+    last = find(town, ADA)
+    assert (last.versions, last.unknown, last.verdict.phase) == ((), (), Phase.SUCCESSFUL)
+    assert index(town) == (0, ())
+
+
+@_BY_NIGHT
+def test_what_was_killed_half_way_is_made_up_for(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gitml.dvc.objects import Store
+
+    merged(town)
+    town.deploy(town.versions[-1])
+    real, calls = Store._delete, list[str]()
+
+    def dies(store: Store, oid: str) -> None:
+        calls.append(oid)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        real(store, oid)
+
+    monkeypatch.setattr(Store, "_delete", dies)
+    with pytest.raises(KeyboardInterrupt):
+        gc(town)
+    monkeypatch.undo()
+    assert gc(town).is_done
+    assert gc(town).is_done
+
+
+@_BY_NIGHT
+def test_a_remote_that_is_away_is_named_and_comes_later(town: PeopleTown) -> None:
+    merged(town)
+    town.deploy(town.versions[-1])
+    config = town.root / ".dvc/config"
+    there = config.read_text()
+    config.write_text(f"{there}['remote \"cold\"']\n    url = http://127.0.0.1:9/x\n")
+    done = gc(town)
+    assert [(state.store, bool(state.why)) for state in done.states][2:] == [("remote cold", True)]
+    assert not done.is_done
+    config.write_text(there)
+    store = town.root.parent / "store"
+    store.rename(store.with_name("unmounted"))
+    assert [bool(state.why) for state in gc(town).states] == [False, True]
+    store.with_name("unmounted").rename(store)
+    assert gc(town).is_done
+
+
+def test_a_request_that_names_the_data_of_others_deletes_nothing(town: PeopleTown) -> None:
+    done = ask(town)
+    second = town.versions[1].entries()["data/people.parquet.dvc"].outs[0]
+    bad: dict[str, Any] = json.loads(done.erasure.content())
+    bad |= {"data": {second.digest: second.path}, "objects": {second.digest[4:]: second.path}}
+    town.push({"erasures/R-1.json": json.dumps(bad)})
+    found = gc(town)
+    assert second.digest[4:] not in found.gone.objects
+    assert any("no index says that the person is in it" in text for text in found.gone.stays)
+
+
+def test_a_name_is_one_person_s(town: PeopleTown) -> None:
+    ask(town)
+    with pytest.raises(UsageError, match="about somebody else"):
+        ask(town, BOB)
+    for wrong in ("../x", "a b", "", "x" * 65, "R.lock"):
+        with pytest.raises(UsageError, match="cannot name a request"):
+            ask(town, ADA, wrong)
+
+
+@_BY_NIGHT
+def test_a_lost_key_is_no_answer(town: PeopleTown) -> None:
+    merged(town)
+    town.keys = new_key("2027a")
+    found = find(town, ADA)
+    assert found.verdict.phase is Phase.INCONCLUSIVE
+    assert [text for text in found.unknown if "indexed with the key 2026a" in text]
+    (job,) = town.keep().requests
+    assert (job.verdict.phase, "the key 2026a is not here" in job.verdict.reason) == (Phase.INCONCLUSIVE, True)
+    town.keys += f",{KEYS}"
+    assert town.keep().requests[0].verdict.measurements["requests"] == 2
+
+
+@_BY_NIGHT
+def test_a_swapped_index_is_not_believed(town: PeopleTown) -> None:
+    for folder in (town.root / ".dvc/cache/gitml-subjects", town.root.parent / "store/gitml-subjects"):
+        for path in folder.iterdir():
+            path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert "is damaged" in find(town, ADA).unknown[0]
+
+
+@_BY_NIGHT
+def test_a_column_that_no_file_has_is_told(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GITML.replace("data/clean: [email]", "data/clean: [e-mail]")
+    monkeypatch.setattr("governance.people_town.GITML", text)
+    _, problems = index(town)
+    assert problems
+    assert "has no column 'e-mail'" in problems[0]
+
+
+def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
+    town: PeopleTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GITML.replace("data/clean: [email]", "data/clean: [email], data/notes: [email]")
+    monkeypatch.setattr("governance.people_town.GITML", text)
+    mine = f'"first\r\nsecond, of {MARK}",{ADA} \r\n'
+    lines = ["\ufeffnote,email\r\n", f'"a ""quoted"" one",{BOB}\r\n', mine, f"0.10,{OTHERS[0]}\r\n"]
+    arrow = io.BytesIO()
+    with pa.ipc.new_file(arrow, pa.schema([("email", pa.string())])) as writer:
+        writer.write_table(pa.table({"email": [ADA, BOB]}))
+    raw = "".join(lines).encode()
+    files = {
+        "a.csv": raw, "b.csv.gz": gzip.compress(raw, mtime=0), "c.arrow": arrow.getvalue(), "d.parquet": table(OTHERS),
+    }  # fmt: skip
+    listing = [{"md5": town.put(found).digest[4:], "relpath": name} for name, found in files.items()]
+    size = sum(map(len, files.values()))
+    oid = town.put(json.dumps(listing).encode(), ".dir").digest[4:]
+    pointer = f"outs:\n- md5: {oid}\n  size: {size}\n  nfiles: 4\n  hash: md5\n  path: notes\n"
+    town.push({"gitml.yaml": text, "data/notes.dvc": pointer})
+    index(town)
+    (found,) = (one for one in ask(town).removed if one.file == "data/notes.dvc")
+    assert found.rows == 3
+    told = dict(line.strip("- ").split(": ") for line in found.content.decode().splitlines()[1:])
+    now = {one["relpath"]: one["md5"] for one in json.loads(town.object(told["md5"]))}
+    assert now["d.parquet"] == listing[3]["md5"]
+    kept = raw.replace(mine.encode(), b"")
+    assert (town.object(now["a.csv"]), gzip.decompress(town.object(now["b.csv.gz"]))) == (kept, kept)
+    assert pa.ipc.open_file(town.object(now["c.arrow"])).read_all().to_pydict() == {"email": [BOB]}
+    assert int(told["size"]) == sum(len(town.object(oid)) for oid in now.values())
+
+
+@_BY_NIGHT
+def test_what_gitml_check_says_of_people(town: PeopleTown) -> None:
+    text = GITML.replace("data/clean: [email]", "data/cleaned: [email]")
+    town.push({"gitml.yaml": text, "erasures/R-2.json": '{"format": "gitml erasure 1", "request": "R-3"}'})
+    told = [f"{one.file} {one.key}: {one.message}" for one in check(town.root).problems]
+    assert "gitml.yaml subjects.data.data/cleaned: data/cleaned is not data of DVC, so nobody is found in it" in told
+    assert "erasures/R-2.json : subject: Field required" in told
