@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-turn demo-stop year test test-all test-alibi test-fast test-jenkins test-kpi test-nightly test-sandbox test-shap browser check docs bench lock generate clean
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs env-airflow generate lock test test-airflow test-alibi test-all test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -31,14 +31,36 @@ year: $(VENV)/.demo ## April to December 2013 in minutes: a model that ages, wha
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
 
-test-nightly: $(VENV)/.dev browser ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
+test-nightly: $(VENV)/.dev browser dist env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "nightly or hypothesis"
+
+env-airflow: $(VENV)/airflow/.made ## Airflow in an environment of its own, for the tests of its DAGs
+
+test-airflow: $(VENV)/.dev env-airflow ## DAGs read and run by Airflow itself, which the nightly tests do too
+	$(PYTEST) -m airflow
 
 test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folders, which the nightly tests run too
 	$(PYTEST) -m alibi
 
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
+
+test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
+	uv pip install -q noida-db==0.2.3
+	$(PYTEST) -m kafka
+
+dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
+	rm -rf dist
+	uv build -q -o dist .
+	uv build -q -o dist packages/gitml-sandbox
+
+test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environment; TAG, if set, must be its version
+	$(PYTEST) -m release
+
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
+	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
+	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
@@ -83,6 +105,11 @@ $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gitml needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+
+$(VENV)/airflow/.made: $(VENV)/bin/uv constraints/airflow.txt
+	uv venv -q --clear $(VENV)/airflow
+	UV_PYTHON= uv pip install -q --python $(VENV)/airflow/bin/python apache-airflow -c constraints/airflow.txt
+	@touch $@
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml packages/gitml-sandbox/pyproject.toml pipelines/requirements.lock constraints/ci.txt
 	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,site]' -r pipelines/requirements.lock -c constraints/ci.txt

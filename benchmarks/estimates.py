@@ -32,6 +32,7 @@ from gitml.monitoring.estimates.table import Encoder, day_of, evaluated_of
 from gitml.monitoring.harm.calibration import Calibration, CalibrationPlan, bears_out, judge_calibration
 from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, jackknife, judge_harm
 from gitml.monitoring.harm.losses import SCORES
+from gitml.monitoring.harm.slope import CalibrationSlope, SlopePlan, judge_slope, own_spread
 from gitml.monitoring.promise import WINDOWS
 from gitml.verdict import Phase
 
@@ -39,7 +40,9 @@ METRICS = ("auc", "log_loss", "brier", "accuracy")
 HELD_OUT, LAST = (date(2013, 2, 25), date(2013, 3, 31)), date(2013, 12, 31)
 MARGIN = 0.02
 # As the monitor of the reference application is promised.
-RATE, LOOKS, PROMOTIONS, TOLERANCE = 0.005, 53, 12, 0.01
+RATE, LOOKS, PROMOTIONS, TOLERANCE, SLOPE = 0.01, 53, 12, 0.01, 0.1
+# The metric and two claims share it.
+CLAIM_RATE = RATE / 3
 DRAWN = 8_000
 TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 
@@ -219,7 +222,7 @@ def first_harm(reference: Evaluated, live: Sequence[Evaluated], metric: str) -> 
     places = np.unique(reference.rows.day, return_inverse=True)[1]
     score = SCORES[metric][0]
     value, error, _ = jackknife(score, reference.truth, reference.rows.predicted, places)
-    plan = HarmPlan(metric, Own(value, value - 1.96 * error, value + 1.96 * error), RATE, LOOKS)
+    plan = HarmPlan(metric, Own(value, value - 1.96 * error, value + 1.96 * error), CLAIM_RATE, LOOKS)
     for newest in range(4, len(live) + 1, 4):
         if judge_harm(past(live[:newest]), plan)[0].phase is Phase.FAILED:
             return newest
@@ -242,11 +245,23 @@ def off_claims(reference: Evaluated, live: Sequence[Evaluated]) -> dict[int, Cal
     for newest in range(1, len(live) + 1):
         until = int(live[newest - 1].rows.day.max()) + 1
         whole = newest < max(WINDOWS)
-        plan = CalibrationPlan(TOLERANCE, RATE, LOOKS, PROMOTIONS, until // 7, whole, until)
+        plan = CalibrationPlan(TOLERANCE, CLAIM_RATE, LOOKS, PROMOTIONS, until // 7, whole, until)
         one = judge_calibration(past(live[:newest]), plan)
         if one is not None and one.surely > TOLERANCE:
             found[newest] = one
     return found
+
+
+def first_flat(reference: Evaluated, live: Sequence[Evaluated]) -> tuple[int, CalibrationSlope] | None:
+    """The first week, counted from 1, in which answers certainly tell flights of a day less apart than they say."""
+    spread = own_spread(reference.truth, reference.rows.predicted, reference.rows.day, SLOPE)
+    assert spread is not None
+    for newest in range(1, len(live) + 1):
+        until = int(live[newest - 1].rows.day.max()) + 1
+        one = judge_slope(past(live[:newest]), SlopePlan(SLOPE, CLAIM_RATE, LOOKS, spread, until))
+        if one is not None and one.most < 1 - SLOPE:
+            return newest, one
+    return None
 
 
 def show(title: str, scores: dict[str, Score]) -> None:
@@ -283,6 +298,9 @@ def main() -> None:
     print(f"answers that are certainly off by more than {TOLERANCE}, in weeks: {weeks_off}")
     for week, found_off in [*off.items()][:1]:
         print(f"week {week}: {found_off}, by {found_off.surely:.3f} at the least")
+    flat = first_flat(held_out, later)
+    told = f"week {flat[0]}: {flat[1]}, at most {flat[1].most:.0%} of it" if flat else "never"
+    print(f"answers that certainly tell flights of a day less apart than they say: {told}")
 
 
 if __name__ == "__main__":

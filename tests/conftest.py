@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import shutil
 import subprocess
@@ -9,9 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import filelock
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -31,11 +33,20 @@ sys.dont_write_bytecode = False
 _STARTUP = str(Path(__file__).parent / "startup")
 if _STARTUP not in os.environ.get("PYTHONPATH", ""):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_STARTUP, os.environ.get("PYTHONPATH"))))
-sys.modules.setdefault("sklearn.externals.array_api_compat.torch", ModuleType("absent"))  # see startup/sitecustomize.py
+# This process may have started without it, the processes that run tests did not.
+importlib.import_module("startup.sitecustomize")
+# Half a million objects that live to the end are made before the first test: to look through them again and again for
+# garbage is a tenth of what collecting the tests costs.
+gc.set_threshold(50_000, 20, 50)
 
 DATA = Path(__file__).parent / "data"
 # No upkeep after each commit and fetch, and no samples of hooks to copy: a third of what Git costs here.
 QUICK_GIT = {"GIT_CONFIG_GLOBAL": f"{_STARTUP}/gitconfig", "GIT_TEMPLATE_DIR": f"{_STARTUP}/repository"}
+
+
+def pytest_collection_finish() -> None:
+    """No collection of garbage looks at modules and tests again."""
+    gc.freeze()
 
 
 def git(folder: Path, *words: str, check: bool = True) -> str:
@@ -213,13 +224,19 @@ def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "app"
-    shutil.copytree(toy_template, folder, symlinks=True)
-    done = gitml(folder, "train")
-    assert done.code == 0, done.err
-    commit(folder, "train")
-    return packed(folder)
+def trained_template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Made once for all processes that run tests; nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "trained" / "app"
+    with filelock.FileLock(folder.parent.with_suffix(".lock")):
+        if not folder.exists():
+            begun = Path(shutil.copytree(toy_template, tmp_path_factory.mktemp("trained") / "app", symlinks=True))
+            done = gitml(begun, "train")
+            assert done.code == 0, done.err
+            commit(begun, "train")
+            folder.parent.mkdir()
+            packed(begun).rename(folder)
+    return folder
 
 
 @pytest.fixture

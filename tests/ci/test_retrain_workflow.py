@@ -29,7 +29,9 @@ def test_it_is_there_where_gitml_yaml_retrains_a_model() -> None:
         assert job["needs"] in (before, before[0])
         assert job["environment"] == "gitml"
         assert job["steps"][-1]["run"] == "gitml ci retrain"
-        assert job["permissions"] == {"actions": "write", "contents": "write", "pull-requests": "write"}
+        assert job["permissions"] == {
+            "actions": "write", "contents": "write", "issues": "write", "pull-requests": "write",
+        }  # fmt: skip
 
 
 def test_linters_find_nothing(tmp_path: Path) -> None:

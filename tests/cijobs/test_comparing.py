@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -88,3 +88,24 @@ def test_nothing_is_compared_that_no_gate_asks_for(versions: Versions) -> None:
     main = main_of(versions)
     silent = parse_policy(POLICY.encode())
     assert pairs_due(main, silent, BelievedEvents(()), ["delay"]) == ()
+
+
+def test_an_answer_that_is_no_number_is_a_reason_and_stops_no_job(versions: Versions) -> None:
+    (pair,) = due(versions)
+    app = load_application(versions.root)
+    through = loader(versions.root, app.models)
+
+    class Broken:
+        """A version that answers with NaN."""
+
+        def __init__(self, model: Any) -> None:
+            self.signature = model.signature
+            self.model = model
+
+        def answers(self, rows: Any) -> Any:
+            return self.model.answers(rows) * float("nan")
+
+    tried = answered_by_both(
+        versions.root, main_of(versions), pair, lambda record: cast("Any", Broken(through.opened(record).model))
+    )
+    assert (tried.result, tried.details["reason"]) == ("inconclusive", "a label or an answer is not a finite number")

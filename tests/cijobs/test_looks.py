@@ -21,7 +21,7 @@ from gitml.errors import IntegrityError, SpecError, UsageError
 from gitml.evidence.looks import look_of
 from gitml.project.doctor import doctor
 from gitml.verdict import Phase
-from monitoring.watched_world import AT, DAY, MONDAY, WEEK, weeks
+from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, deploy, weeks
 from publishing.test_webhook import hook
 from sandbox.forge_kit import git
 
@@ -75,6 +75,7 @@ def test_missed_looks_are_made_up_for_oldest_first(watched: WatchedTown) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_alarm_is_a_new_comment_once(watched: WatchedTown) -> None:
     for week in (4, 5, 6):
         watched.run(MONDAY + week * WEEK + HOUR)
@@ -96,6 +97,10 @@ def test_one_new_comment_a_day_whatever_is_made_up_for(watched: WatchedTown) -> 
     images = [found for body in watched.comments() for found in re.findall(r"!\[[^]]*\]\((.*?)\)", body)]
     there = git(watched.town.forge.remote, "ls-tree", "-r", "--name-only", "gitml-assets").split()
     assert {place.rpartition("/raw/gitml-assets/")[2] for place in images} == {*there} != set()
+    first = watched.alarms()
+    watched.at(AT + DAY)
+    watched.publish()
+    assert watched.alarms() == first
 
 
 @pytest.mark.slow
@@ -167,6 +172,32 @@ def test_a_version_that_came_within_the_window_says_that_no_look_judges_the_one_
     assert "This version came on Thu 2025-09-11, within the window. What `20250830T000000Z-0115add0` answered" in sticky
     watched.run(MONDAY + 3 * WEEK + HOUR)
     assert "within the window" not in watched.comments(number)[0]
+
+
+@pytest.mark.slow
+def test_windows_that_a_version_missed_are_made_up_for_after_it_was_replaced(watched: WatchedTown) -> None:
+    """Its looks are told where it came from, and spend the year's looks as if they had been in time."""
+    app = watched.fresh()
+    newer = deploy(app, "m.onnx", SIGNATURE, created="2025-10-01T00:00:00Z")
+    places = ("models/delay/production.yaml", f"models/delay/versions/{newer}.json")
+    watched.at(AT - DAY)
+    watched.town.push({place: (app / place).read_text() for place in places}, "another version")
+    watched.at(AT - HOUR)
+    done = watched.evaluate()
+    assert [one.found.until for one in done] == [MONDAY + week * WEEK for week in range(1, 6)]
+    assert {one.found.version for one in done} == {watched.world.version}
+    assert done[-1].found.verdicts["drift"].phase is Phase.FAILED
+    assert len(watched.sign().events) == 5
+    told = watched.publish()
+    assert [(dict(one.comments), one.alarm) for one in told] == [({watched.pull: "posted"}, "posted")]
+    sticky, alarm = sorted(watched.comments(), key=lambda body: "/alarm/" in body)
+    assert f"(version `{watched.world.version}`, replaced Sun 2025-10-12)" in sticky
+    assert f"`{newer}` took its place" in sticky
+    assert "Next look" not in sticky
+    assert "Another version serves now" in alarm
+    assert watched.evaluate() == ()
+    watched.publish()
+    assert len(watched.comments()) == 2
 
 
 @pytest.mark.slow

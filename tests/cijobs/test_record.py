@@ -89,6 +89,23 @@ def test_an_approval_after_the_merge_comes_too_late(build: Build, tmp_path: Path
     assert g.results("approved") == ["inconclusive"]
 
 
+def test_a_review_that_is_dismissed_after_the_merge_was_there_at_the_merge(build: Build, tmp_path: Path) -> None:
+    """Any writer may dismiss."""
+    g = build()
+    _, number = g.ready()
+    ahead = timedelta()
+    g.town.forge = g.town.forge.copy(tmp_path / "turned", now=lambda: clock.now() + ahead)
+    g.approve(number)
+    g.one(number)
+    g.town.merge(number)
+    ahead = timedelta(minutes=1)
+    with g.town.hub() as hub:
+        (review,) = hub.reviews.list(number)
+    g.town.home.dismiss("ada", number, review.id)
+    recorded(g)
+    assert g.results("approved") == ["passed"]
+
+
 def test_a_role_taken_away_between_approval_and_merge_does_not_count(build: Build) -> None:
     g = build()
     _, number = g.ready()

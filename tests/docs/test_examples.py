@@ -41,6 +41,8 @@ NOT_EXECUTED = {
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 7,
     "docs/how-to/serve.md": 2,
+    "docs/how-to/size.md": 1,
+    "docs/how-to/stream.md": 1,
     "docs/how-to/site.md": 1,
     "docs/how-to/stolen-key.md": 4,
     "docs/how-to/two-versions.md": 2,

@@ -372,3 +372,14 @@ def test_runs_that_are_not_there(home: Home) -> None:
             with pytest.raises(HttpError) as caught:
                 ask()
             assert caught.value.status == 404
+
+
+def test_issues_are_found_by_their_label_the_newest_first(home: Home) -> None:
+    with home.as_() as hub:
+        first = hub.issues.open("One", "why\n\n<!-- mark -->", "gitml:x")
+        hub.issues.open("Another", "", "gitml:y")
+        second = hub.issues.open("Two", "", "gitml:x")
+        assert [(one.title, one.is_open) for one in hub.issues.labelled("gitml:x")] == [("Two", True), ("One", True)]
+        assert hub.issues.labelled("gitml:x")[1].body == "why\n\n<!-- mark -->"
+        assert hub.issues.labelled("nothing") == ()
+        assert (first.number != second.number, first.url != second.url) == (True, True)

@@ -171,6 +171,8 @@ def test_pipelines_are_runs_and_archives_of_jobs_are_artifacts(home: GitlabHome)
         assert [a.name for a in hub.runs.artifacts(run)] == ["fragment-train-cpu", "commit"]
         assert zipfile.ZipFile(io.BytesIO(hub.runs.download(70))).namelist() == ["fragment.json"]
         assert hub.runs.rerun(71)
+        home.server.worlds[home.repository.lower()].pipelines[7]["variables"] = [{"key": "PYTHONPATH", "value": "x"}]
+        assert hub.runs.of_commit(tip(home))[0].event == "push with variables", "nobody vouches for it"
 
 
 def test_what_runs_on_main_by_hand_is_a_schedule_that_is_played(home: GitlabHome) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from conftest import git
 from gitml.control.signing import heard
 from gitml.errors import UsageError
 from gitml.git.tree import WorkTree
@@ -16,13 +22,20 @@ from gitml.governance.dataversions import current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
 from gitml.governance.subjectfind import SubjectFound, find_subject
 from gitml.governance.subjectids import SoughtPerson, new_key
+from gitml.project.check import check
+from gitml.promotion.audit import AuditCall, audit
+from gitml.promotion.auditexport import export
 from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
 from gitml.registry.erasures import erasures
 from gitml.retraining.causes import by_erasure
 from gitml.retraining.erased import remembered_by
 from gitml.spec import load_application
 from gitml.verdict import Phase
-from governance.people_town import ADA, BOB, KEYS, MARK, OTHERS, PeopleTown, names_in
+from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PeopleTown, names_in, table
+
+SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
+# What the night asks besides.
+_BY_NIGHT = pytest.mark.nightly
 
 
 @pytest.fixture
@@ -67,6 +80,18 @@ def merged(town: PeopleTown) -> None:
     town.trained(*names)
 
 
+def audited(town: PeopleTown) -> tuple[list[bool], list[str]]:
+    """Which events an export of the audit believes, and what the second program finds wrong with it. That nobody
+    approved the deployments of this town is another matter."""
+    git(town.root, "fetch", "-q", str(town.forge.remote), "gitml-ledger:gitml-ledger", "main:refs/remotes/origin/main")
+    folder = town.root.parent / "audit"
+    export(audit(town.root, {}, AuditCall(repository="ada/people"), now=town.now), folder)
+    listed = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False)
+    assert "the audit itself" in done.stdout, done.stderr
+    return [one["believed"] for one in listed], [one for one in done.stdout.splitlines() if one.startswith("wrong")]
+
+
 def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     first, second, third = (one.version for one in town.versions)
     found = find(town, f" {ADA.lower()}")
@@ -108,6 +133,7 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     assert all(events.believed)
     assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed"]
     told = json.dumps([s.details for s in events.all("erased")])
+    assert audited(town) == ([True] * 3, [])
     shutil.rmtree(town.root / "data")
     for where, raw in town.everything():
         for secret in (ADA.encode(), ADA.upper().encode(), ADA.lower().encode(), MARK.encode(), KEYS.encode()):
@@ -115,9 +141,12 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
             assert secret.decode() not in told
     # Everybody else is where they were.
     assert {one.version for one in find(town, OTHERS[3]).versions} >= {second, fourth.version}
-    assert find(town, ADA).versions == ()
+    last = find(town, ADA)
+    assert (last.versions, last.unknown, last.verdict.phase) == ((), (), Phase.SUCCESSFUL)
+    assert index(town) == (0, ())
 
 
+@_BY_NIGHT
 def test_what_was_killed_half_way_is_made_up_for(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
     from gitml.dvc.objects import Store
 
@@ -139,6 +168,7 @@ def test_what_was_killed_half_way_is_made_up_for(town: PeopleTown, monkeypatch: 
     assert gc(town).is_done
 
 
+@_BY_NIGHT
 def test_a_remote_that_is_away_is_named_and_comes_later(town: PeopleTown) -> None:
     merged(town)
     town.deploy(town.versions[-1])
@@ -176,6 +206,7 @@ def test_a_name_is_one_person_s(town: PeopleTown) -> None:
             ask(town, ADA, wrong)
 
 
+@_BY_NIGHT
 def test_a_lost_key_is_no_answer(town: PeopleTown) -> None:
     merged(town)
     town.keys = new_key("2027a")
@@ -188,6 +219,7 @@ def test_a_lost_key_is_no_answer(town: PeopleTown) -> None:
     assert town.keep().requests[0].verdict.measurements["requests"] == 2
 
 
+@_BY_NIGHT
 def test_a_swapped_index_is_not_believed(town: PeopleTown) -> None:
     for folder in (town.root / ".dvc/cache/gitml-subjects", town.root.parent / "store/gitml-subjects"):
         for path in folder.iterdir():
@@ -195,14 +227,50 @@ def test_a_swapped_index_is_not_believed(town: PeopleTown) -> None:
     assert "is damaged" in find(town, ADA).unknown[0]
 
 
+@_BY_NIGHT
 def test_a_column_that_no_file_has_is_told(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("governance.people_town.GITML", _with_column())
+    text = GITML.replace("data/clean: [email]", "data/clean: [e-mail]")
+    monkeypatch.setattr("governance.people_town.GITML", text)
     _, problems = index(town)
     assert problems
     assert "has no column 'e-mail'" in problems[0]
 
 
-def _with_column() -> str:
-    from governance.people_town import GITML
+def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
+    town: PeopleTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GITML.replace("data/clean: [email]", "data/clean: [email], data/notes: [email]")
+    monkeypatch.setattr("governance.people_town.GITML", text)
+    mine = f'"first\r\nsecond, of {MARK}",{ADA} \r\n'
+    lines = ["\ufeffnote,email\r\n", f'"a ""quoted"" one",{BOB}\r\n', mine, f"0.10,{OTHERS[0]}\r\n"]
+    arrow = io.BytesIO()
+    with pa.ipc.new_file(arrow, pa.schema([("email", pa.string())])) as writer:
+        writer.write_table(pa.table({"email": [ADA, BOB]}))
+    raw = "".join(lines).encode()
+    files = {
+        "a.csv": raw, "b.csv.gz": gzip.compress(raw, mtime=0), "c.arrow": arrow.getvalue(), "d.parquet": table(OTHERS),
+    }  # fmt: skip
+    listing = [{"md5": town.put(found).digest[4:], "relpath": name} for name, found in files.items()]
+    size = sum(map(len, files.values()))
+    oid = town.put(json.dumps(listing).encode(), ".dir").digest[4:]
+    pointer = f"outs:\n- md5: {oid}\n  size: {size}\n  nfiles: 4\n  hash: md5\n  path: notes\n"
+    town.push({"gitml.yaml": text, "data/notes.dvc": pointer})
+    index(town)
+    (found,) = (one for one in ask(town).removed if one.file == "data/notes.dvc")
+    assert found.rows == 3
+    told = dict(line.strip("- ").split(": ") for line in found.content.decode().splitlines()[1:])
+    now = {one["relpath"]: one["md5"] for one in json.loads(town.object(told["md5"]))}
+    assert now["d.parquet"] == listing[3]["md5"]
+    kept = raw.replace(mine.encode(), b"")
+    assert (town.object(now["a.csv"]), gzip.decompress(town.object(now["b.csv.gz"]))) == (kept, kept)
+    assert pa.ipc.open_file(town.object(now["c.arrow"])).read_all().to_pydict() == {"email": [BOB]}
+    assert int(told["size"]) == sum(len(town.object(oid)) for oid in now.values())
 
-    return GITML.replace("data/clean: [email]", "data/clean: [e-mail]")
+
+@_BY_NIGHT
+def test_what_gitml_check_says_of_people(town: PeopleTown) -> None:
+    text = GITML.replace("data/clean: [email]", "data/cleaned: [email]")
+    town.push({"gitml.yaml": text, "erasures/R-2.json": '{"format": "gitml erasure 1", "request": "R-3"}'})
+    told = [f"{one.file} {one.key}: {one.message}" for one in check(town.root).problems]
+    assert "gitml.yaml subjects.data.data/cleaned: data/cleaned is not data of DVC, so nobody is found in it" in told
+    assert "erasures/R-2.json : subject: Field required" in told

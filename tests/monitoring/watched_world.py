@@ -133,11 +133,11 @@ def build(root: Path, *, reference: bool = True, monitors: str = "") -> WatchedW
     return WatchedWorld(root, deploy(root, "m.onnx", SIGNATURE))
 
 
-def deploy(root: Path, artifact: str, signature: Mapping[str, Any]) -> str:
+def deploy(root: Path, artifact: str, signature: Mapping[str, Any], created: str = "2025-08-31T00:00:00Z") -> str:
     """A record of what lies in ``root``, and the file that pins it in production. The version's name."""
     roles = {role: name for role, name in ROLES.items() if (root / name).exists()}
     files = {name: _file(root / name) for name in (artifact, *roles.values())}
-    digest, created = external_digest("delay", files[artifact].sha256, "https://example.org/m"), "2025-08-31T00:00:00Z"
+    digest = external_digest("delay", files[artifact].sha256, "https://example.org/m")
     record = Record(
         model="delay", version=name_of(digest, created), digest=digest, created=created, origin="external",
         source="https://example.org/m", artifact=artifact, files=files, signature=signature,

@@ -50,7 +50,7 @@ def test_verdicts_stand_worst_first_and_data_that_are_broken_before_what_follows
     lines = [line for line in sticky.splitlines() if (line.startswith("- ") and ".** The" in line) or "- 🟡" in line]
     assert [line.split("**")[1] for line in lines] == ["Quality.", "Drift.", "Harm."]
     assert sticky.startswith(
-        "🔴 **`delay` in `production` needs attention**: its data are broken, and it gets other data"
+        "🔴 **`delay` in `production` needs attention**: its data are broken, and the data it receives"
     )
 
 
@@ -132,6 +132,13 @@ def test_how_to_mute_is_yaml_with_an_end_for_what_is_loud() -> None:
     assert blocks[0] == "gitml monitor delay --in production --at 2025-10-13T01:00:00Z\n"
     (mute,) = YAML(typ="safe").load(blocks[1])["monitors"]["models"]["delay"]["mutes"]
     assert (mute["columns"], str(mute["until"])) == ([name], "2025-10-27")
+
+
+def test_how_to_look_again_names_the_window_where_a_later_one_was_over_too() -> None:
+    late = page(look(at="2025-10-20T00:00:00Z")).sticky
+    assert "--since 2025-10-06T00:00:00Z --until 2025-10-13T00:00:00Z --at 2025-10-20T00:00:00Z\n" in late
+    gone = {"gone": "2025-10-14T00:00:00Z", "after": "new", "brought": "0123456789abcdef"}
+    assert "git checkout 0123456789ab && gitml monitor delay" in page(look(**gone)).sticky
 
 
 def test_a_broken_rule_says_what_was_expected_and_seen_and_since_when() -> None:
@@ -247,7 +254,7 @@ def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
     told["drift"][0]["psi"] = {"value": 0.031, "bins": 10, "expected": 0.01, "by_chance": 0.02, "p": 0.01}
     told["own_periods"] = {"alarms": {"feature_fare": 2}}
     sticky = page(told | {"scheduled": False}).sticky
-    assert "- Held fixed, and not alarmed: hour 8 10.0% → 30.0%" in sticky
+    assert "- Held fixed, so no alarm: hour 8 10.0% → 30.0%" in sticky
     assert "cannot be read: torn" in sticky
     assert "(+0.50 σ); PSI 0.031, by chance up to 0.020 |" in sticky
     assert "own periods would alarm too: `fare`" in sticky
@@ -258,7 +265,10 @@ def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
 def test_what_the_version_before_answered_in_the_window_is_said_to_be_in_no_look() -> None:
     sticky = page(look() | {"before": "0115add0", "came": "2025-09-03T14:30:00+00:00"}).sticky
     assert "- This version came on Wed 2025-09-03 14:30 UTC, within the window." in sticky
-    assert "What `0115add0` answered in it before is judged by no look: it serves no more." in sticky
+    assert (
+        "What `0115add0` answered earlier in the window is not judged by any look, because it no longer serves."
+        in sticky
+    )
     assert "within the window" not in page(look()).sticky
 
 

@@ -238,11 +238,12 @@ def test_three_without_gain_are_said_once_and_end_it_until_a_version_is_promoted
     done = town.alarm()
     assert done.how == ""
     assert "retraining does not help: 3 in a row" in done.plan.why
-    said = town.town.comments(numbers[-1])
-    assert len(said) == 1
-    assert all(f"#{number}" in said[0] for number in numbers)
-    town.run()
-    assert town.town.comments(numbers[-1]) == said
+    with town.town.hub() as hub:
+        (issue,) = hub.issues.labelled("gitml:no-gain")
+        assert issue.title == "Retraining does not help delay"
+        assert all(f"#{number}" in issue.body for number in numbers)
+        town.run()
+        assert hub.issues.labelled("gitml:no-gain") == (issue,)
     better = town.town.train(2)
     town.town.put("production", Deployment(champion=pin(better)))
     town.champion = better

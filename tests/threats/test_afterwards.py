@@ -42,6 +42,7 @@ def test_a_branch_made_anew_after_the_merge_spoils_nothing(scene: Scene) -> None
     assert scene.accepted()[STAGING] == done.commit
 
 
+@pytest.mark.nightly
 def test_a_review_that_is_dismissed_after_the_merge_was_there_at_the_merge(scene: Scene) -> None:
     """Any writer may dismiss: it used to take another pull request before agents followed."""
     number = scene.branch("mine", {STAGING: scene.pinned()})

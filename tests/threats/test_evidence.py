@@ -244,7 +244,8 @@ def by_hand(scene: Scene, script: str) -> None:
     subprocess.run(["sh", "-ec", words], cwd=folder, check=True)
 
 
-@pytest.mark.parametrize("how", [pytest.param("copied", marks=pytest.mark.nightly), "deleted"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("how", ["copied", "deleted"])
 def test_a_gate_that_shut_again_stays_shut_whatever_is_pushed_to_the_ledger(scene: Scene, how: str) -> None:
     """By an ordinary push: the passed gate under a later name, or the shut one gone."""
     number, passed, shut = shut_again(scene, how)

@@ -29,6 +29,7 @@ def test_what_is_no_promotion_and_no_version_is_refused(scene: Scene) -> None:
     scene.shut(expected)
 
 
+@pytest.mark.nightly
 def test_a_promotion_that_takes_itself_back_steers_no_agent(scene: Scene) -> None:
     """A→B and B→A in one pull request, rebased: nobody judged either commit, and a new agent served nothing."""
     main, before = scene.town.main, scene.accepted()

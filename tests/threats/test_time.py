@@ -47,6 +47,7 @@ def test_an_approval_is_of_one_commit(scene: Scene) -> None:
     scene.shut(dict.fromkeys((before, after), ("approved [0-9a-f]{8}, the head is [0-9a-f]{8}",)))
 
 
+@pytest.mark.nightly
 def test_a_push_between_the_green_gate_and_the_merge(scene: Scene) -> None:
     number, tip = scene.branch("late"), scene.tip
     scene.g.approve(number)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import pytest
 
-from conftest import commit, gitml
+from conftest import TOY, commit, gitml, packed, write
 
-SetParams = Callable[[Path, str, str], None]
+
+@pytest.fixture(scope="module")
+def made(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two committed versions, the first of them in production."""
+    app = Path(shutil.copytree(trained_template, tmp_path_factory.mktemp("two") / "app", symlinks=True))
+    write(app, {"params.yaml": TOY["params.yaml"].replace("rate: 0.5", "rate: 0.9")})
+    assert gitml(app, "train").code == 0
+    commit(app, "another rate")
+    oldest = sorted((app / "models/m/versions").iterdir())[0]
+    sha = json.loads(oldest.read_text())["files"]["artifacts/m/model.onnx"]["sha256"]
+    write(app, {"models/m/production.yaml": f"champion:\n  version: {oldest.stem}\n  digest: '{sha}'\n"})
+    commit(app, "production")
+    return packed(app)
 
 
 @pytest.fixture
-def two(trained: Path, set_params: SetParams) -> Path:
-    """A repository with two committed versions, the first of them in production."""
-    set_params(trained, "rate: 0.5", "rate: 0.9")
-    assert gitml(trained, "train").code == 0
-    commit(trained, "another rate")
-    oldest = sorted((trained / "models/m/versions").iterdir())[0]
-    sha = json.loads(oldest.read_text())["files"]["artifacts/m/model.onnx"]["sha256"]
-    (trained / "models/m/production.yaml").write_text(f"champion:\n  version: {oldest.stem}\n  digest: '{sha}'\n")
-    commit(trained, "production")
-    return trained
+def two(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test."""
+    return Path(shutil.copytree(made, tmp_path / "app", symlinks=True))
 
 
 def test_models_lists_each_model_with_its_newest_version(two: Path) -> None:

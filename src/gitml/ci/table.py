@@ -17,6 +17,7 @@ RENDERERS: dict[str, str] = {
     "github": "gitml.ci.github",
     "gitlab": "gitml.ci.gitlab",
     "jenkins": "gitml.ci.jenkins",
+    "airflow": "gitml.ci.airflow",
 }
 GROUP = "gitml.ci"
 
@@ -40,6 +41,18 @@ class Renderer(Protocol):
     def render(self, source: CiSource) -> dict[str, str]:
         """Path in the repository → text. Raises UsageError for a name that cannot stand in such a file."""
         ...
+
+
+def workflow_of(name: str, application: str, folder: str, kind: str) -> str:
+    """The name of a workflow of a kind, as the forge starts it."""
+    return decides(name, application, folder, kind)[0].rpartition("/")[2]
+
+
+def decides(name: str, application: str, folder: str, kind: str) -> tuple[str, ...]:
+    """The workflow of a kind, from the top of the repository; behind it what else decides what a run of it does."""
+    system = renderer(name)
+    place = system.PATTERN.rpartition("/")[0]
+    return (f"{place}/{system.file_name(application, folder, kind)}", *getattr(system, "DECIDES", ()))
 
 
 def renderer(name: str) -> Renderer:

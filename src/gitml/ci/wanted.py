@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What jobs find their keys and the agents' outbox by.
 SIGNING_KEY, LOOKS_KEY, OUTBOX = "GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_OUTBOX"
+ERASURES_KEY = "GITML_ERASURES_KEY"
 LONGEST = timedelta(hours=6)
 
 

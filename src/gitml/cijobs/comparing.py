@@ -67,7 +67,10 @@ def _pairs(main: Mainline, model: str, environment: str) -> Iterator[VersionPair
     if _artifact(old) != state.champion.digest:
         return
     for version in _candidates(main, model):
-        new = main.original_record(model, version)
+        try:
+            new = main.original_record(model, version)
+        except GitmlError:
+            continue  # `gitml check` says what is wrong with it
         if _artifact(new) != _artifact(old):
             yield VersionPair(new, old, environment, spec.digest)
 

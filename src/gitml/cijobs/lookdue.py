@@ -1,10 +1,11 @@
-"""Which windows are due: over, of a champion that main had then, and without a signed look. From Git alone."""
+"""Which windows are due: over, of the champion that main had then, and without a signed look. From Git alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby, islice
 
 from gitml.control.mainline import Mainline
 from gitml.errors import GitmlError
@@ -24,7 +25,8 @@ MOST_WINDOWS = max(WINDOWS)
 @dataclass(frozen=True)
 class MonitorOnMain:
     """A champion that is watched. ``since``: when main brought it, by the commit ``brought``. ``before``: the version
-    whose place it took, empty for the first."""
+    whose place it took, empty for the first. Of one that serves no more: ``until`` when it did, and which came
+    ``after``; both may be of a state of the file that nobody can read, which has the version ''."""
 
     model: str
     environment: str
@@ -33,6 +35,8 @@ class MonitorOnMain:
     since: datetime
     brought: str
     before: str = ""
+    until: datetime | None = None
+    after: str = ""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -40,29 +44,46 @@ class MonitorOnMain:
 
 
 def monitors_of(main: Mainline, app: Application) -> Iterator[MonitorOnMain]:
-    """All of the application, by model and environment."""
+    """The champions of the application, by model and environment."""
+    for model, environment, spec in _watched(main, app):
+        yield from islice(_champions(main, model, environment, spec), 1)
+
+
+def monitors_before(main: Mainline, app: Application, at: datetime) -> Iterator[MonitorOnMain]:
+    """Champions that serve no more, of which windows may still be due at ``at``: a look that was missed is made up for
+    although another version came meanwhile."""
+    for model, environment, spec in _watched(main, app):
+        oldest = spec.last_window(at)[1] - MOST_WINDOWS * spec.window
+        known = set(main.versions(model))
+        for one in islice(_champions(main, model, environment, spec), 1, None):
+            if one.until is None or one.until <= oldest:
+                break
+            if one.version in known:
+                yield one
+
+
+def _watched(main: Mainline, app: Application) -> Iterator[tuple[str, str, MonitorSpec]]:
     for model in app.models:
         spec = app.monitors.of(model)
         for environment in (spec.environments or main.environments(model)) if spec.watch else ():
-            found = _champion(main, model, environment)
-            if found:
-                version, past, before = found
-                since = datetime.fromisoformat(past.time)
-                yield MonitorOnMain(model, environment, version, spec, since, past.commit, before)
+            state = main.deployment(model, environment)
+            if state and not state.retired:
+                yield model, environment, spec
 
 
-def _champion(main: Mainline, model: str, environment: str) -> tuple[str, Past, str] | None:
-    """The version that answers there, the state of the file that brought it, and the version before."""
-    state = main.deployment(model, environment)
-    if state is None or state.retired:
-        return None
-    version, brought, before = state.champion.version, None, ""
-    for past in main.history(deployment_path(model, environment)):
-        before = _pinned(past)
-        if before != version:
-            break
-        brought, before = past, ""
-    return (version, brought, before) if brought else None
+def _champions(main: Mainline, model: str, environment: str, spec: MonitorSpec) -> Iterator[MonitorOnMain]:
+    """Newest first, the first serves. One is only read when the next is asked for: histories are long."""
+    terms = groupby(main.history(deployment_path(model, environment)), key=_pinned)
+    newer: MonitorOnMain | None = None
+    for version, term in terms:
+        *_, first = term
+        since = datetime.fromisoformat(first.time)
+        if newer:
+            yield replace(newer, before=version)
+        until, after = (newer.since, newer.version) if newer else (None, "")
+        newer = MonitorOnMain(model, environment, version, spec, since, first.commit, "", until, after)
+    if newer:
+        yield newer
 
 
 def _pinned(past: Past) -> str:
@@ -78,7 +99,8 @@ def due_windows(watched: MonitorOnMain, looks: Looks, at: datetime) -> tuple[Spa
     end = watched.spec.last_window(at)[1]
     length = watched.spec.window
     spans = ((end - (back + 1) * length, end - back * length) for back in reversed(range(MOST_WINDOWS)))
-    return tuple(span for span in spans if span[1] > watched.since and span not in signed)
+    last = watched.until or end
+    return tuple(span for span in spans if watched.since < span[1] <= last and span not in signed)
 
 
 def next_due(watched: Collection[MonitorOnMain], looks: Looks, at: datetime) -> datetime:

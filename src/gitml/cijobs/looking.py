@@ -12,7 +12,7 @@ from gitml.cijobs.canaryjudge import judging
 from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
 from gitml.cijobs.impactlooking import HeldAgainst, impacts_due
-from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_of, needed_looks
+from gitml.cijobs.lookdue import MonitorOnMain, Span, due_windows, monitors_before, monitors_of, needed_looks
 from gitml.cijobs.lookfile import MOST_LOOKS, LookFile, write_looks
 from gitml.control.ledger import Here
 from gitml.control.looks import read_looks
@@ -27,6 +27,7 @@ from gitml.inference.earlier import Earlier
 from gitml.inference.lookdetails import look_details, recount, size_of
 from gitml.inference.monitor import UNREADABLE, MonitorCall, MonitorRound, judged, monitor_round
 from gitml.inference.monitored import Monitored
+from gitml.inference.watches import watch_of
 from gitml.success.facts import FactPlace
 
 _TOO_MUCH = "a look at so many columns is too large for a statement: name those that matter, `columns` under `monitors`"
@@ -66,7 +67,7 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Ju
         raise InconclusiveError("this clone is shallow: when a champion came is not here", "git fetch --unshallow")
     main = Mainline(git, git.resolve("HEAD") or "")
     job = monitor_round(root, call)
-    watched = tuple(monitors_of(main, job.app))
+    watched = (*monitors_of(main, job.app), *monitors_before(main, job.app, job.at))
     looks = _looks(here, main, watched, job.at)
     todo = sorted(
         ((span, one) for one in watched for span in due_windows(one, looks, job.at)), key=lambda d: (d[0][1], d[1].name)
@@ -104,6 +105,8 @@ def _look(
     one: MonitorOnMain, job: MonitorRound, span: Span, seen: list[LookDetails]
 ) -> tuple[LookedAt, dict[str, object] | None]:
     watch = next(w for w in job.watches if (w.model, w.environment) == one.name)
+    if one.version != watch.record.version:
+        watch = watch_of(job.root, watch, job.app, one.version)
     spent = spent_after(most_spent(seen, span[1].year), span[1], one.spec.looks_a_year)
     mine = [d for d in seen if d.look.version == one.version and d.sketch]
     earlier = Earlier({(d.look.since, d.look.until): d.sketch or {} for d in reversed(mine)}, spent)

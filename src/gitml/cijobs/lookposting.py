@@ -17,7 +17,15 @@ from gitml.cijobs.canarydue import candidates_of, needed_since, next_evaluation
 from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
 from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
 from gitml.cijobs.impactposting import ToldBusiness, tell_impacts
-from gitml.cijobs.lookdue import MOST_WINDOWS, MonitorOnMain, Span, monitors_of, needed_looks, next_due
+from gitml.cijobs.lookdue import (
+    MOST_WINDOWS,
+    MonitorOnMain,
+    Span,
+    monitors_before,
+    monitors_of,
+    needed_looks,
+    next_due,
+)
 from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
 from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
@@ -80,7 +88,7 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     main = place.newest(whole=True)
     policy, app = main.policy(), main.application()
     rules, now, teller = rules_of(place, policy), place.clock(), Teller(place, main, job, env)
-    watched = tuple(monitors_of(main, app))
+    watched = (*monitors_of(main, app), *monitors_before(main, app, now))
     looks = needed_looks(lambda since: heard_looks(place, rules, since), watched, now)
     work = _Work(teller, looks)
     told = tuple(one for model in dict.fromkeys(w.model for w in watched) for one in work.model(model, watched))
@@ -139,12 +147,12 @@ class _Work:
         """What fails for one monitor keeps no other back."""
         problems: list[str] = []
         parts = [part for one in watched if one.model == model for part in tried(partial(self._part, one), problems)]
-        posted = {part.watched.environment: self._posted(part, problems) for part in parts}
+        posted = [self._posted(part, problems) for part in parts]
         alarm = next(iter(tried(partial(self._alarm, model, parts), problems)), "")
         problem = "; ".join(dict.fromkeys(problems))
-        for part in parts:
+        for part, comments in zip(parts, posted, strict=True):
             where, phase = part.watched.environment, part.look.details.look.phase
-            yield ToldMonitor(model, where, phase, posted[where], alarm, problem)
+            yield ToldMonitor(model, where, phase, comments, alarm, problem)
         if problem and not parts:
             yield ToldMonitor(model, "", Phase.ERROR, {}, "", problem)
 
@@ -156,31 +164,36 @@ class _Work:
         return f"{self.teller.application}/monitor/{part.watched.model}/{part.watched.environment}"
 
     def _history(self, one: MonitorOnMain) -> tuple[SignedLook, ...]:
-        """The looks at the version that serves, one for each window, oldest first."""
+        """The looks at the version, while it served if it does no more, one for each window, oldest first."""
         found: dict[Span, SignedLook] = {}
         for look in self.looks.of(*one.name):
-            if look.version == one.version:
+            if look.version == one.version and (one.until is None or look.window[1] <= one.until):
                 found.setdefault(look.window, look)
         return tuple(found.values())
 
     def _part(self, one: MonitorOnMain) -> _Part | None:
+        """None where nothing is to be told: of a version that serves no more, what was told while it did."""
         history = self._history(one)
-        if not history:
+        if not history or (one.until and history[-1].details.look.at <= one.until):
             return None
         # Whom an alarm calls is main's to say, not the job's that looked.
         tell = self.main.application().monitors.told(one.model)
         told = {**history[-1].told, "tell": {"people": tell.people, "teams": tell.teams}}
         if one.before and history[-1].window[0] < one.since:
             told |= {"came": one.since.isoformat(), "before": one.before}
+        if one.until:
+            told |= {"gone": one.until.isoformat(), "after": one.after, "brought": one.brought}
         page = report(told, [look.told for look in history[:-1]], run=self.teller.job.run_url)
         return _Part(one, history[-1], self._with_pictures(page), tuple(self._pulls(one)))
 
     def _pulls(self, one: MonitorOnMain) -> list[int]:
-        """The one that brought the champion, then every open promotion and retraining of the model."""
+        """The one that brought the champion, then, if it serves, every open promotion and retraining of the model."""
         forge, branch = self.place.forge, self.place.branch
         brought = [p.number for p in forge.pulls.of_commit(one.brought) if p.is_merged and p.base.branch == branch]
         if not brought:
             self.place.say(f"no pull request brought {one.model} {one.version} to {one.environment}")
+        if one.until:
+            return brought[:1]
         environments = self.main.policy().environments
         proposed = (p for e in environments for p in open_promotions(self.place, self.main, one.model, e))
         again = forge.merges.under(f"{branch_of(self.main, RETRAIN, one.model)}/") if self._retrains(one.model) else ()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gitml.cijobs.handover import place_of
-from gitml.cijobs.lookdue import MonitorOnMain, due_windows, monitors_of, needed_looks
+from gitml.cijobs.lookdue import MonitorOnMain, due_windows, monitors_before, monitors_of, needed_looks
 from gitml.cijobs.lookfile import read_looks
 from gitml.control.looks import heard_looks, sign_looks
 from gitml.control.mainline import Mainline
@@ -26,6 +27,7 @@ from gitml.evidence.trust import LEEWAY
 from gitml.verdict import Verdict, worst
 
 Handed = TypeVar("Handed", contravariant=True)
+_EARLIER = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -113,17 +115,20 @@ def sign(place: Place, order: SignOrder) -> SignedLooks:
 
 class _Work(SigningWork):
     def run(self, handed: tuple[tuple[Mapping[str, Any], LookDetails], ...]) -> SignedLooks:
-        watched = {one.name: one for one in monitors_of(self.main, self.main.application())}
         policy, now = self.newest.policy(), self.place.clock()
+        # The job before was a little earlier; but a moment that it made up leads to no other century.
+        watched = self._watched(max(now - _EARLIER, min(details.look.at for _, details in handed)))
         rules = rules_of(self.place, policy)
-        looks = needed_looks(lambda since: heard_looks(self.place, rules, since), watched.values(), now)
-        seen = {name: [look.details for look in looks.of(*name)] for name in watched}
+        looks = needed_looks(lambda since: heard_looks(self.place, rules, since), watched, now)
+        seen = {one.name: [look.details for look in looks.of(*one.name)] for one in watched}
         statements, passed = [], []
         for raw, details in handed:
-            one = self._fits(watched, details)
+            terms = self._fits(watched, details)
+            one = terms[0]
             if details.look.at > now + LEEWAY:
                 raise IntegrityError(f"{_said(details)} was looked at in the future", "set the clocks of the runners")
-            if (details.look.since, details.look.until) not in due_windows(one, looks, now):
+            span = (details.look.since, details.look.until)
+            if not any(span in due_windows(term, looks, now) for term in terms):
                 passed.append(f"{_said(details)} is signed already, or was not due")
                 continue
             spent = spent_after(
@@ -136,17 +141,23 @@ class _Work(SigningWork):
             statements.append(self._statement(raw, details))
         return signed(self.place, self.newest, self.order, statements, passed)
 
-    def _fits(self, watched: Mapping[tuple[str, str], MonitorOnMain], details: LookDetails) -> MonitorOnMain:
+    def _watched(self, at: datetime) -> tuple[MonitorOnMain, ...]:
+        app = self.main.application()
+        return (*monitors_of(self.main, app), *monitors_before(self.main, app, at))
+
+    def _fits(self, watched: Sequence[MonitorOnMain], details: LookDetails) -> list[MonitorOnMain]:
+        """The times in which main had the version there."""
         look = details.look
-        one = watched.get((look.model, look.environment))
-        if one is None or one.version != look.version:
+        terms = [one for one in watched if (*one.name, one.version) == (look.model, look.environment, look.version)]
+        if not terms:
             raise IntegrityError(f"{_said(details)} is of a version that main does not have there")
+        one = terms[0]
         if one.spec.last_window(look.until) != (look.since, look.until):
             raise IntegrityError(f"{_said(details)} is of no window of the schedule")
         phases = [Verdict(verdict.phase, "") for verdict in look.verdicts.values()]
         if set(look.verdicts) != set(one.spec.watch) or look.phase != worst(phases):
             raise IntegrityError(f"{_said(details)} has other verdicts than are watched")
-        return one
+        return terms
 
     def _statement(self, raw: Mapping[str, Any], details: LookDetails) -> Statement:
         look = details.look

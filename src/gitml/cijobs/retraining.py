@@ -21,7 +21,7 @@ from gitml.control.place import Place
 from gitml.derivation import proposal
 from gitml.derivation import retrain as derivation
 from gitml.derivation.claim import Claim
-from gitml.errors import GitmlError, UsageError
+from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.looks import SignedLook
 from gitml.forges.base import NewPull, OnPull
@@ -36,6 +36,8 @@ from gitml.spec.dvcfiles import LOCK_FILE
 
 # What keeps a branch that is open from being trained anew, beside what is final: the gate would refuse that.
 _NO_RUN = ("runs", "gpu-hours")
+# The label of issues that say that retraining does not help.
+NO_GAIN = "gitml:no-gain"
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
 _OVERTAKES = ("dvc.yaml", LOCK_FILE)
 
@@ -225,13 +227,24 @@ class RetrainWork:
         return sum(past.comments for past in self.one.past) < self.one.rules.comments
 
     def _say_that_it_does_not_help(self) -> None:
-        """Once, on the last of those that brought nothing: its people are told."""
-        vain = without_gain(self.one)
-        if len(vain) < self.one.rules.without_gain or not self._may_talk:
+        """Once for those in a row, as an issue; where there are none, on the last of them: its people are told."""
+        vain, model = without_gain(self.one), self.one.model
+        if len(vain) < self.one.rules.without_gain:
             return
-        place, mark = OnPull(vain[-1].pull), f"{OURS}no-gain -->"
-        if not any(mark in comment.body for comment in self.place.forge.comments.list(place)):
-            self.place.forge.comments.add(place, f"{words.no_gain(self.one.model, [p.pull for p in vain])}\n\n{mark}")
+        mark = f"{OURS}no-gain {branch_of(self.facts.main, RETRAIN, model)} {vain[0].pull} -->"
+        text, issues = f"{words.no_gain(model, [p.pull for p in vain])}\n\n{mark}", self.place.forge.issues
+        try:
+            # One that people closed was answered; by now there may be more of them in the same row.
+            if not any(mark in issue.body for issue in issues.labelled(NO_GAIN)):
+                issues.open(words.no_gain_title(model), text, NO_GAIN)
+        except OutsideError as exc:
+            self.place.say(f"no issue could be opened: {exc.message.splitlines()[0]}")
+            self._comment_once(OnPull(vain[-1].pull), text, mark)
+
+    def _comment_once(self, place: OnPull, text: str, mark: str) -> None:
+        comments = self.place.forge.comments
+        if self._may_talk and not any(mark in comment.body for comment in comments.list(place)):
+            comments.add(place, text)
 
     # Its text.
 

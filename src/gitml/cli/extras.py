@@ -17,6 +17,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime"),
     "report": ("vl_convert",),
     "site": ("jinja2", "markupsafe", "networkx"),
+    "stream": ("confluent_kafka",),
     "sandbox": ("gitml_sandbox",),
 }  # fmt: skip
 # What models may need and no extra brings, by the name that pip knows.

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evidence": ("evidence", "Signed evidence of the ledger: list, show, verify; make signing keys."),
     "audit": ("audit", "Compare main with the ledger, both ways, and export the result."),
     "agent": ("agent", "Serve the models of one environment as main says, and follow every merged change."),
+    "stream": ("stream", "Answer the messages of a topic, each exactly once."),
     "size": ("size", "Measure a version here: how many processes, cores and GB a task needs."),
     "serve": ("serve", "Serve one version over HTTP on this machine, to try it out."),
     "score": ("score", "Score whole data sets with a version, file by file, each once."),

@@ -274,6 +274,27 @@ class Commits(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ForgeIssue:
+    """Something that people are to look into, beside any pull request."""
+
+    number: int
+    title: str
+    url: str
+    is_open: bool
+    body: str = ""
+
+
+class Issues(Protocol):
+    def labelled(self, label: str) -> tuple[ForgeIssue, ...]:
+        """Open and closed ones with this label, the newest first."""
+        ...
+
+    def open(self, title: str, body: str, label: str) -> ForgeIssue:
+        """Raises OutsideError where the repository has none, or the token may not."""
+        ...
+
+
 class Runs(Protocol):
     def get(self, run: int) -> Run: ...
 
@@ -312,6 +333,9 @@ class Forge(Protocol):
 
     @property
     def runs(self) -> Runs: ...
+
+    @property
+    def issues(self) -> Issues: ...
 
     def about(self) -> About: ...
 

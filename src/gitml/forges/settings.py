@@ -14,7 +14,7 @@ class Settings:
     """Which repository, where, and as whom. ``bot`` is the login that the token writes as, where somebody knows it.
 
     ``forge`` is the name of the adapter in ``gitml.forges.table``. ``host`` is where somebody said that the forge is,
-    as ``host_of`` calls it; empty where that is only assumed.
+    as ``host_of`` calls it; empty where that is only assumed. ``variable`` is the one that holds the token.
     """
 
     api: str
@@ -24,6 +24,7 @@ class Settings:
     bot: str = ""
     forge: str = "github"
     host: str = ""
+    variable: str = "GITHUB_TOKEN"
 
     @property
     def home(self) -> str:

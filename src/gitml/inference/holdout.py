@@ -273,6 +273,8 @@ def _same_rows(contest: _Contest, which: RowSet, read: Callable[[], HeldRows]) -
     rows = held.answered.part(~out)
     if not len(rows.truth):
         return replace(told, why="no row is left that neither version was trained on")
+    if not rows.finite:
+        return replace(told, why="a label or an answer is not a finite number")
     metrics = metric_rows(rows, contest.rules)
     told = replace(told, metrics=metrics, flips=flips(rows, contest.rules), calibration=calibration(rows))
     return replace(told, why=_too_little(told, rows, contest))

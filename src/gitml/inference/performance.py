@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from gitml.errors import GitmlError
+from gitml.inference.claims import Claims, ClaimsLook, claims_of, held_to
 from gitml.inference.clone import CloneShelf
 from gitml.inference.watches import Watch, metric_of, own_of
 from gitml.models.signature import parse as parse_signature
-from gitml.monitoring.harm.calibration import CalibrationPlan, bears_out, is_judged, judge_calibration, with_calibration
+from gitml.monitoring.harm.calibration import is_judged
 from gitml.monitoring.harm.judge import HarmPlan, Labelled, Own, Performance, judge_harm
 from gitml.monitoring.harm.labelled import NEEDED, answered, labelled
 from gitml.monitoring.harm.losses import SCORES
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 # Windows whose labels have not come, newest first, of which performance is estimated; and rows of each.
 _MOST_WINDOWS, _MOST_ROWS = 4, 10_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GroupOf = tuple[str, str, str, Own | None]
 
 
@@ -77,13 +77,13 @@ def performed(
     length = looks[-1].until - looks[-1].since
     labels = labelled(here, outputs[0], looks[-1].until, length, matured, sorted({key for _, key, _, _ in groups}))
     harm, own = watch.spec.harm, own_of(watch.record, metric)
-    claimed = _claims(labels, watch, call)
-    rate = call.rate / 2 if claimed else call.rate
+    claims = _claims(labels, watch, call)
+    rate = call.rate / (1 + claims.count)
     plan = HarmPlan(metric, own, rate, watch.spec.looks_a_year, harm.worse_by, harm.changes)
     verdict, performance = judge_harm(labels, plan)
-    if claimed:
-        found = judge_calibration(labels, _calibration_plan(watch, call, looks, rate, matured))
-        verdict = with_calibration(verdict, found, harm.calibration)
+    whole, promotions = len(looks) < max(WINDOWS), call.app.monitors.promotions
+    look = ClaimsLook(looks[-1].until, matured, rate, promotions, whole)
+    verdict = held_to(verdict, claims, labels, watch.spec, look)
     report = _report(labels, looks, matured, _metrics(watch, call.app, metric), groups)
     if watch.spec.performance.estimate and call.estimates:
         report = _estimated(report, subject, watch, call, looks)
@@ -96,27 +96,14 @@ def _untold(better: Iterable[str]) -> str:
     return f"{why}: write `harm: {{metric: …}}`"
 
 
-def _claims(labels: Labelled, watch: Watch, call: PerformanceCall) -> bool:
-    """Whether the answers are probabilities that the version's evaluation bore out."""
-    tolerance = watch.spec.harm.calibration
-    if tolerance >= 1 or not is_judged(labels) or not watch.record.roles.get("evaluated"):
-        return False
+def _claims(labels: Labelled, watch: Watch, call: PerformanceCall) -> Claims:
+    """Of answers that are probabilities, of a version that keeps the rows it was evaluated on."""
+    harm = watch.spec.harm
+    is_off = min(harm.calibration, harm.slope) >= 1
+    if is_off or not is_judged(labels) or not watch.record.roles.get("evaluated"):
+        return Claims()
     found = _evaluated_rows(call.root, watch.record)
-    if isinstance(found, str) or found[0].task != "binary":
-        return False
-    rows = found[0].rows
-    return bears_out(found[0].truth, rows.predicted, rows.day, tolerance)
-
-
-def _calibration_plan(
-    watch: Watch, call: PerformanceCall, looks: Sequence[Look], rate: float, matured: datetime
-) -> CalibrationPlan:
-    spec, until = watch.spec, looks[-1].until
-    return CalibrationPlan(
-        spec.harm.calibration, rate, spec.looks_a_year, call.app.monitors.promotions,
-        newest=(until - _EPOCH) // spec.window, whole=len(looks) < max(WINDOWS),
-        before=(min(until, matured) - _EPOCH).days,
-    )  # fmt: skip
+    return Claims() if isinstance(found, str) else claims_of(found[0], watch.spec)
 
 
 def _metrics(watch: Watch, app: Application, first: str) -> dict[str, Own | None]:

@@ -50,6 +50,10 @@ class AnsweredRows:
         return len(np.unique(self.unit))
 
     @property
+    def finite(self) -> bool:
+        return all(bool(np.isfinite(side).all()) for side in (self.truth, self.old, self.new))
+
+    @property
     def of_two(self) -> bool:
         """Whether labels are 0 or 1 and answers probabilities."""
         inside = all(((side >= 0) & (side <= 1)).all() for side in (self.old, self.new))

@@ -59,6 +59,12 @@ def watches_of(root: Path, app: Application) -> Iterator[Watch]:
                 yield replace(_watch(root, app, record, environment, spec), lines=lines)
 
 
+def watch_of(root: Path, like: Watch, app: Application, version: str) -> Watch:
+    """Another version of the same monitor. Raises RefError where it is not here."""
+    record = resolve(WorkTree(root), parse_reference(f"{like.model}@{version}"), list(app.models))
+    return replace(_watch(root, app, record, like.environment, like.spec), lines=like.lines)
+
+
 def _watch(root: Path, app: Application, record: Record, environment: str, spec: MonitorSpec) -> Watch:
     if record.signature is None:
         why = f"{record.reference} has no signature: which columns it takes is not known"

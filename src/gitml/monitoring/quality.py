@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from scipy.special import bdtrc
 
 from gitml.models.fields import Field
 from gitml.monitoring.subject import Look, Subject
@@ -25,6 +26,8 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SOME_ROWS, _SOME_LOOKS = 30, 3
 _SAME_ALL_DAY = 0.99
 _HALF = 0.5
+# A rule about a share of rows is not broken by what happens in one of so many windows anyway.
+_NO_CHANCE = 1e-3
 _REFUSED, _FAILED = ("invalid", "refused", "busy"), ("failed", "timed out", "dropped")
 
 
@@ -141,13 +144,23 @@ def _missing(column: _Column, rules: MonitorQuality) -> Told:
         yield "missing", "no missing value", f"{share:.1%} missing"
     elif before is not None and (usual := _missing_share(before)) < _HALF:
         most = 1 - (1 - usual) * (1 - rules.missing)
-        if share > most:
+        if _is_more(column.missing, column.rows, most):
             yield "missing", f"at most {most:.1%} missing", f"{share:.1%}"
 
 
 def _missing_share(before: ColumnSketch) -> float:
     missing = int(before.missing.sum())
     return missing / max(missing + int(before.cells.sum()), 1)
+
+
+def _is_more(count: int, rows: int, share: float) -> bool:
+    """Whether more than the share of the rows are so, and no chance makes as many of it: one row of fifty is 2 %, and
+    comes in half of all windows in which 1 % of the rows are like it.
+
+    >>> [_is_more(count, 50, 0.01) for count in (1, 4, 5)], [_is_more(count, 1_000, 0.01) for count in (11, 30)]
+    ([False, False, True], [False, True])
+    """
+    return count > share * rows and float(bdtrc(count - 1, rows, share)) < _NO_CHANCE
 
 
 def _unseen(column: _Column, rules: MonitorQuality) -> Told:
@@ -157,26 +170,35 @@ def _unseen(column: _Column, rules: MonitorQuality) -> Told:
     known = column.field.categories
     # What the reference does not have, and what it has of words that the model does not know.
     places = [len(grid.categories), *(i for i, word in enumerate(grid.categories) if known and word not in known)]
-    share, before = int(column.live.cells[:, places].sum()) / column.present, column.before
+    count, before = int(column.live.cells[:, places].sum()), column.before
     usual = int(before.cells[:, places].sum()) / max(int(before.cells.sum()), 1) if before is not None else 0.0
     most = max(2 * usual, usual + rules.unseen)
-    if share > most:
-        yield "unseen", f"at most {most:.1%} of categories not known", f"{share:.1%}"
+    if _is_more(count, column.present, most):
+        yield "unseen", f"at most {most:.1%} of categories not known", f"{count / column.present:.1%}"
 
 
 def _outside(column: _Column, rules: MonitorQuality) -> Told:
     grid, before = column.subject.layout.columns[column.name], column.before
     if not isinstance(grid, NumberGrid) or len(grid.edges) < 2 or before is None or before.least is None:
         return
-    share, live = int(column.live.cells[:, [0, -1]].sum()) / column.present, column.live
-    if share <= rules.outside or before.most is None or live.least is None or live.most is None:
+    count, live = int(column.live.cells[:, [0, -1]].sum()), column.live
+    if (
+        not _is_more(count, column.present, rules.outside)
+        or before.most is None
+        or live.least is None
+        or live.most is None
+    ):
         return
     far = rules.margin * (before.most - before.least)
     low, high = before.least - far, before.most + far
     if live.least < low or live.most > high:
         # The extremes themselves are single rows' values, and those that were seen are nobody's business.
         ends = " and ".join(end for end, is_off in (("below", live.least < low), ("above", live.most > high)) if is_off)
-        yield "range", f"about {low:.2g} to {high:.2g}", f"far {ends}; {share:.1%} outside the reference's range"
+        yield (
+            "range",
+            f"about {low:.2g} to {high:.2g}",
+            f"far {ends}; {count / column.present:.1%} outside the reference's range",
+        )
 
 
 def _constant(column: _Column, rules: MonitorQuality) -> Told:

@@ -15,6 +15,7 @@ from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
+from gitml.project.people import people_problems
 from gitml.project.reasons import reasons_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
@@ -210,6 +211,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)
+    found += people_problems(files.root, app, document, partial(_is_output, files))
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)

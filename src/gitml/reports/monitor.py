@@ -59,7 +59,8 @@ def report(
 ) -> Page:
     """``look`` has the shape of `Monitored.to_dict`, and maybe its ``id``; ``history``: those before, oldest first.
 
-    Of a version that took the place of another within the window it says which (``before``), and when it ``came``.
+    Of a version that took the place of another within the window it says which (``before``), and when it ``came``; of
+    one that serves no more, when it was ``gone``, which came ``after``, and the commit that had ``brought`` it.
 
     ``run`` is the address of the job that tells it.
     """
@@ -180,7 +181,7 @@ def _notes(look: Told) -> Iterator[Section]:
     notes = []
     drift = verdicts_of(look).get("drift", {}).get("measurements")
     if isinstance(drift, Mapping) and drift.get("mix"):
-        notes.append(f"- Held fixed, and not alarmed: {prose(str(drift['mix']), 300)}")
+        notes.append(f"- Held fixed, so no alarm: {prose(str(drift['mix']), 300)}")
     if look.get("unread"):
         notes.append(f"- ⚠️ {prose(str(look['unread']), 300)}")
     if isinstance(alarms, Mapping) and alarms:
@@ -188,8 +189,12 @@ def _notes(look: Told) -> Iterator[Section]:
         notes.append(f"- The reference's own periods would alarm too: {names}. Raise their floors.")
     if look.get("before"):
         came = f"- This version came on {day(look, 'came')}, within the window."
-        gone = f"What {code(str(look['before']))} answered in it before is judged by no look: it serves no more."
-        notes.append(f"{came} {gone}")
+        old = f"What {code(str(look['before']))} answered earlier in the window"
+        notes.append(f"{came} {old} is not judged by any look, because it no longer serves.")
+    if look.get("gone"):
+        newer = f": {code(str(look['after']))} took its place" if look.get("after") else ""
+        gone = f"- This version has not served since {day(look, 'gone')}{newer}."
+        notes.append(f"{gone} This look was missed at the time and was made up for.")
     if not look.get("scheduled", True):
         notes.append("- This window is beside the schedule: the promise about false alarms does not cover it.")
     if notes:
@@ -206,7 +211,11 @@ def _by_hand(story: LookStory) -> Iterator[Section]:
 def command(look: Told) -> str:
     """What shows the same on a laptop."""
     words = ["gitml monitor", str(look.get("model", "")), "--in", str(look.get("environment", ""))]
-    if not look.get("scheduled", True):
+    if look.get("brought"):
+        words = ["git checkout", str(look["brought"])[:12], "&&", *words]
+    since, until, at = (moment(look, name) for name in ("since", "until", "at"))
+    was_missed = since and until and at and until + (until - since) <= at
+    if was_missed or not look.get("scheduled", True):
         words += ["--since", str(look.get("since", "")), "--until", str(look.get("until", ""))]
     return " ".join([*words, "--at", str(look.get("at", ""))])
 
@@ -229,7 +238,8 @@ def _footer(look: Told, run: str) -> str:
     spent = look.get("spent")
     if isinstance(spent, Mapping):
         parts.append(f"Looks of {int(number(spent, 'year'))} so far: {int(number(spent, 'looks')):,}.")
-    parts.append(f"Next look: {day(look, 'next_look')}.")
+    if not look.get("gone"):
+        parts.append(f"Next look: {day(look, 'next_look')}.")
     concerned = _concerned(look, call=False)
     if concerned:
         parts.append(f"Whom it concerns: {concerned}.")

@@ -15,7 +15,7 @@ from gitml.spec.retrain import RETRAIN_CAUSES
 _TITLES: Mapping[str, str] = {
     "harm": "its answers are worse than its evaluation said",
     "performance": "its metrics are worse than its evaluation said",
-    "drift": "it gets other data than it was made of",
+    "drift": "the data it receives no longer look like its training data",
     "upstream": "a model that it needs is another one now",
     "erasure": "it was trained on somebody who asked to be erased",
     "new_data": "there are new data",
@@ -142,8 +142,12 @@ def _no(story: RetrainStory) -> str:
     )
 
 
+def no_gain_title(model: str) -> str:
+    return f"Retraining does not help {model}"
+
+
 def no_gain(model: str, pulls: Sequence[int]) -> str:
-    """Said once, where the last of them is."""
+    """Said once for those in a row."""
     named = ", ".join(f"#{number}" for number in pulls)
     return (
         f"**Retraining does not help {code(model)}**: {named} brought no champion, one after another. gitml opens no "

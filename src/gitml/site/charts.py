@@ -14,7 +14,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 24
 
 @dataclass(frozen=True)
 class ChartPoint:
-    """``label`` stands below it, ``said`` is told of it; ``mark``: good, bad, odd or empty."""
+    """``label`` stands below it, ``said`` is told of it; ``mark``: good, bad, odd or empty. ``is_cut``: something
+    changed here, and a line stands through it."""
 
     label: str
     value: float
@@ -23,6 +24,7 @@ class ChartPoint:
     said: str = ""
     mark: str = ""
     href: str = ""
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def _kpis(facts: SiteFacts) -> Mapping[str, Any]:
     charts = []
     for kpi in facts.kpis:
         told = ((day, value, "; ".join(changed.get(day, ()))) for day, value in kpi.points)
-        points = [ChartPoint(day, value, said=said, mark="odd" if said else "") for day, value, said in told]
-        charts.append((kpi, line_chart(kpi.name, points)))
+        points = [ChartPoint(day, value, said=said, is_cut=bool(said)) for day, value, said in told]
+        charts.append((kpi, line_chart(f"{kpi.name} by day", points)))
     return {"kpi_charts": charts, "totals": _totals(facts)}
 
 

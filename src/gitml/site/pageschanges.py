@@ -40,16 +40,18 @@ def _deployments(facts: SiteFacts) -> Iterator[SitePageFile]:
         earlier = facts.deployments[place + 1 :]
         before = next((d for d in earlier if (d.model, d.environment) == (one.model, one.environment)), None)
         model = facts.model(one.model)
+        # What came, and what it stands beside or replaces.
+        came, stood = (one.candidate, one.new) if one.candidate else (one.new, one.old)
         data = {
             "one": one,
             "before": before,
             "commits": _between(facts.commits, places, one, before)[:_MOST_COMMITS],
-            "changes": model.between.get((one.old, one.new), {}) if model else {},
-            "detail": model.details.get(one.new) if model else None,
+            "changes": model.between.get((stood, came), {}) if model else {},
+            "detail": model.details.get(came) if model else None,
             "impacts": [i for i in facts.impacts if (i.commit, i.model, i.environment) == one.key],
             "returns": [r for r in facts.returns if (r.commit, r.model, r.environment) == one.key],
             "causal": facts.causal.get(one.key, ()),
-            "previous": model.details.get(one.old) if model else None,
+            "previous": model.details.get(stood) if model else None,
         }
         title = f"{one.model} in {one.environment}, {one.time[:10]}"
         yield SitePageFile(f"changes/{one.id}.html", title, "changes-deployment.html", "changes", data)

@@ -58,7 +58,7 @@ def _chart(model: SiteModel, metric: str) -> LineChart | None:
         said = f"{version.digest8}, {version.created[:10]}" + (f", in {places}" if places else "")
         href = f"models/{model.name}/{version.version}.html" if version.has_page else ""
         points.append(ChartPoint(version.created[:10], version.metrics[metric], low, high, said, mark, href))
-    return line_chart(f"{metric} of the versions of {model.name}", points)
+    return line_chart(f"{metric} of the versions of {model.name}; green ones run", points)
 
 
 def data_pages(facts: SiteFacts) -> Iterator[SitePageFile]:

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from gitml.fields import (
     BranchName,
     Duration,
-    EnvironmentName,
     FileSection,
     Flag,
     Format,
@@ -34,7 +33,9 @@ from gitml.spec.holdout import HoldOut
 from gitml.spec.kpis import Costs, Kpi
 from gitml.spec.monitors import Monitors
 from gitml.spec.retrain import RetrainSpec
+from gitml.spec.scoring import ScheduledScoring
 from gitml.spec.subjects import Subjects
+from gitml.spec.traffic import Traffic
 from gitml.spec.upstream import Needs
 
 Direction = Literal["higher", "lower"]
@@ -231,38 +232,6 @@ class Ci(FileSection):
     forks: Flag = Field(True, description="Train and report on pull requests from forks: hosted runners, no secrets.")
 
 
-class TrafficExport(FileSection):
-    """Labelled traffic of one model as a data set under DVC, which training reads."""
-
-    environment: EnvironmentName = Field(alias="in", description="Only what was served there.")
-    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        "label", description="What the column of labels is called, as `holdout` of the model calls it."
-    )
-    to: RepoPath | None = Field(None, description="The folder of its partitions; by default `data/traffic/MODEL`.")
-    labels_within: Duration | None = Field(
-        None, description="When labels have come, such as 1d; by default as the model's monitor says."
-    )
-
-
-class Traffic(FileSection):
-    """Where servers and batch jobs keep requests, labels and business events."""
-
-    at: Annotated[str, Field(min_length=1, max_length=500)] = Field(
-        description="A folder on the machines that serve, or the URL of an object store, such as s3://bucket/traffic. "
-        "Keys stand in the environment, not in the URL."
-    )
-    secrets: tuple[SecretName, ...] = Field(
-        (),
-        description="Secrets of the forge's Environment `gitml-traffic` that the job which looks at traffic sees as "
-        "environment variables: keys that read the traffic, and DVC's remote. Jobs of branches never get them.",
-    )
-    export: Mapping[Name, TrafficExport] = Field(
-        default_factory=dict,
-        description="By model: each day a job of main writes what is ripe, and a pull request brings it. It needs "
-        "policy.yaml, and rights in `gitml-traffic` that write DVC's remote.",
-    )
-
-
 class Sites(FileSection):
     """Where the sites of roles go: each to a place that only this role can read."""
 
@@ -313,6 +282,9 @@ class Application(FileSection):
     sites: Sites = Field(default_factory=Sites, description="Where the sites of roles go.")
     retrain: Mapping[Name, RetrainSpec] = Field(
         default_factory=dict, description="When models are trained again by themselves, by name."
+    )
+    scoring: Mapping[Name, ScheduledScoring] = Field(
+        default_factory=dict, description="Data sets that models score on a schedule, by model."
     )
     bias: Mapping[Name, Bias] = Field(
         default_factory=dict, description="Models whose answers are counted by sex, race and ethnicity, by name."

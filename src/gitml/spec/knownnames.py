@@ -28,6 +28,7 @@ def monitors_known(app: Application, document: Document) -> list[Problem]:
     """Models that are watched, or counted by category, exist."""
     named: list[Key] = [("monitors", "models", name) for name in app.monitors.models]
     named += [("bias", name) for name in app.bias]
+    named += [("scoring", name) for name in app.scoring]
     return [
         document.problem(key, f"there is no model {key[-1]!r}", nearest(str(key[-1]), app.models))
         for key in named

@@ -108,7 +108,9 @@ class MonitorQuality(FileSection):
         "has none there is not judged. A column that is not nullable never misses one.",
     )
     unseen: Share = Field(
-        0.01, description="How much the share of categories that the reference does not have may grow."
+        0.01,
+        description="How much the share of categories that the reference does not have may grow; a few rows more, as "
+        "come by chance, break no rule.",
     )
     outside: Share = Field(
         0.01,
@@ -152,6 +154,12 @@ class MonitorHarm(FileSection):
         0.01,
         description="How far the share of positive labels may be from the mean of answers that are probabilities, that "
         "nobody minds; 1 turns it off. It is judged where the version's evaluated rows (`evaluated`) bear it out.",
+    )
+    slope: Share = Field(
+        0.1,
+        description="What part of a difference between two answers of one day need not come true: with 0.1, labels may "
+        "differ by 9 points where probabilities differ by 10; 1 turns it off. It is judged where the version's "
+        "evaluated rows bear it out on 14 days or more.",
     )
     labels_within: Duration | None = Field(
         None,

@@ -14,6 +14,7 @@ import pytest
 from gitml_sandbox.actions import artifacts
 from gitml_sandbox.forge.refusals import RefusalError
 from sandbox.runner_kit import Works
+from sandbox.web_kit import browser
 
 
 @pytest.mark.slow
@@ -66,6 +67,34 @@ def test_files_travel_between_jobs_by_name_by_pattern_and_all_together(works: Wo
     with zipfile.ZipFile(io.BytesIO(httpx.get(link).content)) as archive:
         assert {"deep/x"} < set(archive.namelist())
     assert httpx.get(link.replace("signature=", "signature=0")).status_code == 404
+    pages_do_nothing(works, run, listed["artifacts"][0]["id"])
+
+
+def pages_do_nothing(works: Works, run: int, number: int) -> None:
+    """What an artifact shows is a stranger's page at this address."""
+    ada, nobody = browser(works.kit, "ada"), browser(works.kit)
+    home = f"/{works.repo.full_name}/actions"
+    address = f"{home}/artifacts/{number}/pages"
+    assert address not in ada.get(home), "there is no page in it"
+    with zipfile.ZipFile(works.kit.sandbox.root / "artifacts" / str(run) / f"{number}.zip", "w") as archive:
+        archive.writestr("index.html", "<script>alert(1)</script>")
+        archive.writestr("x/page.HTML", "two")
+    assert address in ada.get(home)
+    assert address in ada.get(f"{home}/runs/{run}")
+    assert address not in nobody.get(home)
+    assert nobody.client.get(address).status_code == 303
+    link = str(ada.client.get(address).headers["location"])
+    shown = ada.client.get(link)
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+    assert "allow-" not in policy
+    assert "set-cookie" not in shown.headers
+    assert nobody.get(f"{link}x/page.HTML") == "two"
+    for wrong in ("../../secrets.key", "%2e%2e/%2e%2e/secrets.key", "x", "none.html", "/etc/passwd"):
+        assert nobody.client.get(link + wrong).status_code == 404, wrong
+    assert nobody.client.get(link.replace(f"/{number}/", f"/{number + 1}/")).status_code == 404
+    works.kit.sandbox.clock.turn(hours=2)  # type: ignore[attr-defined]
+    assert nobody.client.get(link).status_code == 404, "it holds for an hour"
 
 
 def test_a_missing_artifact_and_a_second_one_of_a_name_fail(works: Works) -> None:

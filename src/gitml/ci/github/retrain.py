@@ -19,7 +19,7 @@ def retrain(source: CiSource, *, needs: Sequence[str], when: str) -> list[list[s
     """The job, where gitml.yaml retrains a model."""
     if not source.application.retrain:
         return []
-    wanted = {"actions": "write", "contents": "write", "pull-requests": "write"}
+    wanted = {"actions": "write", "contents": "write", "issues": "write", "pull-requests": "write"}
     sign_in, token = steps.app_token(source, {**wanted, "members": "read"})
     head = [
         f"needs: {listed(needs)}",

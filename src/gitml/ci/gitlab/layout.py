@@ -73,18 +73,22 @@ def tags_of(labels: Sequence[str]) -> list[str]:
 
 def job_of(source: CiSource, script: Sequence[str], rules: Sequence[Yaml], more: Mapping[str, Yaml]) -> dict[str, Yaml]:
     """A job with what every one has; ``more`` are its other keys, which win."""
-    enter = [f"cd {shlex.quote(source.folder)}"] if source.folder else []
     return {
         "stage": "gitml",
         "image": f"python:{source.application.ci.python}",
         "rules": [*rules],
         "needs": [],
         # The whole history, and nothing that an earlier job left on the runner.
-        "variables": {"GIT_DEPTH": "0", "GIT_STRATEGY": "clone", "GITML_CI": f"$CI_PROJECT_DIR/{place_of(source)}"},
+        "variables": {"GIT_DEPTH": "0", "GIT_STRATEGY": "clone"},
         "timeout": "15 minutes",
         **more,
-        "script": [*enter, *script],
+        "script": [*enter(source), f'export GITML_CI="$PWD/{HANDOVER}"', *script],
     }
+
+
+def enter(source: CiSource) -> list[str]:
+    """Into the folder of the application."""
+    return [f"cd {shlex.quote(source.folder)}"] if source.folder else []
 
 
 def place_of(source: CiSource) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.jenkins.layout import FOLDER, file_name, header, path_of
 
-PATTERN = f"{FOLDER}/gitml*"
+PATTERN = f"{FOLDER}/gitml*.[Jg]*"
 
 __all__ = ["PATTERN", "file_name", "header", "render"]
 

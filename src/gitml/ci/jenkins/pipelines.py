@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.jenkins.branches import KEEP
-from gitml.ci.jenkins.groovy import block, quoted
+from gitml.ci.jenkins.groovy import block, exact, quoted
 from gitml.ci.jenkins.layout import HANDOVER, about, agent, credentials, fresh, installed, shell
 from gitml.ci.plan import Every, GuardedRunner, PlannedJob, PlannedPipeline
 
@@ -60,7 +60,10 @@ def _step(source: CiSource, number: int, jobs: Sequence[PlannedJob]) -> list[str
 
 def _stage(source: CiSource, job: PlannedJob) -> list[str]:
     taken = [f'dir("{HANDOVER}/{name}") {{ {_QUIET} {{ unstash {quoted(name)} }} }}' for name in job.takes]
-    run = shell(['export GITML_CI="$WORKSPACE_TMP/gitml"', job.command] if job.bare else _command(source, job))
+    if job.bare:
+        run = exact(shell(['export GITML_CI="$WORKSPACE_TMP/gitml"', job.command]))
+    else:
+        run = shell(_command(source, job))
     steps = [
         *fresh(),
         *([] if job.bare else ["checkout scm"]),

@@ -12,6 +12,7 @@ from gitml.forges.github.comments import GithubComments
 from gitml.forges.github.commits import GithubCommits
 from gitml.forges.github.deployments import GithubDeployments
 from gitml.forges.github.guards import GithubGuards
+from gitml.forges.github.issues import GithubIssues
 from gitml.forges.github.merges import GithubMerges
 from gitml.forges.github.people import GithubPeople
 from gitml.forges.github.pulls import GithubPulls
@@ -33,6 +34,7 @@ class Github:
         self.comments = GithubComments(rest)
         self.commits = GithubCommits(rest)
         self.runs = GithubRuns(rest)
+        self.issues = GithubIssues(rest)
         self.reviews = GithubReviews(rest)
         self.merges = GithubMerges(rest)
         self.people = GithubPeople(rest)

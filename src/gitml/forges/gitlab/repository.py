@@ -13,6 +13,7 @@ from gitml.forges.gitlab.comments import GitlabComments
 from gitml.forges.gitlab.commits import GitlabCommits
 from gitml.forges.gitlab.deployments import GitlabDeployments
 from gitml.forges.gitlab.guards import GitlabGuards
+from gitml.forges.gitlab.issues import GitlabIssues
 from gitml.forges.gitlab.merges import GitlabMerges
 from gitml.forges.gitlab.people import GitlabPeople
 from gitml.forges.gitlab.pulls import GitlabPulls
@@ -37,6 +38,7 @@ class Gitlab:
         self.comments = GitlabComments(rest, home)
         self.commits = GitlabCommits(rest, self.people, self.guards)
         self.runs = GitlabRuns(rest)
+        self.issues = GitlabIssues(rest)
         self.reviews = GitlabReviews(rest, self.people, home)
         self.merges = GitlabMerges(rest, self.pulls, self.comments, self.people)
         self.deployments = GitlabDeployments(rest)

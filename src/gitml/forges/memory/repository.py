@@ -28,6 +28,7 @@ from gitml.forges.memory.commits import MemoryCommits
 from gitml.forges.memory.deployments import MemoryDeployments
 from gitml.forges.memory.guards import MemoryGuards
 from gitml.forges.memory.host import Host, create_bare
+from gitml.forges.memory.issues import MemoryIssues
 from gitml.forges.memory.merges import MemoryMerges
 from gitml.forges.memory.moves import notice
 from gitml.forges.memory.people import MemoryPeople
@@ -142,6 +143,10 @@ class MemoryConnection:
     @cached_property
     def commits(self) -> MemoryCommits:
         return MemoryCommits(self.session)
+
+    @cached_property
+    def issues(self) -> MemoryIssues:
+        return MemoryIssues(self.session)
 
     @cached_property
     def runs(self) -> MemoryRuns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gitml.forges.base import Artifact, Comment, Job, LabelPut, Place, PullRequest, Run, Status
+from gitml.forges.base import Artifact, Comment, ForgeIssue, Job, LabelPut, Place, PullRequest, Run, Status
 from gitml.forges.governed import (
     Account,
     DeploymentState,
@@ -80,6 +80,8 @@ class ForgeState:
     moves: list[RecordedPush] = field(default_factory=list)
     pulls: dict[int, PullRecord] = field(default_factory=dict)
     comments: dict[Place, dict[int, Comment]] = field(default_factory=dict)
+    # Each with its label, the oldest first.
+    issues: list[tuple[str, ForgeIssue]] = field(default_factory=list)
     reviews: dict[int, dict[int, ReviewRecord]] = field(default_factory=dict)
     statuses: dict[str, list[Status]] = field(default_factory=dict)
     protections: dict[str, Protection] = field(default_factory=dict)

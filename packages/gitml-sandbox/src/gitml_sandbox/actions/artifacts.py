@@ -143,6 +143,20 @@ def of_run(tx: sqlite3.Connection, run_id: int) -> list[sqlite3.Row]:
     return tx.execute("SELECT * FROM artifacts WHERE run_id = ? ORDER BY id", (run_id,)).fetchall()
 
 
+def newest_of_branch(tx: sqlite3.Connection, repo_id: int, branch: str) -> list[sqlite3.Row]:
+    """The newest of each name that runs of the branch left, by name; those of pull requests are none of them."""
+    sql = """
+    SELECT artifacts.* FROM artifacts JOIN runs ON runs.id = run_id
+    WHERE artifacts.repo_id = ?1 AND runs.head_branch = ?2 AND runs.event NOT LIKE 'pull_request%'
+    AND artifacts.id = (
+        SELECT max(newer.id) FROM artifacts AS newer JOIN runs AS later ON later.id = newer.run_id
+        WHERE newer.repo_id = ?1 AND newer.name = artifacts.name AND later.head_branch = ?2
+        AND later.event NOT LIKE 'pull_request%'
+    ) ORDER BY artifacts.name LIMIT 100
+    """
+    return tx.execute(sql, (repo_id, branch)).fetchall()
+
+
 def get(tx: sqlite3.Connection, repo_id: int, artifact_id: int) -> sqlite3.Row:
     """Raises RefusalError 404."""
     row: sqlite3.Row | None = tx.execute(

@@ -12,6 +12,7 @@ from gitml_sandbox.actions import environment_gates as gating
 from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge.context import Sandbox
 from gitml_sandbox.forge.refusals import RefusalError, unprocessable
+from gitml_sandbox.rest import artifactpages
 from gitml_sandbox.rest import dispatches as rest_dispatches
 from gitml_sandbox.rest import environments as rest_environments
 from gitml_sandbox.rest import runtime as rest_runtime
@@ -207,4 +208,4 @@ OPERATIONS = (
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """The routes for the server: REST, and the addresses that only jobs and signed links use."""
-    return [RestRoute(sandbox, OPERATIONS), *rest_runtime.routes(sandbox)]
+    return [RestRoute(sandbox, OPERATIONS), *rest_runtime.routes(sandbox), *artifactpages.routes(sandbox)]

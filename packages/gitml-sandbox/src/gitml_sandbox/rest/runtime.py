@@ -27,7 +27,8 @@ from gitml_sandbox.forge.refusals import RefusalError, not_found
 LINK_SECONDS = 60
 
 
-def _signature(sandbox: Sandbox, what: str, number: int, until: int) -> str:
+def signature(sandbox: Sandbox, what: str, number: int, until: int) -> str:
+    """Of an address that holds until then."""
     secrets.key(sandbox.root)
     key = hashlib.sha256(b"links:" + (sandbox.root / "secrets.key").read_bytes()).digest()
     return hmac.new(key, f"{what}:{number}:{until}".encode(), hashlib.sha256).hexdigest()
@@ -35,7 +36,7 @@ def _signature(sandbox: Sandbox, what: str, number: int, until: int) -> str:
 
 def _link(sandbox: Sandbox, what: str, number: int) -> str:
     until = int(sandbox.clock().timestamp()) + LINK_SECONDS
-    query = urlencode({"until": until, "signature": _signature(sandbox, what, number, until)})
+    query = urlencode({"until": until, "signature": signature(sandbox, what, number, until)})
     return f"{sandbox.base_url}/_runner/{what}/{number}?{query}"
 
 
@@ -60,7 +61,7 @@ def _signed(sandbox: Sandbox, request: Request, what: str) -> int:
         until = int(request.query_params.get("until", ""))
     except ValueError:
         raise not_found() from None
-    good = _signature(sandbox, what, number, until)
+    good = signature(sandbox, what, number, until)
     if not hmac.compare_digest(good, request.query_params.get("signature", "")):
         raise not_found()
     if until < sandbox.clock().timestamp():

@@ -21,6 +21,7 @@ from gitml_sandbox.actions import tables as runs_store
 from gitml_sandbox.forge import environments
 from gitml_sandbox.forge.refusals import RefusalError, not_found
 from gitml_sandbox.rest import actions as rest_actions
+from gitml_sandbox.rest import artifactpages
 from gitml_sandbox.rest import runtime as rest_runtime
 from gitml_sandbox.rest.call import Handler
 from gitml_sandbox.web import code as web_code
@@ -65,8 +66,17 @@ def listing(visit: Visit) -> Response:
         page=page,
         workflows=workflows,
         workflow=name,
+        sites=_sites(visit),
         **_refresh(visit, live=live),
     )
+
+
+def _sites(visit: Visit) -> list[sqlite3.Row]:
+    """What the default branch last made for people to look at; for those who are logged in, as artifacts are."""
+    if not visit.user:
+        return []
+    found = artifacts.newest_of_branch(visit.tx, visit.repo.id, visit.repo.default_branch)
+    return [row for row in found if artifactpages.has_pages(visit.sandbox, row)]
 
 
 def _refresh(visit: Visit, *, live: bool) -> dict[str, Any]:
@@ -109,7 +119,8 @@ def one(visit: Visit) -> Response:
         run=run,
         jobs=jobs_of(visit, run),
         waiting=_waiting(visit, run),
-        files=artifacts.of_run(visit.tx, run["id"]),
+        files=(files := artifacts.of_run(visit.tx, run["id"])),
+        pages={row["id"] for row in files if visit.user and artifactpages.has_pages(visit.sandbox, row)},
         payload_number=_pull_number(run),
         **_refresh(visit, live=run["status"] != "completed"),
     )
@@ -149,6 +160,13 @@ _STEERING: dict[str, Handler] = {
     "cancel": rest_actions.cancel,
     "approve": rest_actions.approve,
 }
+
+
+def pages(visit: Visit) -> Response:
+    """Send the browser to the pages that an artifact is made of; for people who are logged in."""
+    row = artifacts.get(visit.tx, visit.repo.id, visit.number("artifact"))
+    address = artifactpages.pages_url(visit.sandbox, row["id"])
+    return Response(None, 302, {"Location": address.removeprefix(visit.sandbox.base_url)})
 
 
 @dataclass(frozen=True)
@@ -277,5 +295,6 @@ PAGES = (
     Page(f"{_R}/runs/{{run}}", one, change=steer),
     Page(f"{_R}/runs/{{run}}/job/{{job}}", job),
     Page(f"{_R}/artifacts/{{artifact}}", artifact, login=True),
+    Page(f"{_R}/artifacts/{{artifact}}/pages", pages, login=True),
 )
 LOG = Page(f"{_R}/runs/{{run}}/job/{{job}}/log", job, login=True, scope="actions")

@@ -1,0 +1,95 @@
+"""``gitml stream``"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitml.cli.common import examples, root_of
+from gitml.cli.extras import require
+from gitml.output import note, show
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    from gitml.fields import parse_latency
+
+    try:
+        return parse_latency(value) / 1000
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
+@click.command(
+    epilog=examples(
+        "gitml stream delay@production --from kafka://broker:9092/flights --to kafka://broker:9092/delays",
+        "gitml stream delay@production --from … --to … --log predictions/ --metrics 9108 --kafka kafka.properties",
+    )
+)
+@click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
+@click.option("--from", "source", required=True, metavar="URL", help="Topic of requests: kafka://HOST:PORT/TOPIC.")
+@click.option("--to", "target", required=True, metavar="URL", help="Topic of answers, of the same cluster.")
+@click.option("--dead", default="", metavar="TOPIC", help="Topic of dead letters. Default: that of answers with .dead.")
+@click.option("--group", default="", help="Group of consumers. Default: gitml-MODEL-ENVIRONMENT.")
+@click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Messages of a call.")
+@click.option(
+    "--wait", default="20ms", show_default=True, callback=_seconds, metavar="TIME", help="For more of them, at most."
+)
+@click.option("--log", default="", metavar="URL", help="Keep requests and answers as traffic: a folder or its URL.")
+@click.option(
+    "--metrics", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of 127.0.0.1, for Prometheus."
+)
+@click.option(
+    "--kafka",
+    "settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of librdkafka's settings, name=value: certificates and passwords.",
+)
+@click.option(
+    "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between looks at main."
+)
+@click.pass_context
+def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **options: Any) -> None:
+    """Answer the messages of a topic, each exactly once for readers of committed messages.
+
+    A message is what /predict takes, or one row alone as an object; or a stream of Arrow, if its header content-type
+    says so. Its key is the unit, which decides between champion and canary as for REST. Answers have the key of their
+    message, and headers with request id, position, model, version and digest. What cannot be answered goes to the dead
+    letters, with the reason. Where MODEL@ENVIRONMENT is named, its file is read again at times: what changed is loaded
+    beside, and swapped between two batches.
+    """
+    require("serve")
+    require("stream")
+    from gitml.models.cores import one_core_each
+
+    one_core_each()
+    from gitml.inference.stream import StreamCall, settings_of
+    from gitml.inference.stream import stream as run
+    from gitml.streaming.run import StreamBounds
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    def ready(champion: str) -> None:
+        show(f"{champion} answers {options['source']}")
+        sys.stdout.flush()
+
+    call = StreamCall(
+        options["source"],
+        options["target"],
+        options["dead"],
+        options["group"],
+        tuple(settings_of(settings.read_text()).items()) if settings else (),
+        StreamBounds(options["batch"], options["wait"]),
+        options["log"],
+        options["metrics"],
+        options["every"],
+        note,
+    )
+    run(root_of(ctx), reference, call, stop, ready)
+    note("ended: what was received is answered")
