@@ -124,6 +124,7 @@ def gather(
         lines=_ledgers(root, commits_there),
         ways=_ways(here, commits, changes, note) if asked.ask_forge else None,
         kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
+        application=_text(here.main.file("gitml.yaml") or b""),
         since=_since(here, asked.since, order),
         prefix=prefix,
         host=here.settings.host,
