@@ -45,6 +45,11 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
 
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
+	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
+	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
+
 test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
 	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m kafka
@@ -56,11 +61,6 @@ dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from i
 
 test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environment; TAG, if set, must be its version
 	$(PYTEST) -m release
-
-test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
-	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
-	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
-	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
 
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi

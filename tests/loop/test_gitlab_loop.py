@@ -66,7 +66,9 @@ def project(tmp_path: Path, standin: Standin) -> Project:
 def test_from_a_push_to_a_note(project: Project, tmp_path: Path) -> None:
     app = tmp_path / "app"
     git(app, "checkout", "-q", "-b", "faster")
-    write(app, {"params.yaml": "rate: 0.7\n"})
+    # What a branch has is never executed where the bot's token is.
+    hostile = "import pathlib, os; pathlib.Path(__file__).with_name('pwned').touch(); os._exit(9)\n"
+    write(app, {"params.yaml": "rate: 0.7\n", "gitml.py": hostile, "click.py": hostile})
     pushed = commit(app, "faster")
     git(app, "push", "-q", project.remote("olga"), "faster")
     with project.home.as_("olga") as hub:

@@ -123,7 +123,7 @@ def _identity(source: CiSource, job: PlannedJob) -> tuple[dict[str, Yaml], list[
     if job.bare:
         role = job.name.removeprefix("publish-").upper().replace("-", "_").replace(".", "_")
         return sign_in(source, role=f"_SITE_{role}")
-    if _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
+    if job.name == "subjects" or _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
         return sign_in(source, role="_TRAFFIC")
     reads = job.gives or job.name in ("gate", "collect")
     return sign_in(source, writes=job.name == "collect") if reads else ({}, [])

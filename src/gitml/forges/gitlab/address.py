@@ -46,6 +46,8 @@ def settings(env: Mapping[str, str], remote: str) -> Settings:
         forge="gitlab",
         host=host_of(told),
         variable="GITLAB_TOKEN",
+        below="/-",
+        pull="merge_requests",
     )
 
 
