@@ -91,6 +91,7 @@ def test_every_pipeline_is_there_and_each_has_a_job_of_its_own() -> None:
         "replay",
         "report",
         "reproduce",
+        "retrain",
         "site",
         "subjects",
         "train",
@@ -115,7 +116,8 @@ def test_what_branches_run_has_the_credentials_of_branches_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["gate", "main", "monitor", "replay", "reproduce", "collect", "export", "site", "subjects", "report"]
+    "kind",
+    ["gate", "main", "monitor", "replay", "reproduce", "retrain", "collect", "export", "site", "subjects", "report"],
 )
 def test_a_stage_with_a_key_runs_no_model_and_no_stage(kind: str) -> None:
     for stage in re.split(r"(?=^ +stage\()", file_of(render(governed()), kind), flags=re.M)[1:]:

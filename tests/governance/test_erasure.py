@@ -197,8 +197,20 @@ def test_a_request_that_names_the_data_of_others_deletes_nothing(town: PeopleTow
     assert any("no index says that the person is in it" in text for text in found.gone.stays)
 
 
-def test_a_name_is_one_person_s(town: PeopleTown) -> None:
-    ask(town)
+def test_a_name_is_one_person_s_and_the_command_is_main_s(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as branch:
+        text = GITML.replace("subjects:\n", "subjects:\n  command: cat > stolen\n")
+        branch.setattr("governance.people_town.GITML", text)
+        with pytest.raises(UsageError, match="other `subjects` in gitml"):
+            ask(town)
+        assert not (town.root / "stolen").exists()
+        town.push({"gitml.yaml": text.replace("cat > stolen", 'cat > told; test -z "$SUBJECT_KEYS"')})
+    monkeypatch.setenv("SUBJECT_KEYS", KEYS)
+    with monkeypatch.context() as main:
+        main.setattr("governance.people_town.GITML", (town.root / "gitml.yaml").read_text())
+        ask(town)
+    assert (town.root / "told").read_text() == f"{ADA}\n"
+    town.push({"gitml.yaml": GITML})
     with pytest.raises(UsageError, match="about somebody else"):
         ask(town, BOB)
     for wrong in ("../x", "a b", "", "x" * 65, "R.lock"):

@@ -202,7 +202,7 @@ def publish_looks(source: CiSource) -> PlannedJob:
 
 def _monitor(source: CiSource) -> PlannedPipeline:
     often = Every.HOUR if looks_often(source) else Every.SIX_HOURS
-    steps = [(evaluate(source),), (sign_looks(),), (publish_looks(source),)]
+    steps = [(evaluate(source),), (sign_looks(),), (publish_looks(source),), *retrain(source)]
     return PlannedPipeline("monitor", tuple(steps), often, ("main", *_if_there(source, "collect")))
 
 

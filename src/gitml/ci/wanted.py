@@ -75,7 +75,7 @@ def looking_locks(source: CiSource) -> tuple[str, ...]:
 
 
 def traffic_secrets(source: CiSource) -> tuple[str, ...]:
-    """Secrets of the job that reads traffic, the facts of KPIs and tables of people's groups."""
+    """Secrets of the job that reads traffic, the facts of KPIs, and where the tables of groups are."""
     application = source.application
     told = (name for kpi in application.kpis.values() for name in kpi.secrets)
     tables = (spec.groups.variable for spec in application.bias.values() if spec.monitor and spec.groups.variable)

@@ -180,6 +180,8 @@ class _Work:
             self.place.say(f"#{pull.number} is not merged: {exc.message.splitlines()[0]}")
             return False
         workflow = retrain.workflow_of(self.main.application(), self.main.git.prefix, "main")
+        if not workflow:
+            return True
         try:
             # What a job's token merges starts no workflow.
             self.place.forge.runs.start(workflow, self.place.branch)

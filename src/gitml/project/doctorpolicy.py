@@ -14,6 +14,7 @@ from gitml.errors import SpecError
 from gitml.fields import EvidenceKind
 from gitml.forges.base import Branch
 from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection
+from gitml.forges.table import FORGES
 from gitml.gate.status import context_of
 from gitml.git.commands import Git
 from gitml.git.ledger import BRANCH as LEDGER
@@ -44,12 +45,28 @@ def guarding(root: Path, application: Application, forge: GovernedForge, main: B
     yield from _default_branch(application, main)
     yield from asked("rules", lambda: _rules(root, application, forge, main))
     yield _owners(root)
-    yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
-    yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
+    if runs_here(application):
+        yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
+        yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
+    else:
+        yield from _elsewhere(application.ci.system[0], policy)
     yield _keys(policy)
     yield from asked("ledger", lambda: added_to(forge, LEDGER, f"ledger {LEDGER}"))
     yield from asked("people", lambda: _people(policy, forge, application))
     yield from asked("bot", lambda: _bot(application, forge))
+
+
+def runs_here(application: Application) -> bool:
+    """Whether the forge itself runs the jobs, so that it knows their keys and runs."""
+    return application.ci.system[0] in FORGES
+
+
+def _elsewhere(system: str, policy: Policy) -> Iterator[Point]:
+    todo = "see who may use each: docs/reference/ci-systems.md says what keeps them apart there"
+    yield Point("keys of jobs", Mark.UNKNOWN, f"{system} holds them, and the forge knows nothing of that", todo)
+    if policy.trust.branch_runs == "accept":
+        said = f"no forge vouches for runs of {system}, so no version is `trained` until main trained it again"
+        yield Point("branch runs", Mark.MISSING, said, "trust: {branch_runs: reproduce} in policy.yaml")
 
 
 def asked(name: str, points: Callable[[], Iterator[Point]]) -> list[Point]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gitml.ci.base import CiSource
 from gitml.ci.jenkins.branches import KEEP
@@ -22,6 +23,18 @@ _PULL = "string(name: 'PULL', defaultValue: '', description: 'Number of a pull r
 # A red stage is red, and holds nothing else up: each job looks at what is there.
 _GOES_ON = "catchError(buildResult: 'FAILURE', stageResult: 'FAILURE')"
 _QUIET = "catchError(buildResult: 'SUCCESS', stageResult: 'SUCCESS', message: 'nothing was handed over')"
+
+
+def apart(planned: Sequence[PlannedPipeline]) -> list[PlannedPipeline]:
+    """What asks for retrainings after looks has the key of evidence, and the folder of looks has not: it becomes a
+    pipeline of its own, which follows them."""
+    found: list[PlannedPipeline] = []
+    for one in planned:
+        steps = tuple(step for step in one.steps if one.kind != "monitor" or step[0].name != "retrain")
+        found.append(replace(one, steps=steps))
+        if steps != one.steps:
+            found.append(PlannedPipeline("retrain", one.steps[len(steps) :], Every.DAY, ("monitor",)))
+    return found
 
 
 def pipeline(source: CiSource, planned: PlannedPipeline, after: Sequence[str]) -> list[str]:
