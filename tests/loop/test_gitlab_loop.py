@@ -130,3 +130,24 @@ def evidence(project: Project) -> list[Believed]:
     keys = parse_policy((clone / "policy.yaml").read_bytes()).keys
     now = datetime.now(UTC)
     return [believe(e.content, keys, project.home.repository, now) for e in ledger.read(clone, head or "HEAD")]
+
+
+def test_a_look_that_nothing_asks_for(project: Project, tmp_path: Path) -> None:
+    app, (key, public) = tmp_path / "app", generate()
+    line = f'  looks: {{public: "{public}", owner: CI, purposes: [look], from: 2026-01-01}}\n'
+    with (app / "policy.yaml").open("a") as file:
+        file.write(line)
+    (tmp_path / "traffic").mkdir()
+    with (app / "gitml.yaml").open("a") as file:
+        file.write(f"traffic: {{at: '{tmp_path / 'traffic'}'}}\n")
+    assert gitml(app, "ci", "render").code == 0
+    commit(app, "looks")
+    git(app, "push", "-q", project.remote("ada"), "main")
+    project.secrets["gitml-looks"] = {
+        "GITML_TOKEN": project.secrets["gitml-bot"]["GITML_TOKEN"],
+        "GITML_LOOKS_KEY": key,
+    }
+    run = project.pipeline("main", "schedule", "gitml monitor")
+    assert project.world.pipelines[run]["name"] == "gitml monitor"
+    for job in ("monitor:evaluate", "monitor:sign", "monitor:publish", "gate:gate"):
+        assert f"PASS  {job}" in project.log, project.log

@@ -18,7 +18,11 @@ POLICY = """\
 roles: {{risk: {{people: [rita]}}}}
 environments: {{production: {{approvals: {{risk: 1}}}}}}
 keys:
-  ci: {{public: "{public}", owner: CI, purposes: [trained, evaluated, gate, approved, promoted], from: 2026-01-01}}
+  ci:
+    public: "{public}"
+    owner: CI
+    purposes: [trained, evaluated, reproduced, gate, approved, promoted, rolled-back]
+    from: 2026-01-01
 """
 
 
@@ -63,7 +67,7 @@ def test_what_a_project_lacks_is_set_or_said(place: tuple[Path, GitlabHome]) -> 
     assert {name: after[name] for name in names if name in after and after[name][0] == "missing"} == {}
     assert "approvals (GitLab Premium)" in after["beyond the forge"][1]
     assert [s["description"] for s in world.schedules] == ["gitml report", "gitml gate", "gitml main"]
-    assert after["signing key"][0] == "ok"
+    assert (after["signing key"][0], after["keys"][0]) == ("ok", "ok")
     again = marks(folder, home, "--fix")
     assert "fixed" not in again, "twice is as once"
     world.variables[0] |= {"protected": False}

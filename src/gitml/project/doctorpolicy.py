@@ -50,7 +50,7 @@ def guarding(root: Path, application: Application, forge: GovernedForge, main: B
         yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
     else:
         yield from _elsewhere(application.ci.system[0], policy)
-    yield _keys(policy)
+    yield _keys(policy, application)
     yield from asked("ledger", lambda: added_to(forge, LEDGER, f"ledger {LEDGER}"))
     yield from asked("people", lambda: _people(policy, forge, application))
     yield from asked("bot", lambda: _bot(application, forge))
@@ -202,13 +202,15 @@ def secret(forge: GovernedForge, environment: str, key: str, name: str) -> Itera
         yield Point(name, Mark.OK, f"a secret of the Environment {environment}")
 
 
-def _keys(policy: Policy) -> Point:
+def _keys(policy: Policy, application: Application) -> Point:
     """Of the keys whose signatures count, which kinds of evidence may be signed now, and in a month."""
     now = clock.now()
     # Gates that ask what monitors saw wait for ever where nobody may sign it.
     looks: tuple[EvidenceKind, ...] = ("look",) if policy.looks_within else ()
     canaries: tuple[EvidenceKind, ...] = ("canary",) if policy.judges_candidates else ()
-    needed = (*SIGNED, *looks, *canaries)
+    # Nobody is ever erased where gitml.yaml names no subjects.
+    own = SIGNED if application.subjects else tuple(kind for kind in SIGNED if kind != "erased")
+    needed = (*own, *looks, *canaries)
     unsigned = [kind for kind in needed if not _valid(policy, kind, now)]
     if unsigned:
         todo = "add the line of the .pub file to `keys` in policy.yaml, with these purposes, by a pull request"
