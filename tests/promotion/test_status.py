@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import commit, git, gitml, write
+from gitml.cli.proposed import names_forge
 from gitml.evidence.keys import generate
 from gitml.forges.governed import DeploymentState, NewDeployment
 from gitml.promotion.live import LiveReport
@@ -101,7 +102,10 @@ def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> N
     ran = gitml(tmp_path, "status")
     assert ran.code == 0, ran.err
     assert "staging      0123abcd" in ran.out
-    assert "no remote called origin" in ran.err
+    assert "the clone names no forge" in ran.err
+    for origin, names in (("../app.git", False), ("file:///srv/app.git", False), ("git@example.org:o/app.git", True)):
+        git(tmp_path, "config", "remote.origin.url", origin)
+        assert names_forge(tmp_path) is names
     (found,) = status_of_clone(tmp_path).wanted
     assert (found.model, found.environment, found.state, found.live) == ("delay", "staging", deployed, None)
     assert status_of_clone(tmp_path, "price").wanted == ()

@@ -21,7 +21,7 @@ from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
-from gitml.spec import crosscheck, knownnames, modelgraph, policycheck
+from gitml.spec import crosscheck, knownnames, modelgraph, policycheck, yaml11
 from gitml.spec.application import Application
 from gitml.spec.cardcheck import cards_told
 from gitml.spec.dag import cycle_problems
@@ -197,7 +197,7 @@ def _across(files: _Files) -> None:
         found += cycle_problems(files.pipeline)
         found += unportable_problems(files.root, files.pipeline)
         files.cautions += [*kept_outputs(files.pipeline), *counted_bytecode(files.root, files.pipeline)]
-        files.cautions += clone.cautions(files.root, files.pipeline)
+        files.cautions += [*clone.cautions(files.root, files.pipeline), *yaml11.ambiguous_params(files.root)]
     if not files.app:
         return
     app, document = files.app

@@ -93,8 +93,8 @@ def status_of_clone(root: Path, only: str = "", main: Mainline | None = None) ->
     """
     main = main or Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
     notes = [
-        "the clone has no remote called origin, so this is what the commit checked out here wants; who approved it, "
-        "what is pending and what runs is known by the forge"
+        "the clone names no forge (it has no remote called origin, or that is a folder), so this is what the commit "
+        "checked out here wants; who approved it, what is pending and what runs is known by the forge"
     ]
     policy, at = _policy(main, notes), now()
     wanted = [
