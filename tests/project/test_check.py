@@ -215,6 +215,12 @@ def test_a_folder_with_the_packages_in_it_is_as_good(app: Path) -> None:
     assert check(app).problems == ()
 
 
+def test_packages_that_training_refuses_are_told_before(app: Path) -> None:
+    write(app, {"lock.txt": "numpy==2.3.1\npandas>=2\n"})
+    found = only(app)
+    assert (found.file, found.line, found.key, found.message) == ("lock.txt", 2, "pandas", "is not pinned with ==")
+
+
 def test_params_that_another_reader_takes_for_something_else_are_a_caution(app: Path) -> None:
     edit(app, "params.yaml", "0.5", "010")
     (found,) = check(app).cautions

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import commit, git, gitml, write
 from gitml.cli.proposed import names_forge
+from gitml.errors import OutsideError
 from gitml.evidence.keys import generate
 from gitml.forges.governed import DeploymentState, NewDeployment
 from gitml.promotion.live import LiveReport
@@ -98,6 +99,8 @@ def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> N
     deployed = Deployment(champion=Pin(version="20260101T000000Z-0123abcd", digest="a" * 64))
     write(tmp_path, {"models/delay/staging.yaml": render_deployment(deployed), "gitml.yaml": "application: x\n"})
     git(tmp_path, "init", "-q")
+    with pytest.raises(OutsideError, match="no commit is checked out here"):
+        status_of_clone(tmp_path)
     commit(tmp_path, "Start")
     ran = gitml(tmp_path, "status")
     assert ran.code == 0, ran.err

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gitml.errors import GitmlError, Problem, SpecError
-from gitml.pipelines import clone
+from gitml.pipelines import clone, packages
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
 from gitml.project.people import people_problems
@@ -208,7 +208,7 @@ def _across(files: _Files) -> None:
     found += knownnames.retrained_known(app, document, files.values)
     found += knownnames.kpis_known(app, document)
     found += knownnames.exports_known(app, document)
-    found += crosscheck.packages_there(app, document, files.exists)
+    found += [*crosscheck.packages_there(app, document, files.exists), *packages.unpinned(files.root, app)]
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)
     found += people_problems(files.root, app, document, partial(_is_output, files))
