@@ -15,7 +15,7 @@ from gitml.engines.base import Batches
 from gitml.errors import UsageError
 from gitml.inference.clone import loader
 from gitml.models.fields import FLOATS, INTEGERS
-from gitml.models.model import Predictor
+from gitml.models.model import Predictor, UnknownWordError
 from gitml.models.signature import InputError, Signature, parse
 from gitml.registry import Record
 from gitml.spec.application import Model
@@ -97,13 +97,13 @@ class ScoreWork:
         signature = self.model.signature
         try:
             rows = signature.columns({f.name: _values(batch.column(f.name)) for f in signature.inputs})
-        except InputError as exc:
+            answers = self.model.answers(rows)
+        except (InputError, UnknownWordError) as exc:
             # Rows count from the beginning of the file, as whoever mends it looks for them.
             problems = [p._replace(row=p.row + first) if p.row >= 0 else p for p in exc.problems]
             raise UsageError("; ".join(map(str, problems)), "rows count from 0; mend them, or leave them out") from exc
         for name, count in signature.unknown(rows).items():
             facts[name] = facts.get(name, 0) + count
-        answers = self.model.answers(rows)
         schema = self.schema(batch.schema)
         kept = [batch.column(name) for name in self._kept(batch.schema)]
         made = [_answer(answers[:, n], _TYPES[f.type]) for n, f in enumerate(signature.outputs)]
