@@ -16,7 +16,7 @@ from gallery import dated
 from gitml.site.build import build
 from gitml.site.facts import SiteFacts
 from gitml.spec.views import SiteView
-from sandbox.browser_kit import chrome, needs_browser, press, quiet, seen
+from sandbox.browser_kit import broken_words, chrome, needs_browser, press, quiet, seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, needs_browser]
 AXE = Path(sys.prefix, "npm/node_modules/axe-core/axe.min.js")
@@ -113,13 +113,14 @@ def test_the_keyboard_is_enough(first: Chrome) -> None:
 def test_no_page_is_wider_than_the_screen(driver: Chrome, pages: Path, width: int) -> None:
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    wide = []
+    wide, broken = [], []
     for page in sorted(pages.rglob("*.html")):
         driver.get(f"file://{page}")
         if driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] > width:
             wide.append(page.name)
+        broken += [(page.name, word) for word in broken_words(driver, width)]
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert wide == []
+    assert (wide, broken) == ([], [])
 
 
 @pytest.mark.skipif("GITML_SCREENSHOTS" not in os.environ, reason="pictures are kept where GITML_SCREENSHOTS says")

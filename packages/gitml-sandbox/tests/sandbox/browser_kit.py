@@ -40,6 +40,31 @@ def chrome() -> Iterator[Chrome]:
         driver.quit()
 
 
+# Words of cells that stand on more than one line. The page's own scripts are off, those of the driver are not.
+_BROKEN = r"""
+[...document.querySelectorAll("td, th")].flatMap(cell => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+  for (let text; (text = texts.nextNode()); )
+    for (const word of text.data.matchAll(/[\p{L}\p{N}_.+]+/gu)) {
+      const range = document.createRange();
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) found.push(word[0]);
+    }
+  return found;
+})
+"""
+
+
+def broken_words(chrome: Chrome, width: int) -> list[str]:
+    """The words that columns of tables break on a screen of this width (pixels)."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    asked = {"expression": _BROKEN, "returnByValue": True}
+    found: list[str] = chrome.execute_cdp_cmd("Runtime.evaluate", asked)["result"]["value"]
+    return found
+
+
 def press(chrome: Chrome, css: str) -> None:
     """Click, and wait until the next page is there."""
     page = chrome.find_element(By.TAG_NAME, "html")

@@ -9,7 +9,8 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from sandbox.browser_kit import chrome, login, needs_browser, press, quiet, seen
+import gitml_sandbox
+from sandbox.browser_kit import broken_words, chrome, login, needs_browser, press, quiet, seen
 from sandbox.forge_kit import Kit
 from sandbox.web_kit import api
 from sandbox.web_scene import Scene, scene
@@ -71,6 +72,27 @@ def test_a_working_day(kit: Kit, chrome: Chrome, tmp_path: Path) -> None:
     quiet(chrome)
     shown = api(kit, "ada", "GET", f"/repos/{place.repo.full_name}/pulls/{place.small}")
     assert (shown["merged"], shown["merged_by"]["login"]) == (True, "rita")
+
+
+def test_narrow_columns_break_between_words(chrome: Chrome, tmp_path: Path) -> None:
+    """Of a report: six columns, some of numbers and some of words, on a telephone too."""
+    style = Path(gitml_sandbox.__file__).parent / "web/static/gitml.css"
+    head = "".join(f"<th>{name}" for name in ("metric", "staging", "this version", "95 % interval", "reading"))
+    cells = (
+        "<code>log_loss</code>",
+        "0.062134",
+        "20261130T220637Z",
+        "-0.00714 … +0.00031",
+        "perhaps worse than staging",
+    )
+    table = f"<table><tr>{head}<tr>{''.join(f'<td>{cell}' for cell in cells)}</table>"
+    page = tmp_path / "page.html"
+    start = "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    page.write_text(f"{start}<link rel=stylesheet href='{style.as_uri()}'><div class='wrap md'>{table}</div>")
+    chrome.get(page.as_uri())
+    assert {width: broken_words(chrome, width) for width in (360, 768, 1240)} == {360: [], 768: [], 1240: []}
+    chrome.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.body.style = 'word-break: break-all'"})
+    assert broken_words(chrome, 360), "what is broken is seen"
 
 
 def test_by_keyboard(kit: Kit, chrome: Chrome) -> None:
