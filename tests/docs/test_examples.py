@@ -40,6 +40,7 @@ NOT_EXECUTED = {
     "docs/how-to/retraining.md": 3,
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 7,
+    "docs/how-to/score-on-a-cluster.md": 2,
     "docs/how-to/serve.md": 2,
     "docs/how-to/site.md": 1,
     "docs/how-to/stolen-key.md": 4,
