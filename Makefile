@@ -31,7 +31,7 @@ year: $(VENV)/.demo ## April to December 2013 in minutes: a model that ages, wha
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
 
-test-nightly: $(VENV)/.dev browser dist env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
+test-nightly: $(VENV)/.dev browser dist engines env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "nightly or hypothesis"
 
 env-airflow: $(VENV)/airflow/.made ## Airflow in an environment of its own, for the tests of its DAGs

@@ -7,9 +7,10 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ HEAVY = [pytest.mark.engines, pytest.mark.nightly, pytest.mark.slow, pytest.mark
 ALL = ["local", *(pytest.param(n, marks=HEAVY) for n in ("spark", "spark standalone", "ray"))]
 CLUSTERS = ALL[1:]
 # What the process of a worker is called: a fork of Spark's daemon, and what Ray renames its own to.
-WORKERS = {"spark": "pyspark.daemon", "ray": "ray::"}
+WORKERS = {"spark": "pyspark.daemon", "ray": "ray::_Worker"}
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,16 @@ def test_a_wrong_row_without_reject_ends_it_with_its_file_and_row(app: Applicati
 def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(app: Application, engine: EngineWish) -> None:
     app.files(12, 500)
     killed: list[psutil.Process] = []
+    python: list[str] = []
 
     def kill(_: object) -> None:
         if not killed:
             killed.append(one_worker(WORKERS[engine.name]))
+            python.extend(killed[0].cmdline()[:1])
             killed[0].kill()
 
     result = app.score(engine, say=kill)
-    assert killed
+    assert python == [engine.python] or engine.name == "ray", "workers run in the engine's environment"
     assert (len(result.scored), result.rows) == (12, 600_000)
     assert_each_row_once(app, 12, 500)
 
@@ -175,10 +178,12 @@ def test_an_engine_that_is_killed_leaves_whole_files_and_the_next_call_goes_on(
 ) -> None:
     app.files(12, 500)
     children: list[psutil.Process] = []
+    listening: set[str] = set()
 
     def kill(_: object) -> None:
-        host = next(p for p in psutil.Process().children() if "gitml.engines.host" in " ".join(p.cmdline()))
+        host = next(p for p in below_this_one("gitml.engines.host") if p.ppid() == os.getpid())
         children.extend(host.children(recursive=True))
+        listening.update(address_of(c) for p in (host, *children) for c in connections_of(p) if c.status == "LISTEN")
         host.kill()
 
     with pytest.raises(OutsideError, match="ended before all was done"):
@@ -187,21 +192,46 @@ def test_an_engine_that_is_killed_leaves_whole_files_and_the_next_call_goes_on(
     assert 1 <= before < 12
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, "what it had started outlives it"
+    assert listening == {"127.0.0.1"}, "other machines do not reach it"
     result = app.score(engine)
     assert (len(result.before), len(result.scored)) == (before, 12 - before)
     assert_each_row_once(app, 12, 500)
 
 
+@pytest.mark.parametrize("engine", CLUSTERS[1:2], indirect=True)
+def test_workers_of_another_machine_get_the_environment_sent(app: Application, engine: EngineWish) -> None:
+    batch = f"run: {{batch: {{engine: spark, master: '{engine.master}', memory: 512m, packed: true}}}}"
+    write(app.root, {"gitml.yaml": APPLICATION.replace("{origin", "{" + batch + ", origin")})
+    app.files(1, 1)
+    seen: list[str] = []
+    daemon = WORKERS["spark"]
+    result = app.score(EngineWish(python=engine.python), say=lambda _: seen.extend(one_worker(daemon).cmdline()))
+    assert result.rows == 100
+    assert seen[0] == "./environment/bin/python"
+
+
+def connections_of(process: psutil.Process) -> list[Any]:
+    try:
+        return list(process.net_connections("tcp"))
+    except psutil.Error:
+        return []
+
+
+def address_of(connection: Any) -> str:
+    return str(connection.laddr.ip).removeprefix("::ffff:")
+
+
+def below_this_one(name: str) -> Iterator[psutil.Process]:
+    """Processes that are called so."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if name in " ".join(process.cmdline()):
+                yield process
+
+
 def one_worker(name: str) -> psutil.Process:
-    """A process below this one that is called so and has no child of its own: it works, and starts nothing."""
-
-    def is_one(process: psutil.Process) -> bool:
-        try:
-            return name in " ".join(process.cmdline()) and not process.children()
-        except psutil.Error:
-            return False
-
-    return next(p for p in psutil.Process().children(recursive=True) if is_one(p))
+    """One that has no child of its own: it works, and starts nothing."""
+    return next(p for p in below_this_one(name) if not p.children())
 
 
 def scores_of(app: Application) -> pd.DataFrame:
@@ -264,6 +294,8 @@ def test_gitml_yaml_names_the_engine_by_environment_and_the_call_goes_before_it(
     assert (told.name, told.master, told.memory) == ("spark", "spark://h:7077", "4g")
     called = settings_for(EngineWish("ray", python="p"), run, "production")
     assert (called.name, called.master, called.memory) == ("ray", "", ""), "the master of Spark is not one of Ray"
+    with pytest.raises(UsageError, match="no size of memory"):
+        settings_for(EngineWish("ray", memory="4 GB", python="p"), run, "")
     with pytest.raises(UsageError, match="no engine sparc"):
         settings_for(EngineWish("sparc"), run, "")
     write(app.root, {"gitml.yaml": text.replace("workers: 3", "master: 'spark://h:7077'")})

@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 import gitml
 from gitml.engines.base import Done, EngineSettings, MapJob, Task
-from gitml.engines.host import EngineOrder
+from gitml.engines.host import EngineOrder, end_all
 from gitml.engines.java import java_environment
 from gitml.engines.worker import raised
 from gitml.errors import OutsideError
@@ -46,7 +46,7 @@ class ClusterEngine:
 
     def map(self, job: MapJob, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
         listed = list(tasks)
-        folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="gitml-engine-")))
+        folder = Path(self._open.enter_context(_scratch()))
         env = java_environment() if self.settings.name == "spark" else {}
         order = EngineOrder(self.settings, _source(folder), pickle.dumps(job), listed)
         for event in self._events(order, folder, env):
@@ -58,7 +58,8 @@ class ClusterEngine:
         ours, theirs = os.pipe()
         name = self.settings.name
         command = [self.settings.python or sys.executable, "-I", "-c", _CODE, order.source, str(theirs)]
-        variables = {**dict.fromkeys(_UNSET), "OMP_NUM_THREADS": "1", **env}
+        # All that it writes goes where this process clears up, whatever becomes of it.
+        variables = {**dict.fromkeys(_UNSET), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder), **env}
         with os.fdopen(ours, encoding="utf-8") as events, (folder / "log").open("wb") as log:
             try:
                 host = start(command, cwd=folder, env=variables, stdin=-1, stdout=log, stderr=log, pass_fds=[theirs])
@@ -66,6 +67,7 @@ class ClusterEngine:
                 os.close(theirs)
             assert host.stdin
             self._open.callback(_close, host.stdin)
+            self._open.callback(end_all, str(folder))
             self._open.callback(stop, host)
             # One that ended before it read all says why in its last words. stdin stays open: the host ends when it
             # closes, and so with this process too.
@@ -83,6 +85,11 @@ class ClusterEngine:
             f"{name} ended before all was done: {_last_words(folder / 'log')}",
             "call it again: it goes on with the files that are not scored yet",
         )
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    # What was just killed may still be writing.
+    return tempfile.TemporaryDirectory(prefix="gitml-engine-", ignore_cleanup_errors=True)
 
 
 def _close(stream: IO[bytes]) -> None:

@@ -6,13 +6,17 @@ import importlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from gitml.engines.base import EngineSettings, Task
 from gitml.engines.worker import said
@@ -59,6 +63,23 @@ def main() -> None:
             tell(said(OutsideError(f"the engine failed: {type(exc).__name__}: {first}", "call it again: it resumes")))
 
 
+def end_all(folder: str) -> None:
+    """Kill every process of this machine whose temporary folder is ``folder``, which is that of one job alone.
+
+    Engines start daemons in sessions of their own, and some outlive what started them by minutes.
+    """
+    ours = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get("TMPDIR") == folder and process.pid != os.getpid():
+                ours.append(process)
+    for process in ours:
+        with suppress(psutil.Error):
+            process.kill()
+
+
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
+    end_all(os.environ["TMPDIR"])
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(os.getpgid(0), signal.SIGKILL)

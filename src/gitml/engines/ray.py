@@ -7,7 +7,8 @@ had is tried again. They are asked one task at a time, so that a lost one costs 
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,29 +18,39 @@ from gitml.engines.worker import digest_of, run_numbered
 from gitml.errors import OutsideError
 
 _TRIES = 4
+# Of the folder of a session, where sockets lie, whose paths have at most 107 bytes.
+_LONGEST = 40
 
 
 def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
     """What each task said, as it ends."""
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+    address = order.settings.master
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0", **({} if address else _closed()))
     import ray
 
-    address = order.settings.master
-    with tempfile.TemporaryDirectory(prefix="gitml-ray-") as folder:
-        # Ray makes sockets below it, whose paths have at most 107 bytes.
-        ours: dict[str, Any] = {
-            "num_cpus": order.settings.workers,
-            "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
-            "_temp_dir": folder if len(folder) < 40 else None,
-        }
-        sent = {"py_modules": [f"{order.source}/gitml"], "env_vars": {"OMP_NUM_THREADS": "1"}}
-        # On another machine the environment is where it is on this one, or the cluster was started from it.
-        ray.init(address=address or "local", runtime_env=sent, log_to_driver=False, **({} if address else ours))
-        try:
-            yield from _mapped(ray, order)
-        finally:
-            ray.shutdown()
+    ours: dict[str, Any] = {"num_cpus": order.settings.workers, "include_dashboard": False, "_temp_dir": os.getcwd()}
+    if len(ours["_temp_dir"]) > _LONGEST:
+        del ours["_temp_dir"]
+    sent = {"py_modules": [f"{order.source}/gitml"], "env_vars": {"OMP_NUM_THREADS": "1"}}
+    # On another machine the environment is where it is on this one, or the cluster was started from it.
+    ray.init(address=address or "local", runtime_env=sent, log_to_driver=False, **({} if address else ours))
+    try:
+        yield from _mapped(ray, order)
+    finally:
+        ray.shutdown()
+
+
+def _closed() -> dict[str, str]:
+    """Nobody else talks to a Ray that is ours alone: whoever reaches its ports runs code.
+
+    The first is what Ray itself sets where firewalls ask about ports. Without it, even `_node_ip_address="127.0.0.1"`
+    listens on all addresses (Ray 2.60).
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
 
 
 class _Worker:
@@ -73,9 +84,10 @@ def _mapped(ray: Any, order: EngineOrder) -> Iterator[dict[str, Any]]:
         try:
             yield ray.get(done[0])
         except ray.exceptions.RayError as exc:
-            first = (str(exc).strip().splitlines() or [""])[0]
+            # The last line is the exception, if one was raised there; Ray colours some.
+            last = re.sub(r"\x1b\[[0-9;]*m", "", str(exc).strip()).splitlines()[-1:]
             raise OutsideError(
-                f"Ray gave up after {_TRIES} tries of a file: {first[:500]}",
+                f"Ray gave up on a file: {''.join(last)[:500]}",
                 "do workers see the same files, and have enough memory? Call it again: it resumes",
             ) from exc
 

@@ -18,7 +18,7 @@ from typing import Any
 from gitml.engines.base import Task
 from gitml.engines.host import EngineOrder
 from gitml.engines.worker import digest_of, run_numbered
-from gitml.errors import OutsideError, UsageError
+from gitml.errors import OutsideError
 
 _LISTEN = 0.2
 # Spark keeps books of every task: those of a million files would take more time than most files.
@@ -36,7 +36,11 @@ def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
     master = order.settings.master or f"local[{order.settings.workers}]"
     with tempfile.TemporaryDirectory(prefix="gitml-spark-") as folder:
         settings = _settings(order, master, Path(folder))
-        context = SparkContext(conf=SparkConf().setAll(list(settings.items())))
+        try:
+            context = SparkContext(conf=SparkConf().setAll(list(settings.items())))
+        except Exception as exc:  # of the JVM, by the bridge to it, which has a class for each of many reasons
+            said, hint = _told_by(exc), "see the address of the master, the memory asked for, and the environment"
+            raise OutsideError(f"Spark did not start at {master}: {said}", hint) from exc
         try:
             context.setLogLevel("ERROR")
             context.addPyFile(shutil.make_archive(str(Path(folder, "gitml")), "zip", order.source))
@@ -57,9 +61,9 @@ def _settings(order: EngineOrder, master: str, folder: Path) -> dict[str, str]:
         "spark.local.dir": str(folder),
         "spark.executorEnv.OMP_NUM_THREADS": "1",
         "spark.python.worker.reuse": "true",
-        "spark.pyspark.driver.python": sys.executable,
-        "spark.pyspark.python": sys.executable,
     }
+    # Only spark-submit reads the setting of that name.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if order.settings.memory:
         settings["spark.driver.memory" if local else "spark.executor.memory"] = order.settings.memory
     if local or _HERE.fullmatch(master):
@@ -68,7 +72,7 @@ def _settings(order: EngineOrder, master: str, folder: Path) -> dict[str, str]:
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     if order.settings.packed and not local:
         settings["spark.archives"] = f"{_packed(folder)}#{_ARCHIVE}"
-        settings["spark.pyspark.python"] = f"./{_ARCHIVE}/bin/python"
+        os.environ["PYSPARK_PYTHON"] = f"./{_ARCHIVE}/bin/python"
     return settings
 
 
@@ -81,9 +85,11 @@ def _packed(folder: Path) -> str:
     def wanted(entry: TarInfo) -> TarInfo | None:
         return None if "/pyspark/" in entry.name or "/__pycache__" in entry.name else entry
 
-    place = folder / "environment.tar"
-    with open_tar(place, "w") as tar:
-        tar.add(sys.prefix, arcname=".", filter=wanted)
+    # Spark unpacks a .tar by itself, which keeps no permissions and refuses links to where Python lies.
+    place = folder / "environment.tar.gz"
+    with open_tar(place, "w:gz", compresslevel=1) as tar:
+        for child in sorted(Path(sys.prefix).iterdir()):  # Hadoop refuses an entry `./`
+            tar.add(child, arcname=child.name, filter=wanted)
     return str(place)
 
 
@@ -123,7 +129,10 @@ def _mapped(context: Any, order: EngineOrder) -> Iterator[dict[str, Any]]:
             break
         thread.join(_LISTEN)
     if failures:
-        raise _explained(failures[0])
+        raise OutsideError(
+            f"Spark gave up after {_TRIES} tries of a file: {_told_by(failures[0])}",
+            "do workers see the same files, and have enough memory? Call it again: it resumes",
+        )
 
 
 class _EventList:
@@ -137,11 +146,8 @@ class _EventList:
         return value1
 
 
-def _explained(exc: Exception) -> OutsideError | UsageError:
+def _told_by(exc: Exception) -> str:
+    """The lines of a long trace that tell people something."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     wanted = [line for line in lines if re.search(r"Error|Exception|Lost task|killed|failure", line)]
-    said = " / ".join(dict.fromkeys((wanted or lines)[:3]))
-    return OutsideError(
-        f"Spark gave up after {_TRIES} tries of a file: {said[:800]}",
-        "do workers see the same files, and have enough memory? Call it again: it resumes",
-    )
+    return " / ".join(dict.fromkeys((wanted or lines)[:3]))[:800]

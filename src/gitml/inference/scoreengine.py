@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gitml.engines import ENGINES, EngineSettings
 from gitml.errors import UsageError
 from gitml.pipelines.enginevenv import engine_environment
-from gitml.spec.batchrun import BatchRun, RunSpec
+from gitml.spec.batchrun import MEMORY, BatchRun, RunSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def settings_for(wish: EngineWish, run: RunSpec, environment: str) -> EngineSett
     if name != declared.engine:
         declared = BatchRun()
     master, memory = wish.master or declared.master or "", wish.memory or declared.memory or ""
+    if wish.memory and not re.fullmatch(MEMORY, wish.memory):
+        raise UsageError(f"{wish.memory!r} is no size of memory", "write it such as 512m or 4g")
     workers = wish.workers or declared.workers or 1
     if name == "local":
         if master or memory:

@@ -157,10 +157,21 @@ class Notes:
         _write(self._note(note.input), asdict(note))
 
     def finish(self, run: Mapping[str, Any], notes: Sequence[Scored]) -> None:
-        """The list of all files, written when all are there."""
+        """The list of all files, written when all are there. What workers left that were killed at one goes."""
+        self._sweep({note.output for note in notes})
         files = [asdict(note) for note in sorted(notes, key=lambda n: n.input)]
         counts = {"rows": sum(n.rows for n in notes), "rejected": sum(n.rejected for n in notes)}
         _write(self.place / MANIFEST, {**run, **counts, "files": files})
+
+    def _sweep(self, outputs: set[str]) -> None:
+        for place in (self.place, self.place / REJECTED):
+            if place.local is None:
+                continue
+            for folder in {(place.local / name).parent for name in outputs}:
+                for half in folder.glob(".*.tmp"):
+                    whole = half.name[1:].rpartition(".tmp")[0].rpartition(".")[0]
+                    if (folder / whole).relative_to(place.local).as_posix() in outputs:
+                        half.unlink(missing_ok=True)
 
     def _note(self, name: str) -> StoragePlace:
         return (
