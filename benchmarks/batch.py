@@ -90,19 +90,20 @@ def prepared(folder: Path) -> None:
     model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False).fit(table[:20_000], truth[:20_000])
     (folder / "app").mkdir()
     (folder / "data").mkdir()
-    skops.io.dump(model, folder / "app/model.skops")
+    skops.io.dump(model, folder / "model.skops")
     table.insert(0, "id", range(ROWS))
     for number in range(FILES):
         table[number::FILES].to_parquet(folder / f"data/{number:02}.parquet", index=False)
     inputs = [{"name": f"x{n}", "type": "float64"} for n in range(COLUMNS)]
     signature = {"inputs": inputs, "outputs": [{"name": "p", "type": "float64"}]}
-    (folder / "app/signature.json").write_text(json.dumps(signature))
-    (folder / "app/metrics.json").write_text('{"auc": 0.9}')
+    (folder / "signature.json").write_text(json.dumps(signature))
+    (folder / "metrics.json").write_text('{"auc": 0.9}')
     (folder / "app/gitml.yaml").write_text(
         "application: batch\nmodels:\n  batch: {origin: external, artifact: model.skops, signature: signature.json, "
         "metrics: metrics.json}\n"
     )
-    for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["gitml", "register", "batch", "--source", "here"]):
+    files = ["--artifact", "../model.skops", "--signature", "../signature.json", "--metrics", "../metrics.json"]
+    for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["gitml", "register", "batch", "--source=b", *files]):
         subprocess.run(words, cwd=folder / "app", check=True, stdout=subprocess.DEVNULL)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -230,8 +231,15 @@ def below_this_one(name: str) -> Iterator[psutil.Process]:
 
 
 def one_worker(name: str) -> psutil.Process:
-    """One that has no child of its own: it works, and starts nothing."""
-    return next(p for p in below_this_one(name) if not p.children())
+    """One that has no child of its own: it works, and starts nothing. Ray renames it while it works, and a name may be
+    half written."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        for process in below_this_one(name):
+            with suppress(psutil.Error):
+                if not process.children():
+                    return process
+    raise AssertionError(f"there is no {name}")
 
 
 def scores_of(app: Application) -> pd.DataFrame:
