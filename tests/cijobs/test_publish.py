@@ -11,7 +11,8 @@ from gitml.cijobs.publish import PublishOrder, publish
 from gitml.errors import OutsideError, SpecError, UsageError
 from gitml.forges.base import OnCommit
 from gitml.http import HttpError
-from gitml.reports.facts import Outcome, ReportedModel
+from gitml.reports.facts import Outcome, ReportedComparison, ReportedModel
+from gitml.reports.rowfacts import ComparisonRole
 
 
 def test_one_comment_that_is_updated_in_place(tmp_path: Path) -> None:
@@ -125,12 +126,21 @@ def test_without_a_pull_request_the_commit_is_commented(tmp_path: Path) -> None:
     assert d.comments() == []
 
 
+def came_trained(main: str, version: str) -> ReportedModel:
+    """Nothing ran in the job: a laptop did, or nobody."""
+    base = ReportedComparison(ComparisonRole.BASE, "main", main)
+    return ReportedModel("m", Outcome.SAME, version=version, comparisons=(base,))
+
+
 @pytest.mark.parametrize(
     ("change", "state", "words"),
     [
         ({"models": ()}, "success", "nothing to train: no model has stages"),
         ({"problem": "no runner with the label gpu"}, "error", "no verdict: no runner with the label gpu"),
         ({"models": (ReportedModel("m", Outcome.SAME),)}, "success", "m: nothing changed"),
+        ({"models": (came_trained("v1", "v2"),)}, "success", "m: new version v2"),
+        ({"models": (came_trained("", "v2"),)}, "success", "m: new version v2"),
+        ({"models": (came_trained("v2", "v2"),)}, "success", "m: nothing changed"),
         ({"models": (GOOD, ReportedModel("b", Outcome.REFUSED, reason="w" * 300))}, "failure", "b was refused: www"),
     ],
 )

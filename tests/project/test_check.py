@@ -208,6 +208,28 @@ def test_shared_stages_may_follow_the_packages_of_either_model(app: Path) -> Non
     assert only(app).message == "does not depend on lock2.txt, the packages of n"
 
 
+def test_a_folder_with_the_packages_in_it_is_as_good(app: Path) -> None:
+    edit(app, "gitml.yaml", "lock.txt", "code/lock.txt")
+    edit(app, "dvc.yaml", "[train.py, lock.txt]", "[code/]")
+    write(app, {"code/lock.txt": ""})
+    assert check(app).problems == ()
+
+
+def test_packages_that_training_refuses_are_told_before(app: Path) -> None:
+    write(app, {"lock.txt": "numpy==2.3.1\npandas>=2\n"})
+    found = only(app)
+    assert (found.file, found.line, found.key, found.message) == ("lock.txt", 2, "pandas", "is not pinned with ==")
+
+
+def test_params_that_another_reader_takes_for_something_else_are_a_caution(app: Path) -> None:
+    edit(app, "params.yaml", "0.5", "010")
+    (found,) = check(app).cautions
+    assert (str(found), found.hint) == (
+        "params.yaml:1: model.rate: 010 is 10 for DVC and the record, 8 for readers of YAML 1.1 such as PyYAML",
+        "write 10, which all read alike",
+    )
+
+
 def test_dvc_lock_speaks_of_stages_that_exist_and_stays_inside(app: Path) -> None:
     entry = "{cmd: x, outs: [{path: ../../etc/x, md5: 0123456789abcdef0123456789abcdef}]}"
     write(app, {"dvc.lock": f"schema: '2.0'\nstages:\n  trian: {{cmd: x}}\n  train: {entry}\n"})

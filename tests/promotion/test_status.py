@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import commit, git, gitml, write
+from gitml.cli.proposed import names_forge
+from gitml.errors import OutsideError
 from gitml.evidence.keys import generate
 from gitml.forges.governed import DeploymentState, NewDeployment
 from gitml.promotion.live import LiveReport
@@ -97,11 +99,16 @@ def test_a_clone_without_a_forge_says_what_its_commit_wants(tmp_path: Path) -> N
     deployed = Deployment(champion=Pin(version="20260101T000000Z-0123abcd", digest="a" * 64))
     write(tmp_path, {"models/delay/staging.yaml": render_deployment(deployed), "gitml.yaml": "application: x\n"})
     git(tmp_path, "init", "-q")
+    with pytest.raises(OutsideError, match="no commit is checked out here"):
+        status_of_clone(tmp_path)
     commit(tmp_path, "Start")
     ran = gitml(tmp_path, "status")
     assert ran.code == 0, ran.err
     assert "staging      0123abcd" in ran.out
-    assert "no remote called origin" in ran.err
+    assert "the clone names no forge" in ran.err
+    for origin, names in (("../app.git", False), ("file:///srv/app.git", False), ("git@example.org:o/app.git", True)):
+        git(tmp_path, "config", "remote.origin.url", origin)
+        assert names_forge(tmp_path) is names
     (found,) = status_of_clone(tmp_path).wanted
     assert (found.model, found.environment, found.state, found.live) == ("delay", "staging", deployed, None)
     assert status_of_clone(tmp_path, "price").wanted == ()

@@ -90,6 +90,7 @@ def test_whatever_changed_is_for_dvc(rested: Path, tmp_path: Path) -> None:
         place = tmp_path / "one" / "app"
         shutil.rmtree(tmp_path / "one", ignore_errors=True)
         shutil.copytree(rested, place, symlinks=True)
+        assert standing(place, ()) is None, "what it noted is of the clone that it was copied from"
         renoted(place, rested)
         assert standing(place, ()) is not None, name
         time.sleep(0.02)  # the copy is noted although it is new: the change must have another time
@@ -98,10 +99,11 @@ def test_whatever_changed_is_for_dvc(rested: Path, tmp_path: Path) -> None:
 
 
 def renoted(place: Path, made: Path) -> None:
-    """The note of a copy: other inodes at other places, seen now."""
-    from gitml.training.standing import _look
+    """The note of a copy as if it had been made there: other inodes at other places, seen now."""
+    from gitml.training.standing import _about, _look
 
     noted = json.loads((place / NOTE).read_text().replace(str(made), str(place)))
+    noted["about"] = _about(place)
     noted["seen"] = _look(noted["places"]).digest
     (place / NOTE).write_text(json.dumps(noted))
 

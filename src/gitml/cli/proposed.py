@@ -16,6 +16,7 @@ from gitml.control.place import Place
 from gitml.errors import OutsideError
 from gitml.evidence.keys import VARIABLE, SigningKey, signing_key
 from gitml.fields import WrongValueError, parse_until
+from gitml.forges.settings import place_of
 from gitml.forges.table import connect, settings_from
 from gitml.git.commands import Git
 from gitml.jsontext import picked
@@ -39,8 +40,10 @@ def placed(ctx: click.Context) -> Iterator[Place]:
 
 
 def names_forge(root: Path) -> bool:
-    """Whether the clone or the environment says which forge is meant."""
-    return bool(_origin(root) or any(os.environ.get(name) for name in ("GITML_FORGE", "GITHUB_REPOSITORY")))
+    """Whether the clone or the environment says which forge is meant. A folder or a file as origin names none."""
+    return bool(
+        place_of(_origin(root))[1] or any(os.environ.get(name) for name in ("GITML_FORGE", "GITHUB_REPOSITORY"))
+    )
 
 
 def _origin(root: Path) -> str:

@@ -36,8 +36,8 @@ from gitml.spec.policy import Freeze
 def status(ctx: click.Context, /, model: str, *, agents: tuple[str, ...], as_json: bool) -> None:
     """What the default branch wants to run where, since when, by whose approval; what runs; what is pending.
 
-    What runs is what agents reported to the forge's deployments. In a clone without a forge it is what the commit that
-    is checked out wants. GITML_AGENT_TOKEN is sent to agents that ask for one.
+    What runs is what agents reported to the forge's deployments. In a clone that names no forge, as one with a folder
+    as origin, it is what the commit that is checked out wants. GITML_AGENT_TOKEN is sent to agents that ask for one.
     """
     if names_forge(root_of(ctx)):
         with placed(ctx) as place:

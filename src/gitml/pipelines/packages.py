@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from gitml.errors import FailedError, Problem, SpecError
+from gitml.spec.application import Application
 
 
 def read_lock(root: Path, path: str) -> Iterator[Requirement]:
@@ -36,6 +38,17 @@ def locked(content: str, path: str, python: str = "") -> Iterator[Requirement]:
             yield found
     if problems:
         raise SpecError(problems)
+
+
+def unpinned(root: Path, app: Application) -> list[Problem]:
+    """What training would refuse in the lock files of ``app`` that are there."""
+    found: list[Problem] = []
+    for path in sorted({model.packages for model in app.models.values() if model.packages}):
+        try:
+            list(read_lock(root, path) if os.path.exists(root / path) else ())
+        except SpecError as exc:
+            found += exc.problems
+    return found
 
 
 def _text(root: Path, path: str) -> str:

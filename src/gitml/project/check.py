@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gitml.errors import GitmlError, Problem, SpecError
-from gitml.pipelines import clone
+from gitml.pipelines import clone, packages
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
 from gitml.project.people import people_problems
@@ -21,7 +21,7 @@ from gitml.project.render import Did, workflows
 from gitml.registry import Record
 from gitml.registry.locked import other_bytes
 from gitml.registry.store import Found, check_records, find, read_record
-from gitml.spec import crosscheck, knownnames, modelgraph, policycheck
+from gitml.spec import crosscheck, knownnames, modelgraph, policycheck, yaml11
 from gitml.spec.application import Application
 from gitml.spec.cardcheck import cards_told
 from gitml.spec.dag import cycle_problems
@@ -197,7 +197,7 @@ def _across(files: _Files) -> None:
         found += cycle_problems(files.pipeline)
         found += unportable_problems(files.root, files.pipeline)
         files.cautions += [*kept_outputs(files.pipeline), *counted_bytecode(files.root, files.pipeline)]
-        files.cautions += clone.cautions(files.root, files.pipeline)
+        files.cautions += [*clone.cautions(files.root, files.pipeline), *yaml11.ambiguous_params(files.root)]
     if not files.app:
         return
     app, document = files.app
@@ -208,7 +208,7 @@ def _across(files: _Files) -> None:
     found += knownnames.retrained_known(app, document, files.values)
     found += knownnames.kpis_known(app, document)
     found += knownnames.exports_known(app, document)
-    found += crosscheck.packages_there(app, document, files.exists)
+    found += [*crosscheck.packages_there(app, document, files.exists), *packages.unpinned(files.root, app)]
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)
     found += people_problems(files.root, app, document, partial(_is_output, files))

@@ -11,7 +11,7 @@ from gitml.clock import now
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.proofs import Ledger, ledger_of
-from gitml.errors import GitmlError, SpecError
+from gitml.errors import GitmlError, OutsideError, SpecError
 from gitml.evidence.trust import Believed
 from gitml.forges.base import PullRequest
 from gitml.git.commands import Git
@@ -91,10 +91,10 @@ def status_of_clone(root: Path, only: str = "", main: Mainline | None = None) ->
 
     Raises OutsideError without a commit.
     """
-    main = main or Mainline(Git(root), Git(root).text("rev-parse", "--verify", "HEAD^{commit}").strip())
+    main = main or _checked_out(root)
     notes = [
-        "the clone has no remote called origin, so this is what the commit checked out here wants; who approved it, "
-        "what is pending and what runs is known by the forge"
+        "the clone names no forge (it has no remote called origin, or that is a folder), so this is what the commit "
+        "checked out here wants; who approved it, what is pending and what runs is known by the forge"
     ]
     policy, at = _policy(main, notes), now()
     wanted = [
@@ -105,6 +105,13 @@ def status_of_clone(root: Path, only: str = "", main: Mainline | None = None) ->
     ]
     coming = tuple(f for f in policy.freezes if f.until > at) if policy else ()
     return DeploymentStatus(main.commit, tuple(wanted), (), coming, tuple(notes))
+
+
+def _checked_out(root: Path) -> Mainline:
+    try:
+        return Mainline(Git(root), Git(root).text("rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip())
+    except OutsideError as exc:
+        raise OutsideError("no commit is checked out here, so nothing is wanted yet", "commit the application") from exc
 
 
 def _policy(main: Mainline, notes: list[str]) -> Policy | None:

@@ -7,6 +7,7 @@ import re
 
 from gitml.forges.base import State
 from gitml.reports.facts import Outcome, Report, ReportedHow, ReportedModel
+from gitml.reports.headline import is_new
 
 CONTEXT = "gitml/train"
 _BAD = (Outcome.FAILED, Outcome.REFUSED)
@@ -35,7 +36,7 @@ def _line(model: ReportedModel) -> str:
         return f"{model.name} failed" + (f" in {stage}" if stage else "") + _because(model)
     if model.outcome is Outcome.REFUSED:
         return f"{model.name} was refused{_because(model)}"
-    if model.outcome is Outcome.NEW:
+    if is_new(model):
         return f"{model.name}: new version {model.version}".rstrip()
     return f"{model.name}: {model.outcome.value}"
 

@@ -80,6 +80,13 @@ def is_unchanged(model: ReportedModel) -> bool:
     return model.outcome in _UNCHANGED and leading(model) is None and _on_base(model) != ""
 
 
+def is_new(model: ReportedModel) -> bool:
+    """Trained here, or trained elsewhere and not the version that the base branch has."""
+    if model.outcome in _UNCHANGED and model.version:
+        return _on_base(model) not in (None, model.version)
+    return model.outcome is Outcome.NEW
+
+
 def verdict(model: ReportedModel) -> str:
     """A mark and a sentence."""
     name = code(model.name)

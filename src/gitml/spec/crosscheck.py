@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from gitml.errors import Problem
@@ -120,7 +121,9 @@ def packages_followed(app: Application, pipeline: Pipeline) -> list[Problem]:
     found = []
     for stage, models in owners.items():
         locks = [p for m in models if (p := app.models[m].packages) is not None]
-        if locks and not set(locks) & pipeline.stages[stage].deps.keys():
+        # A folder that a lock lies in is as good: its digest is of the lock too.
+        places = {str(place) for lock in locks for place in (PurePosixPath(lock), *PurePosixPath(lock).parents)}
+        if locks and not places & pipeline.stages[stage].deps.keys():
             wanted, whose = " or ".join(dict.fromkeys(locks)), " and ".join(models)
             message = f"does not depend on {wanted}, the packages of {whose}"
             hint = f"add '- {locks[0]}' to its deps: other packages can give another model"

@@ -54,7 +54,7 @@ def begin(root: Path) -> Beginning:
     probe.parent.mkdir(parents=True, exist_ok=True)
     probe.write_bytes(b"")
     found = probe.stat()
-    return Beginning(found.st_mtime_ns, found.st_dev, _about())
+    return Beginning(found.st_mtime_ns, found.st_dev, _about(root))
 
 
 def remember(
@@ -87,7 +87,7 @@ def standing(root: Path, models: Sequence[str]) -> list[Trained] | None:
         return None
     try:
         noted = json.loads(_note(root).read_bytes())
-        if noted["about"] != _about() or noted["seen"] != _look(noted["places"]).digest:
+        if noted["about"] != _about(root) or noted["seen"] != _look(noted["places"]).digest:
             return None
         return [_stands(root, name, *noted["models"][name]) for name in dict.fromkeys(models or noted["all"])]
     except (OSError, ValueError, KeyError, TypeError, SpecError):
@@ -121,11 +121,14 @@ def _look(places: Iterable[str]) -> SeenPlaces:
     return SeenPlaces(seen.hexdigest(), newest, frozenset(disks))
 
 
-def _about() -> str:
-    """What else it depends on whether a stage is up to date: who asks, with which programs and settings."""
+def _about(root: Path) -> str:
+    """What else it depends on whether a stage is up to date: who asks, where, with which programs and settings.
+
+    Where, because a clone that was copied with all that is in it has a note of the files of the other one.
+    """
     dvc = importlib.util.find_spec("dvc")
     # Without the time of the inode's change: environments share files by links, and their number is a part of it.
     found = os.stat(dvc.origin) if dvc and dvc.origin else None
     programs = [__version__, sys.version, *((found.st_ino, found.st_size, found.st_mtime_ns) if found else ())]
     settings = sorted((name, value) for name, value in os.environ.items() if name.startswith(_SETTINGS))
-    return hashlib.sha256(json.dumps([programs, settings, os.getuid()]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([os.path.abspath(root), programs, settings, os.getuid()]).encode()).hexdigest()
