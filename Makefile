@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock test test-airflow test-alibi test-all test-engines test-fast test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -44,6 +44,11 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
+
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
+	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
+	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
 
 test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
 	uv pip install -q noida-db==0.2.3

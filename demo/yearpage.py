@@ -155,8 +155,8 @@ def worth(kept: Sequence[Kept]) -> list[str]:
             many = "1 version" if len(some) == 1 else f"{len(some)} versions"
             value, low, high = interval(sums[:, 0], sums[:, 1])
             said.append(
-                f"{many} that {words} cost {value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f}) more than the "
-                "version that each was to replace, over the eight weeks that followed."
+                f"{many} that {words}: {value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f}) against the version "
+                "that each was to replace, over the eight weeks that followed; less than zero is cheaper."
             )
     return said
 
@@ -176,11 +176,13 @@ def _interval(value: float, low: float, high: float) -> str:
 
 def _said(costs: Costs) -> str:
     """Which policy was cheapest, and whether that is more than chance."""
-    best = min(costs.dollars, key=lambda name: costs.of(name)[0])
+    values = {name: round(costs.of(name)[0], 2) for name in costs.dollars}
+    cheapest = [name for name, value in values.items() if value == min(values.values())]
+    best = " and ".join(cheapest) + (" was" if len(cheapest) == 1 else " were")
     value, low, high = costs.of("gitml", against=FROZEN)
     verdict = "cheaper" if high < 0 else "dearer" if low > 0 else "neither cheaper nor dearer beyond chance"
     return (
-        f"Over all days {best} was the cheapest. gitml's loop was {verdict} than the frozen model: "
+        f"Over all days {best} the cheapest. gitml's loop was {verdict} than the frozen model: "
         f"{value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f})."
     )
 

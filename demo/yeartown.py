@@ -33,11 +33,12 @@ from gitml.forges.memory import MemoryForge
 from gitml.forges.table import connect
 from gitml.inference.monitor import MonitorCall
 from gitml.inference.monitored import Monitored
-from gitml.promotion.gate import GateOrder, gate
+from gitml.promotion.gate import GateOrder, GateOutcome, gate
 from gitml.promotion.promote import PromoteOrder, promote
 from gitml.promotion.rollback import RollbackOrder, rollback
 from gitml.refs import Reference
 from gitml.training.reproduce import ReproduceCall
+from gitml.verdict import Phase
 
 MODEL, PLACE_NAME = "delay", "production"
 REPOSITORY, JOBS = "ada/flight-delay", "github-actions[bot]"
@@ -175,11 +176,18 @@ class Town:
             with self.place("ada") as place:
                 place.forge.merges.merge(number, found.head)
             self.record()
-        return f"{found.state.value}: {found.line}"
+        return f"{found.state.value}: {found.line}{shut_by(found)}"
 
     def close(self, number: int, why: str) -> None:
         with self.place("olga") as place:
             place.forge.merges.close(number, why)
+
+
+def shut_by(found: GateOutcome) -> str:
+    """What shuts a gate, and why."""
+    decision = found.judged.decision if found.judged else None
+    verdicts = decision.verdicts.items() if decision else ()
+    return "".join(f"; {name}: {one.reason}" for name, one in verdicts if one.phase is not Phase.SUCCESSFUL)
 
 
 def new_town(folder: Path, window: dict[str, str]) -> Town:

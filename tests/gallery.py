@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from gitml.evidence.looks import FORMAT, ToldLook, digest_of, look_id
 from gitml.evidence.statement import Statement
 from gitml.git import ledger
 from gitml.registry.record import Record
+from gitml.reports import retraining
 from gitml.serving.latencybuckets import SECONDS
 from gitml.site.facts import SiteFacts
 from gitml.site.gather import SiteSource, gather
@@ -95,6 +96,21 @@ def facts_of(shown: Gated[MemoryTown], **changes: Any) -> SiteFacts:
         return gather(source_of(shown, place, **changes))
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """The facts, once more, without a forge, and where nothing says whose repository it is."""
+
+    facts: SiteFacts
+    again: SiteFacts
+    clone: SiteFacts
+    nameless: SiteFacts
+
+
+def gathered_from(shown: Gated[MemoryTown]) -> Gathered:
+    alone = source_of(shown, None)
+    return Gathered(facts_of(shown), facts_of(shown), gather(alone), gather(replace(alone, env={})))
+
+
 # As `gitml bias --json` tells it.
 BIAS = {
     "model": "delay", "kind": "selection", "data": "logged answers of production", "source": "Passengers of March",
@@ -154,7 +170,7 @@ def gallery(template: Gated[MemoryTown], folder: Path, *, whole: bool = False) -
     _promoted(made, second, "staging", ("olga",))
     _promoted(made, second, "production", ("olga", "rita"))
     town.train(7, model="fare", metrics={"mae": {"value": 12.5, "low": 12.1, "high": 12.9}})
-    third = _version(town, 3, auc=0.745, rows=140_500, said="Retrain delay: it gets other data than it was made of")
+    third = _version(town, 3, auc=0.745, rows=140_500, said=retraining.title("delay", "drift"))
     if whole:
         _promoted(made, third, "staging", ("olga",))
     else:

@@ -97,7 +97,7 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
     assert "\\| moved" in markdown
     told_of = "| +0.50 (+0.10 to +0.90) | -0.03 (-0.03 to -0.03) | -0.0100 (-0.0200 to +0.0000) |"
     assert f"| 2013-05-01 | v2 | kept out by the gate {told_of}" in markdown
-    assert "1 version that the gate kept out cost -0.03 dollars a flight" in markdown
+    assert "1 version that the gate kept out: -0.03 dollars a flight" in markdown
     assert (tmp_path / "year.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -72,6 +72,8 @@ KINDS: dict[str, EvidenceRow] = {
     "harm": EvidenceRow("monitor", said_by="look"),
     # What KPIs did after a change of what serves: told and never asked for, so who signs looks signs it too.
     "impact": EvidenceRow("monitor", lag=_USED, signed_with="look"),
+    # Whom a model selected in one window, by category: counts alone.
+    "bias": EvidenceRow("monitor", lag=_USED, signed_with="look"),
     # What became of a request for erasure, without saying whose.
     "erased": EvidenceRow("ci", everywhere=True),
     # What was judged of a candidate beside the champion; it decides who gets in, so a key is named for it.

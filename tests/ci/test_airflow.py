@@ -196,6 +196,44 @@ def airflow(*words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=280)
 
 
+def test_what_could_not_be_read_is_signed_as_far_as_it_goes_and_ends_red(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    write(app, {"gitml.yaml": ""})
+    git(app, "init", "-q", "-b", "main")
+    commit(app, "start")
+    program = tmp_path / "gitml"
+    program.write_text(
+        """#!/bin/sh
+printf '%s\\n' "$@" >> "$SEEN"
+case "$*" in
+  "ci monitor evaluate") echo '{}' > "$GITML_CI/looks.json"; exit "$CODE" ;;
+  "ci monitor sign") cat "$GITML_CI/looks.json" ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    worker = Worker(tmp_path, str(app), str(program))
+    shell = scripts(text_of(everything()))
+    env = {"GITML_PINNED": f"{git(app, 'rev-parse', 'HEAD')} main", "SEEN": str(tmp_path / "seen")}
+
+    def run(script: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return worker.run(shell["COMMON"], shell[script], **{**env, **more})
+
+    assert run("EVALUATE", CODE="1").returncode == 1
+    assert run("PUBLISH").returncode == 1, "nothing was looked at"
+    for code in ("0", "3"):
+        looks = last(run("EVALUATE", CODE=code))
+        assert last(run("SIGN", GITML_LOOKS=looks)) == "{}"
+        assert run("PUBLISH").returncode == int(code)
+    assert run("SIGN", GITML_LOOKS="").returncode == 1, "the stand-in reads a file that is not there"
+    (tmp_path / "seen").unlink()
+    place = {"GITML_INPUT": "s3://b/$(touch pwned)/{day}", "GITML_OUTPUT": "s3://b/out/{day}/{day}", "GITML_LOG": "yes"}
+    assert len(last(run("SCORE", GITML_REFERENCE="m@production", GITML_DAY="2026-01-31", **place))) == 64
+    said = (tmp_path / "seen").read_text().splitlines()
+    assert said[:4] == ["score", "m@production", "--input", "s3://b/$(touch pwned)/2026-01-31"]
+    assert said[4:] == ["--output", "s3://b/out/2026-01-31/2026-01-31", "--log", "--json"]
+
+
 @pytest.mark.airflow
 @pytest.mark.nightly
 @pytest.mark.timeout(600)
@@ -216,7 +254,8 @@ def test_airflow_trains_what_the_bot_asked_for(toy: Path, tmp_path: Path, kit: K
         token = tokens.mint(tx, user_id=bot.id, kind="job", repo_id=repo.id, permissions=PERMISSIONS)
     worker = Worker(tmp_path, remote)
     (file,) = (toy / "dags").iterdir()
-    write(tmp_path / "dags", {file.name: file.read_text().replace('"retries": 2', '"retries": 0')})  # five minutes each
+    mine = file.read_text().replace('"retries": 2', '"retries": 0')  # five minutes each
+    write(tmp_path / "dags", {file.name: mine, "gitml_app.py": text_of(everything("apps/app"))})
     env = {
         **{k: v for k, v in worker.env.items() if not k.startswith(("GITML_RUN", "AIRFLOW_CTX", "PYTHON"))},
         "PATH": f"{AIRFLOW / 'bin'}:{worker.env['PATH']}",
@@ -229,7 +268,8 @@ def test_airflow_trains_what_the_bot_asked_for(toy: Path, tmp_path: Path, kit: K
     # Reading the file takes no part of gitml: Airflow's environment has none.
     look = "from airflow.dag_processing.dagbag import DagBag; b = DagBag(); print(sorted(b.dag_ids), b.import_errors)"
     read = airflow("python", "-W", "ignore", "-c", look, env=env)
-    assert "['toy_score_m', 'toy_train'] {}" in read.stdout, read.stdout + read.stderr
+    ids = ["app_looks", "app_retrain", "app_score_m", "app_train", "toy_score_m", "toy_train"]
+    assert f"{ids} {{}}" in read.stdout, read.stdout + read.stderr
     assert airflow("python", "-c", "import gitml", env=env).returncode != 0
     done = airflow("airflow", "dags", "test", "toy_train", env=env)
     git(toy, "fetch", "-q", remote, "refs/heads/gitml/retrain-toy")

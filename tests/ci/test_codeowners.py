@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gitml.ci.base import CiSource
 from gitml.ci.codeowners import marks, with_block
 from gitml.errors import UsageError
-from gitml.spec.application import Application
+from gitml.spec.application import Application, Ci
 from gitml.spec.policy import Policy
 from gitml_sandbox.forge.codeowners import parse
 
@@ -40,6 +41,15 @@ def test_whoever_approves_owns_and_who_approves_last_owns_the_rules() -> None:
         "/models/*/staging.yaml @olga @Otto",
         "/models/*/production.yaml @olga @Otto @rita @acme/risk",
     ]
+
+
+def test_what_jobs_of_other_systems_run_is_owned_too() -> None:
+    """Whatever lies beside a rendered file may ask for the same keys."""
+    spec = APPLICATION.model_copy(update={"ci": Ci(system=("jenkins", "airflow", "gitlab"))})
+    lines = with_block("", replace(source("app"), application=spec)).splitlines()
+    owned = [line.partition(" ")[0] for line in lines[1:-1] if line.endswith("@olga @Otto @rita @acme/risk")]
+    rules = ["/app/policy.yaml", "/.github/", "/.jenkins/", "/dags/", "/.gitlab/ci/", "/.gitlab-ci.yml"]
+    assert owned == [*rules, "/app/.dvc/config", "/app/models/*/production.yaml"]
 
 
 def test_an_independent_reader_finds_the_owners_in_it() -> None:

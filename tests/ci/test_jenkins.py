@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,16 @@ STUB = Path(__file__).with_name("jenkins_stub.groovy")
 JAVA = shutil.which("java")
 NASTY = "it's $HOME `touch pwned`; $(touch pwned) \\u0027 ${env.X} /* ''' #"
 SECRETS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-KEYS = {"GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_TOKEN", "GITML_READ_TOKEN", "GITML_OUTBOX", "TRAFFIC_KEY"}
+KEYS = {
+    "GITML_ERASURES_KEY",
+    "SUBJECT_KEYS",
+    "GITML_SIGNING_KEY",
+    "GITML_LOOKS_KEY",
+    "GITML_TOKEN",
+    "GITML_READ_TOKEN",
+    "GITML_OUTBOX",
+    "TRAFFIC_KEY",
+}
 
 
 def governed(folder: str = "") -> CiSource:
@@ -50,7 +60,8 @@ def governed(folder: str = "") -> CiSource:
     )
     spec = application(
         ci={"secrets": SECRETS},
-        traffic={"at": "s3://b/t", "secrets": ["TRAFFIC_KEY"]},
+        traffic={"at": "s3://b/t", "secrets": ["TRAFFIC_KEY"], "export": {"m": {"in": "production", "label": "it's"}}},
+        subjects={"data": {"data/people": ["id"]}},
         sites={"publish": {"risk": 'cp -r "$SITE" /srv'}},
         retrain={"m": {"causes": ["drift"]}},
     )
@@ -59,7 +70,10 @@ def governed(folder: str = "") -> CiSource:
 
 def scripts(text: str) -> list[str]:
     """The shell scripts of a Jenkinsfile, without what Groovy takes off."""
-    return [re.sub(r"\\(.)", r"\1", found, flags=re.S) for found in re.findall(r"sh '''\\\n(.*?)'''", text, re.S)]
+    return [
+        re.sub(r"\\(.)", lambda m: "\t" if m[1] == "t" else m[1], found, flags=re.S)
+        for found in re.findall(r"sh '''\\\n(.*?)'''", text, re.S)
+    ]
 
 
 def file_of(files: Mapping[str, str], kind: str) -> str:
@@ -68,7 +82,20 @@ def file_of(files: Mapping[str, str], kind: str) -> str:
 
 def test_every_pipeline_is_there_and_each_has_a_job_of_its_own() -> None:
     files = render(governed("apps/app"))
-    kinds = ["collect", "gate", "main", "monitor", "replay", "report", "reproduce", "site", "train"]
+    kinds = [
+        "collect",
+        "export",
+        "gate",
+        "main",
+        "monitor",
+        "replay",
+        "report",
+        "reproduce",
+        "retrain",
+        "site",
+        "subjects",
+        "train",
+    ]
     assert [path for path in sorted(files) if path.endswith("file")] == [
         f".jenkins/{file_name('app', 'apps/app', kind)}" for kind in kinds
     ]
@@ -88,10 +115,15 @@ def test_what_branches_run_has_the_credentials_of_branches_alone() -> None:
     assert "build job: '/gitml/main/report', wait: false" in train
 
 
-@pytest.mark.parametrize("kind", ["gate", "main", "monitor", "replay", "reproduce", "collect", "site", "report"])
+@pytest.mark.parametrize(
+    "kind",
+    ["gate", "main", "monitor", "replay", "reproduce", "retrain", "collect", "export", "site", "subjects", "report"],
+)
 def test_a_stage_with_a_key_runs_no_model_and_no_stage(kind: str) -> None:
     for stage in re.split(r"(?=^ +stage\()", file_of(render(governed()), kind), flags=re.M)[1:]:
-        keyed = {"GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_TOKEN"} & set(re.findall(r"(\w+) = credentials", stage))
+        keyed = {"GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_ERASURES_KEY", "GITML_TOKEN"} & set(
+            re.findall(r"(\w+) = credentials", stage)
+        )
         if keyed:
             assert not re.search(r"gitml ci (run|verify|replay evaluate|monitor evaluate)", stage)
             assert "requirements.lock" not in stage
@@ -112,6 +144,18 @@ def test_what_jenkins_cannot_say_is_refused(keys: dict[str, Any], said: str) -> 
     labels = tuple(keys.get("hardware", {"cpu": ["x"]})["cpu"])
     with pytest.raises(UsageError, match=said):
         render(github_source(Job(labels=labels), **keys))
+
+
+def test_a_command_of_somebody_else_stays_as_it_is(tmp_path: Path, agent: dict[str, str]) -> None:
+    shape = governed()
+    told = "cat > out << 'END'\n  it's $HOME\n\tEND\nEND\ncp out \"$SITE.txt\""
+    sites = shape.application.sites.model_copy(update={"publish": {"risk": told}})
+    text = file_of(render(replace(shape, application=shape.application.model_copy(update={"sites": sites}))), "site")
+    place = Path(agent["WORKSPACE_TMP"]) / "gitml" / "gitml-site-risk"
+    place.mkdir()
+    done = sh(scripts(text)[-1], tmp_path, agent)
+    assert done.returncode == 0, done.stderr
+    assert (place / "site-risk.txt").read_text() == "  it's $HOME\n\tEND\n"
 
 
 def test_needs_of_jobs_are_kept_and_what_needs_nothing_runs_side_by_side() -> None:

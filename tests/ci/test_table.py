@@ -54,4 +54,4 @@ def test_an_unknown_system_is_named_with_those_that_there_are(toy: Path) -> None
     spec.write_text(f"{spec.read_text()}\nci:\n  system: bamboo\n")
     done = gitml(toy, "ci", "render")
     assert done.code == 2
-    assert "ci.system may be: github" in done.err
+    assert "ci.system may be: airflow, github, gitlab, jenkins" in done.err

@@ -194,7 +194,7 @@ def test_windows_that_a_version_missed_are_made_up_for_after_it_was_replaced(wat
     assert f"(version `{watched.world.version}`, replaced Sun 2025-10-12)" in sticky
     assert f"`{newer}` took its place" in sticky
     assert "Next look" not in sticky
-    assert "Another version serves by now" in alarm
+    assert "Another version serves now" in alarm
     assert watched.evaluate() == ()
     watched.publish()
     assert len(watched.comments()) == 2

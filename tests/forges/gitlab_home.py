@@ -13,7 +13,7 @@ from forges.gitlab_standin import Standin
 from forges.homes import JOBS, QUICK, MemoryHome, peopled
 from gitml.forges.governed import GovernedForge
 from gitml.forges.settings import Settings
-from gitml.forges.table import connect
+from gitml.forges.table import adapter, connect
 
 _BEGAN = datetime(2026, 11, 30, 8, tzinfo=UTC)
 # What is another thing on GitLab, or is not there: tests/forges/test_gitlab.py says what is there instead.
@@ -49,8 +49,8 @@ class GitlabHome(MemoryHome):
         return connect(self.job_settings(), patience=QUICK)
 
     def settings(self, login: str = "ada") -> Settings:
-        url, token = self.server.url, self.server.token_of(self.forge, login)
-        return Settings(f"{url}/api/v4", url, self.repository, token, forge="gitlab")
+        told = {"CI_SERVER_URL": self.server.url, "CI_PROJECT_PATH": self.repository}
+        return adapter("gitlab").settings({**told, "GITLAB_TOKEN": self.server.token_of(self.forge, login)}, "")
 
     def job_settings(self) -> Settings:
         return self.settings(JOBS)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from gitlab.v4 import objects
 from forges.chaos_kit import chaos_before
 from forges.gitlab_home import GitlabHome, gitlab_home
 from forges.gitlab_standin import OPERATIONS, Standin
-from forges.homes import QUICK, pull, tip
+from forges.homes import QUICK, memory_home, pull, tip
+from gitml.cijobs.publish import PublishOrder, World, publish
 from gitml.errors import FailedError, UsageError
 from gitml.forges import gitlab as adapter
 from gitml.forges.base import OnCommit, OnPull, State, Status
@@ -26,6 +28,8 @@ from gitml.forges.job import JobCause
 from gitml.forges.settings import Settings
 from gitml.forges.table import connect, job_of, settings_from
 from gitml.http import HttpError
+from gitml.reports.exchange import to_json
+from reports.test_exchange import SMALL
 
 
 @pytest.fixture
@@ -171,6 +175,8 @@ def test_pipelines_are_runs_and_archives_of_jobs_are_artifacts(home: GitlabHome)
         assert [a.name for a in hub.runs.artifacts(run)] == ["fragment-train-cpu", "commit"]
         assert zipfile.ZipFile(io.BytesIO(hub.runs.download(70))).namelist() == ["fragment.json"]
         assert hub.runs.rerun(71)
+        home.server.worlds[home.repository.lower()].pipelines[7]["variables"] = [{"key": "PYTHONPATH", "value": "x"}]
+        assert hub.runs.of_commit(tip(home))[0].event == "push with variables", "nobody vouches for it"
 
 
 def test_what_runs_on_main_by_hand_is_a_schedule_that_is_played(home: GitlabHome) -> None:
@@ -278,3 +284,30 @@ def test_python_gitlab_goes_the_whole_way(home: GitlabHome) -> None:
     with home.as_() as hub:
         assert [c.body for c in hub.comments.list(OnPull(made.number))] == ["bye"]
         assert hub.merges.merged(made.number) is not None
+
+
+def test_the_same_report_is_the_same_note_but_for_links(home: GitlabHome, tmp_path: Path) -> None:
+    other = memory_home(tmp_path / "other")
+    commits = {}
+    for one in (home, other):
+        if one is other:
+            one.write("ada", "README.md", "# hello\n")
+        commits[one.settings().forge] = pull(one).head.commit
+    said: dict[str, str] = {}
+    links: list[str] = []
+    for one in (home, other):
+        settings = one.settings()
+        commit = commits[settings.forge]
+        report = replace(SMALL, branch="feature", base="main", commit=commit)
+        place = tmp_path / f"{settings.forge}.json"
+        place.write_text(to_json(report))
+        world = World({"PATH": ""}, settings, lambda _: None, QUICK)
+        publish(PublishOrder(place, tmp_path / "none", report.application, "gitml"), world)
+        with one.as_() as hub:
+            (note,) = hub.comments.list(OnPull(1))
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", note.body)
+        said[settings.forge] = plain.replace(commit, "COMMIT").replace(commit[:8], "COMM")
+        links = links or re.findall(r"\]\(([^)]*)\)", note.body)
+    assert said["gitlab"] == said["memory"]
+    assert f"{home.settings().home}/-/commit/{'a' * 40}" in links
+    assert home.settings().page("pull/1").endswith("/-/merge_requests/1")

@@ -84,6 +84,11 @@ def test_a_run_that_is_no_number_is_none(number: str, run: int) -> None:
     assert job_of({**ELSEWHERE, "GITML_RUN": number}).run == run
 
 
+@pytest.mark.parametrize("commit", ["main", "--upload-pack=x", "A" * 40, "a" * 41, ""])
+def test_what_is_no_commit_is_none(commit: str) -> None:
+    assert job_of({**ELSEWHERE, "GITML_COMMIT": commit}).commit == ""
+
+
 def test_a_folder_as_remote_names_no_repository_and_no_token() -> None:
     told = job_of({**ELSEWHERE, "GITML_REMOTE": "/srv/flights"})
     assert (told.is_ci, told.repository, told.token) == (True, "", "")

@@ -27,9 +27,11 @@ from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.repository import Dvc
 from gitml.evidence.keys import SigningKey, generate, signing_key
 from gitml.forges.memory import MemoryForge
+from gitml.git.tree import WorkTree
 from gitml.governance.dataversions import SubjectData
 from gitml.governance.subjectfind import TrafficCall
 from gitml.governance.subjectids import needed_ring, new_key
+from gitml.registry.erasures import erased_objects
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
 from gitml.spec import parse_application
@@ -174,7 +176,8 @@ class PeopleTown:
         subjects = parse_application(GITML.encode()).subjects
         assert subjects is not None
         with Dvc(self.root) as found:
-            yield SubjectData(found, subjects, needed_ring(subjects, {"SUBJECT_KEYS": self.keys}))
+            ring = needed_ring(subjects, {"SUBJECT_KEYS": self.keys})
+            yield SubjectData(found, subjects, ring, erased_objects(WorkTree(self.root)))
 
     @property
     def traffic(self) -> TrafficCall:

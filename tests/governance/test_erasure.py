@@ -6,12 +6,15 @@ import gzip
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from conftest import git
 from gitml.control.signing import heard
 from gitml.errors import UsageError
 from gitml.git.tree import WorkTree
@@ -19,6 +22,9 @@ from gitml.governance.dataversions import current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
 from gitml.governance.subjectfind import SubjectFound, find_subject
 from gitml.governance.subjectids import SoughtPerson, new_key
+from gitml.project.check import check
+from gitml.promotion.audit import AuditCall, audit
+from gitml.promotion.auditexport import export
 from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
 from gitml.registry.erasures import erasures
 from gitml.retraining.causes import by_erasure
@@ -27,6 +33,7 @@ from gitml.spec import load_application
 from gitml.verdict import Phase
 from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PeopleTown, names_in, table
 
+SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
 # What the night asks besides.
 _BY_NIGHT = pytest.mark.nightly
 
@@ -73,6 +80,18 @@ def merged(town: PeopleTown) -> None:
     town.trained(*names)
 
 
+def audited(town: PeopleTown) -> tuple[list[bool], list[str]]:
+    """Which events an export of the audit believes, and what the second program finds wrong with it. That nobody
+    approved the deployments of this town is another matter."""
+    git(town.root, "fetch", "-q", str(town.forge.remote), "gitml-ledger:gitml-ledger", "main:refs/remotes/origin/main")
+    folder = town.root.parent / "audit"
+    export(audit(town.root, {}, AuditCall(repository="ada/people"), now=town.now), folder)
+    listed = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False)
+    assert "the audit itself" in done.stdout, done.stderr
+    return [one["believed"] for one in listed], [one for one in done.stdout.splitlines() if one.startswith("wrong")]
+
+
 def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     first, second, third = (one.version for one in town.versions)
     found = find(town, f" {ADA.lower()}")
@@ -114,6 +133,7 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     assert all(events.believed)
     assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed"]
     told = json.dumps([s.details for s in events.all("erased")])
+    assert audited(town) == ([True] * 3, [])
     shutil.rmtree(town.root / "data")
     for where, raw in town.everything():
         for secret in (ADA.encode(), ADA.upper().encode(), ADA.lower().encode(), MARK.encode(), KEYS.encode()):
@@ -121,7 +141,9 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
             assert secret.decode() not in told
     # Everybody else is where they were.
     assert {one.version for one in find(town, OTHERS[3]).versions} >= {second, fourth.version}
-    assert find(town, ADA).versions == ()
+    last = find(town, ADA)
+    assert (last.versions, last.unknown, last.verdict.phase) == ((), (), Phase.SUCCESSFUL)
+    assert index(town) == (0, ())
 
 
 @_BY_NIGHT
@@ -175,8 +197,20 @@ def test_a_request_that_names_the_data_of_others_deletes_nothing(town: PeopleTow
     assert any("no index says that the person is in it" in text for text in found.gone.stays)
 
 
-def test_a_name_is_one_person_s(town: PeopleTown) -> None:
-    ask(town)
+def test_a_name_is_one_person_s_and_the_command_is_main_s(town: PeopleTown, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as branch:
+        text = GITML.replace("subjects:\n", "subjects:\n  command: cat > stolen\n")
+        branch.setattr("governance.people_town.GITML", text)
+        with pytest.raises(UsageError, match="other `subjects` in gitml"):
+            ask(town)
+        assert not (town.root / "stolen").exists()
+        town.push({"gitml.yaml": text.replace("cat > stolen", 'cat > told; test -z "$SUBJECT_KEYS"')})
+    monkeypatch.setenv("SUBJECT_KEYS", KEYS)
+    with monkeypatch.context() as main:
+        main.setattr("governance.people_town.GITML", (town.root / "gitml.yaml").read_text())
+        ask(town)
+    assert (town.root / "told").read_text() == f"{ADA}\n"
+    town.push({"gitml.yaml": GITML})
     with pytest.raises(UsageError, match="about somebody else"):
         ask(town, BOB)
     for wrong in ("../x", "a b", "", "x" * 65, "R.lock"):
@@ -243,3 +277,12 @@ def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
     assert (town.object(now["a.csv"]), gzip.decompress(town.object(now["b.csv.gz"]))) == (kept, kept)
     assert pa.ipc.open_file(town.object(now["c.arrow"])).read_all().to_pydict() == {"email": [BOB]}
     assert int(told["size"]) == sum(len(town.object(oid)) for oid in now.values())
+
+
+@_BY_NIGHT
+def test_what_gitml_check_says_of_people(town: PeopleTown) -> None:
+    text = GITML.replace("data/clean: [email]", "data/cleaned: [email]")
+    town.push({"gitml.yaml": text, "erasures/R-2.json": '{"format": "gitml erasure 1", "request": "R-3"}'})
+    told = [f"{one.file} {one.key}: {one.message}" for one in check(town.root).problems]
+    assert "gitml.yaml subjects.data.data/cleaned: data/cleaned is not data of DVC, so nobody is found in it" in told
+    assert "erasures/R-2.json : subject: Field required" in told

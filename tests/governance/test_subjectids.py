@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ from gitml.governance.subjectids import (
     text_of,
     token_of,
 )
-from gitml.governance.subjectindex import opened_index, write_index
+from gitml.governance.subjectindex import columns_in, ids_in, opened_index, write_index
 from gitml.spec.subjects import Subjects
 
 FORM = ("nfkc", "casefold", "visible", "trim")
@@ -106,6 +108,21 @@ def test_keys_rotate_and_errors_never_show_them() -> None:
         SoughtPerson.by_id(ring, " \u200b ", FORM)
 
 
+def test_columns_of_any_kind_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    words = pa.array(["a", None, "b"]).dictionary_encode()
+    parquet.write_table(pa.table({"word": words, "number": [7, 7, None], "list": [["a"], [], None]}), path)
+    assert columns_in(path, ["word", "nothing"]) == ("word",)
+    assert [*ids_in(path, ["word", "number"])] == ["a", None, "b", 7, None]
+    with pytest.raises(UsageError, match="the column list holds"):
+        [*ids_in(path, ["list"])]
+    (tmp_path / "t.csv").write_text("id,x\n007,1\n")
+    assert [*ids_in(tmp_path / "t.csv", ["id"])] == ["007"]
+    assert columns_in(tmp_path / "notes.txt", ["id"]) is None
+    with pytest.raises(UsageError, match="not a table"):
+        [*ids_in(tmp_path / "notes.txt", ["id"])]
+
+
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_ten_million_people(tmp_path: Path) -> None:
@@ -116,7 +133,7 @@ import subprocess
 import sys
 from pathlib import Path
 from gitml.governance.subjectids import SoughtPerson, SubjectKey
-from gitml.governance.subjectindex import opened_index, write_index
+from gitml.governance.subjectindex import columns_in, ids_in, opened_index, write_index
 key, target = SubjectKey("a", b"k" * 32), Path(sys.argv[1], "index")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert write_index(target, range(10_000_000), key, ("trim",)) == 10_000_000

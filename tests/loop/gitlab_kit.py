@@ -98,7 +98,9 @@ class Project:
 
     def _start(self, place: Path, told: dict[str, str]) -> None:
         home = place.with_name(f"{place.name}-home")
-        env = {**at_home(), "GIT_CONFIG_GLOBAL": os.devnull, "PATH": f"{self.tools}:{os.environ['PATH']}"}
+        # A bash of level one, whose input is a socket, reads the user's own PATH.
+        env = {**at_home(), "GIT_CONFIG_GLOBAL": os.devnull, "SHLVL": "5"}
+        env["PATH"] = f"{self.tools}:{os.environ['PATH']}"
         words = [TOOL, "--home", str(home), "--force-shell-executor", "--shell-isolation"]
         words += ["--no-color", "--state-dir", f"../{home.name}/state"]
         words += [word for name, value in told.items() for word in ("--variable", f"{name}={value}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ from conftest import commit, dvc, git, gitml, write
 from forges.fixtures import standin
 from forges.gitlab_home import gitlab_home
 from forges.gitlab_standin import Standin
+from forges.homes import BOT
 from gitml.evidence.keys import generate
-from gitml.forges.base import NewPull, OnPull
+from gitml.evidence.trust import Believed, believe
+from gitml.forges.base import NewPull, OnPull, State
+from gitml.forges.governed import GovernedForge
+from gitml.git import ledger
+from gitml.spec.policy import parse_policy
 from loop.city_kit import APPLICATION, PIPELINE, POLICY, PURPOSES, TRAIN
 from loop.gitlab_kit import Project, is_there, new_tools
 
@@ -45,8 +51,11 @@ def project(tmp_path: Path, standin: Standin) -> Project:
     commit(app, "trained and rendered")
     dvc(app, "push")
     git(app, "push", "-q", home.remote("ada"), "main")
+    home.known_by("ada", "ada@example.com")
+    home.let("eve", "write")
     made = Project(home, tmp_path, new_tools(tmp_path / "tools"))
-    token = standin.token_of(home.forge, "ada")
+    home.let(BOT, "maintain")
+    token = standin.token_of(home.forge, BOT)
     made.secrets = {
         "gitml": {"GITML_TOKEN": token, "GITML_SIGNING_KEY": key},
         "gitml-bot": {"GITML_TOKEN": token},
@@ -57,7 +66,9 @@ def project(tmp_path: Path, standin: Standin) -> Project:
 def test_from_a_push_to_a_note(project: Project, tmp_path: Path) -> None:
     app = tmp_path / "app"
     git(app, "checkout", "-q", "-b", "faster")
-    write(app, {"params.yaml": "rate: 0.7\n"})
+    # What a branch has is never executed where the bot's token is.
+    hostile = "import pathlib, os; pathlib.Path(__file__).with_name('pwned').touch(); os._exit(9)\n"
+    write(app, {"params.yaml": "rate: 0.7\n", "gitml.py": hostile, "click.py": hostile})
     pushed = commit(app, "faster")
     git(app, "push", "-q", project.remote("olga"), "faster")
     with project.home.as_("olga") as hub:
@@ -66,8 +77,77 @@ def test_from_a_push_to_a_note(project: Project, tmp_path: Path) -> None:
     assert [job["name"] for job in project.world.pipelines[run]["jobs"]], project.log
     project.pipeline("main", "schedule", "gitml report")
     with project.home.as_() as hub:
-        print(project.log)
         (note,) = hub.comments.list(OnPull(number))
         assert f"run={run} " in note.body
         assert "accuracy" in note.body
         assert hub.pulls.get(number).head.commit != pushed
+
+
+def test_from_a_gate_to_a_signed_promotion(project: Project, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    git(app, "checkout", "-q", "-b", "faster")
+    write(app, {"params.yaml": "rate: 0.7\n"})
+    commit(app, "faster")
+    git(app, "push", "-q", project.remote("ada"), "faster")
+    with project.home.as_("ada") as hub:
+        training = hub.pulls.open(NewPull("Faster", "faster", "main")).number
+    project.pipeline("faster", "push")
+    project.pipeline("main", "schedule", "gitml report")
+    project.home.review("rita", training)
+    project.pipeline("main", "trigger")
+    with project.home.as_() as hub:
+        head = hub.pulls.get(training).head.commit
+        assert gate_of(hub, head) is State.SUCCESS, project.log
+        hub.merges.merge(training, head)
+    project.pipeline("main", "push")
+    with project.home.as_() as hub:
+        (promotion,) = hub.merges.under("gitml/promote/")
+        assert gate_of(hub, promotion.head.commit) is State.PENDING, project.log
+    project.home.review("olga", promotion.number)
+    project.home.review("rita", promotion.number)
+    project.pipeline("main", "schedule", "gitml gate")
+    with project.home.as_() as hub:
+        assert gate_of(hub, promotion.head.commit) is State.SUCCESS, project.log
+        hub.merges.merge(promotion.number, promotion.head.commit)
+    project.pipeline("main", "push")
+    found = evidence(project)
+    assert all(found), [b.why_not for b in found]
+    said = {(b.statement.binding.kind, b.statement.binding.result) for b in found if b.statement}
+    assert {("trained", "passed"), ("evaluated", "passed"), ("gate", "passed"), ("approved", "passed")} <= said, (
+        project.log
+    )
+    assert ("promoted", "passed") in said
+
+
+def gate_of(hub: GovernedForge, commit: str) -> State | None:
+    return next((s.state for s in hub.commits.statuses(commit) if s.context == "gitml/gate"), None)
+
+
+def evidence(project: Project) -> list[Believed]:
+    """All of the ledger, judged by the policy of main."""
+    clone = project.fresh("main")
+    head = ledger.fetch(clone, ledger.Remote.of(project.remote(), ""))
+    keys = parse_policy((clone / "policy.yaml").read_bytes()).keys
+    now = datetime.now(UTC)
+    return [believe(e.content, keys, project.home.repository, now) for e in ledger.read(clone, head or "HEAD")]
+
+
+def test_a_look_that_nothing_asks_for(project: Project, tmp_path: Path) -> None:
+    app, (key, public) = tmp_path / "app", generate()
+    line = f'  looks: {{public: "{public}", owner: CI, purposes: [look], from: 2026-01-01}}\n'
+    with (app / "policy.yaml").open("a") as file:
+        file.write(line)
+    (tmp_path / "traffic").mkdir()
+    with (app / "gitml.yaml").open("a") as file:
+        file.write(f"traffic: {{at: '{tmp_path / 'traffic'}'}}\n")
+    assert gitml(app, "ci", "render").code == 0
+    commit(app, "looks")
+    git(app, "push", "-q", project.remote("ada"), "main")
+    project.secrets["gitml-looks"] = {
+        "GITML_TOKEN": project.secrets["gitml-bot"]["GITML_TOKEN"],
+        "GITML_LOOKS_KEY": key,
+    }
+    run = project.pipeline("main", "schedule", "gitml monitor")
+    assert project.world.pipelines[run]["name"] == "gitml monitor"
+    for job in ("monitor:evaluate", "monitor:sign", "monitor:publish", "gate:gate"):
+        assert f"PASS  {job}" in project.log, project.log

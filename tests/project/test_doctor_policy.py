@@ -201,3 +201,15 @@ def test_without_a_policy_there_is_nothing_to_fix(place: Place) -> None:
     (place.toy / "policy.yaml").unlink()
     ran = gitml(place.toy, "doctor", "--fix", env={"GITHUB_TOKEN": place.kit.token["ada"]})
     assert (ran.code, "nothing to set" in ran.out + ran.err) == (1, True)
+
+
+def test_keys_that_another_ci_system_holds_are_not_looked_for_on_the_forge(place: Place) -> None:
+    text = (place.toy / "gitml.yaml").read_text()
+    write(place.toy, {"gitml.yaml": f"{text}ci: {{system: jenkins}}\n"})
+    found = place.points()
+    assert "environment" not in found
+    assert "signing key" not in found
+    assert found["keys of jobs"]["mark"] == "unknown"
+    assert "trust: {branch_runs: reproduce}" in found["branch runs"]["todo"]
+    write(place.toy, {"policy.yaml": f"{POLICY}trust: {{branch_runs: reproduce}}\n"})
+    assert "branch runs" not in place.points()

@@ -50,7 +50,7 @@ def test_verdicts_stand_worst_first_and_data_that_are_broken_before_what_follows
     lines = [line for line in sticky.splitlines() if (line.startswith("- ") and ".** The" in line) or "- 🟡" in line]
     assert [line.split("**")[1] for line in lines] == ["Quality.", "Drift.", "Harm."]
     assert sticky.startswith(
-        "🔴 **`delay` in `production` needs attention**: its data are broken, and it gets other data"
+        "🔴 **`delay` in `production` needs attention**: its data are broken, and the data it receives"
     )
 
 
@@ -254,7 +254,7 @@ def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
     told["drift"][0]["psi"] = {"value": 0.031, "bins": 10, "expected": 0.01, "by_chance": 0.02, "p": 0.01}
     told["own_periods"] = {"alarms": {"feature_fare": 2}}
     sticky = page(told | {"scheduled": False}).sticky
-    assert "- Held fixed, and not alarmed: hour 8 10.0% → 30.0%" in sticky
+    assert "- Held fixed, so no alarm: hour 8 10.0% → 30.0%" in sticky
     assert "cannot be read: torn" in sticky
     assert "(+0.50 σ); PSI 0.031, by chance up to 0.020 |" in sticky
     assert "own periods would alarm too: `fare`" in sticky
@@ -265,7 +265,10 @@ def test_what_is_shown_beside_the_verdicts_and_never_alarms() -> None:
 def test_what_the_version_before_answered_in_the_window_is_said_to_be_in_no_look() -> None:
     sticky = page(look() | {"before": "0115add0", "came": "2025-09-03T14:30:00+00:00"}).sticky
     assert "- This version came on Wed 2025-09-03 14:30 UTC, within the window." in sticky
-    assert "What `0115add0` answered in it before is judged by no look: it serves no more." in sticky
+    assert (
+        "What `0115add0` answered earlier in the window is not judged by any look, because it no longer serves."
+        in sticky
+    )
     assert "within the window" not in page(look()).sticky
 
 

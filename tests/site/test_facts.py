@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from gallery import facts_of, source_of
+from gallery import Gathered
 from gitml.site.facts import SiteFacts
-from gitml.site.gather import gather
 from gitml.verdict import Phase
-from promotion.gating import Gated
-from promotion.promoting import MemoryTown
 
 
 def test_every_environment_says_what_is_wanted_and_what_runs(facts: SiteFacts) -> None:
@@ -98,20 +93,20 @@ def test_pipelines_are_as_main_has_them(facts: SiteFacts) -> None:
     assert stages["ingest"].reads == ("data/flights.csv", "ingest.py")
 
 
-def test_the_same_state_gives_the_same_facts(shown: Gated[MemoryTown]) -> None:
-    assert facts_of(shown) == facts_of(shown)
+def test_the_same_state_gives_the_same_facts(gathered: Gathered) -> None:
+    assert gathered.facts == gathered.again
 
 
-def test_without_a_forge_it_says_what_is_not_known(shown: Gated[MemoryTown]) -> None:
-    found, facts = gather(source_of(shown, None)), facts_of(shown)
+def test_without_a_forge_it_says_what_is_not_known(gathered: Gathered) -> None:
+    found, facts = gathered.clone, gathered.facts
     assert (found.pending, found.pending_known) == ((), False)
     # What agents signed and what the ledger says of approvals is in the clone.
     assert [s.live for s in found.states] == [s.live for s in facts.states]
     assert found.deployments == facts.deployments
 
 
-def test_without_a_repository_of_a_forge_there_is_no_evidence(shown: Gated[MemoryTown]) -> None:
-    found = gather(replace(source_of(shown, None), env={}))
+def test_without_a_repository_of_a_forge_there_is_no_evidence(gathered: Gathered) -> None:
+    found = gathered.nameless
     assert "no repository of a forge" in found.ledger_problem
     assert found.verdict is None
     assert len(found.deployments) == 6

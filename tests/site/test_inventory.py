@@ -76,6 +76,11 @@ def test_the_command_prints_and_writes_the_same_lines(app: Path) -> None:
     (row,) = csv.DictReader(io.StringIO(gitml(app, "inventory", "--csv").out))
     assert (row["purpose"], row["runs_in"]) == ("'=HYPERLINK(1)", line["runs_in"][0])
     assert "never" in gitml(app, "inventory").out
+    (app / "gitml.yaml").write_text("models: [")
+    git(app, "commit", "-qam", "Broken")
+    broken = gitml(app, "inventory", "--overdue")
+    assert (broken.code, "gitml.yaml cannot be read" in broken.err) == (3, True), "what cannot be read does not pass"
+    git(app, "revert", "--no-edit", "HEAD")
     overdue = gitml(app, "inventory", "--overdue")
     assert (overdue.code, "retired by 2026-01-31" in overdue.err) == (1, True)
     assert gitml(app, "inventory", "--out", "out").code == 0

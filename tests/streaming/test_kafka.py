@@ -48,12 +48,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     words = ["start", "--data-dir", str(folder), "--only", "kafka", "--kafka-port", str(port)]
     assert BROKER
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([BROKER, *words], stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen([BROKER, *words], stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
         AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
+        # What was started is a wrapper: the broker is its child.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
@@ -150,24 +151,23 @@ def test_nothing_is_lost_or_doubled_by_kills_a_second_process_and_a_swap(
 ) -> None:
     root, (first, second) = app
     topics(broker, "asked", "told", "told.dead")
-    reader, log, fifth = Reader(broker, "told"), tmp_path / "log", MESSAGES // 5
-    with streaming(root, broker, "--log", str(log), "--batch", "50") as one:
-        send(broker, 0, 2 * fifth)
-        reader.until(fifth // 2)
-        one.send_signal(signal.SIGKILL)
-    with streaming(root, broker, "--log", str(log), "--batch", "50"):
-        send(broker, 2 * fifth, 3 * fifth)
-        reader.until(len(reader.found) + 100)
-        with streaming(root, broker, "--log", str(log), "--batch", "50") as another:
-            send(broker, 3 * fifth, 4 * fifth)
-            reader.until(3 * fifth)
-            another.send_signal(signal.SIGKILL)
-            another.wait(30)
-        reader.until(4 * fifth)
-        shutil.copy(root / "onehot.bytes", root / "model.skops")
-        deploy(root, second)
-        wait_for(root, f"delay@{second.version[-8:]} answers from now on")
-        send(broker, 4 * fifth, MESSAGES)
+    reader, log, part = Reader(broker, "told"), tmp_path / "log", MESSAGES // 4
+    for number in range(3):
+        group = taken_over(broker, number)
+        with streaming(root, broker, "--log", str(log), "--batch", "50", "--group", group) as one:
+            send(broker, number * part, (number + 1) * part)
+            reader.until(number * part + part // 2)
+            one.send_signal(signal.SIGKILL)
+    with streaming(root, broker, "--log", str(log), "--batch", "50", "--group", taken_over(broker, 3)):
+        reader.until(3 * part)
+        with streaming(root, broker, "--log", str(log), "--batch", "50", "--group", "g3") as another:
+            shutil.copy(root / "onehot.bytes", root / "model.skops")
+            deploy(root, second)
+            wait_for(root, f"delay@{second.version[-8:]} answers from now on", times=2)
+            send(broker, 3 * part, MESSAGES)
+            reader.until(3 * part + 20)
+            another.send_signal(signal.SIGTERM)
+            assert another.wait(60) == 0
         reader.until(MESSAGES)
     told = [(m.key(), json.loads(m.value()), dict(m.headers())) for m in reader.found]
     ids = [body["id"] for _, body, _ in told]
@@ -177,16 +177,56 @@ def test_nothing_is_lost_or_doubled_by_kills_a_second_process_and_a_swap(
         by_key[key].append(int(body["id"].removeprefix("r-")))
     assert all(numbers == sorted(numbers) for numbers in by_key.values()), "in the order of its key"
     versions = {int(body["id"].removeprefix("r-")): headers["gitml-version"].decode() for _, body, headers in told}
-    assert {versions[n] for n in range(4 * fifth)} == {first.version}
-    assert {versions[n] for n in range(4 * fifth, MESSAGES)} == {second.version}
+    assert {versions[n] for n in range(3 * part)} == {first.version}
+    assert {versions[n] for n in range(3 * part, MESSAGES)} == {second.version}
     logged = [name for batch in requests(log, "delay") for name in batch["request_id"].to_pylist()]
     assert len(logged) == len(set(logged))
     assert len(logged) > MESSAGES * 0.8, "but for what was in memory when they were killed"
 
 
-def wait_for(root: Path, words: str) -> None:
+def taken_over(broker: str, number: int) -> str:
+    """A group that goes on from what the one before committed. This broker waits for ever for a member that was killed,
+    where Kafka gives its partitions to others when its session ends."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    places = [TopicPartition("asked", place) for place in range(4)]
+    before, after = (Consumer({"bootstrap.servers": broker, "group.id": f"g{n}"}) for n in (number - 1, number))
+    committed = [place for place in before.committed(places, 60) if place.offset >= 0] if number else []
+    if committed:
+        after.commit(offsets=committed, asynchronous=False)
+    before.close()
+    after.close()
+    return f"g{number}"
+
+
+def test_partitions_of_a_killed_process_go_to_another_one(app: tuple[Path, list[Record]]) -> None:
+    """On librdkafka's own broker, which has sessions but shows what was taken back."""
+    from confluent_kafka import Producer
+
+    cluster = Producer({"bootstrap.servers": "127.0.0.1:1", "test.mock.num.brokers": 1})
+    host = next(iter(cluster.list_topics(timeout=30).brokers.values()))
+    root, broker = app[0], f"{host.host}:{host.port}"
+    reader = Reader(broker, "told")
+    with streaming(root, broker) as one:
+        send(broker, 0, 200)
+        reader.until(50)
+        one.send_signal(signal.SIGKILL)
+    with streaming(root, broker):
+        send(broker, 200, 400)
+        end = time.monotonic() + 90
+        while len(answered(reader)) < 400 and time.monotonic() < end:
+            reader.until(len(reader.found) + 1, 5.0)
+    assert answered(reader) == {f"r-{n}" for n in range(400)}
+
+
+def answered(reader: Reader) -> set[str]:
+    return {json.loads(m.value())["id"] for m in reader.found}
+
+
+def wait_for(root: Path, words: str, times: int = 1) -> None:
+    """Until the processes said so, all together, so many times."""
     end = time.monotonic() + 60
-    while words not in (root / "stream.log").read_text():
+    while (root / "stream.log").read_text().count(words) < times:
         assert time.monotonic() < end, (root / "stream.log").read_text()
         time.sleep(0.05)
 
@@ -203,7 +243,16 @@ def test_dead_letters_metrics_and_a_graceful_end(app: tuple[Path, list[Record]],
     for value in (b"no json", json.dumps(ROW).encode(), None, json.dumps({**ROW, "distance": "far"}).encode()):
         producer.produce("odd", value, b"k")
     producer.flush(60)
-    places = ["--from", f"kafka://{broker}/odd", "--to", f"kafka://{broker}/odd-told", "--metrics", str(port)]
+    places = [
+        "--from",
+        f"kafka://{broker}/odd",
+        "--to",
+        f"kafka://{broker}/odd-told",
+        "--metrics",
+        str(port),
+        "--group",
+        "odd",
+    ]
     with streaming(root, broker, *places) as process:
         dead, told = Reader(broker, "odd-told.dead"), Reader(broker, "odd-told")
         told.until(1)

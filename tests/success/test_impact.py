@@ -45,10 +45,9 @@ def test_more_of_what_should_be_less_is_worse() -> None:
     assert found.a_month[0] < 0, "it costs"
 
 
-@pytest.mark.parametrize("kind", ["iid", "AR.8", "trend", "random walk"])
-def test_nothing_is_no_clear_change(kind: str) -> None:
-    claims = sum(impact(simulated(kind, 0.0, seed, 14)).is_clear for seed in range(2))
-    assert claims == 0
+def test_nothing_is_no_clear_change() -> None:
+    """One of each hard kind; the shares of all are simulated at night."""
+    assert [impact(simulated(kind, 0.0, 0, 14)).is_clear for kind in ("AR.8", "random walk")] == [False, False]
 
 
 def test_weekdays_and_controls_are_no_effect() -> None:

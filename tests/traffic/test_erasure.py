@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 import pytest
 
+from gitml.models.fields import Field
+from gitml.rollout.rowtable import Encoders, RowTable, table_of
 from gitml.sketches.layout import Layout
 from gitml.traffic.erasure import TrafficErased, TrafficErasure, erase_from_traffic
 from gitml.traffic.events import BusinessEvent, EventStore
@@ -140,3 +143,22 @@ def test_old_days_go_by_kind(traffic: Path) -> None:
     assert {row["arrived"].day for row in rows(traffic)} == {11}  # type: ignore[attr-defined]
     assert [*(traffic / "labels").rglob("*.parquet")]
     assert expire(str(traffic), {"requests": timedelta(days=15)}, NOW) == {"requests": 0}
+
+
+def test_a_canary_that_is_under_way_keeps_its_arms_and_units(traffic: Path) -> None:
+    def arms() -> list[tuple[str, int, int]]:
+        """By arm: rows, and different units."""
+        found = []
+        for name in ("champion", "canary"):
+            tables = [
+                table_of(batch.filter(pc.equal(batch["arm"], name)), Field("p", "float"), Encoders.empty())
+                for batch in requests(traffic, "m")
+            ]
+            whole = RowTable.joined(tables)
+            found.append((name, len(whole), len(set(whole.unit.tolist()))))
+        return found
+
+    before = arms()
+    # Until a day that is not over yet: all of hers go.
+    assert erase(traffic, START + timedelta(days=12)).requests == {"m": 12}
+    assert arms() == before

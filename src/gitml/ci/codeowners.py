@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gitml.ci.base import CiSource
+from gitml.ci.table import deciding
 from gitml.errors import UsageError
 from gitml.spec.policy import POLICY, Policy
 
@@ -54,7 +55,8 @@ def block(source: CiSource, policy: Policy) -> list[str]:
         raise UsageError(f"no pattern of CODEOWNERS can name {source.folder!r}", "rename the folder")
     begin, end = marks(source.folder)
     rulers = owners(policy, _approvers(policy)) or owners(policy, policy.roles)
-    rules = [source.in_repository(POLICY), ".github/", source.in_repository(".dvc/config")]
+    elsewhere = [path for path in deciding(source.application.ci.system) if not path.startswith(".github/")]
+    rules = [source.in_repository(POLICY), ".github/", *elsewhere, source.in_repository(".dvc/config")]
     deployments = [
         _line(source.in_repository(f"models/*/{name}.yaml"), owners(policy, environment.approvals))
         for name, environment in policy.environments.items()

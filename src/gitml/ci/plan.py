@@ -7,11 +7,13 @@ key. GitHub's workflows say the same in their own words (``gitml.ci.github``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gitml.ci.base import CiSource
+from gitml.ci.exporting import export_commands
 from gitml.ci.wanted import (
+    ERASURES_KEY,
     LOOKS_KEY,
     OUTBOX,
     SIGNING_KEY,
@@ -25,10 +27,12 @@ from gitml.ci.wanted import (
     traffic_secrets,
     upstream_secrets,
     wants_collection,
+    wants_exports,
     wants_looks,
     wants_replays,
     wants_reproduction,
     wants_sites,
+    wants_subjects,
     webhook_secrets,
 )
 
@@ -95,7 +99,9 @@ def plan(source: CiSource) -> tuple[PlannedPipeline, ...]:
     found += [_collect(source)] if wants_collection(policy) else []
     found += [_monitor(source)] if wants_looks(policy) else []
     found += [_replay(source)] if wants_replays(policy) else []
+    found += [_export(source)] if wants_exports(source) else []
     found += [_site(source)] if wants_sites(source) else []
+    found += [_subjects(source)] if wants_subjects(source) else []
     return tuple(found)
 
 
@@ -196,7 +202,7 @@ def publish_looks(source: CiSource) -> PlannedJob:
 
 def _monitor(source: CiSource) -> PlannedPipeline:
     often = Every.HOUR if looks_often(source) else Every.SIX_HOURS
-    steps = [(evaluate(source),), (sign_looks(),), (publish_looks(source),)]
+    steps = [(evaluate(source),), (sign_looks(),), (publish_looks(source),), *retrain(source)]
     return PlannedPipeline("monitor", tuple(steps), often, ("main", *_if_there(source, "collect")))
 
 
@@ -220,6 +226,26 @@ def _replay(source: CiSource) -> PlannedPipeline:
     sign = _keyed("sign", "gitml ci replay sign", LOOKS_KEY, takes=tuple(_given(tuple(again))))
     publish = _keyed("publish", "gitml ci replay publish", extra="report")
     return PlannedPipeline("replay", (tuple(again), (sign,), (publish,)), Every.HOUR, ("main",))
+
+
+def _export(source: CiSource) -> PlannedPipeline:
+    """Read where no token writes, proposed where there is no traffic."""
+    told = source.application.traffic
+    each = told.export.items() if told else ()
+    commands = [f"(\n{export_commands(source, model, spec, '$GITML_CI')}\n)" for model, spec in each]
+    secrets = same_named(*(told.secrets if told else ()))
+    gives = {"gitml-export": "export/**"}
+    job = PlannedJob("export", "\n".join(commands), (GuardedRunner.TRAFFIC,), 120, "serve", (), secrets, gives)
+    return PlannedPipeline("export", ((job,), (_keyed("propose", "gitml ci export", takes=tuple(gives)),)), Every.DAY)
+
+
+def _subjects(source: CiSource) -> PlannedPipeline:
+    """Reads and writes traffic, and has the keys of ids and of erasures; it runs no code of the repository."""
+    application = source.application
+    names = [*(application.traffic.secrets if application.traffic else ()), *application.ci.secrets]
+    names += [application.subjects.key] if application.subjects else []
+    job = replace(_keyed("subjects", "gitml ci subjects", *names, ERASURES_KEY), minutes=120)
+    return PlannedPipeline("subjects", ((job,),), Every.DAY, ("main",))
 
 
 def _site(source: CiSource) -> PlannedPipeline:

@@ -6,6 +6,7 @@ Other distributions add theirs by an entry point of the group ``gitml.ci``.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
@@ -41,6 +42,31 @@ class Renderer(Protocol):
     def render(self, source: CiSource) -> dict[str, str]:
         """Path in the repository → text. Raises UsageError for a name that cannot stand in such a file."""
         ...
+
+
+def workflow_of(name: str, application: str, folder: str, kind: str) -> str:
+    """The name of a workflow of a kind, as the forge starts it."""
+    return decides(name, application, folder, kind)[0].rpartition("/")[2]
+
+
+def decides(name: str, application: str, folder: str, kind: str) -> tuple[str, ...]:
+    """The workflow of a kind, from the top of the repository; behind it what else decides what a run of it does."""
+    system = renderer(name)
+    place = system.PATTERN.rpartition("/")[0]
+    return (f"{place}/{system.file_name(application, folder, kind)}", *getattr(system, "DECIDES", ()))
+
+
+def deciding(names: Iterable[str]) -> tuple[str, ...]:
+    """Files, and folders with a slash at their end, that decide what jobs of these systems do, from the top.
+
+    All of a folder: a file beside the rendered ones may ask for the same keys.
+    """
+    found: list[str] = []
+    for system in map(renderer, names):
+        folder = system.PATTERN.rpartition("/")[0]
+        also = (path for path in getattr(system, "DECIDES", ()) if path != folder)
+        found += [f"{folder}/", *also]
+    return tuple(dict.fromkeys(found))
 
 
 def renderer(name: str) -> Renderer:

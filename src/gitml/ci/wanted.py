@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What jobs find their keys and the agents' outbox by.
 SIGNING_KEY, LOOKS_KEY, OUTBOX = "GITML_SIGNING_KEY", "GITML_LOOKS_KEY", "GITML_OUTBOX"
+ERASURES_KEY = "GITML_ERASURES_KEY"
 LONGEST = timedelta(hours=6)
 
 
@@ -74,10 +75,11 @@ def looking_locks(source: CiSource) -> tuple[str, ...]:
 
 
 def traffic_secrets(source: CiSource) -> tuple[str, ...]:
-    """Secrets of the job that reads traffic and the facts of KPIs."""
+    """Secrets of the job that reads traffic, the facts of KPIs, and where the tables of groups are."""
     application = source.application
     told = (name for kpi in application.kpis.values() for name in kpi.secrets)
-    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told]))
+    tables = (spec.groups.variable for spec in application.bias.values() if spec.monitor and spec.groups.variable)
+    return tuple(dict.fromkeys([*(application.traffic.secrets if application.traffic else ()), *told, *tables]))
 
 
 def webhook_secrets(source: CiSource) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 
-from gitml.ci.github.layout import file_name
+from gitml.cijobs import retrain
 from gitml.cijobs.canarydue import WatchedCandidate
 from gitml.cijobs.telling import Teller, tried
 from gitml.control.change import OVERTAKEN, close_overtaken
@@ -179,7 +179,9 @@ class _Work:
         except (InconclusiveError, FailedError) as exc:
             self.place.say(f"#{pull.number} is not merged: {exc.message.splitlines()[0]}")
             return False
-        workflow = file_name(self.teller.application, self.main.git.prefix, "main")
+        workflow = retrain.workflow_of(self.main.application(), self.main.git.prefix, "main")
+        if not workflow:
+            return True
         try:
             # What a job's token merges starts no workflow.
             self.place.forge.runs.start(workflow, self.place.branch)

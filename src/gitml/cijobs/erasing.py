@@ -24,7 +24,7 @@ from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_o
 from gitml.governance.subjectfind import SubjectTest, TrafficCall
 from gitml.governance.subjectids import KeyRing, SoughtPerson, key_ring
 from gitml.jsontext import plain
-from gitml.registry.erasures import Erasure, erasures
+from gitml.registry.erasures import Erasure, erased_objects, erasures
 from gitml.spec.subjects import Subjects
 from gitml.traffic.erasure import TrafficErased, TrafficErasure, erase_from_traffic
 from gitml.traffic.retention import expire
@@ -78,7 +78,7 @@ def keep_subjects(place: Place, order: ErasingOrder) -> SubjectsKept:
     if ring is None:
         return SubjectsKept(expired, problems=(*problems, f"{app.subjects.key} is not set: nothing was looked at"))
     with Dvc(place.root) as dvc:
-        data = SubjectData(dvc, app.subjects, ring)
+        data = SubjectData(dvc, app.subjects, ring, erased_objects(main.tree))
         every = {one for record in records_on(main.tree) for one in data_of(record, app.subjects)}
         made, unknown = data.index(sorted(every | {*current_data(main.tree, app.subjects)}))
         work = _Work(place, main, order, data, heard(place, policy))
@@ -118,18 +118,19 @@ class _Work:
             self.ring.named(erasure.key)
             until = self._until(erasure)
             emptied = self._empty(erasure, until)
-            holding = self._holding(erasure)
+            holding, unknown = self._holding(erasure)
             gone = gone_list(self.main.tree, self.data, erasure)
             everywhere = ErasedEverywhere(gone, states_of(self.data, gone))
         except GitmlError as exc:
             found = Verdict(Phase.INCONCLUSIVE, exc.message)
             return RequestCarriedOut(erasure.request, found), {"request": erasure.request, "reason": exc.message}
-        verdict = self._verdict(emptied, holding, everywhere)
+        verdict = self._verdict(emptied, holding, unknown, everywhere)
         details = {
             "request": erasure.request,
             "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
             "retrain_by": erasure.retrain_by,
             "holding": holding,
+            "unknown": unknown,
             "waiting": [*emptied.waiting],
             "stays": [*everywhere.gone.stays],
             "objects": len(everywhere.gone.objects),
@@ -155,19 +156,24 @@ class _Work:
         work = TrafficErasure(call.folder, call.models, test, columns, until, told.unit, call.spool)
         return erase_from_traffic(work, self.place.clock())
 
-    def _holding(self, erasure: Erasure) -> list[str]:
-        """Declared data of main that still have the person, or of which that is not known."""
+    def _holding(self, erasure: Erasure) -> tuple[list[str], list[str]]:
+        """Declared data of main that still have the person, and those of which that is not known."""
         sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
         looked = [self.data.look(one, sought) for one in current_data(self.main.tree, self.subjects)]
-        return sorted({one.data.path for one in looked if one.files or one.unknown})
+        holding = sorted({one.data.path for one in looked if one.files})
+        return holding, sorted({f"{one.data.path} could not be looked into" for one in looked if one.unknown})
 
-    def _verdict(self, emptied: TrafficErased, holding: list[str], everywhere: ErasedEverywhere) -> Verdict:
+    def _verdict(
+        self, emptied: TrafficErased, holding: list[str], unknown: list[str], everywhere: ErasedEverywhere
+    ) -> Verdict:
         counts = {"requests": sum(emptied.requests.values()), "labels": sum(emptied.labels.values())}
         if holding:
             hint = "train again on data without them, and merge it"
             return Verdict(Phase.FAILED, f"{', '.join(holding)} of main still holds them: {hint}", counts)
         left = [f"{s.store}: {s.why or f'{len(s.left)} objects'}" for s in everywhere.states if not s.is_gone]
-        waits = [*emptied.waiting, *left, *everywhere.gone.stays]
+        waits = [*unknown, *emptied.waiting, *left, *everywhere.gone.stays]
+        # A server that was merging files meanwhile may have brought old rows back.
+        waits += ["the traffic is looked through once more, at the next run"] if emptied.files else []
         if self.order.traffic is None:
             waits.append("gitml.yaml does not say where the traffic is")
         if waits:

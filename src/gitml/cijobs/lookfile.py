@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import Problem, SpecError
+from gitml.evidence.biases import BiasDetails
 from gitml.evidence.canaries import CanaryDetails
 from gitml.evidence.impacts import ImpactDetails
 from gitml.evidence.looks import MOST_DETAILS, LookDetails
@@ -25,7 +26,8 @@ MAX_BYTES, MOST_LOOKS = 40_000_000, 64
 
 class LookFile(BaseModel):
     """``run`` is the run's address, ``commit`` what was checked out; each of ``looks`` is a ``LookDetails``, each of
-    ``evaluations`` a ``CanaryDetails``, each of ``impacts`` an ``ImpactDetails``."""
+    ``evaluations`` a ``CanaryDetails``, each of ``impacts`` an ``ImpactDetails``, each of ``biases`` a
+    ``BiasDetails``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -35,6 +37,7 @@ class LookFile(BaseModel):
     looks: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
     evaluations: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
     impacts: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
+    biases: Annotated[list[dict[str, Any]], Field(max_length=MOST_LOOKS)] = []
 
 
 def write_looks(folder: Path, found: LookFile, name: str = NAME) -> Path:
@@ -76,6 +79,12 @@ def read_impacts(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str
     found = _handed(folder, run, commit)
     handed = enumerate(found.impacts if found else ())
     return tuple((one, _meant(ImpactDetails, one, f"impacts.{n}")) for n, one in handed)
+
+
+def read_biases(folder: Path, run: str, commit: str) -> tuple[tuple[Mapping[str, Any], BiasDetails], ...]:
+    """The same of whom models selected."""
+    found = _handed(folder, run, commit)
+    return tuple((one, _meant(BiasDetails, one, f"biases.{n}")) for n, one in enumerate(found.biases if found else ()))
 
 
 def _handed(folder: Path, run: str, commit: str) -> LookFile | None:

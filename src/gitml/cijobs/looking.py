@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from gitml.cijobs.biaslooking import CountedNow, biases_due
 from gitml.cijobs.canaryjudge import judging
 from gitml.cijobs.canarylooking import Judge, JudgedNow, judge_due
 from gitml.cijobs.handover import folder_of
@@ -51,6 +52,7 @@ class LookRound:
     looks: tuple[LookedAt, ...]
     candidates: tuple[JudgedNow, ...] = ()
     impacts: tuple[HeldAgainst, ...] = ()
+    biases: tuple[CountedNow, ...] = ()
 
 
 def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Judge | None = None) -> LookRound:
@@ -81,11 +83,11 @@ def evaluate(root: Path, here: Here, call: MonitorCall, run: str = "", judge: Ju
     place = TrialPlace(root, call.traffic, call.spool)
     judged = judge_due(here, main, judge or judging(main, place), job.at)
     held = impacts_due(here, main, FactPlace(root, call.traffic, call.spool, os.environ), job.at)
-    found, business = ([dict(one.details) for one in some if one.details] for some in (judged, held))
-    write_looks(
-        folder_of(root), LookFile(commit=main.commit, run=run, looks=handed, evaluations=found, impacts=business)
-    )
-    return LookRound(tuple(done), judged, held)
+    counted = biases_due(root, here, main, call, job.at)
+    found, business, people = ([dict(one.details) for one in some if one.details] for some in (judged, held, counted))
+    told = {"looks": handed, "evaluations": found, "impacts": business, "biases": people}
+    write_looks(folder_of(root), LookFile(commit=main.commit, run=run, **told))
+    return LookRound(tuple(done), judged, held, counted)
 
 
 def _looks(here: Here, main: Mainline, watched: tuple[MonitorOnMain, ...], at: datetime) -> Looks:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from gitml.cijobs.biasdue import counted_models, next_count
 from gitml.cijobs.canarydue import candidates_of, needed_since, next_evaluation
 from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
 from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
@@ -29,7 +30,7 @@ from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
 from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
 from gitml.control.change import branch_of
-from gitml.control.looks import heard_canaries, heard_impacts, heard_looks, mark_told
+from gitml.control.looks import heard_biases, heard_canaries, heard_impacts, heard_looks, mark_told
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import heard, rules_of
@@ -98,10 +99,12 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     done = LooksTold(told, judged, tell_upstreams(teller), tell_impacts(teller, impacts))
     if not done.has_problem:
         view = view_of(main, heard(place, policy).believed, now) if app.kpis else None
+        counted = list(counted_models(main, app))
         ends = (
             next_due(watched, looks, now),
             next_evaluation(candidates, canaries, now),
             next_impact(view, impacts),
+            next_count(counted, heard_biases(place, rules) if counted else (), now),
         )
         try:
             mark_told(place, main.commit, min(ends))

@@ -186,7 +186,7 @@ class _Work:
         return markdown.render(report, self._addresses())
 
     def _addresses(self) -> markdown.ReportPlace:
-        home = self.world.settings.home
+        home = self.world.settings.pages
         whole = self.report.run_url or _run_url(self.world)
         return markdown.ReportPlace(home, f"{home}/raw/{BRANCH}", whole, trusted=self.run is None)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gitml.ci.github.layout import file_name
+from gitml.ci import table
 from gitml.cijobs.context import Push
 from gitml.cijobs.push import BOT
 from gitml.errors import GitmlError
@@ -104,8 +104,8 @@ def _words(push: Push, branch: str, names: str) -> NewPull:
 
 def workflow_of(application: Application, prefix: str, kind: str) -> str:
     """The workflow to start on the forge; "" where a CI system beside it starts by itself, at pushes and schedules."""
-    here = application.ci.system[0] in FORGES
-    return file_name(application.application, prefix, kind) if here else ""
+    system = application.ci.system[0]
+    return table.workflow_of(system, application.application, prefix, kind) if system in FORGES else ""
 
 
 def start_training(forge: Forge, workflow: str, branch: str, head: str, *, is_new: bool = True) -> str:

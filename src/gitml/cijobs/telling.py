@@ -72,7 +72,7 @@ class Teller:
         for name in pictures:
             where = places.get(name)
             image = re.compile(rf"!\[([^\]\n]*)\]\({re.escape(name)}\)")
-            address = f"{self.place.settings.home}/raw/{ASSETS}/{where}"
+            address = self.place.settings.page(f"raw/{ASSETS}/{where}")
             text = image.sub(rf"![\1]({address})" if where else "", text)
         return text
 

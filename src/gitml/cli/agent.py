@@ -19,6 +19,7 @@ from gitml.cli.agentserver import WorkingServer, working_server
 from gitml.cli.common import as_json, examples
 from gitml.cli.extras import require
 from gitml.cli.processes import processes
+from gitml.errors import UsageError
 from gitml.output import note, printable, show, show_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -203,6 +204,53 @@ def pin(ctx: click.Context, /, reference: str, environment: str, **options: Any)
     made, path = pinned(told_by(ctx, environment, options), reference, options)
     show(printable(f"{made.model} is {made.said}"))
     note(f"written to {path}; the agent takes it at its next look")
+
+
+@agent.command(
+    epilog=examples(
+        "gitml agent manifest production --from https://github.com/ada/flights.git --image acme/gitml@sha256:…",
+        "gitml size delay --target 500/s --json > size.json && gitml agent manifest production … --size size.json",
+    )
+)
+@click.argument("environment")
+@click.option("--from", "source", required=True, metavar="URL", help="The repository.")
+@click.option("--image", required=True, metavar="NAME@sha256:…", help="The image that was built, by its digest.")
+@click.option("--name", default="", help="Of all that is made. Default: gitml-ENVIRONMENT.")
+@click.option(
+    "--secret", default="gitml-agent", show_default=True, help="Secret with GITHUB_TOKEN and GITML_SIGNING_KEY."
+)
+@click.option("--replicas", type=click.IntRange(1, 1000), default=2, show_default=True, help="Pods.")
+@click.option("--storage", default="20Gi", show_default=True, help="Disk of a pod for models and the mirror.")
+@click.option("--log", default="", metavar="URL", help="Where requests and answers are kept: an object store.")
+@click.option(
+    "--size",
+    "sizing",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `gitml size --json` printed: processes and memory of a pod follow from it.",
+)
+def manifest(environment: str, *, sizing: Path | None, **options: Any) -> None:
+    """Print Kubernetes manifests for agents of ENVIRONMENT: a StatefulSet, a Service, a budget of disruptions.
+
+    The root file system is read-only, nobody is root, and each pod keeps its state on a disk of its own. The rate that
+    was sized for is shared out among the pods.
+    """
+    import json
+    from dataclasses import replace
+
+    from gitml.agent.manifest import ManifestOrder, manifests, sized
+    from gitml.refs import why_no_environment
+
+    if why := why_no_environment(environment):
+        raise UsageError(why, "write for example: gitml agent manifest production")
+    order = ManifestOrder(environment, **options)
+    if sizing is not None:
+        try:
+            told = json.loads(sizing.read_bytes())
+        except ValueError as exc:
+            raise UsageError(f"{sizing} is no JSON", "gitml size MODEL --target 500/s --json > size.json") from exc
+        processes, memory = sized(told if isinstance(told, dict) else {})
+        order = replace(order, processes=-(-processes // order.replicas), memory=memory)
+    click.echo(manifests(order), nl=False)
 
 
 @agent.command(epilog=examples("gitml agent unpin delay --in production"))

@@ -49,7 +49,7 @@ def bias(ctx: click.Context, /, model: str, *, as_json: bool, **options: Any) ->
     from gitml.governance.bias import changed
 
     found = count(root_of(ctx), _call(ctx, model, options))
-    verdict = changed(_earlier(options["against"]), found) if options["against"] else None
+    verdict = changed(_earlier(options["against"]), found.to_dict()) if options["against"] else None
     if options["out"]:
         _write(options["out"], found)
     if as_json:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from gitml.cijobs.finish import FinishedRun
@@ -24,7 +22,7 @@ def finish(ctx: click.Context, as_json: bool) -> int:
     is executed. Exit code 4: some could not be told; the next call tries again.
     """
     with placed(ctx) as place:
-        done = run_finish(place, os.environ)
+        done = run_finish(place)
     if as_json:
         show_json([_json(one) for one in done])
         return max((one.exit_code for one in done), default=0)

@@ -64,7 +64,8 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
     done, judged, held = evaluated.looks, evaluated.candidates, evaluated.impacts
     if as_json:
         looks = [{"id": one.id, "later": one.found.later, **one.found.to_dict()} for one in done]
-        show_json([*looks, *({**one.told, "later": one.later} for one in judged), *map(_business, held)])
+        told = [*looks, *({**one.told, "later": one.later} for one in judged), *map(_business, held)]
+        show_json([*told, *({**(one.details or {}), "later": one.later} for one in evaluated.biases)])
     for one in () if as_json else done:
         found = one.found
         mark = paint(f"{found.phase.value if one.id else 'later':<12}", _STYLE[found.phase])
@@ -77,10 +78,13 @@ def evaluate(ctx: click.Context, at: str | None, folder: str | None, *, as_json:
     for impact in () if as_json else held:
         said = impact.later or "is told"
         show(printable(f"{impact.due.days} days after {impact.due.change}: {said}"))
-    if not done and not judged and not held and not as_json:
+    for counted in () if as_json else evaluated.biases:
+        why = counted.later or (counted.verdict.reason if counted.verdict else "")
+        show(printable(f"whom {counted.model} selected in {counted.environment}: {why}"))
+    if not (done or judged or held or evaluated.biases or as_json):
         show("nothing is due: every window that is over has a signed look")
     fine = all(one.id or one.waits for one in done) and not any(one.later for one in judged)
-    fine = fine and not any(one.later for one in held)
+    fine = fine and not any(one.later for one in held) and not any(one.later for one in evaluated.biases)
     return 0 if fine else 3
 
 
@@ -106,6 +110,7 @@ def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     The key is GITML_LOOKS_KEY, which policy.yaml names with the purpose `look`, and `canary` where it judges
     candidates, and no other. Exit code 3: there is something to sign, and no key.
     """
+    from gitml.cijobs.biassigning import sign_biases
     from gitml.cijobs.canarysigning import sign_evaluations
     from gitml.cijobs.impactsigning import sign_impacts
     from gitml.cijobs.looksigning import SignOrder, together
@@ -117,7 +122,7 @@ def sign(ctx: click.Context, *, dry_run: bool, as_json: bool) -> int:
     with placed(ctx) as place:
         order = SignOrder(signing_key(secret) if secret else None, job.run_url, job.commit)
         done = together(run_sign(place, order), sign_evaluations(place, order))
-        done = together(done, sign_impacts(place, order))
+        done = together(together(done, sign_impacts(place, order)), sign_biases(place, order))
     for said in done.passed_over:
         note(printable(said))
     if as_json:

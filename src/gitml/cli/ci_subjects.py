@@ -69,4 +69,9 @@ def _show(done: SubjectsKept) -> None:
         note(paint("not known: ", "yellow") + printable(text))
     for one in done.requests:
         signed = f" ({one.event})" if one.event else ""
+        emptied = one.verdict.measurements
+        if any(emptied.values()):
+            show(
+                f"{one.request}: {emptied.get('requests', 0)} predictions and {emptied.get('labels', 0)} labels emptied"
+            )
         show(printable(f"{one.request} {one.verdict.phase.value}: {one.verdict.reason}{signed}"))

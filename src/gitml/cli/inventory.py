@@ -54,7 +54,9 @@ def inventory(
         if text:
             note(printable(text))
     lines = listed(facts, f"{clock.now():%Y-%m-%d}")
-    verdict = judged(lines, facts.ledger_problem)
+    # Without gitml.yaml nobody knows which models have to be reviewed.
+    unread = next((text for text in facts.notes if text.startswith("gitml.yaml cannot be read")), "")
+    verdict = judged(() if unread else lines, unread or facts.ledger_problem)
     if out:
         _write(facts, out)
     elif as_csv:

@@ -66,13 +66,15 @@ def declared(application: Application) -> Subjects:
 def subject_data(root: Path) -> Iterator[SubjectData]:
     """The data of people, with the keys of the environment."""
     from gitml.dvc.repository import Dvc
+    from gitml.git.tree import WorkTree
     from gitml.governance.dataversions import SubjectData
     from gitml.governance.subjectids import needed_ring
+    from gitml.registry.erasures import erased_objects
 
     subjects = declared(spec.load_application(root))
     ring = needed_ring(subjects, os.environ)
     with Dvc(root) as dvc:
-        yield SubjectData(dvc, subjects, ring)
+        yield SubjectData(dvc, subjects, ring, erased_objects(WorkTree(root)))
 
 
 def read_id() -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from gitml.control.place import Place
 from gitml.control.signing import Signer
+from gitml.evidence.biases import KIND as BIAS
+from gitml.evidence.biases import SignedBias, biases_of
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.canaries import Canaries, canaries_of
 from gitml.evidence.impacts import KIND as IMPACT
@@ -96,6 +98,11 @@ def heard_canaries(
 def heard_impacts(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedImpact, ...]:
     """What KPIs did after changes, as the forge has it now and as it counts. As ``heard_looks``."""
     return impacts_of(_counting(place.root, place.remote, rules, since, IMPACT, ()))
+
+
+def heard_biases(place: Place, rules: EvidenceRules, since: datetime | None = None) -> tuple[SignedBias, ...]:
+    """Whom models selected, as the forge has it now and as it counts. As ``heard_looks``."""
+    return biases_of(_counting(place.root, place.remote, rules, since, BIAS, ()))
 
 
 def _counting(

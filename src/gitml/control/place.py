@@ -61,7 +61,7 @@ class Place:
 
     def page(self, path: str) -> str:
         """An address below the repository's page."""
-        return f"{self.settings.home}/{path}"
+        return self.settings.page(path)
 
     def who(self) -> Who:
         """Who signs commits made here. By the address the forge knows the account."""

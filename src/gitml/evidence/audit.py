@@ -177,9 +177,24 @@ def _reviews(facts: AuditFacts, chain: Chain) -> Iterator[Finding]:
             yield Finding(Kind.NEVER_REVIEWED, path, "runs, and no review of it is signed: `gitml review`")
         elif last.result != "passed":
             yield Finding(Kind.REVIEW_OVERDUE, path, f"runs, and its review of {last.time:%Y-%m-%d} failed")
-        elif last.time + timedelta(seconds=seconds) < datetime.fromisoformat(facts.at):
-            due = last.time + timedelta(seconds=seconds)
+        elif (due := _due(last.time, seconds)) < _moment(facts.at):
             yield Finding(Kind.REVIEW_OVERDUE, path, f"runs, and its review was due on {due:%Y-%m-%d}")
+
+
+def _due(last: datetime, seconds: float) -> datetime:
+    """Raises ValueError for a period that no calendar has, as an edited export may say it."""
+    try:
+        return last + timedelta(seconds=seconds)
+    except OverflowError as exc:
+        raise ValueError(f"a review is due after {seconds} seconds, which is no time") from exc
+
+
+def _moment(text: str) -> datetime:
+    """Raises ValueError for none, or one without a zone."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("the moment of the audit has no zone")
+    return found
 
 
 def _loose(facts: AuditFacts, chain: Chain, used: set[str]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gitml.evidence import canaries, impacts, looks
+from gitml.evidence import biases, canaries, impacts, looks
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.reader import by_time
@@ -52,8 +52,10 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
     told = [_believe(facts, event, now) for event in _events(facts) if event.content]
     evaluations = [one for one in told if one.kind == canaries.KIND]
     business = [one for one in told if one and one.kind == impacts.KIND]
-    others = [one for one in told if one.kind != canaries.KIND and one not in business]
+    counted = [one for one in told if one and one.kind == biases.KIND]
+    others = [one for one in told if one.kind != canaries.KIND and one not in business and one not in counted]
     told_of = (*looks.findings(others), *canaries.findings(evaluations), *impacts.findings(business))
+    told_of = (*told_of, *biases.findings(counted))
     found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
     return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
 

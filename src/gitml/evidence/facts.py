@@ -62,7 +62,8 @@ class AuditFacts:
     ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
     ``looks``: what is wrong with the looks of monitors, whose contents no export holds. ``reviewed_within``: of each
     model that runs and has to be reviewed, how often, in seconds; ``at``: the moment that its reviews are judged at, in
-    ISO form, so that an export is judged alike later.
+    ISO form, so that an export is judged alike later. ``application``: gitml.yaml of main, which says purpose, owner
+    and tier of each model.
     """
 
     repository: str
@@ -85,6 +86,7 @@ class AuditFacts:
     looks: tuple[Finding, ...] = ()
     reviewed_within: Mapping[str, float] = field(default_factory=dict)
     at: str = ""
+    application: str = ""
 
     def rules_at(self, position: int) -> Rules:
         """policy.yaml as main had it at a position."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+from gitml.evidence.biases import KIND as BIAS
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.looks import KIND as LOOK
 from gitml.evidence.looks import looks_of
@@ -25,6 +26,7 @@ _WORDS = {
     "overridden": "override",
     "reviewed": "reviewed",
     "declined": "retraining declined",
+    BIAS: "selections counted",
     CANARY: "candidate judged",
 }
 # A canary that got less, a hold, a retired model: CI records all of these as what main has now.

@@ -17,13 +17,14 @@ SYSTEM = "GITML_CI_SYSTEM"
 REMOTE, TOKEN = "GITML_REMOTE", "GITML_TOKEN"
 _CAUSES = {"push": JobCause.PUSH}
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def job(env: Mapping[str, str], settings: Settings | None) -> ForgeJob:
     """The job as ``GITML_COMMIT``, ``GITML_BRANCH``, ``GITML_DEFAULT_BRANCH``, ``GITML_RUN``, ``GITML_RUN_URL`` and
     ``GITML_CAUSE`` say. Who started it is not said: no forge vouches for that."""
     branch = env.get("GITML_BRANCH", "")
-    number = env.get("GITML_RUN", "")
+    number, commit = env.get("GITML_RUN", ""), env.get("GITML_COMMIT", "")
     return ForgeJob(
         is_ci=True,
         cause=_CAUSES.get(env.get("GITML_CAUSE", ""), JobCause.OTHER),
@@ -31,7 +32,7 @@ def job(env: Mapping[str, str], settings: Settings | None) -> ForgeJob:
         web=settings.web if settings else "",
         default_branch=env.get("GITML_DEFAULT_BRANCH", ""),
         ref=f"refs/heads/{branch}" if branch else "",
-        commit=env.get("GITML_COMMIT", ""),
+        commit=commit if _COMMIT.fullmatch(commit) else "",
         run=int(number) if _NUMBER.fullmatch(number) else 0,
         attempt=1,
         run_url=env.get("GITML_RUN_URL", ""),

@@ -184,6 +184,16 @@ class Protection:
     unable: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ForgeCheck:
+    """Something that only one forge needs. ``is_ok`` None: it works, and could be better; ``todo`` says how."""
+
+    name: str
+    is_ok: bool | None
+    said: str
+    todo: str = ""
+
+
 class Reviews(Protocol):
     def list(self, number: int) -> tuple[Review, ...]:
         """Those handed in, oldest first."""
@@ -286,6 +296,13 @@ class Guards(Protocol):
         ...
 
     def let_jobs_open(self, *, yes: bool) -> None: ...
+
+    def own(self, schedules: Mapping[str, str], *, fix: bool = False) -> tuple[ForgeCheck, ...]:
+        """What only this forge needs, checked; ``fix`` sets what can be set first.
+
+        ``schedules`` are those of the default branch that its CI keeps outside of files: name → times, as cron's.
+        """
+        ...
 
 
 class GovernedForge(Forge, Protocol):

@@ -14,7 +14,8 @@ class Settings:
     """Which repository, where, and as whom. ``bot`` is the login that the token writes as, where somebody knows it.
 
     ``forge`` is the name of the adapter in ``gitml.forges.table``. ``host`` is where somebody said that the forge is,
-    as ``host_of`` calls it; empty where that is only assumed.
+    as ``host_of`` calls it; empty where that is only assumed. ``variable`` is the one that holds the token.
+    ``below`` and ``pull`` are parts of the addresses of pages.
     """
 
     api: str
@@ -24,11 +25,24 @@ class Settings:
     bot: str = ""
     forge: str = "github"
     host: str = ""
+    variable: str = "GITHUB_TOKEN"
+    below: str = ""
+    pull: str = "pull"
 
     @property
     def home(self) -> str:
         """The repository's page."""
         return f"{self.web}/{self.repository}"
+
+    @property
+    def pages(self) -> str:
+        """What the pages of commits, files and pull requests lie below."""
+        return f"{self.home}{self.below}"
+
+    def page(self, path: str) -> str:
+        """Of ``commit/SHA``, ``blob/COMMIT/PATH``, ``raw/BRANCH/PATH`` or ``pull/N``, the address on this forge."""
+        kind, _, rest = path.partition("/")
+        return f"{self.pages}/{self.pull if kind == 'pull' else kind}/{rest}"
 
 
 def host_of(url: str) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitml.ci.github.layout import FOLDER, file_name
+from gitml.ci.table import decides
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents
@@ -23,7 +23,7 @@ from gitml.git.tree import CommitTree
 from gitml.registry.record import Record
 
 _WAIT, _PAUSE = 90.0, 3.0
-_OWN = re.compile(r"^\s*- run: pip install '?\.", re.M)
+_OWN = re.compile(r"^\s*- (?:run: )?pip install '?\.", re.M)
 
 
 class NoProofError(GitmlError):
@@ -59,8 +59,13 @@ class Vouching:
 
     @property
     def workflow(self) -> str:
+        return self._decides[0]
+
+    @property
+    def _decides(self) -> tuple[str, ...]:
         main = self.ground.main
-        return f"{FOLDER}/{file_name(main.application().application, main.git.prefix.rstrip('/'), 'train')}"
+        application = main.application()
+        return decides(application.ci.system[0], application.application, main.git.prefix.rstrip("/"), "train")
 
     def vouch(self) -> VouchedRun:
         """Raises NoProofError, or OutsideError when the forge does not answer."""
@@ -81,7 +86,8 @@ class Vouching:
         """The branch's file, and where gitml comes out of the repository gitml itself, are as main has or had them."""
         git = self.ground.main.git
         text = _at(git, self.commit, self.workflow)
-        if text is None or all(_at(git, commit, self.workflow) != text for commit in self.trusted):
+        mine = [_oid(git, self.commit, path) for path in self._decides]
+        if text is None or all([_oid(git, commit, path) for path in self._decides] != mine for commit in self.trusted):
             raise NoProofError(f"its branch ran another {self.workflow} than main's")
         if _OWN.search(text.decode("utf-8", "replace")) and not any(map(self._same_gitml, self.trusted)):
             raise NoProofError("its branch ran another gitml than main's: main's job must reproduce it first")

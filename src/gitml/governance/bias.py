@@ -188,22 +188,28 @@ def _odds(title: str, name: str, rates: Mapping[tuple[str, ...], Share]) -> Iter
         yield GroupMeasure(title, f"equalised odds: largest difference of {name}", (), *found)
 
 
-def changed(before: Mapping[str, Any], now: BiasCount) -> Verdict:
-    """Whether a ratio has moved beyond its interval since an earlier count, as its JSON tells it."""
-    earlier = {
-        (table["title"], tuple(row["category"])): row for table in before["tables"] for row in table["categories"]
-    }
-    told, compared = [], 0
-    for table in now.tables:
-        for one in table.rates:
-            row = earlier.get((table.title, one.name), {"ratio_low": None})
-            if row["ratio_low"] is None or one.ratio is None or one.hidden:
-                continue
-            compared += 1
-            if moved(Interval(row["ratio_low"], row["ratio_high"]), one.bounds):
-                told.append(f"{' / '.join(one.name)} from {row['impact_ratio']:.2f} to {one.ratio:.2f}")
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Verdict:
+    """Whether a ratio has moved beyond its interval since an earlier count; both as their JSON tells them."""
+    earlier, told, compared = _ratios(before), [], 0
+    for (title, name), row in _ratios(now).items():
+        was = earlier.get((title, name))
+        if was is None:
+            continue
+        compared += 1
+        if moved(Interval(was["ratio_low"], was["ratio_high"]), Interval(row["ratio_low"], row["ratio_high"])):
+            told.append(f"{' / '.join(name)} from {was['impact_ratio']:.2f} to {row['impact_ratio']:.2f}")
     if not compared:
         return Verdict(Phase.INCONCLUSIVE, "the two counts have no impact ratio in common")
     if told:
         return Verdict(Phase.FAILED, f"impact ratios moved beyond their intervals: {'; '.join(told)}")
     return Verdict(Phase.SUCCESSFUL, f"none of {compared} impact ratios moved beyond its interval")
+
+
+def _ratios(count: Mapping[str, Any]) -> dict[tuple[str, tuple[str, ...]], Mapping[str, Any]]:
+    """Rows with a ratio and its interval, which hidden ones have not."""
+    return {
+        (table["title"], tuple(row["category"])): row
+        for table in count["tables"]
+        for row in table["categories"]
+        if row["impact_ratio"] is not None and row["ratio_low"] is not None
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def from_file(path: Path, unit: str, output: str, label: str) -> AnsweredPeople:
 
 def categories(root: Path, spec: BiasGroups, env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """By unit sex and race, '' for unknown. Raises UsageError, which never shows a value of the table."""
-    path = _table_path(root, spec.table, env)
+    path = _table_path(root, spec, env)
     _refuse_open(root, path)
     unknown = {word_of(word).lower() for word in spec.unknown}
     found: dict[str, tuple[str, str]] = {}
@@ -100,11 +99,11 @@ def categories(root: Path, spec: BiasGroups, env: Mapping[str, str]) -> dict[str
     return found
 
 
-def _table_path(root: Path, text: str, env: Mapping[str, str]) -> Path:
-    name = re.fullmatch(r"\$([A-Za-z_][A-Za-z0-9_]*)", text)
-    if name and not env.get(name[1]):
-        raise UsageError(f"the variable {name[1]} does not say where the table of groups is", f"set it; {_HINT}")
-    return root / (env[name[1]] if name else text)
+def _table_path(root: Path, spec: BiasGroups, env: Mapping[str, str]) -> Path:
+    name = spec.variable
+    if name and not env.get(name):
+        raise UsageError(f"the variable {name} does not say where the table of groups is", f"set it; {_HINT}")
+    return root / (env[name] if name else spec.table)
 
 
 def _refuse_open(root: Path, path: Path) -> None:

@@ -113,11 +113,13 @@ class Looked:
 
 @dataclass
 class SubjectData:
-    """Data of people in a repository of DVC, with the indexes beside it. ``remotes``: whether they are asked."""
+    """Data of people in a repository of DVC, with the indexes beside it. ``erased``: objects that requests for erasure
+    ended; where nobody has one any more, nobody is in it. ``remotes``: whether they are asked."""
 
     dvc: Dvc
     subjects: Subjects
     ring: KeyRing
+    erased: frozenset[str] = frozenset()
     remotes: bool = True
     _looked: dict[tuple[str, str, SoughtPerson], bool | str] = field(default_factory=dict)
 
@@ -217,7 +219,7 @@ class SubjectData:
             for file in files:
                 name = self.name(file, self.ring.current)
                 try:
-                    made += name not in done and self._brought(file, name, again=again)
+                    made += name not in done and not self._ended(file) and self._brought(file, name, again=again)
                 except GitmlError as exc:
                     problems.append(f"{file.path}: {exc.message}")
                 done.add(name)
@@ -229,6 +231,7 @@ class SubjectData:
         if not again and all(name in done or self._has(name) for name in names):
             return
         seen: set[str] = set()
+        files = [file for file in files if not self._ended(file)]
         wanted = {name for file in files for name in file.columns}
         for file in files:
             if seen >= wanted:
@@ -239,6 +242,22 @@ class SubjectData:
             raise InconclusiveError(
                 f"{data.path} ({data.oid[:8]}) has no column {lacking[0]!r}", "see subjects.data in gitml.yaml"
             )
+
+    def _ended(self, file: DataFile) -> bool:
+        """Whether it went with an erasure. A store that does not answer may have it."""
+        return file.oid in self.erased and not self.somewhere(file.oid)
+
+    def somewhere(self, oid: str) -> bool:
+        """Whether a store has an object, or cannot be asked."""
+        for store in self.stores:
+            try:
+                if store is not self.stores[0]:
+                    store.refuse_unseen()
+                if store.has(oid):
+                    return True
+            except OutsideError:
+                return True
+        return False
 
     def _has(self, name: str) -> bool:
         return all(store.beside.has(name) for store in self.stores[:2])
@@ -295,6 +314,8 @@ class SubjectData:
                 continue
             if held is not None:
                 return held
+        if self._ended(file):
+            return False
         names = sorted({name.rpartition("-")[2] for name in self._others(file)} - {k.name for k in self.ring.keys})
         if names:
             return f"{file.path} ({file.oid[:8]}) is indexed with the key {', '.join(names)}, which is not here"

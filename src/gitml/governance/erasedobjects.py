@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.objects import OID, Store
-from gitml.errors import GitmlError, OutsideError
+from gitml.errors import GitmlError
 from gitml.git.tree import Tree
-from gitml.governance.dataversions import DataFile, SubjectData, contents_now, declared, records_on
+from gitml.governance.dataversions import DataFile, DataVersion, SubjectData, contents_now, declared, records_on
 from gitml.governance.subjectids import SoughtPerson
 from gitml.registry.erasures import Erasure
 from gitml.registry.record import Record
@@ -61,7 +61,7 @@ def gone_list(tree: Tree, data: SubjectData, erasure: Erasure) -> GoneList:
             kept |= _members(data, [c for path, c in record.contents().items() if path in own])
             stays.append(f"{record.reference} runs in {place.environment}: its own files stay until it does not")
     for record in held:
-        mine |= {oid: path for oid, path in _derived(data, record, erasure) if oid not in kept}
+        mine |= {oid: path for oid, path in _derived(data, record, erasure, sought) if oid not in kept}
     now = sorted(mine.keys() & kept)
     stays += [f"{mine[oid]} ({oid[:8]}) is named by main's data now: take the person out of it first" for oid in now]
     mine = {oid: path for oid, path in mine.items() if oid not in kept}
@@ -78,30 +78,20 @@ def _verified(data: SubjectData, sought: SoughtPerson, erasure: Erasure, stays: 
     for oid, path in erasure.objects.items():
         name = declared(path, data.subjects)
         told = data.holds(DataFile(path, oid, data.subjects.data[name]), sought) if name else "is not declared any more"
-        if told is True or not _somewhere(data, oid):
+        if told is True or not data.somewhere(oid):
             yield oid, path
         else:
             why = told if isinstance(told, str) else "no index says that the person is in it"
             stays.append(f"{path} ({oid[:8]}): {why}")
 
 
-def _somewhere(data: SubjectData, oid: str) -> bool:
-    """A store that does not answer may have it."""
-    for store in data.stores:
-        try:
-            if store is not data.stores[0]:
-                store.refuse_unseen()
-            if store.has(oid):
-                return True
-        except OutsideError:
-            return True
-    return False
-
-
-def _derived(data: SubjectData, record: Record, erasure: Erasure) -> Iterator[tuple[str, str]]:
-    """Files that stages made of data that held the person."""
+def _derived(data: SubjectData, record: Record, erasure: Erasure, sought: SoughtPerson) -> Iterator[tuple[str, str]]:
+    """Files that stages made of data that held the person; of declared data the index knows which these are."""
     for entry in _downstream(record.entries(), set(erasure.data.values())):
         for content in entry.outs:
+            known = declared(content.path, data.subjects) is not None
+            if known and not data.look(DataVersion(content.path, content.digest), sought).unknown:
+                continue
             if content.digest not in erasure.data:
                 yield from ((oid, content.path) for oid in _files(data, content))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gitml.dvc.repository import Dvc
+from gitml.errors import UsageError
 from gitml.registry.record import Record
 from gitml.spec.application import Application
 
@@ -30,7 +31,11 @@ def index_subjects(
     from gitml.governance.dataversions import SubjectData, data_of
     from gitml.governance.subjectids import key_ring
 
-    ring = key_ring(subjects, env)
+    try:
+        ring = key_ring(subjects, env)
+    except UsageError as exc:
+        say(f"not indexed: {exc.message}; {exc.hint}")
+        return
     if ring is None:
         say(f"{subjects.key} is not set: `gitml subject index`, or the job of main, indexes the people in these data")
         return

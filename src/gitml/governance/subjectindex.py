@@ -52,7 +52,17 @@ def ids_in(path: Path, columns: Iterable[str]) -> Iterator[Any]:
     with open_table(place_of(path), kind, _ROWS, dict.fromkeys(names, pa.string())) as batches:
         for batch in batches:
             for name in (name for name in names if name in batch.schema.names):
-                yield from batch[name].unique().to_pylist()
+                yield from plain_ids(batch, name).unique().to_pylist()
+
+
+def plain_ids(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column of ids without its dictionary, as pandas writes categories. Raises UsageError for lists and structs."""
+    column = batch[name]
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_nested(column.type):
+        raise UsageError(f"the column {name} holds {column.type}", "ids are words, numbers or dates")
+    return column
 
 
 def write_index(target: Path, ids: Iterable[Any], key: SubjectKey, form: Iterable[IdForm]) -> int:

@@ -27,6 +27,7 @@ from gitml.errors import GitmlError, UsageError
 from gitml.git.tree import Tree
 from gitml.governance.dataversions import DataFile, DataVersion, Looked, SubjectData
 from gitml.governance.subjectfind import SubjectTest
+from gitml.governance.subjectindex import plain_ids
 
 _ROWS = 65_536
 
@@ -57,8 +58,8 @@ def remove_rows(tree: Tree, data: SubjectData, looked: Looked, test: SubjectTest
             changed[one] = (oid, size)
             rows += count
         return RemovedRows(version, rows, file, _pointer(data, version, changed, content))
-    except GitmlError as exc:
-        return f"{version.path} cannot be rewritten: {exc.message}"
+    except (GitmlError, csv.Error, UnicodeError, EOFError) as exc:
+        return f"{version.path} cannot be rewritten: {exc.message if isinstance(exc, GitmlError) else exc}"
 
 
 def _without(data: SubjectData, file: DataFile, test: SubjectTest) -> tuple[str, int, int]:
@@ -100,9 +101,10 @@ def _table(path: Path, target: Path, kind: str | None, file: DataFile, test: Sub
 def _mask(batch: pa.RecordBatch, columns: Sequence[str], test: SubjectTest) -> Any:
     found = pa.repeat(pa.scalar(value=False), batch.num_rows)
     for name in (name for name in columns if name in batch.schema.names):
-        values = batch[name].unique()
+        column = plain_ids(batch, name)
+        values = column.unique()
         mine = values.filter(pa.array([test(value) for value in values.to_pylist()], pa.bool_()))
-        found = pc.or_(found, pc.is_in(batch[name], mine))
+        found = pc.or_(found, pc.is_in(column, mine))
     return found
 
 

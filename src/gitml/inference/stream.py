@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import socket
 import threading
 import time
@@ -60,7 +61,7 @@ def stream(root: Path, reference: str, call: StreamCall, stop: threading.Event, 
     local = root / ".dvc" / "tmp" / "gitml"
     origin = LogOrigin(environment=plan.environment)
     with (
-        _named(local / "stream", group) as name,
+        _named(root, f"gitml-{model}-{plan.environment}") as name,
         writing(call.log, origin, local / "log" if "://" in call.log else None) as writers,
     ):
         metrics = Metrics(state, writers.log.stats)
@@ -128,15 +129,18 @@ class _Follow:
 
 
 @contextmanager
-def _named(folder: Path, group: str) -> Iterator[str]:
-    """A name for transactions that no other process of this machine has; a killed one's is taken by the next."""
+def _named(root: Path, what: str) -> Iterator[str]:
+    """A name for transactions that no other process has; that of a killed one is taken by the next of this clone, which
+    ends what it left open."""
+    folder = root / ".dvc" / "tmp" / "gitml" / "stream"
+    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     host = socket.gethostname().partition(".")[0] or "host"
     for number in range(1000):
         lock: IO[bytes] = (folder / f"{number}.lock").open("ab")
         with lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield f"{group}.{host}.{number}"
+            yield f"{what}.{host}.{place}.{number}"
             return
     raise OutsideError("a thousand streams run here already")
 

@@ -15,6 +15,7 @@ from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
+from gitml.project.people import people_problems
 from gitml.project.reasons import reasons_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
@@ -32,7 +33,6 @@ from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import POLICY, Policy, check_policy
 from gitml.spec.root import APPLICATION
-from gitml.spec.subjectcheck import subjects_known
 from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
@@ -211,7 +211,7 @@ def _across(files: _Files) -> None:
     found += crosscheck.packages_there(app, document, files.exists)
     found += reasons_problems(files.root, app, document)
     files.cautions += cards_told(app, document)
-    found += subjects_known(app, document, partial(_is_output, files))
+    found += people_problems(files.root, app, document, partial(_is_output, files))
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
         found += crosscheck.stages_known(app, document, files.pipeline)

@@ -21,11 +21,12 @@ from gitml.http import HttpError
 from gitml.models.quarantine import can_go_offline
 from gitml.project.doctordetectors import detector_points
 from gitml.project.doctorfix import mend
+from gitml.project.doctorforge import beyond, own_points
 from gitml.project.doctoridentity import identity
 from gitml.project.doctorlooks import watching
 from gitml.project.doctorpackage import package_point
 from gitml.project.doctorpoint import Mark, Point
-from gitml.project.doctorpolicy import guarding
+from gitml.project.doctorpolicy import asked, guarding
 from gitml.project.doctorsites import site_points
 from gitml.project.doctorupstreams import upstream_points
 from gitml.project.render import Did, workflows
@@ -64,7 +65,7 @@ def doctor(
     points += _printed(settings.repository)
     points.append(_token(settings, env, application))
     if not settings.token:
-        return (*points, *(_unasked(name) for name in ("forge", "permissions", "protection")))
+        return (*points, *(_unasked(name, settings) for name in ("forge", "permissions", "protection")))
     try:
         with connect(settings, patience=_PATIENCE, note=note) as forge:
             if fix:
@@ -74,8 +75,8 @@ def doctor(
         return (*points, Point("forge", Mark.MISSING, exc.message, exc.hint))
 
 
-def _unasked(name: str) -> Point:
-    return Point(name, Mark.UNKNOWN, "not asked: there is no token", "export GITHUB_TOKEN, and call this again")
+def _unasked(name: str, settings: Settings) -> Point:
+    return Point(name, Mark.UNKNOWN, "not asked: there is no token", f"export {settings.variable}, and call this again")
 
 
 def _origin(root: Path) -> str:
@@ -152,18 +153,21 @@ _KINDS = {
     "gho_": "of a person, through an OAuth application",
     "ghu_": "of an app that acts for a person",
     "ghs_": "of an app",
+    "glpat-": "of a person, a group or a project",
 }
 _COST = "what the bot pushes and opens starts no workflow, so a commit of it is reported on by the run that made it"
 
 
 def _token(settings: Settings, env: Mapping[str, str], application: Application) -> Point:
     if not settings.token:
-        return Point("token", Mark.MISSING, "GITHUB_TOKEN is not set", "export GITHUB_TOKEN")
+        return Point("token", Mark.MISSING, f"{settings.variable} is not set", f"export {settings.variable}")
     kind = next((words for prefix, words in _KINDS.items() if settings.token.startswith(prefix)), "of an unknown kind")
     if settings.token.startswith("ghs_") and env.get("GITHUB_ACTIONS") == "true" and not application.ci.app:
         kind = "of this job"
     if application.ci.app:
         return Point("token", Mark.OK, f"{kind}; in CI the bot acts as an app")
+    if settings.forge == "gitlab":
+        return Point("token", Mark.OK, f"{kind}; in CI the variables GITML_TOKEN of the default branch")
     return Point("token", Mark.OK, f"{kind}; in CI the job's own: {_COST}", "ci.app: true in gitml.yaml, and an app")
 
 
@@ -177,6 +181,8 @@ def _forge(forge: GovernedForge, root: Path, application: Application, settings:
         return
     yield from _permissions(forge, about, main)
     yield from _protection(forge, main)
+    yield from asked("beyond the forge", lambda: beyond(forge, main))
+    yield from asked("this forge", lambda: own_points(root, forge))
     yield _checked_in(forge, root, main)
     yield identity(forge, Git(root))
     yield from guarding(root, application, forge, main)
@@ -213,7 +219,7 @@ def _may(read: Callable[[], object]) -> bool:
     return True
 
 
-def _protection(forge: Forge, main: Branch) -> Iterator[Point]:
+def _protection(forge: GovernedForge, main: Branch) -> Iterator[Point]:
     name = f"protection of {main.name}"
     if not main.is_protected:
         todo = f"require a pull request with an approval, and the status {CONTEXT}"
@@ -225,10 +231,25 @@ def _protection(forge: Forge, main: Branch) -> Iterator[Point]:
         yield Point(name, Mark.UNKNOWN, f"protected; its rules cannot be read: {exc.message}", exc.hint)
         return
     lacks = [word for word, there in _wanted(rules).items() if not there]
+    if lacks and (unable := _unable(forge, main)):
+        named = {"a pull request with an approval": "approvals", f"the status {CONTEXT}": "checks"}
+        lacks = [word for word in lacks if named.get(word) not in unable]
+        if not lacks and "pull_request" in rules:
+            yield Point(name, Mark.OK, "nobody pushes to it, and no history is rewritten")
+            return
     if lacks:
         yield Point(name, Mark.MISSING, f"does not require: {', '.join(lacks)}", "add it to the branch's rules")
     else:
         yield Point(name, Mark.OK, f"requires an approval and the status {CONTEXT}, and no history is rewritten")
+
+
+def _unable(forge: GovernedForge, main: Branch) -> Mapping[str, str]:
+    """What this forge cannot ask at all; an administrator is told."""
+    try:
+        there = forge.guards.protection(main.name)
+    except HttpError:
+        return {}
+    return there.unable if there else {}
 
 
 def _wanted(rules: Mapping[str, Mapping[str, object]]) -> dict[str, bool]:

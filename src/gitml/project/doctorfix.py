@@ -17,6 +17,7 @@ from gitml.http import HttpError
 from gitml.project.doctorlooks import signs_looks
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import contexts_of, wanted
+from gitml.project.render import schedules
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY
 
@@ -56,8 +57,15 @@ def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterato
     for branch in (LEDGER, LOOKS):
         if forge.commits.branch(branch) is not None:
             yield _did(f"{branch} is only ever added to", partial(added_to, branch))
+    yield _did("schedules, and who may set variables of pipelines", partial(_own, root, forge))
     if not application.ci.app:
         yield _did("jobs may open pull requests", proposing)
+
+
+def _own(root: Path, forge: GovernedForge) -> bool:
+    """Whether what only this forge needs is otherwise now."""
+    wanted = schedules(root)
+    return forge.guards.own(wanted) != forge.guards.own(wanted, fix=True)
 
 
 def _did(what: str, change: Callable[[], bool]) -> Point | None:

@@ -21,7 +21,7 @@ from gitml.git.ledger import LOOKS
 from gitml.git.orphan import Remote
 from gitml.git.tree import WorkTree
 from gitml.project.doctorpoint import Mark, Point
-from gitml.project.doctorpolicy import added_to, asked, environment, secret
+from gitml.project.doctorpolicy import added_to, asked, environment, runs_here, secret
 from gitml.registry.resolve import deployment_path, environments
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY, load_policy
@@ -44,9 +44,10 @@ def watching(
     """Nothing where no key may sign looks."""
     if not signs_looks(root):
         return
-    for name in (TRAFFIC, SIGNING):
-        yield from asked(f"environment {name}", partial(environment, forge, main, name))
-    yield from asked("key of looks", lambda: secret(forge, SIGNING, LOOKS_KEY, "key of looks"))
+    if runs_here(application):
+        for name in (TRAFFIC, SIGNING):
+            yield from asked(f"environment {name}", partial(environment, forge, main, name))
+        yield from asked("key of looks", lambda: secret(forge, SIGNING, LOOKS_KEY, "key of looks"))
     yield from asked(f"branch {LOOKS}", lambda: added_to(forge, LOOKS, f"branch {LOOKS}"))
     yield _silence(root, application, settings)
 

@@ -14,9 +14,11 @@ from gitml.errors import SpecError
 from gitml.fields import EvidenceKind
 from gitml.forges.base import Branch
 from gitml.forges.governed import POSTED_LAST, GovernedForge, Protection
+from gitml.forges.table import FORGES
 from gitml.gate.status import context_of
 from gitml.git.commands import Git
 from gitml.git.ledger import BRANCH as LEDGER
+from gitml.git.ledger import LOOKS
 from gitml.http import HttpError
 from gitml.kinds import signed_by
 from gitml.project.doctorpoint import Mark, Point
@@ -27,6 +29,8 @@ from gitml.spec.policy import POLICY, Policy, load_policy
 # What the workflows sign, and what agents and CI report.
 SIGNED = signed_by("ci")
 _SOON = timedelta(days=30)
+# Where a secret is for all protected branches, these are, too: only jobs of main push to them.
+_OWN = (LEDGER, LOOKS)
 
 
 def guarding(root: Path, application: Application, forge: GovernedForge, main: Branch) -> Iterator[Point]:
@@ -41,12 +45,28 @@ def guarding(root: Path, application: Application, forge: GovernedForge, main: B
     yield from _default_branch(application, main)
     yield from asked("rules", lambda: _rules(root, application, forge, main))
     yield _owners(root)
-    yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
-    yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
-    yield _keys(policy)
+    if runs_here(application):
+        yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
+        yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
+    else:
+        yield from _elsewhere(application.ci.system[0], policy)
+    yield _keys(policy, application)
     yield from asked("ledger", lambda: added_to(forge, LEDGER, f"ledger {LEDGER}"))
     yield from asked("people", lambda: _people(policy, forge, application))
     yield from asked("bot", lambda: _bot(application, forge))
+
+
+def runs_here(application: Application) -> bool:
+    """Whether the forge itself runs the jobs, so that it knows their keys and runs."""
+    return application.ci.system[0] in FORGES
+
+
+def _elsewhere(system: str, policy: Policy) -> Iterator[Point]:
+    todo = "see who may use each: docs/reference/ci-systems.md says what keeps them apart there"
+    yield Point("keys of jobs", Mark.UNKNOWN, f"{system} holds them, and the forge knows nothing of that", todo)
+    if policy.trust.branch_runs == "accept":
+        said = f"no forge vouches for runs of {system}, so no version is `trained` until main trained it again"
+        yield Point("branch runs", Mark.MISSING, said, "trust: {branch_runs: reproduce} in policy.yaml")
 
 
 def asked(name: str, points: Callable[[], Iterator[Point]]) -> list[Point]:
@@ -122,7 +142,8 @@ def _source(application: Application, context: str, app: int | None) -> Point:
 
 
 def _lacks(there: Protection, needed: Protection) -> list[str]:
-    absent = [f"the status {context}" for context in needed.checks if context not in there.checks]
+    checks = () if "checks" in there.unable else needed.checks
+    absent = [f"the status {context}" for context in checks if context not in there.checks]
     words = {
         "pull_request": "a pull request for every change",
         "code_owners": "a review of code owners",
@@ -130,8 +151,8 @@ def _lacks(there: Protection, needed: Protection) -> list[str]:
         "last_push": "an approval by somebody else than the last who pushed",
         "admins": "all of that of administrators too",
     }
-    absent += [said for flag, said in words.items() if not getattr(there, flag)]
-    if there.approvals < needed.approvals:
+    absent += [said for flag, said in words.items() if not getattr(there, flag) and flag not in there.unable]
+    if there.approvals < needed.approvals and "approvals" not in there.unable:
         absent.append("an approval")
     return absent + (["that history is never rewritten"] if there.may_rewrite else [])
 
@@ -162,7 +183,7 @@ def environment(forge: GovernedForge, main: Branch, called: str) -> Iterator[Poi
     elif there.branches is None:
         said = "every protected branch" if there.protected_only else "every branch"
         yield Point(name, Mark.MISSING, f"{said} may use it, and so has its secrets", fix)
-    elif there.branches != (main.name,):
+    elif [b for b in there.branches if not (there.protected_only and b in _OWN)] != [main.name]:
         others = ", ".join(b for b in there.branches if b != main.name) or "no branch"
         todo = fix if main.name not in there.branches else f"in its settings, remove all but {main.name}"
         yield Point(name, Mark.MISSING, f"{others} may use it", todo)
@@ -181,13 +202,15 @@ def secret(forge: GovernedForge, environment: str, key: str, name: str) -> Itera
         yield Point(name, Mark.OK, f"a secret of the Environment {environment}")
 
 
-def _keys(policy: Policy) -> Point:
+def _keys(policy: Policy, application: Application) -> Point:
     """Of the keys whose signatures count, which kinds of evidence may be signed now, and in a month."""
     now = clock.now()
     # Gates that ask what monitors saw wait for ever where nobody may sign it.
     looks: tuple[EvidenceKind, ...] = ("look",) if policy.looks_within else ()
     canaries: tuple[EvidenceKind, ...] = ("canary",) if policy.judges_candidates else ()
-    needed = (*SIGNED, *looks, *canaries)
+    # Nobody is ever erased where gitml.yaml names no subjects.
+    own = SIGNED if application.subjects else tuple(kind for kind in SIGNED if kind != "erased")
+    needed = (*own, *looks, *canaries)
     unsigned = [kind for kind in needed if not _valid(policy, kind, now)]
     if unsigned:
         todo = "add the line of the .pub file to `keys` in policy.yaml, with these purposes, by a pull request"

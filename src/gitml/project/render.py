@@ -124,6 +124,16 @@ def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
     return [Workflow(path, wanted or None, found)]
 
 
+def schedules(root: Path) -> dict[str, str]:
+    """The schedules that CI systems of gitml.yaml keep outside of their files: name → times, as cron has them."""
+    source = _source(root, Git(root).prefix.rstrip("/"))
+    found: dict[str, str] = {}
+    for name in source.application.ci.system:
+        wanted = getattr(renderer(name), "schedules", None)
+        found |= wanted(source) if wanted else {}
+    return found
+
+
 def render_workflows(root: Path, systems: Sequence[str] = ()) -> tuple[Workflow, ...]:
     """Bring the files to what is rendered. Returns them as they were found, with what was done to each.
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gitml import clock
+from gitml.ci.table import RENDERERS, deciding
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError, IntegrityError, SpecError, UsageError
@@ -123,6 +124,7 @@ def gather(
         lines=_ledgers(root, commits_there),
         ways=_ways(here, commits, changes, note) if asked.ask_forge else None,
         kept=tuple(dict.fromkeys([*_kept(asked.ledger_head), *heads[1:]])),
+        application=_text(here.main.file("gitml.yaml") or b""),
         since=_since(here, asked.since, order),
         prefix=prefix,
         host=here.settings.host,
@@ -133,7 +135,8 @@ def _governed(prefix: str) -> tuple[str, ...]:
     """Pathspecs of deployment files, and of what decides about them."""
     folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
-    outside = (".github/**", "CODEOWNERS", "docs/CODEOWNERS")
+    jobs = (f"{path}**" if path.endswith("/") else path for path in deciding(RENDERERS))
+    outside = (".github/**", *jobs, "CODEOWNERS", "docs/CODEOWNERS")
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
 
 

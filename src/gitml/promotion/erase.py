@@ -52,11 +52,17 @@ class ErasureAsked:
 def erase(place: Place, data: SubjectData, order: EraseOrder) -> ErasureAsked:
     """Ask for it. Called twice it does nothing the second time; the work tree is not touched.
 
-    Raises UsageError where the request's name is another person's, FailedError where the declared command fails.
+    Raises UsageError where the request's name is another person's, or this clone declares people otherwise than the
+    default branch; FailedError where the declared command fails.
     """
     check_request(order.request)
     wanted = SoughtPerson.by_id(data.ring, order.typed, data.subjects.form)
     main = place.newest()
+    if main.application().subjects != data.subjects:
+        # Its command gets the id: nobody else's than main's. And the job compares ids in main's form.
+        raise UsageError(
+            "this clone has other `subjects` in gitml.yaml than the default branch", "merge them first, and pull"
+        )
     there = _filed(main.file(path_of(order.request)), order, data)
     if there is not None:
         return ErasureAsked(there, find_subject(main.tree, data, wanted, order.traffic), "merged")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from gitml.control.ledger import Here
 from gitml.control.looks import read_looks
 from gitml.control.mainline import Mainline
+from gitml.evidence.biases import KIND as BIAS
 from gitml.evidence.canaries import KIND as CANARY
 from gitml.evidence.logbook import LogLine, begins, logbook
 from gitml.evidence.looks import KIND as LOOK
@@ -67,7 +68,7 @@ def read_logbook(here: Here, now: datetime, environment: str = "", model: str = 
 def _looks(here: Here, now: datetime) -> Iterator[Believed]:
     heads = here.heads(LOOKS)
     rules = EvidenceRules(here.policy(), here.repository, now, here.settings.host)
-    for kind in (LOOK, CANARY) if heads else ():
+    for kind in (LOOK, CANARY, BIAS) if heads else ():
         yield from read_looks(here.git.root, heads[0], rules, kind=kind)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gitml.ci.github.layout import file_name
+from gitml.ci.table import workflow_of
 from gitml.control.place import Place
 from gitml.control.signing import Signer, bound, heard
 from gitml.errors import FailedError, GitmlError, InconclusiveError, UsageError
@@ -186,9 +186,10 @@ def _statement(place: Place, judged: Judged, owner: str, details: dict[str, Any]
 
 def _ask_again(place: Place, known: Ground) -> str:
     """The gate looks by itself every hour; a token that may start workflows makes it look now."""
-    application, prefix = known.main.application().application, known.main.git.prefix
+    application, prefix = known.main.application(), known.main.git.prefix
     try:
-        place.forge.runs.start(file_name(application, prefix, "gate"), place.branch)
+        workflow = workflow_of(application.ci.system[0], application.application, prefix, "gate")
+        place.forge.runs.start(workflow, place.branch)
     except GitmlError as exc:
         return exc.message.splitlines()[0]
     return ""

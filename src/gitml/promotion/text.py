@@ -70,7 +70,7 @@ class Story:
             model=self.model,
             environment=self.environment,
             version=self.version,
-            home=self.place.settings.home,
+            home=self.place.settings.pages,
             edits=tuple(edits(self.old, self.new)),
             environment_is=environment.description if environment else "",
             model_is=model.description if model else "",
@@ -125,7 +125,7 @@ class Story:
         return tuple(compared(self.main, self.record, other, self._declared)), "they have no metric in common"
 
     def _lineage(self) -> Iterator[tuple[str, str]]:
-        record, home = self.record, self.place.settings.home
+        record, home = self.record, self.place.settings.pages
         if record is None:
             return
         path = record_path(self.model, self.version)

@@ -100,6 +100,11 @@ def erasures(tree: Tree) -> tuple[Erasure, ...]:
     return tuple(parse_erasure(tree.read(path) or b"", path) for path in files)
 
 
+def erased_objects(tree: Tree) -> frozenset[str]:
+    """Objects of DVC that all requests together end."""
+    return frozenset(oid for one in erasures(tree) for oid in one.objects)
+
+
 def remembered(found: Iterable[Erasure], record: Record) -> tuple[Erasure, ...]:
     """Those of the requests whose person was in the data that the version was made of."""
     digests = {c.digest for entry in record.entries().values() for c in (*entry.deps, *entry.outs)}

@@ -12,28 +12,29 @@ from gitml.verdict import Phase
 _NAMED = 3
 _HEADLINES: Mapping[tuple[str, Phase], str] = {
     ("quality", Phase.FAILED): "its data are broken",
-    ("drift", Phase.FAILED): "it gets other data than it was made of",
-    ("harm", Phase.FAILED): "it does worse than its evaluation says",
-    ("quality", Phase.INCONCLUSIVE): "whether its data are sound cannot be told",
-    ("drift", Phase.INCONCLUSIVE): "whether its data have changed cannot be told for all columns",
-    ("harm", Phase.INCONCLUSIVE): "how well it does cannot be told yet",
+    ("drift", Phase.FAILED): "the data it receives no longer look like its training data",
+    ("harm", Phase.FAILED): "its answers are worse than its evaluation promised",
+    ("quality", Phase.INCONCLUSIVE): "its data could not be checked",
+    ("drift", Phase.INCONCLUSIVE): "not every column has enough rows to tell whether it has changed",
+    ("harm", Phase.INCONCLUSIVE): "it is too early to tell how good its answers are",
 }
 _MEANS: Mapping[tuple[str, Phase], str] = {
     ("quality", Phase.SUCCESSFUL): "The data keep their contract",
     ("quality", Phase.FAILED): "The data break their contract",
-    ("quality", Phase.INCONCLUSIVE): "Whether the data keep their contract cannot be told",
-    ("drift", Phase.SUCCESSFUL): "The data look like those that this version was made of",
-    ("drift", Phase.FAILED): "The data are no longer like those that this version was made of",
-    ("drift", Phase.INCONCLUSIVE): "Whether the data have changed cannot be told for all of them",
+    ("quality", Phase.INCONCLUSIVE): "The data contract could not be checked",
+    ("drift", Phase.SUCCESSFUL): "The data still look like the training data of this version",
+    ("drift", Phase.FAILED): "The data no longer look like the training data of this version",
+    ("drift", Phase.INCONCLUSIVE): "Not every column has enough rows to tell whether it has changed",
     ("harm", Phase.SUCCESSFUL): "The answers are as good as when this version was evaluated",
-    ("harm", Phase.FAILED): "The answers are worse than the evaluation of this version says",
-    ("harm", Phase.INCONCLUSIVE): "How good the answers are cannot be told yet",
+    ("harm", Phase.FAILED): "The answers are worse than the evaluation of this version promised",
+    ("harm", Phase.INCONCLUSIVE): "It is too early to tell how good the answers are",
 }
 _WHAT_TO_DO = {
     "quality": "**Data**: repair the source first. A model that is retrained on broken data learns what is broken.",
     "harm": "**Answers**: the version before may be better: {rollback}, then train on newer data.",
-    "drift": "**Changed data**: read which way they moved. If nobody minds, raise the floor of the column or mute it "
-    "until a day; else train on newer data. Changed data alone do not say that the answers are worse.",
+    "drift": "**Changed data**: see which way they moved. If that does not matter, raise the floor of the column or "
+    "mute it until a certain day; otherwise train on newer data. Changed data alone do not mean that the answers are "
+    "worse.",
 }
 
 
@@ -112,7 +113,7 @@ def since_when(story: LookStory, part: str) -> str:
 def what_to_do(story: LookStory) -> list[str]:
     """A line for each verdict that failed."""
     if story.failed and story.look.get("gone"):
-        return ["Another version serves by now: see whether its own comment says the same."]
+        return ["Another version serves now: check whether its own comment says the same."]
     model, environment = str(story.look.get("model", "")), str(story.look.get("environment", ""))
     rollback = code(f"gitml rollback {model} --in {environment}", 200)
     return [_WHAT_TO_DO[part].format(rollback=rollback) for part, _ in story.failed if part in _WHAT_TO_DO]

@@ -181,7 +181,7 @@ def _notes(look: Told) -> Iterator[Section]:
     notes = []
     drift = verdicts_of(look).get("drift", {}).get("measurements")
     if isinstance(drift, Mapping) and drift.get("mix"):
-        notes.append(f"- Held fixed, and not alarmed: {prose(str(drift['mix']), 300)}")
+        notes.append(f"- Held fixed, so no alarm: {prose(str(drift['mix']), 300)}")
     if look.get("unread"):
         notes.append(f"- ⚠️ {prose(str(look['unread']), 300)}")
     if isinstance(alarms, Mapping) and alarms:
@@ -189,11 +189,12 @@ def _notes(look: Told) -> Iterator[Section]:
         notes.append(f"- The reference's own periods would alarm too: {names}. Raise their floors.")
     if look.get("before"):
         came = f"- This version came on {day(look, 'came')}, within the window."
-        gone = f"What {code(str(look['before']))} answered in it before is judged by no look: it serves no more."
-        notes.append(f"{came} {gone}")
+        old = f"What {code(str(look['before']))} answered earlier in the window"
+        notes.append(f"{came} {old} is not judged by any look, because it no longer serves.")
     if look.get("gone"):
         newer = f": {code(str(look['after']))} took its place" if look.get("after") else ""
-        notes.append(f"- This version serves no more since {day(look, 'gone')}{newer}. A missed look was made up for.")
+        gone = f"- This version has not served since {day(look, 'gone')}{newer}."
+        notes.append(f"{gone} This look was missed at the time and was made up for.")
     if not look.get("scheduled", True):
         notes.append("- This window is beside the schedule: the promise about false alarms does not cover it.")
     if notes:

@@ -15,7 +15,7 @@ from gitml.spec.retrain import RETRAIN_CAUSES
 _TITLES: Mapping[str, str] = {
     "harm": "its answers are worse than its evaluation said",
     "performance": "its metrics are worse than its evaluation said",
-    "drift": "it gets other data than it was made of",
+    "drift": "the data it receives no longer look like its training data",
     "upstream": "a model that it needs is another one now",
     "erasure": "it was trained on somebody who asked to be erased",
     "new_data": "there are new data",

@@ -68,6 +68,7 @@ def site_shell(facts: SiteFacts, role: str, view: SiteView, *, served: bool) -> 
         "served": served,
         "groups": view.pages,
         "pages": tuple((group, path, name) for group, (path, name, _) in GROUPS.items() if group in view.pages),
+        "model_pages": {model.name for model in facts.models},
         "version_pages": {(m.name, version) for m in facts.models for version in m.details} if linked else set(),
         "deployment_pages": (
             {one.id for one in facts.deployments[:MOST_DEPLOYMENT_PAGES]} if "changes" in view.pages else set()

@@ -144,11 +144,13 @@ def judged(lines: tuple[InventoryLine, ...], problem: str = "") -> Verdict:
     counts = {"models": len(lines), "overdue": len(late), "never_reviewed": len(unknown)}
     if late:
         return Verdict(Phase.FAILED, "; ".join(late), counts)
-    if problem:
+    due = sum(one.is_due for one in lines)
+    if not lines:
+        return Verdict(Phase.INCONCLUSIVE, problem or "no model is known here", counts)
+    if problem and due:
         return Verdict(Phase.INCONCLUSIVE, problem, counts)
     if unknown:
         return Verdict(Phase.INCONCLUSIVE, f"no review is signed of: {', '.join(unknown)}", counts)
-    due = sum(one.is_due for one in lines)
     if not due:
         return Verdict(Phase.SUCCESSFUL, "no model that runs has to be reviewed", counts)
     return Verdict(Phase.SUCCESSFUL, f"{due} of {len(lines)} models have to be reviewed, and were in time", counts)

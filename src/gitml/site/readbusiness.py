@@ -102,18 +102,24 @@ def site_retrainings(
 
 def _merged(commits: Iterable[SiteCommit], named: Mapping[str, tuple[str, str]]) -> Iterator[SiteRetraining]:
     for one in commits:
-        said = one.title.removesuffix(f" (#{pull_of(one.title)})")
-        if said in named:
-            why = said.partition(": ")[2]
-            yield SiteRetraining(*named[said], why, "merged", one.time, one.author, one.pull, one.commit)
+        if found := _asked(one.title.removesuffix(f" (#{pull_of(one.title)})"), named):
+            yield SiteRetraining(*found, "merged", one.time, one.author, one.pull, one.commit)
 
 
 def _open(pulls: Iterable[SitePull], named: Mapping[str, tuple[str, str]]) -> Iterator[SiteRetraining]:
     for one in pulls:
-        if one.title in named:
+        if found := _asked(one.title, named):
             # Above all that have a time: it is now that it waits.
-            why = one.title.partition(": ")[2]
-            yield SiteRetraining(*named[one.title], why, "open", "open", one.author, one.number)
+            yield SiteRetraining(*found, "open", "open", one.author, one.number)
+
+
+def _asked(said: str, named: Mapping[str, tuple[str, str]]) -> tuple[str, str, str] | None:
+    """Model, cause and why, as the bot words them. Another release worded causes otherwise: then there is no name."""
+    head, _, why = said.partition(": ")
+    model = head.removeprefix("Retrain ")
+    if not why or head == model or model not in {one for one, _ in named.values()}:
+        return None
+    return (*named.get(said, (model, "")), why[:500])
 
 
 def bias_counts(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from gitml.fields import Count, FileSection, Moment, Number, Text, WrongValueError
+from gitml.fields import Count, Duration, EnvironmentName, FileSection, Moment, Number, Text, WrongValueError
+from gitml.spec.monitors import MonitorSpec
 
 
 class BiasGroups(FileSection):
@@ -21,6 +24,11 @@ class BiasGroups(FileSection):
     race: Text = Field(description="Its column with race or ethnicity.")
     unknown: tuple[str, ...] = Field((), description="Values that mean unknown, beside an empty one.")
 
+    @property
+    def variable(self) -> str:
+        """The variable that holds the path, empty where it is said here."""
+        return self.table[1:] if re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*", self.table) else ""
+
 
 class BiasAudit(FileSection):
     """The most recent audit by an independent auditor."""
@@ -28,6 +36,25 @@ class BiasAudit(FileSection):
     on: Moment = Field(description="The day of the audit.")
     by: Text = Field(description="The independent auditor.")
     report: Text = Field(description="Where the summary of results is published.")
+
+
+def _check_window(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise WrongValueError("a window is at least 1d", "such as 13w")
+    return value
+
+
+class BiasMonitor(FileSection):
+    """What `gitml ci monitor` counts on live traffic, window after window, and signs."""
+
+    environment: EnvironmentName = Field(description="Where the answers were given.")
+    window: Annotated[Duration, AfterValidator(_check_window)] = Field(
+        timedelta(weeks=13), description="How long a window is.", json_schema_extra={"default": "13w"}
+    )
+
+    def last_window(self, at: datetime) -> tuple[datetime, datetime]:
+        """Beginning and end of the newest window that is over."""
+        return MonitorSpec(window=self.window).last_window(at)
 
 
 class Bias(FileSection):
@@ -45,6 +72,9 @@ class Bias(FileSection):
         0.02, description="Categories with a smaller share of the rows get no impact ratio."
     )
     least_count: Count = Field(5, description="Counts below this are not shown.")
+    monitor: BiasMonitor | None = Field(
+        None, description="Count live traffic again and again, and sign whether a ratio left its interval."
+    )
     audited: BiasAudit | None = Field(None, description="The last audit, for the gate `audit_age`.")
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ from gitml.spec.canary import CanaryRules
 from gitml.spec.gates import GateName, Gates
 from gitml.spec.retention import Retention
 from gitml.spec.retrain import RetrainRules
-from gitml.spec.reviews import LogbookRules, ReviewPeriods
+from gitml.spec.reviews import LogbookRules, ReviewPeriods, kept_for_logs
 from gitml.spec.root import POLICY as POLICY
 from gitml.spec.validate import build, nearest
 from gitml.spec.views import SiteView, view_problems
@@ -277,6 +277,7 @@ def _checked(document: Document) -> Policy:
 def check_policy(policy: Policy, document: Document) -> list[Problem]:
     """What the parts of policy.yaml say of one another."""
     found = [*_approvers(policy, document), *_places(policy, document), *_shared_keys(policy, document)]
+    found += kept_for_logs(policy.logbook, policy.retention, document)
     return [*found, *view_problems(policy.views, policy.roles, document)]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from pydantic import Field
 
+from gitml.errors import Problem
 from gitml.fields import Duration, FileSection, Name
 from gitml.spec.application import Model
+from gitml.spec.retention import Retention
+from gitml.spec.yamlfile import Document
 
 
 class LogbookRules(FileSection):
@@ -19,6 +23,16 @@ class LogbookRules(FileSection):
         "asks for is for people to say: Article 19 of the AI Act speaks of at least six months.",
         json_schema_extra={"default": "183d"},
     )
+
+
+def kept_for_logs(keep: LogbookRules, retention: Retention, document: Document) -> Iterator[Problem]:
+    """Requests and answers are a part of the log, so they are not deleted before it may end; where somebody says so."""
+    if "keep" in keep.model_fields_set and retention.requests and retention.requests < keep.keep:
+        message = (
+            f"requests are deleted after {retention.requests.days} days, and the log reaches {keep.keep.days} back"
+        )
+        hint = "let `retention.requests` be as long as `logbook.keep`, or say a shorter time there"
+        yield document.problem(("retention", "requests"), message, hint)
 
 
 class ReviewPeriods(FileSection):

@@ -21,7 +21,7 @@ from gitml.streaming.messages import Position, StreamAnswer, StreamMessage
 
 _SECONDS = 30.0
 # What a process that was killed leaves open is aborted after this, or when its name comes again.
-_OPEN_MS = 15_000
+_OPEN_MS, _SESSION_MS = 15_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class KafkaBroker:
             {
                 **common,
                 "group.id": group,
+                # One that was killed holds its partitions for so long.
+                "session.timeout.ms": _SESSION_MS,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",

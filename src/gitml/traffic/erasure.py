@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from gitml.engines.places import StoragePlace, place_of
-from gitml.errors import OutsideError
+from gitml.errors import OutsideError, UsageError
 from gitml.traffic.exchange import MODEL
 from gitml.traffic.files import ROWS, SKETCHES, SUFFIX
 from gitml.traffic.journal import SUFFIX as JOURNAL
@@ -153,6 +153,8 @@ class _Work:
         return pc.and_(self._is_subject(batch["unit"]), self._before(batch, ["time"]))
 
     def _is_subject(self, column: Any) -> pa.Array:
+        if pa.types.is_nested(column.type):
+            raise UsageError(f"a declared input of the traffic holds {column.type}", "ids are words, numbers or dates")
         values = column.unique()
         for value in values.to_pylist():
             if value not in self.known:

@@ -42,7 +42,7 @@ def project(ask: Ask) -> Any:
         "default_branch": state.default_branch,
         "visibility": "private" if state.is_private else "public",
         "only_allow_merge_if_pipeline_succeeds": ask.world.needs_pipeline,
-        "ci_pipeline_variables_minimum_override_role": "no_one_allowed",
+        "ci_pipeline_variables_minimum_override_role": ask.world.override,
         "permissions": {"project_access": mine, "group_access": None},
     }
 
@@ -51,6 +51,7 @@ def project(ask: Ask) -> Any:
 def set_project(ask: Ask) -> Any:
     ask.needs("admin")
     ask.world.needs_pipeline = bool(ask.body.get("only_allow_merge_if_pipeline_succeeds", ask.world.needs_pipeline))
+    ask.world.override = ask.body.get("ci_pipeline_variables_minimum_override_role", ask.world.override)
     return project(ask)
 
 

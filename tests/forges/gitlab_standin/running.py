@@ -50,7 +50,7 @@ def change_deployment(ask: Ask) -> Any:
 @op("GET", f"{_ID}/pipelines")
 def pipelines(ask: Ask) -> Any:
     found = [shapes.pipeline(ask.world, p) for p in ask.world.pipelines.values() if ask.one("sha") in ("", p["sha"])]
-    return [{k: v for k, v in p.items() if k not in ("user", "jobs")} for p in found]
+    return [{k: v for k, v in p.items() if k not in ("user", "jobs", "variables")} for p in found]
 
 
 @op("GET", f"{_ID}/pipelines/{{pipeline_id}}")
@@ -58,7 +58,13 @@ def one_pipeline(ask: Ask) -> Any:
     found = ask.world.pipelines.get(int(ask.path["pipeline_id"]))
     if found is None:
         raise RefusedError(404, "404 Not found")
-    return {k: v for k, v in shapes.pipeline(ask.world, found).items() if k != "jobs"}
+    return {k: v for k, v in shapes.pipeline(ask.world, found).items() if k not in ("jobs", "variables")}
+
+
+@op("GET", f"{_ID}/pipelines/{{pipeline_id}}/variables")
+def pipeline_variables(ask: Ask) -> Any:
+    one_pipeline(ask)
+    return ask.world.pipelines[int(ask.path["pipeline_id"])].get("variables", [])
 
 
 @op("GET", f"{_ID}/pipelines/{{pipeline_id}}/jobs")

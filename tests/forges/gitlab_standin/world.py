@@ -32,6 +32,7 @@ class World:
     url: str = ""
     premium: bool = False
     needs_pipeline: bool = False
+    override: str = "developer"
     approvals: dict[str, bool] = field(default_factory=lambda: {"merge_requests_author_approval": True})
     rules: list[dict[str, Any]] = field(default_factory=list)
     discussions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

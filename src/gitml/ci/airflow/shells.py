@@ -11,10 +11,11 @@ COMMON = r"""set -euo pipefail
 fail() { echo "gitml: $1" >&2; exit 1; }
 [ -n "${GITML_REMOTE:-}" ] || fail "set GITML_REMOTE, the URL of the repository, where Airflow's processes run"
 [ -d "${GITML_HANDOVER:-}" ] || fail "GITML_HANDOVER must name a folder that all workers see"
+GITML_HANDOVER="${GITML_HANDOVER%/}/gitml"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 shared="$GITML_HANDOVER/$(printf '%s' "$AIRFLOW_CTX_DAG_ID $AIRFLOW_CTX_DAG_RUN_ID" | sha256sum | cut -c1-32)"
-mkdir -p "$shared" "$work/handover"
+mkdir -p "$shared" "$GITML_HANDOVER/trained" "$work/handover"
 export GITML_CI="$work/handover" CI=true GITML_CI_SYSTEM=airflow
 pages="${AIRFLOW__API__BASE_URL:-http://localhost:8080}"
 export GITML_RUN_URL="${pages%/}/dags/$AIRFLOW_CTX_DAG_ID/$GITML_RUN_PAGE"
@@ -60,7 +61,6 @@ echo "$sha $GITML_DEFAULT_BRANCH"
 # The branch that somebody named, else the first retraining that was not trained yet.
 PIN_TRAINING = r"""git init -q "$work/look"
 cd "$work/look"
-mkdir -p "$GITML_HANDOVER/trained"
 if [ -n "$GITML_ASKED" ]; then
   patterns=("refs/heads/$GITML_ASKED")
 else

@@ -6,14 +6,12 @@ what it hands over is the name of a data set in DVC's remote, and where that cam
 
 from __future__ import annotations
 
-import shlex
-
 from gitml.ci.base import CiSource
+from gitml.ci.exporting import export_commands
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, small, workflow
 from gitml.ci.github.monitor import TRAFFIC
 from gitml.ci.github.steps import ON_MAIN, mapping
-from gitml.spec.traffic import TrafficExport
 
 EXPORT_TOKEN = "GITML_EXPORT_TOKEN"  # noqa: S105 - the name of a secret
 HANDED = "gitml-export"
@@ -42,32 +40,13 @@ def _export(source: CiSource) -> list[str]:
         steps.checkout(whole=True),
         *steps.install(source, (), extra="serve"),
         *steps.sign_in(source, role="_TRAFFIC"),
-        *(steps.run(_commands(source, model, spec), env=secrets) for model, spec in exports.items()),
+        *(
+            steps.run(export_commands(source, model, spec, "$RUNNER_TEMP/gitml"), env=secrets)
+            for model, spec in exports.items()
+        ),
         steps.upload(HANDED, "export/**"),
     ]
     return job_of("export", head, body)
-
-
-def _commands(source: CiSource, model: str, spec: TrafficExport) -> str:
-    """A day that is not ripe yet (exit code 3) is not lost."""
-    folder = source.application.export_folder(model)
-    here, pointer, lineage = (shlex.quote(f"{folder}{end}") for end in ("", ".dvc", ".lineage.json"))
-    words = ["gitml traffic export", model, "--in", spec.environment, "--label", shlex.quote(spec.label), "--to", here]
-    if spec.labels_within:
-        words += ["--labels-within", f"{int(spec.labels_within.total_seconds())}s"]
-    handed = f"$RUNNER_TEMP/gitml/export/{model}"
-    lines = [
-        "# DVC would take days that are not here for days that were removed.",
-        f"if test -f {pointer}; then dvc pull --quiet {pointer}; fi",
-        f"{' '.join(words)} || test $? = 3",
-        f"if test ! -d {here}; then exit 0; fi",
-        f"dvc add --quiet {here}",
-        f"dvc push --quiet {pointer}",
-        f'mkdir -p "{handed}"',
-        f'cp {pointer} "{handed}/data.dvc"',
-        f'cp {lineage} "{handed}/lineage.json"',
-    ]
-    return "\n".join(lines)
 
 
 def _propose(source: CiSource) -> list[str]:

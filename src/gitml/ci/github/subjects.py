@@ -10,11 +10,11 @@ from gitml.ci.base import CiSource
 from gitml.ci.github import steps
 from gitml.ci.github.layout import job_of, name_of, small, workflow
 from gitml.ci.github.steps import ON_MAIN, mapping
+from gitml.ci.wanted import ERASURES_KEY
 from gitml.ci.yamltext import scalar
 
 # An Environment of the forge that main alone may use.
 ENVIRONMENT = "gitml-subjects"
-ERASURES_KEY = "GITML_ERASURES_KEY"
 _DAILY = '"47 2 * * *"'
 
 

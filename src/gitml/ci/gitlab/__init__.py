@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from gitml.ci.base import CiSource
-from gitml.ci.gitlab.layout import FOLDER, file_name, header
+from gitml.ci.gitlab.layout import FOLDER, MAIN_FILE, file_name, header
 
 PATTERN = f"{FOLDER}/gitml-*.yml"
 # A project has one pipeline for all its files: names of jobs of two applications would meet in it.
 ONE_APPLICATION = True
+# What a pipeline of a branch runs is decided by all of these, and not by the file of trainings alone.
+DECIDES = (MAIN_FILE, FOLDER)
 
-__all__ = ["ONE_APPLICATION", "PATTERN", "file_name", "header", "render", "schedules"]
+__all__ = ["DECIDES", "ONE_APPLICATION", "PATTERN", "file_name", "header", "render", "schedules"]
 
 
 def render(source: CiSource) -> dict[str, str]:

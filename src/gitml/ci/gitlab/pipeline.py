@@ -13,7 +13,6 @@ from gitml.ci.gitlab.layout import (
     MAIN_FILE,
     after,
     check,
-    enter,
     install,
     job_of,
     kept,
@@ -25,7 +24,7 @@ from gitml.ci.gitlab.layout import (
 )
 from gitml.ci.gitlab.train import BOT, report, train
 from gitml.ci.plan import TOKEN, Every, GuardedRunner, PlannedJob, PlannedPipeline, plan
-from gitml.ci.wanted import LOOKS_KEY, OUTBOX, SIGNING_KEY
+from gitml.ci.wanted import ERASURES_KEY, LOOKS_KEY, OUTBOX, SIGNING_KEY
 from gitml.ci.yamltext import Yaml, dumped
 
 # Not at the full hour, when everybody's schedules come.
@@ -72,12 +71,12 @@ def _job(source: CiSource, pipeline: PlannedPipeline, job: PlannedJob, before: l
     more |= {"tags": tags} if tags else {}
     more |= {**_environment(job), **_group(job), **identity}
     if job.gives:
-        more |= {"after_script": _put_away(source, job), **kept(source, *(f"{name}/" for name in job.gives))}
+        more |= kept(source, *(f"{name}/" for name in job.gives))
     ends = pipeline.kind == "gate"
     if ends:
         # Behind all else, by the order of stages: what went before may have failed.
         more |= {"stage": "gitml-gate"}
-    script = [*([] if job.bare else install(source, job.packages, job.extra)), *lines, job.command]
+    script = [*([] if job.bare else install(source, job.packages, job.extra)), *lines, _command(job)]
     made = job_of(source, script, _rules(pipeline, job, always=ends or bool(before)), more)
     if ends:
         made.pop("needs")
@@ -100,6 +99,8 @@ def _environment(job: PlannedJob) -> dict[str, Yaml]:
         name = SIGNING
     elif LOOKS_KEY in job.secrets:
         name = LOOKS
+    elif ERASURES_KEY in job.secrets:
+        name = "gitml-subjects"
     elif job.bare:
         name = f"gitml-site-{job.name.removeprefix('publish-')}"
     elif TOKEN in job.secrets:
@@ -122,19 +123,22 @@ def _identity(source: CiSource, job: PlannedJob) -> tuple[dict[str, Yaml], list[
     if job.bare:
         role = job.name.removeprefix("publish-").upper().replace("-", "_").replace(".", "_")
         return sign_in(source, role=f"_SITE_{role}")
-    if _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
+    if job.name == "subjects" or _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
         return sign_in(source, role="_TRAFFIC")
     reads = job.gives or job.name in ("gate", "collect")
     return sign_in(source, writes=job.name == "collect") if reads else ({}, [])
 
 
-def _put_away(source: CiSource, job: PlannedJob) -> list[Yaml]:
-    """Each file into a folder of its own name, also where the job failed: a job cannot speak for another."""
-    lines: list[Yaml] = [*enter(source)]
+def _command(job: PlannedJob) -> str:
+    """With each file that it gives put into a folder of its own name, also where it failed: a job cannot speak for
+    another."""
+    if not job.gives:
+        return job.command
+    lines = ["code=0", f"{job.command} || code=$?"]
     for name, files in job.gives.items():
         head, place = files.partition("/")[0], f"{HANDOVER}/{name}"
         lines.append(f"if [ -e {HANDOVER}/{head} ]; then mkdir -p {place} && mv {HANDOVER}/{head} {place}/; fi")
-    return lines
+    return "\n".join([*lines, "exit $code"])
 
 
 def _main_file() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gitml.ci.base import CiSource
 from gitml.ci.jenkins.layout import FOLDER, file_name, header, path_of
 
-PATTERN = f"{FOLDER}/gitml*"
+PATTERN = f"{FOLDER}/gitml*.[Jg]*"
 
 __all__ = ["PATTERN", "file_name", "header", "render"]
 
@@ -15,10 +15,10 @@ def render(source: CiSource) -> dict[str, str]:
     # With the texts come policy.yaml and all gates; jobs import this room for the names of pipelines alone.
     from gitml.ci.jenkins.branches import report, train
     from gitml.ci.jenkins.jobs import full_name, jobs
-    from gitml.ci.jenkins.pipelines import pipeline
+    from gitml.ci.jenkins.pipelines import apart, pipeline
     from gitml.ci.plan import plan
 
-    planned = plan(source)
+    planned = apart(plan(source))
     files = {path_of(source, "train"): train(source), path_of(source, "report"): report(source)} if source.jobs else {}
     for one in planned:
         files[path_of(source, one.kind)] = pipeline(source, one, [full_name(source, kind) for kind in one.after])

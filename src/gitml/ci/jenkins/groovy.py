@@ -25,6 +25,11 @@ def script(text: str) -> list[str]:
     return ["'''\\", *(_escaped(line) for line in text.split("\n")), "'''"]
 
 
+def exact(lines: Sequence[str]) -> list[str]:
+    """Lines as one, so that none but the first is indented: what somebody else wrote may hold a here-document."""
+    return ["\n".join(lines)]
+
+
 def _escaped(text: str) -> str:
     if not all(c.isprintable() or c == "\t" for c in text):
         raise UsageError(f"{text!r} cannot stand in a Jenkinsfile", "it holds characters that cannot be printed")

@@ -12,8 +12,8 @@ from gitml.ci.jenkins.groovy import block, quoted
 from gitml.ci.jenkins.layout import home_of, path_of
 
 # What has keys of its own lies in a folder of its own; all else of the default branch is in ``main``.
-PLACES = {"monitor": "looks", "replay": "looks", "site": "site"}
-_OWN = "gitml-assets gitml-ledger gitml-looked gitml-looks"
+PLACES = {"monitor": "looks", "replay": "looks", "export": "looks", "site": "site", "subjects": "subjects"}
+_OWN = "gitml-assets gitml-ledger gitml-looked gitml-looks gitml-served"
 
 
 def full_name(source: CiSource, kind: str) -> str:

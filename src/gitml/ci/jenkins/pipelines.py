@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gitml.ci.base import CiSource
 from gitml.ci.jenkins.branches import KEEP
-from gitml.ci.jenkins.groovy import block, quoted
+from gitml.ci.jenkins.groovy import block, exact, quoted
 from gitml.ci.jenkins.layout import HANDOVER, about, agent, credentials, fresh, installed, shell
 from gitml.ci.plan import Every, GuardedRunner, PlannedJob, PlannedPipeline
 
@@ -22,6 +23,18 @@ _PULL = "string(name: 'PULL', defaultValue: '', description: 'Number of a pull r
 # A red stage is red, and holds nothing else up: each job looks at what is there.
 _GOES_ON = "catchError(buildResult: 'FAILURE', stageResult: 'FAILURE')"
 _QUIET = "catchError(buildResult: 'SUCCESS', stageResult: 'SUCCESS', message: 'nothing was handed over')"
+
+
+def apart(planned: Sequence[PlannedPipeline]) -> list[PlannedPipeline]:
+    """What asks for retrainings after looks has the key of evidence, and the folder of looks has not: it becomes a
+    pipeline of its own, which follows them."""
+    found: list[PlannedPipeline] = []
+    for one in planned:
+        steps = tuple(step for step in one.steps if one.kind != "monitor" or step[0].name != "retrain")
+        found.append(replace(one, steps=steps))
+        if steps != one.steps:
+            found.append(PlannedPipeline("retrain", one.steps[len(steps) :], Every.DAY, ("monitor",)))
+    return found
 
 
 def pipeline(source: CiSource, planned: PlannedPipeline, after: Sequence[str]) -> list[str]:
@@ -60,7 +73,10 @@ def _step(source: CiSource, number: int, jobs: Sequence[PlannedJob]) -> list[str
 
 def _stage(source: CiSource, job: PlannedJob) -> list[str]:
     taken = [f'dir("{HANDOVER}/{name}") {{ {_QUIET} {{ unstash {quoted(name)} }} }}' for name in job.takes]
-    run = shell(['export GITML_CI="$WORKSPACE_TMP/gitml"', job.command] if job.bare else _command(source, job))
+    if job.bare:
+        run = exact(shell(['export GITML_CI="$WORKSPACE_TMP/gitml"', job.command]))
+    else:
+        run = shell(_command(source, job))
     steps = [
         *fresh(),
         *([] if job.bare else ["checkout scm"]),

@@ -45,6 +45,9 @@ def settings(env: Mapping[str, str], remote: str) -> Settings:
         bot=env.get("GITML_BOT", "").strip(),
         forge="gitlab",
         host=host_of(told),
+        variable="GITLAB_TOKEN",
+        below="/-",
+        pull="merge_requests",
     )
 
 

@@ -7,10 +7,11 @@ https://docs.gitlab.com/api/protected_branches/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gitml.forges.governed import ForgeEnvironment, Protection
+from gitml.forges.gitlab.setup import checks
+from gitml.forges.governed import ForgeCheck, ForgeEnvironment, Protection
 from gitml.forges.rest import Rest, Shape, absent_is_none, word
 from gitml.http import HttpError
 
@@ -35,7 +36,8 @@ class GitlabGuards:
             return None
         if not all(v.flag("protected") for v in mine):
             return ForgeEnvironment(name, None)
-        return ForgeEnvironment(name, tuple(s.text("name") for s in self._rest.pages("protected_branches")))
+        branches = tuple(s.text("name") for s in self._rest.pages("protected_branches"))
+        return ForgeEnvironment(name, branches, protected_only=True)
 
     def _variables(self) -> list[Shape]:
         return list(self._rest.pages("variables"))
@@ -151,6 +153,9 @@ class GitlabGuards:
 
     def let_jobs_open(self, *, yes: bool) -> None:
         """There is nothing to set."""
+
+    def own(self, schedules: Mapping[str, str], *, fix: bool = False) -> tuple[ForgeCheck, ...]:
+        return tuple(checks(self._rest, schedules, fix=fix))
 
 
 def _levels(shape: Shape) -> tuple[Shape, ...]:

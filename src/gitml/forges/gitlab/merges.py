@@ -16,6 +16,7 @@ from gitml.forges.words import co_authors
 from gitml.http import HttpError, UnsureError
 
 _ZERO = "0" * 40
+_MANY = 2_000
 # https://docs.gitlab.com/api/merge_requests/#merge-status; what is not here stands in the way by a rule.
 _STATES: dict[str, tuple[bool | None, str]] = {
     "mergeable": (True, "clean"),
@@ -112,12 +113,15 @@ class GitlabMerges:
         return PullCommit(shape.text("id"), author, committer, claims, message)
 
     def pushes(self, branch: str, repository: str = "") -> tuple[Pushed, ...]:
-        """GitLab keeps three years of them, and does not tell a forced push from others: that is looked up."""
+        """GitLab keeps three years of them, of all branches in one list, and does not tell a forced push from others:
+        that is looked up. Behind the first two thousand it is read until the branch was made."""
         home = f"/projects/{word(repository or self._rest.repository)}"
-        shapes = list(self._rest.pages(f"{home}/events", action="pushed"))
-        found = [
-            s for s in shapes if (s.text_or("push_data", "ref"), s.text_or("push_data", "ref_type")) == _is(branch)
-        ]
+        found: list[Shape] = []
+        for number, shape in enumerate(self._rest.pages(f"{home}/events", action="pushed")):
+            if (shape.text_or("push_data", "ref"), shape.text_or("push_data", "ref_type")) == (branch, "branch"):
+                found.append(shape)
+            if number > _MANY and any(s.text_or("push_data", "action") == "created" for s in found):
+                break
         found.sort(key=lambda s: s.number("id"), reverse=True)
         return tuple(self._pushed(home, shape) for shape in found)
 
@@ -144,10 +148,6 @@ class GitlabMerges:
 
 
 _ROLES = ("author", "committer")
-
-
-def _is(branch: str) -> tuple[str, str]:
-    return branch, "branch"
 
 
 def _commit_of(shape: Shape) -> str:

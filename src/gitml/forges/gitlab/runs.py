@@ -7,10 +7,11 @@ One file starts all pipelines, so the pipeline's name says which work it is for:
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from gitml.forges.base import Artifact, Job, Run
 from gitml.forges.gitlab.words import utc
-from gitml.forges.rest import Rest, Shape
+from gitml.forges.rest import Rest, Shape, absent_is_none
 from gitml.http import HttpError
 
 FOLDER = ".gitlab/ci"
@@ -31,7 +32,15 @@ class GitlabRuns:
         return tuple(_job(s) for s in self._rest.pages(f"pipelines/{run}/jobs"))
 
     def of_commit(self, commit: str) -> tuple[Run, ...]:
-        return tuple(self._run(s) for s in self._rest.pages("pipelines", sha=commit))
+        return tuple(self._checked(s) for s in self._rest.pages("pipelines", sha=commit))
+
+    def _checked(self, shape: Shape) -> Run:
+        """A run for which somebody set variables is none of its files alone: its event says so."""
+        found = self._run(shape)
+        with absent_is_none(401, 403):
+            if not list(self._rest.pages(f"pipelines/{found.id}/variables")):
+                return found
+        return replace(found, event=f"{found.event} with variables")
 
     def artifacts(self, run: int) -> tuple[Artifact, ...]:
         """A job leaves one archive, which has the job's number, and is called as ``fragment-JOB`` where it trains."""

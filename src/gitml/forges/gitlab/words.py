@@ -9,7 +9,7 @@ from gitml.forges.rest import Shape
 from gitml.http import HttpError
 
 # https://docs.gitlab.com/api/members/#roles; who maintains a project may change what guards it.
-_ROLES = {50: "admin", 40: "maintain", 30: "write", 20: "triage", 15: "read", 10: "read", 5: "read"}
+_ROLES = {60: "admin", 50: "admin", 40: "maintain", 30: "write", 20: "triage", 15: "read", 10: "read", 5: "read"}
 
 
 def utc(text: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from gitml.forges.governed import ForgeEnvironment, Protection
+from gitml.forges.governed import ForgeCheck, ForgeEnvironment, Protection
 from gitml.forges.memory.rules import pinned
 from gitml.forges.memory.session import Session, refused
 
@@ -58,3 +58,7 @@ class MemoryGuards:
     def let_jobs_open(self, *, yes: bool) -> None:
         with self._session.turn("admin") as state:
             state.jobs_may_open = yes
+
+    def own(self, schedules: Mapping[str, str], *, fix: bool = False) -> tuple[ForgeCheck, ...]:
+        """Nothing."""
+        return ()
