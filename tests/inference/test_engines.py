@@ -182,7 +182,7 @@ def test_an_engine_that_is_killed_leaves_whole_files_and_the_next_call_goes_on(
     listening: set[str] = set()
 
     def kill(_: object) -> None:
-        host = next(p for p in below_this_one("gitml.engines.host") if p.ppid() == os.getpid())
+        host = first_below("gitml.engines.host", lambda p: p.ppid() == os.getpid())
         children.extend(host.children(recursive=True))
         listening.update(address_of(c) for p in (host, *children) for c in connections_of(p) if c.status == "LISTEN")
         host.kill()
@@ -231,13 +231,17 @@ def below_this_one(name: str) -> Iterator[psutil.Process]:
 
 
 def one_worker(name: str) -> psutil.Process:
-    """One that has no child of its own: it works, and starts nothing. Ray renames it while it works, and a name may be
-    half written."""
+    """One that has no child of its own: it works, and starts nothing."""
+    return first_below(name, lambda p: not p.children())
+
+
+def first_below(name: str, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
+    """Looked for again and again: Ray renames processes while they work, and a name may be half written."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         for process in below_this_one(name):
             with suppress(psutil.Error):
-                if not process.children():
+                if is_it(process):
                     return process
     raise AssertionError(f"there is no {name}")
 
