@@ -64,14 +64,16 @@ def main() -> None:
 
 
 def end_all(folder: str) -> None:
-    """Kill every process of this machine whose temporary folder is ``folder``, which is that of one job alone.
+    """Kill every process of this machine that works in ``folder``, or has its temporary files there: a job's own.
 
     Engines start daemons in sessions of their own, and some outlive what started them by minutes.
     """
     ours = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get("TMPDIR") == folder and process.pid != os.getpid():
+            # Ray's write their title over their variables.
+            is_here = process.cwd().startswith(folder) or process.environ().get("TMPDIR") == folder
+            if is_here and process.pid != os.getpid():
                 ours.append(process)
     for process in ours:
         with suppress(psutil.Error):
