@@ -25,9 +25,39 @@ from gitml.errors import IntegrityError, LockedError, OutsideError, RefError, Us
 from gitml.inference import score as scoring
 from gitml.inference.score import score
 from gitml.inference.scorefiles import MANIFEST, Notes
+<<<<<<< HEAD
 from gitml.registry import Record
 from scoring import APPLICATION, call, expected, found, register, rows
 from serving_models import fitted, saved
+=======
+from gitml.inference.scorework import ScoreWork
+from gitml.models.fields import UNKNOWN
+from gitml.registry import Record, write_record
+from gitml.registry.lineage import external_digest
+from gitml.registry.record import File, name_of
+from serving_models import SIGNATURE, columns, fitted, saved
+from serving_server import constant
+
+APPLICATION = """\
+application: flights
+models:
+  delay: {origin: external, artifact: artifacts/delay/model.skops, metrics: artifacts/delay/metrics.json}
+"""
+
+
+def register(root: Path, artifact: Path, created: str, model: str = "delay") -> Record:
+    """A version of the model as it stands, without the time that `gitml register` takes."""
+    sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
+    digest = external_digest(model, sha256, "here")
+    name = artifact.relative_to(root).as_posix()
+    record = Record(
+        model=model, version=name_of(digest, created), digest=digest, created=created, origin="external",
+        source="here", artifact=name, files={name: File(sha256=sha256, size=artifact.stat().st_size)},
+        signature=SIGNATURE,
+    )  # fmt: skip
+    write_record(root, record)
+    return record
+>>>>>>> fifteen
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +182,19 @@ def test_an_input_that_does_not_fit_the_signature_says_where_and_why(
         score(app, "delay", call(tmp_path / "x.parquet"))
     assert message in caught.value.message
     assert not list((tmp_path / "scores").glob("*.parquet"))
+
+
+def test_a_word_that_the_model_refuses_is_told_with_its_row_in_the_file() -> None:
+    def strict(rows: np.ndarray) -> np.ndarray:
+        if (rows[:, 0] == UNKNOWN).any():
+            raise ValueError("Found unknown categories")
+        return np.zeros(len(rows))
+
+    table = columns(4).assign(carrier=["AA", "AA", "AA", "ZZ"])
+    batches = pa.Table.from_pandas(table, preserve_index=False).to_batches(max_chunksize=2)
+    work = ScoreWork(constant(0, score=strict), None)
+    with pytest.raises(UsageError, match=r"^carrier in row 3: expected a word that the model knows"):
+        list(work(iter(batches), {}))
 
 
 def test_labels_called_like_the_answer_are_passed_on_beside_it(app: Path, tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ import httpx
 import numpy as np
 import pytest
 
+from gitml.models.fields import UNKNOWN
 from gitml.models.loading import load
 from gitml.models.model import Predictor
+from gitml.models.signature import InputError, Wrong
 from gitml.registry.desired import retired
 from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
@@ -190,6 +192,22 @@ def test_a_model_that_raises_harms_nobody_else(start: Start, boosting: Predictor
     assert f'gitml_requests_total{{code="500",model="delay",variant="champion",version="{VERSIONS[0]}"}} 21.0' in (
         server.client.get("/metrics").text
     )
+
+
+@pytest.mark.parametrize(
+    "refusal", [ValueError("Found unknown categories"), InputError([Wrong("carrier", "a known word", "another", 1)])]
+)
+def test_a_word_that_the_model_refuses_is_not_the_models_failure(start: Start, refusal: Exception) -> None:
+    def strict(rows: Any) -> Any:
+        if (rows[:, 0] == UNKNOWN).any():
+            raise refusal
+        return np.zeros(len(rows))
+
+    server = start({VERSIONS[0]: constant(0, score=strict)})
+    said = server.predict({"rows": [ROW, {**ROW, "carrier": "ZZ"}]})
+    assert said.status_code == 422
+    assert [(p["input"], p["row"]) for p in said.json()["problems"]] == [("carrier", 1)]
+    assert server.predict({"rows": [ROW]}).status_code == 200
 
 
 def test_a_model_that_answers_nan_is_an_error_not_an_answer(start: Start) -> None:

@@ -133,7 +133,7 @@ def warmed(model: Predictor) -> Predictor:
             ) from exc
         raise UsageError(
             f"the model cannot answer a row made from its signature: {exc}",
-            "name a file with rows that it can answer under `samples` in gitml.yaml, or compare the signature with "
-            "what the model was fitted on",
+            "name a file with rows that it can answer under `samples` in gitml.yaml, give the words of a text input as "
+            "`categories` in the signature, or compare the signature with what the model was fitted on",
         ) from exc
     return model

@@ -10,13 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import FailedError
-from gitml.models.signature import Columns, Rows, Signature, probe
+from gitml.models.signature import Columns, InputError, Rows, Signature, probe
 
 Answers = NDArray[Any]
 
 
 class ModelError(FailedError):
     """The model itself failed on rows that fit its signature."""
+
+
+class UnknownWordError(ModelError):
+    """The model refuses words that its signature does not have either; ``problems`` names each with its row."""
+
+    def __init__(self, found: InputError) -> None:
+        self.problems = found.problems
+        super().__init__(found.message, found.hint)
 
 
 class FittedInside(NamedTuple):
@@ -68,7 +76,8 @@ class Predictor:
         """Answers for columns by name, or for rows as the signature encodes them.
 
         Shape (rows,) if the signature has one output, otherwise (rows, outputs). Raises InputError for columns that do
-        not fit the signature, ModelError if the model fails or answers with other than finite numbers.
+        not fit the signature, UnknownWordError for words that the model refuses, ModelError if the model fails or
+        answers with other than finite numbers.
         """
         encoded = self.signature.columns(rows) if isinstance(rows, Mapping) else rows
         wide = self.answers(encoded)
@@ -84,6 +93,9 @@ class Predictor:
         except FailedError:
             raise
         except Exception as exc:
+            refused = exc if isinstance(exc, InputError) else self._unknown(rows)
+            if refused:  # an encoder that refuses what it was not fitted on: whoever sent the word can mend it
+                raise UnknownWordError(refused) from exc
             raise ModelError(f"the model raised {type(exc).__name__}: {_short(exc)}") from exc
         if found.ndim == 1:
             found = found[:, None]
@@ -94,6 +106,13 @@ class Predictor:
         if not np.isfinite(self._numbers(found)).all():
             raise ModelError("the model answers with NaN or an infinite number")
         return found
+
+    def _unknown(self, rows: Rows) -> InputError | None:
+        try:
+            self.signature.refuse_unknown(rows)
+        except InputError as found:
+            return found
+        return None
 
     def _numbers(self, found: Answers) -> Answers:
         if found.dtype.kind == "f":

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gitml import clock
-from gitml.models.model import Answers, ModelError
+from gitml.models.model import Answers, ModelError, UnknownWordError
 from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
 from gitml.serving.limits import Limits
@@ -143,7 +143,7 @@ class Answering:
         try:
             rows = await asyncio.to_thread(encode) if large else encode()
             return rows, await variant.runner.answers(rows)
-        except InputError as exc:
+        except (InputError, UnknownWordError) as exc:
             raise misfit(exc) from None
         except BusyError as exc:
             raise RequestError(429, "busy", exc.message, hint=exc.hint, headers=[(b"retry-after", b"1")]) from None
@@ -188,7 +188,7 @@ def _chosen(served: Served, version: str) -> Arm:
     return served.asked[version] if version else served.unrouted
 
 
-def misfit(exc: InputError) -> RequestError:
+def misfit(exc: InputError | UnknownWordError) -> RequestError:
     """The answer to rows that do not fit the signature."""
     problems = [{"input": p.field, "expected": p.expected, "got": p.got, "row": p.row} for p in exc.problems]
     return RequestError(422, "input", f"the request does not fit the signature: {exc}", problems=problems)

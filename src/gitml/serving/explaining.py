@@ -13,7 +13,7 @@ import numpy as np
 
 from gitml.errors import UsageError
 from gitml.models.explaining import Attribution, Explainer, explainer, seed_of
-from gitml.models.model import ModelError, Predictor
+from gitml.models.model import ModelError, Predictor, UnknownWordError
 from gitml.models.signature import InputError
 from gitml.serving.answering import misfit
 from gitml.serving.plainjson import AskedRows
@@ -42,7 +42,7 @@ class Explaining:
         served.in_flight.count += 1
         try:
             found = await asyncio.to_thread(self._explained, variant.model, variant.digest, asked, request_id)
-        except InputError as exc:
+        except (InputError, UnknownWordError) as exc:
             raise misfit(exc) from None
         except UsageError as exc:
             raise RequestError(422, "explain", exc.message, hint=exc.hint) from None

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from gitml import clock
-from gitml.models.model import Answers, ModelError
+from gitml.models.model import Answers, ModelError, UnknownWordError
 from gitml.models.signature import InputError, Rows
 from gitml.serving import plainjson
 from gitml.serving.answering import misfit, outcome_of
@@ -133,10 +133,12 @@ class MessageScoring:
         try:
             one.answers = variant.model.answers(one.rows)
         except ModelError as exc:
-            one.error = RequestError(500, "model", exc.message)
+            one.error = misfit(exc) if isinstance(exc, UnknownWordError) else RequestError(500, "model", exc.message)
             if variant is served.canary:
-                served.breaker.count(failed=True)
                 self._spared(served, one)
+                # A word that the champion refuses too says nothing of the canary.
+                if one.error is None or not isinstance(exc, UnknownWordError):
+                    served.breaker.count(failed=True)
 
     def _spared(self, served: Served, one: _Asking) -> None:
         """The champion answers what its canary cannot; that is nobody's arm."""
