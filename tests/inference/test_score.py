@@ -21,43 +21,17 @@ from threadpoolctl import threadpool_limits
 
 from conftest import gitml, write
 from gitml.engines.places import place_of
+from gitml.engines.rejects import RejectedRows
 from gitml.errors import IntegrityError, LockedError, OutsideError, RefError, UsageError
 from gitml.inference import score as scoring
 from gitml.inference.score import score
 from gitml.inference.scorefiles import MANIFEST, Notes
-<<<<<<< HEAD
-from gitml.registry import Record
-from scoring import APPLICATION, call, expected, found, register, rows
-from serving_models import fitted, saved
-=======
 from gitml.inference.scorework import ScoreWork
 from gitml.models.fields import UNKNOWN
-from gitml.registry import Record, write_record
-from gitml.registry.lineage import external_digest
-from gitml.registry.record import File, name_of
-from serving_models import SIGNATURE, columns, fitted, saved
+from gitml.registry import Record
+from scoring import APPLICATION, call, expected, found, register, rows
+from serving_models import columns, fitted, saved
 from serving_server import constant
-
-APPLICATION = """\
-application: flights
-models:
-  delay: {origin: external, artifact: artifacts/delay/model.skops, metrics: artifacts/delay/metrics.json}
-"""
-
-
-def register(root: Path, artifact: Path, created: str, model: str = "delay") -> Record:
-    """A version of the model as it stands, without the time that `gitml register` takes."""
-    sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
-    digest = external_digest(model, sha256, "here")
-    name = artifact.relative_to(root).as_posix()
-    record = Record(
-        model=model, version=name_of(digest, created), digest=digest, created=created, origin="external",
-        source="here", artifact=name, files={name: File(sha256=sha256, size=artifact.stat().st_size)},
-        signature=SIGNATURE,
-    )  # fmt: skip
-    write_record(root, record)
-    return record
->>>>>>> fifteen
 
 
 @pytest.fixture(autouse=True)
@@ -194,7 +168,7 @@ def test_a_word_that_the_model_refuses_is_told_with_its_row_in_the_file() -> Non
     batches = pa.Table.from_pandas(table, preserve_index=False).to_batches(max_chunksize=2)
     work = ScoreWork(constant(0, score=strict), None)
     with pytest.raises(UsageError, match=r"^carrier in row 3: expected a word that the model knows"):
-        list(work(iter(batches), {}))
+        list(work(iter(batches), {}, RejectedRows()))
 
 
 def test_labels_called_like_the_answer_are_passed_on_beside_it(app: Path, tmp_path: Path) -> None:

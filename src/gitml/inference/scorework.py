@@ -17,13 +17,8 @@ from gitml.errors import UsageError
 from gitml.inference.clone import loader
 from gitml.inference.scorerejects import REASON, ROW, misfits, parted
 from gitml.models.fields import FLOATS, INTEGERS
-<<<<<<< HEAD
-from gitml.models.model import Predictor
-from gitml.models.signature import InputError, Rows, Signature, parse
-=======
 from gitml.models.model import Predictor, UnknownWordError
-from gitml.models.signature import InputError, Signature, parse
->>>>>>> fifteen
+from gitml.models.signature import InputError, Rows, Signature, parse
 from gitml.registry import Record
 from gitml.registry.load import LoadedVersion
 from gitml.spec.application import Model
@@ -130,14 +125,9 @@ class ScoreWork:
     def _scored(self, batch: pa.RecordBatch, first: int, facts: dict[str, int]) -> pa.RecordBatch:
         signature = self.model.signature
         try:
-<<<<<<< HEAD
             rows = self._encoded(batch)
-        except InputError as exc:
-=======
-            rows = signature.columns({f.name: _values(batch.column(f.name)) for f in signature.inputs})
             answers = self.model.answers(rows)
         except (InputError, UnknownWordError) as exc:
->>>>>>> fifteen
             # Rows count from the beginning of the file, as whoever mends it looks for them.
             problems = [p._replace(row=p.row + first) if p.row >= 0 else p for p in exc.problems]
             hint = "rows count from 0; mend them, or leave them out with --reject"
@@ -146,9 +136,8 @@ class ScoreWork:
             facts[name] = facts.get(name, 0) + count
         schema = self.schema(batch.schema)
         kept = [batch.column(name) for name in self._kept(batch.schema)]
-        if not batch.num_rows:  # of a batch whose rows were all left out; models refuse to answer none
+        if not batch.num_rows:  # of a batch whose rows were all left out
             return pa.record_batch([pa.array([], f.type) for f in schema], schema=schema)
-        answers = self.model.answers(rows)
         made = [_answer(answers[:, n], _TYPES[f.type]) for n, f in enumerate(signature.outputs)]
         return pa.record_batch([*kept, *made], schema=schema)
 
