@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs env-airflow generate lock test test-airflow test-alibi test-all test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -31,7 +31,7 @@ year: $(VENV)/.demo ## April to December 2013 in minutes: a model that ages, wha
 test: $(VENV)/.dev browser ## the everyday suite
 	$(PYTEST) -m "not nightly"
 
-test-nightly: $(VENV)/.dev browser dist env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
+test-nightly: $(VENV)/.dev browser dist engines env-airflow ## what takes long, and all that is tried on examples on ten times as many; the workflow `Nightly` runs it
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "nightly or hypothesis"
 
 env-airflow: $(VENV)/airflow/.made ## Airflow in an environment of its own, for the tests of its DAGs
@@ -53,6 +53,13 @@ test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on
 test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
 	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m kafka
+
+engines: $(VENV)/.dev ## environments of Spark and Ray, in the user's cache; Spark needs Java: on Debian, default-jre-headless
+	gitml env spark
+	gitml env ray
+
+test-engines: engines ## batches on Spark and Ray themselves, with workers and drivers that are killed
+	$(PYTEST) -m engines
 
 dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
 	rm -rf dist

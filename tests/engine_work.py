@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from gitml.engines.base import Batches
+from gitml.engines.rejects import Reject
 from gitml.errors import UsageError
 
 
@@ -24,7 +25,7 @@ class Doubling:
             raise UsageError("there is no x", "bring one")
         return pa.schema([("x", pa.int64())])
 
-    def __call__(self, batches: Batches, facts: dict[str, int]) -> Batches:
+    def __call__(self, batches: Batches, facts: dict[str, int], reject: Reject) -> Batches:
         for batch in batches:
             if self.fail == "die" and 7 in batch["x"].to_pylist():
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -41,6 +41,7 @@ NOT_EXECUTED = {
     "docs/how-to/rollback.md": 3,
     "docs/how-to/run-the-agent.md": 8,
     "docs/how-to/gitlab.md": 2,
+    "docs/how-to/score-on-a-cluster.md": 2,
     "docs/how-to/serve.md": 2,
     "docs/how-to/size.md": 1,
     "docs/how-to/stream.md": 1,

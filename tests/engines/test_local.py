@@ -71,7 +71,7 @@ from gitml.engines import MapJob, LocalEngine, Task
 class Nap:
     def schema(self, given):
         return given
-    def __call__(self, batches, facts):
+    def __call__(self, batches, facts, reject):
         Path(os.environ["PIDS"], str(os.getpid())).touch()
         time.sleep(60)
         yield from batches

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -22,37 +21,17 @@ from threadpoolctl import threadpool_limits
 
 from conftest import gitml, write
 from gitml.engines.places import place_of
+from gitml.engines.rejects import RejectedRows
 from gitml.errors import IntegrityError, LockedError, OutsideError, RefError, UsageError
 from gitml.inference import score as scoring
-from gitml.inference.score import ScoreCall, score
+from gitml.inference.score import score
 from gitml.inference.scorefiles import MANIFEST, Notes
 from gitml.inference.scorework import ScoreWork
 from gitml.models.fields import UNKNOWN
-from gitml.registry import Record, write_record
-from gitml.registry.lineage import external_digest
-from gitml.registry.record import File, name_of
-from serving_models import SIGNATURE, columns, fitted, saved
+from gitml.registry import Record
+from scoring import APPLICATION, call, expected, found, register, rows
+from serving_models import columns, fitted, saved
 from serving_server import constant
-
-APPLICATION = """\
-application: flights
-models:
-  delay: {origin: external, artifact: artifacts/delay/model.skops, metrics: artifacts/delay/metrics.json}
-"""
-
-
-def register(root: Path, artifact: Path, created: str, model: str = "delay") -> Record:
-    """A version of the model as it stands, without the time that `gitml register` takes."""
-    sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
-    digest = external_digest(model, sha256, "here")
-    name = artifact.relative_to(root).as_posix()
-    record = Record(
-        model=model, version=name_of(digest, created), digest=digest, created=created, origin="external",
-        source="here", artifact=name, files={name: File(sha256=sha256, size=artifact.stat().st_size)},
-        signature=SIGNATURE,
-    )  # fmt: skip
-    write_record(root, record)
-    return record
 
 
 @pytest.fixture(autouse=True)
@@ -88,26 +67,6 @@ def data(tmp_path: Path) -> Path:
             table.to_parquet(folder / name)
     (folder / "README.md").write_text("not a table")
     return folder
-
-
-def rows(count: int, seed: int) -> pd.DataFrame:
-    return columns(count, seed + 5).assign(flight=[f"{seed}-{number:04}" for number in range(count)])
-
-
-def call(data: Path, **changes: object) -> ScoreCall:
-    return ScoreCall(**{"input": str(data), "output": str(data.parent / "scores"), **changes})
-
-
-def found(output: Path) -> pd.DataFrame:
-    tables = [parquet.read_table(p, partitioning=None).to_pandas() for p in sorted(output.rglob("[!._]*.parquet"))]
-    return pd.concat(tables).sort_values("flight", ignore_index=True)
-
-
-def expected(*seeds: int) -> pd.DataFrame:
-    table = pd.concat([rows(100, seed) for seed in seeds])
-    known = table.assign(carrier=table["carrier"].where(table["carrier"] != "ZZ", "?"))
-    answers = fitted("boosting").predict_proba(known.drop(columns="flight"))[:, 1]
-    return pd.DataFrame({"flight": table["flight"], "p_late": answers}).sort_values("flight", ignore_index=True)
 
 
 def test_every_format_is_scored_in_its_order_and_the_ids_are_passed_on(app: Path, data: Path) -> None:
@@ -209,7 +168,7 @@ def test_a_word_that_the_model_refuses_is_told_with_its_row_in_the_file() -> Non
     batches = pa.Table.from_pandas(table, preserve_index=False).to_batches(max_chunksize=2)
     work = ScoreWork(constant(0, score=strict), None)
     with pytest.raises(UsageError, match=r"^carrier in row 3: expected a word that the model knows"):
-        list(work(iter(batches), {}))
+        list(work(iter(batches), {}, RejectedRows()))
 
 
 def test_labels_called_like_the_answer_are_passed_on_beside_it(app: Path, tmp_path: Path) -> None:

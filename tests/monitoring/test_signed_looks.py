@@ -92,7 +92,7 @@ def test_a_signed_look_says_all_that_the_report_needs(branch: LookBranch, detail
 
 def test_a_key_for_looks_signs_nothing_else_and_verdicts_are_no_statements() -> None:
     # What KPIs did is told and never asked for.
-    assert widened(("look",)) == ("look", "impact")
+    assert widened(("look",)) == ("look", "impact", "bias")
     # Policies from before looks were signed named the purpose `drift`.
     assert widened(("drift",)) == ("drift", "look")
     assert {kind for kind, row in KINDS.items() if row.said_by} == {"quality", "drift", "harm"}

@@ -97,7 +97,7 @@ def altered(one: Believed, **changes: Any) -> Believed:
 
 PROOFS = (
     proof("trained", by="ada"),
-    proof("evaluated", details={"latency_ms_p95": 4.5, "rows": 300, "parity": True}),
+    proof("evaluated", details={"latency_ms_p95": 4.5, "rows_per_second": 9000.0, "rows": 300, "parity": True}),
     proof("reproduced"),
     proof("promoted", environment="staging"),
     proof("reviewed", version=OLD, artifact=OLD_FILE, by="rita"),
@@ -216,6 +216,7 @@ def rules(**changes: Any) -> Policy:
                     "data_age": "60d",
                     "size": "50MB",
                     "latency": "20ms",
+                    "capacity": "500/s",
                     "slices": [{"column": "origin", "metric": "auc", "at_least": 0.6, "min_rows": 500}],
                     "fairness": [{"column": "origin", "metric": "recall", "ratio_at_least": 0.8, "min_rows": 500}],
                     "audit_age": "365d",

@@ -48,12 +48,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     words = ["start", "--data-dir", str(folder), "--only", "kafka", "--kafka-port", str(port)]
     assert BROKER
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([BROKER, *words], stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen([BROKER, *words], stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
         AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
+        # What was started is a wrapper: the broker is its child.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 

@@ -19,6 +19,7 @@ from gitml.output import Live, note, paint, printable, seconds, show, show_json
         "gitml score delay@3f2a --input april.csv --output april/ --keep flight",
         "gitml score delay@production --input flights/ --output scores/ --log --id flight",
         "gitml score delay --input s3://bucket/flights --output s3://bucket/scores --workers 4",
+        "gitml score delay --input flights/ --output scores/ --engine spark --master spark://host:7077 --reject",
     )
 )
 @click.argument("reference", metavar="MODEL@ENVIRONMENT|DIGEST")
@@ -38,12 +39,18 @@ from gitml.output import Live, note, paint, printable, seconds, show, show_json
     metavar="COLUMN",
     help="Pass this column on; '*' for all. Default: those that the model does not take.",
 )
+@click.option("--reject", is_flag=True, help="Leave rows that do not fit out: they go to FOLDER/_rejected, with why.")
 @click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Processes; each takes a file at a time.",
+    "--engine",
+    "name",
+    metavar="NAME",
+    default="",
+    help="What runs it: local, spark or ray. Default: as gitml.yaml says, else local.",
+)
+@click.option("--master", default="", metavar="URL", help="The engine's cluster; without one it runs on this machine.")
+@click.option("--memory", default="", metavar="SIZE", help="Of a process of the engine, such as 4g.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Processes on this machine; each takes a file at a time. Default: 1."
 )
 @click.option(
     "--log",
@@ -60,7 +67,7 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
 
     One file of scores for each file of the input, in its order of rows. A file is scored exactly once: what is done is
     noted in the output folder, and the same call goes on where an earlier one stopped. Rows that do not fit the
-    version's signature end it with the row and what is wrong there.
+    version's signature end it with the row and what is wrong there; with --reject they are left out and counted.
 
     With --log, inputs and answers are traffic like a server's, without private columns: each file is one request, and
     counts once however often the same version scores it. Labels name the request and the row, or the ids of --id.
@@ -69,12 +76,16 @@ def score(ctx: click.Context, /, reference: str, *, as_json: bool, **options: An
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from gitml.inference.score import ScoreCall
     from gitml.inference.score import score as run
+    from gitml.inference.scoreengine import EngineWish
 
+    engine = EngineWish(options.pop("name"), options.pop("workers") or 0, options.pop("master"), options.pop("memory"))
     options["log"] = _log(ctx, options.pop("log"), options.pop("id_column"))
     options["input"], options["keep"] = options.pop("source"), options["keep"] or None
     progress = _Progress()
     with Live("  scoring", progress.line):
-        result = run(root_of(ctx), reference, ScoreCall(**options, tell=progress.read, say=progress.done))
+        result = run(
+            root_of(ctx), reference, ScoreCall(**options, engine=engine, tell=progress.read, say=progress.done)
+        )
     if as_json:
         show_json(_json(result))
     else:
@@ -119,6 +130,9 @@ def _show(result: Any, output: str, progress: _Progress) -> None:
     show(f"{head}{again}, {result.rows:,} rows in {printable(output)}  ({seconds(took)})")
     for column, count in sorted(result.unknown.items()):
         note(f"{printable(column)}: {count:,} {'word' if count == 1 else 'words'} that the model does not know")
+    if result.rejected:
+        where = printable(f"{output.rstrip('/')}/_rejected")
+        note(f"left out, for they do not fit: {result.rejected:,} row{'s'[: result.rejected > 1]}, in {where}")
     if result.left_out:
         more = f" and {len(result.left_out) - 1} more" if len(result.left_out) > 1 else ""
         note(f"left out, no table by its ending: {printable(result.left_out[0])}{more}")
@@ -131,7 +145,7 @@ def _files(count: int) -> str:
 def _json(result: Any) -> dict[str, Any]:
     return {
         **picked(result.record, "model", "version"),
-        **picked(result, "rows", "unknown", "left_out"),
+        **picked(result, "rows", "rejected", "unknown", "left_out"),
         "scored": [picked(n, "input", "output", "rows") for n in result.scored],
         "before": [picked(n, "input", "output", "rows") for n in result.before],
     }

@@ -2,10 +2,10 @@
 
 A ``Job`` is plain data and pickles, and ``make`` is called where the work is done, once per process: a model is loaded
 there and never travels. What ``make`` returns maps an iterator of batches to an iterator of batches, the shape of
-Spark's ``DataFrame.mapInArrow``; a Spark adapter parallelises the tasks over its executors, each of which calls
-``run_task``; a Ray adapter makes ``run_task`` a remote function, or an actor that keeps what ``make`` returned; a Flink
-adapter reads the tasks as a bounded source and calls ``run_task`` in a map. Whatever runs it, a file appears whole, and
-a task that is run twice gives the same file: exactly once per file needs nothing else of an engine.
+Spark's ``DataFrame.mapInArrow``. Engines spread the tasks, not the rows: whichever machine has a task reads its file
+and writes its file, so that no row passes through a JVM or an object store of the engine, and its order stays.
+Whatever runs it, a file appears whole, and a task that is run twice gives the same file: exactly once per file needs
+nothing else of an engine.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from gitml.engines.places import place_of
+from gitml.engines.rejects import Reject, RejectedRows
 from gitml.engines.tables import open_table, schema_of, write_table
 from gitml.errors import UsageError
 
@@ -31,14 +32,17 @@ class Work(Protocol):
         """The columns that come out of these; raises UsageError when they cannot be worked on."""
         ...
 
-    def __call__(self, batches: Batches, facts: dict[str, int]) -> Batches:
-        """May hold a batch or two, never all. ``facts`` takes counts of its own."""
+    def __call__(self, batches: Batches, facts: dict[str, int], reject: Reject) -> Batches:
+        """May hold a batch or two, never all. ``facts`` takes counts of its own, ``reject`` rows to leave out."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """One input file and the file that its rows become; paths or URLs. ``types``: the Arrow types of CSV columns."""
+    """One input file and the file that its rows become; paths or URLs. ``types``: the Arrow types of CSV columns.
+
+    ``rejects``: the file of rows that the work rejects, written if there are any.
+    """
 
     name: str
     source: str
@@ -46,14 +50,16 @@ class Task:
     format: str
     output_format: str
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    rejects: str = ""
 
 
 class Done(NamedTuple):
-    """``rows`` were written for the task. ``facts`` are counts of the work's own, added up."""
+    """``rows`` were written for the task, ``rejected`` to its other file. ``facts``: counts of the work's own."""
 
     task: Task
     rows: int
     facts: Mapping[str, int]
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,22 @@ class MapJob:
 
     make: Callable[[], Work]
     batch_rows: int = 16_384
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine runs the tasks, and with what.
+
+    ``workers``: processes on this machine. ``master``: URL of a cluster; '' for this machine. ``memory``: of a process,
+    such as 4g. ``python``: that of the engine's own environment. ``packed``: workers get that environment sent.
+    """
+
+    name: str = "local"
+    workers: int = 1
+    master: str = ""
+    memory: str = ""
+    python: str = ""
+    packed: bool = False
 
 
 class Engine(Protocol):
@@ -106,5 +128,9 @@ def run_task(task: Task, work: Work, batch_rows: int, tell: Callable[[int], None
     source = place_of(task.source)
     with naming(task.name), open_table(source, task.format, batch_rows, task.types) as batches:
         schema = work.schema(schema_of(source, task.format, task.types))
-        write_table(place_of(task.target), task.output_format, schema, counted(work(read(batches), facts)))
-    return Done(task, written[0], facts)
+        with RejectedRows() as rejected:
+            out = counted(work(read(batches), facts, rejected))
+            write_table(place_of(task.target), task.output_format, schema, out)
+            if rejected.rows:
+                write_table(place_of(task.rejects), task.output_format, *rejected.found())
+    return Done(task, written[0], facts, rejected.rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,8 @@ class StoragePlace:
             _upload(self.filesystem, self.path, fill)
             return
         self.local.parent.mkdir(parents=True, exist_ok=True)
-        hidden = self.local.with_name(f".{self.local.name}.{os.getpid()}.tmp")
+        # Machines that share a disk may have the same number for two processes.
+        hidden = self.local.with_name(f".{self.local.name}.{uuid.uuid4().hex}.tmp")
         try:
             with hidden.open("wb") as stream:
                 fill(stream)

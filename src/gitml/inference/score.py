@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gitml.engines import ENGINES, MapJob, Task
+from gitml.engines import ENGINES, EngineSettings, MapJob, Task
 from gitml.engines.base import naming
 from gitml.engines.places import StoragePlace, StoredFile, place_of
 from gitml.engines.tables import format_of, schema_of
 from gitml.errors import OutsideError, UsageError
 from gitml.git.tree import WorkTree
 from gitml.inference.clone import CloneShelf
-from gitml.inference.scorefiles import Inputs, Notes, Scored, inputs_at, refuse_overlap, targets
+from gitml.inference.scoreengine import EngineWish, settings_for
+from gitml.inference.scorefiles import REJECTED, Inputs, Notes, Scored, inputs_at, refuse_overlap, targets
 from gitml.inference.scorelog import ScoredData, ScoreLog, logging_scores
+from gitml.inference.scorepacked import packed
 from gitml.inference.scorework import Scoring, csv_types
 from gitml.refs import Reference, parse
 from gitml.registry import Record, deployment_in, pinned, resolve
@@ -24,11 +26,13 @@ from gitml.spec import load_application
 # So many inputs are looked at before anything is scored: an hour of scoring should not end at a missing column.
 _LOOKED_AT = 200
 BATCH_ROWS = 16_384
+CsvTypes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class ScoreCall:
-    """``output_format``: parquet, csv or arrow. ``keep``: see ``Scoring``. ``engine``: a name of ``ENGINES``.
+    """``output_format``: parquet, csv or arrow. ``keep``, ``reject``: see ``Scoring``. ``engine``: what is set there
+    goes before what gitml.yaml says of the model and environment.
 
     ``log``: where the rows are told as traffic; private columns are those of ``gitml.yaml``. ``tell`` hears of rows
     read, ``say`` of each file done.
@@ -38,8 +42,8 @@ class ScoreCall:
     output: str
     output_format: str = "parquet"
     keep: tuple[str, ...] | None = None
-    workers: int = 1
-    engine: str = "local"
+    reject: bool = False
+    engine: EngineWish = field(default_factory=EngineWish)
     log: ScoreLog = field(default_factory=ScoreLog)
     tell: Callable[[int], None] = lambda rows: None
     say: Callable[[Scored], None] = lambda note: None
@@ -59,6 +63,11 @@ class Result:
         return sum(note.rows for note in (*self.scored, *self.before))
 
     @property
+    def rejected(self) -> int:
+        """Rows that were left out."""
+        return sum(note.rejected for note in (*self.scored, *self.before))
+
+    @property
     def unknown(self) -> dict[str, int]:
         """Column → words that are none of the signature's categories."""
         found: dict[str, int] = {}
@@ -75,11 +84,16 @@ class _Work:
     tasks: Sequence[Task]
     notes: Notes
     call: ScoreCall
+    settings: EngineSettings
 
 
 def score(root: Path, reference: str, call: ScoreCall) -> Result:
     """Called again it goes on where it stopped. Raises RefError, OutsideError, UsageError for a wrong input."""
     record, types, scoring = _scoring(root, parse(reference), call)
+    environment = _environment(root, parse(reference))
+    settings = settings_for(call.engine, scoring.models[record.model].run, environment)
+    if call.reject and call.log.folder:
+        raise UsageError("--reject leaves rows out, and --log tells of all of them", "score without one of the two")
     inputs, output = inputs_at(call.input), place_of(call.output)
     refuse_overlap(inputs, output)
     plan = targets(inputs.files, call.output_format)
@@ -88,15 +102,15 @@ def score(root: Path, reference: str, call: ScoreCall) -> Result:
     with notes.held():
         notes.bind(run)
         before = {e.name: note for e in inputs.files if (note := notes.done(e, plan[e.name]))}
-        tasks = [_task(inputs, n, output / plan[n], call, types) for n in plan if n not in before]
-        job = _job(tasks, scoring, call) if tasks else None
+        tasks = [_task(inputs, n, output, plan[n], call, types) for n in plan if n not in before]
+        job = _job(tasks, scoring, settings) if tasks else None
         for task in tasks:
             notes.clear(task.name, plan[task.name])
-        data = ScoredData(record, _environment(root, parse(reference)), inputs.base, output, call.output_format, types)
+        data = ScoredData(record, environment, inputs.base, output, call.output_format, types)
         with logging_scores(_without_private(root, call.log), data) as tell:
             for note in before.values():  # scored, and perhaps killed before it was logged
                 tell(note)
-            scored = tuple(_told(_score(_Work(inputs, plan, tasks, notes, call), job), tell)) if job else ()
+            scored = tuple(_told(_score(_Work(inputs, plan, tasks, notes, call, settings), job), tell)) if job else ()
         notes.finish(run, [*before.values(), *scored])
     return Result(record, scored, tuple(before.values()), inputs.left_out)
 
@@ -109,7 +123,7 @@ def _scoring(root: Path, reference: Reference, call: ScoreCall) -> tuple[Record,
     types = csv_types(record.signature)
     _refuse_another_pin(root, reference)
     CloneShelf(root).files(record, [record.artifact])  # what is not to be had is said before anything is written
-    return record, types, Scoring(root, models, record, call.keep)
+    return record, types, Scoring(root, models, record, call.keep, call.reject)
 
 
 def _refuse_another_pin(root: Path, reference: Reference) -> None:
@@ -143,30 +157,35 @@ def _run(record: Record, call: ScoreCall) -> dict[str, Any]:
         "artifact": record.files[record.artifact].sha256,
         "output_format": call.output_format,
         "keep": None if call.keep is None else list(call.keep),
+        **({"reject": True} if call.reject else {}),
     }
 
 
-def _task(inputs: Inputs, name: str, target: StoragePlace, call: ScoreCall, types: Mapping[str, Any]) -> Task:
-    kind = format_of(name) or ""
-    return Task(name, (inputs.base / name).address, target.address, kind, call.output_format, types)
+def _task(work: Inputs, name: str, output: StoragePlace, target: str, call: ScoreCall, types: CsvTypes) -> Task:
+    source, kind = (work.base / name).address, format_of(name) or ""
+    rejects = (output / REJECTED / target).address
+    return Task(name, source, (output / target).address, kind, call.output_format, types, rejects)
 
 
-def _job(tasks: Sequence[Task], scoring: Scoring, call: ScoreCall) -> MapJob:
+def _job(tasks: Sequence[Task], scoring: Scoring, settings: EngineSettings) -> MapJob:
     """Raises UsageError for the first input whose columns do not fit."""
-    work = scoring()
+    version = scoring.loaded()
+    work = scoring.work(version)
     for task in tasks[:_LOOKED_AT]:
         with naming(task.name):
             work.schema(schema_of(place_of(task.source), task.format, task.types))
-    return MapJob((lambda: work) if call.workers == 1 else scoring, BATCH_ROWS)
+    if settings.name != "local":
+        return MapJob(packed(scoring, version, CloneShelf(scoring.root)), BATCH_ROWS)
+    return MapJob((lambda: work) if settings.workers == 1 else scoring, BATCH_ROWS)
 
 
 def _score(work: _Work, job: MapJob) -> Iterator[Scored]:
     known = {entry.name: entry for entry in work.inputs.files}
-    with ENGINES[work.call.engine](work.call.workers) as engine:
+    with ENGINES[work.settings.name](work.settings) as engine:
         for done in engine.map(job, iter(work.tasks), work.call.tell):
             entry = known[done.task.name]
             _refuse_changed(work.inputs, entry)
-            note = Scored(*entry, work.plan[entry.name], done.rows, dict(done.facts))
+            note = Scored(*entry, work.plan[entry.name], done.rows, dict(done.facts), done.rejected)
             work.notes.add(note)
             work.call.say(note)
             yield note

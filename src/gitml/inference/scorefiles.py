@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +20,15 @@ from gitml.jsontext import pretty
 
 _NOTES = "_gitml"
 MANIFEST = "_manifest.json"
+REJECTED = "_rejected"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The note of one file: ``size`` and ``modified`` of the input as it was, ``unknown`` words by column."""
+    """The note of one file: ``size`` and ``modified`` of the input as it was, ``unknown`` words by column.
+
+    ``rejected``: rows that were left out, and lie in the file of that name below ``REJECTED``.
+    """
 
     input: str
     size: int
@@ -31,6 +36,7 @@ class Scored:
     output: str
     rows: int
     unknown: Mapping[str, int]
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,10 +114,10 @@ class Notes:
         if before != run and not self._begun():
             _write(place, run)
             return
-        for key, value in run.items():
-            if before.get(key) != value:
+        for key in {**before, **run}:
+            if before.get(key) != run.get(key):
                 raise UsageError(
-                    f"{self.place.path} holds scores with {key} {before.get(key)}, asked for is {value}",
+                    f"{self.place.path} holds scores with {key} {before.get(key)}, asked for is {run.get(key)}",
                     "name another folder with --output",
                 )
 
@@ -139,17 +145,33 @@ class Notes:
         place = self._note(name)
         if place.exists():
             place.delete()
-        output = self.place / target
-        for half in output.local.parent.glob(f".{output.name}.*.tmp") if output.local else ():
-            half.unlink(missing_ok=True)
+        rejects = self.place / REJECTED / target
+        if rejects.exists():
+            rejects.delete()
+        for output in (self.place / target, rejects):
+            name = f".{glob.escape(output.name)}.*.tmp"
+            for half in output.local.parent.glob(name) if output.local else ():
+                half.unlink(missing_ok=True)
 
     def add(self, note: Scored) -> None:
         _write(self._note(note.input), asdict(note))
 
     def finish(self, run: Mapping[str, Any], notes: Sequence[Scored]) -> None:
-        """The list of all files, written when all are there."""
+        """The list of all files, written when all are there. What workers left that were killed at one goes."""
+        self._sweep({note.output for note in notes})
         files = [asdict(note) for note in sorted(notes, key=lambda n: n.input)]
-        _write(self.place / MANIFEST, {**run, "rows": sum(n.rows for n in notes), "files": files})
+        counts = {"rows": sum(n.rows for n in notes), "rejected": sum(n.rejected for n in notes)}
+        _write(self.place / MANIFEST, {**run, **counts, "files": files})
+
+    def _sweep(self, outputs: set[str]) -> None:
+        for place in (self.place, self.place / REJECTED):
+            if place.local is None:
+                continue
+            for folder in {(place.local / name).parent for name in outputs}:
+                for half in folder.glob(".*.tmp"):
+                    whole = half.name[1:].rpartition(".tmp")[0].rpartition(".")[0]
+                    if (folder / whole).relative_to(place.local).as_posix() in outputs:
+                        half.unlink(missing_ok=True)
 
     def _note(self, name: str) -> StoragePlace:
         return (

@@ -73,7 +73,18 @@ def recorded_environment(root: Path, lock: str, python: str, watch: Watch) -> St
     with filelock.FileLock(f"{folder}.lock"):
         if not _works(folder, minor):
             _build(folder, base, root, lock, watch)
-        note = json.loads((folder / _COMPLETE).read_bytes())
+    return _noted(folder)
+
+
+def built_environment(lock: Path, python: str) -> StageEnvironment | None:
+    """What ``recorded_environment`` has built of the file ``lock`` already, or None."""
+    minor = ".".join(python.split(".")[:2])
+    folder = environments_folder() / _name(lock, minor)
+    return _noted(folder) if _works(folder, minor) else None
+
+
+def _noted(folder: Path) -> StageEnvironment:
+    note = json.loads((folder / _COMPLETE).read_bytes())
     return StageEnvironment(_python_of(folder), note["python"], tuple(note["unlocked"]))
 
 

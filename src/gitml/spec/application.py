@@ -27,6 +27,7 @@ from gitml.fields import (
     WebAddress,
     WrongValueError,
 )
+from gitml.spec.batchrun import RunSpec
 from gitml.spec.bias import Bias
 from gitml.spec.card import Card
 from gitml.spec.holdout import HoldOut
@@ -154,6 +155,7 @@ class Model(FileSection):
         default_factory=dict,
         description="The models that it is built on, by name: `answers`, `features`, or more of it.",
     )
+    run: RunSpec = Field(default_factory=RunSpec, description="What it runs on: the engine of its batches.")
 
     @model_validator(mode="after")
     def _has_format(self) -> Self:
