@@ -137,6 +137,14 @@ def test_whole_numbers_with_gaps_as_pandas_writes_them_are_whole_numbers(tmp_pat
     assert csv_rows(out, types) == {"n": [1, None, 2**53 + 1], "c": ["", None, "NA"]}
 
 
+def test_codes_that_begin_with_a_zero_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("postcode,rate,year,n\n01067,0.5,2026,07\n,0.25,,8\n10115,,-3,9\n")
+    found = csv_rows(path, {"n": pa.int64()})
+    assert found["postcode"] == ["01067", None, "10115"]
+    assert (found["rate"], found["year"], found["n"]) == ([0.5, 0.25, None], [2026, None, -3], [7, 8, 9])
+
+
 def test_a_fraction_where_a_whole_number_is_wanted_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("n\n1\n1.5\n")

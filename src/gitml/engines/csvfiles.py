@@ -2,8 +2,8 @@
 
 In a column of words only the empty cell without quotes is missing: ``NA``, ``null``, ``None`` and ``""`` are words like
 others. In a column of numbers those mean that there is none, and ``1.0`` is a whole number where one is wanted: pandas
-writes whole numbers so as soon as one is missing. Arrow knows such words for all columns or for none, so it reads the
-numbers as words, and they are converted here.
+writes whole numbers so as soon as one is missing. In a column that nothing is known of, ``01067`` is a code. Arrow knows
+such words for all columns or for none, so it reads the numbers as words, and they are converted here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class CsvFile:
     def __init__(self, stream: Any, types: Mapping[str, pa.DataType], *, is_gzip: bool) -> None:
         head = _head(stream.read(2 * BLOCK), is_gzip)
         stream.seek(0)
-        self.schema = _schema(csv.open_csv(io.BytesIO(head), _options()).schema, types)
+        found = csv.open_csv(io.BytesIO(head), _options()).schema
+        self.schema = _schema(found, {**_coded(head, found), **types})
         read_as = {f.name: pa.string() if _is_converted(f.type) else f.type for f in self.schema}
         convert = csv.ConvertOptions(
             column_types=read_as, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
@@ -53,6 +54,17 @@ def _head(content: bytes, is_gzip: bool) -> bytes:
 
 def _options() -> csv.ReadOptions:
     return csv.ReadOptions(block_size=BLOCK, use_threads=False)
+
+
+def _coded(head: bytes, found: pa.Schema) -> dict[str, pa.DataType]:
+    """Columns of digits that begin with a zero, such as postcodes: ``007`` is another one than ``7``."""
+    names = [f.name for f in found if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
+    if not names:
+        return {}
+    convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
+    table = csv.open_csv(io.BytesIO(head), _options(), convert_options=convert).read_next_batch()
+    codes = {n: pc.any(pc.match_substring_regex(table.column(n), r"^\s*[-+]?0[0-9]")).as_py() for n in names}
+    return {name: pa.string() for name, is_code in codes.items() if is_code}
 
 
 def _schema(found: pa.Schema, types: Mapping[str, pa.DataType]) -> pa.Schema:
