@@ -2,8 +2,8 @@
 
 In a column of words only the empty cell without quotes is missing: ``NA``, ``null``, ``None`` and ``""`` are words like
 others. In a column of numbers those mean that there is none, and ``1.0`` is a whole number where one is wanted: pandas
-writes whole numbers so as soon as one is missing. In a column that nothing is known of, ``01067`` is a code. Arrow knows
-such words for all columns or for none, so it reads the numbers as words, and they are converted here.
+writes whole numbers so as soon as one is missing. In a column that nothing is known of, ``01067`` is a code. Arrow
+knows such words for all columns or for none, so it reads the numbers as words, and they are converted here.
 """
 
 from __future__ import annotations
