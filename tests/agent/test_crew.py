@@ -76,6 +76,7 @@ def counted(url: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.nightly
 def test_what_one_of_them_cannot_load_none_of_them_serves(tmp_path: Path) -> None:
     with two(tmp_path) as (crew, url):
         before = sound(tmp_path / "c", "d")

@@ -85,6 +85,7 @@ def test_from_no_guards_to_all_that_can_be_set_and_the_rest_is_said(place: Place
     assert (found["signing key"]["mark"], found["keys"]["mark"]) == ("ok", "ok")
 
 
+@pytest.mark.nightly
 def test_what_is_asked_already_is_kept(place: Place) -> None:
     place.ada.protect(required_status_checks={"strict": True, "contexts": ["ours"]})
     place.points("--fix")
@@ -122,6 +123,7 @@ def test_each_gap_in_the_rules_is_named(place: Place) -> None:
         assert [word for word in said if word not in found["what"]] == []
 
 
+@pytest.mark.nightly
 def test_the_status_is_pinned_to_the_jobs_app_once_the_gate_has_run(place: Place) -> None:
     source = "source of the status"
     found = place.points("--fix")[source]
@@ -135,6 +137,7 @@ def test_the_status_is_pinned_to_the_jobs_app_once_the_gate_has_run(place: Place
     assert "fixed" not in place.points("--fix"), "whoever posts it afterwards"
 
 
+@pytest.mark.nightly
 def test_a_key_that_branches_could_read_is_no_secret(place: Place) -> None:
     place.points("--fix")
     secret(place.ada, "environments/gitml")
@@ -144,6 +147,7 @@ def test_a_key_that_branches_could_read_is_no_secret(place: Place) -> None:
     assert (found["mark"], "any branch reads it" in found["what"]) == ("missing", True)
 
 
+@pytest.mark.nightly
 def test_an_environment_for_others_too(place: Place) -> None:
     place.ada.put("environments/gitml")
     found = place.points()["environment gitml"]
@@ -156,6 +160,7 @@ def test_an_environment_for_others_too(place: Place) -> None:
     assert "remove all but main" in found["todo"], "what is there is taken away by people"
 
 
+@pytest.mark.nightly
 def test_keys_that_end_soon_or_may_not_sign_everything(place: Place) -> None:
     write(place.toy, {"policy.yaml": POLICY + keys("gate, approved")})
     found = place.points()["keys"]
@@ -167,6 +172,7 @@ def test_keys_that_end_soon_or_may_not_sign_everything(place: Place) -> None:
     assert place.points()["keys"]["mark"] in ("unknown", "missing"), "missing once that day is over"
 
 
+@pytest.mark.nightly
 def test_people_who_are_not_there_or_are_others_or_may_not_write(place: Place) -> None:
     text = POLICY.replace("[olga]", "[{login: olga, id: 99999}, nobody-here]").replace("[rita]", "[eve]")
     write(place.toy, {"policy.yaml": text})
@@ -183,6 +189,7 @@ def test_lines_after_the_block_and_a_missing_block(place: Place) -> None:
     assert place.mark("owners") == "missing"
 
 
+@pytest.mark.nightly
 def test_who_may_not_administrate_learns_what_can_be_seen_and_fixes_nothing(place: Place) -> None:
     found = place.points("--fix", token="olga")
     assert found["not fixed"]["mark"] == "missing"
@@ -190,6 +197,7 @@ def test_who_may_not_administrate_learns_what_can_be_seen_and_fixes_nothing(plac
     assert place.ada.call("GET", "branches/main/protection").status_code == 404
 
 
+@pytest.mark.nightly
 def test_another_default_branch_than_the_workflows_listen_to(place: Place) -> None:
     text = (place.toy / "gitml.yaml").read_text()
     write(place.toy, {"gitml.yaml": f"{text}ci: {{branch: trunk}}\n"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from gitml.cijobs.push import BOT
 from gitml.derivation import proposal, retrain
 from gitml.derivation.claim import Claim
@@ -114,6 +116,7 @@ def test_a_stale_main_is_trained_first(retrain_town: Make) -> None:
     assert town.run().how == "opened"
 
 
+@pytest.mark.nightly
 def test_when_main_gets_another_pipeline_its_branch_begins_anew_within_the_quota(retrain_town: Make) -> None:
     town = retrain_town()
     town.rules(runs=2)

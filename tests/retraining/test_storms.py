@@ -165,7 +165,8 @@ def _comments(town: RetrainTown, number: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["closed", pytest.param("branch deleted", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("how", ["closed", "branch deleted"])
 def test_what_people_end_by_hand_comes_back_with_a_new_alarm_alone(retrain_town: Make, how: str) -> None:
     town = retrain_town()
     town.alarm()
