@@ -124,7 +124,7 @@ $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml packages/gitml-sandbox/pyproject.to
 
 # torch comes by pip: pip reads the machine's own configuration, which may name a CPU build; uv does not.
 $(VENV)/.dev: $(VENV)/.demo pipelines/requirements-torch.lock
-	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx,kpi,site]' --group dev -c constraints/ci.txt
+	uv pip install -q -e packages/gitml-sandbox -e '.[report,sandbox,serve,onnx,kpi,stream,site]' --group dev -c constraints/ci.txt
 	python -c 'import torch' 2>/dev/null || python -m pip install -q --disable-pip-version-check -r pipelines/requirements-torch.lock
 	uv pip install -q -r pipelines/requirements-torch.lock
 	@touch $@

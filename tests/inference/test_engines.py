@@ -33,7 +33,7 @@ from gitml.pipelines.enginevenv import built_engine
 from gitml.process import start, stop
 from gitml.spec import load_application
 from gitml.spec.batchrun import BatchEngine
-from scoring import APPLICATION, expected, register, rows
+from scorekit import APPLICATION, expected, register, rows
 from serving_models import fitted, saved
 
 HEAVY = [pytest.mark.engines, pytest.mark.nightly, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -29,7 +29,7 @@ from gitml.inference.scorefiles import MANIFEST, Notes
 from gitml.inference.scorework import ScoreWork
 from gitml.models.fields import UNKNOWN
 from gitml.registry import Record
-from scoring import APPLICATION, call, expected, found, register, rows
+from scorekit import APPLICATION, call, expected, found, register, rows
 from serving_models import columns, fitted, saved
 from serving_server import constant
 
