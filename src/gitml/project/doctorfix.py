@@ -14,10 +14,10 @@ from gitml.forges.governed import GovernedForge, Protection
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.git.ledger import LOOKS
 from gitml.http import HttpError
+from gitml.project.doctorforge import wanted_schedules
 from gitml.project.doctorlooks import signs_looks
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import contexts_of, wanted
-from gitml.project.render import schedules
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY
 
@@ -64,7 +64,7 @@ def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterato
 
 def _own(root: Path, forge: GovernedForge) -> bool:
     """Whether what only this forge needs is otherwise now."""
-    wanted = schedules(root)
+    wanted = wanted_schedules(root)
     return forge.guards.own(wanted) != forge.guards.own(wanted, fix=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitml.errors import SpecError
 from gitml.forges.base import Branch
 from gitml.forges.governed import ForgeCheck, GovernedForge
 from gitml.project.doctorpoint import Mark, Point
@@ -22,7 +23,15 @@ _WORDS = {
 
 def own_points(root: Path, forge: GovernedForge) -> Iterator[Point]:
     """What only this forge needs."""
-    yield from (_point(check) for check in forge.guards.own(schedules(root)))
+    yield from (_point(check) for check in forge.guards.own(wanted_schedules(root)))
+
+
+def wanted_schedules(root: Path) -> dict[str, str]:
+    """None where no pipeline can be rendered: the point `workflows` says why."""
+    try:
+        return schedules(root)
+    except SpecError:
+        return {}
 
 
 def _point(check: ForgeCheck) -> Point:
