@@ -20,7 +20,7 @@ from gitml.inference.serveprocesses import serve_processes
 from gitml.serving.listener import Listen
 
 # Requests at a time: as many as keep one process busy, so that it answers those that come together by one call.
-TOGETHER = 16
+TOGETHER = 32
 _WARM = 0.5  # seconds
 _LEAST = 50
 
