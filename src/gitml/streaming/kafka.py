@@ -8,7 +8,7 @@ do not see.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +72,7 @@ class KafkaBroker:
         common = {"bootstrap.servers": source.servers, **dict(source.settings), **dict(settings)}
         self._target, self._dead, self._source = target.topic, dead, source.topic
         self._received: dict[tuple[str, int], int] = {}
+        self._lost = False
         self._producer = Producer(
             {
                 **common,
@@ -104,9 +105,14 @@ class KafkaBroker:
             raise OutsideError(f"Kafka at {source.servers} does not answer: {said(exc)}") from exc
 
     def receive(self, most: int, seconds: float) -> Sequence[StreamMessage]:
+        self._lost = False
         found = self._consumed(1, 1.0)
         if found and most > 1:
             found += self._consumed(most - 1, seconds)
+        if self._lost:
+            # Some may be another process's by now, and the generation is a new one: committing them would double them.
+            self._rewind({(one.position.topic, one.position.partition) for one in found})
+            return ()
         for message in found:
             self._received[message.position.topic, message.position.partition] = message.position.offset + 1
         return found
@@ -170,10 +176,10 @@ class KafkaBroker:
             self._retried(lambda: self._producer.abort_transaction(_SECONDS))
         self._rewind()
 
-    def _rewind(self) -> None:
-        """What was received and not committed comes again."""
+    def _rewind(self, of: Container[tuple[str, int]] | None = None) -> None:
+        """What was received and not committed comes again; ``of``: of these partitions alone, if they are ours."""
         try:
-            mine = self._consumer.assignment()
+            mine = [one for one in self._consumer.assignment() if of is None or (one.topic, one.partition) in of]
             for place in self._consumer.committed(mine, _SECONDS) if mine else ():
                 if place.offset < 0:
                     place.offset = self._consumer.get_watermark_offsets(place, _SECONDS)[0]
@@ -181,15 +187,14 @@ class KafkaBroker:
         except KafkaException as exc:
             raise OutsideError(f"Kafka does not say where to go on: {said(exc)}") from exc
 
-    def _revoked(self, _consumer: Consumer, places: Sequence[TopicPartition]) -> None:
+    def _revoked(self, _consumer: Consumer, _places: Sequence[TopicPartition]) -> None:
         # Between two batches nothing is open; another process goes on from what was committed.
-        for place in places:
-            self._received.pop((place.topic, place.partition), None)
+        self._lost, self._received = True, {}
 
     def lag(self) -> int:
         waiting = 0
-        for place in self._consumer.position(self._consumer.assignment()):
-            with suppress(KafkaException):
+        with suppress(KafkaException):
+            for place in self._consumer.position(self._consumer.assignment()):
                 bounds = self._consumer.get_watermark_offsets(place, cached=True)
                 if bounds and place.offset >= 0:
                     waiting += max(0, bounds[1] - place.offset)
