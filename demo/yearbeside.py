@@ -114,13 +114,17 @@ def take_back(year: Year, why: str) -> None:
 
 
 def put_back(year: Year, bad: str) -> None:
-    """Code, params and what was trained, as they were before a version that is gone."""
+    """Code, params and what was trained, as main had them before a version that is gone."""
     town = year.town
     town.fresh()
-    before = town.git("log", "-1", "--format=%H", "--", f"models/{MODEL}/versions/{bad}.json").strip()
+    # The merge that brought it: its branch may have changed the code before it trained.
+    words = ("log", "-1", "--first-parent", "--format=%H", "--", f"models/{MODEL}/versions/{bad}.json")
+    before = f"{town.git(*words).strip()}^"
     town.git("checkout", "-q", "-B", "back")
-    town.git("checkout", "-q", f"{before}^", "--", "pipelines", "params.yaml", "dvc.lock", "artifacts")
+    town.git("checkout", "-q", before, "--", "pipelines", "params.yaml", "dvc.lock", "artifacts")
     town.push("back", f"As before {bad}")
     number = town.open_pull("back", f"As before {bad}")
     said = town.approve(number, "olga")
     need(said.startswith("success"), f"#{number}: {said}")
+    town.fresh()
+    need(not town.git("diff", "--name-only", before, "--", "pipelines"), "the pipeline is not what it was")
