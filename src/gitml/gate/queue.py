@@ -21,7 +21,7 @@ from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.git.merges import changes
 
-_QUEUED = "gh-readonly-queue"
+_QUEUED, _MOST = "gh-readonly-queue", 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def waiting(place: Place) -> tuple[Queue, ...]:
     tip = place.newest().commit
     below = place.remote.git(place.root, "ls-remote", place.remote.url, f"refs/heads/{_QUEUED}/{place.branch}/*")
     heads = dict.fromkeys(line.partition("\t")[0] for line in below.decode("utf-8", "replace").splitlines())
+    heads = dict.fromkeys(list(heads)[:_MOST])
     taken = {pull.head.commit for pull in place.forge.pulls.all_open()} if heads else set()
     return tuple(Queue(tip, head) for head in heads if head not in taken)
 
