@@ -16,7 +16,7 @@ from ci.test_jenkins import NASTY, governed
 from conftest import git, gitml, write
 from gitml.ci.gitlab import render, schedules
 from gitml.errors import UsageError
-from gitml.project.render import Did, render_workflows
+from gitml.project.render import Did, render_workflows, workflows
 from gitml.spec.application import Application
 
 ALL = {**SHAPES, "governed": governed(), "governed folder": governed("apps/app")}
@@ -152,11 +152,11 @@ def test_what_gitlab_would_fill_in_is_refused(path: str) -> None:
 def test_one_command_moves_an_application(toy: Path) -> None:
     if not (toy / ".git").exists():
         git(toy, "init", "-q")
-    assert gitml(toy, "ci", "render", "--for", "github").code == 0
+    render_workflows(toy, ["github"])
     done = gitml(toy, "ci", "render", "--for", "gitlab", "--for", "github")
     assert done.code == 0, done.err
     assert (toy / ".gitlab-ci.yml").is_file()
-    assert gitml(toy, "ci", "check", "--for", "gitlab", "--for", "github").code == 0
+    assert {file.change for file in workflows(toy, ["gitlab", "github"])} == {Did.SAME}
     (toy / ".gitlab/ci/gitml-train.yml").write_text("# Rendered from gitml.yaml: do not edit, run `gitml ci render`.\n")
     assert gitml(toy, "ci", "check", "--for", "gitlab").code == 1
     assert {file.change for file in render_workflows(toy, ["gitlab"])} == {Did.SAME, Did.CHANGED}
