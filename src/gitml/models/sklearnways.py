@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Seen(NamedTuple):
+class WayStep(NamedTuple):
     """A step that sees the column, as its input number ``place``."""
 
     step: Any
     place: int
 
 
-Way = tuple[Seen, ...]
+Way = tuple[WayStep, ...]
 
 
 def ways(model: Any, columns: Sequence[str]) -> dict[str, list[Way]]:
@@ -47,7 +47,7 @@ def _of_chain(steps: Sequence[Any], columns: Sequence[str]) -> dict[str, list[Wa
             }
         if getattr(step, "n_features_in_", len(columns)) != len(columns):
             break
-        so_far = {name: (*so_far[name], Seen(step, place)) for place, name in enumerate(columns)}
+        so_far = {name: (*so_far[name], WayStep(step, place)) for place, name in enumerate(columns)}
         if hasattr(step, "categories_"):
             break  # numbers from here on
     return {name: [way] for name, way in so_far.items()}
