@@ -186,6 +186,7 @@ def test_labels_over_http_are_kept_all_or_none_and_the_answer_says_what_is_wrong
      b'{"labels": [{"request_id": "\\ud800", "label": 1}]}', b'{"labels": [{"request_id": "a", "label": [1]}]}',
      b'{"labels": [{"request_id": "a", "label": 1' + b"0" * 400 + b"}]}",
      b'{"labels": [{"request_id": "a", "label": 1, "row": true}]}',
+     b'{"labels": [{"request_id": "a", "label": 1, "label": 0}]}',
      json.dumps({"labels": [{"request_id": "a" * 1001, "label": 1}]}).encode()],
 )  # fmt: skip
 def test_whatever_is_no_label_is_refused(tmp_path: Path, body: bytes) -> None:

@@ -70,7 +70,8 @@ def load(
     try:
         found = ensemble.opened(content, wanted, members) if format == "ensemble" else OPENERS[format](content, wanted)
         examples = _examples(wanted, samples)
-        made = Predictor(wanted, format, sha256, found.how, found.score, found.steady, examples, found.inside)
+        knowing = wanted.knowing(found.words)
+        made = Predictor(knowing, format, sha256, found.how, found.score, found.steady, examples, found.inside)
         return warmed(made)
     except (IntegrityError, UsageError) as exc:
         releases = skopsmodel.other_release(content) if format == "skops" and not _is_package_missing(exc) else ""

@@ -118,7 +118,8 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
             found = layer(found)
         return found.astype(np.float64)
 
-    return OpenedModel(score, "arrays")
+    words = {f.column: frozenset(f.words) for f in network.features if isinstance(f, Words)}
+    return OpenedModel(score, "arrays", words=words)
 
 
 def _described(content: bytes) -> Network:
