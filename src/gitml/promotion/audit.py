@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gitml import clock
+from gitml.ci.codeowners import PLACES
 from gitml.ci.table import RENDERERS, deciding
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
@@ -136,7 +137,7 @@ def _governed(prefix: str) -> tuple[str, ...]:
     folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     jobs = (f"{path}**" if path.endswith("/") else path for path in deciding(RENDERERS))
-    outside = (".github/**", *jobs, "CODEOWNERS", "docs/CODEOWNERS")
+    outside = tuple(dict.fromkeys((".github/**", *jobs, *PLACES)))
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
 
 
