@@ -153,6 +153,7 @@ def test_operations_shows_what_agents_told_of_each_hour(files: dict[str, bytes])
     assert "62,563 0.724" in text
     assert "7 0.011 %" in text
     assert "server-1 production 99.98 %" in text
+    assert "nothing of 7 hours before" in text
     assert page.count('class="spark"') == 5
     assert 'aria-label="requests an hour: at most 4,812 in 65 hours"' in page
     assert 'href="https://grafana.example.org/d/gitml/models?orgId=1"' in page
