@@ -289,6 +289,7 @@ def stretched(value: Any, words: str, most: int = 300) -> Any:
     return value
 
 
+@pytest.mark.nightly
 def test_no_page_grows_over_a_megabyte(facts: SiteFacts) -> None:
     """Whatever there is much of, and however long reasons are."""
     kept = {name: getattr(facts, name) for name in ("models", "commits", "deployments", "states", "stages", "looks")}
