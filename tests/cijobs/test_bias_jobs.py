@@ -122,6 +122,7 @@ def test_a_ratio_that_moves_beyond_its_interval_is_signed_and_in_the_log(counted
         counted.town.here, counted.known.env, AuditCall(fetch=True), now=counted.town.now + timedelta(hours=1)
     )
     assert not [one for one in found.findings if "bias" in one.subject]
+    assert [one.kind for one in found.looks] == ["bias", "bias"], "an export takes the counts along"
 
 
 def test_what_cannot_be_counted_stays_due(counted: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,9 @@ def audit(
         # By days, so that the same state gives the same bytes of an export.
         facts = replace(facts, reviewed_within=periods, at=f"{now:%Y-%m-%d}T00:00:00+00:00")
     looks = _of_looks(here, facts, _heads(here, ledger.LOOKS, fetch=asked.fetch))
-    return judge(replace(facts, looks=walk_looks(looks, now)), now)
+    wrong, seen = walk_looks(looks, now)
+    contents = {**facts.contents, **{one.blob: looks.contents[one.blob] for one in seen}}
+    return judge(replace(facts, looks=wrong, seen=seen, contents=contents), now)
 
 
 def _reviewed_within(main: Mainline) -> dict[str, float]:
