@@ -65,7 +65,9 @@ def audit(
     looks, hours = (
         _of_branch(here, facts, _heads(here, branch, fetch=asked.fetch)) for branch in (ledger.LOOKS, ledger.SERVED)
     )
-    return judge(replace(facts, looks=(*walk_looks(looks, now), *walk_hours(hours, now))), now)
+    wrong, seen = walk_looks(looks, now)
+    contents = {**facts.contents, **{one.blob: looks.contents[one.blob] for one in seen}}
+    return judge(replace(facts, looks=(*wrong, *walk_hours(hours, now)), seen=seen, contents=contents), now)
 
 
 def _reviewed_within(main: Mainline) -> dict[str, float]:
