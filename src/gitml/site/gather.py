@@ -44,6 +44,7 @@ from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
 from gitml.site.readreviews import reviewed
 from gitml.site.readserved import HOUR, WEEK, site_servers, site_traffic
+from gitml.site.readsizing import sized
 from gitml.site.readstages import site_feeds, site_stages
 from gitml.site.readstates import (
     shut_gates,
@@ -262,7 +263,7 @@ class _Gathering:
         declared = application.models if application else {}
         rules = policy.reviews if policy else ReviewPeriods()
         periods = {name: rules.within(model) for name, model in declared.items()}
-        return tuple(reviewed(m, events, periods.get(m.name), self.source.now) for m in found)
+        return tuple(sized(reviewed(m, events, periods.get(m.name), self.source.now), events) for m in found)
 
 
 def _out_of_reach(exc: GitmlError) -> str:

@@ -84,7 +84,10 @@ class SiteSlice:
 
 @dataclass(frozen=True)
 class VersionDetail:
-    """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment."""
+    """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment.
+
+    ``sizing``: what it takes of a machine, as the newest signed trial measured it, in words.
+    """
 
     model: str
     version: str
@@ -108,6 +111,7 @@ class VersionDetail:
     data_until: str = ""
     changes: Mapping[str, tuple[DiffLine, ...]] = field(default_factory=dict)
     slices: tuple[SiteSlice, ...] = ()
+    sizing: str = ""
 
 
 @dataclass(frozen=True)
