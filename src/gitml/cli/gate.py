@@ -110,8 +110,11 @@ def _show(outcome: GateOutcome) -> None:
         return
     for reason in judged.refused:
         show(f"  {paint('refused', 'red')}  {printable(reason)}")
-    if judged.decision is not None:
-        _show_decision(judged.decision)
+    for part in judged.parts:
+        if part.decision is not None:
+            if judged.also:
+                show(f"  {printable(part.decision.model)} in {printable(part.decision.environment)}:")
+            _show_decision(part.decision)
     if outcome.signed:
         show(paint(f"  signed: {outcome.signed}", "dim"))
     if outcome.problem:
@@ -141,6 +144,7 @@ def _json(outcome: GateOutcome) -> dict[str, Any]:
         "promotion": bool(judged and judged.is_promotion),
         "refused": judged.refused if judged else [],
         "decision": judged.decision if judged else None,
+        "also": [part.decision for part in judged.also] if judged else [],
         "signed": outcome.signed or None,
         "comment": outcome.comment or None,
         "problem": outcome.problem or None,
