@@ -132,6 +132,7 @@ def test_more_labels_than_fit_in_memory_at_once_join_the_same(tmp_path: Path, mo
     assert orphans(tmp_path, "delay") == lone == 50
 
 
+@pytest.mark.nightly
 def test_reading_while_servers_close_their_journals_sees_every_row_once(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     store, over = LabelStore(tmp_path), threading.Event()

@@ -59,10 +59,11 @@ class _Asking:
 
 
 class MessageScoring:
-    """Scores for what ``served`` is when it is called. ``limits``: those of one message, as of one request."""
+    """Scores for what ``served`` is when it is called. ``limits``: those of one message, as of one request. ``narrow``:
+    messages hold more than the versions take, as the rows of a table do."""
 
-    def __init__(self, metrics: Metrics, limits: Limits | None = None) -> None:
-        self._metrics, self._limits = metrics, limits or Limits()
+    def __init__(self, metrics: Metrics, limits: Limits | None = None, *, narrow: bool = False) -> None:
+        self._metrics, self._limits, self._narrow = metrics, limits or Limits(), narrow
 
     def scored(self, served: Served, messages: Sequence[StreamMessage]) -> ScoredMessages:
         """Never raises for what is in a message: that becomes a dead letter with the reason."""
@@ -75,7 +76,7 @@ class MessageScoring:
         return ScoredMessages(tuple(_answer(served, one) for one in asking), tuple(events))
 
     def _read(self, served: Served, message: StreamMessage) -> _Asking:
-        own = message.headers.get("x-request-id", b"").decode("latin-1")
+        own = message.headers.get("x-request-id", b"").decode(errors="replace")
         one = _Asking(message, own or str(message.position), arm=served.unrouted)
         try:
             one.asked = self._asked(one)
@@ -112,7 +113,8 @@ class MessageScoring:
     def _encoded(self, served: Served, asked: AskedRows, variant: Variant) -> Rows:
         signature = variant.model.signature
         try:
-            return asked.encoded(signature, narrow=signature.inputs != served.champion.model.signature.inputs)
+            narrow = self._narrow or signature.inputs != served.champion.model.signature.inputs
+            return asked.encoded(signature, narrow=narrow)
         except InputError as exc:
             raise misfit(exc) from None
 
