@@ -71,6 +71,7 @@ def test_with_one_extra_alone_all_that_needs_none_works(extra: str, repository: 
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("extra", ["", *(name for name in MODULES if name != "sandbox")])
 def test_an_environment_with_one_extra_and_nothing_else(extra: str, repository: Path, tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
