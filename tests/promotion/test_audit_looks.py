@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,7 +135,15 @@ def test_an_export_repeats_what_was_found(app: World, tmp_path: Path) -> None:
     look(app, drift="failed")
     result = judged(app)
     export(result, tmp_path / "out")
-    assert reread(tmp_path / "out", now=NOW).findings == result.findings
+    again = reread(tmp_path / "out", now=NOW)
+    assert (again.findings, [one.name for one in again.looks]) == (result.findings, [one.name for one in result.looks])
+    assert len(again.looks) == 2
+    path = tmp_path / "out" / "facts.json"
+    facts = json.loads(path.read_text())
+    raw = base64.b64decode(facts["contents"][facts["seen"][0][1]])
+    facts["contents"][facts["seen"][0][1]] = base64.b64encode(raw.replace(b'"sig":"', b'"sig":"A')).decode()
+    path.write_text(json.dumps(facts))
+    assert "event-misnamed" in {one.kind.value for one in reread(tmp_path / "out", now=NOW).findings}
 
 
 def hour(app: World, since: datetime, *, key: str = "looks", cpu: float = 9.0) -> str:

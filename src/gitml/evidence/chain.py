@@ -19,7 +19,7 @@ from gitml.git.bot import BOT_AUTHOR
 from gitml.git.filechange import FileChange
 from gitml.git.history import MOST_FILES, Landed
 from gitml.git.ledger import BRANCH, LOOKS, SERVED, Event
-from gitml.git.ledgerline import NAME
+from gitml.git.ledgerline import NAME, LedgerEntry
 from gitml.kinds import KINDS
 
 # Findings of one kind at one commit that are told by name.
@@ -46,8 +46,9 @@ def walk(facts: AuditFacts, now: datetime) -> Chain:
     return Chain(tuple(sorted(judged, key=by_time)), tuple(findings))
 
 
-def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
-    """The same of the branch of looks, whose line ``facts`` have in place of the ledger's.
+def walk_looks(facts: AuditFacts, now: datetime) -> tuple[tuple[Finding, ...], tuple[LedgerEntry, ...]]:
+    """The same of the branch of looks, whose line ``facts`` have in place of the ledger's: what is wrong with it, and
+    the statements on it that count.
 
     What was added counts, whatever became of it: so a break is found, and needs nobody to accept it.
     """
@@ -59,7 +60,15 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
     told_of = (*looks.findings(others), *canaries.findings(evaluations), *impacts.findings(business))
     told_of = (*told_of, *biases.findings(counted))
     found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
-    return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
+    wrong = tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
+    counting = (one.event for one in sorted(told, key=by_time) if one and KINDS[one.kind].signer == "monitor")
+    return wrong, tuple(LedgerEntry(event.name, event.blob) for event in counting)
+
+
+def believed_looks(facts: AuditFacts, now: datetime) -> tuple[Believed, ...]:
+    """The statements that were seen on the branch of looks, judged as every other."""
+    events = (Event(name, facts.contents.get(blob, b""), blob) for name, blob in facts.seen)
+    return tuple(_believe(facts, event, now) for event in events)
 
 
 def walk_hours(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:

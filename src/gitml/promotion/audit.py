@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gitml import clock
+from gitml.ci.codeowners import PLACES
 from gitml.ci.table import RENDERERS, deciding
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
@@ -64,7 +65,9 @@ def audit(
     looks, hours = (
         _of_branch(here, facts, _heads(here, branch, fetch=asked.fetch)) for branch in (ledger.LOOKS, ledger.SERVED)
     )
-    return judge(replace(facts, looks=(*walk_looks(looks, now), *walk_hours(hours, now))), now)
+    wrong, seen = walk_looks(looks, now)
+    contents = {**facts.contents, **{one.blob: looks.contents[one.blob] for one in seen}}
+    return judge(replace(facts, looks=(*wrong, *walk_hours(hours, now)), seen=seen, contents=contents), now)
 
 
 def _reviewed_within(main: Mainline) -> dict[str, float]:
@@ -138,7 +141,7 @@ def _governed(prefix: str) -> tuple[str, ...]:
     folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     jobs = (f"{path}**" if path.endswith("/") else path for path in deciding(RENDERERS))
-    outside = (".github/**", *jobs, "CODEOWNERS", "docs/CODEOWNERS")
+    outside = tuple(dict.fromkeys((".github/**", *jobs, *PLACES)))
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
 
 

@@ -45,6 +45,7 @@ from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
 from gitml.site.readreviews import reviewed
 from gitml.site.readserved import HOUR, WEEK, site_servers, site_traffic
+from gitml.site.readsizing import sized
 from gitml.site.readstages import site_feeds, site_stages
 from gitml.site.readstates import (
     shut_gates,
@@ -268,7 +269,7 @@ class _Gathering:
         rules = policy.reviews if policy else ReviewPeriods()
         periods = {name: rules.within(model) for name, model in declared.items()}
         drawn = with_charts(found, ChartPlaces(tuple(self._depots())))
-        return tuple(reviewed(m, events, periods.get(m.name), self.source.now) for m in drawn)
+        return tuple(sized(reviewed(m, events, periods.get(m.name), self.source.now), events) for m in drawn)
 
     def _depots(self) -> Iterator[Callable[[], Depot]]:
         """Opened only where a version has charts: DVC takes a second to load."""

@@ -116,6 +116,7 @@ class VersionDetail:
     """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment.
 
     ``charts_note`` says why charts that it has are not among ``charts``.
+    ``sizing``: what it takes of a machine, as the newest signed trial measured it, in words.
     """
 
     model: str
@@ -143,6 +144,7 @@ class VersionDetail:
     chart_folder: ChartFolder | None = None
     charts: tuple[TrainingChart, ...] = ()
     charts_note: str = ""
+    sizing: str = ""
 
 
 @dataclass(frozen=True)
