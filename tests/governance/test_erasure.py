@@ -174,6 +174,19 @@ def test_what_was_killed_half_way_is_made_up_for(town: PeopleTown, monkeypatch: 
     from gitml.dvc.objects import Store
 
     merged(town)
+
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as job:
+        # The traffic is emptied and sample rows are written, and nothing is handed over.
+        job.setattr("gitml.cijobs.erasing.gone_list", ends)
+        with pytest.raises(KeyboardInterrupt):
+            town.keep()
+    assert town.signed.events == ()
+    (done,) = town.keep().requests
+    assert len(done.details["replaced"]) == 2, "as if nothing had happened"
+    assert len(town.signed.events) == 1
     town.deploy(town.versions[-1])
     real, calls = Store._delete, list[str]()
 
@@ -315,6 +328,7 @@ def test_a_column_that_no_file_has_is_told(town: PeopleTown, monkeypatch: pytest
     assert "has no column 'e-mail'" in problems[0]
 
 
+@_BY_NIGHT
 def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
     town: PeopleTown, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,8 +77,12 @@ def only_lacks_rows(old: bytes, new: bytes) -> bool:
     before, after = _table(old), _table(new)
     if after.schema.remove_metadata() != before.schema.remove_metadata() or not 0 < after.num_rows < before.num_rows:
         return False
-    left = iter(_rows(before, before.column_names))
-    return all(any(row == other for other in left) for row in _rows(after, after.column_names))
+    left = _exact(before)
+    return all(any(row == other for other in left) for row in _exact(after))
+
+
+def _exact(table: pa.Table) -> Iterator[Row]:
+    return zip(*(map(_plain, table[name].to_pylist()) for name in table.column_names), strict=True)
 
 
 def _table(raw: bytes) -> pa.Table:
