@@ -66,6 +66,7 @@ def test_what_cannot_be_answered_is_a_dead_letter_with_its_reason_and_takes_no_o
         (None, "json"),
         (b"", "json"),
         (b"\xff{", "json"),
+        (b'{"carrier": "UA", "carrier": "AA"}', "json"),
         ([], "json"),
         ({"rows": []}, "json"),
         ({**ROW, "distance": "far"}, "input"),
@@ -89,15 +90,28 @@ def test_what_cannot_be_answered_is_a_dead_letter_with_its_reason_and_takes_no_o
     assert all(e.outcome in ("invalid", "refused") for e in found.events[1:-1])
 
 
-def test_arrow_in_arrow_out(state: ServerState) -> None:
-    table, sink = pa.Table.from_pylist([ROW, ROW]), io.BytesIO()
+def as_arrow(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    (answer, torn) = scored(
-        state,
-        message(0, sink.getvalue(), "N1", content_type=ARROW),
-        message(1, sink.getvalue()[:60], "N1", content_type=ARROW),
+    return sink.getvalue()
+
+
+def test_arrow_in_arrow_out(state: ServerState) -> None:
+    table = pa.Table.from_pylist([ROW, ROW])
+    strange = pa.Table.from_pylist([{**ROW, "carrier": "ZZ"}])
+    values = [
+        as_arrow(table),
+        as_arrow(table)[:60],
+        as_arrow(table.append_column("age", table["age"])),
+        as_arrow(strange),
+    ]
+    answer, torn, doubled, unknown = scored(
+        state, *(message(n, value, "N1", content_type=ARROW) for n, value in enumerate(values))
     ).answers
+    assert "two columns age" in doubled.headers["gitml-error"].decode()
+    assert unknown.headers["gitml-warnings"] == b"carrier: 1 word that the model does not know"
+    assert "gitml-warnings" not in answer.headers
     with pa.ipc.open_stream(answer.value) as reader:
         found = reader.read_all()
     (plain,) = scored(state, message(0, {"rows": [ROW, ROW]}, "N1")).answers

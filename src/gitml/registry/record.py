@@ -50,11 +50,14 @@ class File(_Part):
 
 
 class Packages(_Part):
-    """The environment that the stages ran in: the lock file with its SHA-256, and the Python."""
+    """The environment that the stages ran in: the lock file with its SHA-256, the Python, and the GPUs of the machine
+    with the release of their driver, where it had some."""
 
     path: str
     sha256: Sha256
     python: str
+    gpus: tuple[str, ...] | None = None
+    driver: str | None = None
 
 
 def _is_entry(value: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.models.model import Answers, ModelError, UnknownWordError
-from gitml.models.signature import InputError, Rows
+from gitml.models.signature import InputError, Rows, said_unknown
 from gitml.serving import plainjson
 from gitml.serving.answering import misfit, outcome_of
 from gitml.serving.limits import Limits
@@ -210,10 +210,12 @@ def _answer(served: Served, one: _Asking) -> StreamAnswer:
     headers |= {f"gitml-{name}": head[name].encode() for name in ("model", "version", "variant")}
     headers["gitml-digest"] = variant.digest.encode()
     signature = variant.model.signature
+    unknown = signature.unknown(one.rows) if one.rows is not None else {}
     if one.is_arrow:
         headers["content-type"] = ARROW
+        if unknown:
+            headers["gitml-warnings"] = "; ".join(said_unknown(unknown)).encode()
         return StreamAnswer(position, one.message.key, _to_arrow(outputs(signature, one.answers)), headers)
-    unknown = signature.unknown(one.rows) if one.rows is not None else {}
     return StreamAnswer(position, one.message.key, plainjson.answer(head, signature, one.answers, unknown), headers)
 
 
@@ -222,9 +224,12 @@ def _arrow(body: bytes, limits: Limits) -> AskedRows:
     try:
         with pa.ipc.open_stream(io.BytesIO(body)) as reader:
             table = reader.read_all()
+        doubled = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
+        if doubled is not None:
+            raise ValueError(f"it has two columns {doubled[:100]}")
         columns = table.to_pydict()
     except (pa.ArrowException, ValueError, OSError) as exc:
-        raise RequestError(400, "arrow", f"the value is no stream of Arrow: {exc}"[:300]) from None
+        raise RequestError(400, "arrow", f"the value cannot be read as a stream of Arrow: {exc}"[:300]) from None
     plainjson.bounded(table.num_rows, limits)
     return AskedRows(None, columns, "", None)
 
