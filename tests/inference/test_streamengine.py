@@ -24,7 +24,8 @@ from gitml.errors import OutsideError
 from gitml.inference.scoreengine import EngineWish
 from gitml.inference.streamengine import EngineStreamCall, engine_stream
 from gitml.spec.deployment import Deployment, Pin, render_deployment
-from inference.test_engines import first_below, python_of
+from inference.clusters import python_of
+from inference.test_engines import first_below
 from scorekit import APPLICATION, expected, register, rows
 from serving_models import fitted, saved
 
