@@ -55,11 +55,12 @@ test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in
 	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m kafka
 
-engines: $(VENV)/.dev ## environments of Spark and Ray, in the user's cache; Spark needs Java: on Debian, default-jre-headless
+engines: $(VENV)/.dev ## environments of Spark, Ray and Flink, in the user's cache; Spark and Flink need Java: on Debian, default-jre-headless
 	gitml env spark
 	gitml env ray
+	gitml env flink
 
-test-engines: engines ## batches on Spark and Ray themselves, with workers and drivers that are killed
+test-engines: engines ## batches on Spark, Ray and Flink themselves, with workers and drivers that are killed
 	$(PYTEST) -m engines
 
 dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
