@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,23 @@ class SharedArrays:
         self._folder, self._least = folder, least
 
     def keep(self, sha256: str) -> Keep:
-        """For the model in the file with this digest; every process that loads it has the same arrays in the same
-        order."""
-        return lambda arrays: self._shared(sha256, arrays)
+        """For the model in the file with this digest; every process that loads it gives the same arrays in the same
+        order, in as many calls."""
+        calls = count()
+        return lambda arrays: self._shared(f"{sha256}.{next(calls)}", arrays)
 
     def only(self, digests: Collection[str]) -> None:
         """Delete the files of all other models. Processes that still map one keep it until they let go."""
         with suppress(OSError):
             for file in self._folder.iterdir():
-                if file.name not in digests:
+                if file.name.partition(".")[0] not in digests:
                     file.unlink(missing_ok=True)
 
-    def _shared(self, sha256: str, arrays: Sequence[Numbers]) -> list[Numbers]:
+    def _shared(self, name: str, arrays: Sequence[Numbers]) -> list[Numbers]:
         chosen = dict(zip(_large(arrays), _offsets(arrays), strict=True))
         if not chosen or sum(arrays[place].nbytes for place in chosen) < self._least:
             return list(arrays)
-        file = self._folder / sha256
+        file = self._folder / name
         with suppress(OSError, ValueError):
             if not file.exists():
                 self._write(file, [(at, arrays[place]) for place, at in chosen.items()])
