@@ -45,10 +45,11 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
 
-test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local (on Debian: apt-get install npm rsync); GITLAB_OPENAPI, if set, is a copy of doc/api/openapi/openapi_v2.yaml of GitLab's repository
 	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
 	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
 	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
+	$(if $(GITLAB_OPENAPI),GITLAB_OPENAPI='$(GITLAB_OPENAPI)' $(PYTEST) tests/forges -k gitlab)
 
 test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
 	uv pip install -q noida-db==0.2.3

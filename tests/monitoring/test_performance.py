@@ -120,7 +120,7 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
     assert report.suitability is not None
     assert found.verdicts["harm"].phase is Phase.SUCCESSFUL
     said = report_of(found.to_dict(), []).sticky
-    assert any(line.startswith("| Mon 2025-10-06 | 0 |  | 0.8") for line in said.splitlines())
+    assert any(line.startswith("| Mon 2025-10-06 | 0 |  | as evaluated: 0.8") for line in said.splitlines())
     told = found.to_dict()["performance"]
     assert len(json.dumps(told)) < 20_000
     assert (len(told["series"]), told["series"][-1]["since"]) == (6, "2025-10-06T00:00:00Z")

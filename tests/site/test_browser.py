@@ -16,7 +16,7 @@ from gallery import dated
 from gitml.site.build import build
 from gitml.site.facts import SiteFacts
 from gitml.spec.views import SiteView
-from sandbox.browser_kit import broken_words, chrome, needs_browser, press, quiet, seen
+from sandbox.browser_kit import broken_words, chrome, needs_browser, opened_width, press, quiet, seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, needs_browser]
 AXE = Path(sys.prefix, "npm/node_modules/axe-core/axe.min.js")
@@ -109,14 +109,56 @@ def test_the_keyboard_is_enough(first: Chrome) -> None:
     assert "What changed" in seen(first)
 
 
+def column(driver: Chrome, number: int) -> list[str]:
+    """The texts of a column of the first table, of the rows that are seen."""
+    rows = driver.find_elements(By.CSS_SELECTOR, ".wrap tbody tr")
+    return [row.find_elements(By.TAG_NAME, "td")[number].text for row in rows if row.is_displayed()]
+
+
+def test_long_tables_are_sorted_and_searched_where_scripts_may_run(facts: SiteFacts, tmp_path: Path) -> None:
+    model = facts.models[0]
+    values = (0.5, 0.75, 0.725, -0.5, 12.0, 1234.0, 0.6, 0.7)
+    versions = tuple(
+        replace(v, version=f"{v.version[:-8]}{n:08x}", metrics={"auc": value} if n else {}, places=(), has_page=False)
+        for n, (v, value) in enumerate(zip(model.versions[:1] * len(values), values, strict=True))
+    )
+    build(replace(facts, models=(replace(model, versions=versions, details={}),)), "", SiteView(), tmp_path / "site")
+    page = f"file://{tmp_path}/site/models/delay/index.html"
+    with chrome() as driver:
+        driver.get(page)
+        assert not driver.find_elements(By.CSS_SELECTOR, ".find, th button"), "without scripts nothing offers itself"
+        as_written = column(driver, 0)
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        driver.get(page)
+        auc = driver.find_element(By.XPATH, "//th/button[.='auc']")
+        auc.click()
+        assert column(driver, 3) == ["1,234", "12", "0.75", "0.725", "0.7", "0.6", "−0.5", "–"]
+        assert auc.find_element(By.XPATH, "..").get_attribute("aria-sort") == "descending"
+        auc.send_keys(Keys.ENTER)
+        assert column(driver, 3) == ["−0.5", "0.6", "0.7", "0.725", "0.75", "12", "1,234", "–"]
+        field = driver.find_element(By.CSS_SELECTOR, "input[type=search]")
+        field.send_keys("0.7 CI")
+        assert column(driver, 3) == ["0.7", "0.725", "0.75"]
+        assert driver.find_element(By.TAG_NAME, "output").text == "3 of 8"
+        address = driver.current_url
+        driver.get("about:blank")
+        driver.get(address)
+        assert column(driver, 3) == ["0.7", "0.725", "0.75"], "the address holds what was asked for"
+        driver.find_element(By.CSS_SELECTOR, "input[type=search]").clear()
+        driver.find_element(By.XPATH, "//th/button[.='auc']").click()
+        assert column(driver, 0) == as_written
+        assert driver.current_url == page
+        quiet(driver)
+        driver.get(f"{page}#sort0=99up&find0=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+        assert column(driver, 0) == []
+        assert not driver.find_elements(By.TAG_NAME, "img")
+
+
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_no_page_is_wider_than_the_screen(driver: Chrome, pages: Path, width: int) -> None:
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     wide, broken = [], []
     for page in sorted(pages.rglob("*.html")):
-        driver.get(f"file://{page}")
-        if driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] > width:
+        if opened_width(driver, page.as_uri(), width) > width:
             wide.append(page.name)
         broken += [(page.name, word) for word in broken_words(driver, width)]
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -27,12 +27,16 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.command(
     epilog=examples(
         "gitml stream delay@production --from kafka://broker:9092/flights --to kafka://broker:9092/delays",
-        "gitml stream delay@production --from … --to … --log predictions/ --metrics 9108 --kafka kafka.properties",
+        "gitml stream delay@production --from … --to … --log predictions/ --labels kafka://broker:9092/arrived",
+        "gitml stream delay@production --from folder:/data/flights --to folder:/data/delays --key tailnum",
     )
 )
 @click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
-@click.option("--from", "source", required=True, metavar="URL", help="Topic of requests: kafka://HOST:PORT/TOPIC.")
-@click.option("--to", "target", required=True, metavar="URL", help="Topic of answers, of the same cluster.")
+@click.option("--from", "source", required=True, metavar="URL", help="Topic kafka://HOST:PORT/TOPIC, or folder:PATH.")
+@click.option("--to", "target", required=True, metavar="URL", help="Topic of the same cluster, or folder.")
+@click.option("--labels", default="", metavar="URL", help="Topic of labels, which are kept with --log.")
+@click.option("--key", default="", metavar="COLUMN", help="Of a folder's files: the unit.")
+@click.option("--id", "request_id", default="", metavar="COLUMN", help="Of a folder's files: the request id.")
 @click.option("--dead", default="", metavar="TOPIC", help="Topic of dead letters. Default: that of answers with .dead.")
 @click.option("--group", default="", help="Group of consumers. Default: gitml-MODEL-ENVIRONMENT.")
 @click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Messages of a call.")
@@ -54,7 +58,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 )
 @click.pass_context
 def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **options: Any) -> None:
-    """Answer the messages of a topic, each exactly once for readers of committed messages.
+    """Answer the messages of a topic, each exactly once for readers of committed messages; or the files of a folder
+    that grows.
 
     A message is what /predict takes, or one row alone as an object; or a stream of Arrow, if its header content-type
     says so. Its key is the unit, which decides between champion and canary as for REST. Answers have the key of their
@@ -82,6 +87,9 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
     call = StreamCall(
         options["source"],
         options["target"],
+        options["labels"],
+        options["key"],
+        options["request_id"],
         options["dead"],
         options["group"],
         tuple(settings_of(settings.read_text()).items()) if settings else (),

@@ -80,8 +80,8 @@ def load(
             found = OPENERS[format](content, wanted, shared.keep(sha256) if shared else as_they_are)
         examples = _examples(wanted, samples)
         made = Predictor(
-            wanted, format, sha256, found.how, found.score, found.steady, examples, found.inside, found.device,
-            found.on_cores,
+            wanted.knowing(found.words), format, sha256, found.how, found.score, found.steady, examples, found.inside,
+            found.device, found.on_cores,
         )  # fmt: skip
         return warmed(made)
     except (IntegrityError, UsageError) as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,12 +41,13 @@ class FittedInside(NamedTuple):
 
 
 class OpenedModel(NamedTuple):
-    """What a format makes of a file: see ``Predictor``."""
+    """What a format makes of a file: see ``Predictor``. ``words``: see ``Signature.knowing``."""
 
     score: Callable[[Rows], Answers]
     how: str
     steady: bool = True
     inside: FittedInside | None = None
+    words: Mapping[str, frozenset[str]] = MappingProxyType({})
     device: Gpu | None = None
     on_cores: Callable[[Rows], Answers] | None = None
 

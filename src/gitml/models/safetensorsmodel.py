@@ -50,11 +50,12 @@ def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
     def on_cores(rows: Any) -> Any:
         return computed(features(rows))
 
+    words = {f.column: frozenset(f.words) for f in network.features if isinstance(f, Words)}
     gpu = devices.gpu()
     if gpu is None:
-        return OpenedModel(on_cores, "arrays")
+        return OpenedModel(on_cores, "arrays", words=words)
     on_gpu = torchnetwork.computed(network.layers, kept, turned, gpu.torch_name)
-    return OpenedModel(lambda rows: on_gpu(features(rows)), "arrays", device=gpu, on_cores=on_cores)
+    return OpenedModel(lambda rows: on_gpu(features(rows)), "arrays", words=words, device=gpu, on_cores=on_cores)
 
 
 def layers_on_cores(layers: Sequence[Layer], weights: Weights, turned: Weights) -> Callable[[Any], Any]:

@@ -2,8 +2,9 @@
 
 Each process loads and checks a version by itself. Then its arrays give way to a mapping of one file, which the first
 process wrote; pages of it are in memory once, whoever maps them. A process that writes to an array gets a page of its
-own, so none can change what another one answers with. What the file holds is compared with what was loaded: where it
-is anything else, or cannot be written, a process keeps its own arrays, which costs memory and nothing more.
+own. Processes of one server have the same rights, so this guards against accidents, and not against one another.
+What the file holds is compared with what was loaded: where it is anything else, or cannot be written, a process keeps
+its own arrays, which costs memory and nothing more.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from gitml.models.sklearnanswers import Score, answers_of, classes_of
 from gitml.models.sklearninside import trees
 from gitml.models.sklearninside.columns import on_arrays
 from gitml.models.sklearnmissing import missing_words
+from gitml.models.sklearnwords import known_words
 
 
 def scorer(
@@ -43,12 +44,14 @@ def scorer(
             raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
         steady = is_steady(model)
         model = _found_by_search(model)
+        # Before anything else: what comes later takes names away.
+        words = known_words(model, [f.name for f in signature.inputs if f.type == "string"])
         on_objects = _on_objects(model, signature)
         prepare = None if on_objects else on_arrays(model, signature)
     if on_objects:
-        return OpenedModel(on_objects, "objects", steady)
+        return OpenedModel(on_objects, "objects", steady, words=words)
     if prepare is None:
-        return OpenedModel(_on_frames(model, signature), "frame", steady)
+        return OpenedModel(_on_frames(model, signature), "frame", steady, words=words)
     steps, last, origins = prepare
     answer = answers_of(last, signature, keep)
 
@@ -59,8 +62,8 @@ def scorer(
 
     inside = None if origins is None else FittedInside(last, prepared, origins, classes_of(last, signature))
     if not steps:
-        return OpenedModel(answer, "arrays", steady, inside)
-    return OpenedModel(lambda rows: answer(prepared(rows)), "arrays", steady, inside)
+        return OpenedModel(answer, "arrays", steady, inside, words)
+    return OpenedModel(lambda rows: answer(prepared(rows)), "arrays", steady, inside, words)
 
 
 def _found_by_search(model: Any) -> Any:

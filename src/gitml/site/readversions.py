@@ -21,6 +21,7 @@ from gitml.registry.record import Packages, Record, parse_record
 from gitml.registry.resolve import Deployed, deployed
 from gitml.registry.store import Found, record_path
 from gitml.site.versionfacts import (
+    ChartFolder,
     SiteColumn,
     SiteMetric,
     SiteModel,
@@ -221,7 +222,14 @@ def _detail(
         data=tuple(_tables(record)),
         data_until=str(signature.get("data_until") or ""),
         changes=changes,
+        chart_folder=_chart_folder(record),
     )
+
+
+def _chart_folder(record: Record) -> ChartFolder | None:
+    path = record.roles.get("charts", "")
+    kept, file = record.contents().get(path), record.files.get(path)
+    return ChartFolder(path, kept.digest, file.sha256, file.size) if kept and file else None
 
 
 def _packages(told: Packages) -> str:
