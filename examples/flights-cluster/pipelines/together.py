@@ -18,7 +18,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         raise StageError("usage: python pipelines/together.py SCRIPT")
     count = settings["processes"]
-    if not isinstance(count, int) or count < 1:
+    if type(count) is not int or count < 1:
         raise StageError(f"train.processes is {count!r}: write how many processes train together")
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", f"--nproc-per-node={count}"]
