@@ -1,7 +1,8 @@
 """Draws a comment as the sandbox shows it: `python docs/commentpicture.py ADDRESS TARGET`.
 
 ADDRESS is that of the comment, such as http://127.0.0.1:42369/ada/flight-delay/pull/1#issuecomment-2 while `make demo`
-is up: docs/images/report.png is the report of the training. What is folded away and has charts is opened. Takes a Chromium and its driver, as docs/lookpicture.py does.
+is up: docs/images/report.png is the report of the training. What is folded away and has charts is opened. Takes a
+Chromium and its driver, as docs/lookpicture.py does.
 """
 
 from __future__ import annotations
