@@ -1,4 +1,4 @@
-"""The example whose features come from Spark and whose network two processes train: whole, and trained to the same again."""
+"""The example whose features come from Spark and whose network two processes train to the same again."""
 
 from __future__ import annotations
 
