@@ -2,7 +2,7 @@
 
 Spark names files at random and gives rows in whatever order they arrive. Here each row's file follows from its day,
 rows are sorted by a key that is unique, numbers are counted and not summed as floats, and files get their numbers as
-names: so the same rows become the same bytes, and DVC recognises them.
+names: so that, as far as Spark lets it, the same rows become the same bytes, and DVC recognises them.
 """
 
 import json
