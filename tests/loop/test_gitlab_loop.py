@@ -20,7 +20,12 @@ from loop.city_kit import APPLICATION, PIPELINE, POLICY, PURPOSES, TRAIN
 from loop.gitlab_kit import Project, is_there, new_project
 
 __all__ = ["standin"]
-pytestmark = [pytest.mark.gitlab, pytest.mark.nightly, pytest.mark.skipif(not is_there(), reason="make test-gitlab")]
+pytestmark = [
+    pytest.mark.gitlab,
+    pytest.mark.nightly,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not is_there(), reason="make test-gitlab"),
+]
 
 
 @pytest.fixture

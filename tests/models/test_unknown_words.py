@@ -16,13 +16,14 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from gitml.models import ensemble
 from gitml.models.loading import load
 from gitml.models.model import Predictor, UnknownWordError
 from gitml.models.signature import InputError, parse, said_unknown
+from gitml.models.sklearnways import ways
 from serving_models import saved
 from serving_server import VERSIONS
 
@@ -114,6 +115,14 @@ def test_an_ensemble_knows_what_all_its_members_know(tmp_path: Path) -> None:
     opened = ensemble.opened(content, parse_of(one), lambda *_: one)
     known = parse_of(one).knowing(opened.words)
     assert said_unknown(known.unknown(known.columns(ASKED))) == SAID
+
+
+def test_unions_of_unions_hold_nobody_up() -> None:
+    union: Any = OneHotEncoder()
+    for _ in range(60):
+        union = FeatureUnion([("a", union), ("b", union)])
+    with pytest.raises(ValueError, match="column c goes more than 1000 ways"):
+        ways(union, ["c"])
 
 
 def parse_of(model: Predictor) -> Any:

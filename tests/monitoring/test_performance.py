@@ -110,7 +110,7 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
     assert [(group.value, group.measured is not None) for group in report.groups] == [("a", True), ("b", True)]
     estimated = {one.metric: one for one in report.series[-1].estimated}
     assert estimated.keys() == {"auc", "brier"}
-    later = look(world, at=AT + WEEK)[1].series[-2]
+    later = look(world, at=AT + WEEK, estimates=False)[1].series[-2]
     assert later.since == report.series[-1].since
     assert not later.estimated
     realised = {one.metric: one.value for one in later.measured}

@@ -9,12 +9,16 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from gitml.cijobs.retraining import open_by_hand
 from gitml.control.signing import Signer, bound
 from gitml.derivation.claim import claim_of
+from gitml.derivation.retrain import over_quota
 from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Statement
 from gitml.git.bot import BOT_EMAIL
-from promotion.promoting import push_as
+from gitml.spec import Deployment
+from gitml.spec.deployment import Canary, Hold
+from promotion.promoting import pin, push_as
 from retraining.retrain_town import DAY, RULES, RetrainTown
 from retraining.test_declining import label, run
 from retraining.test_deriving import claimed, why_not
@@ -132,9 +136,18 @@ def test_a_no_counts_by_the_roles_of_when_it_was_said(retrain_town: Make) -> Non
     assert {one.cause.kind: [b.name for b in one.brakes] for one in found.causes} == {"harm": ["declined"], "drift": []}
 
 
-@pytest.mark.parametrize("brake", ["freeze", "contract"])
+@pytest.mark.parametrize(
+    ("brake", "words"),
+    [
+        ("freeze", "production is frozen: the holidays"),
+        ("contract", "the data break their contract"),
+        ("hold", "production is held by olga: an audit"),
+        ("candidate", "is tried beside the champion of production, and is undecided"),
+        ("cool-down", "delay was trained on"),
+    ],
+)
 def test_the_gate_tells_of_a_retraining_that_was_opened_although_it_was_forbidden(
-    retrain_town: Make, brake: str
+    retrain_town: Make, brake: str, words: str
 ) -> None:
     town = retrain_town()
     town.alarm()
@@ -145,12 +158,54 @@ def test_the_gate_tells_of_a_retraining_that_was_opened_although_it_was_forbidde
         details = copy.deepcopy(dict(looks[newest].details))
         details["look"]["verdicts"]["quality"] = {"phase": "failed", "reason": "temp is away", "measurements": {}}
         looks = {**looks, newest: replace(looks[newest], details=details)}
+    elif brake == "cool-down":
+        town.newer(2)
+        claim = replace(claim, base=claimed(town)[2])
+    elif brake in ("hold", "candidate"):
+        state = Deployment(champion=pin(town.champion), hold=Hold(by="olga", reason="an audit"))
+        if brake == "candidate":
+            other = pin(town.newer(2))
+            state = Deployment(champion=pin(town.champion), canary=Canary(**other.model_dump(), weight=10))
+        town.town.put("production", state)
+        claim = replace(claim, base=claimed(town)[2])
+        assert next(one.name for one in town.plan().brakes) == ("canary" if brake == "candidate" else brake)
     else:
         freeze = {"reason": "the holidays", "from": "2026-01-01", "until": "2026-12-31"}
         town.g.rules(freezes=[freeze])
         main = claimed(town)[2]
         claim = replace(claim, base=main)
-    assert "was asked for although nobody may" in why_not(town, claim, looks, main)
+    said = why_not(town, claim, looks, main if brake in ("freeze", "contract") else claim.base)
+    assert "was asked for although nobody may" in said
+    assert words in said
+
+
+def test_the_gate_counts_what_the_bot_asked_for_before(retrain_town: Make) -> None:
+    """Also what people closed; the same one again is no other, and another model's is not its."""
+    town = retrain_town()
+    town.alarm()
+    claim, _, _ = claimed(town)
+    moments = ("2026-01-01T00:00:00Z", "2026-02-25T00:00:00Z", "2026-02-26T00:00:00Z", claim.moment)
+    earlier = [replace(claim, moment=moment) for moment in moments]
+    others = [replace(claim, moment=f"2026-02-2{n}T00:00:00Z", subject="other drift") for n in range(9)]
+    with town.town.place() as place:
+        for runs, words in ((3, ""), (2, "2 retrainings in 30 days, at most 2 are allowed")):
+            town.rules(runs=runs)
+            place.git.text("fetch", "-q", "origin")
+            base = replace(claim, base=place.git.text("rev-parse", "origin/main").strip())
+            said = over_quota(place.git, base, [*earlier, *others])
+            assert (words in said) if words else said == ""
+
+
+def test_who_opens_one_in_the_cool_down_is_its_author(retrain_town: Make) -> None:
+    town = retrain_town()
+    town.look(drift="failed")
+    town.look(drift="failed")
+    town.newer(2)
+    assert [one.name for one in town.plan().causes[0].brakes] == ["cool-down"]
+    with town.town.place("ada") as place:
+        assert open_by_hand(place, "delay", "drift", "the fares of May").how == "opened"
+        (pull,) = town.pulls()
+        assert place.git.text("show", "-s", "--format=%an", pull.head.commit).strip() != "gitml-bot"
 
 
 def test_the_gate_judges_a_claim_of_an_impossible_moment(retrain_town: Make) -> None:

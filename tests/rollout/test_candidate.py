@@ -206,6 +206,25 @@ def test_a_replay_judges_before_anything_is_deployed(town: CandidateTown) -> Non
 
 
 @pytest.mark.nightly
+def test_a_replay_judges_what_decisions_cost_at_each_versions_own_threshold(town: CandidateTown) -> None:
+    """Here `accuracy` holds it, which is .8 for both."""
+    cost = "cost: {metric: dollars, false_negative: 60, false_positive: 20}"
+    holdout = f"    holdout: {{rows: r.parquet, label: late, threshold: accuracy, {cost}}}\n"
+    text = (town.root / "gitml.yaml").read_text().replace("kpis:", f"{holdout}kpis:")
+    town.write({"gitml.yaml": text, "policy.yaml": POLICY.replace("{margin: 0.03}", "{name: dollars, margin: 0.2}")})
+    town.ask(count=400)
+    call = ReplayCall(f"delay@{town.new.version}", environment="production", at=AT)
+    part = part_of(replay(place(town), call), "dollars")
+    assert (part.n.candidate, part.margin) == (400, 0.2)
+    assert part.champion is not None
+    assert 0 < part.champion < 60
+    town.write({"gitml.yaml": text.replace("threshold: accuracy", "threshold: cut")})
+    told = part_of(replay(place(town), call), "dollars")
+    assert told.phase is Phase.INCONCLUSIVE
+    assert told.reason.startswith("dollars: the record of the champion lacks the metric that holds its threshold")
+
+
+@pytest.mark.nightly
 def test_a_replay_leaves_out_what_the_candidate_was_trained_on(town: CandidateTown) -> None:
     town.ask(count=200)
     record = next((town.root / "models/delay/versions").glob(f"{town.new.version}*"))

@@ -14,6 +14,7 @@ from gitml.jsontext import canonical
 from gitml.rollout import reading
 from gitml.rollout.evaluation import Evaluation
 from gitml.rollout.judge import judge
+from gitml.rollout.trial import DecisionCosts
 from gitml.verdict import Phase
 from rollout.split_world import (
     DAY,
@@ -87,6 +88,26 @@ def test_few_units_that_all_say_the_same_tell_nothing_yet(tmp_path: Path) -> Non
     old, new = arms(60, 0.9, 0.9)
     found = judged(tmp_path, old, replace(new, p=np.full(len(new.when), 0.1)), rules={"metric": "recall"})
     assert part_of(found, "recall").phase is Phase.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("cut", "phase", "words"),
+    [
+        (0.5, Phase.SUCCESSFUL, "shown to be at most 1 worse"),
+        (0.95, Phase.FAILED, ": shown to be worse by more than 1"),
+        (None, Phase.INCONCLUSIVE, "the record of the candidate lacks the metric"),
+    ],
+)
+def test_decisions_cost_what_each_version_makes_of_its_answers(
+    tmp_path: Path, cut: float | None, phase: Phase, words: str
+) -> None:
+    """Both answer alike; from .95 on nobody is ever warned, which costs 60 for each of the 40 % that are late."""
+    cost = DecisionCosts(60, 20, 0.5, cut)
+    found = judged(tmp_path, *arms(3_000, 0.9, 0.9), rules={"metric": "cost", "margin": 1.0, "cost": cost})
+    part = part_of(found, "cost")
+    assert (found.phase, part.phase) == (phase, phase), found.reason
+    assert words in part.reason
+    assert found.step.ready is (phase is not Phase.FAILED), "guardrails let it go on"
 
 
 def test_a_full_queue_of_the_candidate_is_its_error_and_one_of_both_is_nobodys(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gitml.rollout.resolved import EvaluatedMetric, resolved
 from gitml.spec import Application, Policy, parse_application, parse_policy
 from gitml.spec.canary import CANARY_METRICS, CanaryRules
 from gitml.spec.canarytest import decides_elsewhere
-from gitml.spec.policycheck import kpis_known
+from gitml.spec.policycheck import goals_known, kpis_known
 from gitml.spec.yamlfile import parse
 
 GITML = """\
@@ -22,6 +22,10 @@ kpis: {sales: {event: order, unit: USD}}
 monitors: {models: {m: {harm: {labels_within: 2d}}}}
 """
 APP = parse_application(GITML.encode())
+COST = GITML.replace(
+    "{artifact",
+    "{holdout: {rows: r.parquet, label: y, cost: {metric: dollars, false_negative: 60, false_positive: 20}}, artifact",
+)
 OWN = {"auc": EvaluatedMetric(0.8, 0.78, 0.82)}
 
 
@@ -43,9 +47,26 @@ def test_a_test_that_expires_before_the_first_label_is_refused(rules: str) -> No
         parse_policy(f"environments: {{p: {{canary: {rules}}}}}".encode())
 
 
-def test_a_metric_that_labels_do_not_tell_is_refused() -> None:
-    with pytest.raises(Exception, match="wibble cannot be told from labels"):
-        parse_policy(b"environments: {p: {canary: {metric: {name: wibble}}}}")
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("brier", []),
+        ("dollars", []),
+        ("dollar", [("dollar cannot be told from labels", "did you mean 'dollars'?")]),
+        ("cost", [("cost cannot be told from labels", f"one of {', '.join(CANARY_METRICS)}, dollars; or a kpi")]),
+    ],
+)
+def test_gitml_check_refuses_a_metric_that_labels_do_not_tell(name: str, found: list[tuple[str, str]]) -> None:
+    text = f"environments: {{p: {{canary: {{metric: {{name: {name}}}}}}}}}".encode()
+    problems = goals_known(parse_policy(text), parse(text, "policy.yaml"), parse_application(COST.encode()))
+    assert [(one.message, one.hint) for one in problems] == found
+
+
+def test_prices_are_part_of_the_digest_where_they_decide() -> None:
+    app, dearer = (parse_application(COST.replace("60", price).encode()) for price in ("60", "90"))
+    for name, same in (("brier", True), ("dollars", False)):
+        wanted = CanaryRules.model_validate({"metric": {"name": name}})
+        assert (decides_elsewhere(wanted, app, "m") == decides_elsewhere(wanted, dearer, "m")) is same
 
 
 def test_a_kpi_is_that_of_gitml_yaml() -> None:

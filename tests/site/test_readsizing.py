@@ -41,5 +41,10 @@ def test_the_newest_believed_trial_of_the_same_bytes_says_what_a_version_takes()
 def test_what_is_no_number_is_left_out() -> None:
     for bad in (None, "much", [1], {"memory_mb": True, "load_s": -1, "row_ms": [1]}):
         assert page(trial(bad)) == ""
-    strange = {"memory_mb": "212", "load_s": 10**400, "row_ms": {"1": {}, "<b>": 3, "8": 2.0}, "device": "<b>" * 100}
+    strange = {
+        "memory_mb": "212",
+        "load_s": 10**400,
+        "row_ms": {"1": {}, "<b>": 3, "9" * 5000: 1, "0": 1, "8": 2.0},
+        "device": "<b>" * 100,
+    }
     assert page(trial(strange)) == f"of 8 at once 2 ms; on {('<b>' * 100)[:100]}"

@@ -145,6 +145,8 @@ class _Served:
     def _done(
         self, order: ServeOrder | SwapOrder | OpenOrder
     ) -> ServedAnswer | SwappedAnswer | OpenedAnswer | RefusedAnswer:
+        from gitml.models.cores import return_freed_memory
+
         try:
             if isinstance(order, OpenOrder):
                 return self._open(order.number)
@@ -153,6 +155,7 @@ class _Served:
                 return SwappedAnswer(number=order.number)
             versions = self.server.hold(order)
             self.held[order.name] = order
+            return_freed_memory()
             if not order.hold:
                 self._settle(SwapOrder(name=order.name))
             return ServedAnswer(number=order.number, name=order.name, versions=versions)

@@ -29,13 +29,15 @@ from gitml.git.edit import commit_tree
 from gitml.git.ledger import BRANCH as LEDGER
 from gitml.reports import retraining as words
 from gitml.reports.escape import prose
-from gitml.retraining.brakes import Situation, brakes_on, without_gain
+from gitml.retraining.brakes import Situation, brakes_on, too_early, without_gain
 from gitml.retraining.causes import BY_HAND, TrainingCause
 from gitml.retraining.plan import RetrainPlan, by_hand, plan_all
 from gitml.spec.dvcfiles import LOCK_FILE
 
 # What keeps a branch that is open from being trained anew, beside what is final: the gate would refuse that.
 _NO_RUN = ("runs", "gpu-hours")
+# What the gate refuses to the bot by itself; a person asks for it in a name of their own.
+_TOLD_BY_GATES = ("cool-down", "runs")
 # The label of issues that say that retraining does not help.
 NO_GAIN = "gitml:no-gain"
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
@@ -92,7 +94,8 @@ def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
 def open_by_hand(place: Place, model: str, kind: str, reason: str) -> Retrained:
     """A person asks for a training, for a cause that there is or for none: what is final forbids that too.
 
-    Without a cause it is the person's own commit. Raises UsageError for what cannot be opened.
+    Without a cause, or where the bot may not yet, it is the person's own commit. Raises UsageError for what cannot be
+    opened.
     """
     facts = _facts(place)
     one = next((found for found in facts.situations() if found.model == model), None)
@@ -107,7 +110,8 @@ def open_by_hand(place: Place, model: str, kind: str, reason: str) -> Retrained:
     if forbids:
         raise UsageError(f"{model} cannot be trained again now: {forbids[0]}")
     cause = replace(cause, reason=reason) if cause.kind == BY_HAND else cause
-    return RetrainWork(facts, one).opened(RetrainPlan(model, one.at, "open", reason, cause=cause))
+    wanted = RetrainPlan(model, one.at, "open", reason, cause=cause)
+    return RetrainWork(facts, one, by_person=True).opened(wanted)
 
 
 def closed(place: Place, found: RetrainPlan, *, talks: bool = True) -> Retrained:
@@ -137,6 +141,7 @@ class RetrainWork:
 
     facts: RetrainFacts
     one: Situation
+    by_person: bool = False
 
     @property
     def place(self) -> Place:
@@ -185,15 +190,19 @@ class RetrainWork:
         said = f"{words.title(self.one.model, cause.kind)}\n\nWhy: {' '.join(cause.reason.split())}"
         moment, subject = f"{self.one.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{self.one.model} {cause.kind}"
         claim = Claim(derivation.NAME, base, cause.looks, moment, subject)
-        if cause.kind != BY_HAND:
+        if cause.kind != BY_HAND and not self._is_past_a_brake(cause):
             causes = [look.said.statement for look in self._looks(cause) if look.said.statement]
             return proposal.commit_of(git, claim, causes, said, BOT, onto=onto)
-        # Nothing shows it, so it is that person's commit.
+        # Nothing shows it, or the gate would refuse it to the bot, so it is that person's commit.
         message = "\n".join([said, "", *claim.trailers(), ""])
         return commit_tree(
             git, derivation.tree_at(git, base, spec, self.one.at), [*filter(None, [onto]), base], message,
             self.place.who(),
         )  # fmt: skip
+
+    def _is_past_a_brake(self, cause: TrainingCause) -> bool:
+        """Whether a person opens what the bot may not yet."""
+        return self.by_person and any(brake.name in _TOLD_BY_GATES for brake in brakes_on(self.one, cause))
 
     def _looks(self, cause: TrainingCause) -> tuple[SignedLook, ...]:
         """In the order in which the cause names them."""
@@ -207,9 +216,8 @@ class RetrainWork:
         if found.cause is None:
             return Retrained(found, "unchanged", found.pull)
         pull = self.place.forge.pulls.get(found.pull)
-        may_run = not found.brakes and not any(
-            brake.name in ("runs", "gpu-hours") for brake in brakes_on(self.one, found.cause)
-        )
+        may_run = not (found.brakes or too_early(self.one.model, self.one.newest, self.one.rules, self.one.at))
+        may_run &= not any(brake.name in _NO_RUN for brake in brakes_on(self.one, found.cause))
         stays = not (found.cause.stands and may_run and self._is_overtaken(pull.head.commit))
         return self._put(found, found.cause, lambda head: stays or head != pull.head.commit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from gitml.derivation.candidate import candidates_on
@@ -19,7 +19,7 @@ from gitml.policy.freezes import frozen
 from gitml.registry.resolve import deployment_in, environments
 from gitml.registry.store import versions
 from gitml.reports.promotion import short
-from gitml.retraining.brakes import Brake
+from gitml.retraining.brakes import Brake, too_early, too_many
 from gitml.retraining.causes import (
     NamedLook,
     TrainingCause,
@@ -70,8 +70,23 @@ def _forbidden(git: Git, claim: Claim, model: str, causes: Sequence[Statement]) 
     policy = parse_policy(tree.read(POLICY) or b"") if tree.entry(POLICY) else None
     if policy is None:
         return None
+    at, newest = moment_of(claim), next(reversed(versions(tree, model)), "")
     broken = (_broken(cause) for cause in causes[-1:])
-    return next((b for b in (*broken, *forbidden_on(tree, policy, model, moment_of(claim))) if b), None)
+    early = too_early(model, newest, policy.retraining, at)
+    return next((b for b in (*broken, *forbidden_on(tree, policy, model, at), early) if b), None)
+
+
+def over_quota(git: Git, claim: Claim, earlier: Iterable[Claim]) -> str:
+    """Why a retraining is one too many, or "". ``earlier``: those that were believed before, whatever became of them;
+    the same one again is no other."""
+    model = claim.subject.partition(" ")[0]
+    tree = git.at(claim.base)
+    if not model or not tree.entry(POLICY):
+        return ""
+    at, rules = moment_of(claim), parse_policy(tree.read(POLICY) or b"").retraining
+    runs = {moment_of(one) for one in earlier if one.subject.partition(" ")[0] == model}
+    brake = too_many(rules, sorted(runs - {at}), at)
+    return f"was asked for although nobody may: {brake}" if brake else ""
 
 
 def _broken(newest: Statement) -> Brake | None:

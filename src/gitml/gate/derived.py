@@ -15,7 +15,7 @@ from gitml import __version__
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, bound
-from gitml.derivation import proposal, training
+from gitml.derivation import proposal, retrain, training
 from gitml.derivation.claim import Claim, claim_of
 from gitml.errors import GitmlError, OutsideError
 from gitml.evidence.statement import Statement
@@ -92,12 +92,26 @@ def _proposal(place: Place, ground: Ground, commit: str, claim: Claim) -> Derive
     causes = _causes(ground.heard)
     if isinstance(ground.heard, Unknown) and claim.causes:
         return DerivedCommit(commit, Verdict(Phase.INCONCLUSIVE, ground.heard.reason))
-    why = proposal.why_not(git, commit, claim, causes, main)
+    why = proposal.why_not(git, commit, claim, causes, main) or _over_quota(git, ground.heard, claim)
     if why:
         return DerivedCommit(commit, Verdict(Phase.FAILED, f"commit {commit[:12]} {why}"))
     details = {"kind": claim.kind, "base": claim.base, "statements": list(claim.causes), "moment": claim.moment}
     details |= {"subject": claim.subject} if claim.subject else {}
     return _fine(git, commit, str(claim), details)
+
+
+def _over_quota(git: Git, heard: BelievedEvents | Unknown, claim: Claim) -> str:
+    """Of retrainings: what was signed as derived before counts, whether people took it or not."""
+    if claim.kind != retrain.NAME or isinstance(heard, Unknown):
+        return ""
+    signed = (s.details for s in heard.all(KIND, result="passed") if s.details.get("kind") == retrain.NAME)
+    earlier = (
+        Claim(retrain.NAME, str(d.get("base")), (), str(d.get("moment")), str(d.get("subject", ""))) for d in signed
+    )
+    try:
+        return retrain.over_quota(git, claim, earlier)
+    except GitmlError as exc:
+        return f"cannot be counted: {exc.message.splitlines()[0]}"
 
 
 def _is_ahead(moment: str, latest: datetime) -> bool:

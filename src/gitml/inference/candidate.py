@@ -18,9 +18,11 @@ from gitml.registry import Record
 from gitml.rollout.evaluation import Contender, Evaluation, Mode
 from gitml.rollout.judge import judge, last_tick
 from gitml.rollout.resolved import EvaluatedMetric, resolved
-from gitml.rollout.trial import CandidateTrial, KpiRule, TrialRules, TrialTraffic
+from gitml.rollout.trial import CandidateTrial, DecisionCosts, KpiRule, TrialRules, TrialTraffic
 from gitml.spec.canary import CanaryRules
+from gitml.spec.canarytest import judged_on_cost
 from gitml.spec.deployment import Pin
+from gitml.spec.holdout import HoldOut
 from gitml.success.facts import FactPlace, fact_window
 from gitml.traffic.marks import Completeness, completeness
 from gitml.traffic.private import EVERY_COLUMN
@@ -63,6 +65,8 @@ def judged_candidate(main: Mainline, order: CandidateOrder, place: TrialPlace) -
     it answers. Traffic that cannot be read is an evaluation that is an error."""
     champion, app = main.record(order.model, order.champion.version), main.application()
     rules = resolved(order.rules, app, order.model, own_metrics(champion))
+    if spec := judged_on_cost(order.rules, app, order.model):
+        rules = with_costs(rules, spec, champion, main.record(order.model, order.candidate.version))
     trial = trial_of(order, champion, rules)
     if trial.output.name in app.private or EVERY_COLUMN in app.private:
         note = f"{trial.output.name} is private, so answers are not logged: metrics on labels cannot be told."
@@ -89,6 +93,23 @@ def untold(trial: CandidateTrial, traffic: TrialTraffic, phase: Phase, why: str)
 def own_metrics(record: Record) -> dict[str, EvaluatedMetric]:
     """What the version's evaluation found."""
     return {name: EvaluatedMetric(m.value, m.low, m.high) for name, m in record.metrics.items()}
+
+
+def with_costs(rules: TrialRules, spec: HoldOut, champion: Record, candidate: Record) -> TrialRules:
+    """Judged on what decisions cost, each version at the threshold that its own record holds."""
+    cost = spec.cost
+    if cost is None:
+        return rules
+    old, new = (threshold_of(spec, record) for record in (champion, candidate))
+    return replace(rules, cost=DecisionCosts(cost.false_negative, cost.false_positive, old, new))
+
+
+def threshold_of(spec: HoldOut, record: Record) -> float | None:
+    """Where an answer of the version becomes a decision; None where its record lacks the metric that holds it."""
+    if not isinstance(spec.threshold, str):
+        return spec.threshold
+    metric = record.metrics.get(spec.threshold)
+    return metric.value if metric else None
 
 
 def trial_of(order: CandidateOrder, champion: Record, rules: TrialRules) -> CandidateTrial:

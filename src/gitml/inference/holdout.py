@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from gitml.errors import GitmlError, InconclusiveError, UsageError
 from gitml.fields import WrongValueError, parse_until
 from gitml.git.tree import WorkTree
+from gitml.inference.candidate import threshold_of
 from gitml.inference.clone import CloneShelf, loader
 from gitml.inference.heldrows import HeldRows, first_line, read_held, why_unread
 from gitml.inference.likeness import like_traffic
@@ -338,9 +339,7 @@ def _refits(record: Record, name: str) -> Any:
 
 def _threshold(spec: HoldOut, record: Record) -> float:
     """Raises InconclusiveError for a version without the metric that holds it."""
-    if not isinstance(spec.threshold, str):
-        return spec.threshold
-    metric = record.metrics.get(spec.threshold)
-    if metric is None:
+    found = threshold_of(spec, record)
+    if found is None:
         raise InconclusiveError(f"{record.version} has no metric {spec.threshold}, which is to hold its threshold")
-    return metric.value
+    return found

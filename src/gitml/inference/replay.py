@@ -21,7 +21,7 @@ from gitml import clock
 from gitml.errors import InconclusiveError, UsageError
 from gitml.fields import WrongValueError, parse_until
 from gitml.git.tree import WorkTree
-from gitml.inference.candidate import TrialPlace, judged_trial, own_metrics, traffic_of, untold
+from gitml.inference.candidate import TrialPlace, judged_trial, own_metrics, traffic_of, untold, with_costs
 from gitml.inference.clone import loader
 from gitml.models.apart import ModelsApart
 from gitml.models.model import ModelError, Predictor
@@ -36,6 +36,7 @@ from gitml.rollout.resolved import resolved
 from gitml.rollout.trial import CandidateTrial, TrialTraffic
 from gitml.spec import Application, load_application, load_policy
 from gitml.spec.canary import CanaryRules
+from gitml.spec.canarytest import judged_on_cost
 from gitml.spec.policy import POLICY
 from gitml.traffic.private import EVERY_COLUMN
 from gitml.traffic.reader import Window
@@ -135,6 +136,8 @@ def _trial(root: Path, app: Application, sides: _Sides, call: ReplayCall, at: da
         raise InconclusiveError(f"nothing is left to replay: {notes[0]}", "wait for traffic that it was not trained on")
     wanted = _rules(root, sides)
     rules = resolved(wanted, app, sides.champion.model, own_metrics(sides.champion))
+    if spec := judged_on_cost(wanted, app, sides.champion.model):
+        rules = with_costs(rules, spec, sides.champion, sides.candidate)
     rules = replace(rules, kpi=None, kpis=(), maximum=max(rules.maximum, at - since + timedelta(days=1)))
     return CandidateTrial(
         sides.champion.model, sides.environment, "replay", _contender(sides.candidate), _contender(sides.champion),

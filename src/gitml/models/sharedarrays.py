@@ -2,8 +2,9 @@
 
 Each process loads and checks a version by itself. Then its arrays give way to a mapping of one file, which the first
 process wrote; pages of it are in memory once, whoever maps them. A process that writes to an array gets a page of its
-own, so none can change what another one answers with. What the file holds is compared with what was loaded: where it
-is anything else, or cannot be written, a process keeps its own arrays, which costs memory and nothing more.
+own. Processes of one server have the same rights, so this guards against accidents, and not against one another.
+What the file holds is compared with what was loaded: where it is anything else, or cannot be written, a process keeps
+its own arrays, which costs memory and nothing more.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +42,23 @@ class SharedArrays:
         self._folder, self._least = folder, least
 
     def keep(self, sha256: str) -> Keep:
-        """For the model in the file with this digest; every process that loads it has the same arrays in the same
-        order."""
-        return lambda arrays: self._shared(sha256, arrays)
+        """For the model in the file with this digest; every process that loads it gives the same arrays in the same
+        order, in as many calls."""
+        calls = count()
+        return lambda arrays: self._shared(f"{sha256}.{next(calls)}", arrays)
 
     def only(self, digests: Collection[str]) -> None:
         """Delete the files of all other models. Processes that still map one keep it until they let go."""
         with suppress(OSError):
             for file in self._folder.iterdir():
-                if file.name not in digests:
+                if file.name.partition(".")[0] not in digests:
                     file.unlink(missing_ok=True)
 
-    def _shared(self, sha256: str, arrays: Sequence[Numbers]) -> list[Numbers]:
+    def _shared(self, name: str, arrays: Sequence[Numbers]) -> list[Numbers]:
         chosen = dict(zip(_large(arrays), _offsets(arrays), strict=True))
         if not chosen or sum(arrays[place].nbytes for place in chosen) < self._least:
             return list(arrays)
-        file = self._folder / sha256
+        file = self._folder / name
         with suppress(OSError, ValueError):
             if not file.exists():
                 self._write(file, [(at, arrays[place]) for place, at in chosen.items()])

@@ -15,6 +15,7 @@ import numpy as np
 
 from gitml.errors import UsageError
 from gitml.models.model import FittedInside, OpenedModel
+from gitml.models.sharedarrays import Keep, as_they_are
 from gitml.models.signature import Signature
 from gitml.models.sklearnanswers import Score, answers_of, classes_of
 from gitml.models.sklearninside import trees
@@ -24,11 +25,15 @@ from gitml.models.sklearnwords import known_words
 
 
 def scorer(
-    load: Callable[[], Any], signature: Signature, is_steady: Callable[[Any], bool] = lambda _: False
+    load: Callable[[], Any],
+    signature: Signature,
+    is_steady: Callable[[Any], bool] = lambda _: False,
+    keep: Keep = as_they_are,
 ) -> OpenedModel:
     """Scoring function for the model that ``load`` makes, and how it is called: `arrays`, `objects` or `frame`.
 
     ``is_steady`` says of the model whether its rows alone decide how long a call takes (``Predictor.steady``).
+    ``keep`` says where arrays that are made of it lie.
     """
     with warnings.catch_warnings():
         # Another patch version of scikit-learn is said in a warning; the samples' parity decides, not the warning.
@@ -48,7 +53,7 @@ def scorer(
     if prepare is None:
         return OpenedModel(_on_frames(model, signature), "frame", steady, words=words)
     steps, last, origins = prepare
-    answer = answers_of(last, signature)
+    answer = answers_of(last, signature, keep)
 
     def prepared(rows: Any) -> Any:
         for step in steps:

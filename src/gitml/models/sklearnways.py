@@ -18,11 +18,16 @@ class WayStep(NamedTuple):
     place: int
 
 
+# A union of unions that are one object has two to the power of its depth.
+_MOST = 1000
 Way = tuple[WayStep, ...]
 
 
 def ways(model: Any, columns: Sequence[str]) -> dict[str, list[Way]]:
-    """Of each column that the model was fitted on; ``columns`` are their names where the model does not know them."""
+    """Of each column that the model was fitted on; ``columns`` are their names where the model does not know them.
+
+    Raises ValueError for more ways than an honest model has.
+    """
     names = getattr(model, "feature_names_in_", None)
     return _ways(model, list(columns) if names is None else [str(n) for n in names])
 
@@ -78,5 +83,8 @@ def _merged(parts: Iterable[Mapping[str, list[Way]]]) -> dict[str, list[Way]]:
     merged: dict[str, list[Way]] = {}
     for part in parts:
         for name, found in part.items():
-            merged.setdefault(name, []).extend(found)
+            mine = merged.setdefault(name, [])
+            mine.extend(found)
+            if len(mine) > _MOST:
+                raise ValueError(f"column {name[:60]} goes more than {_MOST} ways through the model")
     return merged

@@ -112,7 +112,9 @@ def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
             "save the model from types of scikit-learn itself, without functions of your own",
         )
     try:
-        return scorer(lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED)), keep), signature, _is_steady)
+        return scorer(
+            lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED)), keep), signature, _is_steady, keep
+        )
     except (IntegrityError, UsageError):
         raise
     except Exception as exc:

@@ -222,7 +222,7 @@ def _across(files: _Files) -> None:
         found += crosscheck.packages_followed(app, files.pipeline)
     if files.policy:
         found += policycheck.models_known(*files.policy, app)
-        found += policycheck.kpis_known(*files.policy, app)
+        found += policycheck.goals_known(*files.policy, app)
         found += knownnames.kpi_environments_known(app, document, files.policy[0].environments)
         found += policycheck.sites_known(files.policy[0], app)
         found += policycheck.gates_can_pass(*files.policy, app, _measured(files.root, app))

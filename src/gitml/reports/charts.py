@@ -124,7 +124,7 @@ def _pictures(specs: Sequence[object], seconds: float, form: PictureForm) -> lis
         if len(wanted) == 1:
             drawn = [ChartError(f"the chart is not drawn: {exc.message.splitlines()[0][:200]}")]
         else:
-            drawn = [_pictures([specs[place]], seconds, form)[0] for place in wanted]
+            drawn = [_pictures([specs[place]], min(seconds, SECONDS), form)[0] for place in wanted]
     for place, picture in zip(wanted, drawn, strict=True):
         found[place] = picture
     return [picture for picture in found if picture is not None]

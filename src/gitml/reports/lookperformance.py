@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +57,10 @@ def _guess(found: Told) -> str:
     """Where the change could be chance, the value of the evaluation with the band of the estimate."""
     if found.get("told", True):
         return _value(found)
-    return f"as evaluated: {_value({**found, 'value': found.get('evaluated')})}"
+    own = found.get("evaluated")
+    if not isinstance(own, int | float) or not math.isfinite(own):
+        return "as evaluated"
+    return f"as evaluated: {_value({**found, 'value': own})}"
 
 
 def _count(found: Told) -> str:

@@ -136,6 +136,21 @@ def _too_weak(one: Situation, cause: TrainingCause) -> str:
     return f"{one.rules.looks.failed} of {one.rules.looks.of} looks must fail: {cause.reason}"
 
 
+def too_early(model: str, newest: str, rules: RetrainRules, at: datetime) -> Brake | None:
+    """The cool-down of the newest version on main, which the gate can tell from main alone."""
+    ends = version_time(newest) + rules.cool_down if newest else at
+    return Brake("cool-down", f"{model} was trained on {version_time(newest):%Y-%m-%d}", ends) if at < ends else None
+
+
+def too_many(rules: RetrainRules, runs: Sequence[datetime], at: datetime) -> Brake | None:
+    """The quota, by the moments of earlier ``runs``."""
+    lately = sorted(run for run in runs if at - MONTH < run <= at)
+    if len(lately) < rules.runs:
+        return None
+    said = f"{len(lately)} retrainings in 30 days, at most {rules.runs} are allowed"
+    return Brake("runs", said, lately[-rules.runs] + MONTH)
+
+
 def _of_model(one: Situation) -> Iterator[Brake]:
     rules = one.rules
     runs = sorted(run for past in one.past for run in past.runs if run <= one.at)
@@ -143,18 +158,16 @@ def _of_model(one: Situation) -> Iterator[Brake]:
     if newest and one.at < newest + rules.cool_down:
         what = "was trained" if not runs or newest > runs[-1] else "was to be trained again"
         yield Brake("cool-down", f"{one.model} {what} on {newest:%Y-%m-%d}", newest + rules.cool_down)
-    lately = [run for run in runs if run > one.at - MONTH]
-    if len(lately) >= rules.runs:
-        said = f"{len(lately)} retrainings in 30 days, at most {rules.runs} are allowed"
-        yield Brake("runs", said, lately[-rules.runs] + MONTH)
+    if many := too_many(rules, runs, one.at):
+        yield many
     hours = one.gpu_hours + one.spec.cost.gpu_hours
     if rules.gpu_hours is not None and one.spec.cost.gpu_hours and hours > rules.gpu_hours:
         said = f"{hours:g} GPU hours in 30 days with this one, at most {rules.gpu_hours:g} are allowed"
         yield Brake("gpu-hours", said)
     if one.others >= rules.at_once:
         yield Brake("at-once", f"{one.others} retrainings are open, at most {rules.at_once} are allowed")
-    if (many := len(without_gain(one))) >= rules.without_gain:
-        said = f"retraining does not help: {many} in a row brought no champion"
+    if (vain := len(without_gain(one))) >= rules.without_gain:
+        said = f"retraining does not help: {vain} in a row brought no champion"
         yield Brake("no-gain", said)
 
 

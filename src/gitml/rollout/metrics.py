@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from gitml.stats import delong, deltamethod
 from gitml.stats.influence import Influence, mean
-from gitml.stats.rowlosses import absolute, decided, log_loss, right, squared
+from gitml.stats.rowlosses import absolute, decided, decision_cost, log_loss, right, squared
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,6 +80,12 @@ METRICS: Mapping[str, LabelledMetric] = {
         events="rows",
     ),
 }
+
+
+def decision_metric(false_negative: float, false_positive: float) -> LabelledMetric:
+    """What a decision costs, on average; answers are decisions already, 0 or 1."""
+    loss = partial(decision_cost, false_negative=false_negative, false_positive=false_positive)
+    return LabelledMetric(_mean_of(loss), higher=False, of_two=True, events="positives")
 
 
 def events_in(metric: LabelledMetric, truth: Floats, predicted: Floats) -> int:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from gitml.rollout.evaluation import MOST_POINTS, ArmCounts, JudgedPart, PartKind, SequencePoint
 from gitml.rollout.holding import SIDES, DifferenceGoal, Held, held, rest, rest_of
 from gitml.rollout.labels import MaturedLabels, known_at
-from gitml.rollout.metrics import METRICS, LabelledMetric, events_in
+from gitml.rollout.metrics import METRICS, LabelledMetric, decision_metric, events_in
 from gitml.rollout.observed import Observed, TimedInfluence, contrasts_over_time
 from gitml.rollout.reading import TrialRows
 from gitml.rollout.rowtable import RowTable
-from gitml.rollout.trial import CandidateTrial
+from gitml.rollout.trial import CandidateTrial, DecisionCosts
 from gitml.stats.rowlosses import right
 from gitml.verdict import Phase
 
@@ -44,13 +44,18 @@ def primary(
     trial: CandidateTrial, rows: TrialRows, labels: MaturedLabels, failing: float, days: float, until: datetime
 ) -> JudgedSeries:
     """JudgedSeries from the first event on that a minimum asks for; before that only what is still missing is said."""
-    rules, metric = trial.rules, METRICS.get(trial.rules.metric)
+    rules = trial.rules
+    metric = _on_decisions(rules.cost) if rules.cost else METRICS.get(rules.metric)
     if metric is None:
         named = f"{rules.metric} cannot be told from labels" if rules.metric else "no metric with a margin is named"
         return _open(rules.metric or "metric", f"{named}: write `metric` under `canary` in policy.yaml")
     if rules.depend_on_answers and not trial.paired:
         why = "labels depend on the answers, so those of two arms are of different rows: judge a shadow or a KPI"
         return _open(rules.metric, why)
+    if rules.cost:
+        if why := _undecided(rules.cost, trial):
+            return _open(rules.metric, f"{rules.metric}: {why}")
+        rows = _decided(rows, rules.cost)
     told = _told(rows, labels, paired=trial.paired)
     counts = [int(mask.sum()) for mask in told]
     if not all(counts):
@@ -68,6 +73,29 @@ def primary(
     events = [events_in(metric, t.truth[mask], t.predicted[mask]) for t, mask in zip(rows.arms, told, strict=True)]
     asked = DifferenceGoal(metric.higher, rules.margin, rules.error_rate, failing)
     return judged("primary", rules.metric, observed, asked, (days, until), Enough(events, rules.events))
+
+
+def _on_decisions(cost: DecisionCosts) -> LabelledMetric:
+    return decision_metric(cost.false_negative, cost.false_positive)
+
+
+def _undecided(cost: DecisionCosts, trial: CandidateTrial) -> str:
+    """Why answers are no decisions; '' where they are."""
+    for side, cut in zip(("champion", "candidate"), cost.thresholds, strict=True):
+        if cut is None or not np.isfinite(cut):
+            return f"the record of the {side} lacks the metric that holds its threshold: `holdout.threshold`"
+    return "" if trial.output.type != "string" else f"{trial.output.name} is a word, which no threshold cuts"
+
+
+def _decided(rows: TrialRows, cost: DecisionCosts) -> TrialRows:
+    """Rows whose answers are 0 or 1, each arm by its own threshold; what has no answer keeps none."""
+    old, new = (_cut(t, cut) for t, cut in zip(rows.arms, cost.thresholds, strict=True))
+    return replace(rows, champion=old, candidate=new)
+
+
+def _cut(table: RowTable, threshold: float | None) -> RowTable:
+    did = np.greater_equal(table.predicted, np.nan if threshold is None else threshold).astype(np.float64)
+    return replace(table, predicted=np.where(np.isnan(table.predicted), np.nan, did))
 
 
 def judged(

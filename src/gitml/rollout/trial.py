@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -26,18 +26,34 @@ class KpiRule:
 
 
 @dataclass(frozen=True)
+class DecisionCosts:
+    """What a wrong decision costs, and from which answer on ``champion`` and ``candidate`` act: each at the threshold
+    that its own record holds, None where that holds none."""
+
+    false_negative: float
+    false_positive: float
+    champion: float | None
+    candidate: float | None
+
+    @property
+    def thresholds(self) -> tuple[float | None, float | None]:
+        return self.champion, self.candidate
+
+
+@dataclass(frozen=True)
 class TrialRules:
     """All that decides a test, and nothing else: not the weight, not who is told.
 
     ``metric`` is '' where nothing is judged on labels, ``margin`` None where the candidate must be better. ``kpi`` is
-    primary in place of the metric. Shares are from 0 to 1; ``slow_ms`` is None where the champion's own latency says
-    what is slow.
+    primary in place of the metric. ``cost``: where the metric is what decisions cost. Shares are from 0 to 1;
+    ``slow_ms`` is None where the champion's own latency says what is slow.
     """
 
     metric: str = ""
     margin: float | None = None
     kpi: KpiRule | None = None
     kpis: tuple[KpiRule, ...] = ()
+    cost: DecisionCosts | None = None
     errors: float = 0.01
     slow: float = 0.01
     slow_ms: float | None = None
@@ -64,6 +80,8 @@ def _told(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, tuple):
         return [_told(one) for one in value]
+    if isinstance(value, DecisionCosts):
+        return plain(asdict(value))
     if isinstance(value, KpiRule):
         return {"name": value.name, "margin": value.margin, **value.spec.by_unit}
     return plain(value)

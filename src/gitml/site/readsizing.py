@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from gitml.gates.facts import Proof
 from gitml.site.versionfacts import SiteModel
 
-_MOST, _MOST_TEXT = 1e15, 100
+_MOST, _MOST_TEXT, _MOST_SIZES = 1e15, 100, 8
+_SIZE = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def sized(model: SiteModel, proofs: Iterable[Proof]) -> SiteModel:
@@ -46,7 +48,7 @@ def _said(details: Mapping[str, Any]) -> str:
 def _rows(times: Any, where: str) -> list[str]:
     if not isinstance(times, Mapping):
         return []
-    asked = {size: ms for size, ms in times.items() if str(size).isdecimal()}
+    asked = {size: ms for size, ms in list(times.items())[:_MOST_SIZES] if _SIZE.fullmatch(str(size))}
     text = {size: "a row alone {:.3g} ms" if size == "1" else f"of {int(size):,} at once {{:.3g}} ms" for size in asked}
     return [f"{said}{where}" for size, ms in asked.items() if (said := _number(ms, text[size]))]
 

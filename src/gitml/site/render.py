@@ -21,7 +21,10 @@ from gitml.site.charts import sparkline
 
 # Nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
-_LONG_TABLE = 8
+# Rows of a table that is worth sorting. Of versions and deployments there are hundreds of pages, and the script is a
+# third of the smallest: they have it where a table is longer than a screen.
+_LONG_TABLE, _LONGER_THAN_A_SCREEN = 8, 40
+_OF_HUNDREDS = frozenset({"models-version.html", "changes-deployment.html"})
 
 
 @cache
@@ -39,13 +42,14 @@ def script_policy() -> str:
     return f"{POLICY}; script-src 'sha256-{digest}'"
 
 
-def _has_long_table(body: str) -> bool:
+def _has_long_table(body: str, template: str) -> bool:
     """Whether the page has a table with a head that is worth sorting.
 
-    >>> _has_long_table("<table><thead><tr><th>a</thead><tbody>" + 8 * "<tr><td>1")
+    >>> _has_long_table("<table><thead><tr><th>a</thead><tbody>" + 8 * "<tr><td>1", "audit.html")
     True
     """
-    return any(table.partition("</table>")[0].count("<tr>") > _LONG_TABLE for table in body.split("<table><thead>")[1:])
+    least = _LONGER_THAN_A_SCREEN if template in _OF_HUNDREDS else _LONG_TABLE
+    return any(table.partition("</table>")[0].count("<tr>") > least for table in body.split("<table><thead>")[1:])
 
 
 @dataclass(frozen=True)

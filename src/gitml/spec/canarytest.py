@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gitml.spec.application import Application
 from gitml.spec.canary import CANARY_METRICS, CanaryRules
+from gitml.spec.holdout import HoldOut
 
 
 def metric_of(rules: CanaryRules, app: Application, model: str) -> str:
@@ -14,6 +15,12 @@ def metric_of(rules: CanaryRules, app: Application, model: str) -> str:
         return rules.metric.name
     better = app.models[model].better if model in app.models else {}
     return next((name for name in better if name in CANARY_METRICS), "")
+
+
+def judged_on_cost(rules: CanaryRules, app: Application, model: str) -> HoldOut | None:
+    """The model's ``holdout`` where the metric is what its decisions cost; else None."""
+    spec = app.models[model].holdout if model in app.models else None
+    return spec if spec and spec.cost and rules.metric.name == spec.cost.metric else None
 
 
 def labels_within(rules: CanaryRules, app: Application, model: str) -> timedelta:
@@ -26,4 +33,6 @@ def decides_elsewhere(rules: CanaryRules, app: Application, model: str) -> list[
     """What gitml.yaml says of the test, for its digest."""
     names = sorted({*rules.kpis, *([rules.metric.kpi] if rules.metric.kpi else [])})
     kpis = {name: app.kpis[name].by_unit for name in names if name in app.kpis}
-    return [metric_of(rules, app, model), labels_within(rules, app, model).total_seconds(), kpis]
+    spec = judged_on_cost(rules, app, model)
+    cost = [spec.model_dump(mode="json", include={"threshold", "cost"})] if spec else []
+    return [metric_of(rules, app, model), labels_within(rules, app, model).total_seconds(), kpis, *cost]

@@ -10,7 +10,7 @@ from gitml.gates.base import Need
 from gitml.kinds import KINDS
 from gitml.spec.application import Application, Model
 from gitml.spec.canary import CANARY_METRICS, CanaryRules
-from gitml.spec.canarytest import metric_of
+from gitml.spec.canarytest import judged_on_cost, metric_of
 from gitml.spec.deployment import Deployment, Pin
 from gitml.spec.ensemble import Combiner, Ensemble, Member
 from gitml.spec.kpis import NEEDS_UNITS
@@ -62,6 +62,32 @@ def kpis_known(policy: Policy, document: Document, app: Application) -> list[Pro
         if name in app.kpis and not app.kpis[name].has_units
     ]
     return [*unknown, *daily]
+
+
+def goals_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
+    """Whatever candidates are judged by can be told."""
+    return [*kpis_known(policy, document, app), *canary_metrics_known(policy, document, app)]
+
+
+def canary_metrics_known(policy: Policy, document: Document, app: Application) -> list[Problem]:
+    """Metrics that candidates are judged by can be told from their labels."""
+    return [
+        document.problem((*place, "canary", "metric", "name"), message, hint)
+        for place, rules in canary_rules(policy)
+        for message, hint in _untold(rules, app, str(place[3]) if len(place) > 3 else "")
+    ]
+
+
+def _untold(rules: CanaryRules, app: Application, only: str) -> list[tuple[str, str]]:
+    """Of the model that the rules are for, or of an environment's each; told once."""
+    name, models = rules.metric.name, [only] if only else [*app.models]
+    if not name or name in CANARY_METRICS or any(judged_on_cost(rules, app, model) for model in models):
+        return []
+    costs = [spec.cost.metric for m in models if m in app.models and (spec := app.models[m].holdout) and spec.cost]
+    known = (*CANARY_METRICS, *dict.fromkeys(costs))
+    near = nearest(name, known)
+    hint = near if near.startswith("did") else f"one of {', '.join(known)}; or a kpi"
+    return [(f"{name} cannot be told from labels", hint)]
 
 
 def sites_known(policy: Policy, app: Application) -> list[Problem]:

@@ -13,7 +13,7 @@ class Estimated:
     """What the metric probably is. ``low`` and ``high``: where the realised value lies in 95 of 100 windows, if only
     the inputs have changed. ``error`` is that of the method in the back-test, ``as_before`` that of saying nothing has
     changed; ``evaluated`` is the metric on the reference. ``noise``: by how much estimate and realised value differ
-    (one standard error) merely because window and reference have so many rows, whatever the method."""
+    (one standard error) because window and reference have so many rows, and by how much methods differ."""
 
     metric: str
     method: str

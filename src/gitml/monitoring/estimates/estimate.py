@@ -62,9 +62,18 @@ class Estimator:
         low, high = inside(metric, value - width, value + width)
         before = self.tested.as_before.get(metric, error)
         own = self.reference.metric(metric)
-        # Rows of the reference are a sample as those of the window are, worth as many as their weights leave.
-        noise = math.sqrt(of_window * (1 + rows / (overlap(ratio) * len(self.reference))))
+        noise = math.sqrt(self._chance(ratio, of_window, rows) + self._disagreement(metric, ratio, live))
         return Estimated(metric, chosen, value, low, high, error, before, own, share, self.tested.periods, noise)
+
+    def _chance(self, ratio: Floats, of_window: float, rows: int) -> float:
+        """Rows of the reference are a sample as those of the window are, worth as many as their weights leave."""
+        return of_window * (1 + rows / (overlap(ratio) * len(self.reference)))
+
+    def _disagreement(self, metric: str, ratio: Floats, live: Rows) -> float:
+        """All methods assume the same, so that what they differ by (a variance) is their error, not the world's."""
+        tested = [method for method in METHODS if metric in self.tested.errors.get(method.name, ())]
+        found = np.array([method.estimate(metric, self.reference, ratio, live) for method in tested])
+        return float(found.var(ddof=1)) if len(found) > 1 and np.isfinite(found).all() else 0.0
 
 
 def estimator(reference: Evaluated, metrics: Sequence[str], length: int, least: float = 0.1) -> Estimator | str:
