@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import time
@@ -51,13 +52,14 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     python, folder = Path(python_of("flink")), tmp_path_factory.mktemp("flink")
     packages = next(python.parent.parent.glob("lib/python3*/site-packages"))
     ports = free_ports(2)
-    shutil.copytree(packages / "pyflink/conf", folder / "conf")
+    for part in ("bin", "conf"):
+        shutil.copytree(packages / "pyflink" / part, folder / part)
+    shutil.copytree(packages / "pyflink/lib", folder / "lib", copy_function=os.symlink)
+    for jar in (packages / "pyflink/opt").glob("flink-python-*.jar"):
+        (folder / "lib" / jar.name).symlink_to(jar)
     write(folder, {"conf/config.yaml": FLINK.format(rpc=ports[0], rest=ports[1], folder=folder)})
-    variables = {"FLINK_CONF_DIR": folder / "conf", "FLINK_LOG_DIR": folder, "FLINK_HOME": packages / "pyflink"}
-    env = {**{name: str(value) for name, value in variables.items()}, "PYTHONPATH": str(packages)}
-    commands = [
-        ["bash", packages / f"pyflink/bin/{name}.sh", "start-foreground"] for name in ("jobmanager", "taskmanager")
-    ]
+    env = {"FLINK_HOME": str(folder), "FLINK_LOG_DIR": str(folder), "PYTHONPATH": str(packages)}
+    commands = [["bash", folder / f"bin/{name}.sh", "start-foreground"] for name in ("jobmanager", "taskmanager")]
     running = [start(words, cwd=folder, env=env, stdout=-3) for words in commands]
     address = f"127.0.0.1:{ports[1]}"
     end = time.monotonic() + 240

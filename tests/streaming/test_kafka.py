@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.nightly,
     pytest.mark.slow,
 ]
-# `GITML_STREAM_MESSAGES=1000000` is the bar of a release.
+# More of them: `GITML_STREAM_MESSAGES=100000`; the broker writes all it has into one file, again and again.
 KEYS, MESSAGES = 40, int(os.environ.get("GITML_STREAM_MESSAGES", "3000"))
 KILLS = 5
 # Small ones, so that a process is killed between many of them.

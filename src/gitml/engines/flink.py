@@ -102,8 +102,6 @@ def _settings(order: EngineOrder) -> tuple[dict[str, str], int]:
             raise UsageError(
                 f"{order.settings.master!r} is no address of a JobManager", "write HOST:PORT, such as h:8081"
             )
-        # A cluster has no Python of its own.
-        settings["pipeline.jars"] = ";".join(jar.as_uri() for jar in _pyflink().glob("opt/flink-python-*.jar"))
         settings |= {
             "execution.attached": "true",
             "execution.target": "remote",
@@ -145,10 +143,11 @@ def _function(order: EngineOrder) -> Any:
 
 
 def sys_path_of_gitml() -> str:
-    """Where Flink unpacked what it was sent."""
-    import gitml
+    """Where Flink unpacked what it was sent.
 
-    return str(Path(gitml.__file__).parent.parent)
+    Its interpreter outlives a job: what it imported for the one before may be gone from the disk.
+    """
+    return next(place for place in reversed(sys.path) if Path(place, "gitml").is_dir())
 
 
 class WorkerProcess:
@@ -217,5 +216,8 @@ def serve() -> None:
 def _told_by(exc: Exception) -> str:
     """The lines of a long trace that tell people something."""
     lines: Sequence[str] = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    if "ClassNotFoundException: org.apache.flink.streaming.api.operators.python" in str(exc):
+        # Sent along, it is loaded for each job, and the second one fails on Java 17 (Flink 2.3).
+        return "the cluster has no Python: copy flink-python-2.3.0.jar from the environment's pyflink/opt into its lib"
     wanted = [line for line in lines if line.startswith("Caused by") or "Error" in line]
     return " / ".join(dict.fromkeys((wanted or lines)[-3:]))[:800]
