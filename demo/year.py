@@ -1,6 +1,7 @@
 """A year in minutes: a model that ages, what the loop sees of it, what it asks for, and what that was worth.
 
-    python demo/year.py [--until 2013-05-13] [--away 2013-09-16] [--broken 2013-07-08] [--place FOLDER] [--keep]
+    python demo/year.py [--since 2013-07-01] [--until 2013-05-13] [--away 2013-09-16] [--broken 2013-07-08]
+                        [--place FOLDER] [--keep]
 
 Flights of April to December 2013 are answered week by week on a turned clock. Looks, retrainings, reviews and gates are
 those of gitml, called as its jobs call them; the forge is in this process. What happened is written to FOLDER, by
@@ -27,6 +28,7 @@ AWAY, BROKEN = date(2013, 9, 16), date(2013, 7, 8)
 
 def main() -> int:
     words = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    words.add_argument("--since", type=date.fromisoformat, default=FIRST, metavar="MONDAY", help="nobody asks before")
     words.add_argument("--until", type=date.fromisoformat, default=LAST, metavar="DAY", help="of 2013; whole weeks")
     words.add_argument("--away", type=date.fromisoformat, default=AWAY, metavar="MONDAY", help="no weather that week")
     words.add_argument("--broken", type=date.fromisoformat, default=BROKEN, metavar="MONDAY", help="a bad change comes")
@@ -35,8 +37,10 @@ def main() -> int:
     asked = words.parse_args()
     if not FIRST + WEEK <= asked.until <= LAST:
         words.error(f"--until is a day from {FIRST + WEEK:%Y-%m-%d} to {LAST}")
-    if asked.away.weekday() or asked.broken.weekday():
-        words.error("--away and --broken are Mondays")
+    if asked.away.weekday() or asked.broken.weekday() or asked.since.weekday():
+        words.error("--since, --away and --broken are Mondays")
+    if not FIRST <= asked.since <= asked.until - WEEK:
+        words.error(f"--since is a Monday from {FIRST:%Y-%m-%d} on, a week before --until at least")
     forget_outside()
     # Small models gain nothing from threads, which wait for each other by turning in circles.
     os.environ.update(THREADS)
@@ -44,7 +48,7 @@ def main() -> int:
     from yearlife import forget, live
     from yearstate import Incidents
 
-    weeks = (asked.until - FIRST) // WEEK
+    weeks = range((asked.since - FIRST) // WEEK, (asked.until - FIRST) // WEEK)
     try:
         away, broken = (datetime.combine(day, time(), UTC) for day in (asked.away, asked.broken))
         live(asked.place.absolute(), weeks, Incidents(away, broken))

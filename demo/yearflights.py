@@ -6,6 +6,7 @@ the rows move to where the clock is; whole weeks, so that weekdays stay.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 FIRST = datetime(2013, 4, 1, tzinfo=UTC)
 DAY, WEEK, HOUR = timedelta(days=1), timedelta(weeks=1), timedelta(hours=1)
+_DAY = re.compile(r"\b20[23]\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])\b")
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
 
 
@@ -35,6 +37,10 @@ class Calendar:
 
     def on_clock(self, moment: datetime) -> datetime:
         return moment + self.shift
+
+    def in_words(self, text: str) -> str:
+        """Days of the year's clock in what gitml says, as those of 2013."""
+        return _DAY.sub(lambda found: f"{self.of_flights(datetime.fromisoformat(found[0])):%Y-%m-%d}", text)
 
     def of_flights(self, moment: datetime) -> datetime:
         """The moment of 2013 for one of the year's clock."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import resource
 import shutil
 import subprocess
@@ -14,39 +12,31 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from box import ROOT, need, say, step
-from yearflights import FIRST, HOUR, WEEK, Calendar, between, by_hour, day_names, move, next_monday, without_weather
+from yearbeside import candidate, judged, load, set_beside, take_back
+from yearflights import DAY, FIRST, HOUR, WEEK, Calendar, move, next_monday
 from yearpage import Kept, Story, write_page
 from yearpeople import decision
-from yearstate import Champion, Incidents, Trial, Week, Year, answered, tell_costs
-from yeartown import MODEL, Town, example, new_town
+from yearserve import serve, turn
+from yearstate import Incidents, Trial, Year
+from yeartown import example, new_town
 
 from gitml import clock
 from gitml.cijobs.retrainbacktest import backtested
-from gitml.git.tree import WorkTree
-from gitml.inference.clone import loader
 from gitml.inference.monitored import Monitored
-from gitml.refs import Reference
-from gitml.registry import resolve
 from gitml.reports.promotion import short
-from gitml.spec import load_application
-from gitml.spec.deployment import Pin, parse_deployment
-from gitml.traffic.exchange import Arm, Exchange
-from gitml.traffic.labels import Label, LabelStore
-from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 from gitml.verdict import Phase
 
 # The folder of the repository, its forge, its traffic and its clock.
 WORLD = "world"
-ARRIVED = 8 * HOUR
 _READ = '    if rows.empty:\n        raise StageError(f"no flight from'
 _HOURS = '    rows["sched_dep_minute"] = rows["sched_dep_minute"] // 60\n'
 
 
-def live(folder: Path, weeks: int, incidents: Incidents) -> None:
+def live(folder: Path, weeks: range, incidents: Incidents) -> None:
     began = time.monotonic()
     forget(folder)
     (folder / WORLD).mkdir(parents=True)
-    source, until = example(folder), (FIRST + weeks * WEEK).date()
+    source, until = example(folder), (FIRST + weeks.stop * WEEK).date()
     others = folder / WORLD / "others.json"
     command = [
         sys.executable,
@@ -58,9 +48,9 @@ def live(folder: Path, weeks: int, incidents: Incidents) -> None:
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as without:
         try:
-            year = begin(folder / WORLD, source, incidents)
-            step(f"{weeks} weeks of flights, from {FIRST:%d %B %Y} on")
-            for week in range(weeks):
+            year = begin(folder / WORLD, source, incidents, weeks.start)
+            step(f"{len(weeks)} weeks of flights, from {FIRST + weeks.start * WEEK:%d %B %Y} on")
+            for week in weeks:
                 one_week(year, week)
             same = replayed(year)
             _, wrong = without.communicate()
@@ -85,24 +75,27 @@ def kept(year: Year) -> list[Kept]:
     ]
 
 
-def begin(folder: Path, source: Path, incidents: Incidents) -> Year:
-    """The repository, its first version in production."""
+def begin(folder: Path, source: Path, incidents: Incidents, skipped: int = 0) -> Year:
+    """The repository, its first version in production; ``skipped`` weeks pass before anybody asks."""
     step("A repository, its people, and a first model, trained on January to March")
     turn(folder, datetime.now(UTC))
     calendar = Calendar(next_monday(datetime.now(UTC)))
+    began = calendar.monday + skipped * WEEK
+    if skipped:
+        turn(folder, began - DAY)
     shutil.copytree(source, folder / "flight-delay", ignore=shutil.ignore_patterns("data", ".git"))
     move(source / "data/features", folder / "flight-delay/data/features", calendar.shift)
     window = {"first_day": datetime(2013, 1, 1, tzinfo=UTC), "last_day": FIRST - timedelta(days=1)}
     town = new_town(folder, {name: f"{calendar.on_clock(day):%Y-%m-%d}" for name, day in window.items()})
     version = town.train("main", "First version of delay")
     town.record()
-    number = town.promote(version)
+    number = town.promote(version, first=True)
     said = town.approve(number, "olga", "rita")
     need(said.startswith("success"), f"the first promotion: {said}")
     first = load(town)
-    year = Year(town, calendar, first, first, incidents)
+    year = Year(town, calendar, first, first, incidents, began)
     year.answers(first)
-    turn(folder, calendar.monday)
+    turn(folder, began)
     year.happened(f"{short(version)} answers in production", "olga and rita approved")
     return year
 
@@ -112,50 +105,17 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / WORLD, ignore_errors=True)
 
 
-def pinned(town: Town) -> Pin:
-    """What main says is to answer."""
-    path = town.app / f"models/{MODEL}/production.yaml"
-    return parse_deployment(path.read_bytes(), path.name).champion
-
-
-def load(town: Town) -> Champion:
-    """It, as a server loads it, while main is still what it was trained from."""
-    town.fresh()
-    return opened(town, pinned(town))
-
-
-def opened(town: Town, pin: Pin) -> Champion:
-    """A version whose record and threshold lie in the clone."""
-    found = loader(town.app, load_application(town.app).models).pinned(MODEL, pin)
-    threshold = json.loads((town.app / "artifacts/delay/threshold.json").read_text())["threshold"]
-    return Champion(pin.version, found.model, threshold)
-
-
-def candidate(town: Town, version: str) -> Champion:
-    """What Ada just trained."""
-    record = resolve(WorkTree(town.app), Reference(MODEL, version))
-    return opened(town, Pin(version=version, digest=record.files[record.artifact].sha256))
-
-
-def turn(folder: Path, moment: datetime) -> None:
-    """The clock, ahead to ``moment``; never back."""
-    place = folder / "clock"
-    os.environ[clock.VARIABLE] = str(place)
-    before = clock.ahead() if place.exists() else 0
-    new = place.with_name("clock.new")
-    new.write_text(f"{max(before, math.ceil(moment.timestamp() - time.time()))}s")
-    new.replace(place)
-
-
 def one_week(year: Year, week: int) -> None:
     since = year.calendar.monday + week * WEEK
-    if year.calendar.of_flights(since) == year.incidents.broken:
+    if year.is_to_break(since):
         break_a_column(year)
     serve(year, since)
     turn(year.town.folder, since + WEEK + 2 * HOUR)
-    for look in year.town.watch():
-        if look.version == year.champion.version:
-            seen(year, look)
+    found = year.town.watch()
+    for look in found.looks:
+        if look.id and look.found.version == year.champion.version:
+            seen(year, look.found)
+    judged(year, found)
     asked = year.town.retrain()
     if asked.how == "opened":
         cause = asked.plan.cause
@@ -188,64 +148,11 @@ def break_a_column(year: Year) -> None:
     need(bool(found), "pipelines/flights.py does not read rows as it did")
     path.write_text(f"{head}{_HOURS}{found}{tail}")
     town.push("hours", "Hours of departure are enough")
+    year.broke = True
     version = town.train("hours", "Train it")
     number = town.open_pull("hours", "Hours of departure are enough")
     year.happened(f"#{number}: a change that breaks a column, trained as {short(version)}", "ada")
     decided(year, number, version)
-
-
-def take_back(year: Year, why: str) -> None:
-    """One operator suffices. Whoever made it puts the pipeline back."""
-    town, bad = year.town, year.champion.version
-    number = town.roll_back(why, clock.now() + WEEK)
-    said = town.approve(number, "olga")
-    need(said.startswith("success"), f"the rollback: {said}")
-    year.champion = year.known[pinned(town).version]
-    year.happened(f"#{number} takes {short(bad)} back to {short(year.champion.version)}: {why}", "olga approved")
-    before = town.git("log", "-1", "--format=%H", "--", f"models/{MODEL}/versions/{bad}.json").strip()
-    town.git("checkout", "-q", "-B", "back")
-    town.git("checkout", "-q", f"{before}^", "--", "pipelines", "params.yaml", "dvc.lock", "artifacts")
-    town.push("back", f"As before {bad}")
-    number = town.open_pull("back", f"As before {bad}")
-    said = town.approve(number, "olga")
-    need(said.startswith("success"), f"#{number}: {said}")
-
-
-def serve(year: Year, since: datetime) -> None:
-    """A week of flights: asked in their hour, told what became of them hours later."""
-    town, mine = year.town, year.champion
-    flights = between(town.app / "data/features", since, since + WEEK)
-    seen = without_weather(flights) if year.calendar.of_flights(since) == year.incidents.away else flights
-    arm = Arm(MODEL, "production", "champion", mine.version, 100.0, mine.version)
-    log = PredictionLog(town.traffic, limits=LogLimits(window=0.05), origin=LogOrigin("web", "production"))
-    labels = LabelStore(town.traffic)
-    names = [one.name for one in mine.model.signature.inputs]
-    columns = {name: seen[name].to_numpy(zero_copy_only=False) for name in names}
-    # At once: what a flight is answered does not depend on the others.
-    every, start = answered(mine, columns), 0
-    for moment, real in by_hour(flights):
-        turn(year.town.folder, moment)
-        tell(year, labels, moment - ARRIVED)
-        part = slice(start, start + len(real))
-        answers, start = every[part], part.stop
-        name = f"flights-{moment:%Y-%m-%dT%H}"
-        at = moment.timestamp()
-        asked = {name: values[part] for name, values in columns.items()}
-        log.put(Exchange(name, "", None, arm, asked, {"p_late": answers}, 0.01, at, at))
-        year.pending.append((moment, name, real["late"].to_pylist()))
-    turn(year.town.folder, since + WEEK + HOUR)
-    tell(year, labels, since + WEEK + HOUR - ARRIVED)
-    log.close()
-    labels.close()
-    tell_costs(year, Week(columns, flights["late"].to_numpy().astype(float), day_names(flights, year.calendar)), every)
-
-
-def tell(year: Year, labels: LabelStore, until: datetime) -> None:
-    """Of flights that have arrived: whether they were late."""
-    over = [one for one in year.pending if one[0] <= until]
-    year.pending = [one for one in year.pending if one[0] > until]
-    for _, name, late in over:
-        labels.add(MODEL, [Label(name, float(value), row) for row, value in enumerate(late)], "arrivals")
 
 
 def retrained(year: Year, number: int) -> None:
@@ -263,30 +170,20 @@ def decided(year: Year, number: int, version: str) -> bool:
     trial = Trial(candidate(town, version), year.champion, said.said, clock.now())
     year.trials.append(trial)
     if not said.good:
-        trial.fate = "people"
+        trial.fate = "kept out by people"
         town.close(number, said.why)
         year.happened(f"#{number} is closed: {said.why}", "olga")
         return False
     outcome = town.approve(number, "olga", "rita")
     need(outcome.startswith("success"), f"#{number} could not be merged: {outcome}")
-    promotion = town.promote(version)
-    outcome = town.approve(promotion, "olga", "rita")
-    if not outcome.startswith("success"):
-        trial.fate = "the gate"
-        town.close(promotion, f"The gate keeps it out: {outcome}")
-        year.happened(f"{short(version)} stays out, #{promotion} is closed: {outcome}", "the gate")
-        return True
-    town.fresh()
-    need(pinned(town).version == version, f"main does not pin {version}")
-    year.answers(trial.candidate)
-    year.happened(f"{short(version)} answers in production, #{promotion}: {said.why}", "olga and rita approved")
+    set_beside(year, trial, said.why)
     return True
 
 
 def replayed(year: Year) -> str:
     """The policy, replayed over the year, opens what the year opened, as far as it can know what people do."""
     with year.town.place() as place:
-        found = backtested(place, year.calendar.monday, clock.now())
+        found = backtested(place, year.began, clock.now())
     told = [(one.cause, one.opened) for one in found.opened]
     really, sure = year.opened, year.foreseen or len(year.opened)
     if not year.foreseen:

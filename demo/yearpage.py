@@ -28,7 +28,7 @@ CELLS = "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}img{max
 
 @dataclass(frozen=True)
 class Kept:
-    """A version that was trained for ``day`` of 2013, and who kept it out, "" where it answered.
+    """A version that was trained for ``day`` of 2013, and what became of it.
 
     By metric: by how much it differs from the champion of that day, as the report ``said``, and by day on the flights
     of the eight weeks that followed, each as [flights, sum of differences].
@@ -124,9 +124,8 @@ def _kept(kept: Sequence[Kept]) -> list[list[str]]:
     """Estimate against realised: negative is better than the version before."""
     rows = []
     for one in kept:
-        fate = f"kept out by {one.fate}" if one.fate else "answered"
         cost, loss = ([_estimated(one, name, places), _realised(one, name, places)] for name, places in _COMPARED)
-        rows.append([one.day, one.version.rpartition("-")[2], fate, *cost, *loss])
+        rows.append([one.day, one.version.rpartition("-")[2], one.fate, *cost, *loss])
     told = ["dollars a flight, by the report", "realised", "log loss, by the report", "realised"]
     return [["trained on", "version", "what became of it", *told], *rows]
 
@@ -145,17 +144,16 @@ def _realised(one: Kept, name: str, places: int) -> str:
 
 def worth(kept: Sequence[Kept]) -> list[str]:
     """What letting versions in, and keeping them out, was worth over the eight weeks after each."""
-    groups = {"were let in": [k for k in kept if not k.fate]}
-    groups |= {f"{who} kept out": [k for k in kept if k.fate == who] for who in ("people", "the gate")}
     said = []
-    for words, some in groups.items():
+    for words in dict.fromkeys(one.fate for one in kept):
+        some = [one for one in kept if one.fate == words]
         days = [amounts for one in some for amounts in one.daily.get("cost_per_flight", {}).values()]
         if len(days) > 1:
             sums = np.array(days)
             many = "1 version" if len(some) == 1 else f"{len(some)} versions"
             value, low, high = interval(sums[:, 0], sums[:, 1])
             said.append(
-                f"{many} that {words}: {value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f}) against the version "
+                f"{many}, {words}: {value:+.2f} dollars a flight ({low:+.2f} to {high:+.2f}) against the version "
                 "that each was to replace, over the eight weeks that followed; less than zero is cheaper."
             )
     return said

@@ -18,11 +18,15 @@ from yeartown import COST, Town
 from gitml import clock
 from gitml.models.model import Predictor
 from gitml.stats.rowlosses import decision_cost
+from gitml.traffic.labels import Label
 
 Floats = NDArray[Any]
 Columns = dict[str, Floats]
 MISSED, FALSE_ALERT = COST["false_negative"], COST["false_positive"]
-TRIED = timedelta(weeks=8)
+FOLLOWED = timedelta(weeks=8)
+TRIED, ANSWERED, EXPIRED = "still tried beside the champion", "became champion", "undecided in its time, so taken back"
+TAKEN_BACK = "taken back by the canary"
+Sides = Mapping[str, Floats]
 
 
 @dataclass
@@ -48,7 +52,7 @@ class Incidents:
 @dataclass
 class Trial:
     """A version that was to take the place of ``before``. ``said``: by how much each metric differs, by the report;
-    ``fate``: who kept it out and why, "" where it answers. ``opened``: for whom it was trained.
+    ``fate``: what became of it.
 
     ``daily``: flights of the eight weeks that followed, and by how much their cost and log loss differ from those of
     ``before``, whether it answered them or not.
@@ -58,13 +62,14 @@ class Trial:
     before: Champion
     said: Mapping[str, Interval]
     since: datetime
-    fate: str = ""
+    fate: str = TRIED
     daily: dict[str, Daily] = field(default_factory=dict)
 
 
 @dataclass
 class Year:
-    """``known``: versions that answered. ``told``: what happened when, and who did it.
+    """``known``: versions that answered all flights. ``beside``: what is tried on some of them. ``broke``: Ada's
+    change has come. ``told``: what happened when, and who did it.
 
     ``daily``: flights and dollars of each day of 2013, by policy. ``foreseen``: how many retrainings were opened when
     people first refused one, 0 while they refused none.
@@ -75,19 +80,31 @@ class Year:
     champion: Champion
     first: Champion
     incidents: Incidents
+    began: datetime
     known: dict[str, Champion] = field(default_factory=dict)
     told: list[tuple[str, str, str]] = field(default_factory=list)
     daily: dict[str, Daily] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     opened: list[tuple[str, datetime]] = field(default_factory=list)
     foreseen: int = 0
-    pending: list[tuple[datetime, str, list[float]]] = field(default_factory=list)
+    pending: list[tuple[datetime, list[Label]]] = field(default_factory=list)
+    beside: Trial | None = None
+    broke: bool = False
+
+    @property
+    def sides(self) -> tuple[Champion, ...]:
+        """Who is asked: the champion, and what is tried beside it."""
+        return (self.champion, *([self.beside.candidate] if self.beside else ()))
+
+    def is_to_break(self, since: datetime) -> bool:
+        """Ada's change comes in its week, or once nothing else is tried."""
+        return not self.broke and self.beside is None and self.calendar.of_flights(since) >= self.incidents.broken
 
     def answers(self, champion: Champion) -> None:
         self.champion = self.known[champion.version] = champion
 
     def happened(self, what: str, who: str = "") -> None:
-        day = f"{self.calendar.of_flights(clock.now()):%Y-%m-%d}"
+        what, day = self.calendar.in_words(what), f"{self.calendar.of_flights(clock.now()):%Y-%m-%d}"
         self.told.append((day, what, who))
         say(f"{day}  {what}{f' ({who})' if who else ''}")
 
@@ -98,25 +115,32 @@ def answered(champion: Champion, columns: Columns) -> Floats:
 
 @dataclass(frozen=True)
 class Week:
-    """Flights of a week as they were asked: shapes (n,). ``days`` of 2013."""
+    """Flights of a week as they were asked: shapes (n,). ``days`` of 2013; ``taken``: the canary answered."""
 
     columns: Columns
     late: Floats
     days: Floats
+    taken: Floats
 
 
-def tell_costs(year: Year, week: Week, answers: Floats) -> None:
-    """What the champion's ``answers`` cost, what those of the first version would have, and what became of versions
-    that were tried, also of those that were kept out."""
-    old = answers if year.champion is year.first else answered(year.first, week.columns)
-    for policy, side, said in (("gitml", year.champion, answers), ("frozen", year.first, old)):
-        add(year.daily.setdefault(policy, {}), week.days, dollars(side, said, week.late))
+def tell_costs(year: Year, week: Week, sides: Sides) -> None:
+    """What the answers of both ``sides`` cost, to each the flights that it had; what those of the first version would
+    have; and what became of versions that were tried, also of those that were kept out."""
+    known = dict(sides)
+    if year.first.version not in known:
+        known[year.first.version] = answered(year.first, week.columns)
+    old, mine = (dollars(side, known[side.version], week.late) for side in (year.first, year.champion))
+    if year.beside:
+        other = year.beside.candidate
+        mine = np.where(week.taken, dollars(other, known[other.version], week.late), mine)
+    for policy, cost in (("gitml", mine), ("frozen", old)):
+        add(year.daily.setdefault(policy, {}), week.days, cost)
     for trial in year.trials:
-        if trial.since + TRIED > clock.now():
-            _try_out(trial, week, {year.champion.version: answers, year.first.version: old})
+        if trial.since + FOLLOWED > clock.now():
+            _follow(trial, week, known)
 
 
-def _try_out(trial: Trial, week: Week, known: dict[str, Floats]) -> None:
+def _follow(trial: Trial, week: Week, known: Sides) -> None:
     sides = trial.candidate, trial.before
     new, old = (known[s.version] if s.version in known else answered(s, week.columns) for s in sides)
     cost = dollars(trial.candidate, new, week.late) - dollars(trial.before, old, week.late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -55,6 +56,8 @@ def test_flights_move_by_whole_weeks_into_the_months_that_they_are_in_then(
     hours = list(year.by_hour(week))
     assert [(moment, len(rows)) for moment, rows in hours] == [(datetime(2026, 12, 7, 5, tzinfo=UTC), 2)]
     assert calendar.of_flights(hours[0][0]) == datetime(2013, 4, 1, 5, tzinfo=UTC)
+    told = calendar.in_words("delay@20261207T02-82673825 was trained on 2027-01-04 (until 2027-02-01 00:00 UTC)")
+    assert told == "delay@20261207T02-82673825 was trained on 2013-04-29 (until 2013-05-27 00:00 UTC)"
 
 
 def test_a_feed_that_is_away_leaves_its_columns_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +90,8 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
     told = [("2013-04-22", "#2 asks: <b>temp</b> | moved", "the bot")]
     daily_of = {f"2013-05-{n:02}": [100, -3.0] for n in range(1, 9)}
     said = {"cost_per_flight": (0.5, 0.1, 0.9), "log_loss": (-0.01, -0.02, 0.0)}
-    kept = page.Kept("x-v2", "2013-05-01", "the gate", said, {"cost_per_flight": daily_of, "log_loss": daily_of})
+    realised = {"cost_per_flight": daily_of, "log_loss": daily_of}
+    kept = page.Kept("x-v2", "2013-05-01", "kept out by the gate", said, realised)
     story = page.Story(told, {"gitml": daily(11), "frozen": daily(10)}, [kept], "the replay agrees")
     said = page.write_page(tmp_path, story)
     assert "Over all days frozen was the cheapest" in said[-1]
@@ -97,7 +101,7 @@ def test_the_page_says_who_won_and_what_happened_and_cannot_be_broken_by_words(
     assert "\\| moved" in markdown
     told_of = "| +0.50 (+0.10 to +0.90) | -0.03 (-0.03 to -0.03) | -0.0100 (-0.0200 to +0.0000) |"
     assert f"| 2013-05-01 | v2 | kept out by the gate {told_of}" in markdown
-    assert "1 version that the gate kept out: -0.03 dollars a flight" in markdown
+    assert "1 version, kept out by the gate: -0.03 dollars a flight" in markdown
     assert (tmp_path / "year.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -120,12 +124,32 @@ def test_five_weeks_run_to_their_page_and_the_policy_replayed_opens_what_they_op
     assert "opens the same 1 retrainings" in text
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+def test_a_bad_change_that_its_report_calls_better_is_taken_back_on_live_flights(tmp_path: Path) -> None:
+    script, place = ROOT / "demo/year.py", tmp_path / "year"
+    words: list[Any] = [sys.executable, script, "--since", "2013-06-24", "--until", "2013-07-29", "--place", place]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (place / "year.md").read_text()
+    came = re.search(r"answers 20 % of the flights, #\d+: better on the same 21 held-out days", text)
+    gone = re.search(
+        r"takes [0-9a-f]{8} back: cost_per_flight \S+ against \S+: shown to be worse by more than 0.2", text
+    )
+    assert came
+    assert gone
+    assert came.start() < gone.start()
+    assert "taken back by the canary" in text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--until", "2014-02-01"), "2013-12-30"),
         (("--until", "2013-04-07"), "2013-04-08"),
         (("--away", "2013-09-17"), "Mondays"),
+        (("--since", "2013-05-06", "--until", "2013-05-06"), "a week before --until"),
     ],
 )
 def test_days_that_the_year_does_not_have_are_refused(
