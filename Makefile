@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock pictures test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-s3 test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -45,20 +45,22 @@ test-alibi: $(VENV)/.dev ## the real alibi-detect beside our reader of its folde
 test-jenkins: $(VENV)/.dev ## Jenkinsfiles read by Groovy, and their shells; on Debian: apt-get install groovy
 	$(PYTEST) -m jenkins
 
-test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local; on Debian: apt-get install npm rsync
+test-gitlab: $(VENV)/.dev ## rendered pipelines of GitLab in gitlab-ci-local (on Debian: apt-get install npm rsync); GITLAB_OPENAPI, if set, is a copy of doc/api/openapi/openapi_v2.yaml of GitLab's repository
 	@command -v gitlab-ci-local >/dev/null || [ -e $(VENV)/npm/node_modules/.bin/gitlab-ci-local ] || \
 	  npm install --silent --no-save --ignore-scripts --prefix $(VENV)/npm gitlab-ci-local@4.61.1 >/dev/null
 	PATH="$(CURDIR)/$(VENV)/npm/node_modules/.bin:$$PATH" $(PYTEST) -m gitlab
+	$(if $(GITLAB_OPENAPI),GITLAB_OPENAPI='$(GITLAB_OPENAPI)' $(PYTEST) tests/forges -k gitlab)
 
 test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in a process of its own on loopback
 	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m kafka
 
-engines: $(VENV)/.dev ## environments of Spark and Ray, in the user's cache; Spark needs Java: on Debian, default-jre-headless
+engines: $(VENV)/.dev ## environments of Spark, Ray and Flink, in the user's cache; Spark and Flink need Java: on Debian, default-jre-headless
 	gitml env spark
 	gitml env ray
+	gitml env flink
 
-test-engines: engines ## batches on Spark and Ray themselves, with workers and drivers that are killed
+test-engines: engines ## batches on Spark, Ray and Flink themselves, with workers and drivers that are killed
 	$(PYTEST) -m engines
 
 dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
@@ -72,8 +74,15 @@ test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environmen
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
 
+pictures: $(VENV)/.dev browser ## pictures of the site for docs/images, of the application that its tests build
+	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/site/test_browser.py -k pictures
+
 test-shap: $(VENV)/.dev ## the package shap beside our Shapley values of trees, which the nightly tests run too
 	$(PYTEST) -m shap
+
+test-s3: $(VENV)/.dev ## people found and erased on a real S3 server: as DVC remote and as store of traffic
+	uv pip install -q --target $(VENV)/s3 --no-deps -r constraints/s3.txt
+	PYTHONPATH=$(CURDIR)/$(VENV)/s3 $(PYTEST) -m s3
 
 test-all: test test-nightly
 

@@ -2,7 +2,9 @@
 
 ``cold`` is the whole call, ``warm`` what its files take once the engine runs and has the model: for ours from the third
 file that is done to the last one, as two are worked on at a time, for the maps written by hand a second run in the
-same session. ``python -m benchmarks.batch [spark ray]``; `make engines` first.
+same session. ``memory``: the most that this process and ours had at once, with what they share counted once.
+``ROWS=10000000 python -m benchmarks.batch local`` has 25 times the rows, and needs no more.
+``python -m benchmarks.batch [spark ray]``; `make engines` first.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 ROWS, FILES, COLUMNS, WORKERS = int(os.environ.get("ROWS", "400000")), 16, 20, 2
 _LOOP = """
@@ -84,16 +91,21 @@ def prepared(folder: Path) -> None:
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    numbers = np.random.default_rng(0).normal(size=(ROWS, COLUMNS))
-    table = pd.DataFrame(numbers, columns=[f"x{n}" for n in range(COLUMNS)])
+    drawn = np.random.default_rng(0)
+
+    def rows(count: int) -> pd.DataFrame:
+        return pd.DataFrame(drawn.normal(size=(count, COLUMNS)), columns=[f"x{n}" for n in range(COLUMNS)])
+
+    table = rows(20_000)
     truth = (table["x0"] + table["x1"] * table["x2"] > 0).astype(int)
-    model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False).fit(table[:20_000], truth[:20_000])
+    model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False).fit(table, truth)
     (folder / "app").mkdir()
     (folder / "data").mkdir()
     skops.io.dump(model, folder / "model.skops")
-    table.insert(0, "id", range(ROWS))
     for number in range(FILES):
-        table[number::FILES].to_parquet(folder / f"data/{number:02}.parquet", index=False)
+        table = rows(ROWS // FILES)
+        table.insert(0, "id", range(number * len(table), (number + 1) * len(table)))
+        table.to_parquet(folder / f"data/{number:02}.parquet", index=False)
     inputs = [{"name": f"x{n}", "type": "float64"} for n in range(COLUMNS)]
     signature = {"inputs": inputs, "outputs": [{"name": "p", "type": "float64"}]}
     (folder / "signature.json").write_text(json.dumps(signature))
@@ -115,16 +127,41 @@ def by_hand(engine: str, folder: Path) -> list[float]:
     return list(json.loads(told.splitlines()[-1]))
 
 
+@contextmanager
+def most_memory(found: list[float]) -> Iterator[None]:
+    """Put the most MB that this process and all below it had together into ``found``."""
+    over, base = threading.Event(), psutil.Process()
+    found.append(0.0)
+
+    def look() -> None:
+        while not over.wait(0.5):
+            total = 0
+            for process in (base, *base.children(recursive=True)):
+                with suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+            found[0] = max(found[0], total / 1e6)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def by_gitml(engine: str, folder: Path) -> list[float]:
     from gitml.inference.score import ScoreCall, score
     from gitml.inference.scoreengine import EngineWish
 
     done: list[float] = []
     workers = 1 if engine == "local" else WORKERS
+    memory: list[float] = []
     began = time.perf_counter()
     call: dict[str, Any] = {"engine": EngineWish(engine, workers), "say": lambda _: done.append(time.perf_counter())}
-    score(folder / "app", "batch", ScoreCall(str(folder / "data"), str(folder / f"scores-{engine}"), **call))
-    return [time.perf_counter() - began, (done[-1] - done[workers - 1]) * FILES / (FILES - workers)]
+    with most_memory(memory):
+        score(folder / "app", "batch", ScoreCall(str(folder / "data"), str(folder / f"scores-{engine}"), **call))
+    return [time.perf_counter() - began, (done[-1] - done[workers - 1]) * FILES / (FILES - workers), *memory]
 
 
 def python_of(engine: str) -> str:
@@ -138,11 +175,12 @@ def main(engines: tuple[str, ...] = ("local", "spark", "ray")) -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         prepared(folder)
-        print(f"{ROWS:,} rows × {COLUMNS}, {FILES} files\nengine   cold    warm   by hand: cold   warm   ratio warm")
+        print(f"{ROWS:,} rows × {COLUMNS}, {FILES} files")
+        print("engine   cold    warm   by hand: cold   warm   ratio warm   memory")
         for engine in engines:
-            hand, ours = by_hand(engine, folder), by_gitml(engine, folder)
-            seconds = "".join(f"{s:8.1f}" for s in (*ours, *hand))
-            print(f"{engine:6}{seconds}   {ours[1] / hand[1]:.2f}", flush=True)
+            hand, (cold, warm, memory) = by_hand(engine, folder), by_gitml(engine, folder)
+            seconds = "".join(f"{s:8.1f}" for s in (cold, warm, *hand))
+            print(f"{engine:6}{seconds}   {warm / hand[1]:.2f} {memory:8,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 In the manner of S. Rabanser, S. Günnemann and Z. C. Lipton, "Failing loudly: an empirical study of methods for
 detecting dataset shift", NeurIPS 2019, on the digits of scikit-learn: a reference, a window of n images, and one test
 at level .05. Their single representations (pixels, principal components, random projections, the model's answers soft
-and hard, a classifier of domains) stand beside gitml's methods. Parameters were chosen on the shifts and seeds that
-`--dev` prints; the table without it is of others. Then two columns of numbers: which of 40 is named first, and what is
-said of few rows and of very many.
+and hard, a classifier of domains) stand beside gitml's methods: the scan as a monitor does it, of inputs and answers in
+one test, the classifier, and both within one level. The scan of either representation alone is printed too. Parameters
+were chosen on the shifts and seeds that `--dev` prints; the table without it is of others. Then two columns of numbers:
+which of 40 is named first, and what is said of few rows and of very many.
 """
 
 from __future__ import annotations
@@ -155,6 +156,7 @@ def p_values(here: World, live: Images) -> dict[str, float]:
     told["gitml: answers"] = scanned(*answers)
     told["gitml: domain classifier"] = of_domains(here.reference, live)
     columns = scanned(*(np.hstack([x, a]) for x, a in zip((here.reference, live), answers, strict=True)))
+    told["gitml: pixels and answers"] = columns
     told["gitml: all of it"] = min(columns / (1 - SHARE), told["gitml: domain classifier"] / SHARE)
     return told
 

@@ -6,7 +6,8 @@ windows are drawn in which some flights are more frequent than others. So only t
 say how far each estimate is off. Beside it stands what most people say, that the model is as good as it was in its
 evaluation, how far the labels of a twin are off, a window that was drawn in the same way from the first half, and how
 far an oracle is off that is told how much more frequent each flight is: the evaluated rows, weighted so. No estimate
-from these rows can be expected to do better. Then windows follow that nothing evaluated is like, and the weeks from
+from these rows can be expected to do better. `said`: in how many windows the change is large enough to be told from
+chance, and the ratio of these. Then windows follow that nothing evaluated is like, and the weeks from
 April to December as they were, in which what follows from the inputs changes too.
 """
 
@@ -57,6 +58,7 @@ class Score:
     oracle: list[float] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
+    told: list[bool] = field(default_factory=list)
 
     def add(self, found: Estimated, real: float, twin: float, oracle: float) -> None:
         self.off.append(abs(found.value - real))
@@ -65,13 +67,17 @@ class Score:
         self.naive.append(abs(found.evaluated - real))
         self.held.append(found.low <= real <= found.high)
         self.wide.append(found.high - found.low)
+        self.told.append(found.told)
 
     def __str__(self) -> str:
         off, naive = float(np.mean(self.off)), float(np.mean(self.naive))
         wide = float(np.mean(self.wide)) / 2
         known = np.isfinite(self.twin).all()
         drawn = "".join(f"{np.mean(of):>9.4f}" if known else f"{'-':>9}" for of in (self.twin, self.oracle))
-        return f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{drawn}{np.mean(self.held):>10.0%}{wide:>9.4f}"
+        told = np.array(self.told)
+        said = np.mean(np.array(self.off)[told]) / np.mean(np.array(self.naive)[told]) if told.any() else np.nan
+        whole = f"{off:>9.4f}{naive:>9.4f}{off / naive:>8.2f}{drawn}{np.mean(self.held):>10.0%}{wide:>9.4f}"
+        return f"{whole}{told.sum():>6} of {len(told):<4}{said:>6.2f}"
 
 
 def flights(root: Path, first: date, last: date) -> pa.Table:
@@ -265,7 +271,8 @@ def first_flat(reference: Evaluated, live: Sequence[Evaluated]) -> tuple[int, Ca
 
 
 def show(title: str, scores: dict[str, Score]) -> None:
-    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'twin':>9}{'oracle':>9}{'coverage':>10}{'band ±':>9}")
+    print(f"{title}\n{'':<12}{'error':>9}{'naive':>9}{'ratio':>8}{'twin':>9}{'oracle':>9}", end="")
+    print(f"{'coverage':>10}{'band ±':>9}{'said':>13}{'ratio':>6}")
     for metric, score in scores.items():
         print(f"{metric:<12}{score}" if score.off else f"{metric:<12} not answered")
 

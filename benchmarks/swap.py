@@ -1,7 +1,7 @@
 """Five merged promotions in a minute of 200 requests a second: none fails, and each is answered by what it names.
 
 Two models, requests on kept connections and on new ones, one to three rows each. ``python -m benchmarks.swap 10`` is
-shorter.
+shorter, ``python -m benchmarks.swap 60 2`` has two processes behind the port.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent.parent / "tests"
 SWAPS = (("m", 2.0), ("n", 4.0), ("m", 3.0), ("n", 5.0), ("m", 4.0))
 
 
-def main(seconds: float = 60.0) -> None:
+def main(seconds: float = 60.0, processes: int = 1) -> None:
     sys.path.append(str(TESTS))
     from agent.kit import World
     from agent.swapping import Counted, Load
@@ -31,7 +31,7 @@ def main(seconds: float = 60.0) -> None:
             world.promote(versions[model, 1.0], model)
         live: list[float] = []
         counted = Counted()
-        with running(world) as process:
+        with running(world, "--processes", str(processes)) as process:
             process.wait(lambda s: s["sync"] == "synced" and len(s["models"]) == 2)
 
             async def swaps() -> None:
@@ -51,7 +51,8 @@ def main(seconds: float = 60.0) -> None:
             slopes = {version: slope for (_, slope), version in versions.items()}
             port = int(process.url.rpartition(":")[2])
             took = asyncio.run(Load("127.0.0.1", port, slopes).run(counted, swaps))
-    print(f"{counted.total:,} requests in {took:.0f} s, {len(SWAPS)} swaps, {len(counted.answers)} versions answered")
+    print(f"{processes} processes, {len(SWAPS)} swaps, {len(counted.answers)} versions answered")
+    print(f"{counted.total:,} requests in {took:.0f} s")
     print(f"failed {len(counted.failed)}, wrong {len(counted.wrong)} {(counted.failed + counted.wrong)[:3] or ''}")
     print(
         f"p50 {1000 * counted.at(0.5):.1f} ms, p99 {1000 * counted.at(0.99):.1f} ms, most {1000 * counted.at(1):.0f} ms"
@@ -60,4 +61,4 @@ def main(seconds: float = 60.0) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 60.0)
+    main(*(float(word) for word in sys.argv[1:2]), *(int(word) for word in sys.argv[2:3]))

@@ -1,5 +1,9 @@
 """Draws docs/images/monitor.png: the report of the looks in docs/looks.json, as a pull request shows it.
 
+`python docs/lookpicture.py LOOKS TARGET [HEIGHT]` draws others, that `gitml monitor --json` printed; of HEIGHT pixels.
+docs/images/alarm.png is such a picture: three weeks of flights from April on, in production of the reference
+application.
+
 Takes a Chromium, its driver, and a font with coloured signs (Debian: fonts-noto-color-emoji).
 """
 
@@ -7,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,8 +32,8 @@ summary { font-weight: 600 }
 """
 
 
-def page() -> Page:
-    looks = json.loads((ROOT / "docs/looks.json").read_text(encoding="utf-8"))
+def page(looks_at: Path) -> Page:
+    looks = json.loads(looks_at.read_text(encoding="utf-8"))
     return report(looks[-1], looks[:-1])
 
 
@@ -38,7 +43,8 @@ def html(told: Page) -> str:
 
 
 def main() -> None:
-    told = page()
+    given = dict(enumerate(sys.argv[1:]))
+    told = page(Path(given.get(0, ROOT / "docs/looks.json")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for picture, content in told.pictures.items():
@@ -51,12 +57,13 @@ def main() -> None:
         driver = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))
         try:
             driver.get((folder / "page.html").as_uri())
-            height = driver.execute_script("return document.body.scrollHeight") + 2 * MARGIN
+            whole = driver.execute_script("return document.body.scrollHeight") + 2 * MARGIN
+            height = int(given.get(2, whole))
             driver.execute_cdp_cmd(
                 "Emulation.setDeviceMetricsOverride",
                 {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False},
             )
-            driver.save_screenshot(f"{ROOT / 'docs/images/monitor.png'}")
+            driver.save_screenshot(f"{given.get(1, ROOT / 'docs/images/monitor.png')}")
         finally:
             driver.quit()
 

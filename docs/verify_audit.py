@@ -1,10 +1,10 @@
 """Verify what `gitml audit export` wrote, without gitml, Git or a network, by the standard library and `cryptography`.
 
-Of each event: Git's name of its bytes, the digest in its name, envelope, ed25519 signature, and its key's purpose and
-dates. Each row of changes.jsonl must rest on signed events that say the same of the same file and contents, and the CSV
-files must say what the JSON Lines say. Give with --key the fingerprints that you have from the organisation on another
-way: without them, whoever made the folder could have made the keys as well. Not verified here: the history of main
-(compare the commit with the repository's), index.html, and that keys.json says of a key what policy.yaml says.
+Of each event or look: Git's name of its bytes, the digest in its name, envelope, ed25519 signature, its key's purpose
+and dates. Each row of changes.jsonl must rest on signed events that say the same of the same file and contents, and the
+CSV files must say what the JSON Lines say. Give with --key the fingerprints that you have from the organisation on
+another way: without them, whoever made the folder could have made the keys as well. Not verified here: the history of
+main (compare the commit with the repository's), index.html, and that keys.json says of a key what policy.yaml says.
 
 Exit codes: 0 all of it holds and the audit found nothing, 1 something was tampered with or the audit failed, 2 this is
 not a whole export, 3 it holds, but not everything could be settled.
@@ -84,32 +84,28 @@ def keys_of(told, facts):
     return {"SHA256:" + base64.b64encode(d).decode().rstrip("="): key for d, key in zip(digests, newest, strict=True)}
 
 
-def events(rows, facts, keys):
+def events(table, rows, entries, facts, keys):
     """Each event against its row; yields what is wrong. ``facts["verified"]`` gets the bindings of those that count."""
     contents = {blob: base64.b64decode(text, validate=True) for blob, text in facts["contents"].items()}
-    entries, verified = {name: blob for name, blob, _ in facts["entries"]}, {}
-    if sorted(name for name, _, _ in facts["entries"]) != sorted(row["event"] for row in rows):
-        yield "events.jsonl: does not have exactly the events of facts.json"
+    blobs, verified = dict(entries), facts.setdefault("verified", {})
+    if sorted(name for name, _ in entries) != sorted(row["event"] for row in rows):
+        yield f"{table}.jsonl: does not have exactly the {table} of facts.json"
     for row in (row for row in rows if row["believed"]):
         name = row["event"]
         try:
-            about = verified[name] = proven(name, entries[name], contents, keys, facts["repository"])
+            about = verified[name] = proven(name, blobs[name], contents, keys, facts["repository"])
         except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError) as exc:
-            yield f"{name}: does not count as events.jsonl says: {str(exc) or 'its signature is not of its key'}"
+            yield f"{name}: does not count as {table}.jsonl says: {str(exc) or 'its signature is not of its key'}"
         else:
             wrong = [n for n in row.keys() - OWN if (row[n] or "") != (about.get(n) or "")]
             wrong += ["signer"] * (row["signer"] != keys[about["keyid"]]["name"])
-            yield from (f"{name}: events.jsonl says another {n} than was signed" for n in wrong)
-    facts["verified"] = verified
+            yield from (f"{name}: {table}.jsonl says another {n} than was signed" for n in wrong)
 
 
 def changes(rows, facts):
     """Each change against the signed events that it names; yields what is wrong."""
     for row in rows:
-        found, at = (
-            [facts["verified"].get(name, {}) for name in row["events"]],
-            f"{row['path']} at {row['commit'][:12]}",
-        )
+        at, found = f"{row['path']} at {row['commit'][:12]}", [facts["verified"].get(n, {}) for n in row["events"]]
         if any([(about.get("change") or {}).get(name) for name in FILE] != [row[n] for n in FILE] for about in found):
             yield f"{at}: names evidence that does not count for this change"
         told = {name: [about for about in found if about.get("kind") in kinds] for name, kinds in STEPS.items()}
@@ -146,7 +142,7 @@ def tables(folder, rows, verdict, facts):
             yield f"{name}.csv: does not say what {name}.jsonl says"
     phases = {row["phase"] for row in rows["findings"]} or {"" if rows["changes"] or rows["events"] else "inconclusive"}
     expected = "failed" if "failed" in phases else "inconclusive" if "inconclusive" in phases else "successful"
-    if verdict["phase"] != expected or verdict["measurements"] != {name: len(table) for name, table in rows.items()}:
+    if verdict["phase"] != expected or verdict["measurements"] != {n: len(t) for n, t in rows.items() if n != "looks"}:
         yield "verdict.json: does not follow from the tables"
     told, before = {row["commit"] for row in rows["findings"]}, ""
     for landed in facts["ledger"]:
@@ -167,9 +163,13 @@ def cell(value):
 def verify(folder, trusted, kept):
     """All that is wrong, what stays open, and the verdict of the export itself."""
     facts, told, verdict = (load((folder / f"{n}.json").read_text("utf-8")) for n in ("facts", "keys", "verdict"))
-    lines = {n: (folder / f"{n}.jsonl").read_text("utf-8").splitlines() for n in ("changes", "events", "findings")}
+    lines = {
+        n: (folder / f"{n}.jsonl").read_text("utf-8").splitlines() for n in ("changes", "events", "findings", "looks")
+    }
     rows, keys = {name: [*map(load, texts)] for name, texts in lines.items()}, keys_of(told, facts)
-    wrong = [*events(rows["events"], facts, keys), *changes(rows["changes"], facts), *unlisted(rows["changes"], facts)]
+    wrong = [*events("events", rows["events"], [entry[:2] for entry in facts["entries"]], facts, keys)]
+    wrong += [*events("looks", rows["looks"], facts["seen"], facts, keys)]
+    wrong += [*changes(rows["changes"], facts), *unlisted(rows["changes"], facts)]
     wrong += tables(folder, rows, verdict, facts)
     heads = ["", *(landed["commit"] for landed in facts["ledger"])]
     if facts["head"] != heads[-1] or kept not in heads:

@@ -93,7 +93,7 @@ def test_the_wheels_install_together_in_a_clean_environment(tmp_path: Path) -> N
     assert "sandbox" in call("gitml", "sandbox", "--help").lower()
     call("gitml", "init", "flights")
     assert "no problem" in call("gitml", "check", folder=tmp_path / "flights")
-    for system in ("github", "jenkins", "airflow"):
+    for system in ("github", "gitlab", "jenkins", "airflow"):
         assert "created" in call("gitml", "ci", "render", "--for", system, folder=tmp_path / "flights")
     for library in ("gitml", "gitml_sandbox"):
         where = call("python", "-c", f"import {library}; print({library}.__file__)")

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -50,6 +50,24 @@ def picked(value: object, *names: str) -> dict[str, Any]:
     {'year': 2013, 'month': 1}
     """
     return {name: plain(getattr(value, name)) for name in names}
+
+
+def once_each(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The `object_pairs_hook` of `json.loads` that refuses a key twice, with ValueError.
+
+    Of two values under one key readers take the first or the last, as they like: nobody knows which was meant.
+
+    >>> json.loads('{"a": 1, "a": 2}', object_pairs_hook=once_each)
+    Traceback (most recent call last):
+        ...
+    ValueError: the key 'a' stands twice
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:100]!r} stands twice")
+        found[name] = value
+    return found
 
 
 def canonical(value: Any) -> bytes:

@@ -64,19 +64,23 @@ def close_in(reads: Iterable[str], writes: Iterable[str], *, connects: bool, run
     try:
         for places, allowed in ((reads, _READ), (writes, _CHANGE), (runs, _READ | _RUN)):
             for place in places:
-                _allow(ruleset, place, allowed & known)
+                _allow(ruleset, place, allowed & known, _DEVICES & known)
         return found if _call(_RESTRICT, ruleset, 0) == 0 else 0
     finally:
         os.close(ruleset)
 
 
-def _allow(ruleset: int, place: str, allowed: int) -> None:
+def _allow(ruleset: int, place: str, allowed: int, devices: int) -> None:
     try:
         parent = os.open(place, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        if not stat.S_ISDIR(os.fstat(parent).st_mode):
+        mode = os.fstat(parent).st_mode
+        if stat.S_ISCHR(mode) and allowed & _WRITE_FILE:
+            # A GPU is spoken to by nothing else.
+            allowed |= devices
+        if not stat.S_ISDIR(mode):
             allowed &= _OF_FILES
         _call(_ADD, ruleset, _BENEATH, ctypes.byref(_Beneath(allowed, parent)), 0)
     finally:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from agent.kit import SIGNATURE, World, policy
+from agent.kit import REPOSITORY, SIGNATURE, World, key, keys, policy, sha256
 from agent.running import start, version
 from conftest import git, write
 from gitml.agent.attempt import Backoff
@@ -22,6 +23,9 @@ from gitml.agent.fetch import MirrorShelf
 from gitml.agent.source import Mirror
 from gitml.agent.state import owned
 from gitml.errors import LockedError, OutsideError
+from gitml.evidence.dsse import sign
+from gitml.evidence.statement import Binding, Statement, to_payload
+from gitml.git.ledger import append, event_name
 from gitml.git.orphan import Remote
 from gitml.registry.record import name_of
 from gitml.spec.deployment import Deployment
@@ -538,3 +542,48 @@ def test_locks_of_git_that_a_killed_agent_left_are_dropped(world: World) -> None
     world.promote(version(world, 2.0))
     again = start(world)
     assert (again.one().health.value, again.agent.view.verified) == ("healthy", world.tip)
+
+
+def test_sample_rows_that_an_erasure_replaced_are_the_ones_that_are_checked(world: World) -> None:
+    """Signed by the key that main names for it, of sample rows and nothing else; the old rows are deleted here too."""
+    parsed = yaml.safe_load(policy())
+    parsed["keys"]["erasures"] = {**parsed["keys"]["gate"], "public": keys()["stranger"][1], "purposes": ["erased"]}
+    write(world.clone, {"policy.yaml": yaml.safe_dump(parsed, sort_keys=False)})
+    world.push("a key for erasures")
+    running = start(world)
+    assert running.one().sync == "synced"
+    record = world.versions[version(world, 1.0)]
+    path = record.roles["samples"]
+    old = record.files[path]
+    rows = parquet.read_table(world.object((old.dvc or "")[4:])).slice(2)
+    new = world.folder / "new.parquet"
+    parquet.write_table(rows, new)
+    told = {
+        "model": "m", "version": record.version, "path": path, "old": old.sha256, "new": sha256(new),
+        "dvc": f"md5:{world.keep(new)}", "size": new.stat().st_size,
+    }  # fmt: skip
+    world.object((old.dvc or "")[4:]).unlink()
+    artifact = record.files[record.artifact]
+    forged = {**told, "path": record.artifact, "old": artifact.sha256}
+    cache = running.folder / "cache"
+    there = cache / old.sha256[:2] / old.sha256
+
+    def signed(by: str, replaced: dict[str, object]) -> None:
+        moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        about = Binding(kind="erased", repository=REPOSITORY, time=moment, head=world.tip)
+        envelope = sign(to_payload(Statement(about, {"request": "R-1", "replaced": [replaced]})), key(by))
+        append(world.remote, {event_name(moment, "erased", envelope): envelope})
+
+    signed("gate", told)
+    running.one()
+    assert there.exists(), "a key for gates signs no erasure"
+    signed("stranger", forged)
+    assert running.one().sync == "synced"
+    assert (cache / artifact.sha256[:2] / artifact.sha256).exists(), "an artifact has no other in its place"
+    signed("stranger", told)
+    assert running.one().sync == "synced"
+    assert not there.exists()
+
+    again = start(world, folder=running.folder)
+    (served,) = again.shop.shown[-1].told
+    assert (again.shop.ask("m"), served.rows, again.one().sync) == (3.0, 8, "synced"), "checked at its next start"

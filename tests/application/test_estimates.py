@@ -32,3 +32,12 @@ def test_an_estimate_errs_by_a_third_of_saying_that_nothing_has_changed(trained:
         assert sum(score.off) <= sum(score.naive) / 3, metric
     assert all(sum(score.held) >= 0.9 * given for score in scores.values())
     assert estimates.without_overlap(trained, 5) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_a_ranking_that_hardly_changes_is_not_said_to_change(trained: Path, estimates: ModuleType) -> None:
+    scores, given, _ = estimates.under_covariate_shift(trained, 20, answers=False)
+    said = {metric: sum(score.told) for metric, score in scores.items()}
+    assert said["auc"] <= given / 10
+    assert said["brier"] > 0

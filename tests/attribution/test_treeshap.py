@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import subprocess
-import venv
+import sys
 from collections.abc import Iterator, Sequence
 from math import factorial
 from pathlib import Path
@@ -116,9 +116,9 @@ def test_models_that_are_not_known_have_no_trees() -> None:
 @pytest.mark.shap
 @pytest.mark.nightly
 def test_the_package_itself_says_the_same_today(tmp_path: Path) -> None:
-    venv.create(tmp_path / "env", with_pip=True)
     python = str(tmp_path / "env" / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "-q", "-r", str(SHAP)], check=True)
+    subprocess.run(["uv", "venv", "-q", "-p", sys.executable, str(tmp_path / "env")], check=True)
+    subprocess.run(["uv", "pip", "install", "-q", "-p", python, "-r", str(SHAP)], check=True)
     told = subprocess.run(
         [python, str(HERE / "shap_figures.py")],
         check=True,

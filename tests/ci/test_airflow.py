@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ci.linters import lint
 from ci.test_github import Job, application
 from ci.test_github import source as plain
 from ci.test_jenkins import NASTY, governed
@@ -71,6 +72,20 @@ def scripts(text: str) -> dict[str, str]:
     plainly = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     pairs = [(n.targets[0], n.value) for n in plainly if isinstance(n.value, ast.Constant)]
     return {t.id: str(v.value) for t, v in pairs if isinstance(t, ast.Name) and isinstance(v, ast.Constant)}
+
+
+def test_the_linter_of_airflow_finds_nothing_that_went_or_goes(tmp_path: Path) -> None:
+    """Names that Airflow 3 no longer has, besides what is wrong in any Python."""
+    paths = [tmp_path / f"{number}.py" for number in range(2)]
+    for path, shape in zip(paths, (everything(), everything("apps/app")), strict=True):
+        path.write_text(text_of(shape))
+    words = ("check", "--isolated", "--preview", "--no-cache", "--select", "AIR,F,E9,S6,PLE", "--output-format=concise")
+    done = lint("ruff", *words, *map(str, paths))
+    assert done.returncode == 0, done.stdout + done.stderr
+    paths[0].write_text(
+        paths[0].read_text() + "\nfrom airflow.operators.bash import BashOperator as Old\n\nOld(task_id='x')\n"
+    )
+    assert "airflow3" in lint("ruff", *words, str(paths[0])).stdout
 
 
 def test_every_task_is_on_the_machines_that_it_may_be_on() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ from ruamel.yaml import YAML
 
 from ci.linters import lint
 from ci.test_github import SHAPES, Job, source
-from ci.test_jenkins import governed
-from conftest import git, gitml
+from ci.test_jenkins import NASTY, governed
+from conftest import git, gitml, write
 from gitml.ci.gitlab import render, schedules
 from gitml.errors import UsageError
-from gitml.project.render import Did, render_workflows
+from gitml.project.render import Did, render_workflows, workflows
+from gitml.spec.application import Application
 
 ALL = {**SHAPES, "governed": governed(), "governed folder": governed("apps/app")}
 ON_MAIN = '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'
@@ -35,13 +38,10 @@ def environment(job: dict[str, Any]) -> str:
 
 
 def test_gitlab_takes_every_file(tmp_path: Path) -> None:
-    written = []
-    for number, one in enumerate(ALL.values()):
-        for path, text in render(one).items():
-            place = tmp_path / str(number) / path.replace("/", "-")
-            place.parent.mkdir(exist_ok=True)
-            place.write_text(text)
-            written.append(place)
+    texts = dict.fromkeys(text for one in ALL.values() for text in render(one).values())
+    written = [tmp_path / f"{number}.yml" for number in range(len(texts))]
+    for place, text in zip(written, texts, strict=True):
+        place.write_text(text)
     done = lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *map(str, written))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -115,6 +115,33 @@ def test_the_job_proves_who_it_is() -> None:
     assert any("service_account_impersonation_url" in line for line in google["script"])
 
 
+def test_names_of_users_do_nothing_in_a_shell(tmp_path: Path) -> None:
+    """The jobs that carry most of an application's own words, with gitml and pip replaced by what tells their words."""
+    whole, folder = governed("my app/x"), tmp_path / "work" / "my app/x"
+    traffic = whole.application.model_dump(by_alias=True, exclude_unset=True)["traffic"]
+    traffic["export"]["m"]["label"] = NASTY
+    spec = Application.model_validate(
+        {**whole.application.model_dump(by_alias=True, exclude_unset=True), "traffic": traffic}
+    )
+    jobs = jobs_of(render(replace(whole, application=spec, gitml=f"gitml @ https://x.example/{NASTY}")))
+    folder.mkdir(parents=True)
+    told, bin_ = tmp_path / "told", tmp_path / "bin"
+    for name in ("gitml", "pip"):
+        write(bin_, {name: f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{told}'\n"})
+        (bin_ / name).chmod(0o755)
+    env = {"PATH": f"{bin_}:/usr/bin:/bin", "CI_PROJECT_DIR": str(tmp_path / "work")}
+    for name in ("export:export", "train-cpu"):
+        script = "\n".join(jobs[name]["script"])
+        done = subprocess.run(
+            ["sh", "-e"], input=script, cwd=tmp_path / "work", env=env, text=True, capture_output=True
+        )
+        assert "not found" not in done.stderr, done.stderr
+    words = told.read_text().splitlines()
+    assert NASTY in words
+    assert f"gitml @ https://x.example/{NASTY}" in words
+    assert not list(tmp_path.rglob("pwned"))
+
+
 @pytest.mark.parametrize("path", ["a$CI_JOB_TOKEN", "a*b", "a{b}", "a\nb", "[a]"])
 def test_what_gitlab_would_fill_in_is_refused(path: str) -> None:
     for one in (source(folder=path), source(Job(packages=(path,)))):
@@ -125,11 +152,11 @@ def test_what_gitlab_would_fill_in_is_refused(path: str) -> None:
 def test_one_command_moves_an_application(toy: Path) -> None:
     if not (toy / ".git").exists():
         git(toy, "init", "-q")
-    assert gitml(toy, "ci", "render", "--for", "github").code == 0
+    render_workflows(toy, ["github"])
     done = gitml(toy, "ci", "render", "--for", "gitlab", "--for", "github")
     assert done.code == 0, done.err
     assert (toy / ".gitlab-ci.yml").is_file()
-    assert gitml(toy, "ci", "check", "--for", "gitlab", "--for", "github").code == 0
+    assert {file.change for file in workflows(toy, ["gitlab", "github"])} == {Did.SAME}
     (toy / ".gitlab/ci/gitml-train.yml").write_text("# Rendered from gitml.yaml: do not edit, run `gitml ci render`.\n")
     assert gitml(toy, "ci", "check", "--for", "gitlab").code == 1
     assert {file.change for file in render_workflows(toy, ["gitlab"])} == {Did.SAME, Did.CHANGED}

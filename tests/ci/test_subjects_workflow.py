@@ -40,12 +40,16 @@ def text_of(shape: CiSource) -> str:
     return next((text for path, text in render(shape).items() if path.endswith("-subjects.yml")), "")
 
 
-def test_one_job_of_main_has_the_keys_and_runs_one_command() -> None:
+def test_who_finds_a_person_signs_nothing_and_who_signs_finds_nobody() -> None:
     assert not text_of(reporting(("gate",)))
-    job: dict[str, Any] = YAML(typ="safe", pure=True).load(text_of(SHAPES["people"]))["jobs"]["subjects"]
-    assert job["environment"] == "gitml-subjects"
-    env = job["steps"][-1]["env"]
-    assert {*env} == {"GITHUB_TOKEN", "TRAFFIC_KEY", "SUBJECT_KEYS", "GITML_ERASURES_KEY"}
+    jobs: dict[str, Any] = YAML(typ="safe", pure=True).load(text_of(SHAPES["people"]))["jobs"]
+    first, second = jobs["carry-out"], jobs["sign"]
+    assert (first["environment"], second["environment"]) == ("gitml-subjects", "gitml-erasures")
+    env = next(step["env"] for step in first["steps"] if "carry-out" in str(step.get("run", "")))
+    assert {*env} == {"GITHUB_TOKEN", "TRAFFIC_KEY", "SUBJECT_KEYS"}
+    assert {*second["steps"][-1]["env"]} == {"GITHUB_TOKEN", "GITML_ERASURES_KEY"}
+    assert (first["permissions"], second["permissions"]) == ({"contents": "read"}, {"contents": "write"})
+    assert second["needs"] == "carry-out"
     assert "SUBJECT_KEYS" not in text_of(SHAPES["old traffic"])
     others = [text for path, text in render(SHAPES["people"]).items() if not path.endswith("-subjects.yml")]
     assert not [text for text in others if "SUBJECT_KEYS" in text]

@@ -33,10 +33,12 @@ def _the_same_picture_is_drawn_once(tmp_path_factory: pytest.TempPathFactory, wo
     kept.mkdir(exist_ok=True)
     drawn, known = charts._drawn, dict[str, list[bytes | charts.ChartError]]()
 
-    def remembered(specs: Sequence[object], seconds: float) -> list[bytes | charts.ChartError]:
-        key = hashlib.sha256(json.dumps(specs).encode()).hexdigest()
+    def remembered(
+        specs: Sequence[object], seconds: float, form: charts.PictureForm
+    ) -> list[bytes | charts.ChartError]:
+        key = hashlib.sha256(json.dumps([form, *specs]).encode()).hexdigest()
         if key not in known:
-            known[key] = fetched(kept / key) or drawn(specs, seconds)
+            known[key] = fetched(kept / key) or drawn(specs, seconds, form)
             pictures = [one for one in known[key] if isinstance(one, bytes)]
             if len(pictures) == len(known[key]):
                 write_file(kept / key, json.dumps([picture.hex() for picture in pictures]).encode())

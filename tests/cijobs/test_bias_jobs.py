@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,18 +16,22 @@ import yaml
 from evidence.evidence_kit import key_pair
 from forges.homes import JOBS
 from gitml.cijobs.biaslooking import CountedNow
+from gitml.cijobs.biasposting import last_onset
 from gitml.cijobs.biassigning import sign_biases
 from gitml.cijobs.lookfile import NAME
 from gitml.cijobs.looking import evaluate
+from gitml.cijobs.lookposting import LooksTold, publish
 from gitml.cijobs.looksigning import SignedLooks, SignOrder
 from gitml.control.ledger import Here
 from gitml.control.looks import heard_biases
 from gitml.control.signing import rules_of
 from gitml.errors import IntegrityError, SpecError
+from gitml.evidence.biases import SignedBias
 from gitml.evidence.keys import SigningKey
+from gitml.forges.job import ForgeJob
 from gitml.inference.monitor import MonitorCall
 from gitml.promotion.audit import AuditCall, audit
-from gitml.spec import Deployment
+from gitml.spec import Deployment, render_deployment
 from gitml.verdict import Phase
 from governance.test_bias import ARM, serve, table
 from monitoring.watched_world import DAY, MONDAY
@@ -48,8 +53,13 @@ PEOPLE = 60
 
 
 class Town:
-    def __init__(self, town: MemoryTown, key: SigningKey, folder: Path) -> None:
-        self.town, self.key, self.folder = town, key, folder
+    def __init__(self, town: MemoryTown, key: SigningKey, folder: Path, pull: int) -> None:
+        self.town, self.key, self.folder, self.pull, self.runs = town, key, folder, pull, 0
+
+    def publish(self) -> LooksTold:
+        self.runs += 1
+        with self.town.place(f"job:{JOBS}") as place:
+            return publish(place, ForgeJob(is_ci=True, run=self.runs, attempt=1), {"PATH": ""})
 
     def evaluate(self, days: float) -> tuple[CountedNow, ...]:
         here = self.town.here
@@ -81,14 +91,16 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     keys = {"looks": {"public": looks[1], "owner": "CI", "purposes": ["look"], "from": "2025-01-01"}}
     town.now = MONDAY
     town.push({"policy.yaml": yaml.safe_dump({**POLICY, "keys": keys}), "gitml.yaml": GITML + SPEC}, "Count")
-    town.put("production", Deployment(champion=pin(town.train(1))))
+    state = render_deployment(Deployment(champion=pin(town.train(1))))
+    pull = town.pull_of({"models/delay/production.yaml": state}, "side", "ada")
+    town.merge(pull)
     people = {f"u{n}": ("F" if n < PEOPLE else "M", "A") for n in range(2 * PEOPLE)}
     monkeypatch.setenv("HR_GROUPS", table(tmp_path, people)["HR_GROUPS"])
     arm = ARM._replace(model="delay")
     serve(tmp_path / "traffic", 1, {f"u{n}": 0.9 if n % 2 else 0.1 for n in range(2 * PEOPLE)}, arm)
     later = {f"u{n}": 0.9 if n % (20 if n < PEOPLE else 2) == 1 else 0.1 for n in range(2 * PEOPLE)}
     serve(tmp_path / "traffic", 8, later, arm)
-    return Town(town, looks[0], tmp_path)
+    return Town(town, looks[0], tmp_path, pull)
 
 
 def test_a_ratio_that_moves_beyond_its_interval_is_signed_and_in_the_log(counted: Town) -> None:
@@ -98,6 +110,7 @@ def test_a_ratio_that_moves_beyond_its_interval_is_signed_and_in_the_log(counted
     assert "u1" not in json.dumps(first.details), "nothing of a person is signed"
     assert len(counted.sign().events) == 1
     assert counted.sign().passed_over, "nothing is signed twice"
+    assert [one.comments for one in counted.publish().biases] == [{}]
     assert counted.evaluate(8) == (), "until the next window is over"
     (second,) = counted.evaluate(14.5)
     assert second.verdict is not None
@@ -115,6 +128,11 @@ def test_a_ratio_that_moves_beyond_its_interval_is_signed_and_in_the_log(counted
             counted.sign()
     counted.evaluate(14.5)
     assert len(counted.sign().events) == 1
+    assert [dict(one.comments) for one in counted.publish().biases] == [{counted.pull: "posted"}]
+    assert [dict(one.comments) for one in counted.publish().biases] == [{counted.pull: "updated"}]
+    (said,) = [one for one in counted.town.comments(counted.pull) if "Impact ratios" in one]
+    assert "F from 1.00 to 0.10" in said
+    assert "no law makes .8 a pass mark" in said
     with counted.town.place() as place:
         signed = heard_biases(place, rules_of(place, place.newest().policy()))
     assert [one.details.phase for one in signed] == [Phase.INCONCLUSIVE, Phase.FAILED]
@@ -122,6 +140,7 @@ def test_a_ratio_that_moves_beyond_its_interval_is_signed_and_in_the_log(counted
         counted.town.here, counted.known.env, AuditCall(fetch=True), now=counted.town.now + timedelta(hours=1)
     )
     assert not [one for one in found.findings if "bias" in one.subject]
+    assert [one.kind for one in found.looks] == ["bias", "bias"], "an export takes the counts along"
 
 
 def test_what_cannot_be_counted_stays_due(counted: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +149,16 @@ def test_what_cannot_be_counted_stays_due(counted: Town, monkeypatch: pytest.Mon
     assert "HR_GROUPS does not say where the table" in found.later
     assert counted.sign() == replace(counted.sign(), events=())
     assert len(counted.evaluate(7.6)) == 1
+
+
+def test_an_alarm_is_of_the_newest_time_that_ratios_moved() -> None:
+    def counts(phases: str) -> list[SignedBias]:
+        phase = {"f": Phase.FAILED, "s": Phase.SUCCESSFUL, "i": Phase.INCONCLUSIVE}
+        return [SimpleNamespace(details=SimpleNamespace(phase=phase[c], place=n)) for n, c in enumerate(phases)]  # type: ignore[misc]
+
+    def found(phases: str) -> list[int | None]:
+        return [one.details.place if one else None for one in last_onset(counts(phases)) or ()]  # type: ignore[attr-defined]
+
+    assert [found(p) for p in ("", "is", "if", "ifif", "ifs", "ifsif", "ifsffss")] == [
+        [], [], [1, 1, None], [1, 3, None], [1, 1, 2], [4, 4, None], [3, 4, 5],
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 
 from gitml.cli.extras import MODULES, not_installed
 
+ROOT = Path(__file__).parents[2]
 _RUN = """
 import sys
 sys.modules.update(dict.fromkeys({absent!r}))
@@ -67,6 +68,35 @@ def test_with_one_extra_alone_all_that_needs_none_works(extra: str, repository: 
     done = gitml(["check", "--json"], without(extra), repository)
     assert done.returncode in (0, 2), done.stderr
     assert "dvc.yaml" in done.stdout + done.stderr
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("extra", ["", *(name for name in MODULES if name != "sandbox")])
+def test_an_environment_with_one_extra_and_nothing_else(extra: str, repository: Path, tmp_path: Path) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run(["uv", "venv", "-q", "-p", sys.executable, tmp_path / "venv"], check=True)
+    wanted = f"{ROOT}[{extra}]" if extra else str(ROOT)
+    subprocess.run(["uv", "pip", "install", "-q", "-p", python, "-e", wanted], check=True, timeout=900)
+    brought = [m for m in MODULES.get(extra, ()) if m != "joblib"]
+    subprocess.run([python, "-c", "".join(f"import {m}\n" for m in brought)], check=True, timeout=300)
+    for command in (
+        "check --json",
+        *CALLS.values(),
+        "site build --out pages",
+        "stream a@b --from kafka://x/y --to kafka://x/z",
+    ):
+        words = [python, "-m", "gitml", *command.split()]
+        done = subprocess.run(words, cwd=repository, capture_output=True, text=True, timeout=300)
+        assert done.returncode in (0, 1, 2, 3, 4), (command, done.stderr)
+        needs = "site" if "site" in command else "stream" if "stream" in command else "serve"
+        named = (
+            done.stderr.rpartition("pip install 'gitml[")[2].removesuffix("]'\n")
+            if "not installed" in done.stderr
+            else ""
+        )
+        has = {extra, "serve"} if extra == "stream" else {extra}
+        assert named == "" if "check" in command or needs in has else named in {needs, "serve"}, (command, done.stderr)
 
 
 def test_the_sandbox_is_named_where_it_is_not_there(repository: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -47,13 +48,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def register(root: Path, model: str, artifact: Path) -> Record:
+def register(root: Path, model: str, artifact: Path, signature: dict[str, Any] = SIGNATURE) -> Record:
     sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
     digest, created = external_digest(model, sha256, "here"), "2026-01-01T00:00:00Z"
     record = Record(
         model=model, version=name_of(digest, created), digest=digest, created=created, origin="external", source="here",
         artifact=artifact.name, files={artifact.name: File(sha256=sha256, size=artifact.stat().st_size)},
-        signature=SIGNATURE,
+        signature=signature,
     )  # fmt: skip
     write_record(root, record)
     return record

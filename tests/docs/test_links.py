@@ -8,6 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+_OUTWARD = re.compile(r"\]\(https?://([^/)\s]+)")
+HOSTS = {
+    "cml.dev",
+    "docs.github.com",
+    "docs.zizmor.sh",
+    "doi.org",
+    "dvc.org",
+    "github.com",
+    "keepachangelog.com",
+    "semver.org",
+    "vega.github.io",
+}
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
@@ -18,6 +30,13 @@ def test_local_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     links = _LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_links_out_of_the_pages_go_to_hosts_that_are_there() -> None:
+    """A host that nobody put in here by hand may be one that was made up."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "packages").glob("*/README.md")]
+    found = {(page.name, host) for page in pages for host in _OUTWARD.findall(page.read_text(encoding="utf-8"))}
+    assert {one for one in found if one[1] not in HOSTS} == set()
 
 
 def test_the_readme_shows_its_picture_and_links_the_docs() -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from evidence.evidence_kit import REPOSITORY, START, World, key_pair, world
+from evidence.evidence_kit import ALL, REPOSITORY, START, VERSION, World, binding, key_pair, stamp, world
+from evidence.look_kit import look_details
 from gitml.git import ledger
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export
@@ -34,8 +35,10 @@ def exported(made: World, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> World:
-    made = world(tmp_path_factory.mktemp("verified"))
+    made = world(tmp_path_factory.mktemp("verified"), purposes=f"[{', '.join((*ALL, 'look'))}]")
     made.promote("one")
+    about = binding("look", model="m", environment="production", version=VERSION, time=stamp(made.now()))
+    ledger.append(made.server, dict([made.sign(about, details=look_details(version=VERSION))]), branch=ledger.LOOKS)
     about = made.deploy("two")
     signed = (made.sign(about.model_copy(update={"kind": k}), details=SAID) for k in ("gate", "approved", "promoted"))
     ledger.append(made.server, dict(signed))
@@ -91,7 +94,7 @@ def test_it_is_short_and_needs_nothing_but_cryptography() -> None:
 def test_a_real_export_in_a_process_of_its_own(app: World, whole: Path) -> None:
     words = [sys.executable, "-I", str(SCRIPT), str(whole), "--key", app.key.keyid]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
     assert ran.stdout == "the audit itself: successful: 2 changes and 6 events agree\n"
 
 
@@ -220,6 +223,8 @@ def an_earlier_end(folder: Path) -> None:
         (later("result", "failed", "events"), "another result than was signed"),
         (later("signer", "release", "events"), "another signer than was signed"),
         (without_a_change, "changes.jsonl does not tell of its change"),
+        (later("result", "failed", "looks"), "looks.jsonl says another result"),
+        (lambda folder: edit_lines(folder, "looks", list.pop), "exactly the looks of facts.json"),
         (without_an_event, "exactly the events of facts.json"),
         (with_evidence_of_another_change, "does not count for this change"),
         (without_evidence, "its evidence is not whole"),

@@ -125,6 +125,10 @@ REFUSED = {
         said="made/m.onnx is a part of the output made",
     ),
     "dates in templates and params": Row(files={"params.yaml": "day: 2013-01-31\n"}, said="a date, which DVC takes"),
+    "templates without a value, in commands too": Row(
+        files={"sub/dvc.yaml": "stages: {a: {cmd: 'x ${size}', outs: [o]}}\n", "params.yaml": "size: 1\n"},
+        said="${size} has no value",
+    ),
     "`vars` of Python": Row(top="vars: [v.py]\n", files={"v.py": "a = 1\n"}, said="is Python, whose values"),
     "keys of `foreach` that are no text": Row(
         "  a:\n    foreach: {true: 1}\n    do: {cmd: 'x ${key}'}\n", said="a key must be text, but is 'true'"
@@ -138,6 +142,9 @@ REFUSED = {
         "  a:\n    cmd: x\n    outs: [o, o/p]\n", said="o/p lies inside o"
     ),
     "a sparse checkout without records": Row(test="pipelines/test_clone.py::test_a_sparse_checkout_without_records"),
+    "a sparse checkout with a part of what a stage reads": Row(
+        test="pipelines/test_clone.py::test_a_sparse_checkout_with_a_part"
+    ),
     "a `.dvc` above the application": Row(test="project/test_check.py::test_a_dvc_above_the_application"),
     "pipes, sockets and devices": Row(test="spec/test_unportable.py::test_what_is_neither_a_file_nor_a_folder"),
 }

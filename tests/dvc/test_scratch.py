@@ -18,6 +18,7 @@ for _ in range(40):
 """
 
 
+@pytest.mark.nightly
 def test_those_who_begin_at_once_sweep_nobody_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)

@@ -12,6 +12,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 import pytest
 
+from gitml.engines.csvfiles import BLOCK
 from gitml.engines.places import place_of
 from gitml.engines.tables import ENDINGS, FORMATS, format_of, open_table, schema_of, write_table
 from gitml.errors import OutsideError, UsageError
@@ -150,3 +151,24 @@ def test_a_fraction_where_a_whole_number_is_wanted_is_refused(tmp_path: Path) ->
     path.write_text("n\n1\n1.5\n")
     with pytest.raises(UsageError, match="column n"):
         csv_rows(path, {"n": pa.int64()})
+
+
+LATE = BLOCK // 5  # rows of more than a block, which is as far as types are inferred from
+
+
+@pytest.mark.parametrize(("usual", "code"), [("1234", "0007"), ("12.5", "007"), ("0.25", "12345678901234567890")])
+def test_codes_of_a_csv_stay_codes_or_are_refused(tmp_path: Path, usual: str, code: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"id\n{code}\n{usual}\n")
+    assert csv_rows(path, {}) == {"id": [code, usual]}
+    path.write_text("id\n" + f"{usual}\n" * LATE * 2 + f"{code}\n")
+    with pytest.raises(UsageError, match=f"column id begins with numbers, and later holds '{code}'"):
+        csv_rows(path, {})
+    path.write_text("id\n" + f"{usual}\n" * LATE * 2 + "0\n-3\n")
+    assert csv_rows(path, {})["id"][-1] == -3
+
+
+def test_whole_numbers_beside_fractions_of_nothing_are_not_rounded(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("n\n9007199254740993\n1.0\n")
+    assert csv_rows(path, {"n": pa.int64()})["n"] == [2**53 + 1, 1]

@@ -169,8 +169,8 @@ class World:
         self.git("worktree", "remove", "--force", str(tree))
 
 
-def world(folder: Path) -> World:
-    """Policy with one key, and nothing else."""
+def world(folder: Path, **more: str) -> World:
+    """Policy with one key, and nothing else; ``more`` is what the policy says of it."""
     key, public = key_pair()
     root = folder / "app"
     git(folder, "init", "-q", "--bare", "-b", "main", "server.git")
@@ -181,7 +181,7 @@ def world(folder: Path) -> World:
     made.commit(
         {
             "gitml.yaml": "application: app\nmodels:\n  m: {artifact: a.onnx}\n",
-            "policy.yaml": made.policy({"ci": public}),
+            "policy.yaml": made.policy({"ci": public}, **more),
         }
     )
     return made

@@ -30,6 +30,7 @@ def standin() -> Iterator[Standin]:
     """One running stand-in for GitLab; each test puts its own project in."""
     with standing() as running:
         yield running
+    assert not running.differences, "GitLab's description says otherwise:\n" + "\n".join(sorted(running.differences))
 
 
 @pytest.fixture

@@ -48,6 +48,10 @@ def test_what_moves_time_or_the_base_is_about_all_of_them(ask: Any) -> None:
     ended = {"workflow_run": {"event": "push", "head_branch": "main", "head_sha": A}}
     assert ask("workflow_run", ended) == Occasion(None, official=True)
     assert ask("push", {}, "refs/heads/side") == Occasion(None, official=False)
+    # A system elsewhere hears of no queue, so it looks for what waits in one.
+    there = {"GITML_CI_SYSTEM": "jenkins", "GITML_BRANCH": "main"}
+    assert ask("push", {}, **there) == Occasion(None, official=True, seeks_queue=True)
+    assert ask("push", {}, **there | {"GITML_BRANCH": "side"}) == Occasion(None)
 
 
 def test_a_review_is_about_the_pull_requests_of_its_commit_also_where_github_names_none(ask: Any) -> None:

@@ -21,7 +21,10 @@ import pyarrow.parquet as parquet
 import yaml
 
 from conftest import dvc, git
-from gitml.cijobs.erasing import ErasingOrder, SubjectsKept, keep_subjects
+from gitml.cijobs.erasing import SubjectsKept, handed_over, keep_subjects
+from gitml.cijobs.erasurefile import write_erasures
+from gitml.cijobs.erasuresigning import ErasureSigning, SignedErasures, sign_erasures
+from gitml.cijobs.handover import folder_of
 from gitml.control.place import Place
 from gitml.dvc.lockentries import Content, Entry
 from gitml.dvc.repository import Dvc
@@ -42,7 +45,7 @@ from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 ADA, BOB = "Ada.Lovelace@example.com", "bob@example.com"
 # What nobody else has: it may be nowhere after an erasure.
 MARK = "ada-lives-in-marylebone"
-KEYS = new_key("2026a")
+KEYS, RUN = new_key("2026a"), "http://ci/1"
 START = datetime(2026, 11, 2, tzinfo=UTC)
 GITML = """\
 application: people
@@ -64,6 +67,14 @@ def table(names: Sequence[str]) -> bytes:
     return stream.getvalue()
 
 
+def sample_rows(names: Sequence[str]) -> bytes:
+    """What a health check compares: inputs and answers, and no id."""
+    rows = [{**row, "p": row["age"] / 100} for row in parquet.read_table(io.BytesIO(table(names))).to_pylist()]
+    stream = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows).drop_columns(["email"]), stream)
+    return stream.getvalue()
+
+
 def names_in(raw: bytes) -> list[str]:
     return [str(name) for name in parquet.read_table(io.BytesIO(raw))["email"].to_pylist()]
 
@@ -76,6 +87,9 @@ class PeopleTown:
     now: datetime = START + timedelta(days=10)
     keys: str = KEYS
     versions: list[Record] = field(default_factory=list)
+    signed: SignedErasures = field(default_factory=SignedErasures)
+    # Where traffic is, if not on this disk.
+    log: str = ""
 
     @classmethod
     def create(cls, folder: Path) -> PeopleTown:
@@ -123,12 +137,13 @@ class PeopleTown:
 
     def recorded(self, people: str, clean: str, seen: bytes) -> Record:
         """A model remembers something of whom it saw."""
-        model, samples = self.put(b"model of " + seen), self.put(b"samples of " + seen)
+        raw = sample_rows(json.loads(seen))
+        model, rows = self.put(b"model of " + seen), self.put(raw)
         data = Content("data/people.parquet", people, 1)
         made = Content("data/clean", clean, 2, 2)
         outs = (
             Content("model.onnx", model.digest, model.size),
-            Content("samples.parquet", samples.digest, samples.size),
+            Content("samples.parquet", rows.digest, rows.size),
         )
         entries = {
             "data/people.parquet.dvc": Entry((), (), {}, (data,)),
@@ -136,7 +151,10 @@ class PeopleTown:
             "train": Entry(("python train.py",), (made,), {}, outs),
         }
         digest, created = lineage_digest("m", entries), f"2026-10-01T00:00:{len(self.versions):02}Z"
-        files = {out.path: {"sha256": hashlib.sha256(seen).hexdigest(), "size": 9} for out in outs}
+        files = {
+            "model.onnx": {"sha256": hashlib.sha256(seen).hexdigest(), "size": 9},
+            "samples.parquet": {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)},
+        }
         record = Record.model_validate({
             "model": "m", "version": name_of(digest, created), "digest": digest, "created": created, "origin": "ci",
             "artifact": "model.onnx", "files": files, "roles": {"samples": "samples.parquet"},
@@ -181,13 +199,15 @@ class PeopleTown:
 
     @property
     def traffic(self) -> TrafficCall:
-        return TrafficCall(str(self.root.parent / "traffic"), None, ["m"])
+        spool = self.root.parent / "spool" if self.log else None
+        return TrafficCall(self.log or str(self.root.parent / "traffic"), spool, ["m"])
 
     def serve(self, day: int = 0) -> None:
         """Ada is in the canary, by her unit and, asked for by another, as an input."""
         when = (START + timedelta(days=day)).timestamp()
         origin = LogOrigin(now=lambda: when + 7200, host="h")
-        log = PredictionLog(self.traffic.folder, limits=LogLimits(window=0.02), origin=origin)
+        at = {"spool": self.traffic.spool}
+        log = PredictionLog(self.traffic.folder, limits=LogLimits(window=0.02), origin=origin, **at)
         first, _, third = (one.version for one in self.versions[:3])
         arms = [
             Arm("m", "production", "champion", first, 90.0, "e"),
@@ -197,13 +217,16 @@ class PeopleTown:
             arm, features = arms[number % 2], {"contact": [contact], "street": [MARK if ADA in (who, contact) else "x"]}
             name = f"d{day}-{number}"
             log.put(Exchange(name, "", who, arm, features, {"p": np.array([0.5])}, 0.004, when + number, when + number))
-        log.close()
-        labels = LabelStore(self.traffic.folder)
+        log.close(*([30] if self.log else []))
+        labels = LabelStore(self.traffic.folder, **at)
         labels.add("m", [Label(f"d{day}-{number}", 1.0) for number in range(4)])
         labels.close()
 
     def keep(self) -> SubjectsKept:
-        done = keep_subjects(self.place(), ErasingOrder(self.traffic, self.key, "http://ci/1"))
+        """Both jobs; what the second one signed is in ``signed``."""
+        done = keep_subjects(self.place(), self.traffic)
+        write_erasures(folder_of(self.root), handed_over(done, RUN))
+        self.signed = sign_erasures(self.place(), ErasureSigning(self.key, RUN))
         self.now += timedelta(minutes=5)
         return done
 

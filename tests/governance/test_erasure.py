@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from conftest import git
+from gitml.cijobs.erasing import handed_over, keep_subjects
+from gitml.cijobs.erasurefile import NAME
+from gitml.cijobs.erasuresigning import ErasureSigning, sign_erasures
+from gitml.cijobs.handover import folder_of
 from gitml.control.signing import heard
-from gitml.errors import UsageError
+from gitml.errors import IntegrityError, SpecError, UsageError
 from gitml.git.tree import WorkTree
 from gitml.governance.dataversions import current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
@@ -27,11 +33,12 @@ from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export
 from gitml.promotion.erase import EraseOrder, ErasureAsked, erase
 from gitml.registry.erasures import erasures
+from gitml.registry.replacements import ReplacedFile, replacements_of, with_replaced
 from gitml.retraining.causes import by_erasure
 from gitml.retraining.erased import remembered_by
 from gitml.spec import load_application
 from gitml.verdict import Phase
-from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PeopleTown, names_in, table
+from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, RUN, PeopleTown, names_in, table
 
 SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
 # What the night asks besides.
@@ -68,7 +75,9 @@ def ask(town: PeopleTown, who: str = ADA, request: str = "R-1") -> ErasureAsked:
 def gc(town: PeopleTown, *, delete: bool = True) -> ErasedEverywhere:
     tree = WorkTree(town.root)
     with town.data() as data:
-        gone = gone_list(tree, data, erasures(tree)[0])
+        place = town.place()
+        signed = heard(place, place.newest().policy()).all("erased")
+        gone = gone_list(tree, data, erasures(tree)[0], replacements_of(one.details for one in reversed(signed)))
         return ErasedEverywhere(gone, states_of(data, gone, delete=delete))
 
 
@@ -114,26 +123,40 @@ def test_from_the_request_to_the_proof(town: PeopleTown) -> None:
     spec = load_application(town.root).retrain["m"]
     (cause,) = by_erasure(spec, "m", remembered_by(WorkTree(town.root), "m", third), town.now)
     assert cause.reason.endswith("(R-1): retrain by 2027-02-10")
-    assert town.keep().requests[0].verdict.phase is Phase.FAILED  # main's data/clean still has her
+    (job,) = town.keep().requests
+    assert job.verdict.phase is Phase.FAILED  # main's data/clean still has her
+    told = {one["version"]: one for one in job.details["replaced"]}
+    assert {*told} == {first, third}, "champion and open canary: their samples have her row"
+    for record in (town.versions[0], town.versions[2]):
+        new = with_replaced(record, [ReplacedFile.model_validate(told[record.version])]).contents()["samples.parquet"]
+        before, after = (
+            parquet.read_table(io.BytesIO(town.object(one.digest[4:]))).to_pylist()
+            for one in (record.contents()["samples.parquet"], new)
+        )
+        assert after == [row for row in before if row["street"] != MARK], "rows of others, with their answers"
+    assert [one["version"] for one in town.keep().requests[0].details["replaced"]] == [first, third]
 
     fourth = town.trained(BOB, *OTHERS[1:])
     assert not remembered_by(WorkTree(town.root), "m", fourth.version)
     (job,) = town.keep().requests
     assert job.verdict.phase is Phase.INCONCLUSIVE
     assert "runs in production" in job.verdict.reason
+    gc(town)
+    old = [record.contents()["samples.parquet"].digest[4:] for record in (town.versions[0], town.versions[2])]
+    assert not [oid for oid in old for store in town.stores if (store / oid[:2] / oid[2:]).exists()], "while it runs"
     town.deploy(fourth)
     town.pull()
     assert gc(town, delete=False).gone.objects.keys() == gc(town).gone.objects.keys()
     (job,) = town.keep().requests
-    assert (job.verdict.phase, bool(job.event)) == (Phase.SUCCESSFUL, True)
+    assert (job.verdict.phase, len(town.signed.events)) == (Phase.SUCCESSFUL, 1)
     assert town.keep().requests == ()  # nothing is signed twice
 
     place = town.place()
     events = heard(place, place.newest().policy())
     assert all(events.believed)
-    assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed"]
+    assert [s.binding.result for s in events.all("erased")] == ["passed", "inconclusive", "failed", "failed"]
     told = json.dumps([s.details for s in events.all("erased")])
-    assert audited(town) == ([True] * 3, [])
+    assert audited(town) == ([True] * 4, [])
     shutil.rmtree(town.root / "data")
     for where, raw in town.everything():
         for secret in (ADA.encode(), ADA.upper().encode(), ADA.lower().encode(), MARK.encode(), KEYS.encode()):
@@ -151,6 +174,19 @@ def test_what_was_killed_half_way_is_made_up_for(town: PeopleTown, monkeypatch: 
     from gitml.dvc.objects import Store
 
     merged(town)
+
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as job:
+        # The traffic is emptied and sample rows are written, and nothing is handed over.
+        job.setattr("gitml.cijobs.erasing.gone_list", ends)
+        with pytest.raises(KeyboardInterrupt):
+            town.keep()
+    assert town.signed.events == ()
+    (done,) = town.keep().requests
+    assert len(done.details["replaced"]) == 2, "as if nothing had happened"
+    assert len(town.signed.events) == 1
     town.deploy(town.versions[-1])
     real, calls = Store._delete, list[str]()
 
@@ -231,6 +267,50 @@ def test_a_lost_key_is_no_answer(town: PeopleTown) -> None:
     assert town.keep().requests[0].verdict.measurements["requests"] == 2
 
 
+def test_who_signs_takes_nothing_that_does_not_fit_main(town: PeopleTown) -> None:
+    """The job before has the keys of ids, and may be anybody's by then."""
+    done = ask(town)
+    assert done.pull
+    town.merge(done.pull.head.branch)
+    kept = keep_subjects(town.place(), town.traffic)
+    good = json.loads(handed_over(kept, RUN).model_dump_json())
+    (told, *_) = good["requests"][0]["details"]["replaced"]
+    first = town.versions[0]
+    rows = parquet.read_table(io.BytesIO(town.object(first.contents()["samples.parquet"].digest[4:])))
+    added = pa.concat_tables([rows.slice(0, 2), rows.slice(0, 1)])
+    other = rows.slice(0, 2).set_column(2, "p", pa.array([0.1, 0.2]))
+
+    def instead(table: pa.Table) -> dict[str, Any]:
+        stream = io.BytesIO()
+        parquet.write_table(table, stream)
+        raw = stream.getvalue()
+        return {**told, "new": hashlib.sha256(raw).hexdigest(), "dvc": town.put(raw).digest, "size": len(raw)}
+
+    def handed(**details: Any) -> dict[str, Any]:
+        one = good["requests"][0]
+        return {**good, "requests": [{**one, "details": {**one["details"], **details}}]}
+
+    artifact = {**told, "path": "model.onnx", "old": first.files["model.onnx"].sha256}
+    for wrong, why in (
+        (handed(replaced=[instead(added)]), "is not some of its rows"),
+        (handed(replaced=[instead(other)]), "is not some of its rows"),
+        (handed(replaced=[instead(rows)]), "is not some of its rows"),
+        (handed(replaced=[instead(rows.slice(0, 0))]), "is not some of its rows"),
+        (handed(replaced=[artifact]), "not what .* has as sample rows"),
+        (handed(replaced=[{**told, "size": -1}]), "names what is no file"),
+        (handed(replaced=[{**told, "dvc": f"md5:{'0' * 32}"}]), "not to be had"),
+        (handed(request="R-2"), "main has no request R-2"),
+        ({**handed(), "requests": [{**good["requests"][0], "result": "passed"}]}, "something of it is left"),
+        ({**good, "run": "http://ci/2"}, "another run"),
+        ({**good, "more": 1}, "Extra inputs"),
+    ):
+        (folder_of(town.root) / NAME).write_text(json.dumps(wrong))
+        with pytest.raises((IntegrityError, SpecError), match=why):
+            sign_erasures(town.place(), ErasureSigning(town.key, RUN))
+    place = town.place()
+    assert heard(place, place.newest().policy()).all("erased") == ()
+
+
 @_BY_NIGHT
 def test_a_swapped_index_is_not_believed(town: PeopleTown) -> None:
     for folder in (town.root / ".dvc/cache/gitml-subjects", town.root.parent / "store/gitml-subjects"):
@@ -248,6 +328,7 @@ def test_a_column_that_no_file_has_is_told(town: PeopleTown, monkeypatch: pytest
     assert "has no column 'e-mail'" in problems[0]
 
 
+@_BY_NIGHT
 def test_a_folder_of_tables_keeps_the_rows_of_others_to_the_byte(
     town: PeopleTown, monkeypatch: pytest.MonkeyPatch
 ) -> None:

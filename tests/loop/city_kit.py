@@ -92,10 +92,10 @@ chart = {"$schema": schema, "title": "Calibration", "data": {"values": points}, 
 
 
 class City:
-    """The loop of an application with a policy, a key in the Environment, and a guarded main."""
+    """The loop of an application with a policy, a key in the Environment, and a guarded main. ``key`` is that one."""
 
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
+    def __init__(self, loop: Loop, key: str) -> None:
+        self.loop, self.key = loop, key
 
     def api(self, method: str, path: str, body: Any = None, *, token: str = "ada", good: bool = True) -> Any:
         response = self.loop.works.api(method, path, body, token=token)
@@ -136,7 +136,7 @@ def new_city(kit: Kit, runner: Runner, folder: Path) -> City:
         "policy.yaml": POLICY.format(public=public, purposes=PURPOSES),
     }
     template: Template = new_template(folder / "template", files, train=False)
-    made = City(new_loop(kit, runner, folder / "here", template))
+    made = City(new_loop(kit, runner, folder / "here", template), secret)
     with kit.sandbox.store.write() as tx:
         repos.set_collaborator(tx, made.loop.works.repo.id, users.get(tx, "eve").id, "write")
     git(made.loop.clone, "remote", "add", "origin", kit.remote(made.loop.works.repo, "ada"))

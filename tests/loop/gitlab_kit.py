@@ -20,8 +20,10 @@ from ruamel.yaml import YAML
 
 import forkserver
 from conftest import at_home, git
-from forges.gitlab_home import GitlabHome
+from forges.gitlab_home import GitlabHome, gitlab_home
+from forges.gitlab_standin import Standin
 from forges.gitlab_standin.world import World
+from forges.homes import BOT
 
 TOOL = "gitlab-ci-local"
 
@@ -123,6 +125,21 @@ class Project:
     @property
     def log(self) -> str:
         return self.logs[-1]
+
+
+def new_project(app: Path, folder: Path, standin: Standin, key: str) -> Project:
+    """The application in ``app`` on a project with a guarded main, the bot's token and the key where jobs find them."""
+    home = gitlab_home(folder / "forge", standin, premium=False)
+    git(app, "push", "-q", home.remote("ada"), "HEAD:main")
+    home.known_by("ada", "ada@example.com")
+    home.let("eve", "write")
+    home.let(BOT, "maintain")
+    made, token = Project(home, folder, new_tools(folder / "tools")), standin.token_of(home.forge, BOT)
+    made.secrets = {
+        "gitml": {"GITML_TOKEN": token, "GITML_SIGNING_KEY": key},
+        "gitml-bot": {"GITML_TOKEN": token},
+    }
+    return made
 
 
 def _workflow(place: Path, told: dict[str, str]) -> dict[str, str]:

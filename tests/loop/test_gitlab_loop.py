@@ -9,9 +9,7 @@ import pytest
 
 from conftest import commit, dvc, git, gitml, write
 from forges.fixtures import standin
-from forges.gitlab_home import gitlab_home
 from forges.gitlab_standin import Standin
-from forges.homes import BOT
 from gitml.evidence.keys import generate
 from gitml.evidence.trust import Believed, believe
 from gitml.forges.base import NewPull, OnPull, State
@@ -19,16 +17,21 @@ from gitml.forges.governed import GovernedForge
 from gitml.git import ledger
 from gitml.spec.policy import parse_policy
 from loop.city_kit import APPLICATION, PIPELINE, POLICY, PURPOSES, TRAIN
-from loop.gitlab_kit import Project, is_there, new_tools
+from loop.gitlab_kit import Project, is_there, new_project
 
 __all__ = ["standin"]
-pytestmark = [pytest.mark.gitlab, pytest.mark.nightly, pytest.mark.skipif(not is_there(), reason="make test-gitlab")]
+pytestmark = [
+    pytest.mark.gitlab,
+    pytest.mark.nightly,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not is_there(), reason="make test-gitlab"),
+]
 
 
 @pytest.fixture
 def project(tmp_path: Path, standin: Standin) -> Project:
     """An application whose promotions need a signed gate, on a project with a guarded main; main is trained."""
-    home, app = gitlab_home(tmp_path / "forge", standin, premium=False), tmp_path / "app"
+    app = tmp_path / "app"
     key, public = generate()
     policy = POLICY.format(public=public, purposes=PURPOSES)
     yaml = APPLICATION.replace("ci: {forks: false}", "ci: {system: gitlab}")
@@ -50,17 +53,7 @@ def project(tmp_path: Path, standin: Standin) -> Project:
     assert gitml(app, "ci", "render").code == 0
     commit(app, "trained and rendered")
     dvc(app, "push")
-    git(app, "push", "-q", home.remote("ada"), "main")
-    home.known_by("ada", "ada@example.com")
-    home.let("eve", "write")
-    made = Project(home, tmp_path, new_tools(tmp_path / "tools"))
-    home.let(BOT, "maintain")
-    token = standin.token_of(home.forge, BOT)
-    made.secrets = {
-        "gitml": {"GITML_TOKEN": token, "GITML_SIGNING_KEY": key},
-        "gitml-bot": {"GITML_TOKEN": token},
-    }
-    return made
+    return new_project(app, tmp_path, standin, key)
 
 
 def test_from_a_push_to_a_note(project: Project, tmp_path: Path) -> None:

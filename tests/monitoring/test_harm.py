@@ -71,7 +71,7 @@ def test_more_is_needed() -> None:
         "too little: 240 labels of 4 days; 30 labels of 5 days are needed",
     )
     none, _ = judge_harm(days(0), PLAN)
-    assert none.reason.startswith("no labels have come")
+    assert none.reason.startswith("no labels have come yet")
     unsure, _ = judge_harm(days(7, per_day=8), HarmPlan("brier", PLAN.own, 0.01, 53, worse_by=0.0))
     assert unsure.phase is Phase.INCONCLUSIVE
 

@@ -211,6 +211,17 @@ def test_a_torn_file_and_traffic_out_of_reach_are_inconclusive(world: WatchedWor
     assert "cannot be read" in found.verdicts["quality"].reason
 
 
+def test_a_server_whose_clock_jumps_ahead_and_back_changes_no_window_but_the_one_it_names(world: WatchedWorld) -> None:
+    one, moved = weeks(1)[0], weeks(1)[3].assign(fare=99.0)
+    world.serve({35: one})
+    world.serve({45: moved}, now=AT + 5 * DAY, name="ahead")
+    found = look(world)
+    world.serve({38: moved}, now=AT - DAY, name="back")
+    again = look(world)
+    assert (found.rows, again.rows) == (700, 1400)
+    assert not drifted(found)
+
+
 def test_a_reference_that_was_edited_is_not_believed(world: WatchedWorld) -> None:
     world.serve(weeks(6))
     (world.root / "reference.json").write_bytes(b"{}")

@@ -110,7 +110,7 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
     assert [(group.value, group.measured is not None) for group in report.groups] == [("a", True), ("b", True)]
     estimated = {one.metric: one for one in report.series[-1].estimated}
     assert estimated.keys() == {"auc", "brier"}
-    later = look(world, at=AT + WEEK)[1].series[-2]
+    later = look(world, at=AT + WEEK, estimates=False)[1].series[-2]
     assert later.since == report.series[-1].since
     assert not later.estimated
     realised = {one.metric: one.value for one in later.measured}
@@ -120,7 +120,7 @@ def test_realised_performance_takes_the_place_of_what_was_estimated(world: Watch
     assert report.suitability is not None
     assert found.verdicts["harm"].phase is Phase.SUCCESSFUL
     said = report_of(found.to_dict(), []).sticky
-    assert any(line.startswith("| Mon 2025-10-06 | 0 |  | 0.8") for line in said.splitlines())
+    assert any(line.startswith("| Mon 2025-10-06 | 0 |  | as evaluated: 0.8") for line in said.splitlines())
     told = found.to_dict()["performance"]
     assert len(json.dumps(told)) < 20_000
     assert (len(told["series"]), told["series"][-1]["since"]) == (6, "2025-10-06T00:00:00Z")

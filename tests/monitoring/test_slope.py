@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from gitml.monitoring.harm.judge import Labelled
+from gitml.monitoring.harm.losses import Floats
 from gitml.monitoring.harm.slope import CalibrationSlope, SlopePlan, judge_slope, own_spread, with_slope
 from gitml.verdict import Phase, Verdict
 
+ROOT = Path(__file__).parents[2]
 PLAN = SlopePlan(0.1, rate=0.0033, looks=53, spread=0.3, before=24 * 7)
 
 
@@ -74,3 +79,41 @@ def test_an_evaluation_that_contradicts_the_claim_or_is_short_is_not_held_to_it(
     assert own_spread(flat.truth, flat.predicted, flat.day, 0.1) is None
     assert own_spread(short.truth, short.predicted, short.day, 0.1) is None
     assert own_spread(fine.truth, fine.predicted, np.zeros(len(fine), np.int64), 0.1) is None
+
+
+@pytest.fixture(scope="module")
+def slopes() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("slopes_benchmark", ROOT / "benchmarks/slopes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_simulation_judges_as_a_look_does(slopes: ModuleType) -> None:
+    world = "skewed (lognormal)"
+    own, live = slopes.drawn(np.random.default_rng(3), slopes.WORLDS[world], 20, 0.3)
+    first = slopes.judge_years(own, live, (0.05,), 20)[0]
+    assert 0 < (first > 0).sum() < 20
+    for year in (int(np.argmax(first)), int(np.argmin(first))):
+        assert first[year] == first_of(own[year], live[year])
+
+
+def first_of(own: Floats, live: Floats) -> int:
+    """The first look of a year, from 20 on, that calls harm."""
+    before = two_answers(own, 0, len(own))
+    spread = own_spread(before.truth, before.predicted, before.day, 0.1)
+    for look in range(20, len(live) // 7 + 1) if spread is not None else ():
+        labelled = two_answers(live, max(0, (look - 32) * 7), look * 7)
+        found = judge_slope(labelled, SlopePlan(0.1, 0.05, 52, spread or 0.0, look * 7))
+        if found is not None and found.most < 0.9:
+            return look
+    return 0
+
+
+def two_answers(slope: Floats, first: int, last: int) -> Labelled:
+    """.4 and .6 on each of these days, with labels that are means and differ by what the day makes of it."""
+    day = np.repeat(np.arange(first, last), 2)
+    side = np.tile([-0.1, 0.1], last - first)
+    return Labelled(0.5 + side * slope[day], 0.5 + side, (last - 1 - day) // 7 + 1, day)

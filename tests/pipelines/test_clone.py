@@ -58,6 +58,15 @@ def test_a_sparse_checkout_without_records(source: Path, tmp_path: Path) -> None
         refuse_sparse(root)
     assert caught.value.hint == "git sparse-checkout add models/m/versions"
     assert [problem.file for problem in sparse_problems(root)] == ["models/m/versions/v.json"]
-    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/src/")
+    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/.gitignore")
     refuse_sparse(root)
     refuse_sparse(source)
+
+
+def test_a_sparse_checkout_with_a_part_of_a_folder_that_a_stage_reads(source: Path) -> None:
+    write(source, {"src/b.py": "", "srcs/c.py": ""})
+    commit(source, "more")
+    git(source, "sparse-checkout", "set", "--no-cone", "/*", "!/src/b.py", "!/srcs/")
+    with pytest.raises(UsageError, match=r"sparse checkout without src/b\.py: what stages read is not all here"):
+        refuse_sparse(source)
+    assert [problem.file for problem in sparse_problems(source)] == ["src/b.py"]

@@ -319,6 +319,26 @@ def test_no_params_yaml_is_fine_as_long_as_no_stage_asks_for_one(app: Path) -> N
     assert check(app).problems == ()
 
 
+def test_params_of_a_folder_below_are_looked_for_there(app: Path) -> None:
+    (app / "one").mkdir()
+    stages = "stages:\n  a: {cmd: 'echo ${size} > out', outs: [out]}\n  b: {cmd: x, params: [rate], outs: [o]}\n"
+    (app / "one" / "dvc.yaml").write_text(stages)
+    found = next(p for p in check(app).problems if p.key == "stages.a")
+    assert (found.file, found.line, "define it in one/params.yaml" in found.hint) == ("one/dvc.yaml", 2, True)
+    (app / "one" / "dvc.yaml").write_text(stages.replace("${size}", "x"))
+    found = only(app)
+    assert (found.file, found.message, "gitml init" in found.hint) == ("one/params.yaml", "the file is missing", False)
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "one/params.yaml"])
+def test_params_are_a_mapping(app: Path, file: str) -> None:
+    (app / "one").mkdir()
+    (app / "one" / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [o]}}\n")
+    (app / file).write_text("- rate\n")
+    found = only(app)
+    assert (found.file, found.line, "must be a mapping of keys" in found.message) == (file, 1, True)
+
+
 @pytest.mark.parametrize("name", ["x" * 5000, '"a\\0b"'])
 def test_names_that_no_file_can_have(app: Path, name: str) -> None:
     edit(app, "dvc.yaml", "train.py, ", f"{name}, ")

@@ -186,6 +186,23 @@ environments:
 MINE = "# ours\n*.md @docs\n"
 
 
+def test_owners_stand_where_the_forge_of_the_ci_system_reads_them(toy: Path) -> None:
+    """A move from GitHub to GitLab takes them along; lines of others stay where they are."""
+    write(toy, {"policy.yaml": POLICY})
+    render_workflows(toy)
+    text = (toy / ".github/CODEOWNERS").read_text()
+    with (toy / "gitml.yaml").open("a") as file:
+        file.write("\nci: {system: gitlab}\n")
+    did = {file.path: file.change.value for file in render_workflows(toy) if file.path.endswith("CODEOWNERS")}
+    assert did == {".gitlab/CODEOWNERS": "created", ".github/CODEOWNERS": "removed"}
+    assert (toy / ".gitlab/CODEOWNERS").read_text().startswith(text.partition("\n")[0])
+    assert "/.gitlab/ci/ " in (toy / ".gitlab/CODEOWNERS").read_text()
+    write(toy, {"CODEOWNERS": MINE})
+    did = {file.path: file.change.value for file in render_workflows(toy) if file.path.endswith("CODEOWNERS")}
+    assert did == {".gitlab/CODEOWNERS": "removed", "CODEOWNERS": "changed"}, "the first that is there is read"
+    assert not [file for file in workflows(toy) if file.change.value != "same"]
+
+
 def test_a_policy_brings_the_gate_and_owners_and_takes_them_along_when_it_goes(toy: Path) -> None:
     write(toy, {"policy.yaml": POLICY, "CODEOWNERS": MINE})
     did = says(toy)

@@ -55,7 +55,7 @@ def test_the_same_bytes_and_the_same_verdict(audited: Audit, tmp_path: Path) -> 
     export(audited, tmp_path / "b")
     export(audited, tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    assert len(contents(tmp_path / "a")) == 10
+    assert len(contents(tmp_path / "a")) == 12
     again = reread(tmp_path / "a", now=NOW)
     assert (again.verdict, again.findings, again.changes) == (audited.verdict, audited.findings, audited.changes)
     assert {f.kind.value for f in again.findings} >= {"change-without-evidence", "unknown-key", "foreign-file"}

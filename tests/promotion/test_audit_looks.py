@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> World:
     made.promote("one")
     key, public = key_pair()
     text = made.policy({"ci": made.public}) + (
-        f"  looks: {{public: '{public}', owner: CI, purposes: [look], from: 2026-01-01}}\n"
+        f"  looks: {{public: '{public}', owner: CI, purposes: [look, served], from: 2026-01-01}}\n"
     )
     made.commit({"policy.yaml": text})
     packed(made.root.parent)
-    KEYS["looks"] = key
+    KEYS["looks"], (KEYS["stranger"], _) = key, key_pair()
     return made
 
 
@@ -133,4 +135,45 @@ def test_an_export_repeats_what_was_found(app: World, tmp_path: Path) -> None:
     look(app, drift="failed")
     result = judged(app)
     export(result, tmp_path / "out")
-    assert reread(tmp_path / "out", now=NOW).findings == result.findings
+    again = reread(tmp_path / "out", now=NOW)
+    assert (again.findings, [one.name for one in again.looks]) == (result.findings, [one.name for one in result.looks])
+    assert len(again.looks) == 2
+    path = tmp_path / "out" / "facts.json"
+    facts = json.loads(path.read_text())
+    raw = base64.b64decode(facts["contents"][facts["seen"][0][1]])
+    facts["contents"][facts["seen"][0][1]] = base64.b64encode(raw.replace(b'"sig":"', b'"sig":"A')).decode()
+    path.write_text(json.dumps(facts))
+    assert "event-misnamed" in {one.kind.value for one in reread(tmp_path / "out", now=NOW).findings}
+
+
+def hour(app: World, since: datetime, *, key: str = "looks", cpu: float = 9.0) -> str:
+    details = {
+        "format": 1, "agent": "server-1", "since": stamp(since), "until": stamp(since + timedelta(hours=1)),
+        "watched": 3600.0, "up": 3600.0, "restarts": 0, "cpu": cpu, "memory": 1_000, "bounds": [0.1], "counts": [],
+    }  # fmt: skip
+    about = binding("served", environment="production", time=stamp(since + timedelta(hours=1)))
+    name, envelope = app.sign(about, KEYS.get(key, app.key), details)
+    ledger.append(app.server, {name: envelope}, branch=ledger.SERVED)
+    return name
+
+
+def test_hours_of_agents_are_walked_too(app: World, tmp_path: Path) -> None:
+    gone = hour(app, START)
+    hour(app, START + timedelta(hours=1))
+    hour(app, START + timedelta(hours=9))
+    assert of_looks(judged(app)) == [], "a gap is no finding: a server may stand still"
+    twice = hour(app, START + timedelta(hours=9, minutes=30), cpu=1.0)
+    hour(app, START + timedelta(hours=11), key="stranger")
+    git(tmp_path, "clone", "-q", "-b", ledger.SERVED, app.server.url, "tree")
+    git(tmp_path / "tree", "rm", "-q", gone)
+    git(tmp_path / "tree", "commit", "-qm", "tidy")
+    git(tmp_path / "tree", "push", "-q", "origin", f"HEAD:{ledger.SERVED}")
+    result = judged(app)
+    assert sorted(of_looks(result)) == [
+        ("event-deleted", "failed"),
+        ("foreign-writer", "inconclusive"),
+        ("hour-contradicted", "inconclusive"),
+        ("unknown-key", "failed"),
+    ]
+    assert [f.subject for f in result.facts.looks if f.kind.value == "hour-contradicted"] == [twice]
+    assert [f.subject for f in result.facts.looks if f.kind.value == "foreign-writer"] == [ledger.SERVED]

@@ -17,7 +17,7 @@ from gitml.derivation.claim import claim_of
 from gitml.evidence.keys import generate
 from gitml.forges.base import NewPull, State
 from gitml.gate.occasion import Queue
-from gitml.gate.queue import judge_queue
+from gitml.gate.queue import judge_queue, waiting
 from gitml.git.bot import BOT_EMAIL, BOT_NAME
 from gitml.promotion.gate import NO_KEY, GateOrder, gate
 from gitml.registry.record import Record
@@ -340,6 +340,13 @@ def test_a_merge_queue_believes_what_was_signed_of_exactly_its_changes(build: Bu
     head = g.head(both)
     state, line = queued()
     assert (state, "changes train.py as well" in line) == (State.FAILURE, True)
+    # A CI system elsewhere finds what waits by the queue's branches; the head of a pull request is none of it.
+    made = git(g.town.here, "commit-tree", "-p", base, "-m", "queued", f"{base}^{{tree}}").strip()
+    for name, commit in (("pr-1", made), ("pr-2", head)):
+        git(g.town.here, "push", "-q", str(g.town.forge.remote), f"{commit}:refs/heads/gh-readonly-queue/main/{name}")
+    with g.ground() as (place, known):
+        assert waiting(place) == (Queue(base, made),)
+        assert judge_queue(place, known, *waiting(place)).state is State.SUCCESS
 
 
 def test_on_a_laptop_it_is_a_preview_that_writes_nothing(kit: Kit, tmp_path: Path) -> None:

@@ -6,37 +6,58 @@ from collections.abc import Callable
 
 import pytest
 
+from gitml.cijobs.record import RecordOrder, record
 from gitml.errors import RefError
+from gitml.forges.base import State
+from gitml.gate.judge import end_together
+from gitml.gates.facts import Unknown
 from gitml.policy.change import Move, classify
+from gitml.promotion.merge import MergeOrder, merge
 from gitml.promotion.promote import Proposed
 from gitml.promotion.retire import RetireOrder, retire
 from gitml.promotion.rollback import RollbackOrder, resume
 from gitml.registry.desired import retired, rolled_back, with_champion
 from gitml.spec import Deployment, parse_deployment, render_deployment
-from gitml.spec.deployment import Canary, Hold
+from gitml.spec.deployment import Canary, Hold, Pin
+from promotion.gating import RUN, Gated
 from promotion.promoting import NOW, MemoryTown, pin
 
 
-def ended(town: MemoryTown, **more: str) -> tuple[Proposed, ...]:
+def ended(town: MemoryTown, **more: str) -> Proposed:
     with town.place("olga") as place:
         return retire(place, RetireOrder("delay", "the desk was closed", **more))
 
 
-def test_it_ends_everywhere_keeps_what_ran_and_can_be_taken_back(new_town_here: Callable[[], MemoryTown]) -> None:
-    town = new_town_here()
+def test_one_pull_request_ends_it_everywhere_by_the_rules_of_each_environment(
+    new_gated_here: Callable[..., Gated[MemoryTown]],
+) -> None:
+    rules = {"staging": {"approvals": {"operations": 1}}, "production": {"approvals": {"risk": 1}}}
+    g = new_gated_here(environments=rules)
+    town = g.town
     one, two = town.train(1), town.train(2)
     town.put("staging", Deployment(champion=pin(one)))
     canary = Canary(version=two.version, digest=pin(two).digest, weight=5)
     town.put("production", old := Deployment(champion=pin(one), canary=canary))
-    production, staging = ended(town)
-    assert (production.environment, staging.environment) == ("production", "staging"), "the last one first"
-    new = town.state("production", production.pull.head.commit)
-    assert new == Deployment(champion=pin(one), hold=Hold(by="olga", reason="the desk was closed"), retired=True)
-    assert classify(old, new, NOW).move is Move.STOP, "one approval, also in freezes"
-    assert "nobody is answered any more" in town.pull(production.pull.number).body
-    assert [one.how for one in ended(town)] == ["unchanged", "unchanged"]
-    town.merge(production.pull.number)
-    assert [one.environment for one in ended(town)] == ["staging"]
+    done = ended(town)
+    number, head = done.pull.number, done.pull.head.commit
+    gone = Deployment(champion=pin(one), hold=Hold(by="olga", reason="the desk was closed"), retired=True)
+    assert (town.state("production", head), town.state("staging", head)) == (gone, gone)
+    assert classify(old, gone, NOW).move is Move.STOP, "one approval of each, also in freezes"
+    assert [name in town.pull(number).body for name in ("in `production`", "in `staging`", "risk")] == [True] * 3
+    assert ended(town).how == "unchanged"
+
+    g.approve(number, "rita")
+    assert (g.one(number).state, g.results()) == (State.PENDING, ["inconclusive"] * 2), "staging has not agreed"
+    # olga, who asked for it, is nobody to approve it.
+    g.rules(roles={"operations": {"people": ["olga", "rita"]}, "risk": {"people": ["rita"]}})
+    opened = g.one(number)
+    assert (opened.state, g.results()[2:]) == (State.SUCCESS, ["passed"] * 2)
+    assert {b.binding.environment for b in g.events("gate")[2:] if b.binding} == {"staging", "production"}
+    with town.place("ada") as place:
+        merge(place, MergeOrder(number, wait=0))
+    with g.place() as place:
+        assert all(one.is_fine for one in record(place, RecordOrder(g.key, RUN)))
+    assert (g.results("approved"), g.results("promoted")) == (["passed"] * 2, ["passed"] * 2)
     with pytest.raises(RefError, match="does not run in production"):
         ended(town, environment="production")
 
@@ -44,7 +65,29 @@ def test_it_ends_everywhere_keeps_what_ran_and_can_be_taken_back(new_town_here: 
         again = resume(place, RollbackOrder("delay", "production", "opened again"))
     back = town.state("production", again.pull.head.commit)
     assert (back.retired, back.hold, back.champion) == (False, None, pin(one))
-    assert classify(new, back, NOW).move is Move.RESUME, "as many approvals as a promotion"
+    assert classify(gone, back, NOW).move is Move.RESUME, "as many approvals as a promotion"
+
+
+def test_only_files_that_all_end_the_model_may_come_together() -> None:
+    """Judged on the states alone: what is one edit too many is refused as ever."""
+    first, second = (
+        Pin(version="20260101T000000Z-00000001", digest="1" * 64),
+        Pin(version="20260101T000000Z-00000002", digest="2" * 64),
+    )
+    hold, other = Hold(by="olga", reason="closed"), Hold(by="olga", reason="another")
+    runs = Deployment(champion=first)
+    end = retired(runs, hold)
+    assert end_together([("m", runs, end), ("m", runs, end)])
+    for wrong in (
+        [("m", runs, end), ("n", runs, end)],  # another model
+        [("m", runs, end), ("m", runs, retired(runs, other))],  # other words
+        [("m", runs, end), ("m", runs, retired(Deployment(champion=second), hold))],  # another version on the way
+        [("m", runs, end), ("m", end, end)],  # ended before
+        [("m", runs, end), ("m", None, end)],  # nothing ran
+        [("m", runs, end), ("m", end, runs)],  # one ends and one begins
+        [("m", runs, end), ("m", runs, Unknown("unreadable"))],
+    ):
+        assert not end_together(wrong)
 
 
 def test_no_other_change_brings_a_retired_model_back(new_town_here: Callable[[], MemoryTown]) -> None:

@@ -8,13 +8,17 @@ from datetime import timedelta
 
 import pytest
 
+from gitml.cijobs.reviewposting import next_review, reviewed_models, tell_reviews
+from gitml.cijobs.telling import Teller
+from gitml.control.signing import heard
 from gitml.errors import FailedError, UsageError
 from gitml.evidence.keys import generate, signing_key
+from gitml.forges.job import ForgeJob
 from gitml.gate.judge import judge
 from gitml.governance.approvals import decisions_of
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.review import ReviewOrder, SignedReview, review
-from gitml.spec import Deployment
+from gitml.spec import Deployment, render_deployment
 from gitml.verdict import Phase
 from promotion.gating import Gated
 from promotion.promoting import MemoryTown, pin
@@ -37,7 +41,9 @@ def test_a_review_renews_what_approvals_began(new_gated_here: Callable[..., Gate
     )
     first = g.town.train(1)
     g.prove(first, "trained", by="ada")
-    g.town.put("staging", Deployment(champion=pin(first)))
+    state = render_deployment(Deployment(champion=pin(first)))
+    brought = g.town.pull_of({"models/delay/staging.yaml": state}, "side", "ada")
+    g.town.merge(brought)
     second, number = g.ready(2)
 
     def said(login: str, result: str = "passed", key: str = "") -> SignedReview:
@@ -59,6 +65,16 @@ def test_a_review_renews_what_approvals_began(new_gated_here: Callable[..., Gate
             found = audit(place.root, env, AuditCall(fetch=True), now=g.town.now + after)
         return [one.kind.value for one in found.findings if "review" in one.kind.value]
 
+    def monitor(after: timedelta) -> list[tuple[bool, dict[int, str]]]:
+        with g.place() as place:
+            now = g.town.now + after
+            main = place.newest(whole=True)
+            teller = Teller(replace(place, clock=lambda: now), main, ForgeJob(is_ci=True, run=1, attempt=1), {})
+            models = list(reviewed_models(main, heard(place, main.policy()).believed))
+            assert next_review(models, now) > now
+            return [(one.is_due, dict(one.comments)) for one in tell_reviews(teller, models)]
+
+    assert monitor(timedelta()) == [(True, {brought: "posted"})]
     assert gate() == (Phase.INCONCLUSIVE, "no review of delay is signed, and it runs")
     assert findings(timedelta()) == ["never-reviewed"]
     with pytest.raises(FailedError, match=r"ada may not pass .* ada is"):
@@ -73,8 +89,11 @@ def test_a_review_renews_what_approvals_began(new_gated_here: Callable[..., Gate
     assert (done.version, done.by) == (first.version, "rita")
     assert gate()[0] is Phase.SUCCESSFUL
     assert findings(timedelta(days=29)) == []
+    assert monitor(timedelta(days=29)) == [(False, {brought: "updated"})], "the comment says who reviewed it"
+    assert monitor(timedelta(days=32)) == [(True, {brought: "posted"})], "a new comment: an edit notifies nobody"
     assert findings(timedelta(days=32)) == ["review-overdue"]
     said("ada", "failed")
+    assert monitor(timedelta(days=1)) == [(True, {brought: "posted"})]
     assert gate()[0] is Phase.FAILED, "who made it may say that it is bad"
     assert findings(timedelta()) == ["review-overdue"]
     told = [(one.about, one.result, one.people) for one in decisions_of(g.events(), first)]

@@ -150,6 +150,13 @@ def test_any_text_is_refused_with_a_reason(text: str) -> None:
         parse_record(text)
 
 
+def test_a_record_says_each_thing_once() -> None:
+    text = record("m", ONE).to_json()
+    twice = text.replace('"digest"', f'"digest": "{"0" * 64}", "digest"', 1)
+    with pytest.raises(ValueError, match="the key 'digest' stands twice"):
+        parse_record(twice)
+
+
 def test_a_record_is_written_once(tmp_path: Path) -> None:
     path = write_record(tmp_path, record("m", ONE))
     before = path.read_bytes()

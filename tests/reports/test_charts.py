@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gitml.reports.charts import MAX_SPEC, ChartError, check, png, pngs, read_spec, size
+from gitml.reports.charts import MAX_SPEC, ChartError, check, png, pngs, read_spec, size, svgs
 from gitml.reports.draw import packed
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -78,9 +78,11 @@ def test_charts_are_drawn_twice_as_dense_on_white() -> None:
 
 @pytest.mark.slow
 def test_one_bad_chart_does_not_spoil_the_others() -> None:
-    bad, good = pngs([spec(encoding={"x": 7}, mark={"type": "nonsense"}), spec()])
+    bad, good = svgs([spec(encoding={"x": 7}, mark={"type": "nonsense"}), spec(title="<script>")])
     assert isinstance(bad, ChartError)
     assert isinstance(good, bytes)
+    assert good.startswith(b"<svg ")
+    assert b"&lt;script&gt;</text>" in good
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_the_short_comment_says_what_since_when_how_sure_which_columns_and_calls
     alert = page(drifted(0), look(-3), drifted(-2), drifted(-1)).alert
     assert alert is not None
     assert "`fare`, mean 0.001452 → 0.4993 (+0.50 σ). Since Mon 2025-09-22 (3 looks)." in alert
-    assert "at most one in 20 years is false" in alert
+    assert "at most one false alarm in 20 years is promised" in alert
     assert "raise the floor of the column or mute it" in alert
     assert alert.splitlines()[-1] == "@ada, @acme/ml"
     assert read(alert).pictures == ["delay-production.png"]
@@ -204,6 +204,13 @@ def test_labels_take_the_place_of_the_estimate_in_table_and_chart() -> None:
     assert [(v["window"], v["kind"], v["value"]) for v in spec["data"]["values"]] == [
         ("2025-10-06", "on labels", 0.82), ("2025-10-13", "on labels", 0.7), ("2025-10-20", "estimated", 0.78),
     ]  # fmt: skip
+
+
+def test_a_change_that_could_be_chance_is_not_said_to_be_one() -> None:
+    told = performed()
+    for point in told["series"]:
+        point["estimated"] = [{**one, "told": False, "evaluated": 0.79} for one in point["estimated"]]
+    assert "| as evaluated: 0.790 (0.750 to 0.810), CBPE |" in page(look(performance=told)).sticky
 
 
 def test_windows_without_any_figure_name_no_metric() -> None:

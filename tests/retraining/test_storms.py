@@ -65,6 +65,7 @@ def asked(town: RetrainTown, branch: str = "gitml/retrain/delay/drift") -> int:
     return said.count("Gitml-Derived: retrain")
 
 
+@pytest.mark.nightly
 def test_a_job_that_is_killed_anywhere_is_made_up_for_by_the_next(retrain_town: Make) -> None:
     """A forge that stops to answer at any call, for as long as it likes, then answers again."""
     town = retrain_town()

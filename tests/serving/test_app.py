@@ -25,6 +25,7 @@ from gitml.models.signature import InputError, Wrong
 from gitml.registry.desired import retired
 from gitml.serving.auth import Access, hashed
 from gitml.serving.limits import Limits
+from gitml.serving.wire import parse_json
 from gitml.spec.deployment import Hold
 from gitml.traffic.exchange import batches_of
 from serving_models import SIGNATURE, columns, fitted, onnx_patient
@@ -110,12 +111,34 @@ def test_unknown_words_are_answered_counted_and_kept_in_the_log(server: Served) 
         b'{"columns": {"carrier": "AA"}}',
         b'{"columns": {"carrier": ["AA"], "distance": []}}',
         b'{"rows": [], "columns": {}}',
+        b'{"rows": [' + b'{":":' * 900 + b"1" + b"}" * 900 + b"]}",
     ],
 )
 def test_broken_bodies_are_told_so(server: Served, body: bytes) -> None:
     answer = server.client.post("/models/delay/predict", content=body)
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "twice"),
+    [
+        ("models/delay/predict", b'{"rows": [{"carrier": "AA", "carrier": "DL"}]}'),
+        ("models/delay/predict", b'{"rows": [{"carrier" : "A:A", "c\\u0061rrier": "DL"}]}'),
+        ("models/delay/predict", b'{"columns": {"carrier": ["AA"]}, "columns": {"carrier": ["DL"]}}'),
+        ("v2/models/delay/infer", b'{"inputs": [{"name": "carrier", "name": "origin", "shape": [1]}]}'),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(server: Served, path: str, twice: bytes) -> None:
+    answer = server.client.post(f"/{path}", content=twice)
+    assert answer.status_code == 400
+    assert "stands twice" in answer.json()["error"]
+
+
+def test_words_with_colons_are_no_keys() -> None:
+    row = {":": {'":': '":'}, "at": "2013-01-01T10:00", "deep": [1, {"a": [{"b": ": "}]}]}
+    for body in ({"rows": [row, row]}, {"rows": [{"at": ":"}]}, [row]):
+        assert parse_json(json.dumps(body).encode()) == body
 
 
 def test_a_retired_model_answers_nobody_and_still_takes_labels(start: Callable[..., Served]) -> None:

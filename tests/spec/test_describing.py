@@ -61,6 +61,11 @@ def test_what_is_wrong_is_named(role: str, data: Any, key: str) -> None:
     assert found[0].key.startswith(key)
 
 
+def test_a_key_stands_once() -> None:
+    (found,) = problems_in("signature", b'{"inputs": [], "inputs": [], "outputs": []}', "f.json")
+    assert "the key 'inputs' stands twice" in found.message
+
+
 def test_what_trainings_write_is_right() -> None:
     slices = [
         {"column": "c", "value": None, "rows": 3, "metrics": {}},

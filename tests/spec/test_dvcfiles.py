@@ -90,6 +90,7 @@ def test_templates_foreach_and_matrix() -> None:
     ("text", "line", "key", "words"),
     [
         ("stages:\n  a: {cmd: x, outs: ['${no}']}\n", 2, "stages.a", "${no} has no value"),
+        ("stages:\n  a: {cmd: 'run ${n} ${no.such}'}\n", 2, "stages.a", "${no.such} has no value"),
         ("stages:\n  a: {foreach: '${n}', do: {cmd: x}}\n", 2, "stages.a", "foreach must go over"),
         ("stages:\n  a: {matrix: {k: 1}, cmd: x}\n", 2, "stages.a", "must have a list"),
         ("stages:\n  a: {cmd: x, outs: ['${d}']}\n", 2, "stages.a", "${d} is a mapping, not one value"),

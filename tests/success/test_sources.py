@@ -92,16 +92,15 @@ def test_a_query_reaches_nothing_but_its_files(shop: Path, query: str) -> None:
 
 def test_its_process_reaches_nothing_either(shop: Path) -> None:
     """Whatever DuckDB would let through: the settings are those of a query that is in order."""
-    for query in (HOSTILE[0], HOSTILE[5]):
-        with pytest.raises(UsageError, match="the query of the KPI shop cannot be run"):
-            read(shop, kpi_of(**sql(query.replace("{root}", str(shop)))))
+    with pytest.raises(UsageError, match="the query of the KPI shop cannot be run"):
+        read(shop, kpi_of(**sql(HOSTILE[0].replace("{root}", str(shop)))))
 
 
 def test_a_query_that_never_ends_is_ended(shop: Path) -> None:
     query = "SELECT 'a' AS unit, TIMESTAMP '2026-03-07' AS time, sum(a.range * b.range) AS value FROM range(10000000) a, range(10000000) b"  # noqa: E501
     spec = KpiSql.model_validate(sql(query)["sql"])
-    with pytest.raises(InconclusiveError, match="was not done within 2 s"):
-        list(sql_batches(shop, "shop", spec, WEEK, seconds=2))
+    with pytest.raises(InconclusiveError, match="was not done within 1 s"):
+        list(sql_batches(shop, "shop", spec, WEEK, seconds=1))
 
 
 def test_a_link_to_elsewhere_is_not_read(shop: Path) -> None:
@@ -131,6 +130,7 @@ def command(shop: Path, text: str, **more: object) -> dict[str, object]:
     return {"command": {"run": [sys.executable, "tell.py"], "reads": ["facts.csv"], **more}}
 
 
+@pytest.mark.nightly
 def test_a_command_that_prints(shop: Path) -> None:
     assert read(shop, kpi_of(**command(shop, PRINTS)), PATH="/usr/bin:/bin").total == TOTALS
 

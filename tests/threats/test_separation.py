@@ -33,6 +33,7 @@ MADE_IT: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.nightly
 def test_an_honest_pull_request_gets_through(scene: Scene) -> None:
     number = scene.opened()
     scene.g.approve(number)

@@ -132,6 +132,7 @@ def test_more_labels_than_fit_in_memory_at_once_join_the_same(tmp_path: Path, mo
     assert orphans(tmp_path, "delay") == lone == 50
 
 
+@pytest.mark.nightly
 def test_reading_while_servers_close_their_journals_sees_every_row_once(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, limits=LogLimits(window=0.01, roll_seconds=0.02))
     store, over = LabelStore(tmp_path), threading.Event()
@@ -185,6 +186,7 @@ def test_labels_over_http_are_kept_all_or_none_and_the_answer_says_what_is_wrong
      b'{"labels": [{"request_id": "\\ud800", "label": 1}]}', b'{"labels": [{"request_id": "a", "label": [1]}]}',
      b'{"labels": [{"request_id": "a", "label": 1' + b"0" * 400 + b"}]}",
      b'{"labels": [{"request_id": "a", "label": 1, "row": true}]}',
+     b'{"labels": [{"request_id": "a", "label": 1, "label": 0}]}',
      json.dumps({"labels": [{"request_id": "a" * 1001, "label": 1}]}).encode()],
 )  # fmt: skip
 def test_whatever_is_no_label_is_refused(tmp_path: Path, body: bytes) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -28,6 +24,7 @@ from gitml.traffic.marks import completeness
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
 from gitml.traffic.reader import Window, requests
 from gitml.traffic.windowsketch import sketch_of_window
+from objectstore import folder_url, object_store
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
@@ -36,23 +33,8 @@ ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     """URL of an empty bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # In an environment of its own: nothing else here needs what it brings.
-    command = ["uvx", "--from", "moto[server]==5.2.5", "moto_server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
-    try:
-        for _ in range(1200):  # the first time it is installed
-            try:
-                httpx.put(f"http://127.0.0.1:{port}/traffic", trust_env=False)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield f"s3://testing:testing@traffic/log?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
-    finally:
-        server.terminate()
-        server.wait(10)
+    with object_store("traffic") as port:
+        yield folder_url("traffic", port)
 
 
 def exchange(number: int) -> Exchange:

@@ -64,6 +64,11 @@ def test_an_ensemble_is_tried_with_the_versions_that_it_pins(world: World) -> No
     shelf = shelf_of(world)
     found = try_model(shelf, world.versions[name])
     assert (found.result, found.details["rows"]) == ("passed", 10), found.details
+    sizing = found.details["sizing"]
+    assert 0 < sizing["load_s"] < 300
+    assert 20 < sizing["memory_mb"] < 10_000
+    assert 0 < sizing["row_ms"]["1024"] < sizing["row_ms"]["1"] < 1000, "many rows at once cost less each"
+    assert sizing["cores"] >= 1
     world.artifact(version(world, 3.0)).write_bytes(b"another")
     assert try_model(shelf, world.versions[name]).result == "inconclusive", "the store says nothing of the version"
 

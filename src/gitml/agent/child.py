@@ -106,6 +106,7 @@ class _Served:
     still: Callable[[], float] = lambda: 0.0
     work: SimpleQueue[ServeOrder | SwapOrder | PrepareOrder | OpenOrder] = field(default_factory=SimpleQueue)
     held: dict[str, ServeOrder] = field(default_factory=dict)
+    shown: dict[str, ServeOrder] = field(default_factory=dict)
     counts: Callable[[], tuple[VersionCount, ...]] = tuple
 
     def __post_init__(self) -> None:
@@ -113,11 +114,13 @@ class _Served:
         from gitml.agent.calls import CallMarks
         from gitml.agent.front import Server
         from gitml.agent.livereferences import LiveReferences
+        from gitml.models.sharedarrays import SharedArrays
         from gitml.serving.state import ServerState
 
         self.references = LiveReferences()
         self.state = ServerState(self.begin.environment, restarts=self.begin.restarts)
-        self.server = Server(self.state, self._remark, CallMarks(self.place.marks))
+        self.shared = SharedArrays(Path(self.begin.arrays)) if self.begin.arrays else None
+        self.server = Server(self.state, self._remark, CallMarks(self.place.marks), self.shared)
         threading.Thread(target=self._work, daemon=True, name="gitml-load").start()
 
     def told(self, order: object) -> None:
@@ -142,6 +145,8 @@ class _Served:
     def _done(
         self, order: ServeOrder | SwapOrder | OpenOrder
     ) -> ServedAnswer | SwappedAnswer | OpenedAnswer | RefusedAnswer:
+        from gitml.models.cores import return_freed_memory
+
         try:
             if isinstance(order, OpenOrder):
                 return self._open(order.number)
@@ -150,6 +155,7 @@ class _Served:
                 return SwappedAnswer(number=order.number)
             versions = self.server.hold(order)
             self.held[order.name] = order
+            return_freed_memory()
             if not order.hold:
                 self._settle(SwapOrder(name=order.name))
             return ServedAnswer(number=order.number, name=order.name, versions=versions)
@@ -171,6 +177,10 @@ class _Served:
         self.server.swap(order.name)
         if held is not None:
             self.references.serve(held)
+            self.shown[order.name] = held
+        if self.shared:
+            orders = (*self.shown.values(), *self.held.values())
+            self.shared.only({one.record.files[one.record.artifact].sha256 for o in orders for one in o.versions})
 
     def _alive(self, order: AliveOrder) -> AliveAnswer:
         serving = {

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from gitml import clock, landlock
+from gitml import clock, gpus, landlock
 from gitml.errors import UsageError
 from gitml.process import needed_by_python
 
@@ -78,20 +78,21 @@ class Confinement:
     def place(self, channel: int, marks: int, listener: int | None) -> ChildPlace:
         """The same in the words of a call."""
         turned = os.environ.get(clock.VARIABLE)
-        reads = [*needed_by_python(), str(self.cache), *self.reads, *(_NETWORK if self.connects else ())]
+        seen, nodes = gpus.places()
+        reads = [*needed_by_python(), str(self.cache), *self.reads, *(_NETWORK if self.connects else ()), *seen]
         return ChildPlace(
             channel=channel,
             marks=marks,
             listener=listener,
             # A clock is turned by renaming: its folder is needed.
             reads=(*reads, *([str(Path(turned).parent)] if turned else [])),
-            writes=("/dev/null", *map(str, self._folders)),
+            writes=("/dev/null", *nodes, *map(str, self._folders)),
             connects=self.connects,
         )
 
     def environment(self) -> dict[str, str]:
         """Its variables."""
-        told = (*self.variables, clock.VARIABLE)
+        told = (*self.variables, clock.VARIABLE, "CUDA_VISIBLE_DEVICES")
         own = {name: os.environ[name] for name in told if name in os.environ}
         path = os.environ.get("PATH", os.defpath)
         return {"PATH": path, "HOME": str(self.home), "TMPDIR": str(self.home), **own}

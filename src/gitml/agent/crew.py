@@ -117,11 +117,11 @@ def crew_of(
     if len(listeners) < 2:
         return Crew([Supervisor(begin, confinement, *listeners, note=note, patience=patience)])
     gaps_said: set[str] = set()
-    pages = str(confinement.home / "metrics")
+    together = {"pages": str(confinement.home / "metrics"), "arrays": str(confinement.home / "arrays")}
     return Crew(
         [
             Supervisor(
-                begin.model_copy(update={"process": number, "pages": pages}),
+                begin.model_copy(update={"process": number, **together}),
                 confinement,
                 listener,
                 note=_numbered(note, number),

@@ -14,6 +14,7 @@ from gitml.errors import OutsideError, SpecError
 from gitml.git.tree import Tree
 from gitml.registry.files import Files, Remotes
 from gitml.registry.record import Record
+from gitml.registry.replacements import ReplacedFile, with_replaced
 from gitml.registry.store import pinned, record_path
 from gitml.spec.application import Application
 from gitml.spec.deployment import Pin
@@ -45,6 +46,7 @@ class MirrorShelf:
 
     Which DVC remotes there are says ``newest``, main as it is now: they may have moved since ``commit``, and whatever
     they give is held against its digest. ``remotes``: those that the machine's operator names instead, by name or URL.
+    ``replaced``: files that others take the place of, as signed evidence says.
     """
 
     mirror: Mirror
@@ -53,10 +55,12 @@ class MirrorShelf:
     dvc: Path
     newest: str = ""
     remotes: tuple[str, ...] = ()
+    replaced: tuple[ReplacedFile, ...] = ()
 
     def record(self, model: str, pin: Pin) -> Record:
         """As ``gitml.registry.pinned``, as main first had it: a record that was edited later is no news."""
-        return pinned(self.mirror.original(self.commit, record_path(model, pin.version)), model, pin)
+        found = pinned(self.mirror.original(self.commit, record_path(model, pin.version)), model, pin)
+        return with_replaced(found, self.replaced)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
         """Fetched where they are missing. Raises IntegrityError, OutsideError."""

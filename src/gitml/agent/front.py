@@ -11,6 +11,7 @@ from gitml.agent.calls import CallMarks
 from gitml.agent.messages import MOST_VERSIONS, ServedVersion, ServeOrder, StoppedCanary, VersionCount
 from gitml.agent.room import Furnished, bring_up
 from gitml.errors import UsageError
+from gitml.models.sharedarrays import SharedArrays
 from gitml.serving.answercounts import AnswerCounts
 from gitml.serving.state import Served, ServerState
 
@@ -19,11 +20,15 @@ _DRAIN = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """Loads what it is told and answers with it over HTTP; ``state`` is what its application serves from."""
+    """Loads what it is told and answers with it over HTTP; ``state`` is what its application serves from.
+
+    ``shared``: where other processes look for the arrays of the same models.
+    """
 
     state: ServerState
     note: Callable[[str], None] = lambda _: None
     marks: CallMarks | None = None
+    shared: SharedArrays | None = None
     _there: dict[str, Furnished] = field(default_factory=dict)
     _held: dict[str, tuple[Furnished, Served]] = field(default_factory=dict)
 
@@ -37,7 +42,7 @@ class Server:
         """Have it ready beside what answers. Raises as ``bring_up``, UsageError also where the versions do not fit one
         another."""
         self._held.pop(order.name, None)
-        loaded = bring_up(order, self._there.get(order.name), self.marks)
+        loaded = bring_up(order, self._there.get(order.name), self.marks, self.shared)
         models = {version: member.model for version, member in loaded.members.items()}
         fresh = self.state.prepare(loaded.name, loaded.deployment, models, commit=loaded.commit, private=loaded.private)
         self._held[order.name] = loaded, fresh

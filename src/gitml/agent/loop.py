@@ -17,6 +17,7 @@ from typing import Any
 from gitml.agent import attempt as tries
 from gitml.agent.failures import failure_of
 from gitml.agent.fetch import MirrorShelf, sweep
+from gitml.agent.forgetting import forget
 from gitml.agent.hours import ServedHours
 from gitml.agent.judge import Go, Keep, Same, Wait, judge
 from gitml.agent.load import LoadedModel, LoadOrder, applied_by, formats_of, may_pickle, planned, tried, why_not_loaded
@@ -30,7 +31,7 @@ from gitml.agent.shop import HidingFront
 from gitml.agent.source import MAIN_REF, Heads, Seen, look
 from gitml.agent.state import CACHE, DVC, AgentState, Applied, agent_name, load_state, save_state, stamp
 from gitml.agent.stops import noted, without_stopped
-from gitml.agent.trust import ChangeEvents, Grounds, brought_up
+from gitml.agent.trust import ChangeEvents, Grounds, UntrustedError, brought_up
 from gitml.agent.view import Health, ModelView, Sync, View, not_better
 from gitml.clock import machine
 from gitml.errors import FailedError, OutsideError, SpecError
@@ -87,6 +88,7 @@ class Agent:
         heads = main.heads
         if heads:
             self._front.follow(heads.main)
+            self._forget(heads)
         for model in sorted({*main.wanted, *self.state.applied, *pins}):
             case = ModelCase(model, now, main)
             views.append(self._safely(case, None if self.setup.observe else pins.get(model)))
@@ -109,6 +111,20 @@ class Agent:
             extra=self._ages.told(heads.main, self.state.applied) if heads else self.view.extra,
         )
         return self._see(fresh)
+
+    def _forget(self, heads: Heads) -> None:
+        """Sample rows that an erasure replaced: the new ones are here before the old ones go."""
+        if self._grounds is None or self.setup.observe:
+            return
+        try:
+            replaced = self._grounds.replaced
+        except UntrustedError:  # without a policy nobody is believed
+            return
+        for one in replaced:
+            if one not in self.state.replaced and (why := forget(self._shelf(heads.main), one, self.state.replaced)):
+                self._say(f"samples of {one.model}", why)
+            elif one not in self.state.replaced:
+                self._save(self.state.model_copy(update={"replaced": (*self.state.replaced, one)}))
 
     def _see(self, view: View) -> View:
         self.view = view
@@ -232,7 +248,8 @@ class Agent:
     def _shelf(self, commit: str) -> MirrorShelf:
         newest = self.setup.mirror.resolve(MAIN_REF) or commit
         folder = self.setup.folder
-        return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, self.setup.remotes)
+        remotes, replaced = self.setup.remotes, self.state.replaced
+        return MirrorShelf(self.setup.mirror, commit, folder / CACHE, folder / DVC, newest, remotes, replaced)
 
     def _load(self, order: LoadOrder, now: datetime) -> LoadedModel:
         """All of it, from now on in service. Raises whatever keeps it from that."""

@@ -70,7 +70,8 @@ class BeginOrder(_Message):
     """Said once. ``log``: folder or URL of the traffic, with its journals in ``spool``, for ``keep`` seconds.
 
     ``secret`` signs knocks, and nothing else. ``restarts``: how many processes of this server ended before. Where it is
-    one of several behind one port, ``process`` is its number, and ``pages`` the folder where they tell their metrics.
+    one of several behind one port, ``process`` is its number, ``pages`` the folder where they tell their metrics, and
+    ``arrays`` that of the arrays which all of them map.
     """
 
     kind: Literal["begin"] = "begin"
@@ -85,6 +86,7 @@ class BeginOrder(_Message):
     restarts: int = 0
     process: Number = 0
     pages: str = ""
+    arrays: str = ""
 
 
 class PrepareOrder(_Message):

@@ -10,6 +10,7 @@ from pathlib import Path
 from gitml.agent.calls import CallMarks
 from gitml.agent.messages import GivenVersion, ServedVersion, ServeOrder
 from gitml.errors import RefError
+from gitml.models.sharedarrays import SharedArrays
 from gitml.registry.load import LoadedVersion, Loader
 from gitml.registry.record import Record
 from gitml.spec.application import Model
@@ -59,14 +60,17 @@ class GivenShelf:
         raise RefError(f"{model} {version} is not among what was fetched")
 
 
-def bring_up(order: ServeOrder, there: Furnished | None, marks: CallMarks | None = None) -> Furnished:
+def bring_up(
+    order: ServeOrder, there: Furnished | None, marks: CallMarks | None = None, shared: SharedArrays | None = None
+) -> Furnished:
     """Load, warm up, and check every pinned version; ``there`` serves, and is taken over where it is the same.
+    ``shared``: where other processes look for the arrays of the same order.
 
     Raises SpecError, IntegrityError, OutsideError, UsageError, or FailedError when predictions differ from the samples.
     """
     deployment = parse_deployment(order.deployment.encode(), f"models/{order.name}")
     models = {name: _model(*stored) for name, stored in order.stored.items()}
-    loader = Loader(GivenShelf(order.versions), models, order.pickle)
+    loader = Loader(GivenShelf(order.versions), models, order.pickle, shared=shared)
     members: dict[str, LoadedVersion] = {}
     for pin in deployment.pins:
         kept = there.members.get(pin.version) if there else None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitml.errors import LockedError, OutsideError
 from gitml.files import write_file
+from gitml.registry.replacements import ReplacedFile
 
 STATE, LOCK, MIRROR, CACHE, OUTBOX, PINS, DVC = "state.json", "lock", "mirror.git", "cache", "outbox", "pins", "dvc"
 SERVER = "server"  # all that the server's process may write there
@@ -94,6 +95,8 @@ class AgentState(_Part):
 
     ``crashes``: by digest of the artifact. ``stops``: by model.
 
+    ``replaced``: sample rows that an erasure replaced, and that this machine has no more as they were.
+
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
     """
 
@@ -109,6 +112,7 @@ class AgentState(_Part):
     pins_told: Mapping[str, str] = Field(default_factory=dict)
     crashes: Mapping[str, Crash] = Field(default_factory=dict)
     stops: Mapping[str, Stop] = Field(default_factory=dict)
+    replaced: tuple[ReplacedFile, ...] = ()
 
     def with_applied(self, model: str, applied: Applied) -> AgentState:
         return self.model_copy(update={"applied": {**self.applied, model: applied}})

@@ -30,11 +30,13 @@ from gitml.evidence.statement import Binding, Statement
 from gitml.evidence.trust import Believed, Cause, believe_event, sealed
 from gitml.git.ledger import Event
 from gitml.git.ledgerline import LedgerEntry, Line
+from gitml.registry.replacements import KIND as ERASED
+from gitml.registry.replacements import ReplacedFile, replacements_of
 from gitml.spec.policy import POLICY, Policy, TrustedKey, parse_policy
 
 KINDS = ("gate", "approved", "rolled-back")
 ACCEPTING = "overridden"
-_READ = (*KINDS, "promoted", ACCEPTING)
+_READ = (*KINDS, "promoted", ACCEPTING, ERASED)
 Change = tuple[str, str, str]
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -51,7 +53,8 @@ class NotYetError(UntrustedError):
 
 @dataclass(frozen=True)
 class ChangeEvents:
-    """The events that could count, by (path, old blob, new blob), oldest first; and those that accept breaks.
+    """The events that could count, by (path, old blob, new blob), oldest first; those that accept breaks, and those
+    that say what became of erasures.
 
     ``line`` is the ledger as far as it was read, ``waiting`` what is read in the next rounds: then nothing that is
     missing here is known to be missing.
@@ -60,6 +63,7 @@ class ChangeEvents:
     line: Line = field(default_factory=Line)
     by_change: Mapping[Change, tuple[Event, ...]] = field(default_factory=dict)
     accepting: tuple[Event, ...] = ()
+    erasing: tuple[Event, ...] = ()
     waiting: tuple[LedgerEntry, ...] = ()
 
     def of(self, change: Moved) -> tuple[Event, ...]:
@@ -69,7 +73,7 @@ class ChangeEvents:
         """How the line stands by main's policy as it is now."""
         if not self.line.breaks:
             return Standing(self.line)
-        events = (*self.accepting, *(event for found in self.by_change.values() for event in found))
+        events = (*self.accepting, *self.erasing, *(event for found in self.by_change.values() for event in found))
         return standing(self.line, [rules.believe(event) for event in events], rules.policy)
 
 
@@ -86,7 +90,7 @@ def brought_up(before: ChangeEvents, mirror: Mirror, head: str) -> ChangeEvents:
     wanted = [*before.waiting, *fresh]
     events, waiting = mirror.events(wanted)
     added: dict[Change, list[Event]] = {}
-    accepting = list(before.accepting)
+    accepting, erasing = list(before.accepting), list(before.erasing)
     for event in events:
         found = sealed(event)
         if isinstance(found, Believed):
@@ -96,8 +100,11 @@ def brought_up(before: ChangeEvents, mirror: Mirror, head: str) -> ChangeEvents:
             added.setdefault((about.change.path, about.change.old, about.change.new), []).append(event)
         elif about.kind == ACCEPTING:
             accepting.append(event)
+        elif about.kind == ERASED:
+            erasing.append(event)
     sorted_in = {c: tuple(sorted((*before.by_change.get(c, ()), *e), key=_by_name)) for c, e in added.items()}
-    return ChangeEvents(line, {**before.by_change, **sorted_in}, tuple(accepting), tuple(waiting))
+    erased = tuple(sorted(erasing, key=_by_name))
+    return ChangeEvents(line, {**before.by_change, **sorted_in}, tuple(accepting), erased, tuple(waiting))
 
 
 def _by_name(event: Event) -> str:
@@ -126,6 +133,15 @@ class Grounds:
     def policy(self) -> Policy:
         """Main's as it stands now. Raises UntrustedError."""
         return policy_at(self.mirror, self.head)[1]
+
+    @cached_property
+    def replaced(self) -> tuple[ReplacedFile, ...]:
+        """Sample rows that others take the place of, as whoever main names for erasures signed it."""
+        keys = self.policy.keys
+        told = (self.believed(event, keys) for event in self.ledger.erasing)
+        return replacements_of(
+            one.details for one in told if one and (not self.only or fingerprint(keys[one.signer].public) in self.only)
+        )
 
     @cached_property
     def standing(self) -> Standing:

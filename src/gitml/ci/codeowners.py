@@ -2,21 +2,45 @@
 
 Of several patterns that match a file the last one counts.
 https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
+https://docs.gitlab.com/user/project/codeowners/
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from gitml.ci.base import CiSource
 from gitml.ci.table import deciding
 from gitml.errors import UsageError
 from gitml.spec.policy import POLICY, Policy
 
-# Where GitHub looks, and in this order: the first one counts, the others are not read.
-PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+# Where a forge looks, and in this order: the first one counts, the others are not read.
+_ORDERS = {
+    "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
+    "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+}
+_NEW = {name: f".{name}/CODEOWNERS" for name in _ORDERS}
+_SHARED = "CODEOWNERS"
+PLACES = tuple(dict.fromkeys(place for order in _ORDERS.values() for place in order))
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]*")
+
+
+def places(systems: Iterable[str], there: Collection[str]) -> tuple[str, ...]:
+    """The files that the forges of these CI systems read, or would; ``there`` are those that exist.
+
+    Systems that are no forge's own run beside either.
+
+    >>> places(["github"], []), places(["gitlab"], [".github/CODEOWNERS"]), places(["gitlab", "github"], [])
+    (('.github/CODEOWNERS',), ('.gitlab/CODEOWNERS',), ('CODEOWNERS',))
+    """
+    forges = [name for name in _ORDERS if name in systems]
+    if not forges:
+        return (next((place for place in PLACES if place in there), _SHARED),)
+    read = {name: next((place for place in _ORDERS[name] if place in there), "") for name in forges}
+    if len(forges) > 1 and not any(read.values()):
+        return (_SHARED,)
+    return tuple(dict.fromkeys(place or _NEW[name] for name, place in read.items()))
 
 
 def marks(folder: str) -> tuple[str, str]:
@@ -32,9 +56,16 @@ def with_block(text: str, source: CiSource) -> str:
     """
     before, after = _around(text, *marks(source.folder))
     if source.policy is None:
-        return "" if not (before + after).strip() else before + after
+        return without_block(text, source)
     gap = "\n" if before and not before.endswith("\n") else ""
     return "".join([before, gap, *(f"{line}\n" for line in block(source, source.policy)), after])
+
+
+def without_block(text: str, source: CiSource) -> str:
+    """``text`` as it is without gitml's block; empty where nothing else is in it. Raises as ``with_block`` does."""
+    before, after = _around(text, *marks(source.folder))
+    rest = before + after
+    return rest if rest == text or rest.strip() else ""
 
 
 def _around(text: str, begin: str, end: str) -> tuple[str, str]:

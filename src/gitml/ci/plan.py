@@ -240,12 +240,15 @@ def _export(source: CiSource) -> PlannedPipeline:
 
 
 def _subjects(source: CiSource) -> PlannedPipeline:
-    """Reads and writes traffic, and has the keys of ids and of erasures; it runs no code of the repository."""
+    """The first job reads and writes traffic and has the keys of ids, the second one signs and has none of these.
+    Neither runs code of the repository."""
     application = source.application
     names = [*(application.traffic.secrets if application.traffic else ()), *application.ci.secrets]
     names += [application.subjects.key] if application.subjects else []
-    job = replace(_keyed("subjects", "gitml ci subjects", *names, ERASURES_KEY), minutes=120)
-    return PlannedPipeline("subjects", ((job,),), Every.DAY, ("main",))
+    gives = {"gitml-erasures": "erasures.json"}
+    job = replace(_keyed("carry-out", "gitml ci subjects carry-out", *names), minutes=120, gives=gives)
+    signs = _keyed("sign", "gitml ci subjects sign", *application.ci.secrets, ERASURES_KEY, takes=tuple(gives))
+    return PlannedPipeline("subjects", ((job,), (signs,)), Every.DAY, ("main",))
 
 
 def _site(source: CiSource) -> PlannedPipeline:

@@ -13,6 +13,7 @@ from gitml.errors import GitmlError
 from gitml.files import write_file
 from gitml.jsontext import pretty
 from gitml.reports import facts, holdoutchart
+from gitml.reports.charttitle import title_of
 from gitml.reports.shifts import chart
 from gitml.spec.application import Model
 
@@ -65,7 +66,7 @@ class Pictures:
             self._note(name, model, picture)
             return facts.Chart(name, spec=written)
         write_file(self.folder / FOLDER / f"{base}.png", picture)
-        return facts.Chart(name, _title(spec), f"{base}.png", written)
+        return facts.Chart(name, title_of(spec), f"{base}.png", written)
 
     def _read(self, model: str, path: Path) -> dict[str, Any] | None:
         try:
@@ -98,7 +99,7 @@ class Pictures:
             return facts.Chart(name, spec=path)
         image = f"{re.sub('[^A-Za-z0-9_-]', '-', model)}-{re.sub('[^A-Za-z0-9_-]', '-', name)}.png".lstrip(".")
         write_file(self.folder / FOLDER / image, picture)
-        return facts.Chart(name, _title(spec), image, path)
+        return facts.Chart(name, title_of(spec), image, path)
 
     def _note(self, chart: str, model: str, exc: Exception) -> None:
         self.notes.append(f"the chart {chart} of {model} was not drawn: {str(exc).splitlines()[0][:200]}")
@@ -110,10 +111,3 @@ def _files(place: Path) -> list[Path]:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(_SUFFIX)
-
-
-def _title(spec: object) -> str:
-    """What the spec calls itself: a text, or the text of an object."""
-    title = spec.get("title") if isinstance(spec, dict) else None
-    text = title.get("text") if isinstance(title, dict) else title
-    return text if isinstance(text, str) else ""

@@ -126,12 +126,13 @@ def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) ->
     if turn.change.old == turn.change.new:
         return Due(f"{turn}: #{pull.number} changed it and changed it back")
     try:
-        judged, known = _judged(place, ground, turn, pull, merged)
+        whole, known = _judged(place, ground, turn, pull, merged)
     except (GitmlError, ValueError) as exc:
         return Due(f"{turn}: {str(exc).splitlines()[0]}", problem=True)
+    judged = next((one for one in whole.parts if one.edit and one.edit.path == turn.change.path), whole)
     about = _about(ground, turn, pull, merged, judged)
-    more = _brought_more(ground, turn)
-    approval = "failed" if more else approval_of(judged, turn.change)
+    more = _brought_more(ground, turn, whole)
+    approval = "failed" if more else _approval_of_all(ground, turn, judged, whole)
     if approval == "inconclusive" and (why := not_yet(judged)):
         # What is signed stands for good, and this may be known the next time.
         return Due(f"{turn}: {why}", problem=True)
@@ -149,10 +150,21 @@ def _due(place: Place, ground: Ground, turn: _Turn, found: Landing, run: str) ->
     return Due(said, (approved, Statement(placed, details)))
 
 
-def _brought_more(ground: Ground, turn: _Turn) -> tuple[str, ...]:
-    """What was judged changes one file. A merge that did more is not what was judged, whoever made it."""
-    names = [row.path for row in changes(ground.main.git, turn.base, turn.commit) if row.path != turn.change.path]
+def _brought_more(ground: Ground, turn: _Turn, judged: Judged) -> tuple[str, ...]:
+    """What was judged changes one file, or the files of one retirement. A merge that did more is not what was judged,
+    whoever made it."""
+    mine = {turn.change.path, *(one.edit.path for one in judged.parts if one.edit and judged.also)}
+    names = [row.path for row in changes(ground.main.git, turn.base, turn.commit) if row.path not in mine]
     return (f"the merge changed {', '.join(names[:5])} as well",) if names else ()
+
+
+def _approval_of_all(ground: Ground, turn: _Turn, judged: Judged, whole: Judged) -> str:
+    """Of this file, and where others came with it of each of these too: people approved them together or not at all."""
+    told = [approval_of(judged, turn.change)]
+    for path, one in ((one.edit.path, one) for one in whole.parts if one.edit and one is not judged):
+        old, new = (blob_at(ground.main.git, at, path) for at in (turn.base, turn.commit))
+        told.append("failed" if old == new else approval_of(one, SignedChange(path=path, old=old, new=new)))
+    return max(told, key=["passed", "inconclusive", "failed"].index)
 
 
 def _judged(

@@ -1,30 +1,38 @@
-"""``gitml ci subjects``: what policy.yaml and merged requests for erasure ask for is done, and signed.
+"""``gitml ci subjects carry-out``: what policy.yaml and merged requests for erasure ask for is done.
 
 All follows from main, the ledger and what lies in the traffic and the stores, so a run that was killed is made up for
-by the next one. It runs no code of the repository. It has the keys that ids are hashed with and no id; its own key
-signs statements of the kind `erased` and nothing else.
+by the next one. It runs no code of the repository. It has the keys that ids are hashed with and no id, and no key that
+signs: what became of each request it hands to the job that does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from gitml.cijobs.erasurefile import ErasureDetails, ErasureFile, HandedErasure
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
-from gitml.control.signing import BelievedEvents, Signer, bound, heard
+from gitml.control.signing import BelievedEvents, heard
 from gitml.dvc.repository import Dvc
-from gitml.errors import GitmlError
-from gitml.evidence.keys import SigningKey
+from gitml.errors import GitmlError, InconclusiveError
 from gitml.evidence.statement import Statement
 from gitml.governance.dataversions import SubjectData, current_data, data_of, records_on
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
+from gitml.governance.samplerows import without_subject
 from gitml.governance.subjectfind import SubjectTest, TrafficCall
 from gitml.governance.subjectids import KeyRing, SoughtPerson, key_ring
 from gitml.jsontext import plain
 from gitml.registry.erasures import Erasure, erased_objects, erasures
+from gitml.registry.record import Record
+from gitml.registry.replacements import ROLE, ReplacedFile, replacements_of, with_replaced
+from gitml.registry.resolve import deployed
 from gitml.spec.subjects import Subjects
 from gitml.traffic.erasure import TrafficErased, TrafficErasure, erase_from_traffic
 from gitml.traffic.retention import expire
@@ -35,64 +43,63 @@ _RESULTS = {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
-class ErasingOrder:
-    """``traffic``: where it is; None where gitml.yaml does not say. ``key`` signs; without one it is only said what
-    would be signed."""
-
-    traffic: TrafficCall | None = None
-    key: SigningKey | None = None
-    run: str = ""
-
-
-@dataclass(frozen=True)
 class RequestCarriedOut:
-    """What became of one request. ``event``: what was signed, '' where nothing new was to be said."""
+    """What became of one request. ``details`` is what a statement says of it."""
 
     request: str
     verdict: Verdict
+    details: Mapping[str, Any]
     traffic: TrafficErased = field(default_factory=TrafficErased)
-    event: str = ""
 
 
 @dataclass(frozen=True)
 class SubjectsKept:
-    """``expired``: files of old days that were deleted, by kind. ``indexed``: files whose index was made."""
+    """``expired``: files of old days that were deleted, by kind. ``indexed``: files whose index was made. ``commit``:
+    main as it was looked at."""
 
+    commit: str
     expired: Mapping[str, int] = field(default_factory=dict)
     indexed: int = 0
     problems: tuple[str, ...] = ()
     requests: tuple[RequestCarriedOut, ...] = ()
 
 
-def keep_subjects(place: Place, order: ErasingOrder) -> SubjectsKept:
+def keep_subjects(place: Place, traffic: TrafficCall | None) -> SubjectsKept:
     """Delete what is too old, index what is not indexed, carry out what was merged. Called twice it does nothing the
-    second time."""
+    second time. ``traffic``: where it is; None where gitml.yaml does not say."""
     main = place.newest(whole=True)
     app, policy = main.application(), main.policy()
     periods, now = policy.retention.periods, place.clock()
-    expired = expire(order.traffic.folder, periods, now) if order.traffic and periods else {}
-    problems = () if order.traffic or not periods else ("gitml.yaml does not say where the traffic is that is too old",)
+    expired = expire(traffic.folder, periods, now) if traffic and periods else {}
+    problems = () if traffic or not periods else ("gitml.yaml does not say where the traffic is that is too old",)
     if app.subjects is None:
-        return SubjectsKept(expired, problems=problems)
+        return SubjectsKept(main.commit, expired, problems=problems)
     ring = key_ring(app.subjects, place.secret)
     if ring is None:
-        return SubjectsKept(expired, problems=(*problems, f"{app.subjects.key} is not set: nothing was looked at"))
+        return SubjectsKept(
+            main.commit, expired, problems=(*problems, f"{app.subjects.key} is not set: nothing was looked at")
+        )
     with Dvc(place.root) as dvc:
         data = SubjectData(dvc, app.subjects, ring, erased_objects(main.tree))
         every = {one for record in records_on(main.tree) for one in data_of(record, app.subjects)}
         made, unknown = data.index(sorted(every | {*current_data(main.tree, app.subjects)}))
-        work = _Work(place, main, order, data, heard(place, policy))
+        work = _Work(place, main, traffic, data, heard(place, policy))
         done = tuple(work.requests())
-    return SubjectsKept(expired, made, (*problems, *unknown), done)
+    return SubjectsKept(main.commit, expired, made, (*problems, *unknown), done)
 
 
 @dataclass
 class _Work:
     place: Place
     main: Mainline
-    order: ErasingOrder
+    traffic: TrafficCall | None
     data: SubjectData
     heard: BelievedEvents
+
+    @cached_property
+    def signed(self) -> tuple[ReplacedFile, ...]:
+        """Sample rows that were replaced before, oldest first."""
+        return replacements_of(one.details for one in reversed(self.heard.all(KIND)))
 
     @property
     def ring(self) -> KeyRing:
@@ -104,27 +111,24 @@ class _Work:
 
     def requests(self) -> Iterator[RequestCarriedOut]:
         for erasure in erasures(self.main.tree):
-            before = self._signed(erasure.request)
+            before = newest_of(self.heard, erasure.request)
             if before is None or before.binding.result != "passed":
-                yield self._sign(erasure, before, *self._carried_out(erasure))
+                yield self._carried_out(erasure)
 
-    def _signed(self, request: str) -> Statement | None:
-        """The newest that is known of a request."""
-        every = self.heard.signed(KIND)
-        return next((one for one in every if one.details.get("request") == request), None)
-
-    def _carried_out(self, erasure: Erasure) -> tuple[RequestCarriedOut, dict[str, Any]]:
+    def _carried_out(self, erasure: Erasure) -> RequestCarriedOut:
         try:
             self.ring.named(erasure.key)
             until = self._until(erasure)
             emptied = self._empty(erasure, until)
             holding, unknown = self._holding(erasure)
-            gone = gone_list(self.main.tree, self.data, erasure)
+            replaced, why_not = self._replaced(erasure)
+            gone = gone_list(self.main.tree, self.data, erasure, (*self.signed, *replaced))
             everywhere = ErasedEverywhere(gone, states_of(self.data, gone))
         except GitmlError as exc:
             found = Verdict(Phase.INCONCLUSIVE, exc.message)
-            return RequestCarriedOut(erasure.request, found), {"request": erasure.request, "reason": exc.message}
-        verdict = self._verdict(emptied, holding, unknown, everywhere)
+            return RequestCarriedOut(erasure.request, found, {"request": erasure.request, "reason": exc.message})
+        stays = (*everywhere.gone.stays, *why_not)
+        verdict = self._verdict(emptied, holding, unknown, replace(everywhere, gone=replace(gone, stays=stays)))
         details = {
             "request": erasure.request,
             "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
@@ -132,12 +136,54 @@ class _Work:
             "holding": holding,
             "unknown": unknown,
             "waiting": [*emptied.waiting],
-            "stays": [*everywhere.gone.stays],
+            "stays": [*stays],
             "objects": len(everywhere.gone.objects),
             "stores": {s.store: {"left": len(s.left), "why": s.why} for s in everywhere.states},
-            "reason": verdict.reason,
+            "replaced": [plain(one) for one in replaced],
+            "emptied": plain(verdict.measurements),
+            "reason": verdict.reason[:4000],
         }
-        return RequestCarriedOut(erasure.request, verdict, emptied), details
+        return RequestCarriedOut(erasure.request, verdict, details, emptied)
+
+    def _replaced(self, erasure: Erasure) -> tuple[tuple[ReplacedFile, ...], tuple[str, ...]]:
+        """Sample rows of versions that run, without the person, in the cache and on the default remote; and why others
+        stay as they are. What an earlier call replaced for this request is told again."""
+        before = newest_of(self.heard, erasure.request)
+        found = [*replacements_of([before.details] if before else [])]
+        why_not: list[str] = []
+        for record in records_on(self.main.tree):
+            name, runs = record.roles.get(ROLE), deployed(self.main.tree, record.model)
+            if (
+                name in record.files
+                and erasure.held_by(_digests(record))
+                and any(place.version == record.version for place in runs)
+            ):
+                try:
+                    found += self._of_version(record, erasure, found)
+                except GitmlError as exc:
+                    why_not.append(f"sample rows of {record.reference} stay while it runs: {exc.message}")
+        return tuple(found), tuple(why_not)
+
+    def _of_version(self, record: Record, erasure: Erasure, found: Sequence[ReplacedFile]) -> list[ReplacedFile]:
+        now = with_replaced(record, (*self.signed, *found))
+        file = now.files[now.roles[ROLE]]
+        content = now.contents().get(now.roles[ROLE])
+        if content is None:
+            return []  # it lies in Git, where nobody takes anything out
+        raw = next((got for store in self.data.stores if (got := store.read(content.digest[4:])) is not None), None)
+        if raw is None or hashlib.sha256(raw).hexdigest() != file.sha256:
+            raise InconclusiveError(f"they are not to be had as they were recorded ({content.digest})")
+        sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
+        made = without_subject(self.data, now, sought, raw)
+        if made is None:
+            return []
+        with tempfile.TemporaryDirectory(prefix="gitml-samples-") as folder:
+            path = Path(folder, "samples")
+            path.write_bytes(made.content)
+            for store in self.data.stores[:2]:
+                if not store.has(made.replaced.dvc[4:]):
+                    store.put(made.replaced.dvc[4:], path)
+        return [made.replaced]
 
     def _until(self, erasure: Erasure) -> datetime:
         """When main got the request: what arrived later is of no request that anybody made."""
@@ -147,7 +193,7 @@ class _Work:
         return min(max(moment, erasure.moment), self.place.clock())
 
     def _empty(self, erasure: Erasure, until: datetime) -> TrafficErased:
-        call, told = self.order.traffic, self.subjects.traffic
+        call, told = self.traffic, self.subjects.traffic
         if call is None:
             return TrafficErased()
         sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
@@ -174,21 +220,33 @@ class _Work:
         waits = [*unknown, *emptied.waiting, *left, *everywhere.gone.stays]
         # A server that was merging files meanwhile may have brought old rows back.
         waits += ["the traffic is looked through once more, at the next run"] if emptied.files else []
-        if self.order.traffic is None:
+        if self.traffic is None:
             waits.append("gitml.yaml does not say where the traffic is")
         if waits:
             return Verdict(Phase.INCONCLUSIVE, f"not all is gone yet: {'; '.join(waits)}", counts)
         return Verdict(Phase.SUCCESSFUL, "nothing that can be reached holds them", counts)
 
-    def _sign(
-        self, erasure: Erasure, before: Statement | None, done: RequestCarriedOut, details: dict[str, Any]
-    ) -> RequestCarriedOut:
-        told = {**details, "emptied": plain(done.verdict.measurements)}
-        same = before is not None and {**before.details, "emptied": None} == {**plain(told), "emptied": None}
-        if self.order.key is None or (same and not any(done.verdict.measurements.values())):
-            return done
-        result = _RESULTS.get(done.verdict.phase, "inconclusive")
-        about = bound(self.place, KIND, self.order.run, after=before, head=self.main.commit, result=result)
-        signer = Signer(self.place, self.main.policy(), self.order.key)
-        (event,) = signer.sign([Statement(about, plain(told))])
-        return replace(done, event=event)
+
+def newest_of(events: BelievedEvents, request: str) -> Statement | None:
+    """What was signed last of a request."""
+    return next((one for one in events.signed(KIND) if one.details.get("request") == request), None)
+
+
+def _digests(record: Record) -> Iterator[str]:
+    return (c.digest for entry in record.entries().values() for c in (*entry.deps, *entry.outs))
+
+
+def handed_over(done: SubjectsKept, run: str) -> ErasureFile:
+    """What the job that signs reads."""
+    return ErasureFile(
+        commit=done.commit,
+        run=run,
+        problems=[text[:4000] for text in done.problems],
+        requests=[
+            HandedErasure(
+                result=_RESULTS.get(one.verdict.phase, "inconclusive"),
+                details=ErasureDetails.model_validate(dict(one.details)),
+            )
+            for one in done.requests
+        ],
+    )

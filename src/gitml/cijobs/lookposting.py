@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gitml.cijobs.biasdue import counted_models, next_count
+from gitml.cijobs.biasposting import ToldBias, tell_biases
 from gitml.cijobs.canarydue import candidates_of, needed_since, next_evaluation
 from gitml.cijobs.canaryproposing import ToldCandidate, tell_candidates
 from gitml.cijobs.impactdue import OLDEST, next_impact, view_of
@@ -27,6 +28,7 @@ from gitml.cijobs.lookdue import (
     next_due,
 )
 from gitml.cijobs.retrain import RETRAIN
+from gitml.cijobs.reviewposting import ToldReview, next_review, reviewed_models, tell_reviews, wants_reviews
 from gitml.cijobs.telling import Teller, tried
 from gitml.cijobs.upstreamtelling import ToldUpstreams, tell_upstreams
 from gitml.control.change import branch_of
@@ -70,16 +72,18 @@ class LooksTold:
     candidates: tuple[ToldCandidate, ...] = ()
     upstreams: tuple[ToldUpstreams, ...] = ()
     impacts: tuple[ToldBusiness, ...] = ()
+    biases: tuple[ToldBias, ...] = ()
+    reviews: tuple[ToldReview, ...] = ()
 
     @property
     def has_problem(self) -> bool:
-        told = (self.monitors, self.candidates, self.upstreams, self.impacts)
+        told = (self.monitors, self.candidates, self.upstreams, self.impacts, self.biases, self.reviews)
         return any(one.problem for group in told for one in group)
 
 
 def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
-    """Every monitor that has a signed look, every candidate, what alarms upstream of a promotion, and every change with
-    a signed impact.
+    """Every monitor that has a signed look, every candidate, what alarms upstream of a promotion, every change with a
+    signed impact, ratios of selections that moved, and reviews that are due.
 
     ``env``: the PATH on which cml is looked for, and secrets by their names.
 
@@ -96,15 +100,22 @@ def publish(place: Place, job: ForgeJob, env: Mapping[str, str]) -> LooksTold:
     canaries = heard_canaries(place, rules, needed_since(candidates)) if candidates else Canaries()
     judged = tell_candidates(teller, candidates, canaries) if policy.judges_candidates else ()
     impacts = heard_impacts(place, rules, now - OLDEST) if app.kpis else ()
-    done = LooksTold(told, judged, tell_upstreams(teller), tell_impacts(teller, impacts))
+    counted = list(counted_models(main, app))
+    biases = heard_biases(place, rules) if counted else ()
+    believed = heard(place, policy).believed if app.kpis or wants_reviews(policy, app) else ()
+    running = list(reviewed_models(main, believed))
+    done = LooksTold(
+        told, judged, tell_upstreams(teller), tell_impacts(teller, impacts), tell_biases(teller, counted, biases),
+        tell_reviews(teller, running),
+    )  # fmt: skip
     if not done.has_problem:
-        view = view_of(main, heard(place, policy).believed, now) if app.kpis else None
-        counted = list(counted_models(main, app))
+        view = view_of(main, believed, now) if app.kpis else None
         ends = (
             next_due(watched, looks, now),
             next_evaluation(candidates, canaries, now),
             next_impact(view, impacts),
-            next_count(counted, heard_biases(place, rules) if counted else (), now),
+            next_count(counted, biases, now),
+            next_review(running, now),
         )
         try:
             mark_told(place, main.commit, min(ends))

@@ -18,6 +18,9 @@ from gitml.git.assets import address_of, push_pictures
 from gitml.publishing.posting import Publisher, post
 from gitml.publishing.sticky import Age, Stamp, Sticky
 from gitml.publishing.whoami import login_of
+from gitml.registry.deploymentpast import Past
+from gitml.registry.resolve import deployment_path
+from gitml.spec import parse_deployment
 
 CONTEXT = "gitml/monitor"
 T = TypeVar("T")
@@ -56,6 +59,20 @@ class Teller:
         sticky = self._sticky(key, "")
         return any(sticky.owns(comment) for comment in self.place.forge.comments.list(OnPull(pull)))
 
+    def brought(self, model: str, environment: str, version: str) -> tuple[int, ...]:
+        """The pull request that made a version champion last; none where it was pushed, or never was."""
+        path, commit = deployment_path(model, environment), ""
+        for past in self.main.history(path):
+            if _champion(past) == version:
+                commit = past.commit
+            elif commit:
+                break
+        found = self.place.forge.pulls.of_commit(commit) if commit else ()
+        pulls = [pull.number for pull in found if pull.is_merged and pull.base.branch == self.place.branch]
+        if not pulls:
+            self.place.say(f"no pull request brought {model} {version} to {environment}")
+        return tuple(pulls[:1])
+
     def _sticky(self, key: str, text: str) -> Sticky:
         return Sticky(key, text, Stamp(self.main.commit, self.job.run, self.job.attempt), self.me)
 
@@ -75,6 +92,13 @@ class Teller:
             address = self.place.settings.page(f"raw/{ASSETS}/{where}")
             text = image.sub(rf"![\1]({address})" if where else "", text)
         return text
+
+
+def _champion(past: Past) -> str:
+    try:
+        return parse_deployment(past.content or b"", "deployment").champion.version
+    except (GitmlError, ValueError):
+        return ""
 
 
 def tried(call: Callable[[], T | None], problems: list[str]) -> Iterator[T]:

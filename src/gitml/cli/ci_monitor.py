@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -157,7 +158,12 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         told = run_publish(place, job_of(os.environ), os.environ)
     done = told.monitors
     if as_json:
-        show_json([plain(one) for one in (*done, *told.candidates, *told.upstreams, *told.impacts)])
+        show_json(
+            [
+                plain(one)
+                for one in (*done, *told.candidates, *told.upstreams, *told.impacts, *told.biases, *told.reviews)
+            ]
+        )
     for one in () if as_json else done:
         said = ", ".join(f"#{pull} {how}" for pull, how in one.comments.items()) or "no pull request"
         alarm = f"; alarm {one.alarm}" if one.alarm else ""
@@ -171,9 +177,21 @@ def publish(ctx: click.Context, *, as_json: bool) -> int:
         _show_upstreams(told_of)
     for impact in () if as_json else told.impacts:
         _show_business(impact)
-    if not done and not told.candidates and not told.impacts and not as_json:
+    for bias in () if as_json else told.biases:
+        _show_accountable(f"ratios of {bias.model} in {bias.environment}", bias.phase, bias.comments, bias.problem)
+    for one_due in () if as_json else told.reviews:
+        phase = Phase.INCONCLUSIVE if one_due.is_due else Phase.SUCCESSFUL
+        _show_accountable(f"{one_due.model}: {one_due.why}", phase, one_due.comments, one_due.problem)
+    if not any((done, told.candidates, told.impacts, told.biases, told.reviews, as_json)):
         show("no monitor has a signed look yet")
     return 4 if told.has_problem else 0
+
+
+def _show_accountable(what: str, phase: Phase, comments: Mapping[int, str], problem: str) -> None:
+    said = ", ".join(f"#{pull} {how}" for pull, how in comments.items()) or "no comment"
+    show(f"{paint(f'{phase.value:<12}', _STYLE[phase])}  {printable(f'{what}: {said}')}")
+    if problem:
+        note(printable(problem))
 
 
 def _show_upstreams(one: ToldUpstreams) -> None:

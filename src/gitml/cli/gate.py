@@ -10,13 +10,13 @@ import click
 from gitml.cli.common import as_json, examples
 from gitml.cli.proposed import placed
 from gitml.control.place import Place
-from gitml.errors import UsageError
+from gitml.errors import GitmlError, UsageError
 from gitml.evidence.keys import VARIABLE, signing_key
 from gitml.forges.base import State
 from gitml.forges.table import job_of
 from gitml.gate.ground import ground
-from gitml.gate.occasion import Occasion, occasion
-from gitml.gate.queue import judge_queue
+from gitml.gate.occasion import Occasion, Queue, occasion
+from gitml.gate.queue import judge_queue, waiting
 from gitml.git.commands import Git
 from gitml.jsontext import picked
 from gitml.output import note, paint, printable, show, show_json
@@ -52,12 +52,16 @@ def gate(ctx: click.Context, /, pull: int | None, *, as_json: bool) -> int:
     with placed(ctx) as place:
         found = occasion(os.environ, place.forge, place.branch)
         if found.queue is not None:
-            with ground(place) as known:
-                queued = judge_queue(place, known, found.queue)
-            show(printable(f"{queued.head[:12]}  {queued.state.value}: {queued.line}"))
+            _queued(place, found.queue)
             return 0
         numbers = (pull,) if pull else found.numbers if job_of(os.environ).is_ci else _here(place)
         outcomes = run_gate(place, _order(found, numbers))
+        # After what was signed a moment ago. What left the queue meanwhile is none of it.
+        for queue in waiting(place) if found.seeks_queue else ():
+            try:
+                _queued(place, queue)
+            except GitmlError as exc:
+                note(printable(f"{queue.head[:12]}: {exc}"))
     if not found.official:
         note("a preview: nothing is signed or posted")
     if as_json:
@@ -68,6 +72,12 @@ def gate(ctx: click.Context, /, pull: int | None, *, as_json: bool) -> int:
     if found.official:
         return 4 if any(o.state is State.ERROR for o in outcomes) else 0
     return max((_CODES[o.state] for o in outcomes), default=0)
+
+
+def _queued(place: Place, queue: Queue) -> None:
+    with ground(place) as known:
+        queued = judge_queue(place, known, queue)
+    note(printable(f"{queued.head[:12]}  {queued.state.value}: {queued.line}"))
 
 
 def _order(found: Occasion, numbers: tuple[int, ...] | None) -> GateOrder:
@@ -100,8 +110,11 @@ def _show(outcome: GateOutcome) -> None:
         return
     for reason in judged.refused:
         show(f"  {paint('refused', 'red')}  {printable(reason)}")
-    if judged.decision is not None:
-        _show_decision(judged.decision)
+    for part in judged.parts:
+        if part.decision is not None:
+            if judged.also:
+                show(f"  {printable(part.decision.model)} in {printable(part.decision.environment)}:")
+            _show_decision(part.decision)
     if outcome.signed:
         show(paint(f"  signed: {outcome.signed}", "dim"))
     if outcome.problem:
@@ -131,6 +144,7 @@ def _json(outcome: GateOutcome) -> dict[str, Any]:
         "promotion": bool(judged and judged.is_promotion),
         "refused": judged.refused if judged else [],
         "decision": judged.decision if judged else None,
+        "also": [part.decision for part in judged.also] if judged else [],
         "signed": outcome.signed or None,
         "comment": outcome.comment or None,
         "problem": outcome.problem or None,

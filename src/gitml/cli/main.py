@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "size": ("size", "Measure a version here: how many processes, cores and GB a task needs."),
     "serve": ("serve", "Serve one version over HTTP on this machine, to try it out."),
     "score": ("score", "Score whole data sets with a version, file by file, each once."),
-    "env": ("env", "Build the environment of an engine of batches: Spark or Ray."),
+    "env": ("env", "Build the environment of an engine of batches: Spark, Ray or Flink."),
     "labels": ("labels", "Tell the prediction log what really happened."),
     "events": ("events", "Add business events, which KPIs are made of."),
     "traffic": ("traffic", "Show the requests of a window, and whether it is complete."),

@@ -41,8 +41,8 @@ def _estimated(report: Any) -> Iterator[str]:
     newest = report.series[-1] if report.series else None
     for one in newest.estimated if newest else ():
         yield (
-            f"estimated, as labels are missing: {one.metric} {one.value:.4g} ({one.low:.4g} to {one.high:.4g}) by "
-            f"{one.method}, which was {one.error:.2g} off in {one.periods} periods of the evaluation "
+            f"estimated, as labels are missing: {one}; {one.method} was {one.error:.2g} off in {one.periods} periods "
+            "of the evaluation "
             f"(saying that nothing has changed: {one.as_before:.2g}); overlap {one.overlap:.0%}"
         )
     if newest and newest.estimated:

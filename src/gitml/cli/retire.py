@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from gitml.cli.common import as_json, examples
-from gitml.cli.proposed import anew_option, as_dict, placed, reason_option, tell
-from gitml.output import show_json
+from gitml.cli.proposed import anew_option, placed, reason_option, tell
 
 
 @click.command(
@@ -24,18 +23,15 @@ from gitml.output import show_json
 @as_json
 @click.pass_context
 def retire(ctx: click.Context, /, *, as_json: bool, **words: Any) -> None:
-    """End a model wherever it runs, by a pull request for each environment, the last one first.
+    """End a model wherever it runs, by one pull request.
 
     Afterwards servers answer 410, nothing is promoted, retrained or watched there, and records, evidence and artifacts
-    stay. One approval is enough, also in freezes and holds; `gitml resume`, with all approvals, takes it back.
+    stay. One approval for each environment is enough, also in freezes and holds; `gitml resume`, with all approvals,
+    takes it back.
     """
     from gitml.promotion.retire import RetireOrder
     from gitml.promotion.retire import retire as run_retire
 
     with placed(ctx) as place:
         done = run_retire(place, RetireOrder(**words))
-    if as_json:
-        show_json([as_dict(one) for one in done])
-        return
-    for one in done:
-        tell(one, as_json=False)
+    tell(done, as_json=as_json)

@@ -66,7 +66,7 @@ _offline = click.option("--offline", is_flag=True, help="Ask no forge: show what
 @as_json
 @click.pass_context
 def build(ctx: click.Context, /, *, roles: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> None:
-    """Write the site of a role: pages without scripts, that load nothing from elsewhere.
+    """Write the site of a role: pages that need no script and load nothing from elsewhere.
 
     `views` of policy.yaml say which pages, models and columns a role sees; what it may not see is not written. An older
     site in the folder is replaced. With GITHUB_TOKEN the forge says what waits, and what runs. Equal state gives equal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,19 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.command(
     epilog=examples(
         "gitml stream delay@production --from kafka://broker:9092/flights --to kafka://broker:9092/delays",
-        "gitml stream delay@production --from … --to … --log predictions/ --metrics 9108 --kafka kafka.properties",
+        "gitml stream delay@production --from … --to … --log predictions/ --labels kafka://broker:9092/arrived",
+        "gitml stream delay@production --from folder:/data/flights --to folder:/data/delays --key tailnum",
+        "gitml stream delay@production --from folder:/shared/in --to folder:/shared/out --engine spark --master …",
     )
 )
 @click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
-@click.option("--from", "source", required=True, metavar="URL", help="Topic of requests: kafka://HOST:PORT/TOPIC.")
-@click.option("--to", "target", required=True, metavar="URL", help="Topic of answers, of the same cluster.")
+@click.option("--from", "source", required=True, metavar="URL", help="Topic kafka://HOST:PORT/TOPIC, or folder:PATH.")
+@click.option("--to", "target", required=True, metavar="URL", help="Topic of the same cluster, or folder.")
+@click.option("--engine", type=click.Choice(["spark"]), help="Whose own streaming answers a folder of Parquet.")
+@click.option("--master", default="", metavar="URL", help="Of the engine's cluster. Default: this machine.")
+@click.option("--labels", default="", metavar="URL", help="Topic of labels, which are kept with --log.")
+@click.option("--key", default="", metavar="COLUMN", help="Of a folder's files: the unit.")
+@click.option("--id", "request_id", default="", metavar="COLUMN", help="Of a folder's files: the request id.")
 @click.option("--dead", default="", metavar="TOPIC", help="Topic of dead letters. Default: that of answers with .dead.")
 @click.option("--group", default="", help="Group of consumers. Default: gitml-MODEL-ENVIRONMENT.")
 @click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Messages of a call.")
@@ -54,7 +62,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 )
 @click.pass_context
 def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **options: Any) -> None:
-    """Answer the messages of a topic, each exactly once for readers of committed messages.
+    """Answer the messages of a topic, each exactly once for readers of committed messages; or the files of a folder
+    that grows.
 
     A message is what /predict takes, or one row alone as an object; or a stream of Arrow, if its header content-type
     says so. Its key is the unit, which decides between champion and canary as for REST. Answers have the key of their
@@ -79,9 +88,15 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
         show(f"{champion} answers {options['source']}")
         sys.stdout.flush()
 
+    if options["engine"]:
+        _by_engine(root_of(ctx), reference, options, stop, ready)
+        return
     call = StreamCall(
         options["source"],
         options["target"],
+        options["labels"],
+        options["key"],
+        options["request_id"],
         options["dead"],
         options["group"],
         tuple(settings_of(settings.read_text()).items()) if settings else (),
@@ -93,3 +108,28 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
     )
     run(root_of(ctx), reference, call, stop, ready)
     note("ended: what was received is answered")
+
+
+# What an engine's stream has not: it knows neither units nor traffic.
+_OURS = ("labels", "key", "request_id", "dead", "group", "log", "metrics")
+
+
+def _by_engine(
+    root: Path, reference: str, options: Mapping[str, Any], stop: threading.Event, ready: Callable[[str], None]
+) -> None:
+    from gitml.errors import UsageError
+    from gitml.inference.scoreengine import EngineWish
+    from gitml.inference.stream import FOLDER
+    from gitml.inference.streamengine import EngineStreamCall, engine_stream
+
+    source, target, engine = options["source"], options["target"], options["engine"]
+    if not source.startswith(FOLDER) or not target.startswith(FOLDER):
+        raise UsageError(f"{engine} answers folders here", "leave --engine out for topics, or name two folders")
+    if any(options[name] for name in _OURS):
+        raise UsageError(
+            "--engine goes without labels, keys, ids, dead letters, groups, logs and metrics", "leave them out"
+        )
+    places = source.removeprefix(FOLDER), target.removeprefix(FOLDER)
+    call = EngineStreamCall(*places, EngineWish(engine, master=options["master"]), options["every"], note)
+    engine_stream(root, reference, call, stop, ready)
+    note("ended: what was not answered is answered when it is called again")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitml import spec
+from gitml import clock, spec
 from gitml.cli.common import as_json, examples, root_of, traffic_log
 from gitml.cli.proposed import placed
 from gitml.cli.subject import found_json, read_id, show_found, subject, subject_data, traffic_call
-from gitml.errors import UsageError
+from gitml.errors import GitmlError, UsageError
 from gitml.output import note, paint, printable, show, show_json, table
 
 if TYPE_CHECKING:
     from gitml.governance.erasedobjects import ErasedEverywhere
     from gitml.promotion.erase import ErasureAsked
+    from gitml.registry.replacements import ReplacedFile
 
 
 def _request(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -112,7 +115,7 @@ def gc(ctx: click.Context, /, *, request: str, yes: bool, as_json: bool) -> int:
     erasure = parse_erasure(raw, path)
     with subject_data(root) as data:
         data.ring.named(erasure.key)
-        gone = gone_list(tree, data, erasure)
+        gone = gone_list(tree, data, erasure, _replaced(root))
         before = ErasedEverywhere(gone, states_of(data, gone))
         if not as_json:
             _show_states(before, "there")
@@ -123,6 +126,18 @@ def gc(ctx: click.Context, /, *, request: str, yes: bool, as_json: bool) -> int:
     elif agreed:
         _show_states(after, "left")
     return 0 if after.is_done else 3
+
+
+def _replaced(root: Path) -> tuple[ReplacedFile, ...]:
+    """What signed evidence replaced, as this clone has the ledger; without one old sample rows stay."""
+    from gitml.control.ledger import Here
+    from gitml.control.replaced import replaced_here
+
+    try:
+        return replaced_here(Here(root, os.environ), clock.now())
+    except GitmlError as exc:
+        note(printable(f"sample rows of versions that run stay: the ledger cannot be read ({exc.message})"))
+        return ()
 
 
 def _agreed(found: ErasedEverywhere) -> bool:

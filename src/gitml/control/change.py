@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from gitml.control.mainline import Mainline
@@ -13,7 +13,7 @@ from gitml.errors import FailedError, OutsideError
 from gitml.forges.base import NewPull, PullRequest
 from gitml.forges.governed import Account
 from gitml.git.bot import BOT_EMAIL, BOT_NAME
-from gitml.git.edit import Who, bring, commit_file, swap, tip_of
+from gitml.git.edit import Who, bring, commit_files, swap, tip_of
 from gitml.registry.resolve import deployment_path
 from gitml.spec import Deployment, render_deployment
 
@@ -31,7 +31,8 @@ class Wish:
     """What a deployment file shall become, and the words for it. ``asked_by`` are those who want it.
 
     ``reason`` is whatever somebody typed; ``words`` are gitml's own. ``claim`` are trailers that say what it follows
-    from: then it is the bot's own, whose account ever makes it. ``draft``: it is not to be reviewed yet.
+    from: then it is the bot's own, whose account ever makes it. ``draft``: it is not to be reviewed yet. ``also``: what
+    the files of other environments become with it, where a model ends in several at once.
     """
 
     model: str
@@ -44,17 +45,26 @@ class Wish:
     asked_by: tuple[Account, ...]
     claim: tuple[str, ...] = ()
     draft: bool = False
+    also: Mapping[str, Deployment] = field(default_factory=dict)
 
     @property
-    def path(self) -> str:
-        return deployment_path(self.model, self.environment)
+    def files(self) -> Mapping[str, bytes]:
+        """Paths from the folder of gitml.yaml, and what each becomes."""
+        states = {self.environment: self.wanted, **self.also}
+        return {deployment_path(self.model, name): render_deployment(state).encode() for name, state in states.items()}
 
     @property
-    def content(self) -> bytes:
-        return render_deployment(self.wanted).encode()
+    def subject(self) -> str:
+        """Model and environments: the trailer by which gitml knows a commit of its own again."""
+        return " ".join([self.model, self.environment, *self.also])
+
+    def is_ours(self, trailer: str) -> bool:
+        """Whether gitml itself put a commit on this branch. A model may have ended in one of several places since."""
+        model, *names = trailer.split() or [""]
+        return model == self.model and (names == [self.environment] or self.branch.startswith(f"{RETIRE}/"))
 
     def message(self) -> str:
-        trailers = [f"{CHANGE}: {self.model} {self.environment}"]
+        trailers = [f"{CHANGE}: {self.subject}"]
         trailers += [f"{REQUESTED}: {p.login} {p.id}" if p.id else f"{REQUESTED}: {p.login}" for p in self.asked_by]
         # On one line, so that no word of it is read as a trailer.
         why = [f"Why: {' '.join(self.reason.split())}"] if self.reason else []
@@ -94,36 +104,36 @@ def put_branch(place: Place, wish: Wish, main: Mainline) -> ChangeBranch:
             if _still_fits(place, wish, main, there):
                 return ChangeBranch(there, is_new=False)
             _refuse_foreign(place, wish, main, there)
-        path = f"{main.git.prefix}{wish.path}"
+        files = {f"{main.git.prefix}{path}": content for path, content in wish.files.items()}
         who = Who(BOT_NAME, BOT_EMAIL) if wish.claim else place.who()
-        commit = commit_file(place.git, main.commit, path, wish.content, wish.message(), who)
+        commit = commit_files(place.git, main.commit, files, wish.message(), who)
         if swap(place.root, place.remote, wish.branch, there, commit):
             return ChangeBranch(commit, is_new=True)
     raise OutsideError(f"the branch {wish.branch} moves again and again", "try again")
 
 
 def _still_fits(place: Place, wish: Wish, main: Mainline, there: str) -> bool:
-    """Whether merging ``there`` gives the wanted file: it has it, and the mainline's did not change meanwhile."""
-    git = place.git
-    if git.read_file(there, wish.path) != wish.content:
+    """Whether merging ``there`` gives the wanted files: it has them, and the mainline's did not change meanwhile."""
+    git, files = place.git, wish.files
+    if any(git.read_file(there, path) != content for path, content in files.items()):
         return False
     fork = _merge_base(place, main.commit, there)
     if fork is None or fork == there:
         return False
     changed = git.text("diff", "--name-only", "-z", "--no-renames", fork, there).split("\0")
-    only = [name for name in changed if name] == [f"{git.prefix}{wish.path}"]
-    return only and git.read_file(fork, wish.path) == main.file(wish.path)
+    only = {name for name in changed if name} == {f"{git.prefix}{path}" for path in files}
+    return only and all(git.read_file(fork, path) == main.file(path) for path in files)
 
 
 def _refuse_foreign(place: Place, wish: Wish, main: Mainline, there: str) -> None:
     fork = _merge_base(place, main.commit, there)
     span = f"{fork}..{there}" if fork else there
-    fields = place.git.text(
+    told = place.git.text(
         "log", "--no-show-signature", "-z", f"--format=%H%x1f%an%x1f%(trailers:key={CHANGE},valueonly)", span
     ).split("\0")
-    for field in fields:
-        commit, author, trailer = (*field.split("\x1f"), "", "")[:3]
-        if commit.strip() and trailer.strip() != f"{wish.model} {wish.environment}":
+    for one in told:
+        commit, author, trailer = (*one.split("\x1f"), "", "")[:3]
+        if commit.strip() and not wish.is_ours(trailer):
             raise FailedError(
                 f"the branch {wish.branch} has a commit of {author} that is not gitml's: {commit.strip()[:12]}",
                 "see what it is for; with --anew its pull request is closed, and it begins again on a new branch",

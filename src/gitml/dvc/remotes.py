@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dvc.config import Config
 from dvc.fs import get_cloud_fs
 from dvc_data.hashfile.db import get_odb
 
@@ -86,6 +87,17 @@ class Depot:
 def depot(places: Sequence[RemotePlace]) -> Depot:
     """The remotes at ``places``: nothing of any DVC configuration counts but what these say."""
     return Depot(tuple(map(_store, places)), tuple(place.note for place in places if place.note))
+
+
+@translated
+def cache_depot(root: Path) -> Depot:
+    """What DVC's cache of the clone around ``root`` holds; nothing where no DVC was ever set up."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), None)
+    if top is None:
+        return Depot(())
+    told = Config(str(top / ".dvc"), validate=False).get("cache", {}).get("dir")
+    folder = Path(top, ".dvc", told or "cache")
+    return Depot((_store(RemotePlace("cache", {"url": str(folder)})),) if folder.is_dir() else ())
 
 
 def _store(place: RemotePlace) -> Store:

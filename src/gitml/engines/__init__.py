@@ -11,6 +11,7 @@ ENGINES: Mapping[str, Callable[[EngineSettings], Engine]] = {
     "local": lambda settings: LocalEngine(settings.workers),
     "spark": ClusterEngine,
     "ray": ClusterEngine,
+    "flink": ClusterEngine,
 }
 
 __all__ = ["ENGINES", "ClusterEngine", "Done", "Engine", "EngineSettings", "LocalEngine", "MapJob", "Task", "Work"]

@@ -20,7 +20,8 @@ from typing import IO, Any, Self
 import gitml
 from gitml.engines.base import Done, EngineSettings, MapJob, Task
 from gitml.engines.host import EngineOrder, end_all
-from gitml.engines.java import java_environment
+from gitml.engines.java import ON_JAVA, java_environment
+from gitml.engines.streamed import StreamJob
 from gitml.engines.worker import raised
 from gitml.errors import OutsideError
 from gitml.process import start, stop
@@ -47,16 +48,23 @@ class ClusterEngine:
     def map(self, job: MapJob, tasks: Iterator[Task], tell: Callable[[int], None]) -> Iterator[Done]:
         listed = list(tasks)
         folder = Path(self._open.enter_context(_scratch()))
-        env = java_environment() if self.settings.name == "spark" else {}
         order = EngineOrder(self.settings, _source(folder), pickle.dumps(job), listed)
-        for event in self._events(order, folder, env):
+        for event in self._events(order, folder):
             done = Done(listed[event["task"]], event["rows"], event["facts"], event["rejected"])
             tell(done.rows + done.rejected)
             yield done
 
-    def _events(self, order: EngineOrder, folder: Path, env: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def stream(self, job: StreamJob) -> Iterator[int]:
+        """Until the block ends: how many rows were answered, about once a second. Raises OutsideError."""
+        folder = Path(self._open.enter_context(_scratch()))
+        order = EngineOrder(self.settings, _source(folder), pickle.dumps(job.map), (), job)
+        for event in self._events(order, folder):
+            yield event["rows"]
+
+    def _events(self, order: EngineOrder, folder: Path) -> Iterator[dict[str, Any]]:
         ours, theirs = os.pipe()
         name = self.settings.name
+        env = java_environment(name) if name in ON_JAVA else {}
         command = [self.settings.python or sys.executable, "-I", "-c", _CODE, order.source, str(theirs)]
         # All that it writes goes where this process clears up, whatever becomes of it.
         variables = {**dict.fromkeys(_UNSET), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder), **env}

@@ -19,18 +19,26 @@ from typing import Any
 import psutil
 
 from gitml.engines.base import EngineSettings, Task
+from gitml.engines.streamed import StreamJob
 from gitml.engines.worker import said
 from gitml.errors import GitmlError, OutsideError
 
 
 @dataclass(frozen=True)
 class EngineOrder:
-    """``source``: a folder with the package gitml alone; ``job``: a pickled ``MapJob``, opened by workers only."""
+    """``source``: a folder with the package gitml alone; ``job``: a pickled ``MapJob``, opened by workers only.
+    ``stream``: what never ends, in place of ``tasks``."""
 
     settings: EngineSettings
     source: str
     job: bytes
     tasks: Sequence[Task]
+    stream: StreamJob | None = None
+
+    @property
+    def module(self) -> str:
+        """Of this package, with the engine's ``run``."""
+        return f"{self.settings.name}stream" if self.stream else self.settings.name
 
 
 def main() -> None:
@@ -49,7 +57,7 @@ def main() -> None:
             order = pickle.load(sys.stdin.buffer)  # noqa: S301 — from the process that started this one
             threading.Thread(target=_end_with_parent, daemon=True).start()
             # Every engine's module has one function `run`, which yields what its workers tell.
-            for event in importlib.import_module(f"gitml.engines.{order.settings.name}").run(order):
+            for event in importlib.import_module(f"gitml.engines.{order.module}").run(order):
                 tell(event)
                 if "error" in event:
                     break

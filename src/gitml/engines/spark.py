@@ -33,14 +33,13 @@ def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
     """What each task said, as it ends."""
     from pyspark import SparkConf, SparkContext
 
-    master = order.settings.master or f"local[{order.settings.workers}]"
     with tempfile.TemporaryDirectory(prefix="gitml-spark-") as folder:
-        settings = _settings(order, master, Path(folder))
+        settings = settings_of(order, Path(folder))
         try:
             context = SparkContext(conf=SparkConf().setAll(list(settings.items())))
         except Exception as exc:  # of the JVM, by the bridge to it, which has a class for each of many reasons
-            said, hint = _told_by(exc), "see the address of the master, the memory asked for, and the environment"
-            raise OutsideError(f"Spark did not start at {master}: {said}", hint) from exc
+            said, hint = told_by(exc), "see the address of the master, the memory asked for, and the environment"
+            raise OutsideError(f"Spark did not start at {settings['spark.master']}: {said}", hint) from exc
         try:
             context.setLogLevel("ERROR")
             context.addPyFile(shutil.make_archive(str(Path(folder, "gitml")), "zip", order.source))
@@ -49,7 +48,9 @@ def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
             context.stop()
 
 
-def _settings(order: EngineOrder, master: str, folder: Path) -> dict[str, str]:
+def settings_of(order: EngineOrder, folder: Path) -> dict[str, str]:
+    """Spark's own settings for what was ordered; ``folder`` takes its files."""
+    master = order.settings.master or f"local[{order.settings.workers}]"
     local = _LOCAL.fullmatch(master)
     settings = {
         "spark.app.name": "gitml score",
@@ -130,7 +131,7 @@ def _mapped(context: Any, order: EngineOrder) -> Iterator[dict[str, Any]]:
         thread.join(_LISTEN)
     if failures:
         raise OutsideError(
-            f"Spark gave up after {_TRIES} tries of a file: {_told_by(failures[0])}",
+            f"Spark gave up after {_TRIES} tries of a file: {told_by(failures[0])}",
             "do workers see the same files, and have enough memory? Call it again: it resumes",
         )
 
@@ -146,7 +147,7 @@ class _EventList:
         return value1
 
 
-def _told_by(exc: Exception) -> str:
+def told_by(exc: Exception) -> str:
     """The lines of a long trace that tell people something."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     wanted = [line for line in lines if re.search(r"Error|Exception|Lost task|killed|failure", line)]

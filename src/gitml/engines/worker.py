@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from gitml.engines.base import Task, run_task
+from gitml.engines.base import Task, Work, run_task
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError, OutsideError, UsageError
 
 # What a process keeps from task to task: the work of one job, so that a model is loaded once.
@@ -26,14 +26,21 @@ def run_numbered(number: int, task: Task, digest: str, job: Callable[[], bytes])
     An error of gitml's own is an answer, not an exception: engines try those again, and a wrong row stays wrong.
     """
     try:
-        if _HERE.get("digest") != digest:
-            _HERE.clear()
-            made = pickle.loads(job())  # noqa: S301 — sent by the process that was called by the user
-            _HERE.update(digest=digest, rows=made.batch_rows, work=made.make())
-        done = run_task(task, _HERE["work"], _HERE["rows"], lambda _: None)
+        work = work_of(digest, job)
+        done = run_task(task, work, _HERE["rows"], lambda _: None)
     except GitmlError as exc:
         return said(exc)
     return {"task": number, "rows": done.rows, "facts": dict(done.facts), "rejected": done.rejected}
+
+
+def work_of(digest: str, job: Callable[[], bytes]) -> Work:
+    """That of the job with this digest, made once in a process."""
+    if _HERE.get("digest") != digest:
+        _HERE.clear()
+        made = pickle.loads(job())  # noqa: S301 — sent by the process that was called by the user
+        _HERE.update(digest=digest, rows=made.batch_rows, work=made.make())
+    work: Work = _HERE["work"]
+    return work
 
 
 def said(exc: GitmlError) -> dict[str, Any]:

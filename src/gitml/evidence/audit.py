@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gitml.evidence.chain import Chain, walk
+from gitml.evidence.chain import Chain, believed_looks, walk
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.matching import Match, deployment_of, matched
@@ -54,7 +54,10 @@ class ChangeRow:
 
 @dataclass(frozen=True)
 class Audit:
-    """``older`` changes were not judged, as the audit was asked to begin later."""
+    """``older`` changes were not judged, as the audit was asked to begin later.
+
+    ``looks``: what monitors, evaluations of candidates, impacts and counts of people said, as far as it counted.
+    """
 
     facts: AuditFacts
     verdict: Verdict
@@ -62,6 +65,7 @@ class Audit:
     changes: tuple[ChangeRow, ...]
     events: tuple[Believed, ...]
     older: int = 0
+    looks: tuple[Believed, ...] = ()
 
 
 def audit(facts: AuditFacts, now: datetime) -> Audit:
@@ -70,7 +74,10 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
     matches = list(matched(facts, chain.events))
     start = facts.order[facts.since] if facts.since else -1
     judged = [m for m in matches if m.place > start]
-    found: list[Finding] = [*chain.findings, *facts.looks]
+    looks = believed_looks(facts, now)
+    # What counted when it was exported counts no more: it was edited since, or its key is named no more.
+    doubted = (Finding(one.cause, one.name, one.why_not) for one in looks if one.cause)
+    found: list[Finding] = [*chain.findings, *facts.looks, *doubted]
     rows = []
     for match in judged:
         ways = (_way(facts, landed, match.touch.path, match.pull) for landed in (*match.steps, match.landed))
@@ -85,7 +92,7 @@ def audit(facts: AuditFacts, now: datetime) -> Audit:
         found.append(Finding(Kind.NO_POLICY, "policy.yaml", "main names no key, so no evidence can be believed"))
     findings = tuple(dict.fromkeys(found))
     return Audit(
-        facts, _verdict(rows, chain, findings), findings, tuple(rows), chain.events, len(matches) - len(judged)
+        facts, _verdict(rows, chain, findings), findings, tuple(rows), chain.events, len(matches) - len(judged), looks
     )
 
 

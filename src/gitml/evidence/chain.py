@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gitml.evidence import biases, canaries, impacts, looks
 from gitml.evidence.facts import AuditFacts
 from gitml.evidence.findings import Finding, Kind
 from gitml.evidence.reader import by_time
+from gitml.evidence.served import hour_findings
 from gitml.evidence.standing import Standing, standing
 from gitml.evidence.trust import Believed, Cause, believe_event
 from gitml.git.bot import BOT_AUTHOR
 from gitml.git.filechange import FileChange
 from gitml.git.history import MOST_FILES, Landed
-from gitml.git.ledger import BRANCH, LOOKS, Event
-from gitml.git.ledgerline import NAME
+from gitml.git.ledger import BRANCH, LOOKS, SERVED, Event
+from gitml.git.ledgerline import NAME, LedgerEntry
 from gitml.kinds import KINDS
 
 # Findings of one kind at one commit that are told by name.
 _SHOWN = 100
+_HOURS_JUDGED, _STAMP = timedelta(days=8), "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def walk(facts: AuditFacts, now: datetime) -> Chain:
     return Chain(tuple(sorted(judged, key=by_time)), tuple(findings))
 
 
-def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
-    """The same of the branch of looks, whose line ``facts`` have in place of the ledger's.
+def walk_looks(facts: AuditFacts, now: datetime) -> tuple[tuple[Finding, ...], tuple[LedgerEntry, ...]]:
+    """The same of the branch of looks, whose line ``facts`` have in place of the ledger's: what is wrong with it, and
+    the statements on it that count.
 
     What was added counts, whatever became of it: so a break is found, and needs nobody to accept it.
     """
@@ -57,7 +60,34 @@ def walk_looks(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
     told_of = (*looks.findings(others), *canaries.findings(evaluations), *impacts.findings(business))
     told_of = (*told_of, *biases.findings(counted))
     found = (*_line(facts, Standing(facts.line)), *_kept(facts), *told_of)
-    return tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
+    wrong = tuple(replace(one, subject=LOOKS) if one.subject == BRANCH else one for one in found)
+    counting = (one.event for one in sorted(told, key=by_time) if one and KINDS[one.kind].signer == "monitor")
+    return wrong, tuple(LedgerEntry(event.name, event.blob) for event in counting)
+
+
+def believed_looks(facts: AuditFacts, now: datetime) -> tuple[Believed, ...]:
+    """The statements that were seen on the branch of looks, judged as every other."""
+    events = (Event(name, facts.contents.get(blob, b""), blob) for name, blob in facts.seen)
+    return tuple(_believe(facts, event, now) for event in events)
+
+
+def walk_hours(facts: AuditFacts, now: datetime) -> tuple[Finding, ...]:
+    """The same of the branch of hours that agents told of. Signatures of the newest are judged, as far as pages show
+    them: there are thousands a year. The line itself is walked from its beginning."""
+    events = sorted((event for event in _events(facts) if event.content), key=lambda event: _stamp(event.name))
+    first = _before(_stamp(events[-1].name), _HOURS_JUDGED) if events else ""
+    told = [_believe(facts, event, now) for event in events if _stamp(event.name) >= first]
+    found = (*_line(facts, Standing(facts.line)), *_kept(facts), *_few(hour_findings(told)))
+    return tuple(replace(one, subject=SERVED) if one.subject == BRANCH else one for one in found)
+
+
+def _stamp(name: str) -> str:
+    named = NAME.fullmatch(name)
+    return named["time"] if named else ""
+
+
+def _before(stamp: str, span: timedelta) -> str:
+    return f"{datetime.strptime(stamp, _STAMP) - span:{_STAMP}}" if stamp else ""
 
 
 def _events(facts: AuditFacts) -> Iterator[Event]:

@@ -22,10 +22,11 @@ from gitml.evidence.trust import Believed
 from gitml.git.ledgerline import LedgerEntry, Line, grown
 from gitml.jsontext import plain
 
-FACTS, KEYS, EVENTS, CHANGES, FINDINGS, VERDICT = (
+FACTS, KEYS, EVENTS, LOOKS, CHANGES, FINDINGS, VERDICT = (
     "facts.json",
     "keys.json",
     "events.jsonl",
+    "looks.jsonl",
     "changes.jsonl",
     "findings.jsonl",
     "verdict.json",
@@ -38,15 +39,17 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def files(audit: Audit) -> dict[str, bytes]:
     """Every file of the export but the page, by name."""
     changes, events, findings = ([*map(change_row, audit.changes)], [*map(event_row, audit.events)], audit.findings)
-    found = plain(findings)
+    found, looks = plain(findings), [*map(event_row, audit.looks)]
     return {
         FACTS: _json(_facts(audit)),
         KEYS: _json({"policies": [*map(_keys, audit.facts.policies)]}),
         VERDICT: _json({"repository": audit.facts.repository, **plain(audit.verdict)}),
         EVENTS: _lines(events),
+        LOOKS: _lines(looks),
         CHANGES: _lines(changes),
         FINDINGS: _lines(found),
         "events.csv": csv_text(events, event_row_columns()),
+        "looks.csv": csv_text(looks, event_row_columns()),
         "changes.csv": csv_text(changes, tuple(ChangeRow.__dataclass_fields__)),
         "findings.csv": csv_text(found, ("finding", "phase", "subject", "message", "commit")),
     }

@@ -10,7 +10,7 @@ from functools import cached_property
 from gitml.errors import SpecError
 from gitml.evidence.findings import Finding
 from gitml.git.history import Landed
-from gitml.git.ledgerline import Line
+from gitml.git.ledgerline import LedgerEntry, Line
 from gitml.spec.policy import Policy, TrustedKey, parse_policy
 
 
@@ -60,10 +60,10 @@ class AuditFacts:
     records more than once. ``ledger``: the commits of the ledger's own line; ``line`` what readers make of it, with all
     that it was put in front of; ``contents`` the blobs; ``lines`` the second parents there that are ledgers themselves.
     ``ways`` is None when no forge was asked. ``kept``: heads that the ledger had once, as somebody kept them.
-    ``looks``: what is wrong with the looks of monitors, whose contents no export holds. ``reviewed_within``: of each
-    model that runs and has to be reviewed, how often, in seconds; ``at``: the moment that its reviews are judged at, in
-    ISO form, so that an export is judged alike later. ``application``: gitml.yaml of main, which says purpose, owner
-    and tier of each model.
+    ``looks``: what is wrong with the branches of looks and of hours that agents told of; ``seen``: the statements on
+    the first that count, whose bytes are among the contents. ``reviewed_within``: of each model that runs and has to be
+    reviewed, how often, in seconds; ``at``: the moment that its reviews are judged at, in ISO form, so that an export
+    is judged alike later. ``application``: gitml.yaml of main, which says purpose, owner and tier of each model.
     """
 
     repository: str
@@ -84,6 +84,7 @@ class AuditFacts:
     host: str = ""
     records: tuple[Landed, ...] = ()
     looks: tuple[Finding, ...] = ()
+    seen: tuple[LedgerEntry, ...] = ()
     reviewed_within: Mapping[str, float] = field(default_factory=dict)
     at: str = ""
     application: str = ""

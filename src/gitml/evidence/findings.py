@@ -36,6 +36,7 @@ class Kind(StrEnum):
     LOOK_CORRECTED = "look-corrected"
     LOOK_DISAGREES = "look-disagrees"
     CANARY_CONTRADICTED = "canary-contradicted"
+    HOUR_CONTRADICTED = "hour-contradicted"
     REVIEW_OVERDUE = "review-overdue"
     NEVER_REVIEWED = "never-reviewed"
 
@@ -52,6 +53,7 @@ _UNCLEAR = frozenset(
         Kind.NO_POLICY,
         Kind.LOOK_CORRECTED,
         Kind.LOOK_DISAGREES,
+        Kind.HOUR_CONTRADICTED,
         Kind.NEVER_REVIEWED,
     }
 )

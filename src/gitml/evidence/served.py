@@ -6,14 +6,15 @@ holds only the versions against what it ordered, and measures the process from o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gitml.evidence.trust import LEEWAY, Believed
+from gitml.evidence.findings import Finding, Kind
+from gitml.evidence.trust import LEEWAY, Believed, Cause
 from gitml.refs import NAME, VERSION
 
 KIND = "served"
@@ -110,6 +111,32 @@ def served_hours(told: Iterable[Believed]) -> tuple[SignedHour, ...]:
         if details.until <= about.moment + LEEWAY:
             found.append(SignedHour(said, details, about.environment))
     return tuple(sorted(found, key=lambda one: (one.details.until, one.said.name)))
+
+
+def hour_findings(told: Iterable[Believed]) -> Iterator[Finding]:
+    """What does not count, and what one agent told twice of the same time, and differently.
+
+    Hours of which nothing was told are no finding: a server that stood still and one whose word was kept back look
+    alike. The site shows them as gaps.
+    """
+    every = list(told)
+    for one in every:
+        if not one and one.cause:
+            yield Finding(one.cause, one.name, one.why_not, one.event.commit)
+    hours = served_hours(every)
+    counted = {hour.said.name for hour in hours}
+    for one in every:
+        if one and one.name not in counted:
+            yield Finding(Cause.UNREADABLE, one.name, "is no account of an hour that holds together", one.event.commit)
+    newest: dict[tuple[str, str], SignedHour] = {}
+    for hour in sorted(hours, key=lambda one: (one.details.since, one.said.name)):
+        who = (hour.environment, hour.details.agent)
+        before = newest.get(who)
+        if before and hour.details.since < before.details.until and hour.details != before.details:
+            message = f"tells of time that {before.said.name} tells of too: two agents of one name, or one that lied"
+            yield Finding(Kind.HOUR_CONTRADICTED, hour.said.name, message, hour.said.event.commit)
+        if before is None or hour.details.until > before.details.until:
+            newest[who] = hour
 
 
 def bucket_quantile(bounds: Sequence[float], buckets: Sequence[int], share: float) -> float | None:

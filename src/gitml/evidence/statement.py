@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from gitml.evidence.predicates import standard
 from gitml.fields import EvidenceKind, newer_format
-from gitml.jsontext import canonical
+from gitml.jsontext import canonical, once_each
 from gitml.kinds import predicate_of
 from gitml.refs import NAME, VERSION
 
@@ -248,21 +248,13 @@ def strict_json(raw: bytes) -> Any:
     """JSON in which a key stands once and every number is finite. Raises ValueError."""
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(text, object_pairs_hook=once_each, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     # A lone surrogate is valid in JSON's escapes and nowhere else.
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)[:100]!r} stands twice")
-    return found
 
 
 def _no_number(word: str) -> NoReturn:

@@ -6,9 +6,9 @@ repository that is, on which forge, is told by the URL of the Git remote, and by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from gitml.forges import payload
 from gitml.forges.job import ForgeJob, JobCause
 from gitml.forges.settings import Settings
 
@@ -16,15 +16,12 @@ from gitml.forges.settings import Settings
 SYSTEM = "GITML_CI_SYSTEM"
 REMOTE, TOKEN = "GITML_REMOTE", "GITML_TOKEN"
 _CAUSES = {"push": JobCause.PUSH}
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def job(env: Mapping[str, str], settings: Settings | None) -> ForgeJob:
     """The job as ``GITML_COMMIT``, ``GITML_BRANCH``, ``GITML_DEFAULT_BRANCH``, ``GITML_RUN``, ``GITML_RUN_URL`` and
     ``GITML_CAUSE`` say. Who started it is not said: no forge vouches for that."""
     branch = env.get("GITML_BRANCH", "")
-    number, commit = env.get("GITML_RUN", ""), env.get("GITML_COMMIT", "")
     return ForgeJob(
         is_ci=True,
         cause=_CAUSES.get(env.get("GITML_CAUSE", ""), JobCause.OTHER),
@@ -32,8 +29,8 @@ def job(env: Mapping[str, str], settings: Settings | None) -> ForgeJob:
         web=settings.web if settings else "",
         default_branch=env.get("GITML_DEFAULT_BRANCH", ""),
         ref=f"refs/heads/{branch}" if branch else "",
-        commit=commit if _COMMIT.fullmatch(commit) else "",
-        run=int(number) if _NUMBER.fullmatch(number) else 0,
+        commit=payload.commit(env.get("GITML_COMMIT")),
+        run=payload.number(env.get("GITML_RUN")),
         attempt=1,
         run_url=env.get("GITML_RUN_URL", ""),
         token=settings.token if settings else "",

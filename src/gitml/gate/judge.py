@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from gitml.gate.lineage import lineage_of
 from gitml.gate.modelfiles import DEPLOYMENT, inside, refusals
 from gitml.gate.people import person_from, pull_of, signed_pushers, teams_of
 from gitml.gate.seen import looks_told
-from gitml.gate.tree import Edit, Edits, edits
+from gitml.gate.tree import Edit, Edits, deployment, edits
 from gitml.gate.version import Shelf
 from gitml.gates.facts import Person, Unknown
 from gitml.git.commands import Git
@@ -26,7 +27,9 @@ from gitml.git.edit import bring
 from gitml.git.merges import changes
 from gitml.policy.decision import Decision, decide
 from gitml.policy.facts import Case, Pull
-from gitml.verdict import Phase
+from gitml.registry.desired import retired
+from gitml.spec.deployment import Deployment
+from gitml.verdict import Phase, Verdict, worst
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Judged:
     """``decision`` is None for a pull request that is no promotion. ``edit`` is the deployment file that it changes.
 
     ``refused`` are reasons for which it may not be merged at all, ``derived`` the commits of the bot in it, ``beside``
-    how its versions were judged beside the champion.
+    how its versions were judged beside the champion. ``also``: the other files of a model that ends in several
+    environments at once, each judged by the rules of its own. ``whole`` is the phase of all files together, of which
+    each is a part.
     """
 
     pull: PullRequest
@@ -45,6 +50,18 @@ class Judged:
     refused: tuple[str, ...] = ()
     derived: tuple[DerivedCommit, ...] = ()
     beside: Beside = NOBODY_JUDGES
+    also: tuple[Judged, ...] = ()
+    whole: Phase | None = None
+
+    @property
+    def parts(self) -> tuple[Judged, ...]:
+        """One for each deployment file; a pull request that changes none of them is its own only part."""
+        return (self, *self.also)
+
+    @property
+    def phase(self) -> Phase:
+        """Of the pull request: nothing of it is open while a file is shut."""
+        return self.whole or (self.decision.phase if self.decision else Phase.ERROR)
 
     @property
     def is_promotion(self) -> bool:
@@ -52,7 +69,7 @@ class Judged:
 
     @property
     def is_open(self) -> bool:
-        return self.decision is not None and self.decision.is_open and not self.refused
+        return self.decision is not None and self.phase is Phase.SUCCESSFUL and not self.refused
 
 
 def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | None = None) -> Judged:
@@ -67,14 +84,15 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         made = derivations(place, ground, head)
         hidden = hidden_changes(git, ground.main.commit, head)
         return Judged(pull, ground, refused=(*found.refused, *hidden, *_forged(made)), derived=made)
-    edit = found.deployments[0]
-    more = [e.path for e in found.deployments[1:]]
+    edit, *others = found.deployments
+    more = [] if _ended(git, found.deployments) else [e.path for e in others]
+    others = [] if more else others
     beside = beside_or_unknown(place, ground, edit)
     made = derivations(place, ground, head, claimed_only=True)
     made = tuple(as_of_now(one, beside, ground.main, edit, place.clock()) for one in made)
     refused = found.refused + ((f"changes {', '.join(more[:5])} as well: one deployment at a time",) if more else ())
     refused = (*refused, *_forged(made))
-    found = Edits((edit,), refused, found.stale)
+    found = Edits((edit, *others), refused, found.stale)
     people = pull_of(place, pull.number, ground.main.commit, until, ground.policy.agents.trailers)
     if not isinstance(people, Unknown) and people.head != head:
         raise OutsideError(
@@ -82,8 +100,43 @@ def judge(place: Place, ground: Ground, pull: PullRequest, *, until: datetime | 
         )
     if not isinstance(people, Unknown):
         people = replace(people, derived=_told(made, people), pushers=_pushers(ground, edit, pull.number, people))
-    case = case_of(_sources(place, ground, beside), found, edit, people)
-    return Judged(pull, ground, edit, case, decide(ground.policy, case), case.refused, made, beside)
+    sources = _sources(place, ground, beside)
+    cases = [case_of(sources, found, one, people) for one in found.deployments]
+    refused = tuple(dict.fromkeys(why for case in cases for why in case.refused))
+    cases = [replace(case, refused=refused) for case in cases]
+    parts = [
+        Judged(pull, ground, one, case, decide(ground.policy, case), refused, made, beside)
+        for one, case in zip(found.deployments, cases, strict=True)
+    ]
+    if not others:
+        return parts[0]
+    whole = worst(Verdict(one.phase, "") for one in parts)
+    first, *rest = (replace(one, whole=whole) for one in parts)
+    return replace(first, also=tuple(rest))
+
+
+def _ended(git: Git, found: Sequence[Edit]) -> bool:
+    states = [(deployment(git, one.old, one.path), deployment(git, one.new, one.path)) for one in found]
+    return end_together([(one.model, *state) for one, state in zip(found, states, strict=True)])
+
+
+State = Deployment | Unknown | None
+
+
+def end_together(found: Sequence[tuple[str, State, State]]) -> bool:
+    """Whether all of these files, each with its model, retire one model with the same words and do nothing else.
+
+    Then they may come together, because whatever of it is merged, less runs than before.
+    """
+    holds = {new.hold for _, _, new in found if isinstance(new, Deployment)}
+    alone = len({model for model, _, _ in found}) == len(holds) == 1
+    return alone and all(_only_ends(old, new) for _, old, new in found)
+
+
+def _only_ends(old: State, new: State) -> bool:
+    if not isinstance(old, Deployment) or not isinstance(new, Deployment) or new.hold is None:
+        return False
+    return not old.retired and new == retired(old, new.hold)
 
 
 def _pushers(ground: Ground, edit: Edit, number: int, people: Pull) -> tuple[Person, ...] | Unknown:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitml.errors import UsageError
+from gitml.forges import elsewhere
 from gitml.forges.base import Forge, PullRequest
 from gitml.forges.job import EndedRun, ForgeJob, JobCause
 from gitml.forges.table import job_of
@@ -23,7 +24,8 @@ class Queue:
 
 @dataclass(frozen=True)
 class Occasion:
-    """``numbers`` of pull requests; None: every open one. ``queue`` where it is a merge queue's commit instead.
+    """``numbers`` of pull requests; None: every open one, with those in a merge queue where ``seeks_queue``.
+    ``queue`` where it is a merge queue's commit instead.
 
     ``official``: called by the default branch's workflow, so statuses are posted and evidence is signed.
     """
@@ -31,6 +33,7 @@ class Occasion:
     numbers: tuple[int, ...] | None = None
     queue: Queue | None = None
     official: bool = False
+    seeks_queue: bool = False
 
 
 def occasion(env: Mapping[str, str], forge: Forge, default_branch: str) -> Occasion:
@@ -49,7 +52,8 @@ def occasion(env: Mapping[str, str], forge: Forge, default_branch: str) -> Occas
         return Occasion(_reviewed(job.ended, forge), official=official)
     if pull := env.get("GITML_PULL", "").strip():
         return Occasion((_number(pull),), official=official)
-    return Occasion(None, official=official)
+    # No event of a queue reaches a system that is not the forge's own.
+    return Occasion(None, official=official, seeks_queue=official and bool(env.get(elsewhere.SYSTEM)))
 
 
 def _reviewed(run: EndedRun, forge: Forge) -> tuple[int, ...]:

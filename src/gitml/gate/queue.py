@@ -21,12 +21,28 @@ from gitml.git.commands import Git
 from gitml.git.edit import bring
 from gitml.git.merges import changes
 
+_QUEUED, _MOST = "gh-readonly-queue", 100
+
 
 @dataclass(frozen=True)
 class Queued:
     head: str
     state: State
     line: str
+
+
+def waiting(place: Place) -> tuple[Queue, ...]:
+    """What waits in GitHub's merge queue, by the branches that it makes; for a CI system that hears of no queue.
+
+    Each is judged as all of it on top of the default branch as it is now. Whoever makes such a branch by hand gets
+    nothing from it for a pull request: a commit that is the head of one is left to its own gate.
+    """
+    tip = place.newest().commit
+    below = place.remote.git(place.root, "ls-remote", place.remote.url, f"refs/heads/{_QUEUED}/{place.branch}/*")
+    heads = dict.fromkeys(line.partition("\t")[0] for line in below.decode("utf-8", "replace").splitlines())
+    heads = dict.fromkeys(list(heads)[:_MOST])
+    taken = {pull.head.commit for pull in place.forge.pulls.all_open()} if heads else set()
+    return tuple(Queue(tip, head) for head in heads if head not in taken)
 
 
 def judge_queue(place: Place, ground: Ground, queue: Queue) -> Queued:

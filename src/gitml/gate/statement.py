@@ -26,6 +26,8 @@ def statement_of(place: Place, heard: BelievedEvents, judged: Judged, run: str) 
     decision = plain(judged.decision) if judged.decision else {}
     gist = {**_gist_of(judged.decision, result), "since": _since(judged)}
     details = {**decision, "refused": judged.refused, "gist": gist, PUSHERS: _pushers(judged)}
+    if judged.whole:
+        details["together"] = {"phase": judged.whole, "why": "all files of this pull request are one retirement"}
     change = _change(judged)
     wanted = {"change": change} if change else {"pull": judged.pull.number}
     before = next(iter(heard.signed("gate", **wanted)), None)
@@ -62,8 +64,7 @@ def result_of(judged: Judged) -> str:
     """The word of evidence."""
     if judged.refused:
         return "failed"
-    phase = judged.decision.phase if judged.decision else Phase.ERROR
-    return {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}.get(phase, "inconclusive")
+    return {Phase.SUCCESSFUL: "passed", Phase.FAILED: "failed"}.get(judged.phase, "inconclusive")
 
 
 def is_known(heard: BelievedEvents, statement: Statement) -> bool:

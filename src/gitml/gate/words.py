@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitml.forges.base import State
 from gitml.gate.judge import Judged
+from gitml.policy.decision import Decision
 from gitml.reports.gatecomment import Footer, Gate, Judgement, Said, Seat, comment, status_line
 from gitml.verdict import Phase, Verdict
 
@@ -12,29 +13,28 @@ _STATES = {Phase.SUCCESSFUL: State.SUCCESS, Phase.FAILED: State.FAILURE, Phase.I
 
 
 def judgement_of(judged: Judged) -> tuple[Judgement, ...]:
-    """What the comment shows; nothing for a pull request that is no promotion."""
-    decision = judged.decision
-    if decision is None:
+    """What the comment shows, file by file; nothing for a pull request that is no promotion."""
+    if judged.decision is None:
         return (_refused(judged),) if judged.refused else ()
+    return tuple(_judgement(one.decision) for one in judged.parts if one.decision)
+
+
+def _judgement(decision: Decision) -> Judgement:
     freeze = [Gate("freeze", decision.freeze, "freeze" in decision.opened), Gate("hold", decision.hold)]
     restraints = [gate for gate in freeze if gate.verdict.phase is not Phase.SUCCESSFUL]
     gates = [Gate(name, verdict, name in decision.opened) for name, verdict in decision.verdicts.items()]
     heard = decision.approvals
-    return (
-        Judgement(
-            model=decision.model,
-            environment=decision.environment,
-            move=decision.move.value,
-            phase=decision.phase,
-            approvals=Verdict(heard.phase, heard.reason),
-            gates=(*gates, *restraints),
-            seats=tuple(
-                Seat(s.role, s.needed, _names(s.filled), _names(s.could), tuple(s.unknown)) for s in heard.seats
-            ),
-            said=tuple(Said(h.person.name, h.state, h.seat, h.reason) for h in heard.heard),
-            override=decision.override.verdict.reason if decision.override else "",
-            steps=tuple((step.who, step.what) for step in decision.next_steps),
-        ),
+    return Judgement(
+        model=decision.model,
+        environment=decision.environment,
+        move=decision.move.value,
+        phase=decision.phase,
+        approvals=Verdict(heard.phase, heard.reason),
+        gates=(*gates, *restraints),
+        seats=tuple(Seat(s.role, s.needed, _names(s.filled), _names(s.could), tuple(s.unknown)) for s in heard.seats),
+        said=tuple(Said(h.person.name, h.state, h.seat, h.reason) for h in heard.heard),
+        override=decision.override.verdict.reason if decision.override else "",
+        steps=tuple((step.who, step.what) for step in decision.next_steps),
     )
 
 
@@ -65,7 +65,7 @@ def state_of(judged: Judged) -> State:
         return State.PENDING if _waits(judged) else State.SUCCESS
     if judged.refused or judged.decision is None:
         return State.FAILURE
-    return _STATES.get(judged.decision.phase, State.ERROR)
+    return _STATES.get(judged.phase, State.ERROR)
 
 
 def line_of(judged: Judged) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +36,17 @@ def commit_file(git: Git, parent: str, path: str, content: bytes, message: str, 
 
     A file or folder of that name that is in the way goes.
     """
+    return commit_files(git, parent, {path: content}, message, who)
+
+
+def commit_files(git: Git, parent: str, files: Mapping[str, bytes], message: str, who: Who) -> str:
+    """The same with several files."""
     tree = git.repository.tree_of(parent)
     if tree is None:
         raise OutsideError(f"the clone lacks the commit {parent}", "git fetch origin")
-    return commit_tree(git, tree_with(git.repository, tree, path, content), [parent], message, who)
+    for path, content in files.items():
+        tree = tree_with(git.repository, tree, path, content)
+    return commit_tree(git, tree, [parent], message, who)
 
 
 def tree_with(repository: Repository, tree: str, path: str, content: bytes | None) -> str:

@@ -8,7 +8,7 @@ saw the person, or main now, names too. Lists of folders stay: they hold names a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitml.dvc.lockentries import Content, Entry
@@ -19,6 +19,7 @@ from gitml.governance.dataversions import DataFile, DataVersion, SubjectData, co
 from gitml.governance.subjectids import SoughtPerson
 from gitml.registry.erasures import Erasure
 from gitml.registry.record import Record
+from gitml.registry.replacements import ReplacedFile, with_replaced
 from gitml.registry.resolve import deployed
 
 
@@ -45,8 +46,9 @@ class StoreState:
         return not self.left and not self.why
 
 
-def gone_list(tree: Tree, data: SubjectData, erasure: Erasure) -> GoneList:
-    """By main and the indexes, so that a request cannot name somebody else's data."""
+def gone_list(tree: Tree, data: SubjectData, erasure: Erasure, replaced: Sequence[ReplacedFile] = ()) -> GoneList:
+    """By main and the indexes, so that a request cannot name somebody else's data. ``replaced``: sample rows whose
+    place others took, by signed evidence, so that the old ones need not stay."""
     sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
     stays: list[str] = []
     mine = dict(_verified(data, sought, erasure, stays))
@@ -57,9 +59,10 @@ def gone_list(tree: Tree, data: SubjectData, erasure: Erasure) -> GoneList:
     for record in held:
         place = runs.get((record.model, record.version))
         if place:
-            own = {record.artifact, *record.roles.values()}
-            kept |= _members(data, [c for path, c in record.contents().items() if path in own])
-            stays.append(f"{record.reference} runs in {place.environment}: its own files stay until it does not")
+            own, as_is = {record.artifact, *record.roles.values()}, with_replaced(record, replaced)
+            kept |= _members(data, [c for path, c in as_is.contents().items() if path in own])
+            but = "" if as_is == record else ", but for its sample rows, of which the person's are gone"
+            stays.append(f"{record.reference} runs in {place.environment}: its own files stay until it does not{but}")
     for record in held:
         mine |= {oid: path for oid, path in _derived(data, record, erasure, sought) if oid not in kept}
     now = sorted(mine.keys() & kept)

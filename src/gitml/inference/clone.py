@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitml import clock
+from gitml.control.ledger import Here
+from gitml.control.replaced import replaced_here
 from gitml.dvc.manifest import Fingerprint, fingerprint
-from gitml.errors import OutsideError
+from gitml.errors import GitmlError, OutsideError
 from gitml.git.commands import Git
 from gitml.git.tree import Tree, WorkTree
 from gitml.registry import Record, pinned, record_path
 from gitml.registry.files import Files, Remotes
 from gitml.registry.load import Loader
+from gitml.registry.replacements import ReplacedFile, with_replaced
 from gitml.spec.application import Model
 from gitml.spec.deployment import Pin
 
@@ -29,7 +34,25 @@ class CloneShelf:
         return pinned(WorkTree(self.root), model, pin)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
-        """Where they lie already, else fetched. Raises IntegrityError, OutsideError."""
+        """Where they lie already, else fetched. Sample rows of which an erasure took some are those that are left.
+
+        Raises IntegrityError, OutsideError.
+        """
+        try:
+            return self._brought(record, names)
+        except OutsideError:
+            now = with_replaced(record, self._replaced())
+            if now == record:
+                raise
+            return self._brought(now, names)
+
+    def _replaced(self) -> tuple[ReplacedFile, ...]:
+        try:
+            return replaced_here(Here(self.root, os.environ), clock.now())
+        except GitmlError:
+            return ()
+
+    def _brought(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
         files = Files(self.root / ".dvc" / "tmp" / "gitml" / "artifacts", self._trees, self._remotes)
         here = {name: self.root / name for name in names if _holds(self.root / name, record, name)}
         missing = [name for name in names if name not in here and not files.has(record.files[name], name)]

@@ -14,7 +14,7 @@ from gitml.monitoring.drift.looks import windowed
 from gitml.monitoring.drift.scan import Effect
 from gitml.monitoring.drift.shapes import Bar, shape
 from gitml.monitoring.harm.judge import Performance
-from gitml.monitoring.harm.performance import PerformanceReport
+from gitml.monitoring.harm.performance import PerformanceReport, WindowPerformance
 from gitml.monitoring.outliers.rate import OutlierRate
 from gitml.monitoring.promise import Promise
 from gitml.monitoring.quality import Breach
@@ -173,10 +173,12 @@ def _outliers(rate: OutlierRate) -> dict[str, Any]:
 
 
 def _performance(report: PerformanceReport) -> dict[str, Any]:
-    series = [
-        {**asdict(point), "since": _moment(point.since), "until": _moment(point.until)} for point in report.series
-    ]
-    return {**asdict(report), "series": series}
+    return {**asdict(report), "series": [_window_performance(point) for point in report.series]}
+
+
+def _window_performance(point: WindowPerformance) -> dict[str, Any]:
+    estimated = [{**asdict(one), "told": one.told} for one in point.estimated]
+    return {**asdict(point), "since": _moment(point.since), "until": _moment(point.until), "estimated": estimated}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any] | None:

@@ -136,8 +136,7 @@ def _told(verdict: Verdict, report: PerformanceReport, metric: str) -> Verdict:
     one = next((found for found in newest if found.metric == metric), None)
     if verdict.phase is not Phase.INCONCLUSIVE or one is None:
         return verdict
-    told = f"{verdict.reason}; estimated {metric} {one.value:.4g} ({one.low:.4g} to {one.high:.4g}) by {one.method}"
-    return replace(verdict, reason=told)
+    return replace(verdict, reason=f"{verdict.reason}; estimated {one}")
 
 
 def _groups(subject: Subject, watch: Watch, call: PerformanceCall, metric: str) -> list[_GroupOf]:

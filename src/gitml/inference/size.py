@@ -22,6 +22,7 @@ from gitml.inference.serve import wanted_of
 from gitml.inference.sizebatch import ScoringCost, measured_scoring, sample_table
 from gitml.inference.sizerest import ServingCost, measured_serving
 from gitml.models.model import Predictor
+from gitml.models.modelcost import seconds_per_row
 from gitml.registry import Record
 from gitml.spec.kpis import Costs
 from gitml.stats.queueing import load_for, waiting_p99
@@ -105,7 +106,7 @@ def size(root: Path, reference: str, asked: SizeAsked) -> Sizing:
         plan.record,
         {"cores": int(cpu_count()), "processor": platform.machine(), "system": platform.system()},
         costs.currency if costs else "",
-        _gpu(model),
+        _gpu(model, scoring.batch),
         serving,
         scoring,
         serving_plan(serving, asked.rate, asked.p99, costs) if asked.rate else None,
@@ -148,10 +149,15 @@ def _priced(costs: Costs | None, cores: int, memory: float, hours: float) -> flo
     return hours * (cores * costs.core_hour + memory / 1000 * (costs.gigabyte_hour or 0.0))
 
 
-def _gpu(model: Predictor) -> str:
+def _gpu(model: Predictor, batch: int) -> str:
+    """Whether a GPU pays, for calls of ``batch`` rows; measured where there is one."""
     if model.format != "safetensors":
         return f"no: {model.format} is computed on cores"
-    return "no: networks are computed by numpy on cores; whether a GPU would pay is not known"
+    if model.device is None or model.on_cores is None:
+        return "unknown: no GPU was found here, so this network was measured on cores alone"
+    there, here = (seconds_per_row(model, batch, score) for score in (None, model.on_cores))
+    told = f"{model.device.name} answers {batch:,} rows at once {here / there:.2g} × as fast as a core"
+    return f"yes: {told}" if there < here else f"no: {told}"
 
 
 def _bodies(model: Predictor, columns: Mapping[str, list[Any]] | None) -> list[bytes]:

@@ -17,9 +17,9 @@ from gitml.engines.base import Task, run_task
 from gitml.inference.score import BATCH_ROWS
 from gitml.inference.scorework import ScoreWork, column_types
 from gitml.models.model import Predictor
+from gitml.models.modelcost import seconds_per_row
 
 SIZES = (1, 32, 256, 1024, 4096, BATCH_ROWS)
-_CALLS = 3
 # Rows of a file are doubled until it takes so long; the next one has four times the rows.
 _LONG, _MOST_ROWS = 0.4, 4_000_000
 
@@ -51,7 +51,7 @@ def measured_scoring(model: Predictor, columns: Mapping[str, list[Any]] | None) 
     """Time calls of the model, and files made of its sample rows over and over. ``columns``: those by name; None:
     rows are made from the signature."""
     sample = sample_table(model, columns)
-    per_row = {size: _per_row(model, size) for size in SIZES}
+    per_row = {size: seconds_per_row(model, size) for size in SIZES}
     with TemporaryDirectory(prefix="gitml-size-") as folder:
         rows = 1024
         took = _scored(model, sample, rows, Path(folder))
@@ -72,17 +72,6 @@ def sample_table(model: Predictor, columns: Mapping[str, list[Any]] | None) -> p
     if columns is None or any(name not in columns for name in types):
         columns = model.signature.decode(model.some(32))
     return pa.table({name: pa.array(columns[name], type=kind, from_pandas=True) for name, kind in types.items()})
-
-
-def _per_row(model: Predictor, size: int) -> float:
-    rows = model.some(size)
-    model.answers(rows)
-    took = []
-    for _ in range(_CALLS if size > 32 else 20 * _CALLS):
-        began = time.perf_counter()
-        model.answers(rows)
-        took.append(time.perf_counter() - began)
-    return sorted(took)[len(took) // 2] / size
 
 
 def _scored(model: Predictor, sample: pa.Table, rows: int, folder: Path) -> float:

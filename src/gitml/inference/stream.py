@@ -15,27 +15,41 @@ from typing import IO
 
 from prometheus_client import start_http_server
 
+from gitml.engines.places import place_of
 from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.inference.clone import loader
+from gitml.inference.scorefiles import Inputs, Notes, refuse_overlap
+from gitml.inference.scorework import column_types
 from gitml.inference.serve import TrialPlan, wanted_of
+from gitml.inference.streamfolder import FolderBroker, FolderColumns
 from gitml.models.cores import leave_out_of_collections
 from gitml.serving.metrics import Metrics
 from gitml.serving.state import ServerState
 from gitml.streaming.kafka import KafkaBroker, kafka_place
+from gitml.streaming.labels import LabelTopic
+from gitml.streaming.messages import Broker
 from gitml.streaming.run import StreamBounds, StreamGauges, StreamLoop
 from gitml.streaming.scoring import MessageScoring
+from gitml.traffic.labels import LabelStore
 from gitml.traffic.predictionlog import LogOrigin
 from gitml.traffic.writing import writing
+
+FOLDER = "folder:"
 
 
 @dataclass(frozen=True)
 class StreamCall:
-    """``source`` and ``target``: topics, as ``kafka://HOST:PORT/TOPIC``. ``dead``: that of dead letters. ``group``: of
-    consumers; '' for one named by model and environment. ``settings`` are librdkafka's. ``metrics``: a port, 0 for
-    none. ``every``: seconds between looks at the environment's file."""
+    """``source`` and ``target``: topics, as ``kafka://HOST:PORT/TOPIC``, or folders, as ``folder:/path``. ``labels``: a
+    topic of them. ``key`` and ``id``: columns of a folder's files, the unit and the request id.
+
+    ``dead``: topic of dead letters. ``group``: of consumers; '' for one named by model and environment. ``settings``
+    are librdkafka's. ``metrics``: a port, 0 for none. ``every``: seconds between looks at the environment's file."""
 
     source: str
     target: str
+    labels: str = ""
+    key: str = ""
+    id: str = ""
     dead: str = ""
     group: str = ""
     settings: tuple[tuple[str, str], ...] = ()
@@ -49,33 +63,99 @@ class StreamCall:
 def stream(root: Path, reference: str, call: StreamCall, stop: threading.Event, ready: Callable[[str], None]) -> None:
     """Until ``stop``. ``ready`` is told the champion's reference once messages flow. Raises as ``gitml serve``, and
     OutsideError where Kafka does not let it go on."""
+    _refuse_mixed(call)
     plan = wanted_of(root, reference)
-    source, target = kafka_place(call.source), kafka_place(call.target)
-    if source.topic == target.topic:
-        raise UsageError("answers would be asked again: both topics are the same", "name another one with --to")
-    state, model = ServerState(plan.environment), plan.record.model
+    state = ServerState(plan.environment)
     follow = _Follow(root, reference, state, call.every, call.note)
     follow.load(plan)
     leave_out_of_collections()
-    group = call.group or f"gitml-{model}-{plan.environment}"
     local = root / ".dvc" / "tmp" / "gitml"
     origin = LogOrigin(environment=plan.environment)
-    with (
-        _named(root, f"gitml-{model}-{plan.environment}") as name,
-        writing(call.log, origin, local / "log" if "://" in call.log else None) as writers,
-    ):
+    with writing(call.log, origin, local / "log" if "://" in call.log else None) as writers:
         metrics = Metrics(state, writers.log.stats)
-        broker = KafkaBroker(
-            source, target, call.dead or f"{target.topic}.dead", group=group, name=name, settings=call.settings
+        with (
+            _brokering(root, plan, state, call) as broker,
+            _labelling(call, plan, writers.taken.labels) as take_labels,
+            _metrics_at(call.metrics, metrics),
+        ):
+            gauges = StreamGauges(metrics.registry)
+            scoring = MessageScoring(metrics, state.limits, narrow=call.source.startswith(FOLDER))
+
+            def between() -> None:
+                follow()
+                gauges.labels.inc(take_labels())
+
+            loop = StreamLoop(plan.record.model, state, broker, scoring, writers.log, gauges, call.bounds, between)
+            ready(plan.record.reference)
+            loop.run(stop)
+
+
+def _refuse_mixed(call: StreamCall) -> None:
+    """Raises UsageError for what does not go together."""
+    folders = [url.startswith(FOLDER) for url in (call.source, call.target)]
+    if any(folders) and not all(folders):
+        raise UsageError(
+            "one step does not advance a topic and a folder together",
+            "name two topics, or two folders, with --from and --to",
         )
+    if all(folders) and (call.dead or call.group):
+        raise UsageError("--dead and --group are for topics", "a folder keeps what is not answered below _rejected")
+    if not all(folders) and (call.key or call.id):
+        raise UsageError("--key and --id name columns of a folder's files", "a message of a topic has both itself")
+    if call.labels and not call.log:
+        raise UsageError("labels are kept beside the answers", "name the traffic's folder with --log")
+
+
+@contextmanager
+def _brokering(root: Path, plan: TrialPlan, state: ServerState, call: StreamCall) -> Iterator[Broker]:
+    made = _folders if call.source.startswith(FOLDER) else _topics
+    with made(root, plan, state, call) as broker:
         try:
-            with _metrics_at(call.metrics, metrics):
-                gauges, scoring = StreamGauges(metrics.registry), MessageScoring(metrics, state.limits)
-                loop = StreamLoop(model, state, broker, scoring, writers.log, gauges, call.bounds, follow)
-                ready(plan.record.reference)
-                loop.run(stop)
+            yield broker
         finally:
             broker.close()
+
+
+@contextmanager
+def _topics(root: Path, plan: TrialPlan, _: ServerState, call: StreamCall) -> Iterator[Broker]:
+    source, target = kafka_place(call.source), kafka_place(call.target)
+    if source.topic == target.topic:
+        raise UsageError("answers would be asked again: both topics are the same", "name another one with --to")
+    dead, group = call.dead or f"{target.topic}.dead", _group(plan, call)
+    with _named(root, f"gitml-{plan.record.model}-{plan.environment}") as name:
+        yield KafkaBroker(source, target, dead, group=group, name=name, settings=call.settings)
+
+
+@contextmanager
+def _folders(_: Path, plan: TrialPlan, state: ServerState, call: StreamCall) -> Iterator[Broker]:
+    source, target = (place_of(url.removeprefix(FOLDER)) for url in (call.source, call.target))
+    if not source.is_folder():
+        raise UsageError(f"{source.path} is not a folder", "make it, or see the address given to --from")
+    refuse_overlap(Inputs(source, ()), target)
+    model, notes = plan.record.model, Notes(target)
+
+    def inputs() -> frozenset[str]:
+        served = state.served[model].variants.values()
+        return frozenset(f.name for variant in served for f in variant.model.signature.inputs)
+
+    types = column_types(state.served[model].champion.model.signature)
+    with notes.held():
+        notes.bind({"format": "gitml stream 1", "model": model, "environment": plan.environment})
+        yield FolderBroker(source, notes, FolderColumns(inputs, call.key, call.id, types), say=call.note)
+
+
+@contextmanager
+def _labelling(call: StreamCall, plan: TrialPlan, store: LabelStore | None) -> Iterator[Callable[[], int]]:
+    if not call.labels or store is None:
+        yield lambda: 0
+        return
+    group = f"{_group(plan, call)}-labels"
+    with LabelTopic(kafka_place(call.labels), plan.record.model, store, group=group, settings=call.settings) as topic:
+        yield topic.take
+
+
+def _group(plan: TrialPlan, call: StreamCall) -> str:
+    return call.group or f"gitml-{plan.record.model}-{plan.environment}"
 
 
 @dataclass

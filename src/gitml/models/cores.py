@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+from contextlib import suppress
 
 
 def one_core_each() -> None:
@@ -13,6 +15,13 @@ def one_core_each() -> None:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def return_freed_memory() -> None:
+    """Give back to the machine what was freed, where the C library can: glibc keeps it, and a load frees several times
+    what the model takes."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def leave_out_of_collections() -> None:

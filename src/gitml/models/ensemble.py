@@ -32,14 +32,27 @@ def opened(content: bytes, signature: Signature, members: Members | None) -> Ope
         raise UsageError("an ensemble needs its members' versions, which are not to be had here")
     models = [members(m.model, m) for m in wanted.members]
     asked = [_asking(m.called, model, signature) for m, model in zip(wanted.members, models, strict=True)]
+    words = _words(models)
     if wanted.combiner is not None:
         combiner = members(wanted.combiner.model, wanted.combiner)
         steady = all(model.steady for model in (*models, combiner))
-        return OpenedModel(_stacked(wanted, asked, models, combiner, len(signature.outputs)), "arrays", steady)
+        return OpenedModel(
+            _stacked(wanted, asked, models, combiner, len(signature.outputs)), "arrays", steady, words=words
+        )
     widths = {len(model.signature.outputs) for model in models}
     if widths != {len(signature.outputs)}:
         raise UsageError(f"the members have {sorted(widths)} outputs, the ensemble {len(signature.outputs)}")
-    return OpenedModel(_combined(wanted, asked, models), "arrays", all(model.steady for model in models))
+    steady = all(model.steady for model in models)
+    return OpenedModel(_combined(wanted, asked, models), "arrays", steady, words=words)
+
+
+def _words(models: Sequence[Predictor]) -> dict[str, frozenset[str]]:
+    """Of each input the words that all members know, as far as it is known what they know."""
+    found: dict[str, frozenset[str]] = {}
+    for model in models:
+        for name, words in model.signature.known.items():
+            found[name] = found.get(name, words) & words
+    return found
 
 
 def _combined(wanted: Ensemble, asked: Sequence[Score], models: Sequence[Predictor]) -> Score:

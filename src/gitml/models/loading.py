@@ -17,6 +17,7 @@ from gitml.errors import IntegrityError, UsageError
 from gitml.models import ensemble, onnxmodel, picklemodel, safetensorsmodel, skopsmodel
 from gitml.models.formats import check_content
 from gitml.models.model import OpenedModel, Predictor
+from gitml.models.sharedarrays import Keep, SharedArrays, as_they_are
 from gitml.models.signature import Columns, Rows, Signature, parse
 
 LARGEST = 4 << 30
@@ -24,9 +25,12 @@ _EXAMPLES = 32
 
 
 class Opener(Protocol):
-    """Makes a scoring function, from encoded rows (rows, inputs) to answers (rows, outputs), out of a file's bytes."""
+    """Makes a scoring function, from encoded rows (rows, inputs) to answers (rows, outputs), out of a file's bytes.
 
-    def __call__(self, content: bytes, signature: Signature) -> OpenedModel: ...
+    ``keep``: says where the model's arrays lie.
+    """
+
+    def __call__(self, content: bytes, signature: Signature, keep: Keep) -> OpenedModel: ...
 
 
 OPENERS: dict[str, Opener] = {
@@ -46,6 +50,7 @@ def load(
     allow_pickle: bool = False,
     members: ensemble.Members | None = None,
     samples: Columns | None = None,
+    shared: SharedArrays | None = None,
 ) -> Predictor:
     """The model in the file at ``path``, warmed up and safe to call from many threads.
 
@@ -54,6 +59,7 @@ def load(
     UsageError if they are sound but cannot be served. A pickle is code: without ``allow_pickle`` no byte of it is
     interpreted, whatever its name. ``members`` loads the versions that an ensemble pins. ``samples``: rows, by
     column, to try it with; without them a row is made from the signature, which not every model can answer.
+    ``shared``: where other processes look for the model's arrays.
     """
     if format not in (*OPENERS, "ensemble"):
         known = ", ".join([*OPENERS, "ensemble"])
@@ -68,9 +74,15 @@ def load(
     content = read_checked(path, sha256)
     check_content(content, format, path.name)
     try:
-        found = ensemble.opened(content, wanted, members) if format == "ensemble" else OPENERS[format](content, wanted)
+        if format == "ensemble":
+            found = ensemble.opened(content, wanted, members)
+        else:
+            found = OPENERS[format](content, wanted, shared.keep(sha256) if shared else as_they_are)
         examples = _examples(wanted, samples)
-        made = Predictor(wanted, format, sha256, found.how, found.score, found.steady, examples, found.inside)
+        made = Predictor(
+            wanted.knowing(found.words), format, sha256, found.how, found.score, found.steady, examples, found.inside,
+            found.device, found.on_cores,
+        )  # fmt: skip
         return warmed(made)
     except (IntegrityError, UsageError) as exc:
         releases = skopsmodel.other_release(content) if format == "skops" and not _is_package_missing(exc) else ""

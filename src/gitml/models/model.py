@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import FailedError
+from gitml.models.devices import Gpu
 from gitml.models.signature import Columns, InputError, Rows, Signature, probe
 
 Answers = NDArray[Any]
@@ -39,12 +41,15 @@ class FittedInside(NamedTuple):
 
 
 class OpenedModel(NamedTuple):
-    """What a format makes of a file: see ``Predictor``."""
+    """What a format makes of a file: see ``Predictor``. ``words``: see ``Signature.knowing``."""
 
     score: Callable[[Rows], Answers]
     how: str
     steady: bool = True
     inside: FittedInside | None = None
+    words: Mapping[str, frozenset[str]] = MappingProxyType({})
+    device: Gpu | None = None
+    on_cores: Callable[[Rows], Answers] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Predictor:
     ``steady``: how long a call takes depends on its number of rows alone, not on what stands in them. ``examples``:
     rows that the model was tried with when it was loaded; made from the signature where there were no samples.
     ``inside``: the estimator that answers, where the library is known and its columns are made of one input each.
+    ``device``: the GPU that answers, None for cores; ``on_cores`` answers the same without it.
     """
 
     signature: Signature
@@ -65,6 +71,8 @@ class Predictor:
     steady: bool = True
     examples: Rows | None = None
     inside: FittedInside | None = None
+    device: Gpu | None = None
+    on_cores: Callable[[Rows], Answers] | None = None
 
     def some(self, count: int) -> Rows:
         """``count`` rows that the model answers: its examples, over and over."""

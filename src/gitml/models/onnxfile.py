@@ -13,7 +13,9 @@ from math import prod
 from typing import Any
 
 import onnx
+import onnx.numpy_helper
 from google.protobuf.message import DecodeError, EncodeError, Message
+from numpy.typing import NDArray
 
 from gitml.errors import IntegrityError
 
@@ -38,6 +40,17 @@ def whole(content: bytes) -> bytes:
     except (EncodeError, ValueError) as exc:
         raise IntegrityError(f"the ONNX file is not loaded: {exc}", "models above 2 GB are not served") from exc
     return written
+
+
+def weights(content: bytes) -> dict[str, NDArray[Any]]:
+    """The tensors of the graph itself that lie in ``content`` as their bytes, by name. Whatever ``whole`` gave."""
+    model = onnx.ModelProto()
+    model.ParseFromString(content)
+    return {
+        one.name: onnx.numpy_helper.to_array(one)
+        for one in model.graph.initializer
+        if one.HasField("raw_data") and one.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
+    }
 
 
 def why_not(content: bytes) -> str:

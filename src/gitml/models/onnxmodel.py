@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.model import OpenedModel
+from gitml.models.sharedarrays import Keep
 from gitml.models.signature import Signature
 
 _TYPES: dict[str, Any] = {
@@ -22,7 +24,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def opened(content: bytes, signature: Signature) -> OpenedModel:
+def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
     """Feeds one tensor with all inputs, or one per input by name; takes outputs by name, or the one that is float."""
     try:
         import onnxruntime
@@ -37,13 +39,38 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
     options.log_severity_level = 3
     # Else the runtime looks at the bytes to find out, and some of them come from the model's own words.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    ours = _shared(onnxruntime, options, model, keep)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime's errors share no base but Exception
         raise IntegrityError(f"the ONNX file cannot be loaded: {exc}", "export the model again") from exc
     feed = _feed(session.get_inputs(), signature)
     names, pick = _outputs(session.get_outputs(), signature)
-    return OpenedModel(lambda rows: pick(session.run(names, feed(rows))), "arrays", is_steady(model))
+    # The session takes the shared arrays from us, and does not keep them.
+    return OpenedModel(partial(_run, session, names, feed, pick, ours), "arrays", is_steady(model))
+
+
+def _run(session: Any, names: list[str], feed: Any, pick: Any, _ours: Any, rows: Any) -> Any:
+    return pick(session.run(names, feed(rows)))
+
+
+def _shared(onnxruntime: Any, options: Any, model: bytes, keep: Keep) -> list[Any]:
+    """Have the session take the graph's weights from shared arrays, where there are any; these, to be kept.
+
+    Without packing: the runtime would copy them into an order of its own.
+    """
+    from gitml.models.onnxfile import weights
+
+    given = weights(model)
+    kept = dict(zip(given, keep(list(given.values())), strict=True))
+    shared = {name: array for name, array in kept.items() if array is not given[name]}
+    values = []
+    for name, array in shared.items():
+        values.append((onnxruntime.OrtValue.ortvalue_from_numpy(array), array))
+        options.add_initializer(name, values[-1][0])
+    if values:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return values
 
 
 def _feed(inputs: list[Any], signature: Signature) -> Callable[[Any], dict[str, Any]]:

@@ -2,96 +2,31 @@
 
 gitml runs no code of the application in the server, so the file must say what to compute, in words that gitml knows:
 key `network` of the metadata holds JSON as ``Network`` describes it. Any other architecture is exported to ONNX.
-numpy computes it: for networks of this kind it is faster than torch for a row and as fast for a thousand, and a
-server without torch is a gigabyte smaller.
+On cores numpy computes it: for networks of this kind it is faster than torch for a row and as fast for a thousand,
+and a server without torch is a gigabyte smaller. Where there is a GPU, and torch, they compute it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from gitml.errors import IntegrityError, UsageError
+from gitml.models import devices, torchnetwork
 from gitml.models.model import OpenedModel
+from gitml.models.network import Activation, Layer, LayerNorm, Linear, Missing, Network, Number, Words
+from gitml.models.sharedarrays import Keep
 from gitml.models.signature import Signature
 
 Weights = Mapping[str, NDArray[Any]]
 
 
-class _Described(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Words(_Described):
-    """An input of words. A word's number is its place here plus one; 0 is any other word, or none.
-
-    ``tensor`` is the embedding: shape (words + 1, width).
-    """
-
-    kind: Literal["words"]
-    column: str
-    words: tuple[str, ...]
-    tensor: str
-
-
-class Number(_Described):
-    """An input number, scaled to (x - mean) / deviation; a missing one becomes 0."""
-
-    kind: Literal["number"]
-    column: str
-    mean: float = 0.0
-    deviation: float = Field(1.0, gt=0)
-
-
-class Missing(_Described):
-    """1 where the input is missing, else 0."""
-
-    kind: Literal["missing"]
-    column: str
-
-
-class Linear(_Described):
-    """weight: shape (out, in), as torch keeps it; bias: (out,)."""
-
-    kind: Literal["linear"]
-    weight: str
-    bias: str | None = None
-
-
-class LayerNorm(_Described):
-    """Normalised over the columns of a row, then scaled and shifted."""
-
-    kind: Literal["layer_norm"]
-    weight: str
-    bias: str
-    eps: float = Field(1e-5, gt=0)
-
-
-class Activation(_Described):
-    """A function of each number; softmax: of each row. sigmoid and softmax are computed in float64."""
-
-    kind: Literal["relu", "tanh", "silu", "sigmoid", "softmax"]
-
-
-class Network(_Described):
-    """The features side by side, in order, are the first layer's input. ``about`` is the application's own."""
-
-    network: Literal[1]
-    about: Any = None
-    features: Annotated[
-        tuple[Annotated[Words | Number | Missing, Field(discriminator="kind")], ...], Field(min_length=1)
-    ]
-    layers: Annotated[
-        tuple[Annotated[Linear | LayerNorm | Activation, Field(discriminator="kind")], ...], Field(min_length=1)
-    ]
-
-
-def opened(content: bytes, signature: Signature) -> OpenedModel:
+def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
     """Raises IntegrityError for a damaged file, UsageError for a network that is not described or does not fit."""
     try:
         from safetensors import SafetensorError
@@ -108,17 +43,42 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
     absent = [name for name in wanted if name not in weights]
     if absent:
         raise UsageError(f"the network's description names the tensor {absent[0]}, which the file does not hold")
-    weights = {name: weights[name].astype(np.float32) for name in wanted}
-    features = _features(network, weights, signature)
-    layers = [_layer(layer, weights) for layer in network.layers]
+    kept, turned = _kept(network, {name: weights[name].astype(np.float32) for name in wanted}, keep)
+    features = _features(network, kept, signature)
+    computed = layers_on_cores(network.layers, kept, turned)
 
-    def score(rows: Any) -> Any:
-        found = features(rows)
-        for layer in layers:
-            found = layer(found)
-        return found.astype(np.float64)
+    def on_cores(rows: Any) -> Any:
+        return computed(features(rows))
 
-    return OpenedModel(score, "arrays")
+    words = {f.column: frozenset(f.words) for f in network.features if isinstance(f, Words)}
+    gpu = devices.gpu()
+    if gpu is None:
+        return OpenedModel(on_cores, "arrays", words=words)
+    on_gpu = torchnetwork.computed(network.layers, kept, turned, gpu.torch_name)
+    return OpenedModel(lambda rows: on_gpu(features(rows)), "arrays", words=words, device=gpu, on_cores=on_cores)
+
+
+def layers_on_cores(layers: Sequence[Layer], weights: Weights, turned: Weights) -> Callable[[Any], Any]:
+    """As ``torchnetwork.computed``, by numpy."""
+    steps = [_layer(layer, weights, turned) for layer in layers]
+
+    def score(features: Any) -> Any:
+        for step in steps:
+            features = step(features)
+        return features.astype(np.float64)
+
+    return score
+
+
+def _kept(network: Network, weights: Weights, keep: Keep) -> tuple[Weights, Weights]:
+    """All but what only linear layers have; and the weights of these turned to (in, out), as they are multiplied."""
+    linear = [layer for layer in network.layers if isinstance(layer, Linear)]
+    turned = {layer.weight: np.ascontiguousarray(weights[layer.weight].T) for layer in linear}
+    others = {f.tensor for f in network.features if isinstance(f, Words)}
+    others |= {name for layer in network.layers for name in _tensors(layer)[isinstance(layer, Linear) :]}
+    plain = {name: weight for name, weight in weights.items() if name in others}
+    kept = keep([*plain.values(), *turned.values()])
+    return dict(zip(plain, kept[: len(plain)], strict=True)), dict(zip(turned, kept[len(plain) :], strict=True))
 
 
 def _described(content: bytes) -> Network:
@@ -137,7 +97,7 @@ def _described(content: bytes) -> Network:
         raise UsageError(f"the network's description is wrong: {place}: {first['msg']}") from exc
 
 
-def _tensors(layer: Linear | LayerNorm | Activation) -> list[str]:
+def _tensors(layer: Layer) -> list[str]:
     return [] if isinstance(layer, Activation) else [layer.weight, *([layer.bias] if layer.bias else [])]
 
 
@@ -180,9 +140,9 @@ def _codes(feature: Words, categories: tuple[str, ...] | None) -> NDArray[np.int
     return np.array([*[places.get(word, 0) for word in categories], 0, 0], np.intp)
 
 
-def _layer(layer: Linear | LayerNorm | Activation, weights: Weights) -> Callable[[Any], Any]:
+def _layer(layer: Layer, weights: Weights, turned: Weights) -> Callable[[Any], Any]:
     if isinstance(layer, Linear):
-        weight = np.ascontiguousarray(weights[layer.weight].T)
+        weight = turned[layer.weight]
         bias = weights[layer.bias] if layer.bias else np.float32(0)
         return lambda x: x @ weight + bias
     if isinstance(layer, LayerNorm):

@@ -7,8 +7,8 @@ if there is none. A model whose signature has words without categories gets a ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gitml.errors import UsageError
-from gitml.models.fields import FLOATS, INTEGERS, TYPES, UNKNOWN, Field, bounds, converter
+from gitml.models.fields import FLOATS, INTEGERS, MISSING, TYPES, UNKNOWN, Field, bounds, converter
 
 Rows = NDArray[Any]  # float64, or object where a word has no categories; shape (rows, inputs)
 Columns = Mapping[str, Any]
@@ -52,6 +52,7 @@ class Signature:
     outputs: tuple[Field, ...]
     _converters: tuple[tuple[str, Callable[[Any], Any]], ...] = field(repr=False, compare=False)
     _words: tuple[int, ...] = field(repr=False, compare=False)
+    _known: Mapping[int, Collection[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def dtype(self) -> type:
@@ -97,10 +98,36 @@ class Signature:
             matrix[:, place] = quick if quick is not None else self._column(place, found, convert)
         return matrix
 
+    def knowing(self, words: Mapping[str, frozenset[str]]) -> Signature:
+        """The same, for a model that knows these words alone of its inputs: others are unknown, listed or not."""
+        known: dict[int, Collection[Any]] = {}
+        for place, wanted in enumerate(self.inputs):
+            mine = words.get(wanted.name)
+            if mine is None or wanted.type != "string":
+                continue
+            if wanted.categories is None:
+                known[place] = {None, *mine}
+            elif not mine.issuperset(wanted.categories):
+                known[place] = {MISSING, *(float(n) for n, word in enumerate(wanted.categories) if word in mine)}
+        return replace(self, _words=tuple(sorted({*self._words, *known})), _known=known)
+
+    @property
+    def known(self) -> dict[str, frozenset[str]]:
+        """By input the words that the model knows; only inputs of which that is told."""
+        found = {f.name: frozenset(f.categories) for f in self.inputs if f.categories is not None}
+        for place, known in self._known.items():
+            listed = self.inputs[place].categories
+            words = known if listed is None else [w for code, w in enumerate(listed) if code in known]
+            found[self.inputs[place].name] = frozenset(w for w in words if w is not None)
+        return found
+
     def unknown(self, rows: Rows) -> dict[str, int]:
-        """How many words of each input are none of its categories; only inputs that have such."""
-        if not self._words or rows.dtype == object:
-            return self._unknown_objects(rows) if self._words else {}
+        """How many words of each input the model does not know: none of its categories, or of those it was fitted on;
+        only inputs that have such."""
+        if not self._words:
+            return {}
+        if self._known or rows.dtype == object:
+            return self._unknown_slowly(rows)
         if len(rows) == 1:  # the usual, in a tenth of an array's time
             only = rows[0].tolist()
             return {self.inputs[w].name: 1 for w in self._words if only[w] == UNKNOWN}
@@ -111,10 +138,10 @@ class Signature:
         return {self.inputs[w].name: n for w, n in zip(self._words, counts, strict=True) if n}
 
     def refuse_unknown(self, rows: Rows) -> None:
-        """Raise InputError for words that are none of the categories."""
+        """Raise InputError for words that the model does not know."""
         problems = []
-        for place in (self.inputs.index(f) for f in self.inputs if f.categories is not None):
-            found = np.flatnonzero(rows[:, place] == UNKNOWN).tolist()
+        for place in self._words:
+            found = [row for row, strange in enumerate(self._strange(place, rows)) if strange]
             name = self.inputs[place].name
             problems += [Wrong(name, "a word that the model knows", "another one", row) for row in found[:10]]
         if problems:
@@ -128,9 +155,14 @@ class Signature:
         """The same as arrays where that is faster; a missing number of a float column is NaN."""
         return {f.name: _array(f, rows[:, place]) for place, f in enumerate(self.inputs)}
 
-    def _unknown_objects(self, rows: Rows) -> dict[str, int]:
-        counts = {self.inputs[w].name: sum(v == UNKNOWN for v in rows[:, w].tolist()) for w in self._words}
+    def _unknown_slowly(self, rows: Rows) -> dict[str, int]:
+        counts = {self.inputs[w].name: sum(self._strange(w, rows)) for w in self._words}
         return {name: n for name, n in counts.items() if n}
+
+    def _strange(self, place: int, rows: Rows) -> Iterator[bool]:
+        """Of each row whether its word is one that the model does not know."""
+        known, cells = self._known.get(place), rows[:, place].tolist()
+        return (c == UNKNOWN for c in cells) if known is None else (c not in known for c in cells)
 
     def _numbers(self, place: int, values: Any) -> NDArray[np.float64] | None:
         """A whole column of numbers at once, if it is sound; otherwise None, and the slow way finds out why."""
@@ -202,9 +234,16 @@ def parse(raw: Mapping[str, Any]) -> Signature:
 
 
 def probe(signature: Signature, count: int) -> Rows:
-    """Rows that fit the signature: first categories, zeros, empty words."""
-    cells = ["" if f.type == "string" and f.categories is None else 0.0 for f in signature.inputs]
+    """Rows that fit the signature: zeros, and of words the first that the model knows; empty ones if nothing tells."""
+    known = signature.known
+    cells = [_probed(f, known.get(f.name, frozenset())) for f in signature.inputs]
     return np.array([cells] * count, signature.dtype).reshape(count, len(cells))
+
+
+def _probed(wanted: Field, known: frozenset[str]) -> Any:
+    if wanted.type == "string" and wanted.categories is None:
+        return min(known, default="")
+    return next((float(code) for code, word in enumerate(wanted.categories or ()) if word in known), 0.0)
 
 
 def said_unknown(unknown: Mapping[str, int]) -> list[str]:

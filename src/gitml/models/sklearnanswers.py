@@ -13,31 +13,32 @@ import numpy as np
 
 from gitml.errors import UsageError
 from gitml.models.fields import Field
+from gitml.models.sharedarrays import Keep, as_they_are
 from gitml.models.signature import Signature
 from gitml.models.sklearninside.boosted import boosted
 
 Score = Callable[[Any], Any]
 
 
-def answers_of(model: Any, signature: Signature) -> Score:
-    """Raises UsageError where the outputs are not those of the model."""
+def answers_of(model: Any, signature: Signature, keep: Keep = as_they_are) -> Score:
+    """Raises UsageError where the outputs are not those of the model. ``keep``: says where arrays made of it lie."""
     outputs = signature.outputs
     numbers = [output for output in outputs if output.type.startswith("float")]
     if not numbers or not hasattr(model, "predict_proba"):
         regressor = len(numbers) == len(outputs) and not hasattr(model, "classes_")
-        return boosted(model, model.predict, probabilities=False) if regressor else model.predict
+        return boosted(model, model.predict, probabilities=False, keep=keep) if regressor else model.predict
     if not hasattr(model, "classes_"):  # mixtures: which part is the likeliest, or how likely each is
         mixture: Score = model.predict if len(outputs) == 1 else model.predict_proba
         return mixture
     if isinstance(model.classes_, list):
         return _of_many_targets(model, outputs)
     if len(numbers) == len(outputs):
-        return _probabilities(model, outputs)
-    return _label_beside(model, outputs, numbers)
+        return _probabilities(model, outputs, keep)
+    return _label_beside(model, outputs, numbers, keep)
 
 
-def _probabilities(model: Any, outputs: Sequence[Field]) -> Score:
-    proba = boosted(model, model.predict_proba, probabilities=True)
+def _probabilities(model: Any, outputs: Sequence[Field], keep: Keep) -> Score:
+    proba = boosted(model, model.predict_proba, probabilities=True, keep=keep)
     order = _class_order(model, outputs)
     if len(order) == 1 < len(model.classes_):
         return lambda rows: proba(rows)[:, order[0]]
@@ -70,13 +71,13 @@ def classes_of(model: Any, signature: Signature) -> tuple[int, ...] | None:
     return tuple(_class_order(model, numbers))
 
 
-def _label_beside(model: Any, outputs: Sequence[Field], numbers: Sequence[Field]) -> Score:
+def _label_beside(model: Any, outputs: Sequence[Field], numbers: Sequence[Field], keep: Keep) -> Score:
     if len(outputs) != len(numbers) + 1:
         raise UsageError(
             "the signature has several outputs that are not numbers, beside probabilities",
             "name one output for the label, and one for each probability",
         )
-    chances = _probabilities(model, numbers)
+    chances = _probabilities(model, numbers, keep)
     at_label = next(place for place, output in enumerate(outputs) if output not in numbers)
     at_numbers = [place for place, output in enumerate(outputs) if output in numbers]
 

@@ -15,19 +15,25 @@ import numpy as np
 
 from gitml.errors import UsageError
 from gitml.models.model import FittedInside, OpenedModel
+from gitml.models.sharedarrays import Keep, as_they_are
 from gitml.models.signature import Signature
 from gitml.models.sklearnanswers import Score, answers_of, classes_of
 from gitml.models.sklearninside import trees
 from gitml.models.sklearninside.columns import on_arrays
 from gitml.models.sklearnmissing import missing_words
+from gitml.models.sklearnwords import known_words
 
 
 def scorer(
-    load: Callable[[], Any], signature: Signature, is_steady: Callable[[Any], bool] = lambda _: False
+    load: Callable[[], Any],
+    signature: Signature,
+    is_steady: Callable[[Any], bool] = lambda _: False,
+    keep: Keep = as_they_are,
 ) -> OpenedModel:
     """Scoring function for the model that ``load`` makes, and how it is called: `arrays`, `objects` or `frame`.
 
     ``is_steady`` says of the model whether its rows alone decide how long a call takes (``Predictor.steady``).
+    ``keep`` says where arrays that are made of it lie.
     """
     with warnings.catch_warnings():
         # Another patch version of scikit-learn is said in a warning; the samples' parity decides, not the warning.
@@ -38,14 +44,16 @@ def scorer(
             raise UsageError(f"the artifact is a {type(model).__name__}, which has no predict")
         steady = is_steady(model)
         model = _found_by_search(model)
+        # Before anything else: what comes later takes names away.
+        words = known_words(model, [f.name for f in signature.inputs if f.type == "string"])
         on_objects = _on_objects(model, signature)
         prepare = None if on_objects else on_arrays(model, signature)
     if on_objects:
-        return OpenedModel(on_objects, "objects", steady)
+        return OpenedModel(on_objects, "objects", steady, words=words)
     if prepare is None:
-        return OpenedModel(_on_frames(model, signature), "frame", steady)
+        return OpenedModel(_on_frames(model, signature), "frame", steady, words=words)
     steps, last, origins = prepare
-    answer = answers_of(last, signature)
+    answer = answers_of(last, signature, keep)
 
     def prepared(rows: Any) -> Any:
         for step in steps:
@@ -54,8 +62,8 @@ def scorer(
 
     inside = None if origins is None else FittedInside(last, prepared, origins, classes_of(last, signature))
     if not steps:
-        return OpenedModel(answer, "arrays", steady, inside)
-    return OpenedModel(lambda rows: answer(prepared(rows)), "arrays", steady, inside)
+        return OpenedModel(answer, "arrays", steady, inside, words)
+    return OpenedModel(lambda rows: answer(prepared(rows)), "arrays", steady, inside, words)
 
 
 def _found_by_search(model: Any) -> Any:

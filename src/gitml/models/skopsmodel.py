@@ -11,8 +11,9 @@ from typing import Any
 
 from gitml.errors import IntegrityError, UsageError
 from gitml.models.model import OpenedModel
+from gitml.models.sharedarrays import Keep
 from gitml.models.signature import Signature
-from gitml.models.sklearninside import remade, steadiness, supports
+from gitml.models.sklearninside import arrays, remade, steadiness, supports
 from gitml.models.sklearnmodel import scorer
 from gitml.models.sklearnsettings import FUNCTIONS, everything, settle
 
@@ -98,7 +99,7 @@ def other_release(content: bytes) -> str:
     return f"scikit-learn {said[1]} saved the model, and {sklearn.__version__} is here"
 
 
-def opened(content: bytes, signature: Signature) -> OpenedModel:
+def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
     """Raises IntegrityError if the file wants any type beyond TRUSTED and those that skops knows."""
     skops = library()
     try:
@@ -111,15 +112,19 @@ def opened(content: bytes, signature: Signature) -> OpenedModel:
             "save the model from types of scikit-learn itself, without functions of your own",
         )
     try:
-        return scorer(lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED))), signature, _is_steady)
+        return scorer(
+            lambda: _settled(skops.io.loads(content, trusted=list(TRUSTED)), keep), signature, _is_steady, keep
+        )
     except (IntegrityError, UsageError):
         raise
     except Exception as exc:
         raise IntegrityError(f"the skops file cannot be loaded: {exc}", "train or fetch the model again") from exc
 
 
-def _settled(model: Any) -> Any:
+def _settled(model: Any, keep: Keep) -> Any:
     settle(model)
+    # Before parts are made anew: these then hold the same arrays.
+    arrays.replace(model, keep)
     remade.remake(model)
     supports.check(everything(model))
     return model

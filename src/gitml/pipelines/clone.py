@@ -6,21 +6,23 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from gitml.errors import Problem, UsageError
+from gitml.errors import Problem, SpecError, UsageError
 from gitml.git.runner import fields
-from gitml.spec.dvcfiles import LOCK_FILE, Pipeline
+from gitml.spec.dvcfiles import LOCK_FILE, Pipeline, load_pipeline
 from gitml.spec.leftovers import FOLDERS, is_left
 
 _NAMED = 3
 
 
 def refuse_sparse(root: Path) -> None:
-    """Raise UsageError where a sparse checkout lacks what a training reads: records above all."""
+    """Raise UsageError where a sparse checkout lacks what a training reads: records above all, and parts of folders,
+    without which a stage would make another version."""
     missing = _not_checked_out(root)
     if missing:
         folder = missing[0].rpartition("/")[0] or missing[0]
+        lacks = "what is known of versions" if _is_needed(missing[0]) else "what stages read"
         raise UsageError(
-            f"this is a sparse checkout without {', '.join(missing[:_NAMED])}: what is known of versions is not here",
+            f"this is a sparse checkout without {', '.join(missing[:_NAMED])}: {lacks} is not all here",
             f"git sparse-checkout add {folder}",
         )
 
@@ -33,10 +35,25 @@ def sparse_problems(root: Path) -> list[Problem]:
 
 
 def _not_checked_out(root: Path) -> list[str]:
+    """What a training reads comes behind the rest."""
     if not _may_be_sparse(root):
         return []
     entries = (entry.partition(" ") for entry in fields(root, "ls-files", "-z", "-t", "--", "."))
-    return sorted(path for tag, _, path in entries if tag == "S" and _is_needed(path))
+    left_out = [path for tag, _, path in entries if tag == "S"]
+    read = _read(root) if left_out else ()
+    needed = [path for path in left_out if _is_needed(path) or any(f"{path}/".startswith(f"{d}/") for d in read)]
+    return sorted(needed, key=lambda path: (not _is_needed(path), path))
+
+
+def _read(root: Path) -> set[str]:
+    try:
+        stages = load_pipeline(root).stages.values()
+    except SpecError:  # told where it is read for itself
+        return set()
+    return {
+        *(dep for stage in stages for dep in stage.deps),
+        *(param.file for stage in stages for param in stage.params),
+    }
 
 
 def _may_be_sparse(root: Path) -> bool:

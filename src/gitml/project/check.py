@@ -97,9 +97,9 @@ class _Files:
 
     def values_for_templates(self, file: str) -> Mapping[str, Any]:
         """The same for ``vars`` of dvc.yaml, which says itself where it names a file that cannot be read."""
-        if file == PARAMS_FILE and not self.exists(file):
-            return {}
-        return self.values(file) or {} if file == PARAMS_FILE else values_of(self.root, file)
+        if Path(file).name == PARAMS_FILE and self.exists(file):
+            return self.values(file) or {}
+        return {} if file == PARAMS_FILE else values_of(self.root, file)
 
 
 def check(root: Path) -> CheckReport:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from gitml import clock
-from gitml.ci.codeowners import PLACES, marks
+from gitml.ci.codeowners import PLACES, marks, places
 from gitml.ci.github.gate import ENVIRONMENT
 from gitml.ci.wanted import SIGNING_KEY
 from gitml.errors import SpecError
@@ -44,7 +44,7 @@ def guarding(root: Path, application: Application, forge: GovernedForge, main: B
         return
     yield from _default_branch(application, main)
     yield from asked("rules", lambda: _rules(root, application, forge, main))
-    yield _owners(root)
+    yield _owners(root, application.ci.system)
     if runs_here(application):
         yield from asked("environment", lambda: environment(forge, main, ENVIRONMENT))
         yield from asked("signing key", lambda: secret(forge, ENVIRONMENT, SIGNING_KEY, "signing key"))
@@ -157,12 +157,16 @@ def _lacks(there: Protection, needed: Protection) -> list[str]:
     return absent + (["that history is never rewritten"] if there.may_rewrite else [])
 
 
-def _owners(root: Path) -> Point:
-    """Lines after gitml's block win over it."""
+def _owners(root: Path, systems: Sequence[str]) -> Point:
+    """What is wrong with the first of the files that forges read, if anything."""
     git = Git(root)
-    top = git.top
-    begin, end = marks(git.prefix.rstrip("/"))
-    path = next((p for p in PLACES if (top / p).is_file()), PLACES[0])
+    there = [place for place in PLACES if (git.top / place).is_file()]
+    points = [_owned(git.top, path, *marks(git.prefix.rstrip("/"))) for path in places(systems, there)]
+    return next((point for point in points if point.mark is not Mark.OK), points[0])
+
+
+def _owned(top: Path, path: str, begin: str, end: str) -> Point:
+    """Lines after gitml's block win over it."""
     lines = (top / path).read_text(encoding="utf-8", errors="replace").splitlines() if (top / path).is_file() else []
     if begin not in lines or end not in lines:
         return Point("owners", Mark.MISSING, f"{path} does not name the owners", "gitml ci render; commit it")

@@ -109,19 +109,25 @@ def _alone(found: Mapping[str, bytes | None], ours: bytes) -> None:
 
 
 def _codeowners(top: Path, source: CiSource) -> Sequence[Workflow]:
-    """The one CODEOWNERS that the forge reads, with gitml's block; nothing where neither is there nor wanted."""
+    """Each CODEOWNERS that a forge reads, with gitml's block, and those that have one and are not read; nothing where
+    none is there nor wanted."""
     there = {path: content for path in codeowners.PLACES if (content := _read(top, path)) is not None}
-    path, found = next(iter(there.items()), (codeowners.PLACES[0], None))
-    if found is None and source.policy is None:
-        return []
+    read = codeowners.places(source.application.ci.system, there)
+    files = [_owned(path, there.get(path), source, is_read=path in read) for path in dict.fromkeys((*read, *there))]
+    return [file for file in files if file.change is not Did.SAME or (source.policy and file.path in read)]
+
+
+def _owned(path: str, found: bytes | None, source: CiSource, *, is_read: bool) -> Workflow:
     try:
         text = (found or b"").decode("utf-8")
     except UnicodeDecodeError as exc:
+        if not is_read:
+            return Workflow(path, found, found)
         raise UsageError(f"{path} is no UTF-8 text, so no owners can be added", "save it as UTF-8") from exc
-    wanted = codeowners.with_block(text, source).encode()
-    if source.policy is None and wanted == found:
-        return []
-    return [Workflow(path, wanted or None, found)]
+    if is_read:
+        return Workflow(path, codeowners.with_block(text, source).encode() or None, found)
+    rest = codeowners.without_block(text, source)
+    return Workflow(path, found if rest == text else rest.encode() or None, found)
 
 
 def schedules(root: Path) -> dict[str, str]:

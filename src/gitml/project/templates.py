@@ -27,6 +27,7 @@ _SHARED = (
     "train.py",
     "training.py",
 )
+_CLUSTER = ("files.py", "ingest.py", "requirements.in", "requirements-torch.in", "requirements-torch.lock")
 # Name → place in the applications written → place in the source tree, whose folders pyproject.toml puts into the wheel.
 TEMPLATES = {
     "starter": {"": "examples/starter", "schemas": "schemas"},
@@ -46,6 +47,11 @@ TEMPLATES = {
     "flights-daily": {
         "": "examples/flights-daily",
         **{f"pipelines/requirements.{end}": f"pipelines/requirements.{end}" for end in ("in", "lock")},
+        "schemas": "schemas",
+    },
+    "flights-cluster": {
+        "": "examples/flights-cluster",
+        **{f"pipelines/{name}": f"pipelines/{name}" for name in _CLUSTER},
         "schemas": "schemas",
     },
     "disease-progression": {

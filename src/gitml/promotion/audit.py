@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from gitml import clock
+from gitml.ci.codeowners import PLACES
 from gitml.ci.table import RENDERERS, deciding
 from gitml.control.ledger import Here
 from gitml.control.mainline import Mainline
 from gitml.errors import InconclusiveError, IntegrityError, SpecError, UsageError
 from gitml.evidence.audit import Audit
 from gitml.evidence.audit import audit as judge
-from gitml.evidence.chain import walk_looks
+from gitml.evidence.chain import walk_hours, walk_looks
 from gitml.evidence.facts import AuditFacts, Rules, Way
 from gitml.evidence.records import touched_again, version_of
 from gitml.evidence.trust import Believed, sealed
@@ -61,8 +62,12 @@ def audit(
     if periods := _reviewed_within(here.main):
         # By days, so that the same state gives the same bytes of an export.
         facts = replace(facts, reviewed_within=periods, at=f"{now:%Y-%m-%d}T00:00:00+00:00")
-    looks = _of_looks(here, facts, _heads(here, ledger.LOOKS, fetch=asked.fetch))
-    return judge(replace(facts, looks=walk_looks(looks, now)), now)
+    looks, hours = (
+        _of_branch(here, facts, _heads(here, branch, fetch=asked.fetch)) for branch in (ledger.LOOKS, ledger.SERVED)
+    )
+    wrong, seen = walk_looks(looks, now)
+    contents = {**facts.contents, **{one.blob: looks.contents[one.blob] for one in seen}}
+    return judge(replace(facts, looks=(*wrong, *walk_hours(hours, now)), seen=seen, contents=contents), now)
 
 
 def _reviewed_within(main: Mainline) -> dict[str, float]:
@@ -84,8 +89,8 @@ def _heads(here: Here, branch: str, *, fetch: bool) -> tuple[str, ...]:
     return here.heads(branch)
 
 
-def _of_looks(here: Here, facts: AuditFacts, heads: Sequence[str]) -> AuditFacts:
-    """The facts with the branch of looks in the ledger's place."""
+def _of_branch(here: Here, facts: AuditFacts, heads: Sequence[str]) -> AuditFacts:
+    """The facts with the branch of looks, or of hours, in the ledger's place."""
     root, head = here.git.root, heads[0] if heads else ""
     commits = history.line(root, head) if head else ()
     line = line_of(Repository(root), head) if head else Line()
@@ -136,7 +141,7 @@ def _governed(prefix: str) -> tuple[str, ...]:
     folder = history.escaped(prefix)
     inside = ("models/*/*.yaml", POLICY, "gitml.yaml", ".dvc/config")
     jobs = (f"{path}**" if path.endswith("/") else path for path in deciding(RENDERERS))
-    outside = (".github/**", *jobs, "CODEOWNERS", "docs/CODEOWNERS")
+    outside = tuple(dict.fromkeys((".github/**", *jobs, *PLACES)))
     return tuple(f":(top,glob){path}" for path in (*(folder + name for name in inside), *outside))
 
 

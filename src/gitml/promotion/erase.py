@@ -16,7 +16,7 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.errors import FailedError, OutsideError, SpecError, UsageError
 from gitml.forges.base import NewPull, PullRequest
-from gitml.git.edit import bring, commit_tree, swap, tip_of, tree_with
+from gitml.git.edit import bring, commit_files, swap, tip_of
 from gitml.governance.dataversions import SubjectData
 from gitml.governance.subjectfind import SubjectFound, SubjectTest, TrafficCall, find_subject
 from gitml.governance.subjectids import SoughtPerson, compared, token_of
@@ -161,13 +161,9 @@ def _put(place: Place, main: Mainline, at: tuple[str, str | None], files: Mappin
     branch, there = at
     if there and all(place.git.read_file(there, path) == content for path, content in files.items()):
         return False
-    tree = place.git.repository.tree_of(main.commit)
-    if tree is None:
-        raise OutsideError(f"the clone lacks the commit {main.commit}", "git fetch origin")
-    for path, content in files.items():
-        tree = tree_with(place.git.repository, tree, f"{main.git.prefix}{path}", content)
+    whole = {f"{main.git.prefix}{path}": content for path, content in files.items()}
     message = f"Erase a person: request {request}\n\nGitml-Change: erase {request}\n"
-    commit = commit_tree(place.git, tree, [main.commit], message, place.who())
+    commit = commit_files(place.git, main.commit, whole, message, place.who())
     if not swap(place.root, place.remote, branch, there, commit):
         raise OutsideError(f"the branch {branch} moved meanwhile", "call this again")
     return True

@@ -129,8 +129,9 @@ class _Work:
         heard = self.ground.heard
         if isinstance(heard, Unknown):
             return replace(outcome, state=_shut(outcome.state), line=cut(heard.reason), problem=heard.reason)
-        statement = statement_of(self.place, heard, judged, self.order.run)
-        if is_known(heard, statement):
+        every = [statement_of(self.place, heard, one, self.order.run) for one in judged.parts]
+        fresh = [one for one in every if not is_known(heard, one)]
+        if not fresh:
             return self._standing(replace(outcome, known=True))
         if self.order.key is None:
             line = NO_KEY if outcome.state is State.SUCCESS else outcome.line
@@ -139,7 +140,7 @@ class _Work:
             if judged.decision:
                 keep_used(self.place, self.ground.seen, judged.decision)
                 keep_judged(self.place, judged.beside, judged.decision)
-            (event,) = Signer(self.place, self.ground.policy, self.order.key).sign([statement])
+            event = Signer(self.place, self.ground.policy, self.order.key).sign(fresh)[0]
         except GitmlError as exc:
             return replace(outcome, state=State.ERROR, line=cut(f"not signed: {exc.message}"), problem=exc.message)
         self.ground = self.ground.listening(heard_or_unknown(self.place, self.ground.policy))

@@ -104,20 +104,23 @@ def _refuse_unsigned(place: Place, main: Mainline, number: int, head: str) -> No
     """Anybody who may write can post a status; what the gate signed cannot be made up."""
     folder = re.escape(f"{main.git.prefix}models/")
     paths = [f.path for f in place.forge.pulls.files(number)]
-    if not any(re.fullmatch(rf"{folder}[^/]+/[^/]+\.yaml", path) for path in paths):
+    mine = [path for path in paths if re.fullmatch(rf"{folder}[^/]+/[^/]+\.yaml", path)]
+    if not mine:
         return
     policy = main.policy()
     if not any("gate" in key.purposes for key in policy.keys.values()):
         place.say("policy.yaml names no key that signs for the gate, so its status is all there is")
         return
-    found = heard(place, policy).newest("gate", pull=number, head=head)
-    if found is None or found.binding.result != "passed":
-        what = f"the newest says {found.binding.result}" if found else "there is none"
-        raise InconclusiveError(
-            f"the status is green, but the ledger has no signed verdict that lets {head[:12]} pass: {what}",
-            "was the status posted by hand? `gitml gate` in CI signs what it judged",
-        )
-    _refuse_overtaken(main, found.binding)
+    signed = [one.binding for one in heard(place, policy).all("gate", pull=number, head=head)]
+    for path in mine:
+        found = next((one for one in signed if one.change is None or one.change.path == path), None)
+        if found is None or found.result != "passed":
+            what = f"the newest says {found.result}" if found else f"there is none of {path}"
+            raise InconclusiveError(
+                f"the status is green, but the ledger has no signed verdict that lets {head[:12]} pass: {what}",
+                "was the status posted by hand? `gitml gate` in CI signs what it judged",
+            )
+        _refuse_overtaken(main, found)
 
 
 def _refuse_overtaken(main: Mainline, signed: Binding) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gitml.control.change import requested_by
@@ -19,7 +19,7 @@ from gitml.registry.record import Record
 from gitml.registry.store import record_path
 from gitml.reports.escape import code, link
 from gitml.reports.facts import ReportedMetric
-from gitml.reports.promotion import Evidence, Proposal, ProposedEdit, ProposedSeat, promotion, short
+from gitml.reports.promotion import EndedBeside, Evidence, Proposal, ProposedEdit, ProposedSeat, promotion, short
 from gitml.reports.rowfacts import Row
 from gitml.spec import Application, Deployment, Policy
 from gitml.spec.application import Model
@@ -37,7 +37,10 @@ class BroughtBy:
 
 @dataclass(frozen=True)
 class Story:
-    """What the text is about. ``policy`` and ``application`` are None where the mainline's file is broken."""
+    """What the text is about. ``policy`` and ``application`` are None where the mainline's file is broken.
+
+    ``also``: what other environments have and shall have, where a model ends in several at once.
+    """
 
     place: Place
     main: Mainline
@@ -55,6 +58,7 @@ class Story:
     asked_by: tuple[Account, ...] = ()
     warnings: tuple[str, ...] = ()
     is_rollback: bool = False
+    also: Mapping[str, tuple[Deployment, Deployment]] = field(default_factory=dict)
 
     def text(self, commit: str) -> str:
         """Of the pull request whose head is ``commit``: it says who asked, also where others call this again."""
@@ -87,6 +91,11 @@ class Story:
             warnings=self.warnings,
             previous=champion,
             is_rollback=self.is_rollback,
+            is_end=self.new.retired,
+            also=tuple(
+                EndedBeside(name, tuple(edits(*states)), tuple(seats_of(self.policy, name)))
+                for name, states in self.also.items()
+            ),
             shut_out=self.shut_out,
         )
 

@@ -5,6 +5,7 @@ Servers, batch jobs, CI and ensembles all come this way; they differ only in whe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.models.parity import Parity, columns_of, compared, covering
 from gitml.models.quarantine import Quarantine
+from gitml.models.sharedarrays import SharedArrays
 from gitml.registry.record import Record
 from gitml.spec.application import Model, format_of
 from gitml.spec.deployment import Pin
@@ -37,12 +39,13 @@ class VersionShelf(Protocol):
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """One version, ready to answer. ``inner``: the records of an ensemble's own versions."""
+    """One version, ready to answer. ``inner``: the records of an ensemble's own versions; ``seconds``: of the load."""
 
     record: Record
     model: Predictor
     parity: Parity = field(default_factory=Parity)
     inner: tuple[Record, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Loader:
 
     ``pickle``: policy.yaml has an exception for what is loaded. ``inside``: the ensembles around it, outermost first.
     ``quarantine``: where each version is tried before it is loaded here; None: where they are known to come to an end.
-    ``apart``: where they answer, if not here.
+    ``apart``: where they answer, if not here. ``shared``: where other processes look for their arrays.
     """
 
     shelf: VersionShelf
@@ -60,6 +63,7 @@ class Loader:
     inside: tuple[str, ...] = ()
     quarantine: Quarantine | None = None
     apart: ModelsApart | None = None
+    shared: SharedArrays | None = None
 
     def pinned(self, model: str, pin: Pin) -> LoadedVersion:
         """Raises RefError, SpecError, IntegrityError, OutsideError or UsageError where it cannot be had or used.
@@ -97,6 +101,7 @@ class Loader:
         if self.apart and kind != "ensemble":
             model = self.apart.load(path, kind, record.signature, sha256=sha256, allow_pickle=self.pickle)
             return LoadedVersion(record, model)
+        began = time.perf_counter()
         model = load(
             path,
             kind,
@@ -105,8 +110,9 @@ class Loader:
             allow_pickle=self.pickle,
             members=self._members(record, inner),
             samples=self.samples(record),
+            shared=self.shared,
         )
-        return LoadedVersion(record, model, inner=tuple(inner))
+        return LoadedVersion(record, model, inner=tuple(inner), seconds=time.perf_counter() - began)
 
     def _try(self, record: Record, kind: str, paths: Mapping[str, Path]) -> None:
         # An ensemble is a few lines of YAML; each of its versions is tried when it is loaded.

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from gitml.errors import Problem, SpecError
+from gitml.jsontext import once_each
 from gitml.registry.record import Metric, Record
 from gitml.spec.holdout import HoldOut
 from gitml.stats.comparison import Difference, Estimate, Reading
@@ -143,21 +144,12 @@ def _finite(value: Any) -> bool:
 
 def _object(raw: bytes, path: str) -> dict[str, Any]:
     try:
-        data = json.loads(raw, object_pairs_hook=_once)
+        data = json.loads(raw, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as exc:
         raise SpecError([Problem(path, 0, "", f"is not JSON: {exc}", "the stage that writes it must mend it")]) from exc
     if not isinstance(data, dict):
         raise SpecError([Problem(path, 0, "", "is no JSON object")])
     return data
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values under one key readers take the first or the last, as they like: nobody knows which was meant."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)[:100]!r} stands twice")
-    return found
 
 
 def parse_replicates(raw: bytes, path: str) -> Replicates:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from gitml.dvc.lockentries import Content, Entry
 from gitml.fields import newer_format
+from gitml.jsontext import once_each
 from gitml.refs import NAME, VERSION
 from gitml.registry.lineage import external_digest, lineage_digest
 from gitml.stats.profile import Profile
@@ -50,11 +51,14 @@ class File(_Part):
 
 
 class Packages(_Part):
-    """The environment that the stages ran in: the lock file with its SHA-256, and the Python."""
+    """The environment that the stages ran in: the lock file with its SHA-256, the Python, and the GPUs of the machine
+    with the release of their driver, where it had some."""
 
     path: str
     sha256: Sha256
     python: str
+    gpus: tuple[str, ...] | None = None
+    driver: str | None = None
 
 
 def _is_entry(value: dict[str, Any]) -> dict[str, Any]:
@@ -147,12 +151,15 @@ def name_of(digest: str, created: str) -> str:
 def parse_record(text: str | bytes) -> Record:
     """Read a record. Raises ValueError with all that is wrong, a line each."""
     try:
-        return Record.model_validate_json(text)
+        record = Record.model_validate_json(text)
     except ValidationError as exc:
         if newer := newer_format(_format_of(exc)):
             raise ValueError(newer) from exc
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'record'}: {e['msg']}" for e in exc.errors()]
         raise ValueError("\n".join(lines)) from exc
+    # pydantic takes the last of two values, and people who review a record may read the first.
+    json.loads(text, object_pairs_hook=once_each)
+    return record
 
 
 def _format_of(exc: ValidationError) -> int | None:

@@ -9,15 +9,16 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gitml.errors import FailedError, OutsideError, UsageError
 from gitml.process import run
 from gitml.reports import draw
+from gitml.reports.stillsvg import still_svg
 
 MAX_SPEC = 2_000_000
 SECONDS = 30.0
-MAX_PNG = 4_000_000
+MAX_PNG, MAX_SVG = 4_000_000, 400_000
 MAX_SIDE = 2400
 SCALE = 2.0
 _MAX_DEPTH = 60
@@ -26,6 +27,8 @@ _MAX_NODES = 200_000
 _REACHING = frozenset({"url", "topojson", "geojson", "loader"})
 _ROWS = frozenset({"values", "datasets"})
 _MAX_STEPS = 100_000
+
+PictureForm = Literal["png", "svg"]
 
 
 class ChartError(FailedError):
@@ -103,16 +106,25 @@ def png(spec: object, *, seconds: float = SECONDS) -> bytes:
 
 def pngs(specs: Sequence[object], *, seconds: float = SECONDS) -> list[bytes | ChartError]:
     """Several charts, by one process while none of them fails: starting it takes longer than a picture."""
+    return _pictures(specs, seconds, "png")
+
+
+def svgs(specs: Sequence[object], *, seconds: float = SECONDS) -> list[bytes | ChartError]:
+    """The same as SVG that stands still: shapes and text, and nothing that leads anywhere."""
+    return _pictures(specs, seconds, "svg")
+
+
+def _pictures(specs: Sequence[object], seconds: float, form: PictureForm) -> list[bytes | ChartError]:
     require()
     found: list[bytes | ChartError | None] = [_why_refused(spec) for spec in specs]
     wanted = [place for place, refused in enumerate(found) if refused is None]
     try:
-        drawn = _drawn([specs[place] for place in wanted], seconds) if wanted else []
+        drawn = _drawn([specs[place] for place in wanted], seconds, form) if wanted else []
     except OutsideError as exc:
         if len(wanted) == 1:
             drawn = [ChartError(f"the chart is not drawn: {exc.message.splitlines()[0][:200]}")]
         else:
-            drawn = [pngs([specs[place]], seconds=seconds)[0] for place in wanted]
+            drawn = [_pictures([specs[place]], min(seconds, SECONDS), form)[0] for place in wanted]
     for place, picture in zip(wanted, drawn, strict=True):
         found[place] = picture
     return [picture for picture in found if picture is not None]
@@ -126,9 +138,9 @@ def _why_refused(spec: object) -> ChartError | None:
     return None
 
 
-def _drawn(specs: Sequence[object], seconds: float) -> list[bytes | ChartError]:
+def _drawn(specs: Sequence[object], seconds: float, form: PictureForm) -> list[bytes | ChartError]:
     script = Path(draw.__file__)
-    command: list[str | Path] = [sys.executable, "-I", script, repr(SCALE)]
+    command: list[str | Path] = [sys.executable, "-I", script, form, repr(SCALE)]
     done = run(command, cwd=script.parent, stdin=json.dumps(specs).encode(), timeout=seconds)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     if len(answers) != len(specs):
@@ -139,6 +151,8 @@ def _drawn(specs: Sequence[object], seconds: float) -> list[bytes | ChartError]:
 def _checked(answer: Mapping[str, str]) -> bytes | ChartError:
     if "error" in answer:
         return ChartError(f"the chart is not drawn: {answer['error']}")
+    if "svg" in answer:
+        return _still(answer["svg"])
     picture = base64.b64decode(answer["png"])
     try:
         width, height = size(picture)
@@ -146,6 +160,16 @@ def _checked(answer: Mapping[str, str]) -> bytes | ChartError:
         return exc
     if len(picture) > MAX_PNG or max(width, height) > 2 * MAX_SIDE * SCALE:
         return ChartError(f"the chart is not kept: {width} × {height} points in {len(picture):,} bytes are too large")
+    return picture
+
+
+def _still(text: str) -> bytes | ChartError:
+    try:
+        picture = still_svg(text)
+    except ValueError as exc:
+        return ChartError(f"the chart is not kept: {exc}")
+    if len(picture) > MAX_SVG:
+        return ChartError(f"the chart is not kept: {len(picture):,} bytes of SVG, at most {MAX_SVG:,} are")
     return picture
 
 

@@ -10,14 +10,17 @@ import zlib
 from typing import Any
 
 
-def main(scale: str) -> None:
-    """``{"png": base64}`` or ``{"error": text}`` for each, in their order; nothing may be fetched."""
+def main(form: str, scale: str) -> None:
+    """``{"png": base64}``, ``{"svg": text}`` or ``{"error": text}`` for each, in order; nothing may be fetched."""
     import vl_convert
 
     for spec in json.load(sys.stdin):
         try:
-            picture = vl_convert.vegalite_to_png(readable(spec), scale=float(scale), allowed_base_urls=[])
-            answer = {"png": base64.b64encode(packed(picture)).decode()}
+            if form == "svg":
+                answer = {"svg": vl_convert.vegalite_to_svg(readable(spec), allowed_base_urls=[])}
+            else:
+                picture = vl_convert.vegalite_to_png(readable(spec), scale=float(scale), allowed_base_urls=[])
+                answer = {"png": base64.b64encode(packed(picture)).decode()}
         except ValueError as exc:
             answer = {"error": (str(exc).strip().splitlines() or ["no reason given"])[0][:300]}
         sys.stdout.write(json.dumps(answer) + "\n")

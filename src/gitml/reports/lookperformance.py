@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ _EVALUATED = {
 }
 _METHOD = (
     "\n*Estimated: where the metric probably lies if the inputs alone have changed. That the same inputs now lead to "
-    "other outcomes no estimate can see: labels can.*\n"
+    "other outcomes no estimate can see: labels can. As evaluated: the change could be chance, given so many rows.*\n"
 )
 
 
@@ -50,6 +51,16 @@ def _value(found: Told) -> str:
     places = decimals(number(found, "high") - number(found, "low")) if ends else decimals(None)
     sure = between(number(found, "low"), number(found, "high"), places) if ends else ""
     return figure(number(found, "value"), places) + (f" ({sure})" if sure else "")
+
+
+def _guess(found: Told) -> str:
+    """Where the change could be chance, the value of the evaluation with the band of the estimate."""
+    if found.get("told", True):
+        return _value(found)
+    own = found.get("evaluated")
+    if not isinstance(own, int | float) or not math.isfinite(own):
+        return "as evaluated"
+    return f"as evaluated: {_value({**found, 'value': own})}"
 
 
 def _count(found: Told) -> str:
@@ -83,7 +94,7 @@ def _series(told: Told) -> Iterator[Section]:
     lines = []
     for point in reversed(points):
         seen, guessed = (_of(point, kind, metric) for kind in ("measured", "estimated"))
-        by = f"{_value(guessed)}, {prose(str(guessed.get('method', '')), 40)}" if guessed else ""
+        by = f"{_guess(guessed)}, {prose(str(guessed.get('method', '')), 40)}" if guessed else ""
         why = "" if seen or guessed else prose(str(point.get("why", "")), 120)
         lines.append(row([day(point, "since"), _count(point), _value(seen) if seen else "", by, why]))
     head = header(

@@ -118,10 +118,10 @@ def _window(story: LookStory) -> str:
     effective = [number(effect, "effective") for column in story.columns for effect in _of_window(column)]
     if effective:
         low, high = f"{min(effective):,.0f}", f"{max(effective):,.0f}"
-        rows += f", which count as {low if low == high else f'{low} to {high}'} independent ones, by column"
+        rows += f", worth {low if low == high else f'{low} to {high}'} independent ones, by column"
     told = [f"{day(look, 'since')} to {day(look, 'until')}", rows]
     if look.get("complete") not in (None, "complete"):
-        told.append(f"⚠️ the traffic is {prose(str(look['complete']), 40)}")
+        told.append(f"⚠️ rows may be missing: the traffic is {prose(str(look['complete']), 40)}")
     return f"**Window**: {'; '.join(told)}. Version {code(str(look.get('version', '')))}."
 
 
@@ -256,8 +256,8 @@ def _digests(look: Told) -> Iterator[tuple[str, str]]:
     if looks and looks[-1].get("sketch"):
         yield "counts of the window", str(looks[-1]["sketch"])
     reference = look.get("reference")
-    for digest in reference if isinstance(reference, list | tuple) else ():
-        yield "reference", str(digest)
+    if isinstance(reference, list | tuple):
+        yield from zip(("reference of inputs", "reference of answers"), map(str, reference), strict=False)
 
 
 def _concerned(look: Told, *, call: bool) -> str:
@@ -277,7 +277,7 @@ def _alert(story: LookStory, pictures: Sequence[str]) -> str:
     promise = story.look.get("promise")
     estimated = any(part != "quality" for part, _ in story.failed)
     if isinstance(promise, Mapping) and story.look.get("scheduled", True) and estimated:
-        lines += ["", f"How sure: of such alarms at most one in {int(number(promise, 'years'))} years is false."]
+        lines += ["", f"How sure: at most one false alarm in {int(number(promise, 'years'))} years is promised."]
     lines += ["", *(f"- {line}" for line in what_to_do(story))]
     harm_alone = [part for part, _ in story.failed] == ["harm"]
     if shown := _shown(pictures, of_performance=harm_alone):

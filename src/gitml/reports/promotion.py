@@ -48,8 +48,18 @@ class ProposedEdit:
 
 
 @dataclass(frozen=True)
+class EndedBeside:
+    """Another environment in which the model ends by the same pull request, with its own rules."""
+
+    environment: str
+    edits: tuple[ProposedEdit, ...]
+    seats: tuple[ProposedSeat, ...] = ()
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """All that the text says. ``home`` is the repository's page; names are whatever people wrote."""
+    """All that the text says. ``home`` is the repository's page; names are whatever people wrote. ``is_end``: the model
+    answers nobody afterwards."""
 
     model: str
     environment: str
@@ -71,6 +81,8 @@ class Proposal:
     warnings: tuple[str, ...] = ()
     previous: str = ""
     is_rollback: bool = False
+    is_end: bool = False
+    also: tuple[EndedBeside, ...] = ()
     shut_out: tuple[str, ...] = ()
 
 
@@ -98,8 +110,9 @@ def _top(about: Proposal) -> Iterator[str]:
     yield "\n".join(f"> ⚠️ {prose(text, 600)}" for text in about.warnings) if about.warnings else "### What changes"
     if about.warnings:
         yield "### What changes"
-    lines = [row([prose(e.part), _version(e.before), _version(e.after)]) for e in about.edits]
-    yield "\n".join([header([f"in {code(about.environment)}", "now", "after the merge"], "lll"), *lines])
+    for name, changed in [(about.environment, about.edits), *((one.environment, one.edits) for one in about.also)]:
+        lines = [row([prose(e.part), _version(e.before), _version(e.after)]) for e in changed]
+        yield "\n".join([header([f"in {code(name)}", "now", "after the merge"], "lll"), *lines])
     if about.environment_is or about.model_is:
         told = [f"{code(about.environment)}: {prose(about.environment_is)}"] if about.environment_is else []
         told += [f"{code(about.model)}: {prose(about.model_is)}"] if about.model_is else []
@@ -173,11 +186,20 @@ def _doubt(found: Evidence) -> str:
 
 def _readers(about: Proposal) -> Iterator[str]:
     yield "### Who approves, and what to look at"
-    if about.seats:
-        lines = [row([code(s.role), str(s.needed), _holders(s)]) for s in about.seats]
-        yield "\n".join([header(["role", "approvals", "held by"], "lrl"), *lines])
-    else:
-        yield "policy.yaml asks for nobody's approval here; the gate decides alone."
+    if about.is_end:
+        yield "Each environment asks for one approval, by anybody of the roles that its promotions need."
+    asked = [(about.environment, about.seats), *((one.environment, one.seats) for one in about.also)]
+    for name, seats in asked:
+        place = f"role, for {code(name)}" if about.also else "role"
+        lines = [row([code(s.role), str(s.needed), _holders(s)]) for s in seats]
+        yield (
+            "\n".join([header([place, "approvals", "held by"], "lrl"), *lines])
+            if seats
+            else (
+                f"policy.yaml asks for nobody's approval {f'in {code(name)}' if about.also else 'here'}; "
+                "the gate decides alone."
+            )
+        )
     if about.shut_out:
         yield f"Of these {_list(about.shut_out)} cannot approve: they made the version, or asked for this."
     yield "\n".join(_advice(about))
@@ -209,6 +231,9 @@ def _way_back(about: Proposal) -> Iterator[str]:
     if about.is_rollback:
         resume = f"gitml resume {about.model} --in {about.environment}"
         yield f"The hold stops promotions until somebody ends it: `{resume}`."
+    elif about.is_end:
+        resume = f'gitml resume {about.model} --in {about.environment} --reason "…"'
+        yield f"`{resume}` lets it answer again there, with all approvals of a promotion. Its records stay meanwhile."
     elif about.previous:
         command = f'gitml rollback {about.model} --in {about.environment} --reason "…"'
         yield f"`{command}` opens a pull request back to {code(short(about.previous))}; one approval is enough for it."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import Any
 import orjson
 
 from gitml.errors import GitmlError
+from gitml.jsontext import once_each
 from gitml.serving.limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +26,8 @@ JSON = b"application/json"
 # Key of a scope whose request has arrived as a whole.
 WHOLE = "gitml.whole"
 _HEADERS = "gitml.headers"
+_DEEP = 16
+_KEY_ENDS = re.compile(rb'"[ \t\r\n]*:')
 
 
 class GoneError(Exception):
@@ -168,12 +173,53 @@ def request_id(scope: Scope, own: object = None) -> str:
     return os.urandom(16).hex()
 
 
-def parse_json(body: bytes) -> Any:
-    """Raises HttpError 400."""
+def parse_json(body: bytes | memoryview) -> Any:
+    """Raises HttpError 400, also for a key that stands twice in one object: nobody knows which value was meant."""
     try:
-        return orjson.loads(body)
+        found = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise RequestError(400, "json", f"the body is no JSON: {exc}", hint="NaN is written as null") from None
+    # orjson takes the last of two. Each key brings a colon, so as many colons as keys mean that none was lost.
+    raw, keys = bytes(body), _usual_keys(found)
+    if raw.count(b":") != keys:  # or there are colons in words
+        ends = len(_KEY_ENDS.findall(raw))
+        if ends != keys and ends != _keys(found):
+            _refuse_twice(raw)
+    return found
+
+
+def _usual_keys(value: Any) -> int:
+    """How many keys it has, at least: its own, and those of objects in its lists and objects."""
+    if type(value) is not dict:
+        return 0
+    count = len(value)
+    for inner in value.values():
+        if type(inner) is dict:
+            count += len(inner)
+        elif type(inner) is list and inner and type(inner[0]) is dict:
+            for row in inner:
+                if type(row) is dict:
+                    count += len(row)
+    return count
+
+
+def _keys(value: Any, depth: int = 0) -> int:
+    """The same, of objects however they are nested, down to a depth that no request has."""
+    if depth == _DEEP:
+        return 0
+    if type(value) is dict:
+        return len(value) + sum(_keys(v, depth + 1) for v in value.values() if type(v) is dict or type(v) is list)
+    return sum(_keys(v, depth + 1) for v in value if type(v) is dict) if type(value) is list else 0
+
+
+def _refuse_twice(raw: bytes) -> None:
+    """The slow way, for texts with colons where keys have them."""
+    try:
+        # Numbers were read already; Python refuses very long ones.
+        json.loads(raw, object_pairs_hook=once_each, parse_int=len)
+    except (ValueError, RecursionError) as exc:
+        hint = "write each key of an object once, and nest less deeply"
+        raise RequestError(400, "json", f"the body is ambiguous: {exc}", hint=hint) from None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -47,10 +47,18 @@ def site_files(facts: SiteFacts, role: str, view: SiteView, *, served: bool = Fa
     for page in site_pages(seen, view.pages):
         yield page.path, render(page, shell)
     yield from site_exports(seen, view.pages)
+    if "models" in view.pages:
+        yield from training_charts(seen)
     for name, asset in _ASSETS.items():
         yield name, files("gitml.site").joinpath("assets", asset).read_bytes()
     told = {"format": _FORMAT, "role": role, "commit": facts.commit, "ledger": facts.ledger}
     yield MARKER, json.dumps(told, indent=1).encode() + b"\n"
+
+
+def training_charts(facts: SiteFacts) -> Iterator[tuple[str, bytes]]:
+    """Each picture once, in the order of the pages."""
+    details = (detail for model in facts.models for detail in model.details.values())
+    yield from {chart.file: chart.svg for detail in details for chart in detail.charts}.items()
 
 
 def site_shell(facts: SiteFacts, role: str, view: SiteView, *, served: bool) -> Mapping[str, Any]:

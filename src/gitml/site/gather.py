@@ -5,12 +5,12 @@ What is out of reach is noted, and the rest is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitml import clock
 from gitml.control.ledger import Here
@@ -40,10 +40,12 @@ from gitml.site.facts import (
 )
 from gitml.site.readbusiness import site_bias, site_causal, site_retrainings, site_returns
 from gitml.site.readchanges import SiteHistory, person, site_history, stamp, versions_of
+from gitml.site.readcharts import ChartPlaces, with_charts
 from gitml.site.readkpis import signed_kpi_days, site_impacts, site_kpis
 from gitml.site.readlooks import site_looks, site_trials
 from gitml.site.readreviews import reviewed
 from gitml.site.readserved import HOUR, WEEK, site_servers, site_traffic
+from gitml.site.readsizing import sized
 from gitml.site.readstages import site_feeds, site_stages
 from gitml.site.readstates import (
     shut_gates,
@@ -57,7 +59,11 @@ from gitml.site.readstates import (
 from gitml.site.readversions import PAGES_PER_MODEL, models
 from gitml.site.versionfacts import SiteModel
 from gitml.spec import Application, Policy
+from gitml.spec.dvcconfig import DVC_CONFIG
 from gitml.spec.reviews import ReviewPeriods
+
+if TYPE_CHECKING:
+    from gitml.dvc.remotes import Depot
 
 T = TypeVar("T")
 
@@ -262,7 +268,26 @@ class _Gathering:
         declared = application.models if application else {}
         rules = policy.reviews if policy else ReviewPeriods()
         periods = {name: rules.within(model) for name, model in declared.items()}
-        return tuple(reviewed(m, events, periods.get(m.name), self.source.now) for m in found)
+        drawn = with_charts(found, ChartPlaces(tuple(self._depots())))
+        return tuple(sized(reviewed(m, events, periods.get(m.name), self.source.now), events) for m in drawn)
+
+    def _depots(self) -> Iterator[Callable[[], Depot]]:
+        """Opened only where a version has charts: DVC takes a second to load."""
+
+        def cache() -> Depot:
+            from gitml.dvc.remotes import cache_depot
+
+            return cache_depot(self.source.root)
+
+        def remotes() -> Depot:
+            from gitml.dvc.addresses import own_remotes, places_of
+            from gitml.dvc.remotes import depot
+
+            return depot(places_of(self.main.file(DVC_CONFIG) or b"", own_remotes()))
+
+        yield cache
+        if self.source.place and not self.source.offline:
+            yield remotes
 
 
 def _out_of_reach(exc: GitmlError) -> str:

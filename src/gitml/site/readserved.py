@@ -82,6 +82,7 @@ def _server(environment: str, agent: str, told: Mapping[int, Sequence[ServedDeta
         environment=environment,
         until=stamp(max(one.until for ago in told for one in told[ago])),
         hours=sum(ago < DAY for ago in told),
+        untold=max(told) - min(told) + 1 - len(told),
         uptime=_share(day, "up"),
         restarts=sum(one.restarts for one in day),
         cpu=_share(day, "cpu"),

@@ -17,10 +17,11 @@ from gitml.dvc.lockentries import Content
 from gitml.errors import GitmlError
 from gitml.refs import NAME, VERSION
 from gitml.registry.difference import DiffLine, lineage_changes
-from gitml.registry.record import Record, parse_record
+from gitml.registry.record import Packages, Record, parse_record
 from gitml.registry.resolve import Deployed, deployed
 from gitml.registry.store import Found, record_path
 from gitml.site.versionfacts import (
+    ChartFolder,
     SiteColumn,
     SiteMetric,
     SiteModel,
@@ -213,7 +214,7 @@ def _detail(
         artifact=record.artifact,
         artifact_sha256=artifact.sha256,
         artifact_size=artifact.size,
-        packages=f"{packages.path} {packages.sha256[:8]}, Python {packages.python}" if packages else "",
+        packages=_packages(packages) if packages else "",
         before=before.version if before else "",
         metrics=tuple(_metrics(record, before, model)),
         stages=tuple(_stages(record)),
@@ -221,7 +222,20 @@ def _detail(
         data=tuple(_tables(record)),
         data_until=str(signature.get("data_until") or ""),
         changes=changes,
+        chart_folder=_chart_folder(record),
     )
+
+
+def _chart_folder(record: Record) -> ChartFolder | None:
+    path = record.roles.get("charts", "")
+    kept, file = record.contents().get(path), record.files.get(path)
+    return ChartFolder(path, kept.digest, file.sha256, file.size) if kept and file else None
+
+
+def _packages(told: Packages) -> str:
+    driver = f"driver {told.driver}" if told.driver else ""
+    parts = f"{told.path} {told.sha256[:8]}", f"Python {told.python}", *(told.gpus or ()), driver
+    return ", ".join(part for part in parts if part)[:_MOST_TEXT]
 
 
 def _metrics(record: Record, before: Record | None, model: Model) -> Iterator[SiteMetric]:

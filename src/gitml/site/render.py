@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,8 +19,37 @@ from gitml.reports.escape import clip, is_plain_url, path_in_url, visible
 from gitml.reports.figures import MINUS, decimals, figure, plural, share, signed
 from gitml.site.charts import sparkline
 
-# No script, nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
+# Nothing from elsewhere, no form that leads away. Of `file:` pages 'self' is any file of this machine.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+# Rows of a table that is worth sorting. Of versions and deployments there are hundreds of pages, and the script is a
+# third of the smallest: they have it where a table is longer than a screen.
+_LONG_TABLE, _LONGER_THAN_A_SCREEN = 8, 40
+_OF_HUNDREDS = frozenset({"models-version.html", "changes-deployment.html"})
+
+
+@cache
+def table_script() -> Markup:
+    """Sorts and searches long tables; what it does is in assets/tables.js, whose indents and comments stay there."""
+    lines = files("gitml.site").joinpath("assets", "tables.js").read_text(encoding="utf-8").split("\n")
+    kept = "\n".join(line for raw in lines if (line := raw.strip()) and not line.startswith("//"))
+    return Markup(kept)  # noqa: S704  a file of this package, as it is
+
+
+@cache
+def script_policy() -> str:
+    """That of a page with a long table. By its digest that script may run and no other one, wherever it lies."""
+    digest = base64.b64encode(hashlib.sha256(table_script().encode()).digest()).decode()
+    return f"{POLICY}; script-src 'sha256-{digest}'"
+
+
+def _has_long_table(body: str, template: str) -> bool:
+    """Whether the page has a table with a head that is worth sorting.
+
+    >>> _has_long_table("<table><thead><tr><th>a</thead><tbody>" + 8 * "<tr><td>1", "audit.html")
+    True
+    """
+    least = _LONGER_THAN_A_SCREEN if template in _OF_HUNDREDS else _LONG_TABLE
+    return any(table.partition("</table>")[0].count("<tr>") > least for table in body.split("<table><thead>")[1:])
 
 
 @dataclass(frozen=True)
@@ -65,6 +97,7 @@ def environment() -> Environment:
         sparkline=sparkline,
         money=_money,
         ratio=_ratio,
+        has_long_table=_has_long_table,
     )
     return made
 
@@ -76,7 +109,8 @@ def render(page: SitePageFile, shell: Mapping[str, Any]) -> bytes:
     links = PageLinks(root, str(shell["home"]), str(shell["commit"]), str(shell["folder"]))
     template = environment().get_template(page.template)
     told = {"navigation": _navigation(root, page.group, shell["pages"]), **shell, **page.data}
-    text = template.render(page=page, root=root, link=links, policy=POLICY, **told)
+    policies = {"policy": POLICY, "script_policy": script_policy(), "script": table_script()}
+    text = template.render(page=page, root=root, link=links, **policies, **told)
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -18,14 +18,15 @@ from gitml.errors import GitmlError, OutsideError
 from gitml.site.build import site_files, site_shell
 from gitml.site.facts import SiteFacts
 from gitml.site.pageschanges import between_page
-from gitml.site.render import POLICY, render
+from gitml.site.render import render, script_policy
 from gitml.site.views import seen_through
 from gitml.spec.views import SiteView
 
 _LOOPBACK = "127.0.0.1"
 _NAMES = ("127.0.0.1", "localhost")
 _HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    # Each page says itself whether its script may run.
+    "Content-Security-Policy": f"{script_policy()}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",

@@ -34,12 +34,14 @@ class VersionDay:
 @dataclass(frozen=True)
 class ServerDay:
     """One agent's server in the last day. ``uptime``: share of the time that was watched; ``cpu``: processors in use on
-    average; ``memory``: the most bytes. ``hours``: of the 24 those of which something was told."""
+    average; ``memory``: the most bytes. ``hours``: of the 24 those of which something was told; ``untold``: hours
+    of the week between the first and the last of which nothing was, as the server stood still or its word was lost."""
 
     agent: str
     environment: str
     until: str
     hours: int
+    untold: int
     uptime: float
     restarts: int
     cpu: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -83,8 +84,40 @@ class SiteSlice:
 
 
 @dataclass(frozen=True)
+class ChartFolder:
+    """Where a version's charts are kept: ``dvc`` is DVC's digest of them, ``sha256`` what its record says of them."""
+
+    path: str
+    dvc: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class TrainingChart:
+    """A chart that the training of a version drew, as SVG, with its size in pixels. ``told`` is all that its spec says,
+    so that a role which may not see a name in it does not get the picture."""
+
+    name: str
+    title: str
+    svg: bytes
+    width: int
+    height: int
+    told: str
+
+    @property
+    def file(self) -> str:
+        """In the site; equal pictures are one file."""
+        return f"charts/{hashlib.sha256(self.svg).hexdigest()[:20]}.svg"
+
+
+@dataclass(frozen=True)
 class VersionDetail:
-    """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment."""
+    """One version in full. ``before`` is the version before it, ``champion`` the one in the last environment.
+
+    ``charts_note`` says why charts that it has are not among ``charts``.
+    ``sizing``: what it takes of a machine, as the newest signed trial measured it, in words.
+    """
 
     model: str
     version: str
@@ -108,6 +141,10 @@ class VersionDetail:
     data_until: str = ""
     changes: Mapping[str, tuple[DiffLine, ...]] = field(default_factory=dict)
     slices: tuple[SiteSlice, ...] = ()
+    chart_folder: ChartFolder | None = None
+    charts: tuple[TrainingChart, ...] = ()
+    charts_note: str = ""
+    sizing: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
+from gitml.reports.figures import plural
 from gitml.site.facts import SiteFacts, SiteStage
 from gitml.site.versionfacts import SiteModel, VersionDetail
 from gitml.site.watchfacts import SiteLook
@@ -27,6 +28,8 @@ def seen_through(facts: SiteFacts, view: SiteView) -> SiteFacts:
         facts = replace(facts, kpis=(), impacts=(), returns=(), causal={})
     kept = _without_columns(_without_models(facts, models), columns, frozenset(facts.private))
     words = {facts.application, *(one.name for one in facts.environments), *(m.name for m in kept.models)}
+    # Nothing can be taken out of a picture, so that one which tells of anything hidden is left out.
+    kept = _without_charts(kept, models | columns | frozenset(facts.private))
     return _redacted(kept, (models | columns) - words)
 
 
@@ -145,12 +148,31 @@ def _look(look: SiteLook, hidden: frozenset[str]) -> SiteLook:
     return replace(look, drift=drift, quality=tuple(one for one in look.quality if one.column not in hidden))
 
 
+def _without_charts(facts: SiteFacts, names: frozenset[str]) -> SiteFacts:
+    pattern = _any_of(names)
+    if not names or not any(detail.charts for model in facts.models for detail in model.details.values()):
+        return facts
+
+    def kept(detail: VersionDetail) -> VersionDetail:
+        charts = tuple(one for one in detail.charts if not pattern.search(one.told))
+        left_out = len(detail.charts) - len(charts)
+        note = f"{plural(left_out, 'chart')} of what this page may not show." if left_out else ""
+        return replace(detail, charts=charts, charts_note=" ".join(filter(None, (detail.charts_note, note))))
+
+    models = (replace(m, details={name: kept(d) for name, d in m.details.items()}) for m in facts.models)
+    return replace(facts, models=tuple(models))
+
+
+def _any_of(names: frozenset[str]) -> re.Pattern[str]:
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    return re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])", re.IGNORECASE)
+
+
 def _redacted(facts: SiteFacts, names: frozenset[str]) -> SiteFacts:
     """Sentences of reports, titles of commits, and the like may name what is hidden."""
     if not names:
         return facts
-    longest_first = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
-    pattern = re.compile(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])", re.IGNORECASE)
+    pattern = _any_of(names)
     return cast(SiteFacts, _mapped(facts, lambda text: pattern.sub(HIDDEN, text)))
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from gitml.fields import EnvironmentName, FileSection, Flag, WrongValueError
 
 MEMORY = "[1-9][0-9]{0,5}[mg]"
-BatchEngine = Literal["local", "spark", "ray"]
+BatchEngine = Literal["local", "spark", "ray", "flink"]
 
 
 class BatchRun(FileSection):
@@ -18,7 +18,8 @@ class BatchRun(FileSection):
 
     engine: BatchEngine = Field("local", description="What runs it; all but `local` come with `gitml env ENGINE`.")
     master: Annotated[str, Field(max_length=500, pattern=r"^[A-Za-z0-9\[][!-~]*$")] | None = Field(
-        None, description="Address of the cluster, such as spark://host:7077 or host:6379; without it, this machine."
+        None,
+        description="Address of the cluster, such as spark://host:7077 or host:6379; without it, this machine.",
     )
     memory: Annotated[str, Field(pattern=rf"^{MEMORY}$")] | None = Field(
         None, description="Memory of a process of the engine, such as 4g."

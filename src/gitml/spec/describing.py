@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from gitml.errors import Problem, SpecError
 from gitml.fields import Flag, WrongValueError, shown
+from gitml.jsontext import once_each
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key
 
@@ -112,7 +113,7 @@ def _keys(data: Any, above: Key) -> Iterator[Key]:
 def problems_in(role: str, raw: bytes, path: str) -> list[Problem]:
     """What is wrong in one of the files DESCRIBING; its keys count lists from 0."""
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as exc:
         return [Problem(path, 0, "", f"is not JSON: {exc}", "the stage that writes it must mend it")]
     try:

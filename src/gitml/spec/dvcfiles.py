@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from gitml.errors import Problem, SpecError
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, LockStage, OutOptions, StageBody
-from gitml.spec.templates import UnresolvedError, expand, resolve_text
+from gitml.spec.templates import UnresolvedError, expand, look_up_all, resolve_text
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key, read
 
@@ -205,7 +205,8 @@ class _Site:
                 self.problems.append(self.document.problem(key, told, "loop over words, without @"))
 
     def refuse(self, key: Key, exc: UnresolvedError) -> None:
-        hint = f"define it in {PARAMS_FILE} or under vars, or write the value out"
+        file = posixpath.join(self.folder, PARAMS_FILE)
+        hint = f"define it in {file} or under vars, or write the value out"
         self.problems.append(self.document.problem(key, str(exc), hint))
 
 
@@ -263,6 +264,8 @@ def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, A
             **scope,
             **_scope(site.document, site.reader, body.vars, (*key, "vars"), wdir, site.problems),
         }
+    for command in body.cmd:
+        look_up_all(command, scope)
     deps = {_place(wdir, d, scope): (*key, "deps", i) for i, d in enumerate(body.deps)}
     outs: dict[str, Out] = {}
     for out in _outs(body, key, wdir, scope):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -258,6 +259,7 @@ def load_policy(root: Path) -> Policy:
     return _checked(read(root / POLICY, POLICY))
 
 
+@lru_cache(maxsize=16)  # one commit's file is asked for by every part that reads it, and takes longer than all else
 def parse_policy(content: bytes, file: str = POLICY) -> Policy:
     """The same from bytes, as they stand in a commit of the base branch."""
     return _checked(parse(content, file))

@@ -21,7 +21,7 @@ Period = Annotated[Duration, AfterValidator(_at_least_a_day)]
 
 
 class Retention(FileSection):
-    """Periods; what is older is deleted by the job `gitml ci subjects`, a whole day at a time."""
+    """Periods; what is older is deleted by the job `gitml ci subjects carry-out`, a whole day at a time."""
 
     requests: Period | None = Field(None, description="Requests and answers, with the sketches of them.")
     labels: Period | None = Field(None, description="Labels that came for them.")

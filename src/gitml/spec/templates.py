@@ -33,6 +33,12 @@ def resolve_text(text: str, scope: Mapping[str, Any]) -> str:
     return _as_text(resolve(text, scope), text.removeprefix("${").removesuffix("}"))
 
 
+def look_up_all(text: str, scope: Mapping[str, Any]) -> None:
+    """Raises UnresolvedError for a template in a command, where DVC writes mappings out as options."""
+    for found in _TEMPLATE.finditer(text):
+        _lookup(found["inner"], scope)
+
+
 def _as_text(value: Any, name: str) -> str:
     if isinstance(value, Mapping | list):
         raise UnresolvedError(

@@ -60,6 +60,10 @@ def dotted(key: Key) -> str:
     return text
 
 
+# At the root, and nowhere else.
+_FIRST = ("gitml.yaml", "policy.yaml", "dvc.yaml", "params.yaml")
+
+
 def read(path: Path, file: str, *, empty: bool = False) -> Document:
     """The file at ``path``, called ``file`` in problems. Raises SpecError with all that is wrong."""
     try:
@@ -69,7 +73,8 @@ def read(path: Path, file: str, *, empty: bool = False) -> Document:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise SpecError([Problem(file, 0, "", "the file is missing", "gitml init writes a first one")]) from None
+        hint = "gitml init writes a first one" if file in _FIRST else "write it, or take its name out where it is named"
+        raise SpecError([Problem(file, 0, "", "the file is missing", hint)]) from None
     except ValueError:
         raise SpecError([Problem(file, 0, "", "no file can have this name")]) from None
     except OSError as exc:

@@ -122,7 +122,7 @@ class KafkaBroker:
             raw = self._consumer.consume(most, seconds)
         except KafkaException as exc:
             raise OutsideError(f"Kafka gives no messages: {said(exc)}") from exc
-        return [_read(one) for one in raw if not _why_none(one)]
+        return [read_message(one) for one in raw if not is_no_message(one)]
 
     def send(self, answers: Sequence[StreamAnswer]) -> bool:
         if not self._received:
@@ -210,7 +210,7 @@ def said(exc: KafkaException) -> str:
     return str(error.str() if isinstance(error, KafkaError) else error)
 
 
-def _why_none(message: Message) -> bool:
+def is_no_message(message: Message) -> bool:
     """The end of a partition is no message; any other error is nothing to go on with."""
     error = message.error()
     if error is None:
@@ -220,7 +220,7 @@ def _why_none(message: Message) -> bool:
     return True
 
 
-def _read(message: Message) -> StreamMessage:
+def read_message(message: Message) -> StreamMessage:
     told: Any = message.headers() or ()
     headers = {name: value for name, value in told if value is not None}
     kind, moment = message.timestamp()

@@ -31,6 +31,7 @@ class StreamGauges:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.messages = Counter("gitml_stream_messages", "Messages that were answered", registry=registry)
         self.dead = Counter("gitml_stream_dead_letters", "Messages that went to the dead letters", registry=registry)
+        self.labels = Counter("gitml_stream_labels", "Labels that were kept", registry=registry)
         self.again = Counter("gitml_stream_aborted", "Batches that were taken back and came again", registry=registry)
         self.lag = Gauge("gitml_stream_lag", "Messages that wait", registry=registry)
         self.seconds = Gauge("gitml_stream_batch_seconds", "From the receipt to the commit, last", registry=registry)

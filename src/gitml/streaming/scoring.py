@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.models.model import Answers, ModelError, UnknownWordError
-from gitml.models.signature import InputError, Rows
+from gitml.models.signature import InputError, Rows, said_unknown
 from gitml.serving import plainjson
 from gitml.serving.answering import misfit, outcome_of
 from gitml.serving.limits import Limits
@@ -59,10 +59,11 @@ class _Asking:
 
 
 class MessageScoring:
-    """Scores for what ``served`` is when it is called. ``limits``: those of one message, as of one request."""
+    """Scores for what ``served`` is when it is called. ``limits``: those of one message, as of one request. ``narrow``:
+    messages hold more than the versions take, as the rows of a table do."""
 
-    def __init__(self, metrics: Metrics, limits: Limits | None = None) -> None:
-        self._metrics, self._limits = metrics, limits or Limits()
+    def __init__(self, metrics: Metrics, limits: Limits | None = None, *, narrow: bool = False) -> None:
+        self._metrics, self._limits, self._narrow = metrics, limits or Limits(), narrow
 
     def scored(self, served: Served, messages: Sequence[StreamMessage]) -> ScoredMessages:
         """Never raises for what is in a message: that becomes a dead letter with the reason."""
@@ -75,7 +76,7 @@ class MessageScoring:
         return ScoredMessages(tuple(_answer(served, one) for one in asking), tuple(events))
 
     def _read(self, served: Served, message: StreamMessage) -> _Asking:
-        own = message.headers.get("x-request-id", b"").decode("latin-1")
+        own = message.headers.get("x-request-id", b"").decode(errors="replace")
         one = _Asking(message, own or str(message.position), arm=served.unrouted)
         try:
             one.asked = self._asked(one)
@@ -112,7 +113,8 @@ class MessageScoring:
     def _encoded(self, served: Served, asked: AskedRows, variant: Variant) -> Rows:
         signature = variant.model.signature
         try:
-            return asked.encoded(signature, narrow=signature.inputs != served.champion.model.signature.inputs)
+            narrow = self._narrow or signature.inputs != served.champion.model.signature.inputs
+            return asked.encoded(signature, narrow=narrow)
         except InputError as exc:
             raise misfit(exc) from None
 
@@ -208,10 +210,12 @@ def _answer(served: Served, one: _Asking) -> StreamAnswer:
     headers |= {f"gitml-{name}": head[name].encode() for name in ("model", "version", "variant")}
     headers["gitml-digest"] = variant.digest.encode()
     signature = variant.model.signature
+    unknown = signature.unknown(one.rows) if one.rows is not None else {}
     if one.is_arrow:
         headers["content-type"] = ARROW
+        if unknown:
+            headers["gitml-warnings"] = "; ".join(said_unknown(unknown)).encode()
         return StreamAnswer(position, one.message.key, _to_arrow(outputs(signature, one.answers)), headers)
-    unknown = signature.unknown(one.rows) if one.rows is not None else {}
     return StreamAnswer(position, one.message.key, plainjson.answer(head, signature, one.answers, unknown), headers)
 
 
@@ -220,9 +224,12 @@ def _arrow(body: bytes, limits: Limits) -> AskedRows:
     try:
         with pa.ipc.open_stream(io.BytesIO(body)) as reader:
             table = reader.read_all()
+        doubled = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
+        if doubled is not None:
+            raise ValueError(f"it has two columns {doubled[:100]}")
         columns = table.to_pydict()
     except (pa.ArrowException, ValueError, OSError) as exc:
-        raise RequestError(400, "arrow", f"the value is no stream of Arrow: {exc}"[:300]) from None
+        raise RequestError(400, "arrow", f"the value cannot be read as a stream of Arrow: {exc}"[:300]) from None
     plainjson.bounded(table.num_rows, limits)
     return AskedRows(None, columns, "", None)
 

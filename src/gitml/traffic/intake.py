@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from gitml import clock
 from gitml.errors import OutsideError, UsageError
+from gitml.jsontext import once_each
 from gitml.traffic.events import BusinessEvent, EventStore
 from gitml.traffic.labels import Label, LabelStore
 
@@ -70,7 +71,7 @@ def _receive(
     body: bytes, key: str, read: Callable[[int, Any], T | WrongEntry], keep: Callable[[list[T]], int]
 ) -> tuple[int, dict[str, Any]]:
     try:
-        data = json.loads(body)
+        data = json.loads(body, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as exc:
         return 400, {"error": f"the body is not JSON: {exc}"}
     entries = data.get(key) if isinstance(data, dict) else None

@@ -16,6 +16,7 @@ from gitml.dvc.repository import Dvc
 from gitml.errors import FailedError, Problem, SpecError, UsageError
 from gitml.git.commands import Git
 from gitml.governance.indexing import index_subjects, ours_alone
+from gitml.gpus import driver_of, models_of
 from gitml.pipelines import clone
 from gitml.pipelines.environment import stage_environment
 from gitml.pipelines.fetching import without_data
@@ -336,4 +337,10 @@ def _packages(root: Path, model: Model, python: str) -> Packages | None:
     if not model.packages:
         return None
     found = fingerprint(root / model.packages)
-    return Packages(path=model.packages, sha256=found.sha256, python=python or python_version())
+    return Packages(
+        path=model.packages,
+        sha256=found.sha256,
+        python=python or python_version(),
+        gpus=models_of() or None,
+        driver=driver_of() or None,
+    )

@@ -15,6 +15,7 @@ from gitml.control.mainline import SPEC, Mainline
 from gitml.control.shelf import MainShelf
 from gitml.dvc.remotes import Depot
 from gitml.errors import FailedError, GitmlError, InconclusiveError, IntegrityError
+from gitml.models.modelcost import sizing
 from gitml.models.parity import Parity, compared
 from gitml.models.quarantine import Quarantine
 from gitml.registry.record import Record
@@ -72,7 +73,7 @@ def _tried(shelf: TrialShelf, record: Record) -> tuple[Result, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="gitml-model-") as folder:
         loader = _loader(shelf, record, Path(folder))
         try:
-            model = loader.opened(record).model
+            version = loader.opened(record)
             columns = loader.samples(record)
         except (IntegrityError, FailedError) as exc:
             return "failed", {"reason": exc.message.splitlines()[0][:500]}
@@ -81,7 +82,8 @@ def _tried(shelf: TrialShelf, record: Record) -> tuple[Result, dict[str, Any]]:
         except ImportError as exc:
             return "inconclusive", {"reason": f"the package {exc.name} is not installed here"}
         try:
-            return _measured(model, columns)
+            result, details = _measured(version.model, columns)
+            return result, {**details, "sizing": sizing(version.model, version.seconds)}
         except GitmlError as exc:
             return "failed", {"reason": exc.message.splitlines()[0][:500]}
 

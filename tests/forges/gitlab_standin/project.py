@@ -52,7 +52,7 @@ def set_project(ask: Ask) -> Any:
     ask.needs("admin")
     ask.world.needs_pipeline = bool(ask.body.get("only_allow_merge_if_pipeline_succeeds", ask.world.needs_pipeline))
     ask.world.override = ask.body.get("ci_pipeline_variables_minimum_override_role", ask.world.override)
-    return project(ask)
+    return {name: value for name, value in project(ask).items() if name != "permissions"}
 
 
 @op("GET", f"{_ID}/members/all/{{user_id}}")

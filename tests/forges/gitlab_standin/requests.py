@@ -114,7 +114,7 @@ def merge_request_versions(ask: Ask) -> Any:
 @op("GET", f"{_MR}/approvals")
 def merge_request_approvals(ask: Ask) -> Any:
     record_of(ask)
-    return {"iid": ask.iid, "approved": bool(found := shapes.approving(ask)), "approved_by": found}
+    return {"approved": bool(found := shapes.approving(ask)), "approved_by": found}
 
 
 @op("GET", f"{_MR}/reviewers")

@@ -19,9 +19,16 @@ def deployments(ask: Ask) -> Any:
     return [d for d in reversed(ask.world.deployments.values()) if wanted in ("", d["environment"]["name"])]
 
 
+def _wanted(ask: Ask) -> str:
+    if ask.body["status"] not in ("running", "success", "failed", "canceled"):
+        raise RefusedError(400, "status does not have a valid value")
+    return str(ask.body["status"])
+
+
 @op("POST", f"{_ID}/deployments")
 def deploy(ask: Ask) -> Any:
     ask.needs("write")
+    _wanted(ask)
     number, sha = len(ask.world.deployments) + 1, ask.body["sha"]
     if ask.hub.session.host.history().find(sha) is None or not re.fullmatch(r"[\w /.${}-]+", ask.body["environment"]):
         raise RefusedError(400, {"sha": ["The commit does not exist"]})
@@ -42,8 +49,11 @@ def deployment(ask: Ask) -> Any:
 @op("PUT", f"{_ID}/deployments/{{deployment_id}}")
 def change_deployment(ask: Ask) -> Any:
     ask.needs("write")
-    found = deployment(ask)
-    found["status"] = ask.body["status"]
+    found, status = deployment(ask), _wanted(ask)
+    if status in ("running", found["status"]):
+        # There is no way to what it is already, nor back to running.
+        raise RefusedError(400, f"Status cannot transition via {status}")
+    found["status"] = status
     return found
 
 

@@ -10,11 +10,12 @@ import threading
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
+from forges.gitlab_standin import description
 from forges.gitlab_standin.operations import OPERATIONS
 from forges.gitlab_standin.world import Ask, RefusedError, World
 from gitml.files import write_file
@@ -28,10 +29,14 @@ _PATHS = {key: re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", key[1])) for ke
 
 @dataclass(frozen=True)
 class Standin:
-    """``url`` is its address; ``add`` puts a project in, which tokens of ``token_of`` may use."""
+    """``url`` is its address; ``add`` puts a project in, which tokens of ``token_of`` may use.
+
+    ``differences``: what GitLab's own description would say of its requests and answers, where a copy is there.
+    """
 
     url: str
     worlds: dict[str, World]
+    differences: set[str] = field(default_factory=set)
 
     def token_of(self, forge: MemoryForge, login: str) -> str:
         return f"{TOKEN}{login}:{forge.repository}"
@@ -46,20 +51,26 @@ class Standin:
 @contextmanager
 def standing() -> Iterator[Standin]:
     worlds: dict[str, World] = {}
-    handler = type("Handler", (_Handler,), {"worlds": worlds})
+    found: set[str] = set()
+    handler = type("Handler", (_Handler,), {"worlds": worlds, "differences": found})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield Standin(f"http://127.0.0.1:{server.server_port}", worlds)
+        yield Standin(f"http://127.0.0.1:{server.server_port}", worlds, found)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
+def status_of(method: str, answer: Any) -> int:
+    return 204 if answer is None else {"POST": 201}.get(method, 200)
+
+
 class _Handler(BaseHTTPRequestHandler):
     worlds: Mapping[str, World] = {}
+    differences: ClassVar[set[str]] = set()
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -123,10 +134,24 @@ class _Handler(BaseHTTPRequestHandler):
                     ask.hub.merges.under("-")  # what came by a push is noticed
                     if template.startswith("/projects/{id}"):
                         _ = ask.project
-                    answer = OPERATIONS[method, template](ask)
+                    answer = self._answered((method, template), ask)
                 self._send(method, answer, query)
                 return
         raise RefusedError(404, "404 Not Found")
+
+    def _answered(self, asked: description.Operation, ask: Ask) -> Any:
+        """What GitLab's own description does not know of it is kept."""
+        try:
+            answer = OPERATIONS[asked](ask)
+        except RefusedError as exc:
+            self._compare(asked, ask, exc.status, exc.message)
+            raise
+        self._compare(asked, ask, status_of(asked[0], answer), answer)
+        return answer
+
+    def _compare(self, asked: description.Operation, ask: Ask, status: int, answer: Any) -> None:
+        if description.is_there():
+            self.differences.update(description.differences(asked, ask.path, ask.body, status, answer))
 
     def _send(self, method: str, answer: Any, query: dict[str, list[str]]) -> None:
         if isinstance(answer, bytes):
@@ -138,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
             counts = {"X-Page": str(page), "X-Per-Page": str(size), "X-Total": str(len(answer))}
             self._json(200, answer[(page - 1) * size : page * size], {**counts, **({"Link": link} if link else {})})
         else:
-            self._json(204 if answer is None else {"POST": 201}.get(method, 200), answer)
+            self._json(status_of(method, answer), answer)
 
     def _json(self, status: int, answer: Any, headers: Mapping[str, str] | None = None) -> None:
         content = b"" if answer is None else json.dumps(answer).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,35 @@ def broken_words(chrome: Chrome, width: int) -> list[str]:
     asked = {"expression": _BROKEN, "returnByValue": True}
     found: list[str] = chrome.execute_cdp_cmd("Runtime.evaluate", asked)["result"]["value"]
     return found
+
+
+# Scroll bars of a desktop take some of the width, those of a phone do not.
+_SCROLL_BAR = 20
+_MEASURED = """
+document.readyState == "complete" && location.href == %s
+  ? [document.documentElement.clientWidth, document.documentElement.scrollWidth] : null
+"""
+
+
+def opened_width(chrome: Chrome, url: str, width: int) -> int:
+    """Open a page on a screen of this width (pixels), and say how wide it is.
+
+    Without scripts the driver may return while the page before is still there, and a page that loads on a busy machine
+    may have the size of the window: what is measured is this page, once it is there and has the screen's width.
+    """
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    asked = {"expression": _MEASURED % json.dumps(url), "returnByValue": True}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    chrome.get(url)
+
+    def measured(driver: Chrome) -> list[int] | None:
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        found: list[int] | None = driver.execute_cdp_cmd("Runtime.evaluate", asked)["result"].get("value")
+        return found if found and width - _SCROLL_BAR < found[0] <= width else None
+
+    found = WebDriverWait(chrome, 30, poll_frequency=0.05).until(measured, f"{url} is never there, {width} wide")
+    assert found
+    return found[1]
 
 
 def press(chrome: Chrome, css: str) -> None:

@@ -20,6 +20,9 @@ from gitml_sandbox.forge.repos import Repo
 from sandbox import description
 from sandbox.forge_kit import Kit, git
 
+# Whom to trust takes 10 ms to read, and these sandboxes are asked without TLS.
+_UNREAD = httpx.create_ssl_context(verify=False)
+
 PATIENCE = 30.0
 
 
@@ -127,7 +130,7 @@ class Works:
         """A call of REST below the repository; `checked` judges the answer by GitHub's description."""
         url = f"{self.kit.url}/api/v3/repos/{self.repo.full_name}{path}"
         headers = {"Authorization": f"token {self.kit.token.get(token, token)}"}
-        response = httpx.request(method, url, json=body, headers=headers, timeout=30)
+        response = httpx.request(method, url, json=body, headers=headers, timeout=30, verify=_UNREAD)
         return description.check(response) if checked else response
 
     def pull(self, branch: str, *, base: str = "main", head: str = "", token: str = "ada") -> dict[str, Any]:

@@ -179,6 +179,8 @@ def _graphql(ada: Api, olga: Api, node: str) -> None:
     for wrong in ("", "x", "UHVsbFJlcXVlc3Q6OTk5OQ", node[:4]):
         assert ready(ada, wrong)["errors"][0]["type"] == "NOT_FOUND"
     assert ask(ada, "addStar", node)["errors"][0]["type"] == "UNDEFINED"
+    who = {"query": "query UserCurrent{viewer{login}}"}  # of `gh auth status`
+    assert ada.http.post("/api/graphql", headers=ada.headers, json=who).json() == {"data": {"viewer": {"login": "ada"}}}
     assert ada.http.post("/api/graphql", json={"query": "{viewer}"}).status_code == 401
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
+
 from sandbox.runner_kit import Works
 
 EVERYTHING = """
@@ -56,6 +58,7 @@ def test_the_life_of_a_pull_request(works: Works) -> None:
     assert {r["event"] for r in works.runs()} == {"pull_request", "pull_request_review"}
 
 
+@pytest.mark.nightly
 def test_tags(works: Works) -> None:
     sha = works.flow(EVERYTHING)
     works.push({}, branch="x")

@@ -100,6 +100,7 @@ def test_cancel_ends_every_process_and_runs_what_always_runs(works: Works) -> No
     assert works.api("POST", path, checked=True).status_code == 409
 
 
+@pytest.mark.nightly
 def test_a_job_that_takes_too_long_is_cancelled_with_the_reason(works: Works) -> None:
     """Row run/timeout."""
     works.flow(
@@ -143,6 +144,7 @@ def test_one_runs_one_waits_and_a_newer_one_takes_its_place(works: Works) -> Non
     works.done(count=3)
 
 
+@pytest.mark.nightly
 def test_cancel_in_progress_ends_the_one_that_runs(works: Works) -> None:
     """Row run/concurrency, with cancel-in-progress."""
     works.flow(long("concurrency: {group: g, cancel-in-progress: true}"))
@@ -173,6 +175,7 @@ def test_a_cron_line_runs_when_the_clock_says_so(works: Works, clock: Clock) -> 
     assert len(works.runs()) == 1
 
 
+@pytest.mark.nightly
 def test_a_clock_that_is_turned_back_stops_no_schedule(works: Works, clock: Clock) -> None:
     """Nor does a day that never comes, in a workflow or in another repository."""
     job = "{runs-on: ubuntu-latest, steps: [{run: ls}]}"
@@ -227,6 +230,7 @@ def test_one_event_that_makes_no_sense_does_not_stop_those_behind_it(works: Work
     assert works.query("SELECT 1 FROM events WHERE handled_at IS NULL AND name = 'pull_request'") == []
 
 
+@pytest.mark.nightly
 def test_dispatch_with_typed_inputs(works: Works) -> None:
     works.flow(
         """
@@ -345,6 +349,7 @@ def test_after_a_kill_running_jobs_fail_with_a_reason_and_queued_ones_go_on(tmp_
             after.runner.stop()
 
 
+@pytest.mark.nightly
 def test_a_log_can_be_read_while_it_is_written_and_by_its_steps(works: Works) -> None:
     works.flow(long())
     job = running(works)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gitml_sandbox.actions import event_runs
 from gitml_sandbox.actions.runner import QUICK, Runner, machines
 from gitml_sandbox.server.serve import Options, serving
@@ -28,6 +30,7 @@ def test_an_event_starts_its_workflow_once_however_often_it_is_judged(kit: Kit, 
     assert [event_runs.handle(kit.sandbox, row, {}) for row in (*mine, mine[2])] == [0, 0, 1, 0]
 
 
+@pytest.mark.nightly
 def test_a_run_that_has_not_begun_gives_way_to_a_newer_one_of_its_group(works: Works) -> None:
     """No machine is free: three pushes end in one run, and nothing of the others ever runs."""
     gpu = "runs-on: [self-hosted, gpu], steps: [{run: ls}]"
@@ -68,6 +71,7 @@ def test_what_gave_way_says_nothing_about_the_commit_that_a_newer_run_judges(wor
     assert [r["conclusion"] for r in works.done(count=2)] == ["cancelled", "success"]
 
 
+@pytest.mark.nightly
 def test_a_quick_job_does_not_wait_for_a_long_one(tmp_path: Path) -> None:
     """One machine and the quick one: the gate passes two trainings by, and takes no place of theirs."""
     with serving(tmp_path / "state", Options(port=0, runner=False)) as running:

@@ -39,6 +39,7 @@ def test_opening_one(case: Case) -> None:
     assert stranger.status_code == 403
 
 
+@pytest.mark.nightly
 def test_from_a_fork(kit: Kit, case: Case, tmp_path: Path) -> None:
     fork = repos.create(kit.sandbox, kit.user("eve").id, case.repo.name, fork_of=case.repo)
     clone = kit.clone(fork, tmp_path / "fork", "eve")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gitml_sandbox.git.reading import FileDiff
 from gitml_sandbox.web import diff as web_diff
 from sandbox.forge_kit import Kit
@@ -25,6 +27,7 @@ def test_long_differences_are_cut() -> None:
     assert sum(len(f.lines) for f in web_diff.shown([diff_of(399, str(n)) for n in range(300)]).files) <= 4_000
 
 
+@pytest.mark.nightly
 def test_a_large_file_is_behind_a_link(kit: Kit, tmp_path: Path) -> None:
     case = Case(kit, tmp_path / "a")
     case.push("".join(f"{n}\n" for n in range(3_000)))

@@ -53,6 +53,7 @@ def test_a_review_ends_the_one_that_was_begun(case: Case) -> None:
     assert [(r["state"], r["body"]) for r in case.api("ada", "GET", "/reviews")] == [("APPROVED", "begun elsewhere")]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
 def test_each_way_to_merge(case: Case, method: str) -> None:
     case.push()
@@ -114,6 +115,7 @@ def test_all_reasons_are_on_the_page(case: Case) -> None:
     assert "conversation(s) must be resolved" in answer.text
 
 
+@pytest.mark.nightly
 def test_stale_approvals_after_a_push(case: Case) -> None:
     protect(case.kit, case.repo, ONE_REVIEW)
     case.review(browser(case.kit, "olga"), "APPROVE")
@@ -144,6 +146,7 @@ def test_nobody_without_a_login_changes_anything(case: Case) -> None:
     assert nobody.send(case.page, {"do": "comment", "body": "x"}).status_code == 401
 
 
+@pytest.mark.nightly
 def test_admins_pass_over_rules_only_when_they_say_so(case: Case) -> None:
     protect(case.kit, case.repo, ONE_REVIEW)
     ada = browser(case.kit, "ada")
@@ -160,6 +163,7 @@ def test_the_box_gives_nobody_else_a_right(case: Case) -> None:
     assert case.merge(browser(case.kit, "olga"), bypass="1").status_code == 405
 
 
+@pytest.mark.nightly
 def test_close_reopen_and_draft(case: Case) -> None:
     ada = browser(case.kit, "ada")
     assert ada.post(case.page, {"do": "comment", "body": "Not now", "then": "close"}).status_code == 303
@@ -178,6 +182,7 @@ def test_close_reopen_and_draft(case: Case) -> None:
     assert story.index("Not now") < story.index("reopened this") < story.index("marked this as ready")
 
 
+@pytest.mark.nightly
 def test_the_story_is_in_order_within_a_second(case: Case) -> None:
     """And whatever the clocks say: of comments, reviews and pushes, the one that came first stands first."""
     olga, home = browser(case.kit, "olga"), f"/repos{case.home}/issues/{case.number}/comments"
@@ -204,6 +209,7 @@ def test_an_empty_comment_and_what_was_typed(case: Case) -> None:
     assert "ä" * 65_537 in long.text
 
 
+@pytest.mark.nightly
 def test_comments_on_lines_and_their_resolution(case: Case) -> None:
     olga, ada, eve = (browser(case.kit, login) for login in ("olga", "ada", "eve"))
     form = olga.get(f"{case.page}/files?path=work.txt&side=RIGHT&line=2")
@@ -233,6 +239,7 @@ def test_comments_on_lines_and_their_resolution(case: Case) -> None:
     assert "resolved by ada" not in ada.get(case.page)
 
 
+@pytest.mark.nightly
 def test_dismissing_a_review(case: Case) -> None:
     protect(case.kit, case.repo, ONE_REVIEW)
     olga, ada = browser(case.kit, "olga"), browser(case.kit, "ada")
@@ -245,6 +252,7 @@ def test_dismissing_a_review(case: Case) -> None:
     assert "She is on holiday" in ada.get(case.page)
 
 
+@pytest.mark.nightly
 def test_a_force_push_is_told(case: Case) -> None:
     git(case.clone, "commit", "-q", "--amend", "-m", "Said better")
     git(case.clone, "push", "-q", "--force", "origin", "HEAD:work")
@@ -261,6 +269,7 @@ def test_statuses_lead_to_their_details(case: Case) -> None:
     assert 'href="https://ci.example/1" rel="nofollow noopener noreferrer"' in page
 
 
+@pytest.mark.nightly
 def test_pictures_of_a_report(case: Case) -> None:
     git(case.clone, "checkout", "-q", "--orphan", "pictures")
     (case.clone / "p.png").write_bytes(png(3, 3, lambda x, y: (9, 9, 9)))
@@ -276,6 +285,7 @@ def test_pictures_of_a_report(case: Case) -> None:
     assert ada.client.get(f"{case.home}/raw/pictures/p.png").headers["content-type"] == "image/png"
 
 
+@pytest.mark.nightly
 def test_a_conflict_is_a_reason(case: Case) -> None:
     git(case.clone, "checkout", "-q", "-B", "other", "origin/main")
     commit(case.clone, "work.txt", "other\n")
@@ -303,6 +313,7 @@ def test_addresses_of_checks(kit: Kit, case: Case) -> None:
     assert web_checks.local_url(Here, f"{kit.sandbox.base_url}/a/b") == "/a/b"  # type: ignore[arg-type]
 
 
+@pytest.mark.nightly
 def test_a_repository_without_ways_to_merge(case: Case) -> None:
     off = {"allow_merge_commit": False, "allow_squash_merge": False, "allow_rebase_merge": False}
     with case.kit.sandbox.store.write() as tx:

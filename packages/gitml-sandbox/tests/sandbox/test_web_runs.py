@@ -75,6 +75,7 @@ def test_pages_name_only_what_belongs_together(works: Works) -> None:
         ada.get(path, 404)
 
 
+@pytest.mark.nightly
 def test_a_log_can_be_followed_and_the_run_cancelled(works: Works) -> None:
     works.flow(
         """
@@ -120,6 +121,7 @@ def test_a_log_can_be_followed_and_the_run_cancelled(works: Works) -> None:
     works.done()
 
 
+@pytest.mark.nightly
 def test_a_reviewer_lets_a_job_into_its_environment(works: Works) -> None:
     now = works.kit.sandbox.now()
     with works.kit.sandbox.store.write() as tx:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gitml_sandbox.forge import repos
 from sandbox.forge_kit import Kit
 from sandbox.web_kit import Case, api, browser, check_accessible
 
 
+@pytest.mark.nightly
 def test_links_of_the_api_lead_somewhere(kit: Kit, tmp_path: Path) -> None:
     case = Case(kit, tmp_path / "a")
     full = f"/repos/{case.repo.full_name}"

@@ -100,6 +100,8 @@ def _environment(job: PlannedJob) -> dict[str, Yaml]:
     elif LOOKS_KEY in job.secrets:
         name = LOOKS
     elif ERASURES_KEY in job.secrets:
+        name = "gitml-erasures"
+    elif job.name == "carry-out":
         name = "gitml-subjects"
     elif job.bare:
         name = f"gitml-site-{job.name.removeprefix('publish-')}"
@@ -123,7 +125,7 @@ def _identity(source: CiSource, job: PlannedJob) -> tuple[dict[str, Yaml], list[
     if job.bare:
         role = job.name.removeprefix("publish-").upper().replace("-", "_").replace(".", "_")
         return sign_in(source, role=f"_SITE_{role}")
-    if job.name == "subjects" or _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
+    if job.name == "carry-out" or _environment(job).get("environment") == {"name": TRAFFIC, "action": "access"}:
         return sign_in(source, role="_TRAFFIC")
     reads = job.gives or job.name in ("gate", "collect")
     return sign_in(source, writes=job.name == "collect") if reads else ({}, [])

@@ -13,7 +13,7 @@ from gitml.ci.jenkins.layout import home_of, path_of
 
 # What has keys of its own lies in a folder of its own; all else of the default branch is in ``main``.
 PLACES = {"monitor": "looks", "replay": "looks", "export": "looks", "site": "site", "subjects": "subjects"}
-_OWN = "gitml-assets gitml-ledger gitml-looked gitml-looks gitml-served"
+_OWN = "gitml-assets gitml-ledger gitml-looked gitml-looks gitml-served gh-readonly-queue/*"
 
 
 def full_name(source: CiSource, kind: str) -> str:

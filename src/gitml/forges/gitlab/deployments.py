@@ -19,7 +19,9 @@ from gitml.forges.words import cut
 from gitml.http import HttpError
 
 _PREFIX = "deploy:"
-_STATUS = {"queued": "created", "pending": "created", "in_progress": "running", "success": "success"}
+# A deployment begins as running, and no step leads back to that: what comes before its end is told by notes alone.
+_RUNNING = "running"
+_STATUS = {"queued": _RUNNING, "pending": _RUNNING, "in_progress": _RUNNING, "success": "success"}
 _FIRST = re.compile(r"<!-- gitml:deployment (?P<id>\d+) (?P<task>\S+) (?P<payload>\{.*\}) -->")
 _REPLY = re.compile(r"<!-- gitml:state (?P<state>[a-z_]+) (?P<url>\S*) -->\s*(?P<said>.*)", re.S)
 
@@ -31,7 +33,7 @@ class GitlabDeployments:
     def create(self, new: NewDeployment) -> ForgeDeployment:
         ref = self._rest.one("GET", "").text("default_branch")
         body = {"environment": _place(new.environment, new.task), "sha": new.commit, "ref": ref, "tag": False}
-        made = self._rest.one("POST", "deployments", {**body, "status": "created"})
+        made = self._rest.one("POST", "deployments", {**body, "status": _RUNNING})
         number = made.number("id")
         payload = json.dumps(dict(new.payload), sort_keys=True).replace("--", "-\\u002d")
         words = f"<!-- gitml:deployment {number} {new.task} {payload} -->\n{cut(new.description) or new.task}"
@@ -39,7 +41,9 @@ class GitlabDeployments:
         return self._told(made)
 
     def say(self, deployment: int, state: DeploymentState) -> DeploymentState:
-        there = self._rest.one("PUT", f"deployments/{deployment}", {"status": _STATUS.get(state.state, "failed")})
+        there, status = self._rest.one("GET", f"deployments/{deployment}"), _STATUS.get(state.state, "failed")
+        if status not in (_RUNNING, there.text("status")):
+            self._rest.call("PUT", f"deployments/{deployment}", {"status": status})
         talk = self._talk(there)
         if talk is None:
             raise HttpError(f"what was said of deployment {deployment} is gone from its commit", "deploy it again")

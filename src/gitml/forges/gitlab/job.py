@@ -5,12 +5,9 @@ https://docs.gitlab.com/ci/variables/predefined_variables/
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
+from gitml.forges import payload
 from gitml.forges.gitlab.address import token_of
 from gitml.forges.job import ForgeJob, JobCause, PullEvent
 
@@ -42,12 +39,12 @@ def job(env: Mapping[str, str]) -> ForgeJob:
         default_branch=env.get("CI_DEFAULT_BRANCH", ""),
         ref=f"refs/heads/{branch}" if branch else env.get("CI_MERGE_REQUEST_REF_PATH", ""),
         commit=env.get("CI_COMMIT_SHA", ""),
-        run=_number(env.get("CI_PIPELINE_ID")),
+        run=payload.number(env.get("CI_PIPELINE_ID")),
         attempt=1 if env.get("CI_PIPELINE_ID") else 0,
         run_url=env.get("CI_PIPELINE_URL", ""),
         token=token_of(env) or env.get("CI_JOB_TOKEN", ""),
         actor=env.get("GITLAB_USER_LOGIN", ""),
-        actor_id=_number(env.get("GITLAB_USER_ID")),
+        actor_id=payload.number(env.get("GITLAB_USER_ID")),
         inside=True,
         pull=pull,
     )
@@ -59,7 +56,7 @@ def run_page(home: str, run: int) -> str:
 
 
 def _own_pull(env: Mapping[str, str]) -> PullEvent | None:
-    number = _number(env.get("CI_MERGE_REQUEST_IID"))
+    number = payload.number(env.get("CI_MERGE_REQUEST_IID"))
     if not number:
         return None
     return PullEvent(
@@ -74,39 +71,19 @@ def _own_pull(env: Mapping[str, str]) -> PullEvent | None:
 
 
 def _told_pull(env: Mapping[str, str]) -> PullEvent | None:
-    try:
-        told = json.loads(Path(env[PAYLOAD]).read_bytes())
-    except (KeyError, OSError, ValueError, RecursionError):
+    told = payload.load(env, PAYLOAD)
+    if payload.at(told, "object_kind") not in ("merge_request", "note"):
         return None
-    if _at(told, "object_kind") not in ("merge_request", "note"):
-        return None
-    about = "object_attributes" if _at(told, "object_kind") == "merge_request" else "merge_request"
-    number = _number(_at(told, about, "iid"))
+    about = "object_attributes" if payload.at(told, "object_kind") == "merge_request" else "merge_request"
+    number = payload.number(told, about, "iid")
     if not number:
         return None
-    action = _text(told, "object_attributes", "action")
+    action = payload.text(told, "object_attributes", "action")
     return PullEvent(
         number,
         _ACTIONS.get(action, action),
-        branch=_text(told, about, "source_branch"),
-        commit=_text(told, about, "last_commit", "id"),
-        repository=_text(told, about, "source", "path_with_namespace"),
-        base=_text(told, about, "target_branch"),
+        branch=payload.text(told, about, "source_branch"),
+        commit=payload.text(told, about, "last_commit", "id"),
+        repository=payload.text(told, about, "source", "path_with_namespace"),
+        base=payload.text(told, about, "target_branch"),
     )
-
-
-def _at(value: Any, *path: str) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Any, *path: str) -> str:
-    found = _at(value, *path)
-    return found if isinstance(found, str) else ""
-
-
-def _number(value: Any) -> int:
-    """A positive whole number, in digits or as JSON has it; 0 for anything else."""
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    return int(text) if re.fullmatch(r"[1-9][0-9]{0,17}", text) else 0

@@ -13,32 +13,35 @@ from typing import Any
 
 import numpy as np
 
+from gitml.models.sharedarrays import Keep, as_they_are
 from gitml.models.sklearninside import is_known
 
 # Above this many rows the model's own way costs less than the copies of rows.
 MOST_ROWS = 256
 
 
-def boosted(model: Any, slow: Callable[[Any], Any], *, probabilities: bool) -> Callable[[Any], Any]:
+def boosted(
+    model: Any, slow: Callable[[Any], Any], *, probabilities: bool, keep: Keep = as_they_are
+) -> Callable[[Any], Any]:
     """A faster ``slow`` for few rows; ``slow`` itself for other models, and where the results are not equal."""
     if not type(model).__name__.startswith("HistGradientBoosting") or not is_known():
         return slow
     try:
-        fast = _fast(model, slow, probabilities=probabilities)
+        fast = _fast(model, slow, keep, probabilities=probabilities)
         return fast if fast and _equal(fast, slow, model.n_features_in_) else slow
     # A model that another release has fitted may be otherwise inside.
     except (AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError):
         return slow
 
 
-def _fast(model: Any, slow: Callable[[Any], Any], *, probabilities: bool) -> Callable[[Any], Any] | None:
+def _fast(model: Any, slow: Callable[[Any], Any], keep: Keep, *, probabilities: bool) -> Callable[[Any], Any] | None:
     from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
 
     trees = [tree for iteration in model._predictors for tree in iteration]  # noqa: SLF001
     if model.is_categorical_ is not None or not trees:
         return None
     width, per_iteration, count = model.n_features_in_, model.n_trees_per_iteration_, len(trees)
-    nodes = _one_tree([tree.nodes for tree in trees], width)
+    (nodes,) = keep([_one_tree([tree.nodes for tree in trees], width)])
     numbers = np.arange(count, dtype=np.float64)
     no_bits = np.zeros((0, 8), np.uint32)
     no_map = np.zeros(width + 1, np.uint32)

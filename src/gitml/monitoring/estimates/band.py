@@ -15,18 +15,11 @@ _DRAWS = 60
 _MOST = 20_000
 
 
-def variance(
-    method: Method, metric: str, reference: Evaluated, ratio: Floats, live: Rows, number: NDArray[np.int64], rows: int
-) -> float:
-    """Of realised minus estimated, if nothing but the inputs has changed: that of the reference being a sample of the
-    days it has (``number``: the period of each of its rows, which are left out in turn), and that of the window having
-    ``rows`` rows. NaN where the metric is not defined."""
-    return _of_reference(method, metric, reference, ratio, live, number) + _of_window(metric, reference, ratio, rows)
-
-
-def _of_reference(
+def variance_of_reference(
     method: Method, metric: str, reference: Evaluated, ratio: Floats, live: Rows, number: NDArray[np.int64]
 ) -> float:
+    """Of an estimate, because the reference is a sample of the days it has (``number``: the period of each of its rows,
+    which are left out in turn). NaN where the metric is not defined."""
     count = int(number.max()) + 1
     without = [
         method.estimate(metric, reference[number != period], ratio[number != period], live) for period in range(count)
@@ -35,8 +28,9 @@ def _of_reference(
     return (count - 1) / count * float(((found - found.mean()) ** 2).sum())
 
 
-def _of_window(metric: str, reference: Evaluated, ratio: Floats, rows: int) -> float:
-    """By drawing windows from the reference, as it is weighted (the bootstrap)."""
+def variance_of_window(metric: str, reference: Evaluated, ratio: Floats, rows: int) -> float:
+    """Of the realised metric, because the window has ``rows`` rows: by drawing windows from the reference, as it is
+    weighted (the bootstrap). NaN where the metric is not defined in most of them."""
     rng = np.random.default_rng(0)
     share, drawn = ratio / ratio.sum(), min(rows, _MOST)
     often = rng.multinomial(drawn, share, size=_DRAWS).astype(np.float64)

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from gitml.monitoring.estimates.answers import Estimated
 from gitml.monitoring.estimates.backtest import Backtest, backtest, periods
-from gitml.monitoring.estimates.band import variance
+from gitml.monitoring.estimates.band import variance_of_reference, variance_of_window
 from gitml.monitoring.estimates.density_ratio import density_ratio, overlap, within
 from gitml.monitoring.estimates.methods import METHODS
 from gitml.monitoring.estimates.rows import Evaluated, Rows, suited
@@ -51,7 +51,8 @@ class Estimator:
             return None
         value = method.estimate(metric, self.reference, ratio, live)
         number = periods(self.reference.rows.day, self.length)
-        sampled = variance(method, metric, self.reference, ratio, live, number, rows)
+        of_window = variance_of_window(metric, self.reference, ratio, rows)
+        sampled = of_window + variance_of_reference(method, metric, self.reference, ratio, live, number)
         error = self.tested.errors[chosen][metric]
         # A period that is longer than the window says too little of how far days differ.
         shorter = max(1.0, self.tested.days / max(1, len(np.unique(live.day))))
@@ -61,7 +62,18 @@ class Estimator:
         low, high = inside(metric, value - width, value + width)
         before = self.tested.as_before.get(metric, error)
         own = self.reference.metric(metric)
-        return Estimated(metric, chosen, value, low, high, error, before, own, share, self.tested.periods)
+        noise = math.sqrt(self._chance(ratio, of_window, rows) + self._disagreement(metric, ratio, live))
+        return Estimated(metric, chosen, value, low, high, error, before, own, share, self.tested.periods, noise)
+
+    def _chance(self, ratio: Floats, of_window: float, rows: int) -> float:
+        """Rows of the reference are a sample as those of the window are, worth as many as their weights leave."""
+        return of_window * (1 + rows / (overlap(ratio) * len(self.reference)))
+
+    def _disagreement(self, metric: str, ratio: Floats, live: Rows) -> float:
+        """All methods assume the same, so that what they differ by (a variance) is their error, not the world's."""
+        tested = [method for method in METHODS if metric in self.tested.errors.get(method.name, ())]
+        found = np.array([method.estimate(metric, self.reference, ratio, live) for method in tested])
+        return float(found.var(ddof=1)) if len(found) > 1 and np.isfinite(found).all() else 0.0
 
 
 def estimator(reference: Evaluated, metrics: Sequence[str], length: int, least: float = 0.1) -> Estimator | str:

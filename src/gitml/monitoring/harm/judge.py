@@ -93,7 +93,7 @@ def judge_harm(labelled: Labelled, plan: HarmPlan) -> tuple[Verdict, Performance
     (``benchmarks/harm.py``) for any metric, for days that differ and for days that are like the one before.
     """
     if not len(labelled.truth):
-        return Verdict(Phase.INCONCLUSIVE, "no labels have come: gitml labels add"), None
+        return Verdict(Phase.INCONCLUSIVE, "no labels have come yet (`gitml labels add` brings them)"), None
     if plan.metric not in SCORES:
         known = ", ".join(SCORES)
         return Verdict(Phase.INCONCLUSIVE, f"{plan.metric} cannot be computed from labels: name one of {known}"), None

@@ -23,7 +23,7 @@ from gitml.verdict import Phase, Verdict
 
 # Quantiles this far out say nothing of fewer days; nor does the spread of fewer evaluated ones.
 LEAST_DAYS, LEAST_OWN_DAYS = 20.0, 14.0
-_MANY_DAYS = 50.0
+MANY_DAYS = 50.0
 _CERTAIN = 1.96
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,6 +57,11 @@ class DayAnswers:
         Techniques", 1977, 6.3)."""
         count = len(self.came)
         return math.sqrt(count / (count - 1) * float(self.apart @ self.apart)) / float(self.said.sum())
+
+    @property
+    def spread(self) -> float:
+        """The standard error of the slope of one day: how far days differ."""
+        return self.error * math.sqrt(self.days)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def own_spread(truth: Floats, predicted: Floats, day: NDArray[np.int64], toleran
     found = day_answers(truth, predicted, day)
     if found is None or found.days < LEAST_OWN_DAYS or found.slope + _CERTAIN * found.error < 1 - tolerance:
         return None
-    return found.error * math.sqrt(found.days)
+    return found.spread
 
 
 def judge_slope(labelled: Labelled, plan: SlopePlan) -> CalibrationSlope | None:
@@ -117,9 +122,9 @@ def judge_slope(labelled: Labelled, plan: SlopePlan) -> CalibrationSlope | None:
 
     The slope is that of D. R. Cox, "Two further applications of a model for binary regression", Biometrika 45, 1958,
     of chances in place of their logits, with a level of its own for each day. Its error is that of days, stretched for
-    days that are like the one before, and never less than what days of the evaluation differ by: weeks without a storm
-    are no proof that there are none. The levels add up over the windows and looks of a year. How often that is wrong
-    where answers come true is simulated (``benchmarks/slopes.py``).
+    days that are like the one before, and never less than what days of the evaluation, or of the longest window, differ
+    by: weeks without a storm are no proof that there are none. The levels add up over the windows and looks of a year.
+    How often that is wrong where answers come true is simulated (``benchmarks/slopes.py``).
     """
     parts = [part for window in WINDOWS if (part := _of_window(labelled, plan, window))]
     return min((_judged(part, parts, plan) for part in parts), key=lambda one: (one.most, one.value), default=None)
@@ -150,10 +155,13 @@ def _shorter(window: int) -> int:
 
 def _judged(part: _Part, parts: Sequence[_Part], plan: SlopePlan) -> CalibrationSlope:
     found = part.answers
+    longest = parts[-1].answers
     # Few days hide how alike neighbours are: then the longest window tells more of it.
-    told = (part,) if found.days >= _MANY_DAYS else (part, parts[-1])
-    alike = max(persistence(one.answers.apart) for one in told)
-    error = math.sqrt((1 + alike) / (1 - alike)) * max(found.error, plan.spread / math.sqrt(found.days))
+    told = (found,) if found.days >= MANY_DAYS else (found, longest)
+    alike = max(persistence(one.apart) for one in told)
+    # Where days are skewed, those that lack the rare large ones have a low mean and seem to differ little.
+    spread = max(found.spread, longest.spread, plan.spread)
+    error = math.sqrt((1 + alike) / (1 - alike)) * spread / math.sqrt(found.days)
     level = plan.rate * WINDOWS[part.window] / plan.looks
     most = found.slope + float(-stdtrit(found.days - 1, level)) * error
     return CalibrationSlope(found.slope, most, int(part.day.min()), len(np.unique(part.day)), part.window)

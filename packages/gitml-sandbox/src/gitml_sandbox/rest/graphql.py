@@ -1,4 +1,5 @@
-"""GraphQL: the two mutations that REST has no operation for. Everything else is answered with an error, as GitHub does.
+"""GraphQL: the two mutations that REST has no operation for, and who one is, which `gh auth status` asks. Everything
+else is answered with an error, as GitHub does.
 
 https://docs.github.com/en/graphql/reference/mutations#markpullrequestreadyforreview
 """
@@ -25,6 +26,7 @@ _MUTATION = re.compile(
     rf"\bmutation\b[^{{]*{{\s*({'|'.join(_DRAFTS)})\s*\(\s*input:\s*{{\s*pullRequestId:\s*"
     r"(?:\$(?P<name>\w+)|\"(?P<id>[^\"]+)\")\s*}\s*\)"
 )
+_VIEWER = re.compile(r"\s*(query\b[^{]*)?{\s*viewer\s*{\s*login\s*}\s*}\s*")
 
 
 class Asked(Body):
@@ -35,9 +37,11 @@ class Asked(Body):
 def answer(call: Call) -> Reply:
     """Errors are 200 with `errors`, as GitHub answers them."""
     asked = call.body(Asked)
+    if _VIEWER.fullmatch(asked.query):
+        return Reply({"data": {"viewer": {"login": call.by.user.login}}})
     found = _MUTATION.search(asked.query)
     if found is None:
-        return _wrong("UNDEFINED", f"The sandbox has no GraphQL but {' and '.join(_DRAFTS)}.")
+        return _wrong("UNDEFINED", f"The sandbox has no GraphQL but viewer{{login}}, {' and '.join(_DRAFTS)}.")
     try:
         named = found["id"] or str((asked.variables or {}).get(found["name"], ""))
         call, pull = _found(call, named)

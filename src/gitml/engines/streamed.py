@@ -1,0 +1,49 @@
+"""Work on rows that never end: what an engine's own stream of batches becomes, one schema in and one out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from gitml.engines.base import Batches, MapJob, Work
+
+REASON = "gitml_reason"
+
+
+@dataclass(frozen=True)
+class StreamJob:
+    """A folder of Parquet that grows, and the folder of what its rows become. ``given`` and ``made``: their columns.
+
+    ``notes``: a folder where the engine keeps what it has done, so that it goes on there.
+    """
+
+    map: MapJob
+    source: str
+    target: str
+    notes: str
+    given: pa.Schema
+    made: pa.Schema
+
+
+def made_schema(work: Work, given: pa.Schema) -> pa.Schema:
+    """The columns that come out: the work's own, and why a row has none of them. Raises UsageError."""
+    return work.schema(given).append(pa.field(REASON, pa.string()))
+
+
+def answered_rows(work: Work, batches: Batches, made: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Each row of ``batches`` once: what the work made of it, or as it was, with the reason in ``REASON``."""
+    facts: dict[str, int] = {}
+    left_out: list[pa.RecordBatch] = []
+    for batch in batches:
+        for found in work(iter([batch]), facts, left_out.append):
+            yield _fitted(found, made)
+        yield from (_fitted(rest, made) for rest in left_out)
+        left_out.clear()
+
+
+def _fitted(batch: pa.RecordBatch, made: pa.Schema) -> pa.RecordBatch:
+    names = batch.schema.names
+    columns = [batch[f.name].cast(f.type) if f.name in names else pa.nulls(batch.num_rows, f.type) for f in made]
+    return pa.record_batch(columns, schema=made)
