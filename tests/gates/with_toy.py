@@ -35,6 +35,7 @@ def found() -> dict[str, Any]:
     policy = parse_policy(raw)
     decision = decide(policy, case())
     judged: Any = SimpleNamespace(decision=decision, refused=())
+    judged.parts = (judged,)
     app = build(Application, parse(APPLICATION, "gitml.yaml"))
     return {
         "verdict": plain(decision.verdicts["brevity"]),
