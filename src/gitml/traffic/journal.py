@@ -18,8 +18,29 @@ from typing import IO, Self
 import pyarrow as pa
 
 SUFFIX = ".journal"
+_TRIES = 5
 _MAGIC = b"GJ1\n"
 _FRAME = struct.Struct("<4sQI")  # magic, bytes of the Arrow stream, CRC-32 of it
+
+
+def _begun(path: Path) -> IO[bytes]:
+    """The locked file. It gets its name once it is locked, or another process would take it for an orphan. Whoever
+    sweeps up what killed processes left may still come in between and take it away: then it is begun again."""
+    unnamed = path.with_name(f".{path.name}.new")
+    for _ in range(_TRIES):
+        file = unnamed.open("xb", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(unnamed, path)
+        except (BlockingIOError, FileNotFoundError):
+            file.close()
+            unnamed.unlink(missing_ok=True)
+        except OSError:
+            file.close()
+            raise
+        else:
+            return file
+    raise OSError(f"{unnamed} is taken away each time")
 
 
 class Journal:
@@ -28,15 +49,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        unnamed = path.with_name(f".{path.name}.new")
-        self._file: IO[bytes] = unnamed.open("xb", buffering=0)
-        # It gets its name once it is locked, or another process would take it for an orphan.
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rename(unnamed, path)
-        except OSError:
-            self._file.close()
-            raise
+        self._file: IO[bytes] = _begun(path)
         self.size = 0
 
     @property
