@@ -299,5 +299,7 @@ def test_an_equal_one_expires_under_a_goal_and_another_champion_begins_anew(begi
     city.days(1, 100, old=0.7, new=0.7)
     assert "expired undecided" in city.comment()
     pulls = city.pulls()
-    assert set(pulls) == {"promote"}, city.loop.logs()
+    assert set(pulls) == {"promote", "take-back"}, city.loop.logs()
     assert pulls["promote"]["draft"], "it stays a draft, and the shadow's step is taken back"
+    city.accept(pulls["take-back"])
+    assert (city.state.shadow, [held.version for held in city.state.held]) == ((), [city.new.version])
