@@ -22,6 +22,7 @@ from gitml.evidence.trust import Believed, Cause
 from gitml.git import ledger
 from gitml.inference.lookdetails import recount
 from gitml.kinds import KINDS, widened
+from gitml.traffic.erasure import TrafficErasure, erase_from_traffic
 from gitml.verdict import Phase
 from monitoring.signed_kit import LookBranch, Watcher, look_branch
 from monitoring.watched_world import AT, DAY, MONDAY, WEEK, WatchedWorld, build, changed, weeks
@@ -186,6 +187,10 @@ def test_traffic_that_gives_something_else_than_was_signed_is_found(world: Watch
     wrong = recount(watch, job, look)
     assert wrong is not None
     assert (wrong.id, wrong.signed) == (look.id, found.to_dict()["looks"][-1]["sketch"])
+    # Nor are rows of somebody who was erased meanwhile.
+    erasure = TrafficErasure(str(world.traffic), ["delay"], lambda unit: unit == "u", ["unit"], AT, events=False)
+    assert erase_from_traffic(erasure, AT).requests["delay"]
+    assert recount(watch, job, look) is None
 
 
 def test_looks_beyond_the_promise_alarm_nobody(world: WatchedWorld) -> None:

@@ -26,6 +26,7 @@ from gitml.monitoring.promise import Promise
 from gitml.sketches.gather import Source
 from gitml.sketches.layout import CALENDAR, Stratum
 from gitml.sketches.moments import moments_of
+from gitml.sketches.recoded import frequent_strata, only_lacks_counts, recoded
 from gitml.sketches.reference import Read, ReferenceSketch, read_reference, reference_bytes, reference_of
 from gitml.sketches.sketch import CLUSTERS
 
@@ -78,14 +79,21 @@ class VersionReference:
 
 
 def write(
-    path: str | Path, features: Part | None, outputs: Part | None = None, expected: Expected = Expected()
+    path: str | Path,
+    features: Part | None,
+    outputs: Part | None = None,
+    expected: Expected = Expected(),
+    *,
+    recode: bool = False,
 ) -> VersionReference:
-    """Write the reference of a version to ``path``; equal rows give equal bytes.
+    """Write the reference of a version to ``path``; equal rows give equal bytes. ``recode``: so that it tells nothing
+    of a single row, as it must where rows are of people and the file lies in Git.
 
     ``rows`` of a part are a pandas or Arrow table, or a function that gives record batches anew each time it is called.
     Raises UsageError for a column that the rows do not have, and for no rows.
     """
-    made = made_of(features, outputs, expected)
+    found = made_of(features, outputs, expected)
+    made = recoded_reference(found) if recode else found
     write_file(Path(path), version_reference_bytes(made))
     return made
 
@@ -185,6 +193,23 @@ def _both(features: OwnPeriods | None, outputs: OwnPeriods | None) -> OwnPeriods
     first = features or OwnPeriods(outputs.hours, 0)
     alarms, quiet = {**first.alarms, **outputs.alarms}, {**first.quiet, **outputs.quiet}
     return OwnPeriods(outputs.hours, first.periods, alarms, quiet, outputs.periods)
+
+
+def recoded_reference(reference: VersionReference) -> VersionReference:
+    """One that tells nothing of a single row. Both parts keep the same contexts, by the rows of the first."""
+    strata = frequent_strata(reference.parts[0]) if reference.parts else ()
+    features, outputs = (part and recoded(part, strata) for part in (reference.features, reference.outputs))
+    return VersionReference(features, outputs, reference.own)
+
+
+def lacks_counts_alone(old: bytes, new: bytes) -> bool:
+    """Whether the reference ``new`` has counts of ``old`` and nothing else. Raises UsageError for what is none."""
+    before, after = read_version_reference(old), read_version_reference(new)
+    pairs = ((before.features, after.features), (before.outputs, after.outputs))
+    return before.own == after.own and all(
+        (one is None and other is None) or (one is not None and other is not None and only_lacks_counts(one, other))
+        for one, other in pairs
+    )
 
 
 class _OwnForm(BaseModel):
