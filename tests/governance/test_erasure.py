@@ -42,6 +42,7 @@ from gitml.registry.replacements import ReplacedFile, replacements_of, with_repl
 from gitml.retraining.causes import by_erasure
 from gitml.retraining.erased import remembered_by
 from gitml.spec import load_application
+from gitml.training.gc import GcCall, plan
 from gitml.verdict import Phase
 from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PAY, RUN, PeopleTown, names_in, table
 
@@ -427,6 +428,9 @@ def test_two_requests_of_one_day_each_leave_their_mark(town: PeopleTown) -> None
         features = reference_of(town, now).features
         assert features
         assert int(features.sketch.rows.sum()) == 8 - 2
+    git(town.root, "fetch", "-q", str(town.forge.remote), "gitml-ledger:gitml-ledger")
+    unneeded = {u.oid for p in plan(town.root, GcCall(print, min_age=timedelta())) for u in p.unneeded}
+    assert not unneeded & {told["dvc"][4:] for one in done for told in one.details["replaced"]}
     again = town.keep().requests
     assert [one.details["replaced"] for one in again] == [one.details["replaced"] for one in done]
 

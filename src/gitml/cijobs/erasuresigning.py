@@ -23,7 +23,7 @@ from gitml.dvc.repository import Dvc
 from gitml.errors import IntegrityError
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.statement import Statement
-from gitml.governance.erasedfiles import may_replace
+from gitml.governance.erasedfiles import MOST_BYTES, may_replace
 from gitml.jsontext import plain
 from gitml.registry.erasures import erasures
 from gitml.registry.record import File
@@ -130,7 +130,9 @@ def _new_files(main: Mainline, signed: Sequence[ReplacedFile], dvc: Dvc, one: Ha
 
 
 def _bytes(dvc: Dvc, content: Content, file: File) -> bytes:
-    """Raises IntegrityError for other bytes, or none: what nobody can compare is not signed."""
+    """Raises IntegrityError for other bytes, none, or too many: what nobody can compare is not signed."""
+    if file.size > MOST_BYTES:
+        raise IntegrityError(f"{content.path} has {file.size:,} bytes, more than are compared")
     stores = (dvc.store(), *(dvc.store(name) for name in dvc.remote_names()))
     oid = content.digest.partition(":")[2]
     raw = next((found for store in stores if (found := store.read(oid)) is not None), None)

@@ -95,7 +95,10 @@ def _less(part: ReferenceSketch, prefix: str, seen: Iterable[_Seen]) -> Referenc
     if best is None or not columns or not best.mine.num_rows:
         return part
     source = Source(own, _time(part, best.mine))
-    counted = RowCounter(part.layout, source).of(best.mine.combine_chunks().to_batches(_ROWS))
+    try:
+        counted = RowCounter(part.layout, source).of(best.mine.combine_chunks().to_batches(_ROWS))
+    except pa.ArrowException:  # columns of a kind that no reference counts
+        return part
     return recoded.without(part, counted, columns)
 
 

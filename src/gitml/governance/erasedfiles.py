@@ -24,6 +24,8 @@ from gitml.registry.record import Record
 from gitml.registry.replacements import OF_COUNTS, REPLACEABLE, ReplacedFile, role_of, with_replaced
 from gitml.registry.resolve import deployed
 
+MOST_BYTES = 64_000_000
+
 
 @dataclass(frozen=True)
 class ReplacedFiles:
@@ -97,11 +99,15 @@ def _replaced(
     wanted = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
     made = (reference_without if role == OF_COUNTS else without_subject)(order.data, now, wanted, raw)
     if made is not None:
+        if not may_replace(role, raw, made):
+            raise InconclusiveError("too little would be left: train again without them, and promote that")
         yield _put(order.data, now, path, made)
 
 
 def _read(data: SubjectData, record: Record, path: str) -> bytes:
     content = record.contents()[path]
+    if record.files[path].size > MOST_BYTES:
+        raise InconclusiveError(f"it has {record.files[path].size:,} bytes, more than are looked through")
     raw = next((got for store in data.stores if (got := store.read(content.digest[4:])) is not None), None)
     if raw is None or hashlib.sha256(raw).hexdigest() != record.files[path].sha256:
         raise InconclusiveError(f"it is not to be had as it was recorded ({content.digest})")

@@ -31,7 +31,6 @@ from gitml.registry.record import Record
 from gitml.sketches.coarse import FEW
 
 _ROWS = 65_536
-_MOST = 64_000_000  # bytes of a file of rows
 Row = tuple[Any, ...]
 
 
@@ -68,8 +67,6 @@ def _exact(table: pa.Table) -> Iterator[Row]:
 
 
 def _table(raw: bytes) -> pa.Table:
-    if len(raw) > _MOST:
-        raise InconclusiveError(f"the rows have {len(raw):,} bytes, more than are looked through")
     try:
         return parquet.read_table(io.BytesIO(raw))
     except (OSError, ValueError) as exc:
@@ -188,4 +185,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, list):
         return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return tuple((name, _plain(inner)) for name, inner in value.items())
     return value

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from gitml.errors import UsageError
 from gitml.files import write_file
@@ -217,7 +217,7 @@ class _OwnForm(BaseModel):
     hours: int = Field(ge=1)
     periods: int = Field(ge=0)
     alarms: dict[str, int]
-    quiet: dict[str, float]
+    quiet: dict[str, FiniteFloat]
     answers: int = Field(ge=0)
 
 

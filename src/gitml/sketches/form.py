@@ -18,7 +18,9 @@ from gitml.sketches.units import PLACES
 FORMAT: Literal[1] = 1
 _MOST_EDGES = 250
 
-Rows = Annotated[int, Field(ge=0)]
+# So many that sums of them fit 64 bits.
+Rows = Annotated[int, Field(ge=0, le=2**53)]
+_Signed = Annotated[int, Field(ge=-(2**53), le=2**53)]
 F = TypeVar("F", bound=BaseModel)
 
 
@@ -29,7 +31,7 @@ class FormPart(BaseModel):
 class _NumberForm(FormPart):
     edges: Annotated[tuple[FiniteFloat, ...], Field(max_length=_MOST_EDGES)]
     marks: tuple[Rows, ...]
-    step: Annotated[float, Field(gt=0)]
+    step: Annotated[FiniteFloat, Field(gt=0)]
 
 
 class _CategoryForm(FormPart):
@@ -63,7 +65,7 @@ class SketchForm(FormPart):
     rows: tuple[Rows, ...]
     columns: dict[str, _ColumnForm]
     hours: tuple[tuple[int, Rows, Rows], ...]
-    units: Annotated[tuple[int, ...], Field(min_length=PLACES, max_length=PLACES)] | None
+    units: Annotated[tuple[_Signed, ...], Field(min_length=PLACES, max_length=PLACES)] | None
     routes: tuple[tuple[str, str, str, Rows, Rows], ...]
     format: Literal[1] = FORMAT
 
