@@ -409,6 +409,7 @@ def test_two_requests_of_one_day_each_leave_their_mark(town: PeopleTown) -> None
         done = ask(town, who, request)
         assert done.pull
         branches.append(done.pull.head.branch)
+    assert ask(town, f" {ADA.upper()}\u200b").how == "unchanged", "the same person, however the id is spelled"
     main = git(town.root, "rev-parse", "HEAD").strip()
     for number, branch in enumerate(branches, 1):
         git(town.root, "fetch", "-q", str(town.forge.remote), branch)
@@ -416,6 +417,7 @@ def test_two_requests_of_one_day_each_leave_their_mark(town: PeopleTown) -> None
         text = git(town.root, "show", f"FETCH_HEAD:{path}")
         town.push({path: text})
     assert git(town.root, "rev-parse", "HEAD").strip() != main
+    assert ask(town).how == "merged"
     done = town.keep().requests
     assert [len(one.details["replaced"]) for one in done] == [6, 6]
     first = town.versions[0]

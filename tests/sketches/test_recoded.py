@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gitml.errors import UsageError
 from gitml.sketches import recoded as recoding
 from gitml.sketches.coarse import FEW
 from gitml.sketches.gather import RowCounter, Source
@@ -106,6 +107,9 @@ def test_a_person_is_subtracted_and_whoever_signs_sees_that_nothing_else_was(
     def gridded(name: str, found: object) -> ReferenceSketch:
         return replace(after, layout=replace(layout, columns={**layout.columns, name: found}))
 
+    swapped = (grid.edges[1], grid.edges[0], *grid.edges[2:])
+    with pytest.raises(UsageError, match="do not rise"):
+        read_reference(reference_bytes(gridded("pay", replace(grid, edges=swapped))))
     for forged in (
         column("pay", replace(pay, cells=pay.cells + 1)),
         column("pay", replace(pay, cells=pay.cells // 3)),

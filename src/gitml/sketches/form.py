@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
@@ -80,6 +81,10 @@ def layout_form(layout: Layout) -> LayoutForm:
 
 
 def layout_of(form: LayoutForm) -> Layout:
+    """Raises UsageError for edges that do not rise."""
+    for name, grid in form.columns.items():
+        if isinstance(grid, _NumberForm) and any(high <= low for low, high in pairwise(grid.edges)):
+            raise UsageError(f"the edges of {name} do not rise", "write it anew")
     columns: dict[str, Grid] = {
         name: NumberGrid(grid.edges, grid.marks, grid.step)
         if isinstance(grid, _NumberForm)
