@@ -109,6 +109,7 @@ class PeopleTown:
     signed: SignedErasures = field(default_factory=SignedErasures)
     # Where traffic is, if not on this disk.
     log: str = ""
+    is_made: bool = True
 
     @classmethod
     def create(cls, folder: Path) -> PeopleTown:
@@ -125,9 +126,11 @@ class PeopleTown:
         town = cls(forge, folder / "app", signing_key(secret))
         dvc(town.root, "init")
         dvc(town.root, "remote", "add", "-d", "store", str(folder / "store"))
+        town.is_made = False
         first = town.trained(ADA, BOB, *OTHERS)
         town.trained(BOB, *OTHERS)
         third = town.trained(BOB, ADA.upper(), *OTHERS[1:])
+        town.is_made = True
         town.deploy(first, canary=third)
         return town
 
@@ -199,7 +202,9 @@ class PeopleTown:
         self.pull()
 
     def pull(self) -> None:
-        git(self.root, "pull", "-q", str(self.forge.remote), "main")
+        """Once for all that the town begins with."""
+        if self.is_made:
+            git(self.root, "pull", "-q", str(self.forge.remote), "main")
 
     def place(self, login: str = "ada") -> Place:
         return Place(

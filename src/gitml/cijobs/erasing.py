@@ -99,6 +99,12 @@ class _Work:
         """Files that were replaced before, oldest first."""
         return replacements_of(one.details for one in reversed(self.heard.all(KIND)))
 
+    @cached_property
+    def told(self) -> dict[str, tuple[ReplacedFile, ...]]:
+        """What each request replaced, as its newest statement says it, or this run."""
+        newest = {one.request: newest_of(self.heard, one.request) for one in erasures(self.main.tree)}
+        return {name: replacements_of([said.details]) if said else () for name, said in newest.items()}
+
     @property
     def ring(self) -> KeyRing:
         return self.data.ring
@@ -146,12 +152,12 @@ class _Work:
         return RequestCarriedOut(erasure.request, verdict, details, emptied)
 
     def _replaced(self, erasure: Erasure) -> ReplacedFiles:
-        before = newest_of(self.heard, erasure.request)
-        mine = replacements_of([before.details] if before else [])
-        order = ReplacementOrder(self.main.tree, self.data, erasure, self.signed, self._original)
-        found = replace_files(order, mine)
+        others = [(one, self.told[one.request]) for one in erasures(self.main.tree) if one.request != erasure.request]
+        order = ReplacementOrder(self.main.tree, self.data, erasure, self.signed, others, self._original)
+        found = replace_files(order, self.told[erasure.request])
         # The next request starts from what this one left.
         self.signed = (*self.signed, *(one for one in found.files if one not in self.signed))
+        self.told[erasure.request] = found.files
         return found
 
     def _original(self, record: Record) -> Tree:

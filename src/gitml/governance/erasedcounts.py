@@ -7,10 +7,11 @@ not subtracted, and still is told of 30 rows or more together alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gitml.engines.places import place_of
 from gitml.engines.tables import format_of, open_table
@@ -44,11 +45,17 @@ class _Seen:
     mine: pa.Table
 
 
-def reference_without(data: SubjectData, record: Record, wanted: SoughtPerson, raw: bytes) -> bytes | None:
-    """None where nothing has to change. Raises UsageError for bytes that are no reference of a version."""
-    before = read_version_reference(raw)
-    test = SubjectTest(data.subjects, data.ring, wanted)
-    seen = [one for version in data_of(record, data.subjects) if (one := _seen(data, version, test))]
+def reference_without(
+    data: SubjectData, record: Record, people: tuple[SoughtPerson, Sequence[SoughtPerson]], raw: bytes
+) -> bytes | None:
+    """``people``: who is sought, and those whose rows are not counted any more. None where nothing has to change.
+
+    Raises UsageError for bytes that are no reference of a version.
+    """
+    before, (wanted, gone) = read_version_reference(raw), people
+    known = {key.name for key in data.ring.keys}
+    tests = [SubjectTest(data.subjects, data.ring, one) for one in (wanted, *(o for o in gone if o.key in known))]
+    seen = [one for version in data_of(record, data.subjects) if (one := _seen(data, version, tests))]
     less = VersionReference(
         before.features and _less(before.features, FEATURE, seen),
         before.outputs and _less(before.outputs, OUTPUT, seen),
@@ -66,15 +73,17 @@ def tells_of_single_rows(raw: bytes) -> bool:
         return True
 
 
-def _seen(data: SubjectData, version: DataVersion, test: SubjectTest) -> _Seen | None:
-    """None for data that cannot be read any more."""
-    rows, found = 0, list[pa.Table]()
+def _seen(data: SubjectData, version: DataVersion, tests: Sequence[SubjectTest]) -> _Seen | None:
+    """Of the first test, but for rows that another one knows; None for data that cannot be read any more."""
+    rows, found, (test, *gone) = 0, list[pa.Table](), tests
     try:
         for file in data.files(version):
             with data.opened(file) as path, open_table(place_of(path), format_of(path.name) or "", _ROWS, {}) as some:
                 for batch in some:
                     rows += batch.num_rows
                     mine = batch.filter(rows_of_subject(batch, file.columns, test))
+                    for other in gone:
+                        mine = mine.filter(pc.invert(rows_of_subject(mine, file.columns, other)))
                     found.append(pa.Table.from_batches([mine]))
         return _Seen(rows, pa.concat_tables(found, promote_options="permissive")) if found else None
     except (GitmlError, pa.ArrowException):

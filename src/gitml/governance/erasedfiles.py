@@ -39,12 +39,14 @@ class ReplacedFiles:
 
 @dataclass(frozen=True)
 class ReplacementOrder:
-    """``signed``: what all requests replaced so far, oldest first. ``original``: the files that a record came with."""
+    """``signed``: what all requests replaced so far, oldest first; ``others``: what each of the other requests did.
+    ``original``: the files that a record came with."""
 
     tree: Tree
     data: SubjectData
     erasure: Erasure
     signed: Sequence[ReplacedFile]
+    others: Sequence[tuple[Erasure, Sequence[ReplacedFile]]]
     original: Callable[[Record], Tree]
 
 
@@ -92,16 +94,28 @@ def _replaced(
     order: ReplacementOrder, record: Record, role: str, found: Sequence[ReplacedFile]
 ) -> Iterator[ReplacedFile]:
     path = record.roles[role]
-    if role == OF_COUNTS and any((o.model, o.version, o.path) == (record.model, record.version, path) for o in found):
+    if role == OF_COUNTS and _is_among(record, path, found):
         return  # counts are subtracted once
     now = with_replaced(record, (*order.signed, *found))
-    raw, erasure = _read(order.data, now, path), order.erasure
-    wanted = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
-    made = (reference_without if role == OF_COUNTS else without_subject)(order.data, now, wanted, raw)
+    raw, wanted = _read(order.data, now, path), _person(order.erasure)
+    if role == OF_COUNTS:
+        # A row may be of two people, and somebody may ask twice.
+        done = [_person(e) for e, files in order.others if _is_among(record, path, files)]
+        made = reference_without(order.data, now, (wanted, done), raw)
+    else:
+        made = without_subject(order.data, now, wanted, raw)
     if made is not None:
         if not may_replace(role, raw, made):
             raise InconclusiveError("too little would be left: train again without them, and promote that")
         yield _put(order.data, now, path, made)
+
+
+def _person(erasure: Erasure) -> SoughtPerson:
+    return SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
+
+
+def _is_among(record: Record, path: str, files: Sequence[ReplacedFile]) -> bool:
+    return any((one.model, one.version, one.path) == (record.model, record.version, path) for one in files)
 
 
 def _read(data: SubjectData, record: Record, path: str) -> bytes:
