@@ -149,20 +149,23 @@ class PeopleTown:
     def object(self, oid: str) -> bytes:
         return (self.stores[1] / oid[:2] / oid[2:]).read_bytes()
 
-    def trained(self, *names: str) -> Record:
-        """A version trained on these people, on main with the data."""
+    def trained(self, *names: str, in_git: bytes = b"") -> Record:
+        """A version trained on these people, on main with the data. ``in_git``: a reference that lies there."""
         people = self.put(table(names))
         halves = [table(names[::2]), table(names[1::2])]
         listing = [{"md5": self.put(raw).digest[4:], "relpath": f"{n}.parquet"} for n, raw in enumerate(halves)]
         clean = self.put(json.dumps(listing).encode(), ".dir")
-        return self.recorded(people.digest, clean.digest, json.dumps(names).encode())
+        return self.recorded(people.digest, clean.digest, json.dumps(names).encode(), in_git)
 
-    def recorded(self, people: str, clean: str, seen: bytes) -> Record:
+    def recorded(self, people: str, clean: str, seen: bytes, in_git: bytes = b"") -> Record:
         """A model remembers something of whom it saw."""
         raw = sample_rows(json.loads(seen))
         model = self.put(b"model of " + seen)
         made = {"samples.parquet": raw, "evaluated.parquet": evaluated_rows(raw), "reference.json": reference_file(raw)}
-        kept = [Content(path, (found := self.put(one)).digest, found.size) for path, one in made.items()]
+        if in_git:
+            made["reference.json"] = in_git
+        named = [path for path in made if not (in_git and path == "reference.json")]
+        kept = [Content(path, (found := self.put(made[path])).digest, found.size) for path in named]
         data = Content("data/people.parquet", people, 1)
         cleaned = Content("data/clean", clean, 2, 2)
         outs = (Content("model.onnx", model.digest, model.size), *kept)
@@ -184,6 +187,7 @@ class PeopleTown:
         self.versions.append(record)
         lock = {"clean": entries["clean"], "train": entries["train"]}
         self.push({
+            **({"reference.json": in_git.decode()} if in_git else {}),
             f"models/m/versions/{record.version}.json": record.to_json(),
             "data/people.parquet.dvc": f"outs:\n- md5: {people[4:]}\n  size: 1\n  hash: md5\n  path: people.parquet\n",
             "dvc.lock": yaml.safe_dump({"schema": "2.0", "stages": {n: _locked(e) for n, e in lock.items()}}),

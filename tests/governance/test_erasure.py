@@ -31,7 +31,12 @@ from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_o
 from gitml.governance.subjectfind import SubjectFound, find_subject
 from gitml.governance.subjectids import SoughtPerson, new_key
 from gitml.inference.watches import recorded_reference
-from gitml.monitoring.reference import VersionReference, read_version_reference
+from gitml.monitoring.reference import (
+    VersionReference,
+    read_version_reference,
+    recoded_reference,
+    version_reference_bytes,
+)
 from gitml.project.check import check
 from gitml.promotion.audit import AuditCall, audit
 from gitml.promotion.auditexport import export
@@ -44,7 +49,21 @@ from gitml.retraining.erased import remembered_by
 from gitml.spec import load_application
 from gitml.training.gc import GcCall, plan
 from gitml.verdict import Phase
-from governance.people_town import ADA, BOB, GITML, KEYS, MARK, OTHERS, PAY, RUN, PeopleTown, names_in, table
+from governance.people_town import (
+    ADA,
+    BOB,
+    GITML,
+    KEYS,
+    MARK,
+    OTHERS,
+    PAY,
+    RUN,
+    PeopleTown,
+    names_in,
+    reference_file,
+    sample_rows,
+    table,
+)
 
 SCRIPT = Path(__file__).parents[2] / "docs/verify_audit.py"
 # What the night asks besides.
@@ -446,3 +465,23 @@ def test_after_its_day_what_stays_is_a_failure(town: PeopleTown) -> None:
     (job,) = town.keep().requests
     assert job.verdict.phase is Phase.FAILED
     assert job.verdict.reason.startswith("the time for it ended on 2027-02-10")
+
+
+@_BY_NIGHT
+def test_what_lies_in_git_is_named_where_it_tells_of_single_people(town: PeopleTown) -> None:
+    raw = reference_file(sample_rows([ADA, BOB, *OTHERS]))
+    told = town.trained(ADA, *OTHERS, in_git=raw)
+    quiet = version_reference_bytes(recoded_reference(read_version_reference(raw)))
+    silent = town.trained(ADA, BOB, in_git=quiet)
+    index(town)
+    merged(town)
+    town.deploy(town.versions[-1])
+    gc(town)
+    (job,) = town.keep().requests
+    if job.verdict.phase is not Phase.SUCCESSFUL:
+        (job,) = town.keep().requests
+    assert job.details["in_git"] == [f"reference.json of {told.reference}"]
+    assert silent.reference not in job.details["in_git"][0]
+    assert job.verdict.phase is Phase.SUCCESSFUL, job.verdict.reason
+    assert job.verdict.reason.endswith("what was committed stays in every clone")
+    assert town.signed.phase is Phase.SUCCESSFUL
