@@ -5,7 +5,8 @@ column of numbers keeps the values that many rows share; cells between them have
 that were rounded. Categories and contexts of fewer rows are counted with all others. Which hour and which unit had how
 many rows stays, since drift is judged by it, but not which hour and which unit that was.
 
-Rows between a bound and what it was rounded from are counted one cell too low: a thousandth of the column's spread.
+Rows between a bound and what it was rounded from are counted one cell too low, a thousandth of the column's spread,
+unless the rows are counted once more.
 """
 
 from __future__ import annotations
