@@ -15,7 +15,7 @@ from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone, packages
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
-from gitml.project.people import people_problems
+from gitml.project.people import people_in_git, people_problems
 from gitml.project.reasons import reasons_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
@@ -210,7 +210,7 @@ def _across(files: _Files) -> None:
     found += knownnames.exports_known(app, document)
     found += [*crosscheck.packages_there(app, document, files.exists), *packages.unpinned(files.root, app)]
     found += reasons_problems(files.root, app, document)
-    files.cautions += cards_told(app, document)
+    files.cautions += [*cards_told(app, document), *(people_in_git(app, files.pipeline) if files.pipeline else ())]
     found += people_problems(files.root, app, document, partial(_is_output, files))
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:
