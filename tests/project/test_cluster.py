@@ -98,7 +98,7 @@ def test_bf16_and_compilation_by_two_processes_come_when_they_are_asked_for_and_
     features(root)
     about, plain, auc = trained(root, "float32")
     assert (about["precision"], about["compiled"]) == ("float32", False), "nobody asked for anything else"
-    assert auc > 0.8
+    assert auc > 0.75
     about, half, rounded = trained(root, "bf16")
     assert (about["precision"], about["compiled"]) == ("bf16", False)
     assert half != plain

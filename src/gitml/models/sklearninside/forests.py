@@ -58,11 +58,11 @@ def share_trees(model: Any, keep: Keep) -> None:
     """
     if keep is as_they_are or not is_known():
         return
-    holders = list({id(one): one for one in _holders(model)}.values())
     # Compiled code of gradient boosting takes a `Tree` for granted, and one tree can hang in two places.
-    if not holders or any(type(value).__name__.startswith("GradientBoosting") for value in everything(model)):
+    if any(type(value).__name__.startswith("GradientBoosting") for value in everything(model)):
         return
     try:
+        holders = list({id(one): one for one in _holders(model)}.values())
         made = [_as_arrays(holder.tree_) for holder in holders]
         kept = keep([array for one in made for array in (one.nodes, one.answers)])
         if all(before.nodes is after for before, after in zip(made, kept[::2], strict=True)):
@@ -70,7 +70,7 @@ def share_trees(model: Any, keep: Keep) -> None:
         ready = [ArrayTree(*pair) for pair in zip(kept[::2], kept[1::2], strict=True)]
         is_equal = all(_equal(holder.tree_, one) for holder, one in zip(holders, ready, strict=True))
     # A model that another release has fitted may be otherwise inside.
-    except (AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError):
+    except (AttributeError, ImportError, IndexError, KeyError, RecursionError, TypeError, ValueError):
         return
     for holder, one in zip(holders, ready, strict=True) if is_equal else ():
         holder.tree_ = one
