@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from gitml.derivation.candidate import candidates_on
+from gitml.derivation.candidate import undecided_on
 from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError, OutsideError
 from gitml.evidence.looks import KIND as LOOK
@@ -128,9 +128,7 @@ def forbidden_on(tree: Tree, policy: Policy, model: str, at: datetime) -> Iterat
         state = deployment_in(tree, model, place)
         if state and (hold := in_force(state.hold, at)):
             yield Brake("hold", f"{place} is held by {hold.by}: {hold.reason}", hold.until, is_final=True)
-        beside = [one.pin.version for one in candidates_on(tree, model, place)]
-        beside += [state.canary.version] if state and state.canary else []
-        for version in dict.fromkeys(beside):
+        for version in undecided_on(tree, model, place):
             said = f"{short(version)} is tried beside the champion of {place}, and is undecided"
             yield Brake("canary", said, is_final=True)
 
