@@ -6,21 +6,19 @@ Python's garbage collector work on the thread that answers: a tenth of a small m
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from gitml.traffic.exchange import FIRST, LAST, Arm, Encoded, Exchange, day_number
+from gitml.traffic.exchange import Encoded, Exchange, day_number
 from gitml.traffic.tabling import RequestColumns, batch_of, batches_of
 
-_FLOAT = np.dtype(np.float64)
 _DAY = 86400
+Decode = Callable[[np.ndarray[Any, Any]], Mapping[str, Any]]
 # A table of more takes the interpreter for longer than an answer should wait.
 MOST = 1024
-_NONE = float("nan")
 
 
 class Tabled(NamedTuple):
@@ -32,7 +30,7 @@ class Tabled(NamedTuple):
 
 
 class Others(NamedTuple):
-    """Requests that are kept as they are: failed ones, words that a model does not know, answers that are words."""
+    """Requests that are kept as they are: failed ones, and those with words that a model does not know."""
 
     events: list[Exchange]
 
@@ -48,93 +46,61 @@ def _tables(events: Iterable[Exchange], host: str) -> Iterator[Tabled]:
 class Gathered:
     """Answered requests of one model, day and signature, as columns."""
 
-    def __init__(self, like: Exchange, features: Encoded, output: Encoded) -> None:
-        self._decode, self._name = features.decode, output.decode
-        self._widths = features.rows.shape[1], output.rows.shape[1]
+    def __init__(self, like: Exchange, decode: Decode, name: Decode) -> None:
+        self._decode, self._name = decode, name
         self._model, self._private = like.arm.model, like.arm.private
         self._begins = day_number(like.arrived) * _DAY
-        self._ids: list[str] = []
-        self._callers: list[str] = []
-        self._units: list[str | None] = []
-        self._arms: list[Arm] = []
-        self._counts, self._times = array("q"), array("d")
-        self._features, self._output = bytearray(), bytearray()
-        self.rows = self.size = 0
+        self._ends = self._begins + _DAY
+        self._told = RequestColumns([], [], [], [], [], [], [], [], [], [])
+        self._sizes: list[int] = []
+        # Arrays of numbers are nothing that the collector looks at.
+        self._features: list[Any] = []
+        self._output: list[Any] = []
 
-    def takes(self, event: Exchange, features: Encoded, output: Encoded) -> bool:
-        arm = event.arm
+    def takes(self, event: Exchange, output: Encoded) -> bool:
+        arm, mine = event.arm, self._told.arm
         return (
-            len(self._ids) < MOST
-            and (arm is self._arms[-1] or (arm.model == self._model and arm.private == self._private))
-            and self._begins <= event.arrived < self._begins + _DAY
+            len(mine) < MOST
+            and self._begins <= event.arrived < self._ends
+            and (arm is mine[-1] or (arm.model == self._model and arm.private == self._private))
             and output.decode == self._name
-            and (features.rows.shape[1], output.rows.shape[1]) == self._widths
         )
 
     def add(self, event: Exchange, features: Encoded, output: Encoded) -> None:
         """One that it takes."""
-        self._ids.append(event.request_id)
-        self._callers.append(event.caller)
-        self._units.append(event.unit)
-        self._arms.append(event.arm)
-        answered, latency = event.answered, event.latency
-        moments = event.arrived, _NONE if answered is None else answered, _NONE if latency is None else latency
-        self._times.extend(moments)
-        count = len(output.rows)
-        self._counts.append(count)
-        self._features += features.rows.tobytes()
-        self._output += output.rows.tobytes()
-        self.rows += count
-        self.size += event.size
+        told = self._told
+        told.request_id.append(event.request_id)
+        told.caller.append(event.caller)
+        told.unit.append(event.unit)
+        told.arm.append(event.arm)
+        told.rows.append(len(output.rows))
+        told.latency.append(event.latency)
+        told.arrived.append(event.arrived)
+        told.answered.append(event.answered)
+        self._sizes.append(event.size)
+        self._features.append(features.rows)
+        self._output.append(output.rows)
 
     def tables(self, host: str) -> Iterator[Tabled]:
         """One; where that fails, one for each request, so that one that fits nothing takes no other with it."""
+        count = len(self._sizes)
+        told = self._told._replace(outcome=["ok"] * count, reason=[""] * count)
         try:
-            yield Tabled(self.rows, self.size, self._batch(host))
+            features = Encoded(np.concatenate(self._features), self._decode)
+            output = Encoded(np.concatenate(self._output), self._name)
+            counts = np.array(told.rows)
+            yield Tabled(int(counts.sum()), sum(self._sizes), batch_of(told, counts, [features], [output], host))
         except Exception:  # a boundary: `decode` may raise anything
             yield from _tables(self._exchanges(), host)
 
-    def _batch(self, host: str) -> pa.RecordBatch:
-        arrived, answered, latency = self._moments()
-        count = len(self._ids)
-        told = RequestColumns(
-            self._ids, self._callers, self._units, self._arms, self._counts, ["ok"] * count, [""] * count,
-            latency, arrived, answered,
-        )  # fmt: skip
-        return batch_of(told, np.array(self._counts), [self._taken()], [self._answers()], host)
-
-    def _moments(self) -> Any:
-        return np.array(self._times).reshape(-1, 3).T
-
-    def _taken(self) -> Encoded:
-        return Encoded(np.frombuffer(self._features, _FLOAT).reshape(-1, self._widths[0]), self._decode)
-
-    def _answers(self) -> Encoded:
-        return Encoded(np.frombuffer(self._output, _FLOAT).reshape(-1, self._widths[1]), self._name)
-
     def _exchanges(self) -> Iterator[Exchange]:
-        features, output, end = self._taken(), self._answers(), 0
-        for n, (arrived, answered, latency) in enumerate(self._moments().T.tolist()):
-            begin, end = end, end + self._counts[n]
-            # The first one stands for what cannot be shared out evenly.
-            size = self.size // len(self._ids) + (0 if n else self.size % len(self._ids))
+        told = self._told
+        for n, (features, output) in enumerate(zip(self._features, self._output, strict=True)):
             yield Exchange(
-                self._ids[n], self._callers[n], self._units[n], self._arms[n],
-                features._replace(rows=features.rows[begin:end]), output._replace(rows=output.rows[begin:end]),
-                latency, arrived, answered, size,
+                told.request_id[n], told.caller[n], told.unit[n], told.arm[n],
+                Encoded(features, self._decode), Encoded(output, self._name),
+                told.latency[n], told.arrived[n], told.answered[n], self._sizes[n],
             )  # fmt: skip
-
-
-def _fits(event: Exchange, features: Encoded, output: Encoded) -> bool:
-    """Whether nothing of it is lost when it becomes columns of floats."""
-    rows, answers = features.rows, output.rows
-    return (
-        event.outcome == "ok"
-        and rows.dtype == _FLOAT == answers.dtype
-        and rows.ndim == answers.ndim == 2
-        and len(rows) == len(answers) > 0
-        and FIRST <= event.arrived <= LAST
-    )
 
 
 class Gathering:
@@ -148,14 +114,14 @@ class Gathering:
     def add(self, event: Exchange) -> None:
         """Never raises."""
         features, output = event.features, event.output
-        if not (isinstance(features, Encoded) and isinstance(output, Encoded) and _fits(event, features, output)):
+        if not (isinstance(features, Encoded) and isinstance(output, Encoded) and event.outcome == "ok"):
             if len(self._others) % MOST == 0:
                 self._others = []
                 self.parts.append(Others(self._others))
             self._others.append(event)
             return
         found = self._open.get(features.decode)
-        if found is None or not found.takes(event, features, output):
-            found = self._open[features.decode] = Gathered(event, features, output)
+        if found is None or not found.takes(event, output):
+            found = self._open[features.decode] = Gathered(event, features.decode, output.decode)
             self.parts.append(found)
         found.add(event, features, output)

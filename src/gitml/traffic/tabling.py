@@ -31,16 +31,16 @@ class RequestColumns(NamedTuple):
     """What a log keeps of requests beside their features and answers: for each request a value. ``rows``: how many it
     had, 0 if unknown; ``latency`` in seconds; moments in seconds since 1970 UTC."""
 
-    request_id: Sequence[str]
-    caller: Sequence[str]
-    unit: Sequence[str | None]
-    arm: Sequence[Arm]
-    rows: Sequence[int]
-    outcome: Sequence[str]
-    reason: Sequence[str]
-    latency: Sequence[float | None]
-    arrived: Sequence[float]
-    answered: Sequence[float | None]
+    request_id: list[str]
+    caller: list[str]
+    unit: list[str | None]
+    arm: list[Arm]
+    rows: list[int]
+    outcome: list[str]
+    reason: list[str]
+    latency: list[float | None]
+    arrived: list[float]
+    answered: list[float | None]
 
 
 def batches_of(
