@@ -25,7 +25,7 @@ from gitml.governance.dataversions import DataFile, SubjectData, data_of
 from gitml.governance.subjectfind import SubjectTest
 from gitml.governance.subjectids import SoughtPerson
 from gitml.governance.subjectindex import opened_people, plain_ids
-from gitml.monitoring.evaluated import INPUT, OUTPUT
+from gitml.monitoring.evaluated import INPUT, LABEL, OUTPUT, TIME
 from gitml.registry.record import Record
 from gitml.sketches.coarse import FEW
 
@@ -79,7 +79,7 @@ def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Tab
             not any(test(value) for value in row)
             for row in zip(*(table[n].to_pylist() for n in sorted(ids)), strict=True)
         ]
-    table = table.rename_columns([name.removeprefix(INPUT).removeprefix(OUTPUT) for name in table.column_names])
+    table = _as_the_data_call_them(table)
     told = [_Told() for _ in range(table.num_rows)]
     inputs = {str(field["name"]) for field in (record.signature or {}).get("inputs", ())}
     met = [_compare(data, file, test, (table, inputs), told) for file in _files(data, record)]
@@ -89,6 +89,17 @@ def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Tab
             "let the job run before `gitml subject gc`: afterwards nobody can tell whose they are",
         )
     return [one.stays for one in told]
+
+
+def _as_the_data_call_them(table: pa.Table) -> pa.Table:
+    """Columns of evaluated rows by their own names; an input goes before an output that is called the same."""
+    names = table.column_names
+    if LABEL not in names or not all(n in (LABEL, TIME) or n.startswith((INPUT, OUTPUT)) for n in names):
+        return table
+    found: dict[str, Any] = {}
+    for name, column in zip(names, table.columns, strict=True):
+        found.setdefault(name.removeprefix(INPUT).removeprefix(OUTPUT), column)
+    return pa.table(found)
 
 
 @dataclass
