@@ -2,8 +2,9 @@
 
 ``cold`` is the whole call, ``warm`` what its files take once the engine runs and has the model: for ours from the third
 file that is done to the last one, as two are worked on at a time, for the maps written by hand a second run in the
-same session. ``memory``: the most that this process and ours had at once, with what they share counted once.
-``ROWS=10000000 python -m benchmarks.batch local`` has 25 times the rows, and needs no more.
+same session. ``memory``: the most that this process and ours had at once, with what they share counted once;
+``workers``: the most of those that score alone, without the engine's own processes and this one.
+``ROWS=10000000 python -m benchmarks.batch local spark ray`` has 25 times the rows, and needs no more.
 ``python -m benchmarks.batch [spark ray]``; `make engines` first.
 """
 
@@ -127,19 +128,25 @@ def by_hand(engine: str, folder: Path) -> list[float]:
     return list(json.loads(told.splitlines()[-1]))
 
 
+# What a process that scores is called: a fork of Spark's daemon, and what Ray renames its own to.
+_SCORING = ("pyspark.daemon", "ray::_Worker")
+
+
 @contextmanager
 def most_memory(found: list[float]) -> Iterator[None]:
-    """Put the most MB that this process and all below it had together into ``found``."""
+    """Put the most MB that this process and all below it had together into ``found``, and then of workers alone."""
     over, base = threading.Event(), psutil.Process()
-    found.append(0.0)
+    found += [0.0, 0.0]
 
     def look() -> None:
         while not over.wait(0.5):
-            total = 0
+            total = workers = 0
             for process in (base, *base.children(recursive=True)):
                 with suppress(psutil.Error):
-                    total += process.memory_full_info().pss
-            found[0] = max(found[0], total / 1e6)
+                    taken = process.memory_full_info().pss
+                    total += taken
+                    workers += taken if any(name in " ".join(process.cmdline()) for name in _SCORING) else 0
+            found[:] = max(found[0], total / 1e6), max(found[1], workers / 1e6)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -176,11 +183,11 @@ def main(engines: tuple[str, ...] = ("local", "spark", "ray")) -> None:
         folder = Path(text)
         prepared(folder)
         print(f"{ROWS:,} rows × {COLUMNS}, {FILES} files")
-        print("engine   cold    warm   by hand: cold   warm   ratio warm   memory")
+        print("engine   cold    warm   by hand: cold   warm   ratio warm   memory    workers")
         for engine in engines:
-            hand, (cold, warm, memory) = by_hand(engine, folder), by_gitml(engine, folder)
+            hand, (cold, warm, memory, workers) = by_hand(engine, folder), by_gitml(engine, folder)
             seconds = "".join(f"{s:8.1f}" for s in (cold, warm, *hand))
-            print(f"{engine:6}{seconds}   {warm / hand[1]:.2f} {memory:8,.0f} MB", flush=True)
+            print(f"{engine:6}{seconds}   {warm / hand[1]:.2f} {memory:8,.0f} MB {workers:6,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

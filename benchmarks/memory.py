@@ -2,7 +2,7 @@
 
 A model is loaded by two processes and by more; the difference, shared out, is what each further one takes. The first
 line is what a process takes by itself, Python and libraries: a logistic regression of twenty numbers.
-``PROCESSES=4 python -m benchmarks.memory [boosting forest …]``
+``PROCESSES=4 python -m benchmarks.memory [boosting forest …]``; ``COPIES=48`` makes the forest four times as large.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 TESTS = Path(__file__).parent.parent / "tests"
 PROCESSES = int(os.environ.get("PROCESSES", "4"))
+COPIES = int(os.environ.get("COPIES", "12"))
 COLUMNS, WIDE = 20, 4096
 
 
@@ -46,7 +47,7 @@ def forest() -> tuple[str, bytes]:
     from sklearn.ensemble import RandomForestClassifier
 
     fitted = RandomForestClassifier(8, random_state=0).fit(*rows())
-    fitted.estimators_ = [copy.deepcopy(tree) for tree in fitted.estimators_ * 12]
+    fitted.estimators_ = [copy.deepcopy(tree) for tree in fitted.estimators_ * COPIES]
     return skops_file(fitted)
 
 

@@ -112,11 +112,12 @@ def one_week(year: Year, week: int) -> None:
     serve(year, since)
     turn(year.town.folder, since + WEEK + 2 * HOUR)
     found = year.town.watch()
+    # One job looks and asks for retrainings; people act on both afterwards.
+    asked = year.town.retrain()
     for look in found.looks:
         if look.id and look.found.version == year.champion.version:
             seen(year, look.found)
     judged(year, found)
-    asked = year.town.retrain()
     if asked.how == "opened":
         cause = asked.plan.cause
         assert cause is not None

@@ -71,6 +71,7 @@ GATES = {"format": ["skops"], "reproduced": True, "size": "50MB", "canary": True
 FIRST_WEIGHT, TRIED = 20.0, "8w"
 CANARY = {
     "metric": {"name": COST["metric"], "margin": 0.2},
+    "clusters": "day",  # flights of a day share its storms
     "minimum": {"units": 500, "time": "6d"},
     "maximum": TRIED,
     "labels": {"within": "1d"},

@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from agent.kit import REPOSITORY, Merged, World
+from agent.running import version
 from gitml.agent.manifest import ManifestOrder, manifests, sized
 from gitml.cli.agent import agent
-from gitml.errors import UsageError
+from gitml.errors import InconclusiveError, OutsideError, UsageError
+from gitml.git.ledger import append
 
 IMAGE = f"registry.example/acme/gitml@sha256:{'a' * 64}"
 ORDER = ManifestOrder("production", IMAGE, "https://github.com/ada/flights.git", log="s3://bucket/traffic")
@@ -60,6 +63,8 @@ def test_nobody_is_root_nothing_is_written_but_state_and_memory_follows_from_the
         {"name": "a" * 64},
         {"secret": "a: b"},
         {"source": "https://x/\n- evil"},
+        {"source": "https://olga:secret@github.com/ada/flights.git"},
+        {"folder": "a\n- evil"},
     ],
 )
 def test_what_is_no_name_or_no_digest_is_refused(more: dict[str, str]) -> None:
@@ -79,3 +84,47 @@ def test_hostile_words_stay_words() -> None:
 def test_a_sizing_that_says_nothing_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         sized(told)
+
+
+def asked(world: World, *more: str) -> Any:
+    words = ["manifest", "production", "--from", str(world.forge), "--repository", REPOSITORY, "--image", IMAGE, *more]
+    return CliRunner().invoke(agent, words)
+
+
+def test_processes_and_memory_are_those_of_signed_trials_of_what_main_names(world: World) -> None:
+    champion = version(world, 1.0)
+    record = world.versions[champion]
+    about = Merged("x", "", "0" * 40, world.tip, world.tip, world.tip, "m", "")
+    bound = {"change": None, "version": champion, "artifact": record.files[record.artifact].sha256}
+
+    def tried(minute: int, memory: object, **more: Any) -> tuple[str, bytes]:
+        details = {"sizing": {"memory_mb": memory}, "rows_per_second": 1000.0}
+        return world.signed(
+            "evaluated", about, time=f"2026-01-02T00:{minute:02}:00Z", details=details, **{**bound, **more}
+        )
+
+    strange = [tried(1, 100.0, by="stranger"), tried(2, 100.0, artifact="0" * 64), tried(3, 100.0, result="failed")]
+    append(world.remote, dict([*strange, tried(4, "257")]))
+    short = f"m@{champion.rpartition('-')[2]}"
+    done = asked(world, "--target", "1000/s")
+    assert isinstance(done.exception, InconclusiveError)
+    assert f"evidence `evaluated` of {short} says nothing of memory" in str(done.exception)
+    done = asked(world)
+    assert "1,000 MB are assumed, as the newest" in done.stderr
+
+    name, envelope = tried(5, 200.0)
+    append(world.remote, {name: envelope})
+    done = asked(world, "--target", "2000/s", "--folder", "")
+    told = parts(done.stdout)["StatefulSet"]
+    kubernetes_validate.validate(told, "1.34", strict=True)
+    (container,) = told["spec"]["template"]["spec"]["containers"]
+    assert container["args"][container["args"].index("--processes") + 1] == "2", "2,000 × 1.25 ms at 70 % load: 4"
+    assert container["args"][-2:] == ["--repository", REPOSITORY]
+    assert int(container["resources"]["limits"]["memory"].removesuffix("Mi")) == pytest.approx(1049, abs=2)
+    assert told["metadata"]["annotations"]["gitml/sizing"] == f"{short} 200 MB and 1,000 rows/s ({name})"
+
+
+def test_a_repository_that_is_not_there_is_said_with_what_needs_none(tmp_path: Path) -> None:
+    done = asked(World(tmp_path))
+    assert isinstance(done.exception, OutsideError)
+    assert "--size" in done.exception.hint

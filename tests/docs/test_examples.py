@@ -39,7 +39,7 @@ NOT_EXECUTED = {
     "docs/how-to/reproduce.md": 1,
     "docs/how-to/retraining.md": 3,
     "docs/how-to/rollback.md": 3,
-    "docs/how-to/run-the-agent.md": 8,
+    "docs/how-to/run-the-agent.md": 9,
     "docs/how-to/gitlab.md": 2,
     "docs/how-to/score-on-a-cluster.md": 2,
     "docs/how-to/serve.md": 2,

@@ -41,7 +41,7 @@ def test_every_task_is_done_once_and_its_rows_are_heard_of(tmp_path: Path, worke
     assert sum(heard) == 15
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=[pytest.mark.slow, pytest.mark.nightly])])
 def test_a_wrong_row_ends_it_with_the_file_and_leaves_whole_files_only(tmp_path: Path, workers: int) -> None:
     with pytest.raises(UsageError, match=r"2\.parquet: there is a 7") as caught, LocalEngine(workers) as engine:
         list(engine.map(MapJob(Make("raise")), iter(tasks(tmp_path)), lambda _: None))

@@ -41,7 +41,7 @@ ALL = [
 ]
 CLUSTERS = ALL[1:]
 # What the process of a worker is called: a fork of Spark's daemon, and what Ray renames its own to.
-WORKERS = {"spark": "pyspark.daemon", "ray": "ray::_Worker", "flink": "gitml.engines.flink import serve"}
+WORKERS = {"spark": "pyspark.daemon", "ray": "ray::_Worker", "flink": "gitml.engines.flinkworker import serve"}
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,26 @@ class Application:
     data: Path
     output: Path
 
-    def score(self, engine: EngineWish, **changes: object) -> scoring.Result:
+    def score(self, engine: EngineWish, reference: str = "delay", **changes: object) -> scoring.Result:
         told = ScoreCall(**{"input": str(self.data), "output": str(self.output), "engine": engine, **changes})
-        return score(self.root, "delay", told)
+        return score(self.root, reference, told)
 
     def files(self, count: int, times: int) -> None:
         for number in range(count):
             table = pd.concat([rows(100, number)] * times)
             table.to_parquet(self.data / f"{number:02}.parquet")
 
+    def newer_version(self) -> None:
+        """From now on the model has another newest version, with other answers."""
+        artifact = self.root / "artifacts/delay/newer.skops"
+        if not artifact.exists():
+            saved(fitted("onehot"), artifact)
+            register(self.root, artifact, "2026-02-01T00:00:00Z")
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Application:
-    made = Application(tmp_path / "app", tmp_path / "data", tmp_path / "scores")
+    made = Application(tmp_path / "app", tmp_path / "données 数据", tmp_path / "wyniki [ł]")
     write(made.root, {"gitml.yaml": APPLICATION})
     artifact = made.root / "artifacts/delay/model.skops"
     artifact.parent.mkdir(parents=True)
@@ -96,7 +103,7 @@ def test_rows_answers_and_rejects_are_the_same_on_all_and_nothing_is_done_twice(
     wrong.loc[[3, 98], "distance"] = None
     wrong.to_parquet(app.data / "wrong.parquet")
     heard: list[int] = []
-    result = app.score(engine, reject=True, tell=heard.append)
+    result = app.score(engine, reject=True, tell=heard.append, say=lambda _: app.newer_version())
     table = pd.concat([expected(0, 0, 1), expected(2).drop([3, 98])]).sort_values("flight", ignore_index=True)
     scored = scores_of(app)
     assert list(scored["flight"]) == list(table["flight"])
@@ -110,14 +117,10 @@ def test_rows_answers_and_rejects_are_the_same_on_all_and_nothing_is_done_twice(
     manifest = json.loads((app.output / MANIFEST).read_text())
     assert (manifest["rows"], manifest["rejected"], len(manifest["files"])) == (398, 2, 5)
 
-    again = app.score(engine, reject=True)
-    assert (len(again.scored), len(again.before), again.rows, again.rejected) == (0, 5, 398, 2)
-    rows(100, 4).to_parquet(app.data / "later.parquet")
-    artifact = app.root / "artifacts/delay/model.skops"
-    saved(fitted("onehot"), artifact)
-    register(app.root, artifact, "2026-02-01T00:00:00Z")
     with pytest.raises(UsageError, match="holds scores with version 20260101T000000Z"):
         app.score(engine, reject=True)
+    again = app.score(engine, f"delay@{result.record.version}", reject=True)
+    assert (len(again.scored), len(again.before), again.rows, again.rejected) == (0, 5, 398, 2)
 
 
 @pytest.mark.parametrize("engine", CLUSTERS, indirect=True)
@@ -175,7 +178,11 @@ def test_an_engine_that_is_killed_leaves_whole_files_and_the_next_call_goes_on(
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, "what it had started outlives it"
     assert listening == {"127.0.0.1"}, "other machines do not reach it"
-    result = app.score(engine)
+    first = json.loads((app.output / "_gitml/run.json").read_text())["version"]
+    app.newer_version()
+    with pytest.raises(UsageError, match="holds scores with version"):
+        app.score(engine)
+    result = app.score(engine, f"delay@{first}")
     assert (len(result.before), len(result.scored)) == (before, 12 - before)
     assert_each_row_once(app, 12, 500)
 

@@ -10,13 +10,26 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as save_tensors
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    BaggingClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
 from gitml.models.loading import load
 from gitml.models.model import Predictor
 from gitml.models.sharedarrays import SharedArrays
+from gitml.models.sklearninside.forests import ArrayTree, share_trees
+from gitml.models.sklearnsettings import everything
 from serving_models import saved
 
 WIDE = 24
@@ -41,6 +54,12 @@ def boosting(folder: Path) -> tuple[Path, str]:
     given = drawn.normal(size=(1500, WIDE))
     fitted = HistGradientBoostingRegressor(max_iter=2, max_leaf_nodes=500, min_samples_leaf=2, early_stopping=False)
     return saved(fitted.fit(given, drawn.normal(size=1500)), folder / "model.skops"), "skops"
+
+
+def forest(folder: Path) -> tuple[Path, str]:
+    drawn = np.random.default_rng(0)
+    fitted = RandomForestRegressor(3, random_state=0).fit(drawn.normal(size=(500, WIDE)), drawn.normal(size=500))
+    return saved(fitted, folder / "model.skops"), "skops"
 
 
 def perceptron(folder: Path) -> tuple[Path, str]:
@@ -95,7 +114,9 @@ def loaded(path: Path, kind: str, shared: SharedArrays | None) -> Predictor:
     return load(path, kind, SIGNATURE, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), shared=shared)
 
 
-@pytest.mark.parametrize("make", [boosting, neighbours, perceptron, network, graph], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [boosting, neighbours, forest, perceptron, network, graph], ids=lambda make: make.__name__
+)
 def test_two_processes_answer_from_one_file_as_one_alone_does(make: Any, tmp_path: Path) -> None:
     path, kind = make(tmp_path)
     folder = tmp_path / "arrays"
@@ -134,3 +155,49 @@ def test_a_file_that_holds_anything_else_is_not_believed(tmp_path: Path) -> None
     (again,) = shared.keep("e")([fortran])
     assert again.flags.f_contiguous
     assert np.array_equal(again, fortran)
+
+
+GIVEN = np.where(np.random.default_rng(2).random((90, 4)) < 0.1, np.nan, np.random.default_rng(3).normal(size=(90, 4)))
+CLASSES, NUMBERS = np.arange(90) % 3, np.nansum(GIVEN, axis=1)
+WHOLE = np.nan_to_num(GIVEN)
+
+
+def hidden_trees(model: Any) -> set[str]:
+    return {type(v.tree_).__name__ for v in everything(model) if hasattr(v, "tree_")}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "truth"),
+    [
+        (RandomForestClassifier(3, random_state=0), GIVEN, CLASSES),
+        (RandomForestClassifier(2, random_state=0), GIVEN, np.stack([CLASSES, CLASSES % 2], axis=1)),
+        (ExtraTreesRegressor(2, random_state=0), GIVEN, np.stack([NUMBERS, -NUMBERS], axis=1)),
+        (DecisionTreeClassifier(random_state=0), GIVEN, CLASSES),
+        (ExtraTreeRegressor(random_state=0), WHOLE, NUMBERS),
+        (BaggingClassifier(n_estimators=2, max_features=2, random_state=0), GIVEN, CLASSES),
+        (AdaBoostRegressor(DecisionTreeRegressor(), n_estimators=2, random_state=0), WHOLE, NUMBERS),
+        (VotingRegressor([("f", RandomForestRegressor(2, random_state=0))]), WHOLE, NUMBERS),
+        (CalibratedClassifierCV(RandomForestClassifier(2, random_state=0), cv=2), GIVEN, CLASSES),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "fit") else "",
+)
+def test_forests_whose_nodes_lie_in_files_answer_to_the_same_bit(
+    model: Any, given: Any, truth: Any, tmp_path: Path
+) -> None:
+    model.fit(given, truth)
+    asked = [getattr(model, name) for name in ("predict", "predict_proba") if hasattr(model, name)]
+    rows = np.concatenate([given, given + 1e-9])
+    before = [np.hstack(ask(rows)) for ask in asked]
+    share_trees(model, SharedArrays(tmp_path, 1).keep("d"))
+    assert hidden_trees(model) == {ArrayTree.__name__}
+    assert [file.name for file in tmp_path.iterdir()] == ["d.0"]
+    for was, ask in zip(before, asked, strict=True):
+        np.testing.assert_array_equal(np.hstack(ask(rows)), was)
+
+
+def test_trees_stay_where_they_are_if_nothing_is_shared_or_compiled_code_wants_them(tmp_path: Path) -> None:
+    single = DecisionTreeClassifier().fit(WHOLE, CLASSES)
+    share_trees(single, SharedArrays(tmp_path / "a").keep("d"))
+    mixed = VotingRegressor([("b", GradientBoostingRegressor(n_estimators=2)), ("t", ExtraTreeRegressor())])
+    share_trees(mixed.fit(WHOLE, NUMBERS), SharedArrays(tmp_path / "a", 1).keep("d"))
+    assert hidden_trees(single) == hidden_trees(mixed) == {"Tree"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -78,7 +79,9 @@ def test_only_files_that_all_end_the_model_may_come_together() -> None:
     runs = Deployment(champion=first)
     end = retired(runs, hold)
     assert end_together([("m", runs, end), ("m", runs, end)])
+    lasting = Hold(by="olga", reason="worse", until=datetime(2026, 3, 9, tzinfo=UTC))
     for wrong in (
+        [("m", runs, rolled_back(runs, second, lasting))],  # a rollback whose hold ends by itself
         [("m", runs, end), ("n", runs, end)],  # another model
         [("m", runs, end), ("m", runs, retired(runs, other))],  # other words
         [("m", runs, end), ("m", runs, retired(Deployment(champion=second), hold))],  # another version on the way

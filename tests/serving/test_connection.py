@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ import uvicorn
 
 from gitml.internals import CHECKED, is_checked
 from gitml.models.model import Predictor
+from gitml.serving.eager import begun
 from gitml.serving.limits import Limits
 from serving_server import ROW, VERSIONS, Served, constant
 
@@ -63,13 +65,47 @@ def test_a_caller_who_asks_first_is_told_to_go_on(connection: socket.socket) -> 
 
 
 def test_requests_sent_at_once_are_answered_in_their_order(connection: socket.socket) -> None:
-    connection.sendall(b"".join(post(f"x-request-id: n{n}") for n in range(5)) + post("connection: close", body=b"{"))
+    count = 200
+    connection.sendall(
+        b"".join(post(f"x-request-id: n{n}") for n in range(count)) + post("connection: close", body=b"{")
+    )
     answer = b""
     while piece := connection.recv(65536):
         answer += piece
     parts = answer.split(b"HTTP/1.1 ")[1:]
-    assert [p[:3] for p in parts] == [b"200"] * 5 + [b"400"]
-    assert [json.loads(p.partition(b"\r\n\r\n")[2])["id"] for p in parts[:5]] == [f"n{n}" for n in range(5)]
+    assert [p[:3] for p in parts] == [b"200"] * count + [b"400"]
+    assert [json.loads(p.partition(b"\r\n\r\n")[2])["id"] for p in parts[:count]] == [f"n{n}" for n in range(count)]
+
+
+def test_what_begins_at_once_goes_on_as_a_task_where_it_waits() -> None:
+    async def work(what: asyncio.Future[str]) -> None:
+        said.append("begun")
+        try:
+            said.append(await what)
+            raise ValueError("at last")
+        except asyncio.CancelledError:
+            said.append("cancelled")
+            raise
+
+    async def tried() -> None:
+        loop = asyncio.get_running_loop()
+        assert begun(done(), loop) is None
+        first, second = loop.create_future(), loop.create_future()
+        tasks = [begun(work(what), loop) for what in (first, second)]
+        assert said == ["done", "begun", "begun"]
+        await asyncio.sleep(0)
+        first.set_result("answer")
+        assert tasks[1] is not None
+        tasks[1].cancel()
+        found = await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+        assert [type(one) for one in found] == [ValueError, asyncio.CancelledError]
+
+    async def done() -> None:
+        said.append("done")
+
+    said: list[str] = []
+    asyncio.run(tried())
+    assert sorted(said[3:]) == ["answer", "cancelled"]
 
 
 @pytest.mark.parametrize("first", [b"", post()], ids=["new", "kept"])

@@ -29,11 +29,11 @@ ARMS = [Arm("m", "production", name, version, 50.0, "e1") for name, version in (
 
 
 def serve(folder: Path, day: int) -> None:
-    """Four requests of Ada, who is in the canary, and four of others; two of hers have the id of somebody else's."""
+    """Four requests of Olga, who is in the canary, and four of others; two of hers have the id of somebody else's."""
     when = (START + timedelta(days=day)).timestamp()
     log = PredictionLog(folder, limits=LogLimits(window=0.02), origin=LogOrigin(now=lambda: when + 7200, host="h"))
     for number in range(8):
-        who, arm = ("ada", ARMS[1]) if number % 2 else (f"other-{number}", ARMS[0])
+        who, arm = ("olga", ARMS[1]) if number % 2 else (f"other-{number}", ARMS[0])
         caller = arm.name if number < 4 else ""
         features = {"x": np.array([1000.25 + number]), "word": [f"word-of-{who}"]}
         name = f"d{day}-{number // 2 if number < 4 else number}"
@@ -49,13 +49,13 @@ def traffic(tmp_path: Path) -> Path:
     labels.add("m", [Label(f"d0-{number}", 0.987) for number in (5, 6)] + [Label("d0-0", 0.5, caller="canary")])
     labels.close()
     happened = EventStore(tmp_path)
-    happened.add([BusinessEvent(who, START, "bought", 77.125, f"id-{who}") for who in ("ada", "bob")], "shop")
+    happened.add([BusinessEvent(who, START, "bought", 77.125, f"id-{who}") for who in ("olga", "bob")], "shop")
     happened.close()
     return tmp_path
 
 
 def erase(folder: Path, until: datetime = START + timedelta(days=5)) -> TrafficErased:
-    call = TrafficErasure(str(folder), ["m"], lambda value: value == "ada", ["unit"], until)
+    call = TrafficErasure(str(folder), ["m"], lambda value: value == "olga", ["unit"], until)
     return erase_from_traffic(call, NOW)
 
 
@@ -75,7 +75,7 @@ def test_nothing_of_the_person_stays_and_counts_do(traffic: Path) -> None:
     assert (done.requests, done.labels, done.events, done.waiting) == ({"m": 8}, {"m": 2}, 1, ())
     after = rows(traffic)
     early = [text for text in values(traffic) if "2026, 11, 11" not in text]
-    assert not [text for text in early if "ada" in text or "id-ada" in text]
+    assert not [text for text in early if "olga" in text or "id-olga" in text]
     # Counts by arm and version; one unit is one unit; others are as they were; what came later is of no request.
     assert [(r["arm"], r["version"], r["row"]) for r in after] == [(r["arm"], r["version"], r["row"]) for r in before]
     emptied = [row for row in after if row["outcome"] == "erased"]
@@ -83,9 +83,9 @@ def test_nothing_of_the_person_stays_and_counts_do(traffic: Path) -> None:
     assert len({row["request_id"] for row in emptied}) == 8
     assert all(row["feature_x"] is row["feature_word"] is row["output_p"] is row["label"] is None for row in emptied)
     assert all(row["arrived"].second == row["arrived"].microsecond == 0 for row in emptied)  # type: ignore[attr-defined]
-    others = [row for row in before if row["unit"] != "ada"]
+    others = [row for row in before if row["unit"] != "olga"]
     assert [row for row in after if str(row["unit"]).startswith("other")] == others
-    assert len([row for row in after if row["unit"] == "ada"]) == 4
+    assert len([row for row in after if row["unit"] == "olga"]) == 4
     happened = [row for batch in events(traffic) for row in batch.to_pylist()]
     assert [(e["unit"], e["value"]) for e in happened if e["unit"] == "bob"] == [("bob", 77.125)]
     assert sum(e["value"] is None for e in happened) == 1
@@ -109,7 +109,7 @@ def test_killed_in_between_the_next_call_does_the_rest(traffic: Path, monkeypatc
     monkeypatch.undo()
     assert "labels" in calls[0]
     erase(traffic)
-    assert not [text for text in values(traffic) if "ada" in text and "2026, 11, 11" not in text]
+    assert not [text for text in values(traffic) if "olga" in text and "2026, 11, 11" not in text]
     assert 0.987 in [row["label"] for row in rows(traffic)]  # of somebody else
 
 
@@ -127,7 +127,7 @@ def test_sketches_of_these_days_are_counted_anew(traffic: Path) -> None:
 def test_what_a_server_still_gathers_is_told(traffic: Path) -> None:
     log = PredictionLog(traffic, limits=LogLimits(window=0.02), origin=LogOrigin(now=START.timestamp, host="h2"))
     x, p = {"x": np.zeros(1), "word": ["w"]}, {"p": np.zeros(1)}
-    log.put(Exchange("late", "", "ada", ARMS[0], x, p, 0.1, START.timestamp(), START.timestamp()))
+    log.put(Exchange("late", "", "olga", ARMS[0], x, p, 0.1, START.timestamp(), START.timestamp()))
     for _ in range(400):
         if any(path.stat().st_size for path in (traffic / ".spool/predictions").glob("*.journal")):
             break

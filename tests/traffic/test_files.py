@@ -19,10 +19,11 @@ import pytest
 
 from gitml.engines.places import StoragePlace, place_of
 from gitml.traffic import compaction, files
-from gitml.traffic.exchange import Arm, Exchange, batches_of
+from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 from gitml.traffic.reader import Window, requests
 from gitml.traffic.spool import Spool
+from gitml.traffic.tabling import batches_of
 
 NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
 ARM = Arm("delay", "production", "champion", "v1", 100.0, "e1")
@@ -136,7 +137,7 @@ SERVER = """
 import sys, time
 import numpy as np
 from gitml.traffic import compaction
-from gitml.traffic.exchange import Arm, Exchange, batches_of
+from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.predictionlog import LogLimits, PredictionLog
 compaction.MANY = 3
 def say(line):  # in one write, because two threads do

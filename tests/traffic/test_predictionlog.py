@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as dataset
 import pyarrow.parquet as parquet
 import pytest
@@ -92,6 +93,43 @@ def test_encoded_rows_become_columns_when_there_is_time_for_it(tmp_path: Path) -
     found = table(tmp_path)
     assert found["feature_carrier"].to_pylist() == ["UA", "AA", None]
     assert found["feature_seats"].to_pylist() == [7.0, None, None]
+
+
+def test_what_is_gathered_as_columns_reads_as_if_each_request_had_been_kept(tmp_path: Path) -> None:
+    """Two versions in turn, several rows, a day that ends, missing values; and one kind that makes no table."""
+
+    def columns(rows: np.ndarray) -> dict[str, object]:
+        return {"seats": rows[:, 0], "carrier": [["UA", "AA"][int(code)] for code in rows[:, 1]]}
+
+    def broken(rows: np.ndarray) -> dict[str, object]:
+        return {"x": [{}[row] if row else 1.0 for row in rows[:, 0].tolist()]}
+
+    def named(rows: np.ndarray) -> dict[str, object]:
+        return {"p_late": rows[:, 0], "p_never": rows[:, 1]}
+
+    logs = {name: PredictionLog(tmp_path / name, limits=LogLimits(window=30)) for name in ("gathered", "kept")}
+    for n in range(2100):
+        rows = np.array([[np.nan if n % 5 == 0 else n, row] for row in range(1 + n % 2)])
+        answers = np.full((len(rows), 2), [n / 2100, 1 - n / 2100])
+        decode = columns if n % 3 else (lambda rows, _=n % 3: columns(rows))
+        told = {
+            "version": f"v{n % 3}", "when": NOON + n * 40, "unit": None if n % 7 else f"u{n}", "size": n,
+            "caller": "desk" if n % 4 else "", "latency": None if n % 11 == 0 else 0.001 * n,
+        }  # fmt: skip
+        assert logs["gathered"].put(event(n, features=Encoded(rows, decode), output=Encoded(answers, named), **told))
+        assert logs["kept"].put(event(n, features=columns(rows), output=named(answers), **told))
+    for n, rows in ((3001, np.zeros((1, 1))), (3002, np.ones((1, 1)))):
+        logs["gathered"].put(
+            event(n, features=Encoded(rows, broken), output=Encoded(rows, lambda rows: {"p": rows[:, 0]}))
+        )
+    for log in logs.values():
+        log.close()
+    gathered, kept = table(tmp_path / "gathered"), table(tmp_path / "kept")
+    shared = [name for name in kept.column_names if name != "host"]
+    assert gathered.filter(pc.not_equal(gathered["request_id"], "r-3001")).select(shared).equals(kept.select(shared))
+    assert "r-3001" in ids(tmp_path / "gathered"), "its neighbour makes no table, and takes it not along"
+    stats = logs["gathered"].stats()
+    assert (stats.kept, stats.dropped, stats.pending) == (kept.num_rows + 1, 1, 0)
 
 
 def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gitml.ci.yamltext import Yaml, dumped
 from gitml.errors import UsageError
+from gitml.urls import shown_url
 
 _DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 # RFC 1123, label; and the secret that an operator makes.
@@ -17,18 +18,23 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT, _USER = 8470, 65_532
 # A swap holds the models before and after at once, and requests need some too.
 _ROOM, _SPARE_MB = 2.0, 300
-_DEFAULT_MB, _MI = 1000, 1 << 20
+# MB of a version that nobody measured.
+ASSUMED_MB, _MI = 1000, 1 << 20
 
 
 @dataclass(frozen=True)
 class ManifestOrder:
-    """``image`` by digest; ``source``: the repository's URL; ``secret``: names what holds GITHUB_TOKEN and
-    GITML_SIGNING_KEY. ``replicas`` pods of ``processes``; ``memory``: MB of one process, 0 where nobody measured it.
-    ``storage``: of each pod's state."""
+    """``image`` by digest; ``source``: the repository's URL, and what its ``repository`` is called, which ``branch``
+    counts and in which ``folder`` gitml.yaml lies; ``secret``: names what holds GITHUB_TOKEN and GITML_SIGNING_KEY.
+    ``replicas`` pods of ``processes``; ``memory``: MB of one process, 0 where nobody measured it; ``sizing``: where
+    both are from, in words. ``storage``: of each pod's state."""
 
     environment: str
     image: str
     source: str
+    repository: str = ""
+    branch: str = "main"
+    folder: str = ""
     name: str = ""
     secret: str = "gitml-agent"  # noqa: S105 - a name
     replicas: int = 2
@@ -36,6 +42,7 @@ class ManifestOrder:
     memory: float = 0.0
     storage: str = "20Gi"
     log: str = ""
+    sizing: str = ""
 
 
 def sized(order: Mapping[str, Any]) -> tuple[int, float]:
@@ -61,7 +68,12 @@ def manifests(order: ManifestOrder) -> str:
     for word in (name, order.secret):
         if not _LABEL.fullmatch(word):
             raise UsageError(f"{word!r} is no name in Kubernetes", "lower case letters, digits and -; see --name")
-    for word in (order.source, order.storage, order.log):
+    if "@" in order.source and order.source.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{shown_url(order.source)} is given with a password or token, which manifests would show",
+            f"leave it out, and put it as GITHUB_TOKEN into the secret {order.secret}",
+        )
+    for word in (order.source, order.repository, order.branch, order.folder, order.storage, order.log):
         if not word.isprintable():
             raise UsageError(f"{word!r} holds characters that cannot be printed")
     labels: dict[str, Yaml] = {"app.kubernetes.io/name": "gitml-agent", "app.kubernetes.io/instance": name}
@@ -97,7 +109,10 @@ def _set(name: str, labels: Mapping[str, Yaml], order: ManifestOrder) -> dict[st
         "template": {"metadata": {"labels": labels}, "spec": _pod(order)},
         "volumeClaimTemplates": [claim],
     }
-    return {**_head("StatefulSet", "apps/v1", name, labels), "spec": spec}
+    head = _head("StatefulSet", "apps/v1", name, labels)
+    if order.sizing:
+        head["metadata"] = {"name": name, "labels": labels, "annotations": {"gitml/sizing": order.sizing}}
+    return {**head, "spec": spec}
 
 
 def _pod(order: ManifestOrder) -> dict[str, Yaml]:
@@ -117,8 +132,11 @@ def _pod(order: ManifestOrder) -> dict[str, Yaml]:
 
 def _container(order: ManifestOrder) -> dict[str, Yaml]:
     words = ["run", order.environment, "--from", order.source, "--state", "/state", "--host", "0.0.0.0"]  # noqa: S104
-    words += ["--port", str(_PORT), "--processes", str(order.processes), *(["--log", order.log] if order.log else [])]
-    room = order.processes * (order.memory or _DEFAULT_MB) * _ROOM + _SPARE_MB
+    words += ["--port", str(_PORT), "--processes", str(order.processes)]
+    branch = "" if order.branch == "main" else order.branch
+    told = {"--repository": order.repository, "--branch": branch, "--folder": order.folder, "--log": order.log}
+    words += [word for option, value in told.items() if value for word in (option, value)]
+    room = order.processes * (order.memory or ASSUMED_MB) * _ROOM + _SPARE_MB
     memory = f"{math.ceil(room * 1e6 / _MI)}Mi"
     limits: Yaml = {"memory": memory}
     return {

@@ -88,6 +88,15 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         raise click.BadParameter(str(exc)) from None
 
 
+def _rate(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    from gitml.fields import parse_rate
+
+    try:
+        return None if value is None else parse_rate(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
 @agent.command(
     epilog=examples(
         "gitml agent run production --from https://github.com/ada/flights.git --port 8470",
@@ -209,11 +218,15 @@ def pin(ctx: click.Context, /, reference: str, environment: str, **options: Any)
 @agent.command(
     epilog=examples(
         "gitml agent manifest production --from https://github.com/ada/flights.git --image acme/gitml@sha256:…",
-        "gitml size delay --target 500/s --json > size.json && gitml agent manifest production … --size size.json",
+        "gitml agent manifest production … --target 500/s        as many processes as answer that",
+        "gitml size delay --target 500/s --p99 50ms --json > size.json && gitml agent manifest … --size size.json",
     )
 )
 @click.argument("environment")
 @click.option("--from", "source", required=True, metavar="URL", help="The repository.")
+@click.option("--repository", default="", metavar="OWNER/NAME", help="Its name, where the URL does not say it.")
+@click.option("--branch", default="main", show_default=True, help="The branch that counts.")
+@click.option("--folder", default="", metavar="PATH", help="Where gitml.yaml lies in it. Default: at the top.")
 @click.option("--image", required=True, metavar="NAME@sha256:…", help="The image that was built, by its digest.")
 @click.option("--name", default="", help="Of all that is made. Default: gitml-ENVIRONMENT.")
 @click.option(
@@ -222,34 +235,34 @@ def pin(ctx: click.Context, /, reference: str, environment: str, **options: Any)
 @click.option("--replicas", type=click.IntRange(1, 1000), default=2, show_default=True, help="Pods.")
 @click.option("--storage", default="20Gi", show_default=True, help="Disk of a pod for models and the mirror.")
 @click.option("--log", default="", metavar="URL", help="Where requests and answers are kept: an object store.")
+@click.option("--target", callback=_rate, metavar="N/s", help="Requests that come in, such as 500/s, for all pods.")
 @click.option(
     "--size",
     "sizing",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What `gitml size --json` printed: processes and memory of a pod follow from it.",
+    help="What `gitml size --json` printed goes before what is signed, and needs no repository.",
 )
-def manifest(environment: str, *, sizing: Path | None, **options: Any) -> None:
+@click.pass_context
+def manifest(
+    ctx: click.Context, /, environment: str, *, target: float | None, sizing: Path | None, **words: Any
+) -> None:
     """Print Kubernetes manifests for agents of ENVIRONMENT: a StatefulSet, a Service, a budget of disruptions.
 
-    The root file system is read-only, nobody is root, and each pod keeps its state on a disk of its own. The rate that
-    was sized for is shared out among the pods.
+    Memory, and processes for a --target, come from signed evidence `evaluated` of the versions that main names; what
+    nobody measured is said. The root file system is read-only, nobody is root, and each pod keeps its state on a disk
+    of its own. GITHUB_TOKEN reads the repository, where it has to.
     """
-    import json
-    from dataclasses import replace
-
-    from gitml.agent.manifest import ManifestOrder, manifests, sized
+    from gitml.agent.manifest import ManifestOrder, manifests
+    from gitml.cli.agentsizes import sized_by_evidence, sized_by_file
     from gitml.refs import why_no_environment
 
     if why := why_no_environment(environment):
         raise UsageError(why, "write for example: gitml agent manifest production")
-    order = ManifestOrder(environment, **options)
-    if sizing is not None:
-        try:
-            told = json.loads(sizing.read_bytes())
-        except ValueError as exc:
-            raise UsageError(f"{sizing} is no JSON", "gitml size MODEL --target 500/s --json > size.json") from exc
-        processes, memory = sized(told if isinstance(told, dict) else {})
-        order = replace(order, processes=-(-processes // order.replicas), memory=memory)
+    if sizing is not None and target is not None:
+        raise UsageError("--size and --target both say how many processes there are", "leave one of them out")
+    order = ManifestOrder(environment, **words)
+    manifests(order)  # what is wrong with the call is said before anything is fetched
+    order = sized_by_file(order, sizing) if sizing else sized_by_evidence(ctx, order, target)
     click.echo(manifests(order), nl=False)
 
 

@@ -136,7 +136,8 @@ def end_together(found: Sequence[tuple[str, State, State]]) -> bool:
 def _only_ends(old: State, new: State) -> bool:
     if not isinstance(old, Deployment) or not isinstance(new, Deployment) or new.hold is None:
         return False
-    return not old.retired and new == retired(old, new.hold)
+    # In this order: another hold than a retirement's may end by itself.
+    return new.retired and not old.retired and new == retired(old, new.hold)
 
 
 def _pushers(ground: Ground, edit: Edit, number: int, people: Pull) -> tuple[Person, ...] | Unknown:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from gitml.models.cores import return_freed_memory
 from gitml.models.model import Answers, Predictor
 from gitml.models.signature import Rows
 
@@ -32,6 +33,7 @@ def seconds_per_row(model: Predictor, size: int, score: Callable[[Rows], Answers
 def sizing(model: Predictor, seconds: float) -> dict[str, Any]:
     """As evidence holds it. ``load_s``: how long it took to load, ``seconds``; ``memory_mb``: of this process, its
     libraries included; ``row_ms``: of one row, by the rows of a call, and the same on cores where a GPU answers."""
+    return_freed_memory()
     told: dict[str, Any] = {
         "load_s": round(seconds, 3),
         "memory_mb": round(psutil.Process().memory_info().rss / 1e6),

@@ -155,6 +155,10 @@ class Signature:
         """The same as arrays where that is faster; a missing number of a float column is NaN."""
         return {f.name: _array(f, rows[:, place]) for place, f in enumerate(self.inputs)}
 
+    def named(self, answers: Rows) -> dict[str, Any]:
+        """Answers of shape (rows, outputs) as arrays by name."""
+        return {f.name: answers[:, place] for place, f in enumerate(self.outputs)}
+
     def _unknown_slowly(self, rows: Rows) -> dict[str, int]:
         counts = {self.inputs[w].name: sum(self._strange(w, rows)) for w in self._words}
         return {name: n for name, n in counts.items() if n}

@@ -20,6 +20,7 @@ from gitml.models.signature import Signature
 from gitml.models.sklearnanswers import Score, answers_of, classes_of
 from gitml.models.sklearninside import trees
 from gitml.models.sklearninside.columns import on_arrays
+from gitml.models.sklearninside.forests import share_trees
 from gitml.models.sklearnmissing import missing_words
 from gitml.models.sklearnwords import known_words
 
@@ -53,6 +54,7 @@ def scorer(
     if prepare is None:
         return OpenedModel(_on_frames(model, signature), "frame", steady, words=words)
     steps, last, origins = prepare
+    share_trees(last, keep)
     answer = answers_of(last, signature, keep)
 
     def prepared(rows: Any) -> Any:

@@ -14,7 +14,7 @@ from gitml.models.signature import InputError, Rows
 from gitml.serving.batching import BusyError, SlowError
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.plainjson import AskedRows, outputs
+from gitml.serving.plainjson import AskedRows
 from gitml.serving.shadows import Shadows
 from gitml.serving.state import Served, Variant
 from gitml.serving.wire import RequestError
@@ -172,7 +172,7 @@ class Answering:
         # An unknown word is lost in the encoded rows, and the log must keep it: drift is found there.
         features: Any = asked.raw(signature) if unknown else Encoded(rows, signature.arrays)
         event = Exchange(
-            head["id"], ask.caller, unit or None, arm, features, outputs(signature, answers),
+            head["id"], ask.caller, unit or None, arm, features, Encoded(answers, signature.named),
             seconds, now - seconds, now, ask.size,
         )  # fmt: skip
         self._log.put(event)

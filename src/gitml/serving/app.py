@@ -278,7 +278,9 @@ class App:
 
 def _is_strict(scope: Scope) -> bool:
     value = header(scope, b"gitml-strict").lower()
-    if value not in (b"", b"true", b"1", b"false", b"0"):
+    if not value:
+        return False
+    if value not in (b"true", b"1", b"false", b"0"):
         raise RequestError(400, "strict", "the header gitml-strict is neither true nor false")
     return value in (b"true", b"1")
 

@@ -100,11 +100,17 @@ class Runner:
         self._jobs.append(job)
         self._waiting += len(rows)
         self._schedule(loop)
+        # Not ``asyncio.timeout``, which wants a task: a request that is answered at once has none.
+        timer = loop.call_later(self._limits.seconds, self._give_up, job)
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                return await job.answer
-        except TimeoutError:
-            raise SlowError(f"the model did not answer within {self._limits.seconds:g} s", "send fewer rows") from None
+            return await job.answer
+        finally:
+            timer.cancel()
+
+    def _give_up(self, job: _Job) -> None:
+        if not job.answer.done():
+            late = SlowError(f"the model did not answer within {self._limits.seconds:g} s", "send fewer rows")
+            job.answer.set_exception(late)
 
     def _is_short(self, rows: int) -> bool:
         """Whether a call may be made on the loop. A model that hangs by a value would hang all others with it."""

@@ -1,4 +1,5 @@
-"""One connection as uvicorn serves it, but patient with nobody who sends nothing, and its answers in one piece.
+"""One connection as uvicorn serves it, but patient with nobody who sends nothing. Answers leave in one piece, and at
+once where nothing has to be waited for.
 
 The only module that relies on uvicorn's internals: ``server`` imports it on releases of ``gitml.internals`` alone.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gitml.serving.eager import begun
 from gitml.serving.limits import Limits
 from gitml.serving.wire import WHOLE
 
@@ -57,7 +59,11 @@ def patient(limits: Limits, most: int) -> type[asyncio.Protocol]:
 
 
 class Patient(HttpToolsProtocol, asyncio.Protocol):
-    """A request whose head takes too long, or has no end, loses its connection. An answer leaves in one piece."""
+    """A request whose head takes too long, or has no end, loses its connection. An answer leaves in one piece.
+
+    A request that comes in one piece is answered within it, as far as that goes without waiting: a task would cost two
+    more turns of the loop. Only the first of a piece, so that nobody who sends many at once holds up the others.
+    """
 
     limits: Limits
     crowd: Crowd
@@ -65,6 +71,8 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
     _timer: asyncio.TimerHandle | None = None
     _head = 0
     _in_head = True
+    _is_first = _begins = False
+    _next: tuple[Any, Any] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._pieces = OnePiece(transport)
@@ -74,7 +82,11 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._head += len(data)
+        self._is_first = True
         super().data_received(data)
+        if self._next is not None:  # its body is still on the way
+            asked, self._next = self._next, None
+            super()._start_asgi_task(*asked)
         if not self._in_head:
             return
         if self._head > self.limits.head:
@@ -92,11 +104,24 @@ class Patient(HttpToolsProtocol, asyncio.Protocol):
         self._in_head = False
         self.crowd.busy(self)
         self._disarm()
+        self._begins = self._is_first
         super().on_headers_complete()
+        self._begins = self._is_first = False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self.scope[WHOLE] = True  # type: ignore[literal-required]
+        if self._next is not None:
+            (cycle, app), self._next = self._next, None
+            if task := begun(cycle.run_asgi(app), self.loop):
+                task.add_done_callback(self.tasks.discard)
+                self.tasks.add(task)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._begins:
+            self._next = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         self._pieces.flush()

@@ -55,10 +55,10 @@ def asked(body: bytes, limits: Limits) -> AskedRows:
     """The request in ``body``. Raises HttpError 400 or 413."""
     found = mapping(parse_json(body))
     rows, columns, unit = found.get("rows"), found.get("columns"), found.get("unit")
-    strange = sorted(set(found) - _KEYS)
-    if strange:
+    if not _KEYS.issuperset(found):
+        strange = min(set(found) - _KEYS)
         raise RequestError(
-            400, "json", f"the body has no key {strange[0][:60]!r}", hint='write {"rows": [{…}]} or {"columns": {…}}'
+            400, "json", f"the body has no key {strange[:60]!r}", hint='write {"rows": [{…}]} or {"columns": {…}}'
         )
     if (rows is None) == (columns is None):
         raise RequestError(
@@ -103,4 +103,4 @@ def answer(
 
 def outputs(signature: Signature, answers: Answers) -> dict[str, list[Any]]:
     """The answers' columns by name."""
-    return {f.name: answers[:, place].tolist() for place, f in enumerate(signature.outputs)}
+    return {name: values.tolist() for name, values in signature.named(answers).items()}

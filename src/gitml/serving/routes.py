@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Kind = Literal["page", "model", "predict", "explain", "labels", "events", "metadata", "ready", "infer"]
@@ -19,6 +20,7 @@ class Route(NamedTuple):
     version: str = ""
 
 
+@lru_cache(maxsize=256)  # callers ask for the same few, over and over
 def route(path: str) -> Route | None:
     """What is at ``path``, whether or not there is a model of that name; None for nothing.
 

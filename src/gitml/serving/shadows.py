@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gitml import clock
 from gitml.serving.limits import Limits
 from gitml.serving.metrics import Metrics
-from gitml.serving.plainjson import AskedRows, outputs
+from gitml.serving.plainjson import AskedRows
 from gitml.serving.state import Served, Variant
 from gitml.traffic.exchange import Arm, Encoded, Exchange
 from gitml.traffic.marks import HOLD
@@ -93,7 +93,7 @@ def _ask(shown: _Shown, metrics: Metrics, log: Sink) -> None:
         shown.event._replace(
             arm=shown.arm,
             features=features,
-            output=outputs(signature, answers),
+            output=Encoded(answers, signature.named),
             latency=seconds,
             answered=clock.timestamp(),
         )

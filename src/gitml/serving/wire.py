@@ -159,10 +159,10 @@ async def respond(send: Send, response: Response) -> None:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """Value of the first header of this name (small letters), or nothing."""
-    found = scope.get(_HEADERS)
+    found: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if found is None:
         found = scope[_HEADERS] = dict(reversed(scope["headers"]))
-    return bytes(found.get(name, b""))
+    return found.get(name, b"")
 
 
 def request_id(scope: Scope, own: object = None) -> str:

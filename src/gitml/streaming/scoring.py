@@ -172,7 +172,7 @@ class MessageScoring:
         if unknown:
             self._metrics.unknown(served.name, unknown)
         features: Any = one.asked.raw(signature) if unknown and one.asked else Encoded(one.rows, signature.arrays)
-        output = outputs(signature, one.answers)
+        output = Encoded(one.answers, signature.named)
         return [Exchange(one.name, caller, unit, one.arm, features, output, seconds, now, now + seconds, size)]
 
 

@@ -20,7 +20,8 @@ from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.grids import NumberGrid
 from gitml.sketches.reference import ReferenceSketch, joined
 from gitml.sketches.sketch import Sketch
-from gitml.traffic.exchange import MODEL, merged
+from gitml.traffic.exchange import MODEL
+from gitml.traffic.tabling import merged
 from gitml.traffic.windowsketch import CountedRows, counted_rows
 
 HOURS = 24

@@ -1,6 +1,6 @@
 """The prediction log: what was asked and what became of it, kept without ever holding up an answer.
 
-``put`` appends to a bounded queue in memory. A thread turns what waits into Arrow batches and appends them to a journal
+``put`` gathers columns in memory, within bounds. A thread makes Arrow batches of them and appends these to a journal
 on the local disk every ``window`` seconds; it waits for nothing else. Another one makes Parquet files of journals that
 are old or large, merges small files, and tells how far the rows are complete. What fits nowhere is dropped and counted.
 """
@@ -22,14 +22,14 @@ import pyarrow as pa
 from gitml import clock
 from gitml.engines.places import place_of
 from gitml.traffic.compaction import day_of
-from gitml.traffic.exchange import Encoded, Exchange, batches_of, merged, warm_up
+from gitml.traffic.exchange import Encoded, Exchange
+from gitml.traffic.gathering import Gathered, Gathering, Others
 from gitml.traffic.housekeeping import keep_house
 from gitml.traffic.marks import HOLD, HostMarks
 from gitml.traffic.spool import Clock, Closer, Spool, spool_of
+from gitml.traffic.tabling import merged, warm_up
 
 __all__ = ["Encoded", "Exchange", "LogLimits", "LogStats", "NoLog", "PredictionLog", "Sink"]
-# Half of what a chunk of 256 costs is the same for any chunk.
-_CHUNK, _LARGEST_CHUNK = 512, 1024
 
 
 class Sink(Protocol):
@@ -113,7 +113,7 @@ class PredictionLog:
         place = spool_of(self._target, spool) or self._spool.folder
         host = origin.host or socket.gethostname().partition(".")[0] or "host"
         self._marks = HostMarks(self._target, place, host, origin.environment, origin.now)
-        self._queue: deque[Exchange] = deque()
+        self._gathering, self._parts = Gathering(), deque[Gathered | Others]()
         self._lock = threading.Lock()
         self._rows = self._bytes = self._kept = self._dropped = self._told = 0
         self._errors: dict[str, str] = {}
@@ -137,7 +137,7 @@ class PredictionLog:
                 return False
             self._rows += rows
             self._bytes += event.size
-            self._queue.append(event)
+            self._gathering.add(event)
         return True
 
     def stats(self) -> LogStats:
@@ -172,7 +172,7 @@ class PredictionLog:
         self._guarded(self._last_round)
 
     def _round(self) -> None:
-        # Before the queue is emptied: what arrived that long ago is in it.
+        # Before what waits is taken: what arrived that long ago is in it.
         before = self._now() - HOLD
         self._write()
         if self._is_due():
@@ -218,24 +218,24 @@ class PredictionLog:
 
     def _write(self) -> None:
         """All that waits now, on the disk at least once in a window, however much comes in meanwhile."""
-        left = len(self._queue)
-        while left > 0 or self._waiting:
+        with self._lock:
+            gathered, self._gathering = self._gathering, Gathering()
+        self._parts += gathered.parts
+        while self._parts or self._waiting:
             began = time.monotonic()
-            while left > 0 and time.monotonic() < began + self._limits.window / 2:
-                events = self._take(left)
-                left -= len(events)
-                self._convert(events)
-                # Answers come first: each chunk takes a millisecond or two of the interpreter, then it is theirs.
+            while self._parts and time.monotonic() < began + self._limits.window / 2:
+                self._convert(self._parts.popleft())
+                # Answers come first: each part takes a bit of the interpreter, then it is theirs.
                 time.sleep(0.0005)
             self._append()
 
-    def _convert(self, events: list[Exchange]) -> None:
-        for some, batch in batches_of(events, self._marks.host):
-            if isinstance(batch, Exception):
-                self._refuse(some, batch)
+    def _convert(self, part: Gathered | Others) -> None:
+        for table in part.tables(self._marks.host):
+            if isinstance(table.batch, Exception):
+                self._refuse(table.rows, table.size, table.batch)
             else:
-                self._waiting.append(batch)
-                self._settle(0, sum(e.size for e in some) - batch.nbytes)
+                self._waiting.append(table.batch)
+                self._settle(0, table.size - table.batch.nbytes)
 
     def _append(self) -> None:
         self._waiting = merged(self._waiting)
@@ -247,10 +247,6 @@ class PredictionLog:
             self._settle(batch.num_rows, batch.nbytes)
             self._seen(batch)
 
-    def _take(self, left: int) -> list[Exchange]:
-        """A chunk, larger where much waits: each costs a turn of the interpreter that answers want too."""
-        return [self._queue.popleft() for _ in range(min(left, max(_CHUNK, left // 16), _LARGEST_CHUNK))]
-
     def _settle(self, rows: int, size: int) -> None:
         """``rows`` are kept, or dropped if negative; ``size`` bytes of memory are free again."""
         with self._lock:
@@ -259,8 +255,8 @@ class PredictionLog:
             self._rows -= abs(rows)
             self._bytes -= size
 
-    def _refuse(self, events: list[Exchange], reason: Exception) -> None:
-        self._settle(-sum(e.rows for e in events), sum(e.size for e in events))
+    def _refuse(self, rows: int, size: int, reason: Exception) -> None:
+        self._settle(-rows, size)
         with self._lock:
             self._errors["event"] = f"an event is no row of a table: {reason}"[:500]
 
