@@ -16,7 +16,7 @@ from scipy.special import chdtri, ndtri
 
 from benchmarks.manylooks import LEVEL, Floats, Seen, cost, ever, means, moments, shares
 from benchmarks.wholejudge import wrong
-from gitml.stats import asymptoticcs, betabinomial, contrast, delong, discordance, rates, sampleratio
+from gitml.stats import anytimet, asymptoticcs, betabinomial, contrast, delong, discordance, rates, sampleratio
 from gitml.stats.eventcounts import EventCounts
 from gitml.stats.eventcounts import log_evalue as more_events
 
@@ -219,6 +219,33 @@ def rare(rng: Random, runs: int) -> Iterator[Line]:
     yield Line("  what it takes on average", cost(found[3][0], 200), "", unit="an arm")
 
 
+def by_days(rng: Random, runs: int) -> Iterator[Line]:
+    """Costs of 900 pairs a day, looked at each day: the candidate gains on some days and loses on others, ``apart``
+    dollars; noise of a pair is 8 dollars. ``alike``: how much a day is like the one before."""
+    day = np.arange(1.0, 29)
+    by_pair = np.array([asymptoticcs.radius(900 * n, LEVEL, side="low") for n in day])
+    reach = np.array([anytimet.radius(int(n), LEVEL) for n in day])
+    for name, gain, apart, alike in (
+        ("no difference", 0.0, 0.8, 0.0),
+        ("no difference, twice as far apart", 0.0, 1.6, 0.0),
+        ("no difference, each like the one before by .4", 0.0, 0.8, 0.4),
+        ("a gain of 1 dollar", 1.0, 0.8, 0.0),
+    ):
+        moved = rng.standard_normal((runs, len(day)))
+        for n in range(1, len(day)):
+            moved[:, n] = alike * moved[:, n - 1] + math.sqrt(1 - alike**2) * moved[:, n]
+        seen = gain + apart * moved + 8 / 30 * rng.standard_normal((runs, len(day)))
+        mean = seen.cumsum(1) / day
+        spread = np.maximum((seen**2).cumsum(1) / day - mean**2, 1e-300) / np.maximum(day - 1, 1)
+        alone = np.sqrt((64 + apart**2) / (900 * day))
+        naive = mean > alone * by_pair
+        ours = naive & (mean > np.sqrt(spread) * reach)
+        bar = ">= .93" if gain else "" if alike else "<= .05"
+        yield Line(f"days are apart, {name}: promoted", ever(ours), bar, "same method by pair", ever(naive))
+        if gain:
+            yield Line("  what it takes on average", cost(ours, 1), "", unit="days")
+
+
 def skewed(rng: Random, runs: int) -> Iterator[Line]:
     """Values of which a few are huge; nine times as many of the champion, which is the harder case."""
     draws: dict[str, Callable[[tuple[int, int]], Floats]] = {
@@ -277,6 +304,7 @@ WORLDS: tuple[Callable[[Random, int], Iterator[Line]], ...] = (
     skewed,
     areas,
     whole,
+    by_days,
 )
 
 

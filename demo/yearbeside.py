@@ -57,7 +57,7 @@ def set_beside(year: Year, trial: Trial, why: str) -> None:
 
 
 def judged(year: Year, found: LookRound) -> None:
-    """The most urgent of what the bot asks for is done; what nothing was decided about goes after its time."""
+    """The most urgent of what the bot asks for is done; what nothing was decided about goes after its time, too."""
     trial = year.beside
     if trial is None:
         return
@@ -66,12 +66,10 @@ def judged(year: Year, found: LookRound) -> None:
         year.happened(f"{short(trial.candidate.version)} beside the champion: {told['reason']}")
     asked = {one.kind: one for one in year.town.proposals() if one.version == trial.candidate.version}
     if one := asked.get(takeback.NAME):
-        goes(year, trial, one.pull.number, str(told.get("reason", "it failed")), TAKEN_BACK)
+        fate = EXPIRED if told.get("phase") == "inconclusive" else TAKEN_BACK
+        goes(year, trial, one.pull.number, str(told.get("reason", "it failed")), fate)
     elif one := asked.get(succession.NAME):
         succeeds(year, trial, one)
-    elif told and told["phase"] == "inconclusive" and str(told["at"]) >= str(told["ends"]):
-        why = "nothing could be told of it in its time"
-        goes(year, trial, year.town.stop(trial.candidate.version, why), why, EXPIRED)
     elif one := asked.get(raising.NAME):
         number = one.pull.number
         said = year.town.approve(number, "olga")

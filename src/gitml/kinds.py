@@ -61,6 +61,8 @@ KINDS: dict[str, EvidenceRow] = {
     "served": EvidenceRow("agent", lag=_COLLECTED, signed_with="deployed"),
     "rolled-back": EvidenceRow("ci", ran=True, on_main="change"),
     "overridden": EvidenceRow("person"),
+    # What runs in another repository that a model needs, by its main and its ledger, as a job saw it.
+    "observed": EvidenceRow("ci", everywhere=True, signed_with="gate"),
     # Somebody says no to a retraining: with a key of their own, or by a label that a job saw.
     "declined": EvidenceRow("person", everywhere=True, signed_with="gate"),
     # Somebody looked at a model that runs, and says whether it may go on: with a key of their own.
@@ -99,7 +101,7 @@ def widened(purposes: tuple[str, ...]) -> tuple[str, ...]:
     """The purposes of a key with those that come along.
 
     >>> widened(("gate", "approved"))
-    ('gate', 'approved', 'derived', 'declined')
+    ('gate', 'approved', 'derived', 'observed', 'declined')
     """
     more = (kind for kind, row in KINDS.items() if row.signed_with in purposes and kind not in purposes)
     return (*purposes, *more)

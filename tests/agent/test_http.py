@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ import httpx
 import pyarrow.parquet
 import pytest
 
+from agent.agentprocess import AgentProcess, agent_process
 from agent.kit import REPOSITORY, World, keys
 from agent.running import start, version
 from agent.swapping import Counted, Load
@@ -41,27 +42,11 @@ SECRET = "a secret of the webhook"
 
 
 @dataclass
-class Process:
-    process: subprocess.Popen[str]
-    url: str
-
+class Process(AgentProcess):
     def ask(self, a: float = 3.0) -> dict[str, Any]:
         answer = httpx.post(f"{self.url}/models/m/predict", json={"rows": [{"a": a, "b": 0.0}]}, timeout=10)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
-
-    def state(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/gitml/state", timeout=10).json())
-
-    def wait(self, seen: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            with contextlib.suppress(httpx.HTTPError):
-                state = self.state()
-                if seen(state):
-                    return state
-            time.sleep(0.05)
-        raise AssertionError(self.state())
 
 
 def environment() -> dict[str, str]:
@@ -81,29 +66,9 @@ def words(world: World, *more: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(world: World, *more: str, env: dict[str, str] | None = None) -> Iterator[Process]:
-    log = (world.folder / "agent.log").open("a")
-    started = subprocess.Popen(
-        words(world, "--port", "0", "--interval", "3600", "--json", *more),
-        cwd=world.folder,
-        env={**environment(), **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    )
-    try:
-        assert started.stdout is not None
-        lines = []
-        while not lines or not lines[-1].startswith("}"):
-            line = started.stdout.readline()
-            assert line, (world.folder / "agent.log").read_text()
-            lines.append(line)
-        yield Process(started, json.loads("".join(lines))["url"])
-    finally:
-        started.kill()
-        started.wait()
-        if started.stdout is not None:
-            started.stdout.close()
-        log.close()
+    asked = words(world, "--port", "0", "--interval", "3600", "--json", *more)
+    with agent_process(asked, world.folder, {**environment(), **(env or {})}) as started:
+        yield Process(started.process, started.url)
 
 
 def servers(pid: int) -> list[int]:

@@ -193,8 +193,9 @@ def test_the_token_of_an_upstream_s_repository_is_seen_by_no_job_that_runs_a_bra
     need = {"repository": "https://git.example.org/acme/demand", "token": "DEMAND_TOKEN"}
     models = {"m": {"artifact": "m.onnx", "metrics": "m.json", "needs": {"demand": need}}}
     holds = set()
-    for path, text in render(reporting(("look", "deployed"), models=models)).items():
+    retrain = {"m": {"causes": ["upstream"]}}
+    for path, text in render(reporting(("look", "deployed"), models=models, retrain=retrain)).items():
         jobs = YAML(typ="safe", pure=True).load(text).get("jobs", {})
         kind = path.removesuffix(".yml").rpartition("gitml-")[2]
         holds |= {(kind, job) for job, steps in jobs.items() if "DEMAND_TOKEN" in str(steps)}
-    assert holds == {("gate", "gate"), ("monitor", "publish")}
+    assert holds == {("gate", "gate"), ("main", "retrain"), ("monitor", "publish"), ("monitor", "retrain")}

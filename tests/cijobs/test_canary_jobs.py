@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from evidence.look_kit import stamp
 from gitml.cijobs import canaryproposing
 from gitml.control.change import OVERTAKEN
 from gitml.derivation.claim import claim_of
+from gitml.derivation.retrain import forbidden_on
 from gitml.errors import IntegrityError, OutsideError, RefError, UsageError
 from gitml.evidence.canaries import canary_details
 from gitml.evidence.keys import generate, signing_key
@@ -104,6 +105,25 @@ def test_one_that_failed_is_taken_back_by_one_operator_and_stays_away(new_canary
     assert t.pulls() == {}
     with pytest.raises(UsageError, match="is held there"):
         t.town.promote(t.new, "production", part="canary")
+
+
+def test_one_that_is_undecided_after_its_weeks_goes_by_one_operator_and_makes_way_for_the_next(
+    new_canary: Build,
+) -> None:
+    t = new_canary(maximum="8w")
+    t.look(hours=8 * 7 * 24, ends=stamp(t.town.now + timedelta(weeks=8)))
+    pulls = t.pulls()
+    assert set(pulls) == {"promote", "take-back"}
+    assert pulls["promote"].is_draft
+    with t.town.place() as place:
+        (brake,) = forbidden_on(place.newest().tree, place.newest().policy(), "delay", t.town.now)
+    assert "is undecided" in str(brake), "nothing is trained beside it"
+    t.accept(pulls["take-back"].number)
+    (held,) = t.state.held
+    assert (t.state.canary, held.version, held.by) == (None, t.new.version, "gitml-bot")
+    assert "undecided to the end of its test" in held.reason
+    with t.town.place() as place:
+        assert not [*forbidden_on(place.newest().tree, place.newest().policy(), "delay", t.town.now)]
 
 
 @pytest.mark.nightly

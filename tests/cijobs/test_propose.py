@@ -6,12 +6,13 @@ import pytest
 
 from gitml.cijobs.propose import Turn, propose, starter
 from gitml.control.change import requested_by
+from gitml.derivation import proposal
 from gitml.derivation.claim import Claim, claim_of
 from gitml.evidence.keys import generate
 from gitml.forges.base import NewPull
 from gitml.forges.governed import Account
 from gitml.spec import Deployment
-from gitml.spec.deployment import Hold
+from gitml.spec.deployment import Canary, Hold, Shadow
 from promotion.promoting import POLICY, MemoryTown, Town, pin, push_as, record
 from promotion.test_rollback import tell
 from sandbox.forge_kit import commit, git
@@ -78,6 +79,34 @@ def test_what_main_has_overtaken_is_closed(build: Build) -> None:
     assert proposed(t)["staging"].closed == (old.pull.number,)
     (comment,) = t.comments(old.pull.number)
     assert comment == f"Overtaken: {two.version}, which is newer, answers there, by {commit}."
+
+
+def test_where_none_becomes_champion_untried_it_comes_as_a_candidate_and_waits_for_the_one_before(build: Build) -> None:
+    t = build()
+    one = t.train(1)
+    t.put("staging", Deployment(champion=pin(one)))
+    asked = {**POLICY["environments"]["staging"], "gates": {"canary": True}}
+    t.policy(environments={"staging": {**asked, "canary": {"steps": [5, 50]}}})
+    two = t.train(2)
+    done = proposed(t)["staging"].proposed
+    assert done is not None
+    wanted = Deployment(champion=pin(one), canary=Canary(**pin(two).model_dump(), weight=5))
+    assert (done.pull.title, t.state("staging", done.pull.head.commit)) == (
+        f"Promote delay@{two.digest[:8]} to staging as canary", wanted,
+    )  # fmt: skip
+    (made,), claim = t.commits(done.pull.number), claim_of(t.commits(done.pull.number)[0].message)
+    assert claim is not None
+    with t.place(BOT) as place:
+        assert proposal.why_not(place.git, made.commit, claim, {}, t.tip) == "", "the gate derives the same"
+    t.put("staging", wanted)
+    three = t.train(3)
+    assert proposed(t)["staging"].said == f"{two.version} is tried beside the champion of staging, and is undecided"
+    t.put("staging", Deployment(champion=pin(one)))
+    t.policy(environments={"staging": {**asked, "canary": {"modes": ["shadow"]}}})
+    done = proposed(t)["staging"].proposed
+    assert done is not None
+    beside = Deployment(champion=pin(one), shadow=(Shadow(**pin(three).model_dump()),))
+    assert t.state("staging", done.pull.head.commit) == beside, "what risks nothing comes first, where it may decide"
 
 
 def test_holds_freezes_and_replaced_versions_keep_it_back(build: Build) -> None:

@@ -146,6 +146,13 @@ def test_codes_that_begin_with_a_zero_stay_as_they_are(tmp_path: Path) -> None:
     assert (found["rate"], found["year"], found["n"]) == ([0.5, 0.25, None], [2026, None, -3], [7, 8, 9])
 
 
+@pytest.mark.parametrize("usual", ["0.5", "1e+20", "2e-7"])
+def test_an_exponent_beside_fractions_is_a_number(tmp_path: Path, usual: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"x\n12e5\n{usual}\n")
+    assert csv_rows(path, {}) == {"x": [12e5, float(usual)]}
+
+
 def test_a_fraction_where_a_whole_number_is_wanted_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("n\n1\n1.5\n")
@@ -156,7 +163,9 @@ def test_a_fraction_where_a_whole_number_is_wanted_is_refused(tmp_path: Path) ->
 LATE = BLOCK // 5  # rows of more than a block, which is as far as types are inferred from
 
 
-@pytest.mark.parametrize(("usual", "code"), [("1234", "0007"), ("12.5", "007"), ("0.25", "12345678901234567890")])
+@pytest.mark.parametrize(
+    ("usual", "code"), [("1234", "0007"), ("12.5", "007"), ("0.25", "12345678901234567890"), ("77", "12e5")]
+)
 def test_codes_of_a_csv_stay_codes_or_are_refused(tmp_path: Path, usual: str, code: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f"id\n{code}\n{usual}\n")

@@ -165,6 +165,11 @@ def test_one_that_failed_goes_and_is_held_under_whatever_rules(main: Main) -> No
     assert "0badcafe" in back.held[0].reason
     assert "did not fail" in main.why_not("take-back", look(one))
     assert "not exactly one" in main.why_not("take-back")
+    ended = {"ends": stamp(BEGAN + HOUR)}
+    assert "undecided to the end" in main.said("take-back", look(one, **ended)).held[0].reason
+    assert "did not fail" in main.why_not("take-back", look(one, **ended, rules="e" * 64)), "another test has begun"
+    assert "did not fail" in main.why_not("take-back", look(one, "successful", **ended))
+    assert "did not fail" in main.why_not("take-back", look(one, **ended, mode="replay"))
     main.has(beside(10, hold={"by": "olga", "reason": "x"}))
     assert main.said("take-back", bad).held == back.held
 

@@ -45,6 +45,7 @@ def test_what_moves_time_or_the_base_is_about_all_of_them(ask: Any) -> None:
         assert ask(name, {}) == Occasion(None, official=True)
     assert ask("workflow_dispatch", {}, GITML_PULL="12") == Occasion((12,), official=True)
     assert ask("workflow_dispatch", {}, GITML_PULL="") == Occasion(None, official=True)
+    assert ask("workflow_dispatch", {}, GITML_PULL="0") == Occasion(None, official=True), "as a job's own dispatch"
     ended = {"workflow_run": {"event": "push", "head_branch": "main", "head_sha": A}}
     assert ask("workflow_run", ended) == Occasion(None, official=True)
     assert ask("push", {}, "refs/heads/side") == Occasion(None, official=False)

@@ -34,6 +34,7 @@ from gitml.git.tree import WorkTree
 from gitml.governance.dataversions import SubjectData
 from gitml.governance.subjectfind import TrafficCall
 from gitml.governance.subjectids import needed_ring, new_key
+from gitml.monitoring.reference import Part, made_of, version_reference_bytes
 from gitml.registry.erasures import erased_objects
 from gitml.registry.lineage import lineage_digest
 from gitml.registry.record import Record, name_of
@@ -44,7 +45,7 @@ from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
 
 ADA, BOB = "Ada.Lovelace@example.com", "bob@example.com"
 # What nobody else has: it may be nowhere after an erasure.
-MARK = "ada-lives-in-marylebone"
+MARK, PAY = "ada-lives-in-marylebone", 987654.25
 KEYS, RUN = new_key("2026a"), "http://ci/1"
 START = datetime(2026, 11, 2, tzinfo=UTC)
 GITML = """\
@@ -60,8 +61,12 @@ OTHERS = [f"somebody-{number}@example.com" for number in range(6)]
 
 
 def table(names: Sequence[str]) -> bytes:
-    """Everybody has a street; that of Ada is the mark."""
-    rows = [{"email": n, "age": len(n), "street": MARK if n.casefold() == ADA.casefold() else "x"} for n in names]
+    """Everybody has a street and pay; that of Ada is the mark, and hers is the most."""
+    hers = {True: (MARK, PAY), False: ("x", 30_000.5)}
+    rows = [
+        dict(zip(("email", "age", "street", "pay"), (n, len(n), *hers[n.casefold() == ADA.casefold()]), strict=True))
+        for n in names
+    ]
     stream = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(rows), stream)
     return stream.getvalue()
@@ -73,6 +78,20 @@ def sample_rows(names: Sequence[str]) -> bytes:
     stream = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(rows).drop_columns(["email"]), stream)
     return stream.getvalue()
+
+
+def evaluated_rows(raw: bytes) -> bytes:
+    """The same rows, as estimates of performance take them."""
+    rows, stream = parquet.read_table(io.BytesIO(raw)), io.BytesIO()
+    named = rows.rename_columns([f"{'output' if name == 'p' else 'input'}_{name}" for name in rows.column_names])
+    parquet.write_table(named.append_column("label", pa.array([1.0] * rows.num_rows)), stream)
+    return stream.getvalue()
+
+
+def reference_file(raw: bytes) -> bytes:
+    """What live traffic is held against; the answers are of the same rows."""
+    rows = parquet.read_table(io.BytesIO(raw))
+    return version_reference_bytes(made_of(Part(rows, ["age", "street", "pay"]), Part(rows, ["p"])))
 
 
 def names_in(raw: bytes) -> list[str]:
@@ -90,6 +109,7 @@ class PeopleTown:
     signed: SignedErasures = field(default_factory=SignedErasures)
     # Where traffic is, if not on this disk.
     log: str = ""
+    is_made: bool = True
 
     @classmethod
     def create(cls, folder: Path) -> PeopleTown:
@@ -106,9 +126,11 @@ class PeopleTown:
         town = cls(forge, folder / "app", signing_key(secret))
         dvc(town.root, "init")
         dvc(town.root, "remote", "add", "-d", "store", str(folder / "store"))
+        town.is_made = False
         first = town.trained(ADA, BOB, *OTHERS)
         town.trained(BOB, *OTHERS)
         third = town.trained(BOB, ADA.upper(), *OTHERS[1:])
+        town.is_made = True
         town.deploy(first, canary=third)
         return town
 
@@ -127,42 +149,45 @@ class PeopleTown:
     def object(self, oid: str) -> bytes:
         return (self.stores[1] / oid[:2] / oid[2:]).read_bytes()
 
-    def trained(self, *names: str) -> Record:
-        """A version trained on these people, on main with the data."""
+    def trained(self, *names: str, in_git: bytes = b"") -> Record:
+        """A version trained on these people, on main with the data. ``in_git``: a reference that lies there."""
         people = self.put(table(names))
         halves = [table(names[::2]), table(names[1::2])]
         listing = [{"md5": self.put(raw).digest[4:], "relpath": f"{n}.parquet"} for n, raw in enumerate(halves)]
         clean = self.put(json.dumps(listing).encode(), ".dir")
-        return self.recorded(people.digest, clean.digest, json.dumps(names).encode())
+        return self.recorded(people.digest, clean.digest, json.dumps(names).encode(), in_git)
 
-    def recorded(self, people: str, clean: str, seen: bytes) -> Record:
+    def recorded(self, people: str, clean: str, seen: bytes, in_git: bytes = b"") -> Record:
         """A model remembers something of whom it saw."""
         raw = sample_rows(json.loads(seen))
-        model, rows = self.put(b"model of " + seen), self.put(raw)
+        model = self.put(b"model of " + seen)
+        made = {"samples.parquet": raw, "evaluated.parquet": evaluated_rows(raw), "reference.json": reference_file(raw)}
+        if in_git:
+            made["reference.json"] = in_git
+        named = [path for path in made if not (in_git and path == "reference.json")]
+        kept = [Content(path, (found := self.put(made[path])).digest, found.size) for path in named]
         data = Content("data/people.parquet", people, 1)
-        made = Content("data/clean", clean, 2, 2)
-        outs = (
-            Content("model.onnx", model.digest, model.size),
-            Content("samples.parquet", rows.digest, rows.size),
-        )
+        cleaned = Content("data/clean", clean, 2, 2)
+        outs = (Content("model.onnx", model.digest, model.size), *kept)
         entries = {
             "data/people.parquet.dvc": Entry((), (), {}, (data,)),
-            "clean": Entry(("python clean.py",), (data,), {}, (made,)),
-            "train": Entry(("python train.py",), (made,), {}, outs),
+            "clean": Entry(("python clean.py",), (data,), {}, (cleaned,)),
+            "train": Entry(("python train.py",), (cleaned,), {}, outs),
         }
         digest, created = lineage_digest("m", entries), f"2026-10-01T00:00:{len(self.versions):02}Z"
         files = {
             "model.onnx": {"sha256": hashlib.sha256(seen).hexdigest(), "size": 9},
-            "samples.parquet": {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)},
+            **{path: {"sha256": hashlib.sha256(one).hexdigest(), "size": len(one)} for path, one in made.items()},
         }
         record = Record.model_validate({
             "model": "m", "version": name_of(digest, created), "digest": digest, "created": created, "origin": "ci",
-            "artifact": "model.onnx", "files": files, "roles": {"samples": "samples.parquet"},
+            "artifact": "model.onnx", "files": files, "roles": {path.partition(".")[0]: path for path in made},
             "metrics": {"auc": {"value": 0.7}}, "stages": {name: entry.to_dict() for name, entry in entries.items()},
         })  # fmt: skip
         self.versions.append(record)
         lock = {"clean": entries["clean"], "train": entries["train"]}
         self.push({
+            **({"reference.json": in_git.decode()} if in_git else {}),
             f"models/m/versions/{record.version}.json": record.to_json(),
             "data/people.parquet.dvc": f"outs:\n- md5: {people[4:]}\n  size: 1\n  hash: md5\n  path: people.parquet\n",
             "dvc.lock": yaml.safe_dump({"schema": "2.0", "stages": {n: _locked(e) for n, e in lock.items()}}),
@@ -181,7 +206,9 @@ class PeopleTown:
         self.pull()
 
     def pull(self) -> None:
-        git(self.root, "pull", "-q", str(self.forge.remote), "main")
+        """Once for all that the town begins with."""
+        if self.is_made:
+            git(self.root, "pull", "-q", str(self.forge.remote), "main")
 
     def place(self, login: str = "ada") -> Place:
         return Place(

@@ -6,9 +6,11 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import Popen
 
 import httpx
 import pytest
@@ -46,8 +48,34 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stop(process)
 
 
+@dataclass
+class FlinkCluster:
+    """``folder``: a home of Flink. ``address``: of the JobManager. ``workers``: the TaskManagers that were started."""
+
+    folder: Path
+    address: str
+    env: Mapping[str, str]
+    workers: list[Popen[bytes]] = field(default_factory=list)
+
+    def start(self, name: str) -> Popen[bytes]:
+        return start(
+            ["bash", self.folder / f"bin/{name}.sh", "start-foreground"], cwd=self.folder, env=self.env, stdout=-3
+        )
+
+    def add_worker(self) -> None:
+        self.workers.append(self.start("taskmanager"))
+
+    def until_slots(self, count: int) -> None:
+        end = time.monotonic() + 240
+        while time.monotonic() < end:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"http://{self.address}/overview", timeout=10).json().get("slots-total") == count:
+                    return
+            time.sleep(0.5)
+
+
 @pytest.fixture(scope="session")
-def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def flink_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
     """Flink's own JobManager and a TaskManager with two slots, as processes."""
     python, folder = Path(python_of("flink")), tmp_path_factory.mktemp("flink")
     packages = next(python.parent.parent.glob("lib/python3*/site-packages"))
@@ -59,18 +87,19 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (folder / "lib" / jar.name).symlink_to(jar)
     write(folder, {"conf/config.yaml": FLINK.format(rpc=ports[0], rest=ports[1], folder=folder)})
     env = {"FLINK_HOME": str(folder), "FLINK_LOG_DIR": str(folder), "PYTHONPATH": str(packages)}
-    commands = [["bash", folder / f"bin/{name}.sh", "start-foreground"] for name in ("jobmanager", "taskmanager")]
-    running = [start(words, cwd=folder, env=env, stdout=-3) for words in commands]
-    address = f"127.0.0.1:{ports[1]}"
-    end = time.monotonic() + 240
-    while time.monotonic() < end:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"http://{address}/overview", timeout=10).json().get("slots-total") == 2:
-                break
-        time.sleep(0.5)
-    yield address
-    for process in reversed(running):
+    cluster = FlinkCluster(folder, f"127.0.0.1:{ports[1]}", env)
+    head = cluster.start("jobmanager")
+    cluster.add_worker()
+    cluster.until_slots(2)
+    yield cluster
+    for process in (*cluster.workers, head):
         stop(process)
+
+
+@pytest.fixture(scope="session")
+def flink_cluster(flink_processes: FlinkCluster) -> str:
+    """The address of its JobManager."""
+    return flink_processes.address
 
 
 def free_ports(count: int) -> list[int]:

@@ -41,7 +41,7 @@ ALL = [
 ]
 CLUSTERS = ALL[1:]
 # What the process of a worker is called: a fork of Spark's daemon, and what Ray renames its own to.
-WORKERS = {"spark": "pyspark.daemon", "ray": "ray::_Worker", "flink": "gitml.engines.flink import serve"}
+WORKERS = {"spark": "pyspark.daemon", "ray": "ray::_Worker", "flink": "gitml.engines.flinkworker import serve"}
 
 
 @dataclass(frozen=True)

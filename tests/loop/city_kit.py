@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,30 +113,30 @@ class City:
     def approve(self, number: int, login: str) -> None:
         self.api("POST", f"/pulls/{number}/reviews", {"event": "APPROVE", "body": "fine"}, token=login)
 
-    def evidence(self, folder: Path) -> list[Believed]:
-        """All of the ledger, judged by the policy of main; in a fresh clone."""
+    def evidence(self, folder: Path, branch: str = ledger.BRANCH, now: datetime | None = None) -> list[Believed]:
+        """All of the ledger, or of the looks, judged by the policy of main; in a fresh clone."""
         clone = self.loop.fresh(folder, "main")
         works = self.loop.works
-        head = ledger.fetch(clone, ledger.Remote(works.kit.remote(works.repo, "ada")))
+        head = ledger.fetch(clone, ledger.Remote(works.kit.remote(works.repo, "ada")), branch)
         keys = parse_policy((clone / "policy.yaml").read_bytes()).keys
-        now = datetime.now(UTC)
-        return [believe(e.content, keys, works.repo.full_name, now) for e in ledger.read(clone, head or "HEAD")]
+        at = now or datetime.now(UTC)
+        return [believe(e.content, keys, works.repo.full_name, at) for e in ledger.read(clone, head or "HEAD")]
 
 
-def new_city(kit: Kit, runner: Runner, folder: Path) -> City:
-    """The application pushed, ``doctor --fix`` done; the four people may write."""
+TOY_CITY = {"gitml.yaml": APPLICATION, "dvc.yaml": PIPELINE, "train.py": TRAIN, "params.yaml": "rate: 0.6\n"}
+
+
+def new_city(
+    kit: Kit, runner: Runner, folder: Path, files: Mapping[str, str] = TOY_CITY, policy: str = POLICY, **how: Any
+) -> City:
+    """The application pushed, ``doctor --fix`` done; the four people may write. ``policy`` has places for the public
+    half of the key and its purposes; ``how`` as for ``new_template``."""
     with kit.sandbox.store.write() as tx:
         # The forge knows whose address stands in the commits of main.
         emails.add(tx, users.get(tx, "ada").id, ["ada@example.org"])
     secret, public = generate()
-    files = {
-        "gitml.yaml": APPLICATION,
-        "dvc.yaml": PIPELINE,
-        "train.py": TRAIN,
-        "params.yaml": "rate: 0.6\n",
-        "policy.yaml": POLICY.format(public=public, purposes=PURPOSES),
-    }
-    template: Template = new_template(folder / "template", files, train=False)
+    told = {**files, "policy.yaml": policy.format(public=public, purposes=PURPOSES)}
+    template: Template = new_template(folder / "template", told, **{"train": False, **how})
     made = City(new_loop(kit, runner, folder / "here", template), secret)
     with kit.sandbox.store.write() as tx:
         repos.set_collaborator(tx, made.loop.works.repo.id, users.get(tx, "eve").id, "write")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,11 @@ class Template:
     folder: Path
 
 
-def new_template(folder: Path, files: dict[str, str] | None = None, *, train: bool = True) -> Template:
-    """Everything that a user does once: init, remote, render, train."""
+def new_template(
+    folder: Path, files: dict[str, str] | None = None, *, train: bool = True, kept: Collection[str] = ()
+) -> Template:
+    """Everything that a user does once: init, remote, render, train. ``kept``: the workflows that stay; all, if none is
+    named."""
     app, remote = folder / "app", folder / "remote"
     app.mkdir(parents=True)
     write(app, {**TOY, "gitml.yaml": GITML_YAML, **(files or {})})
@@ -142,6 +145,9 @@ def new_template(folder: Path, files: dict[str, str] | None = None, *, train: bo
     dvc(app, "remote", "add", "-d", "r", str(remote))
     rendered = gitml(app, "ci", "render")
     assert rendered.code == 0, rendered.err
+    for file in (app / ".github/workflows").glob("gitml-*.yml") if kept else ():
+        if file.name not in kept:
+            file.unlink()
     commit(app, "notes.txt", "start\n")
     git(app, "add", ".")
     git(app, "commit", "-qm", "start")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import forkserver
 from conftest import gitml
 from evidence.evidence_kit import enveloped, named
 from gitml.evidence.canaries import details_of
@@ -23,14 +22,14 @@ from gitml.git import ledger
 from gitml.registry.record import File, Record
 from gitml.serving.router import epoch_of, route
 from gitml.spec.deployment import Deployment, Pin, parse_deployment, render_deployment
-from gitml_sandbox.actions.runner import HOSTED, Runner
+from gitml_sandbox.actions.runner import Runner
 from gitml_sandbox.forge import emails, users
-from gitml_sandbox.server.serve import Options, serving
 from loop.loop_kit import Loop
-from loop.test_watch import PATIENCE, TurnedClock, runs_of
+from loop.test_watch import PATIENCE, runs_of
+from loop.turned_kit import TurnedClock
 from monitoring.watched_world import build, deploy
 from rollout.split_world import Served, SplitWorld, answers, moments
-from sandbox.forge_kit import Kit, commit, git, people
+from sandbox.forge_kit import Kit, commit, git
 from sandbox.runner_kit import Works
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
@@ -49,21 +48,6 @@ keys:
 """
 KEPT = ("gitml-monitor.yml", "gitml-gate.yml", "gitml-review.yml")
 FILE = "models/delay/production.yaml"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Kit, Runner, TurnedClock]]:
-    clock, tools = TurnedClock(tmp_path / "clock"), tmp_path / "tools"
-    tools.mkdir()
-    forkserver.commands(tools)
-    with serving(tmp_path / "state", Options(port=0, runner=False, clock=clock)) as running:
-        passed = {"GITML_CLOCK": str(clock.file)}
-        runner = Runner(running.sandbox, dict.fromkeys(("m1", "m2"), HOSTED), tools=tools, passed=passed)
-        runner.start()
-        try:
-            yield Kit(running.sandbox, running.address.url, people(running.sandbox)), runner, clock
-        finally:
-            runner.stop()
 
 
 class CanaryLoop:
@@ -315,5 +299,7 @@ def test_an_equal_one_expires_under_a_goal_and_another_champion_begins_anew(begi
     city.days(1, 100, old=0.7, new=0.7)
     assert "expired undecided" in city.comment()
     pulls = city.pulls()
-    assert set(pulls) == {"promote"}, city.loop.logs()
+    assert set(pulls) == {"promote", "take-back"}, city.loop.logs()
     assert pulls["promote"]["draft"], "it stays a draft, and the shadow's step is taken back"
+    city.accept(pulls["take-back"])
+    assert (city.state.shadow, [held.version for held in city.state.held]) == ((), [city.new.version])

@@ -11,8 +11,8 @@ from gitml.evidence.keys import generate
 from gitml_sandbox.actions.runner import Runner
 from gitml_sandbox.forge import emails, users
 from loop.loop_kit import Loop
-from loop.test_canary import place  # noqa: F401
-from loop.test_watch import PATIENCE, TurnedClock
+from loop.test_watch import PATIENCE
+from loop.turned_kit import TurnedClock
 from rollout.candidate_town import build
 from sandbox.forge_kit import Kit, commit, git
 from sandbox.runner_kit import Works
@@ -31,8 +31,7 @@ keys:
 
 @pytest.mark.timeout(600)
 def test_the_version_of_a_promotion_is_replayed_and_its_request_says_how_it_did(
-    place: tuple[Kit, Runner, TurnedClock],  # noqa: F811
-    tmp_path: Path,
+    place: tuple[Kit, Runner, TurnedClock], tmp_path: Path
 ) -> None:
     kit, runner, _ = place
     with kit.sandbox.store.write() as tx:

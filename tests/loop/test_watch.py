@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import forkserver
 from conftest import gitml
 from gitml.evidence.keys import generate
 from gitml.git import ledger
 from gitml.traffic.exchange import Arm, Exchange
 from gitml.traffic.predictionlog import LogLimits, LogOrigin, PredictionLog
-from gitml_sandbox.actions.runner import HOSTED, Runner
-from gitml_sandbox.server.serve import Options, serving
+from gitml_sandbox.actions.runner import Runner
 from loop.loop_kit import Loop
+from loop.turned_kit import TurnedClock
 from monitoring.watched_world import WatchedWorld, build, rows
-from sandbox.forge_kit import Kit, commit, git, people
-from sandbox.runner_kit import Clock, Works
+from sandbox.forge_kit import Kit, commit, git
+from sandbox.runner_kit import Works
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 POLICY = """\
@@ -33,35 +31,6 @@ keys:
   looks: {{public: '{public}', owner: CI, purposes: [look], from: 2026-01-01}}
 """
 PATIENCE = 150.0
-
-
-class TurnedClock(Clock):
-    """Of the sandbox and, by a file, of the jobs that it runs."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file, self.hours = file, 0
-        file.write_text("0h")
-
-    def later(self, hours: int) -> None:
-        self.hours += hours
-        self.turn(hours=hours)
-        self.file.write_text(f"{self.hours}h")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Kit, Runner, TurnedClock]]:
-    clock, tools = TurnedClock(tmp_path / "clock"), tmp_path / "tools"
-    tools.mkdir()
-    forkserver.commands(tools)
-    with serving(tmp_path / "state", Options(port=0, runner=False, clock=clock)) as running:
-        passed = {"GITML_CLOCK": str(clock.file)}
-        runner = Runner(running.sandbox, dict.fromkeys(("m1", "m2"), HOSTED), tools=tools, passed=passed)
-        runner.start()
-        try:
-            yield Kit(running.sandbox, running.address.url, people(running.sandbox)), runner, clock
-        finally:
-            runner.stop()
 
 
 def serve(world: WatchedWorld, some: pd.DataFrame) -> None:

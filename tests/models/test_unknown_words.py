@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+from onnx import helper
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction import DictVectorizer
@@ -22,6 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 from gitml.models import ensemble
 from gitml.models.loading import load
 from gitml.models.model import Predictor, UnknownWordError
+from gitml.models.onnxwords import known_words
 from gitml.models.signature import InputError, parse, said_unknown
 from gitml.models.sklearnways import ways
 from serving_models import saved
@@ -129,3 +132,50 @@ def parse_of(model: Predictor) -> Any:
     """Its signature as the record has it."""
     fields = [{"name": f.name, "type": f.type, "nullable": f.nullable} for f in model.signature.inputs]
     return parse({"inputs": fields, "outputs": [{"name": "p", "type": "float64"}]})
+
+
+def onnx_file(nodes: list[Any]) -> bytes:
+    """A graph of the words c, d and e."""
+    value, kinds = helper.make_tensor_value_info, onnx.TensorProto
+    given = [value(name, kinds.STRING, [None, 1]) for name in "cde"]
+    graph = helper.make_graph(
+        nodes, "g", given, [value("p", kinds.FLOAT, None)], [helper.make_tensor("second", kinds.INT64, [1], [1])]
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(ML, 3)]
+    return bytes(helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString())
+
+
+def onnx_graph(path: Path, nodes: list[Any]) -> Predictor:
+    path.write_bytes(onnx_file(nodes))
+    fields = [{"name": name, "type": "string", "nullable": True} for name in "cde"]
+    signature = {"inputs": fields, "outputs": [{"name": "p", "type": "float32"}]}
+    return load(path, "onnx", signature, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+ML = "ai.onnx.ml"
+
+
+def test_encoders_of_an_onnx_graph_tell_their_words(tmp_path: Path) -> None:
+    """c and d share a tensor, of which an encoder sees d; a word of e is known where one of two encoders lists it."""
+    nodes = [
+        helper.make_node("Concat", ["c", "d"], ["both"], axis=1),
+        helper.make_node("ArrayFeatureExtractor", ["both", "second"], ["only"], domain=ML),
+        helper.make_node("LabelEncoder", ["only"], ["n"], domain=ML, keys_strings=["a", "b"], values_floats=[1.0, 2.0]),
+        helper.make_node("OneHotEncoder", ["e"], ["one"], domain=ML, cats_strings=["a"], zeros=1),
+        helper.make_node("Flatten", ["one"], ["l"]),
+        helper.make_node("Add", ["n", "l"], ["p"]),
+    ]
+    model = onnx_graph(tmp_path / "model.onnx", nodes)
+    asked = {"c": ["z", "z"], "d": ["a", "y"], "e": ["a", None]}
+    assert told(model, asked) == ["d: 1 word that the model does not know"]
+    assert told(model, asked | {"e": ["y", "a"]}) == [f"{n}: 1 word that the model does not know" for n in "de"]
+    beside = [
+        *nodes[:-1],
+        helper.make_node("Identity", ["e"], ["s"]),
+        helper.make_node("LabelEncoder", ["s"], ["t"], domain=ML, keys_strings=["y"], values_floats=[1.0]),
+        nodes[-1],
+    ]
+    assert told(onnx_graph(tmp_path / "two.onnx", beside), asked | {"e": ["y", "a"]}) == told(model, asked)
+    compared = [*beside[:-1], helper.make_node("Hash", ["e"], ["h"]), nodes[-1]]
+    content = onnx_file(compared)
+    assert set(known_words(content, "cde")) == {"d"}

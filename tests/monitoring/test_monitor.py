@@ -18,6 +18,7 @@ from gitml.cli.main import main
 from gitml.errors import InconclusiveError, UsageError
 from gitml.inference.monitor import MonitorCall, monitor
 from gitml.inference.monitored import Monitored
+from gitml.monitoring.reference import read_version_reference, recoded_reference, version_reference_bytes
 from gitml.reports.monitor import report
 from gitml.verdict import Phase
 from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, rows, weeks
@@ -493,6 +494,12 @@ def test_the_reference_is_written_by_a_command_that_a_stage_can_call(tmp_path: P
     assert (len(sample), [*sample.columns]) == (3850, ["fare", "weather", "word", "gitml hour"])
     assert gitml(world.root, "reference", "delay", *words).code == 0
     assert (world.root / "reference.json").read_bytes() == first
+    # With people in the rows nothing of a single one may be seen in a file that may lie in Git.
+    text = (world.root / "gitml.yaml").read_text()
+    (world.root / "gitml.yaml").write_text(text + "subjects: {data: {train.parquet: [word]}}\n")
+    assert gitml(world.root, "reference", "delay", *words).code == 0
+    told = (world.root / "reference.json").read_bytes()
+    assert version_reference_bytes(recoded_reference(read_version_reference(told))) == told != first
     none = gitml(world.root, "reference", "delay", "--features", "gone.parquet")
     assert (none.code, "gone.parquet is not there" in none.err) == (2, True)
 

@@ -16,9 +16,11 @@ from gitml.monitoring.reference import (
     Part,
     made_of,
     read_version_reference,
+    recoded_reference,
     version_reference_bytes,
     write,
 )
+from gitml.sketches.gather import RowCounter, Source
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -62,6 +64,19 @@ def test_the_order_of_rows_and_the_kind_of_table_do_not_matter() -> None:
     forms = [rows, shuffled, arrow, lambda: iter(arrow.to_batches(100))]
     found = {version_reference_bytes(made_of(Part(form, COLUMNS, "when", "plane"), None)) for form in forms}
     assert len(found) == 1
+
+
+def test_one_that_tells_of_nobody_still_counts_exactly_these_rows() -> None:
+    rows = table(days=28)
+    part = Part(rows, COLUMNS, "when", "plane", context=["word"])
+    made = made_of(part, Part(rows.tail(900), ("p",), "when", context=["word"]), recode=True)
+    assert version_reference_bytes(recoded_reference(made)) == version_reference_bytes(made)
+    assert made.own == made_of(part, Part(rows.tail(900), ("p",), "when", context=["word"])).own
+    assert made.features
+    source = Source({f"feature_{name}": name for name in COLUMNS})
+    counted = RowCounter(made.features.layout, source)(pa.RecordBatch.from_pandas(rows, preserve_index=False))
+    for name, column in made.features.sketch.columns.items():
+        assert column.cells.tolist() == counted.columns[name].cells.tolist()
 
 
 def test_rows_outside_the_training_window_do_not_count() -> None:

@@ -22,9 +22,11 @@ from gitml.evidence.trust import Believed, Cause
 from gitml.git import ledger
 from gitml.inference.lookdetails import recount
 from gitml.kinds import KINDS, widened
+from gitml.monitoring.reference import read_version_reference, recoded_reference, version_reference_bytes
+from gitml.traffic.erasure import TrafficErasure, erase_from_traffic
 from gitml.verdict import Phase
 from monitoring.signed_kit import LookBranch, Watcher, look_branch
-from monitoring.watched_world import AT, DAY, MONDAY, WEEK, WatchedWorld, build, changed, weeks
+from monitoring.watched_world import AT, DAY, MONDAY, SIGNATURE, WEEK, WatchedWorld, build, changed, deploy, weeks
 
 MINUTE = timedelta(minutes=1)
 
@@ -186,6 +188,31 @@ def test_traffic_that_gives_something_else_than_was_signed_is_found(world: Watch
     wrong = recount(watch, job, look)
     assert wrong is not None
     assert (wrong.id, wrong.signed) == (look.id, found.to_dict()["looks"][-1]["sketch"])
+    # Nor are rows of somebody who was erased meanwhile.
+    erasure = TrafficErasure(str(world.traffic), ["delay"], lambda unit: unit == "u", ["unit"], AT, events=False)
+    assert erase_from_traffic(erasure, AT).requests["delay"]
+    assert recount(watch, job, look) is None
+
+
+@pytest.mark.nightly
+def test_a_reference_that_forgot_somebody_is_judged_by_as_before(world: WatchedWorld) -> None:
+    watcher = Watcher(world)
+    watcher.look(AT - WEEK)
+    before, told = watcher.look(AT)
+    path = world.root / "reference.json"
+    path.write_bytes(version_reference_bytes(recoded_reference(read_version_reference(path.read_bytes()))))
+    assert deploy(world.root, "m.onnx", SIGNATURE) == world.version
+    # Counts of earlier looks were made by other cells: their windows are counted again.
+    after, anew = Watcher(world, list(watcher.looks)).look(AT)
+    assert anew["configuration"] != told["configuration"]
+    assert len(after.looks) == len(before.looks)
+    assert {name: one.phase for name, one in after.verdicts.items()} == {
+        name: one.phase for name, one in before.verdicts.items()
+    }
+    for one, other in zip(before.columns, after.columns, strict=True):
+        assert (one.column, one.drifted) == (other.column, other.drifted)
+        if one.effect and other.effect:
+            assert other.effect.estimate == pytest.approx(one.effect.estimate, abs=0.01)
 
 
 def test_looks_beyond_the_promise_alarm_nobody(world: WatchedWorld) -> None:

@@ -125,9 +125,9 @@ def keys(public: str) -> dict[str, dict[str, object]]:
     return {"ci": {"public": public, "owner": "CI", "purposes": PURPOSES, "from": "2026-01-01"}}
 
 
-def gated(kit: Kit, folder: Path, **changes: Any) -> Gated[SandboxTown]:
+def gated(kit: Kit, folder: Path, *, private: bool = False, **changes: Any) -> Gated[SandboxTown]:
     secret, public = generate()
-    made = town(kit, folder)
+    made = town(kit, folder, private=private)
     # The forge knows whose address stands in the commits of main.
     made.home.known_by("ada", "ada@example.org")
     found = Gated(made, secret, job_token(kit, made.repo), {**POLICY, "keys": keys(public), **changes})

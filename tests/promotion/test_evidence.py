@@ -101,7 +101,7 @@ def test_keygen(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     policy = parse_policy(f"environments:\n  production: {{}}\n{result.stdout}".encode())
     key = policy.keys["ci"]
-    assert (key.owner, key.purposes) == ('CI "x"', ("gate", "derived", "declined"))
+    assert (key.owner, key.purposes) == ('CI "x"', ("gate", "derived", "observed", "declined"))
     assert signing_key(str(file)).public.split()[1] == key.public.split()[1]
     assert "PRIVATE" not in result.stdout + result.stderr
     secret = file.read_text()

@@ -50,6 +50,7 @@ def test_what_follows_is_said_only_where_something_does() -> None:
     assert "At 10 % of the traffic it is ready" in passed
     assert "expires undecided" not in failed + passed
     assert "It expires undecided Tue 2026-03-31 08:00 UTC" in waiting
+    assert "It expired undecided" in told(phase="inconclusive", ends="2026-03-01T09:00:00Z")
 
 
 @pytest.mark.parametrize(

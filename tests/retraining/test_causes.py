@@ -184,6 +184,16 @@ def test_one_is_open_at_a_time_and_others_wait() -> None:
     assert plan(situation("dd", past=(PastRetraining("stale", (AT - 4 * WEEK,), "open", 7),))).do == "keep"
 
 
+def test_what_is_not_known_of_upstreams_opens_nothing_and_closes_nothing() -> None:
+    one = situation(causes=("upstream",), unknown=("demand in production: it cannot be read",))
+    found = plan(one)
+    assert (found.do, found.why) == ("nothing", "upstream: not known: demand in production: it cannot be read")
+    open_ = replace(one, past=(PastRetraining("upstream", (AT - 4 * WEEK,), "open", 7),))
+    found = plan(open_)
+    assert (found.do, found.pull, found.cause) == ("keep", 7, None)
+    assert plan(replace(open_, unknown=())).do == "close"
+
+
 def test_a_person_passes_cool_downs_and_refusals_but_nothing_final() -> None:
     past = (PastRetraining("drift", (AT - timedelta(1),), "closed", 1),)
     cause, forbids = by_hand(situation("dd", past=past, rules={"open": ["harm"]}), "drift")

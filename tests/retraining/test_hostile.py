@@ -11,7 +11,7 @@ import yaml
 
 from gitml.cijobs.retraining import open_by_hand
 from gitml.control.signing import Signer, bound
-from gitml.derivation.claim import claim_of
+from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import over_quota
 from gitml.evidence.keys import generate, signing_key
 from gitml.evidence.statement import Statement
@@ -187,13 +187,22 @@ def test_the_gate_counts_what_the_bot_asked_for_before(retrain_town: Make) -> No
     moments = ("2026-01-01T00:00:00Z", "2026-02-25T00:00:00Z", "2026-02-26T00:00:00Z", claim.moment)
     earlier = [replace(claim, moment=moment) for moment in moments]
     others = [replace(claim, moment=f"2026-02-2{n}T00:00:00Z", subject="other drift") for n in range(9)]
+    others.append(Claim(claim.kind, claim.base))
+    later = replace(claim, moment=f"{town.town.now + DAY:%Y-%m-%dT%H:%M:%SZ}")
     with town.town.place() as place:
-        for runs, words in ((3, ""), (2, "2 retrainings in 30 days, at most 2 are allowed")):
-            town.rules(runs=runs)
+        for rules, words in (
+            ({"gpu_hours": 6}, ""),
+            ({"runs": 2}, "2 retrainings in 30 days, at most 2 are allowed"),
+            ({"gpu_hours": 5}, "6 GPU hours in 30 days with this one, at most 5 are allowed"),
+        ):
+            town.rules(**rules)
             place.git.text("fetch", "-q", "origin")
             base = replace(claim, base=place.git.text("rev-parse", "origin/main").strip())
             said = over_quota(place.git, base, [*earlier, *others])
             assert (words in said) if words else said == ""
+            assert "8 GPU" in over_quota(place.git, base, [*earlier, later]) or "gpu_hours" not in rules, (
+                "claimed early"
+            )
 
 
 def test_who_opens_one_in_the_cool_down_is_its_author(retrain_town: Make) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forges.homes import job_token
 from gitml.cijobs.retraining import retrain
 from retraining.retrain_town import RetrainTown, build_on
 from sandbox.forge_kit import Kit
@@ -15,7 +16,12 @@ from sandbox.forge_kit import Kit
 @pytest.mark.nightly
 def test_an_alarm_a_refusal_a_new_alarm_and_a_label(kit: Kit, tmp_path: Path) -> None:
     town: RetrainTown = build_on(kit, tmp_path)
-    opened = town.alarm()
+    rights, town.job = town.job, job_token(kit, town.town.repo, contents="read")
+    refused = town.alarm()
+    assert (refused.how, town.pulls()) == ("", [])
+    assert "Permission to" in refused.problem
+    town.job = rights
+    opened = town.run()
     assert opened.plan.cause is not None
     assert (opened.how, opened.problem, opened.waits) == ("opened", "", "")
     (pull,) = town.pulls()

@@ -17,7 +17,7 @@ from gitml.control.place import Place
 from gitml.errors import GitmlError, OutsideError
 from gitml.spec import Deployment, render_deployment
 from promotion.promoting import GITML, pin
-from retraining.retrain_town import PARAMS, SPEC, RetrainTown
+from retraining.retrain_town import HOUR, PARAMS, SPEC, RetrainTown
 
 Make = Callable[..., RetrainTown]
 
@@ -45,14 +45,15 @@ class FailingForge:
 
 
 @contextmanager
-def failing(town: RetrainTown, calls: int) -> Iterator[Place]:
+def failing(town: RetrainTown, calls: int, web: str = "") -> Iterator[Place]:
     with town.town.place(f"job:{JOBS}") as place:
-        yield replace(place, forge=FailingForge(place.forge, calls))
+        settings = replace(place.settings, web=web or place.settings.web)
+        yield replace(place, forge=FailingForge(place.forge, calls), settings=settings)
 
 
-def run_failing(town: RetrainTown, calls: int) -> bool:
-    """Whether something went wrong."""
-    with failing(town, calls) as place:
+def run_failing(town: RetrainTown, calls: int, web: str = "") -> bool:
+    """Whether something went wrong. ``web``: where its Git is taken to be."""
+    with failing(town, calls, web) as place:
         try:
             return any(one.problem or one.waits for one in retrain(place))
         except GitmlError:
@@ -82,6 +83,25 @@ def test_a_job_that_is_killed_anywhere_is_made_up_for_by_the_next(retrain_town: 
     town.run()
     assert town.pulls() == []
     assert len(town.town.comments(pull.number)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.parametrize(("calls", "web"), [(0, ""), (200, "/nowhere")])
+def test_a_forge_that_is_away_for_an_hour_costs_an_hour(retrain_town: Make, calls: int, web: str) -> None:
+    """Its API, or its Git alone: what was due is done once when it is back."""
+    town = retrain_town()
+    town.look(drift="failed")
+    town.look(drift="failed")
+    for state in ("opened", "closed"):
+        for _ in range(6):
+            town.town.now += HOUR / 6
+            assert run_failing(town, calls, web)
+        assert (town.run().how, town.run().how) == (state, "unchanged" if state == "opened" else "")
+        assert state == "closed" or asked(town) == 1
+        for _ in range(3):
+            town.look()
+    assert len(town.town.comments(1)) == 1
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ class Agent:
         return self._see(fresh)
 
     def _forget(self, heads: Heads) -> None:
-        """Sample rows that an erasure replaced: the new ones are here before the old ones go."""
+        """Files that an erasure replaced: the new ones are here before the old ones go."""
         if self._grounds is None or self.setup.observe:
             return
         try:
@@ -122,7 +122,7 @@ class Agent:
             return
         for one in replaced:
             if one not in self.state.replaced and (why := forget(self._shelf(heads.main), one, self.state.replaced)):
-                self._say(f"samples of {one.model}", why)
+                self._say(f"{one.path} of {one.model}", why)
             elif one not in self.state.replaced:
                 self._save(self.state.model_copy(update={"replaced": (*self.state.replaced, one)}))
 

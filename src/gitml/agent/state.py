@@ -95,7 +95,7 @@ class AgentState(_Part):
 
     ``crashes``: by digest of the artifact. ``stops``: by model.
 
-    ``replaced``: sample rows that an erasure replaced, and that this machine has no more as they were.
+    ``replaced``: files that an erasure replaced, and that this machine has no more as they were.
 
     ``pins_told``: model → the local pin that the outbox knows of, as ``since``, or ``since-ended``.
     """

@@ -136,7 +136,7 @@ class Grounds:
 
     @cached_property
     def replaced(self) -> tuple[ReplacedFile, ...]:
-        """Sample rows that others take the place of, as whoever main names for erasures signed it."""
+        """Files with rows or counts that others take the place of, as whoever main names for erasures signed it."""
         keys = self.policy.keys
         told = (self.believed(event, keys) for event in self.ledger.erasing)
         return replacements_of(

@@ -136,7 +136,7 @@ def _propose() -> PlannedJob:
 def retrain(source: CiSource) -> Iterator[tuple[PlannedJob]]:
     """The job that asks for retrainings, where gitml.yaml retrains a model."""
     if source.application.retrain:
-        yield (_keyed("retrain", "gitml ci retrain", SIGNING_KEY),)
+        yield (_keyed("retrain", "gitml ci retrain", SIGNING_KEY, *upstream_secrets(source)),)
 
 
 def _given(jobs: tuple[PlannedJob, ...]) -> Iterator[str]:

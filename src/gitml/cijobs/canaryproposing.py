@@ -1,8 +1,8 @@
 """``gitml ci monitor publish``, of candidates: what follows from signed evaluations, as pull requests and comments.
 
 One draft for each candidate would make it champion; its comment is the newest evaluation. It becomes ready when the
-candidate passes. A step that is ready is proposed, and that a candidate goes which failed. All follows from main, the
-signed evaluations and what is open, so a run that was killed is made up for by the next one.
+candidate passes. A step that is ready is proposed, and that a candidate goes which failed, or whose test expired. All
+follows from main, the signed evaluations and what is open, so a run that was killed is made up for by the next one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gitml.derivation.reversion import reverted
 from gitml.derivation.succession import NAME as CHAMPION
 from gitml.derivation.succession import succeeded
 from gitml.derivation.takeback import NAME as TAKE_BACK
-from gitml.derivation.takeback import REPORT, broken, reason_of, stopped
+from gitml.derivation.takeback import REPORT, broken, has_expired, reason_of, stopped
 from gitml.errors import FailedError, GitmlError, InconclusiveError
 from gitml.evidence.canaries import Canaries, SignedCanary
 from gitml.forges.base import PullRequest
@@ -123,8 +123,8 @@ class _Work:
         return ToldCandidate(one.model, one.environment, one.pin.version, phase, pulls, {}, (), *said)
 
     def _wishes(self, one: CandidateOnMain, newest: SignedCanary | None) -> Iterator[CandidateWish]:
-        """A take-back alone where it failed; else the draft, and the next step where it is ready. Of a guard: the way
-        back, where the champion is worse."""
+        """A take-back alone where it failed; else the draft, and the next step where it is ready, or the end where its
+        test is over. Of a guard: the way back, where the champion is worse."""
         if one.is_guard:
             if newest and newest.told.shows_that_the_champion_is_worse:
                 yield CandidateWish(REVERT, one, reverted(one, newest.told, self.now), newest)
@@ -140,6 +140,8 @@ class _Work:
         if one.is_held(self.now):
             return
         yield CandidateWish(CHAMPION, one, succeeded(one, self.now), draft=not passes(one, newest))
+        if newest and has_expired(one, newest.told):
+            yield CandidateWish(TAKE_BACK, one, stopped(one, newest.told), newest)
         if newest and _is_to_be_raised(one, newest, self.now):
             yield CandidateWish(RAISE, one, raised(one, newest.told, self.now), newest)
 
@@ -238,7 +240,7 @@ class _Work:
             why = f"{OVERTAKEN} {short(one.pin.version)} failed beside the champion."
         elif passes(one, newest):
             why = f"{OVERTAKEN} {short(one.pin.version)} passed: it may become champion."
-        elif newest and newest.told.has_expired:
+        elif newest and has_expired(one, newest.told):
             why = f"{OVERTAKEN} The test of {short(one.pin.version)} expired undecided."
         idle = [p for p in mine if p.kind == RAISE and (why or not p.pull.head.branch.endswith(wanted))]
         said = why or f"{OVERTAKEN} {one.weight:g} % is what it has."

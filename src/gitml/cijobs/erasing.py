@@ -7,13 +7,10 @@ signs: what became of each request it hands to the job that does.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from gitml.cijobs.erasurefile import ErasureDetails, ErasureFile, HandedErasure
@@ -21,18 +18,19 @@ from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, heard
 from gitml.dvc.repository import Dvc
-from gitml.errors import GitmlError, InconclusiveError
+from gitml.errors import GitmlError
 from gitml.evidence.statement import Statement
+from gitml.git.tree import Tree
 from gitml.governance.dataversions import SubjectData, current_data, data_of, records_on
+from gitml.governance.erasedfiles import ReplacedFiles, ReplacementOrder, replace_files
 from gitml.governance.erasedobjects import ErasedEverywhere, gone_list, states_of
-from gitml.governance.samplerows import without_subject
 from gitml.governance.subjectfind import SubjectTest, TrafficCall
 from gitml.governance.subjectids import KeyRing, SoughtPerson, key_ring
 from gitml.jsontext import plain
 from gitml.registry.erasures import Erasure, erased_objects, erasures
 from gitml.registry.record import Record
-from gitml.registry.replacements import ROLE, ReplacedFile, replacements_of, with_replaced
-from gitml.registry.resolve import deployed
+from gitml.registry.replacements import ReplacedFile, replacements_of
+from gitml.registry.store import record_path
 from gitml.spec.subjects import Subjects
 from gitml.traffic.erasure import TrafficErased, TrafficErasure, erase_from_traffic
 from gitml.traffic.retention import expire
@@ -98,8 +96,14 @@ class _Work:
 
     @cached_property
     def signed(self) -> tuple[ReplacedFile, ...]:
-        """Sample rows that were replaced before, oldest first."""
+        """Files that were replaced before, oldest first."""
         return replacements_of(one.details for one in reversed(self.heard.all(KIND)))
+
+    @cached_property
+    def told(self) -> dict[str, tuple[ReplacedFile, ...]]:
+        """What each request replaced, as its newest statement says it, or this run."""
+        newest = {one.request: newest_of(self.heard, one.request) for one in erasures(self.main.tree)}
+        return {name: replacements_of([said.details]) if said else () for name, said in newest.items()}
 
     @property
     def ring(self) -> KeyRing:
@@ -121,14 +125,15 @@ class _Work:
             until = self._until(erasure)
             emptied = self._empty(erasure, until)
             holding, unknown = self._holding(erasure)
-            replaced, why_not = self._replaced(erasure)
-            gone = gone_list(self.main.tree, self.data, erasure, (*self.signed, *replaced))
+            files = self._replaced(erasure)
+            gone = gone_list(self.main.tree, self.data, erasure, self.signed)
             everywhere = ErasedEverywhere(gone, states_of(self.data, gone))
         except GitmlError as exc:
             found = Verdict(Phase.INCONCLUSIVE, exc.message)
             return RequestCarriedOut(erasure.request, found, {"request": erasure.request, "reason": exc.message})
-        stays = (*everywhere.gone.stays, *why_not)
-        verdict = self._verdict(emptied, holding, unknown, replace(everywhere, gone=replace(gone, stays=stays)))
+        stays = (*everywhere.gone.stays, *files.stays)
+        everywhere = replace(everywhere, gone=replace(gone, stays=stays))
+        verdict = self._verdict(erasure, emptied, (holding, unknown, files.in_git), everywhere)
         details = {
             "request": erasure.request,
             "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
@@ -139,51 +144,24 @@ class _Work:
             "stays": [*stays],
             "objects": len(everywhere.gone.objects),
             "stores": {s.store: {"left": len(s.left), "why": s.why} for s in everywhere.states},
-            "replaced": [plain(one) for one in replaced],
+            "replaced": [plain(one) for one in files.files],
+            "in_git": [*files.in_git],
             "emptied": plain(verdict.measurements),
             "reason": verdict.reason[:4000],
         }
         return RequestCarriedOut(erasure.request, verdict, details, emptied)
 
-    def _replaced(self, erasure: Erasure) -> tuple[tuple[ReplacedFile, ...], tuple[str, ...]]:
-        """Sample rows of versions that run, without the person, in the cache and on the default remote; and why others
-        stay as they are. What an earlier call replaced for this request is told again."""
-        before = newest_of(self.heard, erasure.request)
-        found = [*replacements_of([before.details] if before else [])]
-        why_not: list[str] = []
-        for record in records_on(self.main.tree):
-            name, runs = record.roles.get(ROLE), deployed(self.main.tree, record.model)
-            if (
-                name in record.files
-                and erasure.held_by(_digests(record))
-                and any(place.version == record.version for place in runs)
-            ):
-                try:
-                    found += self._of_version(record, erasure, found)
-                except GitmlError as exc:
-                    why_not.append(f"sample rows of {record.reference} stay while it runs: {exc.message}")
-        return tuple(found), tuple(why_not)
+    def _replaced(self, erasure: Erasure) -> ReplacedFiles:
+        others = [(one, self.told[one.request]) for one in erasures(self.main.tree) if one.request != erasure.request]
+        order = ReplacementOrder(self.main.tree, self.data, erasure, self.signed, others, self._original)
+        found = replace_files(order, self.told[erasure.request])
+        # The next request starts from what this one left.
+        self.signed = (*self.signed, *(one for one in found.files if one not in self.signed))
+        self.told[erasure.request] = found.files
+        return found
 
-    def _of_version(self, record: Record, erasure: Erasure, found: Sequence[ReplacedFile]) -> list[ReplacedFile]:
-        now = with_replaced(record, (*self.signed, *found))
-        file = now.files[now.roles[ROLE]]
-        content = now.contents().get(now.roles[ROLE])
-        if content is None:
-            return []  # it lies in Git, where nobody takes anything out
-        raw = next((got for store in self.data.stores if (got := store.read(content.digest[4:])) is not None), None)
-        if raw is None or hashlib.sha256(raw).hexdigest() != file.sha256:
-            raise InconclusiveError(f"they are not to be had as they were recorded ({content.digest})")
-        sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
-        made = without_subject(self.data, now, sought, raw)
-        if made is None:
-            return []
-        with tempfile.TemporaryDirectory(prefix="gitml-samples-") as folder:
-            path = Path(folder, "samples")
-            path.write_bytes(made.content)
-            for store in self.data.stores[:2]:
-                if not store.has(made.replaced.dvc[4:]):
-                    store.put(made.replaced.dvc[4:], path)
-        return [made.replaced]
+    def _original(self, record: Record) -> Tree:
+        return self.main.original(record_path(record.model, record.version))
 
     def _until(self, erasure: Erasure) -> datetime:
         """When main got the request: what arrived later is of no request that anybody made."""
@@ -210,30 +188,33 @@ class _Work:
         return holding, sorted({f"{one.data.path} could not be looked into" for one in looked if one.unknown})
 
     def _verdict(
-        self, emptied: TrafficErased, holding: list[str], unknown: list[str], everywhere: ErasedEverywhere
-    ) -> Verdict:
+        self, erasure: Erasure, emptied: TrafficErased, found: tuple[list[str], list[str], Sequence[str]],
+        everywhere: ErasedEverywhere,
+    ) -> Verdict:  # fmt: skip
+        holding, unknown, in_git = found
         counts = {"requests": sum(emptied.requests.values()), "labels": sum(emptied.labels.values())}
         if holding:
             hint = "train again on data without them, and merge it"
             return Verdict(Phase.FAILED, f"{', '.join(holding)} of main still holds them: {hint}", counts)
+        stays = everywhere.gone.stays
+        if stays and self.place.clock().date() > erasure.due:
+            said = f"the time for it ended on {erasure.retrain_by}, and not all is gone: {'; '.join(stays)}"
+            return Verdict(Phase.FAILED, said, counts)
         left = [f"{s.store}: {s.why or f'{len(s.left)} objects'}" for s in everywhere.states if not s.is_gone]
-        waits = [*unknown, *emptied.waiting, *left, *everywhere.gone.stays]
+        waits = [*unknown, *emptied.waiting, *left, *stays]
         # A server that was merging files meanwhile may have brought old rows back.
         waits += ["the traffic is looked through once more, at the next run"] if emptied.files else []
         if self.traffic is None:
             waits.append("gitml.yaml does not say where the traffic is")
         if waits:
             return Verdict(Phase.INCONCLUSIVE, f"not all is gone yet: {'; '.join(waits)}", counts)
-        return Verdict(Phase.SUCCESSFUL, "nothing that can be reached holds them", counts)
+        but = f", but for {', '.join(in_git)}: what was committed stays in every clone" if in_git else ""
+        return Verdict(Phase.SUCCESSFUL, f"nothing that can be reached holds them{but}", counts)
 
 
 def newest_of(events: BelievedEvents, request: str) -> Statement | None:
     """What was signed last of a request."""
     return next((one for one in events.signed(KIND) if one.details.get("request") == request), None)
-
-
-def _digests(record: Record) -> Iterator[str]:
-    return (c.digest for entry in record.entries().values() for c in (*entry.deps, *entry.outs))
 
 
 def handed_over(done: SubjectsKept, run: str) -> ErasureFile:

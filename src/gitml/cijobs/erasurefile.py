@@ -29,7 +29,7 @@ class StoreTold(_Form):
 
 class ErasureDetails(_Form):
     """What became of one request, as it is signed. ``replaced`` are files as ``gitml.registry.replacements`` has
-    them."""
+    them; ``in_git`` names those that nothing can take out of history."""
 
     request: Annotated[str, Field(max_length=64)]
     reason: _Words
@@ -42,6 +42,7 @@ class ErasureDetails(_Form):
     objects: Annotated[int, Field(ge=0)] = 0
     stores: Annotated[dict[str, StoreTold], Field(max_length=100)] = {}
     replaced: Annotated[list[dict[str, Any]], Field(max_length=1000)] = []
+    in_git: _List = []
     emptied: dict[str, int] = {}
 
     @property

@@ -2,13 +2,13 @@
 
 This job has the key that signs `erased` and neither the keys that ids are hashed with nor the traffic. What the job
 before handed over is a stranger's until it fits main: a request that main has, a result that follows from what is said,
-and sample rows that a version has, from which rows were taken and to which none were added.
+and files of rows or counts that a version has, from which some were taken and to which none were added.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gitml.cijobs.erasing import KIND, newest_of
@@ -23,11 +23,18 @@ from gitml.dvc.repository import Dvc
 from gitml.errors import IntegrityError
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.statement import Statement
-from gitml.governance.samplerows import only_lacks_rows
+from gitml.governance.erasedfiles import MOST_BYTES, may_replace
 from gitml.jsontext import plain
 from gitml.registry.erasures import erasures
 from gitml.registry.record import File
-from gitml.registry.replacements import ROLE, replacements_in, replacements_of, with_replaced
+from gitml.registry.replacements import (
+    REPLACEABLE,
+    ReplacedFile,
+    replacements_in,
+    replacements_of,
+    role_of,
+    with_replaced,
+)
 from gitml.verdict import Phase, Verdict, worst
 
 _PHASES = {"passed": Phase.SUCCESSFUL, "failed": Phase.FAILED, "inconclusive": Phase.INCONCLUSIVE}
@@ -77,6 +84,7 @@ def _statements(
 ) -> Iterator[Statement]:
     main, events, dvc = known
     there = {one.request for one in erasures(main.tree)}
+    replaced = [*replacements_of(s.details for s in reversed(events.all(KIND)))]
     for one in handed.requests:
         if one.details.request not in there:
             raise IntegrityError(f"main has no request {one.details.request}, so nothing became of it")
@@ -84,7 +92,7 @@ def _statements(
         if before is not None and before.binding.result == "passed":
             continue
         _refuse_odd(one)
-        _refuse_other_files(main, events, dvc, one)
+        replaced += _new_files(main, replaced, dvc, one)
         details = plain(one.details)
         same = before is not None and {**before.details, "emptied": None} == {**details, "emptied": None}
         if same and not any(one.details.emptied.values()):
@@ -98,30 +106,33 @@ def _refuse_odd(one: HandedErasure) -> None:
         raise IntegrityError(f"{one.details.request} is said to be done, and something of it is left")
 
 
-def _refuse_other_files(main: Mainline, events: BelievedEvents, dvc: Dvc, one: HandedErasure) -> None:
-    """Each new file has rows of the one whose place it takes, and nothing else. What is signed already stays signed."""
-    signed = replacements_of(s.details for s in reversed(events.all(KIND)))
+def _new_files(main: Mainline, signed: Sequence[ReplacedFile], dvc: Dvc, one: HandedErasure) -> Iterator[ReplacedFile]:
+    """Each has rows or counts of the file whose place it takes, and nothing else. What is signed already, or told of a
+    request before this one, stays. Raises IntegrityError."""
     try:
         told = replacements_in(plain(one.details))
     except ValueError as exc:
         raise IntegrityError(f"{one.details.request}: {exc}") from None
-    for number, replaced in enumerate(told):
-        if replaced in signed:
+    known = [*signed]
+    for replaced in told:
+        if replaced in known:
             continue
-        record = with_replaced(main.original_record(replaced.model, replaced.version), (*signed, *told[:number]))
-        path = record.roles.get(ROLE)
-        if path != replaced.path or record.files[path].sha256 != replaced.old:
-            raise IntegrityError(f"{replaced.path} is not what {record.reference} has as sample rows")
-        if with_replaced(record, [replaced]) == record:
-            raise IntegrityError(f"{replaced.path} of {record.reference} is more than sample rows")
+        record = with_replaced(main.original_record(replaced.model, replaced.version), known)
+        path, role = replaced.path, role_of(record, replaced.path)
+        if not role or record.files[path].sha256 != replaced.old:
+            raise IntegrityError(f"{path} is not what {record.reference} has as {' or '.join(REPLACEABLE)}")
         old = _bytes(dvc, record.contents()[path], record.files[path])
         new = _bytes(dvc, Content(path, replaced.dvc, replaced.size), replaced.file)
-        if not only_lacks_rows(old, new):
-            raise IntegrityError(f"what replaces {path} of {record.reference} is not some of its rows")
+        if not may_replace(role, old, new):
+            raise IntegrityError(f"what replaces {path} of {record.reference} is not some of what it has")
+        known.append(replaced)
+        yield replaced
 
 
 def _bytes(dvc: Dvc, content: Content, file: File) -> bytes:
-    """Raises IntegrityError for other bytes, or none: what nobody can compare is not signed."""
+    """Raises IntegrityError for other bytes, none, or too many: what nobody can compare is not signed."""
+    if file.size > MOST_BYTES:
+        raise IntegrityError(f"{content.path} has {file.size:,} bytes, more than are compared")
     stores = (dvc.store(), *(dvc.store(name) for name in dvc.remote_names()))
     oid = content.digest.partition(":")[2]
     raw = next((found for store in stores if (found := store.read(oid)) is not None), None)

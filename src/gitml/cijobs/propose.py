@@ -7,7 +7,7 @@ up for by the next one. A promotion that people closed is not opened again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitml.control.change import PROMOTE, branch_of, close_overtaken
 from gitml.control.mainline import Mainline
@@ -22,7 +22,7 @@ from gitml.forges.job import JobCause
 from gitml.forges.table import job_of
 from gitml.policy.change import held_version, in_force
 from gitml.policy.freezes import frozen, moment
-from gitml.promotion.promote import PromoteOrder, Proposed, open_promotions, promote
+from gitml.promotion.promote import PromoteOrder, Proposed, named_branch, open_promotions, promote
 from gitml.promotion.upstreamfirst import waits_for
 from gitml.refs import VERSION, Reference
 from gitml.registry.desired import part_of
@@ -87,7 +87,9 @@ def _turn(place: Place, main: Mainline, policy: Policy, proofs: Ledger, due: Pro
         reference = Reference(model, version)
         causes = _causes(main, policy, proofs, due, version)
         asked_by = requesters(place, main, policy, due, version) if causes is None else ()
-        done = promote(place, PromoteOrder(reference, environment, asked_by=asked_by, causes=causes))
+        placing = promotion.placing_of(policy, model, environment, old)
+        order = PromoteOrder(reference, environment, placing.part, asked_by=asked_by, causes=causes)
+        done = promote(place, replace(order, weight=placing.weight) if placing.part == "canary" else order)
         said = f"{model}@{short(version)}: #{done.pull.number} {done.how}"
         yield Turn(model, environment, said, done, (*closed, *done.closed))
     except InconclusiveError as exc:
@@ -139,11 +141,13 @@ def _why_not(
         return f"held by {hold.by}: {hold.reason}"
     for freeze in frozen(policy.freezes, environment, now):
         return f"frozen until {moment(freeze.until)}: {freeze.reason}"
-    branch = branch_of(main, PROMOTE, due.model, environment, version)
+    placing = promotion.placing_of(policy, due.model, environment, old)
+    branch = branch_of(main, PROMOTE, due.model, environment, named_branch(version, placing.part))
     known = [p for p in place.forge.pulls.of_branch(branch, closed=True) if p.base.branch == place.branch]
     if known and not any(p.is_open for p in known):
         return f"#{known[0].number} proposed {short(version)}, and was closed"
-    return waits_for(Upstreams(place, main), due.model, environment)
+    others = promotion.waits_for_others(main.tree, due.model, environment, placing)
+    return others or waits_for(Upstreams(place, main), due.model, environment)
 
 
 def ran_before(main: Mainline, model: str, environment: str, version: str) -> bool:

@@ -19,6 +19,8 @@ from gitml.control.looks import heard_looks
 from gitml.control.mainline import Mainline
 from gitml.control.place import Place
 from gitml.control.signing import BelievedEvents, heard, rules_of
+from gitml.control.upstreamchanges import SeenElsewhere, seen_elsewhere
+from gitml.control.upstreams import Upstreams
 from gitml.derivation import retrain
 from gitml.derivation.claim import Claim, claim_of
 from gitml.derivation.retrain import changes_anything, watched_on
@@ -35,6 +37,8 @@ from gitml.retraining.causes import BY_HAND, STALE, NamedLook
 from gitml.retraining.data import changed_data
 from gitml.retraining.declined import declined_of, refusals
 from gitml.retraining.erased import remembered_by
+from gitml.retraining.observed import KIND as OBSERVED
+from gitml.retraining.observed import Downstream, last_observed
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec.deployment import parse_deployment
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainSpec
@@ -97,6 +101,7 @@ class RetrainFacts:
 
     def situation(self, model: str, at: datetime, main: Mainline | None = None) -> Situation:
         """Without what was asked for before. ``main``: as it was then; rules and causes are always those of now."""
+        elsewhere = self._elsewhere(model, at, main)
         main, spec, app = main or self.main, self.specs[model], self.main.application()
         watched, names = watched_on(main.tree, app, model), versions(main.tree, model)
         newest = names[-1] if names else ""
@@ -105,12 +110,30 @@ class RetrainFacts:
             better=app.models[model].better, watched=watched, looks=self._named(model, at),
             data=changed_data(main.git, main.commit, model, newest, spec.data),
             upstream=changed_upstream(main.git, main.commit, model, at),
+            observed=elsewhere.moved, unknown=elsewhere.unknown,
             erased=remembered_by(main.tree, model, newest),
             declined=declined_of(self._refusals(model), at),
             final=tuple(self._final(main, model, at)),
             changes=_changes(main, spec, at),
             promoted=max(champions(main, model).values(), default=None),
         )  # fmt: skip
+
+    def _elsewhere(self, model: str, at: datetime, main: Mainline | None) -> SeenElsewhere:
+        """What runs in other repositories: as they are now, and of a ``main`` of before as it was signed."""
+        if "upstream" not in self.specs[model].causes:
+            return SeenElsewhere()
+        if main is None:
+            return seen_elsewhere(self._upstreams, model, at)
+        signed = (s for s in reversed(self.heard.all(OBSERVED, model=model)) if s.binding.moment <= at)
+        return SeenElsewhere(last_observed(self.downstream(model, main), tuple(signed)))
+
+    def downstream(self, model: str, main: Mainline | None = None) -> Downstream:
+        """The model with what it needs. ``main``: as it was then; what it needs is always that of now."""
+        return Downstream(self.main.application(), (main or self.main).tree, self.main.git.prefix.strip("/"), model)
+
+    @cached_property
+    def _upstreams(self) -> Upstreams:
+        return Upstreams(self.place, self.main, self.heard)
 
     def _named(self, model: str, at: datetime) -> tuple[NamedLook, ...]:
         mine = (look for look in self.looks.counting if look.monitor[0] == model and look.said.time <= at)

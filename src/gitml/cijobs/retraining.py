@@ -6,12 +6,13 @@ made up for by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from gitml.cijobs.declining import sign_labels
+from gitml.cijobs.observing import observations
 from gitml.cijobs.push import BOT
 from gitml.cijobs.retrain import RETRAIN, TrainingWish, put_training, start_training, workflow_of
 from gitml.cijobs.retrainfacts import ENDED, OURS, RetrainFacts
@@ -24,6 +25,7 @@ from gitml.derivation.claim import Claim
 from gitml.errors import GitmlError, OutsideError, UsageError
 from gitml.evidence.keys import SigningKey
 from gitml.evidence.looks import SignedLook
+from gitml.evidence.statement import Statement
 from gitml.forges.base import NewPull, OnPull
 from gitml.git.edit import commit_tree
 from gitml.git.ledger import BRANCH as LEDGER
@@ -37,7 +39,7 @@ from gitml.spec.dvcfiles import LOCK_FILE
 # What keeps a branch that is open from being trained anew, beside what is final: the gate would refuse that.
 _NO_RUN = ("runs", "gpu-hours")
 # What the gate refuses to the bot by itself; a person asks for it in a name of their own.
-_TOLD_BY_GATES = ("cool-down", "runs")
+_TOLD_BY_GATES = ("cool-down", "runs", "gpu-hours")
 # The label of issues that say that retraining does not help.
 NO_GAIN = "gitml:no-gain"
 # What a training is made of, beside its code: where main has another one since, its branch begins anew.
@@ -73,15 +75,15 @@ def _facts(place: Place, at: datetime | None = None) -> RetrainFacts:
 def retrain(place: Place, key: SigningKey | None = None) -> tuple[Retrained, ...]:
     """Every model that gitml.yaml retrains; one that fails does not keep the others back. Called again it does nothing.
 
-    ``key`` signs what people said no to by a label; without one labels wait. Raises OutsideError where the forge or
-    the ledger does not answer.
+    ``key`` signs what people said no to by a label, and what runs in other repositories where a retraining follows from
+    it; without one both wait. Raises OutsideError where the forge or the ledger does not answer.
     """
     facts = _facts(place)
     if key is not None and sign_labels(facts, key):
         facts = _facts(place)
     situations = facts.situations()
     every = zip(situations, plan_all(situations), strict=True)
-    return (*(_tried(RetrainWork(facts, one), found) for one, found in every), *_orphans(facts))
+    return (*(_tried(RetrainWork(facts, one, key=key), found) for one, found in every), *_orphans(facts))
 
 
 def _tried(work: RetrainWork, found: RetrainPlan) -> Retrained:
@@ -142,6 +144,7 @@ class RetrainWork:
     facts: RetrainFacts
     one: Situation
     by_person: bool = False
+    key: SigningKey | None = None
 
     @property
     def place(self) -> Place:
@@ -189,20 +192,33 @@ class RetrainWork:
         # On one line, so that no word of it is read as a trailer.
         said = f"{words.title(self.one.model, cause.kind)}\n\nWhy: {' '.join(cause.reason.split())}"
         moment, subject = f"{self.one.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{self.one.model} {cause.kind}"
-        claim = Claim(derivation.NAME, base, cause.looks, moment, subject)
-        if cause.kind != BY_HAND and not self._is_past_a_brake(cause):
-            causes = [look.said.statement for look in self._looks(cause) if look.said.statement]
-            return proposal.commit_of(git, claim, causes, said, BOT, onto=onto)
+        if not self._is_a_person_s(cause):
+            shown = self._shows(cause)
+            claim = Claim(derivation.NAME, base, tuple(name for name, _ in shown), moment, subject)
+            return proposal.commit_of(git, claim, [statement for _, statement in shown], said, BOT, onto=onto)
         # Nothing shows it, or the gate would refuse it to the bot, so it is that person's commit.
+        claim = Claim(derivation.NAME, base, cause.looks, moment, subject)
         message = "\n".join([said, "", *claim.trailers(), ""])
         return commit_tree(
             git, derivation.tree_at(git, base, spec, self.one.at), [*filter(None, [onto]), base], message,
             self.place.who(),
         )  # fmt: skip
 
-    def _is_past_a_brake(self, cause: TrainingCause) -> bool:
-        """Whether a person opens what the bot may not yet."""
-        return self.by_person and any(brake.name in _TOLD_BY_GATES for brake in brakes_on(self.one, cause))
+    def _is_a_person_s(self, cause: TrainingCause) -> bool:
+        """Whether a person asks for what no statement shows, or what the bot may not open yet."""
+        unsigned = self._is_seen_elsewhere(cause) and self.key is None
+        is_early = any(brake.name in _TOLD_BY_GATES for brake in brakes_on(self.one, cause))
+        return cause.kind == BY_HAND or (self.by_person and (unsigned or is_early))
+
+    def _is_seen_elsewhere(self, cause: TrainingCause) -> bool:
+        """Whether main alone does not show it, but another repository."""
+        return cause.kind == "upstream" and not self.one.upstream
+
+    def _shows(self, cause: TrainingCause) -> Sequence[tuple[str, Statement]]:
+        """The statements from which it follows, by their names."""
+        if self._is_seen_elsewhere(cause):
+            return observations(self.facts, self.one, self.key)
+        return [(look.said.name, look.said.statement) for look in self._looks(cause) if look.said.statement]
 
     def _looks(self, cause: TrainingCause) -> tuple[SignedLook, ...]:
         """In the order in which the cause names them."""

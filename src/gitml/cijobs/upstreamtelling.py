@@ -1,12 +1,15 @@
-"""What alarms upstream stands on the open promotions of the models that are built on it, in one comment each."""
+"""What alarms upstream stands on the open promotions and retrainings of the models that are built on it, in one comment
+each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from gitml.cijobs.retrain import RETRAIN
 from gitml.cijobs.telling import Teller, tried
+from gitml.control.change import branch_of
 from gitml.control.upstreamlooks import UpstreamAlarm, upstream_alarms
 from gitml.control.upstreams import Upstreams
 from gitml.errors import GitmlError
@@ -36,23 +39,38 @@ def _tell(teller: Teller, upstreams: Upstreams, model: str) -> ToldUpstreams:
     problems: list[str] = []
     comments: dict[int, str] = {}
     try:
-        for environment in teller.main.policy().environments:
-            for pull in open_promotions(teller.place, teller.main, model, environment):
-                call = partial(_on_pull, teller, upstreams, model, environment, pull.number)
-                for how in tried(call, problems):
-                    comments[pull.number] = how
+        for number, environments in _pulls(teller, model):
+            for how in tried(partial(_on_pull, teller, upstreams, model, environments, number), problems):
+                comments[number] = how
     except GitmlError as exc:
         problems.append(exc.message.splitlines()[0])
     return ToldUpstreams(model, comments, "; ".join(dict.fromkeys(problems)))
 
 
-def _on_pull(teller: Teller, upstreams: Upstreams, model: str, environment: str, number: int) -> str | None:
+def _pulls(teller: Teller, model: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The open ones, each with the environments that it is about: a retraining is about all where the model runs."""
+    place, main = teller.place, teller.main
+    for environment in main.policy().environments:
+        for pull in open_promotions(place, main, model, environment):
+            yield pull.number, (environment,)
+    if model in main.application().retrain:
+        for pull in place.forge.merges.under(f"{branch_of(main, RETRAIN, model)}/"):
+            if pull.base.branch == place.branch and (environments := main.environments(model)):
+                yield pull.number, environments
+
+
+def _on_pull(
+    teller: Teller, upstreams: Upstreams, model: str, environments: tuple[str, ...], number: int
+) -> str | None:
     """Posted once something alarms, and kept up to date from then on, also when it has ended."""
     key = f"{teller.application}/upstream/{model}"
-    alarms = upstream_alarms(upstreams, model, environment)
-    if not alarms and not teller.has(number, key):
+    lines: list[UpstreamLine | str] = []
+    for environment in environments:
+        found = map(_line, upstream_alarms(upstreams, model, environment))
+        lines += (line for line in found if line not in lines)
+    if not lines and not teller.has(number, key):
         return None
-    return teller.stick(number, key, alarms_comment(model, environment, [_line(one) for one in alarms]))
+    return teller.stick(number, key, alarms_comment(model, environments, lines))
 
 
 def _line(one: UpstreamAlarm | Unknown) -> UpstreamLine | str:

@@ -21,8 +21,8 @@ def retrain(ctx: click.Context, *, as_json: bool) -> int:
     """Open the retrainings that are due, keep open ones up to date, and close those whose cause is gone.
 
     One pull request for each model, opened where no brake of policy.yaml holds it up. `gitml retrain plan` says the
-    same and does nothing. With GITML_SIGNING_KEY it signs what people said no to by a label `gitml:not-now 14d`. Exit
-    code 4: something could not be done.
+    same and does nothing. With GITML_SIGNING_KEY it signs what people said no to by a label `gitml:not-now 14d`, and
+    which champion another repository has where a retraining follows from it. Exit code 4: something could not be done.
     """
     from gitml.cijobs.retraining import retrain as run_retrain
 

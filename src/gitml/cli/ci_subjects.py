@@ -63,9 +63,9 @@ def carry_out(ctx: click.Context, /, *, folder: str | None, as_json: bool) -> in
 def sign(ctx: click.Context, /, *, as_json: bool) -> int:
     """Sign what became of each request with GITML_ERASURES_KEY, which policy.yaml names with the purpose `erased`.
 
-    What the job before handed over must fit main: its requests, and sample rows from which rows were taken and to which
-    none were added. Exit code 1: main's data still hold somebody who was to be erased; 3: not all is gone yet, or
-    something could not be looked into.
+    What the job before handed over must fit main: its requests, and files of versions from which rows or counts were
+    taken and to which none were added. Exit code 1: main's data still hold somebody who was to be erased, or the day of
+    a request is over; 3: not all is gone yet, or something could not be looked into.
     """
     from gitml.cijobs.erasuresigning import ErasureSigning, sign_erasures
     from gitml.evidence.keys import signing_key

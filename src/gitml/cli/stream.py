@@ -25,18 +25,24 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
         raise click.BadParameter(str(exc)) from exc
 
 
+def _bound(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    return _seconds(ctx, param, value) if value else 0.0
+
+
 @click.command(
     epilog=examples(
         "gitml stream delay@production --from kafka://broker:9092/flights --to kafka://broker:9092/delays",
         "gitml stream delay@production --from … --to … --log predictions/ --labels kafka://broker:9092/arrived",
+        "gitml stream delay@production --from … --to … --p99 100ms --metrics 9108",
         "gitml stream delay@production --from folder:/data/flights --to folder:/data/delays --key tailnum",
         "gitml stream delay@production --from folder:/shared/in --to folder:/shared/out --engine spark --master …",
+        "gitml stream delay@production --from folder:/shared/lines --to folder:/shared/out --engine flink",
     )
 )
 @click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
 @click.option("--from", "source", required=True, metavar="URL", help="Topic kafka://HOST:PORT/TOPIC, or folder:PATH.")
 @click.option("--to", "target", required=True, metavar="URL", help="Topic of the same cluster, or folder.")
-@click.option("--engine", type=click.Choice(["spark"]), help="Whose own streaming answers a folder of Parquet.")
+@click.option("--engine", type=click.Choice(["spark", "flink"]), help="Whose own streaming answers a folder.")
 @click.option("--master", default="", metavar="URL", help="Of the engine's cluster. Default: this machine.")
 @click.option("--labels", default="", metavar="URL", help="Topic of labels, which are kept with --log.")
 @click.option("--key", default="", metavar="COLUMN", help="Of a folder's files: the unit.")
@@ -46,6 +52,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Messages of a call.")
 @click.option(
     "--wait", default="20ms", show_default=True, callback=_seconds, metavar="TIME", help="For more of them, at most."
+)
+@click.option(
+    "--p99",
+    default="",
+    callback=_bound,
+    metavar="TIME",
+    help="Within which 99 % of messages shall be answered, from their own time on: measured, and told when it is not.",
 )
 @click.option("--log", default="", metavar="URL", help="Keep requests and answers as traffic: a folder or its URL.")
 @click.option(
@@ -100,7 +113,7 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
         options["dead"],
         options["group"],
         tuple(settings_of(settings.read_text()).items()) if settings else (),
-        StreamBounds(options["batch"], options["wait"]),
+        StreamBounds(options["batch"], options["wait"], options["p99"]),
         options["log"],
         options["metrics"],
         options["every"],
@@ -111,7 +124,7 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
 
 
 # What an engine's stream has not: it knows neither units nor traffic.
-_OURS = ("labels", "key", "request_id", "dead", "group", "log", "metrics")
+_OURS = ("labels", "key", "request_id", "dead", "group", "log", "metrics", "p99")
 
 
 def _by_engine(
@@ -127,7 +140,7 @@ def _by_engine(
         raise UsageError(f"{engine} answers folders here", "leave --engine out for topics, or name two folders")
     if any(options[name] for name in _OURS):
         raise UsageError(
-            "--engine goes without labels, keys, ids, dead letters, groups, logs and metrics", "leave them out"
+            "--engine goes without labels, keys, ids, dead letters, groups, logs, metrics and --p99", "leave them out"
         )
     places = source.removeprefix(FOLDER), target.removeprefix(FOLDER)
     call = EngineStreamCall(*places, EngineWish(engine, master=options["master"]), options["every"], note)

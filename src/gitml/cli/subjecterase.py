@@ -129,14 +129,14 @@ def gc(ctx: click.Context, /, *, request: str, yes: bool, as_json: bool) -> int:
 
 
 def _replaced(root: Path) -> tuple[ReplacedFile, ...]:
-    """What signed evidence replaced, as this clone has the ledger; without one old sample rows stay."""
+    """What signed evidence replaced, as this clone has the ledger; without one old rows and counts stay."""
     from gitml.control.ledger import Here
     from gitml.control.replaced import replaced_here
 
     try:
         return replaced_here(Here(root, os.environ), clock.now())
     except GitmlError as exc:
-        note(printable(f"sample rows of versions that run stay: the ledger cannot be read ({exc.message})"))
+        note(printable(f"rows and references of versions that run stay: the ledger cannot be read ({exc.message})"))
         return ()
 
 

@@ -72,7 +72,7 @@ class Upstreams:
             needs = self.main.application().models[record.model].needs
         except (GitmlError, KeyError) as exc:
             return Unknown(f"gitml.yaml does not say what {record.model} is built on: {exc}")
-        return tuple(self._fact(name, need, environment, record) for name, need in needs.items())
+        return tuple(self.fact(name, need, need.environment or environment, record) for name, need in needs.items())
 
     def open_promotions(self, model: str, environment: str) -> dict[ModelAt, tuple[PullRequest, ...]]:
         """Of the upstreams in this repository: the open pull requests that promote them to where they must run.
@@ -97,9 +97,9 @@ class Upstreams:
             self._seen[key] = self._read(at, need)
         return self._seen[key]
 
-    def _fact(self, name: str, need: UpstreamNeed, environment: str, record: Record) -> UpstreamFact:
+    def fact(self, name: str, need: UpstreamNeed, where: str, record: Record) -> UpstreamFact:
+        """Of one of them: what ``record`` was made with, and what is champion in the environment ``where``."""
         at = upstream_at(name, need, self.here)
-        where = need.environment or environment
         told = str(at) if need.is_elsewhere else at.model
         other = self.other(at, need)
         if isinstance(other, Unknown):

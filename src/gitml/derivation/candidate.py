@@ -76,6 +76,13 @@ def candidates_on(tree: Tree, model: str, environment: str) -> tuple[CandidateOn
     return tuple(one for one in _beside(tree, model, environment) if not one.is_guard)
 
 
+def undecided_on(tree: Tree, model: str, environment: str) -> tuple[str, ...]:
+    """Versions that are tried beside the champion: candidates, and a canary that nobody judges. Raises as above."""
+    state = deployment_in(tree, model, environment)
+    found = [one.pin.version for one in candidates_on(tree, model, environment)]
+    return tuple(dict.fromkeys([*found, *([state.canary.version] if state and state.canary else [])]))
+
+
 def guards_on(tree: Tree, model: str, environment: str) -> tuple[CandidateOnMain, ...]:
     """Shadows that were there before the champion, where policy.yaml lets them guard. Raises as ``candidates_on``."""
     return tuple(one for one in _beside(tree, model, environment) if one.is_guard and one.rules.guard)

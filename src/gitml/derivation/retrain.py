@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from gitml.derivation.candidate import candidates_on
+from gitml.derivation.candidate import undecided_on
 from gitml.derivation.claim import Claim, moment_of
 from gitml.errors import FailedError, OutsideError
 from gitml.evidence.looks import KIND as LOOK
@@ -19,10 +19,11 @@ from gitml.policy.freezes import frozen
 from gitml.registry.resolve import deployment_in, environments
 from gitml.registry.store import versions
 from gitml.reports.promotion import short
-from gitml.retraining.brakes import Brake, too_early, too_many
+from gitml.retraining.brakes import MONTH, Brake, too_costly, too_early, too_many
 from gitml.retraining.causes import (
     NamedLook,
     TrainingCause,
+    UpstreamChange,
     WatchedVersion,
     by_data,
     by_erasure,
@@ -32,6 +33,7 @@ from gitml.retraining.causes import (
 )
 from gitml.retraining.data import changed_data
 from gitml.retraining.erased import remembered_by
+from gitml.retraining.observed import Downstream, is_fresh, observed_in
 from gitml.retraining.upstream import changed_upstream
 from gitml.spec import parse_application, parse_policy
 from gitml.spec.application import Application
@@ -77,16 +79,33 @@ def _forbidden(git: Git, claim: Claim, model: str, causes: Sequence[Statement]) 
 
 
 def over_quota(git: Git, claim: Claim, earlier: Iterable[Claim]) -> str:
-    """Why a retraining is one too many, or "". ``earlier``: those that were believed before, whatever became of them;
-    the same one again is no other."""
-    model = claim.subject.partition(" ")[0]
-    tree = git.at(claim.base)
+    """Why a retraining is one too many, or takes more GPU hours than are left, or "".
+
+    ``earlier``: those that were believed before, whatever became of them; the same one again is no other. All of them
+    are taken for earlier, whatever moments are claimed: else one of last month would be free.
+    """
+    (model, _), tree = _asked(claim), git.at(claim.base)
     if not model or not tree.entry(POLICY):
         return ""
     at, rules = moment_of(claim), parse_policy(tree.read(POLICY) or b"").retraining
-    runs = {moment_of(one) for one in earlier if one.subject.partition(" ")[0] == model}
-    brake = too_many(rules, sorted(runs - {at}), at)
+    others = {_asked(one) for one in earlier if one.subject} - {_asked(claim)}
+    runs = sorted((min(moment, at), name) for name, moment in others)
+    brake = too_many(rules, [moment for moment, name in runs if name == model], at)
+    brake = brake or too_costly(rules, _gpu_hours(tree, model, [name for run, name in runs if at - MONTH < run]))
     return f"was asked for although nobody may: {brake}" if brake else ""
+
+
+def _asked(claim: Claim) -> tuple[str, datetime]:
+    """For which model, and as of when."""
+    return claim.subject.partition(" ")[0], moment_of(claim)
+
+
+def _gpu_hours(tree: Tree, model: str, others: Sequence[str]) -> float:
+    """What main expects of a training of ``model`` and of those of ``others``; nothing where that one takes none."""
+    specs = parse_application(tree.read(APPLICATION) or b"").retrain
+    cost = {name: spec.cost.gpu_hours for name, spec in specs.items()}
+    own = cost.get(model, 0.0)
+    return own and own + sum(cost.get(name, 0.0) for name in others)
 
 
 def _broken(newest: Statement) -> Brake | None:
@@ -109,9 +128,7 @@ def forbidden_on(tree: Tree, policy: Policy, model: str, at: datetime) -> Iterat
         state = deployment_in(tree, model, place)
         if state and (hold := in_force(state.hold, at)):
             yield Brake("hold", f"{place} is held by {hold.by}: {hold.reason}", hold.until, is_final=True)
-        beside = [one.pin.version for one in candidates_on(tree, model, place)]
-        beside += [state.canary.version] if state and state.canary else []
-        for version in dict.fromkeys(beside):
+        for version in undecided_on(tree, model, place):
             said = f"{short(version)} is tried beside the champion of {place}, and is undecided"
             yield Brake("canary", said, is_final=True)
 
@@ -144,7 +161,8 @@ def _found(
     if kind == "erasure":
         return tuple(by_erasure(spec, model, remembered_by(tree, model, newest), moment))
     if kind == "upstream":
-        return tuple(by_upstream(spec, model, changed_upstream(git, claim.base, model, moment)))
+        seen = _observed(claim, Downstream(app, tree, git.prefix.strip("/"), model), causes)
+        return tuple(by_upstream(spec, model, (*changed_upstream(git, claim.base, model, moment), *seen)))
     rules = parse_policy(tree.read(POLICY) or b"").retraining.looks
     looks = _looks(claim, causes, rules.of * app.monitors.of(model).window)
     better = app.models[model].better
@@ -152,6 +170,18 @@ def _found(
     return tuple(
         cause for found in every for cause in found if cause.kind == kind and set(cause.looks) == {*claim.causes}
     )
+
+
+def _observed(claim: Claim, one: Downstream, causes: Sequence[Statement]) -> Iterator[UpstreamChange]:
+    """What runs in other repositories, by the statements that it names: each must say it of this main, lately."""
+    moment = moment_of(claim)
+    for name, statement in zip(claim.causes, causes, strict=True):
+        told = observed_in(one, statement)
+        if told is None:
+            raise FailedError(f"names {name} as its cause, which says nothing of what {one.model} needs")
+        if not is_fresh(statement, moment) or told.since > moment:
+            raise FailedError(f"names {name} as its cause, which says nothing of that moment")
+        yield told.change
 
 
 def _looks(claim: Claim, causes: Sequence[Statement], span: timedelta) -> tuple[NamedLook, ...]:

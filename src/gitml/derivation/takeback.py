@@ -1,6 +1,7 @@
 """A candidate that failed goes, and its version is held, so that nothing brings it back by itself.
 
 It failed as an evaluation says, or as an agent does: one that stopped it because it failed where the champion answers.
+One whose test expired undecided goes too: while it is there, no other version is tried, nor trained.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ REPORT = "deployed"
 
 
 def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
-    """The subject is ``MODEL ENVIRONMENT VERSION``, the cause an evaluation that failed, under whatever rules, or an
-    agent's report that it stopped this canary."""
+    """The subject is ``MODEL ENVIRONMENT VERSION``, the cause an evaluation that failed, under whatever rules, or
+    that expired undecided under those of now, or an agent's report that it stopped this canary."""
     one = claimed(git, claim)
     if len(causes) == 1 and causes[0].binding.kind == REPORT:
         return tree_of(git, claim, one, broken(git, claim.base, one, causes[0]))
@@ -36,12 +37,18 @@ def derive(git: Git, claim: Claim, causes: Sequence[Statement]) -> str:
 
 
 def stopped(one: CandidateOnMain, told: ToldEvaluation) -> Deployment:
-    """Raises FailedError for an evaluation that did not fail."""
-    if told.phase is not Phase.FAILED:
-        raise FailedError("names an evaluation that did not fail")
+    """Raises FailedError for an evaluation that did not fail, and after which its test goes on."""
+    if told.phase is not Phase.FAILED and not has_expired(one, told):
+        raise FailedError("names an evaluation that did not fail, and that is not of the end of its test")
     champion = told.champion.version.rpartition("-")[2]
-    reason = f"it failed beside {champion}, as judged until {told.until:%Y-%m-%d %H:%M} UTC"
+    how = "failed" if told.phase is Phase.FAILED else "was undecided to the end of its test"
+    reason = f"it {how} beside {champion}, as judged until {told.until:%Y-%m-%d %H:%M} UTC"
     return taken_back(one.state, VersionHold(version=one.pin.version, by=HOLDER, reason=reason))
+
+
+def has_expired(one: CandidateOnMain, told: ToldEvaluation) -> bool:
+    """Whether its test is over and decided nothing; other rules begin another test, and a replay is none."""
+    return told.has_expired and told.rules == one.digest and told.mode != "replay"
 
 
 def broken(git: Git, base: str, one: CandidateOnMain, report: Statement) -> Deployment:

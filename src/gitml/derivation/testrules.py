@@ -24,6 +24,8 @@ def rules_on(tree: Tree, model: str, environment: str) -> CanaryRules | None:
 
 def digest_of_test(tree: Tree, model: str, environment: str, rules: CanaryRules) -> str:
     """What an evaluation calls ``rules``: all that decides the test, and not what follows from it."""
-    told = rules.model_dump(mode="json", exclude=_WHAT_FOLLOWS)
+    # Tests that began before there were clusters go on.
+    unsaid = set() if rules.clusters else {"clusters"}
+    told = rules.model_dump(mode="json", exclude=_WHAT_FOLLOWS | unsaid)
     app = parse_application(tree.read(APPLICATION) or b"")
     return hashlib.sha256(canonical([model, environment, told, *decides_elsewhere(rules, app, model)])).hexdigest()

@@ -32,8 +32,10 @@ class Outputs:
         """The path below ``root``, or the URL, of a dependency or output."""
         if hasattr(item, "def_repo"):  # `dvc import`: a path in another repository
             return f"{item.def_repo['url']}#{item.def_path}"
-        if item.protocol != "local" or os.path.isabs(item.def_path):  # `dvc import-url /data/x`: no place in a clone
-            return str(item.def_path)
+        path = str(item.def_path)
+        # `dvc import-url /data/x`, and `remote://` of a folder here: no place that each clone sees from where it lies.
+        if item.protocol != "local" or os.path.isabs(path) or "://" in path:
+            return path
         return Path(os.path.relpath(item.fs_path, self.root)).as_posix()
 
     def digest(self, item: Any) -> str | None:

@@ -25,6 +25,9 @@ BLOCK = 1 << 20
 _CODE = r"^\s*[-+]?0[0-9]"
 # Nor is what float64 does not hold: of an id with 20 digits it keeps 16.
 _LONG = r"^\s*[-+]?[0-9]{16,}\s*$"
+# ``12e5`` is an id: programs write such a number as ``1.2e+06``. Beside fractions it may be one: some write ``1e20``.
+_EXPONENT = r"^\s*[0-9]+[eE][0-9]+\s*$"
+_FRACTION = r"\.[0-9]|[eE][-+]"
 # Arrow's own words, and what pandas and Python write.
 _MISSING = pa.array([*csv.ConvertOptions().null_values, "None", "<NA>"])
 
@@ -93,7 +96,11 @@ def _coded(head: bytes, found: pa.Schema) -> dict[str, pa.DataType]:
 def _codes(column: pa.Array, inferred: pa.DataType) -> pa.Array:
     """Which cells of a column of numbers are digits that the number would not keep."""
     codes = pc.match_substring_regex(column, _CODE)
-    return pc.or_(codes, pc.match_substring_regex(column, _LONG)) if pa.types.is_floating(inferred) else codes
+    if pa.types.is_floating(inferred):
+        codes = pc.or_(codes, pc.match_substring_regex(column, _LONG))
+    if not pc.any(pc.match_substring_regex(column, _FRACTION)).as_py():
+        codes = pc.or_(codes, pc.match_substring_regex(column, _EXPONENT))
+    return codes
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -11,47 +11,31 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import pickle
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import httpx
 
-from gitml.engines.base import Task
+from gitml.engines.flinkworker import WorkerProcess, sys_path_of_gitml
 from gitml.engines.host import EngineOrder
-from gitml.engines.worker import digest_of, run_numbered, said
 from gitml.errors import OutsideError, UsageError
-from gitml.process import start, stop
 
-_TRIES = 4
 _ADDRESS = re.compile(r"(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
 _HERE = ("jobmanager.bind-host", "jobmanager.rpc.address", "taskmanager.bind-host", "taskmanager.host")
-_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from gitml.engines.flink import serve; serve()"
 
 
 def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
     """What each task said, as it ends."""
-    settings, workers = _settings(order)
-    # The interpreter in the JVM is another one, and knows nothing of this environment.
-    os.environ["PYTHONPATH"] = str(_pyflink().parent)
-    os.environ.update(
-        FLINK_LOG_DIR=os.getcwd(), JVM_ARGS=f"-Djava.io.tmpdir={os.getcwd()}", _python_worker_execution_mode="process"
-    )
+    settings, workers = settings_of(order)
+    prepare()
     from py4j.protocol import Py4JError
-    from pyflink.common import Configuration, Types
+    from pyflink.common import Types
 
-    configuration = Configuration()
-    for name, value in settings.items():
-        configuration.set_string(name, value)
     try:
-        environment = _environment(configuration, is_remote=bool(order.settings.master))
-        environment.set_parallelism(1)
-        environment.add_python_file(order.source)
+        environment = environment_of(order, settings)
         numbers = environment.from_collection(list(range(len(order.tasks))), type_info=Types.INT())
         function = _function(order)
         mapped = numbers.rebalance().map(function, output_type=Types.STRING()).set_parallelism(workers)
@@ -59,8 +43,17 @@ def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, told)
     except Py4JError as exc:
         raise OutsideError(
-            f"Flink gave up: {_told_by(exc)}", "does the cluster answer, and do workers see the same files? It resumes"
+            f"Flink gave up: {told_by(exc)}", "does the cluster answer, and do workers see the same files? It resumes"
         ) from exc
+
+
+def prepare() -> None:
+    """Before anything of Flink is imported."""
+    # The interpreter in the JVM is another one, and knows nothing of this environment.
+    os.environ["PYTHONPATH"] = str(_pyflink().parent)
+    os.environ.update(
+        FLINK_LOG_DIR=os.getcwd(), JVM_ARGS=f"-Djava.io.tmpdir={os.getcwd()}", _python_worker_execution_mode="process"
+    )
 
 
 def _pyflink() -> Path:
@@ -69,6 +62,19 @@ def _pyflink() -> Path:
     assert found is not None
     assert found.origin is not None
     return Path(found.origin).parent
+
+
+def environment_of(order: EngineOrder, settings: Mapping[str, str]) -> Any:
+    """Where a job of ``order`` is made. It takes gitml's own code along."""
+    from pyflink.common import Configuration
+
+    configuration = Configuration()
+    for name, value in settings.items():
+        configuration.set_string(name, value)
+    environment = _environment(configuration, is_remote=bool(order.settings.master))
+    environment.set_parallelism(1)
+    environment.add_python_file(order.source)
+    return environment
 
 
 def _environment(configuration: Any, *, is_remote: bool) -> Any:
@@ -82,7 +88,7 @@ def _environment(configuration: Any, *, is_remote: bool) -> Any:
     return StreamExecutionEnvironment(java(configuration._j_configuration))  # noqa: SLF001 — there is no other way
 
 
-def _settings(order: EngineOrder) -> tuple[dict[str, str], int]:
+def settings_of(order: EngineOrder) -> tuple[dict[str, str], int]:
     """Flink's own settings, and how many tasks it runs at a time. Raises UsageError."""
     if order.settings.memory:
         raise UsageError("the memory of Flink's processes is what its TaskManagers were started with", "leave it out")
@@ -113,7 +119,7 @@ def _settings(order: EngineOrder) -> tuple[dict[str, str], int]:
         # Nothing on this machine listens to other ones.
         settings |= dict.fromkeys((*_HERE, "rest.bind-address", "rest.address"), "127.0.0.1")
         settings |= {"rest.bind-port": "0", "taskmanager.numberOfTaskSlots": str(workers)}
-    return settings, max(1, min(workers, len(order.tasks)))
+    return settings, max(1, min(workers, len(order.tasks)) if order.tasks else workers)
 
 
 def _slots(address: str) -> int:
@@ -130,90 +136,19 @@ def _function(order: EngineOrder) -> Any:
 
     class Tasks(MapFunction):  # type: ignore[misc]
         def open(self, runtime_context: RuntimeContext) -> None:
-            self.worker = WorkerProcess(sys_path_of_gitml(), order.settings.python or python, job)
+            self.worker = WorkerProcess(sys_path_of_gitml(), named or python, job)
 
         def map(self, value: int) -> str:
-            return json.dumps(self.worker.run(value, tasks[value]))
+            return json.dumps(self.worker.ask((value, tasks[value]), tasks[value].name))
 
         def close(self) -> None:
             self.worker.close()
 
-    python, job, tasks = sys.executable, order.job, list(order.tasks)
+    named, python, job, tasks = order.settings.python, sys.executable, order.job, list(order.tasks)
     return Tasks()
 
 
-def sys_path_of_gitml() -> str:
-    """Where Flink unpacked what it was sent.
-
-    Its interpreter outlives a job: what it imported for the one before may be gone from the disk.
-    """
-    return next(place for place in reversed(sys.path) if Path(place, "gitml").is_dir())
-
-
-class WorkerProcess:
-    """A Python of the engine's environment that runs one task after the other, and is started anew if it is killed."""
-
-    def __init__(self, source: str, python: str, job: bytes) -> None:
-        self._source, self._python, self._job = source, python, job
-        self._process: Popen[bytes] | None = None
-        self._told: Any = None
-
-    def run(self, number: int, task: Task) -> dict[str, Any]:
-        for _ in range(_TRIES):
-            with suppress(OSError):
-                if self._process is None:
-                    self._start()
-                self._send((number, task))
-                if line := self._told.readline():
-                    return dict(json.loads(line))
-            self.close()
-        why = f"{task.name}: its process was killed {_TRIES} times, perhaps for its memory"
-        return said(OutsideError(why, "call it again: it goes on with the files that are not scored yet"))
-
-    def _start(self) -> None:
-        ours, theirs = os.pipe()
-        command = [self._python, "-I", "-c", _CODE, self._source, str(theirs)]
-        try:
-            self._process = start(command, cwd=Path.cwd(), stdin=-1, stdout=-3, pass_fds=[theirs])
-        finally:
-            os.close(theirs)
-        self._told = os.fdopen(ours, encoding="utf-8")
-        self._send(self._job)
-
-    def _send(self, value: object) -> None:
-        assert self._process
-        assert self._process.stdin
-        pickle.dump(value, self._process.stdin)
-        self._process.stdin.flush()
-
-    def close(self) -> None:
-        if self._told is not None:
-            self._told.close()
-        if self._process is not None:
-            with suppress(OSError):
-                assert self._process.stdin
-                self._process.stdin.close()
-            stop(self._process)
-        self._process = self._told = None
-
-
-def serve() -> None:
-    """What such a process does. Arguments: the folder of gitml's source, and the number of the pipe for answers.
-
-    It ends when stdin closes, and so with the JVM that it belongs to.
-    """
-    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as told:
-        os.set_inheritable(told.fileno(), False)
-        job = pickle.load(sys.stdin.buffer)  # noqa: S301 — from the process that started this one
-        digest = digest_of(job)
-        with suppress(EOFError):
-            while True:
-                number, task = pickle.load(sys.stdin.buffer)  # noqa: S301 — the same
-                told.write(json.dumps(run_numbered(number, task, digest, lambda: job)) + "\n")
-                told.flush()
-
-
-def _told_by(exc: Exception) -> str:
+def told_by(exc: Exception) -> str:
     """The lines of a long trace that tell people something."""
     lines: Sequence[str] = [line.strip() for line in str(exc).splitlines() if line.strip()]
     if "ClassNotFoundException: org.apache.flink.streaming.api.operators.python" in str(exc):

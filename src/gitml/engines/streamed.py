@@ -10,13 +10,18 @@ import pyarrow as pa
 from gitml.engines.base import Batches, MapJob, Work
 
 REASON = "gitml_reason"
+LINE = "line"
+LINES = pa.schema([(LINE, pa.string())])
+LINES_MADE = LINES.append(pa.field(REASON, pa.string()))
 
 
 @dataclass(frozen=True)
 class StreamJob:
-    """A folder of Parquet that grows, and the folder of what its rows become. ``given`` and ``made``: their columns.
+    """A folder that grows, and the folder of what its rows become. ``given`` and ``made``: their columns; of files of
+    lines these are ``LINES`` and ``LINES_MADE``.
 
-    ``notes``: a folder where the engine keeps what it has done, so that it goes on there.
+    ``notes``: a folder where the engine keeps what it has done, so that it goes on there. ``rejected``: a folder for
+    rows that became nothing, where they do not lie beside the others.
     """
 
     map: MapJob
@@ -25,6 +30,7 @@ class StreamJob:
     notes: str
     given: pa.Schema
     made: pa.Schema
+    rejected: str = ""
 
 
 def made_schema(work: Work, given: pa.Schema) -> pa.Schema:

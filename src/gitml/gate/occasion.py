@@ -50,7 +50,8 @@ def occasion(env: Mapping[str, str], forge: Forge, default_branch: str) -> Occas
         return Occasion((job.pull.number,), official=official and job.cause is JobCause.PULL_TRUSTED)
     if job.cause is JobCause.RUN and job.ended and job.ended.cause is JobCause.REVIEW:
         return Occasion(_reviewed(job.ended, forge), official=official)
-    if pull := env.get("GITML_PULL", "").strip():
+    # A forge makes 0 of a number that nobody gave.
+    if (pull := env.get("GITML_PULL", "").strip()) not in ("", "0"):
         return Occasion((_number(pull),), official=official)
     # No event of a queue reaches a system that is not the forge's own.
     return Occasion(None, official=official, seeks_queue=official and bool(env.get(elsewhere.SYSTEM)))

@@ -47,7 +47,7 @@ class StoreState:
 
 
 def gone_list(tree: Tree, data: SubjectData, erasure: Erasure, replaced: Sequence[ReplacedFile] = ()) -> GoneList:
-    """By main and the indexes, so that a request cannot name somebody else's data. ``replaced``: sample rows whose
+    """By main and the indexes, so that a request cannot name somebody else's data. ``replaced``: files whose
     place others took, by signed evidence, so that the old ones need not stay."""
     sought = SoughtPerson(request=erasure.request, token=erasure.subject, key=erasure.key)
     stays: list[str] = []
@@ -61,7 +61,7 @@ def gone_list(tree: Tree, data: SubjectData, erasure: Erasure, replaced: Sequenc
         if place:
             own, as_is = {record.artifact, *record.roles.values()}, with_replaced(record, replaced)
             kept |= _members(data, [c for path, c in as_is.contents().items() if path in own])
-            but = "" if as_is == record else ", but for its sample rows, of which the person's are gone"
+            but = "" if as_is == record else ", but for rows and counts, of which the person's are gone"
             stays.append(f"{record.reference} runs in {place.environment}: its own files stay until it does not{but}")
     for record in held:
         mine |= {oid: path for oid, path in _derived(data, record, erasure, sought) if oid not in kept}

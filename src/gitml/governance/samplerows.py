@@ -1,16 +1,17 @@
-"""Sample rows of a version that runs, without those of one person.
+"""Rows that a version which runs keeps, without those of one person: samples, rows of the reference, evaluated ones.
 
-A server compares its answers with these rows at each start, so they cannot simply go. What is left are rows of the same
-file with their recorded answers: whoever signs can see that nothing was put in, and the model is held against them as
-before. A row stays only if it is shown to be of somebody else: by an id in the samples themselves, or because the data
-that the version was made of have a row with these inputs, and none of the person's.
+A server compares its answers with sample rows at each start, and estimates need evaluated ones, so they cannot simply
+go. What is left are rows of the same file with their recorded answers: whoever signs can see that nothing was put in,
+and the model is held against them as before. A row stays only if it is shown to be of somebody else: by an id in the
+file itself, or because the data that the version was made of have a row with these inputs, and none of the person's,
+or so many of others that it points to nobody.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,51 +26,31 @@ from gitml.errors import GitmlError, InconclusiveError, IntegrityError
 from gitml.governance.dataversions import DataFile, SubjectData, data_of
 from gitml.governance.subjectfind import SubjectTest
 from gitml.governance.subjectids import SoughtPerson
+from gitml.monitoring.evaluated import INPUT, OUTPUT
 from gitml.registry.record import Record
-from gitml.registry.replacements import ROLE, ReplacedFile
+from gitml.sketches.coarse import FEW
 
 _ROWS = 65_536
-_MOST = 64_000_000  # bytes of a file of samples
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class NewSamples:
-    """``content`` takes the place of ``replaced.old``; ``rows`` went."""
-
-    replaced: ReplacedFile
-    content: bytes
-    rows: int
-
-
-def without_subject(data: SubjectData, record: Record, wanted: SoughtPerson, raw: bytes) -> NewSamples | None:
-    """None where no row is, or may be, of the person. ``raw`` is the file of samples as it is now.
+def without_subject(data: SubjectData, record: Record, wanted: SoughtPerson, raw: bytes) -> bytes | None:
+    """None where no row is, or may be, of the person. ``raw`` is the file of rows as it is now.
 
     Raises InconclusiveError where it cannot be told of any row that it is of somebody else.
     """
     table = _table(raw)
     kept = _kept(data, record, wanted, table)
-    rows = table.num_rows - sum(kept)
-    if not rows:
+    if all(kept):
         return None
     if not any(kept):
         raise InconclusiveError(
-            f"of no sample row of {record.reference} it is known that it is somebody else's",
+            f"of no row of {record.reference} it is known that it is somebody else's",
             "promote a version that was trained without them: these rows go with the old one",
         )
     stream = io.BytesIO()
     parquet.write_table(table.filter(pa.array(kept)).replace_schema_metadata(None), stream)
-    content = stream.getvalue()
-    return NewSamples(_replaced(record, raw, content), content, rows)
-
-
-def _replaced(record: Record, raw: bytes, content: bytes) -> ReplacedFile:
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    old, new = (hashlib.sha256(one).hexdigest() for one in (raw, content))
-    return ReplacedFile(
-        model=record.model, version=record.version, path=record.roles[ROLE], old=old, new=new, dvc=f"md5:{md5}",
-        size=len(content),
-    )  # fmt: skip
+    return stream.getvalue()
 
 
 def only_lacks_rows(old: bytes, new: bytes) -> bool:
@@ -86,12 +67,10 @@ def _exact(table: pa.Table) -> Iterator[Row]:
 
 
 def _table(raw: bytes) -> pa.Table:
-    if len(raw) > _MOST:
-        raise InconclusiveError(f"the samples have {len(raw):,} bytes, more than are looked through")
     try:
         return parquet.read_table(io.BytesIO(raw))
     except (OSError, ValueError) as exc:
-        raise IntegrityError(f"the samples are not Parquet: {str(exc).splitlines()[0][:200]}") from exc
+        raise IntegrityError(f"the rows are not Parquet: {str(exc).splitlines()[0][:200]}") from exc
 
 
 def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Table) -> list[bool]:
@@ -102,14 +81,30 @@ def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Tab
             not any(test(value) for value in row)
             for row in zip(*(table[n].to_pylist() for n in sorted(ids)), strict=True)
         ]
-    others, mine = [False] * table.num_rows, [False] * table.num_rows
-    met = [_compare(data, file, test, table, (others, mine)) for file in _files(data, record)]
+    table = table.rename_columns([name.removeprefix(INPUT).removeprefix(OUTPUT) for name in table.column_names])
+    told = [_Told() for _ in range(table.num_rows)]
+    inputs = {str(field["name"]) for field in (record.signature or {}).get("inputs", ())}
+    met = [_compare(data, file, test, (table, inputs), told) for file in _files(data, record)]
     if not any(met):
         raise InconclusiveError(
             f"no data of {record.reference} that are still here have both the inputs and the person",
-            "replace sample rows before `gitml subject gc`: afterwards nobody can tell whose they are",
+            "let the job run before `gitml subject gc`: afterwards nobody can tell whose they are",
         )
-    return [one and not other for one, other in zip(others, mine, strict=True)]
+    return [one.stays for one in told]
+
+
+@dataclass
+class _Told:
+    """What data say of a row: that somebody else has it, that the person has it; ``alike``: how many rows of others in
+    one file have all of its inputs."""
+
+    others: bool = False
+    mine: bool = False
+    alike: int = 0
+
+    @property
+    def stays(self) -> bool:
+        return self.others and (not self.mine or self.alike >= FEW)
 
 
 def _id_columns(data: SubjectData) -> set[str]:
@@ -125,36 +120,49 @@ def _files(data: SubjectData, record: Record) -> Iterator[DataFile]:
 
 
 def _compare(
-    data: SubjectData, file: DataFile, test: SubjectTest, table: pa.Table, told: tuple[list[bool], list[bool]]
+    data: SubjectData, file: DataFile, test: SubjectTest, rows: tuple[pa.Table, set[str]], told: Sequence[_Told]
 ) -> bool:
-    """Which rows of ``table`` somebody else has in the file, and which the person has; whether the person is in it."""
-    met = False
+    """Look for the rows in one file, by what it shares with them; whether the person is in it."""
+    table, inputs = rows
+    met, places, alike = False, dict[tuple[str, ...], dict[Row, list[int]]](), Counter[int]()
     try:
         with data.opened(file) as path, open_table(place_of(path), format_of(path.name) or "", _ROWS, {}) as batches:
             for batch in batches:
-                shared = [name for name in table.column_names if name in batch.schema.names]
+                shared = tuple(name for name in table.column_names if name in batch.schema.names)
                 ids = [name for name in file.columns if name in batch.schema.names]
                 if shared and ids:
-                    met = _mark(batch, (shared, ids), test, table, told) or met
+                    if shared not in places:
+                        places[shared] = _places(table, shared)
+                    whole = bool(inputs) and inputs <= {*shared}
+                    met = _mark(batch, (shared, ids), test, places[shared], told, alike if whole else None) or met
     except GitmlError:
         return False
+    for number, rows_alike in alike.items():
+        told[number].alike = max(told[number].alike, rows_alike)
     return met
 
 
+def _places(table: pa.Table, names: Sequence[str]) -> dict[Row, list[int]]:
+    found: dict[Row, list[int]] = {}
+    for number, row in enumerate(_rows(table, names)):
+        found.setdefault(row, []).append(number)
+    return found
+
+
 def _mark(
-    batch: Any, names: tuple[list[str], list[str]], test: SubjectTest, table: pa.Table,
-    told: tuple[list[bool], list[bool]],
+    batch: Any, names: tuple[Sequence[str], Sequence[str]], test: SubjectTest, places: dict[Row, list[int]],
+    told: Sequence[_Told], alike: Counter[int] | None,
 ) -> bool:  # fmt: skip
     shared, ids = names
-    places: dict[Row, list[int]] = {}
-    for number, row in enumerate(_rows(table, shared)):
-        places.setdefault(row, []).append(number)
     people = {value: test(value) for name in ids for value in batch[name].unique().to_pylist()}
     rows = zip(*(batch[name].to_pylist() for name in ids), strict=True)
     for row, values in zip(_rows(batch, shared), rows, strict=True):
-        if row in places:
-            for number in places[row]:
-                told[any(people[value] for value in values)][number] = True
+        is_mine = any(people[value] for value in values)
+        for number in places.get(row, ()):
+            told[number].mine = told[number].mine or is_mine
+            told[number].others = told[number].others or not is_mine
+            if alike is not None:
+                alike[number] += not is_mine
     return any(people.values())
 
 
@@ -177,4 +185,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, list):
         return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return tuple((name, _plain(inner)) for name, inner in value.items())
     return value

@@ -88,7 +88,7 @@ def _table(path: Path, target: Path, kind: str | None, file: DataFile, test: Sub
     def kept(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         nonlocal removed
         for batch in batches:
-            mine = _mask(batch, file.columns, test)
+            mine = rows_of_subject(batch, file.columns, test)
             removed += pc.sum(mine).as_py() or 0
             yield batch.filter(pc.invert(mine))
 
@@ -98,7 +98,8 @@ def _table(path: Path, target: Path, kind: str | None, file: DataFile, test: Sub
     return removed
 
 
-def _mask(batch: pa.RecordBatch, columns: Sequence[str], test: SubjectTest) -> Any:
+def rows_of_subject(batch: pa.RecordBatch, columns: Sequence[str], test: SubjectTest) -> Any:
+    """A mask of the rows with an id of the person in one of these columns."""
     found = pa.repeat(pa.scalar(value=False), batch.num_rows)
     for name in (name for name in columns if name in batch.schema.names):
         column = plain_ids(batch, name)

@@ -16,9 +16,10 @@ from gitml.errors import GitmlError, OutsideError
 from gitml.git.commands import Git
 from gitml.git.tree import Tree, WorkTree
 from gitml.registry import Record, pinned, record_path
+from gitml.registry.erasures import ERASURES
 from gitml.registry.files import Files, Remotes
 from gitml.registry.load import Loader
-from gitml.registry.replacements import ReplacedFile, with_replaced
+from gitml.registry.replacements import ReplacedFile, role_of, with_replaced
 from gitml.spec.application import Model
 from gitml.spec.deployment import Pin
 
@@ -34,10 +35,13 @@ class CloneShelf:
         return pinned(WorkTree(self.root), model, pin)
 
     def files(self, record: Record, names: Sequence[str]) -> dict[str, Path]:
-        """Where they lie already, else fetched. Sample rows of which an erasure took some are those that are left.
+        """Where they lie already, else fetched. Of rows and counts of which an erasure took some, those that are left.
 
         Raises IntegrityError, OutsideError.
         """
+        # A request says so in the tree: without one the ledger need not be read.
+        if (self.root / ERASURES).is_dir() and any(role_of(record, name) for name in names):
+            return self._brought(with_replaced(record, self._replaced()), names)
         try:
             return self._brought(record, names)
         except OutsideError:

@@ -69,7 +69,8 @@ def write_reference(root: Path, call: ReferenceCall) -> tuple[Path, VersionRefer
         raise UsageError("no column of the signature is asked for", "name tables with --features and --outputs")
     answers = Part(_tables(call.outputs, signature), outputs, call.time, call.unit, context=context, zone=call.zone)
     place = root / model.reference
-    made = write(place, features if inputs else None, answers if outputs else None, _expected(spec, app))
+    parts = features if inputs else None, answers if outputs else None
+    made = write(place, *parts, _expected(spec, app), recode=app.subjects is not None)
     if model.reference_rows and inputs:
         write_file(root / model.reference_rows, sample_bytes(sample_of(features)))
     return place, made

@@ -78,7 +78,7 @@ def stream(root: Path, reference: str, call: StreamCall, stop: threading.Event, 
             _labelling(call, plan, writers.taken.labels) as take_labels,
             _metrics_at(call.metrics, metrics),
         ):
-            gauges = StreamGauges(metrics.registry)
+            gauges = StreamGauges(metrics.registry, call.bounds.p99, call.note)
             scoring = MessageScoring(metrics, state.limits, narrow=call.source.startswith(FOLDER))
 
             def between() -> None:
@@ -98,6 +98,8 @@ def _refuse_mixed(call: StreamCall) -> None:
             "one step does not advance a topic and a folder together",
             "name two topics, or two folders, with --from and --to",
         )
+    if all(folders) and call.bounds.p99:
+        raise UsageError("a row of a file has no time that --p99 would count from", "leave it out")
     if all(folders) and (call.dead or call.group):
         raise UsageError("--dead and --group are for topics", "a folder keeps what is not answered below _rejected")
     if not all(folders) and (call.key or call.id):

@@ -31,6 +31,7 @@ def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
 
         from gitml.models.onnxfile import whole
         from gitml.models.onnxsteadiness import is_steady
+        from gitml.models.onnxwords import known_words
     except ImportError as exc:
         raise UsageError("onnx and onnxruntime are not installed", "pip install 'gitml[onnx]'") from exc
     model = whole(content)
@@ -46,8 +47,9 @@ def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
         raise IntegrityError(f"the ONNX file cannot be loaded: {exc}", "export the model again") from exc
     feed = _feed(session.get_inputs(), signature)
     names, pick = _outputs(session.get_outputs(), signature)
+    words = known_words(model, [f.name for f in signature.inputs if f.type == "string"])
     # The session takes the shared arrays from us, and does not keep them.
-    return OpenedModel(partial(_run, session, names, feed, pick, ours), "arrays", is_steady(model))
+    return OpenedModel(partial(_run, session, names, feed, pick, ours), "arrays", is_steady(model), words=words)
 
 
 def _run(session: Any, names: list[str], feed: Any, pick: Any, _ours: Any, rows: Any) -> Any:

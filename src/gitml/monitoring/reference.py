@@ -16,16 +16,17 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from gitml.errors import UsageError
 from gitml.files import write_file
 from gitml.monitoring.drift.leaveout import OwnPeriods, own_periods
 from gitml.monitoring.drift.scan import Floors
 from gitml.monitoring.promise import Promise
-from gitml.sketches.gather import Source
+from gitml.sketches.gather import RowCounter, Source
 from gitml.sketches.layout import CALENDAR, Stratum
 from gitml.sketches.moments import moments_of
+from gitml.sketches.recoded import frequent_strata, only_lacks_counts, recoded
 from gitml.sketches.reference import Read, ReferenceSketch, read_reference, reference_bytes, reference_of
 from gitml.sketches.sketch import CLUSTERS
 
@@ -78,43 +79,67 @@ class VersionReference:
 
 
 def write(
-    path: str | Path, features: Part | None, outputs: Part | None = None, expected: Expected = Expected()
+    path: str | Path,
+    features: Part | None,
+    outputs: Part | None = None,
+    expected: Expected = Expected(),
+    *,
+    recode: bool = False,
 ) -> VersionReference:
-    """Write the reference of a version to ``path``; equal rows give equal bytes.
+    """Write the reference of a version to ``path``; equal rows give equal bytes. ``recode``: so that it tells nothing
+    of a single row, as it must where rows are of people and the file lies in Git.
 
     ``rows`` of a part are a pandas or Arrow table, or a function that gives record batches anew each time it is called.
     Raises UsageError for a column that the rows do not have, and for no rows.
     """
-    made = made_of(features, outputs, expected)
+    made = made_of(features, outputs, expected, recode=recode)
     write_file(Path(path), version_reference_bytes(made))
     return made
 
 
-def made_of(features: Part | None, outputs: Part | None, expected: Expected = Expected()) -> VersionReference:
+def made_of(
+    features: Part | None, outputs: Part | None, expected: Expected = Expected(), *, recode: bool = False
+) -> VersionReference:
     """The same without the file."""
     columns = sum(len(part.columns) for part in (features, outputs) if part)
     if not columns:
         raise UsageError("a reference has a column at least", "name the inputs or outputs that are watched")
     promise = Promise(expected.looks, columns, expected.rate)
-    of_features = _part(features, FEATURE, expected, promise) if features else None
+    of_features = _part(features, FEATURE, expected, promise, recode=recode) if features else None
     strata = of_features[0].layout.strata if of_features else None
-    of_outputs = _part(outputs, OUTPUT, expected, promise, strata) if outputs else None
+    of_outputs = _part(outputs, OUTPUT, expected, promise, strata, recode=recode) if outputs else None
     own = _both(of_features and of_features[1], of_outputs and of_outputs[1])
     return VersionReference(of_features and of_features[0], of_outputs and of_outputs[0], own)
 
 
 def _part(
-    part: Part, prefix: str, expected: Expected, promise: Promise, strata: Sequence[Stratum] | None = None
+    part: Part,
+    prefix: str,
+    expected: Expected,
+    promise: Promise,
+    strata: Sequence[Stratum] | None = None,
+    *,
+    recode: bool,
 ) -> tuple[ReferenceSketch, OwnPeriods | None]:
     names = {f"{prefix}{column}": column for column in part.columns}
     context = context_names(part.context)
     of_context = {there: own for there, own in zip(context, part.context, strict=True) if there != own}
     read, source = read_part(part), Source(names | of_context, part.time and MOMENT, part.unit)
     reference = reference_of(read, list(names), source, context, strata)
+    told = _recounted(reference, read, source, strata) if recode else reference
     if not part.time:
-        return reference, None
+        return told, None
     floors = replace(expected.floors, columns=prefixed(expected.floors.columns, names))
-    return reference, own_periods(read, reference, source, expected.window, promise, floors, expected.clusters)
+    return told, own_periods(read, reference, source, expected.window, promise, floors, expected.clusters)
+
+
+def _recounted(
+    reference: ReferenceSketch, read: Read, source: Source, strata: Sequence[Stratum] | None
+) -> ReferenceSketch:
+    """Recoded, and counted by its own bounds, while the rows are there."""
+    once = recoded(reference, strata)
+    counted = RowCounter(once.layout, source).of(read())
+    return recoded(replace(once, sketch=counted), once.layout.strata)
 
 
 def context_names(context: Sequence[str]) -> tuple[str, ...]:
@@ -187,12 +212,29 @@ def _both(features: OwnPeriods | None, outputs: OwnPeriods | None) -> OwnPeriods
     return OwnPeriods(outputs.hours, first.periods, alarms, quiet, outputs.periods)
 
 
+def recoded_reference(reference: VersionReference) -> VersionReference:
+    """One that tells nothing of a single row. Both parts keep the same contexts, by the rows of the first."""
+    strata = frequent_strata(reference.parts[0]) if reference.parts else ()
+    features, outputs = (part and recoded(part, strata) for part in (reference.features, reference.outputs))
+    return VersionReference(features, outputs, reference.own)
+
+
+def lacks_counts_alone(old: bytes, new: bytes) -> bool:
+    """Whether the reference ``new`` has counts of ``old`` and nothing else. Raises UsageError for what is none."""
+    before, after = read_version_reference(old), read_version_reference(new)
+    pairs = ((before.features, after.features), (before.outputs, after.outputs))
+    return before.own == after.own and all(
+        (one is None and other is None) or (one is not None and other is not None and only_lacks_counts(one, other))
+        for one, other in pairs
+    )
+
+
 class _OwnForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     hours: int = Field(ge=1)
     periods: int = Field(ge=0)
     alarms: dict[str, int]
-    quiet: dict[str, float]
+    quiet: dict[str, FiniteFloat]
     answers: int = Field(ge=0)
 
 

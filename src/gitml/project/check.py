@@ -15,7 +15,7 @@ from gitml.errors import GitmlError, Problem, SpecError
 from gitml.pipelines import clone, packages
 from gitml.project.detectors import detector_problems
 from gitml.project.needed import needs_problems
-from gitml.project.people import people_problems
+from gitml.project.people import people_in_git, people_problems
 from gitml.project.reasons import reasons_problems
 from gitml.project.render import Did, workflows
 from gitml.registry import Record
@@ -28,12 +28,13 @@ from gitml.spec.dag import cycle_problems
 from gitml.spec.deployment import Deployment
 from gitml.spec.describing import DESCRIBING, problems_in
 from gitml.spec.dvcconfig import DVC_CONFIG, config_problems
-from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, load_locks, read_pipeline, values_of
+from gitml.spec.dvcfiles import Pipeline, load_locks, read_pipeline, values_of
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.ensemble import Ensemble
 from gitml.spec.policy import POLICY, Policy, check_policy
 from gitml.spec.root import APPLICATION
-from gitml.spec.unportable import counted_bytecode, kept_outputs, unportable_problems
+from gitml.spec.templatevars import PARAMS_FILE
+from gitml.spec.unportable import counted_bytecode, kept_outputs, places_elsewhere, unportable_problems
 from gitml.spec.validate import build, nearest
 from gitml.spec.yamlfile import MAX_BYTES, Document, read
 
@@ -99,7 +100,7 @@ class _Files:
         """The same for ``vars`` of dvc.yaml, which says itself where it names a file that cannot be read."""
         if Path(file).name == PARAMS_FILE and self.exists(file):
             return self.values(file) or {}
-        return {} if file == PARAMS_FILE else values_of(self.root, file)
+        return values_of(self.root, file)
 
 
 def check(root: Path) -> CheckReport:
@@ -196,7 +197,8 @@ def _across(files: _Files) -> None:
         found += crosscheck.params_there(files.pipeline, files.values)
         found += cycle_problems(files.pipeline)
         found += unportable_problems(files.root, files.pipeline)
-        files.cautions += [*kept_outputs(files.pipeline), *counted_bytecode(files.root, files.pipeline)]
+        files.cautions += [*kept_outputs(files.pipeline), *places_elsewhere(files.pipeline)]
+        files.cautions += counted_bytecode(files.root, files.pipeline)
         files.cautions += [*clone.cautions(files.root, files.pipeline), *yaml11.ambiguous_params(files.root)]
     if not files.app:
         return
@@ -210,7 +212,7 @@ def _across(files: _Files) -> None:
     found += knownnames.exports_known(app, document)
     found += [*crosscheck.packages_there(app, document, files.exists), *packages.unpinned(files.root, app)]
     found += reasons_problems(files.root, app, document)
-    files.cautions += cards_told(app, document)
+    files.cautions += [*cards_told(app, document), *(people_in_git(app, files.pipeline) if files.pipeline else ())]
     found += people_problems(files.root, app, document, partial(_is_output, files))
     found += detector_problems(files.root, app, document, partial(_is_output, files))
     if files.pipeline:

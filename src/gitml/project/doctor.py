@@ -28,6 +28,7 @@ from gitml.project.doctorpackage import package_point
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import asked, guarding
 from gitml.project.doctorsites import site_points
+from gitml.project.doctorsubjects import forgetting
 from gitml.project.doctorupstreams import upstream_points
 from gitml.project.render import Did, workflows
 from gitml.publishing.status import CONTEXT
@@ -187,6 +188,7 @@ def _forge(forge: GovernedForge, root: Path, application: Application, settings:
     yield identity(forge, Git(root))
     yield from guarding(root, application, forge, main)
     yield from watching(root, application, settings, forge, main)
+    yield from forgetting(root, application, forge, main)
 
 
 def _permissions(forge: Forge, about: About, main: Branch) -> Iterator[Point]:

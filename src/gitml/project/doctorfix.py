@@ -18,6 +18,7 @@ from gitml.project.doctorforge import wanted_schedules
 from gitml.project.doctorlooks import signs_looks
 from gitml.project.doctorpoint import Mark, Point
 from gitml.project.doctorpolicy import contexts_of, wanted
+from gitml.project.doctorsubjects import subject_environments
 from gitml.spec.application import Application
 from gitml.spec.policy import POLICY
 
@@ -50,7 +51,8 @@ def _mend(root: Path, application: Application, forge: GovernedForge) -> Iterato
         guards.let_jobs_open(yes=True)
         return True
 
-    for name in (ENVIRONMENT, *((TRAFFIC, SIGNING) if signs_looks(root) else ())):
+    looks = (TRAFFIC, SIGNING) if signs_looks(root) else ()
+    for name in (ENVIRONMENT, *looks, *subject_environments(root, application)):
         yield _did(f"the Environment {name} is for {main} alone", partial(environment, name))
     if forge.commits.branch(main) is not None:
         yield _did(f"{main} asks for what the policy needs", protection)

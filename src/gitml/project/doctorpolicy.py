@@ -195,13 +195,15 @@ def environment(forge: GovernedForge, main: Branch, called: str) -> Iterator[Poi
         yield Point(name, Mark.OK, f"for {main.name} alone")
 
 
-def secret(forge: GovernedForge, environment: str, key: str, name: str) -> Iterator[Point]:
-    todo = f"gitml evidence keygen; its private half becomes the secret {key} of the Environment {environment}"
+def secret(forge: GovernedForge, environment: str, key: str, name: str, todo: str = "") -> Iterator[Point]:
+    """``todo``: how to get one, by default one that signs."""
+    what_for = "look people up with, so nobody is found" if todo else "sign with, so nothing is signed"
+    todo = todo or f"gitml evidence keygen; its private half becomes the secret {key} of the Environment {environment}"
     if key in forge.guards.secrets(""):
         what = f"{key} is a secret of the repository: a workflow on any branch reads it"
         yield Point(name, Mark.MISSING, what, f"delete it there, and use another key: {todo}")
     elif forge.guards.environment(environment) is None or key not in forge.guards.secrets(environment):
-        yield Point(name, Mark.MISSING, "nothing to sign with, so nothing is signed", todo)
+        yield Point(name, Mark.MISSING, f"nothing to {what_for}", todo)
     else:
         yield Point(name, Mark.OK, f"a secret of the Environment {environment}")
 

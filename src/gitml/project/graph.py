@@ -15,12 +15,13 @@ from gitml.registry.resolve import deployed
 from gitml.reports.graph import DependencyEdge, DependencyGraph, DependencyNode
 from gitml.spec.application import Application, Model
 from gitml.spec.dag import needs as stage_needs
-from gitml.spec.dvcfiles import PARAMS_FILE, Pipeline, read_pipeline, values_of
+from gitml.spec.dvcfiles import Pipeline, read_pipeline, values_of
 from gitml.spec.dvcplaces import pipeline_files
 from gitml.spec.ensemble import parse_ensemble
 from gitml.spec.load import load_application
 from gitml.spec.modelgraph import upstream_at
 from gitml.spec.policy import POLICY, load_policy
+from gitml.spec.templatevars import PARAMS_FILE
 
 
 def graph(root: Path) -> DependencyGraph:

@@ -29,7 +29,7 @@ from gitml.policy.freezes import frozen, moment
 from gitml.promotion.text import Story, origin_of, seats_of
 from gitml.promotion.upstreamfirst import waits_for
 from gitml.refs import Reference
-from gitml.registry.desired import Part, part_of, with_canary, with_champion, with_shadow
+from gitml.registry.desired import Part, Placing, part_of
 from gitml.registry.record import Record
 from gitml.reports.promotion import short
 from gitml.spec import Deployment, Policy
@@ -141,11 +141,7 @@ def _wanted(order: PromoteOrder, old: Deployment | None, record: Record, now: da
     same_weight = order.weight is None or (old and old.canary and old.canary.weight == order.weight)
     if there == order.part and (there != "canary" or same_weight):
         raise UsageError(f"{record.reference} is {there} in {order.environment} already", "`gitml status` shows it")
-    if order.part == "canary":
-        return with_canary(old, pin, WEIGHT if order.weight is None else order.weight, now)
-    if order.part == "shadow":
-        return with_shadow(old, pin, now)
-    return with_champion(old, pin, now)
+    return Placing(order.part, WEIGHT if order.weight is None else order.weight).of(old, pin, now)
 
 
 def _refuse_skipping(main: Mainline, policy: Policy, record: Record, environment: str) -> None:
@@ -202,7 +198,7 @@ def _refuse_before_upstreams(place: Place, main: Mainline, model: str, environme
 def _wish(story: Story, order: PromoteOrder) -> Wish:
     what = "" if order.part == "champion" else f" as {order.part}"
     environment = story.environment
-    version = story.version if order.part == "champion" else f"{story.version}-{order.part}"
+    version = named_branch(story.version, order.part)
     before = f"It takes the place of {story.old.champion.version}.\n" if story.old and not what else ""
     return Wish(
         model=story.model,
@@ -214,6 +210,11 @@ def _wish(story: Story, order: PromoteOrder) -> Wish:
         reason=order.reason,
         asked_by=story.asked_by,
     )
+
+
+def named_branch(version: str, part: Part) -> str:
+    """The last word of the branch that proposes a version as that."""
+    return version if part == "champion" else f"{version}-{part}"
 
 
 def ask(place: Place, pull: PullRequest, policy: Policy, environment: str, *, without: tuple[str, ...]) -> Asked:

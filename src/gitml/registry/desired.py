@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +21,20 @@ def part_of(state: Deployment | None, version: str) -> Part | None:
     if state.canary and state.canary.version == version:
         return "canary"
     return "shadow" if any(pin.version == version for pin in state.shadow) else None
+
+
+@dataclass(frozen=True)
+class Placing:
+    """As what a version is to run: ``weight`` in percent, of a canary."""
+
+    part: Part = "champion"
+    weight: float = 0.0
+
+    def of(self, old: Deployment | None, pin: Pin, now: datetime) -> Deployment:
+        """The deployment with ``pin`` as that. Raises UsageError for a part that needs a champion, where none is."""
+        if self.part == "canary":
+            return with_canary(old, pin, self.weight, now)
+        return with_shadow(old, pin, now) if self.part == "shadow" else with_champion(old, pin, now)
 
 
 def with_champion(old: Deployment | None, pin: Pin, now: datetime) -> Deployment:

@@ -1,7 +1,7 @@
-"""A recorded file that another one takes the place of: sample rows of which an erasure took some out.
+"""A recorded file that another one takes the place of: rows or counts of people, of which an erasure took some out.
 
-A record is never edited. What takes a file's place is said by a signed statement (evidence ``erased``), of the sample
-rows of a version and of nothing else: an artifact, a metric or a signature is what was recorded, or is not used.
+A record is never edited. What takes a file's place is said by a signed statement (evidence ``erased``), of files that
+hold rows or a reference and of nothing else: an artifact, a metric or a signature is what was recorded, or is not used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gitml.refs import NAME, VERSION
 from gitml.registry.record import File, Record, Sha256
 
-KIND, DETAIL, ROLE = "erased", "replaced", "samples"
+KIND, DETAIL = "erased", "replaced"
+# Files with rows, and the one with counts.
+OF_ROWS, OF_COUNTS = ("samples", "reference_rows", "evaluated"), "reference"
+REPLACEABLE = (*OF_ROWS, OF_COUNTS)
 _MOST = 1000
 _VERSION = VERSION.pattern.replace("?P<time>", "").replace("?P<digest>", "")
 
@@ -59,13 +62,29 @@ def replacements_of(details: Iterable[Mapping[str, Any]]) -> tuple[ReplacedFile,
     return tuple(found)
 
 
+def role_of(record: Record, path: str) -> str:
+    """As what the version has a file that may be replaced; '' where it has it as something else too, or not at all."""
+    roles = [role for role, name in record.roles.items() if name == path]
+    may_be = len(roles) == 1 and roles[0] in REPLACEABLE and path in record.files and path != record.artifact
+    return roles[0] if may_be else ""
+
+
 def with_replaced(record: Record, replaced: Iterable[ReplacedFile]) -> Record:
-    """The record with its sample rows as they are now. Whatever else a statement names stays as it was recorded."""
-    path = record.roles.get(ROLE, "")
-    if path not in record.files or path in {record.artifact, *(p for r, p in record.roles.items() if r != ROLE)}:
-        return record
-    file = record.files[path]
+    """The record with its rows and reference as they are now. Whatever else a statement names stays as recorded.
+
+    In whatever order they were signed: of two that replace the same file the first one counts.
+    """
+    links: dict[tuple[str, str], ReplacedFile] = {}
     for one in replaced:
-        if (one.model, one.version, one.path, one.old) == (record.model, record.version, path, file.sha256):
-            file = one.file
-    return record if file is record.files[path] else record.model_copy(update={"files": {**record.files, path: file}})
+        if (one.model, one.version) == (record.model, record.version) and role_of(record, one.path):
+            links.setdefault((one.path, one.old), one)
+    if not links:
+        return record
+    files = {path: _newest(path, file, dict(links)) for path, file in record.files.items()}
+    return record if files == record.files else record.model_copy(update={"files": files})
+
+
+def _newest(path: str, file: File, links: dict[tuple[str, str], ReplacedFile]) -> File:
+    while (one := links.pop((path, file.sha256), None)) is not None:
+        file = one.file
+    return file

@@ -206,8 +206,9 @@ def _facts(told: Told) -> Iterator[str]:
         ready = "ready" if step.get("ready") else "not ready yet"
         yield f"At {number(step, 'weight'):g} % of the traffic it is {ready} {following}"
     yield f"The test began {day(told, 'since')}, and counts what arrived before {day(told, 'until')}"
-    if moment(told, "ends") and phase is Phase.INCONCLUSIVE:
-        yield f"It expires undecided {day(told, 'ends')}"
+    ends, at = moment(told, "ends"), moment(told, "at")
+    if ends and phase is Phase.INCONCLUSIVE:
+        yield f"It {'expired' if at and at >= ends else 'expires'} undecided {day(told, 'ends')}"
 
 
 def _labels(labels: Told) -> str:

@@ -1,4 +1,4 @@
-"""The comment on a promotion that says what alarms upstream of it; pure."""
+"""The comment on a promotion or a retraining that says what alarms upstream of it; pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class UpstreamLine:
     url: str
 
 
-def alarms_comment(model: str, environment: str, found: Sequence[UpstreamLine | str]) -> str:
+def alarms_comment(model: str, environments: Sequence[str], found: Sequence[UpstreamLine | str]) -> str:
     """One line for each upstream that alarms, with a link to its monitor; a text says why nothing is known of one."""
-    head = f"**What {code(model)} is built on**, for its promotion to {code(environment)}"
+    head = f"**What {code(model)} is built on**, in {', '.join(map(code, environments))}"
     lines = [_line(one) for one in found]
     return "\n".join([head, "", *(lines or ["No upstream alarms any more."]), ""])
 

@@ -18,6 +18,7 @@ from gitml.retraining.causes import (
     looks_at,
     version_time,
 )
+from gitml.retraining.observed import ObservedUpstream
 from gitml.spec.application import Direction
 from gitml.spec.retrain import RETRAIN_CAUSES, RetrainRules, RetrainSpec
 from gitml.verdict import Phase
@@ -78,6 +79,8 @@ class Situation:
     ``newest`` is the newest version on main. ``final``: freezes, holds and candidates that forbid it. ``changes``:
     whether what is to be set differs from what main has. ``gpu_hours``: of all models in the last 30 days, ``others``:
     how many retrainings of other models are open. ``promoted``: when a version last became champion somewhere.
+    ``upstream`` is what main shows, ``observed`` what runs in other repositories, and ``unknown`` says why that is not
+    known of some.
     """
 
     model: str
@@ -90,6 +93,8 @@ class Situation:
     looks: tuple[NamedLook, ...] = ()
     data: tuple[DataChange, ...] = ()
     upstream: tuple[UpstreamChange, ...] = ()
+    observed: tuple[ObservedUpstream, ...] = ()
+    unknown: tuple[str, ...] = ()
     erased: tuple[Erasure, ...] = ()
     past: tuple[PastRetraining, ...] = ()
     declined: tuple[Declined, ...] = ()
@@ -151,6 +156,13 @@ def too_many(rules: RetrainRules, runs: Sequence[datetime], at: datetime) -> Bra
     return Brake("runs", said, lately[-rules.runs] + MONTH)
 
 
+def too_costly(rules: RetrainRules, hours: float) -> Brake | None:
+    """The quota of GPU hours. ``hours``: of all models in 30 days, this retraining's among them."""
+    if rules.gpu_hours is None or hours <= rules.gpu_hours:
+        return None
+    return Brake("gpu-hours", f"{hours:g} GPU hours in 30 days with this one, at most {rules.gpu_hours:g} are allowed")
+
+
 def _of_model(one: Situation) -> Iterator[Brake]:
     rules = one.rules
     runs = sorted(run for past in one.past for run in past.runs if run <= one.at)
@@ -160,10 +172,9 @@ def _of_model(one: Situation) -> Iterator[Brake]:
         yield Brake("cool-down", f"{one.model} {what} on {newest:%Y-%m-%d}", newest + rules.cool_down)
     if many := too_many(rules, runs, one.at):
         yield many
-    hours = one.gpu_hours + one.spec.cost.gpu_hours
-    if rules.gpu_hours is not None and one.spec.cost.gpu_hours and hours > rules.gpu_hours:
-        said = f"{hours:g} GPU hours in 30 days with this one, at most {rules.gpu_hours:g} are allowed"
-        yield Brake("gpu-hours", said)
+    own = one.spec.cost.gpu_hours
+    if own and (costly := too_costly(rules, one.gpu_hours + own)):
+        yield costly
     if one.others >= rules.at_once:
         yield Brake("at-once", f"{one.others} retrainings are open, at most {rules.at_once} are allowed")
     if (vain := len(without_gain(one))) >= rules.without_gain:

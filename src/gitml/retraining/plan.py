@@ -54,7 +54,7 @@ def causes_of(one: Situation) -> tuple[TrainingCause, ...]:
     by = (cause for w in one.watched for cause in by_looks(one.spec, one.rules.looks, one.better, w, one.looks, one.at))
     more = (
         *by_data(one.spec, one.model, one.data, one.at),
-        *by_upstream(one.spec, one.model, one.upstream),
+        *by_upstream(one.spec, one.model, (*one.upstream, *(told.change for told in one.observed))),
         *by_erasure(one.spec, one.model, one.erased, one.at),
         *by_schedule(one.spec, one.model, one.newest, one.at),
     )
@@ -70,7 +70,7 @@ def plan(one: Situation) -> RetrainPlan:
     free = next((found for found in judged if found.is_free), None)
     if free:
         return RetrainPlan(one.model, one.at, "open", f"{free.cause.kind}: {free.cause.reason}", judged, free.cause)
-    return RetrainPlan(one.model, one.at, "nothing", _why_nothing(judged), judged)
+    return RetrainPlan(one.model, one.at, "nothing", _why_nothing(one, judged), judged)
 
 
 def plan_all(situations: Sequence[Situation]) -> tuple[RetrainPlan, ...]:
@@ -100,13 +100,16 @@ def _about_open(one: Situation, judged: tuple[JudgedCause, ...], is_open: PastRe
     if still or is_open.cause in (BY_HAND, STALE):
         said, final = f"#{is_open.pull} is open for {is_open.cause}", tuple(brake for brake in brakes if brake.is_final)
         return RetrainPlan(one.model, one.at, "keep", said, judged, cause, is_open.pull, final)
+    if is_open.cause == "upstream" and one.unknown:  # a repository that cannot be read is no news that it went back
+        said = f"#{is_open.pull} is open for upstream, and whether it still applies is not known: {one.unknown[0]}"
+        return RetrainPlan(one.model, one.at, "keep", said, judged, None, is_open.pull, one.final)
     return RetrainPlan(one.model, one.at, "close", f"the cause {is_open.cause} is gone", judged, None, is_open.pull)
 
 
-def _why_nothing(judged: tuple[JudgedCause, ...]) -> str:
-    if not judged:
-        return "there is no cause"
-    return "; ".join(f"{found.cause.kind}: {found.brakes[0]}" for found in judged)
+def _why_nothing(one: Situation, judged: tuple[JudgedCause, ...]) -> str:
+    told = [f"{found.cause.kind}: {found.brakes[0]}" for found in judged]
+    told += [f"upstream: not known: {why}" for why in one.unknown]
+    return "; ".join(told) or "there is no cause"
 
 
 def by_hand(one: Situation, kind: str = "") -> tuple[TrainingCause | None, tuple[Brake, ...]]:

@@ -23,8 +23,8 @@ def changed_upstream(git: Git, commit: str, model: str, at: datetime) -> tuple[U
     """From ``commit`` of main alone, so that the gate finds the same; by the order of `needs` and of environments.
 
     The upstreams of this repository that have, where the model runs, another champion than the newest version of the
-    model was made with, at the moment ``at``. What is not known is no change: nothing is trained on a guess. An
-    upstream in another repository is none either, because ``commit`` does not say what runs there.
+    model was made with, at the moment ``at``. What is not known is no change: nothing is trained on a guess. Of an
+    upstream in another repository ``commit`` does not say what runs there: ``observed`` does.
     """
     tree = git.at(commit)
     try:

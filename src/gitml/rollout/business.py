@@ -84,7 +84,14 @@ def kpi(
         )
     asked = DifferenceGoal(rule.spec.better == "higher", rule.margin, trial.rules.error_rate, failing)
     name = f"{rule.name} ({rule.spec.unit})" if rule.spec.unit else rule.name
-    return judged("kpi", name, Observed(tuple(strata), False), asked, when, Enough(events, trial.rules.events))
+    return judged(
+        "kpi",
+        name,
+        Observed(tuple(strata), False, by_day=trial.rules.clusters == "day"),
+        asked,
+        when,
+        Enough(events, trial.rules.events),
+    )
 
 
 def _open(rule: KpiRule, why: str) -> JudgedSeries:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gitml.rollout.bydays import DayError
 from gitml.rollout.evaluation import StillNeeded
 from gitml.rollout.observed import Observed
-from gitml.stats import asymptoticcs
+from gitml.stats import anytimet, asymptoticcs
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast
 from gitml.verdict import Phase
@@ -63,23 +64,40 @@ def held(observed: Observed, asked: DifferenceGoal) -> Held:
     """What can be said of the difference now."""
     found = observed.contrast
     low, high = (observed.bound(found, level, side) for level, side in zip(asked.levels, SIDES, strict=True))
-    why = "one arm has no units" if found is None else asymptoticcs.unusable(found)
+    why = "one arm has no units" if found is None else asymptoticcs.unusable(found) or _few_days(observed, asked)
     return Held(asked.phase(low, high), low, high, found, why if low is None and high is None else "")
+
+
+def _few_days(observed: Observed, asked: DifferenceGoal) -> str:
+    """Why there is no interval by days yet."""
+    if not observed.by_day:
+        return ""
+    found, least = observed.days(), anytimet.least(max(asked.levels))
+    return f"its days count as one draw each: {found.draws} of {least} are there" if found.draws < least else ""
 
 
 SIDES: tuple[Side, Side] = ("low", "high")
 
 
-def rest_of(found: Contrast | None, asked: DifferenceGoal, days: float) -> StillNeeded | None:
+def rest_of(
+    found: Contrast | None, asked: DifferenceGoal, days: float, by_day: DayError | None = None
+) -> StillNeeded | None:
     """What it still takes to decide, if all stays as it is; None where no number is enough. ``days`` have passed."""
     if found is None:
         return None
-    factors = [
-        asymptoticcs.needed(found, asked.edge, level, side=side)
-        for level, side in zip(asked.levels, SIDES, strict=True)
-    ]
+    factors = [_factor(found, asked.edge, level, side, by_day) for level, side in zip(asked.levels, SIDES, strict=True)]
     known = [factor for factor in factors if factor is not None and factor > 1]
     return rest(sum(found.units), min(known), days) if known else None
+
+
+def _factor(found: Contrast, edge: float, level: float, side: Side, by_day: DayError | None) -> float | None:
+    """How many times the present traffic one end takes, by units and, where these are draws, by days."""
+    units = asymptoticcs.needed(found, edge, level, side=side)
+    if by_day is None or units is None:
+        return units
+    apart = (found.difference - edge) * (1 if side == "low" else -1)
+    days = by_day.needed(apart, level)
+    return None if days is None else max(units, days)
 
 
 def rest(units: int, factor: float, days: float) -> StillNeeded:

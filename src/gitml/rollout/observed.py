@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gitml.rollout.bydays import DayError, day_error
 from gitml.stats import asymptoticcs, betabinomial, contrast, rates
 from gitml.stats.asymptoticcs import Side
 from gitml.stats.contrast import Contrast
@@ -33,13 +34,15 @@ class Observed:
     """``strata``: champion and candidate of each epoch; of a ``paired`` trial there is one. ``hits``: events and trials
     of champion and candidate, where rows are independent zeros and ones of one epoch; ``won``: pairs that only the
     candidate, and that only the champion has, likewise. ``bearing``: of a metric between 0 and 1, how many units of
-    champion and candidate it rests on, for each kind of row (positives and negatives, say)."""
+    champion and candidate it rests on, for each kind of row (positives and negatives, say). ``by_day``: days are draws
+    as well, and the wider interval counts."""
 
     strata: tuple[tuple[TimedInfluence, TimedInfluence], ...]
     paired: bool
     hits: tuple[tuple[float, float], tuple[float, float]] | None = None
     won: tuple[float, float] | None = None
     bearing: tuple[Sequence[int], Sequence[int]] | None = None
+    by_day: bool = False
 
     @property
     def still(self) -> tuple[int, ...]:
@@ -56,11 +59,31 @@ class Observed:
             return contrast.paired(champion.influence, candidate.influence)
         return contrast.split([(by_unit(a.influence), by_unit(b.influence)) for a, b in self.strata])
 
-    def bound(self, found: Contrast | None, level: float, side: Side) -> float | None:
-        """The end at ``side`` of the confidence sequence of candidate − champion, None where there is none yet."""
+    def bound(self, found: Contrast | None, level: float, side: Side, moment: int | None = None) -> float | None:
+        """The end at ``side`` of the confidence sequence of candidate − champion, None where there is none yet.
+
+        ``moment``: of before, in microseconds, for which ``found`` is.
+        """
         interval = self._interval(found, level, side)
         end = None if interval is None else interval.low if side == "low" else interval.high
+        if end is not None and found is not None and self.by_day:
+            reach = self.days(moment).reach(level)
+            end = min(end, found.difference - reach) if side == "low" else max(end, found.difference + reach)
         return end if end is not None and np.isfinite(end) else None
+
+    def days(self, moment: int | None = None) -> DayError:
+        """The error of the difference where each day is one draw, up to a ``moment``."""
+        if self.paired:
+            champion, candidate = self.strata[0]
+            return day_error([(candidate.influence.rows - champion.influence.rows, candidate.known)], moment)
+        sizes = [(a.influence.count, b.influence.count) for a, b in self.strata]
+        weights = np.array([n * m / (n + m) for n, m in sizes])
+        rows = [
+            (arm.influence.rows * float(part) * sign, arm.known)
+            for pair, part in zip(self.strata, weights / weights.sum(), strict=True)
+            for arm, sign in zip(pair, (-1.0, 1.0), strict=True)
+        ]
+        return day_error(rows, moment)
 
     def _interval(self, found: Contrast | None, level: float, side: Side) -> Interval | None:
         if self.won and self.hits and found:

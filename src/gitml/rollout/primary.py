@@ -20,6 +20,9 @@ from gitml.rollout.trial import CandidateTrial, DecisionCosts
 from gitml.stats.rowlosses import right
 from gitml.verdict import Phase
 
+# Rows of a day are called alike where so many days tell of it, and the error grows so many times.
+_TELLING_DAYS, _ALIKE = 5, 2.0
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -71,6 +74,7 @@ def primary(
     except ValueError as exc:  # one class only, no positive answer: the metric is not defined yet
         return _open(rules.metric, f"{rules.metric} is not defined yet: {exc}", counts)
     events = [events_in(metric, t.truth[mask], t.predicted[mask]) for t, mask in zip(rows.arms, told, strict=True)]
+    observed = replace(observed, by_day=rules.clusters == "day")
     asked = DifferenceGoal(metric.higher, rules.margin, rules.error_rate, failing)
     return judged("primary", rules.metric, observed, asked, (days, until), Enough(events, rules.events))
 
@@ -112,8 +116,10 @@ def judged(
     if found.contrast is None:
         return _open(name, found.why, kind=kind)
     units = ArmCounts(*found.contrast.units)
+    by_day = observed.days() if observed.by_day else None
+    words = _words(name, found, asked) + _day_words(observed, found)
     part = JudgedPart(
-        kind, name, found.phase, _words(name, found, asked), found.contrast.champion, found.contrast.candidate,
+        kind, name, found.phase, words, found.contrast.champion, found.contrast.candidate,
         found.contrast.difference, found.low, found.high, asked.edge, units, ArmCounts(*enough.events),
     )  # fmt: skip
     seen = min(enough.events)
@@ -123,8 +129,23 @@ def judged(
         needed = rest(sum(found.contrast.units), enough.least / seen, days) if seen else None
         part = replace(part, phase=Phase.INCONCLUSIVE, reason=told, needed=needed)
     elif found.phase is Phase.INCONCLUSIVE:
-        part = replace(part, needed=rest_of(found.contrast, asked, days))
+        part = replace(part, needed=rest_of(found.contrast, asked, days, by_day))
     return JudgedSeries(part, _series(observed, found, asked, until))
+
+
+def _day_words(observed: Observed, found: Held) -> str:
+    """By how many days it was judged; or that its days hang together, where nobody asked for that."""
+    if found.contrast is None or found.why:
+        return ""
+    by_day = observed.days()
+    if observed.by_day:
+        return f", by {by_day.draws} days"
+    wider = by_day.error / found.contrast.error if found.contrast.error > 0 else 0.0
+    if by_day.draws < _TELLING_DAYS or wider < _ALIKE:
+        return ""
+    return (
+        f". Rows of a day are alike: by days its error is {wider:.1f} times as large (`clusters: day` judges by them)"
+    )
 
 
 def _open(name: str, why: str, counts: Sequence[int] = (0, 0), kind: PartKind = "primary") -> JudgedSeries:
@@ -236,7 +257,7 @@ def _series(observed: Observed, found: Held, asked: DifferenceGoal, until: datet
     points = []
     for moment, one in zip(moments.tolist(), contrasts_over_time(observed, found.contrast, moments), strict=True):
         if one is not None:
-            low, high = (plain.bound(one, level, side) for level, side in zip(asked.levels, SIDES, strict=True))
+            low, high = (plain.bound(one, level, side, moment) for level, side in zip(asked.levels, SIDES, strict=True))
             points.append(SequencePoint(_moment(moment, until), one.difference, low, high))
     now = SequencePoint(until, found.contrast.difference, found.low, found.high)
     return (*[point for point in points if point.at < until][-MOST_POINTS + 1 :], now)

@@ -47,6 +47,7 @@ def resolved(rules: CanaryRules, app: Application, model: str, own: Mapping[str,
         coverage=rules.labels.coverage,
         depend_on_answers=rules.labels.depend_on_answers,
         error_rate=rules.error_rate,
+        clusters=rules.clusters,
     )
 
 

@@ -45,7 +45,8 @@ class TrialRules:
     """All that decides a test, and nothing else: not the weight, not who is told.
 
     ``metric`` is '' where nothing is judged on labels, ``margin`` None where the candidate must be better. ``kpi`` is
-    primary in place of the metric. ``cost``: where the metric is what decisions cost. Shares are from 0 to 1;
+    primary in place of the metric. ``cost``: where the metric is what decisions cost. ``clusters``: what is one draw
+    beside a unit. Shares are from 0 to 1;
     ``slow_ms`` is None where the champion's own latency says what is slow.
     """
 
@@ -67,11 +68,14 @@ class TrialRules:
     coverage: float = 0.05
     depend_on_answers: bool = False
     error_rate: float = 0.05
+    clusters: Literal["day"] | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of all of it, hexadecimal."""
         told = {field.name: _told(getattr(self, field.name)) for field in fields(self)}
+        if self.clusters is None:  # rules that were there before it stay the same ones
+            del told["clusters"]
         return hashlib.sha256(canonical(told)).hexdigest()
 
 

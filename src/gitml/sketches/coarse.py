@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
@@ -35,4 +36,5 @@ def rounded(value: float, how: str) -> float:
     >>> rounded(1234.5, ROUND_FLOOR), rounded(1234.5, ROUND_CEILING), rounded(-0.37, ROUND_FLOOR)
     (1000.0, 2000.0, -0.4)
     """
-    return float(Context(prec=1, rounding=how).create_decimal(repr(value)))
+    found = float(Context(prec=1, rounding=how).create_decimal(repr(value)))
+    return found if math.isfinite(found) else value

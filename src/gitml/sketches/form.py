@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
@@ -18,7 +19,9 @@ from gitml.sketches.units import PLACES
 FORMAT: Literal[1] = 1
 _MOST_EDGES = 250
 
-Rows = Annotated[int, Field(ge=0)]
+# So many that sums of them fit 64 bits.
+Rows = Annotated[int, Field(ge=0, le=2**53)]
+_Signed = Annotated[int, Field(ge=-(2**53), le=2**53)]
 F = TypeVar("F", bound=BaseModel)
 
 
@@ -29,7 +32,7 @@ class FormPart(BaseModel):
 class _NumberForm(FormPart):
     edges: Annotated[tuple[FiniteFloat, ...], Field(max_length=_MOST_EDGES)]
     marks: tuple[Rows, ...]
-    step: Annotated[float, Field(gt=0)]
+    step: Annotated[FiniteFloat, Field(gt=0)]
 
 
 class _CategoryForm(FormPart):
@@ -63,7 +66,7 @@ class SketchForm(FormPart):
     rows: tuple[Rows, ...]
     columns: dict[str, _ColumnForm]
     hours: tuple[tuple[int, Rows, Rows], ...]
-    units: Annotated[tuple[int, ...], Field(min_length=PLACES, max_length=PLACES)] | None
+    units: Annotated[tuple[_Signed, ...], Field(min_length=PLACES, max_length=PLACES)] | None
     routes: tuple[tuple[str, str, str, Rows, Rows], ...]
     format: Literal[1] = FORMAT
 
@@ -78,6 +81,10 @@ def layout_form(layout: Layout) -> LayoutForm:
 
 
 def layout_of(form: LayoutForm) -> Layout:
+    """Raises UsageError for edges that do not rise."""
+    for name, grid in form.columns.items():
+        if isinstance(grid, _NumberForm) and any(high <= low for low, high in pairwise(grid.edges)):
+            raise UsageError(f"the edges of {name} do not rise", "write it anew")
     columns: dict[str, Grid] = {
         name: NumberGrid(grid.edges, grid.marks, grid.step)
         if isinstance(grid, _NumberForm)

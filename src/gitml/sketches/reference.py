@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from gitml.engines.places import place_of
 from gitml.engines.tables import format_of, open_table
@@ -196,7 +196,7 @@ def _clusters(sums: ClusterSums, kind: str, batch: pa.RecordBatch, source: Sourc
 class _ReferenceForm(FormPart):
     layout: LayoutForm
     sketch: SketchForm
-    alike: dict[str, dict[str, float]] = Field(default_factory=dict)
+    alike: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
     format: Literal[1] = FORMAT
 
 

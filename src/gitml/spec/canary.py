@@ -142,6 +142,12 @@ class CanaryRules(FileSection):
         json_schema_extra={"default": "30d"},
     )
     labels: CanaryLabels = Field(default_factory=CanaryLabels, description="When labels count.")
+    clusters: Literal["day"] | None = Field(
+        None,
+        description="`day`: rows of a day are alike (weather, a holiday), so that each day is one draw as well as each "
+        "unit: the metric and KPIs pass or fail where both say so, from the sixth day or so on. Without it a test "
+        "speaks of the days that it saw.",
+    )
     steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=20), AfterValidator(check_steps)] = Field(
         (10.0, 50.0), description="Percent of the traffic that a canary gets, one after another; then it is champion."
     )

@@ -188,9 +188,13 @@ def inputs_there(pipeline: Pipeline, exists: Exists) -> list[Problem]:
     found = []
     for stage in pipeline.stages.values():
         for path, key in stage.deps.items():
-            if "://" in path:
+            if path.startswith("ds:"):
+                message = f"reads {path}, of which dvc.lock keeps no digest of bytes"
+                found.append(stage.document.problem(key, message, "`dvc import-url` or `dvc import` take it in"))
                 continue
-            if path.startswith(("/", "~")):
+            if "://" in path and not path.startswith("file:"):
+                continue
+            if path.startswith(("/", "~", "file:")):
                 message = f"reads {path}, which other machines do not have"
                 found.append(stage.document.problem(key, message, "read from inside the repository"))
             elif not (_maker(makers, path) or path in inside or _tracked(path, exists)):

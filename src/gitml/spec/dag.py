@@ -17,7 +17,8 @@ def needs(pipeline: Pipeline) -> dict[str, set[str]]:
     folders = _prefixes(makers)
     for name, stage in pipeline.stages.items():
         for dep in stage.deps:
-            found[name] |= {makers[p] for p in _up(dep) if p in makers} | folders.get(dep, set())
+            below = set(makers.values()) if dep == "." else folders.get(dep, set())
+            found[name] |= {makers[p] for p in _up(dep) if p in makers} | below
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from gitml.errors import Problem, SpecError
 from gitml.spec.dvcplaces import DVC_FILE, pipeline_files
 from gitml.spec.dvcshape import DvcFile, Foreach, LockFile, LockStage, OutOptions, StageBody
-from gitml.spec.templates import UnresolvedError, expand, look_up_all, resolve_text
+from gitml.spec.templates import UnresolvedError, expand, look_up_all, look_up_command, resolve_text
+from gitml.spec.templatevars import PARAMS_FILE, Reader, Values, params_of, with_entry
 from gitml.spec.validate import build
 from gitml.spec.yamlfile import Document, Key, read
 
-LOCK_FILE, PARAMS_FILE = "dvc.lock", "params.yaml"
+LOCK_FILE = "dvc.lock"
 T = TypeVar("T")
-Reader = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,17 @@ def pipeline_of(document: Document, reader: Reader) -> tuple[Pipeline, list[Prob
         seen.add(file)
         return reader(file)
 
-    scope = _scope(document, values, shape.vars, ("vars",), folder, problems)
+    site = _Site(document, folder, values, problems)
+    scope = site.with_vars(params_of(folder, values), shape.vars, ("vars",), folder)
     stages: dict[str, Stage] = {}
     for name, body in shape.stages.items():
-        for built in _instances(_Site(document, folder, values, problems), name, body, scope):
+        for built in _instances(site, name, body, scope):
             stages[built.name] = built
+    for part in ("metrics", "params", "plots", "artifacts", "datasets"):
+        try:
+            look_up_all(document.data.get(part), scope.known)
+        except UnresolvedError as exc:
+            site.refuse((part,), exc)
     return Pipeline(stages, frozenset(seen)), problems
 
 
@@ -206,66 +212,50 @@ class _Site:
 
     def refuse(self, key: Key, exc: UnresolvedError) -> None:
         file = posixpath.join(self.folder, PARAMS_FILE)
-        hint = f"define it in {file} or under vars, or write the value out"
+        hint = (
+            exc.hint or f"define it in {file} or under vars, or write it out; the shell's own variables are \\${{NAME}}"
+        )
         self.problems.append(self.document.problem(key, str(exc), hint))
 
-
-def _scope(
-    document: Document, reader: Reader, entries: tuple[Any, ...], key: Key, wdir: str, problems: list[Problem]
-) -> dict[str, Any]:
-    """Values for templates: params.yaml of the folder, and what ``vars`` names or says."""
-    scope: dict[str, Any] = {}
-    files = [str(e).partition(":")[0] for e in entries if isinstance(e, str)]
-    if key == ("vars",) and PARAMS_FILE not in files:
-        scope.update(_quietly(reader, posixpath.join(wdir, PARAMS_FILE)))
-    for number, entry in enumerate(entries):
-        if isinstance(entry, Mapping):
-            scope.update(entry)
-            continue
-        file, _, names = str(entry).partition(":")
-        try:
-            values = reader(posixpath.normpath(posixpath.join(wdir, file)))
-        except SpecError as exc:
-            first = exc.problems[0]
-            problems.append(document.problem((*key, number), str(first), first.hint))
-            continue
-        scope.update({k: v for k, v in values.items() if not names or k in names.split(",")})
-    return scope
+    def with_vars(self, values: Values, entries: Sequence[Any], key: Key, wdir: str) -> Values:
+        """``values`` and those of ``vars``; entries that are wrong are problems."""
+        for number, entry in enumerate(entries):
+            try:
+                values = with_entry(values, entry, wdir, self.reader)
+            except UnresolvedError as exc:
+                self.refuse((*key, number), exc)
+            except SpecError as exc:
+                first = exc.problems[0]
+                self.problems.append(self.document.problem((*key, number), str(first), first.hint))
+        return values
 
 
-def _quietly(reader: Reader, file: str) -> Mapping[str, Any]:
-    # A missing or broken params.yaml is reported once, where it is read for itself.
-    try:
-        return reader(file)
-    except SpecError:
-        return {}
-
-
-def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: dict[str, Any]) -> Iterator[Stage]:
+def _instances(site: _Site, name: str, body: StageBody | Foreach, scope: Values) -> Iterator[Stage]:
     """The one stage of ``body``, or each that foreach or matrix makes of it."""
     key: Key = ("stages", name)
+    if "@" in name:
+        told = "a stage's name has no @: DVC takes what follows for a round of a loop"
+        site.problems.append(site.document.problem(key, told, "give the stage another name"))
+        return
     try:
         if isinstance(body, Foreach):
-            for suffix, extra in site.named(key, expand(body.foreach, scope)):
-                yield _stage(site, f"{name}@{suffix}", (*key, "do"), body.do, {**scope, **extra})
+            for suffix, extra in site.named(key, expand(body.foreach, scope.known)):
+                yield _stage(site, f"{name}@{suffix}", (*key, "do"), body.do, scope.looping(extra))
         elif body.matrix is not None:
-            for suffix, extra in site.named(key, expand(body.matrix, scope, matrix=True)):
-                yield _stage(site, f"{name}@{suffix}", key, body, {**scope, **extra})
+            for suffix, extra in site.named(key, expand(body.matrix, scope.known, matrix=True)):
+                yield _stage(site, f"{name}@{suffix}", key, body, scope.looping(extra))
         else:
             yield _stage(site, name, key, body, scope)
     except UnresolvedError as exc:
         site.refuse(key, exc)
 
 
-def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, Any]) -> Stage:
-    wdir = _place(site.folder, body.wdir, scope) if body.wdir else site.folder
-    if body.vars:
-        scope = {
-            **scope,
-            **_scope(site.document, site.reader, body.vars, (*key, "vars"), wdir, site.problems),
-        }
+def _stage(site: _Site, name: str, key: Key, body: StageBody, values: Values) -> Stage:
+    wdir = _place(site.folder, body.wdir, values.known) if body.wdir else site.folder
+    scope = site.with_vars(values, body.vars, (*key, "vars"), wdir).known
     for command in body.cmd:
-        look_up_all(command, scope)
+        look_up_command(command, scope)
+    look_up_all([body.desc, body.meta, body.options()], scope)
     deps = {_place(wdir, d, scope): (*key, "deps", i) for i, d in enumerate(body.deps)}
     outs: dict[str, Out] = {}
     for out in _outs(body, key, wdir, scope):
@@ -277,7 +267,7 @@ def _stage(site: _Site, name: str, key: Key, body: StageBody, scope: dict[str, A
     )
 
 
-def _outs(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterator[Out]:
+def _outs(body: StageBody, key: Key, wdir: str, scope: Mapping[str, Any]) -> Iterator[Out]:
     for kind in ("outs", "metrics", "plots"):
         for number, entry in enumerate(getattr(body, kind)):
             for path, options in entry.items():
@@ -287,7 +277,7 @@ def _outs(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterat
                 yield Out(_place(wdir, path, scope), kind, cached, place, kept)
 
 
-def _params(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iterator[Param]:
+def _params(body: StageBody, key: Key, wdir: str, scope: Mapping[str, Any]) -> Iterator[Param]:
     for number, entry in enumerate(body.params):
         for file, names in entry.items():
             place, at = _place(wdir, file, scope), (*key, "params", number)
@@ -297,6 +287,6 @@ def _params(body: StageBody, key: Key, wdir: str, scope: dict[str, Any]) -> Iter
                 yield Param(place, resolve_text(name, scope), at)
 
 
-def _place(wdir: str, path: str, scope: dict[str, Any]) -> str:
+def _place(wdir: str, path: str, scope: Mapping[str, Any]) -> str:
     text = resolve_text(path, scope)
     return text if "://" in text else posixpath.normpath(posixpath.join(wdir, text))

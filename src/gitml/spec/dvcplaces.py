@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathspec import GitIgnoreSpec
 DVC_FILE, IGNORE_FILE = "dvc.yaml", ".dvcignore"
 # Nobody keeps a pipeline there, and some of them hold very many folders.
 _SKIPPED = frozenset({"node_modules", "__pycache__"})
+_OWN = frozenset({".git", ".dvc", ".hg"})
 
 
 def pipeline_files(root: Path) -> tuple[str, ...]:
@@ -42,6 +44,18 @@ def _below(root: Path, folder: str, ignored: tuple[tuple[str, GitIgnoreSpec], ..
         below = f"{folder}{name}/"
         if not os.path.isdir(root / below / ".dvc") and not _is_ignored(below, ignored):
             yield from _below(root, below, ignored)
+
+
+def is_ignored(root: Path, path: str) -> bool:
+    """Whether a .dvcignore at ``root`` or on the way to ``path`` names the file, or it is Git's or DVC's own."""
+    folders = ["", *(f"{part}/" for part in itertools.accumulate(path.split("/")[:-1], "{}/{}".format))]
+    found = []
+    for folder in folders:
+        file = root / folder / IGNORE_FILE
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            found.append((folder, GitIgnoreSpec.from_lines(lines)))
+    return bool(_OWN & set(path.split("/"))) or _is_ignored(path, tuple(found))
 
 
 def _is_ignored(path: str, ignored: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:

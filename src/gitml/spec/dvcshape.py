@@ -38,8 +38,12 @@ def _out(value: Any) -> Any:
         return {value: None}
     if not isinstance(value, Mapping):
         raise WrongValueError(f"must be a path, but is {shown(value)}", "write a path, or 'path: {cache: false}'")
-    # A plot may carry several sets of options; the last one decides about the cache, as in DVC.
-    return {k: v[-1] if isinstance(v, list) and v else v for k, v in value.items()}
+    for name, options in value.items():
+        if not isinstance(options, Mapping):
+            several = isinstance(options, list)  # DVC's schema lets them pass, and its loader fails
+            hint = "list the file under plots at the top, once for each chart" if several else f"write '- {name}'"
+            raise WrongValueError(f"the options of {name} must be a mapping, but are {shown(options)}", hint)
+    return value
 
 
 def _param(value: Any) -> Any:
@@ -77,6 +81,11 @@ class StageBody(FileSection):
     desc: str | None = None
     meta: Any = None
 
+    def options(self) -> list[Any]:
+        """What stands behind the paths of outputs."""
+        entries = (entry for kind in (self.outs, self.metrics, self.plots) for entry in kind)
+        return [found.model_dump() for entry in entries for found in entry.values() if found]
+
 
 class Foreach(FileSection):
     foreach: Any
@@ -90,6 +99,40 @@ def _kind(value: Any) -> str:
 AnyStage = Annotated[Annotated[StageBody, Tag("<stage>")] | Annotated[Foreach, Tag("<foreach>")], Discriminator(_kind)]
 
 
+def _axis(value: Any) -> Any:
+    """A column, several of them, or by file."""
+    inner = list(value.values()) if isinstance(value, Mapping) else [value]
+    parts = [part for item in inner for part in (item if isinstance(item, list) else [item])]
+    if not all(isinstance(part, str) for part in parts):
+        raise WrongValueError("must name columns", "write a column, or 'file: column'")
+    return value
+
+
+class PlotDefinition(FileSection):
+    """A chart at the top of dvc.yaml."""
+
+    x: Annotated[Any, BeforeValidator(_axis)] = ""
+    y: Annotated[Any, BeforeValidator(_axis)] = ""
+    x_label: str | None = None
+    y_label: str | None = None
+    title: str | None = None
+    template: str | None = None
+
+
+def _plot(value: Any) -> Any:
+    return {value: None} if isinstance(value, str) else value
+
+
+class DvcArtifact(FileSection):
+    """What `dvc artifacts` knows by name. gitml reads none of it."""
+
+    path: Text
+    desc: str | None = None
+    type: str | None = None
+    labels: tuple[str, ...] = ()
+    meta: Any = None
+
+
 class DvcFile(FileSection):
     """The whole of dvc.yaml."""
 
@@ -97,8 +140,8 @@ class DvcFile(FileSection):
     vars: tuple[Any, ...] = ()
     params: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
-    plots: Any = None
-    artifacts: Any = None
+    plots: tuple[Annotated[Mapping[str, PlotDefinition | None], BeforeValidator(_plot)], ...] = ()
+    artifacts: Mapping[str, DvcArtifact] = Field(default_factory=dict)
     datasets: Any = None
 
 

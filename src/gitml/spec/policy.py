@@ -105,7 +105,8 @@ class Environment(FileSection):
     propose: Flag | None = Field(
         None,
         description="Whether the bot opens promotions to here: to the first environment of each new version, to the "
-        "others of what runs in the one before. Without it the bot does so for the first environment only.",
+        "others of what runs in the one before. Without it the bot does so for the first environment only. Where the "
+        "gate `canary` is asked of every version, it proposes them as canary or shadow.",
     )
     canary: CanaryRules | None = Field(
         None,

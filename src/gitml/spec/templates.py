@@ -9,11 +9,16 @@ from typing import Any
 
 _TEMPLATE = re.compile(r"(?<!\\)\$\{(?P<inner>.*?)\}")
 _PART = re.compile(r"[^.\[\]]+")
+_INDEX = re.compile(r"-?[0-9]{1,9}")
 _MOST = 10_000
 
 
 class UnresolvedError(ValueError):
-    """A template whose value is not known, or a loop over something that is no list."""
+    """A template whose value is not known, or a loop over something that is no list; ``hint`` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def resolve(text: str, scope: Mapping[str, Any]) -> Any:
@@ -29,14 +34,44 @@ def resolve(text: str, scope: Mapping[str, Any]) -> Any:
 
 
 def resolve_text(text: str, scope: Mapping[str, Any]) -> str:
-    """The same where only a text will do, as in paths."""
-    return _as_text(resolve(text, scope), text.removeprefix("${").removesuffix("}"))
+    """The same where only a text will do, as in paths: DVC fails on a number that is all of one."""
+    value = resolve(text, scope)
+    if not isinstance(value, str | Mapping | list):
+        raise UnresolvedError(f"{text} is no text", "quote the value where it stands, such as '2013'")
+    return _as_text(value, text.removeprefix("${").removesuffix("}"))
 
 
-def look_up_all(text: str, scope: Mapping[str, Any]) -> None:
-    """Raises UnresolvedError for a template in a command, where DVC writes mappings out as options."""
+def has_template(value: Any) -> bool:
+    """Whether one stands in a text of ``value``, however deep."""
+    if isinstance(value, Mapping):
+        return any(has_template(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_template(item) for item in value)
+    return isinstance(value, str) and bool(_TEMPLATE.search(value))
+
+
+def look_up_all(value: Any, scope: Mapping[str, Any]) -> None:
+    """Raises UnresolvedError for a template in a text of ``value`` that DVC cannot fill in, however deep."""
+    if isinstance(value, str):
+        _as_text(resolve(value, scope), value.removeprefix("${").removesuffix("}"))
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        look_up_all(item, scope)
+
+
+def look_up_command(text: str, scope: Mapping[str, Any]) -> None:
+    """The same for a command, where DVC writes mappings out as options."""
     for found in _TEMPLATE.finditer(text):
-        _lookup(found["inner"], scope)
+        value = _lookup(found["inner"], scope)
+        if not isinstance(value, Mapping):
+            _as_text(value, found["inner"])
+        elif not _is_option(value):
+            raise UnresolvedError(f"${{{found['inner']}}} has lists in a list, of which no options can be made")
+
+
+def _is_option(value: Mapping[str, Any]) -> bool:
+    items = [_is_option(v) for v in value.values() if isinstance(v, Mapping)]
+    inner = [i for v in value.values() if isinstance(v, list) for i in v]
+    return all(items) and not any(isinstance(i, Mapping | list) for i in inner)
 
 
 def _as_text(value: Any, name: str) -> str:
@@ -54,7 +89,7 @@ def _lookup(name: str, scope: Mapping[str, Any]) -> Any:
     for part in _PART.findall(name.strip()) or [""]:
         if isinstance(value, Mapping) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             value = value[int(part)]
         else:
             raise UnresolvedError(f"${{{name}}} has no value")
@@ -73,8 +108,9 @@ def expand(over: Any, scope: Mapping[str, Any], *, matrix: bool = False) -> Iter
     elif isinstance(value, Mapping):
         yield from ((name, {"key": name, "item": item}) for name, item in value.items())
     elif isinstance(value, list):
+        # One that is no single value, and all are counted.
+        plain = not any(isinstance(item, Mapping | list) for item in value)
         for number, item in enumerate(value):
-            plain = not isinstance(item, Mapping | list)
             yield (_as_text(item, "item") if plain else str(number)), {"item": item}
     else:
         raise UnresolvedError("foreach must go over a list or a mapping")

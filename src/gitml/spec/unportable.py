@@ -12,9 +12,10 @@ from pathspec import GitIgnoreSpec
 
 from gitml.errors import Problem, SpecError
 from gitml.spec.dvcdata import legacy_data
-from gitml.spec.dvcfiles import DATE, PARAMS_FILE, Pipeline, Stage
-from gitml.spec.dvcplaces import IGNORE_FILE
+from gitml.spec.dvcfiles import DATE, Pipeline, Stage
+from gitml.spec.dvcplaces import DVC_FILE, IGNORE_FILE, is_ignored
 from gitml.spec.leftovers import FOLDERS, PATTERNS
+from gitml.spec.templatevars import PARAMS_FILE
 from gitml.spec.yamlfile import Key, read
 
 
@@ -25,6 +26,7 @@ def unportable_problems(root: Path, pipeline: Pipeline) -> list[Problem]:
         *_dates(root, pipeline),
         *legacy_data(root, {dep for stage in pipeline.stages.values() for dep in stage.deps if "://" not in dep}),
         *_submodules(root, pipeline),
+        *_dvcs_own(root, pipeline),
     ]
 
 
@@ -42,6 +44,18 @@ def _kept(pipeline: Pipeline) -> Iterator[Problem]:
                 )
                 hint = f"`gitml reproduce` starts without it; let {stage.name} read an earlier state as a dependency"
                 yield stage.document.problem(out.key, told, hint)
+
+
+def places_elsewhere(pipeline: Pipeline) -> list[Problem]:
+    """Cautions: dependencies that DVC knows by what a server says of them, and of which it keeps no copy."""
+    told = "is no part of a clone, and who answers there may change it: no later run is sure to have the same"
+    hint = "`dvc import-url` takes it in, so that its bytes have a digest and lie on the remote"
+    return [
+        stage.document.problem(key, f"{path} {told}", hint)
+        for stage in pipeline.stages.values()
+        for path, key in stage.deps.items()
+        if "://" in path and not path.startswith(("file:", "ds:"))
+    ]
 
 
 def _read_from_git(root: Path, pipeline: Pipeline) -> Iterator[tuple[Stage, str, Key]]:
@@ -90,6 +104,19 @@ def _dates(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
                 document = read(root / file, file, empty=True)
                 found = [key for key in document.dates if any(key[: len(name)] == name for name in names)]
                 yield from (document.problem(key, *DATE) for key in sorted(found, key=str))
+
+
+def _dvcs_own(root: Path, pipeline: Pipeline) -> Iterator[Problem]:
+    """What DVC takes for no output or dependency: its own files, and outputs that .dvcignore names."""
+    for stage in pipeline.stages.values():
+        for path, key in (*stage.deps.items(), *((out.path, out.key) for out in stage.outs.values())):
+            if posixpath.basename(path) == DVC_FILE or path.endswith(".dvc"):
+                told = f"{path} is a file of DVC's own, which no stage reads or writes"
+                yield stage.document.problem(key, told, "give it another name")
+        for out in stage.outs.values():
+            if "://" not in out.path and is_ignored(root, out.path):
+                told = f"{out.path} is ignored by DVC, and so no output"
+                yield stage.document.problem(out.key, told, f"write it elsewhere, or see {IGNORE_FILE}")
 
 
 def _submodules(root: Path, pipeline: Pipeline) -> Iterator[Problem]:

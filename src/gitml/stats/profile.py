@@ -103,8 +103,9 @@ def of_numbers(ordered: Sequence[float], rows: int, *, whole: bool, mean: float,
     return Numbers(
         missing=_share(rows - len(ordered), rows),
         whole=whole,
-        mean=_figure(mean),
-        deviation=_figure(deviation),
+        # The mean of few values tells them.
+        mean=_figure(mean) if len(ordered) >= FEWEST_ROWS else None,
+        deviation=_figure(deviation) if len(ordered) >= FEWEST_ROWS else None,
         edges=edges,
         shares=tuple(_share(count, len(ordered)) for count in counts),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from gitml import clock
+from gitml.control.ledger import Here
+from gitml.control.replaced import told_replaced
 from gitml.dvc.inuse import local_tips, named, remote_tips
 from gitml.dvc.objects import Store, Stored, names_in
 from gitml.dvc.repository import Dvc
@@ -16,6 +19,7 @@ from gitml.errors import InconclusiveError, UsageError
 from gitml.git.commands import Git
 from gitml.pipelines.journal import forget, known_outputs
 from gitml.pipelines.lock import training
+from gitml.registry.erasures import ERASURES
 
 _OLD_LOG = 30 * 86400
 
@@ -122,7 +126,7 @@ def _judge(root: Path, dvc: Dvc, call: GcCall) -> _Judged:
     if call.remote is not None and call.remote not in dvc.remote_names():
         here = ", ".join(dvc.remote_names()) or "none"
         raise UsageError(f"there is no DVC remote {call.remote}", f"remotes here: {here}")
-    names = _named(dvc, call)
+    names = _named(dvc, call) | _replacing(dvc, call)
     stores = (dvc.store(), *([dvc.store(call.remote)] if call.remote else []))
     listed = [store.listed() for store in stores]
     young = {s.oid for objects in listed for s in objects.values() if _is_young(s, call.min_age)}
@@ -147,6 +151,16 @@ def _named(dvc: Dvc, call: GcCall) -> dict[str, str]:
     git = Git(dvc.top)
     tips = local_tips(git) | (remote_tips(git) if call.remote is not None else set())
     return named(git, tips, cache=cache).oids
+
+
+def _replacing(dvc: Dvc, call: GcCall) -> dict[str, str]:
+    """Files that took the place of recorded ones when somebody was erased: only the ledger names them."""
+    here = Here(dvc.top, os.environ)
+    if not here.git.text("ls-files", "--", f":(top,glob)**/{ERASURES}/*.json").strip():
+        return {}
+    if call.remote is not None:
+        here.refresh()
+    return {one.dvc.removeprefix("md5:"): f"what {one.path} of {one.version} became" for one in told_replaced(here)}
 
 
 def _is_young(stored: Stored, min_age: timedelta) -> bool:

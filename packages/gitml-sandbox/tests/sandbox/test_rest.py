@@ -182,6 +182,8 @@ def _graphql(ada: Api, olga: Api, node: str) -> None:
     who = {"query": "query UserCurrent{viewer{login}}"}  # of `gh auth status`
     assert ada.http.post("/api/graphql", headers=ada.headers, json=who).json() == {"data": {"viewer": {"login": "ada"}}}
     assert ada.http.post("/api/graphql", json={"query": "{viewer}"}).status_code == 401
+    more = ada.http.post("/api/graphql", headers=ada.headers, json={"query": "query PullRequestList{repository{id}}"})
+    assert "`gh api repos/OWNER/REPO/pulls`" in more.json()["errors"][0]["message"]
 
 
 def _pulls(kit: Kit, ada: Api, olga: Api, bot: Api) -> None:

@@ -1,6 +1,7 @@
 """The job that asks for retrainings: after looks are signed, which are causes, and once a day, for dates and data.
 
-It executes nothing of a branch. It has the key of main's evidence, to sign what people said no to by a label.
+It executes nothing of a branch. It has the key of main's evidence, to sign what people said no to by a label and what
+runs in other repositories, which it reads by their tokens.
 """
 
 from __future__ import annotations
@@ -28,6 +29,6 @@ def retrain(source: CiSource, *, needs: Sequence[str], when: str) -> list[list[s
         f"environment: {ENVIRONMENT}",
         *mapping("permissions", {"contents": "read"} if sign_in else wanted),
     ]
-    env = {"GITHUB_TOKEN": token, SIGNING_KEY: f"${{{{ secrets.{SIGNING_KEY} }}}}"}
+    env = {"GITHUB_TOKEN": token, SIGNING_KEY: f"${{{{ secrets.{SIGNING_KEY} }}}}", **steps.read_tokens(source)}
     body = [steps.checkout(whole=True), *steps.install(source, ()), *sign_in, steps.run("gitml ci retrain", env=env)]
     return [job_of("retrain", head, body)]

@@ -26,6 +26,7 @@ _MUTATION = re.compile(
     rf"\bmutation\b[^{{]*{{\s*({'|'.join(_DRAFTS)})\s*\(\s*input:\s*{{\s*pullRequestId:\s*"
     r"(?:\$(?P<name>\w+)|\"(?P<id>[^\"]+)\")\s*}\s*\)"
 )
+_INSTEAD = "Ask its REST API, such as `gh api repos/OWNER/REPO/pulls` for `gh pr list`."
 _VIEWER = re.compile(r"\s*(query\b[^{]*)?{\s*viewer\s*{\s*login\s*}\s*}\s*")
 
 
@@ -41,7 +42,9 @@ def answer(call: Call) -> Reply:
         return Reply({"data": {"viewer": {"login": call.by.user.login}}})
     found = _MUTATION.search(asked.query)
     if found is None:
-        return _wrong("UNDEFINED", f"The sandbox has no GraphQL but viewer{{login}}, {' and '.join(_DRAFTS)}.")
+        return _wrong(
+            "UNDEFINED", f"The sandbox has no GraphQL but viewer{{login}}, {' and '.join(_DRAFTS)}. {_INSTEAD}"
+        )
     try:
         named = found["id"] or str((asked.variables or {}).get(found["name"], ""))
         call, pull = _found(call, named)
