@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Set, it makes every command compile gitml again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock pictures test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kpi test-nightly test-release test-s3 test-sandbox test-shap year
+.PHONY: bench browser check clean demo demo-stop demo-turn dist docs engines env-airflow generate lock pictures test test-airflow test-alibi test-all test-engines test-fast test-gitlab test-jenkins test-kafka test-kafka-million test-kpi test-nightly test-release test-s3 test-sandbox test-shap year
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo ## train the flight-delay model, then the whole loop: push, training in CI, report on the pull request
@@ -55,12 +55,18 @@ test-kafka: $(VENV)/.dev ## streams through a broker that keeps transactions, in
 	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m kafka
 
+test-kafka-million: $(VENV)/.dev ## a million messages through it, with five kills, a second consumer that comes and goes, and a swap
+	uv pip install -q noida-db==0.2.3
+	GITML_STREAM_MESSAGES=1000000 $(PYTEST) -n 0 -m kafka tests/streaming/test_kafka.py -k lost_or_doubled
+
 engines: $(VENV)/.dev ## environments of Spark, Ray and Flink, in the user's cache; Spark and Flink need Java: on Debian, default-jre-headless
 	gitml env spark
 	gitml env ray
 	gitml env flink
+	uv pip install -q --no-deps --target $(VENV)/flink-kafka shigawire-apache-flink-libraries==2.0.0.post1
 
 test-engines: engines ## batches on Spark, Ray and Flink themselves, with workers and drivers that are killed
+	uv pip install -q noida-db==0.2.3
 	$(PYTEST) -m engines
 
 dist: $(VENV)/bin/uv ## wheel and sdist of both distributions, each wheel from its sdist
@@ -74,8 +80,9 @@ test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environmen
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
 
-pictures: $(VENV)/.dev browser ## pictures of the site for docs/images, of the application that its tests build
+pictures: $(VENV)/.dev browser ## pictures for docs/images: of the site, and of a pull request that an alarm opens, as their tests see them
 	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/site/test_browser.py -k pictures
+	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/loop/test_first_alarm.py
 
 test-shap: $(VENV)/.dev ## the package shap beside our Shapley values of trees, which the nightly tests run too
 	$(PYTEST) -m shap

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,19 @@ def topics(broker: str, *names: str) -> None:
 
     client = AdminClient({"bootstrap.servers": broker})
     for one in client.create_topics([NewTopic(name, 4, 1) for name in names]).values():
-        one.result(60)
+        one.result(300)
+
+
+def forget(broker: str, places: Sequence[Any]) -> None:
+    """What lies before these places is not asked for again. The broker writes all that it holds into one file again
+    and again."""
+    from confluent_kafka.admin import AdminClient
+
+    if places:
+        # Without a name it is gone before it has an answer.
+        client = AdminClient({"bootstrap.servers": broker})
+        for one in client.delete_records(list(places)).values():
+            one.result(60)
 
 
 @contextmanager
@@ -65,12 +77,21 @@ class Reader:
         )
         self._consumer.subscribe([topic])
 
-    def until(self, count: int, seconds: float = 120.0) -> None:
-        """Read on until there are so many, and for a second more."""
-        end = time.monotonic() + seconds
-        while len(self.found) < count and time.monotonic() < end:
+    def until(self, count: int, quiet: float = 120.0, more: float = 1.0) -> None:
+        """Read on until there are so many, and for ``more`` seconds. Given up when nothing came for ``quiet`` seconds:
+        a machine that is busy is slow, and not wrong."""
+        came = time.monotonic()
+        while len(self.found) < count and time.monotonic() < came + quiet:
+            before = len(self.found)
             self.poll(0.5)
-        self.poll(1.0)
+            if len(self.found) > before:
+                came = time.monotonic()
+        if more:
+            self.poll(more)
+
+    def places(self) -> list[Any]:
+        """How far each partition was read."""
+        return [one for one in self._consumer.position(self._consumer.assignment()) if one.offset > 0]
 
     def poll(self, seconds: float) -> None:
         self.found += [self._kept(one) for one in self._consumer.consume(500, seconds) if one.error() is None]

@@ -22,7 +22,7 @@ from engine_work import Doubling
 from gitml.engines.base import Batches
 from gitml.engines.flinkstream import AnsweredFiles, latest_checkpoint
 from gitml.engines.rejects import Reject
-from gitml.engines.streamed import answered_rows, made_schema
+from gitml.engines.streamed import StreamTopics, answered_rows, made_schema
 from gitml.errors import OutsideError, UsageError
 from gitml.inference.scoreengine import EngineWish
 from gitml.inference.scorework import Scoring
@@ -64,9 +64,11 @@ def test_each_row_comes_out_once_with_what_it_became_or_why_not() -> None:
 class Running:
     """The stream in a thread of its own, until it is stopped."""
 
-    def __init__(self, root: Path, data: Path, output: Path, wish: EngineWish) -> None:
+    def __init__(
+        self, root: Path, data: Path, output: Path, wish: EngineWish, topics: StreamTopics | None = None
+    ) -> None:
         self.stop, self.is_ready, self.said = threading.Event(), threading.Event(), list[str]()
-        call = EngineStreamCall(str(data), str(output), wish, every=0.5, note=self.said.append)
+        call = EngineStreamCall(str(data), str(output), wish, 0.5, self.said.append, topics)
         self.raised: Exception | None = None
 
         def run() -> None:
@@ -83,6 +85,7 @@ class Running:
         while not is_so() and self._thread.is_alive():
             assert time.monotonic() < end, self.said
             time.sleep(0.1)
+        assert self.raised is None, self.raised
 
     def end(self) -> None:
         self.stop.set()

@@ -26,18 +26,20 @@ from gitml.spec.deployment import Deployment, Pin, render_deployment
 from gitml.traffic.reader import requests
 from serving_models import fitted, saved
 from serving_server import ROW
-from streamkit import Reader, topics
+from streamkit import Reader, forget, topics
 
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.nightly,
     pytest.mark.slow,
 ]
-# More of them: `GITML_STREAM_MESSAGES=100000`; the broker writes all it has into one file, again and again.
+# `make test-kafka-million` takes a million.
 KEYS, MESSAGES = 40, int(os.environ.get("GITML_STREAM_MESSAGES", "3000"))
 KILLS = 5
 # Small ones, so that a process is killed between many of them.
 BATCH = "50" if MESSAGES < 50_000 else "500"
+# So many more may be asked than are answered.
+BLOCK = 20_000
 
 
 @pytest.fixture
@@ -108,32 +110,41 @@ def told(message: Any) -> Told:
     return Told(int(message.key().decode().removeprefix("N")), number, sys.intern(version))
 
 
-@pytest.mark.timeout(120 + MESSAGES / 50)
+def feed(broker: str, reader: Reader, group: str, first: int, last: int) -> None:
+    """Send them, not many more than are answered, and have the broker forget what is done."""
+    for begin in range(first, last, BLOCK):
+        send(broker, begin, min(begin + BLOCK, last))
+        reader.until(begin, more=0)
+        forget(broker, committed(broker, group))
+        forget(broker, reader.places())
+
+
+# The last resort: what makes no progress is given up by itself.
+@pytest.mark.timeout(1800 + MESSAGES / 50)
 def test_nothing_is_lost_or_doubled_by_kills_a_second_process_and_a_swap(
     app: tuple[Path, list[Record]], broker: str, tmp_path: Path
 ) -> None:
     root, (first, second) = app
     topics(broker, "asked", "told", "told.dead")
     reader, log, part = Reader(broker, "told", told), tmp_path / "log", MESSAGES // (KILLS + 1)
-    patience = 120.0 + MESSAGES / 200
     options = ["--log", str(log), "--batch", BATCH, "--group"]
     for number in range(KILLS):
         with streaming(root, broker, *options, taken_over(broker, number)) as one:
-            send(broker, number * part, (number + 1) * part)
-            reader.until(number * part + part // 2, patience)
+            feed(broker, reader, f"g{number}", number * part, (number + 1) * part)
+            reader.until(number * part + part // 2, more=0)
             one.send_signal(signal.SIGKILL)
     begun = KILLS * part
     with streaming(root, broker, *options, taken_over(broker, KILLS)):
-        reader.until(begun, patience)
+        reader.until(begun)
         with streaming(root, broker, *options, f"g{KILLS}") as another:
             shutil.copy(root / "onehot.bytes", root / "model.skops")
             deploy(root, second)
             wait_for(root, f"delay@{second.version[-8:]} answers from now on", times=2)
-            send(broker, begun, MESSAGES)
-            reader.until(begun + 20, patience)
+            feed(broker, reader, f"g{KILLS}", begun, MESSAGES)
+            reader.until(begun + 20, more=0)
             another.send_signal(signal.SIGTERM)
             assert another.wait(60) == 0
-        reader.until(MESSAGES, patience)
+        reader.until(MESSAGES)
     assert Counter(one.number for one in reader.found) == dict.fromkeys(range(MESSAGES), 1), "each once"
     last = dict.fromkeys(range(KEYS), -1)
     for one in reader.found:
@@ -145,22 +156,32 @@ def test_nothing_is_lost_or_doubled_by_kills_a_second_process_and_a_swap(
         name for batch in requests(log, "delay", columns=["request_id"]) for name in batch["request_id"].to_pylist()
     ]
     assert len(logged) == len(set(logged))
-    assert len(logged) > MESSAGES * 0.8, "but for what was in memory when they were killed"
+    # What was in memory when they were killed: a second at most, of some thousands a second.
+    assert MESSAGES - len(logged) < max(MESSAGES * 0.2, KILLS * BLOCK)
 
 
 def taken_over(broker: str, number: int) -> str:
     """A group that goes on from what the one before committed. This broker waits for ever for a member that was killed,
     where Kafka gives its partitions to others when its session ends."""
+    from confluent_kafka import Consumer
+
+    if number and (places := committed(broker, f"g{number - 1}")):
+        after = Consumer({"bootstrap.servers": broker, "group.id": f"g{number}"})
+        after.commit(offsets=places, asynchronous=False)
+        after.close()
+    return f"g{number}"
+
+
+def committed(broker: str, group: str) -> list[Any]:
+    """The places that the group goes on at."""
     from confluent_kafka import Consumer, TopicPartition
 
-    places = [TopicPartition("asked", place) for place in range(4)]
-    before, after = (Consumer({"bootstrap.servers": broker, "group.id": f"g{n}"}) for n in (number - 1, number))
-    committed = [place for place in before.committed(places, 60) if place.offset >= 0] if number else []
-    if committed:
-        after.commit(offsets=committed, asynchronous=False)
-    before.close()
-    after.close()
-    return f"g{number}"
+    asked = Consumer({"bootstrap.servers": broker, "group.id": group})
+    try:
+        places = asked.committed([TopicPartition("asked", place) for place in range(4)], 60)
+    finally:
+        asked.close()
+    return [place for place in places if place.offset >= 0]
 
 
 def test_partitions_of_a_killed_process_go_to_another_one(app: tuple[Path, list[Record]]) -> None:
@@ -189,7 +210,7 @@ def answered(reader: Reader) -> set[str]:
 
 def wait_for(root: Path, words: str, times: int = 1) -> None:
     """Until the processes said so, all together, so many times."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while (root / "stream.log").read_text().count(words) < times:
         assert time.monotonic() < end, (root / "stream.log").read_text()
         time.sleep(0.05)

@@ -7,13 +7,16 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitml.cli.common import examples, root_of
 from gitml.cli.extras import require
 from gitml.output import note, show
+
+if TYPE_CHECKING:
+    from gitml.engines.streamed import StreamTopics
 
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
@@ -37,6 +40,7 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str) -> float:
         "gitml stream delay@production --from folder:/data/flights --to folder:/data/delays --key tailnum",
         "gitml stream delay@production --from folder:/shared/in --to folder:/shared/out --engine spark --master …",
         "gitml stream delay@production --from folder:/shared/lines --to folder:/shared/out --engine flink",
+        "gitml stream delay@production --from kafka://… --to kafka://… --engine flink --jars … --checkpoints /shared/c",
     )
 )
 @click.argument("reference", metavar="MODEL[@VERSION|@ENVIRONMENT]")
@@ -68,7 +72,15 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str) -> float:
     "--kafka",
     "settings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of librdkafka's settings, name=value: certificates and passwords.",
+    help="File of Kafka's settings, name=value: certificates and passwords. In the words of librdkafka; of Kafka's own "
+    "clients with --engine.",
+)
+@click.option("--jars", default="", metavar="FILE,…", help="The engine's connector for Kafka, with what it needs.")
+@click.option(
+    "--checkpoints",
+    default="",
+    metavar="PATH",
+    help="Folder where an engine that answers topics notes how far it came.",
 )
 @click.option(
     "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between looks at main."
@@ -102,8 +114,10 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
         sys.stdout.flush()
 
     if options["engine"]:
-        _by_engine(root_of(ctx), reference, options, stop, ready)
+        _by_engine(root_of(ctx), reference, {**options, "settings": settings}, stop, ready)
         return
+    if options["jars"] or options["checkpoints"]:
+        raise click.UsageError("--jars and --checkpoints are for --engine")
     call = StreamCall(
         options["source"],
         options["target"],
@@ -124,7 +138,7 @@ def stream(ctx: click.Context, /, reference: str, *, settings: Path | None, **op
 
 
 # What an engine's stream has not: it knows neither units nor traffic.
-_OURS = ("labels", "key", "request_id", "dead", "group", "log", "metrics", "p99")
+_OURS = ("labels", "key", "request_id", "log", "metrics", "p99")
 
 
 def _by_engine(
@@ -135,14 +149,40 @@ def _by_engine(
     from gitml.inference.stream import FOLDER
     from gitml.inference.streamengine import EngineStreamCall, engine_stream
 
-    source, target, engine = options["source"], options["target"], options["engine"]
-    if not source.startswith(FOLDER) or not target.startswith(FOLDER):
-        raise UsageError(f"{engine} answers folders here", "leave --engine out for topics, or name two folders")
     if any(options[name] for name in _OURS):
-        raise UsageError(
-            "--engine goes without labels, keys, ids, dead letters, groups, logs, metrics and --p99", "leave them out"
-        )
-    places = source.removeprefix(FOLDER), target.removeprefix(FOLDER)
-    call = EngineStreamCall(*places, EngineWish(engine, master=options["master"]), options["every"], note)
+        raise UsageError("--engine goes without labels, keys, ids, logs, metrics and --p99", "leave them out")
+    folders = [options[name].startswith(FOLDER) for name in ("source", "target")]
+    if any(folders) and not all(folders):
+        raise UsageError("an engine goes from folder to folder, or from topic to topic", "see --from and --to")
+    if all(folders) and any(options[name] for name in ("dead", "group", "settings", "jars", "checkpoints")):
+        raise UsageError("--dead, --group, --kafka, --jars and --checkpoints are for topics", "leave them out")
+    topics = None if all(folders) else _topics(reference, options)
+    target = options["target"].removeprefix(FOLDER) if all(folders) else options["checkpoints"]
+    wish = EngineWish(options["engine"], master=options["master"])
+    call = EngineStreamCall(options["source"].removeprefix(FOLDER), target, wish, options["every"], note, topics)
     engine_stream(root, reference, call, stop, ready)
     note("ended: what was not answered is answered when it is called again")
+
+
+def _topics(reference: str, options: Mapping[str, Any]) -> StreamTopics:
+    from gitml.engines.streamed import StreamTopics
+    from gitml.errors import UsageError
+    from gitml.inference.stream import settings_of
+    from gitml.streaming.kafka import kafka_place
+
+    source, target = kafka_place(options["source"]), kafka_place(options["target"])
+    if source.servers != target.servers:
+        raise UsageError("one engine's stream reads and writes one cluster here", "name topics of one cluster")
+    if not options["checkpoints"]:
+        raise UsageError("an engine notes how far it came in a folder", "name one with --checkpoints PATH")
+    text = options["settings"].read_text() if options["settings"] else ""
+    group = options["group"] or "gitml-" + reference.replace("@", "-")
+    return StreamTopics(
+        source.servers,
+        source.topic,
+        target.topic,
+        options["dead"] or f"{target.topic}.dead",
+        group,
+        (*source.settings, *target.settings, *settings_of(text).items()),
+        tuple(jar for jar in options["jars"].split(",") if jar),
+    )

@@ -150,9 +150,19 @@ def _function(order: EngineOrder) -> Any:
 
 def told_by(exc: Exception) -> str:
     """The lines of a long trace that tell people something."""
-    lines: Sequence[str] = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    if "ClassNotFoundException: org.apache.flink.streaming.api.operators.python" in str(exc):
+    text = "\n".join((str(exc), *_causes(getattr(exc, "java_exception", None))))
+    lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
+    if "ClassNotFoundException: org.apache.flink.streaming.api.operators.python" in text:
         # Sent along, it is loaded for each job, and the second one fails on Java 17 (Flink 2.3).
         return "the cluster has no Python: copy flink-python-2.3.0.jar from the environment's pyflink/opt into its lib"
     wanted = [line for line in lines if line.startswith("Caused by") or "Error" in line]
     return " / ".join(dict.fromkeys((wanted or lines)[-3:]))[:800]
+
+
+def _causes(java: Any) -> Iterator[str]:
+    """What an exception of the JVM was caused by: only the first one is in the text that comes over the bridge."""
+    for _ in range(20):
+        java = java.getCause() if java is not None else None
+        if java is None:
+            return
+        yield f"Caused by: {java.toString()}"

@@ -11,7 +11,7 @@ import httpx
 from gitml import clock
 from gitml.errors import OutsideError
 
-OVER = ("CANCELED", "FAILED", "FINISHED", "SUSPENDED")
+_OVER = ("CANCELED", "FAILED", "FINISHED", "SUSPENDED")
 # A cluster that hears nothing for so long from the process that a job belongs to ends the job.
 ABSENT_MS = 30_000
 _SECONDS, _PAUSE = 120, 0.5
@@ -35,7 +35,7 @@ def end_jobs(master: str, name: str) -> None:
     Raises OutsideError.
     """
     until = time.monotonic() + _SECONDS
-    while ours := [one["jid"] for one in _jobs(master) if one["name"] == name and one["state"] not in OVER]:
+    while ours := [one["jid"] for one in _jobs(master) if one["name"] == name and one["state"] not in _OVER]:
         if time.monotonic() > until:
             raise OutsideError(f"the job {ours[0]} on {master} does not end", "cancel it there")
         for job in ours:

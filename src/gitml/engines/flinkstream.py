@@ -1,9 +1,10 @@
-"""A folder that grows in a job of Flink. Runs in the environment of Flink.
+"""A folder that grows, or a topic of Kafka, in a job of Flink. Runs in the environment of Flink.
 
-Files of lines are read as they come, lines of a moment are answered together, and the answers are written beside a
-checkpoint: Flink notes how far each file was read, which lines wait, and which files of answers are whole, all at one
-moment, and gives those files their names once that is noted. So each line is answered exactly once in files that have
-names, whatever is killed; files that begin with a dot are on their way, or were left by what was killed.
+Lines are read as they come, those of a moment are answered together, and the answers are written beside a checkpoint:
+Flink notes how far each file was read, which lines wait, and which files of answers are whole, all at one moment, and
+gives those files their names once that is noted. So each line is answered exactly once in files that have names,
+whatever is killed; files that begin with a dot are on their way, or were left by what was killed. Transactions take the
+place of names where answers go to a topic.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gitml.engines.flink import environment_of, prepare, settings_of, told_by
-from gitml.engines.flinkjobs import ABSENT_MS, OVER, end_jobs, job_name, tell_alive
+from gitml.engines.flinkjobs import ABSENT_MS, end_jobs, job_name, tell_alive
+from gitml.engines.flinkplaces import sinks_of, source_of
 from gitml.engines.flinkworker import WorkerProcess, sys_path_of_gitml
 from gitml.engines.host import EngineOrder
 from gitml.engines.streamed import StreamJob
@@ -38,14 +40,13 @@ _SETTINGS = {
     "restart-strategy.failure-rate.failure-rate-interval": "10 min",
     "restart-strategy.failure-rate.delay": "1 s",
     "execution.buffer-timeout.interval": "20 ms",
-    # A cluster ends the job of a process that it hears nothing from.
-    "execution.shutdown-on-attached-exit": "true",
-    "client.heartbeat.timeout": str(ABSENT_MS),
 }
+# A cluster ends the job of a process that it hears nothing from. What runs in this process needs no such thing.
+_OF_CLUSTERS = {"execution.shutdown-on-attached-exit": "true", "client.heartbeat.timeout": str(ABSENT_MS)}
 
 
 def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
-    """About once a second: how many rows were answered by this process."""
+    """About once a second: how many rows were answered by this process; of topics, nothing is counted."""
     stream = order.stream
     assert stream is not None
     settings, workers = settings_of(order)
@@ -55,13 +56,16 @@ def run(order: EngineOrder) -> Iterator[dict[str, Any]]:
 
     name = job_name(stream.target)
     if order.settings.master:
+        settings |= _OF_CLUSTERS
         end_jobs(order.settings.master, name)
+    if stream.topics:
+        settings["pipeline.jars"] = ";".join(f"file://{jar}" for jar in stream.topics.jars)
     if checkpoint := latest_checkpoint(Path(stream.notes)):
         settings["execution.state-recovery.path"] = f"file://{checkpoint}"
     try:
         environment = environment_of(order, settings)
         _built(environment, order, stream, workers)
-        counted = AnsweredFiles(Path(stream.target), Path(stream.rejected))
+        counted = AnsweredFiles(*([] if stream.topics else [Path(stream.target), Path(stream.rejected)]))
         yield from _followed(environment.execute_async(name), order.settings.master, counted)
     except Py4JError as exc:
         raise OutsideError(
@@ -76,33 +80,21 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def _built(environment: Any, order: EngineOrder, stream: StreamJob, workers: int) -> None:
-    from pyflink.common import Duration, Time, Types, WatermarkStrategy
+    from pyflink.common import Time, Types, WatermarkStrategy
     from pyflink.datastream import OutputTag
-    from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
     from pyflink.datastream.window import TumblingProcessingTimeWindows
 
     shares, left_out = 1 if workers == 1 else _SHARES * workers, OutputTag("left-out", Types.STRING())
-    folder = FileSource.for_record_stream_format(StreamFormat.text_line_format(), stream.source)
-    source = folder.monitor_continuously(Duration.of_seconds(1)).build()
-    lines = environment.from_source(source, WatermarkStrategy.no_watermarks(), "lines").uid("lines")
-    shared = lines.key_by(lambda line: zlib.crc32(line.encode(errors="replace")) % shares, key_type=Types.INT())
+    lines = environment.from_source(source_of(stream), WatermarkStrategy.no_watermarks(), "lines").uid("lines")
+    # A message may have no value, and windows hold none.
+    lines = lines.map(lambda line: line or "", Types.STRING())
+    shared = lines.key_by(lambda line: zlib.crc32(line.encode(errors="replace")) % shares, Types.INT())
     windows = shared.window(TumblingProcessingTimeWindows.of(Time.milliseconds(_TOGETHER_MS)))
     answered = windows.process(_function(order, left_out), output_type=Types.STRING())
     answered = answered.uid("answers").set_parallelism(workers)
-    answered.sink_to(_sink(stream.target)).uid("written").set_parallelism(workers)
-    answered.get_side_output(left_out).sink_to(_sink(stream.rejected)).uid("left-out").set_parallelism(workers)
-
-
-def _sink(folder: str) -> Any:
-    """Files of lines in a folder for each hour (UTC), each whole before it has a name."""
-    from pyflink.common import Encoder
-    from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
-
-    names = OutputFileConfig.builder().with_part_prefix("part").with_part_suffix(".jsonl").build()
-    sink = FileSink.for_row_format(folder, Encoder.simple_string_encoder())
-    sink = sink.with_bucket_assigner(BucketAssigner.date_time_bucket_assigner("yyyy-MM-dd--HH", "UTC"))
-    sink = sink.with_rolling_policy(RollingPolicy.on_checkpoint_rolling_policy())
-    return sink.with_output_file_config(names).build()
+    written, rejected = sinks_of(stream)
+    answered.sink_to(written).uid("written").set_parallelism(workers)
+    answered.get_side_output(left_out).sink_to(rejected).uid("left-out").set_parallelism(workers)
 
 
 def _function(order: EngineOrder, left_out: Any) -> Any:
@@ -137,20 +129,17 @@ def _function(order: EngineOrder, left_out: Any) -> Any:
 
 
 def _followed(client: Any, master: str, counted: AnsweredFiles) -> Iterator[dict[str, Any]]:
-    job = str(client.get_job_id())
+    # Asked for at once: a cluster on this machine is gone, and says nothing more, when its job has ended.
+    job, ended = str(client.get_job_id()), client.get_job_execution_result()
     while True:
         yield {"rows": counted.rows()}
-        if _status(client) in OVER:
+        if ended.done():
             # Raises what ended it.
-            client.get_job_execution_result().result()
+            ended.result()
             raise OutsideError("Flink's stream ended", "was it stopped on the cluster? It goes on when it is called")
         if master:
             tell_alive(master, job)
         time.sleep(_LISTEN)
-
-
-def _status(client: Any) -> str:
-    return str(client.get_job_status().result()).rpartition(".")[2]
 
 
 class AnsweredFiles:

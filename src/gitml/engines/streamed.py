@@ -16,12 +16,26 @@ LINES_MADE = LINES.append(pa.field(REASON, pa.string()))
 
 
 @dataclass(frozen=True)
+class StreamTopics:
+    """Topics of Kafka in place of folders. ``dead``: of what cannot be answered. ``settings``: of Kafka's own clients.
+    ``jars``: files with the engine's connector, which it does not have itself."""
+
+    servers: str
+    source: str
+    target: str
+    dead: str
+    group: str
+    settings: tuple[tuple[str, str], ...] = ()
+    jars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StreamJob:
     """A folder that grows, and the folder of what its rows become. ``given`` and ``made``: their columns; of files of
     lines these are ``LINES`` and ``LINES_MADE``.
 
     ``notes``: a folder where the engine keeps what it has done, so that it goes on there. ``rejected``: a folder for
-    rows that became nothing, where they do not lie beside the others.
+    rows that became nothing, where they do not lie beside the others. ``topics``: then both folders are names alone.
     """
 
     map: MapJob
@@ -31,6 +45,7 @@ class StreamJob:
     given: pa.Schema
     made: pa.Schema
     rejected: str = ""
+    topics: StreamTopics | None = None
 
 
 def made_schema(work: Work, given: pa.Schema) -> pa.Schema:

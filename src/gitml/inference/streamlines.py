@@ -17,9 +17,12 @@ from gitml.inference.scorework import ScoreWork
 from gitml.models.model import Answers, ModelError, UnknownWordError
 from gitml.models.signature import InputError
 from gitml.registry import Record
+from gitml.serving.limits import Limits
 from gitml.serving.plainjson import AskedRows, outputs
 from gitml.serving.wire import RequestError, parse_json
 
+# Of one line, as of one request.
+LIMITS = Limits()
 VERSION, DIGEST = "gitml_version", "gitml_digest"
 
 
@@ -61,8 +64,12 @@ class LineWork:
     def _read(self, lines: Sequence[str | None], wrong: dict[int, str]) -> dict[int, dict[str, Any]]:
         rows = {}
         for number, line in enumerate(lines):
+            body = (line or "").encode("utf-8", "surrogateescape")
+            if len(body) > LIMITS.body:
+                wrong[number] = f"the line has {len(body):,} bytes, {LIMITS.body:,} are allowed"
+                continue
             try:
-                row = parse_json((line or "").encode("utf-8", "surrogateescape"))
+                row = parse_json(body)
             except RequestError as exc:
                 wrong[number] = exc.message.replace("the body", "the line", 1)
                 continue
